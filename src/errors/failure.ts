@@ -1,0 +1,123 @@
+/** Every reason for which authchart can fail: the closed union that `error.code` and `failure.code` belong to. */
+export const FAILURE_CODES = [
+  // discovery
+  'RESOURCE_METADATA_UNAVAILABLE',
+  'RESOURCE_MISMATCH',
+  'SERVER_METADATA_UNAVAILABLE',
+  'SERVER_ISSUER_MISMATCH',
+  'PKCE_UNSUPPORTED',
+  // registration
+  'REGISTRATION_UNAVAILABLE',
+  'REGISTRATION_REJECTED',
+  'CLIENT_INFORMATION_REQUIRED',
+  // grant
+  'GRANT_UNSUPPORTED',
+  'CLIENT_AUTH_UNSUPPORTED',
+  'POLICY_REFUSED',
+  'ACCOUNT_CHANGED',
+  'STEP_UP_EXHAUSTED',
+  // callback
+  'CALLBACK_MALFORMED',
+  'CALLBACK_BINDING_MISMATCH',
+  'CALLBACK_ISSUER_MISMATCH',
+  'AUTHORIZATION_DENIED',
+  // token
+  'AUTHORIZATION_REQUIRED',
+  'TOKEN_OUTCOME_UNKNOWN',
+  'EXCHANGE_REJECTED',
+  'REFRESH_REJECTED',
+  'TOKEN_RESPONSE_INVALID',
+  'INSECURE_ENDPOINT',
+  'INSUFFICIENT_SCOPE',
+  // transport
+  'HTTP_TIMEOUT',
+  'HTTP_NETWORK',
+  'RATE_LIMITED',
+  'ADDRESS_FORBIDDEN',
+  'TOO_MANY_REDIRECTS',
+  'RESPONSE_TOO_LARGE',
+  'RESPONSE_NOT_JSON',
+  'RESPONSE_NOT_CONFORM',
+  // store
+  'STORE_UNAVAILABLE',
+  'SNAPSHOT_UNREADABLE',
+  'SNAPSHOT_KEY_UNKNOWN',
+  'SNAPSHOT_TOO_NEW',
+  'SNAPSHOT_INCOMPATIBLE',
+  // control
+  'ABORTED',
+  'TIMED_OUT',
+  'CLOSED',
+] as const
+
+/** One of {@link FAILURE_CODES}. */
+export type FailureCode = (typeof FAILURE_CODES)[number]
+
+/**
+ * What is known about a failure beside its code. JSON-safe, never a secret. Every string that came from another party is
+ * cut to 200 characters and must be treated as data: `error`, `expected`, `received`, `offered`, `url`, `host`.
+ */
+export interface FailureDetails {
+  /** The URL that was asked, without its query. */
+  readonly url?: string | undefined
+  /** The host that was asked. */
+  readonly host?: string | undefined
+  /** The HTTP status that was answered. */
+  readonly status?: number | undefined
+  /** Untrusted. The wire error code (RFC 6749 §5.2), kept only if it matches `[a-z_]{1,64}`. */
+  readonly error?: string | undefined
+  /** Which document was wrong, for example `protected resource metadata`. */
+  readonly document?: string | undefined
+  /** The member of that document that was wrong, as a dotted path. */
+  readonly field?: string | undefined
+  /** What a value had to be. */
+  readonly expected?: string | undefined
+  /** Untrusted. What the value was. */
+  readonly received?: string | undefined
+  /** Untrusted. What the server offers instead, space-separated. */
+  readonly offered?: string | undefined
+  /** How long the server asks us to wait (RFC 9110 §10.2.3), in milliseconds. */
+  readonly retryAfterMs?: number | undefined
+  /** A short word of our own that tells cases of one code apart, for example `proxyRefused`. */
+  readonly reason?: string | undefined
+}
+
+/** Why something failed: plain data that lives in snapshots, results, errors and logs alike, and never holds a secret. */
+export interface Failure {
+  readonly code: FailureCode
+  readonly details?: FailureDetails | undefined
+}
+
+/** What the host can do about a failure. */
+export type NextAction = 'retry' | 'authorize' | 'configureClient' | 'fixServer' | 'none'
+
+const RETRYABLE: ReadonlySet<FailureCode> = new Set([
+  'RESOURCE_METADATA_UNAVAILABLE',
+  'SERVER_METADATA_UNAVAILABLE',
+  'HTTP_TIMEOUT',
+  'HTTP_NETWORK',
+  'RATE_LIMITED',
+  'TOKEN_OUTCOME_UNKNOWN',
+  'STORE_UNAVAILABLE',
+  'ABORTED',
+  'TIMED_OUT',
+  'CLOSED',
+] satisfies FailureCode[])
+
+/** Whether the same call may succeed later without anybody changing anything. */
+export function isRetryable(failure: Failure): boolean {
+  return RETRYABLE.has(failure.code)
+}
+
+const MAX_UNTRUSTED_LENGTH = 200
+
+/** Cuts a string from another party to a length that is safe to keep and to print. */
+export function untrusted(text: string): string {
+  return text.length > MAX_UNTRUSTED_LENGTH ? `${text.slice(0, MAX_UNTRUSTED_LENGTH)}…` : text
+}
+
+/** Builds a failure; details that are `undefined` are left out, so that equal failures are equal as JSON. */
+export function failure(code: FailureCode, details: FailureDetails = {}): Failure {
+  const known = Object.fromEntries(Object.entries(details).filter(([, value]) => value !== undefined))
+  return Object.keys(known).length === 0 ? { code } : { code, details: known }
+}

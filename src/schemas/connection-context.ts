@@ -1,0 +1,230 @@
+import * as v from 'valibot'
+import { FAILURE_CODES } from '../errors/failure.ts'
+
+const Text = v.pipe(v.string(), v.nonEmpty())
+const Instant = v.pipe(v.number(), v.finite())
+const Count = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
+const maybe = <T extends v.GenericSchema>(schema: T) => v.exactOptional(v.union([schema, v.undefined()]))
+
+/** How tokens are obtained. */
+export const GrantSchema = v.picklist(['authorization_code', 'client_credentials', 'jwt_bearer', 'identity_assertion'])
+export type Grant = v.InferOutput<typeof GrantSchema>
+
+export const FailureSchema = v.strictObject({
+  code: v.picklist(FAILURE_CODES),
+  details: maybe(
+    v.strictObject({
+      url: maybe(v.string()),
+      host: maybe(v.string()),
+      status: maybe(v.number()),
+      error: maybe(v.string()),
+      document: maybe(v.string()),
+      field: maybe(v.string()),
+      expected: maybe(v.string()),
+      received: maybe(v.string()),
+      offered: maybe(v.string()),
+      retryAfterMs: maybe(v.number()),
+      reason: maybe(v.string()),
+    }),
+  ),
+})
+
+/** Whose credentials they are. `server` is the canonical MCP endpoint URL. */
+export const ConnectionIdentitySchema = v.strictObject({
+  tenant: Text,
+  user: maybe(Text),
+  server: Text,
+  label: maybe(Text),
+})
+export type ConnectionIdentity = v.InferOutput<typeof ConnectionIdentitySchema>
+
+/** Who we are at one authorization server. */
+export const ClientInformationSchema = v.strictObject({
+  issuer: v.string(),
+  clientId: Text,
+  clientSecret: maybe(Text),
+  /** Instant after which the secret must not be used; absent: never, or unknown. */
+  clientSecretExpiresAt: maybe(Instant),
+  tokenEndpointAuthMethod: Text,
+  redirectUri: maybe(Text),
+  /** `given` by the host in a call, `configured` in `clients`, a client id `metadataDocument`, or registered `dynamic`ally. */
+  source: v.picklist(['given', 'configured', 'metadataDocument', 'dynamic']),
+})
+export type ClientInformation = v.InferOutput<typeof ClientInformationSchema>
+
+/**
+ * An authorization server as an attempt or a set of tokens needs it: the few metadata fields by value, since they must not
+ * change under an attempt, and the client that we are there.
+ */
+export const AuthorizationServerSchema = v.strictObject({
+  /** Names this entry inside the record. */
+  id: Count,
+  issuer: v.string(),
+  /** The RFC 8707 `resource` value, verbatim from the protected resource metadata; absent for legacy servers. */
+  resource: maybe(Text),
+  authorizationEndpoint: maybe(Text),
+  tokenEndpoint: Text,
+  revocationEndpoint: maybe(Text),
+  /** `authorization_response_iss_parameter_supported` (RFC 9207 §3). */
+  issRequired: maybe(v.literal(true)),
+  client: ClientInformationSchema,
+})
+export type AuthorizationServer = v.InferOutput<typeof AuthorizationServerSchema>
+
+/** One authorization request that waits for its callback. */
+export const AttemptSchema = v.strictObject({
+  stateHash: Text,
+  verifier: Text,
+  serverId: Count,
+  scope: maybe(v.string()),
+  bindingHash: maybe(Text),
+  returnTo: maybe(Text),
+  expiresAt: Instant,
+  /** The authorization code, kept while nothing was spent and it may still be redeemed. */
+  code: maybe(v.strictObject({ value: Text, expiresAt: Instant })),
+})
+export type Attempt = v.InferOutput<typeof AttemptSchema>
+
+/** What became of an attempt, kept so that a late callback can be told why. */
+export const EndedAttemptSchema = v.strictObject({
+  stateHash: Text,
+  outcome: v.picklist(['authorized', 'alreadyAuthorized', 'denied', 'expired', 'superseded', 'failed']),
+  endedAt: Instant,
+})
+export type EndedAttempt = v.InferOutput<typeof EndedAttemptSchema>
+
+export const TokensSchema = v.strictObject({
+  accessToken: Text,
+  tokenType: Text,
+  /** As granted. */
+  scope: maybe(v.string()),
+  /** As asked for, so that a renewal asks for the same. */
+  requestedScope: maybe(v.string()),
+  /** Absent: the server did not say. */
+  expiresAt: maybe(Instant),
+  /** How long the access token was said to live when it was issued, in milliseconds. */
+  lifetimeMs: maybe(v.number()),
+  refreshToken: maybe(Text),
+  refreshTokenExpiresAt: maybe(Instant),
+  grant: GrantSchema,
+  /** The entry of `servers` that issued them; absent for imported tokens whose server was not discovered yet. */
+  serverId: maybe(Count),
+  /** The account, where an ID token or `sub` told. */
+  subject: maybe(v.string()),
+  /** The result of a claim that others had given up and repeated: no access token is answered from it until a refresh has proven it. */
+  unproven: maybe(v.literal(true)),
+})
+export type Tokens = v.InferOutput<typeof TokensSchema>
+
+/** Written before a request that spends something single-use. */
+export const ClaimSchema = v.strictObject({
+  id: Text,
+  kind: v.picklist(['exchange', 'refresh', 'requestToken', 'disconnect', 'register']),
+  leaseMs: Count,
+  /** The attempt whose code is spent. */
+  stateHash: maybe(Text),
+  /** How often the same was tried before under an earlier claim whose outcome nobody knows. */
+  repeats: Count,
+  /** The request was sent and its outcome is unknown: nothing more happens under this claim until its lease is over. */
+  outcomeUnknown: maybe(v.literal(true)),
+})
+export type Claim = v.InferOutput<typeof ClaimSchema>
+
+/** A claim that was given up after its lease. Its holder may still come back with a result. */
+export const AbandonedClaimSchema = v.strictObject({
+  id: Text,
+  kind: ClaimSchema.entries.kind,
+  stateHash: maybe(Text),
+})
+export type AbandonedClaim = v.InferOutput<typeof AbandonedClaimSchema>
+
+/** One transition between storable states, for operators: when, from, to, why. */
+export const JournalEntrySchema = v.strictObject({
+  at: Instant,
+  from: Text,
+  to: Text,
+  /** The event or the failure code that led there. */
+  reason: Text,
+})
+export type JournalEntry = v.InferOutput<typeof JournalEntrySchema>
+
+/** An authorization that is under way: the caller's wishes, then what discovery found. Only in working states and claims. */
+export const AuthorizationRequestSchema = v.strictObject({
+  purpose: v.picklist(['authorize', 'renew']),
+  /** The scope that the caller asked for, joined with a step-up's. */
+  scope: maybe(v.string()),
+  /** The scope of the challenge that led here. */
+  challengeScope: maybe(v.string()),
+  /** The `resource_metadata` URL of that challenge. */
+  resourceMetadataUrl: maybe(Text),
+  grant: maybe(GrantSchema),
+  issuer: maybe(v.string()),
+  clientInformation: maybe(ClientInformationSchema),
+  parameters: maybe(v.record(v.string(), v.string())),
+  bindingHash: maybe(Text),
+  returnTo: maybe(Text),
+  attemptTtlMs: Count,
+  leaseMs: Count,
+  claimId: Text,
+  /** Issuer candidates that the protected resource named. */
+  resource: maybe(
+    v.strictObject({
+      /** The RFC 8707 value; absent for legacy servers. */
+      resource: maybe(Text),
+      issuer: v.string(),
+      scopesSupported: maybe(v.array(v.string())),
+      /** True where no protected resource metadata exists and the 2025-03-26 rules apply. */
+      legacy: maybe(v.literal(true)),
+    }),
+  ),
+  metadata: maybe(
+    v.strictObject({
+      issuer: v.string(),
+      authorizationEndpoint: maybe(Text),
+      tokenEndpoint: Text,
+      registrationEndpoint: maybe(Text),
+      revocationEndpoint: maybe(Text),
+      /** Lower case; absent when the server did not say. */
+      grantTypesSupported: maybe(v.array(v.string())),
+      tokenEndpointAuthMethodsSupported: maybe(v.array(v.string())),
+      codeChallengeMethodsSupported: maybe(v.array(v.string())),
+      responseTypesSupported: maybe(v.array(v.string())),
+      scopesSupported: maybe(v.array(v.string())),
+      issRequired: maybe(v.literal(true)),
+      clientIdMetadataDocumentSupported: maybe(v.literal(true)),
+      /** True where the default endpoints of 2025-03-26 stand in for metadata that does not exist. */
+      legacy: maybe(v.literal(true)),
+    }),
+  ),
+  client: maybe(ClientInformationSchema),
+})
+export type AuthorizationRequest = v.InferOutput<typeof AuthorizationRequestSchema>
+export type ResourceFacts = NonNullable<AuthorizationRequest['resource']>
+export type ServerMetadata = NonNullable<AuthorizationRequest['metadata']>
+
+/** The whole memory of one connection. JSON, parsed on every load. */
+export const ConnectionContextSchema = v.strictObject({
+  identity: ConnectionIdentitySchema,
+  /** Record time of the last event. */
+  at: Instant,
+  /** Raised whenever tokens are stored, never reset. */
+  generation: Count,
+  servers: v.array(AuthorizationServerSchema),
+  attempts: v.array(AttemptSchema),
+  ended: v.array(EndedAttemptSchema),
+  /** When an ended attempt was last dropped to keep the list short: a state not known here may have been one of them. */
+  forgotAt: maybe(Instant),
+  tokens: maybe(TokensSchema),
+  /** Credentials that the host held before, until the first discovery binds them to an issuer. */
+  imported: maybe(v.strictObject({ clientInformation: maybe(ClientInformationSchema), issuer: maybe(v.string()) })),
+  claim: maybe(ClaimSchema),
+  abandoned: v.array(AbandonedClaimSchema),
+  request: maybe(AuthorizationRequestSchema),
+  failure: maybe(FailureSchema),
+  /** Not before this instant is an early refresh tried again. */
+  retryAt: maybe(Instant),
+  /** A dynamic registration that its server refused, until it is retired. */
+  refusedClientId: maybe(Text),
+  journal: v.array(JournalEntrySchema),
+})
+export type ConnectionContext = v.InferOutput<typeof ConnectionContextSchema>
