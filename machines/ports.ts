@@ -53,7 +53,10 @@ export interface EnsureRegistrationInput extends PortInput {
   metadata: ServerMetadata
   /** What the caller gave. */
   clientInformation: ClientInformation | undefined
-  grant: Grant | undefined
+  /** The grant that the client is for. Grants without a user never register dynamically. */
+  grant: Grant
+  /** A dynamic registration that the server refused: to be retired first, if it is still the stored one. */
+  refusedClientId: string | undefined
 }
 export interface EnsureRegistrationOutput extends PortOutput {
   client: ClientInformation

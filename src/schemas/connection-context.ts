@@ -4,7 +4,8 @@ import { FAILURE_CODES } from '../errors/failure.ts'
 const Text = v.pipe(v.string(), v.nonEmpty())
 const Instant = v.pipe(v.number(), v.finite())
 const Count = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
-const maybe = <T extends v.GenericSchema>(schema: T) => v.exactOptional(v.union([schema, v.undefined()]))
+/** An optional member, absent or `undefined` alike. */
+export const maybe = <T extends v.GenericSchema>(schema: T) => v.exactOptional(v.union([schema, v.undefined()]))
 
 /** How tokens are obtained. */
 export const GrantSchema = v.picklist(['authorization_code', 'client_credentials', 'jwt_bearer', 'identity_assertion'])
@@ -47,6 +48,8 @@ export const ClientInformationSchema = v.strictObject({
   clientSecretExpiresAt: maybe(Instant),
   tokenEndpointAuthMethod: Text,
   redirectUri: maybe(Text),
+  /** The scope that the host configured for this client. */
+  scope: maybe(v.string()),
   /** `given` by the host in a call, `configured` in `clients`, a client id `metadataDocument`, or registered `dynamic`ally. */
   source: v.picklist(['given', 'configured', 'metadataDocument', 'dynamic']),
 })
@@ -80,8 +83,8 @@ export const AttemptSchema = v.strictObject({
   bindingHash: maybe(Text),
   returnTo: maybe(Text),
   expiresAt: Instant,
-  /** The authorization code, kept while nothing was spent and it may still be redeemed. */
-  code: maybe(v.strictObject({ value: Text, expiresAt: Instant })),
+  /** The authorization code, from its callback until it is spent; `expiresAt` is then the end of the code's life. */
+  code: maybe(Text),
 })
 export type Attempt = v.InferOutput<typeof AttemptSchema>
 
@@ -111,6 +114,8 @@ export const TokensSchema = v.strictObject({
   serverId: maybe(Count),
   /** The account, where an ID token or `sub` told. */
   subject: maybe(v.string()),
+  /** The server refused the refresh token: the access token is the last one. */
+  refreshRefused: maybe(v.literal(true)),
   /** The result of a claim that others had given up and repeated: no access token is answered from it until a refresh has proven it. */
   unproven: maybe(v.literal(true)),
 })
@@ -121,8 +126,11 @@ export const ClaimSchema = v.strictObject({
   id: Text,
   kind: v.picklist(['exchange', 'refresh', 'requestToken', 'disconnect', 'register']),
   leaseMs: Count,
-  /** The attempt whose code is spent. */
+  /** `exchange`: the attempt whose code is spent. */
   stateHash: maybe(Text),
+  /** `requestToken`: where, and which scope is asked for. */
+  serverId: maybe(Count),
+  scope: maybe(v.string()),
   /** How often the same was tried before under an earlier claim whose outcome nobody knows. */
   repeats: Count,
   /** The request was sent and its outcome is unknown: nothing more happens under this claim until its lease is over. */
@@ -133,8 +141,8 @@ export type Claim = v.InferOutput<typeof ClaimSchema>
 /** A claim that was given up after its lease. Its holder may still come back with a result. */
 export const AbandonedClaimSchema = v.strictObject({
   id: Text,
-  kind: ClaimSchema.entries.kind,
-  stateHash: maybe(Text),
+  /** Whether the same was sent once more under a new claim. */
+  repeated: v.boolean(),
 })
 export type AbandonedClaim = v.InferOutput<typeof AbandonedClaimSchema>
 
@@ -157,7 +165,12 @@ export const AuthorizationRequestSchema = v.strictObject({
   challengeScope: maybe(v.string()),
   /** The `resource_metadata` URL of that challenge. */
   resourceMetadataUrl: maybe(Text),
+  /** What to ask for where nobody says anything else. */
+  defaultScope: maybe(v.string()),
   grant: maybe(GrantSchema),
+  /** What the policy of this deployment allows; absent: everything. */
+  allowedGrants: maybe(v.array(GrantSchema)),
+  allowedScopes: maybe(v.array(v.string())),
   issuer: maybe(v.string()),
   clientInformation: maybe(ClientInformationSchema),
   parameters: maybe(v.record(v.string(), v.string())),
@@ -166,7 +179,7 @@ export const AuthorizationRequestSchema = v.strictObject({
   attemptTtlMs: Count,
   leaseMs: Count,
   claimId: Text,
-  /** Issuer candidates that the protected resource named. */
+  /** What the protected resource metadata said. */
   resource: maybe(
     v.strictObject({
       /** The RFC 8707 value; absent for legacy servers. */
@@ -223,8 +236,10 @@ export const ConnectionContextSchema = v.strictObject({
   failure: maybe(FailureSchema),
   /** Not before this instant is an early refresh tried again. */
   retryAt: maybe(Instant),
+  /** Signed in once, and now its user is needed again. */
+  lapsed: maybe(v.literal(true)),
   /** A dynamic registration that its server refused, until it is retired. */
-  refusedClientId: maybe(Text),
+  refusedClient: maybe(v.strictObject({ issuer: v.string(), clientId: Text })),
   journal: v.array(JournalEntrySchema),
 })
 export type ConnectionContext = v.InferOutput<typeof ConnectionContextSchema>

@@ -4,6 +4,7 @@ import {
   ClaimSchema,
   ClientInformationSchema,
   FailureSchema,
+  maybe,
   JournalEntrySchema,
 } from './connection-context.ts'
 
@@ -15,11 +16,13 @@ export const RegistrationContextSchema = v.strictObject({
   at: v.number(),
   /** Raised whenever a client is stored, never reset. */
   generation: v.number(),
-  registrationEndpoint: v.optional(v.string()),
-  client: v.optional(ClientInformationSchema),
-  claim: v.optional(ClaimSchema),
+  /** Where to register, as last discovered. */
+  registrationEndpoint: v.string(),
+  tokenEndpointAuthMethodsSupported: maybe(v.array(v.string())),
+  client: maybe(ClientInformationSchema),
+  claim: maybe(ClaimSchema),
   abandoned: v.array(AbandonedClaimSchema),
-  failure: v.optional(FailureSchema),
+  failure: maybe(FailureSchema),
   journal: v.array(JournalEntrySchema),
 })
 export type RegistrationContext = v.InferOutput<typeof RegistrationContextSchema>

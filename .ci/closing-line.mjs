@@ -1,0 +1,28 @@
+// Prints "N passed, N failed" from vitest's JSON report, and exits with 1 unless all tests ran and passed.
+import { readFileSync } from 'node:fs'
+
+function readReport(path) {
+  try {
+    return JSON.parse(readFileSync(path, 'utf8'))
+  } catch {
+    console.log('the tests did not run to their end')
+    return { success: false, testResults: [] }
+  }
+}
+
+const report = readReport(process.argv[2])
+const results = report.testResults.flatMap(({ assertionResults }) => assertionResults)
+const count = (status) => results.filter((result) => result.status === status).length
+// A file that cannot be loaded has no results of its own, and is one failure.
+const unloaded = report.testResults.filter(
+  ({ status, assertionResults }) =>
+    status === 'failed' && !assertionResults.some((result) => result.status === 'failed'),
+)
+const passed = count('passed')
+const failed = count('failed') + unloaded.length
+const skipped = results.length - passed - count('failed')
+
+for (const { name } of unloaded) console.log(`could not be run: ${name}`)
+if (skipped > 0) console.log(`${skipped} skipped, and none may be`)
+console.log(`${passed} passed, ${failed} failed`)
+process.exitCode = report.success && passed > 0 && failed === 0 && skipped === 0 ? 0 : 1

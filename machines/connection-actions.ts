@@ -1,0 +1,387 @@
+import { coversScope, selectScope } from '../src/protocol/scopes.ts'
+import type {
+  Attempt,
+  AuthorizationServer,
+  Claim,
+  ConnectionContext,
+  EndedAttempt,
+  Tokens,
+} from '../src/schemas/connection-context.ts'
+import { attemptOf, claimedServer, isGrantAllowed, mayRepeat, wantedGrant } from './connection-guards.ts'
+import type { AuthorizationRequestBuilt, ConnectionCommand, ConnectionEvent, Stamp } from './connection-events.ts'
+import { portFailureOf } from './port-failure.ts'
+import type { TokenResult } from './ports.ts'
+import { isAlive } from './resting-place.ts'
+
+/** How many attempts a connection holds; the oldest goes. */
+export const MAX_ATTEMPTS = 8
+/** How many ended attempts are remembered, and for how long. */
+export const MAX_ENDED_ATTEMPTS = 16
+export const ENDED_ATTEMPT_TTL_MS = 86_400_000
+/** How many abandoned claims are remembered. */
+const MAX_ABANDONED_CLAIMS = 4
+/** How long an early refresh that failed is left alone, unless the server names a time; a caller without a usable token never waits for it. */
+const RETRY_AFTER_MS = 5_000
+
+type Change = Partial<ConnectionContext>
+type Sent<Type extends ConnectionCommand['type']> = Extract<ConnectionCommand, { type: Type }> & Stamp
+
+/** Record time moves on with every event; the answers of ports bring theirs. */
+export function readClock(context: ConnectionContext, event: ConnectionEvent): number {
+  if ('at' in event) return event.at
+  return 'output' in event ? event.output.at : context.at
+}
+
+export function beginRequest(
+  context: ConnectionContext,
+  event: Sent<'authorization.requested' | 'challenge.insufficientScope'>,
+): Change {
+  const { at, claimId, leaseMs, request } = event
+  const clientInformation = request.clientInformation ?? context.imported?.clientInformation
+  return { at, request: { ...request, clientInformation, purpose: 'authorize', claimId, leaseMs } }
+}
+
+/** A refresh by tokens that a host brought along: their server has to be found first. */
+export function beginRenewal(context: ConnectionContext, event: Sent<'refresh.requested'>): Change {
+  const { at, claimId, leaseMs } = event
+  const { clientInformation, issuer } = context.imported ?? {}
+  const grant = context.tokens?.grant
+  return { at, request: { purpose: 'renew', clientInformation, issuer, grant, attemptTtlMs: 0, claimId, leaseMs } }
+}
+
+/** What a port found out joins the request. A client that the host gave is kept for later, bound to its issuer now. */
+export function noteFacts(context: ConnectionContext, event: ConnectionEvent): Change {
+  const { request } = context
+  if (request === undefined || !('output' in event)) return {}
+  const { at } = event.output
+  switch (event.type) {
+    case 'xstate.done.actor.discoverResource':
+      return { at, request: { ...request, resource: event.output.resource } }
+    case 'xstate.done.actor.discoverServer':
+      return { at, request: { ...request, metadata: event.output.metadata } }
+    case 'xstate.done.actor.ensureRegistration': {
+      const { client } = event.output
+      const given = client.source === 'given' && { imported: { clientInformation: client, issuer: client.issuer } }
+      return { at, request: { ...request, client }, refusedClient: undefined, ...given }
+    }
+    default:
+      return { at }
+  }
+}
+
+/** No grant that we know is offered, or not the one that was asked for, or the policy does not allow it. */
+export function refuseGrant(context: ConnectionContext): Change {
+  const { request } = context
+  if (request !== undefined && !isGrantAllowed(request))
+    return { failure: { code: 'POLICY_REFUSED', details: { reason: 'allowedGrants', expected: wantedGrant(request) } } }
+  const offered = request?.metadata?.grantTypesSupported?.join(' ').slice(0, 200)
+  return {
+    failure: {
+      code: 'GRANT_UNSUPPORTED',
+      details: { expected: request && wantedGrant(request), ...(offered !== undefined && { offered }) },
+    },
+  }
+}
+
+/**
+ * What is known of the server by now becomes the entry that attempts and tokens name; an equal entry is used again.
+ * Imported tokens are bound to it.
+ */
+export function adoptServer(context: ConnectionContext): Change {
+  const { metadata, client, resource, purpose } = context.request ?? {}
+  if (metadata === undefined || client === undefined) return {}
+  const { issuer, authorizationEndpoint, tokenEndpoint, revocationEndpoint, issRequired } = metadata
+  const entry = {
+    issuer,
+    resource: resource?.resource,
+    authorizationEndpoint,
+    tokenEndpoint,
+    revocationEndpoint,
+    issRequired,
+    client,
+  }
+  const servers = withServer(context.servers, entry)
+  const tokens = purpose === 'renew' && context.tokens && { ...context.tokens, serverId: servers.at(-1)?.id }
+  return { servers, ...(tokens && { tokens }) }
+}
+
+/** The list with this server last; an entry that says the same keeps its id. */
+function withServer(
+  servers: AuthorizationServer[],
+  entry: Omit<AuthorizationServer, 'id'>,
+): [...AuthorizationServer[], AuthorizationServer] {
+  const facts = JSON.stringify(entry)
+  const known = servers.find(({ id: _, ...rest }) => JSON.stringify(rest) === facts)
+  const id = known?.id ?? Math.max(0, ...servers.map((server) => server.id)) + 1
+  return [...servers.filter((server) => server !== known), { id, ...entry }]
+}
+
+/** The scope that a request asks for (design, section 7: the order of scopes). */
+export function requestedScope(context: ConnectionContext): string | undefined {
+  const { request } = context
+  if (request === undefined) return undefined
+  const { allowedScopes } = request
+  const scope = selectScope({
+    asked: request.scope,
+    challenge: request.challengeScope,
+    client: request.client?.scope,
+    resource: request.resource?.scopesSupported,
+    fallback: request.defaultScope,
+    server: request.metadata?.scopesSupported,
+    grant: wantedGrant(request),
+  })
+  if (allowedScopes === undefined) return scope
+  const allowed = scope?.split(' ').filter((token) => allowedScopes.includes(token)) ?? []
+  return allowed.length === 0 ? undefined : allowed.join(' ')
+}
+
+/** A new attempt waits for its callback; the oldest goes if there are too many. */
+export function addAttempt(
+  context: ConnectionContext,
+  output: { at: number; stateHash: string; verifier: string },
+): Change {
+  const { request } = context
+  const attempt: Attempt = {
+    stateHash: output.stateHash,
+    verifier: output.verifier,
+    serverId: context.servers.at(-1)?.id ?? 0,
+    scope: requestedScope(context),
+    bindingHash: request?.bindingHash,
+    returnTo: request?.returnTo,
+    expiresAt: output.at + (request?.attemptTtlMs ?? 0),
+  }
+  const attempts = [...context.attempts, attempt]
+  const superseded = attempts.slice(0, -MAX_ATTEMPTS)
+  return {
+    at: output.at,
+    failure: undefined,
+    attempts: attempts.slice(-MAX_ATTEMPTS),
+    ...end(context, superseded, 'superseded', output.at),
+  }
+}
+
+/** For the caller alone: the URL to send the user to. */
+export function authorizationRequestBuilt(context: ConnectionContext, event: ConnectionEvent): AuthorizationRequestBuilt {
+  if (event.type !== 'xstate.done.actor.buildAuthorizationRequest') throw new Error('nothing was built')
+  const { authorizationUrl, state } = event.output
+  return { type: 'authorizationRequest.built', authorizationUrl, state, expiresAt: context.attempts.at(-1)?.expiresAt ?? 0 }
+}
+
+/** Remembers how attempts ended, for a day and no more than the newest few. */
+function end(
+  context: ConnectionContext,
+  attempts: readonly Attempt[],
+  outcome: EndedAttempt['outcome'],
+  endedAt: number,
+): Pick<ConnectionContext, 'ended' | 'forgotAt'> {
+  const ended = [...context.ended, ...attempts.map(({ stateHash }) => ({ stateHash, outcome, endedAt }))]
+  const forgotAt = ended.length > MAX_ENDED_ATTEMPTS ? endedAt : context.forgotAt
+  return { ended: ended.slice(-MAX_ENDED_ATTEMPTS), forgotAt }
+}
+
+/** The attempt of a callback ends, or of the claim in progress. */
+export function endAttempt(
+  context: ConnectionContext,
+  stateHash: string | undefined,
+  outcome: EndedAttempt['outcome'],
+  at: number,
+): Change {
+  const attempt = attemptOf(context, stateHash)
+  if (attempt === undefined) return { at }
+  return {
+    at,
+    attempts: context.attempts.filter((other) => other !== attempt),
+    ...end(context, [attempt], outcome, at),
+  }
+}
+
+/** A denied authorization (RFC 6749 §4.1.2.1) ends its attempt and touches nothing else. */
+export function endDenied(context: ConnectionContext, event: ConnectionEvent): Change {
+  if (event.type !== 'callback.denied') return {}
+  const { at, stateHash, error } = event
+  const failure = { code: 'AUTHORIZATION_DENIED' as const, details: { error } }
+  return { ...endAttempt(context, stateHash, 'denied', at), failure }
+}
+
+/** The code is kept before it is spent; from then on the attempt lives as long as the code. A kept one is claimed again. */
+export function claimExchange(context: ConnectionContext, event: ConnectionEvent): Change {
+  if (event.type !== 'callback.received' && event.type !== 'exchange.resumed') return {}
+  const { stateHash, at } = event
+  const claimed = claim(event, { kind: 'exchange', stateHash })
+  if (event.type === 'exchange.resumed') return claimed
+  const { code, codeTtlMs } = event
+  const keepCode = (attempt: Attempt): Attempt =>
+    attempt.stateHash === stateHash && attempt.code === undefined ? { ...attempt, code, expiresAt: at + codeTtlMs } : attempt
+  return { ...claimed, attempts: context.attempts.map(keepCode) }
+}
+
+/** The intent, stored before the request leaves. */
+export function claim(
+  { at, claimId, leaseMs }: Stamp,
+  what: Pick<Claim, 'kind' | 'stateHash' | 'serverId' | 'scope'>,
+): Change {
+  return { at, claim: { id: claimId, leaseMs, repeats: 0, ...what } }
+}
+
+/** A grant without a user spends under the ids that its request brought along; from here on the claim knows all it needs. */
+export function claimTokenRequest(context: ConnectionContext): Change {
+  const { request } = context
+  if (request === undefined) return {}
+  return claim(
+    { at: context.at, claimId: request.claimId, leaseMs: request.leaseMs },
+    request.purpose === 'renew'
+      ? { kind: 'refresh', serverId: context.servers.at(-1)?.id }
+      : { kind: 'requestToken', serverId: context.servers.at(-1)?.id, scope: requestedScope(context) },
+  )
+}
+
+/** A renewal without a refresh token asks for the same again. */
+export function claimRenewal(context: ConnectionContext, event: Stamp): Change {
+  const { tokens } = context
+  return claim(event, { kind: 'requestToken', serverId: tokens?.serverId, scope: tokens?.requestedScope })
+}
+
+/** The claim's request was sent and nobody knows what became of it: nothing more happens until its lease is over. */
+export function suspectClaim(context: ConnectionContext, event: ConnectionEvent): Change {
+  const { failure } = portFailureOf(event)
+  return { failure, claim: context.claim && { ...context.claim, outcomeUnknown: true } }
+}
+
+/** The claim is given up. If the same may be sent once more, a new claim stands in its place. */
+export function abandonClaim(context: ConnectionContext, event: Sent<'claim.abandoned'>): Change {
+  const { at, claimId, leaseMs } = event
+  const repeated = mayRepeat(context, at)
+  const { outcomeUnknown: _, ...old } = context.claim ?? { id: claimId, kind: 'refresh', repeats: 0 }
+  return {
+    at,
+    abandoned: [...context.abandoned, { id: old.id, repeated }].slice(-MAX_ABANDONED_CLAIMS),
+    claim: repeated ? { ...old, id: claimId, leaseMs, repeats: old.repeats + 1 } : undefined,
+    failure: repeated ? context.failure : { code: 'TOKEN_OUTCOME_UNKNOWN' },
+    retryAt: at + leaseMs,
+  }
+}
+
+/** Tokens as a token response gave them; a response without a refresh token keeps the old one (RFC 6749 §6). */
+export function storeTokens(context: ConnectionContext, output: TokenResult): Change {
+  const { claim: held, tokens: old } = context
+  const attempt = attemptOf(context, held?.stateHash)
+  const isRefresh = held?.kind === 'refresh'
+  const asked = isRefresh ? old?.requestedScope : (attempt ?? held)?.scope
+  const tokens: Tokens = {
+    accessToken: output.accessToken,
+    tokenType: output.tokenType,
+    scope: output.scope ?? (isRefresh ? old?.scope : asked),
+    requestedScope: asked,
+    // Counted from before the request left: `context.at` is when its claim was stored.
+    expiresAt: output.expiresInMs === undefined ? undefined : context.at + output.expiresInMs,
+    lifetimeMs: output.expiresInMs,
+    refreshToken: output.refreshToken ?? (isRefresh ? old?.refreshToken : undefined),
+    refreshTokenExpiresAt:
+      output.refreshTokenExpiresInMs === undefined
+        ? isRefresh && output.refreshToken === undefined
+          ? old?.refreshTokenExpiresAt
+          : undefined
+        : context.at + output.refreshTokenExpiresInMs,
+    grant: isRefresh ? (old?.grant ?? 'authorization_code') : attempt ? 'authorization_code' : 'client_credentials',
+    serverId: claimedServer(context)?.id,
+    subject: output.subject ?? (isRefresh ? old?.subject : undefined),
+  }
+  return { ...signedIn(context, tokens, output.at), ...(attempt && finishAttempts(context, attempt, tokens, output.at)) }
+}
+
+/** What changes whenever tokens are stored, wherever they come from. */
+function signedIn(context: ConnectionContext, tokens: Tokens, at: number): Change {
+  return {
+    at,
+    tokens,
+    generation: context.generation + 1,
+    failure: undefined,
+    retryAt: undefined,
+    lapsed: undefined,
+  }
+}
+
+/** One attempt succeeded: the others that asked for no more than was granted are done as well. */
+function finishAttempts(context: ConnectionContext, finished: Attempt, tokens: Tokens, at: number): Change {
+  const done = context.attempts.filter((other) => other !== finished && coversScope(tokens.scope, other.scope))
+  const first = end(context, [finished], 'authorized', at)
+  return {
+    attempts: context.attempts.filter((other) => other !== finished && !done.includes(other)),
+    ...end({ ...context, ...first }, done, 'alreadyAuthorized', at),
+  }
+}
+
+/** Tokens that come after their claim was given up. If it was repeated, the first refresh has to prove them. */
+export function takeLateResult(context: ConnectionContext, event: Sent<'result.late'>): Change {
+  const { id: _, ...entry } = event.server
+  const servers = withServer(context.servers, entry)
+  const repeated = context.abandoned.some(({ id, repeated: again }) => id === event.abandonedId && again)
+  const { unproven: _old, ...tokens } = event.tokens
+  const taken: Tokens = { ...tokens, serverId: servers.at(-1)?.id, ...(repeated && { unproven: true as const }) }
+  return { servers, ...signedIn(context, taken, event.at) }
+}
+
+/** Credentials that the host held before; they are bound to an issuer by the first discovery. */
+export function importCredentials(context: ConnectionContext, event: Sent<'credentials.imported'>): Change {
+  const { at, tokens, clientInformation, issuer } = event
+  const imported = { clientInformation, issuer }
+  return tokens === undefined ? { at, imported } : { ...signedIn(context, tokens, at), imported }
+}
+
+/** What a port failed with becomes the connection's failure. Nothing is deleted by it. */
+export function recordFailure(context: ConnectionContext, event: ConnectionEvent): Change {
+  const { failure } = portFailureOf(event)
+  return { failure, retryAt: context.at + (failure.details?.retryAfterMs ?? RETRY_AFTER_MS) }
+}
+
+/** The server refused the refresh token: the user is needed. A repeat that is refused may have had the whole family revoked. */
+export function dropRefreshToken(context: ConnectionContext): Change {
+  const { tokens, claim: held } = context
+  if (tokens === undefined || held === undefined || held.repeats > 0 || tokens.unproven)
+    return { lapsed: true, tokens: undefined }
+  const { refreshToken: _, refreshTokenExpiresAt: _end, ...rest } = tokens
+  return { lapsed: true, tokens: { ...rest, refreshRefused: true } }
+}
+
+/** The server no longer knows our client: what it issued to it is worth nothing either. */
+export function forgetClient(context: ConnectionContext): Change {
+  const server = claimedServer(context)
+  const ofServer = context.tokens?.serverId === server?.id
+  return {
+    refusedClient: server && { issuer: server.issuer, clientId: server.client.clientId },
+    ...(ofServer && { tokens: undefined, lapsed: true }),
+  }
+}
+
+/** Everything that the connection held is forgotten but its generation, its journal, and how its attempts ended. */
+export function forgetEverything(context: ConnectionContext): Change {
+  return {
+    generation: context.generation + 1,
+    tokens: undefined,
+    attempts: [],
+    ...end(context, context.attempts, 'superseded', context.at),
+    abandoned: [],
+    imported: undefined,
+    lapsed: undefined,
+    failure: undefined,
+    retryAt: undefined,
+    refusedClient: undefined,
+  }
+}
+
+/** At rest: what only a working state needed goes, and so does what time has ended. */
+export function tidy(context: ConnectionContext): Change {
+  const { at } = context
+  const expired = context.attempts.filter((attempt) => !isAlive(attempt, at))
+  const attempts = context.attempts.filter((attempt) => isAlive(attempt, at))
+  const { ended, forgotAt } = end(context, expired, 'expired', at)
+  const used = new Set([context.tokens?.serverId, ...attempts.map(({ serverId }) => serverId)])
+  return {
+    request: undefined,
+    claim: undefined,
+    attempts,
+    ended: ended.filter(({ endedAt }) => at - endedAt < ENDED_ATTEMPT_TTL_MS),
+    forgotAt: forgotAt !== undefined && at - forgotAt < ENDED_ATTEMPT_TTL_MS ? forgotAt : undefined,
+    servers: context.servers.filter(({ id }) => used.has(id)),
+  }
+}

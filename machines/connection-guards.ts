@@ -1,0 +1,126 @@
+import { grantOffered } from '../src/protocol/grants.ts'
+import { issuerVerdict } from '../src/protocol/callback.ts'
+import type {
+  Attempt,
+  AuthorizationRequest,
+  AuthorizationServer,
+  ConnectionContext,
+  Grant,
+} from '../src/schemas/connection-context.ts'
+import type { Callback, ConnectionEvent } from './connection-events.ts'
+import { isAlive, isRenewable } from './resting-place.ts'
+
+/** How often an exchange or a refresh is repeated when nobody knows what became of it. */
+const MAX_REPEATS = 1
+
+/** The attempt that a `state` belongs to, alive or not. */
+export function attemptOf(context: ConnectionContext, stateHash: string | undefined): Attempt | undefined {
+  return context.attempts.find((attempt) => attempt.stateHash === stateHash)
+}
+
+/** The authorization server that an attempt or tokens belong to. */
+export function serverOf(context: ConnectionContext, serverId: number | undefined): AuthorizationServer | undefined {
+  return context.servers.find(({ id }) => id === serverId)
+}
+
+/** What is to be said of a callback, before anything in it is believed (RFC 9207 §2.4, RFC 6749 §10.12). */
+export type CallbackVerdict = 'acceptable' | 'unknown' | 'expired' | 'bindingMismatch' | 'issuerMismatch'
+
+/** Judges a callback by the attempt that it names: is it alive, from the same browser, from the issuer that was asked? */
+export function judgeCallback(context: ConnectionContext, callback: Callback, at: number): CallbackVerdict {
+  const attempt = attemptOf(context, callback.stateHash)
+  const server = serverOf(context, attempt?.serverId)
+  if (attempt === undefined || server === undefined) return 'unknown'
+  if (!isAlive(attempt, at)) return 'expired'
+  if (!callback.bindingProven && attempt.bindingHash !== undefined && attempt.bindingHash !== callback.bindingHash)
+    return 'bindingMismatch'
+  return issuerVerdict(server, callback.iss) ? 'acceptable' : 'issuerMismatch'
+}
+
+export function isAcceptableCallback(context: ConnectionContext, event: ConnectionEvent): boolean {
+  return 'stateHash' in event && 'at' in event && judgeCallback(context, event, event.at) === 'acceptable'
+}
+
+/** A code that was kept because nothing had been spent. */
+export function hasKeptCode(context: ConnectionContext, event: ConnectionEvent): boolean {
+  if (event.type !== 'exchange.resumed') return false
+  const attempt = attemptOf(context, event.stateHash)
+  return attempt?.code !== undefined && isAlive(attempt, event.at)
+}
+
+/** Whether a refresh still starts from the tokens that its asker saw. */
+export function isCurrentGeneration(context: ConnectionContext, event: ConnectionEvent): boolean {
+  return (
+    event.type === 'refresh.requested' &&
+    event.generation === context.generation &&
+    isRenewable(context.tokens, event.at)
+  )
+}
+
+/** Imported tokens whose authorization server nobody has looked for yet. */
+export function needsDiscovery(context: ConnectionContext): boolean {
+  return serverOf(context, context.tokens?.serverId) === undefined
+}
+
+/** The grant that this authorization goes by: the caller's, or else the first of ours that the server offers (RFC 8414 §2: authorization code where it says nothing). */
+export function wantedGrant(request: AuthorizationRequest): Grant {
+  if (request.grant !== undefined) return request.grant
+  return grantOffered(request.metadata ?? {}, 'authorization_code') || !grantOffered(request.metadata ?? {}, 'client_credentials')
+    ? 'authorization_code'
+    : 'client_credentials'
+}
+
+/** Whether this is the wanted grant, the server offers it and the policy allows it. */
+export function canUseGrant(context: ConnectionContext, grant: Grant): boolean {
+  const { request } = context
+  if (request === undefined || wantedGrant(request) !== grant) return false
+  return isGrantAllowed(request) && grantOffered(request.metadata ?? {}, grant)
+}
+
+/** Whether the policy of the deployment allows the wanted grant. */
+export function isGrantAllowed(request: AuthorizationRequest): boolean {
+  return request.allowedGrants?.includes(wantedGrant(request)) ?? true
+}
+
+/** A renewal of imported tokens, by the refresh token that came with them. */
+export function isRenewal(context: ConnectionContext): boolean {
+  return context.request?.purpose === 'renew' && context.tokens?.refreshToken !== undefined
+}
+
+/** Whether a `claim.abandoned` names the claim that stands. */
+export function isThisClaim(context: ConnectionContext, event: ConnectionEvent): boolean {
+  return event.type === 'claim.abandoned' && event.abandonedId === context.claim?.id
+}
+
+/** Whether what the claim spends may be tried once more. */
+export function mayRepeat(context: ConnectionContext, at: number): boolean {
+  const { claim } = context
+  if (claim === undefined || claim.repeats >= MAX_REPEATS) return false
+  if (claim.kind !== 'exchange') return true
+  const attempt = attemptOf(context, claim.stateHash)
+  return attempt !== undefined && isAlive(attempt, at)
+}
+
+/**
+ * Whether a result that came after its claim was given up is still wanted: no newer tokens stand. If the claim was
+ * repeated, the server may have answered the repeat by revoking this very result, so it must be possible to prove it.
+ */
+export function isWantedResult(context: ConnectionContext, event: ConnectionEvent): boolean {
+  if (event.type !== 'result.late' || event.generation !== context.generation) return false
+  const claim = context.abandoned.find(({ id }) => id === event.abandonedId)
+  return claim !== undefined && (!claim.repeated || event.tokens.refreshToken !== undefined)
+}
+
+/** Whether the claim's client was registered by us, so that we may register again. */
+export function isClientDynamic(context: ConnectionContext): boolean {
+  return claimedServer(context)?.client.source === 'dynamic'
+}
+
+/** The authorization server that the claim in progress spends at. */
+export function claimedServer(context: ConnectionContext): AuthorizationServer | undefined {
+  const { claim, tokens } = context
+  return serverOf(
+    context,
+    claim?.serverId ?? attemptOf(context, claim?.stateHash)?.serverId ?? tokens?.serverId,
+  )
+}

@@ -1,0 +1,124 @@
+import type {
+  AuthorizationRequest,
+  AuthorizationServer,
+  ClientInformation,
+  ConnectionContext,
+  ResourceFacts,
+  ServerMetadata,
+} from '../src/schemas/connection-context.ts'
+import { requestedScope } from './connection-actions.ts'
+import type { ConnectionEvent } from './connection-events.ts'
+import { attemptOf, claimedServer, wantedGrant } from './connection-guards.ts'
+import type {
+  BuildAuthorizationRequestInput,
+  DiscoverResourceInput,
+  DiscoverServerInput,
+  EnsureRegistrationInput,
+  ExchangeCodeInput,
+  RefreshTokensInput,
+  RequestClientCredentialsInput,
+  RetireRegistrationInput,
+  RevokeTokensInput,
+} from './ports.ts'
+
+/** A fact that the state being entered guarantees; without it the chart is wrong, and says which fact. */
+function known<Fact>(fact: Fact | undefined, name: string): Fact {
+  if (fact === undefined) throw new Error(`the chart entered a working state without ${name}`)
+  return fact
+}
+
+const requestOf = (context: ConnectionContext): AuthorizationRequest => known(context.request, 'a request')
+const resourceOf = (context: ConnectionContext): ResourceFacts => known(requestOf(context).resource, 'a resource')
+const metadataOf = (context: ConnectionContext): ServerMetadata => known(requestOf(context).metadata, 'server metadata')
+const clientOf = (context: ConnectionContext): ClientInformation => known(requestOf(context).client, 'a client')
+const serverOf = (context: ConnectionContext): AuthorizationServer => known(claimedServer(context), 'a server')
+
+/** The fence comes with the event that leaves a checkpoint: a request without one must not leave. */
+const fenceOf = (event: ConnectionEvent): number => (event.type === 'checkpoint.saved' ? event.sendBefore : -Infinity)
+
+export function discoverResourceInput(context: ConnectionContext): DiscoverResourceInput {
+  const { at, identity } = context
+  const { resourceMetadataUrl, issuer } = requestOf(context)
+  return { at, identity, resourceMetadataUrl, issuer }
+}
+
+export function discoverServerInput(context: ConnectionContext): DiscoverServerInput {
+  const { at, identity } = context
+  return { at, identity, resource: resourceOf(context) }
+}
+
+export function ensureRegistrationInput(context: ConnectionContext): EnsureRegistrationInput {
+  const { at, identity, refusedClient } = context
+  const metadata = metadataOf(context)
+  return {
+    at,
+    identity,
+    metadata,
+    clientInformation: requestOf(context).clientInformation,
+    grant: wantedGrant(requestOf(context)),
+    refusedClientId: refusedClient?.issuer === metadata.issuer ? refusedClient.clientId : undefined,
+  }
+}
+
+export function buildAuthorizationRequestInput(context: ConnectionContext): BuildAuthorizationRequestInput {
+  const { at, identity } = context
+  return {
+    at,
+    identity,
+    metadata: metadataOf(context),
+    resource: resourceOf(context),
+    client: clientOf(context),
+    scope: requestedScope(context),
+    parameters: requestOf(context).parameters,
+  }
+}
+
+export function exchangeCodeInput(context: ConnectionContext, event: ConnectionEvent): ExchangeCodeInput {
+  const { at, identity } = context
+  const attempt = known(attemptOf(context, context.claim?.stateHash), 'an attempt')
+  return {
+    at,
+    identity,
+    server: serverOf(context),
+    code: known(attempt.code, 'a code'),
+    verifier: attempt.verifier,
+    sendBefore: fenceOf(event),
+  }
+}
+
+export function refreshTokensInput(context: ConnectionContext, event: ConnectionEvent): RefreshTokensInput {
+  const { at, identity } = context
+  return {
+    at,
+    identity,
+    server: serverOf(context),
+    refreshToken: known(context.tokens?.refreshToken, 'a refresh token'),
+    sendBefore: fenceOf(event),
+  }
+}
+
+export function requestClientCredentialsInput(
+  context: ConnectionContext,
+  event: ConnectionEvent,
+): RequestClientCredentialsInput {
+  const { at, identity } = context
+  return { at, identity, server: serverOf(context), scope: context.claim?.scope, sendBefore: fenceOf(event) }
+}
+
+export function revokeTokensInput(context: ConnectionContext, event: ConnectionEvent): RevokeTokensInput {
+  const { at, identity } = context
+  const tokens = known(context.tokens, 'tokens')
+  return {
+    at,
+    identity,
+    server: serverOf(context),
+    accessToken: tokens.accessToken,
+    refreshToken: tokens.refreshToken,
+    sendBefore: fenceOf(event),
+  }
+}
+
+export function retireRegistrationInput(context: ConnectionContext): RetireRegistrationInput {
+  const { at, identity } = context
+  return { at, identity, ...known(context.refusedClient, 'a refused client') }
+}

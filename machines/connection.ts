@@ -1,0 +1,482 @@
+import { assign, emit, setup } from 'xstate'
+import type { ConnectionContext, ConnectionIdentity } from '../src/schemas/connection-context.ts'
+import * as change from './connection-actions.ts'
+import type { AuthorizationRequestBuilt, ConnectionEvent } from './connection-events.ts'
+import * as ask from './connection-guards.ts'
+import * as input from './connection-inputs.ts'
+import { journalled } from './journal.ts'
+import { isClientRefused, isGrantRefused, isRetryLater, portFailureOf } from './port-failure.ts'
+import { connectionPorts } from './ports.ts'
+import { restingPlace, type RestingPlace } from './resting-place.ts'
+
+/** What a connection begins with. */
+export interface ConnectionInput {
+  identity: ConnectionIdentity
+  /** Record time of the first event. */
+  at: number
+}
+
+/**
+ * One connection for its whole life: a tenant, perhaps a user, and an MCP server. Rests in `resting` and in claims; works
+ * everywhere else; decides in `settling` where to rest.
+ *
+ * @see [MCP authorization](https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization)
+ */
+export const connectionMachine = setup({
+  types: {
+    context: {} as ConnectionContext,
+    events: {} as ConnectionEvent,
+    emitted: {} as AuthorizationRequestBuilt,
+    input: {} as ConnectionInput,
+    tags: {} as 'storable' | 'checkpoint' | 'claim',
+    meta: {} as { rfc: string },
+  },
+  actors: connectionPorts,
+  guards: {
+    isAcceptableCallback: ({ context, event }) => ask.isAcceptableCallback(context, event),
+    hasKeptCode: ({ context, event }) => ask.hasKeptCode(context, event),
+    isCurrentGeneration: ({ context, event }) => ask.isCurrentGeneration(context, event),
+    needsDiscovery: ({ context, event }) => ask.isCurrentGeneration(context, event) && ask.needsDiscovery(context),
+    needsNoRefreshToken: ({ context, event }) =>
+      ask.isCurrentGeneration(context, event) && context.tokens?.grant === 'client_credentials',
+    isWantedResult: ({ context, event }) => ask.isWantedResult(context, event),
+    hasTokensToRevoke: ({ context }) => context.tokens !== undefined && !ask.needsDiscovery(context),
+    isRenewal: ({ context }) => ask.isRenewal(context),
+    usesAuthorizationCode: ({ context }) => ask.canUseGrant(context, 'authorization_code'),
+    usesClientCredentials: ({ context }) => ask.canUseGrant(context, 'client_credentials'),
+    isGoAhead: ({ context, event }) => event.type === 'checkpoint.saved' && !context.claim?.outcomeUnknown,
+    isThisClaim: ({ context, event }) => ask.isThisClaim(context, event),
+    mayRepeat: ({ context, event }) => ask.isThisClaim(context, event) && ask.mayRepeat(context, change.readClock(context, event)),
+    isUnknownAtFirst: ({ context, event }) =>
+      portFailureOf(event).outcome === 'unknown' && ask.mayRepeat(context, context.at),
+    isClientRefused: ({ context, event }) => isClientRefused(portFailureOf(event)) && ask.isClientDynamic(context),
+    isRetryLater: ({ event }) => isRetryLater(portFailureOf(event)),
+    isRefreshTokenRefused: ({ event }) => isGrantRefused(portFailureOf(event)),
+    restsIn: ({ context }, params: { place: RestingPlace }) => restingPlace(context) === params.place,
+  },
+  actions: {
+    noteTime: assign({ at: ({ context, event }) => change.readClock(context, event) }),
+    beginRequest: assign(({ context, event }) =>
+      event.type === 'authorization.requested' || event.type === 'challenge.insufficientScope'
+        ? change.beginRequest(context, event)
+        : {},
+    ),
+    beginRenewal: assign(({ context, event }) =>
+      event.type === 'refresh.requested' ? change.beginRenewal(context, event) : {},
+    ),
+    noteFacts: assign(({ context, event }) => change.noteFacts(context, event)),
+    adoptServer: assign(({ context }) => change.adoptServer(context)),
+    refuseGrant: assign(({ context }) => change.refuseGrant(context)),
+    addAttempt: assign(({ context, event }) =>
+      event.type === 'xstate.done.actor.buildAuthorizationRequest' ? change.addAttempt(context, event.output) : {},
+    ),
+    tellAuthorizationRequest: emit(({ context, event }) => change.authorizationRequestBuilt(context, event)),
+    claimExchange: assign(({ context, event }) => change.claimExchange(context, event)),
+    claimRefresh: assign(({ event }) => ('claimId' in event ? change.claim(event, { kind: 'refresh' }) : {})),
+    claimTokenRequest: assign(({ context }) => change.claimTokenRequest(context)),
+    claimRenewal: assign(({ context, event }) => ('claimId' in event ? change.claimRenewal(context, event) : {})),
+    claimDisconnect: assign(({ event }) => ('claimId' in event ? change.claim(event, { kind: 'disconnect' }) : {})),
+    suspectClaim: assign(({ context, event }) => change.suspectClaim(context, event)),
+    abandonClaim: assign(({ context, event }) =>
+      event.type === 'claim.abandoned' ? change.abandonClaim(context, event) : {},
+    ),
+    storeTokens: assign(({ context, event }) =>
+      event.type === 'xstate.done.actor.exchangeCode' ||
+      event.type === 'xstate.done.actor.refreshTokens' ||
+      event.type === 'xstate.done.actor.requestClientCredentials'
+        ? change.storeTokens(context, event.output)
+        : {},
+    ),
+    takeLateResult: assign(({ context, event }) =>
+      event.type === 'result.late' ? change.takeLateResult(context, event) : {},
+    ),
+    importCredentials: assign(({ context, event }) =>
+      event.type === 'credentials.imported' ? change.importCredentials(context, event) : {},
+    ),
+    endDenied: assign(({ context, event }) => change.endDenied(context, event)),
+    endFailed: assign(({ context }) => change.endAttempt(context, context.claim?.stateHash, 'failed', context.at)),
+    recordFailure: assign(({ context, event }) => change.recordFailure(context, event)),
+    dropRefreshToken: assign(({ context }) => change.dropRefreshToken(context)),
+    forgetClient: assign(({ context }) => change.forgetClient(context)),
+    forgetRefusedClient: assign({ refusedClient: undefined }),
+    forgetEverything: assign(({ context }) => change.forgetEverything(context)),
+    tidy: assign(({ context }) => change.tidy(context)),
+    journal: assign({
+      journal: ({ context, event }, params: { to: string }) => journalled(context, event, params.to, 'disconnected'),
+    }),
+  },
+}).createMachine({
+  id: 'connection',
+  description:
+    'The whole life of one connection. What may happen at rest is handled once, on `resting`; where to rest next is decided once, in `settling`.',
+  context: ({ input: { identity, at } }) => ({
+    identity,
+    at,
+    generation: 0,
+    servers: [],
+    attempts: [],
+    ended: [],
+    abandoned: [],
+    journal: [],
+  }),
+  initial: 'resting',
+  states: {
+    resting: {
+      description: 'Nothing runs. Attempts are data, so that an authorized connection may have one waiting as well.',
+      initial: 'disconnected',
+      states: {
+        disconnected: {
+          tags: ['storable'],
+          description: 'No tokens, and nobody has been asked for any.',
+        },
+        awaitingCallback: {
+          tags: ['storable'],
+          description:
+            'At least one attempt waits for its callback (RFC 6749 §4.1.2), or for its code to be spent once the server can be asked again.',
+        },
+        authorized: {
+          tags: ['storable'],
+          description: 'A token can be had without the user: it is stored, or it can be refreshed (RFC 6749 §6).',
+        },
+        reauthorizationRequired: {
+          tags: ['storable'],
+          description: 'It was signed in once; now only its user can sign it in again.',
+        },
+        failed: {
+          tags: ['storable'],
+          description: 'It was never signed in, and the last try failed. The failure says why.',
+        },
+      },
+      on: {
+        'authorization.requested': {
+          description: 'The host wants a token that cannot be had without a new authorization.',
+          target: 'discovering',
+          actions: ['beginRequest'],
+        },
+        'challenge.insufficientScope': {
+          description: 'The server wants more scope (RFC 6750 §3.1). The old tokens stay usable meanwhile.',
+          target: 'discovering',
+          actions: ['beginRequest'],
+        },
+        'callback.received': {
+          description: 'The browser came back with a code (RFC 6749 §4.1.2), from the issuer that was asked (RFC 9207 §2.4).',
+          guard: 'isAcceptableCallback',
+          target: 'exchanging',
+          actions: ['claimExchange'],
+        },
+        'exchange.resumed': {
+          description: 'A code was kept because nothing had been spent; it is still alive.',
+          guard: 'hasKeptCode',
+          target: 'exchanging',
+          actions: ['claimExchange'],
+        },
+        'callback.denied': {
+          description: 'The browser came back with an error (RFC 6749 §4.1.2.1).',
+          guard: 'isAcceptableCallback',
+          target: 'settling',
+          actions: ['endDenied'],
+        },
+        'attempt.expired': {
+          description: 'Time has passed: attempts that nobody finished end here.',
+          target: 'settling',
+          actions: ['noteTime'],
+        },
+        'refresh.requested': [
+          {
+            description: 'Imported tokens: their authorization server has to be found first.',
+            guard: 'needsDiscovery',
+            target: 'discovering',
+            actions: ['beginRenewal'],
+          },
+          {
+            description: 'A grant without a user has no refresh token; it asks for a new access token.',
+            guard: 'needsNoRefreshToken',
+            target: 'requestingToken',
+            actions: ['claimRenewal'],
+          },
+          {
+            description: 'The tokens are still those that the asker saw.',
+            guard: 'isCurrentGeneration',
+            target: 'refreshing',
+            actions: ['claimRefresh'],
+          },
+        ],
+        'disconnect.requested': [
+          {
+            description: 'There are tokens to revoke.',
+            guard: 'hasTokensToRevoke',
+            target: 'disconnecting',
+            actions: ['claimDisconnect'],
+          },
+          { description: 'There is nothing to revoke.', target: 'settling', actions: ['noteTime', 'forgetEverything'] },
+        ],
+        'credentials.imported': {
+          description: 'Credentials that the host held before.',
+          target: 'settling',
+          actions: ['importCredentials'],
+        },
+        'result.late': {
+          description: 'The holder of an abandoned claim came back with what it had spent its secret for.',
+          guard: 'isWantedResult',
+          target: 'settling',
+          actions: ['takeLateResult'],
+        },
+      },
+    },
+    discovering: {
+      description: 'Finds out where to sign in (MCP authorization, Authorization Server Discovery).',
+      initial: 'protectedResource',
+      states: {
+        protectedResource: {
+          description: 'Which resource is this, and which authorization servers may be asked for it?',
+          meta: { rfc: 'RFC 9728 §3' },
+          invoke: {
+            id: 'discoverResource',
+            src: 'discoverResource',
+            input: ({ context }) => input.discoverResourceInput(context),
+            onDone: { target: 'authorizationServer', actions: ['noteFacts'] },
+            onError: { target: '#connection.settling', actions: ['recordFailure'] },
+          },
+        },
+        authorizationServer: {
+          description: 'What can this authorization server do, and is it the one it says it is?',
+          meta: { rfc: 'RFC 8414 §3' },
+          invoke: {
+            id: 'discoverServer',
+            src: 'discoverServer',
+            input: ({ context }) => input.discoverServerInput(context),
+            onDone: { target: '#connection.registering', actions: ['noteFacts'] },
+            onError: { target: '#connection.settling', actions: ['recordFailure'] },
+          },
+        },
+      },
+    },
+    registering: {
+      description:
+        'Who are we at this authorization server: a client that the host gave, a metadata document, or the registration that a whole deployment shares.',
+      meta: { rfc: 'RFC 7591 §3' },
+      invoke: {
+        id: 'ensureRegistration',
+        src: 'ensureRegistration',
+        input: ({ context }) => input.ensureRegistrationInput(context),
+        onDone: { target: 'selectingGrant', actions: ['noteFacts', 'adoptServer'] },
+        onError: { target: 'settling', actions: ['recordFailure'] },
+      },
+    },
+    selectingGrant: {
+      description: 'By which grant are tokens obtained? Where the server does not say, by authorization code (RFC 8414 §2).',
+      always: [
+        { guard: 'isRenewal', target: 'refreshing', actions: ['claimTokenRequest'] },
+        { guard: 'usesAuthorizationCode', target: 'preparingRequest' },
+        { guard: 'usesClientCredentials', target: 'requestingToken', actions: ['claimTokenRequest'] },
+        { target: 'settling', actions: ['refuseGrant'] },
+      ],
+    },
+    preparingRequest: {
+      description: 'Builds the authorization request: `state`, PKCE with S256 (RFC 7636), `resource` (RFC 8707) and scope.',
+      meta: { rfc: 'RFC 6749 §4.1.1' },
+      invoke: {
+        id: 'buildAuthorizationRequest',
+        src: 'buildAuthorizationRequest',
+        input: ({ context }) => input.buildAuthorizationRequestInput(context),
+        onDone: { target: 'settling', actions: ['addAttempt', 'tellAuthorizationRequest'] },
+        onError: { target: 'settling', actions: ['recordFailure'] },
+      },
+    },
+    exchanging: {
+      description: 'Redeems an authorization code, which can be done once.',
+      initial: 'claimed',
+      states: {
+        claimed: {
+          tags: ['storable', 'checkpoint', 'claim'],
+          description: 'The intent is stored before the code leaves. Whoever finds it past its lease tries once more.',
+          entry: { type: 'journal', params: { to: 'exchanging' } },
+          on: {
+            'checkpoint.saved': { guard: 'isGoAhead', target: 'requesting', actions: ['noteTime'] },
+            'claim.abandoned': [
+              { guard: 'mayRepeat', target: 'claimed', reenter: true, actions: ['abandonClaim'] },
+              { guard: 'isThisClaim', target: '#connection.settling', actions: ['endFailed', 'abandonClaim'] },
+            ],
+          },
+        },
+        requesting: {
+          description: 'The code is on its way, with the verifier, the redirect URI and the client of its attempt.',
+          meta: { rfc: 'RFC 6749 §4.1.3' },
+          invoke: {
+            id: 'exchangeCode',
+            src: 'exchangeCode',
+            input: ({ context, event }) => input.exchangeCodeInput(context, event),
+            onDone: { target: '#connection.settling', actions: ['storeTokens'] },
+            onError: [
+              { guard: 'isUnknownAtFirst', target: 'claimed', actions: ['suspectClaim'] },
+              { guard: 'isRetryLater', target: '#connection.settling', actions: ['recordFailure'] },
+              {
+                guard: 'isClientRefused',
+                target: '#connection.retiring',
+                actions: ['recordFailure', 'forgetClient', 'endFailed'],
+              },
+              { target: '#connection.settling', actions: ['recordFailure', 'endFailed'] },
+            ],
+          },
+        },
+      },
+    },
+    refreshing: {
+      description: 'Renews the tokens by the refresh token, which a server may accept only once.',
+      initial: 'claimed',
+      states: {
+        claimed: {
+          tags: ['storable', 'checkpoint', 'claim'],
+          description: 'The intent is stored before the refresh token leaves. Everyone else waits and adopts the result.',
+          entry: { type: 'journal', params: { to: 'refreshing' } },
+          on: {
+            'checkpoint.saved': { guard: 'isGoAhead', target: 'requesting', actions: ['noteTime'] },
+            'claim.abandoned': [
+              { guard: 'mayRepeat', target: 'claimed', reenter: true, actions: ['abandonClaim'] },
+              { guard: 'isThisClaim', target: '#connection.settling', actions: ['abandonClaim'] },
+            ],
+          },
+        },
+        requesting: {
+          description: 'The refresh token is on its way, to its own issuer only.',
+          meta: { rfc: 'RFC 6749 §6' },
+          invoke: {
+            id: 'refreshTokens',
+            src: 'refreshTokens',
+            input: ({ context, event }) => input.refreshTokensInput(context, event),
+            onDone: { target: '#connection.settling', actions: ['storeTokens'] },
+            onError: [
+              { guard: 'isUnknownAtFirst', target: 'claimed', actions: ['suspectClaim'] },
+              {
+                guard: 'isClientRefused',
+                target: '#connection.retiring',
+                actions: ['recordFailure', 'forgetClient'],
+              },
+              {
+                guard: 'isRefreshTokenRefused',
+                target: '#connection.settling',
+                actions: ['recordFailure', 'dropRefreshToken'],
+              },
+              { target: '#connection.settling', actions: ['recordFailure'] },
+            ],
+          },
+        },
+      },
+    },
+    requestingToken: {
+      description: 'Obtains a token by a grant that needs no user.',
+      initial: 'claimed',
+      states: {
+        claimed: {
+          tags: ['storable', 'checkpoint', 'claim'],
+          description: 'The intent is stored, so that a whole fleet makes one request.',
+          entry: { type: 'journal', params: { to: 'requestingToken' } },
+          on: {
+            'checkpoint.saved': { guard: 'isGoAhead', target: 'requesting', actions: ['noteTime'] },
+            'claim.abandoned': [
+              { guard: 'mayRepeat', target: 'claimed', reenter: true, actions: ['abandonClaim'] },
+              { guard: 'isThisClaim', target: '#connection.settling', actions: ['abandonClaim'] },
+            ],
+          },
+        },
+        requesting: {
+          description: 'The client asks in its own name.',
+          meta: { rfc: 'RFC 6749 §4.4' },
+          invoke: {
+            id: 'requestClientCredentials',
+            src: 'requestClientCredentials',
+            input: ({ context, event }) => input.requestClientCredentialsInput(context, event),
+            onDone: { target: '#connection.settling', actions: ['storeTokens'] },
+            onError: [
+              { guard: 'isUnknownAtFirst', target: 'claimed', actions: ['suspectClaim'] },
+              { target: '#connection.settling', actions: ['recordFailure'] },
+            ],
+          },
+        },
+      },
+    },
+    retiring: {
+      description: 'The server no longer knows the client that we registered: the shared registration forgets it.',
+      initial: 'recorded',
+      states: {
+        recorded: {
+          tags: ['storable', 'checkpoint'],
+          description: 'What was lost is stored first. Whoever finds this goes on with it.',
+          entry: { type: 'journal', params: { to: 'retiring' } },
+          on: { 'checkpoint.saved': { target: 'forgetting', actions: ['noteTime'] } },
+        },
+        forgetting: {
+          description: 'The registration forgets this client id, unless it has another one by now.',
+          meta: { rfc: 'RFC 6749 §5.2' },
+          invoke: {
+            id: 'retireRegistration',
+            src: 'retireRegistration',
+            input: ({ context }) => input.retireRegistrationInput(context),
+            onDone: { target: '#connection.settling', actions: ['forgetRefusedClient'] },
+            onError: { target: '#connection.settling', actions: ['noteTime'] },
+          },
+        },
+      },
+    },
+    disconnecting: {
+      description: 'Revokes the tokens and forgets them.',
+      initial: 'claimed',
+      states: {
+        claimed: {
+          tags: ['storable', 'checkpoint', 'claim'],
+          description: 'The intent is stored. No token is answered from here on.',
+          entry: { type: 'journal', params: { to: 'disconnecting' } },
+          on: {
+            'checkpoint.saved': { guard: 'isGoAhead', target: 'revoking', actions: ['noteTime'] },
+            'claim.abandoned': [
+              { guard: 'mayRepeat', target: 'claimed', reenter: true, actions: ['abandonClaim'] },
+              {
+                guard: 'isThisClaim',
+                target: '#connection.settling',
+                actions: ['abandonClaim', 'forgetEverything'],
+              },
+            ],
+          },
+        },
+        revoking: {
+          description: 'Both tokens are revoked, the refresh token first. What the server answers changes nothing here.',
+          meta: { rfc: 'RFC 7009 §2' },
+          invoke: {
+            id: 'revokeTokens',
+            src: 'revokeTokens',
+            input: ({ context, event }) => input.revokeTokensInput(context, event),
+            onDone: { target: '#connection.settling', actions: ['noteTime', 'forgetEverything'] },
+            onError: { target: '#connection.settling', actions: ['noteTime', 'forgetEverything'] },
+          },
+        },
+      },
+    },
+    settling: {
+      description: 'Decides from the facts alone where to rest, so that a failure never hides a good token.',
+      entry: ['tidy'],
+      always: [
+        {
+          guard: { type: 'restsIn', params: { place: 'authorized' } },
+          target: 'resting.authorized',
+          actions: [{ type: 'journal', params: { to: 'authorized' } }],
+        },
+        {
+          guard: { type: 'restsIn', params: { place: 'awaitingCallback' } },
+          target: 'resting.awaitingCallback',
+          actions: [{ type: 'journal', params: { to: 'awaitingCallback' } }],
+        },
+        {
+          guard: { type: 'restsIn', params: { place: 'reauthorizationRequired' } },
+          target: 'resting.reauthorizationRequired',
+          actions: [{ type: 'journal', params: { to: 'reauthorizationRequired' } }],
+        },
+        {
+          guard: { type: 'restsIn', params: { place: 'failed' } },
+          target: 'resting.failed',
+          actions: [{ type: 'journal', params: { to: 'failed' } }],
+        },
+        { target: 'resting.disconnected', actions: [{ type: 'journal', params: { to: 'disconnected' } }] },
+      ],
+    },
+  },
+})

@@ -1,0 +1,2 @@
+export { connectionMachine } from './connection.ts'
+export { registrationMachine } from './registration.ts'

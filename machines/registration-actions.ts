@@ -1,0 +1,58 @@
+import type { ClientInformation } from '../src/schemas/connection-context.ts'
+import type { RegistrationContext } from '../src/schemas/registration-context.ts'
+import type { Stamp } from './connection-events.ts'
+import { portFailureOf } from './port-failure.ts'
+import type { RegisterClientInput } from './ports.ts'
+import type { RegistrationCommand, RegistrationEvent } from './registration-events.ts'
+import { mayRepeat } from './registration-guards.ts'
+
+type Change = Partial<RegistrationContext>
+type Sent<Type extends RegistrationCommand['type']> = Extract<RegistrationCommand, { type: Type }> & Stamp
+
+/** The intent, stored before the request leaves. */
+export function claimRegistration(event: Sent<'registration.requested'>): Change {
+  const { at, claimId, leaseMs, registrationEndpoint, tokenEndpointAuthMethodsSupported } = event
+  return {
+    at,
+    registrationEndpoint,
+    tokenEndpointAuthMethodsSupported,
+    failure: undefined,
+    claim: { id: claimId, kind: 'register', leaseMs, repeats: 0 },
+  }
+}
+
+/** The request was sent and nobody knows what became of it: nothing more happens until the lease is over. */
+export function suspectClaim(context: RegistrationContext, event: RegistrationEvent): Change {
+  const { failure } = portFailureOf(event)
+  return { failure, claim: context.claim && { ...context.claim, outcomeUnknown: true } }
+}
+
+/** The claim is given up. If the same may be sent once more, a new claim stands in its place. */
+export function abandonClaim(context: RegistrationContext, event: Sent<'claim.abandoned'>): Change {
+  const { at, claimId, leaseMs, abandonedId } = event
+  const repeats = (context.claim?.repeats ?? 0) + 1
+  const repeated = mayRepeat(context)
+  return {
+    at,
+    abandoned: [...context.abandoned, { id: abandonedId, repeated }].slice(-4),
+    claim: repeated ? { id: claimId, kind: 'register', leaseMs, repeats } : undefined,
+    failure: repeated ? context.failure : { code: 'REGISTRATION_UNAVAILABLE' },
+  }
+}
+
+/** The client that everybody shares from now on. */
+export function storeClient(context: RegistrationContext, { at, client }: { at: number; client: ClientInformation }): Change {
+  return { at, client, generation: context.generation + 1, failure: undefined }
+}
+
+/** The server no longer knows this client. */
+export function forgetClient({ at }: { at: number }): Change {
+  return { at, client: undefined }
+}
+
+/** The fence comes with the event that leaves a checkpoint: a request without one must not leave. */
+export function registerClientInput(context: RegistrationContext, event: RegistrationEvent): RegisterClientInput {
+  const { at, issuer, redirectUri, registrationEndpoint, tokenEndpointAuthMethodsSupported } = context
+  const sendBefore = event.type === 'checkpoint.saved' ? event.sendBefore : -Infinity
+  return { at, issuer, redirectUri, registrationEndpoint, tokenEndpointAuthMethodsSupported, sendBefore }
+}

@@ -1,0 +1,155 @@
+import { assign, setup } from 'xstate'
+import type { RegistrationContext } from '../src/schemas/registration-context.ts'
+import { journalled } from './journal.ts'
+import { portFailureOf } from './port-failure.ts'
+import { registrationPorts } from './ports.ts'
+import * as change from './registration-actions.ts'
+import type { RegistrationEvent } from './registration-events.ts'
+import * as ask from './registration-guards.ts'
+
+/** What a registration begins with. */
+export interface RegistrationInput {
+  issuer: string
+  redirectUri: string
+  /** Record time of the first event. */
+  at: number
+}
+
+/**
+ * One client registration at one issuer, shared by all connections that may share it: a thousand first connections make
+ * one dynamic registration.
+ *
+ * @see [RFC 7591](https://www.rfc-editor.org/rfc/rfc7591.html)
+ */
+export const registrationMachine = setup({
+  types: {
+    context: {} as RegistrationContext,
+    events: {} as RegistrationEvent,
+    input: {} as RegistrationInput,
+    tags: {} as 'storable' | 'checkpoint' | 'claim',
+    meta: {} as { rfc: string },
+  },
+  actors: registrationPorts,
+  guards: {
+    needsRegistration: ({ context, event }) => ask.needsRegistration(context, event),
+    isCurrentClient: ({ context, event }) => ask.isCurrentClient(context, event),
+    isWantedResult: ({ context, event }) => ask.isWantedResult(context, event),
+    isGoAhead: ({ context }) => !context.claim?.outcomeUnknown,
+    isThisClaim: ({ context, event }) => ask.isThisClaim(context, event),
+    mayRepeat: ({ context, event }) => ask.isThisClaim(context, event) && ask.mayRepeat(context),
+    isUnknownAtFirst: ({ context, event }) => portFailureOf(event).outcome === 'unknown' && ask.mayRepeat(context),
+    isRegistered: ({ context }) => context.client !== undefined,
+    hasFailed: ({ context }) => context.failure !== undefined,
+  },
+  actions: {
+    noteTime: assign({ at: ({ context, event }) => ('at' in event ? event.at : context.at) }),
+    claimRegistration: assign(({ event }) =>
+      event.type === 'registration.requested' ? change.claimRegistration(event) : {},
+    ),
+    suspectClaim: assign(({ context, event }) => change.suspectClaim(context, event)),
+    abandonClaim: assign(({ context, event }) =>
+      event.type === 'claim.abandoned' ? change.abandonClaim(context, event) : {},
+    ),
+    storeClient: assign(({ context, event }) =>
+      event.type === 'xstate.done.actor.registerClient' ? change.storeClient(context, event.output) : {},
+    ),
+    takeLateResult: assign(({ context, event }) =>
+      event.type === 'result.late' ? change.storeClient(context, event) : {},
+    ),
+    forgetClient: assign(({ event }) => ('at' in event ? change.forgetClient(event) : {})),
+    recordFailure: assign(({ event }) => ({ failure: portFailureOf(event).failure })),
+    releaseClaim: assign({ claim: undefined }),
+    journal: assign({
+      journal: ({ context, event }, params: { to: string }) => journalled(context, event, params.to, 'unregistered'),
+    }),
+  },
+}).createMachine({
+  id: 'registration',
+  description: 'One client registration at one issuer (RFC 7591), shared by every connection that may share it.',
+  context: ({ input: { issuer, redirectUri, at } }) => ({
+    issuer,
+    redirectUri,
+    at,
+    generation: 0,
+    registrationEndpoint: '',
+    abandoned: [],
+    journal: [],
+  }),
+  initial: 'resting',
+  states: {
+    resting: {
+      description: 'Nothing runs.',
+      initial: 'unregistered',
+      states: {
+        unregistered: { tags: ['storable'], description: 'No client is known here, or the server no longer knows it.' },
+        registered: { tags: ['storable'], description: 'A client is known; its secret may have an end.' },
+        failed: { tags: ['storable'], description: 'The last try failed. The next request tries again.' },
+      },
+      on: {
+        'registration.requested': {
+          description: 'A connection needs a client, and there is none whose secret is still good.',
+          guard: 'needsRegistration',
+          target: 'registering',
+          actions: ['claimRegistration'],
+        },
+        'client.refused': {
+          description: 'The server refused this very client (RFC 6749 §5.2, `invalid_client`).',
+          guard: 'isCurrentClient',
+          target: 'settling',
+          actions: ['forgetClient'],
+        },
+        'result.late': {
+          description: 'The holder of an abandoned claim came back with a client.',
+          guard: 'isWantedResult',
+          target: 'settling',
+          actions: ['takeLateResult'],
+        },
+      },
+    },
+    registering: {
+      description: 'Registers a client, once for everybody.',
+      initial: 'claimed',
+      states: {
+        claimed: {
+          tags: ['storable', 'checkpoint', 'claim'],
+          description: 'The intent is stored before the request leaves. Everyone else waits for the client.',
+          entry: { type: 'journal', params: { to: 'registering' } },
+          on: {
+            'checkpoint.saved': { guard: 'isGoAhead', target: 'requesting', actions: ['noteTime'] },
+            'claim.abandoned': [
+              { guard: 'mayRepeat', target: 'claimed', reenter: true, actions: ['abandonClaim'] },
+              { guard: 'isThisClaim', target: '#registration.settling', actions: ['abandonClaim'] },
+            ],
+          },
+        },
+        requesting: {
+          description: 'The registration request is on its way.',
+          meta: { rfc: 'RFC 7591 §3.1' },
+          invoke: {
+            id: 'registerClient',
+            src: 'registerClient',
+            input: ({ context, event }) => change.registerClientInput(context, event),
+            onDone: { target: '#registration.settling', actions: ['storeClient'] },
+            onError: [
+              { guard: 'isUnknownAtFirst', target: 'claimed', actions: ['suspectClaim'] },
+              { target: '#registration.settling', actions: ['recordFailure'] },
+            ],
+          },
+        },
+      },
+    },
+    settling: {
+      description: 'Decides from the facts alone where to rest.',
+      entry: ['releaseClaim'],
+      always: [
+        {
+          guard: 'isRegistered',
+          target: 'resting.registered',
+          actions: [{ type: 'journal', params: { to: 'registered' } }],
+        },
+        { guard: 'hasFailed', target: 'resting.failed', actions: [{ type: 'journal', params: { to: 'failed' } }] },
+        { target: 'resting.unregistered', actions: [{ type: 'journal', params: { to: 'unregistered' } }] },
+      ],
+    },
+  },
+})

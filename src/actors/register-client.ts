@@ -1,0 +1,93 @@
+import * as oauth from 'oauth4webapi'
+import type { RegisterClientInput, RegisterClientOutput } from '../../machines/ports.ts'
+import { untrusted } from '../errors/failure.ts'
+import { portError } from '../errors/port-error.ts'
+import { type ClientAuthenticationMethod, chooseMethod, methodToAskFor } from '../protocol/client-authentication.ts'
+import { RegistrationResponseSchema } from '../schemas/registration-response.ts'
+import { check, parseJson } from '../schemas/wire.ts'
+import { isSuccess, refusal, shownUrl } from './answers.ts'
+import type { ClientOptions, RegistrationDependencies } from './dependencies.ts'
+import { sendOnce } from './send-once.ts'
+import { stopwatch } from './stopwatch.ts'
+
+/**
+ * Registers this client dynamically. What the server answers counts, not what was asked for.
+ *
+ * @throws `PortError` `REGISTRATION_REJECTED`, `RATE_LIMITED` or `HTTP_NETWORK` (refused), `REGISTRATION_UNAVAILABLE`,
+ *   `RESPONSE_NOT_JSON` or `RESPONSE_NOT_CONFORM` (unknown), `CLIENT_AUTH_UNSUPPORTED`, or what the transport rejects with.
+ * @see [RFC 7591 §3](https://www.rfc-editor.org/rfc/rfc7591.html#section-3)
+ */
+export function createRegisterClient(deps: RegistrationDependencies) {
+  return async (input: RegisterClientInput, signal: AbortSignal): Promise<RegisterClientOutput> => {
+    const { issuer, redirectUri, registrationEndpoint, tokenEndpointAuthMethodsSupported: supported, sendBefore } = input
+    const recordTime = stopwatch(deps.clock, input.at)
+    const method = methodToAskFor(supported)
+    if (method === undefined) {
+      throw portError('CLIENT_AUTH_UNSUPPORTED', 'notSent', { offered: untrusted((supported ?? []).join(' ')) })
+    }
+    const answer = await sendOnce({ transport: deps.transport, sendBefore, signal }, (options) =>
+      oauth.dynamicClientRegistrationRequest(
+        { issuer, registration_endpoint: registrationEndpoint },
+        registrationDocument(deps.client, redirectUri, method),
+        options,
+      ),
+    )
+    if (!isSuccess(answer)) {
+      const codes = { rejected: 'REGISTRATION_REJECTED', unknown: 'REGISTRATION_UNAVAILABLE' } as const
+      throw refusal(answer, registrationEndpoint, deps.clock.now(), codes)
+    }
+    const where = {
+      url: shownUrl(registrationEndpoint),
+      status: answer.status,
+      document: 'registration response',
+    }
+    const json = parseJson(answer.text)
+    if (json === undefined) throw portError('RESPONSE_NOT_JSON', 'unknown', where)
+    const checked = check(RegistrationResponseSchema, json)
+    if ('field' in checked) throw portError('RESPONSE_NOT_CONFORM', 'unknown', { ...where, field: checked.field })
+    const { clientId, clientSecret, secretExpiresAtSeconds, tokenEndpointAuthMethod: answered = method } = checked.output
+    const chosen = chooseMethod({ supported, registered: answered, hasSecret: clientSecret !== undefined })
+    if (chosen === undefined) throw portError('CLIENT_AUTH_UNSUPPORTED', 'refused', { ...where, received: untrusted(answered) })
+    const at = recordTime()
+    const secretLeftMs =
+      secretExpiresAtSeconds === undefined ? undefined : secretExpiresAtSeconds * 1000 - deps.clock.now()
+    return {
+      at,
+      client: {
+        issuer,
+        clientId,
+        ...(chosen !== 'none' && { clientSecret }),
+        ...(chosen !== 'none' && secretLeftMs !== undefined && { clientSecretExpiresAt: at + secretLeftMs }),
+        tokenEndpointAuthMethod: chosen,
+        redirectUri,
+        source: 'dynamic',
+      },
+    }
+  }
+}
+
+/** What the server is told about us. `application_type` is required since 2026-07-28. */
+function registrationDocument(client: ClientOptions, redirectUri: string, method: ClientAuthenticationMethod) {
+  const { name, uri, logoUri, contacts, softwareId, softwareVersion, scope } = client
+  return {
+    client_name: name,
+    redirect_uris: [redirectUri],
+    grant_types: ['authorization_code', 'refresh_token'],
+    response_types: ['code'],
+    token_endpoint_auth_method: method,
+    application_type: isNative(redirectUri) ? 'native' : 'web',
+    ...(uri !== undefined && { client_uri: uri }),
+    ...(logoUri !== undefined && { logo_uri: logoUri }),
+    ...(contacts !== undefined && { contacts: [...contacts] }),
+    ...(softwareId !== undefined && { software_id: softwareId }),
+    ...(softwareVersion !== undefined && { software_version: softwareVersion }),
+    ...(scope !== undefined && { scope }),
+  }
+}
+
+/** Whether the browser comes back to this machine, or to an application by a scheme of its own. */
+function isNative(redirectUri: string): boolean {
+  const { protocol, hostname } = new URL(redirectUri)
+  const loopback = hostname === 'localhost' || hostname === '[::1]' || hostname.startsWith('127.')
+  return loopback || (protocol !== 'https:' && protocol !== 'http:')
+}

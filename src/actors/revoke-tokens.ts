@@ -1,0 +1,44 @@
+import * as oauth from 'oauth4webapi'
+import type { PortOutput, RevokeTokensInput } from '../../machines/ports.ts'
+import { isSuccess, refusal } from './answers.ts'
+import type { RegistrationDependencies } from './dependencies.ts'
+import { clientAuthentication, sendOnce } from './send-once.ts'
+import { stopwatch } from './stopwatch.ts'
+
+/**
+ * Revokes both tokens, the refresh token first, since that ends the grant. The second is tried whatever became of the first.
+ *
+ * @throws `PortError` of the first that failed: `EXCHANGE_REJECTED`, `RATE_LIMITED`, `HTTP_NETWORK`, `TOKEN_OUTCOME_UNKNOWN`,
+ *   `CLIENT_AUTH_UNSUPPORTED`, or what the transport rejects with. It decides nothing: the tokens are forgotten anyway.
+ * @see [RFC 7009 §2](https://www.rfc-editor.org/rfc/rfc7009.html#section-2)
+ */
+export function createRevokeTokens(deps: Pick<RegistrationDependencies, 'transport' | 'clock'>) {
+  return async (input: RevokeTokensInput, signal: AbortSignal): Promise<PortOutput> => {
+    const { server, accessToken, refreshToken } = input
+    const recordTime = stopwatch(deps.clock, input.at)
+    const endpoint = server.revocationEndpoint
+    if (endpoint === undefined) return { at: recordTime() }
+
+    const revoke = async (token: string, token_type_hint: string) => {
+      const authentication = clientAuthentication(server.client)
+      const answer = await sendOnce({ transport: deps.transport, sendBefore: input.sendBefore, signal }, (options) =>
+        oauth.revocationRequest(
+          { issuer: server.issuer, revocation_endpoint: endpoint },
+          { client_id: server.client.clientId },
+          authentication,
+          token,
+          { ...options, additionalParameters: { token_type_hint } },
+        ),
+      )
+      if (isSuccess(answer)) return
+      const codes = { rejected: 'EXCHANGE_REJECTED', unknown: 'TOKEN_OUTCOME_UNKNOWN' } as const
+      throw refusal(answer, endpoint, deps.clock.now(), codes)
+    }
+
+    const failures: unknown[] = []
+    if (refreshToken !== undefined) await revoke(refreshToken, 'refresh_token').catch((error) => failures.push(error))
+    await revoke(accessToken, 'access_token').catch((error) => failures.push(error))
+    if (failures.length > 0) throw failures[0]
+    return { at: recordTime() }
+  }
+}

@@ -1,0 +1,65 @@
+import type { Failure } from './errors/failure.ts'
+import type { DurableContext } from './runner.ts'
+import type { ConnectionContext, ConnectionIdentity, JournalEntry } from './schemas/connection-context.ts'
+
+/** What an orchestrator tells its listeners. Never holds a secret. */
+export interface OrchestratorEvents {
+  /** A connection moved from one place to another. */
+  transition: { connection: ConnectionIdentity; at: number; from: string; to: string; reason: string }
+  /** Only its user can sign it in now. */
+  authorizationRequired: { connection: ConnectionIdentity; at: number }
+  authorized: { connection: ConnectionIdentity; at: number; generation: number }
+  refreshed: { connection: ConnectionIdentity; at: number; generation: number }
+  failed: { connection: ConnectionIdentity; at: number; failure: Failure }
+  disconnected: { connection: ConnectionIdentity; at: number }
+  /** Tokens of another account than before were stored. */
+  accountChanged: { connection: ConnectionIdentity; at: number }
+}
+
+type Listener<Name extends keyof OrchestratorEvents> = (event: OrchestratorEvents[Name]) => void
+
+/** Typed listeners. One that throws does not keep the others from being told. */
+export class Listeners {
+  readonly #listeners = new Map<keyof OrchestratorEvents, Set<(event: never) => void>>()
+
+  on<Name extends keyof OrchestratorEvents>(name: Name, listener: Listener<Name>): () => void {
+    const listeners = this.#listeners.get(name) ?? new Set()
+    this.#listeners.set(name, listeners.add(listener))
+    return () => {
+      listeners.delete(listener)
+    }
+  }
+
+  tell<Name extends keyof OrchestratorEvents>(name: Name, event: OrchestratorEvents[Name]): void {
+    for (const listener of this.#listeners.get(name) ?? []) {
+      try {
+        ;(listener as Listener<Name>)(event)
+      } catch (error) {
+        queueMicrotask(() => {
+          throw error
+        })
+      }
+    }
+  }
+}
+
+const isConnection = (context: DurableContext): context is ConnectionContext => 'identity' in context
+
+/** Tells listeners what a save of a connection's record means for them. */
+export function createConnectionTeller(
+  listeners: Listeners,
+): (context: DurableContext, entries: readonly JournalEntry[]) => void {
+  return (context, entries) => {
+    if (!isConnection(context)) return
+    const { identity: connection, generation, failure } = context
+    for (const { at, from, to, reason } of entries) {
+      listeners.tell('transition', { connection, at, from, to, reason })
+      if (to === 'reauthorizationRequired') listeners.tell('authorizationRequired', { connection, at })
+      if (to === 'authorized' && reason.endsWith('.done')) {
+        listeners.tell(from === 'refreshing' ? 'refreshed' : 'authorized', { connection, at, generation })
+      }
+      if (failure !== undefined && reason === failure.code) listeners.tell('failed', { connection, at, failure })
+      if (to === 'disconnected') listeners.tell('disconnected', { connection, at })
+    }
+  }
+}

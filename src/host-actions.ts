@@ -1,0 +1,87 @@
+import { restingPlace } from '../machines/resting-place.ts'
+import type { AuthorizationServer, ConnectionContext, ConnectionIdentity, Grant } from './schemas/connection-context.ts'
+
+interface Of<Type extends string, Data> {
+  type: Type
+  tenant: string
+  user: string | undefined
+  server: string
+  label: string | undefined
+  /** A host that keeps credentials keeps those of the newest generation. */
+  generation: number
+  data: Data
+}
+
+/**
+ * Something that the host may want to do in its own database. Derived from the stored record: it may come twice. Holds
+ * secrets; appears in results and in `onActions` only.
+ */
+export type HostAction =
+  | Of<
+      'saveClientInformation',
+      {
+        issuer: string
+        clientId: string
+        clientSecret: string | undefined
+        clientSecretExpiresAt: number | undefined
+        tokenEndpointAuthMethod: string
+        redirectUri: string | undefined
+      }
+    >
+  | Of<
+      'saveTokens',
+      {
+        accessToken: string
+        tokenType: string
+        scope: string | undefined
+        expiresAt: number | undefined
+        refreshToken: string | undefined
+        grant: Grant
+        issuer: string | undefined
+      }
+    >
+  | Of<'forgetTokens' | 'forgetClientInformation', { issuer: string | undefined }>
+
+const serverOf = (context: ConnectionContext | undefined, id: number | undefined): AuthorizationServer | undefined =>
+  context?.servers.find((server) => server.id === id)
+
+/** What a host that keeps credentials itself has to do, now that a record went from `before` to `after`. */
+export function actionsBetween(before: ConnectionContext | undefined, after: ConnectionContext | undefined): HostAction[] {
+  if (after === undefined) return []
+  const { identity, generation, tokens } = after
+  const common = { ...whose(identity), generation }
+  const lost = before?.tokens === undefined || tokens !== undefined ? undefined : before
+  const server = serverOf(after, tokens?.serverId) ?? serverOf(after, after.attempts.at(-1)?.serverId)
+  const actions: HostAction[] = []
+  if (lost !== undefined) {
+    const from = serverOf(lost, lost.tokens?.serverId)
+    actions.push({ type: 'forgetTokens', ...common, data: { issuer: from?.issuer } })
+    const isRetired = after.journal.some((entry) => entry.to === 'retiring' && !lost.journal.some(({ at }) => at === entry.at))
+    if (isRetired) actions.push({ type: 'forgetClientInformation', ...common, data: { issuer: from?.issuer } })
+  }
+  if (server !== undefined) {
+    const { issuer, clientId, clientSecret, clientSecretExpiresAt, tokenEndpointAuthMethod, redirectUri } = server.client
+    const data = { issuer, clientId, clientSecret, clientSecretExpiresAt, tokenEndpointAuthMethod, redirectUri }
+    actions.push({ type: 'saveClientInformation', ...common, data })
+  }
+  if (tokens !== undefined && restingPlace(after) === 'authorized') {
+    const { accessToken, tokenType, scope, expiresAt, refreshToken, grant } = tokens
+    const { issuer } = serverOf(after, tokens.serverId) ?? { issuer: after.imported?.issuer }
+    actions.push({
+      type: 'saveTokens',
+      ...common,
+      data: { accessToken, tokenType, scope, expiresAt, refreshToken, grant, issuer },
+    })
+  }
+  return actions
+}
+
+/** The four parts that name a connection, each present. */
+export function whose({ tenant, user, server, label }: ConnectionIdentity): {
+  tenant: string
+  user: string | undefined
+  server: string
+  label: string | undefined
+} {
+  return { tenant, user, server, label }
+}

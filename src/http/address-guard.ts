@@ -1,0 +1,99 @@
+import type { LookupAddress } from 'node:dns'
+import { lookup } from 'node:dns/promises'
+import { isIP, isIPv6 } from 'node:net'
+import { portError } from '../errors/index.ts'
+import { type AllowList, canonicalName } from './allow-list.ts'
+import { isPublicAddress } from './public-address.ts'
+
+/** All addresses of a name. Rejects with an error whose `code` is Node's (`ENOTFOUND` and so on). */
+export type Resolve = (name: string) => Promise<readonly LookupAddress[]>
+
+/** The operating system's own resolution of names. */
+export const systemResolve: Resolve = (name) => lookup(name, { all: true, order: 'verbatim' })
+
+/** Where a request wants to go: the part of a URL that the guard looks at. */
+export interface Destination {
+  readonly secure: boolean
+  /** A canonical name, or an address without brackets. */
+  readonly host: string
+  readonly port: number
+}
+
+/** The destination of a URL, or of what undici tells a connector. */
+export function destinationOf(url: { readonly protocol: string; readonly hostname: string; readonly port: string }): Destination {
+  const secure = url.protocol === 'https:'
+  const bare = url.hostname.replace(/^\[|\]$/g, '')
+  return {
+    secure,
+    host: isIPv6(bare) ? bare : canonicalName(bare),
+    port: url.port === '' ? (secure ? 443 : 80) : Number(url.port),
+  }
+}
+
+/** Decides which destinations may be reached. Everything throws a `PortError` with outcome `notSent`. */
+export interface AddressGuard {
+  /**
+   * What can be said without asking anybody: the scheme, credentials, and the address if the host is one.
+   *
+   * @throws `PortError` `INSECURE_ENDPOINT` for another scheme than https, and for http that is not listed;
+   *   `ADDRESS_FORBIDDEN` for credentials and for addresses.
+   */
+  check(url: URL): void
+  /**
+   * The same for a destination whose name somebody else resolves (a proxy): names for this machine are refused, and http
+   * unless the name is listed.
+   */
+  checkUnresolved(url: URL): void
+  /** The addresses to connect to, all of them permitted. Asks the resolver once; one forbidden address refuses them all. */
+  resolve(destination: Destination): Promise<readonly LookupAddress[]>
+  /** Looks at the address that a connection has really reached. */
+  vet(destination: Destination, address: string): void
+}
+
+/** Builds the guard over what the host has allowed. */
+export function createAddressGuard({ allow, resolve }: { allow: AllowList; resolve: Resolve }): AddressGuard {
+  function vetAll(destination: Destination, addresses: readonly string[]): void {
+    if (allow.hasName(destination.host, destination.port)) return
+    const unlisted = addresses.filter((address) => !allow.hasAddress(address, destination.port))
+    if (!destination.secure && unlisted.length > 0) throw portError('INSECURE_ENDPOINT', 'notSent')
+    if (!unlisted.every(isPublicAddress)) throw portError('ADDRESS_FORBIDDEN', 'notSent')
+  }
+
+  function check(url: URL): void {
+    const destination = destinationOf(url)
+    if (!/^https?:$/.test(url.protocol)) throw portError('INSECURE_ENDPOINT', 'notSent', { reason: 'scheme' })
+    if (url.username !== '' || url.password !== '') {
+      throw portError('ADDRESS_FORBIDDEN', 'notSent', { reason: 'credentials' })
+    }
+    if (isIP(destination.host) !== 0) {
+      vetAll(destination, [destination.host])
+    } else if (!destination.secure && !allow.hasNetworks && !allow.hasName(destination.host, destination.port)) {
+      throw portError('INSECURE_ENDPOINT', 'notSent')
+    }
+  }
+
+  return {
+    check,
+    checkUnresolved(url) {
+      check(url)
+      const { secure, host, port } = destinationOf(url)
+      if (isIP(host) !== 0 || allow.hasName(host, port)) return
+      if (!secure) throw portError('INSECURE_ENDPOINT', 'notSent')
+      if (/(?:^|\.)localhost$/.test(host)) throw portError('ADDRESS_FORBIDDEN', 'notSent')
+    },
+    async resolve(destination) {
+      const family = isIP(destination.host)
+      const addresses =
+        family === 0 ? await resolve(destination.host) : [{ address: destination.host, family }]
+      if (addresses.length === 0) throw portError('HTTP_NETWORK', 'notSent', { reason: 'nameNotResolved' })
+      vetAll(
+        destination,
+        addresses.map(({ address }) => address),
+      )
+      return addresses
+    },
+    vet(destination, address) {
+      vetAll(destination, [address])
+    },
+  }
+}

@@ -1,0 +1,88 @@
+import { BlockList, isIP, isIPv6 } from 'node:net'
+import { domainToASCII } from 'node:url'
+
+interface NameEntry {
+  readonly kind: 'name'
+  readonly name: string
+  readonly port: number | undefined
+}
+
+interface NetworkEntry {
+  readonly kind: 'network'
+  readonly network: BlockList
+  readonly port: number | undefined
+}
+
+/** One entry of `network.allow`, understood. */
+export type AllowEntry = NameEntry | NetworkEntry
+
+const BRACKETED = /^\[([^\][]+)\](?::(\d{1,5}))?$/
+const PLAIN = /^([^:@?#%\\\s]+)(?::(\d{1,5}))?$/
+const CIDR = /^([^/]+)\/(\d{1,3})$/
+const NAME = /^(?=.{1,253}$)[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)*$/
+
+function parsePort(text: string | undefined): number | undefined | 'wrong' {
+  if (text === undefined) return undefined
+  const port = Number(text)
+  return port >= 1 && port <= 65_535 ? port : 'wrong'
+}
+
+function parseNetwork(text: string): BlockList | undefined {
+  const [, address = text, prefix] = CIDR.exec(text) ?? []
+  const family = isIP(address)
+  const longest = family === 6 ? 128 : 32
+  const length = prefix === undefined ? longest : Number(prefix)
+  if (family === 0 || address.includes('%') || length > longest) return undefined
+  const network = new BlockList()
+  network.addSubnet(address, length, family === 6 ? 'ipv6' : 'ipv4')
+  return network
+}
+
+/** A host name as it is compared: lower-case, in ASCII, without the final dot. */
+export function canonicalName(name: string): string {
+  return domainToASCII(name.endsWith('.') ? name.slice(0, -1) : name)
+}
+
+/**
+ * Understands `127.0.0.1`, `10.0.0.0/8`, `::1`, `[::1]:8080`, `[fd00::/8]:443`, `localhost` and `as.internal:8443`.
+ *
+ * @returns `undefined` if the text is none of these.
+ */
+export function parseAllowEntry(text: string): AllowEntry | undefined {
+  if (isIPv6(text.split('/', 1)[0] ?? '')) return parseAllowEntry(`[${text}]`)
+  const bracketed = BRACKETED.exec(text)
+  const [, host, portText] = bracketed ?? PLAIN.exec(text) ?? []
+  const port = parsePort(portText)
+  if (host === undefined || port === 'wrong') return undefined
+  const network = parseNetwork(host)
+  if (network !== undefined) return { kind: 'network', network, port }
+  const name = host.includes('/') ? '' : canonicalName(host)
+  // What a URL would read as an address (`127.1`, `0x7f.1`) is no name.
+  const isName = bracketed === null && NAME.test(name) && isIP(name) === 0 && !/(?:^|\.)(?:\d+|0x[\da-f]*)$/.test(name)
+  return isName ? { kind: 'name', name, port } : undefined
+}
+
+/** What the host has allowed beyond public addresses over https. */
+export interface AllowList {
+  /** Whether this name itself is listed, for this port. */
+  hasName(name: string, port: number): boolean
+  /** Whether this address is listed, alone or within a network, for this port. */
+  hasAddress(address: string, port: number): boolean
+  /** Whether any address or network is listed at all. */
+  readonly hasNetworks: boolean
+}
+
+/** Builds the list from its understood entries. */
+export function createAllowList(entries: readonly AllowEntry[]): AllowList {
+  const names = entries.filter((entry) => entry.kind === 'name')
+  const networks = entries.filter((entry) => entry.kind === 'network')
+  const fits = (entry: AllowEntry, port: number): boolean => entry.port === undefined || entry.port === port
+  return {
+    hasName: (name, port) => names.some((entry) => entry.name === name && fits(entry, port)),
+    hasAddress: (address, port) =>
+      networks.some(
+        (entry) => fits(entry, port) && entry.network.check(address, isIPv6(address) ? 'ipv6' : 'ipv4'),
+      ),
+    hasNetworks: networks.length > 0,
+  }
+}

@@ -1,0 +1,47 @@
+/** Ends one exchange: when its time is over, or when its caller gives up. */
+export interface Deadline {
+  readonly signal: AbortSignal
+  /** Why it has ended, if it has. */
+  readonly endedBy: 'HTTP_TIMEOUT' | 'ABORTED' | undefined
+  /** Stops the timer and lets go of the caller's signal. */
+  clear(): void
+}
+
+/** Starts a deadline; without a time it only follows the caller's signal. */
+export function startDeadline(timeoutMs: number | undefined, callerSignal: AbortSignal | undefined): Deadline {
+  const controller = new AbortController()
+  let endedBy: Deadline['endedBy']
+  const end = (by: Deadline['endedBy']): void => {
+    endedBy ??= by
+    controller.abort()
+  }
+  const onAbort = (): void => end('ABORTED')
+  const timer = timeoutMs === undefined ? undefined : setTimeout(end, timeoutMs, 'HTTP_TIMEOUT')
+  if (callerSignal?.aborted === true) onAbort()
+  callerSignal?.addEventListener('abort', onAbort, { once: true })
+  return {
+    signal: controller.signal,
+    get endedBy() {
+      return endedBy
+    },
+    clear() {
+      clearTimeout(timer)
+      callerSignal?.removeEventListener('abort', onAbort)
+    },
+  }
+}
+
+/** Settles as the promise does, or rejects as soon as the signal aborts, whichever comes first. */
+export async function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  let onAbort: (() => void) | undefined
+  const aborted = new Promise<never>((_resolve, reject) => {
+    onAbort = () => reject(signal.reason)
+    if (signal.aborted) onAbort()
+    else signal.addEventListener('abort', onAbort, { once: true })
+  })
+  try {
+    return await Promise.race([promise, aborted])
+  } finally {
+    if (onAbort !== undefined) signal.removeEventListener('abort', onAbort)
+  }
+}

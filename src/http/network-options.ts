@@ -1,0 +1,124 @@
+import { isIP } from 'node:net'
+import * as v from 'valibot'
+import { invalidArgument } from '../errors/index.ts'
+import { destinationOf } from './address-guard.ts'
+import { type AllowEntry, type AllowList, createAllowList, parseAllowEntry } from './allow-list.ts'
+import { DEFAULT_TIMEOUT_MS, MAX_RESPONSE_BYTES } from './limits.ts'
+
+/** Names and addresses of the machine itself. */
+const LOOPBACK = /^(?:localhost|127(?:\.\d+){3}|::1)$/
+/** Node's timers do not count further. */
+const MAX_TIMER_MS = 2_147_483_647
+
+function isProxyUrl(text: string): boolean {
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  return url !== undefined && /^https?:$/.test(url.protocol) && url.pathname === '/' && url.search === '' && url.hash === ''
+}
+
+function positiveInteger(most: number) {
+  const problem = `must be an integer from 1 to ${most}`
+  return v.optional(v.pipe(v.number('must be a number'), v.integer(problem), v.minValue(1, problem), v.maxValue(most, problem)))
+}
+
+/** Checks the `network` option. Its messages never hold the value, which may be a proxy's password. */
+export const NetworkOptionsSchema = v.pipe(
+  v.strictObject(
+    {
+      allow: v.optional(
+        v.array(
+          v.pipe(
+            v.string('must be a string'),
+            v.check(
+              (text) => parseAllowEntry(text) !== undefined,
+              'must be an address, a network in CIDR notation or a host name, each with an optional port',
+            ),
+          ),
+          'must be an array',
+        ),
+      ),
+      proxy: v.optional(
+        v.pipe(v.string('must be a string'), v.check(isProxyUrl, 'must be the http or https URL of a proxy')),
+      ),
+      timeoutMs: positiveInteger(MAX_TIMER_MS),
+      maxResponseBytes: positiveInteger(Number.MAX_SAFE_INTEGER),
+      fetch: v.optional(v.custom<typeof fetch>((value) => typeof value === 'function', 'must be a function')),
+    },
+    (issue) => (issue.expected === 'never' ? 'is not a known option' : 'must be an object'),
+  ),
+  v.forward(
+    v.partialCheck(
+      [['proxy'], ['fetch']],
+      ({ proxy, fetch }) => proxy === undefined || fetch === undefined,
+      'cannot be combined with network.fetch',
+    ),
+    ['proxy'],
+  ),
+)
+
+/** How authchart reaches the network. */
+export interface NetworkOptions {
+  /**
+   * Private addresses and plain http endpoints that may be used all the same: `127.0.0.1`, `10.0.0.0/8`, `[::1]:8080`,
+   * `as.internal:8443`. An address or a network matches what a name resolves to; a name matches only itself; each with an
+   * optional port.
+   */
+  allow?: string[] | undefined
+  /**
+   * URL of an egress proxy, perhaps with credentials. Names are then resolved by the proxy, so it is the proxy that has to
+   * refuse names of private addresses. @defaultValue none
+   */
+  proxy?: string | undefined
+  /** Upper bound for one exchange over headers and body, in milliseconds. Integer ≥ 1. @defaultValue 10_000 */
+  timeoutMs?: number | undefined
+  /** Upper bound for one body after decompression, in bytes. Integer ≥ 1. @defaultValue 1_048_576 */
+  maxResponseBytes?: number | undefined
+  /**
+   * Used instead of the built-in client. Addresses are still checked before each request, but which one is then connected to
+   * is up to this function.
+   */
+  fetch?: typeof fetch | undefined
+}
+
+/** The `network` option with its defaults, understood. */
+export interface NetworkRules {
+  readonly allow: AllowList
+  readonly proxy: string | undefined
+  readonly timeoutMs: number
+  readonly maxResponseBytes: number
+  readonly fetch: typeof fetch | undefined
+}
+
+function nameOf(path: readonly { readonly key?: unknown }[]): string {
+  return path.map(({ key }) => (typeof key === 'number' ? `[${key}]` : `.${String(key)}`)).join('')
+}
+
+/**
+ * Understands the `network` option.
+ *
+ * @throws `TypeError` that names the wrong part, for example `network.allow[2]`.
+ */
+export function parseNetworkOptions(options: NetworkOptions): NetworkRules {
+  const parsed = v.safeParse(NetworkOptionsSchema, options)
+  if (!parsed.success) {
+    const [issue] = parsed.issues
+    throw invalidArgument(
+      `network${nameOf(issue.path ?? [])}`,
+      issue.message,
+      issue.kind === 'schema' ? 'ERR_INVALID_ARG_TYPE' : 'ERR_INVALID_ARG_VALUE',
+    )
+  }
+  const { allow = [], proxy, timeoutMs, maxResponseBytes, fetch } = parsed.output
+  return {
+    allow: createAllowList(allow.map(parseAllowEntry).filter((entry): entry is AllowEntry => entry !== undefined)),
+    proxy,
+    timeoutMs: timeoutMs ?? DEFAULT_TIMEOUT_MS,
+    maxResponseBytes: maxResponseBytes ?? MAX_RESPONSE_BYTES,
+    fetch,
+  }
+}
+
+/** Whether a plain http URL may be used: the user's browser on this machine, or what the host has listed. */
+export function mayUseHttp(allow: AllowList, url: URL): boolean {
+  const { host, port } = destinationOf(url)
+  return LOOPBACK.test(host) || allow.hasName(host, port) || (isIP(host) !== 0 && allow.hasAddress(host, port))
+}

@@ -1,0 +1,63 @@
+import { BlockList, isIP } from 'node:net'
+
+function blockList(type: 'ipv4' | 'ipv6', networks: readonly (readonly [network: string, prefix: number])[]): BlockList {
+  const list = new BlockList()
+  for (const [network, prefix] of networks) list.addSubnet(network, prefix, type)
+  return list
+}
+
+/**
+ * IPv4 addresses of a special purpose.
+ *
+ * @see [IANA registry](https://www.iana.org/assignments/iana-ipv4-special-registry)
+ */
+const SPECIAL_IPV4 = blockList('ipv4', [
+  ['0.0.0.0', 8], // this network
+  ['10.0.0.0', 8], // private
+  ['100.64.0.0', 10], // shared by carriers; metadata services of some clouds
+  ['127.0.0.0', 8], // loopback
+  ['168.63.129.16', 32], // Azure's host, public by its number only
+  ['169.254.0.0', 16], // link-local, metadata services
+  ['172.16.0.0', 12], // private
+  ['192.0.0.0', 24], // protocol assignments, metadata services
+  ['192.0.2.0', 24], // documentation
+  ['192.31.196.0', 24], // AS112
+  ['192.52.193.0', 24], // multicast tunnels
+  ['192.88.99.0', 24], // 6to4 relays
+  ['192.168.0.0', 16], // private
+  ['192.175.48.0', 24], // AS112
+  ['198.18.0.0', 15], // benchmarks
+  ['198.51.100.0', 24], // documentation
+  ['203.0.113.0', 24], // documentation
+  ['224.0.0.0', 4], // multicast
+  ['240.0.0.0', 4], // reserved, broadcast
+])
+
+/** The only range out of which IPv6 addresses are given to the public; what maps or embeds IPv4 lies mostly outside. */
+const GLOBAL_IPV6 = blockList('ipv6', [['2000::', 3]])
+
+/**
+ * What is special inside of it.
+ *
+ * @see [IANA registry](https://www.iana.org/assignments/iana-ipv6-special-registry)
+ */
+const SPECIAL_IPV6 = blockList('ipv6', [
+  ['2001::', 23], // protocol assignments: Teredo, benchmarks, ORCHID and others
+  ['2001:db8::', 32], // documentation
+  ['2002::', 16], // 6to4, embeds IPv4
+  ['2620:4f:8000::', 48], // AS112
+  ['3ffe::', 16], // the former 6bone
+  ['3fff::', 20], // documentation
+])
+
+/** Whether this is the address of a host on the public internet: neither private, local, reserved nor a translation of one. */
+export function isPublicAddress(address: string): boolean {
+  switch (isIP(address)) {
+    case 4:
+      return !SPECIAL_IPV4.check(address, 'ipv4')
+    case 6:
+      return GLOBAL_IPV6.check(address, 'ipv6') && !SPECIAL_IPV6.check(address, 'ipv6')
+    default:
+      return false
+  }
+}

@@ -1,0 +1,53 @@
+import type { InspectionEvent } from 'xstate'
+import { portFailureOf } from '../machines/port-failure.ts'
+
+/** A redacted record of what a chart does: names and codes by allow-list, never a value out of a context, an event or an answer. */
+export interface InspectionRecord {
+  kind: 'actor' | 'event' | 'snapshot'
+  /** Names one running actor inside this process. */
+  sessionId: string
+  /** Names the chart that it belongs to. */
+  rootId: string
+  /** The chart, or the port that it invokes. */
+  name: string
+  /** `event` and `snapshot`: the type of the event. */
+  eventType?: string | undefined
+  /** `snapshot` of a chart: where it is, as XState writes state values. */
+  value?: unknown
+  /** `snapshot` of a chart: the tags of that state. */
+  tags?: readonly string[] | undefined
+  /** `snapshot`: `active`, `done`, `error` or `stopped`. */
+  status?: string | undefined
+  /** `event`: the code of the failure that it carries. */
+  failureCode?: string | undefined
+}
+
+interface ActorLike {
+  id: string
+  sessionId: string
+}
+
+/** Turns what XState tells an inspector into redacted records. */
+export function inspector(inspect: (record: InspectionRecord) => void): (event: InspectionEvent) => void {
+  return (inspected) => {
+    const { id, sessionId } = inspected.actorRef as unknown as ActorLike
+    const common = { sessionId, rootId: inspected.rootId, name: id }
+    if (inspected.type === '@xstate.actor') inspect({ kind: 'actor', ...common })
+    if (inspected.type === '@xstate.event') {
+      const { type } = inspected.event
+      const failed = type.startsWith('xstate.error.') && { failureCode: portFailureOf(inspected.event).failure.code }
+      inspect({ kind: 'event', ...common, eventType: type, ...failed })
+    }
+    if (inspected.type === '@xstate.snapshot') {
+      const snapshot: { status: string; value?: unknown; tags?: Set<string> } = inspected.snapshot
+      const { status, value, tags } = snapshot
+      inspect({
+        kind: 'snapshot',
+        ...common,
+        eventType: inspected.event.type,
+        status,
+        ...(tags && { value, tags: [...tags] }),
+      })
+    }
+  }
+}

@@ -1,0 +1,63 @@
+import type { ConnectionCommand } from '../machines/connection-events.ts'
+import type { Changes } from './changes.ts'
+import type { Clock } from './clock.ts'
+import { AuthorizationError } from './errors/authorization-error.ts'
+import { failure } from './errors/failure.ts'
+import { actionsBetween, type HostAction } from './host-actions.ts'
+import type { Transport } from './http/transport.ts'
+import type { ParsedOptions, Policy } from './options.ts'
+import type { DurableChart, RecordView, Runner, RunResult, Step } from './runner.ts'
+import type { ConnectionContext, ConnectionIdentity } from './schemas/connection-context.ts'
+import type { TokenCache } from './token-cache.ts'
+
+/** A record of a connection, as it was read. */
+export type View = RecordView<ConnectionContext>
+
+/** What all connections of one orchestrator share. */
+export interface Kernel {
+  readonly options: ParsedOptions
+  readonly clock: Clock
+  readonly runner: Runner
+  readonly chart: DurableChart<ConnectionContext, ConnectionCommand>
+  readonly changes: Changes
+  readonly cache: TokenCache
+  readonly transport: Transport
+  /** Names the records of this deployment. */
+  readonly nameKey: Uint8Array
+  policy(connection: ConnectionIdentity): Policy
+  assertOpen(): void
+}
+
+/** A run of the connection chart, with what the host has to do about it. */
+export async function runConnection(
+  kernel: Kernel,
+  key: string,
+  identity: ConnectionIdentity,
+  step: Step<ConnectionContext, ConnectionCommand>,
+  known: { view: View | undefined },
+): Promise<RunResult<ConnectionContext> & { actions: HostAction[] }> {
+  const { runner, chart, options } = kernel
+  const result = await runner.run(chart, key, step, {
+    input: { identity },
+    lease: kernel.policy(identity),
+    known,
+  })
+  const actions = actionsBetween(known.view?.context, result.view?.context)
+  if (result.taken || result.spent) await options.onActions?.(actions)
+  return { ...result, actions }
+}
+
+/**
+ * Lets a caller go as soon as its signal says so; what it asked for goes on to its rest.
+ *
+ * @throws {@link AuthorizationError} `ABORTED`.
+ */
+export function detachable<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return promise
+  return new Promise<T>((resolve, reject) => {
+    const abort = (): void => reject(new AuthorizationError(failure('ABORTED')))
+    if (signal.aborted) abort()
+    signal.addEventListener('abort', abort, { once: true })
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
+  })
+}

@@ -1,0 +1,328 @@
+import * as v from 'valibot'
+import type { ClientOptions, PreRegisteredClient } from './actors/dependencies.ts'
+import type { Clock } from './clock.ts'
+import { invalidArgument } from './errors/invalid-argument.ts'
+import { type NetworkOptions } from './http/network-options.ts'
+import type { HostAction } from './host-actions.ts'
+import type { InspectionRecord } from './inspection.ts'
+import { RESERVED_PARAMETERS } from './protocol/authorization-parameters.ts'
+import { SAVE_MARGIN_MS } from './runner.ts'
+import { type ConnectionIdentity, type Grant, GrantSchema, maybe } from './schemas/connection-context.ts'
+import { parseOptions } from './stores/parse-options.ts'
+import type { Sealer, SealingKey } from './stores/sealing.ts'
+import type { SnapshotStore } from './stores/snapshot-store.ts'
+
+/** Rules of this deployment. Durations are in milliseconds. */
+export interface PolicyOptions {
+  /** Who shares a dynamic registration. @defaultValue 'deployment' */
+  registrationScope?: 'deployment' | 'tenant' | 'connection' | undefined
+  /** Picks one of several issuers that a resource names. @defaultValue the first allowed one */
+  chooseIssuer?: ((issuers: readonly string[]) => string | undefined) | undefined
+  /** How often a connection may be asked for more scope. @defaultValue 3 */
+  maxStepUps?: number | undefined
+  /** How long a user may take to sign in. @defaultValue 300_000 */
+  attemptTtlMs?: number | undefined
+  /** How long a code is kept that could not be spent at once. @defaultValue 60_000 */
+  codeTtlMs?: number | undefined
+  /** How long a token must still live to be answered without a refresh; at most a quarter of its lifetime. @defaultValue 30_000 */
+  minTokenTtlMs?: number | undefined
+  /** How long a claim holds. Must exceed `network.timeoutMs` by a margin for the save. @defaultValue 30_000 */
+  leaseMs?: number | undefined
+  /** How long after its lease a claim is left alone. @defaultValue 5_000 */
+  graceMs?: number | undefined
+  /** How long a token is answered from memory without asking the store. @defaultValue 10_000 */
+  cacheMs?: number | undefined
+  /** @defaultValue 'never' */
+  dpop?: 'never' | 'whenOffered' | 'required' | undefined
+  /** Accept protected resource metadata only for exactly this endpoint. @defaultValue false */
+  strictResource?: boolean | undefined
+  /** MCP endpoints or origins that may be signed in to. @defaultValue all */
+  allowedServers?: string[] | undefined
+  /** Authorization servers that may be used. @defaultValue all */
+  allowedIssuers?: string[] | undefined
+  /** @defaultValue all */
+  allowedGrants?: Grant[] | undefined
+  /** Scopes that may be asked for. @defaultValue all */
+  allowedScopes?: string[] | undefined
+  registrationsPerIssuerPerHour?: number | undefined
+  /** Origins that `returnTo` may lead to. @defaultValue none */
+  returnToOrigins?: string[] | undefined
+  refuseAccountChange?: boolean | undefined
+}
+
+/** The keys of a deployment: 32 random bytes each, the same in every process. */
+export interface KeyOptions {
+  /** Names records. Does not rotate. */
+  name: Uint8Array
+  /** Seals records: the first seals, all open. */
+  sealing?: SealingKey[] | undefined
+}
+
+/** What an assertion is wanted for. */
+export interface AssertionRequest {
+  connection: ConnectionIdentity
+  kind: 'id_token' | 'refresh_token' | 'workload'
+  audience: string
+  resource: string | undefined
+  scope: string | undefined
+}
+
+/** Everything that {@link createAuthOrchestrator} takes. */
+export interface AuthOrchestratorOptions {
+  client: ClientOptions
+  clients?: readonly PreRegisteredClient[] | undefined
+  /** @defaultValue new MemoryStore() */
+  store?: SnapshotStore | undefined
+  /** Required unless the store is inside the process. */
+  keys?: KeyOptions | undefined
+  /** Instead of `keys.sealing`: a key management service, a key per tenant. */
+  sealer?: Sealer | undefined
+  assertions?: ((request: AssertionRequest) => Promise<string>) | undefined
+  identityProvider?:
+    | { issuer: string; tokenEndpoint?: string | undefined; clientId: string; clientSecret?: string | undefined }
+    | undefined
+  network?: NetworkOptions | undefined
+  /** Values, or a function of the connection. */
+  policy?: PolicyOptions | ((connection: ConnectionIdentity) => PolicyOptions) | undefined
+  /** For hosts that keep credentials themselves: every list of actions, awaited before the caller gets its answer. */
+  onActions?: ((actions: readonly HostAction[]) => Promise<void> | void) | undefined
+  clock?: Clock | undefined
+  /** A redacted record of each actor, event and snapshot. */
+  inspect?: ((record: InspectionRecord) => void) | undefined
+}
+
+/** The policy of one connection, complete. */
+export interface Policy {
+  registrationScope: 'deployment' | 'tenant' | 'connection'
+  chooseIssuer: ((issuers: readonly string[]) => string | undefined) | undefined
+  attemptTtlMs: number
+  codeTtlMs: number
+  minTokenTtlMs: number
+  leaseMs: number
+  graceMs: number
+  cacheMs: number
+  strictResource: boolean
+  allowedServers: string[] | undefined
+  allowedIssuers: string[] | undefined
+  allowedGrants: Grant[] | undefined
+  allowedScopes: string[] | undefined
+  returnToOrigins: string[] | undefined
+}
+
+const isText = (value: unknown): value is string => typeof value === 'string' && value !== '' && value.isWellFormed()
+const Text = v.custom<string>(isText, 'must be a non-empty string of well-formed Unicode')
+const Scope = v.pipe(v.string(), v.regex(/^[\x21\x23-\x5B\x5D-\x7E]+( [\x21\x23-\x5B\x5D-\x7E]+)*$/, 'must be scopes with single spaces between'))
+const DurationMs = v.pipe(
+  v.number(),
+  v.check((value) => Number.isSafeInteger(value) && value >= 1, 'must be an integer of at least 1'),
+)
+const Count = v.pipe(
+  v.number(),
+  v.check((value) => Number.isSafeInteger(value) && value >= 0, 'must be an integer of at least 0'),
+)
+const callable = <T>() => v.custom<T>((value) => typeof value === 'function', 'must be a function')
+const isWebUrl = (text: string): boolean => URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)
+const WebUrl = v.pipe(v.string(), v.check(isWebUrl, 'must be an absolute http(s) URL'))
+const LOOPBACK = /^(localhost|127(\.\d+){3}|\[::1\])$/
+
+/** RFC 6749 §3.1.2, OAuth 2.1 §2.3.1: absolute, without a fragment, https or loopback. */
+function isRedirectUri(text: string): boolean {
+  if (!isWebUrl(text) || text.includes('#')) return false
+  const { protocol, hostname, username, password } = new URL(text)
+  return (protocol === 'https:' || LOOPBACK.test(hostname)) && username + password === ''
+}
+
+const KeyBytes = v.pipe(
+  v.instance(Uint8Array),
+  v.check((bytes) => bytes.length === 32, 'must be 32 bytes long'),
+)
+
+const PolicySchema = v.strictObject({
+  registrationScope: maybe(v.picklist(['deployment', 'tenant', 'connection'])),
+  chooseIssuer: maybe(callable<NonNullable<PolicyOptions['chooseIssuer']>>()),
+  maxStepUps: maybe(Count),
+  attemptTtlMs: maybe(DurationMs),
+  codeTtlMs: maybe(DurationMs),
+  minTokenTtlMs: maybe(Count),
+  leaseMs: maybe(DurationMs),
+  graceMs: maybe(Count),
+  cacheMs: maybe(Count),
+  dpop: maybe(v.picklist(['never', 'whenOffered', 'required'])),
+  strictResource: maybe(v.boolean()),
+  allowedServers: maybe(v.array(Text)),
+  allowedIssuers: maybe(v.array(Text)),
+  allowedGrants: maybe(v.array(GrantSchema)),
+  allowedScopes: maybe(v.array(Text)),
+  registrationsPerIssuerPerHour: maybe(Count),
+  returnToOrigins: maybe(v.array(Text)),
+  refuseAccountChange: maybe(v.boolean()),
+})
+
+const has = (methods: readonly string[]) => (value: unknown) =>
+  typeof value === 'object' && value !== null && methods.every((name) => typeof Reflect.get(value, name) === 'function')
+
+const OptionsSchema = v.strictObject({
+  client: v.strictObject({
+    name: Text,
+    redirectUri: v.pipe(v.string(), v.check(isRedirectUri, 'must be an https URL, or http on a loopback address, without a fragment')),
+    uri: maybe(WebUrl),
+    logoUri: maybe(WebUrl),
+    contacts: maybe(v.array(Text)),
+    softwareId: maybe(Text),
+    softwareVersion: maybe(Text),
+    scope: maybe(Scope),
+    metadataUrl: maybe(WebUrl),
+  }),
+  clients: maybe(
+    v.array(
+      v.strictObject({
+        issuer: Text,
+        clientId: Text,
+        clientSecret: maybe(Text),
+        tokenEndpointAuthMethod: maybe(Text),
+        scope: maybe(Scope),
+      }),
+    ),
+  ),
+  store: maybe(
+    v.custom<SnapshotStore>(has(['load', 'save', 'delete', 'subscribe', 'close']), 'must be a SnapshotStore'),
+  ),
+  keys: maybe(
+    v.strictObject({
+      name: KeyBytes,
+      sealing: maybe(v.array(v.strictObject({ id: Text, secret: KeyBytes }))),
+    }),
+  ),
+  sealer: maybe(v.custom<Sealer>(has(['seal', 'open']), 'must be a Sealer')),
+  assertions: maybe(callable<NonNullable<AuthOrchestratorOptions['assertions']>>()),
+  identityProvider: maybe(
+    v.strictObject({ issuer: Text, tokenEndpoint: maybe(WebUrl), clientId: Text, clientSecret: maybe(Text) }),
+  ),
+  network: maybe(v.custom<NetworkOptions>((value) => typeof value === 'object' && value !== null, 'must be an object')),
+  policy: maybe(v.union([callable<(connection: ConnectionIdentity) => PolicyOptions>(), PolicySchema])),
+  onActions: maybe(callable<NonNullable<AuthOrchestratorOptions['onActions']>>()),
+  clock: maybe(v.custom<Clock>(has(['now', 'monotonic', 'random']), 'must have now(), monotonic() and random()')),
+  inspect: maybe(callable<(record: InspectionRecord) => void>()),
+})
+
+/** What the options come to, apart from defaults that need other parts. */
+export type ParsedOptions = v.InferOutput<typeof OptionsSchema>
+
+/**
+ * Checks the options of an orchestrator; what is wrong is named.
+ *
+ * @throws `TypeError` with `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE`.
+ */
+export function parseOrchestratorOptions(options: unknown): ParsedOptions {
+  // A union would say no more than that neither side fits, so the values are looked at first.
+  const policy = typeof options === 'object' && options !== null && 'policy' in options ? options.policy : undefined
+  if (policy !== undefined && typeof policy !== 'function') parseOptions(PolicySchema, policy, 'policy')
+  const parsed = parseOptions(OptionsSchema, options, 'options')
+  const { sealer, keys, store } = parsed
+  if (sealer !== undefined && keys?.sealing !== undefined)
+    throw invalidArgument('options.sealer', 'cannot be combined with options.keys.sealing')
+  if (store !== undefined && !store.insideProcess && (keys === undefined || (sealer ?? keys.sealing) === undefined))
+    throw invalidArgument(
+      'options.keys',
+      "is required, since this store is outside the process: { name: <32 bytes>, sealing: [{ id: '1', secret: <32 bytes> }] }; make each with crypto.randomBytes(32), keep them, and give the same to every process",
+    )
+  return parsed
+}
+
+/** The policy of a connection, checked where it is used, since it may be a function. */
+export function policyFor(options: ParsedOptions, timeoutMs: number, connection: ConnectionIdentity): Policy {
+  const { policy } = options
+  const given = typeof policy === 'function' ? parseOptions(PolicySchema, policy(connection), 'policy') : (policy ?? {})
+  const leaseMs = given.leaseMs ?? 30_000
+  if (timeoutMs + Math.min(SAVE_MARGIN_MS, leaseMs / 4) >= leaseMs)
+    throw invalidArgument(
+      'policy.leaseMs',
+      `must exceed network.timeoutMs (${timeoutMs}) by a margin for the save of the result`,
+    )
+  if (given.dpop !== undefined && given.dpop !== 'never')
+    throw invalidArgument('policy.dpop', "other than 'never' is not supported yet")
+  return {
+    registrationScope: given.registrationScope ?? 'deployment',
+    chooseIssuer: given.chooseIssuer,
+    attemptTtlMs: given.attemptTtlMs ?? 300_000,
+    codeTtlMs: given.codeTtlMs ?? 60_000,
+    minTokenTtlMs: given.minTokenTtlMs ?? 30_000,
+    leaseMs,
+    graceMs: given.graceMs ?? 5_000,
+    cacheMs: given.cacheMs ?? 10_000,
+    strictResource: given.strictResource ?? false,
+    allowedServers: given.allowedServers,
+    allowedIssuers: given.allowedIssuers,
+    allowedGrants: given.allowedGrants,
+    allowedScopes: given.allowedScopes,
+    returnToOrigins: given.returnToOrigins,
+  }
+}
+
+const IdentitySchema = v.strictObject({ tenant: Text, user: maybe(Text), server: v.string(), label: maybe(Text) })
+
+/** Checks whose connection is meant. The server is made canonical elsewhere. */
+export function parseIdentity(identity: unknown): v.InferOutput<typeof IdentitySchema> {
+  return parseOptions(IdentitySchema, identity, 'connection')
+}
+
+const ClientInformationSchema = v.strictObject({
+  issuer: maybe(Text),
+  clientId: Text,
+  clientSecret: maybe(Text),
+  clientSecretExpiresAt: maybe(v.number()),
+  tokenEndpointAuthMethod: maybe(Text),
+  redirectUri: maybe(Text),
+})
+const Signal = v.instance(AbortSignal)
+
+const isAllowedParameter = (name: string): boolean => !RESERVED_PARAMETERS.has(name)
+
+export const AuthorizeOptionsSchema = v.strictObject({
+  scope: maybe(Scope),
+  challenge: maybe(v.string()),
+  binding: maybe(Text),
+  returnTo: maybe(Text),
+  clientInformation: maybe(ClientInformationSchema),
+  issuer: maybe(Text),
+  grant: maybe(GrantSchema),
+  force: maybe(v.boolean()),
+  parameters: maybe(
+    v.pipe(
+      v.record(v.string(), v.string()),
+      v.check((parameters) => Object.keys(parameters).every(isAllowedParameter), 'must not set a parameter of the protocol itself'),
+    ),
+  ),
+  signal: maybe(Signal),
+})
+export type AuthorizeOptions = v.InferInput<typeof AuthorizeOptionsSchema>
+
+export const CallbackOptionsSchema = v.strictObject({ binding: maybe(Text), signal: maybe(Signal) })
+export type CallbackOptions = v.InferInput<typeof CallbackOptionsSchema>
+
+export const AccessTokenOptionsSchema = v.strictObject({
+  minTtlMs: maybe(v.pipe(v.number(), v.minValue(0, 'must be at least 0'))),
+  refused: maybe(Text),
+  signal: maybe(Signal),
+})
+export type AccessTokenOptions = v.InferInput<typeof AccessTokenOptionsSchema>
+
+export const AwaitOptionsSchema = v.strictObject({ timeoutMs: maybe(DurationMs), signal: maybe(Signal) })
+export type AwaitOptions = v.InferInput<typeof AwaitOptionsSchema>
+
+export const ImportOptionsSchema = v.strictObject({
+  clientInformation: maybe(ClientInformationSchema),
+  tokens: maybe(
+    v.strictObject({
+      accessToken: Text,
+      tokenType: maybe(Text),
+      scope: maybe(v.string()),
+      expiresAt: maybe(v.number()),
+      refreshToken: maybe(Text),
+      grant: maybe(GrantSchema),
+      issuer: maybe(Text),
+    }),
+  ),
+  issuer: maybe(Text),
+})
+export type ImportOptions = v.InferInput<typeof ImportOptionsSchema>

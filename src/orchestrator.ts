@@ -1,0 +1,166 @@
+import { connectionMachine } from '../machines/connection.ts'
+import { registrationMachine } from '../machines/registration.ts'
+import { connectionActors, registrationActors } from './actors/index.ts'
+import { completeCallback, type CallbackResult, handleCallback, redirectResponse } from './callbacks.ts'
+import { createChanges } from './changes.ts'
+import { systemClock } from './clock.ts'
+import { type AuthorizeResult, Connection } from './connection.ts'
+import { durableConnection, durableRegistration } from './durable-charts.ts'
+import { AuthorizationError } from './errors/authorization-error.ts'
+import { failure } from './errors/failure.ts'
+import { createConnectionTeller, Listeners, type OrchestratorEvents } from './events.ts'
+import { createTransport } from './http/create-transport.ts'
+import { mayUseHttp, parseNetworkOptions } from './http/network-options.ts'
+import { detachable, type Kernel } from './kernel.ts'
+import {
+  type AuthOrchestratorOptions,
+  CallbackOptionsSchema,
+  type CallbackOptions,
+  parseIdentity,
+  parseOrchestratorOptions,
+  policyFor,
+} from './options.ts'
+import { canonicalServer } from './protocol/resource-identifier.ts'
+import { registrations } from './registrations.ts'
+import { Runner } from './runner.ts'
+import type { ConnectionIdentity } from './schemas/connection-context.ts'
+import { MemoryStore } from './stores/memory.ts'
+import { parseOptions } from './stores/parse-options.ts'
+import { connectionKey, createState, hashState, routingId } from './stores/record-keys.ts'
+import { createSealer, plainSealer } from './stores/sealing.ts'
+import type { SnapshotStore } from './stores/snapshot-store.ts'
+import { TokenCache } from './token-cache.ts'
+
+/** Signs in to many MCP servers, for many tenants and users. All handlers are bound. */
+export interface AuthOrchestrator {
+  /**
+   * A handle on the connection of one tenant, perhaps one user, to one MCP server. Asks nobody.
+   *
+   * @throws `TypeError` for an empty `tenant` or `user`, text that is not well-formed Unicode, and a `server` that is not an
+   *   http(s) URL or has credentials or a fragment.
+   */
+  connection(identity: ConnectionIdentity): Connection
+  /** A 302 to the authorization server, with a cookie that binds the callback to this browser. */
+  redirectResponse(result: Extract<AuthorizeResult, { status: 'redirect' }>): Response
+  /**
+   * Finishes the sign-in that a browser came back from, in whichever process it arrives. Never throws for what a browser can
+   * bring.
+   *
+   * @throws {@link AuthorizationError} `ABORTED`, `CLOSED`.
+   * @see [RFC 6749 §4.1.2](https://www.rfc-editor.org/rfc/rfc6749.html#section-4.1.2), [RFC 9207 §2.4](https://www.rfc-editor.org/rfc/rfc9207.html#section-2.4)
+   */
+  completeCallback(callbackUrl: string | URL, options?: CallbackOptions): Promise<CallbackResult>
+  /** The same as a Web handler, with a page that a person can read; asks for the cookie of `redirectResponse`. */
+  handleCallback(request: Request): Promise<Response>
+  /** Tells a listener; returns what ends that. Nothing told is secret. */
+  on<Name extends keyof OrchestratorEvents>(
+    name: Name,
+    listener: (event: OrchestratorEvents[Name]) => void,
+  ): () => void
+  /** Takes no new calls, lets what runs come to rest (bounded by the lease), and closes what the orchestrator and its store made. */
+  close(): Promise<void>
+}
+
+/** How many orchestrators of this process use a store, and what names its records if the host gave no key. */
+const stores = new WeakMap<SnapshotStore, { users: number; nameKey: Uint8Array }>()
+
+/**
+ * Builds the one object that a server needs. Connects to nothing yet.
+ *
+ * @throws `TypeError` that names the option, for options that are wrong in shape or do not fit together.
+ */
+export function createAuthOrchestrator(options: AuthOrchestratorOptions): AuthOrchestrator {
+  const parsed = parseOrchestratorOptions(options)
+  const clock = parsed.clock ?? systemClock
+  const network = parsed.network ?? {}
+  const rules = parseNetworkOptions(network)
+  const policies = new WeakMap<ConnectionIdentity, ReturnType<typeof policyFor>>()
+  const policy = (identity: ConnectionIdentity): ReturnType<typeof policyFor> => {
+    const known = policies.get(identity) ?? policyFor(parsed, rules.timeoutMs, identity)
+    policies.set(identity, known)
+    return known
+  }
+  if (typeof parsed.policy !== 'function') policyFor(parsed, rules.timeoutMs, { tenant: '-', server: '-' })
+  const store = parsed.store ?? new MemoryStore()
+  if (store instanceof MemoryStore) store.useClock(clock)
+  const shared = stores.get(store) ?? { users: 0, nameKey: parsed.keys?.name ?? clock.random(32) }
+  stores.set(store, { ...shared, users: shared.users + 1 })
+  const nameKey = parsed.keys?.name ?? shared.nameKey
+  const sealer = parsed.sealer ?? (parsed.keys?.sealing ? createSealer(parsed.keys.sealing) : plainSealer)
+
+  const listeners = new Listeners()
+  const changes = createChanges(store, () => clock.monotonic())
+  const runner = new Runner({
+    store,
+    sealer,
+    clock,
+    changes,
+    requestTimeoutMs: rules.timeoutMs,
+    onTransitions: createConnectionTeller(listeners),
+    inspect: parsed.inspect,
+  })
+  const transport = createTransport({ network, clock })
+  const idOf = ({ tenant, user, server, label }: ConnectionIdentity): Uint8Array =>
+    routingId(nameKey, [tenant, user ?? null, server, label ?? null])
+  const registration = durableRegistration(
+    registrationMachine.provide({ actors: registrationActors({ transport, clock, client: parsed.client }) }),
+  )
+  const actors = connectionActors({
+    transport,
+    clock,
+    client: parsed.client,
+    clients: parsed.clients ?? [],
+    policy,
+    mayUseHttp: (url) => mayUseHttp(rules.allow, url),
+    createState: (identity) => createState(idOf(identity), clock.random(32)),
+    hashState,
+    ...registrations({ runner, chart: registration, nameKey, policy }),
+  })
+  let isClosed = false
+  const kernel: Kernel = {
+    options: parsed,
+    clock,
+    runner,
+    chart: durableConnection(connectionMachine.provide({ actors })),
+    changes,
+    cache: new TokenCache(changes, () => clock.monotonic()),
+    transport,
+    nameKey,
+    policy,
+    assertOpen() {
+      if (isClosed) throw new AuthorizationError(failure('CLOSED'))
+    },
+  }
+  const inFlight = new Map<string, Promise<unknown>>()
+
+  return {
+    connection(identity) {
+      const { tenant, user, server, label } = parseIdentity(identity)
+      const canonical: ConnectionIdentity = { tenant, user, server: canonicalServer(server), label }
+      return new Connection(kernel, canonical, connectionKey(idOf(canonical)), inFlight)
+    },
+    redirectResponse: (result) => redirectResponse(kernel, result),
+    async completeCallback(callbackUrl, callbackOptions = {}) {
+      kernel.assertOpen()
+      const { binding, signal } = parseOptions(CallbackOptionsSchema, callbackOptions, 'completeCallback()')
+      return await detachable(completeCallback(kernel, callbackUrl, { binding }), signal)
+    },
+    async handleCallback(request) {
+      kernel.assertOpen()
+      return await handleCallback(kernel, request)
+    },
+    on: (name, listener) => listeners.on(name, listener),
+    async close() {
+      if (isClosed) return
+      isClosed = true
+      const { leaseMs, graceMs } = policyFor(parsed, rules.timeoutMs, { tenant: '-', server: '-' })
+      await runner.close(leaseMs + graceMs)
+      await changes.close()
+      await transport.close()
+      const use = stores.get(store)
+      if (use === undefined) return
+      stores.set(store, { ...use, users: use.users - 1 })
+      if (use.users <= 1) await store.close()
+    },
+  }
+}

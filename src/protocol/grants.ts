@@ -1,0 +1,25 @@
+import type { Grant } from '../schemas/connection-context.ts'
+
+const JWT_BEARER = 'urn:ietf:params:oauth:grant-type:jwt-bearer'
+
+/** The `grant_type` of each grant; an identity assertion is redeemed as a JWT. */
+const WIRE_NAMES: Record<Grant, string> = {
+  authorization_code: 'authorization_code',
+  client_credentials: 'client_credentials',
+  jwt_bearer: JWT_BEARER,
+  identity_assertion: JWT_BEARER,
+}
+
+/**
+ * Whether an authorization server offers a grant. A server that does not say offers authorization code. Names are compared
+ * without regard to case.
+ *
+ * @see [RFC 8414 §2](https://www.rfc-editor.org/rfc/rfc8414.html#section-2)
+ */
+export function grantOffered(
+  metadata: { readonly grantTypesSupported?: readonly string[] | undefined },
+  grant: Grant,
+): boolean {
+  const offered = metadata.grantTypesSupported ?? ['authorization_code']
+  return offered.some((name) => name.toLowerCase() === WIRE_NAMES[grant])
+}

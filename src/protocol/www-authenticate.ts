@@ -1,0 +1,143 @@
+/** One challenge of a `WWW-Authenticate` field. Everything in it is untrusted. */
+export interface Challenge {
+  /** Lower case. */
+  readonly scheme: string
+  /** The token68 form, for example of `Negotiate`. */
+  readonly token68?: string | undefined
+  /** Names are lower case; of a name that is repeated the first value counts. */
+  readonly parameters: ReadonlyMap<string, string>
+}
+
+/** What MCP reads out of a `WWW-Authenticate` field. Untrusted. */
+export interface BearerChallenge {
+  /** RFC 6750 §3.1; kept only if it looks like an error code. */
+  readonly error?: string | undefined
+  /** Space-separated. */
+  readonly scope?: string | undefined
+  /** RFC 9728 §5.1; may stand under another scheme than Bearer. */
+  readonly resourceMetadataUrl?: string | undefined
+}
+
+/** A longer field is refused as a whole: servers that mean it well stay far below. */
+const MAX_HEADER_LENGTH = 65_536
+const MAX_CHALLENGES = 64
+const MAX_PARAMETERS = 256
+
+const TOKEN = /[!#$%&'*+\-.^_`|~0-9A-Za-z]+/y
+const TOKEN68 = /[A-Za-z0-9\-._~+/]+=*(?=[ \t]*(?:,|$))/y
+const QUOTED = /"([^"\\]*(?:\\.[^"\\]*)*)"/sy
+/** More than a token: servers send URLs without quotes. */
+const UNQUOTED = /[^\s,"]+/y
+const WHITESPACE = /[ \t]*/y
+const SEPARATORS = /[ \t,]*/y
+const GARBAGE = /[^,]*/y
+
+/** Reads a field from left to right; no character is looked at more than a few times. */
+class Scanner {
+  private position = 0
+  private readonly text: string
+
+  constructor(text: string) {
+    this.text = text
+  }
+
+  get atEnd(): boolean {
+    return this.position >= this.text.length
+  }
+
+  take(pattern: RegExp): RegExpExecArray | undefined {
+    pattern.lastIndex = this.position
+    const match = pattern.exec(this.text)
+    if (match === null) return undefined
+    this.position = pattern.lastIndex
+    return match
+  }
+
+  /** The name of a parameter with its equals sign; takes nothing if what stands here is something else. */
+  takeName(): string | undefined {
+    const start = this.position
+    const name = this.take(TOKEN)?.[0]
+    this.take(WHITESPACE)
+    if (name !== undefined && this.text[this.position] === '=') {
+      this.position += 1
+      this.take(WHITESPACE)
+      return name.toLowerCase()
+    }
+    this.position = start
+    return undefined
+  }
+
+  takeValue(): string | undefined {
+    const quoted = this.take(QUOTED)?.[1]
+    return quoted === undefined ? this.take(UNQUOTED)?.[0] : quoted.replace(/\\(.)/gs, '$1')
+  }
+}
+
+/**
+ * Splits a `WWW-Authenticate` field, or several joined by commas, into its challenges.
+ *
+ * Never throws. What cannot be read is skipped; a field of more than 64 KB gives no challenge at all, and no more than 64
+ * challenges and 256 parameters are read.
+ *
+ * @see [RFC 9110 §11.6.1](https://www.rfc-editor.org/rfc/rfc9110.html#section-11.6.1)
+ */
+export function parseChallenges(header: string): Challenge[] {
+  const challenges: Challenge[] = []
+  if (header.length > MAX_HEADER_LENGTH) return challenges
+  const scanner = new Scanner(header)
+  let budget = MAX_PARAMETERS
+  while (challenges.length < MAX_CHALLENGES && budget > 0) {
+    scanner.take(SEPARATORS)
+    if (scanner.atEnd) break
+    const scheme = scanner.take(TOKEN)?.[0].toLowerCase()
+    if (scheme === undefined) {
+      scanner.take(GARBAGE)
+      continue
+    }
+    scanner.take(WHITESPACE)
+    const token68 = scanner.take(TOKEN68)?.[0]
+    const parameters = new Map<string, string>()
+    while (token68 === undefined && budget > 0) {
+      const name = scanner.takeName()
+      if (name === undefined) break
+      const value = scanner.takeValue()
+      if (value === undefined) {
+        scanner.take(GARBAGE)
+      } else if (!parameters.has(name)) {
+        parameters.set(name, value)
+      }
+      budget -= 1
+      scanner.take(SEPARATORS)
+    }
+    challenges.push({ scheme, parameters, ...(token68 !== undefined && { token68 }) })
+  }
+  return challenges
+}
+
+/**
+ * What a 401 or 403 asks for. Each value belongs to its own challenge: `error` and `scope` come from one Bearer challenge,
+ * `resource_metadata` from it or else from another scheme.
+ *
+ * @returns `undefined` if the field has neither a Bearer challenge nor `resource_metadata`.
+ * @see [RFC 6750 §3](https://www.rfc-editor.org/rfc/rfc6750.html#section-3), [RFC 9728 §5.1](https://www.rfc-editor.org/rfc/rfc9728.html#section-5.1)
+ */
+export function bearerChallenge(header: string): BearerChallenge | undefined {
+  const challenges = parseChallenges(header)
+  const bearers = challenges.filter(({ scheme }) => scheme === 'bearer')
+  const bearer = bearers.find(({ parameters }) => parameters.has('error')) ?? bearers.find(saysWhere) ?? bearers[0]
+  const resourceMetadataUrl = [bearer, ...challenges]
+    .map((challenge) => challenge?.parameters.get('resource_metadata')?.trim())
+    .find((url) => url !== undefined && url !== '')
+  if (bearer === undefined && resourceMetadataUrl === undefined) return undefined
+  const error = bearer?.parameters.get('error')
+  const scope = bearer?.parameters.get('scope')?.trim()
+  return {
+    ...(error !== undefined && /^[a-z_]{1,64}$/.test(error) && { error }),
+    ...(scope !== undefined && scope !== '' && { scope }),
+    ...(resourceMetadataUrl !== undefined && { resourceMetadataUrl }),
+  }
+}
+
+function saysWhere({ parameters }: Challenge): boolean {
+  return parameters.has('scope') || parameters.has('resource_metadata')
+}

@@ -1,0 +1,437 @@
+import { type AnyActor, type AnyMachineSnapshot, type AnyStateMachine, createActor } from 'xstate'
+import type { Changes, Watch } from './changes.ts'
+import type { Clock } from './clock.ts'
+import { AuthorizationError } from './errors/authorization-error.ts'
+import { failure } from './errors/failure.ts'
+import { inspector, type InspectionRecord } from './inspection.ts'
+import type { Claim, JournalEntry } from './schemas/connection-context.ts'
+import { decodeSnapshot, encodeSnapshot, type SnapshotCodec } from './stores/snapshot-codec.ts'
+import type { Sealer } from './stores/sealing.ts'
+import type { SnapshotStore } from './stores/snapshot-store.ts'
+
+/** What every durable chart keeps in its context. */
+export interface DurableContext {
+  at: number
+  claim?: Claim | undefined
+  journal: JournalEntry[]
+}
+
+/** A chart that the runner can run durably: the machine with its actors provided, and how its context is read and kept. */
+export interface DurableChart<Context extends DurableContext, Command extends { type: string }>
+  extends SnapshotCodec<Context> {
+  readonly machine: AnyStateMachine
+  /** How long a record with this context is worth keeping, in milliseconds; `undefined`: until it is replaced. */
+  ttlMs(context: Context): number | undefined
+  /** What a claim's holder has to tell if its result could not be saved; `undefined` if nothing was won by it. */
+  lateResult(claimed: Context, rested: Context): Command | undefined
+}
+
+/** A record as it was read, with the means to tell how old it is by now. */
+export interface RecordView<Context> {
+  readonly context: Context
+  /** The state value, as XState writes it. */
+  readonly value: unknown
+  readonly version: string
+  /** Record time: `savedAt`, plus the age that the store told, plus what has passed here since. */
+  at(): number
+  /** How long ago it was written, in milliseconds. */
+  ageMs(): number
+}
+
+/** How long a claim holds, and how long after that others leave it alone, in milliseconds. */
+export interface Lease {
+  readonly leaseMs: number
+  readonly graceMs: number
+}
+
+/** What a run came to. */
+export interface RunResult<Context> {
+  /** The record as it stands now; `undefined` if there is none. */
+  readonly view: RecordView<Context> | undefined
+  /** Whether the chart took the event. If not, nothing was saved for it. */
+  readonly taken: boolean
+  /** Whether this very run sent a request that spends something. */
+  readonly spent: boolean
+  /** What the chart told its caller, in order. */
+  readonly emitted: readonly { type: string }[]
+}
+
+/** The event for a record, or `undefined` if there is nothing to do: that is an outcome as well. */
+export type Step<Context, Command> = (view: RecordView<Context> | undefined) => Command | undefined
+
+/** What the runner needs of its surroundings. */
+export interface RunnerOptions {
+  readonly store: SnapshotStore
+  readonly sealer: Sealer
+  readonly clock: Clock
+  readonly changes: Changes
+  /** The time-out of one request, in milliseconds: the fence of a claim leaves that much room. */
+  readonly requestTimeoutMs: number
+  /** Called after each save with what was added to the journal. */
+  readonly onTransitions: (context: DurableContext, entries: readonly JournalEntry[]) => void
+  readonly inspect?: ((record: InspectionRecord) => void) | undefined
+}
+
+interface Run<Context extends DurableContext, Command extends { type: string }> {
+  readonly chart: DurableChart<Context, Command>
+  readonly key: string
+  /** What a chart without a record begins with; the record time is added. */
+  readonly input: object
+  readonly lease: Lease
+  /** A spent secret's result hangs on it: only the end of the process ends it. */
+  readonly persistent: boolean
+}
+
+/** Room that the fence of a claim leaves for the save of the result, in milliseconds. */
+export const SAVE_MARGIN_MS = 5_000
+/** How often a run adopts a winner's record before it gives up. */
+const MAX_ADOPTIONS = 100
+/** How many leases a run waits for other processes' claims before it gives up. */
+const MAX_LEASES = 4
+/** How long a wait lasts before the record is looked at again, notice or not. */
+const LOOK_AGAIN_MS = 500
+/** Pauses between the tries of something that hangs on the store. */
+const FIRST_PAUSE_MS = 25
+const LONGEST_PAUSE_MS = 1_000
+
+const abandoned = ({ id }: Claim): { type: string; abandonedId: string } => ({ type: 'claim.abandoned', abandonedId: id })
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
+const closed = (): AuthorizationError => new AuthorizationError(failure('CLOSED'))
+const timedOut = (reason: string): AuthorizationError => new AuthorizationError(failure('TIMED_OUT', { reason }))
+const unavailable = (): AuthorizationError => new AuthorizationError(failure('STORE_UNAVAILABLE'))
+
+/**
+ * Runs charts durably: load, restore, send, save at every rest, adopt the winner where a save is refused. One queue a key
+ * inside a process; compare-and-set between processes.
+ */
+export class Runner {
+  readonly #options: RunnerOptions
+  readonly #queues = new Map<string, Promise<void>>()
+  #isClosing = false
+
+  constructor(options: RunnerOptions) {
+    this.#options = options
+  }
+
+  /**
+   * Reads a record. Starts nothing.
+   *
+   * @throws {@link AuthorizationError} `STORE_UNAVAILABLE`, `SNAPSHOT_UNREADABLE`, `SNAPSHOT_KEY_UNKNOWN`, `SNAPSHOT_TOO_NEW`.
+   */
+  async load<Context extends DurableContext>(
+    chart: SnapshotCodec<Context>,
+    key: string,
+  ): Promise<RecordView<Context> | undefined> {
+    const { store, sealer, clock } = this.#options
+    const askedAt = clock.monotonic()
+    const stored = await store.load(key).catch(() => {
+      throw unavailable()
+    })
+    if (stored === undefined) return undefined
+    const { savedAt, value, context } = decodeSnapshot(chart, await sealer.open(stored.value, { key }))
+    return this.#view({ context, value, version: stored.version }, savedAt, stored.ageMs, askedAt)
+  }
+
+  /**
+   * Runs one event to its rest.
+   *
+   * @param step Chooses the event by the record as it stands; asked again after a winner was adopted.
+   * @param options.known A record that was just read, or its absence, which spares the first load.
+   * @throws {@link AuthorizationError} `STORE_UNAVAILABLE`, `SNAPSHOT_*`, `CLOSED`, `TIMED_OUT`.
+   */
+  run<Context extends DurableContext, Command extends { type: string }>(
+    chart: DurableChart<Context, Command>,
+    key: string,
+    step: Step<Context, Command>,
+    options: { input: object; lease: Lease; known?: { view: RecordView<Context> | undefined } },
+  ): Promise<RunResult<Context>> {
+    if (this.#isClosing) return Promise.reject(closed())
+    const { input, lease } = options
+    const before = this.#queues.get(key)
+    // Whoever queued behind another run reads anew: the record that it brought is old by then.
+    const known = before === undefined ? options.known : undefined
+    const turn = (before ?? Promise.resolve()).then(() =>
+      this.#repeat({ chart, key, input, lease, persistent: false }, step, known),
+    )
+    const settled = turn.then(
+      () => {},
+      () => {},
+    )
+    this.#queues.set(key, settled)
+    void settled.then(() => {
+      if (this.#queues.get(key) === settled) this.#queues.delete(key)
+    })
+    return turn
+  }
+
+  /** Takes no new runs and lets those under way come to rest, for at most `timeoutMs`. */
+  async close(timeoutMs: number): Promise<void> {
+    this.#isClosing = true
+    let timer: NodeJS.Timeout | undefined
+    const bound = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, timeoutMs)
+    })
+    await Promise.race([Promise.all(this.#queues.values()), bound])
+    clearTimeout(timer)
+  }
+
+  async #repeat<Context extends DurableContext, Command extends { type: string }>(
+    run: Run<Context, Command>,
+    step: Step<Context, Command>,
+    known?: { view: RecordView<Context> | undefined },
+  ): Promise<RunResult<Context>> {
+    const { changes, clock } = this.#options
+    await changes.ready()
+    const watch = changes.watch(run.key)
+    const waitUntil = clock.monotonic() + MAX_LEASES * (run.lease.leaseMs + run.lease.graceMs)
+    try {
+      let view = known === undefined ? await this.#reload(run) : known.view
+      let spent = false
+      for (let adoptions = 0; adoptions <= MAX_ADOPTIONS; ) {
+        const recovery = await this.#recovery(run, view, watch, waitUntil)
+        if (recovery === 'lookAgain') {
+          view = await this.#reload(run)
+          continue
+        }
+        const command = recovery ?? step(view)
+        if (command === undefined) return { view, taken: false, spent, emitted: [] }
+        const result = await this.#execute(run, view, command)
+        spent ||= result.spent
+        if (result.kind === 'refused') {
+          adoptions += 1
+          await pause(this.#jitter(Math.min(2 ** adoptions, LONGEST_PAUSE_MS / 10)))
+          view = await this.#reload(run)
+          continue
+        }
+        view = result.view
+        if (recovery === undefined)
+          return { view, taken: result.kind === 'rested', spent, emitted: result.emitted }
+      }
+      throw timedOut('contention')
+    } finally {
+      watch.stop()
+    }
+  }
+
+  /**
+   * What a record needs before anything else can happen to it: a claim younger than its lease is waited for, an older one
+   * is given up, and any other checkpoint is gone on with.
+   */
+  async #recovery<Context extends DurableContext, Command extends { type: string }>(
+    run: Run<Context, Command>,
+    view: RecordView<Context> | undefined,
+    watch: Watch,
+    waitUntil: number,
+  ): Promise<{ type: string } | 'lookAgain' | undefined> {
+    if (view === undefined) return undefined
+    const { claim } = view.context
+    if (claim === undefined) {
+      const snapshot = this.#restore(run.chart, view).getSnapshot()
+      return snapshot.hasTag('checkpoint') ? { type: 'checkpoint.saved' } : undefined
+    }
+    const remainingMs = claim.leaseMs + run.lease.graceMs - view.ageMs()
+    if (remainingMs <= 0) return abandoned(claim)
+    if (!run.persistent) {
+      if (this.#isClosing) throw closed()
+      if (this.#options.clock.monotonic() > waitUntil) throw timedOut('claimed')
+    }
+    await watch.changed(Math.min(remainingMs, LOOK_AGAIN_MS))
+    return 'lookAgain'
+  }
+
+  /** One event on one record, from rest to rest, with a save at each. */
+  async #execute<Context extends DurableContext, Command extends { type: string }>(
+    run: Run<Context, Command>,
+    view: RecordView<Context> | undefined,
+    command: { type: string },
+  ): Promise<{
+    kind: 'rested' | 'notTaken' | 'refused'
+    view: RecordView<Context> | undefined
+    spent: boolean
+    emitted: { type: string }[]
+  }> {
+    const { chart, lease } = run
+    const { clock } = this.#options
+    const base = view?.at() ?? Math.round(clock.now())
+    const startedAt = clock.monotonic()
+    const at = (): number => base + Math.round(clock.monotonic() - startedAt)
+    const stamp = <Event extends { type: string }>(event: Event): Event & { at: number; claimId: string; leaseMs: number } => ({
+      ...event,
+      at: at(),
+      claimId: this.#id(),
+      leaseMs: lease.leaseMs,
+    })
+
+    const actor = view === undefined ? this.#begin(chart, { ...run.input, at: base }) : this.#restore(chart, view)
+    const emitted: { type: string }[] = []
+    const event = stamp({ sendBefore: this.#fence(startedAt, lease), ...command })
+    if (!snapshotOf(actor).can(event)) return { kind: 'notTaken', view, spent: false, emitted }
+    actor.on('*', (told) => emitted.push(told))
+    actor.start()
+    actor.send(event)
+    let current = view
+    let held: Context | undefined
+    try {
+      for (;;) {
+        const snapshot = await atRest(actor)
+        const context = snapshot.context as Context
+        const begunAt = clock.monotonic()
+        const saved = await this.#save(run, snapshot, current, at(), held !== undefined)
+        if (saved === 'refused') {
+          if (held !== undefined) await this.#tellLate(run, held, context)
+          return { kind: 'refused', view: current, spent: held !== undefined, emitted: [] }
+        }
+        const known = new Set(current?.context.journal)
+        current = saved
+        this.#options.onTransitions(
+          context,
+          context.journal.filter((entry) => !known.has(entry)),
+        )
+        if (!snapshot.hasTag('checkpoint')) break
+        const goAhead = stamp({ type: 'checkpoint.saved', sendBefore: this.#fence(begunAt, lease) })
+        if (!snapshot.can(goAhead)) break
+        held = context.claim === undefined ? held : context
+        actor.send(goAhead)
+      }
+    } finally {
+      actor.stop()
+    }
+    return { kind: 'rested', view: current, spent: held !== undefined, emitted }
+  }
+
+  /** The last monotonic instant at which a request may leave under a claim whose save began at `begunAt`. */
+  #fence(begunAt: number, lease: Lease): number {
+    return begunAt + lease.leaseMs - this.#options.requestTimeoutMs - Math.min(SAVE_MARGIN_MS, lease.leaseMs / 4)
+  }
+
+  /** The result of a spent secret was refused by the store, since others gave its claim up. It is offered to them. */
+  async #tellLate<Context extends DurableContext, Command extends { type: string }>(
+    run: Run<Context, Command>,
+    claimed: Context,
+    rested: Context,
+  ): Promise<void> {
+    const late = run.chart.lateResult(claimed, rested)
+    if (late !== undefined) await this.#repeat({ ...run, persistent: true }, (view) => view && late)
+  }
+
+  /**
+   * Saves a rest. A save whose answer was lost is asked again with the same write id until it is known: before a request
+   * leaves, for as long as the claim would allow it to; after it, for as long as the process lives.
+   */
+  async #save<Context extends DurableContext, Command extends { type: string }>(
+    { chart, key, lease, persistent }: Run<Context, Command>,
+    snapshot: AnyMachineSnapshot,
+    current: RecordView<Context> | undefined,
+    savedAt: number,
+    isSpent: boolean,
+  ): Promise<RecordView<Context> | 'refused'> {
+    const { store, sealer, clock } = this.#options
+    const context = snapshot.context as Context
+    const writeId = this.#id()
+    const begunAt = clock.monotonic()
+    let sealed: string | undefined
+    for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
+      const askedAt = clock.monotonic()
+      try {
+        sealed ??= await sealer.seal(encodeSnapshot(chart, snapshot, savedAt), { key })
+        const expectedVersion = current?.version
+        const saved = await store.save(key, sealed, { expectedVersion, writeId, ttlMs: chart.ttlMs(context) })
+        if (saved === 'refused') return saved
+        return this.#view({ context, value: snapshot.value, version: saved.version }, savedAt, 0, askedAt)
+      } catch {
+        const isHopeless = clock.monotonic() > this.#fence(begunAt, lease)
+        if (!isSpent && !persistent && (isHopeless || this.#isClosing)) throw unavailable()
+      }
+      await pause(pauseMs)
+    }
+  }
+
+  async #reload<Context extends DurableContext, Command extends { type: string }>(
+    { chart, key, persistent }: Run<Context, Command>,
+  ): Promise<RecordView<Context> | undefined> {
+    for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
+      try {
+        return await this.load(chart, key)
+      } catch (error) {
+        const isPassing = error instanceof AuthorizationError && error.code === 'STORE_UNAVAILABLE'
+        if (!persistent || !isPassing) throw error
+      }
+      await pause(pauseMs)
+    }
+  }
+
+  #begin(chart: { machine: AnyStateMachine }, input: object): AnyActor {
+    return createActor(chart.machine, { input, ...this.#inspection() })
+  }
+
+  #restore<Context>(chart: { machine: AnyStateMachine }, { value, context }: RecordView<Context>): AnyActor {
+    const snapshot = { status: 'active', value, context, historyValue: {}, children: {}, output: undefined, error: undefined }
+    const actor = restored(chart.machine, snapshot, this.#inspection())
+    if (actor === undefined || snapshotOf(actor).status !== 'active')
+      throw new AuthorizationError(failure('SNAPSHOT_INCOMPATIBLE'))
+    return actor
+  }
+
+  #inspection(): { inspect?: ReturnType<typeof inspector> } {
+    const { inspect } = this.#options
+    return inspect === undefined ? {} : { inspect: inspector(inspect) }
+  }
+
+  #view<Context>(
+    record: { context: Context; value: unknown; version: string },
+    savedAt: number,
+    ageMs: number,
+    askedAt: number,
+  ): RecordView<Context> {
+    const { clock } = this.#options
+    const age = (): number => ageMs + clock.monotonic() - askedAt
+    return { ...record, ageMs: age, at: () => Math.round(savedAt + age()) }
+  }
+
+  #id(): string {
+    return Buffer.from(this.#options.clock.random(12)).toString('base64url')
+  }
+
+  #jitter(mostMs: number): number {
+    return ((this.#options.clock.random(1)[0] ?? 0) / 256) * mostMs
+  }
+}
+
+const snapshotOf = (actor: AnyActor): AnyMachineSnapshot => actor.getSnapshot() as AnyMachineSnapshot
+
+/** A restored actor, not started; `undefined` if the machine has no such state. */
+function restored(
+  machine: AnyStateMachine,
+  snapshot: object,
+  options: { inspect?: ReturnType<typeof inspector> },
+): AnyActor | undefined {
+  try {
+    return createActor(machine, { ...options, snapshot: snapshot as never })
+  } catch {
+    return undefined
+  }
+}
+
+/** The next snapshot in which no child is active: the only kind that may be stored. */
+function atRest(actor: AnyActor): Promise<AnyMachineSnapshot> {
+  return new Promise((resolve, reject) => {
+    const settle = (snapshot: AnyMachineSnapshot): boolean => {
+      if (snapshot.status !== 'active') {
+        reject(new AuthorizationError(failure('SNAPSHOT_INCOMPATIBLE', { reason: snapshot.status })))
+        return true
+      }
+      const isWorking = (Object.values(snapshot.children) as (AnyActor | undefined)[]).some(
+        (child) => (child?.getSnapshot() as { status: string } | undefined)?.status === 'active',
+      )
+      if (!isWorking) resolve(snapshot)
+      return !isWorking
+    }
+    if (settle(snapshotOf(actor))) return
+    const subscription = actor.subscribe({
+      next: (snapshot: AnyMachineSnapshot) => {
+        if (settle(snapshot)) subscription.unsubscribe()
+      },
+      error: () => reject(new AuthorizationError(failure('SNAPSHOT_INCOMPATIBLE', { reason: 'error' }))),
+    })
+  })
+}

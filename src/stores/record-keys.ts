@@ -1,0 +1,74 @@
+import { createHash, createHmac } from 'node:crypto'
+
+const ROUTING_ID_BYTES = 16
+const RANDOM_BYTES = 32
+/** 22 characters of base64url hold 132 bits. */
+const HASH_LENGTH = 22
+
+const toBase64url = (bytes: Uint8Array) => Buffer.from(bytes).toString('base64url')
+
+/**
+ * The name under which a record is kept: the first 16 bytes of HMAC-SHA-256 over the parts as a JSON array.
+ *
+ * It is keyed because an unkeyed digest of tenant, user and server could be guessed from a dictionary.
+ *
+ * @param nameKey The host's `keys.name`. It must not change with the sealing keys.
+ * @param parts What the record belongs to; `null` for what is not given, so that no two lists read the same.
+ */
+export function routingId(nameKey: Uint8Array, parts: readonly (string | null)[]): Uint8Array {
+  return createHmac('sha256', nameKey).update(JSON.stringify(parts)).digest().subarray(0, ROUTING_ID_BYTES)
+}
+
+const recordKey = (id: Uint8Array | string, kind: string) =>
+  `authchart:{${typeof id === 'string' ? id : toBase64url(id)}}:${kind}`
+
+/** The key of a connection's record. The braces make the routing id the hash tag of a Redis Cluster. */
+export function connectionKey(id: Uint8Array | string): string {
+  return recordKey(id, 'connection')
+}
+
+/** The key of a client registration's record. */
+export function registrationKey(id: Uint8Array | string): string {
+  return recordKey(id, 'registration')
+}
+
+/**
+ * The `state` of an authorization request: it names the record, so that the callback finds it with one load, and 32 random
+ * bytes that nobody can guess. Only its {@link hashState} is ever stored.
+ *
+ * @see [RFC 6749 §10.12](https://www.rfc-editor.org/rfc/rfc6749.html#section-10.12)
+ */
+export function createState(id: Uint8Array, random: Uint8Array): string {
+  return `${toBase64url(id)}.${toBase64url(random)}`
+}
+
+/** Whether a text is the one base64url encoding of so many bytes. */
+function encodesBytes(text: string | undefined, length: number): text is string {
+  if (text === undefined) return false
+  const bytes = Buffer.from(text, 'base64url')
+  return bytes.length === length && toBase64url(bytes) === text
+}
+
+/**
+ * Reads a `state` that a browser brought. Untrusted: anything but two canonical base64url segments of 16 and 32 bytes is
+ * `undefined`.
+ *
+ * @returns The routing id, as base64url, for {@link connectionKey}.
+ */
+export function parseState(state: string): { routingId: string } | undefined {
+  const [id, random, ...rest] = state.split('.', 3)
+  if (rest.length > 0 || !encodesBytes(id, ROUTING_ID_BYTES) || !encodesBytes(random, RANDOM_BYTES)) return undefined
+  return { routingId: id }
+}
+
+const shortHash = (text: string) => createHash('sha256').update(text).digest('base64url').slice(0, HASH_LENGTH)
+
+/** What an attempt keeps of its `state`: SHA-256 as base64url, cut to 22 characters. */
+export function hashState(state: string): string {
+  return shortHash(state)
+}
+
+/** What an attempt keeps of the browser's binding value, likewise. */
+export function hashBinding(binding: string): string {
+  return shortHash(binding)
+}

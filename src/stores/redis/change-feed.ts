@@ -1,0 +1,123 @@
+import type { Redis } from 'ioredis'
+import { ChangeListeners } from '../change-listeners.ts'
+import type { ChangeListener } from '../snapshot-store.ts'
+import { within } from './within.ts'
+
+const FIRST_RETRY_MS = 50
+const LONGEST_RETRY_MS = 2_000
+
+/**
+ * One subscribed connection, kept up while anybody listens. It makes a new connection after each loss rather than let ioredis
+ * reconnect: in a Cluster the next one may have to be another node, and a lost connection must be told.
+ */
+export class ChangeFeed {
+  readonly #listeners = new ChangeListeners()
+  readonly #makeLink: () => Redis | undefined
+  readonly #channel: string
+  readonly #timeoutMs: number
+  #waiting: { resolve(): void; reject(error: Error): void }[] = []
+  #link: Redis | undefined
+  #live = false
+  #missed = false
+  #failures = 0
+  #retry: NodeJS.Timeout | undefined
+  #heartbeat: NodeJS.Timeout | undefined
+  #closed = false
+
+  /** @param makeLink Makes a connection that is not yet connected and never reconnects; `undefined` if there is no node. */
+  constructor(makeLink: () => Redis | undefined, channel: string, timeoutMs: number) {
+    this.#makeLink = makeLink
+    this.#channel = channel
+    this.#timeoutMs = timeoutMs
+  }
+
+  /** Resolves once the subscription stands; rejects if it does not in time. */
+  async add(listener: ChangeListener): Promise<() => Promise<void>> {
+    const removeListener = this.#listeners.add(listener)
+    const remove = async () => {
+      removeListener()
+      if (this.#listeners.isEmpty) this.#drop()
+    }
+    try {
+      await within(this.#timeoutMs, this.#whenLive())
+    } catch (error) {
+      await remove()
+      throw error
+    }
+    return remove
+  }
+
+  close(): void {
+    this.#closed = true
+    this.#listeners.close()
+    this.#drop()
+    for (const { reject } of this.#waiting.splice(0)) reject(new Error('the store is closed'))
+  }
+
+  async #whenLive(): Promise<void> {
+    if (this.#closed) throw new Error('the store is closed')
+    if (this.#live) return
+    if (this.#link === undefined && this.#retry === undefined) this.#start()
+    await new Promise<void>((resolve, reject) => this.#waiting.push({ resolve, reject }))
+  }
+
+  #start(): void {
+    this.#retry = undefined
+    const link = this.#makeLink()
+    this.#link = link
+    if (link === undefined) return this.#retryLater()
+    // Without a listener ioredis prints its errors; each of them also ends the link or rejects a command of ours.
+    link.on('error', () => {})
+    link.on('message', (_channel: string, key: string) => this.#listeners.onChange(key))
+    link.once('end', () => this.#lost(link))
+    within(this.#timeoutMs, this.#enter(link)).catch(() => this.#lost(link))
+  }
+
+  async #enter(link: Redis): Promise<void> {
+    await link.connect()
+    await link.subscribe(this.#channel)
+    if (this.#link !== link) return
+    this.#live = true
+    this.#failures = 0
+    // A connection may die without a word.
+    const beat = () => void within(this.#timeoutMs, link.ping()).catch(() => this.#lost(link))
+    this.#heartbeat = setInterval(beat, this.#timeoutMs).unref()
+    for (const { resolve } of this.#waiting.splice(0)) resolve()
+    if (this.#missed) {
+      this.#missed = false
+      this.#listeners.onGap()
+    }
+  }
+
+  #lost(link: Redis): void {
+    if (this.#link !== link) return
+    const wasLive = this.#live
+    this.#disconnect()
+    this.#retryLater()
+    if (wasLive) {
+      this.#missed = true
+      this.#listeners.onGap()
+    }
+  }
+
+  #retryLater(): void {
+    const longest = Math.min(FIRST_RETRY_MS * 2 ** this.#failures, LONGEST_RETRY_MS)
+    this.#failures += 1
+    this.#retry = setTimeout(() => this.#start(), longest * (0.5 + Math.random() / 2)).unref()
+  }
+
+  #disconnect(): void {
+    clearInterval(this.#heartbeat)
+    this.#live = false
+    const link = this.#link
+    this.#link = undefined
+    link?.disconnect()
+  }
+
+  #drop(): void {
+    clearTimeout(this.#retry)
+    this.#retry = undefined
+    this.#missed = false
+    this.#disconnect()
+  }
+}

@@ -1,0 +1,2 @@
+export { TooFewReplicasError } from '../too-few-replicas-error.ts'
+export { RedisStore, type RedisStoreOptions } from './redis-store.ts'

@@ -1,0 +1,183 @@
+import { createHash } from 'node:crypto'
+import type { Cluster, Redis } from 'ioredis'
+import * as v from 'valibot'
+import { parseOptions } from '../parse-options.ts'
+import { DELETED, newIncarnation, REMEMBERED_WRITES, TOMBSTONE_MS, wholeTtl } from '../record-rules.ts'
+import type { ChangeListener, SaveOptions, SnapshotStore, StoredRecord } from '../snapshot-store.ts'
+import { TooFewReplicasError } from '../too-few-replicas-error.ts'
+import { ChangeFeed } from './change-feed.ts'
+import { del } from './delete.ts'
+import { load } from './load.ts'
+import { isCluster, ReplicatedWrites } from './replicated-writes.ts'
+import { save } from './save.ts'
+import { within } from './within.ts'
+
+/** How a {@link RedisStore} uses Redis. */
+export interface RedisStoreOptions {
+  /** Put before every key and the name of the channel. @defaultValue `''` */
+  prefix?: string | undefined
+  /**
+   * How long an operation may take before it rejects, whatever the client is set to, in milliseconds. Integer ≥ 1. Its command
+   * may still run later, which does no harm. @defaultValue 2_000
+   */
+  commandTimeoutMs?: number | undefined
+  /**
+   * How many replicas must confirm each write, within half of `commandTimeoutMs`. With too few the write rejects with a
+   * {@link TooFewReplicasError}. Integer ≥ 1; without it no write waits. It narrows the window in which a failover forgets a
+   * write; it is not consensus. Writes then go over one connection of the store's own, one after the other.
+   */
+  replicas?: number | undefined
+}
+
+const Positive = v.pipe(v.number(), v.integer('must be whole'), v.minValue(1, 'must be at least 1'))
+const OptionsSchema = v.strictObject({
+  prefix: v.optional(v.string(), ''),
+  commandTimeoutMs: v.optional(Positive, 2_000),
+  replicas: v.optional(Positive),
+})
+const ClientSchema = v.object({ defineCommand: v.function(), duplicate: v.function() })
+
+const RecordSchema = v.nullable(v.tuple([v.string(), v.string(), v.pipe(v.string(), v.transform(Number))]))
+const AnswerSchema = v.nullable(v.string())
+
+interface Script {
+  numberOfKeys: number
+  lua: string
+}
+
+/** What a message may say: the words of Redis and Node for kinds of errors, such as `NOSCRIPT` or `ECONNREFUSED`, or our own. */
+const KNOWN_WORDS = /^(?:[A-Z_]{2,32}\b|no answer within \d+ ms$|the store is closed$)/
+
+/** Messages and properties of ioredis's errors may quote the command, and with it the record. */
+function plainError(operation: string, error: unknown): Error {
+  if (error instanceof TooFewReplicasError) return error
+  const { name, message, code = message } = error as Error & { code?: string }
+  return new Error(`redis ${operation} failed: ${KNOWN_WORDS.exec(code)?.[0] ?? name}`)
+}
+
+interface DefinedScript {
+  lua: string
+  run: (args: readonly string[]) => Promise<unknown>
+}
+
+/** One EVALSHA a call, or EVAL where the script is not loaded: ioredis knows when, with pipelining and in a Cluster too. */
+function defineScript(client: Redis | Cluster, { lua, numberOfKeys }: Script): DefinedScript {
+  // Named after its text, so that several stores and several releases of this package can share a client.
+  const name = `authchart:${createHash('sha1').update(lua).digest('hex')}`
+  if (!Reflect.has(client, name)) client.defineCommand(name, { lua, numberOfKeys })
+  return { lua, run: (args) => Reflect.apply(Reflect.get(client, name), client, args) }
+}
+
+/**
+ * Keeps records in Redis 6 or later: a single server, Sentinel or a Cluster. Each operation is one command on the host's own
+ * client; only change notices, and writes that wait for `replicas`, use connections that the store makes and closes itself.
+ *
+ * A record is a hash under its key, replaced by a Lua script that compares versions. Age and expiry are counted by the server.
+ */
+export class RedisStore implements SnapshotStore {
+  readonly insideProcess = false
+  readonly #prefix: string
+  readonly #channel: string
+  readonly #timeoutMs: number
+  readonly #load: DefinedScript
+  readonly #save: DefinedScript
+  readonly #delete: DefinedScript
+  readonly #feed: ChangeFeed
+  readonly #replicated: ReplicatedWrites | undefined
+  #closed = false
+
+  /**
+   * @param client The host's ioredis client. It is never closed here, and its `keyPrefix` is honoured.
+   * @throws `TypeError` that names the argument or option if one is wrong.
+   */
+  constructor(client: Redis | Cluster, options: RedisStoreOptions = {}) {
+    parseOptions(ClientSchema, client, 'client')
+    const { prefix, commandTimeoutMs, replicas } = parseOptions(OptionsSchema, options, 'options')
+    this.#prefix = prefix
+    this.#timeoutMs = commandTimeoutMs
+    this.#channel = `${client.options.keyPrefix ?? ''}${prefix}authchart:changes`
+    this.#load = defineScript(client, load)
+    this.#save = defineScript(client, save)
+    this.#delete = defineScript(client, del)
+    this.#feed = new ChangeFeed(() => makeLink(client, commandTimeoutMs), this.#channel, commandTimeoutMs)
+    if (replicas !== undefined) {
+      this.#replicated = new ReplicatedWrites(client, replicas, Math.ceil(commandTimeoutMs / 2))
+    }
+  }
+
+  async load(key: string): Promise<StoredRecord | undefined> {
+    const record = await this.#ask('load', RecordSchema, () => this.#load.run([this.#prefix + key]))
+    if (record === null) return undefined
+    const [value, version, ageMs] = record
+    return { value, version, ageMs }
+  }
+
+  async save(key: string, value: string, { expectedVersion, writeId, ttlMs }: SaveOptions): Promise<{ version: string } | 'refused'> {
+    const ttl = ttlMs === undefined ? '' : String(wholeTtl(ttlMs))
+    const fence = [writeId, expectedVersion ?? '', this.#channel, key, String(REMEMBERED_WRITES)]
+    const args = [this.#prefix + key, ...fence, value, newIncarnation(), ttl]
+    const version = await this.#write('save', this.#save, args)
+    return version === null ? 'refused' : { version }
+  }
+
+  async delete(key: string, { expectedVersion, writeId }: { expectedVersion: string; writeId: string }): Promise<boolean> {
+    const fence = [writeId, expectedVersion, this.#channel, key, String(REMEMBERED_WRITES)]
+    const args = [this.#prefix + key, ...fence, String(TOMBSTONE_MS)]
+    return (await this.#write('delete', this.#delete, args)) === DELETED
+  }
+
+  /** Rejects if the subscription does not stand in time. After that it is kept up, and every loss is told. */
+  async subscribe(listener: ChangeListener): Promise<() => Promise<void>> {
+    try {
+      return await this.#feed.add(listener)
+    } catch (error) {
+      throw plainError('subscribe', error)
+    }
+  }
+
+  /** Closes the store's own connections; the host's client stays open. */
+  async close(): Promise<void> {
+    this.#closed = true
+    this.#feed.close()
+    this.#replicated?.close()
+  }
+
+  #write(operation: string, { lua, run }: DefinedScript, args: readonly string[]): Promise<string | null> {
+    return this.#ask(operation, AnswerSchema, () => this.#replicated?.write(lua, args) ?? run(args))
+  }
+
+  async #ask<Schema extends v.GenericSchema>(
+    operation: string,
+    schema: Schema,
+    send: () => Promise<unknown>,
+  ): Promise<v.InferOutput<Schema>> {
+    if (this.#closed) throw new Error('the store is closed')
+    try {
+      return v.parse(schema, await within(this.#timeoutMs, send()))
+    } catch (error) {
+      throw plainError(operation, error)
+    }
+  }
+}
+
+/** A connection for the subscription: to the same server, or to any node of a Cluster. */
+function makeLink(client: Redis | Cluster, timeoutMs: number): Redis | undefined {
+  let origin: Redis | undefined
+  if (isCluster(client)) {
+    if (client.status === 'wait') client.connect().catch(() => {})
+    const nodes = client.nodes('all')
+    origin = nodes[Math.floor(Math.random() * nodes.length)]
+  } else {
+    origin = client
+  }
+  return origin?.duplicate({
+    lazyConnect: true,
+    keyPrefix: '',
+    connectTimeout: timeoutMs,
+    commandTimeout: timeoutMs,
+    enableOfflineQueue: true,
+    enableAutoPipelining: false,
+    autoResubscribe: false,
+    retryStrategy: () => null,
+  })
+}

@@ -1,0 +1,43 @@
+/**
+ * Replaces a record only if it still has the version that the new value was computed from. Harmless when it arrives late or
+ * twice: a repeat finds its own write id among those that the record remembers, and answers as the first did.
+ *
+ * - KEYS[1]: the record, a hash
+ * - ARGV[1]: the write id
+ * - ARGV[2]: the expected version, empty if there must be no record
+ * - ARGV[3]: the channel of change notices
+ * - ARGV[4]: the notice
+ * - ARGV[5]: how many writes a record remembers
+ * - ARGV[6]: the new value
+ * - ARGV[7]: the incarnation of a record that is created by this write
+ * - ARGV[8]: how long the record may live, in milliseconds, empty for ever
+ *
+ * Result: the version that this write made, or nil if it is refused.
+ */
+export const save = {
+  numberOfKeys: 1,
+  lua: `
+local held = redis.call('HMGET', KEYS[1], 'version', 'writes')
+local version, writes = held[1] or '', cjson.decode(held[2] or '[]')
+for i = 1, #writes, 2 do
+  if writes[i] == ARGV[1] then
+    -- Changes nothing, but is a write, so that a WAIT behind it waits for what the first one wrote.
+    redis.call('HSET', KEYS[1], 'writes', held[2])
+    return writes[i + 1] ~= 'deleted' and writes[i + 1]
+  end
+end
+if version ~= ARGV[2] then return false end
+local incarnation, count = ARGV[7], 0
+if version ~= '' then incarnation, count = string.match(version, '^(.*)%.(%d+)$') end
+version = incarnation .. '.' .. string.format('%.0f', count + 1)
+writes[#writes + 1] = ARGV[1]
+writes[#writes + 1] = version
+while #writes > 2 * ARGV[5] do table.remove(writes, 1) end
+local time = redis.call('TIME')
+local writtenAt = string.format('%.0f', time[1] * 1000000 + time[2])
+redis.call('HSET', KEYS[1], 'value', ARGV[6], 'version', version, 'writtenAt', writtenAt, 'writes', cjson.encode(writes))
+if ARGV[8] == '' then redis.call('PERSIST', KEYS[1]) else redis.call('PEXPIRE', KEYS[1], ARGV[8]) end
+redis.call('PUBLISH', ARGV[3], ARGV[4])
+return version
+`,
+}

@@ -1,0 +1,8 @@
+import { MemoryStore } from '../../src/stores/memory.ts'
+import { storeContract } from './store-contract.ts'
+
+storeContract('MemoryStore', async () => {
+  // Its records are in the object itself, so one object stands for all.
+  const store = new MemoryStore()
+  return { open: () => store, cleanUp: async () => {} }
+})

@@ -1,0 +1,383 @@
+import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
+import { Redis, type RedisOptions } from 'ioredis'
+import { afterEach, beforeEach, describe, expect, inject, test, vi } from 'vitest'
+import { RedisStore, type RedisStoreOptions, TooFewReplicasError } from '../../src/stores/redis/index.ts'
+import { freePort, type RedisServer, startRedisServer } from '../support/redis-server.ts'
+import { storeContract } from './store-contract.ts'
+
+async function removeAll(client: Redis, prefix: string): Promise<void> {
+  const keys = await client.keys(`${prefix}*`)
+  if (keys.length > 0) await client.del(...keys)
+}
+
+storeContract('RedisStore', async () => {
+  const prefix = `test:${randomUUID()}:`
+  const client = new Redis(inject('redisUrl'))
+  return {
+    open: () => new RedisStore(client, { prefix }),
+    cleanUp: async () => {
+      await removeAll(client, prefix)
+      await client.quit()
+    },
+  }
+})
+
+storeContract('RedisStore on a client with a prefix, automatic pipelining and RESP2', async () => {
+  const prefix = `test:${randomUUID()}:`
+  const client = new Redis(inject('redisUrl'), { keyPrefix: prefix, enableAutoPipelining: true, protocol: 2 })
+  const cleaner = new Redis(inject('redisUrl'))
+  return {
+    open: () => new RedisStore(client),
+    cleanUp: async () => {
+      await removeAll(cleaner, prefix)
+      await Promise.all([client.quit(), cleaner.quit()])
+    },
+  }
+})
+
+const soon = <T>(check: () => T | Promise<T>) => vi.waitFor(check, { timeout: 10_000, interval: 10 })
+const key = 'authchart:{AAAA}:connection'
+const creation = () => ({ expectedVersion: undefined, writeId: randomUUID() })
+
+function recorder() {
+  const told: string[] = []
+  return { told, onChange: (changed: string) => void told.push(changed), onGap: () => void told.push('gap') }
+}
+
+/** What was not handled while a test ran. */
+const unhandled: unknown[] = []
+const note = (reason: unknown) => void unhandled.push(reason)
+beforeEach(() => {
+  unhandled.length = 0
+  process.on('unhandledRejection', note)
+})
+afterEach(async () => {
+  // Unhandled rejections are told after the microtasks.
+  await new Promise(setImmediate)
+  process.off('unhandledRejection', note)
+  expect(unhandled).toEqual([])
+})
+
+describe('RedisStore: options', () => {
+  const client = new Redis({ lazyConnect: true })
+  test.each([
+    [{ prefix: 1 }, 'options.prefix must be of type string'],
+    [{ commandTimeoutMs: 0 }, 'options.commandTimeoutMs must be at least 1'],
+    [{ commandTimeoutMs: 1.5 }, 'options.commandTimeoutMs must be whole'],
+    [{ replicas: '1' }, 'options.replicas must be of type number'],
+    [{ replica: 1 }, 'options.replica is not a known option'],
+  ])('%j is a TypeError', (options, message) => {
+    expect(() => new RedisStore(client, options as RedisStoreOptions)).toThrow(new TypeError(message))
+  })
+
+  test.each([
+    [undefined, 'client must be of type Object'],
+    [{ connect() {} }, 'client.defineCommand is required'],
+  ])('the client %j is a TypeError', (wrong, message) => {
+    expect(() => new RedisStore(wrong as never)).toThrow(new TypeError(message))
+  })
+})
+
+describe('RedisStore: on a server of its own', () => {
+  let server: RedisServer
+  let client: Redis
+  let opened: { disconnect(): void }[]
+  let stores: RedisStore[]
+
+  const connect = (options: RedisOptions = {}) => {
+    const another = new Redis({ host: '127.0.0.1', port: server.port, ...options })
+    another.on('error', () => {})
+    opened.push(another)
+    return another
+  }
+  const make = (options?: RedisStoreOptions, on = client) => {
+    const store = new RedisStore(on, options)
+    stores.push(store)
+    return store
+  }
+  const create = async (store: RedisStore, value = 'value', ttlMs?: number) => {
+    const saved = await store.save(key, value, { ...creation(), ttlMs })
+    return saved === 'refused' ? expect.unreachable() : saved.version
+  }
+  const subscribers = async () => {
+    const list = String(await client.client('LIST'))
+    return list.split('\n').filter((line) => / sub=[1-9]/.test(line)).length
+  }
+
+  beforeEach(async () => {
+    opened = []
+    stores = []
+    server = await startRedisServer()
+    client = connect()
+  })
+  afterEach(async () => {
+    process.kill(server.pid, 'SIGCONT')
+    for (const store of stores) await store.close()
+    for (const each of opened) each.disconnect()
+    await server.stop()
+  })
+
+  test('each operation is one command on the host’s client, also after its scripts were forgotten', async () => {
+    const store = make()
+    const monitor = await connect().monitor()
+    opened.push(monitor)
+    const commands: string[] = []
+    monitor.on('monitor', (_time: string, [name = '']: string[], source: string) => {
+      if (source !== 'lua') commands.push(name.toLowerCase())
+    })
+    const run = async () => {
+      commands.length = 0
+      await store.load(key)
+      const version = await create(store)
+      await store.delete(key, { expectedVersion: version, writeId: randomUUID() })
+      await client.echo('done')
+      await soon(() => expect(commands).toContain('echo'))
+      return commands.slice(0, -1)
+    }
+    expect(await run()).toEqual(['eval', 'eval', 'eval'])
+    expect(await run()).toEqual(['evalsha', 'evalsha', 'evalsha'])
+    // Another store on the same client finds the scripts defined.
+    make()
+    expect(await run()).toEqual(['evalsha', 'evalsha', 'evalsha'])
+    await client.script('FLUSH')
+    expect((await run()).toSorted()).toEqual([...Array(3).fill('eval'), ...Array(3).fill('evalsha')])
+    expect(await run()).toEqual(['evalsha', 'evalsha', 'evalsha'])
+  })
+
+  test('a record is one hash under the prefixes and the key, with an expiry if it has one', async () => {
+    const prefixed = connect({ keyPrefix: 'host:' })
+    const store = make({ prefix: 'app:' }, prefixed)
+    const version = await create(store, 'value', 60_000)
+    expect(await client.keys('*')).toEqual([`host:app:${key}`])
+    expect(await client.hgetall(`host:app:${key}`)).toEqual({
+      value: 'value',
+      version,
+      writtenAt: expect.stringMatching(/^\d{16}$/),
+      writes: expect.stringContaining(version),
+    })
+    const left = await client.pttl(`host:app:${key}`)
+    expect(left).toBeGreaterThan(50_000)
+    expect(left).toBeLessThanOrEqual(60_000)
+    expect(await store.delete(key, { expectedVersion: version, writeId: randomUUID() })).toBe(true)
+    expect(Object.keys(await client.hgetall(`host:app:${key}`))).toEqual(['writes'])
+    expect(await client.pttl(`host:app:${key}`)).toBeLessThanOrEqual(600_000)
+    expect(await client.pttl(`host:app:${key}`)).toBeGreaterThan(500_000)
+  })
+
+  test('stores with other prefixes hear nothing of each other', async () => {
+    const [a, b] = [make({ prefix: 'a:' }), make({ prefix: 'b:' })]
+    const heard = recorder()
+    await b.subscribe(heard)
+    await create(a)
+    await b.save('last', '', creation())
+    await soon(() => expect(heard.told).toContain('last'))
+    expect(heard.told).toEqual(['last'])
+  })
+
+  test('the age is counted by the server', async () => {
+    const store = make()
+    await create(store)
+    const [seconds = 0] = await client.time()
+    await client.hset(key, 'writtenAt', `${(Number(seconds) - 3600) * 1_000_000}`)
+    expect(Math.round(((await store.load(key))?.ageMs ?? 0) / 60_000)).toBe(60)
+    await client.hset(key, 'writtenAt', `${(Number(seconds) + 3600) * 1_000_000}`)
+    expect((await store.load(key))?.ageMs).toBe(0)
+  })
+
+  test('a command that has no answer in time is given up, and does no harm when it runs later', async () => {
+    const store = make({ commandTimeoutMs: 100 })
+    const version = await create(store)
+    process.kill(server.pid, 'SIGSTOP')
+    const write = { expectedVersion: version, writeId: randomUUID() }
+    await expect(store.load(key)).rejects.toEqual(new Error('redis load failed: no answer within 100 ms'))
+    await expect(store.save(key, 'secret', write)).rejects.toEqual(new Error('redis save failed: no answer within 100 ms'))
+    process.kill(server.pid, 'SIGCONT')
+    await client.ping()
+    // It ran meanwhile; asked again it says so, and whoever knew the version before is refused.
+    const record = await store.load(key)
+    expect(record).toMatchObject({ value: 'secret' })
+    expect(await store.save(key, 'secret', write)).toEqual({ version: record?.version })
+    expect(await store.save(key, 'late', { ...write, writeId: randomUUID() })).toBe('refused')
+  })
+
+  test('an error tells its kind and nothing of the record', async () => {
+    await client.set(key, 'something else')
+    const store = make()
+    const error = await store.save(key, 'secret', creation()).catch((reason: unknown) => reason)
+    expect(error).toEqual(new Error('redis save failed: WRONGTYPE'))
+    expect(Object.keys(error as object)).toEqual([])
+    expect((error as Error).cause).toBeUndefined()
+    await expect(store.load(key)).rejects.toEqual(new Error('redis load failed: WRONGTYPE'))
+    await expect(store.delete(key, { expectedVersion: 'a.1', writeId: 'w' })).rejects.toEqual(
+      new Error('redis delete failed: WRONGTYPE'),
+    )
+  })
+
+  test('an error without a kind is called by its name', async () => {
+    const offline = connect({ lazyConnect: true, enableOfflineQueue: false })
+    await expect(make({}, offline).load(key)).rejects.toEqual(new Error('redis load failed: Error'))
+    await client.hset(key, 'version', 'a.1')
+    await expect(make().load(key)).rejects.toEqual(new Error('redis load failed: ValiError'))
+  })
+
+  test('a lost subscription is told, stands again, and is told again', async () => {
+    const store = make()
+    const heard = recorder()
+    await store.subscribe(heard)
+    await client.call('CLIENT', 'KILL', 'TYPE', 'pubsub')
+    await soon(() => expect(heard.told).toEqual(['gap', 'gap']))
+    await create(store)
+    await soon(() => expect(heard.told).toEqual(['gap', 'gap', key]))
+    expect(await subscribers()).toBe(1)
+  })
+
+  test('a subscriber that comes while the subscription is down waits for it', async () => {
+    const store = make()
+    const [first, second] = [recorder(), recorder()]
+    await store.subscribe(first)
+    await client.call('CLIENT', 'KILL', 'TYPE', 'pubsub')
+    await soon(() => expect(first.told).toEqual(['gap']))
+    await store.subscribe(second)
+    await create(store)
+    await soon(() => expect(second.told).toContain(key))
+    expect(await subscribers()).toBe(1)
+  })
+
+  test('a subscription that died without a word is found out', async () => {
+    const store = make({ commandTimeoutMs: 200 })
+    const heard = recorder()
+    await store.subscribe(heard)
+    process.kill(server.pid, 'SIGSTOP')
+    await soon(() => expect(heard.told).toEqual(['gap']))
+    process.kill(server.pid, 'SIGCONT')
+    await soon(() => expect(heard.told).toEqual(['gap', 'gap']))
+    await create(store)
+    await soon(() => expect(heard.told).toContain(key))
+  })
+
+  test('without a server subscribing is refused in time, and works when there is one', async () => {
+    const port = await freePort()
+    const store = make({ commandTimeoutMs: 200 }, connect({ port, lazyConnect: true }))
+    await expect(store.subscribe(recorder())).rejects.toEqual(new Error('redis subscribe failed: no answer within 200 ms'))
+    const late = await startRedisServer({ port })
+    try {
+      const heard = recorder()
+      await store.subscribe(heard)
+      await store.save(key, '', creation())
+      await soon(() => expect(heard.told).toEqual([key]))
+    } finally {
+      await late.stop()
+    }
+  })
+
+  test('a subscriber outlives a server that is away for a while', async () => {
+    const store = make({ commandTimeoutMs: 500 })
+    const heard = recorder()
+    await store.subscribe(heard)
+    await server.stop()
+    await soon(() => expect(heard.told).toEqual(['gap']))
+    server = await startRedisServer({ port: server.port })
+    await soon(() => expect(heard.told).toEqual(['gap', 'gap']))
+    await create(store)
+    await soon(() => expect(heard.told).toContain(key))
+  })
+
+  test('the last subscriber takes the connection along', async () => {
+    const store = make()
+    const [one, two] = [await store.subscribe(recorder()), await store.subscribe(recorder())]
+    expect(await subscribers()).toBe(1)
+    await one()
+    expect(await subscribers()).toBe(1)
+    await two()
+    await soon(async () => expect(await subscribers()).toBe(0))
+  })
+
+  test('close ends what the store made and leaves the host’s client', async () => {
+    const store = make({ replicas: 1, commandTimeoutMs: 100 })
+    const heard = recorder()
+    await store.subscribe(heard)
+    await expect(store.save(key, 'value', creation())).rejects.toThrow(TooFewReplicasError)
+    await store.close()
+    await store.close()
+    await soon(async () => expect(String(await client.client('LIST')).trim().split('\n')).toHaveLength(1))
+    expect(await client.ping()).toBe('PONG')
+    expect(heard.told).toContain('gap')
+    const closed = (operation: string) => new Error(`redis ${operation} failed: the store is closed`)
+    await expect(store.load(key)).rejects.toEqual(closed('load'))
+    await expect(store.save(key, '', creation())).rejects.toEqual(closed('save'))
+    await expect(store.subscribe(recorder())).rejects.toEqual(closed('subscribe'))
+  })
+
+  test('close while it subscribes leaves nothing behind', async () => {
+    for (const turns of [0, 1, 2, 5, 20]) {
+      const store = make()
+      const subscribing = store.subscribe(recorder()).catch((error: unknown) => error)
+      for (let turn = 0; turn < turns; turn += 1) await new Promise(setImmediate)
+      await store.close()
+      await subscribing
+    }
+    await soon(async () => expect(await subscribers()).toBe(0))
+  })
+
+  describe('with replicas', () => {
+    let replica: RedisServer
+    beforeEach(async () => {
+      replica = await startRedisServer({ config: [`replicaof 127.0.0.1 ${server.port}`] })
+      await soon(async () => expect(await client.info('replication')).toContain('state=online'))
+    })
+    afterEach(async () => {
+      process.kill(replica.pid, 'SIGCONT')
+      await replica.stop()
+    })
+
+    test('a write waits until they have it', async () => {
+      const store = make({ replicas: 1 }, connect({ keyPrefix: 'host:' }))
+      const version = await create(store)
+      const reader = connect({ port: replica.port })
+      expect(await reader.hget(`host:${key}`, 'version')).toBe(version)
+      expect(await store.delete(key, { expectedVersion: version, writeId: randomUUID() })).toBe(true)
+      expect(await reader.hget(`host:${key}`, 'version')).toBeNull()
+      expect(await store.load(key)).toBeUndefined()
+    })
+
+    test('with too few it rejects and says what it wrote, which can be taken back', async () => {
+      const [many, plain] = [make({ replicas: 2, commandTimeoutMs: 200 }), make()]
+      const error = await many.save(key, 'claim', creation()).catch((reason: unknown) => reason)
+      const written = await plain.load(key)
+      expect(error).toEqual(new TooFewReplicasError(1, 2, written?.version))
+      expect(written).toMatchObject({ value: 'claim' })
+      const { version } = error as TooFewReplicasError
+      const removal = { expectedVersion: version ?? '', writeId: randomUUID() }
+      await expect(many.delete(key, removal)).rejects.toEqual(new TooFewReplicasError(1, 2, undefined))
+      expect(await many.delete(key, { ...removal, writeId: randomUUID() })).toBe(false)
+      expect(await plain.load(key)).toBeUndefined()
+    })
+
+    test('sent again it waits again', async () => {
+      const store = make({ replicas: 1, commandTimeoutMs: 300 })
+      const write = creation()
+      process.kill(replica.pid, 'SIGSTOP')
+      await expect(store.save(key, 'claim', write)).rejects.toThrow('0 of 1 replicas confirmed the write')
+      await expect(store.save(key, 'claim', write)).rejects.toThrow('0 of 1 replicas confirmed the write')
+      process.kill(replica.pid, 'SIGCONT')
+      await soon(async () => expect(await store.save(key, 'claim', write)).toEqual({ version: expect.any(String) }))
+      expect(await connect({ port: replica.port }).hget(key, 'value')).toBe('claim')
+    })
+
+    test('a write that fails tells why', async () => {
+      await client.set(key, 'something else')
+      const store = make({ replicas: 1 })
+      await expect(store.save(key, 'secret', creation())).rejects.toEqual(new Error('redis save failed: WRONGTYPE'))
+    })
+
+    test('a connection that was lost is made anew', async () => {
+      const store = make({ replicas: 1 })
+      const version = await create(store)
+      const lost = once(client, 'close')
+      await client.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'no')
+      await lost
+      expect(await store.save(key, 'second', { expectedVersion: version, writeId: randomUUID() })).not.toBe('refused')
+    })
+  })
+})

@@ -1,0 +1,86 @@
+import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client'
+import { systemClock } from '../../../src/clock.ts'
+import { createAuthOrchestrator } from '../../../src/index.ts'
+import { FaultyStore } from './faulty-store.ts'
+import { openStore } from './open-store.ts'
+import type { FromWorker, SentError, TextKeys, ToWorker, WorkerCalls, WorkerInit } from './worker-protocol.ts'
+
+const tell = (message: FromWorker): void => void process.send?.(message)
+const bytes = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, 'base64url'))
+
+const readKeys = ({ name, sealing }: TextKeys) => ({
+  name: bytes(name),
+  sealing: sealing.map(({ id, secret }) => ({ id, secret: bytes(secret) })),
+})
+
+function build(init: WorkerInit): WorkerCalls {
+  const { store: address, keys, clockOffsetMs = 0, faults = [], ...options } = init
+  const { store: inner, end } = openStore(address)
+  const store = new FaultyStore(inner, (point) => tell({ reached: point }))
+  for (const fault of faults) store.arm(fault)
+  const orchestrator = createAuthOrchestrator({
+    ...options,
+    store,
+    keys: readKeys(keys),
+    clock: { ...systemClock, now: () => systemClock.now() + clockOffsetMs },
+  })
+  return {
+    authorize: (of, ...args) => orchestrator.connection(of).authorize(...args),
+    accessToken: (of, ...args) => orchestrator.connection(of).accessToken(...args),
+    status: (of) => orchestrator.connection(of).status(),
+    disconnect: (of) => orchestrator.connection(of).disconnect(),
+    import: (of, ...args) => orchestrator.connection(of).import(...args),
+    completeCallback: (url, ...args) => orchestrator.completeCallback(url, ...args),
+    fetch: async (of, url, request) => {
+      const response = await orchestrator.connection(of).fetch(url, request)
+      return { status: response.status, headers: Object.fromEntries(response.headers), text: await response.text() }
+    },
+    whoami: async (of) => {
+      const connection = orchestrator.connection(of)
+      const client = new Client({ name: 'worker', version: '1.0.0' })
+      await client.connect(
+        new StreamableHTTPClientTransport(new URL(of.server), {
+          fetch: (input, request) => connection.fetch(input, request),
+        }),
+      )
+      const { content } = await client.callTool({ name: 'whoami' })
+      await client.close()
+      return content.map((part) => (part.type === 'text' ? part.text : '')).join('')
+    },
+    close: async () => {
+      await orchestrator.close()
+      // Whoever hands a store in closes it.
+      await inner.close()
+      await end()
+    },
+    arm: (fault) => Promise.resolve(store.arm(fault)),
+    resume: (point) => Promise.resolve(store.resume(point)),
+    storeDown: (down) => {
+      store.down = down
+      return Promise.resolve()
+    },
+  }
+}
+
+function sendable(error: unknown): SentError {
+  const { name, message, code, retryable, nextAction, failure } = error as SentError
+  return JSON.parse(JSON.stringify({ name, message, code, retryable, nextAction, failure })) as SentError
+}
+
+let calls: WorkerCalls | undefined
+
+process.on('message', (message: ToWorker) => {
+  if ('init' in message) {
+    calls = build(message.init)
+    return tell({ ready: true })
+  }
+  const { id, call, args } = message
+  const run = calls?.[call] as ((...args: unknown[]) => Promise<unknown>) | undefined
+  Promise.resolve()
+    .then(() => run?.(...args))
+    .then(
+      (value) => tell({ id, value }),
+      (error: unknown) => tell({ id, error: sendable(error) }),
+    )
+})
+process.once('disconnect', () => process.exit())

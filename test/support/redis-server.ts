@@ -1,0 +1,98 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { Redis } from 'ioredis'
+import { findRedis } from './redis-program.ts'
+
+const START_TIMEOUT_MS = 15_000
+
+/** A Redis for a test. Whoever shares one picks a prefix of its own. */
+export interface TestRedis {
+  url: string
+  /** Stops it, if it was started here. */
+  stop(): Promise<void>
+}
+
+/** A server that was started here: a test may pause it, kill it, and start another on its port. */
+export interface RedisServer extends TestRedis {
+  port: number
+  pid: number
+}
+
+/** The Redis that `REDIS_URL` names; else a server that is started here. */
+export async function startRedis(): Promise<TestRedis> {
+  const url = process.env['REDIS_URL']
+  return url === undefined || url === '' ? startRedisServer() : { url, stop: async () => {} }
+}
+
+/** A port of 127.0.0.1 that was free a moment ago. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  server.close()
+  await once(server, 'close')
+  if (address === null || typeof address === 'string') throw new Error('the system gave no port')
+  return address.port
+}
+
+/** Resolves when the server answers and has loaded what it has to load. */
+async function whenReady(port: number, signal: AbortSignal): Promise<void> {
+  const client = new Redis({ port, host: '127.0.0.1', lazyConnect: true, retryStrategy: () => null })
+  client.on('error', () => {})
+  try {
+    await client.connect()
+    await client.ping()
+  } catch {
+    signal.throwIfAborted()
+    await delay(20)
+    return whenReady(port, signal)
+  } finally {
+    client.disconnect()
+  }
+}
+
+/**
+ * Starts a Redis server in a temporary folder, on loopback only, that writes no data to disk.
+ *
+ * @param options.port Default: a free one.
+ * @param options.config More lines for its configuration file.
+ * @param options.sentinel Starts it as a Sentinel, which `config` then tells what to watch.
+ */
+export async function startRedisServer(
+  options: { port?: number; config?: readonly string[]; sentinel?: boolean } = {},
+): Promise<RedisServer> {
+  const { command, env } = await findRedis()
+  const port = options.port ?? (await freePort())
+  const folder = await mkdtemp(join(tmpdir(), 'authchart-redis-'))
+  const file = join(folder, 'redis.conf')
+  const memoryOnly = options.sentinel === true ? [] : ['save ""', 'appendonly no']
+  const lines = [`port ${port}`, 'bind 127.0.0.1', `dir ${folder}`, ...memoryOnly, ...(options.config ?? []), '']
+  await writeFile(file, lines.join('\n'))
+  const server = spawn(command, options.sentinel === true ? [file, '--sentinel'] : [file], { env, stdio: 'ignore' })
+  const kill = () => void server.kill('SIGKILL')
+  process.once('exit', kill)
+  const gone = once(server, 'exit')
+  const stop = async () => {
+    process.off('exit', kill)
+    kill()
+    await gone
+    await rm(folder, { recursive: true, force: true })
+  }
+  const starting = new AbortController()
+  const timer = setTimeout(() => starting.abort(new Error('the Redis server did not start in time')), START_TIMEOUT_MS)
+  void gone.then(() => starting.abort(new Error('the Redis server ended while it started')))
+  try {
+    await whenReady(port, starting.signal)
+  } catch (error) {
+    await stop()
+    throw error
+  } finally {
+    clearTimeout(timer)
+  }
+  return { url: `redis://127.0.0.1:${port}`, port, pid: Number(server.pid), stop }
+}

@@ -1,0 +1,285 @@
+import { createServer } from 'node:http'
+import { randomBytes } from 'node:crypto'
+import { exportJWK, generateKeyPair } from 'jose'
+import { Provider, type ClientModel, type ProviderContext } from 'oidc-provider'
+import {
+  ENDPOINTS,
+  LedgerBook,
+  fingerprint,
+  type AuthorizationLedger,
+  type Endpoint,
+  type TokenRequest,
+} from './authorization-ledger.ts'
+import { listen, listenForControl, readText } from './control.ts'
+import { Faults, type Fault } from './faults.ts'
+import { interactionPages } from './interaction-pages.ts'
+import { Storage } from './map-adapter.ts'
+
+/** A client that the server knows from the start, in the words of RFC 7591 §2. */
+export interface StaticClient {
+  client_id: string
+  client_secret?: string
+  token_endpoint_auth_method?: string
+  grant_types?: string[]
+  redirect_uris?: string[]
+  response_types?: string[]
+  scope?: string
+}
+
+/** JSON, so that it may come from the command line. */
+export interface AuthorizationServerOptions {
+  /** @defaultValue any free port */
+  port?: number
+  /** @defaultValue 3600 */
+  accessTokenTtlSeconds?: number
+  /** @defaultValue 60 */
+  codeTtlSeconds?: number
+  /** @defaultValue 14 days */
+  refreshTokenTtlSeconds?: number
+  /** A refresh token is good for one use, and a second use revokes the whole family. @defaultValue true */
+  rotation?: boolean
+  /** A JWT tells the resource everything; an opaque one can be introspected and revoked. @defaultValue 'jwt' */
+  accessTokenFormat?: 'jwt' | 'opaque'
+  /** The scopes that any resource knows. @defaultValue ['mcp:tools', 'mcp:admin'] */
+  scopes?: string[]
+  /** @defaultValue true */
+  dynamicRegistration?: boolean
+  clients?: StaticClient[]
+}
+
+/** What RFC 7662 §2.2 says about a token. */
+export interface Introspection {
+  active: boolean
+  sub?: string
+  client_id?: string
+  scope?: string
+}
+
+/** A refresh token that the server has issued and still keeps, as its own introspection endpoint sees it. */
+export interface IssuedToken {
+  fingerprint: string
+  sub: string | undefined
+  clientId: string | undefined
+  active: boolean
+}
+
+export interface AuthorizationServer {
+  readonly issuer: string
+  /**
+   * Where `GET /ledger`, `GET /tokens`, `GET /held`, `POST /reset`, `POST /fault`, `POST /release`, `POST /introspect`
+   * are served.
+   */
+  readonly ledgerUrl: string
+  ledger(): AuthorizationLedger
+  reset(): void
+  fault(fault: Fault): void
+  /** How many requests are held at this moment. */
+  held(): number
+  /** Lets all held requests go on, and says how many there were. */
+  release(): number
+  introspect(token: string): Promise<Introspection>
+  /** Every refresh token that was not destroyed, and whether the introspection endpoint calls it active. */
+  tokens(): Promise<IssuedToken[]>
+  close(): Promise<void>
+}
+
+const DAY_SECONDS = 24 * 60 * 60
+const UNCOUNTED = 'x-uncounted'
+
+/** The real oidc-provider on a loopback port, with a ledger in front of it and a control port beside it. */
+export async function createAuthorizationServer(
+  options: AuthorizationServerOptions = {},
+): Promise<AuthorizationServer> {
+  const book = new LedgerBook()
+  const faults = new Faults()
+  const storage = new Storage()
+  const introspector = { client_id: 'introspector', client_secret: randomBytes(32).toString('base64url') }
+  const uncounted = randomBytes(16).toString('hex')
+
+  // The issuer holds the port, which is only known once the server listens.
+  const http = createServer()
+  const { url: issuer, close } = await listen(http, options.port)
+  const provider = new Provider(issuer, await configuration(options, storage, introspector))
+  provider.use(count(book, faults, uncounted)).use(interactionPages(provider))
+  http.on('request', provider.callback())
+
+  const introspect = async (token: string): Promise<Introspection> => {
+    const basic = Buffer.from(`${introspector.client_id}:${introspector.client_secret}`).toString('base64')
+    const response = await fetch(`${issuer}/introspect`, {
+      method: 'POST',
+      headers: { authorization: `Basic ${basic}`, [UNCOUNTED]: uncounted },
+      body: new URLSearchParams({ token }),
+    })
+    if (!response.ok) throw new Error(`the introspection endpoint answered ${response.status}`)
+    return (await response.json()) as Introspection
+  }
+  const tokens = (): Promise<IssuedToken[]> =>
+    Promise.all(
+      [...storage.model('RefreshToken').keys()].map(async (token) => {
+        const { active, sub, client_id: clientId } = await introspect(token)
+        return { fingerprint: fingerprint(token), sub, clientId, active }
+      }),
+    )
+  const reset = (): void => {
+    book.reset()
+    faults.reset()
+  }
+
+  const port = await listenForControl({
+    'GET /ledger': () => book.read(),
+    'GET /tokens': tokens,
+    'GET /held': () => faults.held,
+    'POST /reset': reset,
+    'POST /fault': (fault) => faults.arm(fault as Fault),
+    'POST /release': () => faults.release(),
+    'POST /introspect': (body) => introspect((body as { token: string }).token),
+  })
+  return {
+    issuer,
+    ledgerUrl: port.url,
+    ledger: () => book.read(),
+    reset,
+    fault: (fault) => faults.arm(fault),
+    held: () => faults.held,
+    release: () => faults.release(),
+    introspect,
+    tokens,
+    close: async () => {
+      faults.release()
+      await Promise.all([close(), port.close()])
+    },
+  }
+}
+
+async function configuration(
+  options: AuthorizationServerOptions,
+  storage: Storage,
+  introspector: { client_id: string; client_secret: string },
+): Promise<Record<string, unknown>> {
+  const scopes = options.scopes ?? ['mcp:tools', 'mcp:admin']
+  const accessTokenTtl = options.accessTokenTtlSeconds ?? 3600
+  const { privateKey } = await generateKeyPair('ES256', { extractable: true })
+  return {
+    adapter: storage.adapter(),
+    clients: [
+      {
+        ...introspector,
+        redirect_uris: [],
+        response_types: [],
+        grant_types: [],
+      },
+      ...(options.clients ?? []).map((client) => ({ redirect_uris: [], response_types: [], ...client })),
+    ],
+    clientDefaults: {
+      grant_types: ['authorization_code'],
+      response_types: ['code'],
+      id_token_signed_response_alg: 'ES256',
+      token_endpoint_auth_method: 'client_secret_basic',
+    },
+    jwks: { keys: [{ ...(await exportJWK(privateKey)), use: 'sig', alg: 'ES256', kid: 'test' }] },
+    cookies: { keys: [randomBytes(32).toString('hex')] },
+    routes: {
+      authorization: '/authorize',
+      token: '/token',
+      registration: '/register',
+      revocation: '/revoke',
+      introspection: '/introspect',
+      jwks: '/jwks',
+    },
+    scopes: ['openid', 'offline_access', ...scopes],
+    pkce: { required: () => true },
+    clockTolerance: 0,
+    ttl: {
+      AccessToken: accessTokenTtl,
+      ClientCredentials: accessTokenTtl,
+      AuthorizationCode: options.codeTtlSeconds ?? 60,
+      RefreshToken: options.refreshTokenTtlSeconds ?? 14 * DAY_SECONDS,
+      IdToken: 3600,
+      Interaction: 3600,
+      Session: DAY_SECONDS,
+      Grant: 14 * DAY_SECONDS,
+    },
+    rotateRefreshToken: options.rotation ?? true,
+    issueRefreshToken: (_ctx: unknown, client: ClientModel) => client.grantTypeAllowed('refresh_token'),
+    expiresWithSession: () => false,
+    clientBasedCORS: () => false,
+    findAccount: (_ctx: unknown, sub: string) => ({ accountId: sub, claims: () => ({ sub }) }),
+    interactions: { url: (_ctx: unknown, { uid }: { uid: string }) => `/interaction/${uid}` },
+    renderError: (ctx: ProviderContext, out: { error: string }) => {
+      ctx.type = 'text'
+      ctx.body = out.error
+    },
+    features: {
+      devInteractions: { enabled: false },
+      clientCredentials: { enabled: true },
+      introspection: { enabled: true, allowedPolicy: () => true },
+      revocation: {
+        enabled: true,
+        allowedPolicy: (_ctx: unknown, client: ClientModel, token: { clientId: string }) =>
+          client.clientId === token.clientId,
+      },
+      registration: { enabled: options.dynamicRegistration ?? true },
+      resourceIndicators: {
+        enabled: true,
+        defaultResource: (_ctx: unknown, _client: unknown, oneOf: string | undefined) => oneOf,
+        useGrantedResource: () => true,
+        getResourceServerInfo: (_ctx: unknown, resource: string) => ({
+          scope: scopes.join(' '),
+          audience: resource,
+          accessTokenTTL: accessTokenTtl,
+          accessTokenFormat: options.accessTokenFormat ?? 'jwt',
+          ...(options.accessTokenFormat === 'opaque' ? {} : { jwt: { sign: { alg: 'ES256' } } }),
+        }),
+      },
+    },
+  }
+}
+
+/** Stands in front of the provider: counts what it is asked, and lets armed faults happen. */
+function count(book: LedgerBook, faults: Faults, uncounted: string) {
+  return async (ctx: ProviderContext, next: () => Promise<void>): Promise<void> => {
+    if (ctx.get(UNCOUNTED) === uncounted) return next()
+    const endpoint: Endpoint = (ENDPOINTS as Record<string, Endpoint>)[ctx.path] ?? 'other'
+    book.count(endpoint)
+    const entry = endpoint === 'token' ? book.tokenRequest() : undefined
+    const before = faults.take(endpoint, 'before')
+    if (before !== undefined) {
+      if (entry !== undefined) entry.fault = `${before.action} before`
+      if (before.action === 'hold') {
+        await faults.hold()
+      } else {
+        if (entry !== undefined) note(entry, new URLSearchParams(await readText(ctx.req)))
+        return happen(ctx, before)
+      }
+    }
+    await next()
+    if (entry !== undefined) {
+      const body = (ctx.oidc?.body ?? {}) as Record<string, string>
+      note(entry, new URLSearchParams(body), ctx.oidc?.client?.clientId)
+      entry.status = ctx.status
+    }
+    const after = faults.take(endpoint, 'after')
+    if (after === undefined) return
+    if (entry !== undefined) entry.fault = `${after.action} after`
+    if (after.action === 'hold') await faults.hold()
+    else happen(ctx, after)
+  }
+}
+
+function note(entry: TokenRequest, form: URLSearchParams, clientId = form.get('client_id') ?? undefined): void {
+  entry.grantType = form.get('grant_type') ?? undefined
+  entry.clientId = clientId
+  const secret = form.get('refresh_token') ?? form.get('code')
+  entry.presented = secret === null ? undefined : fingerprint(secret)
+}
+
+function happen(ctx: ProviderContext, fault: Fault): void {
+  if (fault.action === 'reset') {
+    ctx.respond = false
+    ctx.req.socket.resetAndDestroy()
+    return
+  }
+  ctx.status = fault.status ?? 500
+  if (fault.retryAfter !== undefined) ctx.set('retry-after', String(fault.retryAfter))
+  ctx.body = { error: ctx.status === 503 ? 'temporarily_unavailable' : 'server_error' }
+}

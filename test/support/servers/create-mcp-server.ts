@@ -1,0 +1,162 @@
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { Readable } from 'node:stream'
+import {
+  McpServer,
+  OAuthError,
+  OAuthErrorCode,
+  createMcpHandler,
+  requireBearerAuth,
+} from '@modelcontextprotocol/server'
+import type { AuthInfo } from '@modelcontextprotocol/server'
+import { createRemoteJWKSet, jwtVerify } from 'jose'
+import { listen, listenForControl } from './control.ts'
+
+/** JSON, so that it may come from the command line. */
+export interface McpServerOptions {
+  /** The authorization server that the protected resource metadata names. */
+  issuer: string
+  /** @defaultValue any free port */
+  port?: number
+  /** What a token must allow. @defaultValue ['mcp:tools'] */
+  requiredScopes?: string[]
+}
+
+/** What an MCP server was asked, counted in its own process. */
+export interface McpLedger {
+  pid: number
+  /** Calls of the tool `whoami`, by the subject of the token. */
+  toolCalls: Record<string, number>
+  /** Requests that were answered with 401. */
+  unauthorized: number
+  /** Requests to `/mcp` in all. */
+  requests: number
+  /** Requests for the protected resource metadata. */
+  resourceMetadata: number
+}
+
+export interface TestMcpServer {
+  /** The MCP endpoint, which is the resource identifier as well. */
+  readonly url: string
+  /** Where `GET /ledger`, `POST /reset` and `POST /refuse` are served. */
+  readonly ledgerUrl: string
+  ledger(): McpLedger
+  reset(): void
+  /** From now on, answers 401 to every token that it has accepted until now. */
+  refuseSeenTokens(): void
+  close(): Promise<void>
+}
+
+const text = (claim: unknown): string => (typeof claim === 'string' ? claim : '')
+
+const METADATA_PATH = '/.well-known/oauth-protected-resource/mcp'
+
+/** A real MCP server on a loopback port: the official SDK's, with one tool, that takes JWTs of one issuer. */
+export async function createMcpServer(options: McpServerOptions): Promise<TestMcpServer> {
+  const scopes = options.requiredScopes ?? ['mcp:tools']
+  const seen = new Set<string>()
+  const refused = new Set<string>()
+  const none = (): McpLedger => ({ pid: process.pid, toolCalls: {}, unauthorized: 0, requests: 0, resourceMetadata: 0 })
+  let ledger = none()
+
+  const http = createServer((request, response) => void answer(request, response))
+  const { url: origin, close } = await listen(http, options.port)
+  const url = `${origin}/mcp`
+  const keys = createRemoteJWKSet(new URL(`${options.issuer}/jwks`))
+
+  const verifyAccessToken = async (token: string): Promise<AuthInfo> => {
+    try {
+      const { payload } = await jwtVerify(token, keys, { issuer: options.issuer, audience: url, typ: 'at+jwt' })
+      const id = payload.jti ?? ''
+      if (refused.has(id)) throw new Error('refused by the test')
+      seen.add(id)
+      return {
+        token,
+        clientId: text(payload['client_id']),
+        scopes: text(payload['scope']).split(' '),
+        expiresAt: payload.exp ?? 0,
+        extra: { sub: payload.sub },
+      }
+    } catch {
+      throw new OAuthError(OAuthErrorCode.InvalidToken, 'the token is not valid here')
+    }
+  }
+  const gate = requireBearerAuth({
+    verifier: { verifyAccessToken },
+    requiredScopes: scopes,
+    resourceMetadataUrl: `${origin}${METADATA_PATH}`,
+  })
+  const mcp = createMcpHandler(({ authInfo }) => {
+    const server = new McpServer({ name: 'test-mcp-server', version: '1.0.0' })
+    server.registerTool('whoami', { description: 'Says whose token it was called with.' }, () => {
+      const sub = String(authInfo?.extra?.['sub'])
+      ledger.toolCalls[sub] = (ledger.toolCalls[sub] ?? 0) + 1
+      return { content: [{ type: 'text', text: `you are ${sub}` }] }
+    })
+    return server
+  })
+
+  const handle = async (request: Request): Promise<Response> => {
+    const { pathname } = new URL(request.url)
+    if (pathname === METADATA_PATH) {
+      ledger.resourceMetadata += 1
+      return Response.json({
+        resource: url,
+        authorization_servers: [options.issuer],
+        scopes_supported: scopes,
+        bearer_methods_supported: ['header'],
+      })
+    }
+    if (pathname !== '/mcp') return new Response('not found', { status: 404 })
+    ledger.requests += 1
+    const authInfo = await gate(request)
+    if (!(authInfo instanceof Response)) return mcp.fetch(request, { authInfo })
+    if (authInfo.status === 401) ledger.unauthorized += 1
+    return authInfo
+  }
+  const answer = async (incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> => {
+    try {
+      await send(await handle(toRequest(origin, incoming)), outgoing)
+    } catch {
+      outgoing.destroy()
+    }
+  }
+  const reset = (): void => {
+    ledger = none()
+    refused.clear()
+  }
+  const refuseSeenTokens = (): void => {
+    for (const id of seen) refused.add(id)
+  }
+
+  const port = await listenForControl({
+    'GET /ledger': () => ledger,
+    'POST /reset': reset,
+    'POST /refuse': refuseSeenTokens,
+  })
+  return {
+    url,
+    ledgerUrl: port.url,
+    ledger: () => structuredClone(ledger),
+    reset,
+    refuseSeenTokens,
+    close: async () => {
+      await mcp.close()
+      await Promise.all([close(), port.close()])
+    },
+  }
+}
+
+function toRequest(origin: string, incoming: IncomingMessage): Request {
+  const method = incoming.method ?? 'GET'
+  const headers = new Headers()
+  for (const [name, value] of Object.entries(incoming.headers)) headers.set(name, String(value))
+  const body = method === 'GET' || method === 'HEAD' ? null : (Readable.toWeb(incoming) as ReadableStream)
+  return new Request(`${origin}${incoming.url}`, { method, headers, body, duplex: 'half' } as RequestInit)
+}
+
+async function send(response: Response, outgoing: ServerResponse): Promise<void> {
+  outgoing.writeHead(response.status, Object.fromEntries(response.headers))
+  outgoing.flushHeaders()
+  for await (const chunk of response.body ?? []) outgoing.write(chunk)
+  outgoing.end()
+}

@@ -1,0 +1,28 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { join, posix, relative, sep } from 'node:path'
+
+/** The folder of the project. */
+export const projectRoot = fileURLToPath(new URL('../..', import.meta.url))
+
+/**
+ * Every TypeScript file under these folders of the project, as `path → text`, the paths with slashes and relative to
+ * the project.
+ */
+export function sourceFiles(...folders: string[]): Map<string, string> {
+  const files = new Map<string, string>()
+  for (const folder of folders) {
+    const entries = readdirSync(join(projectRoot, folder), { recursive: true, withFileTypes: true })
+    for (const entry of entries) {
+      if (!entry.isFile() || !entry.name.endsWith('.ts')) continue
+      const path = relative(projectRoot, join(entry.parentPath, entry.name)).split(sep).join('/')
+      files.set(path, readFileSync(join(projectRoot, path), 'utf8'))
+    }
+  }
+  return files
+}
+
+/** The project path that a relative specifier in `from` names. */
+export function resolveRelative(from: string, specifier: string): string {
+  return posix.normalize(posix.join(posix.dirname(from), specifier))
+}

@@ -1,0 +1,108 @@
+import type { IncomingHttpHeaders } from 'node:http'
+import { type Clock, systemClock } from '../../../src/clock.ts'
+import type { ConnectionDependencies } from '../../../src/actors/dependencies.ts'
+import { PortError } from '../../../src/errors/index.ts'
+import type { AuthorizationServer, ConnectionIdentity } from '../../../src/schemas/connection-context.ts'
+import { makeTransport, startServer } from '../http/support.ts'
+
+/** What a route of the peer answers. */
+export interface Answer {
+  status?: number
+  headers?: Record<string, string>
+  /** An object is sent as JSON. */
+  body?: unknown
+  /** Hang up without an answer. */
+  hangUp?: true
+}
+
+/** One request as the peer saw it. */
+export interface Seen {
+  method: string | undefined
+  path: string
+  headers: IncomingHttpHeaders
+  body: string
+}
+
+/** A server on the loopback interface that answers as its routes say, 404 elsewhere, and remembers what it was asked. */
+export async function startPeer(routes: Record<string, Answer | ((seen: Seen) => Answer)> = {}) {
+  const seen: Seen[] = []
+  const { origin } = await startServer((request, response) => {
+    const { method, url: path = '', headers } = request
+    let body = ''
+    request.setEncoding('utf8')
+    request.on('data', (chunk: string) => (body += chunk))
+    request.on('end', () => {
+      const asked: Seen = { method, path, headers, body }
+      seen.push(asked)
+      const route = routes[path] ?? { status: 404, body: 'nothing here' }
+      const answer = typeof route === 'function' ? route(asked) : route
+      if (answer.hangUp) return request.socket.destroy()
+      response.writeHead(answer.status ?? 200, { 'content-type': 'application/json', ...answer.headers })
+      return response.end(typeof answer.body === 'string' ? answer.body : JSON.stringify(answer.body))
+    })
+  })
+  return { origin, routes, seen, paths: () => seen.map(({ path }) => path) }
+}
+
+/** Everything that an actor may need, on the real transport. */
+export function makeDependencies(overrides: Partial<ConnectionDependencies> = {}): ConnectionDependencies {
+  return {
+    transport: makeTransport(),
+    clock: systemClock,
+    client: { name: 'Acme', redirectUri: 'https://app.example/callback' },
+    clients: [],
+    policy: () => ({}),
+    mayUseHttp: () => false,
+    ensureDynamicRegistration: () => Promise.reject(new Error('no registration expected')),
+    retireDynamicRegistration: () => Promise.reject(new Error('no retirement expected')),
+    createState: () => 'the-state',
+    hashState: (state) => `hash of ${state}`,
+    ...overrides,
+  }
+}
+
+/** A clock whose every reading is one second after the one before; its random bytes are all 7. */
+export function steppingClock(): Clock {
+  let seconds = 0
+  return {
+    now: () => 1_700_000_000_000,
+    monotonic: () => (seconds += 1) * 1000,
+    random: (bytes) => new Uint8Array(bytes).fill(7),
+  }
+}
+
+export function identityOf(server: string): ConnectionIdentity {
+  return { tenant: 't1', server }
+}
+
+/** An authorization server entry at this origin, with a public client. */
+export function serverAt(origin: string, overrides: Partial<AuthorizationServer> = {}): AuthorizationServer {
+  return {
+    id: 1,
+    issuer: origin,
+    resource: 'https://h/mcp',
+    tokenEndpoint: `${origin}/token`,
+    client: {
+      issuer: origin,
+      clientId: 'c 1',
+      tokenEndpointAuthMethod: 'none',
+      redirectUri: 'https://app.example/callback',
+      source: 'dynamic',
+    },
+    ...overrides,
+  }
+}
+
+/** What a port rejected with, as plain data. */
+export async function rejectionOf(run: Promise<unknown>) {
+  const error: unknown = await run.then(
+    () => new Error('did not reject'),
+    (reason: unknown) => reason,
+  )
+  if (!(error instanceof PortError)) throw error
+  return { ...error.failure, outcome: error.outcome }
+}
+
+export const never = new AbortController().signal
+/** The fence is far away. */
+export const sendBefore = Number.MAX_SAFE_INTEGER

@@ -1,0 +1,89 @@
+import { describe, expect, test } from 'vitest'
+import { stackedDocComments, undocumentedExports } from '../support/doc-comments.ts'
+import { packageEntries } from '../support/package-json.ts'
+import { sourceFiles } from '../support/source-files.ts'
+
+describe('doc comments', () => {
+  const files = sourceFiles('src', 'machines')
+
+  test('stand at everything that an entry of the package exports', () => {
+    expect(undocumentedExports(files, [...packageEntries().values()])).toEqual([])
+  })
+
+  test('are never stacked', () => {
+    expect(stackedDocComments(files)).toEqual([])
+  })
+})
+
+describe('the check for missing doc comments', () => {
+  test('finds an undocumented export of every kind, through re-exports', () => {
+    const files = new Map([
+      [
+        'index.ts',
+        "export { a, type B as Renamed } from './parts.ts'\nexport * from './more.ts'\nexport * as all from './parts.ts'",
+      ],
+      ['parts.ts', 'export const a = 1\nexport interface B { b: string }\nexport const hidden = 1'],
+      [
+        'more.ts',
+        '/** Said. */\nexport class C {}\n\nexport function d() {}\n/***/\nexport type E = string\n// Not a doc comment.\nexport enum F {}\n/** */\nexport let g = 1',
+      ],
+    ])
+    expect(undocumentedExports(files, ['index.ts'])).toEqual([
+      'more.ts:10: g',
+      'more.ts:4: d',
+      'more.ts:6: E',
+      'more.ts:8: F',
+      'parts.ts:1: a',
+      'parts.ts:1: all',
+      'parts.ts:2: Renamed',
+    ])
+  })
+
+  test('lets a name pass whose type or whose first overload is documented', () => {
+    const files = new Map([
+      [
+        'index.ts',
+        '/** A schema and its type. */\nexport const A = 1\nexport type A = typeof A\n/** Said once. */\nexport function b(x: 1): void\nexport function b(x: 2): void\nexport function b() {}',
+      ],
+    ])
+    expect(undocumentedExports(files, ['index.ts'])).toEqual([])
+  })
+
+  test('finds an entry or an export that leads nowhere', () => {
+    const files = new Map([['index.ts', "export { a } from './gone.ts'"]])
+    expect(undocumentedExports(files, ['index.ts', 'other.ts'])).toEqual([
+      'index.ts: a leads nowhere',
+      'other.ts: is missing',
+    ])
+  })
+})
+
+describe('the check for stacked doc comments', () => {
+  test('finds the one that describes nothing', () => {
+    const text = [
+      '/** Stranded. */',
+      '',
+      '// and why',
+      '/**',
+      ' * Described.',
+      ' */',
+      'export interface A {',
+      '  /** Stranded too. */',
+      '  /** Described. */',
+      '  a: string',
+      '  /** Last of all: one */',
+      '  /** two */',
+      '}',
+    ].join('\n')
+    expect(stackedDocComments(new Map([['a.ts', text]]))).toEqual([
+      'a.ts:1: /** Stranded. */',
+      'a.ts:8: /** Stranded too. */',
+      'a.ts:11: /** Last of all: one */',
+    ])
+  })
+
+  test('lets a comment, a line and another comment pass', () => {
+    const text = "/** One. */\nconst a = '/** x */ /** y */'\n/** Two. */\nconst b = /* no */ /* doc */ 1 /**/ /***/"
+    expect(stackedDocComments(new Map([['a.ts', text]]))).toEqual([])
+  })
+})

@@ -1,0 +1,156 @@
+import type { LookupAddress } from 'node:dns'
+import { describe, expect, test, vi } from 'vitest'
+import { makeTransport, rejection, startServer } from './support.ts'
+
+const v4 = (address: string): LookupAddress => ({ address, family: 4 })
+const v6 = (address: string): LookupAddress => ({ address, family: 6 })
+const PUBLIC = v4('93.184.216.34')
+
+describe('the scheme', () => {
+  test.each(['ftp://as.example/x', 'file:///etc/passwd', 'data:text/plain,x', 'javascript:alert(1)', 'ws://as.example/'])(
+    '%s is refused',
+    async (url) => {
+      const { code, outcome, details } = await rejection(makeTransport().exchange({ url, method: 'GET' }))
+      expect({ code, outcome, details }).toMatchObject({ code: 'INSECURE_ENDPOINT', outcome: 'notSent', details: { reason: 'scheme' } })
+    },
+  )
+
+  test('http is refused for a name that is not listed, without asking for it', async () => {
+    const resolve = vi.fn(async () => [PUBLIC])
+    const transport = makeTransport({ allow: ['other.example'] }, { resolve })
+    expect(await rejection(transport.exchange({ url: 'http://as.example/token?code=1', method: 'POST' }))).toEqual({
+      code: 'INSECURE_ENDPOINT',
+      outcome: 'notSent',
+      details: { url: 'http://as.example/token', host: 'as.example' },
+    })
+    expect(resolve).not.toHaveBeenCalled()
+  })
+
+  test('http is refused for a name if one of its addresses is not listed', async () => {
+    const transport = makeTransport({}, { resolve: async () => [v4('127.0.0.1'), PUBLIC] })
+    expect((await rejection(transport.exchange({ url: 'http://as.example/', method: 'POST' }))).code).toBe('INSECURE_ENDPOINT')
+  })
+})
+
+describe('a URL', () => {
+  test.each(['https://user:secret@as.example/a', 'https://user@as.example/a', 'http://:secret@127.0.0.1/a'])(
+    'with credentials (%s) is refused, and they are not shown',
+    async (url) => {
+      const { code, outcome, details } = await rejection(makeTransport().exchange({ url, method: 'GET' }))
+      expect({ code, outcome }).toEqual({ code: 'ADDRESS_FORBIDDEN', outcome: 'notSent' })
+      expect(details).toEqual({
+        url: `${new URL(url).origin}/a`,
+        host: new URL(url).host,
+        reason: 'credentials',
+      })
+    },
+  )
+
+  test('that is none is refused', async () => {
+    expect(await rejection(makeTransport().exchange({ url: '/token', method: 'POST' }))).toEqual({
+      code: 'ADDRESS_FORBIDDEN',
+      outcome: 'notSent',
+      details: { reason: 'malformedUrl' },
+    })
+  })
+})
+
+describe('a name', () => {
+  test('of this machine is refused unless it or its address is listed', async () => {
+    const server = await startServer((_request, response) => response.end('here'))
+    const url = `http://localhost:${server.port}/`
+    const resolve = async () => [v4('127.0.0.1')]
+    expect((await rejection(makeTransport({ allow: [] }, { resolve }).exchange({ url, method: 'GET' }))).code).toBe('INSECURE_ENDPOINT')
+    const secure = `https://localhost:${server.port}/`
+    expect((await rejection(makeTransport({ allow: [] }, { resolve }).exchange({ url: secure, method: 'GET' }))).code).toBe('ADDRESS_FORBIDDEN')
+    const allowed = ['localhost', `localhost:${server.port}`, '127.0.0.1', `127.0.0.1:${server.port}`, '127.0.0.0/8', `127.0.0.0/30:${server.port}`]
+    for (const allow of allowed) {
+      expect((await makeTransport({ allow: [allow] }, { resolve }).exchange({ url, method: 'GET' })).text, allow).toBe('here')
+    }
+    for (const allow of ['localhost:1', '127.0.0.1:1', 'local', '10.0.0.0/8']) {
+      expect((await rejection(makeTransport({ allow: [allow] }, { resolve }).exchange({ url, method: 'GET' }))).code, allow).toBe('INSECURE_ENDPOINT')
+    }
+  })
+
+  test('is found by the operating system if nobody else is asked', async () => {
+    const server = await startServer((_request, response) => response.end('here'))
+    const transport = makeTransport({ allow: ['localhost'] })
+    expect((await transport.exchange({ url: `http://localhost:${server.port}/`, method: 'GET' })).text).toBe('here')
+  })
+
+  test.each([
+    [[v4('10.0.0.1')]],
+    [[PUBLIC, v4('169.254.169.254')]],
+    [[v6('2606:4700::1'), v6('::1')]],
+    [[v4('127.0.0.1'), v6('::1')]],
+    [[v6('fe80::1%eth0')]],
+  ])('with a forbidden address among %j is refused as a whole', async (addresses) => {
+    const resolve = vi.fn(async () => addresses)
+    expect(await rejection(makeTransport({}, { resolve }).exchange({ url: 'https://as.example/token', method: 'POST' }))).toEqual({
+      code: 'ADDRESS_FORBIDDEN',
+      outcome: 'notSent',
+      details: { url: 'https://as.example/token', host: 'as.example' },
+    })
+    expect(resolve).toHaveBeenCalledTimes(1)
+  })
+
+  test('without any address is not reached', async () => {
+    const transport = makeTransport({}, { resolve: async () => [] })
+    expect(await rejection(transport.exchange({ url: 'https://as.example/', method: 'POST' }))).toEqual({
+      code: 'HTTP_NETWORK',
+      outcome: 'notSent',
+      details: { url: 'https://as.example/', host: 'as.example', reason: 'nameNotResolved' },
+    })
+  })
+
+  test('is resolved once, and the connection goes to what was found then', async () => {
+    const server = await startServer((request, response) => response.end(request.headers.host))
+    const answers = [[v4('127.0.0.1')], [v4('10.0.0.1')]]
+    const resolve = vi.fn(async () => answers.shift() ?? [])
+    const transport = makeTransport({}, { resolve })
+    const url = `http://Rebinding.example.:${server.port}/`
+    expect((await transport.exchange({ url, method: 'POST' })).text).toBe(`rebinding.example.:${server.port}`)
+    expect(resolve.mock.calls).toEqual([['rebinding.example']])
+    expect((await rejection(transport.exchange({ url, method: 'POST' }))).code).toBe('INSECURE_ENDPOINT')
+  })
+
+  test('is tried at each of its addresses', async () => {
+    const server = await startServer((_request, response) => response.end('here'))
+    const resolve = async () => [v6('::1'), v4('127.0.0.1')]
+    const transport = makeTransport({ allow: ['127.0.0.1', '::1'] }, { resolve })
+    expect((await transport.exchange({ url: `http://as.example:${server.port}/`, method: 'POST' })).text).toBe('here')
+  })
+
+  test('that leads elsewhere after all is given up before anything is sent', async () => {
+    const server = await startServer((_request, response) => response.end('here'))
+    let looks = 0
+    const treacherous: LookupAddress = {
+      family: 4,
+      get address() {
+        looks += 1
+        return looks === 1 ? '127.0.0.2' : '127.0.0.1'
+      },
+    }
+    const transport = makeTransport({ allow: ['127.0.0.2'] }, { resolve: async () => [treacherous] })
+    const failed = rejection(transport.exchange({ url: `http://as.example:${server.port}/`, method: 'POST' }))
+    expect(await failed).toMatchObject({ code: 'INSECURE_ENDPOINT', outcome: 'notSent' })
+    expect(server.connections()).toBe(1)
+    expect(server.requests).toEqual([])
+  })
+})
+
+describe('an address', () => {
+  test('may be plain http if it is listed, public or not', async () => {
+    const server = await startServer((_request, response) => response.end('here'))
+    const transport = makeTransport({ allow: [`127.0.0.1:${server.port}`], timeoutMs: 200 })
+    expect((await transport.exchange({ url: `http://0x7f.1:${server.port}/`, method: 'GET' })).text).toBe('here')
+    expect((await rejection(transport.exchange({ url: 'http://127.0.0.1:1/', method: 'GET' }))).code).toBe('INSECURE_ENDPOINT')
+    expect((await rejection(transport.exchange({ url: 'https://127.0.0.1:1/', method: 'GET' }))).code).toBe('ADDRESS_FORBIDDEN')
+  })
+
+  test('of version 6 is understood with and without brackets', async () => {
+    const transport = makeTransport({ allow: ['[::1]:1'] })
+    expect((await rejection(transport.exchange({ url: 'http://[::1]:1/', method: 'POST' }))).code).toBe('HTTP_NETWORK')
+    expect((await rejection(transport.exchange({ url: 'http://[::1]:2/', method: 'POST' }))).code).toBe('INSECURE_ENDPOINT')
+  })
+})

@@ -1,0 +1,19 @@
+import { execFileSync } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { expect, test } from 'vitest'
+
+const DISPATCHER = "Symbol.for('undici.globalDispatcher.1')"
+
+function run(script: string): string {
+  const cwd = fileURLToPath(new URL('../../..', import.meta.url))
+  return execFileSync(process.execPath, ['--input-type=module', '--eval', script], { cwd, encoding: 'utf8' }).trim()
+}
+
+test("leaves Node's own fetch its own agent, which the undici package alone would not", () => {
+  const isOwn = `
+    const ours = (await import('undici')).Agent
+    const wrapped = globalThis[${DISPATCHER}]
+    console.log(wrapped.constructor.name, wrapped instanceof ours)`
+  expect(run(`await import('undici'); ${isOwn}`)).toBe('Dispatcher1Wrapper false')
+  expect(run(`await import('./src/http/create-transport.ts'); ${isOwn}`)).toBe('Agent false')
+})

@@ -1,0 +1,244 @@
+import { once } from 'node:events'
+import { gzipSync } from 'node:zlib'
+import { describe, expect, test, vi } from 'vitest'
+import { bodyOf, makeTransport, rejection, startServer } from './support.ts'
+
+describe('fetch', () => {
+  test('answers with a Response of the platform', async () => {
+    const server = await startServer(async (request, response) => {
+      response.writeHead(201, 'Made', { 'content-type': 'application/json', 'set-cookie': ['a=1', 'b=2'] })
+      response.end(JSON.stringify({ method: request.method, url: request.url, headers: request.headers, body: await bodyOf(request) }))
+    })
+    const request = new Request(`${server.origin}/mcp?x=1`, { method: 'POST', body: '{"jsonrpc":"2.0"}', headers: { authorization: 'Bearer t' } })
+    const response = await makeTransport().fetch(request)
+    expect(response).toBeInstanceOf(Response)
+    expect([response.status, response.statusText, response.headers.getSetCookie()]).toEqual([201, 'Made', ['a=1', 'b=2']])
+    expect(await response.json()).toEqual({
+      method: 'POST',
+      url: '/mcp?x=1',
+      headers: {
+        host: `127.0.0.1:${server.port}`,
+        connection: 'keep-alive',
+        accept: '*/*',
+        'user-agent': 'authchart',
+        authorization: 'Bearer t',
+        'content-type': 'text/plain;charset=UTF-8',
+        'content-length': '17',
+      },
+      body: '{"jsonrpc":"2.0"}',
+    })
+  })
+
+  test('answers as soon as the headers are there and streams the body without a deadline or a limit', async () => {
+    const server = await startServer((_request, response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' }).write('data: 1\n\n')
+    })
+    const transport = makeTransport({ timeoutMs: 60, maxResponseBytes: 10 })
+    const started = performance.now()
+    const response = await transport.fetch(new Request(server.origin))
+    const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader()
+    expect(await reader?.read()).toEqual({ done: false, value: 'data: 1\n\n' })
+    const [request] = server.requests
+    const outgoing = request?.socket
+    await vi.waitFor(() => expect(performance.now() - started).toBeGreaterThan(120))
+    outgoing?.write('9\r\ndata: 2\n\n\r\n0\r\n\r\n')
+    expect(await reader?.read()).toEqual({ done: false, value: 'data: 2\n\n' })
+    expect(await reader?.read()).toEqual({ done: true, value: undefined })
+  })
+
+  test('waits for headers without a deadline', async () => {
+    const server = await startServer((_request, response) => {
+      setTimeout(() => response.end('late'), 120)
+    })
+    const response = await makeTransport({ timeoutMs: 40 }).fetch(new Request(server.origin))
+    expect(await response.text()).toBe('late')
+  })
+
+  test('lets a compressed event stream through as it comes', async () => {
+    const server = await startServer((_request, response) => {
+      response.writeHead(200, { 'content-encoding': 'gzip' }).write(gzipSync('data: 1\n\n').subarray(0, -8))
+    })
+    const response = await makeTransport().fetch(new Request(server.origin))
+    const reader = response.body?.getReader()
+    expect(new TextDecoder().decode((await reader?.read())?.value)).toBe('data: 1\n\n')
+    await reader?.cancel()
+    await vi.waitFor(() => expect(server.requests[0]?.socket.destroyed).toBe(true))
+  })
+
+  test('sends a streamed body while it is being made', async () => {
+    const server = await startServer((request, response) => {
+      response.writeHead(200, { 'x-encoding': request.headers['transfer-encoding'] ?? 'none' })
+      request.on('data', (chunk: Buffer) => response.write(`got ${String(chunk)};`))
+      request.on('end', () => response.end())
+    })
+    let controller: ReadableStreamDefaultController<Uint8Array> | undefined
+    const body = new ReadableStream<Uint8Array>({
+      start(given) {
+        controller = given
+        given.enqueue(Buffer.from('a'))
+      },
+    })
+    const response = await makeTransport().fetch(new Request(server.origin, { method: 'POST', body, duplex: 'half' } as RequestInit))
+    expect(response.headers.get('x-encoding')).toBe('chunked')
+    const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader()
+    expect((await reader?.read())?.value).toBe('got a;')
+    controller?.enqueue(Buffer.from('b'))
+    expect((await reader?.read())?.value).toBe('got b;')
+    controller?.enqueue(Buffer.from('c'))
+    controller?.close()
+    expect((await reader?.read())?.value).toBe('got c;')
+    expect((await reader?.read())?.done).toBe(true)
+  })
+
+  test('gathers no more than a part of a large body', async () => {
+    const server = await startServer(async (request, response) => {
+      let size = 0
+      for await (const chunk of request) size += (chunk as Buffer).length
+      response.end(`${size} ${request.headers['transfer-encoding']}`)
+    })
+    let left = 64
+    const body = new ReadableStream<Uint8Array>({
+      pull(controller) {
+        left -= 1
+        if (left < 0) controller.close()
+        else controller.enqueue(new Uint8Array(65_536))
+      },
+    })
+    const response = await makeTransport().fetch(new Request(server.origin, { method: 'POST', body, duplex: 'half' } as RequestInit))
+    expect(await response.text()).toBe(`${64 * 65_536} chunked`)
+  })
+
+  test('lets go of a body that cannot be sent', async () => {
+    const closed = await startServer(() => undefined)
+    closed.server.close()
+    const cancel = vi.fn()
+    const body = new ReadableStream<Uint8Array>({ cancel })
+    const request = new Request(closed.origin, { method: 'POST', body, duplex: 'half' } as RequestInit)
+    expect(await rejection(makeTransport().fetch(request))).toMatchObject({ code: 'HTTP_NETWORK', outcome: 'notSent' })
+    await vi.waitFor(() => expect(cancel).toHaveBeenCalledTimes(1))
+  })
+
+  test.each([
+    ['before it leaves', 0, 'notSent'],
+    ['on its way', 1, 'unknown'],
+  ])('fails with a body that fails %s', async (_when, chunks, outcome) => {
+    const server = await startServer((request) => {
+      request.on('error', () => undefined)
+      request.resume()
+    })
+    let made = 0
+    const body = new ReadableStream<Uint8Array>({
+      async pull(controller) {
+        if (made === chunks) {
+          // Later than what is gathered, so that the request has left.
+          if (chunks > 0) await vi.waitFor(() => expect(server.requests).toHaveLength(1))
+          controller.error(new Error('secret'))
+        } else {
+          made += 1
+          controller.enqueue(Buffer.from('x'))
+        }
+      },
+    })
+    const request = new Request(server.origin, { method: 'POST', body, duplex: 'half' } as RequestInit)
+    expect(await rejection(makeTransport().fetch(request))).toMatchObject({ code: 'HTTP_NETWORK', outcome })
+  })
+
+  test('returns redirects and errors as they are', async () => {
+    const server = await startServer((_request, response) => response.writeHead(302, { location: 'http://10.0.0.1/' }).end())
+    const response = await makeTransport().fetch(new Request(server.origin))
+    expect([response.status, response.headers.get('location')]).toEqual([302, 'http://10.0.0.1/'])
+    expect(server.requests).toHaveLength(1)
+  })
+
+  test.each([
+    ['GET', 204],
+    ['GET', 304],
+    ['HEAD', 200],
+  ])('has no body for %s and %s', async (method, status) => {
+    const server = await startServer((_request, response) => response.writeHead(status).end())
+    const response = await makeTransport().fetch(new Request(server.origin, { method }))
+    expect([response.status, response.body]).toEqual([status, null])
+  })
+
+  test('keeps connections', async () => {
+    const server = await startServer((_request, response) => response.end('x'))
+    const transport = makeTransport()
+    await (await transport.fetch(new Request(server.origin, { method: 'POST', body: 'a' }))).text()
+    await new Promise(setImmediate)
+    await (await transport.fetch(new Request(server.origin, { method: 'POST', body: 'b' }))).text()
+    expect(server.connections()).toBe(1)
+  })
+
+  test('ends with its signal: before it leaves, before the headers, and in the body', async () => {
+    const server = await startServer((request, response) => {
+      if (request.url === '/body') response.write('x')
+    })
+    const transport = makeTransport()
+    expect(await rejection(transport.fetch(new Request(server.origin, { signal: AbortSignal.abort() })))).toMatchObject({ code: 'ABORTED', outcome: 'notSent' })
+    expect(server.connections()).toBe(0)
+
+    const headers = new AbortController()
+    const failed = rejection(transport.fetch(new Request(server.origin, { signal: headers.signal })))
+    await vi.waitFor(() => expect(server.requests).toHaveLength(1))
+    headers.abort()
+    expect(await failed).toMatchObject({ code: 'ABORTED', outcome: 'unknown' })
+
+    const body = new AbortController()
+    const response = await transport.fetch(new Request(`${server.origin}/body`, { signal: body.signal }))
+    const socket = server.requests[1]?.socket
+    const text = response.text()
+    body.abort()
+    await expect(text).rejects.toThrow()
+    if (socket?.destroyed === false) await once(socket, 'close')
+  })
+
+  test('makes its connection in time or not at all', async () => {
+    const transport = makeTransport({ timeoutMs: 40 }, { resolve: () => new Promise(() => undefined) })
+    expect(await rejection(transport.fetch(new Request('https://slow.example/')))).toEqual({
+      code: 'HTTP_TIMEOUT',
+      outcome: 'notSent',
+      details: { url: 'https://slow.example/', host: 'slow.example', reason: 'nameNotResolved' },
+    })
+  })
+
+  test('is guarded and translated like an exchange', async () => {
+    const server = await startServer((request) => request.socket.destroy())
+    const transport = makeTransport({ allow: [`127.0.0.1:${server.port}`] })
+    expect(await rejection(transport.fetch(new Request('https://10.0.0.1/a?secret=1')))).toEqual({
+      code: 'ADDRESS_FORBIDDEN',
+      outcome: 'notSent',
+      details: { url: 'https://10.0.0.1/a', host: '10.0.0.1' },
+    })
+    expect(await rejection(transport.fetch(new Request(server.origin, { method: 'POST', body: 'x' })))).toMatchObject({
+      code: 'HTTP_NETWORK',
+      outcome: 'unknown',
+    })
+    expect(server.requests).toHaveLength(1)
+    await transport.close()
+    expect(await rejection(transport.fetch(new Request(server.origin)))).toMatchObject({ code: 'CLOSED', outcome: 'notSent' })
+  })
+
+  test('holds back a server that sends faster than anybody reads', async () => {
+    let sent = 0
+    const server = await startServer((_request, response) => {
+      const more = (): void => {
+        while (sent < 64 * 1024 * 1024 && response.write(Buffer.alloc(65_536))) sent += 65_536
+        response.once('drain', more)
+      }
+      more()
+    })
+    const response = await makeTransport().fetch(new Request(server.origin))
+    // Nobody reads: wait until the server has been still for a while.
+    let before = -1
+    await vi.waitFor(
+      () => {
+        const still = sent === before
+        before = sent
+        expect(still).toBe(true)
+      },
+      { interval: 100 },
+    )
+    expect(sent).toBeLessThan(32 * 1024 * 1024)
+    await response.body?.cancel()
+  })
+})

@@ -1,0 +1,99 @@
+import { describe, expect, test, vi } from 'vitest'
+import { bodyOf, makeTransport, rejection, startServer } from './support.ts'
+
+const PUBLIC = async () => [{ address: '93.184.216.34', family: 4 }]
+
+describe("the host's own fetch", () => {
+  test('is asked once for each request, with nothing followed', async () => {
+    const server = await startServer(async (request, response) => {
+      response.end(`${request.method} ${request.headers.a} ${await bodyOf(request)}`)
+    })
+    const own = vi.fn(fetch)
+    const transport = makeTransport({ fetch: own })
+    const post = await transport.exchange({ url: server.origin, method: 'POST', headers: { a: '1' }, body: 'x' })
+    const get = await transport.exchange({ url: server.origin, method: 'GET', headers: { a: '2' } })
+    const live = new ReadableStream<Uint8Array>({
+      async pull(controller) {
+        await new Promise(setImmediate)
+        controller.enqueue(Buffer.from('streamed'))
+        controller.close()
+      },
+    })
+    const streamed = await transport.fetch(
+      new Request(server.origin, { method: 'POST', body: live, headers: { a: '3' }, duplex: 'half' } as RequestInit),
+    )
+    expect([post.text, get.text, await streamed.text()]).toEqual(['POST 1 x', 'GET 2 ', 'POST 3 streamed'])
+    expect(own.mock.calls.map(([url, init]) => [url, init?.method, init?.redirect])).toEqual([
+      [`${server.origin}/`, 'POST', 'manual'],
+      [`${server.origin}/`, 'GET', 'manual'],
+      [`${server.origin}/`, 'POST', 'manual'],
+    ])
+  })
+
+  test('is not asked where the guard says no', async () => {
+    const own = vi.fn(fetch)
+    const resolve = vi.fn(async () => [{ address: '10.0.0.1', family: 4 }])
+    const transport = makeTransport({ allow: [], fetch: own }, { resolve })
+    const codes = await Promise.all(
+      ['http://mcp.example/', 'https://127.0.0.1/', 'https://mcp.example/'].map(
+        async (url) => (await rejection(transport.exchange({ url, method: 'POST' }))).code,
+      ),
+    )
+    expect(codes).toEqual(['INSECURE_ENDPOINT', 'ADDRESS_FORBIDDEN', 'ADDRESS_FORBIDDEN'])
+    expect(resolve.mock.calls).toEqual([['mcp.example']])
+    expect(own).not.toHaveBeenCalled()
+  })
+
+  test('is held to the fence, the deadline and the byte limit', async () => {
+    const late = makeTransport({ fetch }, { resolve: PUBLIC })
+    expect(await rejection(late.exchange({ url: 'https://mcp.example/', method: 'POST', sendBefore: 0 }))).toMatchObject({
+      outcome: 'notSent',
+      details: { reason: 'leaseTooShort' },
+    })
+
+    const never = makeTransport({ timeoutMs: 50, fetch: () => new Promise(() => undefined) }, { resolve: PUBLIC })
+    expect(await rejection(never.exchange({ url: 'https://mcp.example/', method: 'POST' }))).toMatchObject({ code: 'HTTP_TIMEOUT', outcome: 'unknown' })
+
+    const cancel = vi.fn()
+    const drip = async () => new Response(new ReadableStream({ cancel }))
+    const dripping = makeTransport({ timeoutMs: 50, fetch: drip }, { resolve: PUBLIC })
+    expect(await rejection(dripping.exchange({ url: 'https://mcp.example/', method: 'POST' }))).toMatchObject({ code: 'HTTP_TIMEOUT', outcome: 'unknown' })
+    expect(cancel).toHaveBeenCalledTimes(1)
+
+    const large = makeTransport({ maxResponseBytes: 2, fetch: async () => new Response('abc') }, { resolve: PUBLIC })
+    expect((await rejection(large.exchange({ url: 'https://mcp.example/', method: 'POST' }))).code).toBe('RESPONSE_TOO_LARGE')
+    await large.close()
+    expect((await rejection(large.exchange({ url: 'https://mcp.example/', method: 'POST' }))).code).toBe('CLOSED')
+  })
+
+  test('may answer with a redirect or with something that is no answer', async () => {
+    const redirected = makeTransport({ fetch: async () => Response.redirect('https://10.0.0.1/') }, { resolve: PUBLIC })
+    expect((await rejection(redirected.exchange({ url: 'https://mcp.example/', method: 'GET' }))).code).toBe('TOO_MANY_REDIRECTS')
+    expect((await redirected.fetch(new Request('https://mcp.example/'))).status).toBe(302)
+    const opaque = makeTransport({ fetch: async () => Response.error() }, { resolve: PUBLIC })
+    expect((await rejection(opaque.exchange({ url: 'https://mcp.example/', method: 'GET' }))).code).toBe('RESPONSE_NOT_CONFORM')
+    expect((await rejection(opaque.fetch(new Request('https://mcp.example/')))).code).toBe('RESPONSE_NOT_CONFORM')
+  })
+
+  test.each([
+    ['ENOTFOUND', 'HTTP_NETWORK', 'notSent', 'nameNotResolved'],
+    ['EAI_AGAIN', 'HTTP_NETWORK', 'notSent', 'nameNotResolved'],
+    ['ECONNREFUSED', 'HTTP_NETWORK', 'notSent', 'connectionRefused'],
+    ['UND_ERR_CONNECT_TIMEOUT', 'HTTP_TIMEOUT', 'notSent', 'connect'],
+    ['ECONNRESET', 'HTTP_NETWORK', 'unknown', 'connectionLost'],
+    [undefined, 'HTTP_NETWORK', 'unknown', 'connectionLost'],
+  ])('fails with %s: %s, %s', async (cause, code, outcome, reason) => {
+    const failing = async () => Promise.reject(new TypeError('fetch failed', { cause: Object.assign(new Error('secret'), { code: cause }) }))
+    const transport = makeTransport({ fetch: failing }, { resolve: PUBLIC })
+    const url = 'https://mcp.example/token'
+    const failed = transport.exchange({ url, method: 'POST' })
+    expect(await rejection(failed)).toEqual({ code, outcome, details: { url, host: 'mcp.example', reason } })
+    await expect(failed).rejects.not.toThrow(/secret/)
+  })
+
+  test('may reject with anything', async () => {
+    // oxlint-disable-next-line prefer-promise-reject-errors -- a host may do so
+    const transport = makeTransport({ fetch: async () => Promise.reject('no') }, { resolve: PUBLIC })
+    expect(await rejection(transport.exchange({ url: 'https://mcp.example/', method: 'POST' }))).toMatchObject({ code: 'HTTP_NETWORK', outcome: 'unknown' })
+  })
+})

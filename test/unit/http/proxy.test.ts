@@ -1,0 +1,231 @@
+import { request as forward } from 'node:http'
+import { createServer, type IncomingMessage, type Server } from 'node:http'
+import { createServer as createSecureServer } from 'node:https'
+import { type AddressInfo, connect, type Socket } from 'node:net'
+import { once } from 'node:events'
+import { getCACertificates, setDefaultCACertificates } from 'node:tls'
+import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest'
+import { systemClock } from '../../../src/clock.ts'
+import { cert, key } from './certificate.ts'
+import { bodyOf, makeTransport, rejection, startServer } from './support.ts'
+
+const known = getCACertificates('default')
+afterEach(() => setDefaultCACertificates(known))
+
+/** A proxy that knows one machine under every name: this one. */
+async function startProxy(options: { refuseWith?: number; hangUp?: boolean; silent?: boolean; secure?: boolean } = {}) {
+  const { refuseWith, hangUp, silent, secure } = options
+  const asked: { method: string; target: string; authorization: string | undefined }[] = []
+  const sockets: Socket[] = []
+  const note = (request: IncomingMessage): void => {
+    const { method = '', url: target = '', headers } = request
+    asked.push({ method, target, authorization: headers['proxy-authorization'] })
+  }
+  const server: Server = secure === true ? createSecureServer({ cert, key }) : createServer()
+  server.on('request', (request: IncomingMessage, response) => {
+    note(request)
+    if (refuseWith !== undefined) {
+      response.writeHead(refuseWith).end('refused')
+      return
+    }
+    const { port, pathname, search } = new URL(request.url ?? '')
+    const { method, headers } = request
+    request.pipe(
+      forward({ host: '127.0.0.1', port, path: pathname + search, method, headers }, (answer) => {
+        response.writeHead(answer.statusCode ?? 0, answer.headers)
+        answer.pipe(response)
+      }),
+    )
+  })
+  server.on('connect', (request: IncomingMessage, socket: Socket) => {
+    note(request)
+    sockets.push(socket)
+    socket.on('error', () => undefined)
+    if (silent === true) return
+    if (hangUp === true) {
+      socket.destroy()
+      return
+    }
+    if (refuseWith !== undefined) {
+      socket.end(`HTTP/1.1 ${refuseWith} Refused\r\ncontent-length: 0\r\n\r\n`)
+      return
+    }
+    const [, port = ''] = (request.url ?? '').split(':')
+    const upstream = connect(Number(port), '127.0.0.1', () => {
+      socket.write('HTTP/1.1 200 Connection Established\r\n\r\n')
+      upstream.pipe(socket).pipe(upstream)
+    })
+    sockets.push(upstream)
+    upstream.on('error', () => socket.destroy())
+  })
+  server.on('connection', (socket: Socket) => sockets.push(socket))
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  onTestFinished(() => {
+    for (const socket of sockets) socket.destroy()
+    server.close()
+  })
+  const { port } = server.address() as AddressInfo
+  return { asked, url: (credentials = '') => `${secure === true ? 'https' : 'http'}://${credentials}127.0.0.1:${port}` }
+}
+
+/** Nobody but the proxy resolves names. */
+const resolve = async (name: string): Promise<never> => Promise.reject(new Error(`asked for ${name}`))
+
+describe('through a proxy', () => {
+  test.each([false, true])('https goes through a tunnel that the proxy makes (proxy over TLS: %s)', async (secure) => {
+    setDefaultCACertificates([cert])
+    const proxy = await startProxy({ secure })
+    const server = await startServer(async (request, response) => response.end(`${request.headers['proxy-authorization']} ${await bodyOf(request)}`), { secure: true })
+    const host = `secure.example.test:${server.port}`
+    const transport = makeTransport({ allow: [], proxy: proxy.url('user:p%40ss@') }, { resolve })
+    expect((await transport.exchange({ url: `https://${host}/a`, method: 'POST', body: 'x' })).text).toBe('undefined x')
+    expect((await transport.exchange({ url: `https://${host}/b`, method: 'GET' })).text).toBe('undefined ')
+    expect(await (await transport.fetch(new Request(`https://${host}/c`))).text()).toBe('undefined ')
+    const authorization = `Basic ${Buffer.from('user:p@ss').toString('base64')}`
+    expect(proxy.asked.slice(0, 2)).toEqual([
+      { method: 'CONNECT', target: host, authorization },
+      { method: 'CONNECT', target: host, authorization },
+    ])
+  })
+
+  test('a POST has a tunnel of its own each time', async () => {
+    setDefaultCACertificates([cert])
+    const proxy = await startProxy()
+    const server = await startServer((_request, response) => response.end('x'), { secure: true })
+    const transport = makeTransport({ allow: [], proxy: proxy.url() }, { resolve })
+    const url = `https://secure.example.test:${server.port}/`
+    for (let round = 1; round <= 3; round += 1) {
+      await transport.exchange({ url, method: 'POST', body: 'x' })
+      expect(proxy.asked).toHaveLength(round)
+    }
+  })
+
+  test('plain http goes to the proxy itself, if the name is listed', async () => {
+    const proxy = await startProxy()
+    const server = await startServer((request, response) => response.end(`${request.headers.host} ${request.url}`))
+    const host = `mcp.internal:${server.port}`
+    const transport = makeTransport({ allow: ['mcp.internal', '10.0.0.0/8'], proxy: proxy.url() }, { resolve })
+    expect((await transport.exchange({ url: `http://${host}/a?b=c`, method: 'POST' })).text).toBe(`${host} /a?b=c`)
+    expect(proxy.asked).toEqual([{ method: 'POST', target: `http://${host}/a?b=c`, authorization: undefined }])
+    expect((await rejection(transport.exchange({ url: 'http://other.internal/', method: 'GET' }))).code).toBe('INSECURE_ENDPOINT')
+  })
+
+  test.each([
+    'https://127.0.0.1/',
+    'https://0x7f.1/',
+    'https://[::1]/',
+    'https://169.254.169.254/latest/meta-data',
+    'https://localhost/',
+    'https://LOCALHOST./',
+    'https://a.localhost/',
+  ])('%s is refused here', async (url) => {
+    const proxy = await startProxy()
+    const transport = makeTransport({ allow: [], proxy: proxy.url() }, { resolve })
+    expect(await rejection(transport.exchange({ url, method: 'POST' }))).toMatchObject({ code: 'ADDRESS_FORBIDDEN', outcome: 'notSent' })
+    expect(proxy.asked).toEqual([])
+  })
+
+  test('an address that is listed is left to the proxy', async () => {
+    const proxy = await startProxy()
+    const server = await startServer((_request, response) => response.end('here'))
+    const transport = makeTransport({ allow: ['127.0.0.1'], proxy: proxy.url() }, { resolve })
+    expect((await transport.exchange({ url: server.origin, method: 'GET' })).text).toBe('here')
+  })
+
+  test.each([403, 407, 502])('a tunnel that the proxy refuses with %s is not sent', async (status) => {
+    const proxy = await startProxy({ refuseWith: status })
+    const transport = makeTransport({ allow: [], proxy: proxy.url('user:secret@') }, { resolve })
+    for (const method of ['GET', 'POST'] as const) {
+      expect(await rejection(transport.exchange({ url: 'https://mcp.example/a?b', method }))).toEqual({
+        code: 'HTTP_NETWORK',
+        outcome: 'notSent',
+        details: { url: 'https://mcp.example/a', host: 'mcp.example', reason: 'proxyRefused', status },
+      })
+    }
+  })
+
+  test('plain http for which the proxy asks who we are is not sent', async () => {
+    const proxy = await startProxy({ refuseWith: 407 })
+    const transport = makeTransport({ allow: ['mcp.internal'], proxy: proxy.url() }, { resolve })
+    expect(await rejection(transport.exchange({ url: 'http://mcp.internal/', method: 'POST' }))).toEqual({
+      code: 'HTTP_NETWORK',
+      outcome: 'notSent',
+      details: { url: 'http://mcp.internal/', host: 'mcp.internal', reason: 'proxyRefused', status: 407 },
+    })
+  })
+
+  test('a proxy that hangs up, or is not there, is not sent', async () => {
+    const proxy = await startProxy({ hangUp: true })
+    const transport = makeTransport({ allow: [], proxy: proxy.url() }, { resolve })
+    expect(await rejection(transport.exchange({ url: 'https://mcp.example/', method: 'POST' }))).toMatchObject({ code: 'HTTP_NETWORK', outcome: 'notSent' })
+    expect(proxy.asked).toHaveLength(1)
+
+    const closed = await startServer(() => undefined)
+    closed.server.close()
+    const other = makeTransport({ allow: [], proxy: closed.origin }, { resolve })
+    expect(await rejection(other.exchange({ url: 'https://mcp.example/', method: 'POST' }))).toMatchObject({
+      code: 'HTTP_NETWORK',
+      outcome: 'notSent',
+      details: { reason: 'connectionRefused' },
+    })
+  })
+
+  test('a proxy that never answers is not sent, within the deadline', async () => {
+    const proxy = await startProxy({ silent: true })
+    const transport = makeTransport({ allow: [], proxy: proxy.url(), timeoutMs: 100 }, { resolve })
+    expect(await rejection(transport.exchange({ url: 'https://mcp.example/', method: 'POST' }))).toMatchObject({ code: 'HTTP_TIMEOUT', outcome: 'notSent' })
+    expect(await rejection(transport.fetch(new Request('https://mcp.example/')))).toMatchObject({ code: 'HTTP_NETWORK', outcome: 'notSent' })
+  })
+
+  test('a certificate that nobody vouches for is not sent, the server behind the tunnel and the proxy alike', async () => {
+    const server = await startServer((_request, response) => response.end(), { secure: true })
+    for (const secure of [false, true]) {
+      const proxy = await startProxy({ secure })
+      const transport = makeTransport({ allow: [], proxy: proxy.url() }, { resolve })
+      const url = `https://secure.example.test:${server.port}/`
+      expect(await rejection(transport.exchange({ url, method: 'POST' }))).toMatchObject({
+        code: 'HTTP_NETWORK',
+        outcome: 'notSent',
+        details: { reason: 'certificate' },
+      })
+    }
+    expect(server.requests).toEqual([])
+  })
+
+  test('the fence stands behind the tunnel', async () => {
+    setDefaultCACertificates([cert])
+    const server = await startServer((_request, response) => response.end(), { secure: true })
+    const proxy = await startProxy()
+    let monotonic = 0
+    server.server.on('secureConnection', () => {
+      monotonic = 100
+    })
+    const transport = makeTransport({ allow: [], proxy: proxy.url() }, { resolve, clock: { ...systemClock, monotonic: () => monotonic } })
+    const url = `https://secure.example.test:${server.port}/`
+    // The server hears of the connection after the client does with TLS 1.3, so the first of two may still leave.
+    await rejection(transport.exchange({ url, method: 'POST', sendBefore: -1 }))
+    await vi.waitFor(() => expect(monotonic).toBe(100))
+    expect(await rejection(transport.exchange({ url, method: 'POST', sendBefore: 50 }))).toMatchObject({
+      outcome: 'notSent',
+      details: { reason: 'leaseTooShort' },
+    })
+    expect(server.requests).toEqual([])
+  })
+
+  test('a server that resets after reading makes the outcome unknown, and the POST arrives once', async () => {
+    setDefaultCACertificates([cert])
+    const server = await startServer(
+      async (request) => {
+        await bodyOf(request)
+        request.socket.destroy()
+      },
+      { secure: true },
+    )
+    const proxy = await startProxy()
+    const transport = makeTransport({ allow: [], proxy: proxy.url() }, { resolve })
+    const url = `https://secure.example.test:${server.port}/`
+    expect(await rejection(transport.exchange({ url, method: 'POST', body: 'x' }))).toMatchObject({ code: 'HTTP_NETWORK', outcome: 'unknown' })
+    expect(server.requests).toHaveLength(1)
+  })
+})

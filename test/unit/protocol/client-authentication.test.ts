@@ -1,0 +1,42 @@
+import { describe, expect, test } from 'vitest'
+import { chooseMethod, isKnownMethod, methodToAskFor } from '../../../src/protocol/client-authentication.ts'
+
+describe('chooseMethod', () => {
+  test.each([
+    // what was registered, where the server lists it or nothing
+    [undefined, 'client_secret_post', true, 'client_secret_post'],
+    [['client_secret_basic', 'client_secret_post'], 'client_secret_post', true, 'client_secret_post'],
+    [['client_secret_post'], 'client_secret_basic', true, 'client_secret_post'],
+    [['client_secret_basic'], 'none', true, 'none'],
+    // a secret, by the list
+    [undefined, undefined, true, 'client_secret_basic'],
+    [['client_secret_post', 'client_secret_basic'], undefined, true, 'client_secret_basic'],
+    [['none', 'client_secret_post'], undefined, true, 'client_secret_post'],
+    [['none'], undefined, true, 'none'],
+    [['none'], 'client_secret_basic', true, 'none'],
+    // no secret
+    [undefined, undefined, false, 'none'],
+    [['client_secret_basic'], undefined, false, 'none'],
+    [undefined, 'client_secret_basic', false, 'none'],
+    // nothing in common
+    [['private_key_jwt'], undefined, true, undefined],
+    [undefined, 'private_key_jwt', true, undefined],
+    [undefined, 'tls_client_auth', false, undefined],
+  ])('supported %j, registered %j, secret %j: %j', (supported, registered, hasSecret, expected) => {
+    expect(chooseMethod({ supported, registered, hasSecret })).toBe(expected)
+  })
+})
+
+test.each([
+  [undefined, 'client_secret_basic'],
+  [['none', 'client_secret_post', 'client_secret_basic'], 'client_secret_basic'],
+  [['none', 'client_secret_post'], 'client_secret_post'],
+  [['none'], 'none'],
+  [['private_key_jwt'], undefined],
+])('where %j is supported, %j is asked for', (supported, expected) => {
+  expect(methodToAskFor(supported)).toBe(expected)
+})
+
+test('isKnownMethod', () => {
+  expect(['client_secret_basic', 'none', 'client_secret_jwt', ''].map(isKnownMethod)).toEqual([true, true, false, false])
+})

@@ -1,0 +1,65 @@
+import { describe, expect, test } from 'vitest'
+import {
+  legacyEndpoints,
+  legacyIssuer,
+  legacyMetadataUrl,
+  resourceMetadataUrls,
+  serverMetadataUrls,
+} from '../../../src/protocol/discovery-urls.ts'
+
+describe('resourceMetadataUrls', () => {
+  const root = 'https://h/.well-known/oauth-protected-resource'
+  test.each([
+    ['https://h', [root]],
+    ['https://h/', [root]],
+    ['https://h/mcp', [`${root}/mcp`, root]],
+    ['https://h/mcp/', [`${root}/mcp/`, root]],
+    ['https://h/mcp?x=1', [`${root}/mcp?x=1`, root]],
+    ['https://h/?x=1', [`${root}?x=1`, root]],
+    [
+      'http://h:8080/a/b',
+      [
+        'http://h:8080/.well-known/oauth-protected-resource/a/b',
+        'http://h:8080/.well-known/oauth-protected-resource',
+      ],
+    ],
+  ])('of %s', (server, expected) => {
+    expect(resourceMetadataUrls(server)).toEqual(expected)
+  })
+})
+
+describe('serverMetadataUrls', () => {
+  test.each([
+    ['https://as', ['https://as/.well-known/oauth-authorization-server', 'https://as/.well-known/openid-configuration']],
+    ['https://as/', ['https://as/.well-known/oauth-authorization-server', 'https://as/.well-known/openid-configuration']],
+    [
+      'https://as/t1',
+      [
+        'https://as/.well-known/oauth-authorization-server/t1',
+        'https://as/.well-known/openid-configuration/t1',
+        'https://as/t1/.well-known/openid-configuration',
+      ],
+    ],
+    [
+      'https://as:8443/a/b/',
+      [
+        'https://as:8443/.well-known/oauth-authorization-server/a/b',
+        'https://as:8443/.well-known/openid-configuration/a/b',
+        'https://as:8443/a/b/.well-known/openid-configuration',
+      ],
+    ],
+  ])('of %s', (issuer, expected) => {
+    expect(serverMetadataUrls(issuer)).toEqual(expected)
+  })
+})
+
+test('a server of 2025-03-26 is its own authorization server, at its origin', () => {
+  const issuer = legacyIssuer('https://h:8443/mcp/x?y=z')
+  expect(issuer).toBe('https://h:8443')
+  expect(legacyMetadataUrl(issuer)).toBe('https://h:8443/.well-known/oauth-authorization-server')
+  expect(legacyEndpoints(issuer)).toEqual({
+    authorizationEndpoint: 'https://h:8443/authorize',
+    tokenEndpoint: 'https://h:8443/token',
+    registrationEndpoint: 'https://h:8443/register',
+  })
+})

@@ -1,0 +1,148 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { bearerChallenge, parseChallenges } from '../../../src/protocol/www-authenticate.ts'
+
+/** The challenges as plain data. */
+function plain(header: string) {
+  return parseChallenges(header).map(({ parameters, ...rest }) => ({ ...rest, parameters: Object.fromEntries(parameters) }))
+}
+
+describe('parseChallenges', () => {
+  test.each<[string, string, ReturnType<typeof plain>]>([
+    ['nothing', '', []],
+    ['separators only', ' ,\t, ', []],
+    ['a scheme alone', 'Bearer', [{ scheme: 'bearer', parameters: {} }]],
+    ['one parameter', 'Bearer realm=x', [{ scheme: 'bearer', parameters: { realm: 'x' } }]],
+    [
+      'several challenges, any case, empty elements',
+      ', BEARER Realm="a" ,, scope="r w", DPoP algs="ES256",, Basic realm=b,',
+      [
+        { scheme: 'bearer', parameters: { realm: 'a', scope: 'r w' } },
+        { scheme: 'dpop', parameters: { algs: 'ES256' } },
+        { scheme: 'basic', parameters: { realm: 'b' } },
+      ],
+    ],
+    [
+      'commas, escapes and other names inside quotes',
+      String.raw`Bearer error_description="say \"scope=evil\", a\\b", foo_scope="no", scope="yes"`,
+      [
+        {
+          scheme: 'bearer',
+          parameters: { error_description: String.raw`say "scope=evil", a\b`, foo_scope: 'no', scope: 'yes' },
+        },
+      ],
+    ],
+    [
+      'blanks around the equals sign',
+      'Bearer scope \t= "a",error=  b',
+      [{ scheme: 'bearer', parameters: { scope: 'a', error: 'b' } }],
+    ],
+    [
+      'token68 beside parameters',
+      'Negotiate YWJj+/==, Bearer a=b, NTLM',
+      [
+        { scheme: 'negotiate', token68: 'YWJj+/==', parameters: {} },
+        { scheme: 'bearer', parameters: { a: 'b' } },
+        { scheme: 'ntlm', parameters: {} },
+      ],
+    ],
+    [
+      'a URL without quotes',
+      'Bearer resource_metadata=https://h/.well-known/x?y=z',
+      [{ scheme: 'bearer', parameters: { resource_metadata: 'https://h/.well-known/x?y=z' } }],
+    ],
+    ['the first of two values', 'Bearer a=1, A=2', [{ scheme: 'bearer', parameters: { a: '1' } }]],
+    ['a parameter without a value', 'Bearer x=y, a=, b=c', [{ scheme: 'bearer', parameters: { x: 'y', b: 'c' } }]],
+    ['a quote that never ends', 'Bearer a="b, c', [{ scheme: 'bearer', parameters: {} }, { scheme: 'c', parameters: {} }]],
+    ['a dangerous name', 'Bearer __proto__=x', [{ scheme: 'bearer', parameters: Object.fromEntries([['__proto__', 'x']]) }]],
+    ['garbage before a challenge', '"", Bearer a=b', [{ scheme: 'bearer', parameters: { a: 'b' } }]],
+    [
+      'schemes without a comma between them',
+      'Basic Bearer a=b',
+      [
+        { scheme: 'basic', parameters: {} },
+        { scheme: 'bearer', parameters: { a: 'b' } },
+      ],
+    ],
+  ])('reads %s', (_, header, expected) => {
+    expect(plain(header)).toEqual(expected)
+  })
+
+  test('refuses a field of more than 64 KB', () => {
+    const header = 'Bearer realm=x'
+    expect(parseChallenges(header.padEnd(65_536))).toHaveLength(1)
+    expect(parseChallenges(header.padEnd(65_537))).toEqual([])
+  })
+
+  test('stops after 64 challenges and after 256 parameters', () => {
+    expect(parseChallenges('a b=c, '.repeat(100))).toHaveLength(64)
+    const many = `Bearer ${Array.from({ length: 5000 }, (_, index) => `p${index}=1`).join(',')}`
+    expect(plain(many)[0]?.parameters).toHaveProperty('p255')
+    expect(parseChallenges(many).map(({ parameters }) => parameters.size)).toEqual([256])
+  })
+
+  test('gives back what it was made of', () => {
+    const token = fc.stringMatching(/^[a-z][a-z0-9-]{0,8}$/)
+    const text = fc.string({ unit: fc.constantFrom('a', ' ', ',', '"', '\\', '=', 'ü') })
+    const challenge = fc.record({ scheme: token, parameters: fc.dictionary(token, text, { minKeys: 1, maxKeys: 4 }) })
+    fc.assert(
+      fc.property(fc.array(challenge, { maxLength: 5 }), (challenges) => {
+        const header = challenges
+          .map(({ scheme, parameters }) => {
+            const pairs = Object.entries(parameters).map(([name, value]) => `${name}="${value.replace(/["\\]/g, '\\$&')}"`)
+            return `${scheme} ${pairs.join(', ')}`
+          })
+          .join(', ')
+        expect(plain(header)).toEqual(challenges.map(({ scheme, parameters }) => ({ scheme, parameters: { ...parameters } })))
+      }),
+    )
+  })
+
+  test('never throws, and keeps to its bounds', () => {
+    const unit = fc.constantFrom('Bearer', 'a', '=', '"', '\\', ',', ' ', '\t', '~', '/', '\u0000', '\n', '😀')
+    fc.assert(
+      fc.property(fc.string({ unit, maxLength: 400 }), (header) => {
+        const challenges = parseChallenges(header)
+        expect(challenges.length).toBeLessThanOrEqual(64)
+        expect(challenges.every(({ scheme }) => /^[!-~]+$/.test(scheme) && scheme === scheme.toLowerCase())).toBe(true)
+        bearerChallenge(header)
+      }),
+    )
+  })
+
+  test.each(['"', '\\', 'a="', 'a=\\"', '=', 'a ', 'a=b ', '~', ' \t', '="\\', ',"'])(
+    'takes time in proportion to its input: %j',
+    (unit) => {
+      const header = `Bearer a="${unit.repeat(65_000 / unit.length)}`
+      const start = performance.now()
+      parseChallenges(header)
+      // Quadratic work would be 4 * 10^9 steps, many seconds.
+      expect(performance.now() - start).toBeLessThan(1000)
+    },
+  )
+})
+
+describe('bearerChallenge', () => {
+  test.each<[string, ReturnType<typeof bearerChallenge>]>([
+    ['', undefined],
+    ['Basic realm="x", scope="no"', undefined],
+    ['Bearer', {}],
+    [
+      'Bearer error="invalid_token", resource_metadata="https://h/x"',
+      { error: 'invalid_token', resourceMetadataUrl: 'https://h/x' },
+    ],
+    ['Bearer error="Not a code: secret", scope="  a b "', { scope: 'a b' }],
+    ['Bearer scope=" ", resource_metadata=" "', {}],
+    ['DPoP resource_metadata="https://h/d", Bearer scope=a', { scope: 'a', resourceMetadataUrl: 'https://h/d' }],
+    ['DPoP resource_metadata="https://h/d", scope=no', { resourceMetadataUrl: 'https://h/d' }],
+    ['Bearer realm=x, Bearer error=insufficient_scope, scope=a', { error: 'insufficient_scope', scope: 'a' }],
+    ['Bearer realm=x, Bearer resource_metadata="https://h/b"', { resourceMetadataUrl: 'https://h/b' }],
+    [
+      'DPoP resource_metadata="https://h/d", Bearer resource_metadata="https://h/b"',
+      { resourceMetadataUrl: 'https://h/b' },
+    ],
+    ['DPoP error=use_dpop_nonce, Bearer realm=x', {}],
+  ])('reads %s', (header, expected) => {
+    expect(bearerChallenge(header)).toEqual(expected)
+  })
+})

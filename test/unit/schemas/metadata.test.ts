@@ -1,0 +1,130 @@
+import { describe, expect, test } from 'vitest'
+import { AuthorizationServerMetadataSchema } from '../../../src/schemas/authorization-server-metadata.ts'
+import { ProtectedResourceMetadataSchema } from '../../../src/schemas/protected-resource-metadata.ts'
+import { check } from '../../../src/schemas/wire.ts'
+
+describe('protected resource metadata', () => {
+  const resource = 'https://h/mcp'
+
+  test.each([
+    [
+      'the plural, as it came',
+      { resource, authorization_servers: ['https://as', 'https://as/'], scopes_supported: ['a', 'b'], x: { y: 1 } },
+      { resource, issuers: ['https://as', 'https://as/'], scopesSupported: ['a', 'b'] },
+    ],
+    ['the singular as a string', { resource, authorization_server_url: 'https://as' }, { resource, issuers: ['https://as'] }],
+    [
+      'the singular as an array',
+      { resource, authorization_server_url: ['https://as', 'https://b'] },
+      { resource, issuers: ['https://as', 'https://b'] },
+    ],
+    [
+      'both, each issuer once',
+      { resource, authorization_servers: ['https://as'], authorization_server_url: ['https://b', 'https://as'] },
+      { resource, issuers: ['https://as', 'https://b'] },
+    ],
+    ['no servers', { resource, authorization_servers: [] }, { resource, issuers: [] }],
+    [
+      'null and empty lists as missing',
+      { resource, authorization_servers: null, authorization_server_url: null, scopes_supported: [] },
+      { resource, issuers: [] },
+    ],
+    ['null scopes as missing', { resource, scopes_supported: null }, { resource, issuers: [] }],
+  ])('understands %s', (_, document, expected) => {
+    expect(check(ProtectedResourceMetadataSchema, document)).toEqual({ output: { scopesSupported: undefined, ...expected } })
+  })
+
+  test.each([
+    ['resource', {}],
+    ['resource', { resource: '' }],
+    ['resource', { resource: ['https://h/mcp'] }],
+    ['resource', { resource: `https://h/${'a'.repeat(2048)}` }],
+    ['resource', []],
+    ['authorization_servers', { resource, authorization_servers: 'https://as' }],
+    ['authorization_servers.1', { resource, authorization_servers: ['https://as', 'javascript:alert(1)'] }],
+    ['authorization_servers', { resource, authorization_servers: Array(65).fill('https://as') }],
+    ['authorization_server_url', { resource, authorization_server_url: 'as' }],
+    ['authorization_server_url', { resource, authorization_server_url: Array(65).fill('https://as') }],
+    ['scopes_supported', { resource, scopes_supported: 'a b' }],
+    ['scopes_supported.0', { resource, scopes_supported: [null] }],
+    [undefined, 'https://h/mcp'],
+    [undefined, null],
+  ])('refuses a wrong %s', (field, document) => {
+    expect(check(ProtectedResourceMetadataSchema, document)).toEqual({ field })
+  })
+})
+
+describe('authorization server metadata', () => {
+  const least = { issuer: 'https://as', token_endpoint: 'https://as/token' }
+
+  test('keeps what the next steps need, and the issuer as it came', () => {
+    const document = {
+      issuer: 'https://AS:443/t/',
+      authorization_endpoint: 'https://as/authorize?p=1',
+      token_endpoint: 'https://as/token',
+      registration_endpoint: 'https://as/register',
+      revocation_endpoint: 'https://as/revoke',
+      grant_types_supported: ['Authorization_Code'],
+      token_endpoint_auth_methods_supported: ['none'],
+      code_challenge_methods_supported: ['S256'],
+      response_types_supported: ['code'],
+      scopes_supported: ['a'],
+      authorization_response_iss_parameter_supported: true,
+      client_id_metadata_document_supported: true,
+      jwks_uri: 7,
+    }
+    expect(check(AuthorizationServerMetadataSchema, document)).toEqual({
+      output: {
+        issuer: 'https://AS:443/t/',
+        authorizationEndpoint: 'https://as/authorize?p=1',
+        tokenEndpoint: 'https://as/token',
+        registrationEndpoint: 'https://as/register',
+        revocationEndpoint: 'https://as/revoke',
+        grantTypesSupported: ['authorization_code'],
+        tokenEndpointAuthMethodsSupported: ['none'],
+        codeChallengeMethodsSupported: ['S256'],
+        responseTypesSupported: ['code'],
+        scopesSupported: ['a'],
+        issRequired: true,
+        clientIdMetadataDocumentSupported: true,
+      },
+    })
+  })
+
+  test('leaves out what is missing, null, empty or false', () => {
+    const document = {
+      ...least,
+      authorization_endpoint: null,
+      grant_types_supported: [],
+      scopes_supported: null,
+      authorization_response_iss_parameter_supported: false,
+      client_id_metadata_document_supported: null,
+    }
+    const result = check(AuthorizationServerMetadataSchema, document)
+    expect('output' in result && Object.entries(result.output)).toEqual([
+      ['issuer', 'https://as'],
+      ['tokenEndpoint', 'https://as/token'],
+    ])
+  })
+
+  test.each([
+    ['issuer', {}],
+    ['issuer', { ...least, issuer: 'https://as?x' }],
+    ['issuer', { ...least, issuer: 'as' }],
+    ['token_endpoint', { issuer: 'https://as' }],
+    ['token_endpoint', { ...least, token_endpoint: '/token' }],
+    ['token_endpoint', { ...least, token_endpoint: 'https://as/token#x' }],
+    ['authorization_endpoint', { ...least, authorization_endpoint: 'javascript:alert(1)' }],
+    ['registration_endpoint', { ...least, registration_endpoint: 'file:///x' }],
+    ['revocation_endpoint', { ...least, revocation_endpoint: {} }],
+    ['grant_types_supported', { ...least, grant_types_supported: 'authorization_code' }],
+    ['code_challenge_methods_supported.0', { ...least, code_challenge_methods_supported: [256] }],
+    [
+      'authorization_response_iss_parameter_supported',
+      { ...least, authorization_response_iss_parameter_supported: 'true' },
+    ],
+    [undefined, 'x'],
+  ])('refuses a wrong %s', (field, document) => {
+    expect(check(AuthorizationServerMetadataSchema, document)).toEqual({ field })
+  })
+})

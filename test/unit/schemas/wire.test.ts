@@ -1,0 +1,83 @@
+import * as v from 'valibot'
+import { describe, expect, test } from 'vitest'
+import { check, HttpUrl, Issuer, Names, parseJson, Text } from '../../../src/schemas/wire.ts'
+
+describe('HttpUrl', () => {
+  test.each(['https://as', 'https://as/', 'HTTPS://AS:443/a?b=c', 'http://127.0.0.1:3000/x', 'https://as/%7Eb'])(
+    'takes %s as it came',
+    (url) => {
+      expect(check(HttpUrl, url)).toEqual({ output: url })
+    },
+  )
+
+  test.each([
+    '',
+    'as.example',
+    '/token',
+    'javascript:alert(1)',
+    'file:///etc/passwd',
+    'data:text/html,x',
+    'ftp://as/',
+    'https://',
+    'https://user@as/',
+    'https://:secret@as/',
+    'https://as/#x',
+    'https://as/#',
+    ' https://as/',
+    'https://as/ x',
+    'https://as/\n',
+    'https://good\\evil/',
+    `https://as/${'a'.repeat(2048)}`,
+    42,
+    null,
+    ['https://as'],
+  ])('refuses %j', (url) => {
+    expect(check(HttpUrl, url)).toEqual({ field: undefined })
+  })
+})
+
+test('an issuer has no query either', () => {
+  expect([check(Issuer, 'https://as/t1'), check(Issuer, 'https://as/?t=1'), check(Issuer, 'https://as?')]).toEqual([
+    { output: 'https://as/t1' },
+    { field: undefined },
+    { field: undefined },
+  ])
+})
+
+test('a list of names is bounded, and says nothing when it is empty', () => {
+  const results = [['a', ''], [], Array(1001).fill('a'), ['a'.repeat(257)], ['a', 1], 'a b'].map((names) =>
+    check(Names, names),
+  )
+  expect(results).toEqual([
+    { output: ['a', ''] },
+    { output: undefined },
+    { field: undefined },
+    { field: '0' },
+    { field: '1' },
+    { field: undefined },
+  ])
+})
+
+describe('check', () => {
+  const Schema = v.object({ a: v.object({ list: v.array(Text) }) })
+
+  test('names the place, and keeps nothing of the input', () => {
+    const input = { a: { list: ['x', { password: 'hunter2' }] } }
+    expect(check(Schema, input)).toEqual({ field: 'a.list.1' })
+    expect(check(Schema, 'hunter2')).toEqual({ field: undefined })
+    expect(check(Schema, {})).toEqual({ field: 'a' })
+  })
+})
+
+test('parseJson', () => {
+  expect(['{"a":1}', 'null', '"x"', '', '{', 'undefined', '<html>', '{"a":1}x'].map(parseJson)).toEqual([
+    { a: 1 },
+    null,
+    'x',
+    undefined,
+    undefined,
+    undefined,
+    undefined,
+    undefined,
+  ])
+})
