@@ -1,7 +1,7 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import type { ConnectionCommand } from '../machines/connection-events.ts'
 import { type CallbackVerdict, judgeCallback } from '../machines/connection-guards.ts'
-import type { AuthorizeResult } from './connection.ts'
+import type { AuthorizeResult } from './authorize.ts'
 import { isAuthorizationError } from './errors/authorization-error.ts'
 import { failure, type Failure, isRetryable } from './errors/failure.ts'
 import { type HostAction, whose } from './host-actions.ts'

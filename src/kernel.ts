@@ -1,4 +1,4 @@
-import type { ConnectionCommand } from '../machines/connection-events.ts'
+import type { AuthorizationRequestBuilt, ConnectionCommand } from '../machines/connection-events.ts'
 import type { Changes } from './changes.ts'
 import type { Clock } from './clock.ts'
 import { AuthorizationError } from './errors/authorization-error.ts'
@@ -24,8 +24,16 @@ export interface Kernel {
   readonly transport: Transport
   /** Names the records of this deployment. */
   readonly nameKey: Uint8Array
+  /** What runs right now, so that callers with equal intents share it. */
+  readonly inFlight: Map<string, Promise<unknown>>
   policy(connection: ConnectionIdentity): Policy
   assertOpen(): void
+}
+
+/** What a run of the connection chart came to. */
+export interface ConnectionRun extends RunResult<ConnectionContext> {
+  readonly emitted: readonly AuthorizationRequestBuilt[]
+  readonly actions: HostAction[]
 }
 
 /** A run of the connection chart, with what the host has to do about it. */
@@ -35,7 +43,7 @@ export async function runConnection(
   identity: ConnectionIdentity,
   step: Step<ConnectionContext, ConnectionCommand>,
   known: { view: View | undefined },
-): Promise<RunResult<ConnectionContext> & { actions: HostAction[] }> {
+): Promise<ConnectionRun> {
   const { runner, chart, options } = kernel
   const result = await runner.run(chart, key, step, {
     input: { identity },
@@ -44,7 +52,8 @@ export async function runConnection(
   })
   const actions = actionsBetween(known.view?.context, result.view?.context)
   if (result.taken || result.spent) await options.onActions?.(actions)
-  return { ...result, actions }
+  // The chart tells nothing else.
+  return { ...result, emitted: result.emitted as readonly AuthorizationRequestBuilt[], actions }
 }
 
 /**

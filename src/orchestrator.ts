@@ -4,7 +4,8 @@ import { connectionActors, registrationActors } from './actors/index.ts'
 import { completeCallback, type CallbackResult, handleCallback, redirectResponse } from './callbacks.ts'
 import { createChanges } from './changes.ts'
 import { systemClock } from './clock.ts'
-import { type AuthorizeResult, Connection } from './connection.ts'
+import type { AuthorizeResult } from './authorize.ts'
+import { Connection } from './connection.ts'
 import { durableConnection, durableRegistration } from './durable-charts.ts'
 import { AuthorizationError } from './errors/authorization-error.ts'
 import { failure } from './errors/failure.ts'
@@ -19,6 +20,7 @@ import {
   parseIdentity,
   parseOrchestratorOptions,
   policyFor,
+  type Policy,
 } from './options.ts'
 import { canonicalServer } from './protocol/resource-identifier.ts'
 import { registrations } from './registrations.ts'
@@ -74,13 +76,8 @@ export function createAuthOrchestrator(options: AuthOrchestratorOptions): AuthOr
   const clock = parsed.clock ?? systemClock
   const network = parsed.network ?? {}
   const rules = parseNetworkOptions(network)
-  const policies = new WeakMap<ConnectionIdentity, ReturnType<typeof policyFor>>()
-  const policy = (identity: ConnectionIdentity): ReturnType<typeof policyFor> => {
-    const known = policies.get(identity) ?? policyFor(parsed, rules.timeoutMs, identity)
-    policies.set(identity, known)
-    return known
-  }
-  if (typeof parsed.policy !== 'function') policyFor(parsed, rules.timeoutMs, { tenant: '-', server: '-' })
+  const policy = (identity: ConnectionIdentity): Policy => policyFor(parsed, rules.timeoutMs, identity)
+  if (typeof parsed.policy !== 'function') policy({ tenant: '-', server: '-' })
   const store = parsed.store ?? new MemoryStore()
   if (store instanceof MemoryStore) store.useClock(clock)
   const shared = stores.get(store) ?? { users: 0, nameKey: parsed.keys?.name ?? clock.random(32) }
@@ -126,18 +123,19 @@ export function createAuthOrchestrator(options: AuthOrchestratorOptions): AuthOr
     cache: new TokenCache(changes, () => clock.monotonic()),
     transport,
     nameKey,
+    inFlight: new Map(),
     policy,
     assertOpen() {
       if (isClosed) throw new AuthorizationError(failure('CLOSED'))
     },
   }
-  const inFlight = new Map<string, Promise<unknown>>()
 
   return {
     connection(identity) {
       const { tenant, user, server, label } = parseIdentity(identity)
       const canonical: ConnectionIdentity = { tenant, user, server: canonicalServer(server), label }
-      return new Connection(kernel, canonical, connectionKey(idOf(canonical)), inFlight)
+      policy(canonical)
+      return new Connection(kernel, canonical, connectionKey(idOf(canonical)))
     },
     redirectResponse: (result) => redirectResponse(kernel, result),
     async completeCallback(callbackUrl, callbackOptions = {}) {
@@ -153,8 +151,7 @@ export function createAuthOrchestrator(options: AuthOrchestratorOptions): AuthOr
     async close() {
       if (isClosed) return
       isClosed = true
-      const { leaseMs, graceMs } = policyFor(parsed, rules.timeoutMs, { tenant: '-', server: '-' })
-      await runner.close(leaseMs + graceMs)
+      await runner.close()
       await changes.close()
       await transport.close()
       const use = stores.get(store)

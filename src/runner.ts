@@ -108,6 +108,7 @@ export class Runner {
   readonly #options: RunnerOptions
   readonly #queues = new Map<string, Promise<void>>()
   #isClosing = false
+  #longestLeaseMs = 0
 
   constructor(options: RunnerOptions) {
     this.#options = options
@@ -147,6 +148,7 @@ export class Runner {
   ): Promise<RunResult<Context>> {
     if (this.#isClosing) return Promise.reject(closed())
     const { input, lease } = options
+    this.#longestLeaseMs = Math.max(this.#longestLeaseMs, lease.leaseMs + lease.graceMs)
     const before = this.#queues.get(key)
     // Whoever queued behind another run reads anew: the record that it brought is old by then.
     const known = before === undefined ? options.known : undefined
@@ -164,12 +166,12 @@ export class Runner {
     return turn
   }
 
-  /** Takes no new runs and lets those under way come to rest, for at most `timeoutMs`. */
-  async close(timeoutMs: number): Promise<void> {
+  /** Takes no new runs and lets those under way come to rest, bounded by the longest lease among them. */
+  async close(): Promise<void> {
     this.#isClosing = true
     let timer: NodeJS.Timeout | undefined
     const bound = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, timeoutMs)
+      timer = setTimeout(resolve, this.#longestLeaseMs)
     })
     await Promise.race([Promise.all(this.#queues.values()), bound])
     clearTimeout(timer)

@@ -25,8 +25,8 @@ export function retryAfterMs(headers: Headers, now: number): number | undefined 
 }
 
 /**
- * What an answer means that is not 2xx: 429 and 503 ask to come again, every other 4xx is a refusal, and after any other 5xx
- * nobody knows whether the request took effect.
+ * What an answer means that is not 2xx: 429 and 503 ask to come again, every other 4xx is a refusal, and after any
+ * other 5xx nobody knows whether the request took effect.
  *
  * @see [RFC 6749 §5.2](https://www.rfc-editor.org/rfc/rfc6749.html#section-5.2)
  */

@@ -4,7 +4,10 @@ import { portError } from '../errors/port-error.ts'
 import { legacyIssuer, resourceMetadataUrls } from '../protocol/discovery-urls.ts'
 import { resourceMatches, resourceOf } from '../protocol/resource-identifier.ts'
 import type { ResourceFacts } from '../schemas/connection-context.ts'
-import { type ProtectedResourceMetadata, ProtectedResourceMetadataSchema } from '../schemas/protected-resource-metadata.ts'
+import {
+  type ProtectedResourceMetadata,
+  ProtectedResourceMetadataSchema,
+} from '../schemas/protected-resource-metadata.ts'
 import { check, HttpUrl } from '../schemas/wire.ts'
 import { isSuccess, shownUrl } from './answers.ts'
 import type { ConnectionDependencies, DiscoveryPolicy } from './dependencies.ts'
@@ -20,11 +23,12 @@ const UNAVAILABLE = 'RESOURCE_METADATA_UNAVAILABLE'
 type Dependencies = Pick<ConnectionDependencies, 'transport' | 'clock' | 'policy'>
 
 /**
- * Finds out by which authorization server an MCP endpoint may be reached. The place that a challenge names is the only one;
- * otherwise the well-known ones. Only where each of them answers 4xx (not 429) is the endpoint a server of 2025-03-26.
+ * Finds out by which authorization server an MCP endpoint may be reached. The place that a challenge names is the only
+ * one; otherwise the well-known ones. Only where each of them answers 4xx (not 429) is the endpoint a server of
+ * 2025-03-26.
  *
- * @throws `PortError` `RESOURCE_METADATA_UNAVAILABLE`, `RESOURCE_MISMATCH`, `RESPONSE_NOT_JSON`, `RESPONSE_NOT_CONFORM`,
- *   `RATE_LIMITED`, `POLICY_REFUSED`, or what the transport rejects with.
+ * @throws `PortError` `RESOURCE_METADATA_UNAVAILABLE`, `RESOURCE_MISMATCH`, `RESPONSE_NOT_JSON`,
+ *   `RESPONSE_NOT_CONFORM`, `RATE_LIMITED`, `POLICY_REFUSED`, or what the transport rejects with.
  * @see [RFC 9728 §3](https://www.rfc-editor.org/rfc/rfc9728.html#section-3)
  */
 export function createDiscoverResource(deps: Dependencies, cache: MetadataCache<ResourceAnswer>) {

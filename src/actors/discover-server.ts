@@ -29,12 +29,12 @@ const UNUSABLE: ReadonlySet<FailureCode> = new Set([
 type Dependencies = Pick<ConnectionDependencies, 'transport' | 'clock'>
 
 /**
- * Reads what the chosen authorization server says of itself: RFC 8414 first, then OpenID Connect Discovery. A place that is
- * down or useless leads to the next of the same issuer, whose echo makes that safe. If none is usable, a failure that may
- * pass counts more than one that will not.
+ * Reads what the chosen authorization server says of itself: RFC 8414 first, then OpenID Connect Discovery. A place
+ * that is down or useless leads to the next of the same issuer, whose echo makes that safe. If none is usable, a
+ * failure that may pass counts more than one that will not.
  *
- * @throws `PortError` `SERVER_METADATA_UNAVAILABLE`, `SERVER_ISSUER_MISMATCH`, `RESPONSE_NOT_JSON`, `RESPONSE_NOT_CONFORM`,
- *   `RATE_LIMITED`, or what the transport rejects with.
+ * @throws `PortError` `SERVER_METADATA_UNAVAILABLE`, `SERVER_ISSUER_MISMATCH`, `RESPONSE_NOT_JSON`,
+ *   `RESPONSE_NOT_CONFORM`, `RATE_LIMITED`, or what the transport rejects with.
  * @see [RFC 8414 §3](https://www.rfc-editor.org/rfc/rfc8414.html#section-3)
  */
 export function createDiscoverServer(deps: Dependencies, cache: MetadataCache<ServerAnswer>) {

@@ -12,8 +12,9 @@ type Dependencies = Pick<
 >
 
 /**
- * Says who we are at an issuer: what the caller gave, what the host configured, our client id metadata document where the
- * server takes one, or else a dynamic registration. Grants without a user need one of the first two, with a secret.
+ * Says who we are at an issuer: what the caller gave, what the host configured, our client id metadata document where
+ * the server takes one, or else a dynamic registration. Grants without a user need one of the first two, with a
+ * secret.
  *
  * @throws `PortError` `CLIENT_INFORMATION_REQUIRED`, `REGISTRATION_UNAVAILABLE`, `CLIENT_AUTH_UNSUPPORTED`, or what the
  *   registration rejects with.

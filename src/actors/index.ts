@@ -27,7 +27,10 @@ function port<Input, Output>(run: (input: Input, signal: AbortSignal) => Promise
   return fromPromise<Output, Input>(({ input, signal }) => run(input, signal))
 }
 
-/** The side effects of the connection chart, for `machine.provide({ actors })`. All that one call makes share one cache of metadata. */
+/**
+ * The side effects of the connection chart, for `machine.provide({ actors })`. All that one call makes share one cache
+ * of metadata.
+ */
 export function connectionActors(deps: ConnectionDependencies) {
   return {
     discoverResource: port(createDiscoverResource(deps, new MetadataCache<ResourceAnswer>(deps.clock))),

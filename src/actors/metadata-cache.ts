@@ -7,7 +7,10 @@ export interface Loaded<Value> {
   freshForMs: number
 }
 
-/** Documents by URL, in this process: bounded, the least recently used goes first. Simultaneous readers of one URL share one request. */
+/**
+ * Documents by URL, in this process: bounded, the least recently used goes first. Simultaneous readers of one URL share
+ * one request.
+ */
 export class MetadataCache<Value> {
   private readonly kept = new Map<string, { value: Value; freshUntil: number }>()
   private readonly loading = new Map<string, Promise<Value>>()

@@ -14,12 +14,19 @@ import { stopwatch } from './stopwatch.ts'
  * Registers this client dynamically. What the server answers counts, not what was asked for.
  *
  * @throws `PortError` `REGISTRATION_REJECTED`, `RATE_LIMITED` or `HTTP_NETWORK` (refused), `REGISTRATION_UNAVAILABLE`,
- *   `RESPONSE_NOT_JSON` or `RESPONSE_NOT_CONFORM` (unknown), `CLIENT_AUTH_UNSUPPORTED`, or what the transport rejects with.
+ *   `RESPONSE_NOT_JSON` or `RESPONSE_NOT_CONFORM` (unknown), `CLIENT_AUTH_UNSUPPORTED`, or what the transport rejects
+ *   with.
  * @see [RFC 7591 §3](https://www.rfc-editor.org/rfc/rfc7591.html#section-3)
  */
 export function createRegisterClient(deps: RegistrationDependencies) {
   return async (input: RegisterClientInput, signal: AbortSignal): Promise<RegisterClientOutput> => {
-    const { issuer, redirectUri, registrationEndpoint, tokenEndpointAuthMethodsSupported: supported, sendBefore } = input
+    const {
+      issuer,
+      redirectUri,
+      registrationEndpoint,
+      tokenEndpointAuthMethodsSupported: supported,
+      sendBefore,
+    } = input
     const recordTime = stopwatch(deps.clock, input.at)
     const method = methodToAskFor(supported)
     if (method === undefined) {
@@ -45,9 +52,15 @@ export function createRegisterClient(deps: RegistrationDependencies) {
     if (json === undefined) throw portError('RESPONSE_NOT_JSON', 'unknown', where)
     const checked = check(RegistrationResponseSchema, json)
     if ('field' in checked) throw portError('RESPONSE_NOT_CONFORM', 'unknown', { ...where, field: checked.field })
-    const { clientId, clientSecret, secretExpiresAtSeconds, tokenEndpointAuthMethod: answered = method } = checked.output
+    const {
+      clientId,
+      clientSecret,
+      secretExpiresAtSeconds,
+      tokenEndpointAuthMethod: answered = method,
+    } = checked.output
     const chosen = chooseMethod({ supported, registered: answered, hasSecret: clientSecret !== undefined })
-    if (chosen === undefined) throw portError('CLIENT_AUTH_UNSUPPORTED', 'refused', { ...where, received: untrusted(answered) })
+    if (chosen === undefined)
+      throw portError('CLIENT_AUTH_UNSUPPORTED', 'refused', { ...where, received: untrusted(answered) })
     const at = recordTime()
     const secretLeftMs =
       secretExpiresAtSeconds === undefined ? undefined : secretExpiresAtSeconds * 1000 - deps.clock.now()

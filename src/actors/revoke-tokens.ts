@@ -6,10 +6,12 @@ import { clientAuthentication, sendOnce } from './send-once.ts'
 import { stopwatch } from './stopwatch.ts'
 
 /**
- * Revokes both tokens, the refresh token first, since that ends the grant. The second is tried whatever became of the first.
+ * Revokes both tokens, the refresh token first, since that ends the grant. The second is tried whatever became of the
+ * first.
  *
- * @throws `PortError` of the first that failed: `EXCHANGE_REJECTED`, `RATE_LIMITED`, `HTTP_NETWORK`, `TOKEN_OUTCOME_UNKNOWN`,
- *   `CLIENT_AUTH_UNSUPPORTED`, or what the transport rejects with. It decides nothing: the tokens are forgotten anyway.
+ * @throws `PortError` of the first that failed: `EXCHANGE_REJECTED`, `RATE_LIMITED`, `HTTP_NETWORK`,
+ *   `TOKEN_OUTCOME_UNKNOWN`, `CLIENT_AUTH_UNSUPPORTED`, or what the transport rejects with. It decides nothing: the
+ *   tokens are forgotten anyway.
  * @see [RFC 7009 §2](https://www.rfc-editor.org/rfc/rfc7009.html#section-2)
  */
 export function createRevokeTokens(deps: Pick<RegistrationDependencies, 'transport' | 'clock'>) {
@@ -36,8 +38,9 @@ export function createRevokeTokens(deps: Pick<RegistrationDependencies, 'transpo
     }
 
     const failures: unknown[] = []
-    if (refreshToken !== undefined) await revoke(refreshToken, 'refresh_token').catch((error) => failures.push(error))
-    await revoke(accessToken, 'access_token').catch((error) => failures.push(error))
+    if (refreshToken !== undefined)
+      await revoke(refreshToken, 'refresh_token').catch((error: unknown) => failures.push(error))
+    await revoke(accessToken, 'access_token').catch((error: unknown) => failures.push(error))
     if (failures.length > 0) throw failures[0]
     return { at: recordTime() }
   }

@@ -24,8 +24,8 @@ interface RequestOptions {
 }
 
 /**
- * Lets oauth4webapi build a request, sends it through the guarded transport, and gives back the transport's own answer. What
- * oauth4webapi sees of it is the status and the headers.
+ * Lets oauth4webapi build a request, sends it through the guarded transport, and gives back the transport's own answer.
+ * What oauth4webapi sees of it is the status and the headers.
  */
 export async function sendOnce(
   { transport, sendBefore, signal }: SendOptions,
@@ -58,7 +58,8 @@ export async function sendOnce(
 /**
  * How this client proves to an endpoint who it is.
  *
- * @throws `PortError` `CLIENT_AUTH_UNSUPPORTED` for a method that we do not know, or that needs a secret which is not there.
+ * @throws `PortError` `CLIENT_AUTH_UNSUPPORTED` for a method that we do not know, or that needs a secret which is not
+ *   there.
  * @see [RFC 6749 §2.3.1](https://www.rfc-editor.org/rfc/rfc6749.html#section-2.3.1)
  */
 export function clientAuthentication(client: ClientInformation): oauth.ClientAuth {

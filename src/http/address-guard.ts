@@ -20,7 +20,11 @@ export interface Destination {
 }
 
 /** The destination of a URL, or of what undici tells a connector. */
-export function destinationOf(url: { readonly protocol: string; readonly hostname: string; readonly port: string }): Destination {
+export function destinationOf(url: {
+  readonly protocol: string
+  readonly hostname: string
+  readonly port: string
+}): Destination {
   const secure = url.protocol === 'https:'
   const bare = url.hostname.replace(/^\[|\]$/g, '')
   return {
@@ -40,8 +44,8 @@ export interface AddressGuard {
    */
   check(url: URL): void
   /**
-   * The same for a destination whose name somebody else resolves (a proxy): names for this machine are refused, and http
-   * unless the name is listed.
+   * The same for a destination whose name somebody else resolves (a proxy): names for this machine are refused, and
+   * http unless the name is listed.
    */
   checkUnresolved(url: URL): void
   /** The addresses to connect to, all of them permitted. Asks the resolver once; one forbidden address refuses them all. */
@@ -83,8 +87,7 @@ export function createAddressGuard({ allow, resolve }: { allow: AllowList; resol
     },
     async resolve(destination) {
       const family = isIP(destination.host)
-      const addresses =
-        family === 0 ? await resolve(destination.host) : [{ address: destination.host, family }]
+      const addresses = family === 0 ? await resolve(destination.host) : [{ address: destination.host, family }]
       if (addresses.length === 0) throw portError('HTTP_NETWORK', 'notSent', { reason: 'nameNotResolved' })
       vetAll(
         destination,

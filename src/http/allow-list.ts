@@ -80,9 +80,7 @@ export function createAllowList(entries: readonly AllowEntry[]): AllowList {
   return {
     hasName: (name, port) => names.some((entry) => entry.name === name && fits(entry, port)),
     hasAddress: (address, port) =>
-      networks.some(
-        (entry) => fits(entry, port) && entry.network.check(address, isIPv6(address) ? 'ipv6' : 'ipv4'),
-      ),
+      networks.some((entry) => fits(entry, port) && entry.network.check(address, isIPv6(address) ? 'ipv6' : 'ipv4')),
     hasNetworks: networks.length > 0,
   }
 }

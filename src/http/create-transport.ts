@@ -1,4 +1,3 @@
-import { Readable } from 'node:stream'
 import { setImmediate } from 'node:timers/promises'
 import type { Clock } from '../clock.ts'
 import { portError } from '../errors/index.ts'
@@ -6,7 +5,6 @@ import { createAddressGuard, type Resolve, systemResolve } from './address-guard
 import { startDeadline } from './deadline.ts'
 import { createDeparture } from './departure.ts'
 import { createHostFetchSender } from './host-fetch-sender.ts'
-import { MAX_STREAM_BUFFER_BYTES } from './limits.ts'
 import { type NetworkOptions, parseNetworkOptions } from './network-options.ts'
 import { readBytes } from './read-bytes.ts'
 import { type Answer, repeatOnce } from './repeat-once.ts'
@@ -15,14 +13,15 @@ import type { IncomingResponse, OutgoingRequest } from './sender.ts'
 import { translateError } from './translate-error.ts'
 import type { ExchangeRequest, ExchangeResponse, Transport } from './transport.ts'
 import { createUndiciSender } from './undici-sender.ts'
+import { toWebStream } from './web-streams.ts'
 
 /** What servers and the firewalls before them expect of everybody. */
 const DEFAULT_HEADERS = { accept: '*/*', 'user-agent': 'authchart' }
 const NULL_BODY_STATUSES: ReadonlySet<number> = new Set([204, 205, 304])
 
 /**
- * Builds the only way out of the process: every destination is checked, every connection goes where was checked, nothing is
- * followed, and every exchange is bounded in time and bytes.
+ * Builds the only way out of the process: every destination is checked, every connection goes where was checked,
+ * nothing is followed, and every exchange is bounded in time and bytes.
  *
  * @param options.resolve Stands in for the operating system's resolution of names.
  * @throws `TypeError` that names the wrong part of `network`.
@@ -38,11 +37,14 @@ export function createTransport(options: {
     fetch === undefined
       ? createUndiciSender({ guard, proxy, connectTimeoutMs: timeoutMs })
       : createHostFetchSender({ guard, fetch })
-  const check = proxy === undefined ? guard.check : guard.checkUnresolved
+  const check = (url: URL): void => (proxy === undefined ? guard.check(url) : guard.checkUnresolved(url))
   let closing: Promise<void> | undefined
 
   /** Runs one request under its deadline; whatever it fails with comes out as a `PortError`. */
-  function begin(url: URL, limits: { timeoutMs?: number; signal: AbortSignal | undefined; sendBefore?: number | undefined }) {
+  function begin(
+    url: URL,
+    limits: { timeoutMs?: number; signal: AbortSignal | undefined; sendBefore?: number | undefined },
+  ) {
     const deadline = startDeadline(limits.timeoutMs, limits.signal)
     const departure = createDeparture(options.clock, limits.sendBefore)
 
@@ -138,8 +140,5 @@ function toResponse({ status, statusText, headers, body }: IncomingResponse, met
     body?.resume()
     return new Response(null, { status, statusText, headers })
   }
-  // Without a strategy of its own the web stream would count chunks and buffer thousands of them.
-  const strategy = new ByteLengthQueuingStrategy({ highWaterMark: MAX_STREAM_BUFFER_BYTES })
-  const stream = Readable.toWeb(body, { strategy }) as ReadableStream<Uint8Array>
-  return new Response(stream, { status, statusText, headers })
+  return new Response(toWebStream(body), { status, statusText, headers })
 }

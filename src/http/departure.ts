@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.ts'
-import { portError } from '../errors/index.ts'
+import { type PortError, portError } from '../errors/index.ts'
 
 /** Watches whether a request has left, and keeps it from leaving too late. */
 export interface Departure {
@@ -8,9 +8,9 @@ export interface Departure {
   /**
    * Called right before the first byte is written.
    *
-   * @throws `PortError` `HTTP_TIMEOUT` with reason `leaseTooShort` if it is too late; then the request has not left.
+   * @returns Why the request must not leave: `HTTP_TIMEOUT` with reason `leaseTooShort`, if it is too late.
    */
-  leave(): void
+  leave(): PortError | undefined
 }
 
 /** The departure of a request that must not leave after `sendBefore`, a monotonic instant of this clock. */
@@ -22,9 +22,10 @@ export function createDeparture(clock: Clock, sendBefore: number | undefined): D
     },
     leave() {
       if (sendBefore !== undefined && clock.monotonic() >= sendBefore) {
-        throw portError('HTTP_TIMEOUT', 'notSent', { reason: 'leaseTooShort' })
+        return portError('HTTP_TIMEOUT', 'notSent', { reason: 'leaseTooShort' })
       }
       hasLeft = true
+      return undefined
     },
   }
 }

@@ -5,8 +5,8 @@ import { untilAborted } from './deadline.ts'
 import { buildConnector } from './undici.ts'
 
 /**
- * Makes connections for undici that go where the guard has looked and nowhere else: it resolves the name once, connects to
- * those addresses only, and looks at the one that was reached. undici asks its own `lookup` for names but never for
+ * Makes connections for undici that go where the guard has looked and nowhere else: it resolves the name once, connects
+ * to those addresses only, and looks at the one that was reached. undici asks its own `lookup` for names but never for
  * addresses, so this stands before it for both.
  */
 export function createGuardedConnector(guard: AddressGuard, timeoutMs: number): buildConnector.connector {
@@ -37,7 +37,8 @@ export function createGuardedConnector(guard: AddressGuard, timeoutMs: number): 
   return (options, callback) => {
     connect(options).then(
       (socket) => callback(null, socket),
-      (error: Error) => callback(error, null),
+      (error: unknown) =>
+        callback(error instanceof Error ? error : new Error('the resolver failed', { cause: error }), null),
     )
   }
 }

@@ -1,12 +1,12 @@
 /**
- * Upper bound for one exchange, in milliseconds: connection, headers and body together. Answers a server that sends one byte
- * now and then, which no time-out of the single steps would ever end.
+ * Upper bound for one exchange, in milliseconds: connection, headers and body together. Answers a server that sends one
+ * byte now and then, which no time-out of the single steps would ever end.
  */
 export const DEFAULT_TIMEOUT_MS = 10_000
 
 /**
- * Upper bound for one body, counted after decompression: 1 MiB. Answers a stranger that sends without end, and the small
- * compressed body that grows a thousandfold.
+ * Upper bound for one body, counted after decompression: 1 MiB. Answers a stranger that sends without end, and the
+ * small compressed body that grows a thousandfold.
  */
 export const MAX_RESPONSE_BYTES = 1_048_576
 
@@ -16,8 +16,14 @@ export const MAX_METADATA_BYTES = 262_144
 /** Upper bound for all headers of one answer: 16 KiB. Answers a server that never comes to its body. */
 export const MAX_HEADER_BYTES = 16_384
 
-/** Up to this many bytes of a request body are gathered, if they are there at once, to send them with their length: 1 MiB. */
+/**
+ * Up to this many bytes of a request body are gathered, if they are there at once, to send them with their length: 1
+ * MiB.
+ */
 export const MAX_GATHERED_BYTES = 1_048_576
 
-/** Up to this many bytes of a streamed answer wait for a slow reader: 64 KiB. Answers a server that sends faster than anybody reads. */
+/**
+ * Up to this many bytes of a streamed answer wait for a slow reader: 64 KiB. Answers a server that sends faster than
+ * anybody reads.
+ */
 export const MAX_STREAM_BUFFER_BYTES = 65_536

@@ -12,16 +12,20 @@ const MAX_TIMER_MS = 2_147_483_647
 
 function isProxyUrl(text: string): boolean {
   const url = URL.canParse(text) ? new URL(text) : undefined
-  return url !== undefined && /^https?:$/.test(url.protocol) && url.pathname === '/' && url.search === '' && url.hash === ''
+  return (
+    url !== undefined && /^https?:$/.test(url.protocol) && url.pathname === '/' && url.search === '' && url.hash === ''
+  )
 }
 
 function positiveInteger(most: number) {
   const problem = `must be an integer from 1 to ${most}`
-  return v.optional(v.pipe(v.number('must be a number'), v.integer(problem), v.minValue(1, problem), v.maxValue(most, problem)))
+  return v.optional(
+    v.pipe(v.number('must be a number'), v.integer(problem), v.minValue(1, problem), v.maxValue(most, problem)),
+  )
 }
 
 /** Checks the `network` option. Its messages never hold the value, which may be a proxy's password. */
-export const NetworkOptionsSchema = v.pipe(
+const NetworkOptionsSchema = v.pipe(
   v.strictObject(
     {
       allow: v.optional(
@@ -59,13 +63,13 @@ export const NetworkOptionsSchema = v.pipe(
 export interface NetworkOptions {
   /**
    * Private addresses and plain http endpoints that may be used all the same: `127.0.0.1`, `10.0.0.0/8`, `[::1]:8080`,
-   * `as.internal:8443`. An address or a network matches what a name resolves to; a name matches only itself; each with an
-   * optional port.
+   * `as.internal:8443`. An address or a network matches what a name resolves to; a name matches only itself; each with
+   * an optional port.
    */
   allow?: string[] | undefined
   /**
-   * URL of an egress proxy, perhaps with credentials. Names are then resolved by the proxy, so it is the proxy that has to
-   * refuse names of private addresses. @defaultValue none
+   * URL of an egress proxy, perhaps with credentials. Names are then resolved by the proxy, so it is the proxy that has
+   * to refuse names of private addresses. @defaultValue none
    */
   proxy?: string | undefined
   /** Upper bound for one exchange over headers and body, in milliseconds. Integer ≥ 1. @defaultValue 10_000 */
@@ -73,8 +77,8 @@ export interface NetworkOptions {
   /** Upper bound for one body after decompression, in bytes. Integer ≥ 1. @defaultValue 1_048_576 */
   maxResponseBytes?: number | undefined
   /**
-   * Used instead of the built-in client. Addresses are still checked before each request, but which one is then connected to
-   * is up to this function.
+   * Used instead of the built-in client. Addresses are still checked before each request, but which one is then
+   * connected to is up to this function.
    */
   fetch?: typeof fetch | undefined
 }

@@ -1,6 +1,9 @@
 import { BlockList, isIP } from 'node:net'
 
-function blockList(type: 'ipv4' | 'ipv6', networks: readonly (readonly [network: string, prefix: number])[]): BlockList {
+function blockList(
+  type: 'ipv4' | 'ipv6',
+  networks: readonly (readonly [network: string, prefix: number])[],
+): BlockList {
   const list = new BlockList()
   for (const [network, prefix] of networks) list.addSubnet(network, prefix, type)
   return list
@@ -50,7 +53,10 @@ const SPECIAL_IPV6 = blockList('ipv6', [
   ['3fff::', 20], // documentation
 ])
 
-/** Whether this is the address of a host on the public internet: neither private, local, reserved nor a translation of one. */
+/**
+ * Whether this is the address of a host on the public internet: neither private, local, reserved nor a translation of
+ * one.
+ */
 export function isPublicAddress(address: string): boolean {
   switch (isIP(address)) {
     case 4:

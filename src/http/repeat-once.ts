@@ -34,8 +34,8 @@ const client = ky.create({
 })
 
 /**
- * Reads with GET, and after a failure of the connection once more without the headers that may have caused it. Nothing else
- * is repeated: no status, no time-out, no refused address.
+ * Reads with GET, and after a failure of the connection once more without the headers that may have caused it. Nothing
+ * else is repeated: no status, no time-out, no refused address.
  */
 export async function repeatOnce(
   request: { url: URL; headers: Readonly<Record<string, string>> | undefined; signal: AbortSignal },
@@ -45,7 +45,7 @@ export async function repeatOnce(
     headers: { ...request.headers },
     signal: request.signal,
     fetch: async (input) => {
-      const { status, headers, bytes } = await send(Object.fromEntries((input as Request).headers))
+      const { status, headers, bytes } = await send(Object.fromEntries(new Request(input).headers))
       return new Response(bytes.byteLength === 0 ? null : bytes, { status, headers })
     },
   })

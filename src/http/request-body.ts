@@ -2,10 +2,10 @@ import { Readable } from 'node:stream'
 import { MAX_GATHERED_BYTES } from './limits.ts'
 
 /**
- * The body of a `Request` for sending. What is there at once is gathered, so that an ordinary text goes out with its length
- * and not in chunks, which some servers refuse; what takes longer is streamed as it comes.
+ * The body of a `Request` for sending. What is there at once is gathered, so that an ordinary text goes out with its
+ * length and not in chunks, which some servers refuse; what takes longer is streamed as it comes.
  */
-export async function requestBody(stream: ReadableStream<Uint8Array>): Promise<Uint8Array | Readable> {
+export async function requestBody(stream: ReadableStream<Uint8Array>): Promise<Uint8Array<ArrayBuffer> | Readable> {
   const reader = stream.getReader()
   const gathered: Uint8Array[] = []
   let size = 0
@@ -34,7 +34,8 @@ export async function requestBody(stream: ReadableStream<Uint8Array>): Promise<U
       next = undefined
       reading.then(
         ({ done, value }) => this.push(done ? null : value),
-        (error: Error) => this.destroy(error),
+        (error: unknown) =>
+          this.destroy(error instanceof Error ? error : new Error('the body ended', { cause: error })),
       )
     },
     destroy(error, done) {

@@ -6,7 +6,7 @@ export interface OutgoingRequest {
   readonly url: URL
   readonly method: string
   readonly headers: Record<string, string>
-  readonly body: string | Uint8Array | Readable | undefined
+  readonly body: string | Uint8Array<ArrayBuffer> | Readable | undefined
   /** A connection of its own: a kept one may be closing, and then nobody knows whether the request arrived. */
   readonly fresh: boolean
   readonly signal: AbortSignal

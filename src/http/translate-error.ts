@@ -2,7 +2,7 @@ import { failure, type FailureDetails, PortError, portError, untrusted } from '.
 import type { Deadline } from './deadline.ts'
 
 /** Where a request went, for a failure: never the query, which may hold a secret, nor credentials. */
-export function whereabouts(url: URL): FailureDetails {
+function whereabouts(url: URL): FailureDetails {
   return { url: untrusted(`${url.protocol}//${url.host}${url.pathname}`), host: untrusted(url.host) }
 }
 
@@ -17,12 +17,13 @@ function codeOf(error: unknown): string {
 }
 
 const NAME_CODE = /^(?:ENOTFOUND|ENODATA|EAI_[A-Z]+)$/
-const CERTIFICATE_CODE = /^(?:CERT_|ERR_TLS_|ERR_SSL_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|HOSTNAME_MISMATCH|EPROTO|UND_ERR_PRX_TLS)/
+const CERTIFICATE_CODE =
+  /^(?:CERT_|ERR_TLS_|ERR_SSL_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|HOSTNAME_MISMATCH|EPROTO|UND_ERR_PRX_TLS)/
 const PROXY_REFUSAL = /^Proxy (?:response \((\d{3})\)|Authentication Required \((407)\))/
 
 /**
- * Makes of whatever a request has ended with a `PortError` that says what became of it and holds no secret: undici's and ky's
- * own errors may carry the request.
+ * Makes of whatever a request has ended with a `PortError` that says what became of it and holds no secret: undici's
+ * and ky's own errors may carry the request.
  */
 export function translateError(
   error: unknown,

@@ -13,13 +13,9 @@ const announceDeparture: Dispatcher.DispatcherComposeInterceptor = (dispatch) =>
   const { opaque } = options as Dispatcher.RequestOptions<Departure>
   const onRequestStart = handler.onRequestStart?.bind(handler)
   handler.onRequestStart = (controller, context) => {
-    try {
-      opaque?.leave()
-    } catch (error) {
-      controller.abort(error as Error)
-      return
-    }
-    onRequestStart?.(controller, context)
+    const refusal = opaque?.leave()
+    if (refusal === undefined) onRequestStart?.(controller, context)
+    else controller.abort(refusal)
   }
   return dispatch(options, handler)
 }
@@ -33,8 +29,8 @@ function toHeaders(raw: IncomingHttpHeaders): Headers {
 }
 
 /**
- * Sends with undici's `request`, which costs a quarter of `fetch`. Deadlines are the caller's; undici's own time-outs would
- * end a stream that is meant to last.
+ * Sends with undici's `request`, which costs a quarter of `fetch`. Deadlines are the caller's; undici's own time-outs
+ * would end a stream that is meant to last.
  */
 export function createUndiciSender(options: {
   guard: AddressGuard

@@ -15,8 +15,8 @@ const MAX_QUERY_LENGTH = 16_384
 const NAMES = ['state', 'code', 'iss', 'error'] as const
 
 /**
- * Reads an authorization response out of the URL that the browser came back to. Never throws. A parameter without a value
- * counts as left out; unknown ones are ignored.
+ * Reads an authorization response out of the URL that the browser came back to. Never throws. A parameter without a
+ * value counts as left out; unknown ones are ignored.
  *
  * @see [RFC 6749 §4.1.2](https://www.rfc-editor.org/rfc/rfc6749.html#section-4.1.2)
  */
@@ -39,8 +39,8 @@ export function parseCallback(url: string | URL): CallbackParameters {
 }
 
 /**
- * Whether the `iss` of a callback lets it pass: required where the server promises it, and compared character by character
- * wherever it comes.
+ * Whether the `iss` of a callback lets it pass: required where the server promises it, and compared character by
+ * character wherever it comes.
  *
  * @see [RFC 9207 §2.4](https://www.rfc-editor.org/rfc/rfc9207.html#section-2.4)
  */

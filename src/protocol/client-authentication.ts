@@ -10,8 +10,8 @@ export function isKnownMethod(method: string): method is ClientAuthenticationMet
 }
 
 /**
- * The method for a client that was registered: what the registration answered if the server lists it or lists nothing; a
- * secret by the server's list, Basic before the body; otherwise none.
+ * The method for a client that was registered: what the registration answered if the server lists it or lists nothing;
+ * a secret by the server's list, Basic before the body; otherwise none.
  *
  * @param client.supported `token_endpoint_auth_methods_supported`.
  * @param client.registered What the registration answered.
@@ -30,7 +30,10 @@ export function chooseMethod(client: {
   return methodToAskFor(supported)
 }
 
-/** The method that a client which can keep a secret asks for: Basic, which a server that lists nothing supports, then the body, then none. */
+/**
+ * The method that a client which can keep a secret asks for: Basic, which a server that lists nothing supports, then
+ * the body, then none.
+ */
 export function methodToAskFor(supported: readonly string[] | undefined): ClientAuthenticationMethod | undefined {
   if (supported === undefined) return 'client_secret_basic'
   return CLIENT_AUTHENTICATION_METHODS.find((method) => supported.includes(method))

@@ -3,8 +3,8 @@ const SERVER_SUFFIX = '/.well-known/oauth-authorization-server'
 const OPENID_SUFFIX = '/.well-known/openid-configuration'
 
 /**
- * Where the metadata of a protected resource is looked for when no challenge names the place, in order: inserted between
- * host and path, then at the root.
+ * Where the metadata of a protected resource is looked for when no challenge names the place, in order: inserted
+ * between host and path, then at the root.
  *
  * @see [RFC 9728 §3.1](https://www.rfc-editor.org/rfc/rfc9728.html#section-3.1)
  */

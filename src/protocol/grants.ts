@@ -11,8 +11,8 @@ const WIRE_NAMES: Record<Grant, string> = {
 }
 
 /**
- * Whether an authorization server offers a grant. A server that does not say offers authorization code. Names are compared
- * without regard to case.
+ * Whether an authorization server offers a grant. A server that does not say offers authorization code. Names are
+ * compared without regard to case.
  *
  * @see [RFC 8414 §2](https://www.rfc-editor.org/rfc/rfc8414.html#section-2)
  */

@@ -1,8 +1,8 @@
 import { invalidArgument } from '../errors/invalid-argument.ts'
 
 /**
- * The one form under which an MCP endpoint is known: scheme, host and default port canonical, path and query as they came
- * (`/mcp` and `/mcp/` are two servers). Without a path it ends in the slash that every request has.
+ * The one form under which an MCP endpoint is known: scheme, host and default port canonical, path and query as they
+ * came (`/mcp` and `/mcp/` are two servers). Without a path it ends in the slash that every request has.
  *
  * @throws `TypeError` if it is not an absolute http(s) URL, or has credentials, a fragment, blanks or backslashes.
  * @see [RFC 8707 §2](https://www.rfc-editor.org/rfc/rfc8707.html#section-2)
@@ -19,9 +19,9 @@ export function canonicalServer(server: string): string {
 }
 
 /**
- * Whether protected resource metadata for `resource` speaks for this MCP endpoint: the same origin, and a path that is a
- * prefix on a segment boundary. A query must be the same. With `strict` only the endpoint itself counts, as the RFC says
- * to the letter.
+ * Whether protected resource metadata for `resource` speaks for this MCP endpoint: the same origin, and a path that is
+ * a prefix on a segment boundary. A query must be the same. With `strict` only the endpoint itself counts, as the RFC
+ * says to the letter.
  *
  * @param server In its canonical form.
  * @see [RFC 9728 §3.3](https://www.rfc-editor.org/rfc/rfc9728.html#section-3.3)

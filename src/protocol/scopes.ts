@@ -42,8 +42,8 @@ export function coversScope(granted: string | undefined, wanted: string | undefi
 /**
  * The scope that a request asks for; `undefined`: leave it out.
  *
- * `offline_access` is added to the scopes of a user only where the authorization server lists it, and a protected resource
- * that lists it has no say in that.
+ * `offline_access` is added to the scopes of a user only where the authorization server lists it, and a protected
+ * resource that lists it has no say in that.
  *
  * @see [MCP authorization, scope selection](https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization#scope-selection-strategy)
  */
@@ -57,7 +57,5 @@ export function selectScope(sources: ScopeSources): string | undefined {
     split(fallback),
   ]
   const scope = candidates.find((tokens) => tokens.length > 0) ?? []
-  return joined(
-    offered && grant === 'authorization_code' && scope.length > 0 ? split(...scope, OFFLINE_ACCESS) : scope,
-  )
+  return joined(offered && grant === 'authorization_code' && scope.length > 0 ? split(...scope, OFFLINE_ACCESS) : scope)
 }

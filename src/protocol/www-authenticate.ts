@@ -76,8 +76,8 @@ class Scanner {
 /**
  * Splits a `WWW-Authenticate` field, or several joined by commas, into its challenges.
  *
- * Never throws. What cannot be read is skipped; a field of more than 64 KB gives no challenge at all, and no more than 64
- * challenges and 256 parameters are read.
+ * Never throws. What cannot be read is skipped; a field of more than 64 KB gives no challenge at all, and no more than
+ * 64 challenges and 256 parameters are read.
  *
  * @see [RFC 9110 §11.6.1](https://www.rfc-editor.org/rfc/rfc9110.html#section-11.6.1)
  */
@@ -96,27 +96,27 @@ export function parseChallenges(header: string): Challenge[] {
     }
     scanner.take(WHITESPACE)
     const token68 = scanner.take(TOKEN68)?.[0]
+    if (token68 !== undefined) {
+      challenges.push({ scheme, token68, parameters: new Map() })
+      continue
+    }
     const parameters = new Map<string, string>()
-    while (token68 === undefined && budget > 0) {
+    for (; budget > 0; budget -= 1) {
       const name = scanner.takeName()
       if (name === undefined) break
       const value = scanner.takeValue()
-      if (value === undefined) {
-        scanner.take(GARBAGE)
-      } else if (!parameters.has(name)) {
-        parameters.set(name, value)
-      }
-      budget -= 1
+      if (value === undefined) scanner.take(GARBAGE)
+      else if (!parameters.has(name)) parameters.set(name, value)
       scanner.take(SEPARATORS)
     }
-    challenges.push({ scheme, parameters, ...(token68 !== undefined && { token68 }) })
+    challenges.push({ scheme, parameters })
   }
   return challenges
 }
 
 /**
- * What a 401 or 403 asks for. Each value belongs to its own challenge: `error` and `scope` come from one Bearer challenge,
- * `resource_metadata` from it or else from another scheme.
+ * What a 401 or 403 asks for. Each value belongs to its own challenge: `error` and `scope` come from one Bearer
+ * challenge, `resource_metadata` from it or else from another scheme.
  *
  * @returns `undefined` if the field has neither a Bearer challenge nor `resource_metadata`.
  * @see [RFC 6750 §3](https://www.rfc-editor.org/rfc/rfc6750.html#section-3), [RFC 9728 §5.1](https://www.rfc-editor.org/rfc/rfc9728.html#section-5.1)

@@ -3,8 +3,8 @@ import type { ServerMetadata } from './connection-context.ts'
 import { HttpUrl, Issuer, Names } from './wire.ts'
 
 /**
- * What an authorization server says of itself, by RFC 8414 or OpenID Connect Discovery, as the chart keeps it. The issuer
- * stays as it came.
+ * What an authorization server says of itself, by RFC 8414 or OpenID Connect Discovery, as the chart keeps it. The
+ * issuer stays as it came.
  *
  * @see [RFC 8414 §2](https://www.rfc-editor.org/rfc/rfc8414.html#section-2)
  */
@@ -23,21 +23,18 @@ export const AuthorizationServerMetadataSchema = v.pipe(
     authorization_response_iss_parameter_supported: v.nullish(v.boolean()),
     client_id_metadata_document_supported: v.nullish(v.boolean()),
   }),
-  v.transform((document): ServerMetadata => {
-    const known: { [Name in keyof ServerMetadata]: ServerMetadata[Name] | null } = {
-      issuer: document.issuer,
-      authorizationEndpoint: document.authorization_endpoint,
-      tokenEndpoint: document.token_endpoint,
-      registrationEndpoint: document.registration_endpoint,
-      revocationEndpoint: document.revocation_endpoint,
-      grantTypesSupported: document.grant_types_supported?.map((name) => name.toLowerCase()),
-      tokenEndpointAuthMethodsSupported: document.token_endpoint_auth_methods_supported,
-      codeChallengeMethodsSupported: document.code_challenge_methods_supported,
-      responseTypesSupported: document.response_types_supported,
-      scopesSupported: document.scopes_supported,
-      issRequired: document.authorization_response_iss_parameter_supported || undefined,
-      clientIdMetadataDocumentSupported: document.client_id_metadata_document_supported || undefined,
-    }
-    return Object.fromEntries(Object.entries(known).filter(([, value]) => value != null)) as ServerMetadata
-  }),
+  v.transform((document): ServerMetadata => ({
+    issuer: document.issuer,
+    authorizationEndpoint: document.authorization_endpoint ?? undefined,
+    tokenEndpoint: document.token_endpoint,
+    registrationEndpoint: document.registration_endpoint ?? undefined,
+    revocationEndpoint: document.revocation_endpoint ?? undefined,
+    grantTypesSupported: document.grant_types_supported?.map((name) => name.toLowerCase()),
+    tokenEndpointAuthMethodsSupported: document.token_endpoint_auth_methods_supported ?? undefined,
+    codeChallengeMethodsSupported: document.code_challenge_methods_supported ?? undefined,
+    responseTypesSupported: document.response_types_supported ?? undefined,
+    scopesSupported: document.scopes_supported ?? undefined,
+    issRequired: document.authorization_response_iss_parameter_supported || undefined,
+    clientIdMetadataDocumentSupported: document.client_id_metadata_document_supported || undefined,
+  })),
 )

@@ -1,5 +1,5 @@
 import * as v from 'valibot'
-import { Text } from './wire.ts'
+import { Secret, Text } from './wire.ts'
 
 /** Seconds since the epoch, also as a string. 0 means never. */
 const Seconds = v.pipe(
@@ -9,15 +9,15 @@ const Seconds = v.pipe(
 )
 
 /**
- * What a dynamic registration answers. `client_secret_expires_at` is required by the RFC where there is a secret, but left
- * out by real servers: then it is not known when the secret ends.
+ * What a dynamic registration answers. `client_secret_expires_at` is required by the RFC where there is a secret, but
+ * left out by real servers: then it is not known when the secret ends.
  *
  * @see [RFC 7591 §3.2.1](https://www.rfc-editor.org/rfc/rfc7591.html#section-3.2.1)
  */
 export const RegistrationResponseSchema = v.pipe(
   v.object({
     client_id: Text,
-    client_secret: v.nullish(v.pipe(v.string(), v.maxLength(4096))),
+    client_secret: v.nullish(Secret),
     client_secret_expires_at: v.nullish(Seconds),
     token_endpoint_auth_method: v.nullish(Text),
   }),
@@ -30,5 +30,3 @@ export const RegistrationResponseSchema = v.pipe(
     tokenEndpointAuthMethod: answer.token_endpoint_auth_method ?? undefined,
   })),
 )
-/** The answer to a registration. `clientSecret` is secret. */
-export type RegistrationResponse = v.InferOutput<typeof RegistrationResponseSchema>

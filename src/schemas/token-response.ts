@@ -42,8 +42,8 @@ export const TokenResponseSchema = v.pipe(
 export type TokenResponse = v.InferOutput<typeof TokenResponseSchema>
 
 /**
- * The account of an ID token. Its signature need not be checked, since it came directly from the token endpoint over TLS;
- * one that cannot be read says nothing.
+ * The account of an ID token. Its signature need not be checked, since it came directly from the token endpoint over
+ * TLS; one that cannot be read says nothing.
  *
  * @see [OpenID Connect Core §3.1.3.7](https://openid.net/specs/openid-connect-core-1_0.html#IDTokenValidation)
  */

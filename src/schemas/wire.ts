@@ -3,8 +3,14 @@ import * as v from 'valibot'
 /** A URL longer than this is nobody's; it would only fill the record. */
 const MAX_URL_LENGTH = 2048
 
+/** Half a character cannot be encoded for a URL or a header. */
+const WellFormed = v.check((text: string) => !/\p{Surrogate}/u.test(text))
+
 /** A text that a server gives us to keep. */
-export const Text = v.pipe(v.string(), v.nonEmpty(), v.maxLength(MAX_URL_LENGTH))
+export const Text = v.pipe(v.string(), v.nonEmpty(), v.maxLength(MAX_URL_LENGTH), WellFormed)
+
+/** A secret that a server gives us to keep; an empty one is none. */
+export const Secret = v.pipe(v.string(), v.maxLength(4096), WellFormed)
 
 /** An absolute http(s) URL without credentials and fragment, kept as it came. */
 export const HttpUrl = v.pipe(Text, v.check(isHttpUrl))
@@ -32,8 +38,8 @@ function isHttpUrl(text: string): boolean {
 export type Checked<Output> = { output: Output } | { field: string | undefined }
 
 /**
- * Checks a document against its schema. Of what is wrong only the place is kept, as a dotted path: valibot's issues carry
- * the raw input, which may be a secret.
+ * Checks a document against its schema. Of what is wrong only the place is kept, as a dotted path: valibot's issues
+ * carry the raw input, which may be a secret.
  */
 export function check<Schema extends v.GenericSchema>(schema: Schema, input: unknown): Checked<v.InferOutput<Schema>> {
   const result = v.safeParse(schema, input, { abortEarly: true, abortPipeEarly: true })

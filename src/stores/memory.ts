@@ -38,6 +38,15 @@ export class MemoryStore implements SnapshotStore {
     this.#clock ??= clock
   }
 
+  /**
+   * How many records and tombstones it holds.
+   *
+   * @internal
+   */
+  get size(): number {
+    return this.#records.size
+  }
+
   #now(): number {
     return (this.#clock ?? systemClock).monotonic()
   }

@@ -1,6 +1,13 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { execFile, fork } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { SqliteStore } from '../../src/stores/sqlite.ts'
 import { storeContract } from './store-contract.ts'
 
@@ -10,4 +17,158 @@ storeContract('SqliteStore', async () => {
     open: () => new SqliteStore({ path: join(folder, 'records.db') }),
     cleanUp: () => rm(folder, { recursive: true }),
   }
+})
+
+const soon = <T>(check: () => T | Promise<T>) => vi.waitFor(check, { timeout: 10_000, interval: 10 })
+const creation = (ttlMs?: number) => ({ expectedVersion: undefined, writeId: randomUUID(), ttlMs })
+
+describe('SqliteStore: on a file', () => {
+  let folder: string
+  let path: string
+  let store: SqliteStore
+
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'authchart-sqlite-'))
+    path = join(folder, 'records.db')
+    store = new SqliteStore({ path, busyTimeoutMs: 200 })
+  })
+  afterEach(async () => {
+    await store.close()
+    await rm(folder, { recursive: true })
+  })
+
+  test('processes that open one new file at the same time lose no write', async () => {
+    const [processes, rounds] = [4, 25]
+    const script = fileURLToPath(new URL('sqlite-writer.ts', import.meta.url))
+    const children = Array.from({ length: processes }, () => fork(script, [path, 'key', `${rounds}`], { execArgv: [] }))
+    await Promise.all(children.map((child) => once(child, 'message')))
+    const ends = children.map((child) => once(child, 'exit'))
+    const answers = children.map((child) => once(child, 'message'))
+    for (const child of children) child.send('go')
+    expect((await Promise.all(answers)).map(([answer]) => answer)).toEqual(
+      Array(processes).fill({ refused: expect.any(Number) }),
+    )
+    expect((await Promise.all(ends)).map(([code]) => code)).toEqual(Array(processes).fill(0))
+    expect(await store.load('key')).toMatchObject({ value: `${processes * rounds}` })
+  })
+
+  test('records survive a restart', async () => {
+    const saved = await store.save('key', 'value', creation())
+    await store.close()
+    store = new SqliteStore({ path })
+    expect(await store.load('key')).toEqual({ value: 'value', ageMs: expect.any(Number), ...(saved as object) })
+  })
+
+  test('a file that stays busy is an error in the end, and one that does not is none', async () => {
+    await store.load('key')
+    const other = new DatabaseSync(path)
+    try {
+      other.exec('BEGIN IMMEDIATE')
+      await expect(store.save('key', 'secret', creation())).rejects.toThrow(/^database is locked$/)
+      const saving = store.save('key', 'value', creation())
+      await new Promise(setImmediate)
+      other.exec('COMMIT')
+      expect(await saving).toEqual({ version: expect.any(String) })
+    } finally {
+      other.close()
+    }
+  })
+
+  test('a write that fails is undone, and the next one works', async () => {
+    await store.save('key', 'value', creation())
+    const other = new DatabaseSync(path)
+    try {
+      other.exec(`UPDATE authchart_records SET writes = 'no json'`)
+      await expect(store.save('key', 'secret', creation())).rejects.toThrow(/^(?!.*secret)/)
+      other.exec('DELETE FROM authchart_records')
+    } finally {
+      other.close()
+    }
+    expect(await store.save('key', 'value', creation())).toEqual({ version: expect.any(String) })
+  })
+
+  test('a file that cannot be opened is an error', async () => {
+    const nowhere = new SqliteStore({ path: join(folder, 'no', 'folder', 'records.db') })
+    await expect(nowhere.load('key')).rejects.toThrow('unable to open database file')
+    await writeFile(join(folder, 'text.db'), 'not a database, and long enough to be seen as none'.repeat(100))
+    const text = new SqliteStore({ path: join(folder, 'text.db') })
+    await expect(text.load('key')).rejects.toThrow('file is not a database')
+    await expect(text.subscribe({ onChange() {}, onGap() {} })).rejects.toThrow('file is not a database')
+  })
+
+  test('what has expired leaves the file with later writes', async () => {
+    for (let index = 0; index < 10; index += 1) await store.save(`short ${index}`, '', creation(1))
+    await store.save('long', '', creation(60_000))
+    const other = new DatabaseSync(path)
+    try {
+      await soon(async () => expect(await store.load('short 9')).toBeUndefined())
+      await store.save('one', '', creation())
+      await store.save('two', '', creation())
+      const keys = other.prepare('SELECT key FROM authchart_records ORDER BY change').all().map((row) => row['key'])
+      expect(keys).toEqual(['long', 'one', 'two'])
+    } finally {
+      other.close()
+    }
+  })
+
+  test('a poll that fails is a gap', async () => {
+    const told: string[] = []
+    await store.subscribe({ onChange: (key) => void told.push(key), onGap: () => void told.push('gap') })
+    const other = new DatabaseSync(path)
+    try {
+      other.exec('ALTER TABLE authchart_records RENAME TO elsewhere')
+      await soon(() => expect(told).toContain('gap'))
+      other.exec('ALTER TABLE elsewhere RENAME TO authchart_records')
+    } finally {
+      other.close()
+    }
+    const third = new SqliteStore({ path })
+    await third.save('key', '', creation())
+    await soon(() => expect(told).toContain('key'))
+    await third.close()
+  })
+
+  test('after close it refuses, and tells those who listened', async () => {
+    const told: string[] = []
+    await store.subscribe({ onChange: (key) => void told.push(key), onGap: () => void told.push('gap') })
+    await store.close()
+    expect(told).toEqual(['gap'])
+    await expect(store.load('key')).rejects.toEqual(new Error('the store is closed'))
+    await expect(store.save('key', '', creation())).rejects.toEqual(new Error('the store is closed'))
+    await expect(store.subscribe({ onChange() {}, onGap() {} })).rejects.toEqual(new Error('the store is closed'))
+  })
+
+  test('a listening store lets its process end', async () => {
+    const script = `
+      import { SqliteStore } from ${JSON.stringify(new URL('../../src/stores/sqlite.ts', import.meta.url).href)}
+      const store = new SqliteStore({ path: ${JSON.stringify(path)} })
+      await store.subscribe({ onChange() {}, onGap() {} })
+      console.log('listening')
+    `
+    const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script])
+    expect(stdout).toBe('listening\n')
+  })
+
+  test('importing it prints nothing', async () => {
+    const script = `import ${JSON.stringify(new URL('../../src/stores/sqlite.ts', import.meta.url).href)}`
+    const { stdout, stderr } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script])
+    expect({ stdout, stderr }).toEqual({ stdout: '', stderr: '' })
+  })
+})
+
+describe('SqliteStore: options', () => {
+  test.each([
+    [undefined, 'options is required'],
+    [{}, 'options.path is required'],
+    [{ path: 1 }, 'options.path must be of type string'],
+    [{ path: '' }, 'options.path must be the path of a file; use MemoryStore for none'],
+    [{ path: ':memory:' }, 'options.path must be the path of a file; use MemoryStore for none'],
+    [{ path: 'a.db', busyTimeoutMs: 0 }, 'options.busyTimeoutMs must be at least 1'],
+    [{ path: 'a.db', busyTimeoutMs: 0.5 }, 'options.busyTimeoutMs must be whole'],
+    [{ path: 'a.db', timeout: 1 }, 'options.timeout is not a known option'],
+  ])('%j is a TypeError', (options, message) => {
+    expect(() => new SqliteStore(options as { path: string })).toThrow(
+      expect.objectContaining({ name: 'TypeError', message }),
+    )
+  })
 })

@@ -1,7 +1,7 @@
-import { spawn } from 'node:child_process'
+import { spawn, type ChildProcess } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { Redis } from 'ioredis'
-import { describe, expect, inject, it, vi } from 'vitest'
+import { afterEach, describe, expect, inject, it, vi } from 'vitest'
 import { UserAgent } from '../support/user-agent.ts'
 
 const main = fileURLToPath(new URL('../examples/demo/main.ts', import.meta.url))
@@ -12,9 +12,16 @@ interface Running {
   ended: Promise<number | null>
 }
 
+const running = new Set<ChildProcess>()
+afterEach(() => {
+  for (const child of running) child.kill('SIGTERM')
+})
+
 function runDemo(args: string[], env: Record<string, string>): Running {
   const { REDIS_URL: _ours, ...inherited } = process.env
   const child = spawn(process.execPath, [main, ...args], { env: { ...inherited, ...env }, stdio: 'pipe' })
+  running.add(child)
+  child.once('exit', () => running.delete(child))
   let output = ''
   child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()))
   child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()))
@@ -68,7 +75,7 @@ describe('the demo', () => {
     const redisUrl = inject('redisUrl')
     const { ended, output, pressEnter } = runDemo(['--pause'], { REDIS_URL: redisUrl })
     await vi.waitFor(() => expect(output()).toContain('Press Enter'), { timeout: 30_000 })
-    const prefix = /keys (demo-[0-9a-f]{8}):\*/.exec(output())?.[1] ?? 'none'
+    const prefix = /keys (demo-[0-9a-f]{8}:)\*/.exec(output())?.[1] ?? 'none'
     const redis = new Redis(redisUrl)
     const records: { kind: string | undefined; expires: boolean; readable: string[] }[] = []
     for (const key of (await redis.keys(`*${prefix}*`)).sort()) {
@@ -95,6 +102,7 @@ describe('the demo', () => {
       FIGURES.map(([what, counted, figure]) => [what, counted, String(figure), String(figure)]),
     )
     expect(secretsIn(output())).toEqual([])
+    expect(await redis.keys(`*${prefix}*`)).toEqual([])
     await redis.quit()
   })
 

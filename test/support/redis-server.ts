@@ -70,7 +70,7 @@ export async function startRedisServer(
   const port = options.port ?? (await freePort())
   const folder = await mkdtemp(join(tmpdir(), 'authchart-redis-'))
   const file = join(folder, 'redis.conf')
-  const memoryOnly = options.sentinel === true ? [] : ['save ""', 'appendonly no']
+  const memoryOnly = options.sentinel === true ? [] : ['save ""', 'appendonly no', 'repl-diskless-sync-delay 0']
   const lines = [`port ${port}`, 'bind 127.0.0.1', `dir ${folder}`, ...memoryOnly, ...(options.config ?? []), '']
   await writeFile(file, lines.join('\n'))
   const server = spawn(command, options.sentinel === true ? [file, '--sentinel'] : [file], { env, stdio: 'ignore' })

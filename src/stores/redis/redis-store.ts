@@ -151,8 +151,8 @@ export class RedisStore implements SnapshotStore {
     schema: Schema,
     send: () => Promise<unknown>,
   ): Promise<v.InferOutput<Schema>> {
-    if (this.#closed) throw new Error('the store is closed')
     try {
+      if (this.#closed) throw new Error('the store is closed')
       return v.parse(schema, await within(this.#timeoutMs, send()))
     } catch (error) {
       throw plainError(operation, error)

@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { Redis } from 'ioredis'
 import { startAuthorizationServer, startMcpServer } from '../../support/servers/spawn.ts'
 import type { AgentInit } from './agent-commands.ts'
 import { closingTable } from './closing-table.ts'
@@ -47,8 +48,9 @@ async function demo(): Promise<void> {
 
   // Two processes of an agent platform that share nothing but the store and its keys.
   const folder = await using(mkdtemp(join(tmpdir(), 'authchart-demo-')), (path) => rm(path, { recursive: true }))
-  const prefix = `demo-${randomBytes(4).toString('hex')}`
-  say(me, redisUrl === undefined ? 'store: an SQLite file' : `store: Redis, keys ${prefix}:*`)
+  const prefix = `demo-${randomBytes(4).toString('hex')}:`
+  if (redisUrl !== undefined) cleanUps.unshift(() => forgetRecords(redisUrl, prefix))
+  say(me, redisUrl === undefined ? 'store: an SQLite file' : `store: Redis, keys ${prefix}*`)
   const common: Omit<AgentInit, 'name'> = {
     server: mcp.url,
     store: redisUrl === undefined ? { path: join(folder, 'authchart.sqlite') } : { redisUrl, prefix },
@@ -85,7 +87,7 @@ async function demo(): Promise<void> {
   // The token expires, and both processes ask at once.
   const { expiresAt = 0 } = await one.status('acme')
   say(me, 'waits until the token of acme has expired')
-  await sleep(Math.max(0, expiresAt - Date.now()) + 200)
+  await sleep(Math.max(0, expiresAt - Date.now()) + 1000)
   const askedAt = Date.now()
   const tokens = await Promise.all([one.accessToken('acme'), two.accessToken('acme')])
   say(one.name, `acme: got the token ${tokens[0].fingerprint}`)
@@ -130,6 +132,14 @@ async function plantSecondRefresh(issuer: string): Promise<void> {
   await fetch(`${issuer}/token`, { method: 'POST', body })
 }
 
+/** Leaves the Redis as it was. */
+async function forgetRecords(url: string, prefix: string): Promise<void> {
+  const redis = new Redis(url)
+  const keys = await redis.keys(`${prefix}*`)
+  if (keys.length > 0) await redis.unlink(...keys)
+  await redis.quit()
+}
+
 async function finish(error?: unknown): Promise<void> {
   clearTimeout(watchdog)
   const reason = error instanceof Error ? error.message : 'for an unknown reason'
@@ -141,7 +151,9 @@ async function finish(error?: unknown): Promise<void> {
 
 const watchdog = setTimeout(() => void finish(new Error(`not done within ${LIMIT_MS / 1000} s`)), LIMIT_MS)
 if (isOpen || isPaused) clearTimeout(watchdog)
-process.once('SIGINT', () => void finish(new Error('interrupted')))
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => void finish(new Error(`ended by ${signal}`)))
+}
 demo().then(
   () => finish(),
   (error: unknown) => finish(error ?? new Error('for an unknown reason')),

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import type { FromWorker, SentError, TextKeys, ToWorker, WorkerCalls, WorkerInit } from './worker-protocol.ts'
 
 /** What a worker's call was rejected with. */
-export class WorkerError extends Error {
+class WorkerError extends Error {
   readonly code: string | undefined
   readonly retryable: boolean | undefined
   readonly nextAction: string | undefined

@@ -12,7 +12,7 @@ import {
 } from './authorization-ledger.ts'
 import { listen, listenForControl, readText } from './control.ts'
 import { Faults, type Fault } from './faults.ts'
-import { interactionPages } from './interaction-pages.ts'
+import { interactionPages, newSessionAtPromptLogin } from './interaction-pages.ts'
 import { Storage } from './map-adapter.ts'
 
 /** A client that the server knows from the start, in the words of RFC 7591 §2. */
@@ -100,7 +100,10 @@ export async function createAuthorizationServer(
   const http = createServer()
   const { url: issuer, close } = await listen(http, options.port)
   const provider = new Provider(issuer, await configuration(options, storage, introspector))
-  provider.use(count(book, faults, uncounted)).use(interactionPages(provider))
+  provider
+    .use(count(book, faults, uncounted))
+    .use(newSessionAtPromptLogin)
+    .use(interactionPages(provider))
   http.on('request', provider.callback())
 
   const introspect = async (token: string): Promise<Introspection> => {

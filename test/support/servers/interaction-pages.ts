@@ -52,6 +52,24 @@ async function approve(provider: Provider, details: InteractionDetails): Promise
   return grant.save()
 }
 
+/**
+ * `prompt=login` is for the next person at the same browser: the session of the one before is left alone and no longer
+ * used. The provider itself would end it, and revoke what was granted in it.
+ */
+export async function newSessionAtPromptLogin(ctx: ProviderContext, next: () => Promise<void>): Promise<void> {
+  const url = new URL(ctx.req.url ?? '/', 'http://localhost')
+  if (url.pathname === '/authorize' && url.searchParams.get('prompt') === 'login') {
+    const session = /^_session/
+    const kept = ctx
+      .get('cookie')
+      .split('; ')
+      .filter((cookie) => !session.test(cookie))
+    ctx.req.headers.cookie = kept.join('; ')
+    ctx.set('set-cookie', '_session=; Path=/; Max-Age=0')
+  }
+  await next()
+}
+
 /** Serves the pages on which a person signs in and consents: plain forms, nothing from elsewhere. */
 export function interactionPages(provider: Provider) {
   return async (ctx: ProviderContext, next: () => Promise<void>): Promise<void> => {

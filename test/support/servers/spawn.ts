@@ -19,7 +19,7 @@ export interface Program {
 }
 
 /** Starts one of the programs beside this file and waits for its ready line. */
-export async function startProgram(file: string, options: unknown): Promise<Program> {
+async function startProgram(file: string, options: unknown): Promise<Program> {
   const script = fileURLToPath(new URL(file, import.meta.url))
   const child = spawn(process.execPath, [script, JSON.stringify(options)], {
     // A channel, so that the program notices when the test is gone.

@@ -216,9 +216,24 @@ describe('which issuer is chosen', () => {
       'https://a/',
       { reason: 'issuerNotOffered', expected: 'https://a/', offered },
     ],
-    ['none that is not allowed', { allowedIssuers: ['https://a/'] }, undefined, { reason: 'issuerNotAllowed', offered }],
-    ['not even if the caller insists', { allowedIssuers: ['https://a'] }, 'https://b', { reason: 'issuerNotAllowed', offered }],
-    ['none that the host makes up', { chooseIssuer: () => 'https://d' }, undefined, { reason: 'issuerNotOffered', offered }],
+    [
+      'none that is not allowed',
+      { allowedIssuers: ['https://a/'] },
+      undefined,
+      { reason: 'issuerNotAllowed', offered },
+    ],
+    [
+      'not even if the caller insists',
+      { allowedIssuers: ['https://a'] },
+      'https://b',
+      { reason: 'issuerNotAllowed', offered },
+    ],
+    [
+      'none that the host makes up',
+      { chooseIssuer: () => 'https://d' },
+      undefined,
+      { reason: 'issuerNotOffered', offered },
+    ],
   ])('%s', async (_, rules, issuer, details) => {
     expect(await rejectionOf(choose(rules, issuer))).toEqual({ code: 'POLICY_REFUSED', outcome: 'notSent', details })
   })

@@ -112,11 +112,14 @@ describe('if no place is of use', () => {
   })
 })
 
-test.each(['/', '//', '/x', ':443'])('the echo of an issuer is compared as it came: not with %s behind it', async (behind) => {
-  const peer = await startPeer()
-  peer.routes[RFC] = documentOf(peer.origin + behind)
-  expect(await rejectionOf(discovery()({ issuer: peer.origin }))).toMatchObject({ outcome: 'refused' })
-})
+test.each(['/', '//', '/x', ':443'])(
+  'the echo of an issuer is compared as it came: not with %s behind it',
+  async (behind) => {
+    const peer = await startPeer()
+    peer.routes[RFC] = documentOf(peer.origin + behind)
+    expect(await rejectionOf(discovery()({ issuer: peer.origin }))).toMatchObject({ outcome: 'refused' })
+  },
+)
 
 describe('a server of 2025-03-26', () => {
   test('describes itself at its origin, perhaps with a slash more', async () => {

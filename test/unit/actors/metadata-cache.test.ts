@@ -46,7 +46,12 @@ describe('MetadataCache', () => {
 
   test('shares one request among simultaneous readers', async () => {
     const { loads, read } = makeCache()
-    expect(await Promise.all([read('a'), read('a', { refresh: true }), read('b'), read('a')])).toEqual(['a1', 'a1', 'b2', 'a1'])
+    expect(await Promise.all([read('a'), read('a', { refresh: true }), read('b'), read('a')])).toEqual([
+      'a1',
+      'a1',
+      'b2',
+      'a1',
+    ])
     expect(loads).toEqual(['a', 'b'])
   })
 

@@ -7,13 +7,20 @@ const v6 = (address: string): LookupAddress => ({ address, family: 6 })
 const PUBLIC = v4('93.184.216.34')
 
 describe('the scheme', () => {
-  test.each(['ftp://as.example/x', 'file:///etc/passwd', 'data:text/plain,x', 'javascript:alert(1)', 'ws://as.example/'])(
-    '%s is refused',
-    async (url) => {
-      const { code, outcome, details } = await rejection(makeTransport().exchange({ url, method: 'GET' }))
-      expect({ code, outcome, details }).toMatchObject({ code: 'INSECURE_ENDPOINT', outcome: 'notSent', details: { reason: 'scheme' } })
-    },
-  )
+  test.each([
+    'ftp://as.example/x',
+    'file:///etc/passwd',
+    'data:text/plain,x',
+    'javascript:alert(1)',
+    'ws://as.example/',
+  ])('%s is refused', async (url) => {
+    const { code, outcome, details } = await rejection(makeTransport().exchange({ url, method: 'GET' }))
+    expect({ code, outcome, details }).toMatchObject({
+      code: 'INSECURE_ENDPOINT',
+      outcome: 'notSent',
+      details: { reason: 'scheme' },
+    })
+  })
 
   test('http is refused for a name that is not listed, without asking for it', async () => {
     const resolve = vi.fn(async () => [PUBLIC])
@@ -28,7 +35,9 @@ describe('the scheme', () => {
 
   test('http is refused for a name if one of its addresses is not listed', async () => {
     const transport = makeTransport({}, { resolve: async () => [v4('127.0.0.1'), PUBLIC] })
-    expect((await rejection(transport.exchange({ url: 'http://as.example/', method: 'POST' }))).code).toBe('INSECURE_ENDPOINT')
+    expect((await rejection(transport.exchange({ url: 'http://as.example/', method: 'POST' }))).code).toBe(
+      'INSECURE_ENDPOINT',
+    )
   })
 })
 
@@ -60,15 +69,31 @@ describe('a name', () => {
     const server = await startServer((_request, response) => response.end('here'))
     const url = `http://localhost:${server.port}/`
     const resolve = async () => [v4('127.0.0.1')]
-    expect((await rejection(makeTransport({ allow: [] }, { resolve }).exchange({ url, method: 'GET' }))).code).toBe('INSECURE_ENDPOINT')
+    expect((await rejection(makeTransport({ allow: [] }, { resolve }).exchange({ url, method: 'GET' }))).code).toBe(
+      'INSECURE_ENDPOINT',
+    )
     const secure = `https://localhost:${server.port}/`
-    expect((await rejection(makeTransport({ allow: [] }, { resolve }).exchange({ url: secure, method: 'GET' }))).code).toBe('ADDRESS_FORBIDDEN')
-    const allowed = ['localhost', `localhost:${server.port}`, '127.0.0.1', `127.0.0.1:${server.port}`, '127.0.0.0/8', `127.0.0.0/30:${server.port}`]
+    expect(
+      (await rejection(makeTransport({ allow: [] }, { resolve }).exchange({ url: secure, method: 'GET' }))).code,
+    ).toBe('ADDRESS_FORBIDDEN')
+    const allowed = [
+      'localhost',
+      `localhost:${server.port}`,
+      '127.0.0.1',
+      `127.0.0.1:${server.port}`,
+      '127.0.0.0/8',
+      `127.0.0.0/30:${server.port}`,
+    ]
     for (const allow of allowed) {
-      expect((await makeTransport({ allow: [allow] }, { resolve }).exchange({ url, method: 'GET' })).text, allow).toBe('here')
+      expect((await makeTransport({ allow: [allow] }, { resolve }).exchange({ url, method: 'GET' })).text, allow).toBe(
+        'here',
+      )
     }
     for (const allow of ['localhost:1', '127.0.0.1:1', 'local', '10.0.0.0/8']) {
-      expect((await rejection(makeTransport({ allow: [allow] }, { resolve }).exchange({ url, method: 'GET' }))).code, allow).toBe('INSECURE_ENDPOINT')
+      expect(
+        (await rejection(makeTransport({ allow: [allow] }, { resolve }).exchange({ url, method: 'GET' }))).code,
+        allow,
+      ).toBe('INSECURE_ENDPOINT')
     }
   })
 
@@ -86,7 +111,9 @@ describe('a name', () => {
     [[v6('fe80::1%eth0')]],
   ])('with a forbidden address among %j is refused as a whole', async (addresses) => {
     const resolve = vi.fn(async () => addresses)
-    expect(await rejection(makeTransport({}, { resolve }).exchange({ url: 'https://as.example/token', method: 'POST' }))).toEqual({
+    expect(
+      await rejection(makeTransport({}, { resolve }).exchange({ url: 'https://as.example/token', method: 'POST' })),
+    ).toEqual({
       code: 'ADDRESS_FORBIDDEN',
       outcome: 'notSent',
       details: { url: 'https://as.example/token', host: 'as.example' },
@@ -144,13 +171,19 @@ describe('an address', () => {
     const server = await startServer((_request, response) => response.end('here'))
     const transport = makeTransport({ allow: [`127.0.0.1:${server.port}`], timeoutMs: 200 })
     expect((await transport.exchange({ url: `http://0x7f.1:${server.port}/`, method: 'GET' })).text).toBe('here')
-    expect((await rejection(transport.exchange({ url: 'http://127.0.0.1:1/', method: 'GET' }))).code).toBe('INSECURE_ENDPOINT')
-    expect((await rejection(transport.exchange({ url: 'https://127.0.0.1:1/', method: 'GET' }))).code).toBe('ADDRESS_FORBIDDEN')
+    expect((await rejection(transport.exchange({ url: 'http://127.0.0.1:1/', method: 'GET' }))).code).toBe(
+      'INSECURE_ENDPOINT',
+    )
+    expect((await rejection(transport.exchange({ url: 'https://127.0.0.1:1/', method: 'GET' }))).code).toBe(
+      'ADDRESS_FORBIDDEN',
+    )
   })
 
   test('of version 6 is understood with and without brackets', async () => {
     const transport = makeTransport({ allow: ['[::1]:1'] })
     expect((await rejection(transport.exchange({ url: 'http://[::1]:1/', method: 'POST' }))).code).toBe('HTTP_NETWORK')
-    expect((await rejection(transport.exchange({ url: 'http://[::1]:2/', method: 'POST' }))).code).toBe('INSECURE_ENDPOINT')
+    expect((await rejection(transport.exchange({ url: 'http://[::1]:2/', method: 'POST' }))).code).toBe(
+      'INSECURE_ENDPOINT',
+    )
   })
 })

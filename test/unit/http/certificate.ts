@@ -1,4 +1,7 @@
-/** A certificate that nobody trusts unless told to, for `secure.example.test`, `localhost` and 127.0.0.1, and its key; valid for a hundred years. */
+/**
+ * A certificate that nobody trusts unless told to, for `secure.example.test`, `localhost` and 127.0.0.1, and its key;
+ * valid for a hundred years.
+ */
 export const cert = `-----BEGIN CERTIFICATE-----
 MIIBuzCCAWKgAwIBAgIUVYR7AHquRwI/GCvNOs/OKaO9fDYwCgYIKoZIzj0EAwIw
 GTEXMBUGA1UEAwwOYXV0aGNoYXJ0IHRlc3QwIBcNMjYxMTIzMjMzMDEwWhgPMjEy

@@ -6,7 +6,9 @@ import { systemClock } from '../../../src/clock.ts'
 import { bodyOf, makeTransport, rejection, startServer } from './support.ts'
 
 /** A server that speaks by hand. */
-async function startRawServer(onData: (socket: Socket, request: string) => void): Promise<{ origin: string; host: string; requests: string[] }> {
+async function startRawServer(
+  onData: (socket: Socket, request: string) => void,
+): Promise<{ origin: string; host: string; requests: string[] }> {
   const requests: string[] = []
   const sockets: Socket[] = []
   const server = createServer((socket) => {
@@ -32,7 +34,14 @@ describe('exchange', () => {
   test('sends what it was given and answers with the whole text', async () => {
     const server = await startServer(async (request, response) => {
       response.writeHead(400, { 'content-type': 'application/json', 'set-cookie': ['a=1', 'b=2'] })
-      response.end(JSON.stringify({ method: request.method, url: request.url, headers: request.headers, body: await bodyOf(request) }))
+      response.end(
+        JSON.stringify({
+          method: request.method,
+          url: request.url,
+          headers: request.headers,
+          body: await bodyOf(request),
+        }),
+      )
     })
     const answer = await makeTransport().exchange({
       url: `${server.origin}/token?tenant=é#fragment`,
@@ -107,7 +116,9 @@ describe('exchange', () => {
   })
 
   test('follows no redirect', async () => {
-    const server = await startServer((_request, response) => response.writeHead(307, { location: '/elsewhere' }).end('moved'))
+    const server = await startServer((_request, response) =>
+      response.writeHead(307, { location: '/elsewhere' }).end('moved'),
+    )
     for (const method of ['GET', 'POST'] as const) {
       expect(await rejection(makeTransport().exchange({ url: `${server.origin}/a?secret=1`, method }))).toEqual({
         code: 'TOO_MANY_REDIRECTS',
@@ -133,7 +144,7 @@ describe('the byte limit', () => {
     [undefined, 20, 'of the network'],
     [10, 10, 'of the request'],
     [1000, 20, 'of the network, even if the request asks for more'],
-  ])('maxBytes %s: %s bytes, that %s', async (maxBytes, limit) => {
+  ])('maxBytes %s: %s bytes, that %s', async (maxBytes, limit, _whose) => {
     let size = 0
     const server = await startServer((_request, response) => response.end('x'.repeat(size)))
     const transport = makeTransport({ maxResponseBytes: 20 })
@@ -174,7 +185,9 @@ describe('the byte limit', () => {
 
   test('holds for headers', async () => {
     const server = await startRawServer((socket) => {
-      socket.write(`HTTP/1.1 200 OK\r\n${Array.from({ length: 40 }, (_, n) => `x-${n}: ${'y'.repeat(1000)}\r\n`).join('')}`)
+      socket.write(
+        `HTTP/1.1 200 OK\r\n${Array.from({ length: 40 }, (_, n) => `x-${n}: ${'y'.repeat(1000)}\r\n`).join('')}`,
+      )
     })
     expect(await rejection(makeTransport().exchange({ url: server.origin, method: 'POST' }))).toEqual({
       code: 'RESPONSE_TOO_LARGE',
@@ -204,7 +217,9 @@ describe('the deadline', () => {
         clearInterval(drip)
       })
     })
-    const { code, outcome } = await rejection(makeTransport({ timeoutMs: 150 }).exchange({ url: server.origin, method }))
+    const { code, outcome } = await rejection(
+      makeTransport({ timeoutMs: 150 }).exchange({ url: server.origin, method }),
+    )
     expect({ code, outcome }).toEqual({ code: 'HTTP_TIMEOUT', outcome: 'unknown' })
     await vi.waitFor(() => expect(closed).toBe(1))
   })
@@ -238,7 +253,9 @@ describe('the deadline', () => {
   test('lets the caller end it before and after the request has left', async () => {
     const server = await startServer(() => undefined)
     const transport = makeTransport()
-    expect(await rejection(transport.exchange({ url: server.origin, method: 'POST', signal: AbortSignal.abort() }))).toEqual({
+    expect(
+      await rejection(transport.exchange({ url: server.origin, method: 'POST', signal: AbortSignal.abort() })),
+    ).toEqual({
       code: 'ABORTED',
       outcome: 'notSent',
       details: { url: `${server.origin}/`, host: `127.0.0.1:${server.port}` },
@@ -310,7 +327,10 @@ describe('failures of the connection', () => {
   })
 
   test('a name that nobody knows: not sent', async () => {
-    const transport = makeTransport({}, { resolve: async () => Promise.reject(Object.assign(new Error(), { code: 'ENOTFOUND' })) })
+    const transport = makeTransport(
+      {},
+      { resolve: async () => Promise.reject(Object.assign(new Error(), { code: 'ENOTFOUND' })) },
+    )
     expect(await rejection(transport.exchange({ url: 'https://nowhere.example/', method: 'POST' }))).toEqual({
       code: 'HTTP_NETWORK',
       outcome: 'notSent',
@@ -366,7 +386,7 @@ describe('failures of the connection', () => {
 describe('a header that cannot be sent', () => {
   test.each(['GET', 'POST'] as const)('ends a %s before it leaves, and is not shown', async (method) => {
     const server = await startServer((_request, response) => response.end())
-    const failed = rejection(makeTransport().exchange({ url: server.origin, method, headers: { a: 'secret\n' + 'b' } }))
+    const failed = rejection(makeTransport().exchange({ url: server.origin, method, headers: { a: 'secret\nb' } }))
     expect(await failed).toEqual({
       code: 'HTTP_NETWORK',
       outcome: 'notSent',
@@ -409,7 +429,9 @@ describe('repeating a GET', () => {
   })
 
   test.each([429, 500, 503])('does not happen for status %s, whatever Retry-After says', async (status) => {
-    const server = await startServer((_request, response) => response.writeHead(status, { 'retry-after': '1' }).end('no'))
+    const server = await startServer((_request, response) =>
+      response.writeHead(status, { 'retry-after': '1' }).end('no'),
+    )
     const answer = await makeTransport().exchange({ url: server.origin, method: 'GET' })
     expect([answer.status, answer.text, answer.headers.get('retry-after')]).toEqual([status, 'no', '1'])
     expect(server.requests).toHaveLength(1)

@@ -7,12 +7,27 @@ describe('fetch', () => {
   test('answers with a Response of the platform', async () => {
     const server = await startServer(async (request, response) => {
       response.writeHead(201, 'Made', { 'content-type': 'application/json', 'set-cookie': ['a=1', 'b=2'] })
-      response.end(JSON.stringify({ method: request.method, url: request.url, headers: request.headers, body: await bodyOf(request) }))
+      response.end(
+        JSON.stringify({
+          method: request.method,
+          url: request.url,
+          headers: request.headers,
+          body: await bodyOf(request),
+        }),
+      )
     })
-    const request = new Request(`${server.origin}/mcp?x=1`, { method: 'POST', body: '{"jsonrpc":"2.0"}', headers: { authorization: 'Bearer t' } })
+    const request = new Request(`${server.origin}/mcp?x=1`, {
+      method: 'POST',
+      body: '{"jsonrpc":"2.0"}',
+      headers: { authorization: 'Bearer t' },
+    })
     const response = await makeTransport().fetch(request)
     expect(response).toBeInstanceOf(Response)
-    expect([response.status, response.statusText, response.headers.getSetCookie()]).toEqual([201, 'Made', ['a=1', 'b=2']])
+    expect([response.status, response.statusText, response.headers.getSetCookie()]).toEqual([
+      201,
+      'Made',
+      ['a=1', 'b=2'],
+    ])
     expect(await response.json()).toEqual({
       method: 'POST',
       url: '/mcp?x=1',
@@ -78,7 +93,9 @@ describe('fetch', () => {
         given.enqueue(Buffer.from('a'))
       },
     })
-    const response = await makeTransport().fetch(new Request(server.origin, { method: 'POST', body, duplex: 'half' } as RequestInit))
+    const response = await makeTransport().fetch(
+      new Request(server.origin, { method: 'POST', body, duplex: 'half' } as RequestInit),
+    )
     expect(response.headers.get('x-encoding')).toBe('chunked')
     const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader()
     expect((await reader?.read())?.value).toBe('got a;')
@@ -104,7 +121,9 @@ describe('fetch', () => {
         else controller.enqueue(new Uint8Array(65_536))
       },
     })
-    const response = await makeTransport().fetch(new Request(server.origin, { method: 'POST', body, duplex: 'half' } as RequestInit))
+    const response = await makeTransport().fetch(
+      new Request(server.origin, { method: 'POST', body, duplex: 'half' } as RequestInit),
+    )
     expect(await response.text()).toBe(`${64 * 65_536} chunked`)
   })
 
@@ -144,7 +163,9 @@ describe('fetch', () => {
   })
 
   test('returns redirects and errors as they are', async () => {
-    const server = await startServer((_request, response) => response.writeHead(302, { location: 'http://10.0.0.1/' }).end())
+    const server = await startServer((_request, response) =>
+      response.writeHead(302, { location: 'http://10.0.0.1/' }).end(),
+    )
     const response = await makeTransport().fetch(new Request(server.origin))
     expect([response.status, response.headers.get('location')]).toEqual([302, 'http://10.0.0.1/'])
     expect(server.requests).toHaveLength(1)
@@ -174,7 +195,24 @@ describe('fetch', () => {
       if (request.url === '/body') response.write('x')
     })
     const transport = makeTransport()
-    expect(await rejection(transport.fetch(new Request(server.origin, { signal: AbortSignal.abort() })))).toMatchObject({ code: 'ABORTED', outcome: 'notSent' })
+    expect(await rejection(transport.fetch(new Request(server.origin, { signal: AbortSignal.abort() })))).toMatchObject(
+      { code: 'ABORTED', outcome: 'notSent' },
+    )
+    expect(server.connections()).toBe(0)
+
+    const gathering = new AbortController()
+    const body = new ReadableStream({
+      async pull() {
+        gathering.abort()
+      },
+    })
+    const early = new Request(server.origin, {
+      method: 'POST',
+      body,
+      signal: gathering.signal,
+      duplex: 'half',
+    } as RequestInit)
+    expect(await rejection(transport.fetch(early))).toMatchObject({ code: 'ABORTED', outcome: 'notSent' })
     expect(server.connections()).toBe(0)
 
     const headers = new AbortController()
@@ -183,11 +221,11 @@ describe('fetch', () => {
     headers.abort()
     expect(await failed).toMatchObject({ code: 'ABORTED', outcome: 'unknown' })
 
-    const body = new AbortController()
-    const response = await transport.fetch(new Request(`${server.origin}/body`, { signal: body.signal }))
+    const reading = new AbortController()
+    const response = await transport.fetch(new Request(`${server.origin}/body`, { signal: reading.signal }))
     const socket = server.requests[1]?.socket
     const text = response.text()
-    body.abort()
+    reading.abort()
     await expect(text).rejects.toThrow()
     if (socket?.destroyed === false) await once(socket, 'close')
   })
@@ -215,7 +253,10 @@ describe('fetch', () => {
     })
     expect(server.requests).toHaveLength(1)
     await transport.close()
-    expect(await rejection(transport.fetch(new Request(server.origin)))).toMatchObject({ code: 'CLOSED', outcome: 'notSent' })
+    expect(await rejection(transport.fetch(new Request(server.origin)))).toMatchObject({
+      code: 'CLOSED',
+      outcome: 'notSent',
+    })
   })
 
   test('holds back a server that sends faster than anybody reads', async () => {

@@ -6,7 +6,7 @@ const PUBLIC = async () => [{ address: '93.184.216.34', family: 4 }]
 describe("the host's own fetch", () => {
   test('is asked once for each request, with nothing followed', async () => {
     const server = await startServer(async (request, response) => {
-      response.end(`${request.method} ${request.headers.a} ${await bodyOf(request)}`)
+      response.end(`${request.method} ${String(request.headers.a)} ${await bodyOf(request)}`)
     })
     const own = vi.fn(fetch)
     const transport = makeTransport({ fetch: own })
@@ -30,6 +30,13 @@ describe("the host's own fetch", () => {
     ])
   })
 
+  test('may answer without a body', async () => {
+    const transport = makeTransport({ fetch: async () => new Response(null, { status: 204 }) }, { resolve: PUBLIC })
+    const answer = await transport.exchange({ url: 'https://mcp.example/', method: 'POST' })
+    expect([answer.status, answer.text]).toEqual([204, ''])
+    expect((await transport.fetch(new Request('https://mcp.example/'))).body).toBe(null)
+  })
+
   test('is not asked where the guard says no', async () => {
     const own = vi.fn(fetch)
     const resolve = vi.fn(async () => [{ address: '10.0.0.1', family: 4 }])
@@ -46,32 +53,46 @@ describe("the host's own fetch", () => {
 
   test('is held to the fence, the deadline and the byte limit', async () => {
     const late = makeTransport({ fetch }, { resolve: PUBLIC })
-    expect(await rejection(late.exchange({ url: 'https://mcp.example/', method: 'POST', sendBefore: 0 }))).toMatchObject({
+    expect(
+      await rejection(late.exchange({ url: 'https://mcp.example/', method: 'POST', sendBefore: 0 })),
+    ).toMatchObject({
       outcome: 'notSent',
       details: { reason: 'leaseTooShort' },
     })
 
     const never = makeTransport({ timeoutMs: 50, fetch: () => new Promise(() => undefined) }, { resolve: PUBLIC })
-    expect(await rejection(never.exchange({ url: 'https://mcp.example/', method: 'POST' }))).toMatchObject({ code: 'HTTP_TIMEOUT', outcome: 'unknown' })
+    expect(await rejection(never.exchange({ url: 'https://mcp.example/', method: 'POST' }))).toMatchObject({
+      code: 'HTTP_TIMEOUT',
+      outcome: 'unknown',
+    })
 
     const cancel = vi.fn()
     const drip = async () => new Response(new ReadableStream({ cancel }))
     const dripping = makeTransport({ timeoutMs: 50, fetch: drip }, { resolve: PUBLIC })
-    expect(await rejection(dripping.exchange({ url: 'https://mcp.example/', method: 'POST' }))).toMatchObject({ code: 'HTTP_TIMEOUT', outcome: 'unknown' })
+    expect(await rejection(dripping.exchange({ url: 'https://mcp.example/', method: 'POST' }))).toMatchObject({
+      code: 'HTTP_TIMEOUT',
+      outcome: 'unknown',
+    })
     expect(cancel).toHaveBeenCalledTimes(1)
 
     const large = makeTransport({ maxResponseBytes: 2, fetch: async () => new Response('abc') }, { resolve: PUBLIC })
-    expect((await rejection(large.exchange({ url: 'https://mcp.example/', method: 'POST' }))).code).toBe('RESPONSE_TOO_LARGE')
+    expect((await rejection(large.exchange({ url: 'https://mcp.example/', method: 'POST' }))).code).toBe(
+      'RESPONSE_TOO_LARGE',
+    )
     await large.close()
     expect((await rejection(large.exchange({ url: 'https://mcp.example/', method: 'POST' }))).code).toBe('CLOSED')
   })
 
   test('may answer with a redirect or with something that is no answer', async () => {
     const redirected = makeTransport({ fetch: async () => Response.redirect('https://10.0.0.1/') }, { resolve: PUBLIC })
-    expect((await rejection(redirected.exchange({ url: 'https://mcp.example/', method: 'GET' }))).code).toBe('TOO_MANY_REDIRECTS')
+    expect((await rejection(redirected.exchange({ url: 'https://mcp.example/', method: 'GET' }))).code).toBe(
+      'TOO_MANY_REDIRECTS',
+    )
     expect((await redirected.fetch(new Request('https://mcp.example/'))).status).toBe(302)
     const opaque = makeTransport({ fetch: async () => Response.error() }, { resolve: PUBLIC })
-    expect((await rejection(opaque.exchange({ url: 'https://mcp.example/', method: 'GET' }))).code).toBe('RESPONSE_NOT_CONFORM')
+    expect((await rejection(opaque.exchange({ url: 'https://mcp.example/', method: 'GET' }))).code).toBe(
+      'RESPONSE_NOT_CONFORM',
+    )
     expect((await rejection(opaque.fetch(new Request('https://mcp.example/')))).code).toBe('RESPONSE_NOT_CONFORM')
   })
 
@@ -83,7 +104,8 @@ describe("the host's own fetch", () => {
     ['ECONNRESET', 'HTTP_NETWORK', 'unknown', 'connectionLost'],
     [undefined, 'HTTP_NETWORK', 'unknown', 'connectionLost'],
   ])('fails with %s: %s, %s', async (cause, code, outcome, reason) => {
-    const failing = async () => Promise.reject(new TypeError('fetch failed', { cause: Object.assign(new Error('secret'), { code: cause }) }))
+    const failing = async () =>
+      Promise.reject(new TypeError('fetch failed', { cause: Object.assign(new Error('secret'), { code: cause }) }))
     const transport = makeTransport({ fetch: failing }, { resolve: PUBLIC })
     const url = 'https://mcp.example/token'
     const failed = transport.exchange({ url, method: 'POST' })
@@ -94,6 +116,9 @@ describe("the host's own fetch", () => {
   test('may reject with anything', async () => {
     // oxlint-disable-next-line prefer-promise-reject-errors -- a host may do so
     const transport = makeTransport({ fetch: async () => Promise.reject('no') }, { resolve: PUBLIC })
-    expect(await rejection(transport.exchange({ url: 'https://mcp.example/', method: 'POST' }))).toMatchObject({ code: 'HTTP_NETWORK', outcome: 'unknown' })
+    expect(await rejection(transport.exchange({ url: 'https://mcp.example/', method: 'POST' }))).toMatchObject({
+      code: 'HTTP_NETWORK',
+      outcome: 'unknown',
+    })
   })
 })

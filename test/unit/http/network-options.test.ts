@@ -2,13 +2,14 @@ import { describe, expect, test } from 'vitest'
 import { systemClock } from '../../../src/clock.ts'
 import { createAllowList, parseAllowEntry } from '../../../src/http/allow-list.ts'
 import { createTransport } from '../../../src/http/create-transport.ts'
-import { parseNetworkOptions } from '../../../src/http/network-options.ts'
+import { mayUseHttp, parseNetworkOptions } from '../../../src/http/network-options.ts'
 
 function misuse(network: unknown): { message: string; code: unknown; name: string } {
   try {
     createTransport({ network: network as never, clock: systemClock })
   } catch (error) {
-    if (error instanceof TypeError && 'code' in error) return { message: error.message, code: error.code, name: error.name }
+    if (error instanceof TypeError && 'code' in error)
+      return { message: error.message, code: error.code, name: error.name }
     throw error
   }
   throw new Error('it was taken')
@@ -94,7 +95,8 @@ describe('network.allow', () => {
     expect(misuse({ allow: ['127.0.0.1', 'localhost', entry] })).toEqual({
       name: 'TypeError',
       code: 'ERR_INVALID_ARG_VALUE',
-      message: 'network.allow[2] must be an address, a network in CIDR notation or a host name, each with an optional port',
+      message:
+        'network.allow[2] must be an address, a network in CIDR notation or a host name, each with an optional port',
     })
   })
 
@@ -111,10 +113,18 @@ describe('the network option', () => {
   })
 
   test('is kept as given', () => {
-    const { allow, ...others } = parseNetworkOptions({ allow: ['::1'], timeoutMs: 1, maxResponseBytes: 2, fetch, proxy: undefined })
+    const { allow, ...others } = parseNetworkOptions({
+      allow: ['::1'],
+      timeoutMs: 1,
+      maxResponseBytes: 2,
+      fetch,
+      proxy: undefined,
+    })
     expect(others).toEqual({ proxy: undefined, timeoutMs: 1, maxResponseBytes: 2, fetch })
     expect(allow.hasAddress('::1', 1)).toBe(true)
-    expect(parseNetworkOptions({ proxy: 'http://user:secret@proxy.example:3128' }).proxy).toBe('http://user:secret@proxy.example:3128')
+    expect(parseNetworkOptions({ proxy: 'http://user:secret@proxy.example:3128' }).proxy).toBe(
+      'http://user:secret@proxy.example:3128',
+    )
     expect(parseNetworkOptions({ proxy: 'https://proxy.example' }).proxy).toBe('https://proxy.example')
   })
 
@@ -137,5 +147,22 @@ describe('the network option', () => {
     [{ proxy: 'http://a', fetch }, 'network.proxy cannot be combined with network.fetch', 'ERR_INVALID_ARG_VALUE'],
   ])('%j is misuse', (network, message, code) => {
     expect(misuse(network)).toEqual({ name: 'TypeError', message, code })
+  })
+})
+
+describe('mayUseHttp', () => {
+  const { allow } = parseNetworkOptions({ allow: ['agents.internal', '10.0.0.0/8:8080'] })
+
+  test.each([
+    ['http://localhost:3000/callback', true],
+    ['http://127.3.2.1/', true],
+    ['http://[::1]:3000/', true],
+    ['http://agents.internal/', true],
+    ['http://10.1.2.3:8080/', true],
+    ['http://10.1.2.3/', false],
+    ['http://agents.example/', false],
+    ['http://a.localhost/', false],
+  ])('%s: %s', (url, expected) => {
+    expect(mayUseHttp(allow, new URL(url))).toBe(expected)
   })
 })

@@ -22,13 +22,16 @@ export interface TestServer {
 }
 
 /** Starts a server on the loopback interface and takes it down after the test, open connections included. */
-export async function startServer(listener: RequestListener, options: { secure?: boolean } = {}): Promise<TestServer> {
+export async function startServer(
+  listener: (...args: Parameters<RequestListener>) => unknown,
+  options: { secure?: boolean } = {},
+): Promise<TestServer> {
   const requests: IncomingMessage[] = []
   const sockets = new Set<Socket>()
   let connections = 0
   const onRequest: RequestListener = (request, response) => {
     requests.push(request)
-    listener(request, response)
+    void listener(request, response)
   }
   const server = options.secure === true ? createSecureServer({ cert, key }, onRequest) : createServer(onRequest)
   server.on('connection', (socket: Socket) => {
@@ -61,7 +64,9 @@ export function makeTransport(
 }
 
 /** What a promise rejects with, as plain data. */
-export async function rejection(promise: Promise<unknown>): Promise<{ code: string; outcome: string; details: unknown }> {
+export async function rejection(
+  promise: Promise<unknown>,
+): Promise<{ code: string; outcome: string; details: unknown }> {
   const error: unknown = await promise.then(
     () => undefined,
     (reason: unknown) => reason,

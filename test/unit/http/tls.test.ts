@@ -11,9 +11,12 @@ const resolve = async () => [{ address: '127.0.0.1', family: 4 }]
 describe('https', () => {
   test('goes to the pinned address under the name that was asked for', async () => {
     setDefaultCACertificates([cert])
-    const server = await startServer(async (request, response) => response.end(`${request.headers.host} ${await bodyOf(request)}`), {
-      secure: true,
-    })
+    const server = await startServer(
+      async (request, response) => response.end(`${request.headers.host} ${await bodyOf(request)}`),
+      {
+        secure: true,
+      },
+    )
     const host = `secure.example.test:${server.port}`
     const transport = makeTransport({}, { resolve })
     expect((await transport.exchange({ url: `https://${host}/`, method: 'POST', body: 'x' })).text).toBe(`${host} x`)
@@ -24,7 +27,9 @@ describe('https', () => {
   test.each(['GET', 'POST'] as const)('with a certificate that nobody vouches for: not sent (%s)', async (method) => {
     const server = await startServer((_request, response) => response.end(), { secure: true })
     const host = `secure.example.test:${server.port}`
-    expect(await rejection(makeTransport({}, { resolve }).exchange({ url: `https://${host}/x?y`, method, body: undefined }))).toEqual({
+    expect(
+      await rejection(makeTransport({}, { resolve }).exchange({ url: `https://${host}/x?y`, method, body: undefined })),
+    ).toEqual({
       code: 'HTTP_NETWORK',
       outcome: 'notSent',
       details: { url: `https://${host}/x`, host, reason: 'certificate' },
@@ -36,7 +41,9 @@ describe('https', () => {
     setDefaultCACertificates([cert])
     const server = await startServer((_request, response) => response.end(), { secure: true })
     const host = `other.example.test:${server.port}`
-    expect(await rejection(makeTransport({}, { resolve }).exchange({ url: `https://${host}/`, method: 'POST' }))).toEqual({
+    expect(
+      await rejection(makeTransport({}, { resolve }).exchange({ url: `https://${host}/`, method: 'POST' })),
+    ).toEqual({
       code: 'HTTP_NETWORK',
       outcome: 'notSent',
       details: { url: `https://${host}/`, host, reason: 'certificate' },

@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { issuerVerdict, parseCallback } from '../../../src/protocol/callback.ts'
 
@@ -14,7 +14,7 @@ describe('parseCallback', () => {
     [`${base}?error=Not%20a%20code`, { error: 'other' }],
     [`${base}?error=${'a'.repeat(65)}`, { error: 'other' }],
     [`${base}?error=&code=c&state=`, { code: 'c' }],
-    [`${base}`, { malformed: 'noCode' }],
+    [base, { malformed: 'noCode' }],
     [`${base}?state=s`, { state: 's', malformed: 'noCode' }],
     [`${base}?state=s&iss=i`, { state: 's', iss: 'i', malformed: 'noCode' }],
     [`${base}?code=a&code=b&state=s`, { state: 's', malformed: 'repeatedParameter' }],
@@ -40,7 +40,21 @@ describe('parseCallback', () => {
   })
 
   test('never throws', () => {
-    const unit = fc.constantFrom('code', 'state', 'iss', 'error', '=', '&', '%', '%zz', '?', '#', 'https://a/', '😀', '\ud800')
+    const unit = fc.constantFrom(
+      'code',
+      'state',
+      'iss',
+      'error',
+      '=',
+      '&',
+      '%',
+      '%zz',
+      '?',
+      '#',
+      'https://a/',
+      '😀',
+      '\ud800',
+    )
     fc.assert(
       fc.property(fc.string({ unit, maxLength: 40 }), fc.string(), (query, url) => {
         const found = parseCallback(`${base}?${query}`)

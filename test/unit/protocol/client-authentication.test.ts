@@ -38,5 +38,10 @@ test.each([
 })
 
 test('isKnownMethod', () => {
-  expect(['client_secret_basic', 'none', 'client_secret_jwt', ''].map(isKnownMethod)).toEqual([true, true, false, false])
+  expect(['client_secret_basic', 'none', 'client_secret_jwt', ''].map(isKnownMethod)).toEqual([
+    true,
+    true,
+    false,
+    false,
+  ])
 })

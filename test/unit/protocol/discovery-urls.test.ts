@@ -18,10 +18,7 @@ describe('resourceMetadataUrls', () => {
     ['https://h/?x=1', [`${root}?x=1`, root]],
     [
       'http://h:8080/a/b',
-      [
-        'http://h:8080/.well-known/oauth-protected-resource/a/b',
-        'http://h:8080/.well-known/oauth-protected-resource',
-      ],
+      ['http://h:8080/.well-known/oauth-protected-resource/a/b', 'http://h:8080/.well-known/oauth-protected-resource'],
     ],
   ])('of %s', (server, expected) => {
     expect(resourceMetadataUrls(server)).toEqual(expected)
@@ -30,8 +27,14 @@ describe('resourceMetadataUrls', () => {
 
 describe('serverMetadataUrls', () => {
   test.each([
-    ['https://as', ['https://as/.well-known/oauth-authorization-server', 'https://as/.well-known/openid-configuration']],
-    ['https://as/', ['https://as/.well-known/oauth-authorization-server', 'https://as/.well-known/openid-configuration']],
+    [
+      'https://as',
+      ['https://as/.well-known/oauth-authorization-server', 'https://as/.well-known/openid-configuration'],
+    ],
+    [
+      'https://as/',
+      ['https://as/.well-known/oauth-authorization-server', 'https://as/.well-known/openid-configuration'],
+    ],
     [
       'https://as/t1',
       [

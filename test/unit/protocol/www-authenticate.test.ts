@@ -1,10 +1,13 @@
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { bearerChallenge, parseChallenges } from '../../../src/protocol/www-authenticate.ts'
 
 /** The challenges as plain data. */
 function plain(header: string) {
-  return parseChallenges(header).map(({ parameters, ...rest }) => ({ ...rest, parameters: Object.fromEntries(parameters) }))
+  return parseChallenges(header).map(({ parameters, ...rest }) => ({
+    ...rest,
+    parameters: Object.fromEntries(parameters),
+  }))
 }
 
 describe('parseChallenges', () => {
@@ -53,8 +56,19 @@ describe('parseChallenges', () => {
     ],
     ['the first of two values', 'Bearer a=1, A=2', [{ scheme: 'bearer', parameters: { a: '1' } }]],
     ['a parameter without a value', 'Bearer x=y, a=, b=c', [{ scheme: 'bearer', parameters: { x: 'y', b: 'c' } }]],
-    ['a quote that never ends', 'Bearer a="b, c', [{ scheme: 'bearer', parameters: {} }, { scheme: 'c', parameters: {} }]],
-    ['a dangerous name', 'Bearer __proto__=x', [{ scheme: 'bearer', parameters: Object.fromEntries([['__proto__', 'x']]) }]],
+    [
+      'a quote that never ends',
+      'Bearer a="b, c',
+      [
+        { scheme: 'bearer', parameters: {} },
+        { scheme: 'c', parameters: {} },
+      ],
+    ],
+    [
+      'a dangerous name',
+      'Bearer __proto__=x',
+      [{ scheme: 'bearer', parameters: Object.fromEntries([['__proto__', 'x']]) }],
+    ],
     ['garbage before a challenge', '"", Bearer a=b', [{ scheme: 'bearer', parameters: { a: 'b' } }]],
     [
       'schemes without a comma between them',
@@ -89,11 +103,15 @@ describe('parseChallenges', () => {
       fc.property(fc.array(challenge, { maxLength: 5 }), (challenges) => {
         const header = challenges
           .map(({ scheme, parameters }) => {
-            const pairs = Object.entries(parameters).map(([name, value]) => `${name}="${value.replace(/["\\]/g, '\\$&')}"`)
+            const pairs = Object.entries(parameters).map(
+              ([name, value]) => `${name}="${value.replace(/["\\]/g, '\\$&')}"`,
+            )
             return `${scheme} ${pairs.join(', ')}`
           })
           .join(', ')
-        expect(plain(header)).toEqual(challenges.map(({ scheme, parameters }) => ({ scheme, parameters: { ...parameters } })))
+        expect(plain(header)).toEqual(
+          challenges.map(({ scheme, parameters }) => ({ scheme, parameters: { ...parameters } })),
+        )
       }),
     )
   })

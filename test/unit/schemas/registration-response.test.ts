@@ -19,8 +19,14 @@ test.each([
       tokenEndpointAuthMethod: 'client_secret_post',
     },
   ],
-  [{ client_id: 'c', client_secret: 's', client_secret_expires_at: '60' }, { ...nothing, clientSecret: 's', secretExpiresAtSeconds: 60 }],
-  [{ client_id: 'c', client_secret: 's', client_secret_expires_at: 0 }, { ...nothing, clientSecret: 's' }],
+  [
+    { client_id: 'c', client_secret: 's', client_secret_expires_at: '60' },
+    { ...nothing, clientSecret: 's', secretExpiresAtSeconds: 60 },
+  ],
+  [
+    { client_id: 'c', client_secret: 's', client_secret_expires_at: 0 },
+    { ...nothing, clientSecret: 's' },
+  ],
   [{ client_id: 'c', client_secret: '', client_secret_expires_at: null, token_endpoint_auth_method: null }, nothing],
 ])('%j is understood', (answer, expected) => {
   expect(check(RegistrationResponseSchema, answer)).toEqual({ output: { clientId: 'c', ...expected } })
@@ -31,7 +37,9 @@ test.each([
   ['client_id', { client_id: '' }],
   ['client_id', { client_id: 7 }],
   ['client_id', { client_id: 'a'.repeat(2049) }],
+  ['client_id', { client_id: 'c\ud800' }],
   ['client_secret', { client_id: 'c', client_secret: 7 }],
+  ['client_secret', { client_id: 'c', client_secret: '\udfff' }],
   ['client_secret', { client_id: 'c', client_secret: 'a'.repeat(4097) }],
   ['client_secret_expires_at', { client_id: 'c', client_secret_expires_at: 'never' }],
   ['client_secret_expires_at', { client_id: 'c', client_secret_expires_at: -1 }],

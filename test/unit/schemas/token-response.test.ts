@@ -68,7 +68,9 @@ describe('a token response', () => {
     [Number.POSITIVE_INFINITY, 315_360_000_000],
     [1e300, 315_360_000_000],
   ])('expires_in %j is %i ms', (expires_in, expiresInMs) => {
-    expect(parse({ expires_in })).toEqual({ output: { accessToken: 't', tokenType: 'Bearer', ...nothing, expiresInMs } })
+    expect(parse({ expires_in })).toEqual({
+      output: { accessToken: 't', tokenType: 'Bearer', ...nothing, expiresInMs },
+    })
   })
 
   test('takes the life of the refresh token by either name', () => {

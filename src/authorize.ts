@@ -1,0 +1,125 @@
+import type { RequestedAuthorization } from '../machines/connection-events.ts'
+import { isUsable } from '../machines/resting-place.ts'
+import type { ConnectionCore } from './connection-core.ts'
+import { AuthorizationError } from './errors/authorization-error.ts'
+import { failure, isRetryable } from './errors/failure.ts'
+import { invalidArgument } from './errors/invalid-argument.ts'
+import { givenClient } from './given-client.ts'
+import { actionsBetween, type HostAction } from './host-actions.ts'
+import type { View } from './kernel.ts'
+import type { AuthorizeOptions, Policy } from './options.ts'
+import { coversScope, unionScopes } from './protocol/scopes.ts'
+import { type BearerChallenge, bearerChallenge } from './protocol/www-authenticate.ts'
+import { renew } from './renewal.ts'
+import type { ConnectionContext } from './schemas/connection-context.ts'
+import { hashBinding } from './stores/record-keys.ts'
+import { isFresh, tokensOf } from './token-state.ts'
+
+/** What `authorize()` comes to. `actions` hold secrets. */
+export type AuthorizeResult =
+  | { status: 'authorized'; actions: HostAction[] }
+  | {
+      status: 'redirect'
+      /** Secret: send the user there and nobody else. */
+      authorizationUrl: string
+      /** Secret. */
+      state: string
+      /** Until when the user may come back; epoch milliseconds. */
+      expiresAt: number
+      actions: HostAction[]
+    }
+
+/** The options of `authorize()` but for the signal. */
+export type Wishes = Omit<AuthorizeOptions, 'signal'>
+
+/** What the policy of the deployment forbids. */
+export function checkWishes({ scope, grant, returnTo }: Wishes, server: string, policy: Policy): void {
+  const { allowedServers, allowedScopes, allowedGrants, returnToOrigins } = policy
+  const check = (isAllowed: boolean, reason: string): void => {
+    if (!isAllowed) throw new AuthorizationError(failure('POLICY_REFUSED', { reason }))
+  }
+  const isListed = (list: readonly string[] | undefined, ...names: string[]): boolean =>
+    list === undefined || names.some((name) => list.includes(name))
+  check(isListed(allowedServers, server, new URL(server).origin), 'allowedServers')
+  check(allowedScopes === undefined || coversScope(allowedScopes.join(' '), scope), 'allowedScopes')
+  check(grant === undefined || isListed(allowedGrants, grant), 'allowedGrants')
+  const isKnownPlace = returnTo === undefined || (URL.canParse(returnTo) && isListed(returnToOrigins ?? [], new URL(returnTo).origin))
+  if (!isKnownPlace) throw invalidArgument('authorize().returnTo', 'must lead to an origin that policy.returnToOrigins lists')
+}
+
+/** Gets a connection signed in: by what is stored, by a renewal, by a grant without a user, or by sending the user away. */
+export async function authorize(core: ConnectionCore, wishes: Wishes): Promise<AuthorizeResult> {
+  const challenge = wishes.challenge === undefined ? undefined : bearerChallenge(wishes.challenge)
+  const isStepUp = challenge?.error === 'insufficient_scope'
+  const stored = await core.load()
+  const isSatisfied = (now: View): boolean =>
+    !wishes.force && !isStepUp && satisfies(now, wishes, challenge === undefined ? undefined : stored?.context)
+  const view = stored === undefined || wishes.force || isStepUp ? stored : await renewed(core, stored, challenge)
+  if (view !== undefined && isSatisfied(view)) {
+    const actions = actionsBetween(stored?.context, view.context)
+    await core.kernel.options.onActions?.(actions)
+    return { status: 'authorized', actions }
+  }
+  const request = requestFor(core, wishes, challenge, isStepUp ? view?.context : undefined)
+  const type = isStepUp ? 'challenge.insufficientScope' : 'authorization.requested'
+  const result = await core.run(
+    // After a winner was adopted, what it got may be all that is wanted.
+    (now) => (now !== undefined && now !== view && isSatisfied(now) ? undefined : { type, request }),
+    { view },
+  )
+  const { actions } = result
+  const [built] = result.emitted
+  if (built !== undefined) {
+    const { authorizationUrl, state, expiresAt } = built
+    return { status: 'redirect', authorizationUrl, state, expiresAt, actions }
+  }
+  const reason = result.view?.context.failure
+  if (reason !== undefined) throw new AuthorizationError(reason)
+  return { status: 'authorized', actions }
+}
+
+/** The record after what could be done without the user. A server that cannot be asked right now is no reason to send the user away. */
+async function renewed(core: ConnectionCore, view: View, challenge: BearerChallenge | undefined): Promise<View> {
+  const tokens = tokensOf(view.context)
+  if (challenge === undefined && isFresh(tokens, view.at(), 0, undefined)) return view
+  const after = await renew(core, view, { refused: challenge && tokens?.accessToken })
+  const { generation, claim, failure: reason } = after.context
+  if (claim?.outcomeUnknown) throw new AuthorizationError(failure('TOKEN_OUTCOME_UNKNOWN'))
+  const isPassing = tokens !== undefined && reason !== undefined && isRetryable(reason)
+  if (isPassing && generation === view.context.generation) throw new AuthorizationError(reason)
+  return after
+}
+
+/** Whether what is stored is what the caller wants. After a challenge only newer tokens than those of `challenged` are. */
+function satisfies(view: View, { scope, grant }: Wishes, challenged: ConnectionContext | undefined): boolean {
+  const { context } = view
+  const tokens = tokensOf(context)
+  if (!isUsable(tokens, view.at()) || context.generation === challenged?.generation) return false
+  if (grant !== undefined && tokens.grant !== grant) return false
+  return coversScope(unionScopes(tokens.scope, tokens.requestedScope), scope)
+}
+
+function requestFor(
+  { kernel, policy }: ConnectionCore,
+  wishes: Wishes,
+  challenge: BearerChallenge | undefined,
+  stepUpFrom: ConnectionContext | undefined,
+): RequestedAuthorization {
+  const { scope, grant, issuer, parameters, returnTo, binding, clientInformation } = wishes
+  const held = stepUpFrom?.tokens
+  return {
+    scope: unionScopes(scope, unionScopes(held?.requestedScope, held?.scope)),
+    challengeScope: challenge?.scope,
+    resourceMetadataUrl: challenge?.resourceMetadataUrl,
+    defaultScope: kernel.options.client.scope,
+    allowedGrants: policy.allowedGrants,
+    allowedScopes: policy.allowedScopes,
+    grant,
+    issuer,
+    parameters,
+    returnTo,
+    bindingHash: binding === undefined ? undefined : hashBinding(binding),
+    clientInformation: clientInformation && givenClient(clientInformation, issuer),
+    attemptTtlMs: policy.attemptTtlMs,
+  }
+}

@@ -1,0 +1,19 @@
+import type { ImportOptions } from './options.ts'
+import type { ClientInformation } from './schemas/connection-context.ts'
+
+/** Client information that a host gave, bound to the issuer that it names; without one, to the first that is discovered. */
+export function givenClient(
+  client: NonNullable<ImportOptions['clientInformation']>,
+  issuer: string | undefined,
+): ClientInformation {
+  const { clientId, clientSecret, clientSecretExpiresAt, tokenEndpointAuthMethod, redirectUri } = client
+  return {
+    issuer: client.issuer ?? issuer ?? '',
+    clientId,
+    clientSecret,
+    clientSecretExpiresAt,
+    tokenEndpointAuthMethod: tokenEndpointAuthMethod ?? (clientSecret === undefined ? 'none' : 'client_secret_basic'),
+    redirectUri,
+    source: 'given',
+  }
+}

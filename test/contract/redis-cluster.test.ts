@@ -1,0 +1,124 @@
+import { randomUUID } from 'node:crypto'
+import { Cluster } from 'ioredis'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { RedisStore, TooFewReplicasError } from '../../src/stores/redis/index.ts'
+import { type RedisCluster, startCluster } from '../support/redis-cluster.ts'
+import { storeContract } from './store-contract.ts'
+
+const soon = <T>(check: () => T | Promise<T>) => vi.waitFor(check, { timeout: 20_000, interval: 20 })
+const creation = () => ({ expectedVersion: undefined, writeId: randomUUID() })
+
+let cluster: RedisCluster
+const connect = () => {
+  const client = new Cluster(cluster.masters.map(({ port }) => ({ host: '127.0.0.1', port })))
+  return client.on('error', () => {})
+}
+beforeAll(async () => {
+  cluster = await startCluster(2)
+}, 60_000)
+afterAll(() => cluster.stop())
+
+storeContract('RedisStore on a Cluster', async () => {
+  const prefix = `test:${randomUUID()}:`
+  const client = connect()
+  return {
+    open: () => new RedisStore(client, { prefix }),
+    cleanUp: async () => void (await client.quit()),
+  }
+})
+
+storeContract('RedisStore on a Cluster with replicas, reading from them, with automatic pipelining', async () => {
+  const client = new Cluster(
+    cluster.masters.map(({ port }) => ({ host: '127.0.0.1', port })),
+    { scaleReads: 'slave', enableAutoPipelining: true, keyPrefix: `test:${randomUUID()}:`, lazyConnect: true },
+  )
+  return {
+    open: () => new RedisStore(client, { replicas: 1, commandTimeoutMs: 5_000 }),
+    cleanUp: async () => void (await client.quit()),
+  }
+})
+
+describe('RedisStore: in a Cluster', () => {
+  let client: Cluster
+  let store: RedisStore
+  let key: string
+
+  beforeEach(() => {
+    client = connect()
+    store = new RedisStore(client, { replicas: 1, commandTimeoutMs: 4_000 })
+    key = `authchart:{${randomUUID()}}:connection`
+  })
+  afterEach(async () => {
+    await store.close()
+    client.disconnect()
+  })
+
+  const save = async (expectedVersion: string | undefined) => {
+    const answer = await store.save(key, 'value', { expectedVersion, writeId: randomUUID() })
+    return answer === 'refused' ? expect.unreachable() : answer.version
+  }
+  /** The master that holds the key, and another one. */
+  const owners = async () => {
+    const slot = await cluster.masters[0]?.client.cluster('KEYSLOT', key)
+    const held = await Promise.all(
+      cluster.masters.map(async (node) => (await node.client.call('CLUSTER', 'COUNTKEYSINSLOT', Number(slot))) === 1),
+    )
+    const [owner, other] = held[0] === true ? cluster.masters : cluster.masters.toReversed()
+    if (slot === undefined || owner === undefined || other === undefined) return expect.unreachable()
+    return { slot, owner, other }
+  }
+
+  test('a write is on the replica of the master that holds the key, when it is done', async () => {
+    for (let round = 0; round < 10; round += 1) {
+      key = `authchart:{${randomUUID()}}:connection`
+      const version = await save(undefined)
+      const { owner } = await owners()
+      const replica = cluster.replicas[cluster.masters.indexOf(owner)]
+      await replica?.client.readonly()
+      expect(await replica?.client.hget(key, 'version')).toBe(version)
+    }
+  })
+
+  test('too few replicas are told here too', async () => {
+    const many = new RedisStore(client, { replicas: 2, commandTimeoutMs: 1_000 })
+    const error = await many.save(key, 'value', creation()).catch((reason: unknown) => reason)
+    expect(error).toEqual(new TooFewReplicasError(1, 2, (await store.load(key))?.version))
+    await many.close()
+  })
+
+  test('a slot that moved to another node is followed, and the write still waits', async () => {
+    const version = await save(undefined)
+    const { slot, owner, other } = await owners()
+    await other.client.call('CLUSTER', 'SETSLOT', slot, 'IMPORTING', owner.id)
+    await owner.client.call('CLUSTER', 'SETSLOT', slot, 'MIGRATING', other.id)
+    await owner.client.call('MIGRATE', '127.0.0.1', other.port, key, 0, 5_000)
+    await other.client.call('CLUSTER', 'SETSLOT', slot, 'NODE', other.id)
+    await owner.client.call('CLUSTER', 'SETSLOT', slot, 'NODE', other.id)
+    const second = await save(version)
+    const replica = cluster.replicas[cluster.masters.indexOf(other)]
+    await replica?.client.readonly()
+    expect(await replica?.client.hget(key, 'version')).toBe(second)
+    expect(await store.load(key)).toMatchObject({ version: second })
+  })
+
+  test('when the subscribed node drops the connection, another link is made, and both are told', async () => {
+    const told: string[] = []
+    await store.subscribe({ onChange: (changed) => void told.push(changed), onGap: () => void told.push('gap') })
+    const nodes = [...cluster.masters, ...cluster.replicas]
+    for (const node of nodes) await node.client.call('CLIENT', 'KILL', 'TYPE', 'pubsub')
+    await soon(() => expect(told).toEqual(['gap', 'gap']))
+    await save(undefined)
+    await soon(() => expect(told).toContain(key))
+  })
+
+  test('without any node subscribing is refused in time', async () => {
+    const nowhere = new Cluster([{ host: '127.0.0.1', port: 1 }], { clusterRetryStrategy: () => null, lazyConnect: true })
+    nowhere.on('error', () => {})
+    const lonely = new RedisStore(nowhere, { commandTimeoutMs: 300 })
+    await expect(lonely.subscribe({ onChange() {}, onGap() {} })).rejects.toEqual(
+      new Error('redis subscribe failed: no answer within 300 ms'),
+    )
+    await lonely.close()
+    nowhere.disconnect()
+  })
+})

@@ -1,0 +1,26 @@
+import { describe, expect, test } from 'vitest'
+import { retryAfterMs, shownUrl } from '../../../src/actors/answers.ts'
+
+const now = Date.parse('2026-11-01T00:00:00Z')
+
+test.each([
+  [undefined, undefined],
+  ['', undefined],
+  ['soon', undefined],
+  ['0', 0],
+  [' 5 ', 5000],
+  ['3600', 300_000],
+  ['-5', 0],
+  ['Sun, 01 Nov 2026 00:00:30 GMT', 30_000],
+  ['Sun, 01 Nov 2026 01:00:00 GMT', 300_000],
+  ['Sat, 31 Oct 2026 00:00:00 GMT', 0],
+])('retry-after %j: %j', (value, expected) => {
+  expect(retryAfterMs(new Headers(value === undefined ? {} : { 'retry-after': value }), now)).toBe(expected)
+})
+
+describe('shownUrl', () => {
+  test('leaves the query out, and is cut', () => {
+    expect(shownUrl('https://as/token?secret=1#x')).toBe('https://as/token')
+    expect(shownUrl(`https://as/${'a'.repeat(500)}`)).toHaveLength(201)
+  })
+})

@@ -1,0 +1,219 @@
+import { describe, expect, test } from 'vitest'
+import type { EnsureRegistrationInput } from '../../../machines/ports.ts'
+import type { ConnectionDependencies } from '../../../src/actors/dependencies.ts'
+import { createEnsureRegistration } from '../../../src/actors/ensure-registration.ts'
+import { createRetireRegistration } from '../../../src/actors/retire-registration.ts'
+import type { ClientInformation, ServerMetadata } from '../../../src/schemas/connection-context.ts'
+import { identityOf, makeDependencies, rejectionOf, steppingClock } from './support.ts'
+
+const identity = identityOf('https://h/mcp')
+const redirectUri = 'https://app.example/callback'
+const metadata: ServerMetadata = { issuer: 'https://as', tokenEndpoint: 'https://as/token' }
+const registering: ServerMetadata = { ...metadata, registrationEndpoint: 'https://as/register' }
+const given: ClientInformation = {
+  issuer: 'https://as',
+  clientId: 'given',
+  clientSecret: 's',
+  tokenEndpointAuthMethod: 'client_secret_post',
+  source: 'given',
+}
+const dynamic: ClientInformation = {
+  issuer: 'https://as',
+  clientId: 'dynamic',
+  tokenEndpointAuthMethod: 'none',
+  redirectUri,
+  source: 'dynamic',
+}
+const configured = [
+  { issuer: 'https://as/', clientId: 'other', clientSecret: 'x' },
+  { issuer: 'https://as', clientId: 'configured', clientSecret: 's', scope: 'a b' },
+]
+const withDocument = { client: { name: 'Acme', redirectUri, metadataUrl: 'https://app.example/client.json' } }
+
+/** What the registration was told, in order. */
+function ensure(input: Partial<EnsureRegistrationInput>, overrides: Partial<ConnectionDependencies> = {}) {
+  const told: unknown[] = []
+  const deps = makeDependencies({
+    clock: steppingClock(),
+    ensureDynamicRegistration: (request) => {
+      told.push(request)
+      return Promise.resolve(dynamic)
+    },
+    retireDynamicRegistration: (registration) => {
+      told.push(registration)
+      return Promise.resolve()
+    },
+    ...overrides,
+  })
+  const done = createEnsureRegistration(deps)({
+    at: 5000,
+    identity,
+    metadata,
+    clientInformation: undefined,
+    grant: 'authorization_code',
+    refusedClientId: undefined,
+    ...input,
+  })
+  return { done, told }
+}
+
+describe('who we are', () => {
+  test('what the caller gave, before all else', async () => {
+    const { done, told } = ensure(
+      { metadata: registering, clientInformation: given },
+      { clients: configured, ...withDocument },
+    )
+    expect(await done).toEqual({ at: 6000, client: given })
+    expect(told).toEqual([])
+  })
+
+  test('what the caller gave without an issuer is bound to this one', async () => {
+    expect((await ensure({ clientInformation: { ...given, issuer: '' } }).done).client).toEqual(given)
+  })
+
+  test('what the host configured for this issuer, character by character', async () => {
+    const { done } = ensure({ metadata: registering }, { clients: configured, ...withDocument })
+    expect((await done).client).toEqual({
+      issuer: 'https://as',
+      clientId: 'configured',
+      clientSecret: 's',
+      tokenEndpointAuthMethod: 'client_secret_basic',
+      redirectUri,
+      scope: 'a b',
+      source: 'configured',
+    })
+  })
+
+  test('a configured client without a secret', async () => {
+    const { done } = ensure({}, { clients: [{ issuer: 'https://as', clientId: 'c' }] })
+    expect((await done).client).toEqual({
+      issuer: 'https://as',
+      clientId: 'c',
+      tokenEndpointAuthMethod: 'none',
+      redirectUri,
+      source: 'configured',
+    })
+  })
+
+  test.each([
+    [undefined, ['client_secret_post'], 'client_secret_post'],
+    ['client_secret_post', ['client_secret_basic'], 'client_secret_post'],
+    [undefined, undefined, 'client_secret_basic'],
+  ])('a configured client proves itself by %j where %j is supported: %s', async (method, supported, expected) => {
+    const client = { issuer: 'https://as', clientId: 'c', clientSecret: 's', tokenEndpointAuthMethod: method }
+    const { done } = ensure(
+      { metadata: { ...metadata, tokenEndpointAuthMethodsSupported: supported } },
+      { clients: [client] },
+    )
+    expect((await done).client.tokenEndpointAuthMethod).toBe(expected)
+  })
+
+  test('our metadata document, where the server takes one', async () => {
+    const { done, told } = ensure(
+      { metadata: { ...registering, clientIdMetadataDocumentSupported: true } },
+      { clients: configured.slice(0, 1), ...withDocument },
+    )
+    expect((await done).client).toEqual({
+      issuer: 'https://as',
+      clientId: 'https://app.example/client.json',
+      tokenEndpointAuthMethod: 'none',
+      redirectUri,
+      source: 'metadataDocument',
+    })
+    expect(told).toEqual([])
+  })
+
+  test.each([
+    ['the server takes no document', registering, withDocument],
+    ['we have no document', { ...registering, clientIdMetadataDocumentSupported: true as const }, {}],
+  ])('a dynamic registration where %s', async (_, metadata, overrides) => {
+    const { done, told } = ensure({ metadata }, overrides)
+    expect((await done).client).toEqual(dynamic)
+    expect(told).toEqual([
+      {
+        identity,
+        issuer: 'https://as',
+        redirectUri,
+        registrationEndpoint: 'https://as/register',
+        tokenEndpointAuthMethodsSupported: undefined,
+        at: 6000,
+      },
+    ])
+  })
+
+  test('a new dynamic registration after the refused one was retired', async () => {
+    const { done, told } = ensure({ metadata: registering, refusedClientId: 'old' })
+    expect((await done).client).toEqual(dynamic)
+    expect(told).toMatchObject([
+      { identity, issuer: 'https://as', redirectUri, clientId: 'old', at: 6000 },
+      { at: 7000 },
+    ])
+  })
+})
+
+describe('nobody', () => {
+  test.each<[string, Partial<EnsureRegistrationInput>, object]>([
+    [
+      'with credentials of another issuer',
+      { clientInformation: { ...given, issuer: 'https://old' } },
+      { reason: 'otherIssuer', expected: 'https://as', received: 'https://old' },
+    ],
+    [
+      'with a secret that has expired',
+      { clientInformation: { ...given, clientSecretExpiresAt: 5000 } },
+      { reason: 'secretExpired' },
+    ],
+    [
+      'without a secret, for a grant without a user',
+      { clientInformation: { ...given, clientSecret: undefined }, grant: 'client_credentials' },
+      { reason: 'secretMissing' },
+    ],
+    [
+      'without credentials, for a grant without a user',
+      { metadata: registering, grant: 'client_credentials' },
+      { reason: 'grantWithoutUser', expected: 'https://as' },
+    ],
+  ])('%s', async (_, input, details) => {
+    const { done, told } = ensure(input, withDocument)
+    expect(await rejectionOf(done)).toEqual({ code: 'CLIENT_INFORMATION_REQUIRED', outcome: 'notSent', details })
+    expect(told).toEqual([])
+  })
+
+  test('where the server registers nobody', async () => {
+    expect(await rejectionOf(ensure({}).done)).toEqual({
+      code: 'REGISTRATION_UNAVAILABLE',
+      outcome: 'notSent',
+      details: { reason: 'noRegistrationEndpoint', expected: 'https://as' },
+    })
+  })
+
+  test.each([
+    ['private_key_jwt', undefined, { received: 'private_key_jwt', offered: '' }],
+    [undefined, ['private_key_jwt'], { offered: 'private_key_jwt' }],
+  ])('with the method %j where %j is supported', async (method, supported, details) => {
+    const client = { issuer: 'https://as', clientId: 'c', clientSecret: 's', tokenEndpointAuthMethod: method }
+    const input = { metadata: { ...metadata, tokenEndpointAuthMethodsSupported: supported } }
+    const rejected = await rejectionOf(ensure(input, { clients: [client] }).done)
+    expect(rejected).toEqual({ code: 'CLIENT_AUTH_UNSUPPORTED', outcome: 'notSent', details })
+  })
+})
+
+test('client credentials with a configured secret need no registration', async () => {
+  const { done, told } = ensure({ grant: 'client_credentials', metadata: registering }, { clients: configured })
+  expect((await done).client.clientId).toBe('configured')
+  expect(told).toEqual([])
+})
+
+test('a refused registration is retired by the port of its own', async () => {
+  const told: unknown[] = []
+  const deps = makeDependencies({
+    clock: steppingClock(),
+    retireDynamicRegistration: (registration) => {
+      told.push(registration)
+      return Promise.resolve()
+    },
+  })
+  const input = { at: 5000, identity, issuer: 'https://as', clientId: 'old' }
+  expect(await createRetireRegistration(deps)(input)).toEqual({ at: 6000 })
+  expect(told).toEqual([{ identity, issuer: 'https://as', redirectUri, clientId: 'old', at: 5000 }])
+})

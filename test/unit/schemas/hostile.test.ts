@@ -1,0 +1,53 @@
+import * as fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { AuthorizationServerMetadataSchema } from '../../../src/schemas/authorization-server-metadata.ts'
+import { ProtectedResourceMetadataSchema } from '../../../src/schemas/protected-resource-metadata.ts'
+import { RegistrationResponseSchema } from '../../../src/schemas/registration-response.ts'
+import { decodeAnswer, TokenResponseSchema } from '../../../src/schemas/token-response.ts'
+import { check, parseJson } from '../../../src/schemas/wire.ts'
+
+const documents = {
+  'protected resource metadata': [ProtectedResourceMetadataSchema, { resource: 'https://h' }],
+  'authorization server metadata': [
+    AuthorizationServerMetadataSchema,
+    { issuer: 'https://as', token_endpoint: 'https://as/token' },
+  ],
+  'registration response': [RegistrationResponseSchema, { client_id: 'c' }],
+  'token response': [TokenResponseSchema, { access_token: 't', token_type: 'Bearer' }],
+} as const
+
+describe.each(Object.entries(documents))('%s', (_, [schema, least]) => {
+  test('whatever it is, it is taken or its wrong member is named', () => {
+    const names = Object.keys(least)
+    const members = fc.dictionary(
+      fc.constantFrom(...names, 'scopes_supported', 'expires_in', '__proto__', 'x'),
+      fc.jsonValue(),
+    )
+    fc.assert(
+      fc.property(fc.oneof(fc.jsonValue(), members), fc.boolean(), (value, completed) => {
+        const input: unknown = completed ? Object.assign({}, least, value) : value
+        const result = check(schema, input)
+        expect(Object.keys(result)).toEqual(['output' in result ? 'output' : 'field'])
+      }),
+    )
+  })
+
+  test('members of its prototype, members without end and members twice do no harm', () => {
+    const text = JSON.stringify(least)
+    const poisoned = parseJson(text.replace('{', '{"__proto__":{"scope":"evil","scopes_supported":["evil"]},'))
+    const deep = parseJson(text.replace('{', `{"x":${'['.repeat(60_000)}${']'.repeat(60_000)},`))
+    const twice = parseJson(text.replace('{', `{${text.slice(1, -1)},`))
+    const expected = check(schema, least)
+    expect([poisoned, deep, twice].map((input) => check(schema, input))).toEqual([expected, expected, expected])
+    expect('output' in expected).toBe(true)
+  })
+})
+
+test('the answer of a token endpoint is decoded whatever it is', () => {
+  fc.assert(
+    fc.property(fc.oneof(fc.string(), fc.json(), fc.webQueryParameters()), (text) => {
+      const decoded = decodeAnswer(text)
+      expect(decoded === undefined || typeof decoded.fields === 'object').toBe(true)
+    }),
+  )
+})
