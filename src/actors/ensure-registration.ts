@@ -1,9 +1,9 @@
 import type { EnsureRegistrationInput, EnsureRegistrationOutput } from '../../machines/ports.ts'
 import { untrusted } from '../errors/failure.ts'
 import { portError } from '../errors/port-error.ts'
-import { chooseMethod, isKnownMethod } from '../protocol/client-authentication.ts'
-import type { ClientInformation } from '../schemas/connection-context.ts'
-import type { ConnectionDependencies, PreRegisteredClient } from './dependencies.ts'
+import { type ClientAuthenticationMethod, chooseMethod } from '../protocol/client-authentication.ts'
+import type { ClientInformation, ServerMetadata } from '../schemas/connection-context.ts'
+import type { ConnectionDependencies } from './dependencies.ts'
 import { stopwatch } from './stopwatch.ts'
 
 type Dependencies = Pick<
@@ -41,7 +41,11 @@ function heldClient(deps: Dependencies, input: EnsureRegistrationInput): ClientI
   const held = clientInformation ?? configuredClient(deps, input)
   const problem = held && problemOf(held, input)
   if (problem !== undefined) throw portError('CLIENT_INFORMATION_REQUIRED', 'notSent', problem)
-  if (held !== undefined) return { ...held, issuer: metadata.issuer }
+  if (held !== undefined) {
+    // The code is redeemed with the redirect URI that it was asked for with, whatever is configured by then.
+    const redirectUri = held.redirectUri ?? deps.client.redirectUri
+    return { ...held, issuer: metadata.issuer, redirectUri, tokenEndpointAuthMethod: methodOf(held, metadata) }
+  }
   if (grant === 'authorization_code') return undefined
   throw portError('CLIENT_INFORMATION_REQUIRED', 'notSent', {
     reason: 'grantWithoutUser',
@@ -62,28 +66,37 @@ function problemOf(client: ClientInformation, { at, metadata, grant }: EnsureReg
 function configuredClient(deps: Dependencies, { metadata }: EnsureRegistrationInput): ClientInformation | undefined {
   const client = deps.clients.find(({ issuer }) => issuer === metadata.issuer)
   if (client === undefined) return undefined
-  const { issuer, clientId, clientSecret, scope } = client
+  const { issuer, clientId, clientSecret, tokenEndpointAuthMethod, scope } = client
+  const supported = metadata.tokenEndpointAuthMethodsSupported
+  const hasSecret = clientSecret !== undefined
   return {
     issuer,
     clientId,
     ...(clientSecret !== undefined && { clientSecret }),
-    tokenEndpointAuthMethod: configuredMethod(client, metadata.tokenEndpointAuthMethodsSupported),
+    tokenEndpointAuthMethod:
+      tokenEndpointAuthMethod ??
+      known(chooseMethod({ supported, registered: undefined, hasSecret }), undefined, supported),
     redirectUri: deps.client.redirectUri,
     ...(scope !== undefined && { scope }),
     source: 'configured',
   }
 }
 
-/** What the host says about its own client is obeyed; otherwise the server's list decides. */
-function configuredMethod(client: PreRegisteredClient, supported: string[] | undefined): string {
-  const { clientSecret, tokenEndpointAuthMethod } = client
-  const method =
-    tokenEndpointAuthMethod ?? chooseMethod({ supported, registered: undefined, hasSecret: clientSecret !== undefined })
-  if (method !== undefined && isKnownMethod(method)) return method
-  throw portError('CLIENT_AUTH_UNSUPPORTED', 'notSent', {
-    received: tokenEndpointAuthMethod,
-    offered: untrusted((supported ?? []).join(' ')),
-  })
+/** What the host configured is obeyed to the letter; for what a caller gave, the server's list counts too. */
+function methodOf(client: ClientInformation, metadata: ServerMetadata): ClientAuthenticationMethod {
+  const { tokenEndpointAuthMethod: registered, clientSecret, source } = client
+  const supported = source === 'configured' ? undefined : metadata.tokenEndpointAuthMethodsSupported
+  return known(chooseMethod({ supported, registered, hasSecret: clientSecret !== undefined }), registered, supported)
+}
+
+function known(
+  method: ClientAuthenticationMethod | undefined,
+  received: string | undefined,
+  supported: string[] | undefined,
+): ClientAuthenticationMethod {
+  if (method !== undefined) return method
+  const offered = supported && untrusted(supported.join(' '))
+  throw portError('CLIENT_AUTH_UNSUPPORTED', 'notSent', { received, offered })
 }
 
 /** A client that the server has not met yet. */

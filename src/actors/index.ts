@@ -12,16 +12,6 @@ import { createRequestClientCredentials } from './request-client-credentials.ts'
 import { createRetireRegistration } from './retire-registration.ts'
 import { createRevokeTokens } from './revoke-tokens.ts'
 
-export type {
-  ClientOptions,
-  ConnectionDependencies,
-  DiscoveryPolicy,
-  DynamicRegistrationRequest,
-  PreRegisteredClient,
-  RegistrationDependencies,
-  RetiredRegistration,
-} from './dependencies.ts'
-
 /** One of our functions as a port of a chart. */
 function port<Input, Output>(run: (input: Input, signal: AbortSignal) => Promise<Output>) {
   return fromPromise<Output, Input>(({ input, signal }) => run(input, signal))

@@ -34,7 +34,9 @@ export function createRevokeTokens(deps: Pick<RegistrationDependencies, 'transpo
       )
       if (isSuccess(answer)) return
       const codes = { rejected: 'EXCHANGE_REJECTED', unknown: 'TOKEN_OUTCOME_UNKNOWN' } as const
-      throw refusal(answer, endpoint, deps.clock.now(), codes)
+      const refused = refusal(answer, endpoint, deps.clock.now(), codes)
+      // RFC 7009 §2.2.1: a token that cannot be revoked on its own ends with its grant.
+      if (refused.failure.details?.error !== 'unsupported_token_type') throw refused
     }
 
     const failures: unknown[] = []

@@ -9,8 +9,8 @@ import { Readable } from 'node:stream'
  */
 export function toNodeHandler(
   handler: (request: Request) => Promise<Response>,
-): (incoming: IncomingMessage, outgoing: ServerResponse) => Promise<void> {
-  return async (incoming, outgoing) => {
+): (incoming: IncomingMessage, outgoing: ServerResponse) => void {
+  const answer = async (incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> => {
     try {
       await write(await handler(toRequest(incoming)), outgoing)
     } catch {
@@ -18,6 +18,7 @@ export function toNodeHandler(
       outgoing.end('Internal Server Error')
     }
   }
+  return (incoming, outgoing) => void answer(incoming, outgoing)
 }
 
 function toRequest(incoming: IncomingMessage & { originalUrl?: string }): Request {

@@ -14,8 +14,8 @@ const FirstFormatSchema = v.object({
 })
 
 /**
- * Every format that this release reads. When there is a second one, the schema of the first gets a `v.transform` that lifts
- * it to the second, and stays here; a golden file in `test/fixtures/snapshots` proves it.
+ * Every format that this release reads. When there is a second one, the schema of the first gets a `v.transform` that
+ * lifts it to the second, and stays here; a golden file in `test/fixtures/snapshots` proves it.
  */
 const FORMATS: ReadonlyMap<number, v.GenericSchema<unknown, Envelope>> = new Map([[1, FirstFormatSchema]])
 
@@ -58,8 +58,8 @@ function parseJson(text: string): unknown {
 /**
  * Reads what {@link encodeEnvelope} wrote, in this release or an older one.
  *
- * @throws {@link AuthorizationError} `SNAPSHOT_UNREADABLE` if it is not an envelope, `SNAPSHOT_TOO_NEW` if a newer release
- *   wrote it in a format that this one does not know.
+ * @throws {@link AuthorizationError} `SNAPSHOT_UNREADABLE` if it is not an envelope, `SNAPSHOT_TOO_NEW` if a newer
+ *   release wrote it in a format that this one does not know.
  */
 export function decodeEnvelope(text: string): Envelope {
   const value = parseJson(text)

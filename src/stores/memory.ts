@@ -13,8 +13,8 @@ interface MemoryRecord extends Fence {
 }
 
 /**
- * Keeps records in this process: the default store. Nothing survives a restart and no other process sees it, so it needs no
- * sealing keys.
+ * Keeps records in this process: the default store. Nothing survives a restart and no other process sees it, so it
+ * needs no sealing keys.
  */
 export class MemoryStore implements SnapshotStore {
   readonly insideProcess = true
@@ -29,8 +29,8 @@ export class MemoryStore implements SnapshotStore {
   }
 
   /**
-   * Adopts a clock, unless the constructor was given one or another was adopted before. The orchestrator calls it, so that
-   * its clock governs the default store too.
+   * Adopts a clock, unless the constructor was given one or another was adopted before. The orchestrator calls it, so
+   * that its clock governs the default store too.
    *
    * @internal
    */

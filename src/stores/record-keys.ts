@@ -33,8 +33,8 @@ export function registrationKey(id: Uint8Array | string): string {
 }
 
 /**
- * The `state` of an authorization request: it names the record, so that the callback finds it with one load, and 32 random
- * bytes that nobody can guess. Only its {@link hashState} is ever stored.
+ * The `state` of an authorization request: it names the record, so that the callback finds it with one load, and 32
+ * random bytes that nobody can guess. Only its {@link hashState} is ever stored.
  *
  * @see [RFC 6749 §10.12](https://www.rfc-editor.org/rfc/rfc6749.html#section-10.12)
  */
@@ -50,8 +50,8 @@ function encodesBytes(text: string | undefined, length: number): text is string 
 }
 
 /**
- * Reads a `state` that a browser brought. Untrusted: anything but two canonical base64url segments of 16 and 32 bytes is
- * `undefined`.
+ * Reads a `state` that a browser brought. Untrusted: anything but two canonical base64url segments of 16 and 32 bytes
+ * is `undefined`.
  *
  * @returns The routing id, as base64url, for {@link connectionKey}.
  */

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto'
 
 /**
- * How long a deleted record is remembered, in milliseconds. Longer than any command that timed out can still be under way,
- * so that a late repeat of a write that was done before the deletion revives nothing.
+ * How long a deleted record is remembered, in milliseconds. Longer than any command that timed out can still be under
+ * way, so that a late repeat of a write that was done before the deletion revives nothing.
  */
 export const TOMBSTONE_MS = 600_000
 

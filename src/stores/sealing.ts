@@ -13,8 +13,8 @@ export interface Sealer {
   /**
    * Opens what `seal` made for the same record.
    *
-   * @throws {@link AuthorizationError} `SNAPSHOT_KEY_UNKNOWN` if the sealing key is not configured, `SNAPSHOT_UNREADABLE` if
-   *   it does not open otherwise.
+   * @throws {@link AuthorizationError} `SNAPSHOT_KEY_UNKNOWN` if the sealing key is not configured,
+   *   `SNAPSHOT_UNREADABLE` if it does not open otherwise.
    */
   open(sealed: string, binding: { key: string }): Promise<string>
 }
@@ -48,7 +48,8 @@ const unreadable = () => new AuthorizationError(failure('SNAPSHOT_UNREADABLE', {
  * Seals with AES-256-GCM, as a compact JWE that names its key (`kid`) and is bound to the key of its record, so that a
  * record copied to another key does not open.
  *
- * @param keys The first one seals, all open: to rotate, put a new one in front and keep the old ones while records live.
+ * @param keys The first one seals, all open: to rotate, put a new one in front and keep the old ones while records
+ *   live.
  * @throws `TypeError` if there is no key, if a secret is not 32 bytes long, or if two keys have one id.
  * @see [RFC 7516 §3.1](https://www.rfc-editor.org/rfc/rfc7516.html#section-3.1)
  */

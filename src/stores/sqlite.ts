@@ -13,8 +13,8 @@ const POLL_INTERVAL_MS = 50
 const BUSY_CODES: ReadonlySet<number> = new Set([5, 6])
 
 /**
- * `change` grows with every write and is never given twice, which tells a poll what is new. A row without a version is a
- * tombstone.
+ * `change` grows with every write and is never given twice, which tells a poll what is new. A row without a version is
+ * a tombstone.
  */
 const SCHEMA = `
   PRAGMA journal_mode = WAL;
@@ -103,10 +103,11 @@ const isBusy = (error: unknown) =>
   error instanceof Error && 'errcode' in error && BUSY_CODES.has(Number(error.errcode) & 0xff)
 
 /**
- * Keeps records in a SQLite file: for one machine, several processes, and restarts. Uses the `node:sqlite` module of Node.
+ * Keeps records in a SQLite file: for one machine, several processes, and restarts. Uses the `node:sqlite` module of
+ * Node.
  *
- * All processes may open a new file at once. Age and expiry are counted by the database's clock, which is the machine's. A
- * change is noticed at once inside this store and within about 50 ms elsewhere.
+ * All processes may open a new file at once. Age and expiry are counted by the database's clock, which is the
+ * machine's. A change is noticed at once inside this store and within about 50 ms elsewhere.
  */
 export class SqliteStore implements SnapshotStore {
   readonly insideProcess = false
@@ -119,8 +120,8 @@ export class SqliteStore implements SnapshotStore {
 
   /**
    * @param options.path The file. It is made when it is first needed; its folder must exist.
-   * @param options.busyTimeoutMs How long an operation tries while other processes hold the file, in milliseconds. Integer
-   *   ≥ 1. Default: 5000.
+   * @param options.busyTimeoutMs How long an operation tries while other processes hold the file, in milliseconds.
+   *   Integer ≥ 1. Default: 5000.
    * @throws `TypeError` that names the option if one is wrong.
    */
   constructor(options: { path: string; busyTimeoutMs?: number | undefined }) {
@@ -144,12 +145,7 @@ export class SqliteStore implements SnapshotStore {
     }
   }
 
-  #write(
-    key: string,
-    value: string,
-    ttlMs: number | undefined,
-    rule: (held: Fence) => Ruling<Fence>,
-  ): Promise<string> {
+  #write(key: string, value: string, ttlMs: number | undefined, rule: (held: Fence) => Ruling<Fence>): Promise<string> {
     return this.#attempt(({ database, fence, replace, clean }) => {
       database.exec('BEGIN IMMEDIATE')
       try {

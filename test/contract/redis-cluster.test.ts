@@ -112,7 +112,10 @@ describe('RedisStore: in a Cluster', () => {
   })
 
   test('without any node subscribing is refused in time', async () => {
-    const nowhere = new Cluster([{ host: '127.0.0.1', port: 1 }], { clusterRetryStrategy: () => null, lazyConnect: true })
+    const nowhere = new Cluster([{ host: '127.0.0.1', port: 1 }], {
+      clusterRetryStrategy: () => null,
+      lazyConnect: true,
+    })
     nowhere.on('error', () => {})
     const lonely = new RedisStore(nowhere, { commandTimeoutMs: 300 })
     await expect(lonely.subscribe({ onChange() {}, onGap() {} })).rejects.toEqual(

@@ -68,7 +68,9 @@ describe('RedisStore: options', () => {
     [{ replicas: '1' }, 'options.replicas must be of type number'],
     [{ replica: 1 }, 'options.replica is not a known option'],
   ])('%j is a TypeError', (options, message) => {
-    expect(() => new RedisStore(client, options as RedisStoreOptions)).toThrow(expect.objectContaining({ name: 'TypeError', message }))
+    expect(() => new RedisStore(client, options as RedisStoreOptions)).toThrow(
+      expect.objectContaining({ name: 'TypeError', message }),
+    )
   })
 
   test.each([
@@ -179,9 +181,9 @@ describe('RedisStore: on a server of its own', () => {
     const store = make()
     await create(store)
     const [seconds = 0] = await client.time()
-    await client.hset(key, 'writtenAt', `${(Number(seconds) - 3600) * 1_000_000}`)
+    await client.hset(key, 'writtenAt', `${(seconds - 3600) * 1_000_000}`)
     expect(Math.round(((await store.load(key))?.ageMs ?? 0) / 60_000)).toBe(60)
-    await client.hset(key, 'writtenAt', `${(Number(seconds) + 3600) * 1_000_000}`)
+    await client.hset(key, 'writtenAt', `${(seconds + 3600) * 1_000_000}`)
     expect((await store.load(key))?.ageMs).toBe(0)
   })
 
@@ -191,7 +193,9 @@ describe('RedisStore: on a server of its own', () => {
     process.kill(server.pid, 'SIGSTOP')
     const write = { expectedVersion: version, writeId: randomUUID() }
     await expect(store.load(key)).rejects.toEqual(new Error('redis load failed: no answer within 100 ms'))
-    await expect(store.save(key, 'secret', write)).rejects.toEqual(new Error('redis save failed: no answer within 100 ms'))
+    await expect(store.save(key, 'secret', write)).rejects.toEqual(
+      new Error('redis save failed: no answer within 100 ms'),
+    )
     process.kill(server.pid, 'SIGCONT')
     await client.ping()
     // It ran meanwhile; asked again it says so, and whoever knew the version before is refused.
@@ -259,7 +263,9 @@ describe('RedisStore: on a server of its own', () => {
   test('without a server subscribing is refused in time, and works when there is one', async () => {
     const port = await freePort()
     const store = make({ commandTimeoutMs: 200 }, connect({ port, lazyConnect: true }))
-    await expect(store.subscribe(recorder())).rejects.toEqual(new Error('redis subscribe failed: no answer within 200 ms'))
+    await expect(store.subscribe(recorder())).rejects.toEqual(
+      new Error('redis subscribe failed: no answer within 200 ms'),
+    )
     const late = await startRedisServer({ port })
     try {
       const heard = recorder()
@@ -300,7 +306,13 @@ describe('RedisStore: on a server of its own', () => {
     await expect(store.save(key, 'value', creation())).rejects.toThrow(TooFewReplicasError)
     await store.close()
     await store.close()
-    await soon(async () => expect(String(await client.client('LIST')).trim().split('\n')).toHaveLength(1))
+    await soon(async () =>
+      expect(
+        String(await client.client('LIST'))
+          .trim()
+          .split('\n'),
+      ).toHaveLength(1),
+    )
     expect(await client.ping()).toBe('PONG')
     expect(heard.told).toContain('gap')
     const closed = (operation: string) => new Error(`redis ${operation} failed: the store is closed`)
@@ -371,6 +383,22 @@ describe('RedisStore: on a server of its own', () => {
       await client.set(key, 'something else')
       const store = make({ replicas: 1 })
       await expect(store.save(key, 'secret', creation())).rejects.toEqual(new Error('redis save failed: WRONGTYPE'))
+    })
+
+    test('a connection that is lost while it waits is an error, not a confirmation', async () => {
+      const store = make({ replicas: 1, commandTimeoutMs: 20_000 })
+      await create(store)
+      process.kill(replica.pid, 'SIGSTOP')
+      const write = { expectedVersion: (await store.load(key))?.version, writeId: randomUUID() }
+      const saving = store.save(key, 'claim', write).catch((reason: unknown) => reason)
+      const waiting = await soon(async () => {
+        const id = /^id=(\d+) .* cmd=wait /m.exec(String(await client.client('LIST')))?.[1]
+        return id ?? expect.unreachable()
+      })
+      await client.call('CLIENT', 'KILL', 'ID', waiting)
+      expect(await saving).toMatchObject({ message: expect.stringMatching(/^redis save failed: \w*Error$/) })
+      process.kill(replica.pid, 'SIGCONT')
+      expect(await store.save(key, 'claim', write)).toEqual({ version: (await store.load(key))?.version })
     })
 
     test('a connection that was lost is made anew', async () => {

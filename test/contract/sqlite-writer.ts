@@ -5,10 +5,10 @@ import { SqliteStore } from '../../src/stores/sqlite.ts'
 
 const [, , path = '', key = '', rounds = '0'] = process.argv
 
-process.once('message', async () => {
+async function write(): Promise<void> {
   const store = new SqliteStore({ path })
   let refused = 0
-  for (let done = 0; done < Number(rounds); ) {
+  for (let done = 0; done < Number(rounds);) {
     const record = await store.load(key)
     const value = String(Number(record?.value ?? 0) + 1)
     const answer = await store.save(key, value, { expectedVersion: record?.version, writeId: randomUUID() })
@@ -17,5 +17,7 @@ process.once('message', async () => {
   }
   await store.close()
   process.send?.({ refused }, () => process.disconnect())
-})
+}
+
+process.once('message', () => void write())
 process.send?.('ready')

@@ -45,10 +45,11 @@ describe('SqliteStore: on a file', () => {
     const ends = children.map((child) => once(child, 'exit'))
     const answers = children.map((child) => once(child, 'message'))
     for (const child of children) child.send('go')
-    expect((await Promise.all(answers)).map(([answer]) => answer)).toEqual(
-      Array(processes).fill({ refused: expect.any(Number) }),
+    const each = <T>(value: T) => Array.from(children, () => [value])
+    expect(await Promise.all(answers)).toEqual(
+      each({ refused: expect.any(Number) }).map((answer) => [...answer, undefined]),
     )
-    expect((await Promise.all(ends)).map(([code]) => code)).toEqual(Array(processes).fill(0))
+    expect(await Promise.all(ends)).toEqual(each(0).map((end) => [...end, null]))
     expect(await store.load('key')).toMatchObject({ value: `${processes * rounds}` })
   })
 
@@ -104,7 +105,10 @@ describe('SqliteStore: on a file', () => {
       await soon(async () => expect(await store.load('short 9')).toBeUndefined())
       await store.save('one', '', creation())
       await store.save('two', '', creation())
-      const keys = other.prepare('SELECT key FROM authchart_records ORDER BY change').all().map((row) => row['key'])
+      const keys = other
+        .prepare('SELECT key FROM authchart_records ORDER BY change')
+        .all()
+        .map((row) => row['key'])
       expect(keys).toEqual(['long', 'one', 'two'])
     } finally {
       other.close()

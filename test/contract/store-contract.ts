@@ -17,7 +17,8 @@ const freshKey = () => `authchart:{${randomUUID()}}:connection`
 const freshId = () => randomUUID()
 
 function required<T>(value: T | 'refused' | undefined): T {
-  if (value === undefined || value === 'refused') throw new Error(`expected a record, got ${value}`)
+  if (value === undefined || value === 'refused')
+    throw new Error(value === undefined ? 'there is no record' : 'the save was refused')
   return value
 }
 
@@ -25,7 +26,12 @@ function required<T>(value: T | 'refused' | undefined): T {
 function recorder() {
   const changes: string[] = []
   const gaps: number[] = []
-  return { changes, gaps, onChange: (key: string) => void changes.push(key), onGap: () => void gaps.push(changes.length) }
+  return {
+    changes,
+    gaps,
+    onChange: (key: string) => void changes.push(key),
+    onGap: () => void gaps.push(changes.length),
+  }
 }
 
 const ODD_KEYS = [
@@ -39,7 +45,17 @@ const ODD_KEYS = [
   '__proto__',
   'constructor',
 ]
-const ODD_VALUES = ['', ' ', 'nul\0byte', 'é ñ 漢字 \u{1F600} \u{10FFFF}', '\uFEFF\u2028\u0301', '"\\\n', '[]', 'null', '-1']
+const ODD_VALUES = [
+  '',
+  ' ',
+  'nul\0byte',
+  'é ñ 漢字 \u{1F600} \u{10FFFF}',
+  '\uFEFF\u2028\u0301',
+  '"\\\n',
+  '[]',
+  'null',
+  '-1',
+]
 
 /**
  * What every store must do, as tests: call it at the top of a test file.
@@ -175,7 +191,9 @@ export function storeContract(name: string, makeStore: () => Promise<StoreUnderT
         const first = required(await store.save(key, 'first', options))
         let { version } = first
         for (let count = 2; count <= 8; count += 1) {
-          version = required(await store.save(key, `${count}`, { expectedVersion: version, writeId: freshId() })).version
+          version = required(
+            await store.save(key, `${count}`, { expectedVersion: version, writeId: freshId() }),
+          ).version
         }
         expect(await store.save(key, 'first', options)).toEqual(first)
         version = required(await store.save(key, '9', { expectedVersion: version, writeId: freshId() })).version

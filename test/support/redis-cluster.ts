@@ -28,7 +28,12 @@ function facts(info: unknown): Map<string, string> {
   )
 }
 
-async function expectFact(client: Redis, section: 'cluster' | 'replication', name: string, value: string): Promise<void> {
+async function expectFact(
+  client: Redis,
+  section: 'cluster' | 'replication',
+  name: string,
+  value: string,
+): Promise<void> {
   const info = section === 'cluster' ? await client.cluster('INFO') : await client.info('replication')
   const found = facts(info).get(name)
   if (found !== value) throw new Error(`${name} is ${found}`)
@@ -62,7 +67,8 @@ export async function startCluster(masterCount: number): Promise<RedisCluster> {
     for (const [index, node] of nodes.entries()) {
       if (index > 0) await nodes[0]?.client.call('CLUSTER', 'MEET', '127.0.0.1', node.port, busPorts[index] ?? 0)
     }
-    for (const { client } of nodes) await soon(() => expectFact(client, 'cluster', 'cluster_known_nodes', `${nodes.length}`))
+    for (const { client } of nodes)
+      await soon(() => expectFact(client, 'cluster', 'cluster_known_nodes', `${nodes.length}`))
     for (const [index, { client }] of replicas.entries()) {
       const master = masters[index]?.id ?? ''
       await soon(async () => void (await client.call('CLUSTER', 'REPLICATE', master)))

@@ -30,7 +30,10 @@ async function unpackedProgram(root: string): Promise<RedisProgram> {
   for (const parent of [join(root, 'usr', 'lib'), join(root, 'lib')]) {
     for (const name of await readdir(parent).catch(() => [])) folders.push(join(parent, name))
   }
-  const env = { ...process.env, LD_LIBRARY_PATH: [...folders, process.env['LD_LIBRARY_PATH']].filter(Boolean).join(':') }
+  const env = {
+    ...process.env,
+    LD_LIBRARY_PATH: [...folders, process.env['LD_LIBRARY_PATH']].filter(Boolean).join(':'),
+  }
   return { command: join(root, 'usr', 'bin', 'redis-server'), env }
 }
 
@@ -60,7 +63,8 @@ async function fetchPackages(): Promise<void> {
       'Debug::NoLocking': 'true',
       'Acquire::Retries': '3',
     }).flatMap(([name, value]) => ['-o', `${name}=${value}`])
-    const apt = (...args: string[]) => run('apt-get', [...settings, ...args], { cwd: downloads, env: { ...process.env, LC_ALL: 'C' } })
+    const apt = (...args: string[]) =>
+      run('apt-get', [...settings, ...args], { cwd: downloads, env: { ...process.env, LC_ALL: 'C' } })
 
     await apt('update')
     const { stdout } = await apt('--simulate', '--no-install-recommends', 'install', 'redis-server')

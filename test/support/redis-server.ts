@@ -40,17 +40,15 @@ export async function freePort(): Promise<number> {
   return address.port
 }
 
-/** Resolves when the server answers and has loaded what it has to load. */
-async function whenReady(port: number, signal: AbortSignal): Promise<void> {
+/** Whether the server answers, and has loaded what it has to load. */
+async function isReady(port: number): Promise<boolean> {
   const client = new Redis({ port, host: '127.0.0.1', lazyConnect: true, retryStrategy: () => null })
   client.on('error', () => {})
   try {
     await client.connect()
-    await client.ping()
+    return (await client.ping()) === 'PONG'
   } catch {
-    signal.throwIfAborted()
-    await delay(20)
-    return whenReady(port, signal)
+    return false
   } finally {
     client.disconnect()
   }
@@ -87,7 +85,7 @@ export async function startRedisServer(
   const timer = setTimeout(() => starting.abort(new Error('the Redis server did not start in time')), START_TIMEOUT_MS)
   void gone.then(() => starting.abort(new Error('the Redis server ended while it started')))
   try {
-    await whenReady(port, starting.signal)
+    while (!(await isReady(port))) await delay(20, undefined, { signal: starting.signal })
   } catch (error) {
     await stop()
     throw error

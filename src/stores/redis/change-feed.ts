@@ -7,15 +7,15 @@ const FIRST_RETRY_MS = 50
 const LONGEST_RETRY_MS = 2_000
 
 /**
- * One subscribed connection, kept up while anybody listens. It makes a new connection after each loss rather than let ioredis
- * reconnect: in a Cluster the next one may have to be another node, and a lost connection must be told.
+ * One subscribed connection, kept up while anybody listens. It makes a new connection after each loss rather than let
+ * ioredis reconnect: in a Cluster the next one may have to be another node, and a lost connection must be told.
  */
 export class ChangeFeed {
   readonly #listeners = new ChangeListeners()
   readonly #makeLink: () => Redis | undefined
   readonly #channel: string
   readonly #timeoutMs: number
-  #waiting: { resolve(): void; reject(error: Error): void }[] = []
+  #waiting: { resolve: () => void; reject: (error: Error) => void }[] = []
   #link: Redis | undefined
   #live = false
   #missed = false

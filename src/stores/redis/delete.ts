@@ -1,6 +1,6 @@
 /**
- * Deletes a record only if it still has the expected version, and leaves a tombstone: the writes that it remembered, so that
- * a late repeat of one revives nothing.
+ * Deletes a record only if it still has the expected version, and leaves a tombstone: the writes that it remembered, so
+ * that a late repeat of one revives nothing.
  *
  * - KEYS[1]: the record, a hash
  * - ARGV[1]: the write id

@@ -17,14 +17,14 @@ export interface RedisStoreOptions {
   /** Put before every key and the name of the channel. @defaultValue `''` */
   prefix?: string | undefined
   /**
-   * How long an operation may take before it rejects, whatever the client is set to, in milliseconds. Integer ≥ 1. Its command
-   * may still run later, which does no harm. @defaultValue 2_000
+   * How long an operation may take before it rejects, whatever the client is set to, in milliseconds. Integer ≥ 1. Its
+   * command may still run later, which does no harm. @defaultValue 2_000
    */
   commandTimeoutMs?: number | undefined
   /**
    * How many replicas must confirm each write, within half of `commandTimeoutMs`. With too few the write rejects with a
-   * {@link TooFewReplicasError}. Integer ≥ 1; without it no write waits. It narrows the window in which a failover forgets a
-   * write; it is not consensus. Writes then go over one connection of the store's own, one after the other.
+   * {@link TooFewReplicasError}. Integer ≥ 1; without it no write waits. It narrows the window in which a failover
+   * forgets a write; it is not consensus. Writes then go over one connection of the store's own, one after the other.
    */
   replicas?: number | undefined
 }
@@ -37,6 +37,7 @@ const OptionsSchema = v.strictObject({
 })
 const ClientSchema = v.object({ defineCommand: v.function(), duplicate: v.function() })
 
+const ErrorSchema = v.object({ name: v.string(), message: v.string(), code: v.optional(v.string()) })
 const RecordSchema = v.nullable(v.tuple([v.string(), v.string(), v.pipe(v.string(), v.transform(Number))]))
 const AnswerSchema = v.nullable(v.string())
 
@@ -45,13 +46,16 @@ interface Script {
   lua: string
 }
 
-/** What a message may say: the words of Redis and Node for kinds of errors, such as `NOSCRIPT` or `ECONNREFUSED`, or our own. */
+/**
+ * What a message may say: the words of Redis and Node for kinds of errors, such as `NOSCRIPT` or `ECONNREFUSED`, or our
+ * own.
+ */
 const KNOWN_WORDS = /^(?:[A-Z_]{2,32}\b|no answer within \d+ ms$|the store is closed$)/
 
 /** Messages and properties of ioredis's errors may quote the command, and with it the record. */
 function plainError(operation: string, error: unknown): Error {
   if (error instanceof TooFewReplicasError) return error
-  const { name, message, code = message } = error as Error & { code?: string }
+  const { name, message, code = message } = v.parse(ErrorSchema, error)
   return new Error(`redis ${operation} failed: ${KNOWN_WORDS.exec(code)?.[0] ?? name}`)
 }
 
@@ -65,14 +69,17 @@ function defineScript(client: Redis | Cluster, { lua, numberOfKeys }: Script): D
   // Named after its text, so that several stores and several releases of this package can share a client.
   const name = `authchart:${createHash('sha1').update(lua).digest('hex')}`
   if (!Reflect.has(client, name)) client.defineCommand(name, { lua, numberOfKeys })
-  return { lua, run: (args) => Reflect.apply(Reflect.get(client, name), client, args) }
+  const command = v.parse(v.function(), Reflect.get(client, name))
+  return { lua, run: async (args) => command.apply(client, [...args]) }
 }
 
 /**
- * Keeps records in Redis 6 or later: a single server, Sentinel or a Cluster. Each operation is one command on the host's own
- * client; only change notices, and writes that wait for `replicas`, use connections that the store makes and closes itself.
+ * Keeps records in Redis 6 or later: a single server, Sentinel or a Cluster. Each operation is one command on the
+ * host's own client; only change notices, and writes that wait for `replicas`, use connections that the store makes and
+ * closes itself.
  *
- * A record is a hash under its key, replaced by a Lua script that compares versions. Age and expiry are counted by the server.
+ * A record is a hash under its key, replaced by a Lua script that compares versions. Age and expiry are counted by the
+ * server.
  */
 export class RedisStore implements SnapshotStore {
   readonly insideProcess = false
@@ -112,7 +119,11 @@ export class RedisStore implements SnapshotStore {
     return { value, version, ageMs }
   }
 
-  async save(key: string, value: string, { expectedVersion, writeId, ttlMs }: SaveOptions): Promise<{ version: string } | 'refused'> {
+  async save(
+    key: string,
+    value: string,
+    { expectedVersion, writeId, ttlMs }: SaveOptions,
+  ): Promise<{ version: string } | 'refused'> {
     const ttl = ttlMs === undefined ? '' : String(wholeTtl(ttlMs))
     const fence = [writeId, expectedVersion ?? '', this.#channel, key, String(REMEMBERED_WRITES)]
     const args = [this.#prefix + key, ...fence, value, newIncarnation(), ttl]
@@ -120,7 +131,10 @@ export class RedisStore implements SnapshotStore {
     return version === null ? 'refused' : { version }
   }
 
-  async delete(key: string, { expectedVersion, writeId }: { expectedVersion: string; writeId: string }): Promise<boolean> {
+  async delete(
+    key: string,
+    { expectedVersion, writeId }: { expectedVersion: string; writeId: string },
+  ): Promise<boolean> {
     const fence = [writeId, expectedVersion, this.#channel, key, String(REMEMBERED_WRITES)]
     const args = [this.#prefix + key, ...fence, String(TOMBSTONE_MS)]
     return (await this.#write('delete', this.#delete, args)) === DELETED

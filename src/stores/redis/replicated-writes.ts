@@ -10,8 +10,9 @@ const RepliesSchema = v.tuple([
 const CountSchema = v.pipe(v.union([v.number(), v.string()]), v.transform(Number))
 
 /**
- * Writes that wait for replicas, on a connection of their own: `WAIT` counts only what its own connection wrote, and blocks
- * that connection meanwhile. In a Cluster a pipeline goes to one node as a whole, so the `WAIT` reaches the master that wrote.
+ * Writes that wait for replicas, on a connection of their own: `WAIT` counts only what its own connection wrote, and
+ * blocks that connection meanwhile. In a Cluster a pipeline goes to one node as a whole, so the `WAIT` reaches the
+ * master that wrote.
  */
 export class ReplicatedWrites {
   readonly #client: Redis | Cluster
@@ -29,15 +30,17 @@ export class ReplicatedWrites {
    * Runs a script with one key that writes, and waits.
    *
    * @param args The key, then the other arguments.
-   *
-   * @throws {@link TooFewReplicasError} when the write was done and too few replicas confirmed it.
+   * @throws {@link TooFewReplicasError} When the write was done and too few replicas confirmed it.
    */
   async write(lua: string, args: readonly string[]): Promise<unknown> {
     this.#connection ??= connect(this.#client)
     const connection = this.#connection
     // EVAL rather than EVALSHA: a script that had to be loaded first would run behind its WAIT.
     const run = async () => {
-      const pipeline = connection.pipeline().eval(lua, 1, ...args).wait(this.#replicas, this.#waitMs)
+      const pipeline = connection
+        .pipeline()
+        .eval(lua, 1, ...args)
+        .wait(this.#replicas, this.#waitMs)
       return v.parse(RepliesSchema, await pipeline.exec())
     }
     let [written, waited] = await run()

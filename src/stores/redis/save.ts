@@ -1,6 +1,6 @@
 /**
- * Replaces a record only if it still has the version that the new value was computed from. Harmless when it arrives late or
- * twice: a repeat finds its own write id among those that the record remembers, and answers as the first did.
+ * Replaces a record only if it still has the version that the new value was computed from. Harmless when it arrives
+ * late or twice: a repeat finds its own write id among those that the record remembers, and answers as the first did.
  *
  * - KEYS[1]: the record, a hash
  * - ARGV[1]: the write id

@@ -10,7 +10,7 @@ import {
   type Endpoint,
   type TokenRequest,
 } from './authorization-ledger.ts'
-import { listen, listenForControl, readText } from './control.ts'
+import { listen, listenForControl, readText, type Listening } from './control.ts'
 import { Faults, type Fault } from './faults.ts'
 import { interactionPages, newSessionAtPromptLogin } from './interaction-pages.ts'
 import { Storage } from './map-adapter.ts'
@@ -40,12 +40,23 @@ export interface AuthorizationServerOptions {
   rotation?: boolean
   /** A JWT tells the resource everything; an opaque one can be introspected and revoked. @defaultValue 'jwt' */
   accessTokenFormat?: 'jwt' | 'opaque'
+  /**
+   * What the second use of a code or of a rotated refresh token brings: the end of everything that came of the first,
+   * as the provider does it, or no more than `invalid_grant`. @defaultValue 'revoke'
+   */
+  replay?: 'revoke' | 'refuse'
   /** The scopes that any resource knows. @defaultValue ['mcp:tools', 'mcp:admin'] */
   scopes?: string[]
   /** @defaultValue true */
   dynamicRegistration?: boolean
   clients?: StaticClient[]
 }
+
+/** What a test may change while the server runs, until the next reset. */
+export type AuthorizationServerSettings = Pick<
+  AuthorizationServerOptions,
+  'accessTokenTtlSeconds' | 'accessTokenFormat' | 'replay'
+>
 
 /** What RFC 7662 §2.2 says about a token. */
 export interface Introspection {
@@ -66,12 +77,14 @@ export interface IssuedToken {
 export interface AuthorizationServer {
   readonly issuer: string
   /**
-   * Where `GET /ledger`, `GET /tokens`, `GET /held`, `POST /reset`, `POST /fault`, `POST /release`, `POST /introspect`
-   * are served.
+   * Where `GET /ledger`, `GET /tokens`, `GET /held`, `POST /reset`, `POST /set`, `POST /fault`, `POST /release`,
+   * `POST /introspect`, `POST /down`, `POST /up` are served.
    */
   readonly ledgerUrl: string
   ledger(): AuthorizationLedger
+  /** Forgets counts, faults and settings; tokens stay. */
   reset(): void
+  set(settings: AuthorizationServerSettings): void
   fault(fault: Fault): void
   /** How many requests are held at this moment. */
   held(): number
@@ -80,6 +93,9 @@ export interface AuthorizationServer {
   introspect(token: string): Promise<Introspection>
   /** Every refresh token that was not destroyed, and whether the introspection endpoint calls it active. */
   tokens(): Promise<IssuedToken[]>
+  /** Ends all connections and accepts no more, until `up`; what it keeps it keeps. */
+  down(): Promise<void>
+  up(): Promise<void>
   close(): Promise<void>
 }
 
@@ -92,14 +108,16 @@ export async function createAuthorizationServer(
 ): Promise<AuthorizationServer> {
   const book = new LedgerBook()
   const faults = new Faults()
-  const storage = new Storage()
+  let settings: AuthorizationServerSettings = options
+  const storage = new Storage(() => settings.replay === 'refuse')
   const introspector = { client_id: 'introspector', client_secret: randomBytes(32).toString('base64url') }
   const uncounted = randomBytes(16).toString('hex')
 
   // The issuer holds the port, which is only known once the server listens.
   const http = createServer()
-  const { url: issuer, close } = await listen(http, options.port)
-  const provider = new Provider(issuer, await configuration(options, storage, introspector))
+  let listening: Listening | undefined = await listen(http, options.port)
+  const issuer = listening.url
+  const provider = new Provider(issuer, await configuration(options, () => settings, storage, introspector))
   provider
     .use(count(book, faults, uncounted))
     .use(newSessionAtPromptLogin)
@@ -126,6 +144,17 @@ export async function createAuthorizationServer(
   const reset = (): void => {
     book.reset()
     faults.reset()
+    settings = options
+  }
+  const set = (changes: AuthorizationServerSettings): void => {
+    settings = { ...settings, ...changes }
+  }
+  const down = async (): Promise<void> => {
+    await listening?.close()
+    listening = undefined
+  }
+  const up = async (): Promise<void> => {
+    listening ??= await listen(http, Number(new URL(issuer).port))
   }
 
   const port = await listenForControl({
@@ -133,6 +162,9 @@ export async function createAuthorizationServer(
     'GET /tokens': tokens,
     'GET /held': () => faults.held,
     'POST /reset': reset,
+    'POST /set': (changes) => set(changes as AuthorizationServerSettings),
+    'POST /down': down,
+    'POST /up': up,
     'POST /fault': (fault) => faults.arm(fault as Fault),
     'POST /release': () => faults.release(),
     'POST /introspect': (body) => introspect((body as { token: string }).token),
@@ -142,6 +174,9 @@ export async function createAuthorizationServer(
     ledgerUrl: port.url,
     ledger: () => book.read(),
     reset,
+    set,
+    down,
+    up,
     fault: (fault) => faults.arm(fault),
     held: () => faults.held,
     release: () => faults.release(),
@@ -149,18 +184,19 @@ export async function createAuthorizationServer(
     tokens,
     close: async () => {
       faults.release()
-      await Promise.all([close(), port.close()])
+      await Promise.all([down(), port.close()])
     },
   }
 }
 
 async function configuration(
   options: AuthorizationServerOptions,
+  settings: () => AuthorizationServerSettings,
   storage: Storage,
   introspector: { client_id: string; client_secret: string },
 ): Promise<Record<string, unknown>> {
   const scopes = options.scopes ?? ['mcp:tools', 'mcp:admin']
-  const accessTokenTtl = options.accessTokenTtlSeconds ?? 3600
+  const accessTokenTtl = (): number => settings().accessTokenTtlSeconds ?? 3600
   const { privateKey } = await generateKeyPair('ES256', { extractable: true })
   return {
     adapter: storage.adapter(),
@@ -229,9 +265,9 @@ async function configuration(
         getResourceServerInfo: (_ctx: unknown, resource: string) => ({
           scope: scopes.join(' '),
           audience: resource,
-          accessTokenTTL: accessTokenTtl,
-          accessTokenFormat: options.accessTokenFormat ?? 'jwt',
-          ...(options.accessTokenFormat === 'opaque' ? {} : { jwt: { sign: { alg: 'ES256' } } }),
+          accessTokenTTL: accessTokenTtl(),
+          accessTokenFormat: settings().accessTokenFormat ?? 'jwt',
+          ...(settings().accessTokenFormat === 'opaque' ? {} : { jwt: { sign: { alg: 'ES256' } } }),
         }),
       },
     },

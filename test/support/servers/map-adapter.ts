@@ -12,6 +12,15 @@ interface Kept {
  */
 export class Storage {
   readonly #models = new Map<string, Map<string, Kept>>()
+  readonly #hidesSpent: () => boolean
+
+  /**
+   * @param hidesSpent Whether the server no longer knows what was used up: then it refuses a replay and does nothing
+   *   more.
+   */
+  constructor(hidesSpent: () => boolean = () => false) {
+    this.#hidesSpent = hidesSpent
+  }
 
   model(name: string): Map<string, Kept> {
     const found = this.#models.get(name) ?? new Map<string, Kept>()
@@ -21,16 +30,18 @@ export class Storage {
 
   /** The adapter class that a provider is given. */
   adapter(): (name: string) => MapAdapter {
-    return (name) => new MapAdapter(this.model(name))
+    return (name) => new MapAdapter(this.model(name), this.#hidesSpent)
   }
 }
 
 /** The adapter contract of oidc-provider on a map. */
 export class MapAdapter {
   readonly #kept: Map<string, Kept>
+  readonly #hidesSpent: () => boolean
 
-  constructor(kept: Map<string, Kept>) {
+  constructor(kept: Map<string, Kept>, hidesSpent: () => boolean) {
     this.#kept = kept
+    this.#hidesSpent = hidesSpent
   }
 
   upsert(id: string, payload: Payload, expiresInSeconds?: number): Promise<void> {
@@ -41,7 +52,8 @@ export class MapAdapter {
 
   find(id: string): Promise<Payload | undefined> {
     const kept = this.#kept.get(id)
-    return Promise.resolve(kept !== undefined && kept.expiresAt > Date.now() ? kept.payload : undefined)
+    const isHidden = kept?.payload['consumed'] !== undefined && this.#hidesSpent()
+    return Promise.resolve(kept !== undefined && kept.expiresAt > Date.now() && !isHidden ? kept.payload : undefined)
   }
 
   findByUid(uid: string): Promise<Payload | undefined> {

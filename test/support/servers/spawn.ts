@@ -3,7 +3,12 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import type { AuthorizationLedger } from './authorization-ledger.ts'
 import { control } from './control.ts'
-import type { AuthorizationServerOptions, Introspection, IssuedToken } from './create-authorization-server.ts'
+import type {
+  AuthorizationServerOptions,
+  AuthorizationServerSettings,
+  Introspection,
+  IssuedToken,
+} from './create-authorization-server.ts'
 import type { McpLedger, McpServerOptions } from './create-mcp-server.ts'
 import type { Fault } from './faults.ts'
 
@@ -52,6 +57,9 @@ export interface AuthorizationServerProcess extends Program {
   readonly issuer: string
   ledger(): Promise<AuthorizationLedger>
   reset(): Promise<void>
+  set(settings: AuthorizationServerSettings): Promise<void>
+  down(): Promise<void>
+  up(): Promise<void>
   fault(fault: Fault): Promise<void>
   held(): Promise<number>
   release(): Promise<number>
@@ -69,6 +77,9 @@ export async function startAuthorizationServer(
     issuer,
     ledger: () => control(ledgerUrl, 'GET /ledger'),
     reset: () => control(ledgerUrl, 'POST /reset'),
+    set: (settings) => control(ledgerUrl, 'POST /set', settings),
+    down: () => control(ledgerUrl, 'POST /down'),
+    up: () => control(ledgerUrl, 'POST /up'),
     fault: (fault) => control(ledgerUrl, 'POST /fault', fault),
     held: () => control(ledgerUrl, 'GET /held'),
     release: () => control(ledgerUrl, 'POST /release'),

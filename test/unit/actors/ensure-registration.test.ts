@@ -63,12 +63,22 @@ describe('who we are', () => {
       { metadata: registering, clientInformation: given },
       { clients: configured, ...withDocument },
     )
-    expect(await done).toEqual({ at: 6000, client: given })
+    expect(await done).toEqual({ at: 6000, client: { ...given, redirectUri } })
     expect(told).toEqual([])
   })
 
   test('what the caller gave without an issuer is bound to this one', async () => {
-    expect((await ensure({ clientInformation: { ...given, issuer: '' } }).done).client).toEqual(given)
+    const clientInformation = { ...given, issuer: '', redirectUri: 'https://app.example/old' }
+    expect((await ensure({ clientInformation }).done).client).toEqual({ ...clientInformation, issuer: 'https://as' })
+  })
+
+  test.each([
+    [['client_secret_basic'], 'client_secret_basic'],
+    [['client_secret_post', 'client_secret_basic'], 'client_secret_post'],
+    [undefined, 'client_secret_post'],
+  ])('what the caller gave proves itself by the list of the server: %j, %s', async (supported, expected) => {
+    const input = { metadata: { ...metadata, tokenEndpointAuthMethodsSupported: supported }, clientInformation: given }
+    expect((await ensure(input).done).client.tokenEndpointAuthMethod).toBe(expected)
   })
 
   test('what the host configured for this issuer, character by character', async () => {
@@ -188,7 +198,7 @@ describe('nobody', () => {
   })
 
   test.each([
-    ['private_key_jwt', undefined, { received: 'private_key_jwt', offered: '' }],
+    ['private_key_jwt', undefined, { received: 'private_key_jwt' }],
     [undefined, ['private_key_jwt'], { offered: 'private_key_jwt' }],
   ])('with the method %j where %j is supported', async (method, supported, details) => {
     const client = { issuer: 'https://as', clientId: 'c', clientSecret: 's', tokenEndpointAuthMethod: method }

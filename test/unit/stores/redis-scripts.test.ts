@@ -5,7 +5,9 @@ import { load } from '../../../src/stores/redis/load.ts'
 import { save } from '../../../src/stores/redis/save.ts'
 
 const places = (text: string, name: string) =>
-  [...new Set([...text.matchAll(new RegExp(`${name}\\[(\\d+)\\]`, 'g'))].map(([, index]) => Number(index)))].toSorted()
+  [...new Set([...text.matchAll(new RegExp(`${name}\\[(\\d+)\\]`, 'g'))].map(([, index]) => Number(index)))].toSorted(
+    (a, b) => a - b,
+  )
 
 describe.each([
   ['load.ts', load],

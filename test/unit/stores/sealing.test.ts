@@ -8,7 +8,11 @@ const key = (id: string): SealingKey => ({ id, secret: new Uint8Array(randomByte
 const record = { key: 'authchart:{AAAA}:connection' }
 const UNREADABLE = failure('SNAPSHOT_UNREADABLE', { reason: 'doesNotOpen' })
 
-const opening = (promise: Promise<string>) => promise.then(() => expect.unreachable(), (error: unknown) => error)
+const opening = (promise: Promise<string>) =>
+  promise.then(
+    () => expect.unreachable(),
+    (error: unknown) => error,
+  )
 
 describe('createSealer', () => {
   test('opens what it sealed, whatever the text', async () => {
@@ -68,7 +72,9 @@ describe('createSealer', () => {
     const sealer = createSealer([key('k1')])
     const sealed = await sealer.seal('text', record)
     const parts = sealed.split('.')
-    const header = Buffer.from(JSON.stringify({ alg: 'dir', enc: 'A256GCM', kid: 'k1', key: 'x' })).toString('base64url')
+    const header = Buffer.from(JSON.stringify({ alg: 'dir', enc: 'A256GCM', kid: 'k1', key: 'x' })).toString(
+      'base64url',
+    )
     const changed = [
       [header, ...parts.slice(1)].join('.'),
       parts.with(2, 'A'.repeat(16)).join('.'),
@@ -115,10 +121,16 @@ describe('createSealer', () => {
     ['secret', 'keys.sealing must be of type Array', 'ERR_INVALID_ARG_TYPE'],
     [[{ id: '', secret: new Uint8Array(32) }], 'keys.sealing[0].id must not be empty', 'ERR_INVALID_ARG_VALUE'],
     [[{ id: 'a', secret: 'secret' }], 'keys.sealing[0].secret must be of type Uint8Array', 'ERR_INVALID_ARG_TYPE'],
-    [[key('a'), { id: 'b', secret: new Uint8Array(31) }], 'keys.sealing[1].secret must be 32 bytes long', 'ERR_INVALID_ARG_VALUE'],
+    [
+      [key('a'), { id: 'b', secret: new Uint8Array(31) }],
+      'keys.sealing[1].secret must be 32 bytes long',
+      'ERR_INVALID_ARG_VALUE',
+    ],
     [[key('a'), key('a')], 'keys.sealing must not hold two keys with one id', 'ERR_INVALID_ARG_VALUE'],
   ])('wrong keys are a TypeError: %#', (keys, message, code) => {
-    expect(() => createSealer(keys as SealingKey[])).toThrow(expect.objectContaining({ name: 'TypeError', message, code }))
+    expect(() => createSealer(keys as SealingKey[])).toThrow(
+      expect.objectContaining({ name: 'TypeError', message, code }),
+    )
   })
 })
 

@@ -1,0 +1,210 @@
+import { type SnapshotFrom } from 'xstate'
+import { getAdjacencyMap } from 'xstate/graph'
+import { connectionMachine } from '../../../machines/connection.ts'
+import type { ConnectionEvent, RequestedAuthorization, Stamp } from '../../../machines/connection-events.ts'
+import { isAlive, isRenewable, isUsable } from '../../../machines/resting-place.ts'
+import type { Attempt, ConnectionContext, Tokens } from '../../../src/schemas/connection-context.ts'
+import { runningPorts } from './chart-graph.ts'
+import {
+  ATTEMPT_TTL_MS,
+  CODE_TTL_MS,
+  dynamicClient,
+  givenClient,
+  identity,
+  issuer,
+  LEASE_MS,
+  metadata,
+  rejections,
+  resource,
+  server,
+  START,
+  TOKEN_TTL_MS,
+  tokenResult,
+  tokens,
+  wishes,
+} from './facts.ts'
+
+export type ConnectionSnapshot = SnapshotFrom<typeof connectionMachine>
+
+/** More attempts than this teach nothing new about where a connection goes. */
+const MODEL_ATTEMPTS = 2
+
+/** Ports whose request uses something up, or that a whole fleet sends once. */
+export const SPENDING_PORTS = ['exchangeCode', 'refreshTokens', 'requestClientCredentials', 'revokeTokens', 'registerClient']
+
+/** Any command that this context could be told, each in all variants that the chart tells apart, and some that it must refuse. */
+export function commandsFor(context: ConnectionContext): ConnectionEvent[] {
+  const stamp = (afterMs = 1): Stamp => ({
+    at: context.at + afterMs,
+    claimId: `claim-${context.at + afterMs}`,
+    leaseMs: LEASE_MS,
+  })
+  const requests: RequestedAuthorization[] = [
+    wishes(),
+    wishes({ scope: 'read write' }),
+    wishes({ grant: 'client_credentials' }),
+    wishes({ allowedGrants: ['jwt_bearer'] }),
+  ]
+  const asked = context.attempts.length < MODEL_ATTEMPTS ? requests.slice(0, context.attempts.length === 0 ? 4 : 2) : []
+  const { generation } = context
+  const bare = { accessToken: 'imported', tokenType: 'Bearer', grant: 'authorization_code' } satisfies Tokens
+  const late = {
+    type: 'result.late',
+    generation,
+    server,
+    tokens: { ...tokens, expiresAt: context.at + TOKEN_TTL_MS },
+  } as const
+  const { refreshToken: _, ...withoutRefreshToken } = late.tokens
+  const about = (stateHash: string): ConnectionEvent[] => [
+    { ...stamp(), type: 'callback.received', stateHash, code: 'fake-code', codeTtlMs: CODE_TTL_MS, iss: issuer },
+    { ...stamp(), type: 'callback.received', stateHash, code: 'fake-code', codeTtlMs: CODE_TTL_MS, iss: 'https://evil.example' },
+    { ...stamp(), type: 'callback.denied', stateHash, error: 'access_denied' },
+    { ...stamp(), type: 'exchange.resumed', stateHash },
+  ]
+  return [
+    ...asked.map((request) => ({ ...stamp(), type: 'authorization.requested' as const, request })),
+    ...asked.slice(1, 2).map((request) => ({ ...stamp(), type: 'challenge.insufficientScope' as const, request })),
+    ...context.attempts.flatMap(({ stateHash }) => about(stateHash)),
+    ...about('unknown'),
+    { ...stamp(), type: 'attempt.expired' },
+    { ...stamp(ATTEMPT_TTL_MS + 1), type: 'attempt.expired' },
+    { ...stamp(2 * TOKEN_TTL_MS), type: 'attempt.expired' },
+    { ...stamp(), type: 'refresh.requested', generation },
+    { ...stamp(), type: 'refresh.requested', generation: generation + 1 },
+    { ...stamp(), type: 'disconnect.requested' },
+    { ...stamp(), type: 'credentials.imported', tokens: bare, clientInformation: undefined, issuer: undefined },
+    {
+      ...stamp(),
+      type: 'credentials.imported',
+      tokens: { ...bare, refreshToken: 'imported' },
+      clientInformation: givenClient,
+      issuer,
+    },
+    {
+      ...stamp(),
+      type: 'credentials.imported',
+      tokens: { ...bare, grant: 'client_credentials' },
+      clientInformation: undefined,
+      issuer: undefined,
+    },
+    { ...stamp(), type: 'credentials.imported', tokens: undefined, clientInformation: givenClient, issuer },
+    ...context.abandoned.slice(-1).flatMap(({ id }) => [
+      { ...stamp(), ...late, abandonedId: id },
+      { ...stamp(), ...late, abandonedId: id, tokens: withoutRefreshToken },
+      { ...stamp(), ...late, abandonedId: id, generation: generation - 1 },
+    ]),
+    { ...stamp(), ...late, abandonedId: 'unknown' },
+    { ...stamp(LEASE_MS + 5_000), type: 'claim.abandoned', abandonedId: context.claim?.id ?? 'none' },
+    { ...stamp(CODE_TTL_MS + 5_000), type: 'claim.abandoned', abandonedId: context.claim?.id ?? 'none' },
+    { ...stamp(LEASE_MS + 5_000), type: 'claim.abandoned', abandonedId: 'unknown' },
+    { ...stamp(), type: 'checkpoint.saved', sendBefore: 1_000 },
+  ]
+}
+
+/** Everything that the ports which run in this snapshot could answer. */
+export function answersFor(snapshot: ConnectionSnapshot): ConnectionEvent[] {
+  const { context } = snapshot
+  const at = context.at + 1
+  return runningPorts(snapshot).flatMap((id): ConnectionEvent[] => {
+    const failed = Object.values(rejections).map((error) => ({ type: `xstate.error.actor.${id}` as const, error }))
+    switch (id) {
+      case 'discoverResource':
+        return [...failed.slice(0, 1), { type: 'xstate.done.actor.discoverResource', output: { at, resource } }]
+      case 'discoverServer':
+        return [
+          ...failed.slice(0, 1),
+          { type: 'xstate.done.actor.discoverServer', output: { at, metadata } },
+          {
+            type: 'xstate.done.actor.discoverServer',
+            output: { at, metadata: { ...metadata, grantTypesSupported: ['client_credentials'] } },
+          },
+        ]
+      case 'ensureRegistration':
+        return [
+          ...failed.slice(0, 1),
+          { type: 'xstate.done.actor.ensureRegistration', output: { at, client: dynamicClient } },
+          { type: 'xstate.done.actor.ensureRegistration', output: { at, client: givenClient } },
+        ]
+      case 'buildAuthorizationRequest': {
+        const state = `state-${context.attempts.length + context.ended.length}`
+        const output = { at, authorizationUrl: 'https://as.example.com/authorize?…', state, stateHash: state, verifier: 'fake-verifier' }
+        return [...failed.slice(0, 1), { type: 'xstate.done.actor.buildAuthorizationRequest', output }]
+      }
+      case 'exchangeCode':
+      case 'refreshTokens':
+      case 'requestClientCredentials': {
+        const type = `xstate.done.actor.${id}` as const
+        return [
+          ...failed,
+          { type, output: tokenResult(at) },
+          { type, output: tokenResult(at, { refreshToken: undefined, scope: 'read', expiresInMs: undefined }) },
+        ]
+      }
+      case 'revokeTokens':
+      case 'retireRegistration':
+        return [...failed.slice(0, 1), { type: `xstate.done.actor.${id}`, output: { at } }]
+      default:
+        throw new Error(`no answers for the port ${id}`)
+    }
+  })
+}
+
+const flagsOfAttempt = ({ at, claim }: ConnectionContext, attempt: Attempt): string =>
+  [
+    isAlive(attempt, at) ? 'alive' : 'over',
+    attempt.code === undefined ? 'waits' : 'code',
+    attempt.scope,
+    attempt.stateHash === claim?.stateHash && 'claimed',
+  ]
+    .filter(Boolean)
+    .join()
+
+/** What decides where a connection can go from here: equal texts, equal futures. Names, instants and counters are left out. */
+export function essenceOf(snapshot: ConnectionSnapshot): string {
+  const { value, context } = snapshot
+  const { at, tokens: held, claim, request } = context
+  return JSON.stringify([
+    value,
+    context.attempts.map((attempt) => flagsOfAttempt(context, attempt)).toSorted(),
+    held && [
+      held.grant,
+      isUsable(held, at),
+      isRenewable(held, at),
+      held.serverId !== undefined,
+      held.refreshRefused,
+      held.unproven,
+    ],
+    claim && [claim.kind, claim.repeats, claim.outcomeUnknown],
+    context.abandoned.at(-1)?.repeated,
+    request && claim === undefined && [request.purpose, request.grant, request.allowedGrants, request.scope, request.metadata?.grantTypesSupported],
+    (claim ?? request) && context.servers.at(-1)?.client.source,
+    context.refusedClient === undefined,
+    held === undefined && [context.lapsed, context.failure === undefined],
+  ])
+}
+
+export const input = { identity, at: START }
+
+export const modelOptions = {
+  input,
+  events: (snapshot: ConnectionSnapshot) => [...commandsFor(snapshot.context), ...answersFor(snapshot)],
+  filterEvents: (snapshot: ConnectionSnapshot, event: ConnectionEvent) =>
+    snapshot.status === 'active' && snapshot.can(event),
+  serializeState: essenceOf,
+  serializeEvent: (event: ConnectionEvent) => JSON.stringify(event),
+}
+
+let known: ReturnType<typeof exploreConnection> | undefined
+
+function exploreConnection() {
+  return Object.values(getAdjacencyMap(connectionMachine, modelOptions as never)) as unknown as {
+    state: ConnectionSnapshot
+    transitions: Record<string, { event: ConnectionEvent; state: ConnectionSnapshot }>
+  }[]
+}
+
+/** Every state that the connection chart can be brought into, and every step between them. */
+export function connectionGraph(): ReturnType<typeof exploreConnection> {
+  known ??= exploreConnection()
+  return known
+}
