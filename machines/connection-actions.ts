@@ -7,7 +7,7 @@ import type {
   EndedAttempt,
   Tokens,
 } from '../src/schemas/connection-context.ts'
-import { attemptOf, claimedServer, isGrantAllowed, mayRepeat, wantedGrant } from './connection-guards.ts'
+import { attemptOf, claimedServer, isGrantAllowed, isRenewal, mayRepeat, wantedGrant } from './connection-guards.ts'
 import type { AuthorizationRequestBuilt, ConnectionCommand, ConnectionEvent, Stamp } from './connection-events.ts'
 import { portFailureOf } from './port-failure.ts'
 import type { TokenResult } from './ports.ts'
@@ -45,8 +45,8 @@ export function beginRequest(
 export function beginRenewal(context: ConnectionContext, event: Sent<'refresh.requested'>): Change {
   const { at, claimId, leaseMs } = event
   const { clientInformation, issuer } = context.imported ?? {}
-  const grant = context.tokens?.grant
-  return { at, request: { purpose: 'renew', clientInformation, issuer, grant, attemptTtlMs: 0, claimId, leaseMs } }
+  const { grant, requestedScope: scope } = context.tokens ?? {}
+  return { at, request: { purpose: 'renew', scope, clientInformation, issuer, grant, attemptTtlMs: 0, claimId, leaseMs } }
 }
 
 /** What a port found out joins the request. A client that the host gave is kept for later, bound to its issuer now. */
@@ -229,7 +229,7 @@ export function claimTokenRequest(context: ConnectionContext): Change {
   if (request === undefined) return {}
   return claim(
     { at: context.at, claimId: request.claimId, leaseMs: request.leaseMs },
-    request.purpose === 'renew'
+    isRenewal(context)
       ? { kind: 'refresh', serverId: context.servers.at(-1)?.id }
       : { kind: 'requestToken', serverId: context.servers.at(-1)?.id, scope: requestedScope(context) },
   )

@@ -70,11 +70,12 @@ export function wantedGrant(request: AuthorizationRequest): Grant {
     : 'client_credentials'
 }
 
-/** Whether this is the wanted grant, the server offers it and the policy allows it. */
+/** Whether this is the wanted grant, the policy allows it, and the server offers it or, where the host insists, says nothing against it. */
 export function canUseGrant(context: ConnectionContext, grant: Grant): boolean {
   const { request } = context
-  if (request === undefined || wantedGrant(request) !== grant) return false
-  return isGrantAllowed(request) && grantOffered(request.metadata ?? {}, grant)
+  if (request === undefined || wantedGrant(request) !== grant || !isGrantAllowed(request)) return false
+  const isAskedForInSilence = request.grant === grant && request.metadata?.grantTypesSupported === undefined
+  return isAskedForInSilence || grantOffered(request.metadata ?? {}, grant)
 }
 
 /** Whether the policy of the deployment allows the wanted grant. */

@@ -99,6 +99,7 @@ export const connectionMachine = setup({
     dropRefreshToken: assign(({ context }) => change.dropRefreshToken(context)),
     forgetClient: assign(({ context }) => change.forgetClient(context)),
     forgetRefusedClient: assign({ refusedClient: undefined }),
+    releaseClaim: assign({ claim: undefined }),
     forgetEverything: assign(({ context }) => change.forgetEverything(context)),
     tidy: assign(({ context }) => change.tidy(context)),
     journal: assign({
@@ -402,7 +403,7 @@ export const connectionMachine = setup({
         recorded: {
           tags: ['storable', 'checkpoint'],
           description: 'What was lost is stored first. Whoever finds this goes on with it.',
-          entry: { type: 'journal', params: { to: 'retiring' } },
+          entry: ['releaseClaim', { type: 'journal', params: { to: 'retiring' } }],
           on: { 'checkpoint.saved': { target: 'forgetting', actions: ['noteTime'] } },
         },
         forgetting: {

@@ -34,6 +34,7 @@ export function isGrantRefused({ failure, outcome }: PortFailure): boolean {
 
 /** Whether the server asks to come again with the same request: nothing was spent. */
 export function isRetryLater({ failure, outcome }: PortFailure): boolean {
-  const status = failure.details?.status
-  return outcome === 'notSent' || (outcome === 'refused' && (status === 429 || status === 503))
+  const { status, error } = failure.details ?? {}
+  if (outcome === 'notSent') return true
+  return outcome === 'refused' && (status === 429 || status === 503 || error === 'temporarily_unavailable')
 }

@@ -1,11 +1,12 @@
 import type { RequestedAuthorization } from '../machines/connection-events.ts'
 import { isUsable } from '../machines/resting-place.ts'
+import type { AuthorizeResult } from './authorize-result.ts'
 import type { ConnectionCore } from './connection-core.ts'
 import { AuthorizationError } from './errors/authorization-error.ts'
 import { failure, isRetryable } from './errors/failure.ts'
 import { invalidArgument } from './errors/invalid-argument.ts'
 import { givenClient } from './given-client.ts'
-import { actionsBetween, type HostAction } from './host-actions.ts'
+import { actionsBetween } from './host-actions.ts'
 import type { View } from './kernel.ts'
 import type { AuthorizeOptions, Policy } from './options.ts'
 import { coversScope, unionScopes } from './protocol/scopes.ts'
@@ -14,20 +15,6 @@ import { renew } from './renewal.ts'
 import type { ConnectionContext } from './schemas/connection-context.ts'
 import { hashBinding } from './stores/record-keys.ts'
 import { isFresh, tokensOf } from './token-state.ts'
-
-/** What `authorize()` comes to. `actions` hold secrets. */
-export type AuthorizeResult =
-  | { status: 'authorized'; actions: HostAction[] }
-  | {
-      status: 'redirect'
-      /** Secret: send the user there and nobody else. */
-      authorizationUrl: string
-      /** Secret. */
-      state: string
-      /** Until when the user may come back; epoch milliseconds. */
-      expiresAt: number
-      actions: HostAction[]
-    }
 
 /** The options of `authorize()` but for the signal. */
 export type Wishes = Omit<AuthorizeOptions, 'signal'>

@@ -1,7 +1,7 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import type { ConnectionCommand } from '../machines/connection-events.ts'
 import { type CallbackVerdict, judgeCallback } from '../machines/connection-guards.ts'
-import type { AuthorizeResult } from './authorize.ts'
+import type { AuthorizeResult } from './authorize-result.ts'
 import { isAuthorizationError } from './errors/authorization-error.ts'
 import { failure, type Failure, isRetryable } from './errors/failure.ts'
 import { type HostAction, whose } from './host-actions.ts'
@@ -117,8 +117,8 @@ async function finish(
     bindingHash: by.binding === undefined ? undefined : hashBinding(by.binding),
     bindingProven: by.proof === 'proven' ? (true as const) : undefined,
   }
-  const judge = ({ context, at }: View): CallbackVerdict => {
-    const verdict = judgeCallback(context, callback, at())
+  const judge = (now: View): CallbackVerdict => {
+    const verdict = judgeCallback(now.context, callback, now.at())
     return verdict === 'acceptable' && by.proof === 'missing' ? 'bindingMismatch' : verdict
   }
   const returnTo = view.context.attempts.find((attempt) => attempt.stateHash === stateHash)?.returnTo

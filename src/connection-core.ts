@@ -31,13 +31,12 @@ export class ConnectionCore {
   }
 
   /** Callers with equal intents share one run; its result is told to all of them. */
-  joined<T>(intent: string, start: () => Promise<T>): Promise<T> {
-    const { inFlight } = this.kernel
+  joined<T>(running: Map<string, Promise<T>>, intent: string, start: () => Promise<T>): Promise<T> {
     const name = `${this.key} ${intent}`
-    const known = inFlight.get(name)
-    if (known !== undefined) return known as Promise<T>
-    const started = start().finally(() => inFlight.delete(name))
-    inFlight.set(name, started)
+    const known = running.get(name)
+    if (known !== undefined) return known
+    const started = start().finally(() => running.delete(name))
+    running.set(name, started)
     return started
   }
 

@@ -1,5 +1,6 @@
 import { isRenewable } from '../machines/resting-place.ts'
-import { authorize, type AuthorizeResult, checkWishes } from './authorize.ts'
+import { authorize, checkWishes } from './authorize.ts'
+import type { AuthorizeResult } from './authorize-result.ts'
 import { ConnectionCore } from './connection-core.ts'
 import { AuthorizationError } from './errors/authorization-error.ts'
 import { nextActionFor } from './errors/describe-failure.ts'
@@ -81,7 +82,8 @@ export class Connection {
     const core = this.#open()
     const { signal, ...wishes } = parseOptions(AuthorizeOptionsSchema, options, 'authorize()')
     checkWishes(wishes, this.identity.server, core.policy)
-    return await detachable(core.joined(`authorize ${JSON.stringify(wishes)}`, () => authorize(core, wishes)), signal)
+    const { authorizing } = core.kernel
+    return await detachable(core.joined(authorizing, JSON.stringify(wishes), () => authorize(core, wishes)), signal)
   }
 
   /**

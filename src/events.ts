@@ -20,20 +20,29 @@ type Listener<Name extends keyof OrchestratorEvents> = (event: OrchestratorEvent
 
 /** Typed listeners. One that throws does not keep the others from being told. */
 export class Listeners {
-  readonly #listeners = new Map<keyof OrchestratorEvents, Set<(event: never) => void>>()
+  readonly #listeners: { readonly [Name in keyof OrchestratorEvents]: Set<Listener<Name>> } = {
+    transition: new Set(),
+    authorizationRequired: new Set(),
+    authorized: new Set(),
+    refreshed: new Set(),
+    failed: new Set(),
+    disconnected: new Set(),
+    accountChanged: new Set(),
+  }
 
   on<Name extends keyof OrchestratorEvents>(name: Name, listener: Listener<Name>): () => void {
-    const listeners = this.#listeners.get(name) ?? new Set()
-    this.#listeners.set(name, listeners.add(listener))
+    const listeners: Set<Listener<Name>> = this.#listeners[name]
+    listeners.add(listener)
     return () => {
       listeners.delete(listener)
     }
   }
 
   tell<Name extends keyof OrchestratorEvents>(name: Name, event: OrchestratorEvents[Name]): void {
-    for (const listener of this.#listeners.get(name) ?? []) {
+    const listeners: Set<Listener<Name>> = this.#listeners[name]
+    for (const listener of listeners) {
       try {
-        ;(listener as Listener<Name>)(event)
+        listener(event)
       } catch (error) {
         queueMicrotask(() => {
           throw error

@@ -1,7 +1,7 @@
 export type { ClientOptions, PreRegisteredClient } from './actors/dependencies.ts'
 export type { CallbackResult } from './callbacks.ts'
 export type { Clock } from './clock.ts'
-export type { AuthorizeResult } from './authorize.ts'
+export type { AuthorizeResult } from './authorize-result.ts'
 export type { Connection, ConnectionStatus } from './connection.ts'
 export {
   type AnyAuthorizationError,

@@ -27,8 +27,17 @@ interface ActorLike {
   sessionId: string
 }
 
-/** Turns what XState tells an inspector into redacted records. */
-export function inspector(inspect: (record: InspectionRecord) => void): (event: InspectionEvent) => void {
+/** Turns what XState tells an inspector into redacted records. An inspector that throws does not disturb the chart. */
+export function inspector(tell: (record: InspectionRecord) => void): (event: InspectionEvent) => void {
+  const inspect = (record: InspectionRecord): void => {
+    try {
+      tell(record)
+    } catch (error) {
+      queueMicrotask(() => {
+        throw error
+      })
+    }
+  }
   return (inspected) => {
     const { id, sessionId } = inspected.actorRef as unknown as ActorLike
     const common = { sessionId, rootId: inspected.rootId, name: id }

@@ -1,4 +1,5 @@
 import type { AuthorizationRequestBuilt, ConnectionCommand } from '../machines/connection-events.ts'
+import type { AuthorizeResult } from './authorize-result.ts'
 import type { Changes } from './changes.ts'
 import type { Clock } from './clock.ts'
 import { AuthorizationError } from './errors/authorization-error.ts'
@@ -25,7 +26,8 @@ export interface Kernel {
   /** Names the records of this deployment. */
   readonly nameKey: Uint8Array
   /** What runs right now, so that callers with equal intents share it. */
-  readonly inFlight: Map<string, Promise<unknown>>
+  readonly authorizing: Map<string, Promise<AuthorizeResult>>
+  readonly renewing: Map<string, Promise<View>>
   policy(connection: ConnectionIdentity): Policy
   assertOpen(): void
 }
@@ -35,6 +37,9 @@ export interface ConnectionRun extends RunResult<ConnectionContext> {
   readonly emitted: readonly AuthorizationRequestBuilt[]
   readonly actions: HostAction[]
 }
+
+const isRequestBuilt = (emitted: { type: string }): emitted is AuthorizationRequestBuilt =>
+  emitted.type === 'authorizationRequest.built'
 
 /** A run of the connection chart, with what the host has to do about it. */
 export async function runConnection(
@@ -52,8 +57,7 @@ export async function runConnection(
   })
   const actions = actionsBetween(known.view?.context, result.view?.context)
   if (result.taken || result.spent) await options.onActions?.(actions)
-  // The chart tells nothing else.
-  return { ...result, emitted: result.emitted as readonly AuthorizationRequestBuilt[], actions }
+  return { ...result, emitted: result.emitted.filter(isRequestBuilt), actions }
 }
 
 /**

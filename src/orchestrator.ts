@@ -4,7 +4,7 @@ import { connectionActors, registrationActors } from './actors/index.ts'
 import { completeCallback, type CallbackResult, handleCallback, redirectResponse } from './callbacks.ts'
 import { createChanges } from './changes.ts'
 import { systemClock } from './clock.ts'
-import type { AuthorizeResult } from './authorize.ts'
+import type { AuthorizeResult } from './authorize-result.ts'
 import { Connection } from './connection.ts'
 import { durableConnection, durableRegistration } from './durable-charts.ts'
 import { AuthorizationError } from './errors/authorization-error.ts'
@@ -123,7 +123,8 @@ export function createAuthOrchestrator(options: AuthOrchestratorOptions): AuthOr
     cache: new TokenCache(changes, () => clock.monotonic()),
     transport,
     nameKey,
-    inFlight: new Map(),
+    authorizing: new Map(),
+    renewing: new Map(),
     policy,
     assertOpen() {
       if (isClosed) throw new AuthorizationError(failure('CLOSED'))

@@ -19,7 +19,7 @@ export function registrations({
   runner: Runner
   chart: DurableChart<RegistrationContext, RegistrationCommand>
   nameKey: Uint8Array
-  policy(identity: ConnectionIdentity): Policy
+  policy: (identity: ConnectionIdentity) => Policy
 }): Pick<ConnectionDependencies, 'ensureDynamicRegistration' | 'retireDynamicRegistration'> {
   async function run(
     { identity, issuer, redirectUri }: Pick<DynamicRegistrationRequest, 'identity' | 'issuer' | 'redirectUri'>,

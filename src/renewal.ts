@@ -74,7 +74,7 @@ export async function renew(core: ConnectionCore, view: View, { minTtlMs, refuse
   const { generation } = context
   const kept = keptAttempt(context, view.at())
   if (context.claim === undefined && kept === undefined && !isRenewable(tokensOf(context), view.at())) return view
-  return await core.joined(`refresh ${generation} ${minTtlMs ?? ''} ${refused ?? ''}`, async () => {
+  return await core.joined(core.kernel.renewing, `${generation} ${minTtlMs ?? ''} ${refused ?? ''}`, async () => {
     const result = await core.run(
       (now) => {
         if (now === undefined) return undefined

@@ -84,8 +84,8 @@ interface Run<Context extends DurableContext, Command extends { type: string }> 
 
 /** Room that the fence of a claim leaves for the save of the result, in milliseconds. */
 export const SAVE_MARGIN_MS = 5_000
-/** How often a run adopts a winner's record before it gives up. */
-const MAX_ADOPTIONS = 100
+/** How often a run begins anew on the record as it stands by then before it gives up. */
+const MAX_ROUNDS = 100
 /** How many leases a run waits for other processes' claims before it gives up. */
 const MAX_LEASES = 4
 /** How long a wait lasts before the record is looked at again, notice or not. */
@@ -95,10 +95,11 @@ const FIRST_PAUSE_MS = 25
 const LONGEST_PAUSE_MS = 1_000
 
 const abandoned = ({ id }: Claim): { type: string; abandonedId: string } => ({ type: 'claim.abandoned', abandonedId: id })
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 const closed = (): AuthorizationError => new AuthorizationError(failure('CLOSED'))
 const timedOut = (reason: string): AuthorizationError => new AuthorizationError(failure('TIMED_OUT', { reason }))
 const unavailable = (): AuthorizationError => new AuthorizationError(failure('STORE_UNAVAILABLE'))
+const incompatible = (reason?: string): AuthorizationError =>
+  new AuthorizationError(failure('SNAPSHOT_INCOMPATIBLE', { reason }))
 
 /**
  * Runs charts durably: load, restore, send, save at every rest, adopt the winner where a save is refused. One queue a key
@@ -108,6 +109,7 @@ export class Runner {
   readonly #options: RunnerOptions
   readonly #queues = new Map<string, Promise<void>>()
   #isClosing = false
+  #isOver = false
   #longestLeaseMs = 0
 
   constructor(options: RunnerOptions) {
@@ -175,6 +177,7 @@ export class Runner {
     })
     await Promise.race([Promise.all(this.#queues.values()), bound])
     clearTimeout(timer)
+    this.#isOver = true
   }
 
   async #repeat<Context extends DurableContext, Command extends { type: string }>(
@@ -189,7 +192,7 @@ export class Runner {
     try {
       let view = known === undefined ? await this.#reload(run) : known.view
       let spent = false
-      for (let adoptions = 0; adoptions <= MAX_ADOPTIONS; ) {
+      for (let rounds = 0; rounds < MAX_ROUNDS || run.persistent; ) {
         const recovery = await this.#recovery(run, view, watch, waitUntil)
         if (recovery === 'lookAgain') {
           view = await this.#reload(run)
@@ -199,15 +202,17 @@ export class Runner {
         if (command === undefined) return { view, taken: false, spent, emitted: [] }
         const result = await this.#execute(run, view, command)
         spent ||= result.spent
+        rounds += 1
         if (result.kind === 'refused') {
-          adoptions += 1
-          await pause(this.#jitter(Math.min(2 ** adoptions, LONGEST_PAUSE_MS / 10)))
+          await this.#pause(this.#jitter(Math.min(2 ** rounds, LONGEST_PAUSE_MS / 10)))
           view = await this.#reload(run)
           continue
         }
         view = result.view
-        if (recovery === undefined)
-          return { view, taken: result.kind === 'rested', spent, emitted: result.emitted }
+        const taken = result.kind === 'rested'
+        if (recovery === undefined) return { view, taken, spent, emitted: result.emitted }
+        // A claim that its own chart will not give up: no release of ours wrote that.
+        if (!taken) throw incompatible('claim')
       }
       throw timedOut('contention')
     } finally {
@@ -228,7 +233,7 @@ export class Runner {
     if (view === undefined) return undefined
     const { claim } = view.context
     if (claim === undefined) {
-      const snapshot = this.#restore(run.chart, view).getSnapshot()
+      const snapshot = snapshotOf(this.#restore(run.chart, view))
       return snapshot.hasTag('checkpoint') ? { type: 'checkpoint.saved' } : undefined
     }
     const remainingMs = claim.leaseMs + run.lease.graceMs - view.ageMs()
@@ -264,11 +269,17 @@ export class Runner {
       leaseMs: lease.leaseMs,
     })
 
-    const actor = view === undefined ? this.#begin(chart, { ...run.input, at: base }) : this.#restore(chart, view)
+    const inspection = this.#inspection()
+    const actor =
+      view === undefined
+        ? createActor(chart.machine, { id: chart.name, input: { ...run.input, at: base }, ...inspection })
+        : this.#restore(chart, view, inspection)
     const emitted: { type: string }[] = []
     const event = stamp({ sendBefore: this.#fence(startedAt, lease), ...command })
     if (!snapshotOf(actor).can(event)) return { kind: 'notTaken', view, spent: false, emitted }
     actor.on('*', (told) => emitted.push(told))
+    // Without a listener XState would throw an error of the chart where nobody can catch it; `atRest` finds it.
+    actor.subscribe({ error: () => {} })
     actor.start()
     actor.send(event)
     let current = view
@@ -278,7 +289,7 @@ export class Runner {
         const snapshot = await atRest(actor)
         const context = snapshot.context as Context
         const begunAt = clock.monotonic()
-        const saved = await this.#save(run, snapshot, current, at(), held !== undefined)
+        const saved = await this.#save(run, snapshot, current, at, held !== undefined)
         if (saved === 'refused') {
           if (held !== undefined) await this.#tellLate(run, held, context)
           return { kind: 'refused', view: current, spent: held !== undefined, emitted: [] }
@@ -324,18 +335,19 @@ export class Runner {
     { chart, key, lease, persistent }: Run<Context, Command>,
     snapshot: AnyMachineSnapshot,
     current: RecordView<Context> | undefined,
-    savedAt: number,
+    at: () => number,
     isSpent: boolean,
   ): Promise<RecordView<Context> | 'refused'> {
     const { store, sealer, clock } = this.#options
     const context = snapshot.context as Context
     const writeId = this.#id()
     const begunAt = clock.monotonic()
-    let sealed: string | undefined
     for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
       const askedAt = clock.monotonic()
+      // Told anew each time: the store counts a record's age from its write, whenever that succeeds.
+      const savedAt = at()
       try {
-        sealed ??= await sealer.seal(encodeSnapshot(chart, snapshot, savedAt), { key })
+        const sealed = await sealer.seal(encodeSnapshot(chart, snapshot, savedAt), { key })
         const expectedVersion = current?.version
         const saved = await store.save(key, sealed, { expectedVersion, writeId, ttlMs: chart.ttlMs(context) })
         if (saved === 'refused') return saved
@@ -344,7 +356,7 @@ export class Runner {
         const isHopeless = clock.monotonic() > this.#fence(begunAt, lease)
         if (!isSpent && !persistent && (isHopeless || this.#isClosing)) throw unavailable()
       }
-      await pause(pauseMs)
+      await this.#pause(pauseMs)
     }
   }
 
@@ -358,23 +370,23 @@ export class Runner {
         const isPassing = error instanceof AuthorizationError && error.code === 'STORE_UNAVAILABLE'
         if (!persistent || !isPassing) throw error
       }
-      await pause(pauseMs)
+      await this.#pause(pauseMs)
     }
   }
 
-  #begin(chart: { machine: AnyStateMachine }, input: object): AnyActor {
-    return createActor(chart.machine, { input, ...this.#inspection() })
-  }
-
-  #restore<Context>(chart: { machine: AnyStateMachine }, { value, context }: RecordView<Context>): AnyActor {
+  /** An actor as it was stored, not started. A state that the machine does not have leaves it with an error. */
+  #restore<Context>(
+    { name, machine }: { name: string; machine: AnyStateMachine },
+    { value, context }: RecordView<Context>,
+    inspection: Inspection = {},
+  ): AnyActor {
     const snapshot = { status: 'active', value, context, historyValue: {}, children: {}, output: undefined, error: undefined }
-    const actor = restored(chart.machine, snapshot, this.#inspection())
-    if (actor === undefined || snapshotOf(actor).status !== 'active')
-      throw new AuthorizationError(failure('SNAPSHOT_INCOMPATIBLE'))
+    const actor = createActor(machine, { id: name, snapshot: snapshot as never, ...inspection })
+    if (snapshotOf(actor).status !== 'active') throw incompatible()
     return actor
   }
 
-  #inspection(): { inspect?: ReturnType<typeof inspector> } {
+  #inspection(): Inspection {
     const { inspect } = this.#options
     return inspect === undefined ? {} : { inspect: inspector(inspect) }
   }
@@ -386,8 +398,21 @@ export class Runner {
     askedAt: number,
   ): RecordView<Context> {
     const { clock } = this.#options
-    const age = (): number => ageMs + clock.monotonic() - askedAt
-    return { ...record, ageMs: age, at: () => Math.round(savedAt + age()) }
+    const answeredAt = clock.monotonic()
+    // The age was told somewhere between question and answer. A claim must not look older than it is, nor a token younger.
+    return {
+      ...record,
+      ageMs: () => ageMs + clock.monotonic() - answeredAt,
+      at: () => Math.round(savedAt + ageMs + clock.monotonic() - askedAt),
+    }
+  }
+
+  /** Once `close()` has waited long enough, what still has to be tried again no longer keeps the process alive. */
+  #pause(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, ms)
+      if (this.#isOver) timer.unref()
+    })
   }
 
   #id(): string {
@@ -399,27 +424,18 @@ export class Runner {
   }
 }
 
-const snapshotOf = (actor: AnyActor): AnyMachineSnapshot => actor.getSnapshot() as AnyMachineSnapshot
-
-/** A restored actor, not started; `undefined` if the machine has no such state. */
-function restored(
-  machine: AnyStateMachine,
-  snapshot: object,
-  options: { inspect?: ReturnType<typeof inspector> },
-): AnyActor | undefined {
-  try {
-    return createActor(machine, { ...options, snapshot: snapshot as never })
-  } catch {
-    return undefined
-  }
+interface Inspection {
+  inspect?: ReturnType<typeof inspector>
 }
+
+const snapshotOf = (actor: AnyActor): AnyMachineSnapshot => actor.getSnapshot() as AnyMachineSnapshot
 
 /** The next snapshot in which no child is active: the only kind that may be stored. */
 function atRest(actor: AnyActor): Promise<AnyMachineSnapshot> {
   return new Promise((resolve, reject) => {
     const settle = (snapshot: AnyMachineSnapshot): boolean => {
       if (snapshot.status !== 'active') {
-        reject(new AuthorizationError(failure('SNAPSHOT_INCOMPATIBLE', { reason: snapshot.status })))
+        reject(incompatible(snapshot.status))
         return true
       }
       const isWorking = (Object.values(snapshot.children) as (AnyActor | undefined)[]).some(
@@ -433,7 +449,7 @@ function atRest(actor: AnyActor): Promise<AnyMachineSnapshot> {
       next: (snapshot: AnyMachineSnapshot) => {
         if (settle(snapshot)) subscription.unsubscribe()
       },
-      error: () => reject(new AuthorizationError(failure('SNAPSHOT_INCOMPATIBLE', { reason: 'error' }))),
+      error: () => reject(incompatible('error')),
     })
   })
 }

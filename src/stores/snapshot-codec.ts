@@ -1,4 +1,3 @@
-import type { AnyMachineSnapshot } from 'xstate'
 import * as v from 'valibot'
 import { AuthorizationError } from '../errors/authorization-error.ts'
 import { failure } from '../errors/failure.ts'
@@ -18,7 +17,7 @@ const SnapshotSchema = v.object({ value: v.union([v.string(), v.record(v.string(
 /** The envelope's text for a snapshot at rest: only what cannot be told from the machine itself. */
 export function encodeSnapshot<Context>(
   { name, version }: SnapshotCodec<Context>,
-  { value, context }: Pick<AnyMachineSnapshot, 'value' | 'context'>,
+  { value, context }: { value: unknown; context: Context },
   savedAt: number,
 ): string {
   return encodeEnvelope({ machine: name, machineVersion: version, savedAt, snapshot: { value, context } })

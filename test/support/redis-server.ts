@@ -85,7 +85,10 @@ export async function startRedisServer(
   const timer = setTimeout(() => starting.abort(new Error('the Redis server did not start in time')), START_TIMEOUT_MS)
   void gone.then(() => starting.abort(new Error('the Redis server ended while it started')))
   try {
-    while (!(await isReady(port))) await delay(20, undefined, { signal: starting.signal })
+    while (!(await isReady(port))) {
+      starting.signal.throwIfAborted()
+      await delay(20)
+    }
   } catch (error) {
     await stop()
     throw error

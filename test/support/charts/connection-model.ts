@@ -185,7 +185,7 @@ export function essenceOf(snapshot: ConnectionSnapshot): string {
 
 export const input = { identity, at: START }
 
-export const modelOptions = {
+export const connectionModelOptions = {
   input,
   events: (snapshot: ConnectionSnapshot) => [...commandsFor(snapshot.context), ...answersFor(snapshot)],
   filterEvents: (snapshot: ConnectionSnapshot, event: ConnectionEvent) =>
@@ -197,7 +197,7 @@ export const modelOptions = {
 let known: ReturnType<typeof exploreConnection> | undefined
 
 function exploreConnection() {
-  return Object.values(getAdjacencyMap(connectionMachine, modelOptions as never)) as unknown as {
+  return Object.values(getAdjacencyMap(connectionMachine, connectionModelOptions as never)) as unknown as {
     state: ConnectionSnapshot
     transitions: Record<string, { event: ConnectionEvent; state: ConnectionSnapshot }>
   }[]

@@ -28,6 +28,8 @@ export interface Worker extends WorkerCalls {
    * asked.
    */
   waitFor(point: string): Promise<void>
+  /** All that it has printed. */
+  output(): string
   /** SIGSTOP and SIGCONT return at once, what ends the process when it is gone. */
   kill(signal: NodeJS.Signals): Promise<void>
 }
@@ -36,6 +38,8 @@ const CALLS: (keyof WorkerCalls)[] = [
   'authorize',
   'accessToken',
   'status',
+  'wake',
+  'awaitAuthorized',
   'disconnect',
   'import',
   'completeCallback',
@@ -72,9 +76,15 @@ export async function startWorker(init: WorkerInit): Promise<Worker> {
   const child = fork(script, {
     execArgv: [],
     serialization: 'advanced',
-    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   })
   running.add(child)
+  let output = ''
+  for (const stream of [child.stdout, child.stderr])
+    stream?.on('data', (chunk: Buffer) => {
+      output += chunk.toString()
+      process.stderr.write(chunk)
+    })
   const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()))
   void gone.then(() => running.delete(child))
   const { call, waitFor, ready } = converse(child, gone)
@@ -86,6 +96,7 @@ export async function startWorker(init: WorkerInit): Promise<Worker> {
     ) as never as WorkerCalls),
     pid: child.pid ?? 0,
     waitFor,
+    output: () => output,
     kill: async (signal) => {
       child.kill(signal)
       if (signal !== 'SIGSTOP' && signal !== 'SIGCONT') await gone

@@ -1,4 +1,5 @@
 import type { createAuthOrchestrator } from '../../../src/index.ts'
+import type { PolicyOptions } from '../../../src/options.ts'
 import type { ConnectionIdentity } from '../../../src/schemas/connection-context.ts'
 import type { StoreFault } from './faulty-store.ts'
 import type { StoreAddress } from './open-store.ts'
@@ -15,7 +16,8 @@ export interface TextKeys {
 }
 
 /** How a worker is to build its orchestrator. JSON. */
-export interface WorkerInit extends Pick<OrchestratorOptions, 'client' | 'clients' | 'network' | 'policy'> {
+export interface WorkerInit extends Pick<OrchestratorOptions, 'client' | 'clients' | 'network'> {
+  policy?: PolicyOptions
   store: StoreAddress
   keys: TextKeys
   /** How far this worker's wall clock is off. */
@@ -31,6 +33,11 @@ export interface WorkerCalls {
     ...args: Parameters<Connection['accessToken']>
   ): ReturnType<Connection['accessToken']>
   status(of: ConnectionIdentity): ReturnType<Connection['status']>
+  wake(of: ConnectionIdentity): ReturnType<Connection['wake']>
+  awaitAuthorized(
+    of: ConnectionIdentity,
+    ...args: Parameters<Connection['awaitAuthorized']>
+  ): ReturnType<Connection['awaitAuthorized']>
   disconnect(of: ConnectionIdentity): ReturnType<Connection['disconnect']>
   import(of: ConnectionIdentity, ...args: Parameters<Connection['import']>): ReturnType<Connection['import']>
   completeCallback(

@@ -28,6 +28,8 @@ function build(init: WorkerInit): WorkerCalls {
     authorize: (of, ...args) => orchestrator.connection(of).authorize(...args),
     accessToken: (of, ...args) => orchestrator.connection(of).accessToken(...args),
     status: (of) => orchestrator.connection(of).status(),
+    wake: (of) => orchestrator.connection(of).wake(),
+    awaitAuthorized: (of, ...args) => orchestrator.connection(of).awaitAuthorized(...args),
     disconnect: (of) => orchestrator.connection(of).disconnect(),
     import: (of, ...args) => orchestrator.connection(of).import(...args),
     completeCallback: (url, ...args) => orchestrator.completeCallback(url, ...args),

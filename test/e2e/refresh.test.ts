@@ -1,0 +1,123 @@
+import { describe, expect, it } from 'vitest'
+import type { StoreFault } from '../support/processes/faulty-store.ts'
+import type { Worker } from '../support/processes/fleet.ts'
+import { soon, STORES, until, useStage } from '../support/processes/stage.ts'
+
+const stage = useStage()
+
+/** Stops a process when it has read the record and computed its claim, right before it saves it. */
+const beforeClaim: StoreFault = {
+  name: 'claim',
+  operation: 'save',
+  when: 'before',
+  action: 'pause',
+  record: 'connection',
+}
+const ask = { jsonrpc: '2.0', id: 1, method: 'tools/list', params: {} }
+const POST = {
+  method: 'POST',
+  headers: { 'content-type': 'application/json', accept: 'application/json, text/event-stream' },
+  body: JSON.stringify(ask),
+}
+
+describe.each(STORES)('refreshing on %s', (store) => {
+  // opencode#34074, opencode#49439, claude-code#84440, LibreChat#15977: the stampede that kills a token family.
+  it('sends one refresh request when ten processes find one expired token', async () => {
+    const { of, start, signIn } = stage.scene(store)
+    const fleet = await Promise.all(Array.from({ length: 10 }, () => start()))
+    const [first, second] = fleet as [Worker, Worker]
+    await stage.as.set({ accessTokenTtlSeconds: 1 })
+    await signIn(first, second)
+    const old = await first.accessToken(of)
+    await stage.as.set({ accessTokenTtlSeconds: 3600 })
+    await Promise.all(fleet.map((worker) => worker.arm(beforeClaim)))
+    await until(old.expiresAt ?? Infinity)
+
+    const asked = fleet.map((worker) => worker.accessToken(of))
+    await Promise.all(fleet.map((worker) => worker.waitFor('claim')))
+    await Promise.all(fleet.map((worker) => worker.resume('claim')))
+    const tokens = await Promise.all(asked)
+    expect(new Set(tokens.map(({ value }) => value)).size).toBe(1)
+    expect(tokens[0]?.value).not.toBe(old.value)
+    expect(await stage.tokenRequests()).toEqual(['authorization_code 200', 'refresh_token 200'])
+    // The winner's token is good, and its refresh token was not hurt by the others.
+    expect(await second.whoami(of)).toBe('you are alice')
+    expect(await stage.as.tokens()).toContainEqual(expect.objectContaining({ sub: 'alice', active: true }))
+    expect((await first.status(of)).journal.map(({ to, reason }) => `${to}: ${reason}`)).toEqual([
+      'awaitingCallback: buildAuthorizationRequest.done',
+      'exchanging: callback.received',
+      'authorized: exchangeCode.done',
+      'refreshing: refresh.requested',
+      'authorized: refreshTokens.done',
+    ])
+  })
+
+  it('answers eight simultaneous 401s in four processes with one refresh', async () => {
+    const { of, start, signIn } = stage.scene(store)
+    const fleet = await Promise.all([start(), start(), start(), start()])
+    await signIn(fleet[0])
+    for (const worker of fleet) expect((await worker.fetch(of, of.server, POST)).status).toBe(200)
+    await stage.mcp.refuseSeenTokens()
+    // Nobody is told of a new token before all have been refused.
+    await stage.as.fault({ when: 'before', action: 'hold' })
+    const answers = fleet.flatMap((worker) => [worker.fetch(of, of.server, POST), worker.fetch(of, of.server, POST)])
+    await soon(async () => expect((await stage.mcp.ledger()).unauthorized).toBe(8))
+    await soon(async () => expect(await stage.as.held()).toBe(1))
+    await stage.as.release()
+    expect((await Promise.all(answers)).map(({ status }) => status)).toEqual(Array.from({ length: 8 }, () => 200))
+    expect(await stage.tokenRequests()).toEqual(['authorization_code 200', 'refresh_token hold before'])
+    expect((await stage.mcp.ledger()).unauthorized).toBe(8)
+    expect((await fleet[0].status(of)).state).toBe('authorized')
+  })
+
+  it('does not refresh again for a token that was refused before the last refresh', async () => {
+    const { of, start, signIn } = stage.scene(store)
+    const [a, b] = await Promise.all([start(), start()])
+    await signIn(a, b)
+    const { value: refused } = await a.accessToken(of)
+    const { value: renewed } = await a.accessToken(of, { refused })
+    expect((await b.accessToken(of, { refused })).value).toBe(renewed)
+    expect((await a.accessToken(of, { refused })).value).toBe(renewed)
+    expect(await stage.tokenRequests()).toEqual(['authorization_code 200', 'refresh_token 200'])
+  })
+
+  it('answers a good token at once while another process renews it early, and while that fails', async () => {
+    const { of, start, signIn } = stage.scene(store, { policy: { cacheMs: 1 } })
+    const [a, b] = await Promise.all([start(), start()])
+    // Early is its last quarter: long enough for all that follows.
+    await stage.as.set({ accessTokenTtlSeconds: 12 })
+    await signIn(a, b)
+    const old = await a.accessToken(of)
+    const { nextWakeAt = Infinity } = await a.status(of)
+    expect(nextWakeAt).toBe((old.expiresAt ?? 0) - 3_000)
+    await until(nextWakeAt)
+
+    await stage.as.fault({ when: 'before', action: 'hold' })
+    const renewing = a.accessToken(of)
+    await soon(async () => expect(await stage.as.held()).toBe(1))
+    // The claim is held, and the request of its holder is on its way.
+    expect((await b.status(of)).state).toBe('refreshing')
+    expect(await b.accessToken(of)).toEqual(old)
+    await stage.as.down()
+    await stage.as.release()
+    // The authorization server is gone: nobody knows what became of the refresh, and the old token is good.
+    expect(await renewing).toEqual(old)
+    expect(await b.accessToken(of)).toEqual(old)
+    expect(await a.accessToken(of)).toEqual(old)
+    const { state, authorized, failure, nextAction } = await b.status(of)
+    expect({ state, authorized, failure, nextAction }).toEqual({
+      state: 'refreshing',
+      authorized: true,
+      failure: {
+        code: 'HTTP_NETWORK',
+        details: {
+          url: `${stage.as.issuer}/token`,
+          host: new URL(stage.as.issuer).host,
+          reason: 'connectionLost',
+        },
+      },
+      nextAction: 'retry',
+    })
+    expect(old.expiresAt).toBeGreaterThan(Date.now())
+  })
+})

@@ -1,0 +1,199 @@
+import * as v from 'valibot'
+import { describe, expect, test } from 'vitest'
+import { getShortestPaths, TestModel } from 'xstate/graph'
+import { connectionMachine } from '../../machines/connection.ts'
+import { MAX_ATTEMPTS, MAX_ENDED_ATTEMPTS } from '../../machines/connection-actions.ts'
+import { MAX_JOURNAL_ENTRIES } from '../../machines/journal.ts'
+import { restingPlace } from '../../machines/resting-place.ts'
+import { ConnectionContextSchema } from '../../src/schemas/connection-context.ts'
+import { leavesOf, placeOf, runningPorts, stored } from '../support/charts/chart-graph.ts'
+import {
+  type ConnectionSnapshot,
+  connectionGraph,
+  connectionModelOptions,
+  SPENDING_PORTS,
+} from '../support/charts/connection-model.ts'
+
+const graph = connectionGraph()
+const states = graph.map(({ state }) => state)
+const steps = graph.flatMap(({ state, transitions }) =>
+  Object.values(transitions).map(({ event, state: next }) => ({ state, event, next })),
+)
+const leaves = leavesOf(connectionMachine)
+/** Left at once, by `always`. */
+const PASSING = ['selectingGrant', 'settling']
+const KINDS: Record<string, string> = {
+  'exchanging.claimed': 'exchange',
+  'refreshing.claimed': 'refresh',
+  'requestingToken.claimed': 'requestToken',
+  'disconnecting.claimed': 'disconnect',
+}
+
+/** How many counter-examples a failing test shows. */
+const SHOWN = 2
+
+const failing = (holds: (state: ConnectionSnapshot) => boolean): string[] =>
+  states
+    .filter((state) => !holds(state))
+    .slice(0, SHOWN)
+    .map((state) => `${placeOf(state)} ${JSON.stringify(state.context)}`)
+
+describe('every state', () => {
+  const model = new TestModel(connectionMachine as never, connectionModelOptions as never)
+  const paths = model.getPaths(() =>
+    getShortestPaths(connectionMachine, {
+      ...connectionModelOptions,
+      stopWhen: undefined,
+    } as never),
+  )
+
+  test.each(leaves.map(({ path }) => path.join('.')).filter((place) => !PASSING.includes(place)))(
+    '%s is reached by a shortest path',
+    async (place) => {
+      const path = paths.find(({ state }) => placeOf(state as never) === place)
+      const seen: string[] = []
+      await path?.test({ states: { '*': (state) => void seen.push(placeOf(state as never)) } })
+      expect(seen.at(-1)).toBe(place)
+    },
+  )
+
+  test('that is left at once is never stayed in', () => {
+    expect(failing((state) => !PASSING.includes(placeOf(state)))).toEqual([])
+  })
+
+  test('is active: no step of the model ends or breaks the chart', () => {
+    expect(failing(({ status }) => status === 'active')).toEqual([])
+  })
+
+  test('has a context that its schema reads back as it was', () => {
+    const broken = states.filter((state) => {
+      const { context } = stored(state)
+      return JSON.stringify(v.parse(ConnectionContextSchema, context)) !== JSON.stringify(context)
+    })
+    expect(broken.map(placeOf)).toEqual([])
+  })
+})
+
+describe('what is stored', () => {
+  test('bears the tag `storable` exactly where nothing runs', () => {
+    expect(failing((state) => state.hasTag('storable') === (runningPorts(state).length === 0))).toEqual([])
+  })
+
+  test('holds a claim exactly in a claim', () => {
+    const stay = states.filter((state) => state.hasTag('storable'))
+    expect(stay.filter(({ context }) => context.claim !== undefined).every((state) => state.hasTag('claim'))).toBe(true)
+    expect(stay.filter((state) => state.hasTag('claim')).every(({ context }) => context.claim !== undefined)).toBe(true)
+  })
+
+  test('holds a claim of the kind that its state spends', () => {
+    expect(failing((state) => !state.hasTag('claim') || state.context.claim?.kind === KINDS[placeOf(state)])).toEqual([])
+  })
+
+  test('rests where its facts say', () => {
+    expect(
+      failing((state) => !placeOf(state).startsWith('resting.') || placeOf(state) === `resting.${restingPlace(state.context)}`),
+    ).toEqual([])
+  })
+
+  test('holds at rest no request and no server that nobody needs', () => {
+    expect(
+      failing((state) => {
+        const { request, servers, tokens, attempts } = state.context
+        const needed = new Set([tokens?.serverId, ...attempts.map(({ serverId }) => serverId)])
+        return !placeOf(state).startsWith('resting.') || (request === undefined && servers.every(({ id }) => needed.has(id)))
+      }),
+    ).toEqual([])
+  })
+
+  test('names no server that is not there', () => {
+    expect(
+      failing(({ context: { servers, tokens, attempts } }) => {
+        const named = [tokens?.serverId, ...attempts.map(({ serverId }) => serverId)].filter((id) => id !== undefined)
+        return named.every((id) => servers.some((server) => server.id === id))
+      }),
+    ).toEqual([])
+  })
+
+  test('stays within its bounds', () => {
+    expect(
+      failing(
+        ({ context: { attempts, ended, abandoned, journal } }) =>
+          attempts.length <= MAX_ATTEMPTS &&
+          ended.length <= MAX_ENDED_ATTEMPTS &&
+          abandoned.length <= 4 &&
+          journal.length <= MAX_JOURNAL_ENTRIES,
+      ),
+    ).toEqual([])
+  })
+})
+
+describe('every step', () => {
+  const wrong = (holds: (step: (typeof steps)[number]) => boolean): string[] =>
+    steps
+      .filter((step) => !holds(step))
+      .slice(0, SHOWN)
+      .map(({ state, event, next }) => `${placeOf(state)} --${event.type}--> ${placeOf(next)} ${JSON.stringify(state.context)}`)
+
+  test('is there: the model walks more than a few', () => {
+    expect(steps.length).toBeGreaterThan(10_000)
+  })
+
+  test('spends at most once, and only by a `checkpoint.saved`', () => {
+    expect(
+      wrong(({ state, event, next }) => {
+        const started = runningPorts(next).filter((port) => SPENDING_PORTS.includes(port) && !runningPorts(state).includes(port))
+        return started.length === 0 || (started.length === 1 && event.type === 'checkpoint.saved' && state.hasTag('claim'))
+      }),
+    ).toEqual([])
+  })
+
+  test('never turns record time or the generation back', () => {
+    expect(
+      wrong(({ state, next }) => next.context.at >= state.context.at && next.context.generation >= state.context.generation),
+    ).toEqual([])
+  })
+
+  test('raises the generation exactly where tokens are stored or everything is forgotten', () => {
+    const stores = (type: string): boolean =>
+      /^xstate\.done\.actor\.(exchangeCode|refreshTokens|requestClientCredentials|revokeTokens)$/.test(type) ||
+      ['result.late', 'credentials.imported', 'disconnect.requested', 'xstate.error.actor.revokeTokens', 'claim.abandoned'].includes(type)
+    expect(wrong(({ state, event, next }) => next.context.generation === state.context.generation || stores(event.type))).toEqual([])
+    expect(
+      wrong(
+        ({ state, event, next }) =>
+          !/^xstate\.done\.actor\.(exchangeCode|refreshTokens|requestClientCredentials)$/.test(event.type) ||
+          next.context.generation === state.context.generation + 1,
+      ),
+    ).toEqual([])
+  })
+
+  test('that stores no tokens loses none, unless the server refused them or the host let them go', () => {
+    const lost = steps
+      .filter(({ state, next }) => state.context.tokens !== undefined && next.context.tokens === undefined)
+      .map(({ state, event }) => {
+        const error = 'error' in event ? (event.error as { failure?: { details?: { error?: string } } }) : undefined
+        return [placeOf(state), event.type, error?.failure?.details?.error].filter(Boolean).join(' ')
+      })
+    expect([...new Set(lost)].toSorted()).toEqual([
+      'disconnecting.claimed claim.abandoned',
+      'disconnecting.revoking xstate.done.actor.revokeTokens',
+      'disconnecting.revoking xstate.error.actor.revokeTokens',
+      'exchanging.requesting xstate.error.actor.exchangeCode invalid_client',
+      'refreshing.requesting xstate.error.actor.refreshTokens invalid_client',
+      'refreshing.requesting xstate.error.actor.refreshTokens invalid_grant',
+      'resting.authorized disconnect.requested',
+      'resting.reauthorizationRequired disconnect.requested',
+    ])
+  })
+
+  test('that comes to rest without tokens gives an attempt an end if it takes it away', () => {
+    expect(
+      wrong(({ state, next }) => {
+        const left = state.context.attempts.filter(
+          ({ stateHash }) => !next.context.attempts.some((other) => other.stateHash === stateHash),
+        )
+        return left.every(({ stateHash }) => next.context.ended.some((ended) => ended.stateHash === stateHash))
+      }),
+    ).toEqual([])
+  })
+})

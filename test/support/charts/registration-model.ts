@@ -1,0 +1,90 @@
+import { type SnapshotFrom } from 'xstate'
+import { getAdjacencyMap } from 'xstate/graph'
+import type { Stamp } from '../../../machines/connection-events.ts'
+import { registrationMachine } from '../../../machines/registration.ts'
+import type { RegistrationEvent } from '../../../machines/registration-events.ts'
+import type { RegistrationContext } from '../../../src/schemas/registration-context.ts'
+import { runningPorts } from './chart-graph.ts'
+import { dynamicClient, issuer, LEASE_MS, metadata, rejections, START } from './facts.ts'
+
+export type RegistrationSnapshot = SnapshotFrom<typeof registrationMachine>
+
+const SECRET_TTL_MS = 86_400_000
+
+/** Any command that this context could be told, and some that it must refuse. */
+export function registrationCommandsFor(context: RegistrationContext): RegistrationEvent[] {
+  const stamp = (afterMs = 1): Stamp => ({
+    at: context.at + afterMs,
+    claimId: `claim-${context.at + afterMs}`,
+    leaseMs: LEASE_MS,
+  })
+  const { generation } = context
+  const request = {
+    type: 'registration.requested',
+    registrationEndpoint: metadata.registrationEndpoint ?? '',
+    tokenEndpointAuthMethodsSupported: ['none'],
+  } as const
+  return [
+    { ...stamp(), ...request },
+    { ...stamp(SECRET_TTL_MS), ...request },
+    { ...stamp(), type: 'client.refused', clientId: context.client?.clientId ?? 'unknown' },
+    { ...stamp(), type: 'client.refused', clientId: 'another' },
+    ...context.abandoned.slice(-1).flatMap(({ id }) => [
+      { ...stamp(), type: 'result.late' as const, abandonedId: id, generation, client: dynamicClient },
+      { ...stamp(), type: 'result.late' as const, abandonedId: id, generation: generation - 1, client: dynamicClient },
+    ]),
+    { ...stamp(), type: 'result.late', abandonedId: 'unknown', generation, client: dynamicClient },
+    { ...stamp(LEASE_MS + 5_000), type: 'claim.abandoned', abandonedId: context.claim?.id ?? 'none' },
+    { ...stamp(LEASE_MS + 5_000), type: 'claim.abandoned', abandonedId: 'unknown' },
+    { ...stamp(), type: 'checkpoint.saved', sendBefore: 1_000 },
+  ]
+}
+
+/** Everything that the registration endpoint could answer. */
+export function registrationAnswersFor(snapshot: RegistrationSnapshot): RegistrationEvent[] {
+  const at = snapshot.context.at + 1
+  const clients = [dynamicClient, { ...dynamicClient, clientSecretExpiresAt: at + SECRET_TTL_MS }]
+  return runningPorts(snapshot).flatMap((id): RegistrationEvent[] => [
+    ...clients.map((client) => ({ type: 'xstate.done.actor.registerClient' as const, output: { at, client } })),
+    ...Object.values(rejections).map((error) => ({ type: `xstate.error.actor.${id}` as const, error })),
+  ])
+}
+
+/** What decides where a registration can go from here. */
+export function registrationEssenceOf({ value, context }: RegistrationSnapshot): string {
+  const { client, claim, at } = context
+  return JSON.stringify([
+    value,
+    client && [client.clientSecretExpiresAt === undefined, (client.clientSecretExpiresAt ?? Infinity) <= at],
+    claim && [claim.repeats, claim.outcomeUnknown],
+    context.abandoned.at(-1)?.repeated,
+    context.failure === undefined,
+  ])
+}
+
+export const registrationModelOptions = {
+  input: { issuer, redirectUri: 'https://agents.example.com/callback', at: START },
+  events: (snapshot: RegistrationSnapshot) => [
+    ...registrationCommandsFor(snapshot.context),
+    ...registrationAnswersFor(snapshot),
+  ],
+  filterEvents: (snapshot: RegistrationSnapshot, event: RegistrationEvent) =>
+    snapshot.status === 'active' && snapshot.can(event),
+  serializeState: registrationEssenceOf,
+  serializeEvent: (event: RegistrationEvent) => JSON.stringify(event),
+}
+
+let known: ReturnType<typeof exploreRegistration> | undefined
+
+function exploreRegistration() {
+  return Object.values(getAdjacencyMap(registrationMachine, registrationModelOptions as never)) as unknown as {
+    state: RegistrationSnapshot
+    transitions: Record<string, { event: RegistrationEvent; state: RegistrationSnapshot }>
+  }[]
+}
+
+/** Every state that the registration chart can be brought into, and every step between them. */
+export function registrationGraph(): ReturnType<typeof exploreRegistration> {
+  known ??= exploreRegistration()
+  return known
+}

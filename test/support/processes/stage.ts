@@ -1,0 +1,136 @@
+import { randomUUID } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, inject, vi } from 'vitest'
+import type { ConnectionIdentity } from '../../../src/schemas/connection-context.ts'
+import type { AuthorizationServerOptions } from '../servers/create-authorization-server.ts'
+import {
+  startAuthorizationServer,
+  startMcpServer,
+  type AuthorizationServerProcess,
+  type McpServerProcess,
+} from '../servers/spawn.ts'
+import { UserAgent } from '../user-agent.ts'
+import { killWorkers, randomKeys, startWorker, type Worker } from './fleet.ts'
+import type { StoreAddress } from './open-store.ts'
+import type { WorkerInit } from './worker-protocol.ts'
+
+/** The stores that several processes can share. */
+export const STORES = ['sqlite', 'redis'] as const
+
+/** Where a person's browser is sent back to. Nobody listens there: a test carries the callback to a process itself. */
+export const REDIRECT_URI = 'http://127.0.0.1:1/callback'
+
+/** So short that a test can wait for the end of a lease, and long enough for a request on a busy machine. */
+export const BRISK = { network: { timeoutMs: 600 }, policy: { leaseMs: 2_000, graceMs: 300 } }
+
+/** What a test changes of the processes that it starts. */
+export type WorkerChanges = Partial<Pick<WorkerInit, 'network' | 'policy' | 'clients' | 'clockOffsetMs' | 'faults'>>
+
+/** One connection in a store of its own, and the processes that share it. */
+export interface Scene {
+  readonly of: ConnectionIdentity
+  readonly init: WorkerInit
+  /** Starts a process. */
+  start(changes?: WorkerChanges): Promise<Worker>
+  /** Begins in `starter`, signs the user in at the real pages, finishes in `finisher`. */
+  signIn(starter: Worker, finisher?: Worker): Promise<void>
+  /** Begins in `starter` and comes back with the callback URL, which is not opened. */
+  callback(starter: Worker, options?: Parameters<Worker['authorize']>[1]): Promise<string>
+}
+
+/** The servers of one test file. */
+export interface Stage {
+  readonly as: AuthorizationServerProcess
+  readonly mcp: McpServerProcess
+  scene(store: (typeof STORES)[number] | StoreAddress, changes?: WorkerChanges): Scene
+  /** What reached the token endpoint since the test began: `refresh_token 200`, or `refresh_token status after`. */
+  tokenRequests(): Promise<string[]>
+}
+
+/** Starts a real authorization server and a real MCP server for a file; each test begins with empty ledgers and no process. */
+export function useStage(options: AuthorizationServerOptions = {}): Stage {
+  let as: AuthorizationServerProcess
+  let mcp: McpServerProcess
+  let folder: string
+  const workers: Worker[] = []
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'authchart-e2e-'))
+    as = await startAuthorizationServer(options)
+    mcp = await startMcpServer({ issuer: as.issuer })
+  })
+  afterAll(async () => {
+    await Promise.all([as.stop(), mcp.stop(), rm(folder, { recursive: true })])
+  })
+  beforeEach(async () => {
+    await as.up()
+    await Promise.all([as.reset(), mcp.reset()])
+  })
+  afterEach(async () => {
+    await as.release()
+    await killWorkers()
+    const printed = workers.splice(0).map((worker) => worker.output())
+    // A library prints nothing, least of all a secret.
+    expect(printed.join('')).toBe('')
+  })
+
+  const address = (kind: (typeof STORES)[number]): StoreAddress =>
+    kind === 'redis'
+      ? { kind, url: inject('redisUrl'), prefix: `e2e-${randomUUID()}:` }
+      : { kind, path: join(folder, `${randomUUID()}.sqlite`) }
+
+  const scene = (store: (typeof STORES)[number] | StoreAddress, changes: WorkerChanges = {}): Scene => {
+    const init: WorkerInit = {
+      store: typeof store === 'string' ? address(store) : store,
+      keys: randomKeys(),
+      client: { name: 'fleet', redirectUri: REDIRECT_URI },
+      ...changes,
+      network: { allow: ['127.0.0.1'], ...changes.network },
+    }
+    const of = { tenant: 'acme', user: 'u1', server: mcp.url }
+    const callback: Scene['callback'] = async (starter, wishes = {}) => {
+      const begun = await starter.authorize(of, wishes)
+      if (begun.status !== 'redirect') throw new Error('no redirect')
+      return await new UserAgent().signIn(begun.authorizationUrl, { login: 'alice' })
+    }
+    return {
+      of,
+      init,
+      async start({ network, policy, ...more } = {}) {
+        const worker = await startWorker({
+          ...init,
+          ...more,
+          network: { ...init.network, ...network },
+          policy: { ...init.policy, ...policy },
+        })
+        workers.push(worker)
+        return worker
+      },
+      callback,
+      async signIn(starter, finisher = starter) {
+        const { status, failure } = await finisher.completeCallback(await callback(starter))
+        if (status !== 'authorized') throw new Error(`the sign-in came to ${status} ${JSON.stringify(failure)}`)
+      },
+    }
+  }
+
+  return {
+    get as() {
+      return as
+    },
+    get mcp() {
+      return mcp
+    },
+    scene,
+    tokenRequests: async () =>
+      (await as.ledger()).tokenRequests.map(({ grantType, status, fault }) => `${grantType} ${fault ?? status}`),
+  }
+}
+
+/** Waits for something that another process does. */
+export const soon = <T>(check: () => T | Promise<T>): Promise<T> => vi.waitFor(check, { timeout: 20_000, interval: 20 })
+
+/** Lets wall time pass until an instant: for what only time can end. */
+export const until = (instant: number): Promise<void> => soon(() => expect(Date.now()).toBeGreaterThanOrEqual(instant))

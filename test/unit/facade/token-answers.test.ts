@@ -1,0 +1,124 @@
+import { describe, expect, test } from 'vitest'
+import { MemoryStore } from '../../../src/index.ts'
+import { TestClock } from './test-clock.ts'
+import { orchestrate, redirectOf, startWorld } from './world.ts'
+
+/** A connection whose one callback meets this token response. */
+async function exchanged(answer: object | string, options: { status?: number; type?: string } = {}) {
+  const world = await startWorld()
+  const clock = new TestClock()
+  const orchestrator = orchestrate({ clock, store: new MemoryStore({ clock }) })
+  const connection = orchestrator.connection({ tenant: 't1', server: world.server })
+  const redirect = redirectOf(await connection.authorize())
+  const { status = 200, type = 'application/json' } = options
+  world.tokenAnswers.push({ status, headers: { 'content-type': type }, body: answer })
+  const result = await orchestrator.completeCallback(world.callback(redirect))
+  return { world, clock, connection, result }
+}
+
+const good = { access_token: 'a', token_type: 'Bearer', refresh_token: 'r' }
+
+describe('how long a token lives', () => {
+  test.each([
+    ['is not said', undefined, undefined],
+    ['is nothing', null, undefined],
+    ['is a number', 3600, 3_600_000],
+    ['is a number as a string', '3600', 3_600_000],
+    ['is no time at all', 0, 0],
+    ['is negative', -5, 0],
+    ['is a negative string', '-5', 0],
+    ['is more than ten years', 1e300, 10 * 365 * 86_400_000],
+  ])('%s', async (_name, expiresIn, lifetimeMs) => {
+    const { clock, connection, result } = await exchanged({ ...good, expires_in: expiresIn })
+    expect(result.status).toBe('authorized')
+    const { expiresAt, authorized } = await connection.status()
+    expect({ expiresAt, authorized }).toEqual({
+      expiresAt: lifetimeMs === undefined ? undefined : clock.now() + lifetimeMs,
+      authorized: true,
+    })
+  })
+
+  test('and what was not said to end is good until a server refuses it', async () => {
+    const { clock, connection } = await exchanged({ ...good, refresh_token: undefined })
+    clock.advance(365 * 86_400_000)
+    expect((await connection.accessToken()).value).toBe('a')
+    expect(await connection.status()).toMatchObject({ state: 'authorized', nextWakeAt: undefined })
+  })
+
+  test('and a refreshed token that lives for no time at all is answered to those who asked', async () => {
+    const { world, connection } = await exchanged({ ...good, expires_in: 0 })
+    world.tokenAnswers.push({ body: { ...good, access_token: 'b', expires_in: 0 } })
+    world.tokenAnswers.push({ body: { ...good, access_token: 'c', expires_in: 0 } })
+    expect((await connection.accessToken()).value).toBe('b')
+    expect((await connection.accessToken()).value).toBe('c')
+  })
+})
+
+describe('habits', () => {
+  test('a form-encoded answer is understood, with scopes between commas', async () => {
+    const form = 'access_token=gho_1&token_type=bearer&scope=repo%2Cgist&expires_in=28800&refresh_token=ghr_1'
+    const { clock, connection } = await exchanged(form, { type: 'application/x-www-form-urlencoded' })
+    expect(await connection.accessToken()).toEqual({
+      value: 'gho_1',
+      type: 'Bearer',
+      scope: 'repo gist',
+      expiresAt: clock.now() + 28_800_000,
+    })
+  })
+
+  test('a refresh response without a refresh token keeps the old one', async () => {
+    const { world, clock, connection } = await exchanged({ ...good, expires_in: 60, scope: 'narrow' })
+    for (const value of ['b', 'c']) {
+      clock.advance(60_000)
+      world.tokenAnswers.push({ body: { access_token: value, token_type: 'bearer', expires_in: 60 } })
+      expect(await connection.accessToken()).toEqual({ value, type: 'Bearer', scope: 'narrow', expiresAt: clock.now() + 60_000 })
+    }
+    const sent = world.tokenRequests().filter(({ grant_type: grant }) => grant === 'refresh_token')
+    expect(sent).toEqual([
+      { grant_type: 'refresh_token', refresh_token: 'r', resource: world.server },
+      { grant_type: 'refresh_token', refresh_token: 'r', resource: world.server },
+    ])
+  })
+
+  test('an error with status 200 is an error', async () => {
+    const { world, result } = await exchanged({ error: 'bad_verification_code' })
+    expect(result).toMatchObject({
+      status: 'failed',
+      failure: { code: 'EXCHANGE_REJECTED', details: { url: `${world.issuer}/token`, status: 200, error: 'bad_verification_code' } },
+    })
+  })
+
+  test('the end of a refresh token is kept', async () => {
+    const { clock, connection } = await exchanged({ ...good, expires_in: 60, refresh_token_expires_in: 120 })
+    clock.advance(119_999)
+    expect(await connection.status()).toMatchObject({ state: 'authorized', authorized: true })
+    clock.advance(1)
+    expect(await connection.status()).toMatchObject({ state: 'reauthorizationRequired', authorized: false })
+  })
+})
+
+describe('what is no token response is a failure with its field, and nothing is stored', () => {
+  test.each([
+    ['is not readable', '<html>', { reason: 'unreadable' }],
+    ['is a list', '[]', { reason: 'unreadable' }],
+    ['has no access token', { token_type: 'Bearer' }, { field: 'access_token' }],
+    ['has an access token that no header can hold', { ...good, access_token: 'a b' }, { field: 'access_token' }],
+    ['has no token type', { access_token: 'a' }, { field: 'token_type' }],
+    ['has a token type that we cannot use', { ...good, token_type: 'mac' }, { field: 'token_type' }],
+    ['has a lifetime that is no number', { ...good, expires_in: '3600abc' }, { field: 'expires_in' }],
+    ['has a lifetime that is a list', { ...good, expires_in: [3600] }, { field: 'expires_in' }],
+    ['has a refresh token that is no text', { ...good, refresh_token: 7 }, { field: 'refresh_token' }],
+  ])('because it %s', async (_name, answer, wrong) => {
+    const { world, clock, connection, result } = await exchanged(answer)
+    const failure = {
+      code: 'TOKEN_RESPONSE_INVALID',
+      details: { url: `${world.issuer}/token`, status: 200, document: 'token response', ...wrong },
+    }
+    expect(result).toMatchObject({ status: 'failed', failure })
+    expect(await connection.status()).toMatchObject({ state: 'exchanging', authorized: false, failure, expiresAt: undefined })
+    // Nobody knows whether the code was spent: it is sent once more after the lease, and refused.
+    clock.advance(35_000)
+    await connection.wake()
+    expect(await connection.status()).toMatchObject({ authorized: false, expiresAt: undefined })
+  })
+})
