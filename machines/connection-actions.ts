@@ -318,7 +318,16 @@ export function takeLateResult(context: ConnectionContext, event: Sent<'result.l
   const repeated = context.abandoned.some(({ id, repeated: again }) => id === event.abandonedId && again)
   const { unproven: _old, ...tokens } = event.tokens
   const taken: Tokens = { ...tokens, serverId: servers.at(-1)?.id, ...(repeated && { unproven: true as const }) }
-  return { servers, ...signedIn(context, taken, event.at) }
+  return { servers, ...signedIn(context, taken, event.at), ...finishLate(context, event, taken) }
+}
+
+/** The attempt of a late exchange has succeeded after all, whatever was thought of it meanwhile: its code must not be sent again. */
+function finishLate(context: ConnectionContext, { attemptHash, at }: Sent<'result.late'>, tokens: Tokens): Change {
+  const attempt = attemptOf(context, attemptHash)
+  if (attempt !== undefined) return finishAttempts(context, attempt, tokens, at)
+  const succeeded = (ended: EndedAttempt): EndedAttempt =>
+    ended.stateHash === attemptHash ? { ...ended, outcome: 'authorized' } : ended
+  return { ended: context.ended.map(succeeded) }
 }
 
 /** Credentials that the host held before; they are bound to an issuer by the first discovery. */

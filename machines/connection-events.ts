@@ -50,7 +50,15 @@ export type ConnectionCommand =
       clientInformation: ClientInformation | undefined
       issuer: string | undefined
     }
-  | { type: 'result.late'; abandonedId: string; generation: number; tokens: Tokens; server: AuthorizationServer }
+  | {
+      type: 'result.late'
+      abandonedId: string
+      /** The `stateHash` of the attempt whose code was spent for it, if it was an exchange. */
+      attemptHash?: string | undefined
+      generation: number
+      tokens: Tokens
+      server: AuthorizationServer
+    }
   | { type: 'claim.abandoned'; abandonedId: string }
   | { type: 'checkpoint.saved'; sendBefore: number }
 

@@ -61,6 +61,8 @@ export function callbackPage({ status, returnTo, retryable }: CallbackResult, ht
       'referrer-policy': 'no-referrer',
       'x-content-type-options': 'nosniff',
       ...(isMoved && { location: returnTo }),
+      // RFC 9110 §15.5.6
+      ...(httpStatus === 405 && { allow: 'GET' }),
     },
   })
 }

@@ -134,14 +134,25 @@ async function finish(
     code === undefined
       ? { type: 'callback.denied', error: error ?? 'other', ...callback }
       : { type: 'callback.received', code, codeTtlMs, ...callback }
-  const result = await runConnection(kernel, key, identity, (now) => (now && judge(now) === 'acceptable' ? command : undefined), {
-    view,
-  })
+  const result = await runConnection(
+    kernel,
+    key,
+    identity,
+    (now) => {
+      if (now === undefined) return undefined
+      if (judge(now) === 'acceptable') return command
+      // What this exchange brought came late, and is only worth something if it can be refreshed.
+      const { generation, tokens } = now.context
+      return tokens?.unproven ? { type: 'refresh.requested', generation } : undefined
+    },
+    { view },
+  )
   if (result.view === undefined) return { status: 'unknown', actions: [] }
   const { context } = result.view
   const outcome = outcomeOf(context, stateHash)
-  if (outcome === 'authorized')
+  if (outcome === 'authorized' && !context.lapsed)
     return { status: result.spent ? 'authorized' : 'alreadyAuthorized', ...about, actions: result.actions }
+  if (outcome === 'authorized') return { ...failed(context.failure ?? failure('AUTHORIZATION_REQUIRED')), ...about }
   if (outcome === 'failed') return { ...failed(context.failure ?? failure('EXCHANGE_REJECTED')), ...about }
   if (outcome !== undefined) return { status: outcome, ...about, actions: [], ...(outcome === 'denied' && { failure: context.failure }) }
   const after = judge(result.view)

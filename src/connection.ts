@@ -18,7 +18,7 @@ import {
   AwaitOptionsSchema,
   type ImportOptions,
   ImportOptionsSchema,
-} from './options.ts'
+} from './call-options.ts'
 import { accessToken } from './renewal.ts'
 import type { ConnectionIdentity, JournalEntry } from './schemas/connection-context.ts'
 import { parseOptions } from './stores/parse-options.ts'

@@ -36,7 +36,8 @@ export function durableConnection(machine: AnyStateMachine): DurableChart<Connec
       const server = rested.servers.find(({ id }) => id === rested.tokens?.serverId)
       if (claim === undefined || server === undefined || rested.tokens === undefined) return undefined
       if (rested.generation === generation) return undefined
-      return { type: 'result.late', abandonedId: claim.id, generation, tokens: rested.tokens, server }
+      const { id: abandonedId, stateHash: attemptHash } = claim
+      return { type: 'result.late', abandonedId, attemptHash, generation, tokens: rested.tokens, server }
     },
   }
 }

@@ -52,6 +52,13 @@ export class Listeners {
   }
 }
 
+/** What the answer of a port means for listeners, by the reason that the journal gives. */
+const NEW_TOKENS: ReadonlyMap<string, 'authorized' | 'refreshed'> = new Map([
+  ['exchangeCode.done', 'authorized'],
+  ['requestClientCredentials.done', 'authorized'],
+  ['refreshTokens.done', 'refreshed'],
+])
+
 const isConnection = (context: DurableContext): context is ConnectionContext => 'identity' in context
 
 /** Tells listeners what a save of a connection's record means for them. */
@@ -64,11 +71,12 @@ export function createConnectionTeller(
     for (const { at, from, to, reason } of entries) {
       listeners.tell('transition', { connection, at, from, to, reason })
       if (to === 'reauthorizationRequired') listeners.tell('authorizationRequired', { connection, at })
-      if (to === 'authorized' && reason.endsWith('.done')) {
-        listeners.tell(from === 'refreshing' ? 'refreshed' : 'authorized', { connection, at, generation })
-      }
-      if (failure !== undefined && reason === failure.code) listeners.tell('failed', { connection, at, failure })
-      if (to === 'disconnected') listeners.tell('disconnected', { connection, at })
+      const news = NEW_TOKENS.get(reason)
+      if (news !== undefined) listeners.tell(news, { connection, at, generation })
+      const isFailure = reason === failure?.code || reason === 'callback.denied'
+      if (failure !== undefined && isFailure) listeners.tell('failed', { connection, at, failure })
+      const isParting = from === 'disconnecting' || reason === 'disconnect.requested'
+      if (to === 'disconnected' && isParting) listeners.tell('disconnected', { connection, at })
     }
   }
 }

@@ -32,10 +32,11 @@ export async function fetchWithToken(
   const { server } = source.identity
   const { origin } = new URL(server)
   const target = typeof input === 'string' ? new URL(input, server) : input
-  const request = new Request(target, { redirect: 'manual', ...(init.body != null && { duplex: 'half' }), ...init })
+  const body = init.body ?? undefined
+  const request = new Request(target, { redirect: 'manual', ...(body !== undefined && { duplex: 'half' }), ...init })
   if (new URL(request.url).origin !== origin)
     throw invalidArgument('fetch()', `sends this connection's token to ${origin} only`)
-  const repeatable = isRepeatable(init.body) && (init.body != null || !(input instanceof Request) || input.body === null)
+  const repeatable = body === undefined ? request.body === null : isRepeatable(body)
   const spare = repeatable ? request.clone() : undefined
   const { signal } = request
 

@@ -64,7 +64,7 @@ export function actionsBetween(before: ConnectionContext | undefined, after: Con
     const data = { issuer, clientId, clientSecret, clientSecretExpiresAt, tokenEndpointAuthMethod, redirectUri }
     actions.push({ type: 'saveClientInformation', ...common, data })
   }
-  if (tokens !== undefined && restingPlace(after) === 'authorized') {
+  if (tokens !== undefined && !tokens.unproven && restingPlace(after) === 'authorized') {
     const { accessToken, tokenType, scope, expiresAt, refreshToken, grant } = tokens
     const { issuer } = serverOf(after, tokens.serverId) ?? { issuer: after.imported?.issuer }
     actions.push({

@@ -1,4 +1,12 @@
 export type { ClientOptions, PreRegisteredClient } from './actors/dependencies.ts'
+export type {
+  AccessTokenOptions,
+  AuthorizeOptions,
+  AwaitOptions,
+  CallbackOptions,
+  GivenClientInformation,
+  ImportOptions,
+} from './call-options.ts'
 export type { CallbackResult } from './callbacks.ts'
 export type { Clock } from './clock.ts'
 export type { AuthorizeResult } from './authorize-result.ts'
@@ -18,17 +26,7 @@ export type { OrchestratorEvents } from './events.ts'
 export type { HostAction } from './host-actions.ts'
 export type { NetworkOptions } from './http/network-options.ts'
 export type { InspectionRecord } from './inspection.ts'
-export type {
-  AccessTokenOptions,
-  AssertionRequest,
-  AuthOrchestratorOptions,
-  AuthorizeOptions,
-  AwaitOptions,
-  CallbackOptions,
-  ImportOptions,
-  KeyOptions,
-  PolicyOptions,
-} from './options.ts'
+export type { AssertionRequest, AuthOrchestratorOptions, KeyOptions, PolicyOptions } from './options.ts'
 export { type AuthOrchestrator, createAuthOrchestrator } from './orchestrator.ts'
 export type { ConnectionIdentity, Grant, JournalEntry } from './schemas/connection-context.ts'
 export { MemoryStore } from './stores/memory.ts'

@@ -5,9 +5,9 @@ import { invalidArgument } from './errors/invalid-argument.ts'
 import { type NetworkOptions } from './http/network-options.ts'
 import type { HostAction } from './host-actions.ts'
 import type { InspectionRecord } from './inspection.ts'
-import { RESERVED_PARAMETERS } from './protocol/authorization-parameters.ts'
 import { SAVE_MARGIN_MS } from './runner.ts'
 import { type ConnectionIdentity, type Grant, GrantSchema, maybe } from './schemas/connection-context.ts'
+import { callable, Count, DurationMs, has, KeyBytes, RedirectUri, Scope, Text, WebUrl } from './schemas/option-values.ts'
 import { parseOptions } from './stores/parse-options.ts'
 import type { Sealer, SealingKey } from './stores/sealing.ts'
 import type { SnapshotStore } from './stores/snapshot-store.ts'
@@ -109,34 +109,6 @@ export interface Policy {
   returnToOrigins: string[] | undefined
 }
 
-const isText = (value: unknown): value is string => typeof value === 'string' && value !== '' && value.isWellFormed()
-const Text = v.custom<string>(isText, 'must be a non-empty string of well-formed Unicode')
-const Scope = v.pipe(v.string(), v.regex(/^[\x21\x23-\x5B\x5D-\x7E]+( [\x21\x23-\x5B\x5D-\x7E]+)*$/, 'must be scopes with single spaces between'))
-const DurationMs = v.pipe(
-  v.number(),
-  v.check((value) => Number.isSafeInteger(value) && value >= 1, 'must be an integer of at least 1'),
-)
-const Count = v.pipe(
-  v.number(),
-  v.check((value) => Number.isSafeInteger(value) && value >= 0, 'must be an integer of at least 0'),
-)
-const callable = <T>() => v.custom<T>((value) => typeof value === 'function', 'must be a function')
-const isWebUrl = (text: string): boolean => URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)
-const WebUrl = v.pipe(v.string(), v.check(isWebUrl, 'must be an absolute http(s) URL'))
-const LOOPBACK = /^(localhost|127(\.\d+){3}|\[::1\])$/
-
-/** RFC 6749 §3.1.2, OAuth 2.1 §2.3.1: absolute, without a fragment, https or loopback. */
-function isRedirectUri(text: string): boolean {
-  if (!isWebUrl(text) || text.includes('#')) return false
-  const { protocol, hostname, username, password } = new URL(text)
-  return (protocol === 'https:' || LOOPBACK.test(hostname)) && username + password === ''
-}
-
-const KeyBytes = v.pipe(
-  v.instance(Uint8Array),
-  v.check((bytes) => bytes.length === 32, 'must be 32 bytes long'),
-)
-
 const PolicySchema = v.strictObject({
   registrationScope: maybe(v.picklist(['deployment', 'tenant', 'connection'])),
   chooseIssuer: maybe(callable<NonNullable<PolicyOptions['chooseIssuer']>>()),
@@ -158,13 +130,10 @@ const PolicySchema = v.strictObject({
   refuseAccountChange: maybe(v.boolean()),
 })
 
-const has = (methods: readonly string[]) => (value: unknown) =>
-  typeof value === 'object' && value !== null && methods.every((name) => typeof Reflect.get(value, name) === 'function')
-
 const OptionsSchema = v.strictObject({
   client: v.strictObject({
     name: Text,
-    redirectUri: v.pipe(v.string(), v.check(isRedirectUri, 'must be an https URL, or http on a loopback address, without a fragment')),
+    redirectUri: RedirectUri,
     uri: maybe(WebUrl),
     logoUri: maybe(WebUrl),
     contacts: maybe(v.array(Text)),
@@ -241,6 +210,8 @@ export function policyFor(options: ParsedOptions, timeoutMs: number, connection:
     )
   if (given.dpop !== undefined && given.dpop !== 'never')
     throw invalidArgument('policy.dpop', "other than 'never' is not supported yet")
+  for (const name of ['registrationsPerIssuerPerHour', 'refuseAccountChange'] as const)
+    if (given[name] !== undefined) throw invalidArgument(`policy.${name}`, 'is not supported yet')
   return {
     registrationScope: given.registrationScope ?? 'deployment',
     chooseIssuer: given.chooseIssuer,
@@ -259,70 +230,9 @@ export function policyFor(options: ParsedOptions, timeoutMs: number, connection:
   }
 }
 
-const IdentitySchema = v.strictObject({ tenant: Text, user: maybe(Text), server: v.string(), label: maybe(Text) })
+const IdentitySchema = v.strictObject({ tenant: Text, user: maybe(Text), server: Text, label: maybe(Text) })
 
 /** Checks whose connection is meant. The server is made canonical elsewhere. */
 export function parseIdentity(identity: unknown): v.InferOutput<typeof IdentitySchema> {
   return parseOptions(IdentitySchema, identity, 'connection')
 }
-
-const ClientInformationSchema = v.strictObject({
-  issuer: maybe(Text),
-  clientId: Text,
-  clientSecret: maybe(Text),
-  clientSecretExpiresAt: maybe(v.number()),
-  tokenEndpointAuthMethod: maybe(Text),
-  redirectUri: maybe(Text),
-})
-const Signal = v.instance(AbortSignal)
-
-const isAllowedParameter = (name: string): boolean => !RESERVED_PARAMETERS.has(name)
-
-export const AuthorizeOptionsSchema = v.strictObject({
-  scope: maybe(Scope),
-  challenge: maybe(v.string()),
-  binding: maybe(Text),
-  returnTo: maybe(Text),
-  clientInformation: maybe(ClientInformationSchema),
-  issuer: maybe(Text),
-  grant: maybe(GrantSchema),
-  force: maybe(v.boolean()),
-  parameters: maybe(
-    v.pipe(
-      v.record(v.string(), v.string()),
-      v.check((parameters) => Object.keys(parameters).every(isAllowedParameter), 'must not set a parameter of the protocol itself'),
-    ),
-  ),
-  signal: maybe(Signal),
-})
-export type AuthorizeOptions = v.InferInput<typeof AuthorizeOptionsSchema>
-
-export const CallbackOptionsSchema = v.strictObject({ binding: maybe(Text), signal: maybe(Signal) })
-export type CallbackOptions = v.InferInput<typeof CallbackOptionsSchema>
-
-export const AccessTokenOptionsSchema = v.strictObject({
-  minTtlMs: maybe(v.pipe(v.number(), v.minValue(0, 'must be at least 0'))),
-  refused: maybe(Text),
-  signal: maybe(Signal),
-})
-export type AccessTokenOptions = v.InferInput<typeof AccessTokenOptionsSchema>
-
-export const AwaitOptionsSchema = v.strictObject({ timeoutMs: maybe(DurationMs), signal: maybe(Signal) })
-export type AwaitOptions = v.InferInput<typeof AwaitOptionsSchema>
-
-export const ImportOptionsSchema = v.strictObject({
-  clientInformation: maybe(ClientInformationSchema),
-  tokens: maybe(
-    v.strictObject({
-      accessToken: Text,
-      tokenType: maybe(Text),
-      scope: maybe(v.string()),
-      expiresAt: maybe(v.number()),
-      refreshToken: maybe(Text),
-      grant: maybe(GrantSchema),
-      issuer: maybe(Text),
-    }),
-  ),
-  issuer: maybe(Text),
-})
-export type ImportOptions = v.InferInput<typeof ImportOptionsSchema>

@@ -2,6 +2,7 @@ import { connectionMachine } from '../machines/connection.ts'
 import { registrationMachine } from '../machines/registration.ts'
 import { connectionActors, registrationActors } from './actors/index.ts'
 import { completeCallback, type CallbackResult, handleCallback, redirectResponse } from './callbacks.ts'
+import { type CallbackOptions, CallbackOptionsSchema } from './call-options.ts'
 import { createChanges } from './changes.ts'
 import { systemClock } from './clock.ts'
 import type { AuthorizeResult } from './authorize-result.ts'
@@ -15,8 +16,6 @@ import { mayUseHttp, parseNetworkOptions } from './http/network-options.ts'
 import { detachable, type Kernel } from './kernel.ts'
 import {
   type AuthOrchestratorOptions,
-  CallbackOptionsSchema,
-  type CallbackOptions,
   parseIdentity,
   parseOrchestratorOptions,
   policyFor,

@@ -81,7 +81,9 @@ export async function renew(core: ConnectionCore, view: View, { minTtlMs, refuse
         const isSame = now === view
         const tokens = tokensOf(now.context)
         if (!isSame && isGoodEnough(core, now, tokens, { minTtlMs, refused })) return undefined
-        if (isRenewable(tokens, now.at())) return { type: 'refresh.requested', generation }
+        // What came late under this very run has to be proven before it can be answered.
+        const current = tokens?.unproven ? now.context.generation : generation
+        if (isRenewable(tokens, now.at())) return { type: 'refresh.requested', generation: current }
         const attempt = keptAttempt(now.context, now.at())
         return attempt && { type: 'exchange.resumed', stateHash: attempt.stateHash }
       },

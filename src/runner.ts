@@ -211,8 +211,8 @@ export class Runner {
         view = result.view
         const taken = result.kind === 'rested'
         if (recovery === undefined) return { view, taken, spent, emitted: result.emitted }
-        // A claim that its own chart will not give up: no release of ours wrote that.
-        if (!taken) throw incompatible('claim')
+        // A checkpoint that its own chart will not leave: no release of ours wrote that.
+        if (!taken) throw incompatible('checkpoint')
       }
       throw timedOut('contention')
     } finally {
@@ -420,7 +420,7 @@ export class Runner {
   }
 
   #jitter(mostMs: number): number {
-    return ((this.#options.clock.random(1)[0] ?? 0) / 256) * mostMs
+    return (Buffer.from(this.#options.clock.random(1)).readUInt8() / 256) * mostMs
   }
 }
 

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { Readable } from 'node:stream'
+import { toWebStream } from '../http/web-streams.ts'
 
 /**
  * Makes of a Web handler one for `node:http`, Express, and everything that passes Node's request and response.
@@ -29,11 +29,11 @@ function toRequest(incoming: IncomingMessage & { originalUrl?: string }): Reques
   const entries = Object.entries(headers).flatMap(([name, value]): [string, string][] =>
     name.startsWith(':') || value === undefined ? [] : [value].flat().map((item) => [name, item]),
   )
-  const hasBody = method !== 'GET' && method !== 'HEAD'
+  const body = method === 'GET' || method === 'HEAD' ? undefined : toWebStream(incoming)
   return new Request(url, {
     method,
     headers: entries,
-    ...(hasBody && { body: Readable.toWeb(incoming) as ReadableStream<Uint8Array>, duplex: 'half' }),
+    ...(body && { body, duplex: 'half' }),
   })
 }
 

@@ -1,7 +1,7 @@
 import { describeFailure, nextActionFor } from './describe-failure.ts'
 import { type Failure, type FailureCode, isRetryable, type NextAction } from './failure.ts'
 
-const BRAND: unique symbol = Symbol.for('authchart.AuthorizationError') as never
+const BRAND: unique symbol = Symbol.for('authchart.AuthorizationError')
 
 /** The plain form of an {@link AuthorizationError}, for logs and responses. */
 export interface AuthorizationErrorJson {

@@ -5,10 +5,11 @@ const Text = v.pipe(v.string(), v.nonEmpty())
 const Instant = v.pipe(v.number(), v.finite())
 const Count = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
 /** An optional member, absent or `undefined` alike. */
-export const maybe = <T extends v.GenericSchema>(schema: T) => v.exactOptional(v.union([schema, v.undefined()]))
+export const maybe = <T extends v.GenericSchema>(schema: T) => v.optional(schema)
 
 /** How tokens are obtained. */
 export const GrantSchema = v.picklist(['authorization_code', 'client_credentials', 'jwt_bearer', 'identity_assertion'])
+/** How tokens are obtained (RFC 6749 §1.3 and its extensions). */
 export type Grant = v.InferOutput<typeof GrantSchema>
 
 export const FailureSchema = v.strictObject({
@@ -37,6 +38,7 @@ export const ConnectionIdentitySchema = v.strictObject({
   server: Text,
   label: maybe(Text),
 })
+/** Whose credentials they are: a tenant, perhaps a user, an MCP endpoint, and perhaps a label that tells several apart. */
 export type ConnectionIdentity = v.InferOutput<typeof ConnectionIdentitySchema>
 
 /** Who we are at one authorization server. */
@@ -144,7 +146,6 @@ export const AbandonedClaimSchema = v.strictObject({
   /** Whether the same was sent once more under a new claim. */
   repeated: v.boolean(),
 })
-export type AbandonedClaim = v.InferOutput<typeof AbandonedClaimSchema>
 
 /** One transition between storable states, for operators: when, from, to, why. */
 export const JournalEntrySchema = v.strictObject({
@@ -154,6 +155,7 @@ export const JournalEntrySchema = v.strictObject({
   /** The event or the failure code that led there. */
   reason: Text,
 })
+/** One transition, for operators. `at` is record time, epoch milliseconds; `reason` an event or a failure code. */
 export type JournalEntry = v.InferOutput<typeof JournalEntrySchema>
 
 /** An authorization that is under way: the caller's wishes, then what discovery found. Only in working states and claims. */

@@ -12,8 +12,8 @@ function join(path: string, item: { key: unknown }): string {
 }
 
 /** The issue in words of ours: valibot's own message quotes what it received, which may be a key. */
-function problemOf({ kind, expected, received, message }: v.BaseIssue<unknown>): string {
-  if (kind === 'validation') return message
+function problemOf({ kind, type, expected, received, message }: v.BaseIssue<unknown>): string {
+  if (kind === 'validation' || type === 'custom') return message
   if (expected === 'never') return 'is not a known option'
   return received === 'undefined' ? 'is required' : `must be of type ${expected}`
 }

@@ -24,11 +24,6 @@ const stage = useStage({
   ]),
 })
 
-/** What an operator reads of the way here. */
-async function wayOf(worker: Worker, of: Parameters<Worker['status']>[0]): Promise<string[]> {
-  return (await worker.status(of)).journal.map(({ to, reason }) => `${to}: ${reason}`)
-}
-
 describe.each(STORES)('signing in on %s', (store) => {
   it('begins in one process, finishes in another, and the token works in both', async () => {
     const { of, init, start, signIn } = stage.scene(store)
@@ -48,7 +43,7 @@ describe.each(STORES)('signing in on %s', (store) => {
       introspection: 0,
       other: expect.any(Number),
     })
-    expect(await wayOf(a, of)).toEqual([
+    expect(await stage.way(a, of)).toEqual([
       'awaitingCallback: buildAuthorizationRequest.done',
       'exchanging: callback.received',
       'authorized: exchangeCode.done',
@@ -112,7 +107,7 @@ describe.each(STORES)('signing in on %s', (store) => {
     expect(new Set(renewed.map(({ value }) => value)).size).toBe(1)
     expect(renewed[0]?.value).not.toBe(refused)
     expect(await stage.tokenRequests()).toEqual(['client_credentials 200', 'client_credentials 200'])
-    expect(await wayOf(fleet[0] as Worker, of)).toEqual([
+    expect(await stage.way(fleet[0] as Worker, of)).toEqual([
       'requestingToken: ensureRegistration.done',
       'authorized: requestClientCredentials.done',
       'requestingToken: refresh.requested',
@@ -159,7 +154,7 @@ describe.each(STORES)('signing in on %s', (store) => {
     expect((await b.completeCallback(url)).status).toBe('expired')
     await b.wake(of)
     // The attempt is gone by now, and is remembered.
-    expect(await wayOf(a, of)).toEqual([
+    expect(await stage.way(a, of)).toEqual([
       'awaitingCallback: buildAuthorizationRequest.done',
       'disconnected: attempt.expired',
     ])
@@ -197,7 +192,7 @@ describe.each(STORES)('signing in on %s', (store) => {
     const statuses = (await Promise.all(results)).map(({ status }) => status)
     expect(statuses.toSorted()).toEqual(['alreadyAuthorized', 'authorized'])
     expect(await stage.tokenRequests()).toEqual(['authorization_code 200'])
-    expect(await wayOf(starter, of)).toEqual([
+    expect(await stage.way(starter, of)).toEqual([
       'awaitingCallback: buildAuthorizationRequest.done',
       'exchanging: callback.received',
       'authorized: exchangeCode.done',

@@ -1,18 +1,23 @@
+import { isDeepStrictEqual } from 'node:util'
 import * as v from 'valibot'
 import { describe, expect, test } from 'vitest'
-import { getShortestPaths, TestModel } from 'xstate/graph'
+import { TestModel } from 'xstate/graph'
 import { connectionMachine } from '../../machines/connection.ts'
 import { MAX_ATTEMPTS, MAX_ENDED_ATTEMPTS } from '../../machines/connection-actions.ts'
 import { MAX_JOURNAL_ENTRIES } from '../../machines/journal.ts'
+import { connectionPorts } from '../../machines/ports.ts'
 import { restingPlace } from '../../machines/resting-place.ts'
+import type { PortError } from '../../src/errors/port-error.ts'
 import { ConnectionContextSchema } from '../../src/schemas/connection-context.ts'
 import { leavesOf, placeOf, runningPorts, stored } from '../support/charts/chart-graph.ts'
 import {
   type ConnectionSnapshot,
   connectionGraph,
   connectionModelOptions,
+  input,
   SPENDING_PORTS,
 } from '../support/charts/connection-model.ts'
+import { concretePath, type ModelStep, replay } from '../support/charts/replay.ts'
 
 const graph = connectionGraph()
 const states = graph.map(({ state }) => state)
@@ -38,22 +43,28 @@ const failing = (holds: (state: ConnectionSnapshot) => boolean): string[] =>
     .slice(0, SHOWN)
     .map((state) => `${placeOf(state)} ${JSON.stringify(state.context)}`)
 
-describe('every state', () => {
-  const model = new TestModel(connectionMachine as never, connectionModelOptions as never)
-  const paths = model.getPaths(() =>
-    getShortestPaths(connectionMachine, {
-      ...connectionModelOptions,
-      stopWhen: undefined,
-    } as never),
-  )
+const model = new TestModel(connectionMachine as never, connectionModelOptions as never)
+const paths = model.getShortestPaths({ allowDuplicatePaths: true }) as unknown as {
+  steps: ModelStep[]
+  state: ConnectionSnapshot
+}[]
 
+/** What a port failed with, by its wire code if there is one. */
+function reasonOf(event: object): string {
+  const { failure, outcome } = ('error' in event ? event.error : {}) as Partial<PortError>
+  return failure?.details?.error ?? outcome ?? ''
+}
+
+describe('every state', () => {
   test.each(leaves.map(({ path }) => path.join('.')).filter((place) => !PASSING.includes(place)))(
-    '%s is reached by a shortest path',
+    '%s is reached by a shortest path, by a live actor too',
     async (place) => {
-      const path = paths.find(({ state }) => placeOf(state as never) === place)
-      const seen: string[] = []
-      await path?.test({ states: { '*': (state) => void seen.push(placeOf(state as never)) } })
-      expect(seen.at(-1)).toBe(place)
+      const path = paths.find(({ state }) => placeOf(state) === place)
+      if (path === undefined) return expect.unreachable(`no path to ${place}`)
+      const steps = concretePath(connectionMachine, connectionModelOptions as never, path.steps)
+      const seen = await replay(connectionMachine, connectionPorts, input, steps)
+      expect(placeOf(steps.at(-1)?.state as never)).toBe(place)
+      expect(seen).toEqual(steps.map(({ state }) => ({ at: stored(state), ports: runningPorts(state) })))
     },
   )
 
@@ -68,7 +79,7 @@ describe('every state', () => {
   test('has a context that its schema reads back as it was', () => {
     const broken = states.filter((state) => {
       const { context } = stored(state)
-      return JSON.stringify(v.parse(ConnectionContextSchema, context)) !== JSON.stringify(context)
+      return !isDeepStrictEqual(v.parse(ConnectionContextSchema, context), context)
     })
     expect(broken.map(placeOf)).toEqual([])
   })
@@ -134,6 +145,22 @@ describe('every step', () => {
       .slice(0, SHOWN)
       .map(({ state, event, next }) => `${placeOf(state)} --${event.type}--> ${placeOf(next)} ${JSON.stringify(state.context)}`)
 
+  test('of each kind is taken by a live actor as the model says', async () => {
+    const kinds = new Map<string, ModelStep[]>()
+    const pathTo = new Map(paths.map(({ state, steps: path }) => [connectionModelOptions.serializeState(state), path]))
+    for (const { state, event, next } of steps) {
+      const kind = `${placeOf(state)} ${event.type} ${reasonOf(event)} ${placeOf(next)}`
+      const path = [...(pathTo.get(connectionModelOptions.serializeState(state)) ?? []), { event, state: next }]
+      if (path.length < (kinds.get(kind)?.length ?? Infinity)) kinds.set(kind, path)
+    }
+    expect(kinds.size).toBeGreaterThan(150)
+    for (const path of kinds.values()) {
+      const walked = concretePath(connectionMachine, connectionModelOptions as never, path)
+      const seen = await replay(connectionMachine, connectionPorts, input, walked)
+      expect(seen).toEqual(walked.map(({ state }) => ({ at: stored(state), ports: runningPorts(state) })))
+    }
+  })
+
   test('is there: the model walks more than a few', () => {
     expect(steps.length).toBeGreaterThan(10_000)
   })
@@ -171,17 +198,17 @@ describe('every step', () => {
     const lost = steps
       .filter(({ state, next }) => state.context.tokens !== undefined && next.context.tokens === undefined)
       .map(({ state, event }) => {
-        const error = 'error' in event ? (event.error as { failure?: { details?: { error?: string } } }) : undefined
-        return [placeOf(state), event.type, error?.failure?.details?.error].filter(Boolean).join(' ')
+        return [placeOf(state), event.type, reasonOf(event)].filter(Boolean).join(' ')
       })
     expect([...new Set(lost)].toSorted()).toEqual([
       'disconnecting.claimed claim.abandoned',
       'disconnecting.revoking xstate.done.actor.revokeTokens',
-      'disconnecting.revoking xstate.error.actor.revokeTokens',
+      'disconnecting.revoking xstate.error.actor.revokeTokens notSent',
       'exchanging.requesting xstate.error.actor.exchangeCode invalid_client',
       'refreshing.requesting xstate.error.actor.refreshTokens invalid_client',
       'refreshing.requesting xstate.error.actor.refreshTokens invalid_grant',
       'resting.authorized disconnect.requested',
+      'resting.awaitingCallback disconnect.requested',
       'resting.reauthorizationRequired disconnect.requested',
     ])
   })

@@ -1,7 +1,17 @@
 import type { Redis } from 'ioredis'
+import * as v from 'valibot'
 import { ChangeListeners } from '../change-listeners.ts'
 import type { ChangeListener } from '../snapshot-store.ts'
 import { within } from './within.ts'
+
+const NoticeSchema = v.pipe(v.string(), v.parseJson(), v.tuple([v.string(), v.string()]))
+/** How many writes of ours may be waiting for their notice to come back. */
+const MAX_OWN_WRITES = 1_000
+
+/** What a write publishes: its id, and the key that it changed. */
+export function noticeOf(writeId: string, key: string): string {
+  return JSON.stringify([writeId, key])
+}
 
 const FIRST_RETRY_MS = 50
 const LONGEST_RETRY_MS = 2_000
@@ -15,6 +25,8 @@ export class ChangeFeed {
   readonly #makeLink: () => Redis | undefined
   readonly #channel: string
   readonly #timeoutMs: number
+  /** Writes of ours that were told at once: their notices are no news, and would only drop fresh copies. */
+  readonly #own = new Set<string>()
   #waiting: { resolve: () => void; reject: (error: Error) => void }[] = []
   #link: Redis | undefined
   #live = false
@@ -47,6 +59,22 @@ export class ChangeFeed {
     return remove
   }
 
+  /** Tells our own listeners of a write of ours, before its caller goes on. */
+  tellOwn(writeId: string, key: string): void {
+    const [oldest] = this.#own
+    if (this.#own.size >= MAX_OWN_WRITES && oldest !== undefined) this.#own.delete(oldest)
+    this.#own.add(writeId)
+    this.#listeners.onChange(key)
+  }
+
+  #hear(notice: string): void {
+    const parsed = v.safeParse(NoticeSchema, notice)
+    // Whatever else is published there may mean that a notice was missed.
+    if (!parsed.success) return this.#listeners.onGap()
+    const [writeId, key] = parsed.output
+    if (!this.#own.delete(writeId)) this.#listeners.onChange(key)
+  }
+
   close(): void {
     this.#closed = true
     this.#listeners.close()
@@ -68,7 +96,7 @@ export class ChangeFeed {
     if (link === undefined) return this.#retryLater()
     // Without a listener ioredis prints its errors; each of them also ends the link or rejects a command of ours.
     link.on('error', () => {})
-    link.on('message', (_channel: string, key: string) => this.#listeners.onChange(key))
+    link.on('message', (_channel: string, notice: string) => this.#hear(notice))
     link.once('end', () => this.#lost(link))
     within(this.#timeoutMs, this.#enter(link)).catch(() => this.#lost(link))
   }

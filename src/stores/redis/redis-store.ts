@@ -5,7 +5,7 @@ import { parseOptions } from '../parse-options.ts'
 import { DELETED, newIncarnation, REMEMBERED_WRITES, TOMBSTONE_MS, wholeTtl } from '../record-rules.ts'
 import type { ChangeListener, SaveOptions, SnapshotStore, StoredRecord } from '../snapshot-store.ts'
 import { TooFewReplicasError } from '../too-few-replicas-error.ts'
-import { ChangeFeed } from './change-feed.ts'
+import { ChangeFeed, noticeOf } from './change-feed.ts'
 import { del } from './delete.ts'
 import { load } from './load.ts'
 import { isCluster, ReplicatedWrites } from './replicated-writes.ts'
@@ -125,19 +125,23 @@ export class RedisStore implements SnapshotStore {
     { expectedVersion, writeId, ttlMs }: SaveOptions,
   ): Promise<{ version: string } | 'refused'> {
     const ttl = ttlMs === undefined ? '' : String(wholeTtl(ttlMs))
-    const fence = [writeId, expectedVersion ?? '', this.#channel, key, String(REMEMBERED_WRITES)]
+    const fence = [writeId, expectedVersion ?? '', this.#channel, noticeOf(writeId, key), String(REMEMBERED_WRITES)]
     const args = [this.#prefix + key, ...fence, value, newIncarnation(), ttl]
     const version = await this.#write('save', this.#save, args)
-    return version === null ? 'refused' : { version }
+    if (version === null) return 'refused'
+    this.#feed.tellOwn(writeId, key)
+    return { version }
   }
 
   async delete(
     key: string,
     { expectedVersion, writeId }: { expectedVersion: string; writeId: string },
   ): Promise<boolean> {
-    const fence = [writeId, expectedVersion, this.#channel, key, String(REMEMBERED_WRITES)]
+    const fence = [writeId, expectedVersion, this.#channel, noticeOf(writeId, key), String(REMEMBERED_WRITES)]
     const args = [this.#prefix + key, ...fence, String(TOMBSTONE_MS)]
-    return (await this.#write('delete', this.#delete, args)) === DELETED
+    const isDeleted = (await this.#write('delete', this.#delete, args)) === DELETED
+    if (isDeleted) this.#feed.tellOwn(writeId, key)
+    return isDeleted
   }
 
   /** Rejects if the subscription does not stand in time. After that it is kept up, and every loss is told. */

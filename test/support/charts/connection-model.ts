@@ -47,7 +47,12 @@ export function commandsFor(context: ConnectionContext): ConnectionEvent[] {
   ]
   const asked = context.attempts.length < MODEL_ATTEMPTS ? requests.slice(0, context.attempts.length === 0 ? 4 : 2) : []
   const { generation } = context
-  const bare = { accessToken: 'imported', tokenType: 'Bearer', grant: 'authorization_code' } satisfies Tokens
+  const bare = {
+    accessToken: 'imported',
+    tokenType: 'Bearer',
+    expiresAt: context.at + TOKEN_TTL_MS,
+    grant: 'authorization_code',
+  } satisfies Tokens
   const late = {
     type: 'result.late',
     generation,

@@ -1,5 +1,7 @@
 import { fork, type ChildProcess } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { FromWorker, SentError, TextKeys, ToWorker, WorkerCalls, WorkerInit } from './worker-protocol.ts'
 
@@ -75,6 +77,8 @@ export async function startWorker(init: WorkerInit): Promise<Worker> {
   const script = fileURLToPath(new URL('worker.ts', import.meta.url))
   const child = fork(script, {
     execArgv: [],
+    // A test starts many of them, and most of a start is compiling.
+    env: { ...process.env, NODE_COMPILE_CACHE: join(tmpdir(), `authchart-workers-${process.getuid?.() ?? ''}`) },
     serialization: 'advanced',
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   })

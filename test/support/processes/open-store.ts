@@ -10,5 +10,7 @@ export type StoreAddress = { kind: 'redis'; url: string; prefix: string } | { ki
 export function openStore(address: StoreAddress): { store: SnapshotStore; end: () => Promise<void> } {
   if (address.kind === 'sqlite') return { store: new SqliteStore({ path: address.path }), end: () => Promise.resolve() }
   const client = new Redis(address.url)
+  // A server that is down is told by what fails; ioredis would print it as well.
+  client.on('error', () => {})
   return { store: new RedisStore(client, { prefix: address.prefix }), end: async () => void (await client.quit()) }
 }

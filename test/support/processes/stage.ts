@@ -12,6 +12,7 @@ import {
   type McpServerProcess,
 } from '../servers/spawn.ts'
 import { UserAgent } from '../user-agent.ts'
+import type { StoreFault } from './faulty-store.ts'
 import { killWorkers, randomKeys, startWorker, type Worker } from './fleet.ts'
 import type { StoreAddress } from './open-store.ts'
 import type { WorkerInit } from './worker-protocol.ts'
@@ -25,6 +26,11 @@ export const REDIRECT_URI = 'http://127.0.0.1:1/callback'
 /** So short that a test can wait for the end of a lease, and long enough for a request on a busy machine. */
 export const BRISK = { network: { timeoutMs: 600 }, policy: { leaseMs: 2_000, graceMs: 300 } }
 
+/** Stops a process right before, or right after, one of the saves of its connection's record. */
+export function pause(name: string, when: StoreFault['when'], skip = 0): StoreFault {
+  return { name, operation: 'save', when, action: 'pause', record: 'connection', skip }
+}
+
 /** What a test changes of the processes that it starts. */
 export type WorkerChanges = Partial<Pick<WorkerInit, 'network' | 'policy' | 'clients' | 'clockOffsetMs' | 'faults'>>
 
@@ -34,10 +40,10 @@ export interface Scene {
   readonly init: WorkerInit
   /** Starts a process. */
   start(changes?: WorkerChanges): Promise<Worker>
-  /** Begins in `starter`, signs the user in at the real pages, finishes in `finisher`. */
-  signIn(starter: Worker, finisher?: Worker): Promise<void>
+  /** Begins in `starter`, signs the user in at the real pages, finishes in `finisher`; answers the access token. */
+  signIn(starter: Worker, finisher?: Worker, who?: ConnectionIdentity): Promise<string>
   /** Begins in `starter` and comes back with the callback URL, which is not opened. */
-  callback(starter: Worker, options?: Parameters<Worker['authorize']>[1]): Promise<string>
+  callback(starter: Worker, options?: Parameters<Worker['authorize']>[1], who?: ConnectionIdentity): Promise<string>
 }
 
 /** The servers of one test file. */
@@ -45,6 +51,8 @@ export interface Stage {
   readonly as: AuthorizationServerProcess
   readonly mcp: McpServerProcess
   scene(store: (typeof STORES)[number] | StoreAddress, changes?: WorkerChanges): Scene
+  /** What an operator reads of the way of a connection: where to, and why. */
+  way(worker: Worker, of: ConnectionIdentity): Promise<string[]>
   /** What reached the token endpoint since the test began: `refresh_token 200`, or `refresh_token status after`. */
   tokenRequests(): Promise<string[]>
 }
@@ -90,8 +98,8 @@ export function useStage(options: AuthorizationServerOptions = {}): Stage {
       network: { allow: ['127.0.0.1'], ...changes.network },
     }
     const of = { tenant: 'acme', user: 'u1', server: mcp.url }
-    const callback: Scene['callback'] = async (starter, wishes = {}) => {
-      const begun = await starter.authorize(of, wishes)
+    const callback: Scene['callback'] = async (starter, wishes = {}, who = of) => {
+      const begun = await starter.authorize(who, wishes)
       if (begun.status !== 'redirect') throw new Error('no redirect')
       return await new UserAgent().signIn(begun.authorizationUrl, { login: 'alice' })
     }
@@ -109,9 +117,10 @@ export function useStage(options: AuthorizationServerOptions = {}): Stage {
         return worker
       },
       callback,
-      async signIn(starter, finisher = starter) {
-        const { status, failure } = await finisher.completeCallback(await callback(starter))
-        if (status !== 'authorized') throw new Error(`the sign-in came to ${status} ${JSON.stringify(failure)}`)
+      async signIn(starter, finisher = starter, who = of) {
+        const { status, failure, actions } = await finisher.completeCallback(await callback(starter, {}, who))
+        for (const { type, data } of actions) if (type === 'saveTokens') return data.accessToken
+        throw new Error(`the sign-in came to ${status} ${JSON.stringify(failure)}`)
       },
     }
   }
@@ -124,6 +133,7 @@ export function useStage(options: AuthorizationServerOptions = {}): Stage {
       return mcp
     },
     scene,
+    way: async (worker, of) => (await worker.status(of)).journal.map(({ to, reason }) => `${to}: ${reason}`),
     tokenRequests: async () =>
       (await as.ledger()).tokenRequests.map(({ grantType, status, fault }) => `${grantType} ${fault ?? status}`),
   }

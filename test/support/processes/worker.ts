@@ -1,3 +1,4 @@
+import { flushCompileCache } from 'node:module'
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client'
 import { systemClock } from '../../../src/clock.ts'
 import { createAuthOrchestrator } from '../../../src/index.ts'
@@ -74,6 +75,8 @@ let calls: WorkerCalls | undefined
 process.on('message', (message: ToWorker) => {
   if ('init' in message) {
     calls = build(message.init)
+    // Whoever is killed would not leave it to the next ones.
+    flushCompileCache()
     return tell({ ready: true })
   }
   const { id, call, args } = message

@@ -116,9 +116,11 @@ describe('what is no token response is a failure with its field, and nothing is 
     }
     expect(result).toMatchObject({ status: 'failed', failure })
     expect(await connection.status()).toMatchObject({ state: 'exchanging', authorized: false, failure, expiresAt: undefined })
-    // Nobody knows whether the code was spent: it is sent once more after the lease, and refused.
+    // Nobody knows whether the code was spent: it is sent once more after the lease, and no more.
     clock.advance(35_000)
+    world.tokenAnswers.push({ body: answer })
     await connection.wake()
-    expect(await connection.status()).toMatchObject({ authorized: false, expiresAt: undefined })
+    expect(await connection.status()).toMatchObject({ state: 'failed', failure, expiresAt: undefined, nextWakeAt: undefined })
+    expect(world.tokenRequests()).toHaveLength(2)
   })
 })

@@ -1,4 +1,4 @@
-import { onTestFinished, vi } from 'vitest'
+import { expect, onTestFinished, vi } from 'vitest'
 import { fromPromise } from 'xstate'
 import { connectionMachine } from '../../../machines/connection.ts'
 import type { ConnectionCommand } from '../../../machines/connection-events.ts'
@@ -91,6 +91,8 @@ export interface ProcessOptions {
   beforeLeaving?: (port: string) => void | Promise<void>
   sealer?: Sealer
   lease?: Lease
+  /** `none`: the host inspects nothing. */
+  inspect?: ((record: InspectionRecord) => void) | 'none'
 }
 
 /** One store, and any number of processes on it; all requests that reached the servers, in order. */
@@ -129,6 +131,7 @@ export function createWorld(): World {
   const store = new MemoryStore({ clock: time.clock() })
   const requests: string[] = []
   let issues = 0
+  let seeds = 0
   const issue = async (): Promise<Omit<TokenResult, 'at'>> => issued((issues += 1))
 
   function createProcess(options: ProcessOptions = {}): TestProcess {
@@ -194,7 +197,7 @@ export function createWorld(): World {
       changes,
       requestTimeoutMs: REQUEST_TIMEOUT_MS,
       onTransitions: (_context: DurableContext, entries) => told.push({ entries }),
-      inspect: (record) => inspected.push(record),
+      inspect: options.inspect === 'none' ? undefined : (options.inspect ?? ((record) => inspected.push(record))),
     })
     return {
       runner,
@@ -212,10 +215,7 @@ export function createWorld(): World {
           ...(known && { known }),
         }),
       load: () => runner.load(chart, KEY),
-      reached: (name) =>
-        vi.waitFor(() => {
-          if (!met.includes(name)) throw new Error(`${name} has not been reached`)
-        }),
+      reached: (name) => vi.waitFor(() => expect(met).toContain(name)),
     }
   }
 
@@ -240,7 +240,7 @@ export function createWorld(): World {
       const current = await store.load(KEY)
       const saved = await store.save(KEY, encodeSnapshot(codec, { value, context: whole }, whole.at), {
         expectedVersion: current?.version,
-        writeId: `seed ${current?.version}`,
+        writeId: `seed ${(seeds += 1)}`,
       })
       if (saved === 'refused') throw new Error('the seed was refused')
       return saved.version

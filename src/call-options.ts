@@ -1,0 +1,152 @@
+import * as v from 'valibot'
+import { RESERVED_PARAMETERS } from './protocol/authorization-parameters.ts'
+import { type Grant, GrantSchema, maybe } from './schemas/connection-context.ts'
+import { DurationMs, Scope, Text } from './schemas/option-values.ts'
+
+/** A client that the host knows beforehand, for one call or one connection. */
+export interface GivenClientInformation {
+  /** Where it is registered. @defaultValue the first issuer that is discovered */
+  issuer?: string | undefined
+  clientId: string
+  /** Secret. */
+  clientSecret?: string | undefined
+  /** Instant after which the secret must not be used, epoch milliseconds. @defaultValue never */
+  clientSecretExpiresAt?: number | undefined
+  /** RFC 7591 §2. @defaultValue `client_secret_basic` with a secret, `none` without */
+  tokenEndpointAuthMethod?: string | undefined
+  redirectUri?: string | undefined
+}
+
+/** What one `authorize()` call wants. */
+export interface AuthorizeOptions {
+  /** Space-separated. @defaultValue what the server asks for */
+  scope?: string | undefined
+  /** The `WWW-Authenticate` header of a 401 (a refresh is tried first) or 403. Untrusted. */
+  challenge?: string | undefined
+  /** A value of the user's browser session that the callback must bring back. */
+  binding?: string | undefined
+  /** Where the user goes after the callback; its origin must be in `policy.returnToOrigins`. */
+  returnTo?: string | undefined
+  clientInformation?: GivenClientInformation | undefined
+  /** Which of the server's issuers. @defaultValue `policy.chooseIssuer`, or the first allowed one */
+  issuer?: string | undefined
+  /** @defaultValue authorization code where the server offers it, else client credentials */
+  grant?: Grant | undefined
+  /** Sign in again although tokens are there. @defaultValue false */
+  force?: boolean | undefined
+  /** Further parameters of the authorization request, such as `prompt` or `login_hint`; none of the protocol's own. */
+  parameters?: Record<string, string> | undefined
+  /** Detaches the caller; the run goes on to its rest. */
+  signal?: AbortSignal | undefined
+}
+
+/** What one `completeCallback()` call knows beside the URL. */
+export interface CallbackOptions {
+  /** The value that `authorize({ binding })` was given. */
+  binding?: string | undefined
+  /** Detaches the caller; the run goes on to its rest. */
+  signal?: AbortSignal | undefined
+}
+
+/** What one `accessToken()` call wants. */
+export interface AccessTokenOptions {
+  /** How long the token must still live, in milliseconds. @defaultValue `policy.minTokenTtlMs` */
+  minTtlMs?: number | undefined
+  /** The token that a server answered 401 to: it is refreshed only if it is still the stored one. Secret. */
+  refused?: string | undefined
+  /** Detaches the caller; the run goes on to its rest. */
+  signal?: AbortSignal | undefined
+}
+
+/** How long one `awaitAuthorized()` call waits. */
+export interface AwaitOptions {
+  /** In milliseconds. Integer ≥ 1. @defaultValue 300_000 */
+  timeoutMs?: number | undefined
+  signal?: AbortSignal | undefined
+}
+
+/** Credentials that a host already holds, in the shapes in which `actions` give them. */
+export interface ImportOptions {
+  clientInformation?: GivenClientInformation | undefined
+  tokens?:
+    | {
+        /** Secret. */
+        accessToken: string
+        /** @defaultValue 'Bearer' */
+        tokenType?: string | undefined
+        /** As granted; space-separated. */
+        scope?: string | undefined
+        /** Epoch milliseconds. @defaultValue unknown: used until a server refuses it */
+        expiresAt?: number | undefined
+        /** Secret. */
+        refreshToken?: string | undefined
+        /** @defaultValue 'authorization_code' */
+        grant?: Grant | undefined
+        issuer?: string | undefined
+      }
+    | undefined
+  /** Where they were issued. @defaultValue the first issuer that is discovered */
+  issuer?: string | undefined
+}
+
+const ClientInformation = v.strictObject({
+  issuer: maybe(Text),
+  clientId: Text,
+  clientSecret: maybe(Text),
+  clientSecretExpiresAt: maybe(v.number()),
+  tokenEndpointAuthMethod: maybe(Text),
+  redirectUri: maybe(Text),
+})
+const Signal = maybe(v.instance(AbortSignal))
+const Parameters = v.pipe(
+  v.record(v.string(), v.pipe(v.string(), v.check((text) => text.isWellFormed(), 'must be well-formed Unicode'))),
+  v.check(
+    (parameters) => !Object.keys(parameters).some((name) => RESERVED_PARAMETERS.has(name)),
+    'must not set a parameter of the protocol itself',
+  ),
+)
+
+export const AuthorizeOptionsSchema: v.GenericSchema<unknown, AuthorizeOptions> = v.strictObject({
+  scope: maybe(Scope),
+  challenge: maybe(v.string()),
+  binding: maybe(Text),
+  returnTo: maybe(Text),
+  clientInformation: maybe(ClientInformation),
+  issuer: maybe(Text),
+  grant: maybe(GrantSchema),
+  force: maybe(v.boolean()),
+  parameters: maybe(Parameters),
+  signal: Signal,
+})
+
+export const CallbackOptionsSchema: v.GenericSchema<unknown, CallbackOptions> = v.strictObject({
+  binding: maybe(Text),
+  signal: Signal,
+})
+
+export const AccessTokenOptionsSchema: v.GenericSchema<unknown, AccessTokenOptions> = v.strictObject({
+  minTtlMs: maybe(v.pipe(v.number(), v.minValue(0, 'must be at least 0'))),
+  refused: maybe(Text),
+  signal: Signal,
+})
+
+export const AwaitOptionsSchema: v.GenericSchema<unknown, AwaitOptions> = v.strictObject({
+  timeoutMs: maybe(DurationMs),
+  signal: Signal,
+})
+
+export const ImportOptionsSchema: v.GenericSchema<unknown, ImportOptions> = v.strictObject({
+  clientInformation: maybe(ClientInformation),
+  tokens: maybe(
+    v.strictObject({
+      accessToken: Text,
+      tokenType: maybe(Text),
+      scope: maybe(v.string()),
+      expiresAt: maybe(v.number()),
+      refreshToken: maybe(Text),
+      grant: maybe(GrantSchema),
+      issuer: maybe(Text),
+    }),
+  ),
+  issuer: maybe(Text),
+})

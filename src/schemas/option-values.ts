@@ -1,0 +1,46 @@
+import * as v from 'valibot'
+
+const isText = (value: unknown): value is string => typeof value === 'string' && value !== '' && value.isWellFormed()
+/** A non-empty string of well-formed Unicode: lone surrogates would all become one name in a store. */
+export const Text = v.custom<string>(isText, 'must be a non-empty string of well-formed Unicode')
+/** Space-separated scopes (RFC 6749 §3.3). */
+export const Scope = v.pipe(v.string(), v.regex(/^[\x21\x23-\x5B\x5D-\x7E]+( [\x21\x23-\x5B\x5D-\x7E]+)*$/, 'must be scopes with single spaces between'))
+/** Milliseconds, at least one. */
+export const DurationMs = v.pipe(
+  v.number(),
+  v.check((value) => Number.isSafeInteger(value) && value >= 1, 'must be an integer of at least 1'),
+)
+export const Count = v.pipe(
+  v.number(),
+  v.check((value) => Number.isSafeInteger(value) && value >= 0, 'must be an integer of at least 0'),
+)
+export const callable = <T>() => v.custom<T>((value) => typeof value === 'function', 'must be a function')
+const isWebUrl = (text: string): boolean => URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)
+export const WebUrl = v.pipe(v.string(), v.check(isWebUrl, 'must be an absolute http(s) URL'))
+const LOOPBACK = /^(localhost|127(\.\d+){3}|\[::1\])$/
+
+/** RFC 6749 §3.1.2, OAuth 2.1 §2.3.1: absolute, without a fragment, https or loopback. */
+function isRedirectUri(text: string): boolean {
+  if (!isWebUrl(text) || text.includes('#')) return false
+  const { protocol, hostname, username, password } = new URL(text)
+  return (protocol === 'https:' || LOOPBACK.test(hostname)) && username + password === ''
+}
+
+/** Where authorization servers send the browser back. */
+export const RedirectUri = v.pipe(
+  v.string(),
+  v.check(isRedirectUri, 'must be an https URL, or http on a loopback address, without a fragment'),
+)
+
+/** 32 bytes. */
+export const KeyBytes = v.pipe(
+  v.instance(Uint8Array),
+  v.check((bytes) => bytes.length === 32, 'must be 32 bytes long'),
+)
+
+
+/** Whether a value has all these methods, so that it can stand for a class of the host's own. */
+export const has =
+  (methods: readonly string[]) =>
+  (value: unknown): boolean =>
+    typeof value === 'object' && value !== null && methods.every((name) => typeof Reflect.get(value, name) === 'function')

@@ -1,0 +1,153 @@
+import { describe, expect, it } from 'vitest'
+import { openStore } from '../support/processes/open-store.ts'
+import { BRISK, pause, soon, STORES, useStage } from '../support/processes/stage.ts'
+import { connectionKey, routingId } from '../../src/stores/record-keys.ts'
+
+const stage = useStage()
+
+const AFTER_LEASE = BRISK.policy.leaseMs + BRISK.policy.graceMs
+
+describe.each(STORES)('crashing on %s', (store) => {
+  // executor#1377, onyx#13330: rotated and not saved. Nothing had left here, so nothing may be lost.
+  it('recovers a refresh whose process was killed right after its claim', async () => {
+    const { of, start, signIn } = stage.scene(store, BRISK)
+    const [a, b, c] = await Promise.all([start(), start(), start()])
+    const refused = await signIn(a, b)
+    await a.arm(pause('claimed', 'after'))
+    void a.accessToken(of, { refused })
+    await a.waitFor('claimed')
+    const killedAt = performance.now()
+    await a.kill('SIGKILL')
+
+    const [first, second] = await Promise.all([b.accessToken(of, { refused }), c.accessToken(of, { refused })])
+    expect(performance.now() - killedAt).toBeGreaterThan(AFTER_LEASE - 200)
+    expect(first.value).not.toBe(refused)
+    expect(second).toEqual(first)
+    expect(await stage.tokenRequests()).toEqual(['authorization_code 200', 'refresh_token 200'])
+    expect((await stage.way(c, of)).slice(-3)).toEqual([
+      'refreshing: refresh.requested',
+      'refreshing: claim.abandoned',
+      'authorized: refreshTokens.done',
+    ])
+    expect(await c.whoami(of)).toBe('you are alice')
+  })
+
+  it('recovers an exchange whose process was killed right after its claim', async () => {
+    const { of, start, callback } = stage.scene(store, BRISK)
+    const [a, b, c] = await Promise.all([start({ faults: [pause('claimed', 'after')] }), start(), start()])
+    const url = await callback(b)
+    void a.completeCallback(url)
+    await a.waitFor('claimed')
+    expect((await b.status(of)).state).toBe('exchanging')
+    await a.kill('SIGKILL')
+
+    const [again, token] = await Promise.all([b.completeCallback(url), c.accessToken(of)])
+    expect(['authorized', 'alreadyAuthorized']).toContain(again.status)
+    expect(await stage.tokenRequests()).toEqual(['authorization_code 200'])
+    expect(await stage.way(b, of)).toEqual([
+      'awaitingCallback: buildAuthorizationRequest.done',
+      'exchanging: callback.received',
+      'exchanging: claim.abandoned',
+      'authorized: exchangeCode.done',
+    ])
+    expect(await b.accessToken(of)).toEqual(token)
+  })
+
+  // ◆1: the lease fences the request.
+  it('sends nothing when a process stood still between its claim and its request for longer than the lease', async () => {
+    const { of, start, signIn } = stage.scene(store, BRISK)
+    const [a, b] = await Promise.all([start(), start()])
+    const refused = await signIn(a, b)
+    await a.arm(pause('claimed', 'after'))
+    const stalled = a.accessToken(of, { refused })
+    await a.waitFor('claimed')
+    await a.kill('SIGSTOP')
+    const renewed = await b.accessToken(of, { refused })
+    expect(renewed.value).not.toBe(refused)
+    await a.kill('SIGCONT')
+    await a.resume('claimed')
+    expect(await stalled).toEqual(renewed)
+    expect(await stage.tokenRequests()).toEqual(['authorization_code 200', 'refresh_token 200'])
+    expect((await stage.way(a, of)).slice(-3)).toEqual([
+      'refreshing: refresh.requested',
+      'refreshing: claim.abandoned',
+      'authorized: refreshTokens.done',
+    ])
+    expect(await a.whoami(of)).toBe('you are alice')
+  })
+
+  // ◆1 again, where nobody else was there: it must not be sent late by its own process either.
+  it('sends nothing late when nobody else was there to recover', async () => {
+    const { of, start, signIn } = stage.scene(store, BRISK)
+    const a = await start()
+    const refused = await signIn(a)
+    await a.arm(pause('claimed', 'after'))
+    const stalled = a.accessToken(of, { refused })
+    await a.waitFor('claimed')
+    const { nextWakeAt = Infinity } = await a.status(of)
+    await a.kill('SIGSTOP')
+    await soon(() => expect(Date.now()).toBeGreaterThan(nextWakeAt))
+    await a.kill('SIGCONT')
+    await a.resume('claimed')
+    await expect(stalled).rejects.toMatchObject({
+      code: 'HTTP_TIMEOUT',
+      retryable: true,
+      failure: { details: { reason: 'leaseTooShort' } },
+    })
+    expect(await stage.tokenRequests()).toEqual(['authorization_code 200'])
+    expect((await a.accessToken(of, { refused })).value).not.toBe(refused)
+    expect(await stage.tokenRequests()).toEqual(['authorization_code 200', 'refresh_token 200'])
+  })
+
+  // ◆5
+  it('revives nothing when a connection is disconnected under a process that was about to save', async () => {
+    const { of, start, signIn } = stage.scene(store, BRISK)
+    await stage.as.set({ replay: 'refuse' })
+    const [a, b] = await Promise.all([start(), start()])
+    const refused = await signIn(a, b)
+    await a.arm(pause('result', 'before', 1))
+    const late = a.accessToken(of, { refused })
+    await a.waitFor('result')
+    const { actions } = await b.disconnect(of)
+    expect(actions).toEqual([{ type: 'forgetTokens', ...of, label: undefined, generation: 2, data: expect.anything() }])
+    await a.resume('result')
+    await expect(late).rejects.toMatchObject({ code: 'AUTHORIZATION_REQUIRED', nextAction: 'authorize' })
+    const { state, authorized, failure } = await a.status(of)
+    expect({ state, authorized, failure }).toEqual({ state: 'disconnected', authorized: false, failure: undefined })
+    await expect(b.accessToken(of)).rejects.toMatchObject({ code: 'AUTHORIZATION_REQUIRED' })
+  })
+
+  // ◆5 at the level of the store, for whoever cleans up by hand: a version never comes back.
+  it('does not take a result for a record that was deleted and made anew meanwhile', async () => {
+    const { of, init, start, signIn } = stage.scene(store, BRISK)
+    const [a, b] = await Promise.all([start(), start()])
+    const refused = await signIn(a, b)
+    await a.arm(pause('result', 'before', 1))
+    const late = a.accessToken(of, { refused })
+    await a.waitFor('result')
+
+    const nameKey = new Uint8Array(Buffer.from(init.keys.name, 'base64url'))
+    const key = connectionKey(routingId(nameKey, [of.tenant, of.user, of.server, null]))
+    const { store: opened, end } = openStore(init.store)
+    const expectedVersion = (await opened.load(key))?.version ?? ''
+    expect(await opened.delete(key, { expectedVersion, writeId: 'by-hand' })).toBe(true)
+    await opened.close()
+    await end()
+    expect((await b.status(of)).state).toBe('disconnected')
+    const anew = await signIn(b)
+
+    await a.resume('result')
+    expect((await late).value).toBe(anew)
+    expect((await b.accessToken(of)).value).toBe(anew)
+    expect(await stage.way(a, of)).toEqual([
+      'awaitingCallback: buildAuthorizationRequest.done',
+      'exchanging: callback.received',
+      'authorized: exchangeCode.done',
+    ])
+    expect(await stage.tokenRequests()).toEqual([
+      'authorization_code 200',
+      'refresh_token 200',
+      'authorization_code 200',
+    ])
+  })
+})

@@ -1,0 +1,165 @@
+import { describe, expect, it } from 'vitest'
+import { BRISK, pause, STORES, useStage } from '../support/processes/stage.ts'
+
+/** Opaque tokens can be revoked, and the introspection endpoint says which of them live. */
+const stage = useStage({ accessTokenFormat: 'opaque' })
+
+/** How many refresh tokens the server would still take from the client of this test. */
+async function live(): Promise<number> {
+  const [request] = (await stage.as.ledger()).tokenRequests
+  const tokens = await stage.as.tokens()
+  return tokens.filter(({ active, clientId }) => active && clientId === request?.clientId).length
+}
+
+// ◆2: a spent secret's result is never dropped.
+describe.each(STORES)('a result that comes after its claim was given up, on %s', (store) => {
+  it('is taken and proven by a refresh, where the server only refuses the replayed refresh token', async () => {
+    const { of, start, signIn } = stage.scene(store, BRISK)
+    await stage.as.set({ replay: 'refuse' })
+    const [a, b] = await Promise.all([start(), start()])
+    const refused = await signIn(a, b)
+    await a.arm(pause('result', 'before', 1))
+    const late = a.accessToken(of, { refused })
+    await a.waitFor('result')
+    await a.kill('SIGSTOP')
+    // The server rotated: the repeat of the other process finds that the stored token is spent.
+    await expect(b.accessToken(of, { refused })).rejects.toMatchObject({
+      code: 'AUTHORIZATION_REQUIRED',
+      failure: { details: { reason: 'REFRESH_REJECTED', error: 'invalid_grant' } },
+    })
+    expect((await b.status(of)).state).toBe('reauthorizationRequired')
+    await a.kill('SIGCONT')
+    await a.resume('result')
+
+    const token = await late
+    expect(token.value).not.toBe(refused)
+    expect(await b.accessToken(of)).toEqual(token)
+    expect(await stage.as.introspect(token.value)).toMatchObject({ active: true, sub: 'alice' })
+    expect(await stage.tokenRequests()).toEqual([
+      'authorization_code 200',
+      'refresh_token 200',
+      'refresh_token 400',
+      'refresh_token 200',
+    ])
+    const { state, authorized, failure } = await b.status(of)
+    expect({ state, authorized, failure }).toEqual({ state: 'authorized', authorized: true, failure: undefined })
+    expect((await stage.way(b, of)).slice(-6)).toEqual([
+      'refreshing: refresh.requested',
+      'refreshing: claim.abandoned',
+      'reauthorizationRequired: REFRESH_REJECTED',
+      'authorized: result.late',
+      'refreshing: refresh.requested',
+      'authorized: refreshTokens.done',
+    ])
+    expect(await live()).toBe(1)
+  })
+
+  it('never answers a dead token, where the server revokes the whole family for the replayed refresh token', async () => {
+    const { of, start, signIn } = stage.scene(store, BRISK)
+    const [a, b] = await Promise.all([start(), start()])
+    const refused = await signIn(a, b)
+    await a.arm(pause('result', 'before', 1))
+    const late = a.accessToken(of, { refused })
+    await a.waitFor('result')
+    await a.kill('SIGSTOP')
+    await expect(b.accessToken(of, { refused })).rejects.toMatchObject({ code: 'AUTHORIZATION_REQUIRED' })
+    expect(await live()).toBe(0)
+    await a.kill('SIGCONT')
+    await a.resume('result')
+
+    const answers = await Promise.allSettled([late, a.accessToken(of), b.accessToken(of), b.accessToken(of)])
+    for (const answer of answers)
+      expect(answer).toMatchObject({ status: 'rejected', reason: { code: 'AUTHORIZATION_REQUIRED' } })
+    expect(await stage.tokenRequests()).toEqual([
+      'authorization_code 200',
+      'refresh_token 200',
+      'refresh_token 400',
+      // What came late is proven before anything is answered from it, and turns out to be dead.
+      'refresh_token 400',
+    ])
+    const { state, authorized, nextAction, failure } = await b.status(of)
+    expect({ state, authorized, nextAction, code: failure?.code, error: failure?.details?.error }).toEqual({
+      state: 'reauthorizationRequired',
+      authorized: false,
+      nextAction: 'authorize',
+      code: 'REFRESH_REJECTED',
+      error: 'invalid_grant',
+    })
+    expect((await stage.way(b, of)).slice(-6)).toEqual([
+      'refreshing: refresh.requested',
+      'refreshing: claim.abandoned',
+      'reauthorizationRequired: REFRESH_REJECTED',
+      'authorized: result.late',
+      'refreshing: refresh.requested',
+      'reauthorizationRequired: REFRESH_REJECTED',
+    ])
+  })
+
+  it('signs in after all, where the server only refuses the replayed code', async () => {
+    const { of, start, callback } = stage.scene(store, BRISK)
+    await stage.as.set({ replay: 'refuse' })
+    const [a, b] = await Promise.all([start({ faults: [pause('result', 'before', 1)] }), start()])
+    const url = await callback(b)
+    const late = a.completeCallback(url)
+    await a.waitFor('result')
+    await a.kill('SIGSTOP')
+    expect(await b.completeCallback(url)).toMatchObject({ status: 'failed', failure: { code: 'EXCHANGE_REJECTED' } })
+    expect((await b.status(of)).state).toBe('failed')
+    await a.kill('SIGCONT')
+    await a.resume('result')
+
+    const result = await late
+    expect(result.status).toBe('authorized')
+    const [saved] = result.actions.filter(({ type }) => type === 'saveTokens')
+    expect((await b.completeCallback(url)).status).toBe('alreadyAuthorized')
+    const tokens = await Promise.all([a.accessToken(of), b.accessToken(of)])
+    expect(tokens[0]).toEqual(tokens[1])
+    expect(saved?.data).toMatchObject({ accessToken: tokens[0].value })
+    expect(await stage.as.introspect(tokens[0].value)).toMatchObject({ active: true, sub: 'alice' })
+    expect(await stage.tokenRequests()).toEqual([
+      'authorization_code 200',
+      'authorization_code 400',
+      'refresh_token 200',
+    ])
+    expect(await stage.way(b, of)).toEqual([
+      'awaitingCallback: buildAuthorizationRequest.done',
+      'exchanging: callback.received',
+      'exchanging: claim.abandoned',
+      'failed: EXCHANGE_REJECTED',
+      'authorized: result.late',
+      'refreshing: refresh.requested',
+      'authorized: refreshTokens.done',
+    ])
+  })
+
+  it('says that the user is needed, where the server revokes what came of a replayed code', async () => {
+    const { of, start, callback } = stage.scene(store, BRISK)
+    const [a, b] = await Promise.all([start({ faults: [pause('result', 'before', 1)] }), start()])
+    const url = await callback(b)
+    const late = a.completeCallback(url)
+    await a.waitFor('result')
+    await a.kill('SIGSTOP')
+    expect((await b.completeCallback(url)).status).toBe('failed')
+    expect(await live()).toBe(0)
+    await a.kill('SIGCONT')
+    await a.resume('result')
+
+    expect(await late).toMatchObject({
+      status: 'failed',
+      failure: { code: 'REFRESH_REJECTED', details: { error: 'invalid_grant' } },
+      retryable: false,
+      actions: [],
+    })
+    const answers = await Promise.allSettled([a.accessToken(of), b.accessToken(of), b.accessToken(of)])
+    for (const answer of answers)
+      expect(answer).toMatchObject({ status: 'rejected', reason: { code: 'AUTHORIZATION_REQUIRED' } })
+    expect((await b.status(of)).state).toBe('reauthorizationRequired')
+    expect((await stage.way(b, of)).slice(-4)).toEqual([
+      'failed: EXCHANGE_REJECTED',
+      'authorized: result.late',
+      'refreshing: refresh.requested',
+      'reauthorizationRequired: REFRESH_REJECTED',
+    ])
+  })
+})
+

@@ -1,0 +1,159 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { Worker } from '../support/processes/fleet.ts'
+import { BRISK, type Scene, soon, STORES, useStage } from '../support/processes/stage.ts'
+import { freePort, type RedisServer, startRedisServer } from '../support/redis-server.ts'
+
+const stage = useStage()
+
+/** The answer to a save is lost: the store has done it, and nobody knows. */
+const lost = (skip: number, times = 1) =>
+  ({ name: 'lost', operation: 'save', when: 'after', action: 'fail', record: 'connection', skip, times }) as const
+
+// ◆4: a save whose answer was lost is asked again with the same write id.
+describe.each(STORES)('a lost answer of the store, on %s', (store) => {
+  it.each([
+    ['the claim', lost(0)],
+    ['the result', lost(1)],
+    ['the claim, three times', lost(0, 3)],
+  ] as const)('costs no second refresh and no error, for the save of %s', async (_of, fault) => {
+    const { of, start, signIn } = stage.scene(store)
+    const [a, b] = await Promise.all([start(), start()])
+    const refused = await signIn(b)
+    await a.arm(fault)
+    const [first, second] = await Promise.all([a.accessToken(of, { refused }), b.accessToken(of, { refused })])
+    await a.waitFor('lost')
+    expect(first.value).not.toBe(refused)
+    expect(second).toEqual(first)
+    expect(await stage.tokenRequests()).toEqual(['authorization_code 200', 'refresh_token 200'])
+    expect((await stage.way(b, of)).slice(-2)).toEqual([
+      'refreshing: refresh.requested',
+      'authorized: refreshTokens.done',
+    ])
+  })
+
+  it('costs no second exchange and no error', async () => {
+    const { of, start, callback } = stage.scene(store)
+    const [a, b] = await Promise.all([start(), start()])
+    const url = await callback(b)
+    await a.arm(lost(0, 2))
+    expect((await a.completeCallback(url)).status).toBe('authorized')
+    expect(await b.whoami(of)).toBe('you are alice')
+    expect(await stage.tokenRequests()).toEqual(['authorization_code 200'])
+  })
+
+  it('spends nothing when the claim cannot be saved at all', async () => {
+    const { of, start, signIn, callback } = stage.scene(store, BRISK)
+    const [a, b] = await Promise.all([start(), start()])
+    const url = await callback(b, {}, { ...of, tenant: 'globex' })
+    const refused = await signIn(b)
+    await a.arm({ name: 'failed', operation: 'save', when: 'before', action: 'fail', times: 1_000 })
+    await expect(a.accessToken(of, { refused })).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE', retryable: true })
+    expect(await a.completeCallback(url)).toEqual({
+      status: 'failed',
+      failure: { code: 'STORE_UNAVAILABLE' },
+      retryable: true,
+      actions: [],
+    })
+    expect(await stage.tokenRequests()).toEqual(['authorization_code 200'])
+    // The code is as good as it was.
+    expect((await b.completeCallback(url)).status).toBe('authorized')
+    expect((await b.accessToken(of, { refused })).value).not.toBe(refused)
+  })
+})
+
+/** How a store goes away and comes back with what it knew. */
+interface Outage {
+  scene(): Scene
+  stop(workers: Worker[]): Promise<void>
+  resume(workers: Worker[]): Promise<void>
+}
+
+function redisOutage(): Outage {
+  let folder: string
+  let port: number
+  let server: RedisServer
+  const startServer = () =>
+    startRedisServer({ port, config: [`dir ${folder}`, 'appendonly yes', 'appendfsync always'] })
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'authchart-e2e-redis-'))
+    port = await freePort()
+    server = await startServer()
+  })
+  afterEach(async () => {
+    await server.stop()
+    await rm(folder, { recursive: true })
+  })
+  return {
+    scene: () => stage.scene({ kind: 'redis', url: server.url, prefix: '' }),
+    stop: () => server.stop(),
+    resume: async () => {
+      server = await startServer()
+    },
+  }
+}
+
+const sqliteOutage = (): Outage => ({
+  scene: () => stage.scene('sqlite'),
+  stop: async (workers) => void (await Promise.all(workers.map((worker) => worker.storeDown(true)))),
+  resume: async (workers) => void (await Promise.all(workers.map((worker) => worker.storeDown(false)))),
+})
+
+describe.each([
+  ['a Redis server that is killed and started again', redisOutage],
+  ['an SQLite file that cannot be reached for a while', sqliteOutage],
+] as const)('%s', (_name, makeOutage) => {
+  const outage = makeOutage()
+
+  it('costs nothing before the claim', async () => {
+    const { of, start, signIn, callback } = outage.scene()
+    const workers = await Promise.all([start(), start()])
+    const [a, b] = workers
+    const refused = await signIn(a, b)
+    const url = await callback(a, {}, { ...of, tenant: 'globex' })
+    await outage.stop(workers)
+    await expect(a.accessToken(of, { refused })).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE', retryable: true })
+    expect(await b.completeCallback(url)).toEqual({
+      status: 'failed',
+      failure: { code: 'STORE_UNAVAILABLE' },
+      retryable: true,
+      actions: [],
+    })
+    expect(await stage.tokenRequests()).toEqual(['authorization_code 200'])
+    await outage.resume(workers)
+    await soon(async () => expect((await b.completeCallback(url)).status).toBe('authorized'))
+    expect((await a.accessToken(of, { refused })).value).not.toBe(refused)
+    expect(await stage.tokenRequests()).toEqual([
+      'authorization_code 200',
+      'authorization_code 200',
+      'refresh_token 200',
+    ])
+  })
+
+  // local-operator#945, mcpc#373: the token was rotated and never saved.
+  it('between the claim and the result costs nothing either: the result is kept until it can be saved', async () => {
+    const { of, start, signIn } = outage.scene()
+    const workers = await Promise.all([start(), start()])
+    const [a, b] = workers
+    const refused = await signIn(a, b)
+    await stage.as.fault({ when: 'after', action: 'hold' })
+    const renewed = a.accessToken(of, { refused })
+    await soon(async () => expect(await stage.as.held()).toBe(1))
+    await outage.stop(workers)
+    await stage.as.release()
+    // Its process is to end meanwhile: that waits for the save.
+    const closed = a.close()
+    await outage.resume(workers)
+    const { value } = await renewed
+    expect(value).not.toBe(refused)
+    await closed
+    expect((await b.accessToken(of, { refused })).value).toBe(value)
+    expect(await stage.tokenRequests()).toEqual(['authorization_code 200', 'refresh_token hold after'])
+    expect((await stage.way(b, of)).slice(-2)).toEqual([
+      'refreshing: refresh.requested',
+      'authorized: refreshTokens.done',
+    ])
+  })
+})

@@ -1,0 +1,114 @@
+import { afterEach, describe, expect, test } from 'vitest'
+import { LiveConnection } from '../support/charts/live-connection.ts'
+import { dynamicClient, issuer, metadata, rejections, START } from '../support/charts/facts.ts'
+import { LiveChart } from '../support/charts/live-chart.ts'
+import { registrationPorts } from '../../machines/ports.ts'
+import { registrationMachine } from '../../machines/registration.ts'
+import type { RegistrationContext } from '../../src/schemas/registration-context.ts'
+
+const fail = (error: unknown) => () => {
+  throw error
+}
+const numbers = (from: number, to: number): number[] => Array.from({ length: to - from + 1 }, (_, index) => from + index)
+const running: LiveChart<unknown>[] = []
+
+function connection(...args: ConstructorParameters<typeof LiveConnection>): LiveConnection {
+  const live = new LiveConnection(...args)
+  running.push(live)
+  return live
+}
+
+afterEach(() => {
+  for (const live of running.splice(0)) live.stop()
+})
+
+describe('a connection holds at most', () => {
+  test('8 attempts: the oldest goes, and says so', async () => {
+    const live = connection()
+    for (const _ of numbers(1, 11)) await live.authorize()
+    expect(live.context.attempts.map(({ stateHash }) => stateHash)).toEqual(numbers(4, 11).map((n) => `hash-${n}`))
+    expect(live.context.ended.map(({ stateHash, outcome }) => [stateHash, outcome])).toEqual([
+      ['hash-1', 'superseded'],
+      ['hash-2', 'superseded'],
+      ['hash-3', 'superseded'],
+    ])
+    expect(live.value).toEqual({ resting: 'awaitingCallback' })
+    expect(live.context.servers).toHaveLength(1)
+  })
+
+  test('16 ended attempts, the newest, and knows that it forgot some', async () => {
+    const live = connection()
+    for (const _ of numbers(1, 24)) await live.authorize()
+    expect(live.context.ended).toHaveLength(16)
+    expect(live.context.forgotAt).toBeUndefined()
+    await live.authorize()
+    expect(live.context.ended.map(({ stateHash }) => stateHash)).toEqual(numbers(2, 17).map((n) => `hash-${n}`))
+    expect(live.context.forgotAt).toBe(live.context.at)
+  })
+
+  test('each of them for a day', async () => {
+    const live = connection()
+    for (const _ of numbers(1, 25)) await live.authorize()
+    const day = 86_400_000
+    await live.send({ type: 'attempt.expired' }, { afterMs: 300_000 })
+    expect(live.context.ended).toHaveLength(16)
+    expect(live.context.attempts).toEqual([])
+    await live.send({ type: 'attempt.expired' }, { afterMs: day - 1 })
+    expect(live.context.ended.map(({ outcome }) => outcome)).toEqual(numbers(1, 8).map(() => 'expired'))
+    expect(live.context.forgotAt).toBe(START + 25 + 300_000)
+    await live.send({ type: 'attempt.expired' })
+    expect([live.context.ended, live.context.forgotAt]).toEqual([[], undefined])
+  })
+
+  test('16 transitions in its journal, the newest', async () => {
+    const live = connection()
+    await live.signIn()
+    for (const _ of numbers(1, 9)) await live.refresh()
+    const { journal } = live.context
+    expect(journal).toHaveLength(16)
+    expect(journal.slice(-2).map(({ from, to, reason }) => [from, to, reason])).toEqual([
+      ['authorized', 'refreshing', 'refresh.requested'],
+      ['refreshing', 'authorized', 'refreshTokens.done'],
+    ])
+    expect(journal.slice(1).every(({ from }, index) => from === journal[index]?.to)).toBe(true)
+  })
+
+  test('4 abandoned claims, the newest', async () => {
+    const live = connection({ refreshTokens: fail(rejections.unknown) })
+    await live.signIn()
+    const claims: (string | undefined)[] = []
+    for (const _ of numbers(1, 3)) {
+      await live.refresh({ stopAtCheckpoint: true })
+      claims.push(live.context.claim?.id)
+      await live.abandon({ stopAtCheckpoint: true })
+      claims.push(live.context.claim?.id)
+      await live.abandon()
+    }
+    expect(live.context.abandoned).toEqual([
+      { id: claims[2], repeated: true },
+      { id: claims[3], repeated: false },
+      { id: claims[4], repeated: true },
+      { id: claims[5], repeated: false },
+    ])
+  })
+})
+
+test('a registration holds at most 4 abandoned claims', async () => {
+  const live = new LiveChart<RegistrationContext>(
+    registrationMachine,
+    registrationPorts,
+    { issuer, redirectUri: 'https://agents.example.com/callback' },
+    { registerClient: ({ at }: { at: number }) => ({ at, client: dynamicClient }) },
+  )
+  running.push(live)
+  const claims: (string | undefined)[] = []
+  for (const _ of numbers(1, 3)) {
+    const request = { type: 'registration.requested', registrationEndpoint: metadata.registrationEndpoint }
+    await live.send(request, { stopAtCheckpoint: true })
+    for (const __ of numbers(1, 2)) {
+      claims.push(live.context.claim?.id)
+      await live.send({ type: 'claim.abandoned', abandonedId: live.context.claim?.id }, { stopAtCheckpoint: true })
+    }
+  }
+  expect(live.context.abandoned.map(({ id }) => id)).toEqual(claims.slice(-4))
+})

@@ -1,0 +1,248 @@
+import type { AnyMachineSnapshot } from 'xstate'
+import { describe, expect, test } from 'vitest'
+import type { ConnectionCommand } from '../../machines/connection-events.ts'
+import type { RegistrationCommand } from '../../machines/registration-events.ts'
+import { connectionMachine } from '../../machines/connection.ts'
+import { registrationMachine } from '../../machines/registration.ts'
+import type { ConnectionContext } from '../../src/schemas/connection-context.ts'
+import type { RegistrationContext } from '../../src/schemas/registration-context.ts'
+import { leavesOf, placeOf, restore } from '../support/charts/chart-graph.ts'
+import {
+  CODE_TTL_MS,
+  contextWith,
+  dynamicClient,
+  issuer,
+  LEASE_MS,
+  registrationWith,
+  server,
+  START,
+  TOKEN_TTL_MS,
+  tokens,
+  wishes,
+} from '../support/charts/facts.ts'
+
+const attempt = {
+  stateHash: 'hash-1',
+  verifier: 'fake-verifier',
+  serverId: 1,
+  scope: 'read',
+  bindingHash: 'fake-binding-hash',
+  expiresAt: START + 300_000,
+}
+const claimOf = (kind: 'exchange' | 'refresh' | 'requestToken' | 'disconnect'): ConnectionContext['claim'] => ({
+  id: 'claim-1',
+  kind,
+  leaseMs: LEASE_MS,
+  repeats: 0,
+  ...(kind === 'exchange' && { stateHash: 'hash-1' }),
+})
+const { serverId: _, ...importedTokens } = tokens
+const { refreshToken: _token, ...lastTokens } = tokens
+const abandoned = [{ id: 'claim-0', repeated: false }]
+const withServer = { servers: [server], generation: 1 }
+
+/** A record for each storable state of the connection chart, and for each variant in which a command is answered otherwise. */
+const connections: Record<string, { value: unknown; context: ConnectionContext }> = {
+  disconnected: { value: { resting: 'disconnected' }, context: contextWith({ abandoned }) },
+  awaiting: {
+    value: { resting: 'awaitingCallback' },
+    context: contextWith({ servers: [server], attempts: [attempt], abandoned }),
+  },
+  'awaiting+code': {
+    value: { resting: 'awaitingCallback' },
+    context: contextWith({ servers: [server], attempts: [{ ...attempt, code: 'fake-code' }], abandoned }),
+  },
+  authorized: { value: { resting: 'authorized' }, context: contextWith({ ...withServer, tokens, abandoned }) },
+  imported: { value: { resting: 'authorized' }, context: contextWith({ generation: 1, tokens: importedTokens, abandoned }) },
+  clientCredentials: {
+    value: { resting: 'authorized' },
+    context: contextWith({ ...withServer, tokens: { ...lastTokens, grant: 'client_credentials' }, abandoned }),
+  },
+  lastToken: {
+    value: { resting: 'authorized' },
+    context: contextWith({ ...withServer, tokens: lastTokens, abandoned }),
+  },
+  reauthorize: {
+    value: { resting: 'reauthorizationRequired' },
+    context: contextWith({ ...withServer, tokens: { ...lastTokens, refreshRefused: true }, lapsed: true, abandoned }),
+  },
+  failed: { value: { resting: 'failed' }, context: contextWith({ failure: { code: 'HTTP_NETWORK' }, abandoned }) },
+  exchanging: {
+    value: { exchanging: 'claimed' },
+    context: contextWith({
+      servers: [server],
+      attempts: [{ ...attempt, code: 'fake-code' }],
+      claim: claimOf('exchange'),
+      abandoned,
+    }),
+  },
+  refreshing: {
+    value: { refreshing: 'claimed' },
+    context: contextWith({ ...withServer, tokens, claim: claimOf('refresh'), abandoned }),
+  },
+  suspected: {
+    value: { refreshing: 'claimed' },
+    context: contextWith({
+      ...withServer,
+      tokens,
+      claim: { id: 'claim-1', kind: 'refresh', leaseMs: LEASE_MS, repeats: 0, outcomeUnknown: true },
+      abandoned,
+    }),
+  },
+  requestingToken: {
+    value: { requestingToken: 'claimed' },
+    context: contextWith({ ...withServer, claim: claimOf('requestToken'), abandoned }),
+  },
+  retiring: {
+    value: { retiring: 'recorded' },
+    context: contextWith({ ...withServer, refusedClient: { issuer, clientId: 'client-1' }, abandoned }),
+  },
+  disconnecting: {
+    value: { disconnecting: 'claimed' },
+    context: contextWith({ ...withServer, tokens, claim: claimOf('disconnect'), abandoned }),
+  },
+}
+
+const callback = { type: 'callback.received', code: 'fake-code', codeTtlMs: CODE_TTL_MS } as const
+const denied = { type: 'callback.denied', error: 'access_denied' } as const
+const mine = { stateHash: 'hash-1', bindingHash: 'fake-binding-hash' }
+const late = { type: 'result.late', abandonedId: 'claim-0', server, tokens: { ...tokens, expiresAt: START + TOKEN_TTL_MS } } as const
+
+/** Every command, in each variant that is answered otherwise; `at` where time matters. */
+const commands: Record<string, (context: ConnectionContext) => ConnectionCommand & { at?: number }> = {
+  'authorization.requested': () => ({ type: 'authorization.requested', request: wishes() }),
+  'challenge.insufficientScope': () => ({ type: 'challenge.insufficientScope', request: wishes({ scope: 'read write' }) }),
+  'callback.received': () => ({ ...callback, ...mine, iss: issuer }),
+  'callback.received, without iss': () => ({ ...callback, ...mine }),
+  'callback.received, browser recognised': () => ({ ...callback, stateHash: 'hash-1', bindingProven: true }),
+  'callback.received, unknown state': () => ({ ...callback, ...mine, stateHash: 'hash-2' }),
+  'callback.received, other issuer': () => ({ ...callback, ...mine, iss: `${issuer}/` }),
+  'callback.received, other browser': () => ({ ...callback, ...mine, bindingHash: 'another' }),
+  'callback.received, no binding': () => ({ ...callback, stateHash: 'hash-1' }),
+  'callback.received, too late': () => ({ ...callback, ...mine, at: attempt.expiresAt }),
+  'callback.denied': () => ({ ...denied, ...mine }),
+  'callback.denied, other issuer': () => ({ ...denied, ...mine, iss: 'https://evil.example' }),
+  'exchange.resumed': () => ({ type: 'exchange.resumed', stateHash: 'hash-1' }),
+  'exchange.resumed, too late': () => ({ type: 'exchange.resumed', stateHash: 'hash-1', at: attempt.expiresAt }),
+  'attempt.expired': () => ({ type: 'attempt.expired' }),
+  'refresh.requested': ({ generation }) => ({ type: 'refresh.requested', generation }),
+  'refresh.requested, older generation': ({ generation }) => ({ type: 'refresh.requested', generation: generation - 1 }),
+  'disconnect.requested': () => ({ type: 'disconnect.requested' }),
+  'credentials.imported': () => ({ type: 'credentials.imported', tokens: importedTokens, clientInformation: undefined, issuer }),
+  'result.late': ({ generation }) => ({ ...late, generation }),
+  'result.late, older generation': ({ generation }) => ({ ...late, generation: generation - 1 }),
+  'result.late, unknown claim': ({ generation }) => ({ ...late, generation, abandonedId: 'unknown' }),
+  'claim.abandoned': () => ({ type: 'claim.abandoned', abandonedId: 'claim-1' }),
+  'claim.abandoned, another claim': () => ({ type: 'claim.abandoned', abandonedId: 'claim-0' }),
+  'checkpoint.saved': () => ({ type: 'checkpoint.saved', sendBefore: 1_000 }),
+}
+
+const always = 'disconnected, awaiting, awaiting+code, authorized, imported, clientCredentials, lastToken, reauthorize, failed'
+/** Where each command is taken; everywhere else it is refused, and nothing is changed by it. */
+const taken: Record<string, string> = {
+  'authorization.requested': always,
+  'challenge.insufficientScope': always,
+  'callback.received': 'awaiting, awaiting+code',
+  'callback.received, without iss': 'awaiting, awaiting+code',
+  'callback.received, browser recognised': 'awaiting, awaiting+code',
+  'callback.received, unknown state': '',
+  'callback.received, other issuer': '',
+  'callback.received, other browser': '',
+  'callback.received, no binding': '',
+  'callback.received, too late': '',
+  'callback.denied': 'awaiting, awaiting+code',
+  'callback.denied, other issuer': '',
+  'exchange.resumed': 'awaiting+code',
+  'exchange.resumed, too late': '',
+  'attempt.expired': always,
+  'refresh.requested': 'authorized, imported, clientCredentials',
+  'refresh.requested, older generation': '',
+  'disconnect.requested': always,
+  'credentials.imported': always,
+  'result.late': always,
+  'result.late, older generation': '',
+  'result.late, unknown claim': '',
+  'claim.abandoned': 'exchanging, refreshing, suspected, requestingToken, disconnecting',
+  'claim.abandoned, another claim': '',
+  'checkpoint.saved': 'exchanging, refreshing, requestingToken, retiring, disconnecting',
+}
+
+const stamp = { at: START + 1, claimId: 'claim-2', leaseMs: LEASE_MS }
+
+describe('a connection', () => {
+  const records = Object.entries(connections).map(
+    ([name, record]) => [name, restore(connectionMachine, record)] as const,
+  )
+
+  test('is looked at in every storable state', () => {
+    const places = leavesOf(connectionMachine).flatMap(({ path, tags }) => (tags.includes('storable') ? [path.join('.')] : []))
+    expect(new Set(records.map(([, record]) => placeOf(record)))).toEqual(new Set(places))
+  })
+
+  test('is told everything that its chart knows of', () => {
+    const known = new Set(connectionMachine.events.filter((type) => !type.startsWith('xstate.')))
+    expect(new Set(Object.values(commands).map((command) => command(contextWith()).type))).toEqual(known)
+    expect(Object.keys(taken)).toEqual(Object.keys(commands))
+  })
+
+  test.each(Object.entries(commands))('takes %s only where it makes sense', (name, command) => {
+    const takers = records.flatMap(([record, snapshot]) =>
+      snapshot.can({ ...stamp, ...command(snapshot.context as ConnectionContext) }) ? [record] : [],
+    )
+    expect(takers.join(', ')).toBe(taken[name])
+  })
+})
+
+describe('a registration', () => {
+  const claim = { id: 'claim-1', kind: 'register', leaseMs: LEASE_MS, repeats: 0 } as const
+  const records: Record<string, { value: unknown; context: RegistrationContext }> = {
+    unregistered: { value: { resting: 'unregistered' }, context: registrationWith({ abandoned }) },
+    registered: { value: { resting: 'registered' }, context: registrationWith({ client: dynamicClient, abandoned }) },
+    expired: {
+      value: { resting: 'registered' },
+      context: registrationWith({ client: { ...dynamicClient, clientSecretExpiresAt: START + 1 }, abandoned }),
+    },
+    failed: {
+      value: { resting: 'failed' },
+      context: registrationWith({ failure: { code: 'REGISTRATION_REJECTED' }, abandoned }),
+    },
+    registering: { value: { registering: 'claimed' }, context: registrationWith({ claim, abandoned }) },
+    suspected: {
+      value: { registering: 'claimed' },
+      context: registrationWith({ claim: { ...claim, outcomeUnknown: true }, abandoned }),
+    },
+  }
+  const request = {
+    type: 'registration.requested',
+    registrationEndpoint: 'https://as.example.com/register',
+    tokenEndpointAuthMethodsSupported: undefined,
+  } as const
+  const result = { type: 'result.late', abandonedId: 'claim-0', generation: 0, client: dynamicClient } as const
+  const rows: [string, RegistrationCommand, string][] = [
+    ['registration.requested', request, 'unregistered, expired, failed'],
+    ['client.refused', { type: 'client.refused', clientId: 'client-1' }, 'registered, expired'],
+    ['client.refused, another client', { type: 'client.refused', clientId: 'client-2' }, ''],
+    ['result.late', result, 'unregistered, registered, expired, failed'],
+    ['result.late, older generation', { ...result, generation: -1 }, ''],
+    ['result.late, unknown claim', { ...result, abandonedId: 'unknown' }, ''],
+    ['claim.abandoned', { type: 'claim.abandoned', abandonedId: 'claim-1' }, 'registering, suspected'],
+    ['claim.abandoned, another claim', { type: 'claim.abandoned', abandonedId: 'claim-0' }, ''],
+    ['checkpoint.saved', { type: 'checkpoint.saved', sendBefore: 1_000 }, 'registering'],
+  ]
+  const snapshots = Object.entries(records).map(
+    ([name, record]) => [name, restore(registrationMachine, record)] as [string, AnyMachineSnapshot],
+  )
+
+  test('is looked at in every storable state, and told everything that its chart knows of', () => {
+    const places = leavesOf(registrationMachine).flatMap(({ path, tags }) => (tags.includes('storable') ? [path.join('.')] : []))
+    expect(new Set(snapshots.map(([, record]) => placeOf(record)))).toEqual(new Set(places))
+    const known = registrationMachine.events.filter((type) => !type.startsWith('xstate.'))
+    expect(new Set(rows.map(([, { type }]) => type))).toEqual(new Set(known))
+  })
+
+  test.each(rows)('takes %s only where it makes sense', (_name, command, where) => {
+    const takers = snapshots.flatMap(([name, snapshot]) => (snapshot.can({ ...stamp, ...command }) ? [name] : []))
+    expect(takers.join(', ')).toBe(where)
+  })
+})
+

@@ -1,0 +1,93 @@
+import { type AnyEventObject, type AnyMachineSnapshot, type AnyStateMachine, createActor, getNextSnapshot } from 'xstate'
+import { describe, expect, test } from 'vitest'
+import { connectionMachine } from '../../machines/connection.ts'
+import { registrationMachine } from '../../machines/registration.ts'
+import { leavesOf, placeOf, restore, stored } from '../support/charts/chart-graph.ts'
+import { commandsFor, connectionGraph } from '../support/charts/connection-model.ts'
+import { registrationCommandsFor, registrationGraph } from '../support/charts/registration-model.ts'
+
+interface Chart {
+  machine: AnyStateMachine
+  states: AnyMachineSnapshot[]
+  commands(context: never): AnyEventObject[]
+}
+
+const charts: [string, Chart][] = [
+  [
+    'connection',
+    {
+      machine: connectionMachine,
+      states: connectionGraph().map(({ state }) => state),
+      commands: commandsFor as never,
+    },
+  ],
+  [
+    'registration',
+    {
+      machine: registrationMachine,
+      states: registrationGraph().map(({ state }) => state),
+      commands: registrationCommandsFor as never,
+    },
+  ],
+]
+
+describe.each(charts)('a stored %s', (_, { machine, states, commands }) => {
+  const storable = states.filter((state) => state.hasTag('storable'))
+
+  test('comes from every storable state', () => {
+    const tagged = leavesOf(machine).filter(({ tags }) => tags.includes('storable'))
+    expect(new Set(storable.map(placeOf))).toEqual(new Set(tagged.map(({ path }) => path.join('.'))))
+  })
+
+  test('comes back as it was: the same state, tags and context, and nothing that runs', () => {
+    for (const state of storable) {
+      const { value, context } = stored(state)
+      const back = restore(machine, { value, context })
+      expect({ ...back, machine: undefined, _nodes: undefined }).toEqual({
+        ...state,
+        machine: undefined,
+        _nodes: undefined,
+        historyValue: {},
+        children: {},
+      })
+      expect(stored(back)).toEqual({ value, context })
+    }
+  })
+
+  test('starts nothing by being started', () => {
+    for (const state of storable.filter((_state, index) => index % 50 === 0)) {
+      const actor = createActor(machine, { snapshot: restore(machine, stored(state)) })
+      actor.start()
+      expect(stored(actor.getSnapshot())).toEqual(stored(state))
+      actor.stop()
+    }
+  })
+
+  test('accepts and refuses the same, and goes to the same places', () => {
+    const sample = firstOfEach(storable)
+    let taken = 0
+    for (const state of storable) {
+      const back = restore(machine, stored(state))
+      for (const command of commands(state.context as never)) {
+        expect([command.type, back.can(command)]).toEqual([command.type, state.can(command)])
+        if (!sample.has(state) || !back.can(command)) continue
+        taken += 1
+        const [one, other] = [state, back].map((from) => getNextSnapshot(machine, from, command) as AnyMachineSnapshot)
+        expect(one && stored(one)).toEqual(other && stored(other))
+      }
+    }
+    expect(taken).toBeGreaterThan(sample.size)
+  })
+})
+
+/** A few of each place are enough where every one would take too long. */
+function firstOfEach(states: readonly AnyMachineSnapshot[]): Set<AnyMachineSnapshot> {
+  const counts = new Map<string, number>()
+  return new Set(
+    states.filter((state) => {
+      const count = (counts.get(placeOf(state)) ?? 0) + 1
+      counts.set(placeOf(state), count)
+      return count <= 40
+    }),
+  )
+}

@@ -1,0 +1,201 @@
+import { describe, expect, test, vi } from 'vitest'
+import { AuthorizationError } from '../../../src/index.ts'
+import { orchestrate, rejection, signIn, startWorld } from './world.ts'
+
+async function signedIn() {
+  const world = await startWorld()
+  const connection = await signIn(world, orchestrate())
+  return { world, connection, mcp: () => world.rs.seen.filter(({ path }) => path.startsWith('/mcp')) }
+}
+
+const text = (body: string): ReadableStream => new Blob([body]).stream()
+
+describe('fetch', () => {
+  test('adds the token, and keeps what else was said', async () => {
+    const { world, connection, mcp } = await signedIn()
+    const response = await connection.fetch(`${world.server}?x=1`, {
+      method: 'POST',
+      headers: { 'content-type': 'text/plain', authorization: 'Basic ignored', 'mcp-session-id': 's' },
+      body: 'hello',
+    })
+    expect({ status: response.status, body: await response.json() }).toEqual({
+      status: 200,
+      body: { method: 'POST', path: '/mcp?x=1', token: 'access-1', body: 'hello' },
+    })
+    expect(mcp()[0]?.headers).toMatchObject({ 'content-type': 'text/plain', 'mcp-session-id': 's', authorization: 'Bearer access-1' })
+  })
+
+  test('takes a URL, a text, a path of this server, or a Request', async () => {
+    const { world, connection } = await signedIn()
+    const request = new Request(world.server, { method: 'POST', body: 'hello' })
+    for (const input of [world.server, new URL(world.server), '/mcp', new Request(world.server), request]) {
+      expect((await connection.fetch(input)).status).toBe(200)
+    }
+  })
+
+  test('sends the token to its own origin only', async () => {
+    const { world, connection, mcp } = await signedIn()
+    const { port } = new URL(world.server)
+    for (const url of [`${world.issuer}/mcp`, `http://localhost:${port}/mcp`, `https://127.0.0.1:${port}/mcp`, '//evil.example/mcp']) {
+      expect(await rejection(connection.fetch(url))).toEqual({
+        name: 'TypeError',
+        message: `fetch() sends this connection's token to ${world.rs.origin} only`,
+        code: 'ERR_INVALID_ARG_VALUE',
+      })
+    }
+    expect(mcp()).toEqual([])
+  })
+
+  test('refreshes once after a 401, and repeats the request once', async () => {
+    const { world, connection, mcp } = await signedIn()
+    world.refused.add('access-1')
+    const response = await connection.fetch(world.server, { method: 'POST', body: 'hello' })
+    expect(await response.json()).toMatchObject({ token: 'access-2', body: 'hello' })
+    expect(mcp().map(({ headers, body }) => [headers.authorization, body])).toEqual([
+      ['Bearer access-1', 'hello'],
+      ['Bearer access-2', 'hello'],
+    ])
+  })
+
+  test('answers the second 401 as it is', async () => {
+    const { world, connection, mcp } = await signedIn()
+    world.refused.add('access-1').add('access-2')
+    const response = await connection.fetch(world.server)
+    expect(response.status).toBe(401)
+    expect(mcp()).toHaveLength(2)
+    expect(world.tokenRequests()).toHaveLength(2)
+  })
+
+  test('repeats a Request with a body of its own, which can be read once more', async () => {
+    const { world, connection, mcp } = await signedIn()
+    world.refused.add('access-1')
+    const form = new URLSearchParams({ a: 'b' })
+    expect(await (await connection.fetch(world.server, { method: 'POST', body: form })).json()).toMatchObject({ body: 'a=b' })
+    expect(mcp()).toHaveLength(2)
+  })
+
+  test.each([
+    ['a stream', () => text('streamed')],
+    ['an iterable', () => (async function* () { yield Buffer.from('streamed') })() as never],
+  ])('does not repeat %s: the answer is the 401, and the next call has the new token', async (_name, body) => {
+    const { world, connection, mcp } = await signedIn()
+    world.refused.add('access-1')
+    const response = await connection.fetch(world.server, { method: 'POST', body: body(), duplex: 'half' } as RequestInit)
+    expect(response.status).toBe(401)
+    expect(await response.json()).toEqual({ error: 'invalid_token' })
+    expect(mcp()).toHaveLength(1)
+    expect(mcp()[0]?.body).toBe('streamed')
+    expect(await (await connection.fetch(world.server)).json()).toMatchObject({ token: 'access-2' })
+  })
+
+  test('eight 401s at once make one refresh', async () => {
+    const { world, connection } = await signedIn()
+    world.refused.add('access-1')
+    const responses = await Promise.all(Array.from({ length: 8 }, () => connection.fetch(world.server)))
+    expect(responses.map(({ status }) => status)).toEqual(Array.from({ length: 8 }, () => 200))
+    expect(world.tokenRequests()).toHaveLength(2)
+  })
+
+  test('tells the challenge when only the user can help', async () => {
+    const { world, connection } = await signedIn()
+    world.refused.add('access-1')
+    world.tokenAnswers.push({ status: 400, body: { error: 'invalid_grant' } })
+    const error: unknown = await connection.fetch(world.server).catch((reason: unknown) => reason)
+    if (!(error instanceof AuthorizationError)) throw error
+    expect(error.code).toBe('AUTHORIZATION_REQUIRED')
+    const challenge = `Bearer error="invalid_token", resource_metadata="${world.rs.origin}/.well-known/oauth-protected-resource/mcp"`
+    expect(error.challenge).toBe(challenge)
+    expect((await connection.authorize({ challenge })).status).toBe('redirect')
+  })
+
+  test('tells what the store said, when it was no failure of ours', async () => {
+    const { world, connection } = await signedIn()
+    world.refused.add('access-1')
+    world.rs.routes['GET /mcp'] = { status: 401 }
+    world.tokenAnswers.push({ status: 400, body: { error: 'invalid_grant' } })
+    const error: unknown = await connection.fetch(world.server).catch((reason: unknown) => reason)
+    expect(error).toMatchObject({ code: 'AUTHORIZATION_REQUIRED', challenge: undefined })
+  })
+
+  test('needs a token before it sends anything', async () => {
+    const world = await startWorld()
+    const connection = orchestrate().connection({ tenant: 't1', server: world.server })
+    expect(await rejection(connection.fetch(world.server))).toMatchObject({ failure: { code: 'AUTHORIZATION_REQUIRED' } })
+    expect(world.rs.seen).toEqual([])
+  })
+
+  test('a server that cannot be reached is a failure with its host', async () => {
+    const { world, connection } = await signedIn()
+    world.rs.routes['GET /mcp'] = { hangUp: true }
+    const { host } = new URL(world.server)
+    expect(await rejection(connection.fetch(`${world.server}?token=secret`))).toEqual({
+      failure: { code: 'HTTP_NETWORK', details: { url: world.server, host, reason: 'connectionLost' } },
+      retryable: true,
+      nextAction: 'retry',
+    })
+  })
+
+  test('ends with its signal', async () => {
+    const { world, connection } = await signedIn()
+    const arrived = Promise.withResolvers<void>()
+    world.rs.routes['GET /mcp'] = () => {
+      arrived.resolve()
+      return { until: new Promise(() => {}) }
+    }
+    const controller = new AbortController()
+    const response = rejection(connection.fetch(world.server, { signal: controller.signal }))
+    await arrived.promise
+    controller.abort()
+    expect(await response).toMatchObject({ failure: { code: 'ABORTED' } })
+  })
+})
+
+describe('redirects', () => {
+  test.each([301, 302, 303, 307, 308])('of %s within the origin are followed for GET, with the token', async (status) => {
+    const { world, connection } = await signedIn()
+    world.rs.routes['GET /old'] = { status, headers: { location: '/mcp?moved=1' } }
+    expect(await (await connection.fetch('/old')).json()).toMatchObject({ method: 'GET', path: '/mcp?moved=1', token: 'access-1' })
+  })
+
+  test('are followed for HEAD, and not for POST', async () => {
+    const { world, connection, mcp } = await signedIn()
+    world.rs.routes['HEAD /old'] = { status: 307, headers: { location: '/mcp' } }
+    expect((await connection.fetch('/old', { method: 'HEAD' })).status).toBe(200)
+    expect(mcp().map(({ method }) => method)).toEqual(['HEAD'])
+    world.rs.routes['POST /old'] = { status: 307, headers: { location: '/mcp' } }
+    expect((await connection.fetch('/old', { method: 'POST', body: 'x' })).status).toBe(307)
+    expect(mcp()).toHaveLength(1)
+  })
+
+  test('to another origin are returned, and no token goes there', async () => {
+    const { world, connection } = await signedIn()
+    world.rs.routes['GET /away'] = { status: 302, headers: { location: `${world.issuer}/collect` } }
+    const asked = world.as.seen.length
+    const response = await connection.fetch('/away')
+    expect([response.status, response.headers.get('location')]).toEqual([302, `${world.issuer}/collect`])
+    expect(world.as.seen).toHaveLength(asked)
+  })
+
+  test('without a place, or to none, are returned', async () => {
+    const { world, connection } = await signedIn()
+    world.rs.routes['GET /nowhere'] = { status: 302 }
+    expect((await connection.fetch('/nowhere')).status).toBe(302)
+    world.rs.routes['GET /broken'] = { status: 302, headers: { location: 'http://[' } }
+    expect((await connection.fetch('/broken')).status).toBe(302)
+  })
+
+  test('that never end are returned after five', async () => {
+    const { world, connection } = await signedIn()
+    world.rs.routes['GET /loop'] = { status: 302, headers: { location: '/loop' } }
+    expect((await connection.fetch('/loop')).status).toBe(302)
+    expect(world.rs.asked().filter((asked) => asked === 'GET /loop')).toHaveLength(6)
+  })
+
+  test('that lead to a 401 are answered with a refresh and a repeat from the start', async () => {
+    const { world, connection } = await signedIn()
+    world.refused.add('access-1')
+    world.rs.routes['GET /old'] = { status: 302, headers: { location: '/mcp' } }
+    expect(await (await connection.fetch('/old')).json()).toMatchObject({ token: 'access-2' })
+    await vi.waitFor(() => expect(world.rs.asked().filter((asked) => asked === 'GET /old')).toHaveLength(2))
+  })
+})

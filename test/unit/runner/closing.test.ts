@@ -1,0 +1,74 @@
+import { describe, expect, test, vi } from 'vitest'
+import { CLAIMED, REFRESH, SIGNED_IN } from './records.ts'
+import { createWorld, issued } from './world.ts'
+
+describe('close()', () => {
+  test('without runs is done at once, and no run is taken any more', async () => {
+    const process = createWorld().process()
+    await process.runner.close()
+    await expect(process.run(REFRESH)).rejects.toMatchObject({ code: 'CLOSED', retryable: true })
+    expect(process.store.saves).toEqual([])
+  })
+
+  test('lets what has been spent come to rest', async () => {
+    const world = createWorld()
+    await world.seed(SIGNED_IN)
+    const process = world.process()
+    let answer = (): void => {}
+    process.answers.refreshTokens = () => new Promise((resolve) => (answer = () => resolve(issued(1))))
+    const run = process.run(REFRESH)
+    await vi.waitFor(() => expect(world.requests).toHaveLength(1))
+    let isClosed = false
+    const closing = process.runner.close().then(() => (isClosed = true))
+    answer()
+    const { view } = await run
+    expect(isClosed).toBe(false)
+    await closing
+    expect(view?.context.generation).toBe(2)
+    expect((await world.stored())?.context.generation).toBe(2)
+  })
+
+  test("ends the wait for another's claim", async () => {
+    const world = createWorld()
+    await world.seed(CLAIMED, { refreshing: 'claimed' })
+    const process = world.process()
+    process.store.arm({ name: 'read', operation: 'load', when: 'after', action: 'pause' })
+    const run = process.run(REFRESH)
+    await process.reached('read')
+    const closing = process.runner.close()
+    process.store.resume('read')
+    await expect(run).rejects.toMatchObject({ code: 'CLOSED' })
+    await closing
+  })
+
+  test('does not try again what has cost nothing yet', async () => {
+    const world = createWorld()
+    await world.seed(SIGNED_IN)
+    const process = world.process()
+    process.store.arm({ name: 'no', operation: 'save', when: 'before', action: 'fail', times: Infinity })
+    const run = process.run(REFRESH)
+    const rejected = expect(run).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
+    await process.reached('no')
+    await process.runner.close()
+    await rejected
+  })
+
+  test('is bounded by the lease; what still has to be saved goes on, and keeps no process alive', async () => {
+    const world = createWorld()
+    await world.seed(SIGNED_IN)
+    const process = world.process({ lease: { leaseMs: 40, graceMs: 10 } })
+    // The fence is in the past with a lease this short: only the save of the failure is left to do.
+    const timers = vi.spyOn(globalThis, 'setTimeout')
+    process.store.arm({ name: 'no', operation: 'save', when: 'before', action: 'fail', times: Infinity, skip: 1 })
+    const run = process.run(REFRESH)
+    await process.reached('no')
+    await process.runner.close()
+    const closedAfter = timers.mock.results.length
+    const triesBefore = process.store.saves.length
+    await vi.waitFor(() => expect(process.store.saves.length).toBeGreaterThan(triesBefore + 1), 5_000)
+    const later = timers.mock.results.slice(closedAfter).map(({ value }) => value as NodeJS.Timeout)
+    timers.mockRestore()
+    expect(later.filter((timer) => !timer.hasRef()).length).toBeGreaterThan(0)
+    void run
+  })
+})
