@@ -9,6 +9,7 @@ import type {
 } from '../src/schemas/connection-context.ts'
 import { attemptOf, claimedServer, isGrantAllowed, isRenewal, mayRepeat, wantedGrant } from './connection-guards.ts'
 import type { AuthorizationRequestBuilt, ConnectionCommand, ConnectionEvent, Stamp } from './connection-events.ts'
+import { known } from './known.ts'
 import { portFailureOf } from './port-failure.ts'
 import type { TokenResult } from './ports.ts'
 import { isAlive } from './resting-place.ts'
@@ -25,6 +26,7 @@ const RETRY_AFTER_MS = 5_000
 
 type Change = Partial<ConnectionContext>
 type Sent<Type extends ConnectionCommand['type']> = Extract<ConnectionCommand, { type: Type }> & Stamp
+type Done<Port extends string> = Extract<ConnectionEvent, { type: `xstate.done.actor.${Port}` }>
 
 /** Record time moves on with every event; the answers of ports bring theirs. */
 export function readClock(context: ConnectionContext, event: ConnectionEvent): number {
@@ -44,15 +46,28 @@ export function beginRequest(
 /** A refresh by tokens that a host brought along: their server has to be found first. */
 export function beginRenewal(context: ConnectionContext, event: Sent<'refresh.requested'>): Change {
   const { at, claimId, leaseMs } = event
-  const { clientInformation, issuer } = context.imported ?? {}
-  const { grant, requestedScope: scope } = context.tokens ?? {}
-  return { at, request: { purpose: 'renew', scope, clientInformation, issuer, grant, attemptTtlMs: 0, claimId, leaseMs } }
+  const { imported, tokens } = context
+  return {
+    at,
+    request: {
+      purpose: 'renew',
+      scope: tokens?.requestedScope,
+      clientInformation: imported?.clientInformation,
+      issuer: imported?.issuer,
+      grant: tokens?.grant,
+      attemptTtlMs: 0,
+      claimId,
+      leaseMs,
+    },
+  }
 }
 
 /** What a port found out joins the request. A client that the host gave is kept for later, bound to its issuer now. */
-export function noteFacts(context: ConnectionContext, event: ConnectionEvent): Change {
-  const { request } = context
-  if (request === undefined || !('output' in event)) return {}
+export function noteFacts(
+  context: ConnectionContext,
+  event: Done<'discoverResource'> | Done<'discoverServer'> | Done<'ensureRegistration'>,
+): Change {
+  const request = known(context.request, 'a request')
   const { at } = event.output
   switch (event.type) {
     case 'xstate.done.actor.discoverResource':
@@ -64,21 +79,19 @@ export function noteFacts(context: ConnectionContext, event: ConnectionEvent): C
       const given = client.source === 'given' && { imported: { clientInformation: client, issuer: client.issuer } }
       return { at, request: { ...request, client }, refusedClient: undefined, ...given }
     }
-    default:
-      return { at }
   }
 }
 
 /** No grant that we know is offered, or not the one that was asked for, or the policy does not allow it. */
 export function refuseGrant(context: ConnectionContext): Change {
-  const { request } = context
-  if (request !== undefined && !isGrantAllowed(request))
+  const request = known(context.request, 'a request')
+  if (!isGrantAllowed(request))
     return { failure: { code: 'POLICY_REFUSED', details: { reason: 'allowedGrants', expected: wantedGrant(request) } } }
-  const offered = request?.metadata?.grantTypesSupported?.join(' ').slice(0, 200)
+  const offered = request.metadata?.grantTypesSupported?.join(' ').slice(0, 200)
   return {
     failure: {
       code: 'GRANT_UNSUPPORTED',
-      details: { expected: request && wantedGrant(request), ...(offered !== undefined && { offered }) },
+      details: { expected: wantedGrant(request), ...(offered !== undefined && { offered }) },
     },
   }
 }
@@ -88,9 +101,8 @@ export function refuseGrant(context: ConnectionContext): Change {
  * Imported tokens are bound to it.
  */
 export function adoptServer(context: ConnectionContext): Change {
-  const { metadata, client, resource, purpose } = context.request ?? {}
-  if (metadata === undefined || client === undefined) return {}
-  const { issuer, authorizationEndpoint, tokenEndpoint, revocationEndpoint, issRequired } = metadata
+  const { metadata, client, resource, purpose } = known(context.request, 'a request')
+  const { issuer, authorizationEndpoint, tokenEndpoint, revocationEndpoint, issRequired } = known(metadata, 'server metadata')
   const entry = {
     issuer,
     resource: resource?.resource,
@@ -98,7 +110,7 @@ export function adoptServer(context: ConnectionContext): Change {
     tokenEndpoint,
     revocationEndpoint,
     issRequired,
-    client,
+    client: known(client, 'a client'),
   }
   const servers = withServer(context.servers, entry)
   const tokens = purpose === 'renew' && context.tokens && { ...context.tokens, serverId: servers.at(-1)?.id }
@@ -118,8 +130,7 @@ function withServer(
 
 /** The scope that a request asks for (design, section 7: the order of scopes). */
 export function requestedScope(context: ConnectionContext): string | undefined {
-  const { request } = context
-  if (request === undefined) return undefined
+  const request = known(context.request, 'a request')
   const { allowedScopes } = request
   const scope = selectScope({
     asked: request.scope,
@@ -140,15 +151,15 @@ export function addAttempt(
   context: ConnectionContext,
   output: { at: number; stateHash: string; verifier: string },
 ): Change {
-  const { request } = context
+  const { bindingHash, returnTo, attemptTtlMs } = known(context.request, 'a request')
   const attempt: Attempt = {
     stateHash: output.stateHash,
     verifier: output.verifier,
-    serverId: context.servers.at(-1)?.id ?? 0,
+    serverId: known(context.servers.at(-1), 'a server').id,
     scope: requestedScope(context),
-    bindingHash: request?.bindingHash,
-    returnTo: request?.returnTo,
-    expiresAt: output.at + (request?.attemptTtlMs ?? 0),
+    bindingHash,
+    returnTo,
+    expiresAt: output.at + attemptTtlMs,
   }
   const attempts = [...context.attempts, attempt]
   const superseded = attempts.slice(0, -MAX_ATTEMPTS)
@@ -161,10 +172,12 @@ export function addAttempt(
 }
 
 /** For the caller alone: the URL to send the user to. */
-export function authorizationRequestBuilt(context: ConnectionContext, event: ConnectionEvent): AuthorizationRequestBuilt {
-  if (event.type !== 'xstate.done.actor.buildAuthorizationRequest') throw new Error('nothing was built')
-  const { authorizationUrl, state } = event.output
-  return { type: 'authorizationRequest.built', authorizationUrl, state, expiresAt: context.attempts.at(-1)?.expiresAt ?? 0 }
+export function authorizationRequestBuilt(
+  context: ConnectionContext,
+  { authorizationUrl, state }: { authorizationUrl: string; state: string },
+): AuthorizationRequestBuilt {
+  const { expiresAt } = known(context.attempts.at(-1), 'an attempt')
+  return { type: 'authorizationRequest.built', authorizationUrl, state, expiresAt }
 }
 
 /** Remembers how attempts ended, for a day and no more than the newest few. */
@@ -196,16 +209,17 @@ export function endAttempt(
 }
 
 /** A denied authorization (RFC 6749 §4.1.2.1) ends its attempt and touches nothing else. */
-export function endDenied(context: ConnectionContext, event: ConnectionEvent): Change {
-  if (event.type !== 'callback.denied') return {}
+export function endDenied(context: ConnectionContext, event: Sent<'callback.denied'>): Change {
   const { at, stateHash, error } = event
   const failure = { code: 'AUTHORIZATION_DENIED' as const, details: { error } }
   return { ...endAttempt(context, stateHash, 'denied', at), failure }
 }
 
 /** The code is kept before it is spent; from then on the attempt lives as long as the code. A kept one is claimed again. */
-export function claimExchange(context: ConnectionContext, event: ConnectionEvent): Change {
-  if (event.type !== 'callback.received' && event.type !== 'exchange.resumed') return {}
+export function claimExchange(
+  context: ConnectionContext,
+  event: Sent<'callback.received'> | Sent<'exchange.resumed'>,
+): Change {
   const { stateHash, at } = event
   const claimed = claim(event, { kind: 'exchange', stateHash })
   if (event.type === 'exchange.resumed') return claimed
@@ -225,10 +239,9 @@ export function claim(
 
 /** A grant without a user spends under the ids that its request brought along; from here on the claim knows all it needs. */
 export function claimTokenRequest(context: ConnectionContext): Change {
-  const { request } = context
-  if (request === undefined) return {}
+  const { claimId, leaseMs } = known(context.request, 'a request')
   return claim(
-    { at: context.at, claimId: request.claimId, leaseMs: request.leaseMs },
+    { at: context.at, claimId, leaseMs },
     isRenewal(context)
       ? { kind: 'refresh', serverId: context.servers.at(-1)?.id }
       : { kind: 'requestToken', serverId: context.servers.at(-1)?.id, scope: requestedScope(context) },
@@ -249,13 +262,14 @@ export function suspectClaim(context: ConnectionContext, event: ConnectionEvent)
 
 /** The claim is given up. If the same may be sent once more, a new claim stands in its place. */
 export function abandonClaim(context: ConnectionContext, event: Sent<'claim.abandoned'>): Change {
-  const { at, claimId, leaseMs } = event
-  const repeated = mayRepeat(context, at)
-  const { outcomeUnknown: _, ...old } = context.claim ?? { id: claimId, kind: 'refresh', repeats: 0 }
+  const { at, claimId, leaseMs, abandonedId } = event
+  const { claim: held } = context
+  const again = held && mayRepeat(context, at) ? { ...held, outcomeUnknown: undefined, id: claimId, leaseMs, repeats: held.repeats + 1 } : undefined
+  const repeated = again !== undefined
   return {
     at,
-    abandoned: [...context.abandoned, { id: old.id, repeated }].slice(-MAX_ABANDONED_CLAIMS),
-    claim: repeated ? { ...old, id: claimId, leaseMs, repeats: old.repeats + 1 } : undefined,
+    abandoned: [...context.abandoned, { id: abandonedId, repeated }].slice(-MAX_ABANDONED_CLAIMS),
+    claim: again,
     failure: repeated ? context.failure : { code: 'TOKEN_OUTCOME_UNKNOWN' },
     retryAt: at + leaseMs,
   }
@@ -282,7 +296,7 @@ export function storeTokens(context: ConnectionContext, output: TokenResult): Ch
           ? old?.refreshTokenExpiresAt
           : undefined
         : context.at + output.refreshTokenExpiresInMs,
-    grant: isRefresh ? (old?.grant ?? 'authorization_code') : attempt ? 'authorization_code' : 'client_credentials',
+    grant: isRefresh ? known(old, 'tokens').grant : attempt ? 'authorization_code' : 'client_credentials',
     serverId: claimedServer(context)?.id,
     subject: output.subject ?? (isRefresh ? old?.subject : undefined),
   }
@@ -332,7 +346,9 @@ function finishLate(context: ConnectionContext, { attemptHash, at }: Sent<'resul
 
 /** Credentials that the host held before; they are bound to an issuer by the first discovery. */
 export function importCredentials(context: ConnectionContext, event: Sent<'credentials.imported'>): Change {
-  const { at, tokens, clientInformation, issuer } = event
+  const { at, tokens } = event
+  // A client and its tokens may come one after the other.
+  const { clientInformation = context.imported?.clientInformation, issuer = context.imported?.issuer } = event
   const imported = { clientInformation, issuer }
   return tokens === undefined ? { at, imported } : { ...signedIn(context, tokens, at), imported }
 }

@@ -9,6 +9,7 @@ import type {
 import { requestedScope } from './connection-actions.ts'
 import type { ConnectionEvent } from './connection-events.ts'
 import { attemptOf, claimedServer, wantedGrant } from './connection-guards.ts'
+import { known } from './known.ts'
 import type {
   BuildAuthorizationRequestInput,
   DiscoverResourceInput,
@@ -20,12 +21,6 @@ import type {
   RetireRegistrationInput,
   RevokeTokensInput,
 } from './ports.ts'
-
-/** A fact that the state being entered guarantees; without it the chart is wrong, and says which fact. */
-function known<Fact>(fact: Fact | undefined, name: string): Fact {
-  if (fact === undefined) throw new Error(`the chart entered a working state without ${name}`)
-  return fact
-}
 
 const requestOf = (context: ConnectionContext): AuthorizationRequest => known(context.request, 'a request')
 const resourceOf = (context: ConnectionContext): ResourceFacts => known(requestOf(context).resource, 'a resource')

@@ -4,6 +4,7 @@ import * as change from './connection-actions.ts'
 import type { AuthorizationRequestBuilt, ConnectionEvent } from './connection-events.ts'
 import * as ask from './connection-guards.ts'
 import * as input from './connection-inputs.ts'
+import { eventOf } from './event-of.ts'
 import { journalled } from './journal.ts'
 import { isClientRefused, isGrantRefused, isRetryLater, portFailureOf } from './port-failure.ts'
 import { connectionPorts } from './ports.ts'
@@ -44,7 +45,7 @@ export const connectionMachine = setup({
     isRenewal: ({ context }) => ask.isRenewal(context),
     usesAuthorizationCode: ({ context }) => ask.canUseGrant(context, 'authorization_code'),
     usesClientCredentials: ({ context }) => ask.canUseGrant(context, 'client_credentials'),
-    isGoAhead: ({ context, event }) => event.type === 'checkpoint.saved' && !context.claim?.outcomeUnknown,
+    isGoAhead: ({ context }) => !context.claim?.outcomeUnknown,
     isThisClaim: ({ context, event }) => ask.isThisClaim(context, event),
     mayRepeat: ({ context, event }) => ask.isThisClaim(context, event) && ask.mayRepeat(context, change.readClock(context, event)),
     isUnknownAtFirst: ({ context, event }) =>
@@ -57,43 +58,53 @@ export const connectionMachine = setup({
   actions: {
     noteTime: assign({ at: ({ context, event }) => change.readClock(context, event) }),
     beginRequest: assign(({ context, event }) =>
-      event.type === 'authorization.requested' || event.type === 'challenge.insufficientScope'
-        ? change.beginRequest(context, event)
-        : {},
+      change.beginRequest(context, eventOf(event, 'authorization.requested', 'challenge.insufficientScope')),
     ),
-    beginRenewal: assign(({ context, event }) =>
-      event.type === 'refresh.requested' ? change.beginRenewal(context, event) : {},
+    beginRenewal: assign(({ context, event }) => change.beginRenewal(context, eventOf(event, 'refresh.requested'))),
+    noteFacts: assign(({ context, event }) =>
+      change.noteFacts(
+        context,
+        eventOf(
+          event,
+          'xstate.done.actor.discoverResource',
+          'xstate.done.actor.discoverServer',
+          'xstate.done.actor.ensureRegistration',
+        ),
+      ),
     ),
-    noteFacts: assign(({ context, event }) => change.noteFacts(context, event)),
     adoptServer: assign(({ context }) => change.adoptServer(context)),
     refuseGrant: assign(({ context }) => change.refuseGrant(context)),
     addAttempt: assign(({ context, event }) =>
-      event.type === 'xstate.done.actor.buildAuthorizationRequest' ? change.addAttempt(context, event.output) : {},
+      change.addAttempt(context, eventOf(event, 'xstate.done.actor.buildAuthorizationRequest').output),
     ),
-    tellAuthorizationRequest: emit(({ context, event }) => change.authorizationRequestBuilt(context, event)),
-    claimExchange: assign(({ context, event }) => change.claimExchange(context, event)),
-    claimRefresh: assign(({ event }) => ('claimId' in event ? change.claim(event, { kind: 'refresh' }) : {})),
+    tellAuthorizationRequest: emit(({ context, event }) =>
+      change.authorizationRequestBuilt(context, eventOf(event, 'xstate.done.actor.buildAuthorizationRequest').output),
+    ),
+    claimExchange: assign(({ context, event }) =>
+      change.claimExchange(context, eventOf(event, 'callback.received', 'exchange.resumed')),
+    ),
+    claimRefresh: assign(({ event }) => change.claim(eventOf(event, 'refresh.requested'), { kind: 'refresh' })),
     claimTokenRequest: assign(({ context }) => change.claimTokenRequest(context)),
-    claimRenewal: assign(({ context, event }) => ('claimId' in event ? change.claimRenewal(context, event) : {})),
-    claimDisconnect: assign(({ event }) => ('claimId' in event ? change.claim(event, { kind: 'disconnect' }) : {})),
+    claimRenewal: assign(({ context, event }) => change.claimRenewal(context, eventOf(event, 'refresh.requested'))),
+    claimDisconnect: assign(({ event }) => change.claim(eventOf(event, 'disconnect.requested'), { kind: 'disconnect' })),
     suspectClaim: assign(({ context, event }) => change.suspectClaim(context, event)),
-    abandonClaim: assign(({ context, event }) =>
-      event.type === 'claim.abandoned' ? change.abandonClaim(context, event) : {},
-    ),
+    abandonClaim: assign(({ context, event }) => change.abandonClaim(context, eventOf(event, 'claim.abandoned'))),
     storeTokens: assign(({ context, event }) =>
-      event.type === 'xstate.done.actor.exchangeCode' ||
-      event.type === 'xstate.done.actor.refreshTokens' ||
-      event.type === 'xstate.done.actor.requestClientCredentials'
-        ? change.storeTokens(context, event.output)
-        : {},
+      change.storeTokens(
+        context,
+        eventOf(
+          event,
+          'xstate.done.actor.exchangeCode',
+          'xstate.done.actor.refreshTokens',
+          'xstate.done.actor.requestClientCredentials',
+        ).output,
+      ),
     ),
-    takeLateResult: assign(({ context, event }) =>
-      event.type === 'result.late' ? change.takeLateResult(context, event) : {},
-    ),
+    takeLateResult: assign(({ context, event }) => change.takeLateResult(context, eventOf(event, 'result.late'))),
     importCredentials: assign(({ context, event }) =>
-      event.type === 'credentials.imported' ? change.importCredentials(context, event) : {},
+      change.importCredentials(context, eventOf(event, 'credentials.imported')),
     ),
-    endDenied: assign(({ context, event }) => change.endDenied(context, event)),
+    endDenied: assign(({ context, event }) => change.endDenied(context, eventOf(event, 'callback.denied'))),
     endFailed: assign(({ context }) => change.endAttempt(context, context.claim?.stateHash, 'failed', context.at)),
     recordFailure: assign(({ context, event }) => change.recordFailure(context, event)),
     dropRefreshToken: assign(({ context }) => change.dropRefreshToken(context)),

@@ -30,12 +30,14 @@ export function suspectClaim(context: RegistrationContext, event: RegistrationEv
 /** The claim is given up. If the same may be sent once more, a new claim stands in its place. */
 export function abandonClaim(context: RegistrationContext, event: Sent<'claim.abandoned'>): Change {
   const { at, claimId, leaseMs, abandonedId } = event
-  const repeats = (context.claim?.repeats ?? 0) + 1
-  const repeated = mayRepeat(context)
+  const { claim: held } = context
+  const again =
+    held && mayRepeat(context) ? { ...held, outcomeUnknown: undefined, id: claimId, leaseMs, repeats: held.repeats + 1 } : undefined
+  const repeated = again !== undefined
   return {
     at,
     abandoned: [...context.abandoned, { id: abandonedId, repeated }].slice(-4),
-    claim: repeated ? { id: claimId, kind: 'register', leaseMs, repeats } : undefined,
+    claim: again,
     failure: repeated ? context.failure : { code: 'REGISTRATION_UNAVAILABLE' },
   }
 }

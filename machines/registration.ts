@@ -1,5 +1,6 @@
 import { assign, setup } from 'xstate'
 import type { RegistrationContext } from '../src/schemas/registration-context.ts'
+import { eventOf } from './event-of.ts'
 import { journalled } from './journal.ts'
 import { portFailureOf } from './port-failure.ts'
 import { registrationPorts } from './ports.ts'
@@ -42,21 +43,15 @@ export const registrationMachine = setup({
     hasFailed: ({ context }) => context.failure !== undefined,
   },
   actions: {
-    noteTime: assign({ at: ({ context, event }) => ('at' in event ? event.at : context.at) }),
-    claimRegistration: assign(({ event }) =>
-      event.type === 'registration.requested' ? change.claimRegistration(event) : {},
-    ),
+    noteTime: assign({ at: ({ event }) => eventOf(event, 'checkpoint.saved').at }),
+    claimRegistration: assign(({ event }) => change.claimRegistration(eventOf(event, 'registration.requested'))),
     suspectClaim: assign(({ context, event }) => change.suspectClaim(context, event)),
-    abandonClaim: assign(({ context, event }) =>
-      event.type === 'claim.abandoned' ? change.abandonClaim(context, event) : {},
-    ),
+    abandonClaim: assign(({ context, event }) => change.abandonClaim(context, eventOf(event, 'claim.abandoned'))),
     storeClient: assign(({ context, event }) =>
-      event.type === 'xstate.done.actor.registerClient' ? change.storeClient(context, event.output) : {},
+      change.storeClient(context, eventOf(event, 'xstate.done.actor.registerClient').output),
     ),
-    takeLateResult: assign(({ context, event }) =>
-      event.type === 'result.late' ? change.storeClient(context, event) : {},
-    ),
-    forgetClient: assign(({ event }) => ('at' in event ? change.forgetClient(event) : {})),
+    takeLateResult: assign(({ context, event }) => change.storeClient(context, eventOf(event, 'result.late'))),
+    forgetClient: assign(({ event }) => change.forgetClient(eventOf(event, 'client.refused'))),
     recordFailure: assign(({ event }) => ({ failure: portFailureOf(event).failure })),
     releaseClaim: assign({ claim: undefined }),
     journal: assign({

@@ -1,5 +1,5 @@
 import type { RequestedAuthorization } from '../machines/connection-events.ts'
-import { isUsable } from '../machines/resting-place.ts'
+import { isRenewable, isUsable } from '../machines/resting-place.ts'
 import type { AuthorizeResult } from './authorize-result.ts'
 import type { ConnectionCore } from './connection-core.ts'
 import { AuthorizationError } from './errors/authorization-error.ts'
@@ -62,7 +62,8 @@ export async function authorize(core: ConnectionCore, wishes: Wishes): Promise<A
     return { status: 'redirect', authorizationUrl, state, expiresAt, actions }
   }
   const reason = result.view?.context.failure
-  if (reason !== undefined) throw new AuthorizationError(reason)
+  const isDone = result.view !== undefined && isSatisfied(result.view)
+  if (!isDone && reason !== undefined) throw new AuthorizationError(reason)
   return { status: 'authorized', actions }
 }
 
@@ -73,7 +74,8 @@ async function renewed(core: ConnectionCore, view: View, challenge: BearerChalle
   const after = await renew(core, view, { refused: challenge && tokens?.accessToken })
   const { generation, claim, failure: reason } = after.context
   if (claim?.outcomeUnknown) throw new AuthorizationError(failure('TOKEN_OUTCOME_UNKNOWN'))
-  const isPassing = tokens !== undefined && reason !== undefined && isRetryable(reason)
+  // Of tokens that cannot be renewed the failure says nothing: it is that of an earlier call.
+  const isPassing = isRenewable(tokens, after.at()) && reason !== undefined && isRetryable(reason)
   if (isPassing && generation === view.context.generation) throw new AuthorizationError(reason)
   return after
 }
@@ -88,7 +90,7 @@ function satisfies(view: View, { scope, grant }: Wishes, challenged: ConnectionC
 }
 
 function requestFor(
-  { kernel, policy }: ConnectionCore,
+  { kernel, policy, identity }: ConnectionCore,
   wishes: Wishes,
   challenge: BearerChallenge | undefined,
   stepUpFrom: ConnectionContext | undefined,
@@ -98,7 +100,7 @@ function requestFor(
   return {
     scope: unionScopes(scope, unionScopes(held?.requestedScope, held?.scope)),
     challengeScope: challenge?.scope,
-    resourceMetadataUrl: challenge?.resourceMetadataUrl,
+    resourceMetadataUrl: absolute(challenge?.resourceMetadataUrl, identity.server),
     defaultScope: kernel.options.client.scope,
     allowedGrants: policy.allowedGrants,
     allowedScopes: policy.allowedScopes,
@@ -110,4 +112,9 @@ function requestFor(
     clientInformation: clientInformation && givenClient(clientInformation, issuer),
     attemptTtlMs: policy.attemptTtlMs,
   }
+}
+
+/** A URL as it came; a relative one, which some servers send, at the server that sent it. */
+function absolute(url: string | undefined, server: string): string | undefined {
+  return url === undefined || URL.canParse(url) || !URL.canParse(url, server) ? url : new URL(url, server).href
 }

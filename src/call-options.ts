@@ -97,6 +97,8 @@ const ClientInformation = v.strictObject({
   tokenEndpointAuthMethod: maybe(Text),
   redirectUri: maybe(Text),
 })
+/** Goes into a header: what does not fit there would be quoted by an error of the platform. */
+const HeaderText = v.pipe(Text, v.regex(/^[\x21-\x7E]+$/, 'must be visible ASCII characters'))
 const Signal = maybe(v.instance(AbortSignal))
 const Parameters = v.pipe(
   v.record(v.string(), v.pipe(v.string(), v.check((text) => text.isWellFormed(), 'must be well-formed Unicode'))),
@@ -139,8 +141,8 @@ export const ImportOptionsSchema: v.GenericSchema<unknown, ImportOptions> = v.st
   clientInformation: maybe(ClientInformation),
   tokens: maybe(
     v.strictObject({
-      accessToken: Text,
-      tokenType: maybe(Text),
+      accessToken: HeaderText,
+      tokenType: maybe(HeaderText),
       scope: maybe(v.string()),
       expiresAt: maybe(v.number()),
       refreshToken: maybe(Text),

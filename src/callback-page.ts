@@ -60,7 +60,8 @@ export function callbackPage({ status, returnTo, retryable }: CallbackResult, ht
       'cache-control': 'no-store',
       'referrer-policy': 'no-referrer',
       'x-content-type-options': 'nosniff',
-      ...(isMoved && { location: returnTo }),
+      // A header holds ASCII only.
+      ...(isMoved && { location: new URL(returnTo).href }),
       // RFC 9110 §15.5.6
       ...(httpStatus === 405 && { allow: 'GET' }),
     },

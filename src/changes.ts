@@ -12,7 +12,10 @@ export interface Watch {
  * best effort: whoever waits looks again anyway, and copies are trusted only while nothing can have been missed.
  */
 export interface Changes {
-  /** Subscribes if nobody has yet; resolves to whether notices can be relied on. Never rejects. */
+  /**
+   * Subscribes if nobody has yet, or anew after a gap; resolves to whether notices can be relied on. Waits only for the
+   * first subscription. Never rejects.
+   */
   ready(): Promise<boolean>
   watch(key: string): Watch
   /** Called for every changed key, and with `undefined` when notices may have been missed. */
@@ -25,25 +28,39 @@ const RESUBSCRIBE_AFTER_MS = 1_000
 /** Builds the one subscription of an orchestrator. Nothing is asked of the store before it is needed. */
 export function createChanges(store: SnapshotStore, monotonic: () => number): Changes {
   const listeners = new Set<(key: string | undefined) => void>()
-  let subscription: Promise<(() => Promise<void>) | undefined> | undefined
+  let standing: (() => Promise<void>) | undefined
+  let trying: Promise<boolean> | undefined
+  let isReliable = false
+  let isClosed = false
   let failedAt = -Infinity
+  let gaps = 0
   const tell = (key: string | undefined): void => {
     for (const listener of listeners) listener(key)
   }
-  const subscribe = async (): Promise<(() => Promise<void>) | undefined> => {
+  const onGap = (): void => {
+    gaps += 1
+    isReliable = false
+    tell(undefined)
+  }
+  const subscribe = async (): Promise<boolean> => {
+    const [gapsBefore, before] = [gaps, standing]
     try {
-      return await store.subscribe({ onChange: tell, onGap: () => tell(undefined) })
+      standing = await store.subscribe({ onChange: tell, onGap })
+      isReliable = gaps === gapsBefore
+      await before?.()
     } catch {
       failedAt = monotonic()
-      subscription = undefined
-      return undefined
     }
+    trying = undefined
+    return isReliable
   }
   return {
     async ready() {
-      if (subscription === undefined && monotonic() - failedAt < RESUBSCRIBE_AFTER_MS) return false
-      subscription ??= subscribe()
-      return (await subscription) !== undefined
+      if (isReliable || isClosed) return isReliable
+      if (trying === undefined && monotonic() - failedAt < RESUBSCRIBE_AFTER_MS) return false
+      trying ??= subscribe()
+      // After a gap nobody waits: until the subscription stands again, everything is read anew.
+      return standing === undefined ? await trying : false
     },
     listen(listener) {
       listeners.add(listener)
@@ -71,9 +88,11 @@ export function createChanges(store: SnapshotStore, monotonic: () => number): Ch
       }
     },
     async close() {
+      isClosed = true
       listeners.clear()
-      const unsubscribe = await subscription
-      await unsubscribe?.()
+      await trying
+      isReliable = false
+      await standing?.()
     },
   }
 }

@@ -44,7 +44,8 @@ export async function fetchWithToken(
   const response = await send(transport, request, token, origin)
   if (response.status !== 401) return response
   const challenge = response.headers.get('www-authenticate') ?? undefined
-  const renewed = await source.accessToken({ refused: token.value, signal }).catch((error: unknown) => {
+  const renewed = await source.accessToken({ refused: token.value, signal }).catch(async (error: unknown) => {
+    await response.body?.cancel()
     throw error instanceof AuthorizationError ? new AuthorizationError(error.failure, { challenge }) : error
   })
   if (spare === undefined) return response
@@ -64,7 +65,8 @@ async function send(transport: Transport, request: Request, token: AccessToken, 
     const isFollowed = REDIRECTS.has(response.status) && (request.method === 'GET' || request.method === 'HEAD')
     if (!isFollowed || location === null || !URL.canParse(location, current.url)) return response
     const next = new URL(location, current.url)
-    if (next.origin !== origin || redirects >= MAX_REDIRECTS) return response
+    const hasCredentials = next.username + next.password !== ''
+    if (next.origin !== origin || hasCredentials || redirects >= MAX_REDIRECTS) return response
     await response.body?.cancel()
     current = new Request(next, { method: request.method, headers: request.headers, signal: request.signal, redirect: 'manual' })
   }

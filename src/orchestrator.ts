@@ -80,9 +80,9 @@ export function createAuthOrchestrator(options: AuthOrchestratorOptions): AuthOr
   const store = parsed.store ?? new MemoryStore()
   if (store instanceof MemoryStore) store.useClock(clock)
   const shared = stores.get(store) ?? { users: 0, nameKey: parsed.keys?.name ?? clock.random(32) }
-  stores.set(store, { ...shared, users: shared.users + 1 })
   const nameKey = parsed.keys?.name ?? shared.nameKey
   const sealer = parsed.sealer ?? (parsed.keys?.sealing ? createSealer(parsed.keys.sealing) : plainSealer)
+  stores.set(store, { ...shared, users: shared.users + 1 })
 
   const listeners = new Listeners()
   const changes = createChanges(store, () => clock.monotonic())

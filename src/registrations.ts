@@ -44,7 +44,8 @@ export function registrations({
         tokenEndpointAuthMethodsSupported,
       }))
       const { client, failure: reason, claim } = view?.context ?? {}
-      if (client !== undefined && claim === undefined) return client
+      // A client beside a failure is one whose secret has ended: only then another is asked for.
+      if (client !== undefined && claim === undefined && reason === undefined) return client
       throw new PortError(reason ?? failure('REGISTRATION_UNAVAILABLE'), 'notSent')
     },
     async retireDynamicRegistration({ clientId, ...request }) {

@@ -1,7 +1,8 @@
-import { type AnyActor, type AnyMachineSnapshot, type AnyStateMachine, createActor } from 'xstate'
+import { createActor } from 'xstate'
 import type { Changes, Watch } from './changes.ts'
+import { atRest, type ChartActorOptions, type ChartLogic, type ChartSnapshot, incompatible, restoreActor } from './chart-actor.ts'
 import type { Clock } from './clock.ts'
-import { AuthorizationError } from './errors/authorization-error.ts'
+import { AuthorizationError, isAuthorizationError } from './errors/authorization-error.ts'
 import { failure } from './errors/failure.ts'
 import { inspector, type InspectionRecord } from './inspection.ts'
 import type { Claim, JournalEntry } from './schemas/connection-context.ts'
@@ -19,7 +20,7 @@ export interface DurableContext {
 /** A chart that the runner can run durably: the machine with its actors provided, and how its context is read and kept. */
 export interface DurableChart<Context extends DurableContext, Command extends { type: string }>
   extends SnapshotCodec<Context> {
-  readonly machine: AnyStateMachine
+  readonly machine: ChartLogic<Context>
   /** How long a record with this context is worth keeping, in milliseconds; `undefined`: until it is replaced. */
   ttlMs(context: Context): number | undefined
   /** What a claim's holder has to tell if its result could not be saved; `undefined` if nothing was won by it. */
@@ -98,8 +99,6 @@ const abandoned = ({ id }: Claim): { type: string; abandonedId: string } => ({ t
 const closed = (): AuthorizationError => new AuthorizationError(failure('CLOSED'))
 const timedOut = (reason: string): AuthorizationError => new AuthorizationError(failure('TIMED_OUT', { reason }))
 const unavailable = (): AuthorizationError => new AuthorizationError(failure('STORE_UNAVAILABLE'))
-const incompatible = (reason?: string): AuthorizationError =>
-  new AuthorizationError(failure('SNAPSHOT_INCOMPATIBLE', { reason }))
 
 /**
  * Runs charts durably: load, restore, send, save at every rest, adopt the winner where a save is refused. One queue a key
@@ -131,7 +130,11 @@ export class Runner {
       throw unavailable()
     })
     if (stored === undefined) return undefined
-    const { savedAt, value, context } = decodeSnapshot(chart, await sealer.open(stored.value, { key }))
+    const text = await sealer.open(stored.value, { key }).catch((error: unknown) => {
+      // A key management service that is down says nothing about the record.
+      throw isAuthorizationError(error) ? error : unavailable()
+    })
+    const { savedAt, value, context } = decodeSnapshot(chart, text)
     return this.#view({ context, value, version: stored.version }, savedAt, stored.ageMs, askedAt)
   }
 
@@ -233,7 +236,8 @@ export class Runner {
     if (view === undefined) return undefined
     const { claim } = view.context
     if (claim === undefined) {
-      const snapshot = snapshotOf(this.#restore(run.chart, view))
+      const { machine, name } = run.chart
+      const snapshot = restoreActor(machine, view, { id: name }).getSnapshot()
       return snapshot.hasTag('checkpoint') ? { type: 'checkpoint.saved' } : undefined
     }
     const remainingMs = claim.leaseMs + run.lease.graceMs - view.ageMs()
@@ -269,14 +273,14 @@ export class Runner {
       leaseMs: lease.leaseMs,
     })
 
-    const inspection = this.#inspection()
+    const options = this.#actorOptions(chart.name)
     const actor =
       view === undefined
-        ? createActor(chart.machine, { id: chart.name, input: { ...run.input, at: base }, ...inspection })
-        : this.#restore(chart, view, inspection)
+        ? createActor(chart.machine, { ...options, input: { ...run.input, at: base } })
+        : restoreActor(chart.machine, view, options)
     const emitted: { type: string }[] = []
     const event = stamp({ sendBefore: this.#fence(startedAt, lease), ...command })
-    if (!snapshotOf(actor).can(event)) return { kind: 'notTaken', view, spent: false, emitted }
+    if (!actor.getSnapshot().can(event)) return { kind: 'notTaken', view, spent: false, emitted }
     actor.on('*', (told) => emitted.push(told))
     // Without a listener XState would throw an error of the chart where nobody can catch it; `atRest` finds it.
     actor.subscribe({ error: () => {} })
@@ -287,7 +291,7 @@ export class Runner {
     try {
       for (;;) {
         const snapshot = await atRest(actor)
-        const context = snapshot.context as Context
+        const { context } = snapshot
         const begunAt = clock.monotonic()
         const saved = await this.#save(run, snapshot, current, at, held !== undefined)
         if (saved === 'refused') {
@@ -333,25 +337,26 @@ export class Runner {
    */
   async #save<Context extends DurableContext, Command extends { type: string }>(
     { chart, key, lease, persistent }: Run<Context, Command>,
-    snapshot: AnyMachineSnapshot,
+    snapshot: ChartSnapshot<Context>,
     current: RecordView<Context> | undefined,
     at: () => number,
     isSpent: boolean,
   ): Promise<RecordView<Context> | 'refused'> {
     const { store, sealer, clock } = this.#options
-    const context = snapshot.context as Context
+    const { context, value } = snapshot
     const writeId = this.#id()
     const begunAt = clock.monotonic()
     for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
       const askedAt = clock.monotonic()
       // Told anew each time: the store counts a record's age from its write, whenever that succeeds.
-      const savedAt = at()
+      // A port counts its time up, so that its answer may lie in the next millisecond: record time never goes back.
+      const savedAt = Math.max(at(), context.at)
       try {
         const sealed = await sealer.seal(encodeSnapshot(chart, snapshot, savedAt), { key })
         const expectedVersion = current?.version
         const saved = await store.save(key, sealed, { expectedVersion, writeId, ttlMs: chart.ttlMs(context) })
         if (saved === 'refused') return saved
-        return this.#view({ context, value: snapshot.value, version: saved.version }, savedAt, 0, askedAt)
+        return this.#view({ context, value, version: saved.version }, savedAt, 0, askedAt)
       } catch {
         const isHopeless = clock.monotonic() > this.#fence(begunAt, lease)
         if (!isSpent && !persistent && (isHopeless || this.#isClosing)) throw unavailable()
@@ -374,21 +379,9 @@ export class Runner {
     }
   }
 
-  /** An actor as it was stored, not started. A state that the machine does not have leaves it with an error. */
-  #restore<Context>(
-    { name, machine }: { name: string; machine: AnyStateMachine },
-    { value, context }: RecordView<Context>,
-    inspection: Inspection = {},
-  ): AnyActor {
-    const snapshot = { status: 'active', value, context, historyValue: {}, children: {}, output: undefined, error: undefined }
-    const actor = createActor(machine, { id: name, snapshot: snapshot as never, ...inspection })
-    if (snapshotOf(actor).status !== 'active') throw incompatible()
-    return actor
-  }
-
-  #inspection(): Inspection {
+  #actorOptions(id: string): ChartActorOptions {
     const { inspect } = this.#options
-    return inspect === undefined ? {} : { inspect: inspector(inspect) }
+    return inspect === undefined ? { id } : { id, inspect: inspector(inspect) }
   }
 
   #view<Context>(
@@ -422,34 +415,4 @@ export class Runner {
   #jitter(mostMs: number): number {
     return (Buffer.from(this.#options.clock.random(1)).readUInt8() / 256) * mostMs
   }
-}
-
-interface Inspection {
-  inspect?: ReturnType<typeof inspector>
-}
-
-const snapshotOf = (actor: AnyActor): AnyMachineSnapshot => actor.getSnapshot() as AnyMachineSnapshot
-
-/** The next snapshot in which no child is active: the only kind that may be stored. */
-function atRest(actor: AnyActor): Promise<AnyMachineSnapshot> {
-  return new Promise((resolve, reject) => {
-    const settle = (snapshot: AnyMachineSnapshot): boolean => {
-      if (snapshot.status !== 'active') {
-        reject(incompatible(snapshot.status))
-        return true
-      }
-      const isWorking = (Object.values(snapshot.children) as (AnyActor | undefined)[]).some(
-        (child) => (child?.getSnapshot() as { status: string } | undefined)?.status === 'active',
-      )
-      if (!isWorking) resolve(snapshot)
-      return !isWorking
-    }
-    if (settle(snapshotOf(actor))) return
-    const subscription = actor.subscribe({
-      next: (snapshot: AnyMachineSnapshot) => {
-        if (settle(snapshot)) subscription.unsubscribe()
-      },
-      error: () => reject(incompatible('error')),
-    })
-  })
 }

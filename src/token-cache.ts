@@ -78,6 +78,7 @@ export class TokenCache {
     if (kept === undefined || ticket.isSpoilt) return
     const now = this.#monotonic()
     const { token, ttlMs, marginMs, trustMs } = kept
+    this.#entries.delete(key)
     this.#entries.set(key, { token, marginMs, freshUntil: now + ttlMs - marginMs, trustedUntil: now + trustMs })
     const [oldest] = this.#entries.keys()
     if (this.#entries.size > MAX_ENTRIES && oldest !== undefined) this.#entries.delete(oldest)

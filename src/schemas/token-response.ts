@@ -34,7 +34,8 @@ export const TokenResponseSchema = v.pipe(
     scope: response.scope?.trim() || undefined,
     expiresInMs: response.expires_in ?? undefined,
     refreshToken: response.refresh_token || undefined,
-    refreshTokenExpiresInMs: response.refresh_token_expires_in ?? response.refresh_expires_in ?? undefined,
+    // 0 is what Keycloak says of an offline token, which has no end.
+    refreshTokenExpiresInMs: (response.refresh_token_expires_in ?? response.refresh_expires_in) || undefined,
     subject: subjectOf(response.id_token),
   })),
 )

@@ -202,7 +202,7 @@ export const connectionModelOptions = {
 let known: ReturnType<typeof exploreConnection> | undefined
 
 function exploreConnection() {
-  return Object.values(getAdjacencyMap(connectionMachine, connectionModelOptions as never)) as unknown as {
+  return Object.values(getAdjacencyMap(connectionMachine as never, connectionModelOptions as never)) as unknown as {
     state: ConnectionSnapshot
     transitions: Record<string, { event: ConnectionEvent; state: ConnectionSnapshot }>
   }[]

@@ -20,10 +20,10 @@ export function registrationCommandsFor(context: RegistrationContext): Registrat
   })
   const { generation } = context
   const request = {
-    type: 'registration.requested',
+    type: 'registration.requested' as const,
     registrationEndpoint: metadata.registrationEndpoint ?? '',
     tokenEndpointAuthMethodsSupported: ['none'],
-  } as const
+  }
   return [
     { ...stamp(), ...request },
     { ...stamp(SECRET_TTL_MS), ...request },
@@ -77,7 +77,7 @@ export const registrationModelOptions = {
 let known: ReturnType<typeof exploreRegistration> | undefined
 
 function exploreRegistration() {
-  return Object.values(getAdjacencyMap(registrationMachine, registrationModelOptions as never)) as unknown as {
+  return Object.values(getAdjacencyMap(registrationMachine as never, registrationModelOptions as never)) as unknown as {
     state: RegistrationSnapshot
     transitions: Record<string, { event: RegistrationEvent; state: RegistrationSnapshot }>
   }[]

@@ -59,6 +59,9 @@ export function randomKeys(): TextKeys {
   return { name: secret(), sealing: [{ id: 'k1', secret: secret() }] }
 }
 
+/** How long a point may take to be reached. */
+const REACH_TIMEOUT_MS = 30_000
+
 const running = new Set<ChildProcess>()
 
 /** Ends all workers that are left, stopped ones too. For `afterEach`. */
@@ -155,7 +158,14 @@ function converse(child: ChildProcess, gone: Promise<void>) {
     waitFor: async (point: string): Promise<void> => {
       const index = reached.indexOf(point)
       if (index >= 0) reached.splice(index, 1)
-      else await new Promise<void>((resolve) => awaited.set(point, resolve))
+      else
+        await new Promise<void>((resolve, reject) => {
+          const timer = setTimeout(() => reject(new Error(`the worker never came to ${point}`)), REACH_TIMEOUT_MS)
+          awaited.set(point, () => {
+            clearTimeout(timer)
+            resolve()
+          })
+        })
     },
   }
 }

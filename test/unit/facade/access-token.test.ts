@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { MemoryStore } from '../../../src/index.ts'
+import { type ChangeListener, MemoryStore } from '../../../src/index.ts'
 import { TestClock } from './test-clock.ts'
 import { CLIENT, orchestrate, redirectOf, rejection, signIn, startWorld } from './world.ts'
 
@@ -70,6 +70,92 @@ describe('the copy in this process', () => {
         nextAction: 'authorize',
       })
     }
+  })
+})
+
+/** A store whose notices come late, as they do over a network: a test says when. */
+class LateStore extends MemoryStore {
+  #held: (() => void)[] | undefined
+  #loads = 0
+
+  override subscribe({ onChange, onGap }: ChangeListener): Promise<() => Promise<void>> {
+    return super.subscribe({
+      onChange: (key) => {
+        if (this.#held === undefined) onChange(key)
+        else this.#held.push(() => onChange(key))
+      },
+      onGap,
+    })
+  }
+
+  override load(key: string): ReturnType<MemoryStore['load']> {
+    this.#loads += 1
+    return super.load(key)
+  }
+
+  /** How often it was read since it was last asked. */
+  takeLoads(): number {
+    const loads = this.#loads
+    this.#loads = 0
+    return loads
+  }
+
+  hold(): void {
+    this.#held = []
+  }
+
+  /** Lets the notices go that were held, and answers how many. */
+  release(): number {
+    const held = this.#held ?? []
+    this.#held = undefined
+    for (const go of held) go()
+    return held.length
+  }
+}
+
+describe('notices that come late', () => {
+  test('of what this process wrote itself do not spoil the copy that it made afterwards', async () => {
+    const world = await startWorld()
+    const clock = new TestClock()
+    const store = new LateStore({ clock })
+    const orchestrator = orchestrate({ clock, store })
+    const connection = orchestrator.connection({ tenant: 't1', server: world.server })
+    const redirect = redirectOf(await connection.authorize())
+    store.hold()
+    await orchestrator.completeCallback(world.callback(redirect))
+    store.takeLoads()
+    await connection.accessToken()
+    expect(store.takeLoads()).toBe(1)
+    expect(store.release()).toBe(2)
+    expect((await connection.accessToken()).value).toBe('access-1')
+    expect(store.takeLoads()).toBe(0)
+  })
+
+  test('are not needed to know what this process did itself', async () => {
+    const world = await startWorld()
+    const clock = new TestClock()
+    const store = new LateStore({ clock })
+    const connection = await signIn(world, orchestrate({ clock, store }))
+    await connection.accessToken()
+    store.hold()
+    expect((await connection.accessToken({ refused: 'access-1' })).value).toBe('access-2')
+    expect((await connection.accessToken()).value).toBe('access-2')
+    await connection.disconnect()
+    expect(await rejection(connection.accessToken())).toMatchObject({ failure: { code: 'AUTHORIZATION_REQUIRED' } })
+  })
+
+  test('of what another process wrote are heard, whatever this one wrote before', async () => {
+    const world = await startWorld()
+    const clock = new TestClock()
+    const store = new LateStore({ clock })
+    const connection = await signIn(world, orchestrate({ clock, store }))
+    await connection.accessToken()
+    const elsewhere = orchestrate({ clock, store }).connection(connection.identity)
+    expect((await elsewhere.accessToken({ refused: 'access-1' })).value).toBe('access-2')
+    expect((await connection.accessToken()).value).toBe('access-2')
+    await connection.accessToken({ refused: 'access-2' })
+    await elsewhere.disconnect()
+    expect(await rejection(connection.accessToken())).toMatchObject({ failure: { code: 'AUTHORIZATION_REQUIRED' } })
   })
 })
 

@@ -52,6 +52,7 @@ export async function startWorld(): Promise<World> {
   const tokenAnswers: World['tokenAnswers'] = []
   let registered = 0
   let issued = 0
+  let codesMade = 0
 
   const issue = (scope: string | undefined, withRefresh: boolean): Record<string, unknown> => {
     issued += 1
@@ -112,8 +113,8 @@ export async function startWorld(): Promise<World> {
     const next = tokenAnswers.shift()
     if (next !== undefined && typeof next !== 'function') return next
     const good = grant(formOf(seen))
-    if (good === undefined) return { status: 400, body: { error: 'invalid_grant' } }
-    return next === undefined ? { body: good } : next(good)
+    if (next !== undefined) return next(good ?? {})
+    return good === undefined ? { status: 400, body: { error: 'invalid_grant' } } : { body: good }
   }
   as.routes['POST /revoke'] = { body: {} }
   const serve = ({ method, path, headers, body }: Seen): Answer => {
@@ -140,7 +141,7 @@ export async function startWorld(): Promise<World> {
       }),
     callback({ authorizationUrl }, change = {}) {
       const asked = new URL(authorizationUrl).searchParams
-      const code = `code-${codes.size}-${Math.random().toString(36).slice(2)}`
+      const code = change['code'] ?? `code-${(codesMade += 1)}`
       codes.set(code, {
         challenge: asked.get('code_challenge'),
         redirectUri: asked.get('redirect_uri'),

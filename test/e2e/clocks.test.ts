@@ -1,0 +1,87 @@
+import { describe, expect, it } from 'vitest'
+import { BRISK, pause, soon, STORES, until, useStage } from '../support/processes/stage.ts'
+
+const stage = useStage()
+
+const FIVE_MINUTES = 300_000
+
+// ◆3: nobody compares the wall clocks of two machines.
+describe.each(STORES)('clocks five minutes apart, on %s', (store) => {
+  it('expire no attempt and no token early', async () => {
+    const { of, start, signIn } = stage.scene(store, { policy: { attemptTtlMs: 60_000, cacheMs: 1 } })
+    await stage.as.set({ accessTokenTtlSeconds: 60 })
+    const [behind, right, ahead] = await Promise.all([
+      start({ clockOffsetMs: -FIVE_MINUTES }),
+      start(),
+      start({ clockOffsetMs: FIVE_MINUTES }),
+    ])
+    const value = await signIn(behind, ahead)
+    for (const worker of [behind, right, ahead]) {
+      expect((await worker.accessToken(of)).value).toBe(value)
+      await worker.wake(of)
+    }
+    expect(await stage.tokenRequests()).toEqual(['authorization_code 200'])
+    const other = { ...of, tenant: 'globex' }
+    await signIn(ahead, behind, other)
+    expect((await behind.status(other)).state).toBe('authorized')
+  })
+
+  it('refresh an expired token when it has expired, once', async () => {
+    const { of, start, signIn } = stage.scene(store, { policy: { cacheMs: 1 } })
+    await stage.as.set({ accessTokenTtlSeconds: 2 })
+    const [behind, right, ahead] = await Promise.all([
+      start({ clockOffsetMs: -FIVE_MINUTES }),
+      start(),
+      start({ clockOffsetMs: FIVE_MINUTES }),
+    ])
+    const old = await signIn(ahead, behind)
+    const signedInAt = Date.now()
+    expect((await behind.accessToken(of)).value).toBe(old)
+    expect((await ahead.accessToken(of)).value).toBe(old)
+    expect(await stage.tokenRequests()).toEqual(['authorization_code 200'])
+    await stage.as.set({ accessTokenTtlSeconds: 3600 })
+    await until(signedInAt + 2_000)
+    const tokens = await Promise.all([behind, right, ahead].map((worker) => worker.accessToken(of)))
+    expect(new Set(tokens.map(({ value }) => value)).size).toBe(1)
+    expect(tokens[0]?.value).not.toBe(old)
+    expect(await stage.tokenRequests()).toEqual(['authorization_code 200', 'refresh_token 200'])
+  })
+
+  it('expire an attempt when its time is over, whoever looks', async () => {
+    const { of, start, callback } = stage.scene(store, { policy: { attemptTtlMs: 1_000 } })
+    const [behind, ahead] = await Promise.all([
+      start({ clockOffsetMs: -FIVE_MINUTES }),
+      start({ clockOffsetMs: FIVE_MINUTES }),
+    ])
+    const other = { ...of, tenant: 'globex' }
+    const byBehind = await callback(behind)
+    expect((await ahead.status(of)).state).toBe('awaitingCallback')
+    const byAhead = await callback(ahead, {}, other)
+    expect((await behind.status(other)).state).toBe('awaitingCallback')
+    await soon(async () => expect((await ahead.status(of)).state).toBe('disconnected'))
+    await soon(async () => expect((await behind.status(other)).state).toBe('disconnected'))
+    expect((await ahead.completeCallback(byBehind)).status).toBe('expired')
+    expect((await behind.completeCallback(byAhead)).status).toBe('expired')
+    expect(await stage.tokenRequests()).toEqual([])
+  })
+
+  it('leave a claim alone for its lease, and no longer', async () => {
+    const { of, start, signIn } = stage.scene(store, BRISK)
+    const [behind, ahead] = await Promise.all([
+      start({ clockOffsetMs: -FIVE_MINUTES }),
+      start({ clockOffsetMs: FIVE_MINUTES }),
+    ])
+    const refused = await signIn(ahead)
+    await behind.arm(pause('claimed', 'after'))
+    void behind.accessToken(of, { refused })
+    await behind.waitFor('claimed')
+    const claimedAt = performance.now()
+    await behind.kill('SIGKILL')
+    expect((await ahead.accessToken(of, { refused })).value).not.toBe(refused)
+    const tookMs = performance.now() - claimedAt
+    const { leaseMs, graceMs } = BRISK.policy
+    expect(tookMs).toBeGreaterThan(leaseMs + graceMs - 200)
+    expect(tookMs).toBeLessThan(leaseMs + graceMs + 5_000)
+    expect(await stage.tokenRequests()).toEqual(['authorization_code 200', 'refresh_token 200'])
+  })
+})

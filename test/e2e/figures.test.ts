@@ -1,0 +1,159 @@
+import { randomBytes } from 'node:crypto'
+import { Redis } from 'ioredis'
+import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest'
+import { createAuthOrchestrator, type AuthOrchestrator } from '../../src/index.ts'
+import { RedisStore } from '../../src/stores/redis/index.ts'
+import { type AuthorizationServer, createAuthorizationServer } from '../support/servers/create-authorization-server.ts'
+import { createMcpServer, type TestMcpServer } from '../support/servers/create-mcp-server.ts'
+import { UserAgent } from '../support/user-agent.ts'
+
+let as: AuthorizationServer
+let mcp: TestMcpServer
+let client: Redis
+let orchestrator: AuthOrchestrator
+/** Every command that the host's client has sent, in order. */
+let sent: string[]
+
+beforeEach(async () => {
+  as = await createAuthorizationServer()
+  mcp = await createMcpServer({ issuer: as.issuer })
+  client = new Redis(inject('redisUrl'))
+  const sendCommand = client.sendCommand.bind(client)
+  sent = []
+  client.sendCommand = (command, ...rest) => {
+    sent.push(command.name)
+    return sendCommand(command, ...rest)
+  }
+  orchestrator = createAuthOrchestrator({
+    client: { name: 'Figures', redirectUri: 'http://127.0.0.1:1/callback' },
+    network: { allow: ['127.0.0.1'] },
+    store: new RedisStore(client, { prefix: `figures:${randomBytes(6).toString('hex')}:` }),
+    keys: { name: randomBytes(32), sealing: [{ id: '1', secret: randomBytes(32) }] },
+  })
+  // Scripts are loaded, and the subscription stands.
+  const connection = orchestrator.connection({ tenant: 'warm-up', server: mcp.url })
+  await connection.accessToken().catch(() => undefined)
+  await connection.import({ tokens: { accessToken: 'x' } })
+  sent = []
+})
+
+afterEach(async () => {
+  await orchestrator.close()
+  await client.quit()
+  await Promise.all([as.close(), mcp.close()])
+})
+
+/** Which commands a piece of work sends over the host's client. */
+async function commandsOf<Result>(work: () => Promise<Result>): Promise<{ commands: string[]; result: Result }> {
+  sent = []
+  const result = await work()
+  return { commands: sent, result }
+}
+
+const evals = (count: number): string[] => Array.from({ length: count }, () => 'evalsha')
+
+/** The URL that the browser of this user comes back with. */
+async function consent(result: { status: string; authorizationUrl?: string }, login: string): Promise<string> {
+  if (result.authorizationUrl === undefined) throw new Error(`expected a redirect, not ${result.status}`)
+  return new UserAgent().signIn(result.authorizationUrl, { login })
+}
+
+describe('what a sign-in costs', () => {
+  it('asks a server four times at first, and once when it is warm; Redis 5, 3, 3, 3, 1 and 0 times', async () => {
+    const alice = orchestrator.connection({ tenant: 't1', user: 'alice', server: mcp.url })
+
+    const first = await commandsOf(() => alice.authorize())
+    expect(first.commands).toEqual(evals(5))
+    const { counts, tokenRequests } = as.ledger()
+    expect({ ...counts, prm: mcp.ledger().resourceMetadata, tokens: tokenRequests.length }).toMatchObject({
+      prm: 1,
+      oauthMetadata: 1,
+      openidMetadata: 0,
+      registration: 1,
+      tokens: 0,
+    })
+    const callback = await consent(first.result, 'alice')
+    const finished = await commandsOf(() => orchestrator.completeCallback(callback))
+    expect(finished.result.status).toBe('authorized')
+    expect(finished.commands).toEqual(evals(3))
+    expect(as.ledger().counts).toMatchObject({ oauthMetadata: 1, openidMetadata: 0, registration: 1, token: 1, jwks: 0 })
+    expect(mcp.ledger()).toMatchObject({ resourceMetadata: 1, requests: 0 })
+
+    // A token that is not in the process's cache costs one load, one that is costs nothing, also right after it was stored.
+    const read = await commandsOf(() => alice.accessToken())
+    expect(read.commands).toEqual(evals(1))
+    const cached = await commandsOf(() => alice.accessToken())
+    expect(cached).toEqual({ commands: [], result: read.result })
+
+    const refreshed = await commandsOf(() => alice.accessToken({ refused: read.result.value }))
+    expect(refreshed.commands).toEqual(evals(3))
+    expect(refreshed.result.value).not.toBe(read.result.value)
+    expect(as.ledger().counts.token).toBe(2)
+    const again = await commandsOf(() => alice.accessToken())
+    expect(again.commands).toEqual(evals(1))
+    expect((await commandsOf(() => alice.accessToken())).commands).toEqual([])
+
+    // Another connection at the same issuer is warm.
+    as.reset()
+    mcp.reset()
+    const bob = orchestrator.connection({ tenant: 't2', user: 'bob', server: mcp.url })
+    const warm = await commandsOf(() => bob.authorize())
+    expect(warm.commands).toEqual(evals(3))
+    const bobIsBack = await consent(warm.result, 'bob')
+    const done = await commandsOf(() => orchestrator.completeCallback(bobIsBack))
+    expect(done.result.status).toBe('authorized')
+    expect(done.commands).toEqual(evals(3))
+    const { oauthMetadata, openidMetadata, registration, token } = as.ledger().counts
+    expect({ oauthMetadata, openidMetadata, registration, token, ...mcp.ledger(), pid: 0 }).toEqual({
+      oauthMetadata: 0,
+      openidMetadata: 0,
+      registration: 0,
+      token: 1,
+      pid: 0,
+      toolCalls: {},
+      unauthorized: 0,
+      requests: 0,
+      resourceMetadata: 0,
+    })
+  })
+
+  it('reads a status with one command, and an unknown state with one', async () => {
+    const connection = orchestrator.connection({ tenant: 't1', server: mcp.url })
+    const { state = '' } = (await connection.authorize()) as { state?: string }
+    expect((await commandsOf(() => connection.status())).commands).toEqual(evals(1))
+    const stranger = `${state.split('.')[0]}.${randomBytes(32).toString('base64url')}`
+    const callback = await commandsOf(() => orchestrator.completeCallback(`http://127.0.0.1:1/callback?code=x&state=${stranger}`))
+    expect(callback).toEqual({ commands: evals(1), result: { status: 'unknown', actions: [] } })
+    const nonsense = await commandsOf(() => orchestrator.completeCallback('http://127.0.0.1:1/callback?code=x&state=y'))
+    expect(nonsense.commands).toEqual([])
+  })
+
+  it('of forty simultaneous calls with equal options is that of one', async () => {
+    const of = { tenant: 't1', user: 'u1', server: mcp.url }
+    const { commands, result } = await commandsOf(() =>
+      Promise.all(Array.from({ length: 40 }, () => orchestrator.connection(of).authorize())),
+    )
+    expect(commands).toEqual(evals(5))
+    expect(new Set(result.map((each) => JSON.stringify(each))).size).toBe(1)
+    expect(as.ledger().counts).toMatchObject({ oauthMetadata: 1, registration: 1 })
+  })
+
+  it('of forty simultaneous calls with bindings of their own is one discovery and one registration', async () => {
+    const of = { tenant: 't1', user: 'u1', server: mcp.url }
+    const results = await Promise.all(
+      Array.from({ length: 40 }, (_, index) => orchestrator.connection(of).authorize({ binding: `browser ${index}` })),
+    )
+    expect(as.ledger().counts).toMatchObject({ oauthMetadata: 1, openidMetadata: 0, registration: 1 })
+    expect(mcp.ledger().resourceMetadata).toBe(1)
+    const denied = await Promise.all(
+      results.map((each, index) => {
+        const { state = '' } = each as { state?: string }
+        const url = `http://127.0.0.1:1/callback?error=access_denied&state=${state}&iss=${encodeURIComponent(as.issuer)}`
+        return orchestrator.completeCallback(url, { binding: `browser ${index}` })
+      }),
+    )
+    const statuses = denied.map(({ status }) => status)
+    expect(statuses.filter((status) => status === 'denied')).toHaveLength(8)
+    expect(statuses.filter((status) => status === 'superseded')).toHaveLength(32)
+  })
+})

@@ -1,0 +1,155 @@
+import { describe, expect, it } from 'vitest'
+import type { Worker } from '../support/processes/fleet.ts'
+import { BRISK, STORES, until, useStage } from '../support/processes/stage.ts'
+
+const stage = useStage()
+
+const refusedBy = (status: number) => stage.as.fault({ when: 'before', action: 'status', status, retryAfter: 1 })
+const at = (): { url: string } => ({ url: `${stage.as.issuer}/token` })
+
+describe.each(STORES)('an authorization server that is down, on %s', (store) => {
+  // hermes-agent#80521 and Dify's own: a blip at the exchange must not cost the user another click.
+  it.each([
+    {
+      outage: 'refuses connections',
+      begin: () => stage.as.down(),
+      failure: () => ({ code: 'HTTP_NETWORK', details: { ...at(), reason: 'connectionRefused' } }),
+      requests: [],
+      way: 'the same callback again',
+      finish: async (worker: Worker, url: string) =>
+        expect((await worker.completeCallback(url)).status).toBe('authorized'),
+    },
+    {
+      outage: 'answers 503',
+      begin: () => refusedBy(503),
+      failure: () => ({ code: 'HTTP_NETWORK', details: { ...at(), status: 503, retryAfterMs: 1_000 } }),
+      requests: ['authorization_code status before'],
+      way: 'accessToken()',
+      finish: async (worker: Worker, _url: string, of: Parameters<Worker['status']>[0]) =>
+        expect((await worker.accessToken(of)).type).toBe('Bearer'),
+    },
+    {
+      outage: 'answers 429',
+      begin: () => refusedBy(429),
+      failure: () => ({ code: 'RATE_LIMITED', details: { ...at(), status: 429, retryAfterMs: 1_000 } }),
+      requests: ['authorization_code status before'],
+      way: 'wake()',
+      finish: async (worker: Worker, _url: string, of: Parameters<Worker['status']>[0]) => {
+        await worker.wake(of)
+        // It is not due yet.
+        expect((await worker.status(of)).state).toBe('awaitingCallback')
+        await until((await worker.status(of)).nextWakeAt ?? Infinity)
+        await worker.wake(of)
+      },
+    },
+  ])('and $outage at the exchange costs the user nothing: $way finishes, in another process', async (each) => {
+    const { of, start, callback } = stage.scene(store)
+    const [a, b] = await Promise.all([start(), start()])
+    const url = await callback(a)
+    await each.begin()
+    const result = await a.completeCallback(url)
+    const failure = each.failure()
+    expect(result).toMatchObject({ status: 'failed', failure, retryable: true, actions: [] })
+    await a.kill('SIGKILL')
+    const status = await b.status(of)
+    expect(status).toMatchObject({ state: 'awaitingCallback', authorized: false, failure, nextAction: 'retry' })
+    await stage.as.up()
+
+    await each.finish(b, url, of)
+    expect((await b.status(of)).state).toBe('authorized')
+    expect((await b.completeCallback(url)).status).toBe('alreadyAuthorized')
+    expect(await stage.tokenRequests()).toEqual([...each.requests, 'authorization_code 200'])
+  })
+
+  it('and answers 500 after it has spent the code is asked once more after the lease, and never again', async () => {
+    const { of, start, callback } = stage.scene(store, BRISK)
+    const [a, b] = await Promise.all([start(), start()])
+    const url = await callback(a)
+    await stage.as.fault({ when: 'after', action: 'status', status: 500 })
+    const unknown = { code: 'TOKEN_OUTCOME_UNKNOWN', details: { ...at(), status: 500, error: 'server_error' } }
+    expect(await a.completeCallback(url)).toMatchObject({ status: 'failed', failure: unknown, retryable: false })
+    const claimed = await b.status(of)
+    expect(claimed).toMatchObject({ state: 'exchanging', authorized: false, failure: unknown, nextAction: 'retry' })
+    expect(await stage.tokenRequests()).toEqual(['authorization_code status after'])
+
+    const refused = { code: 'EXCHANGE_REJECTED', details: { ...at(), status: 400, error: 'invalid_grant' } }
+    expect(await b.completeCallback(url)).toMatchObject({ status: 'failed', failure: refused, retryable: false })
+    expect(await a.completeCallback(url)).toMatchObject({ status: 'failed', failure: refused, retryable: false })
+    await expect(a.accessToken(of)).rejects.toMatchObject({ code: 'AUTHORIZATION_REQUIRED' })
+    expect(await stage.tokenRequests()).toEqual(['authorization_code status after', 'authorization_code 400'])
+    expect(await stage.way(a, of)).toEqual([
+      'awaitingCallback: buildAuthorizationRequest.done',
+      'exchanging: callback.received',
+      'exchanging: TOKEN_OUTCOME_UNKNOWN',
+      'exchanging: claim.abandoned',
+      'failed: EXCHANGE_REJECTED',
+    ])
+  })
+
+  it('and loses the connection after it has rotated is asked once more after the lease, and never again', async () => {
+    const { of, start, signIn } = stage.scene(store, BRISK)
+    const [a, b] = await Promise.all([start(), start()])
+    const refused = await signIn(a, b)
+    await stage.as.fault({ when: 'after', action: 'reset' })
+    await expect(a.accessToken(of, { refused })).rejects.toMatchObject({
+      code: 'TOKEN_OUTCOME_UNKNOWN',
+      retryable: true,
+    })
+    const required = { code: 'AUTHORIZATION_REQUIRED', failure: { details: { reason: 'REFRESH_REJECTED' } } }
+    await expect(b.accessToken(of, { refused })).rejects.toMatchObject(required)
+    await expect(a.accessToken(of)).rejects.toMatchObject(required)
+    await expect(b.accessToken(of)).rejects.toMatchObject(required)
+    expect(await stage.tokenRequests()).toEqual([
+      'authorization_code 200',
+      'refresh_token reset after',
+      'refresh_token 400',
+    ])
+    expect((await stage.way(a, of)).slice(-4)).toEqual([
+      'refreshing: refresh.requested',
+      'refreshing: HTTP_NETWORK',
+      'refreshing: claim.abandoned',
+      'reauthorizationRequired: REFRESH_REJECTED',
+    ])
+  })
+
+  // bifrost#2557, toolhive#4513, goose#12016: an outage that logs everybody out.
+  it('deletes no token by any failure at a refresh, and recovers without the user', async () => {
+    const { of, start, signIn } = stage.scene(store, BRISK)
+    const [a, b] = await Promise.all([start(), start()])
+    const refused = await signIn(a, b)
+    const stillThere = { state: 'authorized', authorized: true, nextAction: 'retry' }
+
+    await stage.as.fault({ when: 'before', action: 'status', status: 500, times: 2 })
+    await expect(a.accessToken(of, { refused })).rejects.toMatchObject({ code: 'TOKEN_OUTCOME_UNKNOWN' })
+    expect(await a.status(of)).toMatchObject({ ...stillThere, state: 'refreshing' })
+    // After the lease, once more; then the claim is over, and so is the waiting.
+    await expect(b.accessToken(of, { refused })).rejects.toMatchObject({ code: 'TOKEN_OUTCOME_UNKNOWN' })
+    expect(await a.status(of)).toMatchObject(stillThere)
+
+    await refusedBy(503)
+    await expect(a.accessToken(of, { refused })).rejects.toMatchObject({ code: 'HTTP_NETWORK', nextAction: 'retry' })
+    await refusedBy(429)
+    await expect(b.accessToken(of, { refused })).rejects.toMatchObject({ code: 'RATE_LIMITED', nextAction: 'retry' })
+    await stage.as.down()
+    await expect(a.accessToken(of, { refused })).rejects.toMatchObject({ code: 'HTTP_NETWORK', nextAction: 'retry' })
+    expect(await b.status(of)).toMatchObject(stillThere)
+    await stage.as.up()
+
+    const { value } = await b.accessToken(of, { refused })
+    expect(value).not.toBe(refused)
+    expect((await a.accessToken(of)).value).toBe(value)
+    const { state, authorized, nextAction, failure } = await a.status(of)
+    expect({ state, authorized, nextAction, failure }).toEqual({
+      state: 'authorized',
+      authorized: true,
+      nextAction: 'none',
+      failure: undefined,
+    })
+    expect(await stage.tokenRequests()).toEqual([
+      'authorization_code 200',
+      ...Array.from({ length: 4 }, () => 'refresh_token status before'),
+      'refresh_token 200',
+    ])
+    expect((await stage.as.ledger()).counts).toMatchObject({ registration: 1, authorization: 1 })
+  })
+})

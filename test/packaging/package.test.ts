@@ -1,0 +1,69 @@
+import { execFile } from 'node:child_process'
+import { cp, mkdir, rm, writeFile } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { beforeAll, expect, test } from 'vitest'
+
+const run = promisify(execFile)
+const root = fileURLToPath(new URL('../..', import.meta.url))
+// Inside the repository, so that the dependencies of the package are found on the way up.
+const project = `${root}.cache/packaging`
+const installed = `${project}/node_modules/authchart`
+
+/** What a module of an empty project prints. */
+async function evaluate(code: string): Promise<unknown> {
+  const { stdout } = await run(process.execPath, ['--input-type=module', '--eval', code], { cwd: project })
+  return JSON.parse(stdout)
+}
+
+const namesOf = (entry: string): Promise<unknown> =>
+  evaluate(`console.log(JSON.stringify(Object.keys(await import('${entry}')).sort()))`)
+
+beforeAll(async () => {
+  await rm(project, { recursive: true, force: true })
+  await mkdir(installed, { recursive: true })
+  // A package of its own: in ours the name would mean the sources.
+  await writeFile(`${project}/package.json`, JSON.stringify({ name: 'consumer', type: 'module' }))
+  for (const file of ['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md']) await cp(root + file, `${installed}/${file}`)
+  await run(`${root}node_modules/.bin/tsc`, ['-p', root, '--outDir', `${installed}/dist`], { cwd: root })
+}, 120_000)
+
+test.each([
+  ['authchart', ['AuthorizationError', 'MemoryStore', 'createAuthOrchestrator', 'describeFailure', 'isAuthorizationError']],
+  ['authchart/machines', ['connectionMachine', 'registrationMachine']],
+  ['authchart/node', ['toNodeHandler']],
+  ['authchart/redis', ['RedisStore', 'TooFewReplicasError']],
+  ['authchart/sqlite', ['SqliteStore']],
+])('%s exports its names and no other', async (entry, names) => {
+  expect(await namesOf(entry)).toEqual(names)
+})
+
+test('the main entry and the Redis store load neither ioredis nor a store of another kind', async () => {
+  const code = `
+    import { registerHooks } from 'node:module'
+    const loaded = []
+    registerHooks({ load(url, context, next) { loaded.push(url); return next(url, context) } })
+    await import('authchart')
+    await import('authchart/redis')
+    console.log(JSON.stringify(loaded.filter((url) => /ioredis|node:sqlite|oidc-provider|vitest/.test(url))))`
+  expect(await evaluate(code)).toEqual([])
+})
+
+test('an orchestrator of the built package answers', async () => {
+  const code = `
+    import { createAuthOrchestrator } from 'authchart'
+    const auth = createAuthOrchestrator({ client: { name: 'Acme', redirectUri: 'https://acme.example/callback' } })
+    const { state } = await auth.connection({ tenant: 't', server: 'https://mcp.example/mcp' }).status()
+    await auth.close()
+    console.log(JSON.stringify(state))`
+  expect(await evaluate(code)).toBe('disconnected')
+})
+
+test('what would be published is the build and its papers', async () => {
+  const { stdout } = await run('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], { cwd: installed })
+  const [packed] = JSON.parse(stdout) as [{ files: { path: string }[] }]
+  const strange = packed.files
+    .map(({ path }) => path)
+    .filter((path) => !/^(?:dist\/(?:src|machines)\/.*\.(?:js|d\.ts)(?:\.map)?|package\.json|README\.md|LICENSE|CHANGELOG\.md)$/.test(path))
+  expect(strange).toEqual([])
+})

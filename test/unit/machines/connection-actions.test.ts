@@ -1,0 +1,541 @@
+import { describe, expect, test } from 'vitest'
+import * as change from '../../../machines/connection-actions.ts'
+import type { AuthorizationRequest, Attempt, Claim, ConnectionContext } from '../../../src/schemas/connection-context.ts'
+import {
+  ATTEMPT_TTL_MS,
+  CODE_TTL_MS,
+  contextWith,
+  dynamicClient,
+  givenClient,
+  issuer,
+  LEASE_MS,
+  metadata,
+  rejections,
+  resource,
+  server,
+  START,
+  TOKEN_TTL_MS,
+  tokenResult,
+  tokens,
+  wishes,
+} from '../../support/charts/facts.ts'
+
+const NOW = START + 10
+const stamp = { at: NOW, claimId: 'claim-2', leaseMs: LEASE_MS }
+const request: AuthorizationRequest = {
+  ...wishes({ bindingHash: 'browser', returnTo: 'https://agents.example.com/done' }),
+  purpose: 'authorize',
+  claimId: 'claim-1',
+  leaseMs: LEASE_MS,
+  resource,
+  metadata,
+  client: dynamicClient,
+}
+const attemptOf = (n: number, changes: Partial<Attempt> = {}): Attempt => ({
+  stateHash: `hash-${n}`,
+  verifier: `verifier-${n}`,
+  serverId: 1,
+  scope: 'read',
+  expiresAt: START + ATTEMPT_TTL_MS,
+  ...changes,
+})
+const refreshing: Claim = { id: 'claim-1', kind: 'refresh', leaseMs: LEASE_MS, repeats: 0 }
+const exchanging: Claim = { ...refreshing, kind: 'exchange', stateHash: 'hash-1' }
+const after = (context: ConnectionContext, changes: Partial<ConnectionContext>): ConnectionContext => ({ ...context, ...changes })
+
+test('record time is that of the command, or of the answer, or what it was', () => {
+  const context = contextWith()
+  expect(change.readClock(context, { ...stamp, type: 'attempt.expired' })).toBe(NOW)
+  expect(change.readClock(context, { type: 'xstate.done.actor.revokeTokens', output: { at: NOW + 1 } })).toBe(NOW + 1)
+  expect(change.readClock(context, { type: 'xstate.error.actor.revokeTokens', error: rejections.unknown })).toBe(START)
+})
+
+describe('a request', () => {
+  test('begins with the wishes of its caller and the ids of its event', () => {
+    const event = { ...stamp, type: 'authorization.requested', request: wishes({ clientInformation: givenClient }) } as const
+    const began = { ...wishes({ clientInformation: givenClient }), purpose: 'authorize', claimId: 'claim-2', leaseMs: LEASE_MS }
+    expect(change.beginRequest(contextWith(), event)).toEqual({ at: NOW, request: began })
+  })
+
+  test('falls back on the client that the host brought along', () => {
+    const imported = { clientInformation: { ...givenClient, clientId: 'imported' }, issuer }
+    const client = (clientInformation: typeof givenClient | undefined): string | undefined =>
+      change.beginRequest(contextWith({ imported }), {
+        ...stamp,
+        type: 'challenge.insufficientScope',
+        request: wishes({ clientInformation }),
+      }).request?.clientInformation?.clientId
+    expect([client(undefined), client(givenClient)]).toEqual(['imported', 'given-1'])
+  })
+
+  test('renews imported tokens as they were asked for', () => {
+    const event = { ...stamp, type: 'refresh.requested', generation: 1 } as const
+    const context = contextWith({ tokens, imported: { clientInformation: givenClient, issuer } })
+    expect(change.beginRenewal(context, event)).toEqual({
+      at: NOW,
+      request: {
+        purpose: 'renew',
+        scope: 'read',
+        clientInformation: givenClient,
+        issuer,
+        grant: 'authorization_code',
+        attemptTtlMs: 0,
+        claimId: 'claim-2',
+        leaseMs: LEASE_MS,
+      },
+    })
+  })
+
+  test('learns what the ports found out', () => {
+    const { resource: _resource, metadata: _metadata, client: _client, ...bare } = request
+    const refusedClient = { issuer, clientId: 'client-0' }
+    const context = contextWith({ request: bare, refusedClient })
+    expect(change.noteFacts(context, { type: 'xstate.done.actor.discoverResource', output: { at: NOW, resource } })).toEqual({
+      at: NOW,
+      request: { ...bare, resource },
+    })
+    expect(change.noteFacts(context, { type: 'xstate.done.actor.discoverServer', output: { at: NOW, metadata } })).toEqual({
+      at: NOW,
+      request: { ...bare, metadata },
+    })
+    expect(
+      change.noteFacts(context, { type: 'xstate.done.actor.ensureRegistration', output: { at: NOW, client: dynamicClient } }),
+    ).toEqual({ at: NOW, request: { ...bare, client: dynamicClient }, refusedClient: undefined })
+  })
+
+  test('keeps a client that the host gave, bound to its issuer', () => {
+    const output = { at: NOW, client: givenClient }
+    expect(change.noteFacts(contextWith({ request }), { type: 'xstate.done.actor.ensureRegistration', output })).toEqual({
+      at: NOW,
+      request: { ...request, client: givenClient },
+      refusedClient: undefined,
+      imported: { clientInformation: givenClient, issuer },
+    })
+  })
+
+  test('is refused by the policy, or for want of a grant', () => {
+    const refuse = (changes: Partial<AuthorizationRequest>): unknown =>
+      change.refuseGrant(contextWith({ request: { ...request, ...changes } }))
+    expect(refuse({ allowedGrants: ['jwt_bearer'] })).toEqual({
+      failure: { code: 'POLICY_REFUSED', details: { reason: 'allowedGrants', expected: 'authorization_code' } },
+    })
+    expect(refuse({ metadata: { ...metadata, grantTypesSupported: ['password', 'x'.repeat(300)] } })).toEqual({
+      failure: { code: 'GRANT_UNSUPPORTED', details: { expected: 'authorization_code', offered: `password ${'x'.repeat(191)}` } },
+    })
+    expect(refuse({ grant: 'jwt_bearer' })).toEqual({
+      failure: { code: 'GRANT_UNSUPPORTED', details: { expected: 'jwt_bearer' } },
+    })
+  })
+
+  test('asks for the scope that is left of its wishes', () => {
+    const scope = (changes: Partial<AuthorizationRequest>): string | undefined =>
+      change.requestedScope(contextWith({ request: { ...request, ...changes } }))
+    expect(scope({ challengeScope: 'write' })).toBe('read write')
+    expect(scope({ scope: undefined, resource: { ...resource, scopesSupported: ['admin'] } })).toBe('admin')
+    expect(scope({ scope: undefined, defaultScope: 'base' })).toBe('base')
+    expect(scope({ scope: undefined })).toBeUndefined()
+    expect(scope({ scope: 'read write', allowedScopes: ['write'] })).toBe('write')
+    expect(scope({ allowedScopes: ['write'] })).toBeUndefined()
+    expect(scope({ scope: undefined, allowedScopes: ['write'] })).toBeUndefined()
+  })
+})
+
+describe('a server', () => {
+  test('becomes an entry of the record', () => {
+    expect(change.adoptServer(contextWith({ request }))).toEqual({ servers: [server] })
+  })
+
+  test('keeps its id while it says the same, and comes last', () => {
+    const other = { ...server, id: 4, issuer: 'https://other.example' }
+    const { servers: known } = change.adoptServer(contextWith({ request }))
+    const again = change.adoptServer(contextWith({ request, servers: [...(known ?? []), other] }))
+    expect(again.servers?.map(({ id }) => id)).toEqual([4, 1])
+  })
+
+  test('that says something else gets an id of its own', () => {
+    const context = contextWith({ request, servers: [{ ...server, tokenEndpoint: 'https://as.example.com/old' }, { ...server, id: 7 }] })
+    const changed = change.adoptServer({ ...context, request: { ...request, metadata: { ...metadata, issRequired: true } } })
+    expect(changed.servers?.map(({ id }) => id)).toEqual([1, 7, 8])
+    expect(changed).not.toHaveProperty('tokens')
+  })
+
+  test('binds imported tokens', () => {
+    const imported = { ...tokens, serverId: undefined }
+    const renewal = contextWith({ request: { ...request, purpose: 'renew' }, tokens: imported })
+    expect(change.adoptServer(renewal).tokens).toEqual(tokens)
+    expect(change.adoptServer(contextWith({ request, tokens: imported }))).not.toHaveProperty('tokens')
+  })
+})
+
+describe('an attempt', () => {
+  const built = { at: NOW, stateHash: 'hash-1', verifier: 'verifier-1' }
+
+  test('waits with what its callback will need', () => {
+    expect(change.addAttempt(contextWith({ request, servers: [server], failure: { code: 'HTTP_NETWORK' } }), built)).toEqual({
+      at: NOW,
+      failure: undefined,
+      attempts: [
+        {
+          stateHash: 'hash-1',
+          verifier: 'verifier-1',
+          serverId: 1,
+          scope: 'read',
+          bindingHash: 'browser',
+          returnTo: 'https://agents.example.com/done',
+          expiresAt: NOW + ATTEMPT_TTL_MS,
+        },
+      ],
+      ended: [],
+      forgotAt: undefined,
+    })
+  })
+
+  test('is told to its caller alone', () => {
+    const context = contextWith({ attempts: [attemptOf(1, { expiresAt: NOW })] })
+    const url = 'https://as.example.com/authorize?state=fake'
+    expect(change.authorizationRequestBuilt(context, { authorizationUrl: url, state: 'fake' })).toEqual({
+      type: 'authorizationRequest.built',
+      authorizationUrl: url,
+      state: 'fake',
+      expiresAt: NOW,
+    })
+  })
+
+  test('ends once, and the others stay', () => {
+    const context = contextWith({ attempts: [attemptOf(1), attemptOf(2)] })
+    expect(change.endAttempt(context, 'hash-1', 'failed', NOW)).toEqual({
+      at: NOW,
+      attempts: [attemptOf(2)],
+      ended: [{ stateHash: 'hash-1', outcome: 'failed', endedAt: NOW }],
+      forgotAt: undefined,
+    })
+    expect(change.endAttempt(context, 'hash-3', 'failed', NOW)).toEqual({ at: NOW })
+    expect(change.endAttempt(context, undefined, 'failed', NOW)).toEqual({ at: NOW })
+  })
+
+  test('is denied with the wire code', () => {
+    const event = { ...stamp, type: 'callback.denied', stateHash: 'hash-1', error: 'access_denied' } as const
+    expect(change.endDenied(contextWith({ attempts: [attemptOf(1)] }), event)).toEqual({
+      at: NOW,
+      attempts: [],
+      ended: [{ stateHash: 'hash-1', outcome: 'denied', endedAt: NOW }],
+      forgotAt: undefined,
+      failure: { code: 'AUTHORIZATION_DENIED', details: { error: 'access_denied' } },
+    })
+  })
+
+  test('keeps its code before it is spent, and lives as long as that', () => {
+    const context = contextWith({ attempts: [attemptOf(1), attemptOf(2)] })
+    const event = { ...stamp, type: 'callback.received', stateHash: 'hash-1', code: 'fake-code', codeTtlMs: CODE_TTL_MS } as const
+    const claim = { id: 'claim-2', kind: 'exchange', stateHash: 'hash-1', leaseMs: LEASE_MS, repeats: 0 }
+    const kept = attemptOf(1, { code: 'fake-code', expiresAt: NOW + CODE_TTL_MS })
+    expect(change.claimExchange(context, event)).toEqual({ at: NOW, claim, attempts: [kept, attemptOf(2)] })
+    const again = contextWith({ attempts: [kept] })
+    expect(change.claimExchange(again, { ...event, at: NOW + 1, code: 'another' })).toEqual({ at: NOW + 1, claim, attempts: [kept] })
+    expect(change.claimExchange(again, { ...stamp, type: 'exchange.resumed', stateHash: 'hash-1' })).toEqual({ at: NOW, claim })
+  })
+})
+
+describe('a claim', () => {
+  test('of a grant without a user knows where and what', () => {
+    const context = contextWith({ at: NOW, request, servers: [server] })
+    const claim = { id: 'claim-1', leaseMs: LEASE_MS, repeats: 0, serverId: 1 }
+    expect(change.claimTokenRequest(context)).toEqual({ at: NOW, claim: { ...claim, kind: 'requestToken', scope: 'read' } })
+    const renewal = after(context, { request: { ...request, purpose: 'renew' }, tokens })
+    expect(change.claimTokenRequest(renewal)).toEqual({ at: NOW, claim: { ...claim, kind: 'refresh' } })
+  })
+
+  test('of a renewal without a refresh token asks for the same again', () => {
+    expect(change.claimRenewal(contextWith({ tokens }), stamp)).toEqual({
+      at: NOW,
+      claim: { id: 'claim-2', kind: 'requestToken', leaseMs: LEASE_MS, repeats: 0, serverId: 1, scope: 'read' },
+    })
+    expect(change.claimRenewal(contextWith(), stamp).claim).toEqual({
+      id: 'claim-2',
+      kind: 'requestToken',
+      leaseMs: LEASE_MS,
+      repeats: 0,
+    })
+  })
+
+  test('whose outcome nobody knows says so', () => {
+    const event = { type: 'xstate.error.actor.refreshTokens', error: rejections.unknown } as const
+    const { failure } = rejections.unknown
+    expect(change.suspectClaim(contextWith({ claim: refreshing }), event)).toEqual({
+      failure,
+      claim: { ...refreshing, outcomeUnknown: true },
+    })
+    expect(change.suspectClaim(contextWith(), event)).toEqual({ failure, claim: undefined })
+  })
+
+  const event = { ...stamp, type: 'claim.abandoned', abandonedId: 'claim-1' } as const
+
+  test('that is given up is repeated once, as a new one', () => {
+    const context = contextWith({ claim: { ...refreshing, outcomeUnknown: true }, failure: { code: 'HTTP_TIMEOUT' } })
+    const once = change.abandonClaim(context, event)
+    expect(once).toEqual({
+      at: NOW,
+      abandoned: [{ id: 'claim-1', repeated: true }],
+      claim: { id: 'claim-2', kind: 'refresh', leaseMs: LEASE_MS, repeats: 1 },
+      failure: { code: 'HTTP_TIMEOUT' },
+      retryAt: NOW + LEASE_MS,
+    })
+    expect(change.abandonClaim(after(context, once), { ...event, abandonedId: 'claim-2', claimId: 'claim-3' })).toEqual({
+      at: NOW,
+      abandoned: [
+        { id: 'claim-1', repeated: true },
+        { id: 'claim-2', repeated: false },
+      ],
+      claim: undefined,
+      failure: { code: 'TOKEN_OUTCOME_UNKNOWN' },
+      retryAt: NOW + LEASE_MS,
+    })
+  })
+
+  test('that is not there is not repeated', () => {
+    expect(change.abandonClaim(contextWith(), event)).toMatchObject({ claim: undefined, abandoned: [{ id: 'claim-1', repeated: false }] })
+  })
+})
+
+describe('tokens', () => {
+  const stored = { at: NOW + 100, generation: 4, failure: undefined, retryAt: undefined, lapsed: undefined }
+  const exchange = contextWith({
+    at: NOW,
+    generation: 3,
+    servers: [server],
+    lapsed: true,
+    failure: { code: 'HTTP_NETWORK' },
+    attempts: [attemptOf(1), attemptOf(2), attemptOf(3, { scope: 'read write' }), attemptOf(4, { scope: undefined })],
+    claim: exchanging,
+  })
+
+  test('of an exchange end its attempt, and those that asked for no more', () => {
+    expect(change.storeTokens(exchange, tokenResult(NOW + 100, { subject: 'alice', refreshTokenExpiresInMs: 5_000 }))).toEqual({
+      ...stored,
+      tokens: {
+        accessToken: `access-${NOW + 100}`,
+        tokenType: 'Bearer',
+        scope: 'read',
+        requestedScope: 'read',
+        expiresAt: NOW + TOKEN_TTL_MS,
+        lifetimeMs: TOKEN_TTL_MS,
+        refreshToken: `refresh-${NOW + 100}`,
+        refreshTokenExpiresAt: NOW + 5_000,
+        grant: 'authorization_code',
+        serverId: 1,
+        subject: 'alice',
+      },
+      attempts: [attemptOf(3, { scope: 'read write' })],
+      ended: [
+        { stateHash: 'hash-1', outcome: 'authorized', endedAt: NOW + 100 },
+        { stateHash: 'hash-2', outcome: 'alreadyAuthorized', endedAt: NOW + 100 },
+        { stateHash: 'hash-4', outcome: 'alreadyAuthorized', endedAt: NOW + 100 },
+      ],
+      forgotAt: undefined,
+    })
+  })
+
+  test('say nothing that the server did not say', () => {
+    const output = tokenResult(NOW + 100, { expiresInMs: undefined, refreshToken: undefined, scope: 'less' })
+    expect(change.storeTokens(exchange, output).tokens).toEqual({
+      accessToken: `access-${NOW + 100}`,
+      tokenType: 'Bearer',
+      scope: 'less',
+      requestedScope: 'read',
+      grant: 'authorization_code',
+      serverId: 1,
+    })
+  })
+
+  const refresh = contextWith({
+    at: NOW,
+    generation: 3,
+    servers: [server],
+    attempts: [attemptOf(1)],
+    tokens: { ...tokens, scope: 'less', subject: 'alice', refreshTokenExpiresAt: NOW + 9_000, unproven: true },
+    claim: refreshing,
+  })
+
+  test('of a refresh keep what the answer leaves out, and end no attempt', () => {
+    const output = tokenResult(NOW + 100, { refreshToken: undefined })
+    expect(change.storeTokens(refresh, output)).toEqual({
+      ...stored,
+      tokens: {
+        accessToken: `access-${NOW + 100}`,
+        tokenType: 'Bearer',
+        scope: 'less',
+        requestedScope: 'read',
+        expiresAt: NOW + TOKEN_TTL_MS,
+        lifetimeMs: TOKEN_TTL_MS,
+        refreshToken: 'fake-refresh-token',
+        refreshTokenExpiresAt: NOW + 9_000,
+        grant: 'authorization_code',
+        serverId: 1,
+        subject: 'alice',
+      },
+    })
+  })
+
+  test('of a refresh with a new refresh token forget the life of the old one', () => {
+    const changed = change.storeTokens(refresh, tokenResult(NOW + 100, { scope: 'read' }))
+    expect(changed.tokens).toMatchObject({ scope: 'read', refreshToken: `refresh-${NOW + 100}`, refreshTokenExpiresAt: undefined })
+  })
+
+  test('of a grant without a user are marked as such', () => {
+    const claim: Claim = { ...refreshing, kind: 'requestToken', serverId: 1, scope: 'admin' }
+    const context = contextWith({ at: NOW, servers: [server], tokens, attempts: [attemptOf(1)], claim })
+    expect(change.storeTokens(context, tokenResult(NOW, { refreshToken: undefined, expiresInMs: undefined }))).toEqual({
+      ...stored,
+      at: NOW,
+      generation: 1,
+      tokens: { accessToken: `access-${NOW}`, tokenType: 'Bearer', scope: 'admin', requestedScope: 'admin', grant: 'client_credentials', serverId: 1 },
+    })
+  })
+
+  test('that a host held before are bound to nothing yet', () => {
+    const { serverId: _, ...imported } = tokens
+    const event = { ...stamp, type: 'credentials.imported', tokens: imported, clientInformation: givenClient, issuer } as const
+    expect(change.importCredentials(contextWith({ generation: 3 }), event)).toEqual({
+      ...stored,
+      at: NOW,
+      tokens: imported,
+      imported: { clientInformation: givenClient, issuer },
+    })
+    expect(change.importCredentials(contextWith({ tokens }), { ...event, tokens: undefined })).toEqual({
+      at: NOW,
+      imported: { clientInformation: givenClient, issuer },
+    })
+  })
+})
+
+describe('a late result', () => {
+  const event = { ...stamp, type: 'result.late', abandonedId: 'claim-1', generation: 3, tokens: { ...tokens, serverId: 9 }, server: { ...server, id: 9 } } as const
+  const context = contextWith({ generation: 3, abandoned: [{ id: 'claim-1', repeated: false }] })
+
+  test('is taken with its server, under an id of this record', () => {
+    expect(change.takeLateResult(context, event)).toEqual({
+      at: NOW,
+      generation: 4,
+      servers: [server],
+      tokens,
+      failure: undefined,
+      retryAt: undefined,
+      lapsed: undefined,
+      ended: [],
+    })
+  })
+
+  test('has to prove itself if its claim was repeated', () => {
+    const repeated = after(context, { abandoned: [{ id: 'claim-1', repeated: true }] })
+    expect(change.takeLateResult(repeated, event).tokens).toEqual({ ...tokens, unproven: true })
+    expect(change.takeLateResult(context, { ...event, tokens: { ...tokens, unproven: true } }).tokens).toEqual(tokens)
+  })
+
+  test('of an exchange ends its attempt, or tells what became of it after all', () => {
+    const late = { ...event, attemptHash: 'hash-1' }
+    expect(change.takeLateResult(after(context, { attempts: [attemptOf(1)] }), late)).toMatchObject({
+      attempts: [],
+      ended: [{ stateHash: 'hash-1', outcome: 'authorized', endedAt: NOW }],
+    })
+    const ended = [
+      { stateHash: 'hash-0', outcome: 'failed', endedAt: START },
+      { stateHash: 'hash-1', outcome: 'failed', endedAt: START },
+    ] as const
+    expect(change.takeLateResult(after(context, { ended: [...ended] }), late).ended).toEqual([
+      ended[0],
+      { stateHash: 'hash-1', outcome: 'authorized', endedAt: START },
+    ])
+  })
+})
+
+describe('a failure', () => {
+  test('is kept, and leaves an early refresh alone for a while', () => {
+    const error = (what: Error) => ({ type: 'xstate.error.actor.refreshTokens', error: what }) as const
+    expect(change.recordFailure(contextWith({ tokens }), error(rejections.otherRefusal))).toEqual({
+      failure: rejections.otherRefusal.failure,
+      retryAt: START + 5_000,
+    })
+    expect(change.recordFailure(contextWith(), error(rejections.rateLimited)).retryAt).toBe(START + 7_000)
+  })
+
+  test('of the refresh token leaves the access token its rest of life', () => {
+    const { refreshToken: _, ...rest } = tokens
+    const context = contextWith({ tokens: { ...tokens, refreshTokenExpiresAt: NOW }, claim: refreshing })
+    expect(change.dropRefreshToken(context)).toEqual({ lapsed: true, tokens: { ...rest, refreshRefused: true } })
+  })
+
+  test.each<[string, Partial<ConnectionContext>]>([
+    ['a repeat is refused: the server may have revoked the whole family', { tokens, claim: { ...refreshing, repeats: 1 } }],
+    ['what was to be proven is refused', { tokens: { ...tokens, unproven: true }, claim: refreshing }],
+    ['nothing is there', {}],
+    ['nobody claimed it', { tokens }],
+  ])('of the refresh token takes everything when %s', (_, changes) => {
+    expect(change.dropRefreshToken(contextWith(changes))).toEqual({ lapsed: true, tokens: undefined })
+  })
+
+  test('of the client takes what was issued to it', () => {
+    const context = contextWith({ servers: [server, { ...server, id: 2, issuer: 'https://other.example' }], tokens, claim: refreshing })
+    const refusedClient = { issuer, clientId: 'client-1' }
+    expect(change.forgetClient(context)).toEqual({ refusedClient, tokens: undefined, lapsed: true })
+    expect(change.forgetClient(after(context, { claim: exchanging, attempts: [attemptOf(1, { serverId: 2 })] }))).toEqual({
+      refusedClient: { ...refusedClient, issuer: 'https://other.example' },
+    })
+  })
+})
+
+test('what is forgotten on purpose leaves a generation, a journal and the ends of its attempts', () => {
+  const journal = [{ at: START, from: 'disconnected', to: 'authorized', reason: 'exchangeCode.done' }]
+  const context = contextWith({
+    at: NOW,
+    generation: 3,
+    servers: [server],
+    tokens,
+    attempts: [attemptOf(1)],
+    abandoned: [{ id: 'claim-0', repeated: false }],
+    imported: { issuer },
+    lapsed: true,
+    failure: { code: 'HTTP_NETWORK' },
+    retryAt: NOW,
+    refusedClient: { issuer, clientId: 'client-1' },
+    journal,
+  })
+  const forgotten = after(context, change.forgetEverything(context))
+  expect(after(forgotten, change.tidy(forgotten))).toEqual(
+    contextWith({
+      at: NOW,
+      generation: 4,
+      ended: [{ stateHash: 'hash-1', outcome: 'superseded', endedAt: NOW }],
+      journal,
+    }),
+  )
+})
+
+test('at rest what nobody needs goes, and so does what time has ended', () => {
+  const DAY = 86_400_000
+  const later = START + DAY
+  const context = contextWith({
+    at: later,
+    servers: [server, { ...server, id: 2 }, { ...server, id: 3 }, { ...server, id: 4 }],
+    tokens,
+    attempts: [attemptOf(1, { serverId: 2 }), attemptOf(2, { serverId: 3, expiresAt: later + 1 })],
+    ended: [
+      { stateHash: 'older', outcome: 'denied', endedAt: START },
+      { stateHash: 'newer', outcome: 'denied', endedAt: START + 1 },
+    ],
+    forgotAt: START,
+    request,
+    claim: refreshing,
+  })
+  expect(change.tidy(context)).toEqual({
+    request: undefined,
+    claim: undefined,
+    attempts: [attemptOf(2, { serverId: 3, expiresAt: later + 1 })],
+    ended: [
+      { stateHash: 'newer', outcome: 'denied', endedAt: START + 1 },
+      { stateHash: 'hash-1', outcome: 'expired', endedAt: later },
+    ],
+    forgotAt: undefined,
+    servers: [server, { ...server, id: 3 }],
+  })
+  expect(change.tidy(after(context, { forgotAt: START + 1 })).forgotAt).toBe(START + 1)
+})
