@@ -257,7 +257,12 @@ export function claimRenewal(context: ConnectionContext, event: Stamp): Change {
 /** The claim's request was sent and nobody knows what became of it: nothing more happens until its lease is over. */
 export function suspectClaim(context: ConnectionContext, event: ConnectionEvent): Change {
   const { failure } = portFailureOf(event)
-  return { failure, claim: context.claim && { ...context.claim, outcomeUnknown: true } }
+  return { failure, claim: context.claim && { ...context.claim, outcomeUnknown: true }, ...doubted(context) }
+}
+
+/** The refresh token of this claim may be spent: if the server ever refuses it, it may have revoked the access token along with it. */
+function doubted({ claim: held, tokens }: ConnectionContext): Change {
+  return held?.kind === 'refresh' ? { tokens: { ...known(tokens, 'tokens'), doubted: true } } : {}
 }
 
 /** The claim is given up. If the same may be sent once more, a new claim stands in its place. */
@@ -272,6 +277,7 @@ export function abandonClaim(context: ConnectionContext, event: Sent<'claim.aban
     claim: again,
     failure: repeated ? context.failure : { code: 'TOKEN_OUTCOME_UNKNOWN' },
     retryAt: at + leaseMs,
+    ...doubted(context),
   }
 }
 
@@ -359,11 +365,9 @@ export function recordFailure(context: ConnectionContext, event: ConnectionEvent
   return { failure, retryAt: context.at + (failure.details?.retryAfterMs ?? RETRY_AFTER_MS) }
 }
 
-/** The server refused the refresh token: the user is needed. A repeat that is refused may have had the whole family revoked. */
-export function dropRefreshToken(context: ConnectionContext): Change {
-  const { tokens, claim: held } = context
-  if (tokens === undefined || held === undefined || held.repeats > 0 || tokens.unproven)
-    return { lapsed: true, tokens: undefined }
+/** The server refused the refresh token: the user is needed. If it may have been sent before, that may have had the whole family revoked. */
+export function dropRefreshToken({ tokens }: ConnectionContext): Change {
+  if (tokens === undefined || tokens.doubted || tokens.unproven) return { lapsed: true, tokens: undefined }
   const { refreshToken: _, refreshTokenExpiresAt: _end, ...rest } = tokens
   return { lapsed: true, tokens: { ...rest, refreshRefused: true } }
 }

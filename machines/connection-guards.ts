@@ -65,7 +65,8 @@ export function needsDiscovery(context: ConnectionContext): boolean {
 /** The grant that this authorization goes by: the caller's, or else the first of ours that the server offers (RFC 8414 §2: authorization code where it says nothing). */
 export function wantedGrant(request: AuthorizationRequest): Grant {
   if (request.grant !== undefined) return request.grant
-  return grantOffered(request.metadata ?? {}, 'authorization_code') || !grantOffered(request.metadata ?? {}, 'client_credentials')
+  const { metadata = {} } = request
+  return grantOffered(metadata, 'authorization_code') || !grantOffered(metadata, 'client_credentials')
     ? 'authorization_code'
     : 'client_credentials'
 }

@@ -29,7 +29,13 @@ export type ChartSnapshot<Context extends object> = MachineSnapshot<
 >
 
 /** A machine with all its actors provided, whose context is of this type. */
-export type ChartLogic<Context extends object> = ActorLogic<ChartSnapshot<Context>, { type: string }, object, ActorSystem<ActorSystemInfo>, { type: string }>
+export type ChartLogic<Context extends object> = ActorLogic<
+  ChartSnapshot<Context>,
+  { type: string },
+  object,
+  ActorSystem<ActorSystemInfo>,
+  { type: string }
+>
 
 /** A chart that runs, or is about to. */
 export type ChartActor<Context extends object> = Actor<ChartLogic<Context>>

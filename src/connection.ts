@@ -8,7 +8,7 @@ import { failure, type Failure, type NextAction } from './errors/failure.ts'
 import { fetchWithToken } from './fetch-with-token.ts'
 import { givenClient } from './given-client.ts'
 import type { HostAction } from './host-actions.ts'
-import { detachable, type Kernel } from './kernel.ts'
+import { detachable, type Kernel, type View } from './kernel.ts'
 import {
   type AccessTokenOptions,
   AccessTokenOptionsSchema,
@@ -150,18 +150,20 @@ export class Connection {
     const view = await core.load()
     if (view === undefined) return
     const { minTokenTtlMs } = core.policy
-    const dueAt = nextWakeAt(view.context, view.at(), core.claimEndsAt(view), minTokenTtlMs)
-    if (dueAt === undefined || dueAt > view.at()) return
+    const isDue = (now: View): boolean =>
+      (nextWakeAt(now.context, now.at(), core.claimEndsAt(now), minTokenTtlMs) ?? Infinity) <= now.at()
+    if (!isDue(view)) return
     const { generation } = view.context
     await core.run(
       (now) => {
-        if (now === undefined) return undefined
+        // What was due may have been done, or have failed, since.
+        if (now === undefined || !isDue(now)) return undefined
         const at = now.at()
         const kept = keptAttempt(now.context, at)
         if (kept !== undefined) return { type: 'exchange.resumed', stateHash: kept.stateHash }
         const tokens = tokensOf(now.context)
-        const isDue = isRenewable(tokens, at) && !isFresh(tokens, at, marginMs(tokens, minTokenTtlMs), undefined)
-        if (isDue) return { type: 'refresh.requested', generation }
+        const isEarly = isRenewable(tokens, at) && !isFresh(tokens, at, marginMs(tokens, minTokenTtlMs), undefined)
+        if (isEarly) return { type: 'refresh.requested', generation }
         return now.context.attempts.some(({ expiresAt }) => expiresAt <= at) ? { type: 'attempt.expired' } : undefined
       },
       { view },

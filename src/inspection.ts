@@ -1,7 +1,10 @@
 import type { InspectionEvent } from 'xstate'
 import { portFailureOf } from '../machines/port-failure.ts'
 
-/** A redacted record of what a chart does: names and codes by allow-list, never a value out of a context, an event or an answer. */
+/**
+ * A redacted record of what a chart does: names and codes by allow-list, never a value out of a context, an event or an
+ * answer.
+ */
 export interface InspectionRecord {
   kind: 'actor' | 'event' | 'snapshot'
   /** Names one running actor inside this process. */

@@ -81,6 +81,9 @@ export async function renew(core: ConnectionCore, view: View, { minTtlMs, refuse
         const isSame = now === view
         const tokens = tokensOf(now.context)
         if (!isSame && isGoodEnough(core, now, tokens, { minTtlMs, refused })) return undefined
+        // It was tried since, by whoever held the claim, and failed: everyone who waited adopts that as well.
+        const { retryAt } = now.context
+        if (retryAt !== undefined && retryAt !== context.retryAt) return undefined
         // What came late under this very run has to be proven before it can be answered.
         const current = tokens?.unproven ? now.context.generation : generation
         if (isRenewable(tokens, now.at())) return { type: 'refresh.requested', generation: current }

@@ -118,6 +118,8 @@ export const TokensSchema = v.strictObject({
   subject: maybe(v.string()),
   /** The server refused the refresh token: the access token is the last one. */
   refreshRefused: maybe(v.literal(true)),
+  /** The refresh token was sent and nobody knows what became of it: a refusal may have ended the access token as well. */
+  doubted: maybe(v.literal(true)),
   /** The result of a claim that others had given up and repeated: no access token is answered from it until a refresh has proven it. */
   unproven: maybe(v.literal(true)),
 })

@@ -127,7 +127,7 @@ describe.each(STORES)('crashing on %s', (store) => {
     await a.waitFor('result')
 
     const nameKey = new Uint8Array(Buffer.from(init.keys.name, 'base64url'))
-    const key = connectionKey(routingId(nameKey, [of.tenant, of.user, of.server, null]))
+    const key = connectionKey(routingId(nameKey, [of.tenant, of.user ?? null, of.server, null]))
     const { store: opened, end } = openStore(init.store)
     const expectedVersion = (await opened.load(key))?.version ?? ''
     expect(await opened.delete(key, { expectedVersion, writeId: 'by-hand' })).toBe(true)

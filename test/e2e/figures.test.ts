@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { Redis } from 'ioredis'
-import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, inject, it, vi } from 'vitest'
 import { createAuthOrchestrator, type AuthOrchestrator } from '../../src/index.ts'
 import { RedisStore } from '../../src/stores/redis/index.ts'
 import { type AuthorizationServer, createAuthorizationServer } from '../support/servers/create-authorization-server.ts'
@@ -13,12 +13,49 @@ let client: Redis
 let orchestrator: AuthOrchestrator
 /** Every command that the host's client has sent, in order. */
 let sent: string[]
+let notices: Notices
+
+/** The notices that Redis sends to the store's subscription, which a test may hold back. */
+class Notices {
+  #waiting: (() => void)[] | undefined
+
+  get held(): number {
+    return this.#waiting?.length ?? 0
+  }
+
+  hold(): void {
+    this.#waiting = []
+  }
+
+  release(): void {
+    const waiting = this.#waiting ?? []
+    this.#waiting = undefined
+    for (const go of waiting) go()
+  }
+
+  /** Stands between a client's duplicates and what they tell of messages. */
+  watch(client: Redis): void {
+    const duplicate = client.duplicate.bind(client)
+    client.duplicate = (override) => {
+      const link = duplicate(override)
+      const emit = link.emit.bind(link)
+      link.emit = (name: string | symbol, ...args: unknown[]) => {
+        if (name !== 'message' || this.#waiting === undefined) return emit(name, ...args)
+        this.#waiting.push(() => emit(name, ...args))
+        return true
+      }
+      return link
+    }
+  }
+}
 
 beforeEach(async () => {
   as = await createAuthorizationServer()
   mcp = await createMcpServer({ issuer: as.issuer })
   client = new Redis(inject('redisUrl'))
   const sendCommand = client.sendCommand.bind(client)
+  notices = new Notices()
+  notices.watch(client)
   sent = []
   client.sendCommand = (command, ...rest) => {
     sent.push(command.name)
@@ -76,7 +113,13 @@ describe('what a sign-in costs', () => {
     const finished = await commandsOf(() => orchestrator.completeCallback(callback))
     expect(finished.result.status).toBe('authorized')
     expect(finished.commands).toEqual(evals(3))
-    expect(as.ledger().counts).toMatchObject({ oauthMetadata: 1, openidMetadata: 0, registration: 1, token: 1, jwks: 0 })
+    expect(as.ledger().counts).toMatchObject({
+      oauthMetadata: 1,
+      openidMetadata: 0,
+      registration: 1,
+      token: 1,
+      jwks: 0,
+    })
     expect(mcp.ledger()).toMatchObject({ resourceMetadata: 1, requests: 0 })
 
     // A token that is not in the process's cache costs one load, one that is costs nothing, also right after it was stored.
@@ -117,12 +160,33 @@ describe('what a sign-in costs', () => {
     })
   })
 
+  it('is not raised by notices of our own writes, however late they come', async () => {
+    const connection = orchestrator.connection({ tenant: 't1', server: mcp.url })
+    const callback = await consent(await connection.authorize(), 'alice')
+    notices.hold()
+    await orchestrator.completeCallback(callback)
+    const first = await commandsOf(() => connection.accessToken())
+    expect(first.commands).toEqual(evals(1))
+    await vi.waitFor(() => expect(notices.held).toBe(2))
+    notices.release()
+    expect((await commandsOf(() => connection.accessToken())).commands).toEqual([])
+
+    // And what this process has done itself, it knows without them.
+    notices.hold()
+    const { value } = await connection.accessToken({ refused: first.result.value })
+    expect(value).not.toBe(first.result.value)
+    expect((await connection.accessToken()).value).toBe(value)
+    notices.release()
+  })
+
   it('reads a status with one command, and an unknown state with one', async () => {
     const connection = orchestrator.connection({ tenant: 't1', server: mcp.url })
     const { state = '' } = (await connection.authorize()) as { state?: string }
     expect((await commandsOf(() => connection.status())).commands).toEqual(evals(1))
     const stranger = `${state.split('.')[0]}.${randomBytes(32).toString('base64url')}`
-    const callback = await commandsOf(() => orchestrator.completeCallback(`http://127.0.0.1:1/callback?code=x&state=${stranger}`))
+    const callback = await commandsOf(() =>
+      orchestrator.completeCallback(`http://127.0.0.1:1/callback?code=x&state=${stranger}`),
+    )
     expect(callback).toEqual({ commands: evals(1), result: { status: 'unknown', actions: [] } })
     const nonsense = await commandsOf(() => orchestrator.completeCallback('http://127.0.0.1:1/callback?code=x&state=y'))
     expect(nonsense.commands).toEqual([])

@@ -35,11 +35,28 @@ describe('how long a record is kept', () => {
   const { refreshToken: _, ...withoutRefresh } = TOKENS
   test.each<[string, Partial<ConnectionContext>, number | undefined]>([
     ['with tokens: for good', { tokens: TOKENS }, undefined],
-    ['with tokens that cannot be refreshed: for good', { tokens: { ...withoutRefresh, refreshTokenExpiresAt: 1 } }, undefined],
-    ['with a refresh token that ends: a day longer', { tokens: { ...TOKENS, refreshTokenExpiresAt: BEGINNING + 5 } }, DAY_MS + 5],
+    [
+      'with tokens that cannot be refreshed: for good',
+      { tokens: { ...withoutRefresh, refreshTokenExpiresAt: 1 } },
+      undefined,
+    ],
+    [
+      'with a refresh token that ends: a day longer',
+      { tokens: { ...TOKENS, refreshTokenExpiresAt: BEGINNING + 5 } },
+      DAY_MS + 5,
+    ],
     ['with one that has ended: a day', { tokens: { ...TOKENS, refreshTokenExpiresAt: BEGINNING - 5 } }, DAY_MS],
     ['with a claim: longer than any lease', { claim: CLAIM, attempts: [ATTEMPT] }, 2 * DAY_MS],
-    ['with attempts: a day after the end of the last', { attempts: [{ ...ATTEMPT, expiresAt: BEGINNING + 9 }, { ...ATTEMPT, expiresAt: BEGINNING + 5 }] }, DAY_MS + 9],
+    [
+      'with attempts: a day after the end of the last',
+      {
+        attempts: [
+          { ...ATTEMPT, expiresAt: BEGINNING + 9 },
+          { ...ATTEMPT, expiresAt: BEGINNING + 5 },
+        ],
+      },
+      DAY_MS + 9,
+    ],
     ['with neither: a day', {}, DAY_MS],
   ])('of a connection %s', (_what, extra, ttlMs) => {
     expect(connection.ttlMs({ ...EMPTY, ...extra })).toBe(ttlMs)

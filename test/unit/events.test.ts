@@ -3,7 +3,15 @@ import { createConnectionTeller, Listeners, type OrchestratorEvents } from '../.
 import type { ConnectionContext, JournalEntry } from '../../src/schemas/connection-context.ts'
 import { IDENTITY, SIGNED_IN } from './runner/records.ts'
 
-const NAMES = ['transition', 'authorizationRequired', 'authorized', 'refreshed', 'failed', 'disconnected', 'accountChanged'] as const
+const NAMES = [
+  'transition',
+  'authorizationRequired',
+  'authorized',
+  'refreshed',
+  'failed',
+  'disconnected',
+  'accountChanged',
+] as const
 
 function listenToAll() {
   const listeners = new Listeners()
@@ -69,12 +77,28 @@ describe('what a saved transition means for listeners', () => {
   const news = { connection: IDENTITY, at: 5, generation: 3 }
 
   test.each([
-    ['a code was exchanged', { from: 'exchanging', to: 'authorized', reason: 'exchangeCode.done' }, [['authorized', news]]],
-    ['a grant without a user', { from: 'requestingToken', to: 'authorized', reason: 'requestClientCredentials.done' }, [['authorized', news]]],
+    [
+      'a code was exchanged',
+      { from: 'exchanging', to: 'authorized', reason: 'exchangeCode.done' },
+      [['authorized', news]],
+    ],
+    [
+      'a grant without a user',
+      { from: 'requestingToken', to: 'authorized', reason: 'requestClientCredentials.done' },
+      [['authorized', news]],
+    ],
     ['a refresh', { from: 'refreshing', to: 'authorized', reason: 'refreshTokens.done' }, [['refreshed', news]]],
     ['an attempt was added', { from: 'authorized', to: 'authorized', reason: 'buildAuthorizationRequest.done' }, []],
-    ['the end', { from: 'disconnecting', to: 'disconnected', reason: 'revokeTokens.done' }, [['disconnected', { connection: IDENTITY, at: 5 }]]],
-    ['the end of nothing', { from: 'awaitingCallback', to: 'disconnected', reason: 'disconnect.requested' }, [['disconnected', { connection: IDENTITY, at: 5 }]]],
+    [
+      'the end',
+      { from: 'disconnecting', to: 'disconnected', reason: 'revokeTokens.done' },
+      [['disconnected', { connection: IDENTITY, at: 5 }]],
+    ],
+    [
+      'the end of nothing',
+      { from: 'awaitingCallback', to: 'disconnected', reason: 'disconnect.requested' },
+      [['disconnected', { connection: IDENTITY, at: 5 }]],
+    ],
     ['an attempt ran out', { from: 'awaitingCallback', to: 'disconnected', reason: 'attempt.expired' }, []],
   ])('%s', (_what, entry, expected) => {
     expect(told(entry)).toEqual(expected)

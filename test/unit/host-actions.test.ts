@@ -90,7 +90,10 @@ describe('what a host has to do', () => {
   test('to forget the client as well where its server no longer knew it', () => {
     const retiring = { at: BEGINNING + 1, from: 'refreshing', to: 'retiring', reason: 'REFRESH_REJECTED' }
     const after = { ...EMPTY, generation: 2, journal: [retiring] }
-    expect(actionsBetween(SIGNED_IN, after)).toEqual([FORGET_TOKENS, { ...FORGET_TOKENS, type: 'forgetClientInformation' }])
+    expect(actionsBetween(SIGNED_IN, after)).toEqual([
+      FORGET_TOKENS,
+      { ...FORGET_TOKENS, type: 'forgetClientInformation' },
+    ])
     // That was another time.
     expect(actionsBetween({ ...SIGNED_IN, journal: [retiring] }, after)).toEqual([FORGET_TOKENS])
   })

@@ -9,7 +9,7 @@ test('only actors, events and snapshots are told, and of an event its type alone
     states: { a: { always: { guard: ({ context }) => context === null, target: 'b' }, on: { go: 'b' } }, b: {} },
   })
   const actor = createActor(machine, { id: 'chart', inspect: inspector((record) => records.push(record)) }).start()
-  actor.send({ type: 'go', secret: 'hunter2' } as never)
+  actor.send(Object.assign({ type: 'go' }, { secret: 'hunter2' }))
   const chart = { sessionId: actor.sessionId, rootId: actor.sessionId, name: 'chart' }
   const snapshot = { kind: 'snapshot', ...chart, status: 'active', tags: [] }
   expect(records).toEqual([

@@ -14,7 +14,10 @@ function setUp({ isReliable = true } = {}) {
     close: async () => {},
   }
   const cache = new TokenCache(changes, () => time.now)
-  const keep = async (key: string, kept: Partial<{ token: AccessToken; ttlMs: number; marginMs: number; trustMs: number }> = {}) => {
+  const keep = async (
+    key: string,
+    kept: Partial<{ token: AccessToken; ttlMs: number; marginMs: number; trustMs: number }> = {},
+  ) => {
     const ticket = await cache.begin(key)
     cache.end(ticket, { token: token(key), ttlMs: 60_000, marginMs: 10_000, trustMs: 5_000, ...kept })
   }

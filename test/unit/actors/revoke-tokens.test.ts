@@ -52,8 +52,8 @@ test('asks nobody where there is no endpoint', async () => {
 test.each<[string, Answer | ((seen: Seen) => Answer), object]>([
   [
     'refused',
-    { status: 400, body: { error: 'unsupported_token_type' } },
-    { code: 'EXCHANGE_REJECTED', outcome: 'refused', details: { error: 'unsupported_token_type' } },
+    { status: 401, body: { error: 'invalid_client' } },
+    { code: 'EXCHANGE_REJECTED', outcome: 'refused', details: { error: 'invalid_client' } },
   ],
   ['told to come again', { status: 503 }, { code: 'HTTP_NETWORK', outcome: 'refused' }],
   ['left in doubt', { status: 500 }, { code: 'TOKEN_OUTCOME_UNKNOWN', outcome: 'unknown' }],
@@ -67,5 +67,13 @@ test.each<[string, Answer | ((seen: Seen) => Answer), object]>([
 ])('tries both, and says which failed first: %s', async (_, answer, expected) => {
   const { done, asked } = await revoke(answer)
   expect(await rejectionOf(done)).toMatchObject(expected)
+  expect(asked).toEqual(both)
+})
+
+test('takes a token that cannot be revoked on its own for revoked with its grant', async () => {
+  const { done, asked } = await revoke(({ body }) =>
+    body.includes('refresh_token') ? {} : { status: 400, body: { error: 'unsupported_token_type' } },
+  )
+  await expect(done).resolves.toMatchObject({ at: expect.any(Number) as number })
   expect(asked).toEqual(both)
 })

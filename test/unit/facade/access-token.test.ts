@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { type ChangeListener, MemoryStore } from '../../../src/index.ts'
+import { MemoryStore } from '../../../src/index.ts'
 import { TestClock } from './test-clock.ts'
 import { CLIENT, orchestrate, redirectOf, rejection, signIn, startWorld } from './world.ts'
 
@@ -60,9 +60,16 @@ describe('the copy in this process', () => {
     const { world, orchestrator, connection, asked } = await signedIn()
     await connection.accessToken()
     await orchestrator.connection(connection.identity).accessToken()
-    await orchestrator.connection({ tenant: 't1', user: 'u1', server: world.server.toUpperCase().replace('/MCP', '/mcp') }).accessToken()
+    await orchestrator
+      .connection({ tenant: 't1', user: 'u1', server: world.server.toUpperCase().replace('/MCP', '/mcp') })
+      .accessToken()
     expect(asked).toEqual(['load'])
-    for (const other of [{ tenant: 't2', user: 'u1' }, { tenant: 't1', user: 'u2' }, { tenant: 't1' }, { tenant: 't1', user: 'u1', label: 'x' }]) {
+    for (const other of [
+      { tenant: 't2', user: 'u1' },
+      { tenant: 't1', user: 'u2' },
+      { tenant: 't1' },
+      { tenant: 't1', user: 'u1', label: 'x' },
+    ]) {
       const stranger = orchestrator.connection({ ...other, server: world.server })
       expect(await rejection(stranger.accessToken())).toEqual({
         failure: { code: 'AUTHORIZATION_REQUIRED' },
@@ -70,92 +77,6 @@ describe('the copy in this process', () => {
         nextAction: 'authorize',
       })
     }
-  })
-})
-
-/** A store whose notices come late, as they do over a network: a test says when. */
-class LateStore extends MemoryStore {
-  #held: (() => void)[] | undefined
-  #loads = 0
-
-  override subscribe({ onChange, onGap }: ChangeListener): Promise<() => Promise<void>> {
-    return super.subscribe({
-      onChange: (key) => {
-        if (this.#held === undefined) onChange(key)
-        else this.#held.push(() => onChange(key))
-      },
-      onGap,
-    })
-  }
-
-  override load(key: string): ReturnType<MemoryStore['load']> {
-    this.#loads += 1
-    return super.load(key)
-  }
-
-  /** How often it was read since it was last asked. */
-  takeLoads(): number {
-    const loads = this.#loads
-    this.#loads = 0
-    return loads
-  }
-
-  hold(): void {
-    this.#held = []
-  }
-
-  /** Lets the notices go that were held, and answers how many. */
-  release(): number {
-    const held = this.#held ?? []
-    this.#held = undefined
-    for (const go of held) go()
-    return held.length
-  }
-}
-
-describe('notices that come late', () => {
-  test('of what this process wrote itself do not spoil the copy that it made afterwards', async () => {
-    const world = await startWorld()
-    const clock = new TestClock()
-    const store = new LateStore({ clock })
-    const orchestrator = orchestrate({ clock, store })
-    const connection = orchestrator.connection({ tenant: 't1', server: world.server })
-    const redirect = redirectOf(await connection.authorize())
-    store.hold()
-    await orchestrator.completeCallback(world.callback(redirect))
-    store.takeLoads()
-    await connection.accessToken()
-    expect(store.takeLoads()).toBe(1)
-    expect(store.release()).toBe(2)
-    expect((await connection.accessToken()).value).toBe('access-1')
-    expect(store.takeLoads()).toBe(0)
-  })
-
-  test('are not needed to know what this process did itself', async () => {
-    const world = await startWorld()
-    const clock = new TestClock()
-    const store = new LateStore({ clock })
-    const connection = await signIn(world, orchestrate({ clock, store }))
-    await connection.accessToken()
-    store.hold()
-    expect((await connection.accessToken({ refused: 'access-1' })).value).toBe('access-2')
-    expect((await connection.accessToken()).value).toBe('access-2')
-    await connection.disconnect()
-    expect(await rejection(connection.accessToken())).toMatchObject({ failure: { code: 'AUTHORIZATION_REQUIRED' } })
-  })
-
-  test('of what another process wrote are heard, whatever this one wrote before', async () => {
-    const world = await startWorld()
-    const clock = new TestClock()
-    const store = new LateStore({ clock })
-    const connection = await signIn(world, orchestrate({ clock, store }))
-    await connection.accessToken()
-    const elsewhere = orchestrate({ clock, store }).connection(connection.identity)
-    expect((await elsewhere.accessToken({ refused: 'access-1' })).value).toBe('access-2')
-    expect((await connection.accessToken()).value).toBe('access-2')
-    await connection.accessToken({ refused: 'access-2' })
-    await elsewhere.disconnect()
-    expect(await rejection(connection.accessToken())).toMatchObject({ failure: { code: 'AUTHORIZATION_REQUIRED' } })
   })
 })
 
@@ -228,18 +149,26 @@ describe('when the server does not renew', () => {
     ['answers 503', { status: 503, headers: { 'retry-after': '20' }, body: {} }, 'HTTP_NETWORK'],
     ['answers 429', { status: 429, headers: { 'retry-after': '20' }, body: {} }, 'RATE_LIMITED'],
   ] as const
-  test.each(passing)('early, because it %s, the old token is answered and left alone for a while', async (_name, answer, code) => {
-    const { world, clock, connection } = await signedIn()
-    clock.advance(3_575_000)
-    world.tokenAnswers.push(answer)
-    expect((await connection.accessToken()).value).toBe('access-1')
-    expect(await connection.status()).toMatchObject({ state: 'authorized', authorized: true, failure: { code }, nextAction: 'retry' })
-    expect((await connection.accessToken()).value).toBe('access-1')
-    expect(refreshes(world)).toBe(1)
-    clock.advance(20_000)
-    expect((await connection.accessToken()).value).toBe('access-2')
-    expect((await connection.status()).failure).toBeUndefined()
-  })
+  test.each(passing)(
+    'early, because it %s, the old token is answered and left alone for a while',
+    async (_name, answer, code) => {
+      const { world, clock, connection } = await signedIn()
+      clock.advance(3_575_000)
+      world.tokenAnswers.push(answer)
+      expect((await connection.accessToken()).value).toBe('access-1')
+      expect(await connection.status()).toMatchObject({
+        state: 'authorized',
+        authorized: true,
+        failure: { code },
+        nextAction: 'retry',
+      })
+      expect((await connection.accessToken()).value).toBe('access-1')
+      expect(refreshes(world)).toBe(1)
+      clock.advance(20_000)
+      expect((await connection.accessToken()).value).toBe('access-2')
+      expect((await connection.status()).failure).toBeUndefined()
+    },
+  )
 
   test.each(passing)('late, because it %s, the reason is told and nothing is lost', async (_name, answer, code) => {
     const { world, clock, connection } = await signedIn()
@@ -293,15 +222,26 @@ describe('when the server does not renew', () => {
     clock.advance(3_580_000)
     world.tokenAnswers.push({ status: 400, body: { error: 'invalid_grant' } })
     expect((await connection.accessToken()).value).toBe('access-1')
-    const failure = { code: 'REFRESH_REJECTED', details: { url: `${world.issuer}/token`, status: 400, error: 'invalid_grant' } }
-    expect(await connection.status()).toMatchObject({ state: 'reauthorizationRequired', failure, nextAction: 'authorize' })
+    const failure = {
+      code: 'REFRESH_REJECTED',
+      details: { url: `${world.issuer}/token`, status: 400, error: 'invalid_grant' },
+    }
+    expect(await connection.status()).toMatchObject({
+      state: 'reauthorizationRequired',
+      failure,
+      nextAction: 'authorize',
+    })
     clock.advance(20_000)
     expect(await rejection(connection.accessToken())).toEqual({
       failure: { code: 'AUTHORIZATION_REQUIRED', details: { ...failure.details, reason: 'REFRESH_REJECTED' } },
       retryable: false,
       nextAction: 'authorize',
     })
-    expect(await connection.status()).toMatchObject({ state: 'reauthorizationRequired', authorized: false, nextWakeAt: undefined })
+    expect(await connection.status()).toMatchObject({
+      state: 'reauthorizationRequired',
+      authorized: false,
+      nextWakeAt: undefined,
+    })
     expect(refreshes(world)).toBe(1)
   })
 
@@ -309,7 +249,9 @@ describe('when the server does not renew', () => {
     const { world, clock, connection } = await signedIn()
     clock.advance(3_600_000)
     world.tokenAnswers.push({ status: 400, body: { error: 'invalid_request' } })
-    expect(await rejection(connection.accessToken())).toMatchObject({ failure: { code: 'REFRESH_REJECTED', details: { error: 'invalid_request' } } })
+    expect(await rejection(connection.accessToken())).toMatchObject({
+      failure: { code: 'REFRESH_REJECTED', details: { error: 'invalid_request' } },
+    })
     expect((await connection.accessToken()).value).toBe('access-2')
   })
 
@@ -334,7 +276,9 @@ describe('when the server does not renew', () => {
     const connection = await signIn(world, orchestrate({ clock, clients, client: CLIENT }))
     clock.advance(3_600_000)
     world.tokenAnswers.push({ status: 401, body: { error: 'invalid_client' } })
-    expect(await rejection(connection.accessToken())).toMatchObject({ failure: { code: 'REFRESH_REJECTED', details: { error: 'invalid_client' } } })
+    expect(await rejection(connection.accessToken())).toMatchObject({
+      failure: { code: 'REFRESH_REJECTED', details: { error: 'invalid_client' } },
+    })
     expect((await connection.accessToken()).value).toBe('access-2')
     expect(world.as.asked()).not.toContain('POST /register')
   })

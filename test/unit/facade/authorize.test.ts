@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest'
-import { MemoryStore } from '../../../src/index.ts'
 import { TestClock } from './test-clock.ts'
 import { CLIENT, orchestrate, REDIRECT_URI, redirectOf, rejection, signIn, startWorld } from './world.ts'
 
@@ -9,7 +8,12 @@ describe('a first sign-in', () => {
   test('leads to the authorization server with PKCE, state, resource and scope, and asks three times', async () => {
     const world = await startWorld()
     const clock = new TestClock()
-    const connection = orchestrate({ clock }).connection({ tenant: 't1', user: 'u1', server: world.server, label: 'mail' })
+    const connection = orchestrate({ clock }).connection({
+      tenant: 't1',
+      user: 'u1',
+      server: world.server,
+      label: 'mail',
+    })
     const result = redirectOf(await connection.authorize())
     const { state, code_challenge: challenge, ...rest } = query(result.authorizationUrl)
     expect(new URL(result.authorizationUrl).origin).toBe(world.issuer)
@@ -85,7 +89,11 @@ describe('a first sign-in', () => {
     clock.advance(3_600_000)
     const result = await connection.authorize()
     expect(result.status).toBe('authorized')
-    expect(result.actions.at(-1)).toMatchObject({ type: 'saveTokens', generation: 2, data: { accessToken: 'access-2' } })
+    expect(result.actions.at(-1)).toMatchObject({
+      type: 'saveTokens',
+      generation: 2,
+      data: { accessToken: 'access-2' },
+    })
     expect(world.tokenRequests().map(({ grant_type: grant }) => grant)).toEqual(['authorization_code', 'refresh_token'])
   })
 
@@ -161,7 +169,9 @@ describe('options', () => {
   test('parameters go along, and cannot touch those of the protocol', async () => {
     const world = await startWorld()
     const connection = orchestrate().connection({ tenant: 't1', server: world.server })
-    const result = redirectOf(await connection.authorize({ parameters: { prompt: 'login', login_hint: 'a@b.example' } }))
+    const result = redirectOf(
+      await connection.authorize({ parameters: { prompt: 'login', login_hint: 'a@b.example' } }),
+    )
     expect(query(result.authorizationUrl)).toMatchObject({ prompt: 'login', login_hint: 'a@b.example' })
     expect(await rejection(connection.authorize({ parameters: { redirect_uri: 'https://evil.example' } }))).toEqual({
       name: 'TypeError',
@@ -227,7 +237,14 @@ describe('options', () => {
 
   test('a client that is configured for the issuer is used there', async () => {
     const world = await startWorld()
-    const clients = [{ issuer: world.issuer, clientId: 'configured', clientSecret: 's', tokenEndpointAuthMethod: 'client_secret_post' }]
+    const clients = [
+      {
+        issuer: world.issuer,
+        clientId: 'configured',
+        clientSecret: 's',
+        tokenEndpointAuthMethod: 'client_secret_post',
+      },
+    ]
     const connection = await signIn(world, orchestrate({ clients }))
     expect(world.tokenRequests()).toMatchObject([{ client_id: 'configured', client_secret: 's' }])
     expect((await connection.accessToken()).value).toBe('access-1')
@@ -246,7 +263,10 @@ describe('options', () => {
   test('the default scope is asked for where nobody says anything else', async () => {
     const world = await startWorld()
     delete world.resourceMetadata['scopes_supported']
-    const connection = orchestrate({ client: { ...CLIENT, scope: 'fallback' } }).connection({ tenant: 't1', server: world.server })
+    const connection = orchestrate({ client: { ...CLIENT, scope: 'fallback' } }).connection({
+      tenant: 't1',
+      server: world.server,
+    })
     expect(query(redirectOf(await connection.authorize()).authorizationUrl)['scope']).toBe('fallback')
   })
 
@@ -306,7 +326,11 @@ describe('a challenge', () => {
     const connection = await signIn(world, orchestrator)
     const challenge = 'Bearer error="insufficient_scope", scope="mcp:admin"'
     const redirect = redirectOf(await connection.authorize({ challenge, scope: 'files:read' }))
-    expect(query(redirect.authorizationUrl)['scope']?.split(' ').toSorted()).toEqual(['files:read', 'mcp:admin', 'mcp:tools'])
+    expect(query(redirect.authorizationUrl)['scope']?.split(' ').toSorted()).toEqual([
+      'files:read',
+      'mcp:admin',
+      'mcp:tools',
+    ])
     expect(world.tokenRequests()).toHaveLength(1)
     expect((await connection.accessToken()).value).toBe('access-1')
     expect((await orchestrator.completeCallback(world.callback(redirect))).status).toBe('authorized')
@@ -323,147 +347,13 @@ describe('a challenge', () => {
   test('whose metadata is no URL is refused before anybody is asked', async () => {
     const world = await startWorld()
     const connection = orchestrate().connection({ tenant: 't1', server: world.server })
-    expect(await rejection(connection.authorize({ challenge: 'Bearer resource_metadata="file:///etc/passwd"' }))).toEqual({
+    expect(
+      await rejection(connection.authorize({ challenge: 'Bearer resource_metadata="file:///etc/passwd"' })),
+    ).toEqual({
       failure: { code: 'RESPONSE_NOT_CONFORM', details: { document: 'challenge', field: 'resource_metadata' } },
       retryable: false,
       nextAction: 'fixServer',
     })
     expect(world.rs.seen).toEqual([])
-  })
-})
-
-describe('the policy', () => {
-  const reasonOf = async (promise: Promise<unknown>): Promise<unknown> =>
-    ((await rejection(promise)) as { failure: unknown }).failure
-
-  test('refuses servers, scopes and grants before anybody is asked', async () => {
-    const world = await startWorld()
-    const { origin } = new URL(world.server)
-    const refuses = async (policy: object, options: object, reason: string): Promise<void> => {
-      const connection = orchestrate({ policy }).connection({ tenant: 't1', server: world.server })
-      expect(await reasonOf(connection.authorize(options))).toEqual({ code: 'POLICY_REFUSED', details: { reason } })
-    }
-    await refuses({ allowedServers: ['https://mcp.example/mcp'] }, {}, 'allowedServers')
-    await refuses({ allowedScopes: ['mcp:tools'] }, { scope: 'mcp:tools mcp:admin' }, 'allowedScopes')
-    await refuses({ allowedGrants: ['authorization_code'] }, { grant: 'client_credentials' }, 'allowedGrants')
-    expect(world.rs.seen).toEqual([])
-    for (const allowedServers of [[world.server], [origin]]) {
-      const connection = orchestrate({ policy: { allowedServers } }).connection({ tenant: 't1', server: world.server })
-      expect((await connection.authorize()).status).toBe('redirect')
-    }
-  })
-
-  test('refuses issuers, and grants that the server chooses', async () => {
-    const world = await startWorld()
-    const authorize = (policy: object, options = {}) =>
-      orchestrate({ policy }).connection({ tenant: 't1', server: world.server }).authorize(options)
-    expect(await reasonOf(authorize({ allowedIssuers: ['https://as.example'] }))).toEqual({
-      code: 'POLICY_REFUSED',
-      details: { reason: 'issuerNotAllowed', offered: world.issuer },
-    })
-    expect(await reasonOf(authorize({ allowedGrants: ['client_credentials'] }))).toEqual({
-      code: 'POLICY_REFUSED',
-      details: { reason: 'allowedGrants', expected: 'authorization_code' },
-    })
-  })
-
-  test('leaves out scopes that may not be asked for', async () => {
-    const world = await startWorld()
-    world.resourceMetadata['scopes_supported'] = ['mcp:tools', 'mcp:admin']
-    const connection = orchestrate({ policy: { allowedScopes: ['mcp:tools'] } }).connection({ tenant: 't1', server: world.server })
-    expect(query(redirectOf(await connection.authorize()).authorizationUrl)['scope']).toBe('mcp:tools')
-  })
-
-  test('may be a function of the connection, and choose the issuer', async () => {
-    const world = await startWorld()
-    const other = await startWorld()
-    world.resourceMetadata['authorization_servers'] = [world.issuer, other.issuer]
-    const asked: unknown[] = []
-    const orchestrator = orchestrate({
-      policy: (connection) => {
-        asked.push(connection)
-        return { chooseIssuer: (issuers) => issuers.at(-1), attemptTtlMs: connection.tenant === 't2' ? 1_000 : 2_000 }
-      },
-      clock: new TestClock(),
-    })
-    const of = { tenant: 't1', user: undefined, server: world.server, label: undefined }
-    const first = redirectOf(await orchestrator.connection({ tenant: 't1', server: world.server }).authorize())
-    expect(asked).toContainEqual(of)
-    expect(first.expiresAt).toBe(new TestClock().now() + 2_000)
-    expect(new URL(first.authorizationUrl).origin).toBe(other.issuer)
-    const second = redirectOf(await orchestrator.connection({ tenant: 't2', server: world.server }).authorize())
-    expect(second.expiresAt).toBe(new TestClock().now() + 1_000)
-  })
-})
-
-describe('a caller that gives up', () => {
-  test('is let go at once, and the run goes on to its rest', async () => {
-    const world = await startWorld()
-    const connection = orchestrate().connection({ tenant: 't1', server: world.server })
-    const registration = Promise.withResolvers<void>()
-    const register = world.as.routes['POST /register']
-    const arrived = new Promise<void>((resolve) => {
-      world.as.routes['POST /register'] = (seen) => {
-        resolve()
-        const answer = typeof register === 'function' ? register(seen) : (register ?? {})
-        return { ...answer, until: registration.promise }
-      }
-    })
-    const controller = new AbortController()
-    const leaving = connection.authorize({ signal: controller.signal })
-    const staying = connection.authorize()
-    await arrived
-    controller.abort()
-    expect(await rejection(leaving)).toEqual({ failure: { code: 'ABORTED' }, retryable: true, nextAction: 'retry' })
-    registration.resolve()
-    expect((await staying).status).toBe('redirect')
-    expect((await connection.status()).state).toBe('awaitingCallback')
-    expect(await rejection(connection.authorize({ signal: AbortSignal.abort() }))).toMatchObject({ failure: { code: 'ABORTED' } })
-  })
-})
-
-describe('simultaneous calls', () => {
-  test('forty with equal options make one run, and all get one URL', async () => {
-    const world = await startWorld()
-    const store = new MemoryStore()
-    let saves = 0
-    const save = store.save.bind(store)
-    store.save = (key, value, options) => {
-      if (key.endsWith(':connection')) saves += 1
-      return save(key, value, options)
-    }
-    const orchestrator = orchestrate({ store })
-    const of = { tenant: 't1', user: 'u1', server: world.server }
-    const results = await Promise.all(
-      Array.from({ length: 40 }, () => orchestrator.connection(of).authorize({ scope: 'mcp:tools' })),
-    )
-    expect(new Set(results.map((result) => redirectOf(result).authorizationUrl)).size).toBe(1)
-    expect(saves).toBe(1)
-    expect(world.rs.seen).toHaveLength(1)
-    expect(world.as.asked()).toEqual(['GET /.well-known/oauth-authorization-server', 'POST /register'])
-  })
-
-  test('forty with bindings of their own discover and register once; the newest eight live, the others are superseded', async () => {
-    const world = await startWorld()
-    const orchestrator = orchestrate()
-    const of = { tenant: 't1', user: 'u1', server: world.server }
-    const results = await Promise.all(
-      Array.from({ length: 40 }, async (_, index) => {
-        const binding = `browser-${index}`
-        return { binding, redirect: redirectOf(await orchestrator.connection(of).authorize({ binding })) }
-      }),
-    )
-    expect(new Set(results.map(({ redirect }) => redirect.state)).size).toBe(40)
-    expect(world.rs.asked()).toEqual(['GET /.well-known/oauth-protected-resource/mcp'])
-    expect(world.as.asked()).toEqual(['GET /.well-known/oauth-authorization-server', 'POST /register'])
-
-    const statuses: string[] = []
-    // A denied attempt ends and touches no other: so each can be asked about.
-    for (const { binding, redirect } of results) {
-      const url = world.callback(redirect, { code: undefined, error: 'access_denied' })
-      statuses.push((await orchestrator.completeCallback(url, { binding })).status)
-    }
-    expect(statuses.filter((status) => status === 'superseded')).toHaveLength(32)
-    expect(statuses.filter((status) => status === 'denied')).toHaveLength(8)
   })
 })

@@ -57,7 +57,10 @@ describe('protected resource metadata', () => {
   test('of a server that is down is no reason to guess', async () => {
     const world = await startWorld()
     world.rs.routes['GET /.well-known/oauth-protected-resource/mcp'] = { status: 500, body: {} }
-    expect(await refusal(world)).toEqual({ code: 'RESOURCE_METADATA_UNAVAILABLE', details: { url: url(world), status: 500 } })
+    expect(await refusal(world)).toEqual({
+      code: 'RESOURCE_METADATA_UNAVAILABLE',
+      details: { url: url(world), status: 500 },
+    })
     expect(world.rs.asked()).not.toContain('GET /.well-known/oauth-authorization-server')
   })
 
@@ -88,8 +91,16 @@ describe('authorization server metadata', () => {
     ['without an issuer', { issuer: undefined }, 'issuer'],
     ['without a token endpoint', { token_endpoint: undefined }, 'token_endpoint'],
     ['whose token endpoint is no URL', { token_endpoint: '/token' }, 'token_endpoint'],
-    ['whose authorization endpoint is a script', { authorization_endpoint: 'javascript:alert(1)' }, 'authorization_endpoint'],
-    ['whose registration endpoint has credentials', { registration_endpoint: 'https://u:p@as.example/' }, 'registration_endpoint'],
+    [
+      'whose authorization endpoint is a script',
+      { authorization_endpoint: 'javascript:alert(1)' },
+      'authorization_endpoint',
+    ],
+    [
+      'whose registration endpoint has credentials',
+      { registration_endpoint: 'https://u:p@as.example/' },
+      'registration_endpoint',
+    ],
     ['whose methods are no list', { code_challenge_methods_supported: 'S256' }, 'code_challenge_methods_supported'],
   ])('%s is a failure with its field', async (_name, change, field) => {
     const world = await startWorld()
@@ -111,7 +122,12 @@ describe('authorization server metadata', () => {
   })
 
   test('that is not there, or not good, is looked for by OpenID Connect', async () => {
-    for (const first of [{ status: 404 }, { status: 500 }, { body: '<html>' }, { status: 302, headers: { location: '/' } }]) {
+    for (const first of [
+      { status: 404 },
+      { status: 500 },
+      { body: '<html>' },
+      { status: 302, headers: { location: '/' } },
+    ]) {
       const world = await startWorld()
       world.as.routes['GET /.well-known/oauth-authorization-server'] = first
       world.as.routes['GET /.well-known/openid-configuration'] = { body: world.serverMetadata }
@@ -160,7 +176,10 @@ describe('a registration', () => {
   test('that is refused is a failure, and the next try asks again', async () => {
     const world = await startWorld()
     const register = world.as.routes['POST /register']
-    world.as.routes['POST /register'] = { status: 400, body: { error: 'invalid_redirect_uri', error_description: 'secret' } }
+    world.as.routes['POST /register'] = {
+      status: 400,
+      body: { error: 'invalid_redirect_uri', error_description: 'secret' },
+    }
     const store = new MemoryStore()
     const connection = orchestrate({ store }).connection({ tenant: 't1', server: world.server })
     expect(await rejection(connection.authorize())).toEqual({
@@ -184,8 +203,16 @@ describe('a registration', () => {
   test.each<[string, unknown, object]>([
     ['is not JSON', '<html>', { code: 'RESPONSE_NOT_JSON' }],
     ['has no client id', { client_secret: 's' }, { code: 'RESPONSE_NOT_CONFORM', field: 'client_id' }],
-    ['has a secret that is no text', { client_id: 'c', client_secret: 7 }, { code: 'RESPONSE_NOT_CONFORM', field: 'client_secret' }],
-    ['has an end that is no time', { client_id: 'c', client_secret: 's', client_secret_expires_at: 'soon' }, { code: 'RESPONSE_NOT_CONFORM', field: 'client_secret_expires_at' }],
+    [
+      'has a secret that is no text',
+      { client_id: 'c', client_secret: 7 },
+      { code: 'RESPONSE_NOT_CONFORM', field: 'client_secret' },
+    ],
+    [
+      'has an end that is no time',
+      { client_id: 'c', client_secret: 's', client_secret_expires_at: 'soon' },
+      { code: 'RESPONSE_NOT_CONFORM', field: 'client_secret_expires_at' },
+    ],
   ])('whose answer %s is a failure with its field, and no client is kept', async (_name, body, wrong) => {
     const world = await startWorld()
     const { code, ...field } = wrong as { code: string }
@@ -198,8 +225,14 @@ describe('a registration', () => {
 
   test('with a method that we do not know is a failure', async () => {
     const world = await startWorld()
-    world.as.routes['POST /register'] = { status: 201, body: { client_id: 'c', client_secret: 's', token_endpoint_auth_method: 'tls_client_auth' } }
-    expect(await refusal(world)).toMatchObject({ code: 'CLIENT_AUTH_UNSUPPORTED', details: { received: 'tls_client_auth' } })
+    world.as.routes['POST /register'] = {
+      status: 201,
+      body: { client_id: 'c', client_secret: 's', token_endpoint_auth_method: 'tls_client_auth' },
+    }
+    expect(await refusal(world)).toMatchObject({
+      code: 'CLIENT_AUTH_UNSUPPORTED',
+      details: { received: 'tls_client_auth' },
+    })
   })
 
   test('whose secret has ended is made anew', async () => {
@@ -225,10 +258,18 @@ describe('a registration', () => {
     const count = async (registrationScope: 'deployment' | 'tenant' | 'connection'): Promise<number> => {
       const before = world.as.asked().length
       const orchestrator = orchestrate({ policy: { registrationScope } })
-      for (const of of [{ tenant: 't1' }, { tenant: 't1', user: 'u1' }, { tenant: 't2' }, { tenant: 't2', label: 'x' }]) {
+      for (const of of [
+        { tenant: 't1' },
+        { tenant: 't1', user: 'u1' },
+        { tenant: 't2' },
+        { tenant: 't2', label: 'x' },
+      ]) {
         await orchestrator.connection({ ...of, server: world.server }).authorize()
       }
-      return world.as.asked().slice(before).filter((asked) => asked === 'POST /register').length
+      return world.as
+        .asked()
+        .slice(before)
+        .filter((asked) => asked === 'POST /register').length
     }
     expect([await count('deployment'), await count('tenant'), await count('connection')]).toEqual([1, 2, 4])
   })
@@ -254,7 +295,11 @@ describe('a stored record', () => {
 
   test.each<[string, (sealed: string) => string, object]>([
     ['is no sealed record', () => 'hello', { code: 'SNAPSHOT_UNREADABLE', details: { reason: 'doesNotOpen' } }],
-    ['was changed', (sealed) => `${sealed.slice(0, -3)}AAA`, { code: 'SNAPSHOT_UNREADABLE', details: { reason: 'doesNotOpen' } }],
+    [
+      'was changed',
+      (sealed) => `${sealed.slice(0, -3)}AAA`,
+      { code: 'SNAPSHOT_UNREADABLE', details: { reason: 'doesNotOpen' } },
+    ],
     ['is empty', () => '', { code: 'SNAPSHOT_UNREADABLE', details: { reason: 'doesNotOpen' } }],
   ])('that %s is an error for every call, and is left as it is', async (_name, text, failure) => {
     const { connection, isUntouched } = await spoilt(text)
@@ -276,7 +321,9 @@ describe('a stored record', () => {
     const other = { ...keys, sealing: [{ id: '2', secret: new Uint8Array(32).fill(3) }] }
     const { connection, isUntouched } = await spoilt((sealed) => sealed, { keys: other })
     expect(await rejection(connection.authorize())).toMatchObject({ failure: { code: 'SNAPSHOT_KEY_UNKNOWN' } })
-    const rotated = await spoilt((sealed) => sealed, { keys: { ...keys, sealing: [...other.sealing, ...keys.sealing] } })
+    const rotated = await spoilt((sealed) => sealed, {
+      keys: { ...keys, sealing: [...other.sealing, ...keys.sealing] },
+    })
     expect((await rotated.connection.status()).state).toBe('awaitingCallback')
     expect(await isUntouched()).toBe(true)
   })

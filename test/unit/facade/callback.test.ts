@@ -60,7 +60,12 @@ describe('a callback', () => {
         },
       ],
     })
-    expect(await orchestrator.completeCallback(url)).toEqual({ status: 'alreadyAuthorized', connection: about(world), returnTo: undefined, actions: [] })
+    expect(await orchestrator.completeCallback(url)).toEqual({
+      status: 'alreadyAuthorized',
+      connection: about(world),
+      returnTo: undefined,
+      actions: [],
+    })
     expect(world.tokenRequests()).toHaveLength(1)
     expect((await connection.accessToken()).value).toBe('access-1')
   })
@@ -102,17 +107,26 @@ describe('a callback', () => {
   test('that comes too late is told so, also when its attempt is gone', async () => {
     const { world, clock, orchestrator, connection, redirect } = await waiting()
     clock.advance(300_000)
-    expect(await orchestrator.completeCallback(world.callback(redirect))).toMatchObject({ status: 'expired', connection: about(world) })
+    expect(await orchestrator.completeCallback(world.callback(redirect))).toMatchObject({
+      status: 'expired',
+      connection: about(world),
+    })
     await connection.wake()
     expect(await connection.status()).toMatchObject({ state: 'disconnected', authorized: false })
-    expect(await orchestrator.completeCallback(world.callback(redirect))).toMatchObject({ status: 'expired', connection: about(world) })
+    expect(await orchestrator.completeCallback(world.callback(redirect))).toMatchObject({
+      status: 'expired',
+      connection: about(world),
+    })
     expect(world.tokenRequests()).toEqual([])
   })
 
   test('after a disconnect is superseded', async () => {
     const { world, orchestrator, connection, redirect } = await waiting()
     await connection.disconnect()
-    expect(await orchestrator.completeCallback(world.callback(redirect))).toMatchObject({ status: 'superseded', connection: about(world) })
+    expect(await orchestrator.completeCallback(world.callback(redirect))).toMatchObject({
+      status: 'superseded',
+      connection: about(world),
+    })
   })
 
   test('of which nothing is known costs at most one load, and no write', async () => {
@@ -123,7 +137,15 @@ describe('a callback', () => {
       orchestrator.completeCallback(world.callback(redirect, { state }))
     const unknown = { status: 'unknown', actions: [] }
 
-    for (const state of [undefined, '', 'x', `${id}`, `${id}.${random}.${random}`, `${id}.${random.slice(1)}`, `${id}.${random}=`]) {
+    for (const state of [
+      undefined,
+      '',
+      'x',
+      id,
+      `${id}.${random}.${random}`,
+      `${id}.${random.slice(1)}`,
+      `${id}.${random}=`,
+    ]) {
       expect(await ask(state)).toEqual(unknown)
     }
     expect(counts).toEqual({ loads: 0, saves: 0 })
@@ -144,7 +166,9 @@ describe('a callback', () => {
     expect(await orchestrator.completeCallback(undefined as never)).toEqual(malformed('notAUrl'))
     expect(await orchestrator.completeCallback(`${good}&x=${'y'.repeat(100_000)}`)).toEqual(malformed('tooLong'))
     expect(await orchestrator.completeCallback(`${good}&code=another`)).toEqual(malformed('repeatedParameter'))
-    expect(await orchestrator.completeCallback(`${good}&state=${redirect.state}`)).toEqual(malformed('repeatedParameter'))
+    expect(await orchestrator.completeCallback(`${good}&state=${redirect.state}`)).toEqual(
+      malformed('repeatedParameter'),
+    )
     expect(await orchestrator.completeCallback(`${good}&error=access_denied`)).toEqual(malformed('codeAndError'))
     expect(counts).toEqual({ loads: 0, saves: 0 })
     expect(await orchestrator.completeCallback(world.callback(redirect, { code: undefined }))).toEqual({
@@ -170,7 +194,9 @@ describe('a callback', () => {
 
   test('of an attempt without a binding needs none', async () => {
     const { world, orchestrator, redirect } = await waiting()
-    expect((await orchestrator.completeCallback(world.callback(redirect), { binding: 'any' })).status).toBe('authorized')
+    expect((await orchestrator.completeCallback(world.callback(redirect), { binding: 'any' })).status).toBe(
+      'authorized',
+    )
   })
 
   test('from another issuer, or from none where one is promised, is refused', async () => {
@@ -191,14 +217,19 @@ describe('a callback', () => {
     expect(await orchestrator.completeCallback(world.callback(redirect, { iss: 'https://as.example' }))).toMatchObject({
       failure: { code: 'CALLBACK_ISSUER_MISMATCH' },
     })
-    expect((await orchestrator.completeCallback(world.callback(redirect, { iss: undefined }))).status).toBe('authorized')
+    expect((await orchestrator.completeCallback(world.callback(redirect, { iss: undefined }))).status).toBe(
+      'authorized',
+    )
   })
 
   test('whose code is refused has failed, for good', async () => {
     const { world, orchestrator, connection, redirect } = await waiting()
     const url = `${REDIRECT_URI}?state=${redirect.state}&code=made-up&iss=${world.issuer}`
     const refusal = {
-      ...failed({ code: 'EXCHANGE_REJECTED', details: { url: `${world.issuer}/token`, status: 400, error: 'invalid_grant' } }),
+      ...failed({
+        code: 'EXCHANGE_REJECTED',
+        details: { url: `${world.issuer}/token`, status: 400, error: 'invalid_grant' },
+      }),
       connection: about(world),
       returnTo: undefined,
     }
@@ -215,7 +246,11 @@ describe('a callback', () => {
     const { world, orchestrator, connection, redirect } = await waiting()
     const url = world.callback(redirect)
     world.tokenAnswers.push(answer)
-    expect(await orchestrator.completeCallback(url)).toMatchObject({ status: 'failed', failure: { code }, retryable: true })
+    expect(await orchestrator.completeCallback(url)).toMatchObject({
+      status: 'failed',
+      failure: { code },
+      retryable: true,
+    })
     expect((await connection.status()).state).toBe('awaitingCallback')
     expect((await orchestrator.completeCallback(url)).status).toBe('authorized')
     expect(world.tokenRequests()).toHaveLength(2)
@@ -264,7 +299,9 @@ describe('a callback', () => {
     })
     expect(await connection.status()).toMatchObject({ state: 'exchanging', failure: unknown, nextAction: 'retry' })
     // The server had not spent the code: the one repeat succeeds.
-    await vi.waitFor(async () => expect((await orchestrator.completeCallback(url)).status).toMatch(/uthorized$/), { timeout: 4_000 })
+    await vi.waitFor(async () => expect((await orchestrator.completeCallback(url)).status).toMatch(/uthorized$/), {
+      timeout: 4_000,
+    })
     expect(world.tokenRequests()).toHaveLength(2)
   })
 
@@ -283,7 +320,9 @@ describe('a callback', () => {
     const { world, store, orchestrator, redirect } = await waiting()
     const { load } = store
     store.load = () => Promise.reject(new Error('redis://user:password@host is gone'))
-    expect(await orchestrator.completeCallback(world.callback(redirect))).toEqual(failed({ code: 'STORE_UNAVAILABLE' }, true))
+    expect(await orchestrator.completeCallback(world.callback(redirect))).toEqual(
+      failed({ code: 'STORE_UNAVAILABLE' }, true),
+    )
     store.load = load
     expect((await orchestrator.completeCallback(world.callback(redirect))).status).toBe('authorized')
   })

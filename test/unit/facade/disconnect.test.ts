@@ -4,7 +4,9 @@ import { TestClock } from './test-clock.ts'
 import { orchestrate, redirectOf, rejection, signIn, startWorld } from './world.ts'
 
 const revoked = (world: Awaited<ReturnType<typeof startWorld>>): unknown =>
-  world.as.seen.filter(({ path }) => path === '/revoke').map(({ body }) => Object.fromEntries(new URLSearchParams(body)))
+  world.as.seen
+    .filter(({ path }) => path === '/revoke')
+    .map(({ body }) => Object.fromEntries(new URLSearchParams(body)))
 
 describe('disconnect', () => {
   test('revokes both tokens, the refresh token first, and forgets them', async () => {
@@ -112,100 +114,5 @@ describe('disconnect', () => {
     await connection.disconnect()
     expect((await orchestrator.completeCallback(world.callback(redirect))).status).toBe('superseded')
     expect(world.tokenRequests()).toEqual([])
-  })
-})
-
-describe('import', () => {
-  test('takes over tokens and a client; the first refresh finds the server and binds them to it', async () => {
-    const world = await startWorld()
-    const clock = new TestClock()
-    const orchestrator = orchestrate({ clock })
-    // The world knows refresh-1 because somebody else signed in with it before.
-    await signIn(world, orchestrator, { tenant: 'before', server: world.server })
-    const connection = orchestrator.connection({ tenant: 't1', server: world.server })
-    const expiresAt = clock.now() + 60_000
-    const tokens = { accessToken: 'access-1', refreshToken: 'refresh-1', expiresAt, scope: 'mcp:tools' }
-    const clientInformation = { clientId: 'given', clientSecret: 's', tokenEndpointAuthMethod: 'client_secret_post' }
-    const asked = world.as.seen.length
-    expect(await connection.import({ tokens, clientInformation })).toEqual({
-      actions: [
-        {
-          type: 'saveTokens',
-          tenant: 't1',
-          user: undefined,
-          server: world.server,
-          label: undefined,
-          generation: 1,
-          data: { ...tokens, tokenType: 'Bearer', grant: 'authorization_code', issuer: undefined },
-        },
-      ],
-    })
-    expect(world.as.seen).toHaveLength(asked)
-    expect(await connection.status()).toMatchObject({ state: 'authorized', authorized: true, scope: 'mcp:tools', expiresAt })
-    expect(await connection.accessToken()).toEqual({ value: 'access-1', type: 'Bearer', scope: 'mcp:tools', expiresAt })
-    clock.advance(60_000)
-    expect((await connection.accessToken()).value).toBe('access-2')
-    expect(world.tokenRequests().at(-1)).toEqual({
-      grant_type: 'refresh_token',
-      refresh_token: 'refresh-1',
-      resource: world.server,
-      client_id: 'given',
-      client_secret: 's',
-    })
-    // From now on its server is known.
-    const places = world.rs.seen.length
-    clock.advance(3_600_000)
-    expect((await connection.accessToken()).value).toBe('access-3')
-    expect(world.rs.seen).toHaveLength(places)
-    expect((await connection.disconnect()).actions).toMatchObject([{ type: 'forgetTokens', data: { issuer: world.issuer } }])
-  })
-
-  test('of tokens that name their issuer goes to no other', async () => {
-    const world = await startWorld()
-    const clock = new TestClock()
-    const connection = orchestrate({ clock }).connection({ tenant: 't1', server: world.server })
-    const tokens = { accessToken: 'old', refreshToken: 'refresh-0', expiresAt: clock.now() - 1, issuer: 'https://other.example' }
-    const { actions } = await connection.import({ tokens, clientInformation: { clientId: 'given' } })
-    expect(actions).toMatchObject([{ type: 'saveTokens', data: { issuer: 'https://other.example' } }])
-    expect(await rejection(connection.accessToken())).toMatchObject({
-      failure: { code: 'POLICY_REFUSED', details: { reason: 'issuerNotOffered', expected: 'https://other.example' } },
-    })
-    expect(world.tokenRequests()).toEqual([])
-    expect(await connection.status()).toMatchObject({ state: 'authorized', authorized: true, failure: { code: 'POLICY_REFUSED' } })
-  })
-
-  test('of a client alone is used by the next authorization', async () => {
-    const world = await startWorld()
-    const orchestrator = orchestrate()
-    const connection = orchestrator.connection({ tenant: 't1', server: world.server })
-    expect(await connection.import({ clientInformation: { clientId: 'given', issuer: world.issuer } })).toEqual({ actions: [] })
-    const redirect = redirectOf(await connection.authorize())
-    expect(new URL(redirect.authorizationUrl).searchParams.get('client_id')).toBe('given')
-    expect((await orchestrator.completeCallback(world.callback(redirect))).status).toBe('authorized')
-    expect(world.tokenRequests()).toMatchObject([{ client_id: 'given' }])
-  })
-
-  test('replaces what was held before, in every process', async () => {
-    const world = await startWorld()
-    const clock = new TestClock()
-    const store = new MemoryStore({ clock })
-    const connection = await signIn(world, orchestrate({ clock, store }))
-    const elsewhere = orchestrate({ clock, store }).connection(connection.identity)
-    await connection.accessToken()
-    await elsewhere.accessToken()
-    await connection.import({ tokens: { accessToken: 'brought' }, issuer: world.issuer })
-    expect((await connection.accessToken()).value).toBe('brought')
-    expect((await elsewhere.accessToken()).value).toBe('brought')
-  })
-
-  test('of a robot is renewed without a user', async () => {
-    const world = await startWorld()
-    const clock = new TestClock()
-    const connection = orchestrate({ clock }).connection({ tenant: 't1', server: world.server })
-    const tokens = { accessToken: 'old', expiresAt: clock.now(), grant: 'client_credentials' } as const
-    await connection.import({ tokens, clientInformation: { clientId: 'robot', clientSecret: 's' } })
-    expect((await connection.accessToken()).value).toBe('access-1')
-    clock.advance(3_600_000)
-    expect((await connection.accessToken()).value).toBe('access-2')
   })
 })

@@ -22,7 +22,11 @@ describe('fetch', () => {
       status: 200,
       body: { method: 'POST', path: '/mcp?x=1', token: 'access-1', body: 'hello' },
     })
-    expect(mcp()[0]?.headers).toMatchObject({ 'content-type': 'text/plain', 'mcp-session-id': 's', authorization: 'Bearer access-1' })
+    expect(mcp()[0]?.headers).toMatchObject({
+      'content-type': 'text/plain',
+      'mcp-session-id': 's',
+      authorization: 'Bearer access-1',
+    })
   })
 
   test('takes a URL, a text, a path of this server, or a Request', async () => {
@@ -36,7 +40,12 @@ describe('fetch', () => {
   test('sends the token to its own origin only', async () => {
     const { world, connection, mcp } = await signedIn()
     const { port } = new URL(world.server)
-    for (const url of [`${world.issuer}/mcp`, `http://localhost:${port}/mcp`, `https://127.0.0.1:${port}/mcp`, '//evil.example/mcp']) {
+    for (const url of [
+      `${world.issuer}/mcp`,
+      `http://localhost:${port}/mcp`,
+      `https://127.0.0.1:${port}/mcp`,
+      '//evil.example/mcp',
+    ]) {
       expect(await rejection(connection.fetch(url))).toEqual({
         name: 'TypeError',
         message: `fetch() sends this connection's token to ${world.rs.origin} only`,
@@ -70,17 +79,29 @@ describe('fetch', () => {
     const { world, connection, mcp } = await signedIn()
     world.refused.add('access-1')
     const form = new URLSearchParams({ a: 'b' })
-    expect(await (await connection.fetch(world.server, { method: 'POST', body: form })).json()).toMatchObject({ body: 'a=b' })
+    expect(await (await connection.fetch(world.server, { method: 'POST', body: form })).json()).toMatchObject({
+      body: 'a=b',
+    })
     expect(mcp()).toHaveLength(2)
   })
 
   test.each([
     ['a stream', () => text('streamed')],
-    ['an iterable', () => (async function* () { yield Buffer.from('streamed') })() as never],
+    [
+      'an iterable',
+      () =>
+        (async function* () {
+          yield Buffer.from('streamed')
+        })() as never,
+    ],
   ])('does not repeat %s: the answer is the 401, and the next call has the new token', async (_name, body) => {
     const { world, connection, mcp } = await signedIn()
     world.refused.add('access-1')
-    const response = await connection.fetch(world.server, { method: 'POST', body: body(), duplex: 'half' } as RequestInit)
+    const response = await connection.fetch(world.server, {
+      method: 'POST',
+      body: body(),
+      duplex: 'half',
+    } as RequestInit)
     expect(response.status).toBe(401)
     expect(await response.json()).toEqual({ error: 'invalid_token' })
     expect(mcp()).toHaveLength(1)
@@ -120,7 +141,9 @@ describe('fetch', () => {
   test('needs a token before it sends anything', async () => {
     const world = await startWorld()
     const connection = orchestrate().connection({ tenant: 't1', server: world.server })
-    expect(await rejection(connection.fetch(world.server))).toMatchObject({ failure: { code: 'AUTHORIZATION_REQUIRED' } })
+    expect(await rejection(connection.fetch(world.server))).toMatchObject({
+      failure: { code: 'AUTHORIZATION_REQUIRED' },
+    })
     expect(world.rs.seen).toEqual([])
   })
 
@@ -151,11 +174,18 @@ describe('fetch', () => {
 })
 
 describe('redirects', () => {
-  test.each([301, 302, 303, 307, 308])('of %s within the origin are followed for GET, with the token', async (status) => {
-    const { world, connection } = await signedIn()
-    world.rs.routes['GET /old'] = { status, headers: { location: '/mcp?moved=1' } }
-    expect(await (await connection.fetch('/old')).json()).toMatchObject({ method: 'GET', path: '/mcp?moved=1', token: 'access-1' })
-  })
+  test.each([301, 302, 303, 307, 308])(
+    'of %s within the origin are followed for GET, with the token',
+    async (status) => {
+      const { world, connection } = await signedIn()
+      world.rs.routes['GET /old'] = { status, headers: { location: '/mcp?moved=1' } }
+      expect(await (await connection.fetch('/old')).json()).toMatchObject({
+        method: 'GET',
+        path: '/mcp?moved=1',
+        token: 'access-1',
+      })
+    },
+  )
 
   test('are followed for HEAD, and not for POST', async () => {
     const { world, connection, mcp } = await signedIn()

@@ -84,7 +84,10 @@ describe('client credentials', () => {
 
   test('that the server refuses are a failure', async () => {
     const world = await startWorld()
-    world.tokenAnswers.push({ status: 401, body: { error: 'invalid_client', error_description: 'robot secret is wrong' } })
+    world.tokenAnswers.push({
+      status: 401,
+      body: { error: 'invalid_client', error_description: 'robot secret is wrong' },
+    })
     const connection = orchestrate().connection({ tenant: 't1', server: world.server })
     expect(await rejection(connection.authorize({ grant: 'client_credentials', clientInformation }))).toEqual({
       failure: {

@@ -1,11 +1,7 @@
-import { once } from 'node:events'
-import { createServer, request as ask } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { describe, expect, onTestFinished, test } from 'vitest'
-import { toNodeHandler } from '../../../src/adapters/node.ts'
+import { describe, expect, test } from 'vitest'
 import type { AuthOrchestratorOptions } from '../../../src/index.ts'
 import { TestClock } from './test-clock.ts'
-import { CLIENT, orchestrate, redirectOf, startWorld } from './world.ts'
+import { orchestrate, redirectOf, startWorld } from './world.ts'
 
 const RETURN_TO = 'https://app.example/settings'
 
@@ -33,7 +29,9 @@ describe('redirectResponse', () => {
     expect(response.status).toBe(302)
     const { location, 'set-cookie': cookie, ...rest } = Object.fromEntries(response.headers)
     expect(location).toBe(redirect.authorizationUrl)
-    expect(cookie).toMatch(/^authchart-[\w-]{8}=[\w-]{43}; Path=\/oauth\/callback; Max-Age=86400; HttpOnly; Secure; SameSite=Lax$/)
+    expect(cookie).toMatch(
+      /^authchart-[\w-]{8}=[\w-]{43}; Path=\/oauth\/callback; Max-Age=86400; HttpOnly; Secure; SameSite=Lax$/,
+    )
     expect(cookie).not.toContain(redirect.state)
     expect(rest).toEqual({ 'cache-control': 'no-store', 'referrer-policy': 'no-referrer' })
     const other = await leave()
@@ -125,103 +123,5 @@ describe('handleCallback', () => {
       expect([response.status, response.headers.get('allow')]).toEqual([405, 'GET'])
     }
     expect(world.tokenRequests()).toEqual([])
-  })
-})
-
-describe('toNodeHandler', () => {
-  async function serve(handler: (request: Request) => Promise<Response>): Promise<string> {
-    const server = createServer(toNodeHandler(handler)).listen(0, '127.0.0.1')
-    await once(server, 'listening')
-    onTestFinished(() => {
-      server.closeAllConnections()
-      server.close()
-    })
-    return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-  }
-
-  test('lets a real browser come back over HTTP', async () => {
-    const { world, orchestrator, redirect, cookie } = await sentAway()
-    const origin = await serve(orchestrator.handleCallback)
-    const { pathname, search } = new URL(world.callback(redirect))
-    const response = await fetch(origin + pathname + search, { headers: { cookie } })
-    expect([response.status, await titleOf(response)]).toEqual([200, 'You are signed in'])
-    expect(response.headers.get('x-content-type-options')).toBe('nosniff')
-  })
-
-  test('hands on method, URL, headers and body', async () => {
-    const origin = await serve(async (request) =>
-      Response.json({ method: request.method, url: request.url, header: request.headers.get('x-a'), body: await request.text() }, { status: 201 }),
-    )
-    const response = await fetch(`${origin}/a?b=c`, { method: 'POST', body: 'hello', headers: { 'x-a': '1' } })
-    expect([response.status, await response.json()]).toEqual([201, { method: 'POST', url: `${origin}/a?b=c`, header: '1', body: 'hello' }])
-  })
-
-  test('keeps cookies apart', async () => {
-    const origin = await serve(async () => {
-      const headers = new Headers()
-      headers.append('set-cookie', 'a=1; Path=/')
-      headers.append('set-cookie', 'b=2; Path=/')
-      return new Response(null, { status: 204, headers })
-    })
-    expect((await fetch(origin)).headers.getSetCookie()).toEqual(['a=1; Path=/', 'b=2; Path=/'])
-  })
-
-  test('prefers the URL before a router cut it, and bears with strange ones', async () => {
-    const urls: string[] = []
-    const handler = toNodeHandler(async (request) => {
-      urls.push(request.url)
-      return new Response('x')
-    })
-    const server = createServer((incoming, outgoing) => {
-      handler(Object.assign(incoming, { originalUrl: `/mounted${incoming.url}` }), outgoing)
-    }).listen(0, '127.0.0.1')
-    await once(server, 'listening')
-    onTestFinished(() => {
-      server.closeAllConnections()
-      server.close()
-    })
-    const { port } = server.address() as AddressInfo
-    await (await fetch(`http://127.0.0.1:${port}/a`)).text()
-    expect(urls).toEqual([`http://127.0.0.1:${port}/mounted/a`])
-
-    const origin = await serve(async (request) => new Response(new URL(request.url).pathname))
-    const strange = (path: string): Promise<string> =>
-      new Promise((resolve, reject) => {
-        const { hostname, port: at } = new URL(origin)
-        ask({ hostname, port: at, path, agent: false }, (incoming) => {
-          let body = ''
-          incoming.on('data', (chunk) => (body += chunk))
-          incoming.on('end', () => resolve(body))
-        })
-          .on('error', reject)
-          .end()
-      })
-    expect(await strange('//')).toBe('/')
-    expect(await strange('http://[')).toBe('/')
-  })
-
-  test('says nothing about an error of the handler', async () => {
-    const origin = await serve(() => Promise.reject(new Error('secret')))
-    const response = await fetch(origin)
-    expect([response.status, await response.text()]).toEqual([500, 'Internal Server Error'])
-  })
-
-  test('ends an answer whose body breaks off', async () => {
-    const origin = await serve(async () => {
-      const body = new ReadableStream({
-        pull() {
-          throw new Error('secret')
-        },
-      })
-      return new Response(body)
-    })
-    expect(await (await fetch(origin)).text()).toBe('Internal Server Error')
-  })
-
-  test('a closed orchestrator is an error that says nothing', async () => {
-    const orchestrator = orchestrate({ client: CLIENT })
-    await orchestrator.close()
-    const origin = await serve(orchestrator.handleCallback)
-    expect((await fetch(`${origin}/oauth/callback?state=x`)).status).toBe(500)
   })
 })

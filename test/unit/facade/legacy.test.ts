@@ -9,7 +9,8 @@ const METADATA = 'GET /.well-known/oauth-authorization-server'
 async function legacyWorld(): Promise<World> {
   const world = await startWorld()
   delete world.rs.routes[PRM]
-  for (const place of ['POST /register', 'POST /token', 'POST /revoke']) world.rs.routes[place] = world.as.routes[place] ?? {}
+  for (const place of ['POST /register', 'POST /token', 'POST /revoke'])
+    world.rs.routes[place] = world.as.routes[place] ?? {}
   return world
 }
 
@@ -31,7 +32,9 @@ describe('a server without protected resource metadata', () => {
     const redirect = redirectOf(await connection.authorize())
     const url = new URL(redirect.authorizationUrl)
     expect([url.origin, url.pathname, url.searchParams.get('resource')]).toEqual([origin, '/sign-in', null])
-    expect((await orchestrator.completeCallback(world.callback(redirect, { iss: undefined }))).status).toBe('authorized')
+    expect((await orchestrator.completeCallback(world.callback(redirect, { iss: undefined }))).status).toBe(
+      'authorized',
+    )
     expect((await connection.accessToken()).value).toBe('access-1')
     expect(world.rs.asked()).toEqual([
       PRM,
@@ -53,7 +56,9 @@ describe('a server without protected resource metadata', () => {
     const url = new URL(redirect.authorizationUrl)
     expect([url.origin, url.pathname]).toEqual([origin, '/authorize'])
     expect(url.searchParams.get('code_challenge_method')).toBe('S256')
-    expect((await orchestrator.completeCallback(world.callback(redirect, { iss: undefined }))).status).toBe('authorized')
+    expect((await orchestrator.completeCallback(world.callback(redirect, { iss: undefined }))).status).toBe(
+      'authorized',
+    )
     expect((await connection.accessToken({ refused: 'access-1' })).value).toBe('access-2')
     expect(world.rs.asked().slice(3)).toEqual(['POST /register', 'POST /token', 'POST /token'])
     expect(world.as.seen).toEqual([])
@@ -65,7 +70,9 @@ describe('a server without protected resource metadata', () => {
     world.rs.routes[METADATA] = { body: { ...world.serverMetadata, issuer: `${origin}/` } }
     const orchestrator = orchestrate()
     const redirect = redirectOf(await orchestrator.connection(of(world)).authorize())
-    expect((await orchestrator.completeCallback(world.callback(redirect, { iss: `${origin}/` }))).status).toBe('authorized')
+    expect((await orchestrator.completeCallback(world.callback(redirect, { iss: `${origin}/` }))).status).toBe(
+      'authorized',
+    )
   })
 
   test('can be given an issuer by the host', async () => {

@@ -30,42 +30,165 @@ describe('createAuthOrchestrator', () => {
     ['nothing', undefined, type('options is required')],
     ['no client', {}, type('options.client is required')],
     ['no name', { client: { redirectUri: CLIENT.redirectUri } }, type('options.client.name is required')],
-    ['an empty name', { client: { ...CLIENT, name: '' } }, type('options.client.name must be a non-empty string of well-formed Unicode')],
-    ['half a character', { client: { ...CLIENT, name: 'a\uD800' } }, type('options.client.name must be a non-empty string of well-formed Unicode')],
-    ['a redirect URI that is a number', { client: { ...CLIENT, redirectUri: 7 } }, type('options.client.redirectUri must be of type string')],
-    ['a logo that is no URL', { client: { ...CLIENT, logoUri: 'file:///logo.png' } }, value('options.client.logoUri must be an absolute http(s) URL')],
-    ['contacts that are a string', { client: { ...CLIENT, contacts: 'a@b.example' } }, type('options.client.contacts must be of type Array')],
-    ['a contact that is a number', { client: { ...CLIENT, contacts: ['a', 1] } }, type('options.client.contacts[1] must be a non-empty string of well-formed Unicode')],
-    ['a scope that is none', { client: { ...CLIENT, scope: ' a' } }, value('options.client.scope must be scopes with single spaces between')],
+    [
+      'an empty name',
+      { client: { ...CLIENT, name: '' } },
+      type('options.client.name must be a non-empty string of well-formed Unicode'),
+    ],
+    [
+      'half a character',
+      { client: { ...CLIENT, name: 'a\uD800' } },
+      type('options.client.name must be a non-empty string of well-formed Unicode'),
+    ],
+    [
+      'a redirect URI that is a number',
+      { client: { ...CLIENT, redirectUri: 7 } },
+      type('options.client.redirectUri must be of type string'),
+    ],
+    [
+      'a logo that is no URL',
+      { client: { ...CLIENT, logoUri: 'file:///logo.png' } },
+      value('options.client.logoUri must be an absolute http(s) URL'),
+    ],
+    [
+      'contacts that are a string',
+      { client: { ...CLIENT, contacts: 'a@b.example' } },
+      type('options.client.contacts must be of type Array'),
+    ],
+    [
+      'a contact that is a number',
+      { client: { ...CLIENT, contacts: ['a', 1] } },
+      type('options.client.contacts[1] must be a non-empty string of well-formed Unicode'),
+    ],
+    [
+      'a scope that is none',
+      { client: { ...CLIENT, scope: ' a' } },
+      value('options.client.scope must be scopes with single spaces between'),
+    ],
     ['an unknown option', { client: CLIENT, clientt: {} }, type('options.clientt is not a known option')],
     ['an unknown option within', { client: { ...CLIENT, url: 'x' } }, type('options.client.url is not a known option')],
-    ['a client without an issuer', { client: CLIENT, clients: [{ clientId: 'c', clientSecret: SECRET }] }, type('options.clients[0].issuer is required')],
-    ['a client secret that is none', { client: CLIENT, clients: [{ issuer: 'i', clientId: 'c', clientSecret: [SECRET] }] }, type('options.clients[0].clientSecret must be a non-empty string of well-formed Unicode')],
+    [
+      'a client without an issuer',
+      { client: CLIENT, clients: [{ clientId: 'c', clientSecret: SECRET }] },
+      type('options.clients[0].issuer is required'),
+    ],
+    [
+      'a client secret that is none',
+      { client: CLIENT, clients: [{ issuer: 'i', clientId: 'c', clientSecret: [SECRET] }] },
+      type('options.clients[0].clientSecret must be a non-empty string of well-formed Unicode'),
+    ],
     ['a store that is none', { client: CLIENT, store: { load() {} } }, type('options.store must be a SnapshotStore')],
     ['keys without a name', { client: CLIENT, keys: { sealing: [] } }, type('options.keys.name is required')],
-    ['a key that is text', { client: CLIENT, keys: { name: SECRET } }, type('options.keys.name must be of type Uint8Array')],
-    ['a key that is short', { client: CLIENT, keys: { name: new TextEncoder().encode(SECRET) } }, value('options.keys.name must be 32 bytes long')],
-    ['a sealing key that is short', { client: CLIENT, keys: { name: KEY, sealing: [{ id: '1', secret: new Uint8Array(31) }] } }, value('options.keys.sealing[0].secret must be 32 bytes long')],
-    ['two sealing keys with one id', { client: CLIENT, keys: { name: KEY, sealing: [{ id: '1', secret: KEY }, { id: '1', secret: KEY }] } }, value('keys.sealing must not hold two keys with one id')],
+    [
+      'a key that is text',
+      { client: CLIENT, keys: { name: SECRET } },
+      type('options.keys.name must be of type Uint8Array'),
+    ],
+    [
+      'a key that is short',
+      { client: CLIENT, keys: { name: new TextEncoder().encode(SECRET) } },
+      value('options.keys.name must be 32 bytes long'),
+    ],
+    [
+      'a sealing key that is short',
+      { client: CLIENT, keys: { name: KEY, sealing: [{ id: '1', secret: new Uint8Array(31) }] } },
+      value('options.keys.sealing[0].secret must be 32 bytes long'),
+    ],
+    [
+      'two sealing keys with one id',
+      {
+        client: CLIENT,
+        keys: {
+          name: KEY,
+          sealing: [
+            { id: '1', secret: KEY },
+            { id: '1', secret: KEY },
+          ],
+        },
+      },
+      value('keys.sealing must not hold two keys with one id'),
+    ],
     ['a sealer that is none', { client: CLIENT, sealer: { seal() {} } }, type('options.sealer must be a Sealer')],
-    ['a sealer beside sealing keys', { client: CLIENT, sealer: { seal() {}, open() {} }, keys: { name: KEY, sealing: [{ id: '1', secret: KEY }] } }, value('options.sealer cannot be combined with options.keys.sealing')],
-    ['assertions that are no function', { client: CLIENT, assertions: {} }, type('options.assertions must be a function')],
-    ['an identity provider without an issuer', { client: CLIENT, identityProvider: { clientId: 'x', clientSecret: SECRET } }, type('options.identityProvider.issuer is required')],
+    [
+      'a sealer beside sealing keys',
+      { client: CLIENT, sealer: { seal() {}, open() {} }, keys: { name: KEY, sealing: [{ id: '1', secret: KEY }] } },
+      value('options.sealer cannot be combined with options.keys.sealing'),
+    ],
+    [
+      'assertions that are no function',
+      { client: CLIENT, assertions: {} },
+      type('options.assertions must be a function'),
+    ],
+    [
+      'an identity provider without an issuer',
+      { client: CLIENT, identityProvider: { clientId: 'x', clientSecret: SECRET } },
+      type('options.identityProvider.issuer is required'),
+    ],
     ['a network that is none', { client: CLIENT, network: 7 }, type('options.network must be an object')],
-    ['a network with an unknown option', { client: CLIENT, network: { timeout: 7 } }, type('network.timeout is not a known option')],
-    ['an address that is none', { client: CLIENT, network: { allow: ['10.0.0.0/8', '10.0.0.0/99'] } }, value('network.allow[1] must be an address, a network in CIDR notation or a host name, each with an optional port')],
-    ['a proxy that is none', { client: CLIENT, network: { proxy: `ftp://u:${SECRET}@proxy` } }, value('network.proxy must be the http or https URL of a proxy')],
-    ['a time-out that is none', { client: CLIENT, network: { timeoutMs: 0 } }, value('network.timeoutMs must be an integer from 1 to 2147483647')],
+    [
+      'a network with an unknown option',
+      { client: CLIENT, network: { timeout: 7 } },
+      type('network.timeout is not a known option'),
+    ],
+    [
+      'an address that is none',
+      { client: CLIENT, network: { allow: ['10.0.0.0/8', '10.0.0.0/99'] } },
+      value(
+        'network.allow[1] must be an address, a network in CIDR notation or a host name, each with an optional port',
+      ),
+    ],
+    [
+      'a proxy that is none',
+      { client: CLIENT, network: { proxy: `ftp://u:${SECRET}@proxy` } },
+      value('network.proxy must be the http or https URL of a proxy'),
+    ],
+    [
+      'a time-out that is none',
+      { client: CLIENT, network: { timeoutMs: 0 } },
+      value('network.timeoutMs must be an integer from 1 to 2147483647'),
+    ],
     ['a policy that is none', { client: CLIENT, policy: 7 }, type('policy must be of type Object')],
-    ['a policy with an unknown rule', { client: CLIENT, policy: { lease: 7 } }, type('policy.lease is not a known option')],
-    ['a lease that is none', { client: CLIENT, policy: { leaseMs: 0.5 } }, value('policy.leaseMs must be an integer of at least 1')],
-    ['a count that is none', { client: CLIENT, policy: { graceMs: -1 } }, value('policy.graceMs must be an integer of at least 0')],
-    ['a lease shorter than a request', { client: CLIENT, policy: { leaseMs: 10_000 } }, value('policy.leaseMs must exceed network.timeoutMs (10000) by a margin for the save of the result')],
-    ['a request longer than the lease', { client: CLIENT, network: { timeoutMs: 30_000 } }, value('policy.leaseMs must exceed network.timeoutMs (30000) by a margin for the save of the result')],
-    ['DPoP', { client: CLIENT, policy: { dpop: 'required' } }, value("policy.dpop other than 'never' is not supported yet")],
-    ['a limit that nothing keeps yet', { client: CLIENT, policy: { registrationsPerIssuerPerHour: 1 } }, value('policy.registrationsPerIssuerPerHour is not supported yet')],
+    [
+      'a policy with an unknown rule',
+      { client: CLIENT, policy: { lease: 7 } },
+      type('policy.lease is not a known option'),
+    ],
+    [
+      'a lease that is none',
+      { client: CLIENT, policy: { leaseMs: 0.5 } },
+      value('policy.leaseMs must be an integer of at least 1'),
+    ],
+    [
+      'a count that is none',
+      { client: CLIENT, policy: { graceMs: -1 } },
+      value('policy.graceMs must be an integer of at least 0'),
+    ],
+    [
+      'a lease shorter than a request',
+      { client: CLIENT, policy: { leaseMs: 10_000 } },
+      value('policy.leaseMs must exceed network.timeoutMs (10000) by a margin for the save of the result'),
+    ],
+    [
+      'a request longer than the lease',
+      { client: CLIENT, network: { timeoutMs: 30_000 } },
+      value('policy.leaseMs must exceed network.timeoutMs (30000) by a margin for the save of the result'),
+    ],
+    [
+      'DPoP',
+      { client: CLIENT, policy: { dpop: 'required' } },
+      value("policy.dpop other than 'never' is not supported yet"),
+    ],
+    [
+      'a limit that nothing keeps yet',
+      { client: CLIENT, policy: { registrationsPerIssuerPerHour: 1 } },
+      value('policy.registrationsPerIssuerPerHour is not supported yet'),
+    ],
     ['actions that are no function', { client: CLIENT, onActions: 7 }, type('options.onActions must be a function')],
-    ['a clock that is none', { client: CLIENT, clock: { now: () => 0 } }, type('options.clock must have now(), monotonic() and random()')],
+    [
+      'a clock that is none',
+      { client: CLIENT, clock: { now: () => 0 } },
+      type('options.clock must have now(), monotonic() and random()'),
+    ],
     ['an inspector that is none', { client: CLIENT, inspect: {} }, type('options.inspect must be a function')],
   ])('refuses %s', (_name, options, complaint) => {
     expect(complaintAbout(options)).toEqual(complaint)
@@ -84,10 +207,12 @@ describe('createAuthOrchestrator', () => {
     )
   })
 
-  test.each(['http://localhost:3000/callback', 'http://127.0.0.1:3000/callback', 'http://[::1]/callback', 'https://app.example'])(
-    'takes the redirect URI %s',
-    (redirectUri) => void orchestrate({ client: { ...CLIENT, redirectUri } }),
-  )
+  test.each([
+    'http://localhost:3000/callback',
+    'http://127.0.0.1:3000/callback',
+    'http://[::1]/callback',
+    'https://app.example',
+  ])('takes the redirect URI %s', (redirectUri) => void orchestrate({ client: { ...CLIENT, redirectUri } }))
 
   test('asks for keys where the store is outside the process, and says how to make them', () => {
     const complaint = value(
@@ -165,21 +290,45 @@ describe('calls', () => {
     ['authorize', { scope: '' }, 'authorize().scope must be scopes with single spaces between'],
     ['authorize', { challenge: 7 }, 'authorize().challenge must be of type string'],
     ['authorize', { binding: '' }, `authorize().binding ${text}`],
-    ['authorize', { grant: 'password' }, 'authorize().grant must be of type ("authorization_code" | "client_credentials" | "jwt_bearer" | "identity_assertion")'],
+    [
+      'authorize',
+      { grant: 'password' },
+      'authorize().grant must be of type ("authorization_code" | "client_credentials" | "jwt_bearer" | "identity_assertion")',
+    ],
     ['authorize', { force: 'yes' }, 'authorize().force must be of type boolean'],
     ['authorize', { parameters: { prompt: 7 } }, 'authorize().parameters.prompt must be of type string'],
-    ['authorize', { parameters: { login_hint: 'a\uD800' } }, 'authorize().parameters.login_hint must be well-formed Unicode'],
-    ['authorize', { parameters: { state: 'x' } }, 'authorize().parameters must not set a parameter of the protocol itself'],
+    [
+      'authorize',
+      { parameters: { login_hint: 'a\uD800' } },
+      'authorize().parameters.login_hint must be well-formed Unicode',
+    ],
+    [
+      'authorize',
+      { parameters: { state: 'x' } },
+      'authorize().parameters must not set a parameter of the protocol itself',
+    ],
     ['authorize', { signal: {} }, 'authorize().signal must be of type AbortSignal'],
-    ['authorize', { clientInformation: { clientSecret: SECRET } }, 'authorize().clientInformation.clientId is required'],
-    ['authorize', { clientInformation: { clientId: 'c', clientSecret: { SECRET } } }, `authorize().clientInformation.clientSecret ${text}`],
+    [
+      'authorize',
+      { clientInformation: { clientSecret: SECRET } },
+      'authorize().clientInformation.clientId is required',
+    ],
+    [
+      'authorize',
+      { clientInformation: { clientId: 'c', clientSecret: { SECRET } } },
+      `authorize().clientInformation.clientSecret ${text}`,
+    ],
     ['accessToken', { minTtlMs: -1 }, 'accessToken().minTtlMs must be at least 0'],
     ['accessToken', { minTtlMs: Number.NaN }, 'accessToken().minTtlMs must be of type number'],
     ['accessToken', { refused: 7 }, `accessToken().refused ${text}`],
     ['awaitAuthorized', { timeoutMs: 0 }, 'awaitAuthorized().timeoutMs must be an integer of at least 1'],
     ['import', { tokens: { refreshToken: SECRET } }, 'import().tokens.accessToken is required'],
     ['import', { tokens: { accessToken: 'a', expiresAt: SECRET } }, 'import().tokens.expiresAt must be of type number'],
-    ['import', { tokens: { accessToken: 'a', refresh_token: SECRET } }, 'import().tokens.refresh_token is not a known option'],
+    [
+      'import',
+      { tokens: { accessToken: 'a', refresh_token: SECRET } },
+      'import().tokens.refresh_token is not a known option',
+    ],
   ])('%s(%j) is a TypeError that names the option', async (name, options, message) => {
     const call = connection()[name as 'authorize'](options as never)
     expect(await rejection(call)).toMatchObject({ name: 'TypeError', message })
@@ -196,7 +345,9 @@ describe('calls', () => {
     })
   })
 
-  test('the tokens of an authorize({ signal }) that is already aborted are nobody else\'s trouble', async () => {
-    expect(await rejection(connection().accessToken({ signal: AbortSignal.abort() }))).toMatchObject({ failure: { code: 'ABORTED' } })
+  test("the tokens of an authorize({ signal }) that is already aborted are nobody else's trouble", async () => {
+    expect(await rejection(connection().accessToken({ signal: AbortSignal.abort() }))).toMatchObject({
+      failure: { code: 'ABORTED' },
+    })
   })
 })

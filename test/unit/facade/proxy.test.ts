@@ -57,7 +57,10 @@ test('every request of a whole life goes through the egress proxy', async () => 
 
 test('a refusal by the proxy is an error of its own', async () => {
   const proxy = await startProxy()
-  const connection = orchestrate({ network: { proxy: proxy.url } }).connection({ tenant: 't1', server: 'https://mcp.example/mcp' })
+  const connection = orchestrate({ network: { proxy: proxy.url } }).connection({
+    tenant: 't1',
+    server: 'https://mcp.example/mcp',
+  })
   expect(await rejection(connection.authorize())).toEqual({
     failure: {
       code: 'HTTP_NETWORK',

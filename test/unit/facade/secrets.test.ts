@@ -38,7 +38,13 @@ test('no secret leaves a whole run but in results and actions', async () => {
   const store = new WatchedStore()
   const seen: string[] = []
   const note = (value: unknown): void => void seen.push(visible(value))
-  const failing = async (call: Promise<unknown>): Promise<void> => note(await call.then((value) => expect.fail(`unexpected ${visible(value)}`), (error: unknown) => error))
+  const failing = async (call: Promise<unknown>): Promise<void> =>
+    note(
+      await call.then(
+        (value) => expect.fail(`unexpected ${visible(value)}`),
+        (error: unknown) => error,
+      ),
+    )
   const orchestrator = orchestrate({
     store,
     keys: { name: bytes(NAME_KEY), sealing: [{ id: 'k1', secret: bytes(SEALING_KEY) }] },
@@ -46,12 +52,23 @@ test('no secret leaves a whole run but in results and actions', async () => {
     network: { allow: ['127.0.0.1'], timeoutMs: 100 },
     inspect: note,
   })
-  for (const name of ['transition', 'authorizationRequired', 'authorized', 'refreshed', 'failed', 'disconnected'] as const) {
+  for (const name of [
+    'transition',
+    'authorizationRequired',
+    'authorized',
+    'refreshed',
+    'failed',
+    'disconnected',
+  ] as const) {
     orchestrator.on(name, note)
   }
   world.as.routes['POST /register'] = {
     status: 201,
-    body: { client_id: 'client', client_secret: 'planted-client-secret', token_endpoint_auth_method: 'client_secret_post' },
+    body: {
+      client_id: 'client',
+      client_secret: 'planted-client-secret',
+      token_endpoint_auth_method: 'client_secret_post',
+    },
   }
   const connection = orchestrator.connection({ tenant: 't1', user: 'u1', server: world.server })
   const states: string[] = []
@@ -68,9 +85,18 @@ test('no secret leaves a whole run but in results and actions', async () => {
   /** The answer of a server that repeats whatever it was sent. */
   const echo = (status: number, wrap: (secrets: string) => object | string) => () => {
     const { body, headers } = world.as.seen.at(-1) ?? { body: '', headers: {} }
-    return { status, headers: { location: `/?${body}`, 'www-authenticate': body }, body: wrap(body + headers.authorization) }
+    return {
+      status,
+      headers: { location: `/?${body}`, 'www-authenticate': body },
+      body: wrap(body + headers.authorization),
+    }
   }
-  const planted = { access_token: 'planted-access', refresh_token: 'planted-refresh', token_type: 'Bearer', expires_in: 0 }
+  const planted = {
+    access_token: 'planted-access',
+    refresh_token: 'planted-refresh',
+    token_type: 'Bearer',
+    expires_in: 0,
+  }
   const withCode = { code: 'planted-code' }
 
   // Callbacks that are refused.
@@ -94,7 +120,11 @@ test('no secret leaves a whole run but in results and actions', async () => {
     note(await connection.status())
   }
   // And in each way that leaves the outcome open.
-  for (const answer of [echo(500, (secrets) => secrets), echo(302, (secrets) => secrets), echo(200, (secrets) => ({ ...planted, token_type: secrets }))]) {
+  for (const answer of [
+    echo(500, (secrets) => secrets),
+    echo(302, (secrets) => secrets),
+    echo(200, (secrets) => ({ ...planted, token_type: secrets })),
+  ]) {
     world.tokenAnswers.push(answer, answer)
     expect((await comeBack(world.callback(await leave(), withCode))).status).toBe('failed')
     note(await connection.status())
@@ -109,7 +139,12 @@ test('no secret leaves a whole run but in results and actions', async () => {
   world.tokenAnswers.push(echo(400, (secrets) => ({ error: 'invalid_request', error_uri: secrets })))
   await failing(connection.accessToken())
   world.tokenAnswers.push({ body: { ...planted, access_token: 'planted-access-2', expires_in: 3600 } })
-  note(await connection.fetch(world.server).then((response) => response.status, (error: unknown) => error))
+  note(
+    await connection.fetch(world.server).then(
+      (response) => response.status,
+      (error: unknown) => error,
+    ),
+  )
 
   // Requests of the host's own that fail.
   world.rs.routes['GET /mcp'] = { hangUp: true }

@@ -91,7 +91,11 @@ describe('status', () => {
     const exchange = held()
     const finishing = orchestrator.completeCallback(url)
     await exchange.arrived
-    expect(await connection.status()).toMatchObject({ state: 'exchanging', authorized: false, nextWakeAt: clock.now() + 35_000 })
+    expect(await connection.status()).toMatchObject({
+      state: 'exchanging',
+      authorized: false,
+      nextWakeAt: clock.now() + 35_000,
+    })
     exchange.go()
     await finishing
 
@@ -112,10 +116,19 @@ describe('status', () => {
     }
     const disconnecting = connection.disconnect()
     await arrived.promise
-    expect(await connection.status()).toMatchObject({ state: 'disconnecting', authorized: false, scope: undefined, expiresAt: undefined })
+    expect(await connection.status()).toMatchObject({
+      state: 'disconnecting',
+      authorized: false,
+      scope: undefined,
+      expiresAt: undefined,
+    })
     gate.resolve()
     await disconnecting
-    expect(await connection.status()).toMatchObject({ state: 'disconnected', authorized: false, nextAction: 'authorize' })
+    expect(await connection.status()).toMatchObject({
+      state: 'disconnected',
+      authorized: false,
+      nextAction: 'authorize',
+    })
   })
 
   test('keeps the last sixteen transitions', async () => {
@@ -186,7 +199,11 @@ describe('wake', () => {
     const connection = await signIn(world, orchestrator)
     clock.advance(3_600_000)
     // A process that claims the refresh and is then heard of no more.
-    const gone = orchestrate({ clock, store, network: { allow: ['127.0.0.1'], fetch: () => new Promise(() => {}), timeoutMs: 300 } })
+    const gone = orchestrate({
+      clock,
+      store,
+      network: { allow: ['127.0.0.1'], fetch: () => new Promise(() => {}), timeoutMs: 300 },
+    })
     await rejection(gone.connection(connection.identity).accessToken())
     expect(await connection.status()).toMatchObject({ state: 'refreshing', nextWakeAt: clock.now() + 35_000 })
     clock.advance(35_000)
@@ -202,7 +219,10 @@ describe('awaitAuthorized', () => {
     const redirect = redirectOf(await connection.authorize())
     const elsewhere = orchestrate({ clock, store })
     let isDone = false
-    const waiting = elsewhere.connection(connection.identity).awaitAuthorized().then(() => (isDone = true))
+    const waiting = elsewhere
+      .connection(connection.identity)
+      .awaitAuthorized()
+      .then(() => (isDone = true))
     expect(isDone).toBe(false)
     await orchestrator.completeCallback(world.callback(redirect))
     await waiting

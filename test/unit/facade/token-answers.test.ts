@@ -71,7 +71,12 @@ describe('habits', () => {
     for (const value of ['b', 'c']) {
       clock.advance(60_000)
       world.tokenAnswers.push({ body: { access_token: value, token_type: 'bearer', expires_in: 60 } })
-      expect(await connection.accessToken()).toEqual({ value, type: 'Bearer', scope: 'narrow', expiresAt: clock.now() + 60_000 })
+      expect(await connection.accessToken()).toEqual({
+        value,
+        type: 'Bearer',
+        scope: 'narrow',
+        expiresAt: clock.now() + 60_000,
+      })
     }
     const sent = world.tokenRequests().filter(({ grant_type: grant }) => grant === 'refresh_token')
     expect(sent).toEqual([
@@ -84,7 +89,10 @@ describe('habits', () => {
     const { world, result } = await exchanged({ error: 'bad_verification_code' })
     expect(result).toMatchObject({
       status: 'failed',
-      failure: { code: 'EXCHANGE_REJECTED', details: { url: `${world.issuer}/token`, status: 200, error: 'bad_verification_code' } },
+      failure: {
+        code: 'EXCHANGE_REJECTED',
+        details: { url: `${world.issuer}/token`, status: 200, error: 'bad_verification_code' },
+      },
     })
   })
 
@@ -115,12 +123,22 @@ describe('what is no token response is a failure with its field, and nothing is 
       details: { url: `${world.issuer}/token`, status: 200, document: 'token response', ...wrong },
     }
     expect(result).toMatchObject({ status: 'failed', failure })
-    expect(await connection.status()).toMatchObject({ state: 'exchanging', authorized: false, failure, expiresAt: undefined })
+    expect(await connection.status()).toMatchObject({
+      state: 'exchanging',
+      authorized: false,
+      failure,
+      expiresAt: undefined,
+    })
     // Nobody knows whether the code was spent: it is sent once more after the lease, and no more.
     clock.advance(35_000)
     world.tokenAnswers.push({ body: answer })
     await connection.wake()
-    expect(await connection.status()).toMatchObject({ state: 'failed', failure, expiresAt: undefined, nextWakeAt: undefined })
+    expect(await connection.status()).toMatchObject({
+      state: 'failed',
+      failure,
+      expiresAt: undefined,
+      nextWakeAt: undefined,
+    })
     expect(world.tokenRequests()).toHaveLength(2)
   })
 })

@@ -3,7 +3,15 @@ import type { HostAction, InspectionRecord, OrchestratorEvents } from '../../../
 import { TestClock } from './test-clock.ts'
 import { orchestrate, redirectOf, rejection, signIn, startWorld } from './world.ts'
 
-const NAMES = ['transition', 'authorizationRequired', 'authorized', 'refreshed', 'failed', 'disconnected', 'accountChanged'] as const
+const NAMES = [
+  'transition',
+  'authorizationRequired',
+  'authorized',
+  'refreshed',
+  'failed',
+  'disconnected',
+  'accountChanged',
+] as const
 
 /** Everything that an orchestrator tells, in order. */
 function listen(orchestrator: ReturnType<typeof orchestrate>): [string, unknown][] {
@@ -51,7 +59,10 @@ describe('on', () => {
     clock.advance(3_600_000)
     world.tokenAnswers.push({ status: 400, body: { error: 'invalid_grant' } })
     await rejection(connection.accessToken())
-    const failure = { code: 'REFRESH_REJECTED', details: { url: `${world.issuer}/token`, status: 400, error: 'invalid_grant' } }
+    const failure = {
+      code: 'REFRESH_REJECTED',
+      details: { url: `${world.issuer}/token`, status: 400, error: 'invalid_grant' },
+    }
     expect(told.filter(([name]) => name !== 'transition')).toEqual([
       ['authorizationRequired', { connection: { ...connection.identity }, at: clock.now() }],
       ['failed', { connection: { ...connection.identity }, at: clock.now(), failure }],
@@ -142,9 +153,18 @@ describe('actions', () => {
     await connection.disconnect()
     expect(lists.map((list) => list.map(({ type, generation }) => [type, generation]))).toEqual([
       [['saveClientInformation', 0]],
-      [['saveClientInformation', 1], ['saveTokens', 1]],
-      [['saveClientInformation', 2], ['saveTokens', 2]],
-      [['saveClientInformation', 3], ['saveTokens', 3]],
+      [
+        ['saveClientInformation', 1],
+        ['saveTokens', 1],
+      ],
+      [
+        ['saveClientInformation', 2],
+        ['saveTokens', 2],
+      ],
+      [
+        ['saveClientInformation', 3],
+        ['saveTokens', 3],
+      ],
       [['forgetTokens', 4]],
     ])
     expect(lists.at(-2)?.at(-1)?.data).toMatchObject({ accessToken: 'access-3', refreshToken: 'refresh-3' })
@@ -212,7 +232,9 @@ describe('inspect', () => {
       'buildAuthorizationRequest',
       'exchangeCode',
     ])
-    const values = records.filter(({ kind, name }) => kind === 'snapshot' && name === 'connection').map(({ value }) => value)
+    const values = records
+      .filter(({ kind, name }) => kind === 'snapshot' && name === 'connection')
+      .map(({ value }) => value)
     expect(values).toContainEqual({ discovering: 'protectedResource' })
     expect(values).toContainEqual({ exchanging: 'claimed' })
     expect(values.at(-1)).toEqual({ resting: 'authorized' })

@@ -45,7 +45,10 @@ export async function startWorld(): Promise<World> {
   const rs = await startPeer()
   const issuer = as.origin
   const server = `${rs.origin}/mcp`
-  const codes = new Map<string, { challenge: string | null; redirectUri: string | null; resource: string | null; scope: string | null }>()
+  const codes = new Map<
+    string,
+    { challenge: string | null; redirectUri: string | null; resource: string | null; scope: string | null }
+  >()
   const refreshTokens = new Map<string, string | undefined>()
   const accessTokens = new Set<string>()
   const refused = new Set<string>()
@@ -135,10 +138,12 @@ export async function startWorld(): Promise<World> {
     tokenAnswers,
     refused,
     tokenRequests: () =>
-      as.seen.filter(({ path }) => path === '/token').map((seen) => {
-        const { code_verifier: _verifier, code: _code, ...rest } = formOf(seen)
-        return rest
-      }),
+      as.seen
+        .filter(({ path }) => path === '/token')
+        .map((seen) => {
+          const { code_verifier: _verifier, code: _code, ...rest } = formOf(seen)
+          return rest
+        }),
     callback({ authorizationUrl }, change = {}) {
       const asked = new URL(authorizationUrl).searchParams
       const code = change['code'] ?? `code-${(codesMade += 1)}`
@@ -183,7 +188,9 @@ export async function signIn(
 ): Promise<ReturnType<AuthOrchestrator['connection']>> {
   const connection = orchestrator.connection(identity)
   const redirect = redirectOf(await connection.authorize(options))
-  const { status, failure } = await orchestrator.completeCallback(world.callback(redirect), { binding: options.binding })
+  const { status, failure } = await orchestrator.completeCallback(world.callback(redirect), {
+    binding: options.binding,
+  })
   if (status !== 'authorized') throw new Error(`expected to be authorized, not ${status} ${JSON.stringify(failure)}`)
   return connection
 }
@@ -193,7 +200,8 @@ export async function rejection(promise: Promise<unknown>): Promise<unknown> {
   try {
     await promise
   } catch (error) {
-    if (error instanceof TypeError) return { name: error.name, message: error.message, code: Reflect.get(error, 'code') }
+    if (error instanceof TypeError)
+      return { name: error.name, message: error.message, code: Reflect.get(error, 'code') }
     if (error instanceof Error && 'failure' in error && 'retryable' in error && 'nextAction' in error) {
       const { failure, retryable, nextAction } = error
       return { failure, retryable, nextAction }

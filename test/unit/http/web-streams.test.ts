@@ -2,7 +2,8 @@ import { PassThrough, Readable } from 'node:stream'
 import { expect, test } from 'vitest'
 import { fromWebStream, toWebStream } from '../../../src/http/web-streams.ts'
 
-const read = async (stream: ReadableStream<Uint8Array>): Promise<string> => await new Response(stream as BodyInit).text()
+const read = async (stream: ReadableStream<Uint8Array>): Promise<string> =>
+  await new Response(stream as BodyInit).text()
 
 test('a stream goes over whole, there and back', async () => {
   expect(await read(toWebStream(Readable.from([Buffer.from('a'), Buffer.from('b')])))).toBe('ab')

@@ -261,9 +261,14 @@ describe('a claim', () => {
   test('whose outcome nobody knows says so', () => {
     const event = { type: 'xstate.error.actor.refreshTokens', error: rejections.unknown } as const
     const { failure } = rejections.unknown
-    expect(change.suspectClaim(contextWith({ claim: refreshing }), event)).toEqual({
+    expect(change.suspectClaim(contextWith({ claim: refreshing, tokens }), event)).toEqual({
       failure,
       claim: { ...refreshing, outcomeUnknown: true },
+      tokens: { ...tokens, doubted: true },
+    })
+    expect(change.suspectClaim(contextWith({ claim: exchanging, tokens }), event)).toEqual({
+      failure,
+      claim: { ...exchanging, outcomeUnknown: true },
     })
     expect(change.suspectClaim(contextWith(), event)).toEqual({ failure, claim: undefined })
   })
@@ -271,12 +276,13 @@ describe('a claim', () => {
   const event = { ...stamp, type: 'claim.abandoned', abandonedId: 'claim-1' } as const
 
   test('that is given up is repeated once, as a new one', () => {
-    const context = contextWith({ claim: { ...refreshing, outcomeUnknown: true }, failure: { code: 'HTTP_TIMEOUT' } })
+    const context = contextWith({ claim: { ...refreshing, outcomeUnknown: true }, tokens, failure: { code: 'HTTP_TIMEOUT' } })
     const once = change.abandonClaim(context, event)
     expect(once).toEqual({
       at: NOW,
       abandoned: [{ id: 'claim-1', repeated: true }],
       claim: { id: 'claim-2', kind: 'refresh', leaseMs: LEASE_MS, repeats: 1 },
+      tokens: { ...tokens, doubted: true },
       failure: { code: 'HTTP_TIMEOUT' },
       retryAt: NOW + LEASE_MS,
     })
@@ -287,6 +293,7 @@ describe('a claim', () => {
         { id: 'claim-2', repeated: false },
       ],
       claim: undefined,
+      tokens: { ...tokens, doubted: true },
       failure: { code: 'TOKEN_OUTCOME_UNKNOWN' },
       retryAt: NOW + LEASE_MS,
     })
@@ -460,15 +467,14 @@ describe('a failure', () => {
 
   test('of the refresh token leaves the access token its rest of life', () => {
     const { refreshToken: _, ...rest } = tokens
-    const context = contextWith({ tokens: { ...tokens, refreshTokenExpiresAt: NOW }, claim: refreshing })
+    const context = contextWith({ tokens: { ...tokens, refreshTokenExpiresAt: NOW } })
     expect(change.dropRefreshToken(context)).toEqual({ lapsed: true, tokens: { ...rest, refreshRefused: true } })
   })
 
   test.each<[string, Partial<ConnectionContext>]>([
-    ['a repeat is refused: the server may have revoked the whole family', { tokens, claim: { ...refreshing, repeats: 1 } }],
-    ['what was to be proven is refused', { tokens: { ...tokens, unproven: true }, claim: refreshing }],
+    ['it may have been sent before: the server may have revoked the whole family', { tokens: { ...tokens, doubted: true } }],
+    ['it was to be proven', { tokens: { ...tokens, unproven: true } }],
     ['nothing is there', {}],
-    ['nobody claimed it', { tokens }],
   ])('of the refresh token takes everything when %s', (_, changes) => {
     expect(change.dropRefreshToken(contextWith(changes))).toEqual({ lapsed: true, tokens: undefined })
   })

@@ -1,7 +1,6 @@
 import * as v from 'valibot'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { assign, setup } from 'xstate'
-import { fromPromise } from 'xstate'
+import { type AnyStateMachine, assign, fromPromise, setup } from 'xstate'
 import type { DurableChart, DurableContext } from '../../../src/runner.ts'
 import { createWorld, KEY, LEASE } from './world.ts'
 
@@ -40,7 +39,7 @@ const machine = setup({
 const chart: DurableChart<DurableContext, { type: string }> = {
   name: 'faulty',
   version: 1,
-  machine,
+  machine: machine as AnyStateMachine,
   contextSchema: ContextSchema,
   ttlMs: () => undefined,
   lateResult: () => undefined,

@@ -88,9 +88,11 @@ describe('a claim past its lease and grace', () => {
     await world.seed(CLAIMED, CLAIMED_VALUE)
     const process = world.process()
     world.time.advance(UNTIL_ABANDONED_MS - 1)
+    process.store.arm({ name: 'looked again', operation: 'load', when: 'after', action: 'pause', skip: 2 })
     const run = process.run(REFRESH)
-    await vi.waitFor(async () => expect((await process.load())?.ageMs()).toBe(UNTIL_ABANDONED_MS - 1))
+    await process.reached('looked again')
     expect(process.store.saves).toEqual([])
+    process.store.resume('looked again')
     world.time.advance(1)
     const { view, spent } = await run
     expect(spent).toBe(true)
@@ -138,7 +140,11 @@ describe('a claim past its lease and grace', () => {
 })
 
 describe('a checkpoint without a claim', () => {
-  const RETIRING = { ...SIGNED_IN, tokens: undefined, refusedClient: { issuer: 'https://as.example', clientId: 'client-1' } }
+  const RETIRING = {
+    ...SIGNED_IN,
+    tokens: undefined,
+    refusedClient: { issuer: 'https://as.example', clientId: 'client-1' },
+  }
 
   test('is gone on with by whoever finds it', async () => {
     const world = createWorld()
@@ -155,9 +161,14 @@ describe('a checkpoint without a claim', () => {
 
   test('is stored before it is left, in the run that came to it', async () => {
     const world = createWorld()
-    await world.seed({ ...SIGNED_IN, servers: SIGNED_IN.servers?.map((server) => ({ ...server, client: { ...server.client, source: 'dynamic' } })) ?? [] })
+    await world.seed({
+      ...SIGNED_IN,
+      servers:
+        SIGNED_IN.servers?.map((server) => ({ ...server, client: { ...server.client, source: 'dynamic' } })) ?? [],
+    })
     const process = world.process()
-    process.answers.refreshTokens = () => Promise.reject(portError('REFRESH_REJECTED', 'refused', { error: 'invalid_client' }))
+    process.answers.refreshTokens = () =>
+      Promise.reject(portError('REFRESH_REJECTED', 'refused', { error: 'invalid_client' }))
     const places: unknown[] = []
     process.answers.retireRegistration = async () => ({ at: places.push((await world.stored())?.value) })
     const { view } = await process.run(REFRESH)

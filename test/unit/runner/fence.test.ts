@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { REFRESH, SIGNED_IN, TOKENS } from './records.ts'
+import { BEGINNING } from './test-time.ts'
 import { createWorld, issued, LEASE, UNTIL_ABANDONED_MS } from './world.ts'
 
 /** Of a lease of 30 s, a request may take 10 s and the save of its result 5 s. */
@@ -86,5 +87,7 @@ describe('◆1 a lease fences the request', () => {
     const view = await loading
     world.time.advance(1_000)
     expect(view?.ageMs()).toBe(1_000)
+    // A token, on the other hand, does not look younger than it may be.
+    expect(view?.at()).toBe(BEGINNING + UNTIL_ABANDONED_MS + 1_000)
   })
 })

@@ -3,10 +3,7 @@ import { MemoryStore } from '../../../src/index.ts'
 import { TestClock } from '../facade/test-clock.ts'
 import { orchestrate, redirectOf, signIn, startWorld } from '../facade/world.ts'
 
-const FIRST_SIGN_IN = [
-  'GET /.well-known/oauth-authorization-server',
-  'POST /register',
-]
+const FIRST_SIGN_IN = ['GET /.well-known/oauth-authorization-server', 'POST /register']
 
 /** Counts what one orchestrator asks of its store for connections; registrations have records of their own. */
 class CountingStore extends MemoryStore {

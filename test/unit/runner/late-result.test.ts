@@ -95,7 +95,10 @@ describe("◆2 a spent secret's result is never dropped", () => {
     world.time.advance(UNTIL_ABANDONED_MS)
     let answer = (): void => {}
     const other = world.process()
-    other.answers.refreshTokens = () => new Promise((_resolve, reject) => (answer = () => rejected().catch(reject)))
+    other.answers.refreshTokens = async () => {
+      await new Promise<void>((resolve) => (answer = resolve))
+      return await rejected()
+    }
     const repeat = other.run(REFRESH)
     await vi.waitFor(() => expect(world.requests).toHaveLength(2))
 
@@ -184,6 +187,20 @@ describe("◆2 a spent secret's result is never dropped", () => {
     const result = await stopped.run
     expect(others).toBe(120)
     expect(result.view?.context.tokens?.accessToken).toBe('access-new-1')
+  })
+
+  test('while the store is down again it is tried again, also while the process is closing', async () => {
+    const world = createWorld()
+    await world.seed(WAITING, { resting: 'awaitingCallback' })
+    const stopped = await stopBeforeSave(world, CALLBACK)
+    world.time.advance(60_000)
+    await world.process().run(() => undefined)
+    stopped.process.store.arm({ name: 'no', operation: 'save', when: 'before', action: 'fail', times: 2 })
+    const closing = stopped.process.runner.close()
+    stopped.goOn()
+    const { view } = await stopped.run
+    await closing
+    expect(view?.context.tokens?.accessToken).toBe('access-new-1')
   })
 
   test('the server of the late tokens is the one that issued them', async () => {

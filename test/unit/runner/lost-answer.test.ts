@@ -77,7 +77,8 @@ describe('◆4 a save whose answer was lost is asked again with the same write i
     let failures = 0
     const process = world.process({
       sealer: {
-        seal: (plaintext) => (failures++ < 2 ? Promise.reject(new Error('no key service')) : Promise.resolve(plaintext)),
+        seal: (plaintext) =>
+          failures++ < 2 ? Promise.reject(new Error('no key service')) : Promise.resolve(plaintext),
         open: (sealed) => Promise.resolve(sealed),
       },
     })

@@ -18,9 +18,21 @@ describe('a record that cannot be used is never overwritten', () => {
   const snapshot = { value: { resting: 'authorized' }, context: {} }
   test.each([
     ['is no text of ours', 'SNAPSHOT_UNREADABLE', 'something else'],
-    ['is of another chart', 'SNAPSHOT_UNREADABLE', encodeEnvelope({ machine: 'registration', machineVersion: 1, savedAt: 0, snapshot })],
-    ['holds a context that is none', 'SNAPSHOT_UNREADABLE', encodeEnvelope({ machine: 'connection', machineVersion: 1, savedAt: 0, snapshot })],
-    ['is of a later release', 'SNAPSHOT_TOO_NEW', encodeEnvelope({ machine: 'connection', machineVersion: 2, savedAt: 0, snapshot })],
+    [
+      'is of another chart',
+      'SNAPSHOT_UNREADABLE',
+      encodeEnvelope({ machine: 'registration', machineVersion: 1, savedAt: 0, snapshot }),
+    ],
+    [
+      'holds a context that is none',
+      'SNAPSHOT_UNREADABLE',
+      encodeEnvelope({ machine: 'connection', machineVersion: 1, savedAt: 0, snapshot }),
+    ],
+    [
+      'is of a later release',
+      'SNAPSHOT_TOO_NEW',
+      encodeEnvelope({ machine: 'connection', machineVersion: 2, savedAt: 0, snapshot }),
+    ],
   ])('one that %s', async (_what, code, value) => {
     const world = createWorld()
     const version = await plant(world, value)
@@ -36,13 +48,38 @@ describe('a record that cannot be used is never overwritten', () => {
     const key = (id: string, byte: number) => createSealer([{ id, secret: new Uint8Array(32).fill(byte) }])
     await world.process({ sealer: key('old', 1) }).run(AUTHORIZE)
     const before = await world.store.load(KEY)
-    await expect(world.process({ sealer: key('new', 2) }).run(AUTHORIZE)).rejects.toMatchObject({ code: 'SNAPSHOT_KEY_UNKNOWN' })
+    await expect(world.process({ sealer: key('new', 2) }).run(AUTHORIZE)).rejects.toMatchObject({
+      code: 'SNAPSHOT_KEY_UNKNOWN',
+    })
     expect(await world.store.load(KEY)).toEqual(before)
+  })
+
+  test('one that was copied from another connection', async () => {
+    const world = createWorld()
+    const process = world.process({ sealer: createSealer([{ id: '1', secret: new Uint8Array(32) }]) })
+    const { view } = await process.run(AUTHORIZE)
+    const record = await world.store.load(KEY)
+    await world.store.save('elsewhere', record?.value ?? '', { expectedVersion: undefined, writeId: 'copied' })
+    expect((await process.load())?.version).toBe(view?.version)
+    await expect(process.runner.load(process.chart, 'elsewhere')).rejects.toMatchObject({ code: 'SNAPSHOT_UNREADABLE' })
+  })
+
+  test('one whose key service is down: nothing is wrong with the record', async () => {
+    const world = createWorld()
+    const version = await world.seed(SIGNED_IN)
+    const process = world.process({
+      sealer: { seal: async (text) => text, open: () => Promise.reject(new Error('no key service')) },
+    })
+    await expect(process.run(REFRESH)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE', retryable: true })
+    expect((await world.store.load(KEY))?.version).toBe(version)
   })
 
   test.each([
     ['at rest', {}],
-    ['in a claim that is over', { claim: { ...CLAIMED.claim, id: 'c', kind: 'refresh', leaseMs: 0, repeats: 0 } as const }],
+    [
+      'in a claim that is over',
+      { claim: { ...CLAIMED.claim, id: 'c', kind: 'refresh', leaseMs: 0, repeats: 0 } as const },
+    ],
   ])('one in a state that this release does not have, %s', async (_where, extra) => {
     const world = createWorld()
     const version = await world.seed({ ...SIGNED_IN, ...extra }, 'lostInSpace')
@@ -140,6 +177,27 @@ describe('what a run comes to', () => {
     expect(world.requests).toEqual(['refreshTokens'])
   })
 
+  test('the next run of a key begins when the one before it has come to rest', async () => {
+    const world = createWorld()
+    const process = world.process()
+    let found = (): void => {}
+    const { discoverResource } = process.answers
+    process.answers.discoverResource = async () => {
+      await new Promise<void>((resolve) => (found = resolve))
+      return await discoverResource()
+    }
+    const first = process.run(AUTHORIZE)
+    await vi.waitFor(() => expect(process.inspected.map(({ name }) => name)).toContain('discoverResource'))
+    const seen: unknown[] = []
+    const second = process.run((view) => void seen.push(view?.value))
+    await world.process().run(() => undefined)
+    expect(seen).toEqual([])
+    found()
+    await Promise.all([first, second])
+    expect(seen).toEqual([{ resting: 'awaitingCallback' }])
+    expect(process.watches()).toBe(0)
+  })
+
   test('reading starts nothing', async () => {
     const world = createWorld()
     await world.seed(CLAIMED, { refreshing: 'claimed' })
@@ -155,7 +213,10 @@ describe('what a run comes to', () => {
 
   test('a listener is told after each save what it added', async () => {
     const world = createWorld()
-    await world.seed({ ...SIGNED_IN, journal: [{ at: BEGINNING, from: 'disconnected', to: 'authorized', reason: 'x' }] })
+    await world.seed({
+      ...SIGNED_IN,
+      journal: [{ at: BEGINNING, from: 'disconnected', to: 'authorized', reason: 'x' }],
+    })
     const process = world.process()
     process.answers.refreshTokens = async () => {
       await vi.waitFor(() => expect(process.told).toHaveLength(1))

@@ -36,6 +36,20 @@ describe("◆3 age is the store's", () => {
     expect(read?.at()).toBe(BEGINNING + 2_000)
   })
 
+  test('it never goes back, although a port counts a millisecond that has only begun', async () => {
+    const world = createWorld()
+    await world.seed(SIGNED_IN)
+    const process = world.process()
+    process.answers.refreshTokens = async () => {
+      world.time.advance(0.25)
+      return issued(1)
+    }
+    const { view } = await process.run(REFRESH)
+    const stored = await world.stored()
+    expect([stored?.context.at, stored?.savedAt]).toEqual([BEGINNING + 1, BEGINNING + 1])
+    expect(view?.at()).toBe(BEGINNING + 1)
+  })
+
   test('the first writer sets it by its wall clock, and only the first', async () => {
     const world = createWorld()
     const first = await world.process({ wrongByMs: FIVE_MINUTES }).run(AUTHORIZE)
@@ -52,7 +66,10 @@ describe("◆3 age is the store's", () => {
 
   test('a lease ends by the age of its record, whatever the clocks say', async () => {
     const world = createWorld()
-    await world.seed({ ...SIGNED_IN, claim: { id: 'c1', kind: 'refresh', leaseMs: 30_000, repeats: 0 } }, { refreshing: 'claimed' })
+    await world.seed(
+      { ...SIGNED_IN, claim: { id: 'c1', kind: 'refresh', leaseMs: 30_000, repeats: 0 } },
+      { refreshing: 'claimed' },
+    )
     world.time.advance(35_000)
     const { view } = await world.process({ wrongByMs: -FIVE_MINUTES, bootedMs: 123_456 }).run(() => undefined)
     expect(view?.context.tokens?.accessToken).toBe(issued(1).accessToken)

@@ -58,4 +58,9 @@ export const ATTEMPT: Attempt = {
 export const WAITING: Partial<ConnectionContext> = { servers: [SERVER], attempts: [ATTEMPT] }
 
 export const REFRESH = { type: 'refresh.requested', generation: 1 } as const
-export const CALLBACK = { type: 'callback.received', stateHash: 'hash-of-state', code: 'secret-code', codeTtlMs: 60_000 } as const
+export const CALLBACK = {
+  type: 'callback.received',
+  stateHash: 'hash-of-state',
+  code: 'secret-code',
+  codeTtlMs: 60_000,
+} as const

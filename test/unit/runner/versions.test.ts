@@ -12,7 +12,11 @@ describe('◆5 versions never come back', () => {
     await process.reached('saving')
 
     expect(await world.store.delete(KEY, { expectedVersion: version, writeId: 'deleted' })).toBe(true)
-    const again = await world.seed({ ...SIGNED_IN, generation: 5, tokens: { ...TOKENS, accessToken: 'access-of-another-life' } })
+    const again = await world.seed({
+      ...SIGNED_IN,
+      generation: 5,
+      tokens: { ...TOKENS, accessToken: 'access-of-another-life' },
+    })
     process.store.resume('saving')
 
     const { view, taken } = await run
@@ -49,7 +53,7 @@ describe('a write names the version that it was computed from', () => {
     const [a, b] = [world.process(), world.process()]
     const [one, other] = await Promise.all([a.run(CALLBACK), b.run(CALLBACK)])
     expect(world.requests).toEqual(['exchangeCode'])
-    expect([one.spent, other.spent].sort()).toEqual([false, true])
+    expect([one, other].filter(({ spent }) => spent)).toHaveLength(1)
     expect(one.view?.context.tokens?.accessToken).toBe(issued(1).accessToken)
     expect(other.view?.context.tokens?.accessToken).toBe(issued(1).accessToken)
     expect(one.view?.context.ended).toMatchObject([{ outcome: 'authorized' }])
@@ -68,6 +72,7 @@ describe('a write names the version that it was computed from', () => {
     }
     const [first, second] = await Promise.all([process.run(REFRESH, { view }), process.run(REFRESH, { view })])
     expect(loads).toBe(1)
+    expect(process.store.saves).toHaveLength(2)
     expect(first.taken).toBe(true)
     expect(second).toMatchObject({ taken: false, spent: false, view: { version: first.view?.version } })
   })

@@ -12,7 +12,7 @@ import type {
   SpendingInput,
   TokenResult,
 } from '../../../machines/ports.ts'
-import { createChanges } from '../../../src/changes.ts'
+import { type Changes, createChanges } from '../../../src/changes.ts'
 import type { Clock } from '../../../src/clock.ts'
 import { durableConnection } from '../../../src/durable-charts.ts'
 import { createDeparture } from '../../../src/http/departure.ts'
@@ -74,6 +74,8 @@ export interface TestProcess {
   readonly departures: { port: string; sendBefore: number }[]
   readonly told: { entries: readonly JournalEntry[] }[]
   readonly inspected: InspectionRecord[]
+  /** How many looks at a record have begun and not ended. */
+  watches(): number
   /** Runs one event, or whatever a step chooses. */
   run(
     step: ConnectionCommand | ((view: RecordView<ConnectionContext> | undefined) => ConnectionCommand | undefined),
@@ -157,24 +159,22 @@ export function createWorld(): World {
       revokeTokens: async () => ({}),
       retireRegistration: async () => ({}),
     }
-    const after = async <Output>(input: PortInput, asked: Promise<Output>): Promise<Output & PortOutput> => {
+    /** What a port answers is stamped in the record's own time, in milliseconds that have begun. */
+    const ask = async ({ at }: PortInput, name: keyof Answers): Promise<PortOutput> => {
       const begunAt = clock.monotonic()
-      const answer = await asked
-      return { ...answer, at: input.at + clock.monotonic() - begunAt }
+      const answer: object = await answers[name]()
+      return { ...answer, at: at + Math.ceil(clock.monotonic() - begunAt) }
     }
-    const port = <Name extends keyof Answers>(name: Name) =>
-      fromPromise<Awaited<ReturnType<Answers[Name]>> & PortOutput, PortInput>(
-        ({ input }) => after(input, answers[name]()) as Promise<Awaited<ReturnType<Answers[Name]>> & PortOutput>,
-      )
-    const spending = <Name extends keyof Answers>(name: Name) =>
-      fromPromise<Awaited<ReturnType<Answers[Name]>> & PortOutput, SpendingInput>(async ({ input }) => {
+    const port = (name: keyof Answers) => fromPromise<PortOutput, PortInput>(({ input }) => ask(input, name))
+    const spending = (name: keyof Answers) =>
+      fromPromise<PortOutput, SpendingInput>(async ({ input }) => {
         const { sendBefore } = input
         departures.push({ port: name, sendBefore })
         await options.beforeLeaving?.(name)
         const tooLate = createDeparture(clock, sendBefore).leave()
         if (tooLate !== undefined) throw tooLate
         requests.push(name)
-        return after(input, answers[name]()) as Promise<Awaited<ReturnType<Answers[Name]>> & PortOutput>
+        return await ask(input, name)
       })
     const actors = {
       discoverResource: port('discoverResource'),
@@ -188,8 +188,21 @@ export function createWorld(): World {
       revokeTokens: spending('revokeTokens'),
     }
     const chart = durableConnection(connectionMachine.provide({ actors: actors as never }))
-    const changes = createChanges(faulty, () => clock.monotonic())
-    onTestFinished(() => changes.close())
+    const real = createChanges(faulty, () => clock.monotonic())
+    onTestFinished(() => real.close())
+    let watches = 0
+    const changes: Changes = {
+      ...real,
+      watch(key) {
+        const watch = real.watch(key)
+        watches += 1
+        const stop = (): void => {
+          watches -= 1
+          watch.stop()
+        }
+        return { ...watch, stop }
+      },
+    }
     const runner = new Runner({
       store: faulty,
       sealer: options.sealer ?? plainSealer,
@@ -208,6 +221,7 @@ export function createWorld(): World {
       departures,
       told,
       inspected,
+      watches: () => watches,
       run: (step, known) =>
         runner.run(chart, KEY, typeof step === 'function' ? step : () => step, {
           input: { identity: IDENTITY },

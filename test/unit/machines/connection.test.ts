@@ -1,0 +1,322 @@
+import { afterEach, describe, expect, test } from 'vitest'
+import { LiveConnection } from '../../support/charts/live-connection.ts'
+import { dynamicClient, givenClient, issuer, metadata, rejections, server, START, tokenResult, wishes } from '../../support/charts/facts.ts'
+
+const running: LiveConnection[] = []
+const connection = (...args: ConstructorParameters<typeof LiveConnection>): LiveConnection => {
+  const live = new LiveConnection(...args)
+  running.push(live)
+  return live
+}
+const fail = (error: unknown) => () => {
+  throw error
+}
+const ports = (live: LiveConnection): string[] => live.calls.map(({ port }) => port)
+const counted = (live: LiveConnection, port: string): number => ports(live).filter((called) => called === port).length
+const transitions = (live: LiveConnection): string[] =>
+  live.context.journal.map(({ from, to, reason }) => `${from} → ${to}: ${reason}`)
+
+afterEach(() => {
+  for (const live of running.splice(0)) live.stop()
+})
+
+describe('a sign-in', () => {
+  test('goes from nothing to tokens, and says how', async () => {
+    const live = connection()
+    expect(await live.authorize()).toEqual({ resting: 'awaitingCallback' })
+    expect(live.emitted).toEqual([
+      {
+        type: 'authorizationRequest.built',
+        authorizationUrl: 'https://as.example.com/authorize?state=state-1',
+        state: 'state-1',
+        expiresAt: START + 1 + 300_000,
+      },
+    ])
+    expect(JSON.stringify(live.context)).not.toContain('state-1')
+    expect(await live.callback('hash-1')).toEqual({ resting: 'authorized' })
+    expect(live.context.generation).toBe(1)
+    expect(live.context.tokens).toMatchObject({ scope: 'read', grant: 'authorization_code', serverId: 1 })
+    expect(ports(live)).toEqual(['discoverResource', 'discoverServer', 'ensureRegistration', 'buildAuthorizationRequest', 'exchangeCode'])
+    expect(transitions(live)).toEqual([
+      'disconnected → awaitingCallback: buildAuthorizationRequest.done',
+      'awaitingCallback → exchanging: callback.received',
+      'exchanging → authorized: exchangeCode.done',
+    ])
+  })
+
+  test('of a callback that comes again spends nothing', async () => {
+    const live = connection()
+    await live.signIn()
+    expect(await live.callback('hash-1')).toEqual({ resting: 'authorized' })
+    expect(counted(live, 'exchangeCode')).toBe(1)
+  })
+
+  test('needs no user where the server offers only client credentials', async () => {
+    const live = connection({
+      discoverServer: ({ at }: { at: number }) => ({ at, metadata: { ...metadata, grantTypesSupported: ['client_credentials'] } }),
+    })
+    expect(await live.authorize('admin')).toEqual({ resting: 'authorized' })
+    expect(live.context.tokens).toMatchObject({ grant: 'client_credentials', requestedScope: 'admin' })
+    expect(await live.refresh()).toEqual({ resting: 'authorized' })
+    expect(live.calls.filter(({ port }) => port === 'requestClientCredentials').map(({ input }) => input['scope'])).toEqual(['admin', 'admin'])
+    expect(transitions(live).slice(0, 2)).toEqual([
+      'disconnected → requestingToken: ensureRegistration.done',
+      'requestingToken → authorized: requestClientCredentials.done',
+    ])
+  })
+
+  test.each(['discoverResource', 'discoverServer', 'ensureRegistration', 'buildAuthorizationRequest'])(
+    'that fails at %s rests in its failure, and the next one begins anew',
+    async (port) => {
+      const live = connection()
+      const well = live.answers[port]
+      live.answers[port] = fail(rejections.notSent)
+      expect(await live.authorize()).toEqual({ resting: 'failed' })
+      expect(live.context.failure).toEqual(rejections.notSent.failure)
+      if (well !== undefined) live.answers[port] = well
+      expect(await live.authorize()).toEqual({ resting: 'awaitingCallback' })
+      expect(live.context.failure).toBeUndefined()
+    },
+  )
+
+  test('that the policy or the server does not allow is refused before anything is asked of the user', async () => {
+    const live = connection()
+    await live.send({ type: 'authorization.requested', request: wishes({ allowedGrants: ['client_credentials'] }) })
+    expect([live.value, live.context.failure?.code]).toEqual([{ resting: 'failed' }, 'POLICY_REFUSED'])
+    await live.send({ type: 'authorization.requested', request: wishes({ grant: 'identity_assertion' }) })
+    expect([live.value, live.context.failure?.code]).toEqual([{ resting: 'failed' }, 'GRANT_UNSUPPORTED'])
+    expect(transitions(live).at(-1)).toBe('failed → failed: GRANT_UNSUPPORTED')
+  })
+
+  test('that is denied ends its attempt and nothing else', async () => {
+    const live = connection()
+    await live.authorize()
+    await live.authorize()
+    await live.send({ type: 'callback.denied', stateHash: 'hash-1', error: 'access_denied' })
+    expect(live.value).toEqual({ resting: 'awaitingCallback' })
+    expect(await live.callback('hash-2')).toEqual({ resting: 'authorized' })
+  })
+
+  test('that nobody finishes expires', async () => {
+    const live = connection()
+    await live.authorize()
+    expect((await live.send({ type: 'attempt.expired' }, { afterMs: 300_000 })).value).toEqual({ resting: 'disconnected' })
+    expect(live.context.ended.map(({ outcome }) => outcome)).toEqual(['expired'])
+    expect(await live.callback('hash-1')).toEqual({ resting: 'disconnected' })
+  })
+})
+
+describe('an exchange', () => {
+  test('that could not be sent keeps its code, and carries on with it', async () => {
+    const live = connection({ exchangeCode: fail(rejections.notSent) })
+    expect(await live.signIn()).toEqual({ resting: 'awaitingCallback' })
+    expect(live.context.attempts[0]?.code).toBe('fake-code')
+    live.answers['exchangeCode'] = ({ at }: { at: number }) => tokenResult(at)
+    expect((await live.send({ type: 'exchange.resumed', stateHash: 'hash-1' })).value).toEqual({ resting: 'authorized' })
+  })
+
+  test('that is refused ends its attempt', async () => {
+    const live = connection({ exchangeCode: fail(rejections.otherRefusal) })
+    expect(await live.signIn()).toEqual({ resting: 'failed' })
+    expect(live.context.ended.map(({ outcome }) => outcome)).toEqual(['failed'])
+  })
+
+  test('that nobody knows about is sent once more after its lease, and no more', async () => {
+    const live = connection({ exchangeCode: fail(rejections.unknown) })
+    expect(await live.signIn()).toEqual({ exchanging: 'claimed' })
+    expect(live.context.claim?.outcomeUnknown).toBe(true)
+    expect(await live.abandon()).toEqual({ resting: 'failed' })
+    expect(counted(live, 'exchangeCode')).toBe(2)
+    expect(live.context.ended.map(({ outcome }) => outcome)).toEqual(['failed'])
+  })
+
+  test('is given up once its code is dead', async () => {
+    const live = connection({ exchangeCode: fail(rejections.unknown) })
+    await live.signIn()
+    expect(await live.abandon({ afterMs: 70_000 })).toEqual({ resting: 'failed' })
+    expect(counted(live, 'exchangeCode')).toBe(1)
+    expect(live.context.failure).toEqual({ code: 'TOKEN_OUTCOME_UNKNOWN' })
+  })
+
+  test('of a client that its server no longer knows retires the registration', async () => {
+    const live = connection({ exchangeCode: fail(rejections.invalidClient) })
+    expect(await live.signIn()).toEqual({ resting: 'failed' })
+    expect(live.calls.at(-1)).toEqual({
+      port: 'retireRegistration',
+      input: expect.objectContaining({ issuer, clientId: 'client-1' }) as unknown,
+    })
+    expect(live.context).toMatchObject({ attempts: [], claim: undefined, refusedClient: undefined })
+  })
+})
+
+describe('a refresh', () => {
+  test('replaces the tokens once', async () => {
+    const live = connection()
+    await live.signIn()
+    const [before] = [live.context.tokens]
+    await live.refresh()
+    await live.send({ type: 'refresh.requested', generation: 1 })
+    expect(counted(live, 'refreshTokens')).toBe(1)
+    expect(live.context.generation).toBe(2)
+    expect(live.context.tokens?.refreshToken).not.toBe(before?.refreshToken)
+  })
+
+  test('that fails loses nothing', async () => {
+    const live = connection({ refreshTokens: fail(rejections.rateLimited) })
+    await live.signIn()
+    const { tokens } = live.context
+    expect(await live.refresh()).toEqual({ resting: 'authorized' })
+    expect(live.context).toMatchObject({ tokens, failure: rejections.rateLimited.failure, retryAt: live.context.at + 7_000 })
+  })
+
+  test('whose token is refused needs the user, but not before the access token ends', async () => {
+    const live = connection({ refreshTokens: fail(rejections.invalidGrant) })
+    await live.signIn()
+    expect(await live.refresh()).toEqual({ resting: 'reauthorizationRequired' })
+    expect(live.context.tokens).toMatchObject({ refreshRefused: true })
+    expect(live.context.tokens?.refreshToken).toBeUndefined()
+  })
+
+  test('that is repeated and then refused leaves nothing, since the family may be gone', async () => {
+    const live = connection({ refreshTokens: fail(rejections.unknown) })
+    await live.signIn()
+    await live.refresh()
+    live.answers['refreshTokens'] = fail(rejections.invalidGrant)
+    expect(await live.abandon()).toEqual({ resting: 'reauthorizationRequired' })
+    expect(live.context.tokens).toBeUndefined()
+  })
+
+  test('that is given up twice rests with the old tokens', async () => {
+    const live = connection()
+    await live.signIn()
+    await live.refresh({ stopAtCheckpoint: true })
+    await live.abandon({ stopAtCheckpoint: true })
+    expect(live.value).toEqual({ refreshing: 'claimed' })
+    expect(await live.abandon()).toEqual({ resting: 'authorized' })
+    expect(live.context).toMatchObject({ failure: { code: 'TOKEN_OUTCOME_UNKNOWN' }, generation: 1 })
+  })
+
+  test('of imported tokens finds their server first', async () => {
+    const live = connection({ ensureRegistration: ({ at }: { at: number }) => ({ at, client: givenClient }) })
+    await live.send({
+      type: 'credentials.imported',
+      tokens: { accessToken: 'old', tokenType: 'Bearer', refreshToken: 'imported', requestedScope: 'read', grant: 'authorization_code' },
+      clientInformation: givenClient,
+      issuer,
+    })
+    expect(await live.refresh()).toEqual({ resting: 'authorized' })
+    expect(ports(live)).toEqual(['discoverResource', 'discoverServer', 'ensureRegistration', 'refreshTokens'])
+    expect(live.calls.at(-1)?.input).toMatchObject({ refreshToken: 'imported', server: { ...server, client: givenClient } })
+    expect(live.context.tokens).toMatchObject({ serverId: 1, requestedScope: 'read' })
+  })
+
+  test('of imported tokens of a grant without a user asks for the same again', async () => {
+    const live = connection()
+    await live.send({
+      type: 'credentials.imported',
+      tokens: { accessToken: 'old', tokenType: 'Bearer', requestedScope: 'admin', grant: 'client_credentials' },
+      clientInformation: undefined,
+      issuer: undefined,
+    })
+    expect(await live.refresh()).toEqual({ resting: 'authorized' })
+    expect(live.calls.at(-1)).toMatchObject({ port: 'requestClientCredentials', input: { scope: 'admin' } })
+    expect(transitions(live).slice(1)).toEqual([
+      'authorized → requestingToken: ensureRegistration.done',
+      'requestingToken → authorized: requestClientCredentials.done',
+    ])
+    expect(live.context.tokens).toMatchObject({ grant: 'client_credentials', scope: 'admin', requestedScope: 'admin', serverId: 1 })
+  })
+
+  test('of a client that its server no longer knows loses what was issued to it; a crash there is carried on from', async () => {
+    const live = connection({ refreshTokens: fail(rejections.invalidClient), retireRegistration: fail(rejections.notSent) })
+    await live.signIn()
+    await live.refresh()
+    expect(live.value).toEqual({ resting: 'reauthorizationRequired' })
+    // The registration could not be told: the next sign-in does.
+    expect(live.context.refusedClient).toEqual({ issuer, clientId: 'client-1' })
+    await live.authorize()
+    expect(live.calls.find(({ input }) => input['refusedClientId'] === 'client-1')?.port).toBe('ensureRegistration')
+    expect(live.context.refusedClient).toBeUndefined()
+  })
+
+  test('keeps a client that the host gave, whatever its server says', async () => {
+    const live = connection({
+      ensureRegistration: ({ at }: { at: number }) => ({ at, client: givenClient }),
+      refreshTokens: fail(rejections.invalidClient),
+    })
+    await live.signIn()
+    expect(await live.refresh()).toEqual({ resting: 'authorized' })
+    expect(counted(live, 'retireRegistration')).toBe(0)
+  })
+})
+
+describe('more scope', () => {
+  test('is asked for while the old tokens stay usable', async () => {
+    const live = connection()
+    await live.signIn()
+    const { tokens } = live.context
+    await live.send({ type: 'challenge.insufficientScope', request: wishes({ scope: 'read', challengeScope: 'write' }) })
+    expect(live.value).toEqual({ resting: 'authorized' })
+    expect(live.context.tokens).toEqual(tokens)
+    expect(live.context.attempts.map(({ scope }) => scope)).toEqual(['read write'])
+    await live.callback('hash-2')
+    expect(live.context.tokens?.scope).toBe('read write')
+  })
+
+  test('that cannot be had hides no good token', async () => {
+    const live = connection()
+    await live.signIn()
+    live.answers['discoverResource'] = fail(rejections.unexpected)
+    await live.send({ type: 'challenge.insufficientScope', request: wishes({ scope: 'write' }) })
+    expect(live.value).toEqual({ resting: 'authorized' })
+    expect(live.context.failure?.code).toBe('TOKEN_OUTCOME_UNKNOWN')
+  })
+})
+
+describe('a disconnection', () => {
+  test.each([
+    ['is done', undefined],
+    ['cannot be done', rejections.notSent],
+  ])('forgets everything, whether the revocation %s', async (_, error) => {
+    const live = connection()
+    if (error !== undefined) live.answers['revokeTokens'] = fail(error)
+    await live.signIn()
+    await live.authorize()
+    const { tokens } = live.context
+    expect((await live.send({ type: 'disconnect.requested' })).value).toEqual({ resting: 'disconnected' })
+    expect(live.calls.at(-1)?.input).toMatchObject({ accessToken: tokens?.accessToken, refreshToken: tokens?.refreshToken, server })
+    expect(live.context).toMatchObject({ generation: 2, tokens: undefined, attempts: [], servers: [], claim: undefined })
+    expect(JSON.stringify(live.context)).not.toContain(dynamicClient.clientSecret)
+  })
+
+  test('without tokens asks nobody', async () => {
+    const live = connection()
+    await live.authorize()
+    const calls = live.calls.length
+    await live.send({ type: 'disconnect.requested' })
+    expect(live.value).toEqual({ resting: 'disconnected' })
+    expect(live.context.ended.map(({ outcome }) => outcome)).toEqual(['superseded'])
+    expect(live.calls).toHaveLength(calls)
+  })
+
+  test('that is given up twice forgets all the same', async () => {
+    const live = connection()
+    await live.signIn()
+    await live.send({ type: 'disconnect.requested' }, { stopAtCheckpoint: true })
+    await live.abandon({ stopAtCheckpoint: true })
+    expect(await live.abandon()).toEqual({ resting: 'disconnected' })
+    expect(live.context.tokens).toBeUndefined()
+  })
+})
+
+test('a grant without a user that is given up or fails rests in its failure', async () => {
+  const live = connection({ requestClientCredentials: fail(rejections.unknown) })
+  const request = { type: 'authorization.requested', request: wishes({ grant: 'client_credentials' }) }
+  await live.send(request)
+  expect(live.value).toEqual({ requestingToken: 'claimed' })
+  expect(await live.abandon({ stopAtCheckpoint: true })).toEqual({ requestingToken: 'claimed' })
+  expect(await live.abandon({ stopAtCheckpoint: true })).toEqual({ resting: 'failed' })
+  live.answers['requestClientCredentials'] = fail(rejections.otherRefusal)
+  await live.send(request)
+  expect([live.value, live.context.failure]).toEqual([{ resting: 'failed' }, rejections.otherRefusal.failure])
+})
