@@ -21,8 +21,9 @@ export const MAX_ENDED_ATTEMPTS = 16
 export const ENDED_ATTEMPT_TTL_MS = 86_400_000
 /** How many abandoned claims are remembered. */
 const MAX_ABANDONED_CLAIMS = 4
-/** How long an early refresh that failed is left alone, unless the server names a time; a caller without a usable token never waits for it. */
-const RETRY_AFTER_MS = 5_000
+/** How long an early refresh that failed is left alone, twice as long each time, unless the server names a time. A caller without a usable token never waits for it. */
+const FIRST_RETRY_MS = 5_000
+const LONGEST_RETRY_MS = 600_000
 
 type Change = Partial<ConnectionContext>
 type Sent<Type extends ConnectionCommand['type']> = Extract<ConnectionCommand, { type: Type }> & Stamp
@@ -317,6 +318,7 @@ function signedIn(context: ConnectionContext, tokens: Tokens, at: number): Chang
     generation: context.generation + 1,
     failure: undefined,
     retryAt: undefined,
+    retryDelayMs: undefined,
     lapsed: undefined,
   }
 }
@@ -362,7 +364,8 @@ export function importCredentials(context: ConnectionContext, event: Sent<'crede
 /** What a port failed with becomes the connection's failure. Nothing is deleted by it. */
 export function recordFailure(context: ConnectionContext, event: ConnectionEvent): Change {
   const { failure } = portFailureOf(event)
-  return { failure, retryAt: context.at + (failure.details?.retryAfterMs ?? RETRY_AFTER_MS) }
+  const retryDelayMs = Math.min(2 * (context.retryDelayMs ?? FIRST_RETRY_MS / 2), LONGEST_RETRY_MS)
+  return { failure, retryDelayMs, retryAt: context.at + (failure.details?.retryAfterMs ?? retryDelayMs) }
 }
 
 /** The server refused the refresh token: the user is needed. If it may have been sent before, that may have had the whole family revoked. */
@@ -389,11 +392,11 @@ export function forgetEverything(context: ConnectionContext): Change {
     tokens: undefined,
     attempts: [],
     ...end(context, context.attempts, 'superseded', context.at),
-    abandoned: [],
     imported: undefined,
     lapsed: undefined,
     failure: undefined,
     retryAt: undefined,
+    retryDelayMs: undefined,
     refusedClient: undefined,
   }
 }

@@ -113,6 +113,12 @@ export function isWantedResult(context: ConnectionContext, event: ConnectionEven
   return claim !== undefined && (!claim.repeated || event.tokens.refreshToken !== undefined)
 }
 
+/** A result that came after its claim was given up and the connection disconnected: it has to be revoked as well. */
+export function isOrphanedResult(context: ConnectionContext, event: ConnectionEvent): boolean {
+  if (event.type !== 'result.late' || context.tokens !== undefined || context.lapsed) return false
+  return event.generation < context.generation && context.abandoned.some(({ id }) => id === event.abandonedId)
+}
+
 /** Whether the claim's client was registered by us, so that we may register again. */
 export function isClientDynamic(context: ConnectionContext): boolean {
   return claimedServer(context)?.client.source === 'dynamic'

@@ -51,6 +51,7 @@ export function ensureRegistrationInput(context: ConnectionContext): EnsureRegis
     metadata,
     clientInformation: requestOf(context).clientInformation,
     grant: wantedGrant(requestOf(context)),
+    mayRegister: requestOf(context).purpose === 'authorize',
     refusedClientId: refusedClient?.issuer === metadata.issuer ? refusedClient.clientId : undefined,
   }
 }

@@ -41,6 +41,7 @@ export const connectionMachine = setup({
     needsNoRefreshToken: ({ context, event }) =>
       ask.isCurrentGeneration(context, event) && context.tokens?.grant === 'client_credentials',
     isWantedResult: ({ context, event }) => ask.isWantedResult(context, event),
+    isOrphanedResult: ({ context, event }) => ask.isOrphanedResult(context, event),
     hasTokensToRevoke: ({ context }) => context.tokens !== undefined && !ask.needsDiscovery(context),
     isRenewal: ({ context }) => ask.isRenewal(context),
     usesAuthorizationCode: ({ context }) => ask.canUseGrant(context, 'authorization_code'),
@@ -119,6 +120,7 @@ export const connectionMachine = setup({
   },
 }).createMachine({
   id: 'connection',
+  options: { maxIterations: 100 },
   description:
     'The whole life of one connection. What may happen at rest is handled once, on `resting`; where to rest next is decided once, in `settling`.',
   context: ({ input: { identity, at } }) => ({
@@ -227,12 +229,20 @@ export const connectionMachine = setup({
           target: 'settling',
           actions: ['importCredentials'],
         },
-        'result.late': {
-          description: 'The holder of an abandoned claim came back with what it had spent its secret for.',
-          guard: 'isWantedResult',
-          target: 'settling',
-          actions: ['takeLateResult'],
-        },
+        'result.late': [
+          {
+            description: 'The holder of an abandoned claim came back with what it had spent its secret for.',
+            guard: 'isWantedResult',
+            target: 'settling',
+            actions: ['takeLateResult'],
+          },
+          {
+            description: 'The same, but the connection was disconnected meanwhile: what came is revoked.',
+            guard: 'isOrphanedResult',
+            target: 'disconnecting',
+            actions: ['takeLateResult', 'claimDisconnect'],
+          },
+        ],
       },
     },
     discovering: {

@@ -55,6 +55,8 @@ export interface EnsureRegistrationInput extends PortInput {
   clientInformation: ClientInformation | undefined
   /** The grant that the client is for. Grants without a user never register dynamically. */
   grant: Grant
+  /** Whether a new client may be registered: a refresh token is good for the client alone that it was issued to. */
+  mayRegister: boolean
   /** A dynamic registration that the server refused: to be retired first, if it is still the stored one. */
   refusedClientId: string | undefined
 }

@@ -60,6 +60,7 @@ export const registrationMachine = setup({
   },
 }).createMachine({
   id: 'registration',
+  options: { maxIterations: 100 },
   description: 'One client registration at one issuer (RFC 7591), shared by every connection that may share it.',
   context: ({ input: { issuer, redirectUri, at } }) => ({
     issuer,

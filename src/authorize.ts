@@ -13,6 +13,7 @@ import type { Policy } from './options.ts'
 import { coversScope, unionScopes } from './protocol/scopes.ts'
 import { type BearerChallenge, bearerChallenge } from './protocol/www-authenticate.ts'
 import { renew } from './renewal.ts'
+import { isWebUrl } from './schemas/option-values.ts'
 import type { ConnectionContext } from './schemas/connection-context.ts'
 import { hashBinding } from './stores/record-keys.ts'
 import { isFresh, tokensOf } from './token-state.ts'
@@ -31,7 +32,7 @@ export function checkWishes({ scope, grant, returnTo }: Wishes, server: string, 
   check(isListed(allowedServers, server, new URL(server).origin), 'allowedServers')
   check(allowedScopes === undefined || coversScope(allowedScopes.join(' '), scope), 'allowedScopes')
   check(grant === undefined || isListed(allowedGrants, grant), 'allowedGrants')
-  const isKnownPlace = returnTo === undefined || (URL.canParse(returnTo) && isListed(returnToOrigins ?? [], new URL(returnTo).origin))
+  const isKnownPlace = returnTo === undefined || (isWebUrl(returnTo) && isListed(returnToOrigins ?? [], new URL(returnTo).origin))
   if (!isKnownPlace) throw invalidArgument('authorize().returnTo', 'must lead to an origin that policy.returnToOrigins lists')
 }
 

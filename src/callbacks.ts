@@ -38,16 +38,14 @@ function bindingCookie(nameKey: Uint8Array, state: string): { name: string; valu
 
 /** A 302 to the authorization server, with the cookie that `handleCallback` asks for. */
 export function redirectResponse(
-  { nameKey, options }: Kernel,
+  kernel: Kernel,
   { state, authorizationUrl }: Extract<AuthorizeResult, { status: 'redirect' }>,
 ): Response {
-  const { name, value } = bindingCookie(nameKey, state)
-  const { pathname } = new URL(options.client.redirectUri)
   return new Response(null, {
     status: 302,
     headers: {
       location: authorizationUrl,
-      'set-cookie': `${name}=${value}; Path=${pathname}; Max-Age=${COOKIE_MAX_AGE_SECONDS}; HttpOnly; Secure; SameSite=Lax`,
+      'set-cookie': setCookie(kernel, state, COOKIE_MAX_AGE_SECONDS),
       'cache-control': 'no-store',
       'referrer-policy': 'no-referrer',
     },
@@ -71,7 +69,19 @@ export async function handleCallback(kernel: Kernel, request: Request): Promise<
   const url = new URL(request.url)
   const { state } = parseCallback(url)
   const proof = hasCookie(kernel.nameKey, state ?? '', request.headers.get('cookie') ?? '') ? 'proven' : 'missing'
-  return callbackPage(await completeCallback(kernel, url, { proof }))
+  const result = await completeCallback(kernel, url, { proof })
+  const page = callbackPage(result)
+  if (state !== undefined && proof === 'proven' && !result.retryable)
+    page.headers.append('set-cookie', setCookie(kernel, state, 0))
+  return page
+}
+
+/** The cookie of one attempt, for as long as it may be of use; with no time left it is taken back. */
+function setCookie({ nameKey, options }: Kernel, state: string, maxAgeSeconds: number): string {
+  const { name, value } = bindingCookie(nameKey, state)
+  const { pathname } = new URL(options.client.redirectUri)
+  const kept = maxAgeSeconds === 0 ? '' : value
+  return `${name}=${kept}; Path=${pathname}; Max-Age=${maxAgeSeconds}; HttpOnly; Secure; SameSite=Lax`
 }
 
 /** How a callback shows that it comes from the browser that was sent away. */

@@ -83,7 +83,10 @@ export class Connection {
     const { signal, ...wishes } = parseOptions(AuthorizeOptionsSchema, options, 'authorize()')
     checkWishes(wishes, this.identity.server, core.policy)
     const { authorizing } = core.kernel
-    return await detachable(core.joined(authorizing, JSON.stringify(wishes), () => authorize(core, wishes)), signal)
+    return await detachable(
+      () => core.joined(authorizing, JSON.stringify(wishes), () => authorize(core, wishes)),
+      signal,
+    )
   }
 
   /**
@@ -100,7 +103,7 @@ export class Connection {
     const { signal, ...wish } = parseOptions(AccessTokenOptionsSchema, options, 'accessToken()')
     const cached = core.kernel.cache.get(core.key, wish.minTtlMs)
     if (cached !== undefined && cached.value !== wish.refused) return cached
-    return await detachable(accessToken(core, wish), signal)
+    return await detachable(() => accessToken(core, wish), signal)
   }
 
   /**
@@ -184,11 +187,11 @@ export class Connection {
     const watch = changes.watch(this.#core.key)
     try {
       for (;;) {
-        const view = await detachable(this.#open().load(), signal)
+        const view = await detachable(() => this.#open().load(), signal)
         if (view !== undefined && isAuthorized(view.context, view.at())) return
         const leftMs = until - clock.monotonic()
         if (leftMs <= 0) throw new AuthorizationError(failure('TIMED_OUT'))
-        await detachable(watch.changed(Math.min(leftMs, LOOK_AGAIN_MS)), signal)
+        await detachable(() => watch.changed(Math.min(leftMs, LOOK_AGAIN_MS)), signal)
       }
     } finally {
       watch.stop()

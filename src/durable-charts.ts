@@ -1,5 +1,4 @@
 import type { AnyStateMachine } from 'xstate'
-import { ENDED_ATTEMPT_TTL_MS } from '../machines/connection-actions.ts'
 import type { ConnectionCommand } from '../machines/connection-events.ts'
 import type { RegistrationCommand } from '../machines/registration-events.ts'
 import type { DurableChart } from './runner.ts'
@@ -13,14 +12,13 @@ const CLAIM_TTL_MS = 2 * IDLE_TTL_MS
 
 /** How long the record of a connection is worth keeping: a pure function of what it holds (design, section 6). */
 function connectionTtlMs({ at, claim, tokens, attempts }: ConnectionContext): number | undefined {
+  const attemptsEndAt = Math.max(at, ...attempts.map(({ expiresAt }) => expiresAt))
   if (tokens !== undefined) {
     const { refreshToken, refreshTokenExpiresAt } = tokens
     if (refreshToken === undefined || refreshTokenExpiresAt === undefined) return undefined
-    return Math.max(refreshTokenExpiresAt - at, 0) + IDLE_TTL_MS
+    return Math.max(refreshTokenExpiresAt, attemptsEndAt) - at + IDLE_TTL_MS
   }
-  if (claim !== undefined) return CLAIM_TTL_MS
-  if (attempts.length === 0) return IDLE_TTL_MS
-  return Math.max(...attempts.map(({ expiresAt }) => expiresAt)) - at + ENDED_ATTEMPT_TTL_MS
+  return claim === undefined ? attemptsEndAt - at + IDLE_TTL_MS : CLAIM_TTL_MS
 }
 
 /** The connection chart as the runner runs it. */

@@ -1,5 +1,5 @@
 import { restingPlace } from '../machines/resting-place.ts'
-import type { AuthorizationServer, ConnectionContext, ConnectionIdentity, Grant } from './schemas/connection-context.ts'
+import type { AuthorizationServer, ConnectionContext, ConnectionIdentity, Grant, JournalEntry } from './schemas/connection-context.ts'
 
 interface Of<Type extends string, Data> {
   type: Type
@@ -54,10 +54,14 @@ export function actionsBetween(before: ConnectionContext | undefined, after: Con
   const server = serverOf(after, tokens?.serverId) ?? serverOf(after, after.attempts.at(-1)?.serverId)
   const actions: HostAction[] = []
   if (lost !== undefined) {
-    const from = serverOf(lost, lost.tokens?.serverId)
-    actions.push({ type: 'forgetTokens', ...common, data: { issuer: from?.issuer } })
-    const isRetired = after.journal.some((entry) => entry.to === 'retiring' && !lost.journal.some(({ at }) => at === entry.at))
-    if (isRetired) actions.push({ type: 'forgetClientInformation', ...common, data: { issuer: from?.issuer } })
+    const { issuer } = serverOf(lost, lost.tokens?.serverId) ?? {}
+    actions.push({ type: 'forgetTokens', ...common, data: { issuer } })
+  }
+  const wasRetiring = ({ to }: JournalEntry): boolean => to === 'retiring'
+  const retiredAt = after.journal.findLast(wasRetiring)?.at
+  if (retiredAt !== undefined && retiredAt !== before?.journal.findLast(wasRetiring)?.at) {
+    const { issuer } = before?.servers.find(({ client }) => client.source === 'dynamic') ?? {}
+    actions.push({ type: 'forgetClientInformation', ...common, data: { issuer } })
   }
   if (server !== undefined) {
     const { issuer, clientId, clientSecret, clientSecretExpiresAt, tokenEndpointAuthMethod, redirectUri } = server.client

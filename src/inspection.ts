@@ -25,11 +25,6 @@ export interface InspectionRecord {
   failureCode?: string | undefined
 }
 
-interface ActorLike {
-  id: string
-  sessionId: string
-}
-
 /** Turns what XState tells an inspector into redacted records. An inspector that throws does not disturb the chart. */
 export function inspector(tell: (record: InspectionRecord) => void): (event: InspectionEvent) => void {
   const inspect = (record: InspectionRecord): void => {
@@ -42,8 +37,9 @@ export function inspector(tell: (record: InspectionRecord) => void): (event: Ins
     }
   }
   return (inspected) => {
-    const { id, sessionId } = inspected.actorRef as unknown as ActorLike
-    const common = { sessionId, rootId: inspected.rootId, name: id }
+    const { actorRef, rootId } = inspected
+    // XState's type for it lacks the id.
+    const common = { sessionId: actorRef.sessionId, rootId, name: String(Reflect.get(actorRef, 'id')) }
     if (inspected.type === '@xstate.actor') inspect({ kind: 'actor', ...common })
     if (inspected.type === '@xstate.event') {
       const { type } = inspected.event

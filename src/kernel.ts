@@ -61,16 +61,18 @@ export async function runConnection(
 }
 
 /**
- * Lets a caller go as soon as its signal says so; what it asked for goes on to its rest.
+ * Lets a caller go as soon as its signal says so; what it asked for goes on to its rest. Nothing is begun for a signal that has gone off already.
  *
  * @throws {@link AuthorizationError} `ABORTED`.
  */
-export function detachable<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return promise
-  return new Promise<T>((resolve, reject) => {
+export async function detachable<T>(start: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return await start()
+  if (signal.aborted) throw new AuthorizationError(failure('ABORTED'))
+  return await new Promise<T>((resolve, reject) => {
     const abort = (): void => reject(new AuthorizationError(failure('ABORTED')))
-    if (signal.aborted) abort()
     signal.addEventListener('abort', abort, { once: true })
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
+    start()
+      .then(resolve, reject)
+      .finally(() => signal.removeEventListener('abort', abort))
   })
 }

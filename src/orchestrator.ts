@@ -141,7 +141,7 @@ export function createAuthOrchestrator(options: AuthOrchestratorOptions): AuthOr
     async completeCallback(callbackUrl, callbackOptions = {}) {
       kernel.assertOpen()
       const { binding, signal } = parseOptions(CallbackOptionsSchema, callbackOptions, 'completeCallback()')
-      return await detachable(completeCallback(kernel, callbackUrl, { binding }), signal)
+      return await detachable(() => completeCallback(kernel, callbackUrl, { binding }), signal)
     },
     async handleCallback(request) {
       kernel.assertOpen()

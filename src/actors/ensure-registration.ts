@@ -37,7 +37,7 @@ export function createEnsureRegistration(deps: Dependencies) {
 
 /** A client that the host holds, if it may be used here. */
 function heldClient(deps: Dependencies, input: EnsureRegistrationInput): ClientInformation | undefined {
-  const { metadata, clientInformation, grant } = input
+  const { metadata, clientInformation, grant, mayRegister } = input
   const held = clientInformation ?? configuredClient(deps, input)
   const problem = held && problemOf(held, input)
   if (problem !== undefined) throw portError('CLIENT_INFORMATION_REQUIRED', 'notSent', problem)
@@ -46,9 +46,9 @@ function heldClient(deps: Dependencies, input: EnsureRegistrationInput): ClientI
     const redirectUri = held.redirectUri ?? deps.client.redirectUri
     return { ...held, issuer: metadata.issuer, redirectUri, tokenEndpointAuthMethod: methodOf(held, metadata) }
   }
-  if (grant === 'authorization_code') return undefined
+  if (grant === 'authorization_code' && mayRegister) return undefined
   throw portError('CLIENT_INFORMATION_REQUIRED', 'notSent', {
-    reason: 'grantWithoutUser',
+    reason: mayRegister ? 'grantWithoutUser' : 'importedTokens',
     expected: untrusted(metadata.issuer),
   })
 }

@@ -18,10 +18,24 @@ export interface ScopeSources {
 }
 
 const OFFLINE_ACCESS = 'offline_access'
+/** RFC 6749 §3.3: what a scope may be made of; longer ones are no scopes that anybody means. */
+const SCOPE = /^[\x21\x23-\x5B\x5D-\x7E]{1,256}$/
+/** How much scope another party may make us ask for, in characters: it is stored with every attempt, and goes into a URL. */
+const MAX_FOREIGN_LENGTH = 1_024
 
 /** Each scope once, in the order in which it came. */
 function split(...scopes: readonly (string | undefined)[]): string[] {
   return [...new Set(scopes.flatMap((scope) => (scope ?? '').split(/\s+/)))].filter((token) => token !== '')
+}
+
+/** Scopes that another party names: only what looks like scopes, and no more than is reasonable. */
+function foreign(...scopes: readonly (string | undefined)[]): string[] {
+  let left = MAX_FOREIGN_LENGTH
+  return split(...scopes).filter((token) => {
+    if (!SCOPE.test(token) || token.length > left) return false
+    left -= token.length + 1
+    return true
+  })
 }
 
 function joined(tokens: readonly string[]): string | undefined {
@@ -51,9 +65,9 @@ export function selectScope(sources: ScopeSources): string | undefined {
   const { asked, challenge, client, resource, fallback, server, grant } = sources
   const offered = server?.includes(OFFLINE_ACCESS) ?? false
   const candidates = [
-    split(asked, challenge),
+    split(asked, ...foreign(challenge)),
     grant === 'authorization_code' ? [] : split(client),
-    split(...(resource ?? [])).filter((token) => offered || token !== OFFLINE_ACCESS),
+    foreign(...(resource ?? [])).filter((token) => offered || token !== OFFLINE_ACCESS),
     split(fallback),
   ]
   const scope = candidates.find((tokens) => tokens.length > 0) ?? []

@@ -240,6 +240,8 @@ export const ConnectionContextSchema = v.strictObject({
   failure: maybe(FailureSchema),
   /** Not before this instant is an early refresh tried again. */
   retryAt: maybe(Instant),
+  /** How far that was away when it was set: the next failure doubles it. */
+  retryDelayMs: maybe(Count),
   /** Signed in once, and now its user is needed again. */
   lapsed: maybe(v.literal(true)),
   /** A dynamic registration that its server refused, until it is retired. */

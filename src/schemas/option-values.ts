@@ -15,7 +15,8 @@ export const Count = v.pipe(
   v.check((value) => Number.isSafeInteger(value) && value >= 0, 'must be an integer of at least 0'),
 )
 export const callable = <T>() => v.custom<T>((value) => typeof value === 'function', 'must be a function')
-const isWebUrl = (text: string): boolean => URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)
+/** Whether a text is an absolute http(s) URL: others, such as `blob:`, may have an origin as well. */
+export const isWebUrl = (text: string): boolean => URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)
 export const WebUrl = v.pipe(v.string(), v.check(isWebUrl, 'must be an absolute http(s) URL'))
 const LOOPBACK = /^(localhost|127(\.\d+){3}|\[::1\])$/
 

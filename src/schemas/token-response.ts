@@ -5,6 +5,9 @@ import { parseJson } from './wire.ts'
 /** No token lives longer, whatever the server says: a number that is out of range must not spoil the arithmetic. */
 const MAX_LIFETIME_SECONDS = 10 * 365 * 86_400
 
+/** It is stored with the tokens. In characters. */
+const MAX_SCOPE_LENGTH = 4_096
+
 /** Seconds as a number or, with some servers, as a string; what is gone already has ended now. */
 const Lifetime = v.pipe(
   v.union([v.number(), v.pipe(v.string(), v.regex(/^-?\d{1,15}$/), v.transform(Number))]),
@@ -22,7 +25,7 @@ export const TokenResponseSchema = v.pipe(
     access_token: v.pipe(v.string(), v.regex(/^[\x21-\x7e]+$/)),
     token_type: v.pipe(v.string(), v.regex(/^bearer$/i)),
     expires_in: v.nullish(Lifetime),
-    scope: v.nullish(v.string()),
+    scope: v.nullish(v.pipe(v.string(), v.maxLength(MAX_SCOPE_LENGTH))),
     refresh_token: v.nullish(v.string()),
     refresh_token_expires_in: v.nullish(Lifetime),
     refresh_expires_in: v.nullish(Lifetime),

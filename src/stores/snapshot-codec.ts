@@ -40,8 +40,8 @@ export function decodeSnapshot<Context>(
   if (!snapshot.success) throw new AuthorizationError(failure('SNAPSHOT_UNREADABLE', { field: 'snapshot' }))
   const context = v.safeParse(contextSchema, snapshot.output.context)
   if (!context.success) {
-    const field = v.getDotPath(context.issues[0])
-    throw new AuthorizationError(failure('SNAPSHOT_UNREADABLE', { field: `context.${field}` }))
+    const path = v.getDotPath(context.issues[0])
+    throw new AuthorizationError(failure('SNAPSHOT_UNREADABLE', { field: path === null ? 'context' : `context.${path}` }))
   }
   return { savedAt: envelope.savedAt, value: snapshot.output.value, context: context.output }
 }

@@ -67,7 +67,7 @@ export class LiveChart<Context> {
     command: { type: string; [member: string]: unknown },
     { stopAtCheckpoint = false, afterMs = 1 } = {},
   ): Promise<AnyMachineSnapshot> {
-    this.now += afterMs
+    this.now = Math.max(this.now, (this.snapshot.context as { at: number }).at) + afterMs
     this.#actor.send({ ...this.#stamp(), ...command })
     for (;;) {
       const snapshot = await waitFor(this.#actor, (now) => runningPorts(now as AnyMachineSnapshot).length === 0)

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { MemoryStore } from '../../../src/index.ts'
+import { type AuthOrchestratorOptions, MemoryStore } from '../../../src/index.ts'
 import { TestClock } from './test-clock.ts'
 import { orchestrate, redirectOf, rejection, startWorld, type World } from './world.ts'
 
@@ -279,17 +279,20 @@ describe('a stored record', () => {
   const keys = { name: new Uint8Array(32).fill(1), sealing: [{ id: '1', secret: new Uint8Array(32).fill(2) }] }
 
   /** A connection whose record holds this text instead of what was saved. */
-  async function spoilt(text: (sealed: string) => string, options: { keys?: typeof keys } = {}) {
+  async function spoilt(
+    text: (sealed: string) => string,
+    options: Pick<AuthOrchestratorOptions, 'keys' | 'sealer'> = { keys },
+  ) {
     const world = await startWorld()
     const store = new MemoryStore()
-    const orchestrator = orchestrate({ store, keys })
+    const orchestrator = orchestrate({ store, keys, ...(options.sealer && options) })
     const identity = { tenant: 't1', server: world.server }
     const redirect = redirectOf(await orchestrator.connection(identity).authorize())
     const key = `authchart:{${redirect.state.split('.')[0]}}:connection`
     const record = await store.load(key)
     const value = text(record?.value ?? '')
     await store.save(key, value, { expectedVersion: record?.version, writeId: 'spoilt' })
-    const connection = orchestrate({ store, keys, ...options }).connection(identity)
+    const connection = orchestrate({ store, ...options }).connection(identity)
     return { connection, isUntouched: async () => (await store.load(key))?.value === value }
   }
 
@@ -314,6 +317,31 @@ describe('a stored record', () => {
       () => connection.import({ tokens: { accessToken: 'a' } }),
     ]
     for (const call of calls) expect(await rejection(call())).toEqual({ failure, retryable: false, nextAction: 'none' })
+    expect(await isUntouched()).toBe(true)
+  })
+
+  test.each<[string, (text: string) => string, object]>([
+    [
+      'does not fit',
+      (text) => text.replace('"tenant":"t1"', '"tenant":7'),
+      { code: 'SNAPSHOT_UNREADABLE', details: { field: 'context.identity.tenant' } },
+    ],
+    [
+      'belongs to another chart',
+      (text) => text.replace('"connection"', '"registration"'),
+      { code: 'SNAPSHOT_UNREADABLE', details: { field: 'machine' } },
+    ],
+    ['has a newer format', (text) => text.replace('"format":1', '"format":99'), { code: 'SNAPSHOT_TOO_NEW' }],
+    [
+      'rests where nothing can rest',
+      (text) => text.replace('"awaitingCallback"}', '"nowhere"}'),
+      { code: 'SNAPSHOT_INCOMPATIBLE' },
+    ],
+  ])('that opens and %s is an error, and is left as it is', async (_name, text, failure) => {
+    const sealer = { seal: async (plain: string) => plain, open: async (plain: string) => plain }
+    const { connection, isUntouched } = await spoilt(text, { keys: { name: keys.name }, sealer })
+    expect(await rejection(connection.authorize())).toEqual({ failure, retryable: false, nextAction: 'none' })
+    expect(await rejection(connection.disconnect())).toEqual({ failure, retryable: false, nextAction: 'none' })
     expect(await isUntouched()).toBe(true)
   })
 
