@@ -90,12 +90,15 @@ describe('what a host has to do', () => {
   test('to forget the client as well where its server no longer knew it', () => {
     const retiring = { at: BEGINNING + 1, from: 'refreshing', to: 'retiring', reason: 'REFRESH_REJECTED' }
     const after = { ...EMPTY, generation: 2, journal: [retiring] }
-    expect(actionsBetween(SIGNED_IN, after)).toEqual([
-      FORGET_TOKENS,
-      { ...FORGET_TOKENS, type: 'forgetClientInformation' },
-    ])
+    const registered = { ...SERVER, client: { ...SERVER.client, source: 'dynamic' as const } }
+    const before = { ...SIGNED_IN, servers: [registered] }
+    const forgetClient = { ...FORGET_TOKENS, type: 'forgetClientInformation' }
+    expect(actionsBetween(before, after)).toEqual([FORGET_TOKENS, forgetClient])
+    // Without tokens as well: its server refused it at the exchange.
+    const waiting = { ...EMPTY, servers: [registered], attempts: [ATTEMPT] }
+    expect(actionsBetween(waiting, after)).toEqual([forgetClient])
     // That was another time.
-    expect(actionsBetween({ ...SIGNED_IN, journal: [retiring] }, after)).toEqual([FORGET_TOKENS])
+    expect(actionsBetween({ ...before, journal: [retiring] }, after)).toEqual([FORGET_TOKENS])
   })
 })
 

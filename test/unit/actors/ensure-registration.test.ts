@@ -51,6 +51,7 @@ function ensure(input: Partial<EnsureRegistrationInput>, overrides: Partial<Conn
     metadata,
     clientInformation: undefined,
     grant: 'authorization_code',
+    mayRegister: true,
     refusedClientId: undefined,
     ...input,
   })
@@ -182,6 +183,11 @@ describe('nobody', () => {
       'without credentials, for a grant without a user',
       { metadata: registering, grant: 'client_credentials' },
       { reason: 'grantWithoutUser', expected: 'https://as' },
+    ],
+    [
+      'without the client of imported tokens',
+      { metadata: registering, mayRegister: false },
+      { reason: 'importedTokens', expected: 'https://as' },
     ],
   ])('%s', async (_, input, details) => {
     const { done, told } = ensure(input, withDocument)

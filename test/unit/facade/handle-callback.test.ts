@@ -45,6 +45,8 @@ describe('handleCallback', () => {
     const response = await orchestrator.handleCallback(comeBack(world.callback(redirect), `theme=dark; ${cookie}; x=y`))
     expect(response.status).toBe(200)
     expect(Object.fromEntries(response.headers)).toEqual({
+      // What was asked for once is not asked for again.
+      'set-cookie': `${cookie.split('=')[0]}=; Path=/oauth/callback; Max-Age=0; HttpOnly; Secure; SameSite=Lax`,
       'content-type': 'text/html; charset=utf-8',
       'content-security-policy': "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
       'cache-control': 'no-store',

@@ -1,0 +1,161 @@
+import { createHash } from 'node:crypto'
+import { afterAll, describe, expect, test } from 'vitest'
+import { connectionMachine } from '../../machines/connection.ts'
+import { durableConnection } from '../../src/durable-charts.ts'
+import type { AuthorizationServer } from '../../src/schemas/connection-context.ts'
+import { connectionKey, hashBinding, hashState, routingId } from '../../src/stores/record-keys.ts'
+import { createSealer } from '../../src/stores/sealing.ts'
+import { encodeSnapshot } from '../../src/stores/snapshot-codec.ts'
+import { CODE_TTL_MS, rejection, rejections, wishes } from '../support/charts/facts.ts'
+import { LiveConnection } from '../support/charts/live-connection.ts'
+
+const KIB = 1024
+const sealer = createSealer([{ id: '2026-11', secret: new Uint8Array(32).fill(7) }])
+const key = connectionKey(routingId(new Uint8Array(32).fill(9), ['t', 'u', 's', null]))
+const report: string[] = []
+
+/** As many characters of base64url as a real random value of that kind has. */
+const random = (name: string, length: number): string =>
+  createHash('shake256', { outputLength: length }).update(name).digest('base64url').slice(0, length)
+
+const mcpUrl = 'http://127.0.0.1:43127/mcp'
+const issuer = 'http://127.0.0.1:43128'
+const client: AuthorizationServer['client'] = {
+  issuer,
+  clientId: random('client id', 43),
+  clientSecret: random('client secret', 86),
+  tokenEndpointAuthMethod: 'client_secret_basic',
+  redirectUri: 'http://127.0.0.1:43129/oauth/callback',
+  source: 'dynamic',
+}
+const metadata = {
+  issuer,
+  authorizationEndpoint: `${issuer}/auth`,
+  tokenEndpoint: `${issuer}/token`,
+  registrationEndpoint: `${issuer}/reg`,
+  revocationEndpoint: `${issuer}/token/revocation`,
+  grantTypesSupported: ['authorization_code', 'refresh_token', 'client_credentials'],
+  scopesSupported: ['openid', 'offline_access', 'mcp:read', 'mcp:write'],
+  issRequired: true as const,
+}
+const scope = 'mcp:read mcp:write offline_access'
+
+/** A connection whose ids, endpoints and secrets are as long as those of a real one. */
+class RealisticConnection extends LiveConnection {
+  #built = 0
+
+  constructor() {
+    super()
+    Object.assign(this.answers, {
+      discoverResource: ({ at }: { at: number }) => ({ at, resource: { resource: mcpUrl, issuer, scopesSupported: ['mcp:read', 'mcp:write'] } }),
+      discoverServer: ({ at }: { at: number }) => ({ at, metadata }),
+      ensureRegistration: ({ at }: { at: number }) => ({ at, client }),
+      buildAuthorizationRequest: ({ at }: { at: number }) => {
+        this.#built += 1
+        const state = random(`state ${this.#built}`, 66)
+        const verifier = random(`verifier ${this.#built}`, 43)
+        return { at, state, stateHash: hashState(state), verifier, authorizationUrl: `${issuer}/auth` }
+      },
+      exchangeCode: ({ at }: { at: number }) => ({
+        at,
+        // An access token of oidc-provider in the JWT format, RS256, with the usual claims.
+        accessToken: [random('header', 90), random('claims', 480), random('signature', 342)].join('.'),
+        tokenType: 'Bearer',
+        scope,
+        expiresInMs: 3_600_000,
+        refreshToken: random('refresh token', 43),
+        subject: '7a1f8d0e-7f5c-4a39-9b0c-2f5f5b6a1c11',
+      }),
+    })
+  }
+
+  async ask(): Promise<unknown> {
+    const bindingHash = hashBinding('session')
+    return (await this.send({ type: 'authorization.requested', request: wishes({ scope, bindingHash }) })).value
+  }
+
+  async comeBack(): Promise<unknown> {
+    const [attempt] = this.context.attempts
+    const callback = {
+      type: 'callback.received',
+      stateHash: attempt?.stateHash,
+      bindingHash: hashBinding('session'),
+      iss: issuer,
+      code: random('code', 43),
+      codeTtlMs: CODE_TTL_MS,
+    }
+    return (await this.send(callback)).value
+  }
+}
+
+const many = async (times: number, run: () => Promise<unknown>): Promise<void> => {
+  for (let count = 0; count < times; count += 1) await run()
+}
+
+async function sizeOf(live: LiveConnection, what: string): Promise<number> {
+  const plain = encodeSnapshot(durableConnection(connectionMachine), live.snapshot, live.now)
+  const sealed = await sealer.seal(plain, { key })
+  report.push(`${what}: ${sealed.length} bytes sealed, ${plain.length} plain`)
+  live.stop()
+  return sealed.length
+}
+
+const fail = (error: unknown) => () => {
+  throw error
+}
+
+afterAll(() => {
+  // For whoever changes what a record holds.
+  process.stdout.write(`${report.join('\n')}\n`)
+})
+
+describe('a sealed record', () => {
+  test('of a first attempt takes at most 3 KB', async () => {
+    const live = new RealisticConnection()
+    expect(await live.ask()).toEqual({ resting: 'awaitingCallback' })
+    expect(live.context).toMatchObject({ attempts: [{ bindingHash: hashBinding('session'), scope }], journal: [{}] })
+    expect(await sizeOf(live, 'first attempt')).toBeLessThanOrEqual(3 * KIB)
+  })
+
+  test('of the worst case takes at most 8 KB', async () => {
+    const live = await fullest(rejections.invalidClient)
+    expect(live.context.tokens).toBeUndefined()
+    expect(await sizeOf(live, 'worst case without tokens')).toBeLessThanOrEqual(8 * KIB)
+  })
+
+  test('of the worst case with the last access token is told as well', async () => {
+    const live = await fullest(rejections.invalidGrant)
+    expect(live.context.tokens).toMatchObject({ refreshRefused: true })
+    // A JWT of 914 characters, and the two scopes that belong to it.
+    expect(await sizeOf(live, 'worst case with a JWT')).toBeLessThanOrEqual(10 * KIB)
+  })
+})
+
+/**
+ * The most that a record can hold: four claims that were given up, sixteen attempts that ended, eight failures with the longest
+ * names in the journal, and eight attempts that wait.
+ */
+async function fullest(refusal: Error): Promise<RealisticConnection> {
+  const live = new RealisticConnection()
+  await live.ask()
+  await live.comeBack()
+  for (let count = 0; count < 2; count += 1) {
+    await live.refresh({ stopAtCheckpoint: true })
+    await live.abandon({ stopAtCheckpoint: true })
+    await live.abandon({ stopAtCheckpoint: true })
+  }
+  await many(24, () => live.ask())
+  live.answers['refreshTokens'] = fail(refusal)
+  await live.send({ type: 'attempt.expired' }, { afterMs: 300_000 })
+  await live.refresh()
+  expect(live.value).toEqual({ resting: 'reauthorizationRequired' })
+  const { discoverResource } = live.answers
+  const details = { url: `${mcpUrl}/.well-known/oauth-protected-resource`, status: 500 }
+  live.answers['discoverResource'] = fail(rejection('RESOURCE_METADATA_UNAVAILABLE', 'unknown', details))
+  await many(8, () => live.ask())
+  Object.assign(live.answers, { discoverResource })
+  await many(8, () => live.ask())
+  const { attempts, ended, abandoned, journal } = live.context
+  expect([attempts.length, ended.length, abandoned.length, journal.length]).toEqual([8, 16, 4, 16])
+  return live
+}
