@@ -70,17 +70,13 @@ export function noteFacts(
 ): Change {
   const request = known(context.request, 'a request')
   const { at } = event.output
-  switch (event.type) {
-    case 'xstate.done.actor.discoverResource':
-      return { at, request: { ...request, resource: event.output.resource } }
-    case 'xstate.done.actor.discoverServer':
-      return { at, request: { ...request, metadata: event.output.metadata } }
-    case 'xstate.done.actor.ensureRegistration': {
-      const { client } = event.output
-      const given = client.source === 'given' && { imported: { clientInformation: client, issuer: client.issuer } }
-      return { at, request: { ...request, client }, refusedClient: undefined, ...given }
-    }
-  }
+  if (event.type === 'xstate.done.actor.discoverResource')
+    return { at, request: { ...request, resource: event.output.resource } }
+  if (event.type === 'xstate.done.actor.discoverServer')
+    return { at, request: { ...request, metadata: event.output.metadata } }
+  const { client } = event.output
+  const given = client.source === 'given' && { imported: { clientInformation: client, issuer: client.issuer } }
+  return { at, request: { ...request, client }, refusedClient: undefined, ...given }
 }
 
 /** No grant that we know is offered, or not the one that was asked for, or the policy does not allow it. */

@@ -87,7 +87,9 @@ export const connectionMachine = setup({
     claimRefresh: assign(({ event }) => change.claim(eventOf(event, 'refresh.requested'), { kind: 'refresh' })),
     claimTokenRequest: assign(({ context }) => change.claimTokenRequest(context)),
     claimRenewal: assign(({ context, event }) => change.claimRenewal(context, eventOf(event, 'refresh.requested'))),
-    claimDisconnect: assign(({ event }) => change.claim(eventOf(event, 'disconnect.requested'), { kind: 'disconnect' })),
+    claimDisconnect: assign(({ event }) =>
+      change.claim(eventOf(event, 'disconnect.requested', 'result.late'), { kind: 'disconnect' }),
+    ),
     suspectClaim: assign(({ context, event }) => change.suspectClaim(context, event)),
     abandonClaim: assign(({ context, event }) => change.abandonClaim(context, eventOf(event, 'claim.abandoned'))),
     storeTokens: assign(({ context, event }) =>

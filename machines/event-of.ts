@@ -3,6 +3,7 @@ export function eventOf<Event extends { type: string }, Type extends Event['type
   event: Event,
   ...types: readonly Type[]
 ): Extract<Event, { type: Type }> {
-  if (!types.some((type) => type === event.type)) throw new Error(`the chart runs an action of ${types.join(', ')} at ${event.type}`)
+  if (!types.some((type) => type === event.type))
+    throw new Error(`the chart runs an action of ${types.join(', ')} at ${event.type}`)
   return event as Extract<Event, { type: Type }>
 }

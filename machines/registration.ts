@@ -35,7 +35,7 @@ export const registrationMachine = setup({
     needsRegistration: ({ context, event }) => ask.needsRegistration(context, event),
     isCurrentClient: ({ context, event }) => ask.isCurrentClient(context, event),
     isWantedResult: ({ context, event }) => ask.isWantedResult(context, event),
-    isGoAhead: ({ context }) => !context.claim?.outcomeUnknown,
+    isGoAhead: ({ context }) => context.claim !== undefined && !context.claim.outcomeUnknown,
     isThisClaim: ({ context, event }) => ask.isThisClaim(context, event),
     mayRepeat: ({ context, event }) => ask.isThisClaim(context, event) && ask.mayRepeat(context),
     isUnknownAtFirst: ({ context, event }) => portFailureOf(event).outcome === 'unknown' && ask.mayRepeat(context),

@@ -1,7 +1,7 @@
 import type { AnyStateMachine } from 'xstate'
 import type { ConnectionCommand } from '../machines/connection-events.ts'
 import type { RegistrationCommand } from '../machines/registration-events.ts'
-import type { DurableChart } from './runner.ts'
+import type { DurableChart } from './durable-chart.ts'
 import { type ConnectionContext, ConnectionContextSchema } from './schemas/connection-context.ts'
 import { type RegistrationContext, RegistrationContextSchema } from './schemas/registration-context.ts'
 

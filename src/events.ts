@@ -1,5 +1,5 @@
 import type { Failure } from './errors/failure.ts'
-import type { DurableContext } from './runner.ts'
+import type { DurableContext } from './durable-chart.ts'
 import type { ConnectionContext, ConnectionIdentity, JournalEntry } from './schemas/connection-context.ts'
 
 /** What an orchestrator tells its listeners. Never holds a secret. */
@@ -64,10 +64,13 @@ const isConnection = (context: DurableContext): context is ConnectionContext => 
 /** Tells listeners what a save of a connection's record means for them. */
 export function createConnectionTeller(
   listeners: Listeners,
-): (context: DurableContext, entries: readonly JournalEntry[]) => void {
-  return (context, entries) => {
+): (context: DurableContext, entries: readonly JournalEntry[], before: DurableContext | undefined) => void {
+  return (context, entries, before) => {
     if (!isConnection(context)) return
-    const { identity: connection, generation, failure } = context
+    const { identity: connection, generation, failure, at: savedAt } = context
+    const subject = before !== undefined && isConnection(before) ? before.tokens?.subject : undefined
+    const hasChanged = subject !== undefined && (context.tokens?.subject ?? subject) !== subject
+    if (hasChanged) listeners.tell('accountChanged', { connection, at: savedAt })
     for (const { at, from, to, reason } of entries) {
       listeners.tell('transition', { connection, at, from, to, reason })
       if (to === 'reauthorizationRequired') listeners.tell('authorizationRequired', { connection, at })

@@ -4,7 +4,8 @@ import { isAuthorizationError } from './errors/authorization-error.ts'
 import { failure } from './errors/failure.ts'
 import { PortError } from './errors/port-error.ts'
 import type { Policy } from './options.ts'
-import type { DurableChart, Runner, RunResult, Step } from './runner.ts'
+import type { DurableChart, RunResult, Step } from './durable-chart.ts'
+import type { Runner } from './runner.ts'
 import type { ConnectionIdentity } from './schemas/connection-context.ts'
 import type { RegistrationContext } from './schemas/registration-context.ts'
 import { registrationKey, routingId } from './stores/record-keys.ts'
@@ -29,7 +30,7 @@ export function registrations({
     const scope = sharingScope(identity, lease.registrationScope)
     const key = registrationKey(routingId(nameKey, ['registration', scope, issuer, redirectUri]))
     try {
-      return await runner.run(chart, key, step, { input: { issuer, redirectUri }, lease })
+      return await runner.run(chart, key, step, { input: { issuer, redirectUri }, lease, isNested: true })
     } catch (error) {
       // Nothing of the connection was spent by this; its chart keeps the reason.
       throw isAuthorizationError(error) ? new PortError(error.failure, 'notSent') : error

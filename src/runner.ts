@@ -1,77 +1,22 @@
 import { createActor } from 'xstate'
-import type { Changes, Watch } from './changes.ts'
-import { atRest, type ChartActorOptions, type ChartLogic, type ChartSnapshot, incompatible, restoreActor } from './chart-actor.ts'
-import type { Clock } from './clock.ts'
+import type { Watch } from './changes.ts'
+import { atRest, type ChartActorOptions, type ChartSnapshot, incompatible, restoreActor } from './chart-actor.ts'
+import {
+  type DurableChart,
+  type DurableContext,
+  type Lease,
+  type RecordView,
+  type RunnerOptions,
+  type RunResult,
+  SAVE_MARGIN_MS,
+  type Step,
+} from './durable-chart.ts'
 import { AuthorizationError, isAuthorizationError } from './errors/authorization-error.ts'
 import { failure } from './errors/failure.ts'
-import { inspector, type InspectionRecord } from './inspection.ts'
-import type { Claim, JournalEntry } from './schemas/connection-context.ts'
+import { inspector } from './inspection.ts'
+import type { Claim } from './schemas/connection-context.ts'
 import { decodeSnapshot, encodeSnapshot, type SnapshotCodec } from './stores/snapshot-codec.ts'
-import type { Sealer } from './stores/sealing.ts'
-import type { SnapshotStore } from './stores/snapshot-store.ts'
-
-/** What every durable chart keeps in its context. */
-export interface DurableContext {
-  at: number
-  claim?: Claim | undefined
-  journal: JournalEntry[]
-}
-
-/** A chart that the runner can run durably: the machine with its actors provided, and how its context is read and kept. */
-export interface DurableChart<Context extends DurableContext, Command extends { type: string }>
-  extends SnapshotCodec<Context> {
-  readonly machine: ChartLogic<Context>
-  /** How long a record with this context is worth keeping, in milliseconds; `undefined`: until it is replaced. */
-  ttlMs(context: Context): number | undefined
-  /** What a claim's holder has to tell if its result could not be saved; `undefined` if nothing was won by it. */
-  lateResult(claimed: Context, rested: Context): Command | undefined
-}
-
-/** A record as it was read, with the means to tell how old it is by now. */
-export interface RecordView<Context> {
-  readonly context: Context
-  /** The state value, as XState writes it. */
-  readonly value: unknown
-  readonly version: string
-  /** Record time: `savedAt`, plus the age that the store told, plus what has passed here since. */
-  at(): number
-  /** How long ago it was written, in milliseconds. */
-  ageMs(): number
-}
-
-/** How long a claim holds, and how long after that others leave it alone, in milliseconds. */
-export interface Lease {
-  readonly leaseMs: number
-  readonly graceMs: number
-}
-
-/** What a run came to. */
-export interface RunResult<Context> {
-  /** The record as it stands now; `undefined` if there is none. */
-  readonly view: RecordView<Context> | undefined
-  /** Whether the chart took the event. If not, nothing was saved for it. */
-  readonly taken: boolean
-  /** Whether this very run sent a request that spends something. */
-  readonly spent: boolean
-  /** What the chart told its caller, in order. */
-  readonly emitted: readonly { type: string }[]
-}
-
-/** The event for a record, or `undefined` if there is nothing to do: that is an outcome as well. */
-export type Step<Context, Command> = (view: RecordView<Context> | undefined) => Command | undefined
-
-/** What the runner needs of its surroundings. */
-export interface RunnerOptions {
-  readonly store: SnapshotStore
-  readonly sealer: Sealer
-  readonly clock: Clock
-  readonly changes: Changes
-  /** The time-out of one request, in milliseconds: the fence of a claim leaves that much room. */
-  readonly requestTimeoutMs: number
-  /** Called after each save with what was added to the journal. */
-  readonly onTransitions: (context: DurableContext, entries: readonly JournalEntry[]) => void
-  readonly inspect?: ((record: InspectionRecord) => void) | undefined
-}
+import { TooFewReplicasError } from './stores/too-few-replicas-error.ts'
 
 interface Run<Context extends DurableContext, Command extends { type: string }> {
   readonly chart: DurableChart<Context, Command>
@@ -83,8 +28,6 @@ interface Run<Context extends DurableContext, Command extends { type: string }> 
   readonly persistent: boolean
 }
 
-/** Room that the fence of a claim leaves for the save of the result, in milliseconds. */
-export const SAVE_MARGIN_MS = 5_000
 /** How often a run begins anew on the record as it stands by then before it gives up. */
 const MAX_ROUNDS = 100
 /** How many leases a run waits for other processes' claims before it gives up. */
@@ -95,14 +38,17 @@ const LOOK_AGAIN_MS = 500
 const FIRST_PAUSE_MS = 25
 const LONGEST_PAUSE_MS = 1_000
 
-const abandoned = ({ id }: Claim): { type: string; abandonedId: string } => ({ type: 'claim.abandoned', abandonedId: id })
+const abandoned = ({ id }: Claim): { type: string; abandonedId: string } => ({
+  type: 'claim.abandoned',
+  abandonedId: id,
+})
 const closed = (): AuthorizationError => new AuthorizationError(failure('CLOSED'))
 const timedOut = (reason: string): AuthorizationError => new AuthorizationError(failure('TIMED_OUT', { reason }))
 const unavailable = (): AuthorizationError => new AuthorizationError(failure('STORE_UNAVAILABLE'))
 
 /**
- * Runs charts durably: load, restore, send, save at every rest, adopt the winner where a save is refused. One queue a key
- * inside a process; compare-and-set between processes.
+ * Runs charts durably: load, restore, send, save at every rest, adopt the winner where a save is refused. One queue a
+ * key inside a process; compare-and-set between processes.
  */
 export class Runner {
   readonly #options: RunnerOptions
@@ -118,7 +64,8 @@ export class Runner {
   /**
    * Reads a record. Starts nothing.
    *
-   * @throws {@link AuthorizationError} `STORE_UNAVAILABLE`, `SNAPSHOT_UNREADABLE`, `SNAPSHOT_KEY_UNKNOWN`, `SNAPSHOT_TOO_NEW`.
+   * @throws {@link AuthorizationError} `STORE_UNAVAILABLE`, `SNAPSHOT_UNREADABLE`, `SNAPSHOT_KEY_UNKNOWN`,
+   *   `SNAPSHOT_TOO_NEW`.
    */
   async load<Context extends DurableContext>(
     chart: SnapshotCodec<Context>,
@@ -142,6 +89,7 @@ export class Runner {
    * Runs one event to its rest.
    *
    * @param step Chooses the event by the record as it stands; asked again after a winner was adopted.
+   * @param options.isNested Part of another run, which `close()` waits for.
    * @param options.known A record that was just read, or its absence, which spares the first load.
    * @throws {@link AuthorizationError} `STORE_UNAVAILABLE`, `SNAPSHOT_*`, `CLOSED`, `TIMED_OUT`.
    */
@@ -149,9 +97,9 @@ export class Runner {
     chart: DurableChart<Context, Command>,
     key: string,
     step: Step<Context, Command>,
-    options: { input: object; lease: Lease; known?: { view: RecordView<Context> | undefined } },
+    options: { input: object; lease: Lease; known?: { view: RecordView<Context> | undefined }; isNested?: true },
   ): Promise<RunResult<Context>> {
-    if (this.#isClosing) return Promise.reject(closed())
+    if (this.#isClosing && !options.isNested) return Promise.reject(closed())
     const { input, lease } = options
     this.#longestLeaseMs = Math.max(this.#longestLeaseMs, lease.leaseMs + lease.graceMs)
     const before = this.#queues.get(key)
@@ -195,7 +143,7 @@ export class Runner {
     try {
       let view = known === undefined ? await this.#reload(run) : known.view
       let spent = false
-      for (let rounds = 0; rounds < MAX_ROUNDS || run.persistent; ) {
+      for (let rounds = 0; rounds < MAX_ROUNDS || run.persistent;) {
         const recovery = await this.#recovery(run, view, watch, waitUntil)
         if (recovery === 'lookAgain') {
           view = await this.#reload(run)
@@ -224,8 +172,8 @@ export class Runner {
   }
 
   /**
-   * What a record needs before anything else can happen to it: a claim younger than its lease is waited for, an older one
-   * is given up, and any other checkpoint is gone on with.
+   * What a record needs before anything else can happen to it: a claim younger than its lease is waited for, an older
+   * one is given up, and any other checkpoint is gone on with.
    */
   async #recovery<Context extends DurableContext, Command extends { type: string }>(
     run: Run<Context, Command>,
@@ -266,7 +214,9 @@ export class Runner {
     const base = view?.at() ?? Math.round(clock.now())
     const startedAt = clock.monotonic()
     const at = (): number => base + Math.round(clock.monotonic() - startedAt)
-    const stamp = <Event extends { type: string }>(event: Event): Event & { at: number; claimId: string; leaseMs: number } => ({
+    const stamp = <Event extends { type: string }>(
+      event: Event,
+    ): Event & { at: number; claimId: string; leaseMs: number } => ({
       ...event,
       at: at(),
       claimId: this.#id(),
@@ -298,11 +248,13 @@ export class Runner {
           if (held !== undefined) await this.#tellLate(run, held, context)
           return { kind: 'refused', view: current, spent: held !== undefined, emitted: [] }
         }
-        const known = new Set(current?.context.journal)
+        const before = current?.context
+        const known = new Set(before?.journal)
         current = saved
         this.#options.onTransitions(
           context,
           context.journal.filter((entry) => !known.has(entry)),
+          before,
         )
         if (!snapshot.hasTag('checkpoint')) break
         const goAhead = stamp({ type: 'checkpoint.saved', sendBefore: this.#fence(begunAt, lease) })
@@ -332,8 +284,8 @@ export class Runner {
   }
 
   /**
-   * Saves a rest. A save whose answer was lost is asked again with the same write id until it is known: before a request
-   * leaves, for as long as the claim would allow it to; after it, for as long as the process lives.
+   * Saves a rest. A save whose answer was lost is asked again with the same write id until it is known: before a
+   * request leaves, for as long as the claim would allow it to; after it, for as long as the process lives.
    */
   async #save<Context extends DurableContext, Command extends { type: string }>(
     { chart, key, lease, persistent }: Run<Context, Command>,
@@ -357,17 +309,47 @@ export class Runner {
         const saved = await store.save(key, sealed, { expectedVersion, writeId, ttlMs: chart.ttlMs(context) })
         if (saved === 'refused') return saved
         return this.#view({ context, value, version: saved.version }, savedAt, 0, askedAt)
-      } catch {
+      } catch (error) {
         const isHopeless = clock.monotonic() > this.#fence(begunAt, lease)
-        if (!isSpent && !persistent && (isHopeless || this.#isClosing)) throw unavailable()
+        const written = error instanceof TooFewReplicasError ? error.version : undefined
+        const isClaim = snapshot.hasTag('claim')
+        // It stands on its master. Only a claim must be on the replicas before anything is spent, and a result should be.
+        if (written !== undefined && !isClaim && (isHopeless || !isSpent))
+          return this.#view({ context, value, version: written }, savedAt, 0, askedAt)
+        if (!isSpent && !persistent && (isHopeless || this.#isClosing)) {
+          if (written !== undefined) await this.#release(chart, key, current, written, at)
+          throw unavailable()
+        }
       }
       await this.#pause(pauseMs)
     }
   }
 
-  async #reload<Context extends DurableContext, Command extends { type: string }>(
-    { chart, key, persistent }: Run<Context, Command>,
-  ): Promise<RecordView<Context> | undefined> {
+  /** Puts back what stood before a claim that too few replicas have, as well as may be: nothing was spent under it. */
+  async #release<Context extends DurableContext, Command extends { type: string }>(
+    chart: DurableChart<Context, Command>,
+    key: string,
+    before: RecordView<Context> | undefined,
+    claimVersion: string,
+    at: () => number,
+  ): Promise<void> {
+    const { store, sealer } = this.#options
+    const write = { expectedVersion: claimVersion, writeId: this.#id() }
+    const released =
+      before === undefined
+        ? store.delete(key, write)
+        : sealer
+            .seal(encodeSnapshot(chart, before, at()), { key })
+            .then((sealed) => store.save(key, sealed, { ...write, ttlMs: chart.ttlMs(before.context) }))
+    // Too few replicas for this as well, most likely; and whatever else may be wrong, the claim's lease ends by itself.
+    await released.catch(() => {})
+  }
+
+  async #reload<Context extends DurableContext, Command extends { type: string }>({
+    chart,
+    key,
+    persistent,
+  }: Run<Context, Command>): Promise<RecordView<Context> | undefined> {
     for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
       try {
         return await this.load(chart, key)

@@ -100,7 +100,7 @@ describe.each(STORES)('crashing on %s', (store) => {
   })
 
   // ◆5
-  it('revives nothing when a connection is disconnected under a process that was about to save', async () => {
+  it('revives nothing when a connection is disconnected under a process that was about to save, and revokes that as well', async () => {
     const { of, start, signIn } = stage.scene(store, BRISK)
     await stage.as.set({ replay: 'refuse' })
     const [a, b] = await Promise.all([start(), start()])
@@ -115,6 +115,40 @@ describe.each(STORES)('crashing on %s', (store) => {
     const { state, authorized, failure } = await a.status(of)
     expect({ state, authorized, failure }).toEqual({ state: 'disconnected', authorized: false, failure: undefined })
     await expect(b.accessToken(of)).rejects.toMatchObject({ code: 'AUTHORIZATION_REQUIRED' })
+    expect(await stage.way(a, of)).toEqual([
+      'awaitingCallback: buildAuthorizationRequest.done',
+      'exchanging: callback.received',
+      'authorized: exchangeCode.done',
+      'refreshing: refresh.requested',
+      'refreshing: claim.abandoned',
+      'reauthorizationRequired: REFRESH_REJECTED',
+      'disconnected: disconnect.requested',
+      'disconnecting: result.late',
+      'disconnected: revokeTokens.done',
+    ])
+    expect(await stage.liveTokens()).toBe(0)
+  })
+
+  it('waits with a disconnect for a refresh in progress, and revokes what comes of it', async () => {
+    const { of, start, signIn } = stage.scene(store)
+    const [a, b] = await Promise.all([start(), start()])
+    const refused = await signIn(a, b)
+    await stage.as.fault({ when: 'after', action: 'hold' })
+    const renewed = a.accessToken(of, { refused })
+    await soon(async () => expect(await stage.as.held()).toBe(1))
+    const disconnected = b.disconnect(of)
+    await stage.as.release()
+    expect((await disconnected).actions.map(({ type, generation }) => [type, generation])).toEqual([['forgetTokens', 3]])
+    expect((await renewed).value).not.toBe(refused)
+    await expect(a.accessToken(of)).rejects.toMatchObject({ code: 'AUTHORIZATION_REQUIRED' })
+    expect(await stage.liveTokens()).toBe(0)
+    expect((await stage.as.ledger()).counts.revocation).toBe(2)
+    expect((await stage.way(a, of)).slice(-4)).toEqual([
+      'refreshing: refresh.requested',
+      'authorized: refreshTokens.done',
+      'disconnecting: disconnect.requested',
+      'disconnected: revokeTokens.done',
+    ])
   })
 
   // ◆5 at the level of the store, for whoever cleans up by hand: a version never comes back.

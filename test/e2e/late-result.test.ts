@@ -4,13 +4,6 @@ import { BRISK, pause, STORES, useStage } from '../support/processes/stage.ts'
 /** Opaque tokens can be revoked, and the introspection endpoint says which of them live. */
 const stage = useStage({ accessTokenFormat: 'opaque' })
 
-/** How many refresh tokens the server would still take from the client of this test. */
-async function live(): Promise<number> {
-  const [request] = (await stage.as.ledger()).tokenRequests
-  const tokens = await stage.as.tokens()
-  return tokens.filter(({ active, clientId }) => active && clientId === request?.clientId).length
-}
-
 // ◆2: a spent secret's result is never dropped.
 describe.each(STORES)('a result that comes after its claim was given up, on %s', (store) => {
   it('is taken and proven by a refresh, where the server only refuses the replayed refresh token', async () => {
@@ -51,7 +44,7 @@ describe.each(STORES)('a result that comes after its claim was given up, on %s',
       'refreshing: refresh.requested',
       'authorized: refreshTokens.done',
     ])
-    expect(await live()).toBe(1)
+    expect(await stage.liveTokens()).toBe(1)
   })
 
   it('never answers a dead token, where the server revokes the whole family for the replayed refresh token', async () => {
@@ -63,7 +56,7 @@ describe.each(STORES)('a result that comes after its claim was given up, on %s',
     await a.waitFor('result')
     await a.kill('SIGSTOP')
     await expect(b.accessToken(of, { refused })).rejects.toMatchObject({ code: 'AUTHORIZATION_REQUIRED' })
-    expect(await live()).toBe(0)
+    expect(await stage.liveTokens()).toBe(0)
     await a.kill('SIGCONT')
     await a.resume('result')
 
@@ -140,7 +133,7 @@ describe.each(STORES)('a result that comes after its claim was given up, on %s',
     await a.waitFor('result')
     await a.kill('SIGSTOP')
     expect((await b.completeCallback(url)).status).toBe('failed')
-    expect(await live()).toBe(0)
+    expect(await stage.liveTokens()).toBe(0)
     await a.kill('SIGCONT')
     await a.resume('result')
 

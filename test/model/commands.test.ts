@@ -41,7 +41,10 @@ const { refreshToken: _token, ...lastTokens } = tokens
 const abandoned = [{ id: 'claim-0', repeated: false }]
 const withServer = { servers: [server], generation: 1 }
 
-/** A record for each storable state of the connection chart, and for each variant in which a command is answered otherwise. */
+/**
+ * A record for each storable state of the connection chart, and for each variant in which a command is answered
+ * otherwise.
+ */
 const connections: Record<string, { value: unknown; context: ConnectionContext }> = {
   disconnected: { value: { resting: 'disconnected' }, context: contextWith({ abandoned }) },
   awaiting: {
@@ -53,7 +56,10 @@ const connections: Record<string, { value: unknown; context: ConnectionContext }
     context: contextWith({ servers: [server], attempts: [{ ...attempt, code: 'fake-code' }], abandoned }),
   },
   authorized: { value: { resting: 'authorized' }, context: contextWith({ ...withServer, tokens, abandoned }) },
-  imported: { value: { resting: 'authorized' }, context: contextWith({ generation: 1, tokens: importedTokens, abandoned }) },
+  imported: {
+    value: { resting: 'authorized' },
+    context: contextWith({ generation: 1, tokens: importedTokens, abandoned }),
+  },
   clientCredentials: {
     value: { resting: 'authorized' },
     context: contextWith({ ...withServer, tokens: { ...lastTokens, grant: 'client_credentials' }, abandoned }),
@@ -106,12 +112,20 @@ const connections: Record<string, { value: unknown; context: ConnectionContext }
 const callback = { type: 'callback.received', code: 'fake-code', codeTtlMs: CODE_TTL_MS } as const
 const denied = { type: 'callback.denied', error: 'access_denied' } as const
 const mine = { stateHash: 'hash-1', bindingHash: 'fake-binding-hash' }
-const late = { type: 'result.late', abandonedId: 'claim-0', server, tokens: { ...tokens, expiresAt: START + TOKEN_TTL_MS } } as const
+const late = {
+  type: 'result.late',
+  abandonedId: 'claim-0',
+  server,
+  tokens: { ...tokens, expiresAt: START + TOKEN_TTL_MS },
+} as const
 
 /** Every command, in each variant that is answered otherwise; `at` where time matters. */
 const commands: Record<string, (context: ConnectionContext) => ConnectionCommand & { at?: number }> = {
   'authorization.requested': () => ({ type: 'authorization.requested', request: wishes() }),
-  'challenge.insufficientScope': () => ({ type: 'challenge.insufficientScope', request: wishes({ scope: 'read write' }) }),
+  'challenge.insufficientScope': () => ({
+    type: 'challenge.insufficientScope',
+    request: wishes({ scope: 'read write' }),
+  }),
   'callback.received': () => ({ ...callback, ...mine, iss: issuer }),
   'callback.received, without iss': () => ({ ...callback, ...mine }),
   'callback.received, browser recognised': () => ({ ...callback, stateHash: 'hash-1', bindingProven: true }),
@@ -126,9 +140,17 @@ const commands: Record<string, (context: ConnectionContext) => ConnectionCommand
   'exchange.resumed, too late': () => ({ type: 'exchange.resumed', stateHash: 'hash-1', at: attempt.expiresAt }),
   'attempt.expired': () => ({ type: 'attempt.expired' }),
   'refresh.requested': ({ generation }) => ({ type: 'refresh.requested', generation }),
-  'refresh.requested, older generation': ({ generation }) => ({ type: 'refresh.requested', generation: generation - 1 }),
+  'refresh.requested, older generation': ({ generation }) => ({
+    type: 'refresh.requested',
+    generation: generation - 1,
+  }),
   'disconnect.requested': () => ({ type: 'disconnect.requested' }),
-  'credentials.imported': () => ({ type: 'credentials.imported', tokens: importedTokens, clientInformation: undefined, issuer }),
+  'credentials.imported': () => ({
+    type: 'credentials.imported',
+    tokens: importedTokens,
+    clientInformation: undefined,
+    issuer,
+  }),
   'result.late': ({ generation }) => ({ ...late, generation }),
   'result.late, older generation': ({ generation }) => ({ ...late, generation: generation - 1 }),
   'result.late, unknown claim': ({ generation }) => ({ ...late, generation, abandonedId: 'unknown' }),
@@ -137,7 +159,8 @@ const commands: Record<string, (context: ConnectionContext) => ConnectionCommand
   'checkpoint.saved': () => ({ type: 'checkpoint.saved', sendBefore: 1_000 }),
 }
 
-const always = 'disconnected, awaiting, awaiting+code, authorized, imported, clientCredentials, lastToken, reauthorize, failed'
+const always =
+  'disconnected, awaiting, awaiting+code, authorized, imported, clientCredentials, lastToken, reauthorize, failed'
 /** Where each command is taken; everywhere else it is refused, and nothing is changed by it. */
 const taken: Record<string, string> = {
   'authorization.requested': always,
@@ -160,7 +183,8 @@ const taken: Record<string, string> = {
   'disconnect.requested': always,
   'credentials.imported': always,
   'result.late': always,
-  'result.late, older generation': '',
+  // The connection was disconnected meanwhile: what comes late is revoked.
+  'result.late, older generation': 'disconnected, awaiting, awaiting+code, failed',
   'result.late, unknown claim': '',
   'claim.abandoned': 'exchanging, refreshing, suspected, requestingToken, disconnecting',
   'claim.abandoned, another claim': '',
@@ -175,7 +199,9 @@ describe('a connection', () => {
   )
 
   test('is looked at in every storable state', () => {
-    const places = leavesOf(connectionMachine).flatMap(({ path, tags }) => (tags.includes('storable') ? [path.join('.')] : []))
+    const places = leavesOf(connectionMachine).flatMap(({ path, tags }) =>
+      tags.includes('storable') ? [path.join('.')] : [],
+    )
     expect(new Set(records.map(([, record]) => placeOf(record)))).toEqual(new Set(places))
   })
 
@@ -234,7 +260,9 @@ describe('a registration', () => {
   )
 
   test('is looked at in every storable state, and told everything that its chart knows of', () => {
-    const places = leavesOf(registrationMachine).flatMap(({ path, tags }) => (tags.includes('storable') ? [path.join('.')] : []))
+    const places = leavesOf(registrationMachine).flatMap(({ path, tags }) =>
+      tags.includes('storable') ? [path.join('.')] : [],
+    )
     expect(new Set(snapshots.map(([, record]) => placeOf(record)))).toEqual(new Set(places))
     const known = registrationMachine.events.filter((type) => !type.startsWith('xstate.'))
     expect(new Set(rows.map(([, { type }]) => type))).toEqual(new Set(known))
@@ -245,4 +273,3 @@ describe('a registration', () => {
     expect(takers.join(', ')).toBe(where)
   })
 })
-

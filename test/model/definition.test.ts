@@ -6,7 +6,6 @@ import { registrationMachine } from '../../machines/registration.ts'
 import { leavesOf, statesOf, withAncestors } from '../support/charts/chart-graph.ts'
 import { SPENDING_PORTS } from '../support/charts/connection-model.ts'
 
-
 const charts: [string, AnyStateMachine, object][] = [
   ['connection', connectionMachine, connectionPorts],
   ['registration', registrationMachine, registrationPorts],
@@ -41,7 +40,9 @@ describe.each(charts)('the %s chart', (_, machine, ports) => {
 
   test('names the section of the standard wherever it asks a port', () => {
     const named = /^(RFC \d{4}|MCP|OpenID) §?[\w. ]*/
-    const missing = states.filter(({ invoke, meta }) => invoke.length > 0 && !named.test((meta as { rfc?: string } | undefined)?.rfc ?? ''))
+    const missing = states.filter(
+      ({ invoke, meta }) => invoke.length > 0 && !named.test((meta as { rfc?: string } | undefined)?.rfc ?? ''),
+    )
     expect(idsOf(missing)).toEqual([])
   })
 
@@ -61,9 +62,10 @@ describe.each(charts)('the %s chart', (_, machine, ports) => {
   })
 
   test('asks each port under its own name, and asks every one', () => {
-    const asked = states.flatMap(({ invoke }) => invoke.map(({ id, src }) => [id, src]))
-    expect(asked.every(([id, src]) => id === src)).toBe(true)
-    expect(asked.map(([id]) => id).toSorted()).toEqual(Object.keys(ports).toSorted())
+    const asked = states.flatMap(({ invoke }) => invoke)
+    expect(asked.filter(({ id, src }) => id !== src)).toEqual([])
+    expect(new Set(asked.map(({ id }) => id))).toEqual(new Set(Object.keys(ports)))
+    expect(asked).toHaveLength(Object.keys(ports).length)
   })
 
   test('waits for no timer', () => {
@@ -74,7 +76,9 @@ describe.each(charts)('the %s chart', (_, machine, ports) => {
     const running = leaves.filter(
       (leaf) =>
         leaf.tags.includes('storable') &&
-        withAncestors(leaf).some(({ invoke, after, always }) => invoke.length > 0 || after.length > 0 || always !== undefined),
+        withAncestors(leaf).some(
+          ({ invoke, after, always }) => invoke.length > 0 || after.length > 0 || always !== undefined,
+        ),
     )
     expect(idsOf(running)).toEqual([])
   })

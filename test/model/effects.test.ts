@@ -3,7 +3,15 @@ import * as v from 'valibot'
 import { expect, test } from 'vitest'
 import { ConnectionContextSchema } from '../../src/schemas/connection-context.ts'
 import { SPENDING_PORTS } from '../support/charts/connection-model.ts'
-import { dynamicClient, givenClient, issuer, metadata, rejections, tokenResult, wishes } from '../support/charts/facts.ts'
+import {
+  dynamicClient,
+  givenClient,
+  issuer,
+  metadata,
+  rejections,
+  tokenResult,
+  wishes,
+} from '../support/charts/facts.ts'
 import { LiveConnection } from '../support/charts/live-connection.ts'
 
 /** What one step of a random walk does, with the mood of every port while it does it. */
@@ -38,7 +46,10 @@ const MOVES: readonly Move[] = [
   'late',
 ]
 type Mood = 'well' | keyof typeof rejections
-const MOODS: readonly Mood[] = [...Array.from({ length: 8 }, () => 'well' as const), ...(Object.keys(rejections) as (keyof typeof rejections)[])]
+const MOODS: readonly Mood[] = [
+  ...Array.from({ length: 8 }, () => 'well' as const),
+  ...(Object.keys(rejections) as (keyof typeof rejections)[]),
+]
 
 const bare = { accessToken: 'fake-access-token', tokenType: 'Bearer', grant: 'authorization_code' } as const
 
@@ -51,7 +62,10 @@ async function move(live: LiveConnection, what: Move): Promise<void> {
     case 'authorize':
       return void (await live.authorize())
     case 'clientCredentials':
-      return void (await live.send({ type: 'authorization.requested', request: wishes({ grant: 'client_credentials' }) }))
+      return void (await live.send({
+        type: 'authorization.requested',
+        request: wishes({ grant: 'client_credentials' }),
+      }))
     case 'stepUp':
       return void (await live.send({ type: 'challenge.insufficientScope', request: wishes({ scope: 'read write' }) }))
     case 'callback':

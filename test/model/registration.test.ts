@@ -32,7 +32,7 @@ const failing = (holds: (state: RegistrationSnapshot) => boolean): string[] =>
   states.filter((state) => !holds(state)).map((state) => `${placeOf(state)} ${JSON.stringify(state.context)}`)
 
 async function walk(path: readonly ModelStep[]): Promise<string> {
-  const walked = concretePath(registrationMachine, registrationModelOptions as never, path)
+  const walked = concretePath(registrationMachine, registrationModelOptions, path)
   const seen = await replay(registrationMachine, registrationPorts, registrationModelOptions.input, walked)
   expect(seen).toEqual(walked.map(({ state }) => ({ at: stored(state), ports: runningPorts(state) })))
   return placeOf(walked.at(-1)?.state as never)
@@ -69,7 +69,9 @@ describe('what is stored', () => {
 
   test('holds a claim exactly in a claim', () => {
     expect(
-      failing((state) => !state.hasTag('storable') || state.hasTag('claim') === (state.context.claim?.kind === 'register')),
+      failing(
+        (state) => !state.hasTag('storable') || state.hasTag('claim') === (state.context.claim?.kind === 'register'),
+      ),
     ).toEqual([])
   })
 
@@ -77,7 +79,10 @@ describe('what is stored', () => {
     const restingPlace = ({ client, failure }: RegistrationSnapshot['context']): string =>
       client !== undefined ? 'registered' : failure !== undefined ? 'failed' : 'unregistered'
     expect(
-      failing((state) => !placeOf(state).startsWith('resting.') || placeOf(state) === `resting.${restingPlace(state.context)}`),
+      failing(
+        (state) =>
+          !placeOf(state).startsWith('resting.') || placeOf(state) === `resting.${restingPlace(state.context)}`,
+      ),
     ).toEqual([])
   })
 
@@ -96,7 +101,9 @@ describe('every step', () => {
   })
 
   test('forgets the client only when its server refused this very client', () => {
-    const lost = steps.filter(({ state, next }) => state.context.client !== undefined && next.context.client === undefined)
+    const lost = steps.filter(
+      ({ state, next }) => state.context.client !== undefined && next.context.client === undefined,
+    )
     expect(new Set(lost.map(({ event }) => event.type))).toEqual(new Set(['client.refused']))
   })
 
@@ -106,7 +113,9 @@ describe('every step', () => {
       new Set(['xstate.done.actor.registerClient', 'result.late']),
     )
     expect(
-      steps.filter(({ state, next }) => next.context.at < state.context.at || next.context.generation < state.context.generation),
+      steps.filter(
+        ({ state, next }) => next.context.at < state.context.at || next.context.generation < state.context.generation,
+      ),
     ).toEqual([])
   })
 })

@@ -1,4 +1,10 @@
-import { type AnyEventObject, type AnyMachineSnapshot, type AnyStateMachine, createActor, getNextSnapshot } from 'xstate'
+import {
+  type AnyEventObject,
+  type AnyMachineSnapshot,
+  type AnyStateMachine,
+  createActor,
+  getNextSnapshot,
+} from 'xstate'
 import { describe, expect, test } from 'vitest'
 import { connectionMachine } from '../../machines/connection.ts'
 import { registrationMachine } from '../../machines/registration.ts'
@@ -18,7 +24,7 @@ const charts: [string, Chart][] = [
     {
       machine: connectionMachine,
       states: connectionGraph().map(({ state }) => state),
-      commands: commandsFor as never,
+      commands: commandsFor,
     },
   ],
   [
@@ -26,7 +32,7 @@ const charts: [string, Chart][] = [
     {
       machine: registrationMachine,
       states: registrationGraph().map(({ state }) => state),
-      commands: registrationCommandsFor as never,
+      commands: registrationCommandsFor,
     },
   ],
 ]

@@ -42,6 +42,7 @@ const CHART_PACKAGES = ['xstate']
 const FILES: Readonly<Record<string, string>> = {
   'src/clock.ts': 'clock',
   'src/changes.ts': 'runner',
+  'src/durable-chart.ts': 'runner',
   'src/chart-actor.ts': 'runner',
   'src/inspection.ts': 'runner',
   'src/runner.ts': 'runner',

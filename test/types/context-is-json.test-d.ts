@@ -55,7 +55,9 @@ describe('the contexts are JSON', () => {
 
 describe('commands', () => {
   test('are never named like an answer of XState', () => {
-    expectTypeOf<Extract<ConnectionCommand['type'] | RegistrationCommand['type'], `xstate.${string}`>>().toEqualTypeOf<never>()
+    expectTypeOf<
+      Extract<ConnectionCommand['type'] | RegistrationCommand['type'], `xstate.${string}`>
+    >().toEqualTypeOf<never>()
   })
 
   test('are JSON as well', () => {

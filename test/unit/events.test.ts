@@ -35,7 +35,7 @@ const CONTEXT: ConnectionContext = {
 /** What listeners hear when these transitions are saved, but for the transitions themselves. */
 function told(entry: Omit<JournalEntry, 'at'>, extra: Partial<ConnectionContext> = {}): unknown[] {
   const { listeners, heard } = listenToAll()
-  createConnectionTeller(listeners)({ ...CONTEXT, ...extra }, [{ at: 5, ...entry }])
+  createConnectionTeller(listeners)({ ...CONTEXT, ...extra }, [{ at: 5, ...entry }], undefined)
   const [first, ...rest] = heard
   expect(first).toEqual(['transition', { connection: IDENTITY, at: 5, ...entry }])
   return rest
@@ -126,9 +126,23 @@ describe('what a saved transition means for listeners', () => {
     const { listeners, heard } = listenToAll()
     const tell = createConnectionTeller(listeners)
     const entries = ['exchanging', 'retiring'].map((to, at) => ({ at, from: 'x', to, reason: 'r' }))
-    tell(CONTEXT, entries)
+    tell(CONTEXT, entries, undefined)
     expect(heard).toEqual(entries.map((entry) => ['transition', { connection: IDENTITY, ...entry }]))
-    tell({ at: 5, journal: entries }, entries)
+    tell({ at: 5, journal: entries }, entries, { at: 4, journal: [] })
     expect(heard).toHaveLength(2)
+  })
+
+  test.each([
+    ['another account', 'alice', 'bob', [['accountChanged', { connection: IDENTITY, at: 5 }]]],
+    ['the same account', 'alice', 'alice', []],
+    ['an account that nobody knew before', undefined, 'bob', []],
+    ['an account that nobody knows now', 'alice', undefined, []],
+  ])('tokens of %s', (_, old, now, expected) => {
+    const { listeners, heard } = listenToAll()
+    const tokensOf = (subject: string | undefined): Partial<ConnectionContext> => ({
+      tokens: { accessToken: 'a', tokenType: 'Bearer', grant: 'authorization_code', subject },
+    })
+    createConnectionTeller(listeners)({ ...CONTEXT, ...tokensOf(now) }, [], { ...CONTEXT, ...tokensOf(old) })
+    expect(heard).toEqual(expected)
   })
 })

@@ -36,7 +36,7 @@ describe('a golden record', () => {
     const text = textOf(path)
     const { machine: name } = decodeEnvelope(text)
     const chart = charts[name]
-    if (chart === undefined) return expect.unreachable(`no chart ${name}`)
+    if (chart === undefined) throw new Error(`no chart ${name}`)
     const { savedAt, value, context } = decodeSnapshot(chart.codec, text)
     const snapshot = restore(chart.machine, { value, context })
     expect(snapshot.status).toBe('active')
@@ -50,7 +50,9 @@ describe('a golden record', () => {
     const secrets = /"(accessToken|refreshToken|clientSecret|code|verifier)":"([^"]*)"/g
     const found = golden.flatMap((path) => [...textOf(path).matchAll(secrets)].map(([, , secret]) => secret ?? ''))
     expect(found.length).toBeGreaterThan(20)
-    expect(found.filter((secret) => !/^(fake-|access-\d+$|refresh-\d+$|verifier-\d+$|[A-Z_]+$)/.test(secret))).toEqual([])
+    expect(found.filter((secret) => !/^(fake-|access-\d+$|refresh-\d+$|verifier-\d+$|[A-Z_]+$)/.test(secret))).toEqual(
+      [],
+    )
   })
 })
 

@@ -9,7 +9,8 @@ const codec: SnapshotCodec<{ at: number; list: { name: string }[] }> = {
   contextSchema: v.strictObject({ at: v.number(), list: v.array(v.strictObject({ name: v.string() })) }),
 }
 const snapshot = { value: { on: 'boiling' }, context: { at: 1, list: [{ name: 'a' }] } }
-const text = '{"format":1,"machine":"kettle","machineVersion":2,"savedAt":5,"snapshot":{"value":{"on":"boiling"},"context":{"at":1,"list":[{"name":"a"}]}}}'
+const text =
+  '{"format":1,"machine":"kettle","machineVersion":2,"savedAt":5,"snapshot":{"value":{"on":"boiling"},"context":{"at":1,"list":[{"name":"a"}]}}}'
 const changed = (changes: object): string => JSON.stringify({ ...(JSON.parse(text) as object), ...changes })
 
 const failureOf = (run: () => unknown): unknown => {
@@ -32,7 +33,9 @@ test('what was written is read', () => {
 })
 
 test('an older version of the machine is read, and so is a state without children', () => {
-  expect(decodeSnapshot(codec, changed({ machineVersion: 1, snapshot: { ...snapshot, value: 'off' } })).value).toBe('off')
+  expect(decodeSnapshot(codec, changed({ machineVersion: 1, snapshot: { ...snapshot, value: 'off' } })).value).toBe(
+    'off',
+  )
 })
 
 describe('what is refused', () => {
@@ -58,7 +61,10 @@ describe('what is refused', () => {
   test('says where it is wrong, and never what stood there', () => {
     const secret = { snapshot: { value: 'off', context: { at: 'fake-secret', list: [] } } }
     expect(JSON.stringify(failureOf(() => decodeSnapshot(codec, changed(secret))))).not.toContain('fake-secret')
-    expect(failureOf(() => decodeSnapshot(codec, 'fake-secret'))).toEqual({ code: 'SNAPSHOT_UNREADABLE', details: { reason: 'notJson' } })
+    expect(failureOf(() => decodeSnapshot(codec, 'fake-secret'))).toEqual({
+      code: 'SNAPSHOT_UNREADABLE',
+      details: { reason: 'notJson' },
+    })
   })
 
   test('a context that is no object at all', () => {

@@ -7,21 +7,34 @@ export function stored({ value, context }: AnyMachineSnapshot): { value: unknown
 }
 
 /** A snapshot out of what was stored, as the runner restores it. */
-export function restore(machine: AnyStateMachine, { value, context }: { value: unknown; context: unknown }): AnyMachineSnapshot {
-  const snapshot = { status: 'active', value, context, historyValue: {}, children: {}, output: undefined, error: undefined }
+export function restore(
+  machine: AnyStateMachine,
+  { value, context }: { value: unknown; context: unknown },
+): AnyMachineSnapshot {
+  const snapshot = {
+    status: 'active',
+    value,
+    context,
+    historyValue: {},
+    children: {},
+    output: undefined,
+    error: undefined,
+  }
   return createActor(machine, { snapshot: snapshot as never }).getSnapshot() as AnyMachineSnapshot
 }
 
 /** The ids of the ports that run in a snapshot. */
 export function runningPorts(snapshot: AnyMachineSnapshot): string[] {
-  return Object.entries(snapshot.children).flatMap(([id, child]) => (child === undefined ? [] : [id]))
+  return Object.entries(snapshot.children as Record<string, unknown>).flatMap(([id, child]) =>
+    child === undefined ? [] : [id],
+  )
 }
 
 /** Where a snapshot is, as a dotted path: `resting.authorized`. */
 export function placeOf(snapshot: AnyMachineSnapshot): string {
   const leaf = snapshot.machine.root
   let node: AnyStateNode = leaf
-  for (let value: unknown = snapshot.value; value !== undefined; ) {
+  for (let value: unknown = snapshot.value; value !== undefined;) {
     const key = typeof value === 'string' ? value : Object.keys(value as object)[0]
     const next = node.states[key ?? '']
     if (next === undefined) throw new Error(`no state ${String(key)}`)

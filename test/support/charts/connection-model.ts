@@ -30,9 +30,18 @@ export type ConnectionSnapshot = SnapshotFrom<typeof connectionMachine>
 const MODEL_ATTEMPTS = 2
 
 /** Ports whose request uses something up, or that a whole fleet sends once. */
-export const SPENDING_PORTS = ['exchangeCode', 'refreshTokens', 'requestClientCredentials', 'revokeTokens', 'registerClient']
+export const SPENDING_PORTS = [
+  'exchangeCode',
+  'refreshTokens',
+  'requestClientCredentials',
+  'revokeTokens',
+  'registerClient',
+]
 
-/** Any command that this context could be told, each in all variants that the chart tells apart, and some that it must refuse. */
+/**
+ * Any command that this context could be told, each in all variants that the chart tells apart, and some that it must
+ * refuse.
+ */
 export function commandsFor(context: ConnectionContext): ConnectionEvent[] {
   const stamp = (afterMs = 1): Stamp => ({
     at: context.at + afterMs,
@@ -62,7 +71,14 @@ export function commandsFor(context: ConnectionContext): ConnectionEvent[] {
   const { refreshToken: _, ...withoutRefreshToken } = late.tokens
   const about = (stateHash: string): ConnectionEvent[] => [
     { ...stamp(), type: 'callback.received', stateHash, code: 'fake-code', codeTtlMs: CODE_TTL_MS, iss: issuer },
-    { ...stamp(), type: 'callback.received', stateHash, code: 'fake-code', codeTtlMs: CODE_TTL_MS, iss: 'https://evil.example' },
+    {
+      ...stamp(),
+      type: 'callback.received',
+      stateHash,
+      code: 'fake-code',
+      codeTtlMs: CODE_TTL_MS,
+      iss: 'https://evil.example',
+    },
     { ...stamp(), type: 'callback.denied', stateHash, error: 'access_denied' },
     { ...stamp(), type: 'exchange.resumed', stateHash },
   ]
@@ -132,7 +148,13 @@ export function answersFor(snapshot: ConnectionSnapshot): ConnectionEvent[] {
         ]
       case 'buildAuthorizationRequest': {
         const state = `state-${context.attempts.length + context.ended.length}`
-        const output = { at, authorizationUrl: 'https://as.example.com/authorize?…', state, stateHash: state, verifier: 'fake-verifier' }
+        const output = {
+          at,
+          authorizationUrl: 'https://as.example.com/authorize?…',
+          state,
+          stateHash: state,
+          verifier: 'fake-verifier',
+        }
         return [...failed.slice(0, 1), { type: 'xstate.done.actor.buildAuthorizationRequest', output }]
       }
       case 'exchangeCode':
@@ -164,7 +186,10 @@ const flagsOfAttempt = ({ at, claim }: ConnectionContext, attempt: Attempt): str
     .filter(Boolean)
     .join()
 
-/** What decides where a connection can go from here: equal texts, equal futures. Names, instants and counters are left out. */
+/**
+ * What decides where a connection can go from here: equal texts, equal futures. Names, instants and counters are left
+ * out.
+ */
 export function essenceOf(snapshot: ConnectionSnapshot): string {
   const { value, context } = snapshot
   const { at, tokens: held, claim, request } = context
@@ -183,7 +208,14 @@ export function essenceOf(snapshot: ConnectionSnapshot): string {
     ],
     claim && [claim.kind, claim.repeats, claim.outcomeUnknown],
     context.abandoned.at(-1)?.repeated,
-    request && claim === undefined && [request.purpose, request.grant, request.allowedGrants, request.scope, request.metadata?.grantTypesSupported],
+    request &&
+      claim === undefined && [
+        request.purpose,
+        request.grant,
+        request.allowedGrants,
+        request.scope,
+        request.metadata?.grantTypesSupported,
+      ],
     (claim ?? request) && context.servers.at(-1)?.client.source,
     context.refusedClient === undefined,
     held === undefined && [context.lapsed, context.failure === undefined],

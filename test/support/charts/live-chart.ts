@@ -1,4 +1,4 @@
-import { type AnyMachineSnapshot, type AnyStateMachine, createActor, fromPromise, waitFor } from 'xstate'
+import { type AnyActor, type AnyMachineSnapshot, type AnyStateMachine, createActor, fromPromise, waitFor } from 'xstate'
 import type { Stamp } from '../../../machines/connection-events.ts'
 import { runningPorts } from './chart-graph.ts'
 import { LEASE_MS, START } from './facts.ts'
@@ -39,7 +39,7 @@ export class LiveChart<Context> {
   /** What each port answers; may be changed at any time. */
   readonly answers: Record<string, Answer>
   now = START
-  readonly #actor
+  readonly #actor: AnyActor
   #claims = 0
 
   constructor(machine: AnyStateMachine, ports: object, input: object, answers: Record<string, Answer>) {
@@ -62,7 +62,10 @@ export class LiveChart<Context> {
     return this.snapshot.value
   }
 
-  /** One command and everything that follows from it, up to the next rest, or up to the checkpoint if `stopAtCheckpoint`. */
+  /**
+   * One command and everything that follows from it, up to the next rest, or up to the checkpoint if
+   * `stopAtCheckpoint`.
+   */
   async send(
     command: { type: string; [member: string]: unknown },
     { stopAtCheckpoint = false, afterMs = 1 } = {},
@@ -70,9 +73,9 @@ export class LiveChart<Context> {
     this.now = Math.max(this.now, (this.snapshot.context as { at: number }).at) + afterMs
     this.#actor.send({ ...this.#stamp(), ...command })
     for (;;) {
-      const snapshot = await waitFor(this.#actor, (now) => runningPorts(now as AnyMachineSnapshot).length === 0)
+      const snapshot = await this.#atRest()
       const goAhead = { ...this.#stamp(), type: 'checkpoint.saved', sendBefore: 1_000 }
-      if (stopAtCheckpoint || !snapshot.hasTag('checkpoint') || !snapshot.can(goAhead)) return snapshot as AnyMachineSnapshot
+      if (stopAtCheckpoint || !snapshot.hasTag('checkpoint') || !snapshot.can(goAhead)) return snapshot
       this.goAheads += 1
       this.#actor.send(goAhead)
     }
@@ -80,6 +83,11 @@ export class LiveChart<Context> {
 
   stop(): void {
     this.#actor.stop()
+  }
+
+  async #atRest(): Promise<AnyMachineSnapshot> {
+    await waitFor(this.#actor, (now) => runningPorts(now as AnyMachineSnapshot).length === 0)
+    return this.snapshot
   }
 
   #stamp(): Stamp {

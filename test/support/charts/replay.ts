@@ -30,8 +30,8 @@ export interface ModelOptions {
 }
 
 /**
- * The same path with events that fit each other. A path of the model goes through states that stand for all that are alike, so
- * that the ids in its events may be those of another one.
+ * The same path with events that fit each other. A path of the model goes through states that stand for all that are
+ * alike, so that the ids in its events may be those of another one.
  */
 export function concretePath(
   machine: AnyStateMachine,
@@ -54,8 +54,8 @@ export function concretePath(
 }
 
 /**
- * Walks a path of the model with a live actor. Commands are sent; the answers of ports are given by the ports themselves,
- * which are promises that wait here.
+ * Walks a path of the model with a live actor. Commands are sent; the answers of ports are given by the ports
+ * themselves, which are promises that wait here.
  *
  * @returns What would be stored, and what runs, after each step.
  */

@@ -55,6 +55,8 @@ export interface Stage {
   way(worker: Worker, of: ConnectionIdentity): Promise<string[]>
   /** What reached the token endpoint since the test began: `refresh_token 200`, or `refresh_token status after`. */
   tokenRequests(): Promise<string[]>
+  /** How many refresh tokens the server would still take from the client of this test's first token request. */
+  liveTokens(): Promise<number>
 }
 
 /** Starts a real authorization server and a real MCP server for a file; each test begins with empty ledgers and no process. */
@@ -134,6 +136,11 @@ export function useStage(options: AuthorizationServerOptions = {}): Stage {
     },
     scene,
     way: async (worker, of) => (await worker.status(of)).journal.map(({ to, reason }) => `${to}: ${reason}`),
+    liveTokens: async () => {
+      const [request] = (await as.ledger()).tokenRequests
+      const issued = await as.tokens()
+      return issued.filter(({ active, clientId }) => active && clientId === request?.clientId).length
+    },
     tokenRequests: async () =>
       (await as.ledger()).tokenRequests.map(({ grantType, status, fault }) => `${grantType} ${fault ?? status}`),
   }

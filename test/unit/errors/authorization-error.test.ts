@@ -1,5 +1,12 @@
 import { describe, expect, test } from 'vitest'
-import { AuthorizationError, failure, invalidArgument, isAuthorizationError, PortError, portError } from '../../../src/errors/index.ts'
+import {
+  AuthorizationError,
+  failure,
+  invalidArgument,
+  isAuthorizationError,
+  PortError,
+  portError,
+} from '../../../src/errors/index.ts'
 
 const reason = failure('HTTP_TIMEOUT', { host: 'as.example.com' })
 
@@ -7,7 +14,13 @@ describe('an AuthorizationError', () => {
   test('says what happened and what can be done', () => {
     const error = new AuthorizationError(reason)
     expect(error).toBeInstanceOf(Error)
-    expect({ ...error }).toMatchObject({ name: 'AuthorizationError', code: 'HTTP_TIMEOUT', failure: reason, retryable: true, nextAction: 'retry' })
+    expect(error).toMatchObject({
+      name: 'AuthorizationError',
+      code: 'HTTP_TIMEOUT',
+      failure: reason,
+      retryable: true,
+      nextAction: 'retry',
+    })
     expect(error.message).toBe('the server did not answer in time (host "as.example.com")')
     expect(error.challenge).toBeUndefined()
     expect('cause' in error).toBe(false)

@@ -1,5 +1,12 @@
 import { describe, expect, test } from 'vitest'
-import { describeFailure, FAILURE_CODES, failure, isRetryable, nextActionFor, untrusted } from '../../../src/errors/index.ts'
+import {
+  describeFailure,
+  FAILURE_CODES,
+  failure,
+  isRetryable,
+  nextActionFor,
+  untrusted,
+} from '../../../src/errors/index.ts'
 
 test('a failure leaves out what is not known, so that equal failures are equal as JSON', () => {
   expect(failure('HTTP_TIMEOUT')).toStrictEqual({ code: 'HTTP_TIMEOUT' })
@@ -47,7 +54,10 @@ describe('every code', () => {
 })
 
 test('details are named and quoted, whatever they hold', () => {
-  const told = describeFailure({ code: 'SERVER_ISSUER_MISMATCH', details: { expected: 'https://as', received: 'x", "y\n', status: 200 } })
+  const told = describeFailure({
+    code: 'SERVER_ISSUER_MISMATCH',
+    details: { expected: 'https://as', received: 'x", "y\n', status: 200 },
+  })
   expect(told).toBe(
     'the authorization server metadata names another issuer (expected "https://as", received "x\\", \\"y\\n", status 200)',
   )

@@ -1,6 +1,11 @@
 import { describe, expect, test } from 'vitest'
 import * as change from '../../../machines/connection-actions.ts'
-import type { AuthorizationRequest, Attempt, Claim, ConnectionContext } from '../../../src/schemas/connection-context.ts'
+import type {
+  AuthorizationRequest,
+  Attempt,
+  Claim,
+  ConnectionContext,
+} from '../../../src/schemas/connection-context.ts'
 import {
   ATTEMPT_TTL_MS,
   CODE_TTL_MS,
@@ -41,7 +46,10 @@ const attemptOf = (n: number, changes: Partial<Attempt> = {}): Attempt => ({
 })
 const refreshing: Claim = { id: 'claim-1', kind: 'refresh', leaseMs: LEASE_MS, repeats: 0 }
 const exchanging: Claim = { ...refreshing, kind: 'exchange', stateHash: 'hash-1' }
-const after = (context: ConnectionContext, changes: Partial<ConnectionContext>): ConnectionContext => ({ ...context, ...changes })
+const after = (context: ConnectionContext, changes: Partial<ConnectionContext>): ConnectionContext => ({
+  ...context,
+  ...changes,
+})
 
 test('record time is that of the command, or of the answer, or what it was', () => {
   const context = contextWith()
@@ -52,8 +60,17 @@ test('record time is that of the command, or of the answer, or what it was', () 
 
 describe('a request', () => {
   test('begins with the wishes of its caller and the ids of its event', () => {
-    const event = { ...stamp, type: 'authorization.requested', request: wishes({ clientInformation: givenClient }) } as const
-    const began = { ...wishes({ clientInformation: givenClient }), purpose: 'authorize', claimId: 'claim-2', leaseMs: LEASE_MS }
+    const event = {
+      ...stamp,
+      type: 'authorization.requested',
+      request: wishes({ clientInformation: givenClient }),
+    } as const
+    const began = {
+      ...wishes({ clientInformation: givenClient }),
+      purpose: 'authorize',
+      claimId: 'claim-2',
+      leaseMs: LEASE_MS,
+    }
     expect(change.beginRequest(contextWith(), event)).toEqual({ at: NOW, request: began })
   })
 
@@ -90,22 +107,31 @@ describe('a request', () => {
     const { resource: _resource, metadata: _metadata, client: _client, ...bare } = request
     const refusedClient = { issuer, clientId: 'client-0' }
     const context = contextWith({ request: bare, refusedClient })
-    expect(change.noteFacts(context, { type: 'xstate.done.actor.discoverResource', output: { at: NOW, resource } })).toEqual({
+    expect(
+      change.noteFacts(context, { type: 'xstate.done.actor.discoverResource', output: { at: NOW, resource } }),
+    ).toEqual({
       at: NOW,
       request: { ...bare, resource },
     })
-    expect(change.noteFacts(context, { type: 'xstate.done.actor.discoverServer', output: { at: NOW, metadata } })).toEqual({
+    expect(
+      change.noteFacts(context, { type: 'xstate.done.actor.discoverServer', output: { at: NOW, metadata } }),
+    ).toEqual({
       at: NOW,
       request: { ...bare, metadata },
     })
     expect(
-      change.noteFacts(context, { type: 'xstate.done.actor.ensureRegistration', output: { at: NOW, client: dynamicClient } }),
+      change.noteFacts(context, {
+        type: 'xstate.done.actor.ensureRegistration',
+        output: { at: NOW, client: dynamicClient },
+      }),
     ).toEqual({ at: NOW, request: { ...bare, client: dynamicClient }, refusedClient: undefined })
   })
 
   test('keeps a client that the host gave, bound to its issuer', () => {
     const output = { at: NOW, client: givenClient }
-    expect(change.noteFacts(contextWith({ request }), { type: 'xstate.done.actor.ensureRegistration', output })).toEqual({
+    expect(
+      change.noteFacts(contextWith({ request }), { type: 'xstate.done.actor.ensureRegistration', output }),
+    ).toEqual({
       at: NOW,
       request: { ...request, client: givenClient },
       refusedClient: undefined,
@@ -120,7 +146,10 @@ describe('a request', () => {
       failure: { code: 'POLICY_REFUSED', details: { reason: 'allowedGrants', expected: 'authorization_code' } },
     })
     expect(refuse({ metadata: { ...metadata, grantTypesSupported: ['password', 'x'.repeat(300)] } })).toEqual({
-      failure: { code: 'GRANT_UNSUPPORTED', details: { expected: 'authorization_code', offered: `password ${'x'.repeat(191)}` } },
+      failure: {
+        code: 'GRANT_UNSUPPORTED',
+        details: { expected: 'authorization_code', offered: `password ${'x'.repeat(191)}` },
+      },
     })
     expect(refuse({ grant: 'jwt_bearer' })).toEqual({
       failure: { code: 'GRANT_UNSUPPORTED', details: { expected: 'jwt_bearer' } },
@@ -153,8 +182,17 @@ describe('a server', () => {
   })
 
   test('that says something else gets an id of its own', () => {
-    const context = contextWith({ request, servers: [{ ...server, tokenEndpoint: 'https://as.example.com/old' }, { ...server, id: 7 }] })
-    const changed = change.adoptServer({ ...context, request: { ...request, metadata: { ...metadata, issRequired: true } } })
+    const context = contextWith({
+      request,
+      servers: [
+        { ...server, tokenEndpoint: 'https://as.example.com/old' },
+        { ...server, id: 7 },
+      ],
+    })
+    const changed = change.adoptServer({
+      ...context,
+      request: { ...request, metadata: { ...metadata, issRequired: true } },
+    })
     expect(changed.servers?.map(({ id }) => id)).toEqual([1, 7, 8])
     expect(changed).not.toHaveProperty('tokens')
   })
@@ -171,7 +209,9 @@ describe('an attempt', () => {
   const built = { at: NOW, stateHash: 'hash-1', verifier: 'verifier-1' }
 
   test('waits with what its callback will need', () => {
-    expect(change.addAttempt(contextWith({ request, servers: [server], failure: { code: 'HTTP_NETWORK' } }), built)).toEqual({
+    expect(
+      change.addAttempt(contextWith({ request, servers: [server], failure: { code: 'HTTP_NETWORK' } }), built),
+    ).toEqual({
       at: NOW,
       failure: undefined,
       attempts: [
@@ -226,13 +266,26 @@ describe('an attempt', () => {
 
   test('keeps its code before it is spent, and lives as long as that', () => {
     const context = contextWith({ attempts: [attemptOf(1), attemptOf(2)] })
-    const event = { ...stamp, type: 'callback.received', stateHash: 'hash-1', code: 'fake-code', codeTtlMs: CODE_TTL_MS } as const
+    const event = {
+      ...stamp,
+      type: 'callback.received',
+      stateHash: 'hash-1',
+      code: 'fake-code',
+      codeTtlMs: CODE_TTL_MS,
+    } as const
     const claim = { id: 'claim-2', kind: 'exchange', stateHash: 'hash-1', leaseMs: LEASE_MS, repeats: 0 }
     const kept = attemptOf(1, { code: 'fake-code', expiresAt: NOW + CODE_TTL_MS })
     expect(change.claimExchange(context, event)).toEqual({ at: NOW, claim, attempts: [kept, attemptOf(2)] })
     const again = contextWith({ attempts: [kept] })
-    expect(change.claimExchange(again, { ...event, at: NOW + 1, code: 'another' })).toEqual({ at: NOW + 1, claim, attempts: [kept] })
-    expect(change.claimExchange(again, { ...stamp, type: 'exchange.resumed', stateHash: 'hash-1' })).toEqual({ at: NOW, claim })
+    expect(change.claimExchange(again, { ...event, at: NOW + 1, code: 'another' })).toEqual({
+      at: NOW + 1,
+      claim,
+      attempts: [kept],
+    })
+    expect(change.claimExchange(again, { ...stamp, type: 'exchange.resumed', stateHash: 'hash-1' })).toEqual({
+      at: NOW,
+      claim,
+    })
   })
 })
 
@@ -240,7 +293,10 @@ describe('a claim', () => {
   test('of a grant without a user knows where and what', () => {
     const context = contextWith({ at: NOW, request, servers: [server] })
     const claim = { id: 'claim-1', leaseMs: LEASE_MS, repeats: 0, serverId: 1 }
-    expect(change.claimTokenRequest(context)).toEqual({ at: NOW, claim: { ...claim, kind: 'requestToken', scope: 'read' } })
+    expect(change.claimTokenRequest(context)).toEqual({
+      at: NOW,
+      claim: { ...claim, kind: 'requestToken', scope: 'read' },
+    })
     const renewal = after(context, { request: { ...request, purpose: 'renew' }, tokens })
     expect(change.claimTokenRequest(renewal)).toEqual({ at: NOW, claim: { ...claim, kind: 'refresh' } })
   })
@@ -276,7 +332,11 @@ describe('a claim', () => {
   const event = { ...stamp, type: 'claim.abandoned', abandonedId: 'claim-1' } as const
 
   test('that is given up is repeated once, as a new one', () => {
-    const context = contextWith({ claim: { ...refreshing, outcomeUnknown: true }, tokens, failure: { code: 'HTTP_TIMEOUT' } })
+    const context = contextWith({
+      claim: { ...refreshing, outcomeUnknown: true },
+      tokens,
+      failure: { code: 'HTTP_TIMEOUT' },
+    })
     const once = change.abandonClaim(context, event)
     expect(once).toEqual({
       at: NOW,
@@ -286,21 +346,26 @@ describe('a claim', () => {
       failure: { code: 'HTTP_TIMEOUT' },
       retryAt: NOW + LEASE_MS,
     })
-    expect(change.abandonClaim(after(context, once), { ...event, abandonedId: 'claim-2', claimId: 'claim-3' })).toEqual({
-      at: NOW,
-      abandoned: [
-        { id: 'claim-1', repeated: true },
-        { id: 'claim-2', repeated: false },
-      ],
-      claim: undefined,
-      tokens: { ...tokens, doubted: true },
-      failure: { code: 'TOKEN_OUTCOME_UNKNOWN' },
-      retryAt: NOW + LEASE_MS,
-    })
+    expect(change.abandonClaim(after(context, once), { ...event, abandonedId: 'claim-2', claimId: 'claim-3' })).toEqual(
+      {
+        at: NOW,
+        abandoned: [
+          { id: 'claim-1', repeated: true },
+          { id: 'claim-2', repeated: false },
+        ],
+        claim: undefined,
+        tokens: { ...tokens, doubted: true },
+        failure: { code: 'TOKEN_OUTCOME_UNKNOWN' },
+        retryAt: NOW + LEASE_MS,
+      },
+    )
   })
 
   test('that is not there is not repeated', () => {
-    expect(change.abandonClaim(contextWith(), event)).toMatchObject({ claim: undefined, abandoned: [{ id: 'claim-1', repeated: false }] })
+    expect(change.abandonClaim(contextWith(), event)).toMatchObject({
+      claim: undefined,
+      abandoned: [{ id: 'claim-1', repeated: false }],
+    })
   })
 })
 
@@ -317,7 +382,9 @@ describe('tokens', () => {
   })
 
   test('of an exchange end its attempt, and those that asked for no more', () => {
-    expect(change.storeTokens(exchange, tokenResult(NOW + 100, { subject: 'alice', refreshTokenExpiresInMs: 5_000 }))).toEqual({
+    expect(
+      change.storeTokens(exchange, tokenResult(NOW + 100, { subject: 'alice', refreshTokenExpiresInMs: 5_000 })),
+    ).toEqual({
       ...stored,
       tokens: {
         accessToken: `access-${NOW + 100}`,
@@ -385,7 +452,11 @@ describe('tokens', () => {
 
   test('of a refresh with a new refresh token forget the life of the old one', () => {
     const changed = change.storeTokens(refresh, tokenResult(NOW + 100, { scope: 'read' }))
-    expect(changed.tokens).toMatchObject({ scope: 'read', refreshToken: `refresh-${NOW + 100}`, refreshTokenExpiresAt: undefined })
+    expect(changed.tokens).toMatchObject({
+      scope: 'read',
+      refreshToken: `refresh-${NOW + 100}`,
+      refreshTokenExpiresAt: undefined,
+    })
   })
 
   test('of a grant without a user are marked as such', () => {
@@ -395,13 +466,26 @@ describe('tokens', () => {
       ...stored,
       at: NOW,
       generation: 1,
-      tokens: { accessToken: `access-${NOW}`, tokenType: 'Bearer', scope: 'admin', requestedScope: 'admin', grant: 'client_credentials', serverId: 1 },
+      tokens: {
+        accessToken: `access-${NOW}`,
+        tokenType: 'Bearer',
+        scope: 'admin',
+        requestedScope: 'admin',
+        grant: 'client_credentials',
+        serverId: 1,
+      },
     })
   })
 
   test('that a host held before are bound to nothing yet', () => {
     const { serverId: _, ...imported } = tokens
-    const event = { ...stamp, type: 'credentials.imported', tokens: imported, clientInformation: givenClient, issuer } as const
+    const event = {
+      ...stamp,
+      type: 'credentials.imported',
+      tokens: imported,
+      clientInformation: givenClient,
+      issuer,
+    } as const
     expect(change.importCredentials(contextWith({ generation: 3 }), event)).toEqual({
       ...stored,
       at: NOW,
@@ -416,7 +500,14 @@ describe('tokens', () => {
 })
 
 describe('a late result', () => {
-  const event = { ...stamp, type: 'result.late', abandonedId: 'claim-1', generation: 3, tokens: { ...tokens, serverId: 9 }, server: { ...server, id: 9 } } as const
+  const event = {
+    ...stamp,
+    type: 'result.late',
+    abandonedId: 'claim-1',
+    generation: 3,
+    tokens: { ...tokens, serverId: 9 },
+    server: { ...server, id: 9 },
+  } as const
   const context = contextWith({ generation: 3, abandoned: [{ id: 'claim-1', repeated: false }] })
 
   test('is taken with its server, under an id of this record', () => {
@@ -456,13 +547,25 @@ describe('a late result', () => {
 })
 
 describe('a failure', () => {
-  test('is kept, and leaves an early refresh alone for a while', () => {
-    const error = (what: Error) => ({ type: 'xstate.error.actor.refreshTokens', error: what }) as const
-    expect(change.recordFailure(contextWith({ tokens }), error(rejections.otherRefusal))).toEqual({
-      failure: rejections.otherRefusal.failure,
-      retryAt: START + 5_000,
+  const error = (what: Error) => ({ type: 'xstate.error.actor.refreshTokens', error: what }) as const
+
+  test('is kept, and leaves an early refresh alone, twice as long each time', () => {
+    let context = contextWith({ tokens })
+    const delays = Array.from({ length: 9 }, () => {
+      const changed = change.recordFailure(context, error(rejections.otherRefusal))
+      expect(changed.failure).toEqual(rejections.otherRefusal.failure)
+      expect(changed.retryAt).toBe(START + (changed.retryDelayMs ?? 0))
+      context = after(context, changed)
+      return changed.retryDelayMs
     })
-    expect(change.recordFailure(contextWith(), error(rejections.rateLimited)).retryAt).toBe(START + 7_000)
+    expect(delays).toEqual([5_000, 10_000, 20_000, 40_000, 80_000, 160_000, 320_000, 600_000, 600_000])
+  })
+
+  test('that names a time is tried again then', () => {
+    expect(change.recordFailure(contextWith(), error(rejections.rateLimited))).toMatchObject({
+      retryAt: START + 7_000,
+      retryDelayMs: 5_000,
+    })
   })
 
   test('of the refresh token leaves the access token its rest of life', () => {
@@ -472,7 +575,10 @@ describe('a failure', () => {
   })
 
   test.each<[string, Partial<ConnectionContext>]>([
-    ['it may have been sent before: the server may have revoked the whole family', { tokens: { ...tokens, doubted: true } }],
+    [
+      'it may have been sent before: the server may have revoked the whole family',
+      { tokens: { ...tokens, doubted: true } },
+    ],
     ['it was to be proven', { tokens: { ...tokens, unproven: true } }],
     ['nothing is there', {}],
   ])('of the refresh token takes everything when %s', (_, changes) => {
@@ -480,10 +586,16 @@ describe('a failure', () => {
   })
 
   test('of the client takes what was issued to it', () => {
-    const context = contextWith({ servers: [server, { ...server, id: 2, issuer: 'https://other.example' }], tokens, claim: refreshing })
+    const context = contextWith({
+      servers: [server, { ...server, id: 2, issuer: 'https://other.example' }],
+      tokens,
+      claim: refreshing,
+    })
     const refusedClient = { issuer, clientId: 'client-1' }
     expect(change.forgetClient(context)).toEqual({ refusedClient, tokens: undefined, lapsed: true })
-    expect(change.forgetClient(after(context, { claim: exchanging, attempts: [attemptOf(1, { serverId: 2 })] }))).toEqual({
+    expect(
+      change.forgetClient(after(context, { claim: exchanging, attempts: [attemptOf(1, { serverId: 2 })] })),
+    ).toEqual({
       refusedClient: { ...refusedClient, issuer: 'https://other.example' },
     })
   })
@@ -511,6 +623,8 @@ test('what is forgotten on purpose leaves a generation, a journal and the ends o
       at: NOW,
       generation: 4,
       ended: [{ stateHash: 'hash-1', outcome: 'superseded', endedAt: NOW }],
+      // So that what comes late can be revoked as well.
+      abandoned: [{ id: 'claim-0', repeated: false }],
       journal,
     }),
   )

@@ -1,7 +1,13 @@
 import { describe, expect, test } from 'vitest'
 import type { Callback, ConnectionEvent } from '../../../machines/connection-events.ts'
 import * as ask from '../../../machines/connection-guards.ts'
-import type { AuthorizationRequest, Claim, ConnectionContext, Grant, Tokens } from '../../../src/schemas/connection-context.ts'
+import type {
+  AuthorizationRequest,
+  Claim,
+  ConnectionContext,
+  Grant,
+  Tokens,
+} from '../../../src/schemas/connection-context.ts'
 import {
   contextWith,
   dynamicClient,
@@ -17,7 +23,13 @@ import {
 
 const stamp = { at: START, claimId: 'claim-2', leaseMs: LEASE_MS }
 const expired: ConnectionEvent = { ...stamp, type: 'attempt.expired' }
-const attempt = { stateHash: 'hash-1', verifier: 'fake-verifier', serverId: 1, expiresAt: START + 1, bindingHash: 'browser' }
+const attempt = {
+  stateHash: 'hash-1',
+  verifier: 'fake-verifier',
+  serverId: 1,
+  expiresAt: START + 1,
+  bindingHash: 'browser',
+}
 const withAttempt = contextWith({ servers: [server], attempts: [attempt] })
 const claim: Claim = { id: 'claim-1', kind: 'refresh', leaseMs: LEASE_MS, repeats: 0 }
 const request = (changes: Partial<AuthorizationRequest> = {}): AuthorizationRequest => ({
@@ -34,7 +46,13 @@ describe('a callback is', () => {
   test.each<[string, ConnectionContext, Callback, number, ask.CallbackVerdict]>([
     ['acceptable', withAttempt, mine, START, 'acceptable'],
     ['acceptable from the issuer that was asked', withAttempt, { ...mine, iss: issuer }, START, 'acceptable'],
-    ['acceptable from a browser that is known otherwise', withAttempt, { stateHash: 'hash-1', bindingProven: true }, START, 'acceptable'],
+    [
+      'acceptable from a browser that is known otherwise',
+      withAttempt,
+      { stateHash: 'hash-1', bindingProven: true },
+      START,
+      'acceptable',
+    ],
     [
       'acceptable without a binding if the attempt has none',
       contextWith({ servers: [server], attempts: [{ ...attempt, bindingHash: undefined }] }),
@@ -63,8 +81,20 @@ describe('a callback is', () => {
 })
 
 test('what is asked of an event is false for every other one', () => {
-  const context = contextWith({ servers: [server], attempts: [{ ...attempt, code: 'fake-code' }], tokens, claim, abandoned: [{ id: 'claim-1', repeated: false }] })
-  const guards = [ask.isAcceptableCallback, ask.hasKeptCode, ask.isCurrentGeneration, ask.isThisClaim, ask.isWantedResult]
+  const context = contextWith({
+    servers: [server],
+    attempts: [{ ...attempt, code: 'fake-code' }],
+    tokens,
+    claim,
+    abandoned: [{ id: 'claim-1', repeated: false }],
+  })
+  const guards = [
+    ask.isAcceptableCallback,
+    ask.hasKeptCode,
+    ask.isCurrentGeneration,
+    ask.isThisClaim,
+    ask.isWantedResult,
+  ]
   expect(guards.map((guard) => guard(context, expired))).toEqual(guards.map(() => false))
 })
 
@@ -103,7 +133,11 @@ describe('a grant', () => {
     ['what the caller says', { grant: 'jwt_bearer' }, 'jwt_bearer'],
     ['authorization code before anything is known', { metadata: undefined }, 'authorization_code'],
     ['authorization code where the server says nothing', {}, 'authorization_code'],
-    ['authorization code where both are offered', offering('client_credentials', 'authorization_code'), 'authorization_code'],
+    [
+      'authorization code where both are offered',
+      offering('client_credentials', 'authorization_code'),
+      'authorization_code',
+    ],
     ['client credentials where only that is offered', offering('client_credentials'), 'client_credentials'],
     ['authorization code where neither is offered', offering('password'), 'authorization_code'],
   ])('is wanted: %s', (_, changes, grant) => {
@@ -118,8 +152,16 @@ describe('a grant', () => {
     ['not what the policy forbids', { allowedGrants: ['client_credentials'] }, 'none'],
     ['what the policy allows', { allowedGrants: ['authorization_code'] }, 'authorization_code'],
     ['what the host insists on, where the server says nothing', { grant: 'client_credentials' }, 'client_credentials'],
-    ['what the host insists on, before anything is known', { grant: 'client_credentials', metadata: undefined }, 'client_credentials'],
-    ['not what the host insists on against the server', { grant: 'client_credentials', ...offering('authorization_code') }, 'none'],
+    [
+      'what the host insists on, before anything is known',
+      { grant: 'client_credentials', metadata: undefined },
+      'client_credentials',
+    ],
+    [
+      'not what the host insists on against the server',
+      { grant: 'client_credentials', ...offering('authorization_code') },
+      'none',
+    ],
   ])('can be used: %s', (_, changes, expected) => {
     const context = contextWith({ request: changes && request(changes) })
     const grants: Grant[] = ['authorization_code', 'client_credentials']
@@ -166,6 +208,21 @@ describe('a claim', () => {
     expect(ask.claimedServer(context)?.id).toBe(id)
     expect(ask.isClientDynamic(context)).toBe(id === 1)
     expect(server.client).toBe(dynamicClient)
+  })
+})
+
+describe('a late result is an orphan', () => {
+  const late: ConnectionEvent = { ...stamp, type: 'result.late', abandonedId: 'claim-1', generation: 3, tokens, server }
+  test.each<[string, Partial<ConnectionContext>, ConnectionEvent, boolean]>([
+    ['once the connection was disconnected', {}, late, true],
+    ['not while nothing newer stands', { generation: 3 }, late, false],
+    ['not if newer tokens stand', { tokens }, late, false],
+    ['not if newer tokens have lapsed', { lapsed: true }, late, false],
+    ['not of a claim that was never given up', { abandoned: [] }, late, false],
+    ['not if it is none', {}, expired, false],
+  ])('%s', (_, changes, event, expected) => {
+    const context = contextWith({ generation: 4, abandoned: [{ id: 'claim-1', repeated: false }], ...changes })
+    expect(ask.isOrphanedResult(context, event)).toBe(expected)
   })
 })
 

@@ -17,7 +17,13 @@ import {
   wishes,
 } from '../../support/charts/facts.ts'
 
-const goAhead: ConnectionEvent = { type: 'checkpoint.saved', sendBefore: 7_000, at: START, claimId: 'claim-2', leaseMs: LEASE_MS }
+const goAhead: ConnectionEvent = {
+  type: 'checkpoint.saved',
+  sendBefore: 7_000,
+  at: START,
+  claimId: 'claim-2',
+  leaseMs: LEASE_MS,
+}
 const request: AuthorizationRequest = {
   ...wishes({ parameters: { prompt: 'consent' }, resourceMetadataUrl: 'https://mcp.example.com/prm', issuer }),
   purpose: 'authorize',
@@ -46,13 +52,20 @@ describe('registration is told', () => {
       metadata,
       clientInformation: givenClient,
       grant: 'authorization_code',
+      mayRegister: true,
       refusedClientId: undefined,
     })
   })
 
+  test('to register nobody for a refresh token, which is good for its own client alone', () => {
+    const context = contextWith({ request: { ...request, purpose: 'renew' } })
+    expect(input.ensureRegistrationInput(context).mayRegister).toBe(false)
+  })
+
   test('which client this very server refused', () => {
     const refused = (at: string): string | undefined =>
-      input.ensureRegistrationInput(contextWith({ request, refusedClient: { issuer: at, clientId: 'client-1' } })).refusedClientId
+      input.ensureRegistrationInput(contextWith({ request, refusedClient: { issuer: at, clientId: 'client-1' } }))
+        .refusedClientId
     expect([refused(issuer), refused('https://other.example')]).toEqual(['client-1', undefined])
   })
 })
@@ -74,8 +87,18 @@ describe('what spends something is told its fence, and goes to its own server', 
   const claim = { id: 'claim-1', leaseMs: LEASE_MS, repeats: 0 }
 
   test('an exchange', () => {
-    const attempt = { stateHash: 'hash-1', verifier: 'fake-verifier', serverId: 2, expiresAt: START + 1, code: 'fake-code' }
-    const context = contextWith({ servers, attempts: [attempt], claim: { ...claim, kind: 'exchange', stateHash: 'hash-1' } })
+    const attempt = {
+      stateHash: 'hash-1',
+      verifier: 'fake-verifier',
+      serverId: 2,
+      expiresAt: START + 1,
+      code: 'fake-code',
+    }
+    const context = contextWith({
+      servers,
+      attempts: [attempt],
+      claim: { ...claim, kind: 'exchange', stateHash: 'hash-1' },
+    })
     expect(input.exchangeCodeInput(context, goAhead)).toEqual({
       ...common,
       server: other,
@@ -97,7 +120,12 @@ describe('what spends something is told its fence, and goes to its own server', 
 
   test('a grant without a user', () => {
     const context = contextWith({ servers, claim: { ...claim, kind: 'requestToken', serverId: 2, scope: 'read' } })
-    expect(input.requestClientCredentialsInput(context, goAhead)).toEqual({ ...common, server: other, scope: 'read', sendBefore: 7_000 })
+    expect(input.requestClientCredentialsInput(context, goAhead)).toEqual({
+      ...common,
+      server: other,
+      scope: 'read',
+      sendBefore: 7_000,
+    })
   })
 
   test('a revocation', () => {
@@ -132,7 +160,11 @@ describe('a chart that enters a state without what it guarantees says what is mi
     ['a client', input.buildAuthorizationRequestInput, { request: { ...bare, metadata, resource } }],
     ['an attempt', (context) => input.exchangeCodeInput(context, goAhead), {}],
     ['a server', (context) => input.refreshTokensInput(context, goAhead), { tokens }],
-    ['a refresh token', (context) => input.refreshTokensInput(context, goAhead), { servers: [server], tokens: { ...tokens, refreshToken: undefined } }],
+    [
+      'a refresh token',
+      (context) => input.refreshTokensInput(context, goAhead),
+      { servers: [server], tokens: { ...tokens, refreshToken: undefined } },
+    ],
     ['tokens', (context) => input.revokeTokensInput(context, goAhead), {}],
     ['a refused client', input.retireRegistrationInput, {}],
   ])('%s', (what, build, changes) => {

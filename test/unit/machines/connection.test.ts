@@ -1,6 +1,16 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import { LiveConnection } from '../../support/charts/live-connection.ts'
-import { dynamicClient, givenClient, issuer, metadata, rejections, server, START, tokenResult, wishes } from '../../support/charts/facts.ts'
+import {
+  dynamicClient,
+  givenClient,
+  issuer,
+  metadata,
+  rejections,
+  server,
+  START,
+  tokenResult,
+  wishes,
+} from '../../support/charts/facts.ts'
 
 const running: LiveConnection[] = []
 const connection = (...args: ConstructorParameters<typeof LiveConnection>): LiveConnection => {
@@ -36,7 +46,13 @@ describe('a sign-in', () => {
     expect(await live.callback('hash-1')).toEqual({ resting: 'authorized' })
     expect(live.context.generation).toBe(1)
     expect(live.context.tokens).toMatchObject({ scope: 'read', grant: 'authorization_code', serverId: 1 })
-    expect(ports(live)).toEqual(['discoverResource', 'discoverServer', 'ensureRegistration', 'buildAuthorizationRequest', 'exchangeCode'])
+    expect(ports(live)).toEqual([
+      'discoverResource',
+      'discoverServer',
+      'ensureRegistration',
+      'buildAuthorizationRequest',
+      'exchangeCode',
+    ])
     expect(transitions(live)).toEqual([
       'disconnected → awaitingCallback: buildAuthorizationRequest.done',
       'awaitingCallback → exchanging: callback.received',
@@ -53,12 +69,17 @@ describe('a sign-in', () => {
 
   test('needs no user where the server offers only client credentials', async () => {
     const live = connection({
-      discoverServer: ({ at }: { at: number }) => ({ at, metadata: { ...metadata, grantTypesSupported: ['client_credentials'] } }),
+      discoverServer: ({ at }: { at: number }) => ({
+        at,
+        metadata: { ...metadata, grantTypesSupported: ['client_credentials'] },
+      }),
     })
     expect(await live.authorize('admin')).toEqual({ resting: 'authorized' })
     expect(live.context.tokens).toMatchObject({ grant: 'client_credentials', requestedScope: 'admin' })
     expect(await live.refresh()).toEqual({ resting: 'authorized' })
-    expect(live.calls.filter(({ port }) => port === 'requestClientCredentials').map(({ input }) => input['scope'])).toEqual(['admin', 'admin'])
+    expect(
+      live.calls.filter(({ port }) => port === 'requestClientCredentials').map(({ input }) => input['scope']),
+    ).toEqual(['admin', 'admin'])
     expect(transitions(live).slice(0, 2)).toEqual([
       'disconnected → requestingToken: ensureRegistration.done',
       'requestingToken → authorized: requestClientCredentials.done',
@@ -100,7 +121,9 @@ describe('a sign-in', () => {
   test('that nobody finishes expires', async () => {
     const live = connection()
     await live.authorize()
-    expect((await live.send({ type: 'attempt.expired' }, { afterMs: 300_000 })).value).toEqual({ resting: 'disconnected' })
+    expect((await live.send({ type: 'attempt.expired' }, { afterMs: 300_000 })).value).toEqual({
+      resting: 'disconnected',
+    })
     expect(live.context.ended.map(({ outcome }) => outcome)).toEqual(['expired'])
     expect(await live.callback('hash-1')).toEqual({ resting: 'disconnected' })
   })
@@ -112,7 +135,9 @@ describe('an exchange', () => {
     expect(await live.signIn()).toEqual({ resting: 'awaitingCallback' })
     expect(live.context.attempts[0]?.code).toBe('fake-code')
     live.answers['exchangeCode'] = ({ at }: { at: number }) => tokenResult(at)
-    expect((await live.send({ type: 'exchange.resumed', stateHash: 'hash-1' })).value).toEqual({ resting: 'authorized' })
+    expect((await live.send({ type: 'exchange.resumed', stateHash: 'hash-1' })).value).toEqual({
+      resting: 'authorized',
+    })
   })
 
   test('that is refused ends its attempt', async () => {
@@ -166,7 +191,11 @@ describe('a refresh', () => {
     await live.signIn()
     const { tokens } = live.context
     expect(await live.refresh()).toEqual({ resting: 'authorized' })
-    expect(live.context).toMatchObject({ tokens, failure: rejections.rateLimited.failure, retryAt: live.context.at + 7_000 })
+    expect(live.context).toMatchObject({
+      tokens,
+      failure: rejections.rateLimited.failure,
+      retryAt: live.context.at + 7_000,
+    })
   })
 
   test('whose token is refused needs the user, but not before the access token ends', async () => {
@@ -200,13 +229,22 @@ describe('a refresh', () => {
     const live = connection({ ensureRegistration: ({ at }: { at: number }) => ({ at, client: givenClient }) })
     await live.send({
       type: 'credentials.imported',
-      tokens: { accessToken: 'old', tokenType: 'Bearer', refreshToken: 'imported', requestedScope: 'read', grant: 'authorization_code' },
+      tokens: {
+        accessToken: 'old',
+        tokenType: 'Bearer',
+        refreshToken: 'imported',
+        requestedScope: 'read',
+        grant: 'authorization_code',
+      },
       clientInformation: givenClient,
       issuer,
     })
     expect(await live.refresh()).toEqual({ resting: 'authorized' })
     expect(ports(live)).toEqual(['discoverResource', 'discoverServer', 'ensureRegistration', 'refreshTokens'])
-    expect(live.calls.at(-1)?.input).toMatchObject({ refreshToken: 'imported', server: { ...server, client: givenClient } })
+    expect(live.calls.at(-1)?.input).toMatchObject({
+      refreshToken: 'imported',
+      server: { ...server, client: givenClient },
+    })
     expect(live.context.tokens).toMatchObject({ serverId: 1, requestedScope: 'read' })
   })
 
@@ -224,11 +262,19 @@ describe('a refresh', () => {
       'authorized → requestingToken: ensureRegistration.done',
       'requestingToken → authorized: requestClientCredentials.done',
     ])
-    expect(live.context.tokens).toMatchObject({ grant: 'client_credentials', scope: 'admin', requestedScope: 'admin', serverId: 1 })
+    expect(live.context.tokens).toMatchObject({
+      grant: 'client_credentials',
+      scope: 'admin',
+      requestedScope: 'admin',
+      serverId: 1,
+    })
   })
 
   test('of a client that its server no longer knows loses what was issued to it; a crash there is carried on from', async () => {
-    const live = connection({ refreshTokens: fail(rejections.invalidClient), retireRegistration: fail(rejections.notSent) })
+    const live = connection({
+      refreshTokens: fail(rejections.invalidClient),
+      retireRegistration: fail(rejections.notSent),
+    })
     await live.signIn()
     await live.refresh()
     expect(live.value).toEqual({ resting: 'reauthorizationRequired' })
@@ -255,7 +301,10 @@ describe('more scope', () => {
     const live = connection()
     await live.signIn()
     const { tokens } = live.context
-    await live.send({ type: 'challenge.insufficientScope', request: wishes({ scope: 'read', challengeScope: 'write' }) })
+    await live.send({
+      type: 'challenge.insufficientScope',
+      request: wishes({ scope: 'read', challengeScope: 'write' }),
+    })
     expect(live.value).toEqual({ resting: 'authorized' })
     expect(live.context.tokens).toEqual(tokens)
     expect(live.context.attempts.map(({ scope }) => scope)).toEqual(['read write'])
@@ -284,8 +333,18 @@ describe('a disconnection', () => {
     await live.authorize()
     const { tokens } = live.context
     expect((await live.send({ type: 'disconnect.requested' })).value).toEqual({ resting: 'disconnected' })
-    expect(live.calls.at(-1)?.input).toMatchObject({ accessToken: tokens?.accessToken, refreshToken: tokens?.refreshToken, server })
-    expect(live.context).toMatchObject({ generation: 2, tokens: undefined, attempts: [], servers: [], claim: undefined })
+    expect(live.calls.at(-1)?.input).toMatchObject({
+      accessToken: tokens?.accessToken,
+      refreshToken: tokens?.refreshToken,
+      server,
+    })
+    expect(live.context).toMatchObject({
+      generation: 2,
+      tokens: undefined,
+      attempts: [],
+      servers: [],
+      claim: undefined,
+    })
     expect(JSON.stringify(live.context)).not.toContain(dynamicClient.clientSecret)
   })
 
@@ -297,6 +356,25 @@ describe('a disconnection', () => {
     expect(live.value).toEqual({ resting: 'disconnected' })
     expect(live.context.ended.map(({ outcome }) => outcome)).toEqual(['superseded'])
     expect(live.calls).toHaveLength(calls)
+  })
+
+  test('is followed by what comes late: it is revoked as well', async () => {
+    const live = connection()
+    await live.signIn()
+    await live.refresh({ stopAtCheckpoint: true })
+    const late = {
+      type: 'result.late',
+      abandonedId: live.context.claim?.id,
+      generation: live.context.generation,
+      tokens: { ...live.context.tokens, refreshToken: 'late-refresh-token' },
+      server,
+    }
+    await live.abandon({ stopAtCheckpoint: true })
+    await live.abandon({ stopAtCheckpoint: true })
+    await live.send({ type: 'disconnect.requested' })
+    expect((await live.send(late)).value).toEqual({ resting: 'disconnected' })
+    expect(live.calls.at(-1)).toMatchObject({ port: 'revokeTokens', input: { refreshToken: 'late-refresh-token', server } })
+    expect(live.context).toMatchObject({ tokens: undefined, servers: [] })
   })
 
   test('that is given up twice forgets all the same', async () => {

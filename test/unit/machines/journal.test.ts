@@ -20,17 +20,42 @@ test('the first one comes from where the chart begins', () => {
 
 test.each([
   ['an event', { type: 'attempt.expired' }, undefined, 'attempt.expired'],
-  ['an event in spite of an older failure', { type: 'attempt.expired' }, { code: 'HTTP_NETWORK' as const }, 'attempt.expired'],
+  [
+    'an event in spite of an older failure',
+    { type: 'attempt.expired' },
+    { code: 'HTTP_NETWORK' as const },
+    'attempt.expired',
+  ],
   ['the answer of a port', { type: 'xstate.done.actor.refreshTokens' }, undefined, 'refreshTokens.done'],
-  ['what an answer led to', { type: 'xstate.done.actor.ensureRegistration' }, { code: 'GRANT_UNSUPPORTED' as const }, 'GRANT_UNSUPPORTED'],
-  ['what a port failed with', { type: 'xstate.error.actor.refreshTokens', error: rejections.unknown }, undefined, 'HTTP_TIMEOUT'],
-  ['a bug in a port', { type: 'xstate.error.actor.refreshTokens', error: rejections.unexpected }, undefined, 'TOKEN_OUTCOME_UNKNOWN'],
+  [
+    'what an answer led to',
+    { type: 'xstate.done.actor.ensureRegistration' },
+    { code: 'GRANT_UNSUPPORTED' as const },
+    'GRANT_UNSUPPORTED',
+  ],
+  [
+    'what a port failed with',
+    { type: 'xstate.error.actor.refreshTokens', error: rejections.unknown },
+    undefined,
+    'HTTP_TIMEOUT',
+  ],
+  [
+    'a bug in a port',
+    { type: 'xstate.error.actor.refreshTokens', error: rejections.unexpected },
+    undefined,
+    'TOKEN_OUTCOME_UNKNOWN',
+  ],
 ])('the reason is %s', (_, event, failure, reason) => {
   expect(journalled({ at: START, journal: [], failure }, event, 'authorized', 'disconnected')[0]?.reason).toBe(reason)
 })
 
 test('the oldest one goes', () => {
   const full = Array.from({ length: MAX_JOURNAL_ENTRIES }, (_, index) => ({ ...first, at: START + index }))
-  const journal = journalled({ at: START + 99, journal: full }, { type: 'attempt.expired' }, 'disconnected', 'disconnected')
+  const journal = journalled(
+    { at: START + 99, journal: full },
+    { type: 'attempt.expired' },
+    'disconnected',
+    'disconnected',
+  )
   expect(journal.map(({ at }) => at - START)).toEqual([...full.slice(1).map(({ at }) => at - START), 99])
 })

@@ -23,8 +23,18 @@ describe('the guards', () => {
   test.each<[string, Partial<RegistrationContext>, RegistrationEvent, boolean]>([
     ['no client is known', {}, { ...stamp, ...request }, true],
     ['a client without an end is known', { client: dynamicClient }, { ...stamp, ...request }, false],
-    ['a client that lives is known', { client: { ...dynamicClient, clientSecretExpiresAt: NOW + 1 } }, { ...stamp, ...request }, false],
-    ['a client at its end is known', { client: { ...dynamicClient, clientSecretExpiresAt: NOW } }, { ...stamp, ...request }, true],
+    [
+      'a client that lives is known',
+      { client: { ...dynamicClient, clientSecretExpiresAt: NOW + 1 } },
+      { ...stamp, ...request },
+      false,
+    ],
+    [
+      'a client at its end is known',
+      { client: { ...dynamicClient, clientSecretExpiresAt: NOW } },
+      { ...stamp, ...request },
+      true,
+    ],
     ['nobody asks', {}, expired, false],
   ])('a registration is needed: %s', (_, changes, event, expected) => {
     expect(ask.needsRegistration(registrationWith(changes), event)).toBe(expected)
@@ -59,20 +69,30 @@ describe('the actions', () => {
   test('a claim whose outcome nobody knows says so', () => {
     const event = { type: 'xstate.error.actor.registerClient', error: rejections.unknown } as const
     const { failure } = rejections.unknown
-    expect(change.suspectClaim(registrationWith({ claim }), event)).toEqual({ failure, claim: { ...claim, outcomeUnknown: true } })
+    expect(change.suspectClaim(registrationWith({ claim }), event)).toEqual({
+      failure,
+      claim: { ...claim, outcomeUnknown: true },
+    })
     expect(change.suspectClaim(registrationWith(), event)).toEqual({ failure, claim: undefined })
   })
 
   test('a claim that is given up is repeated once', () => {
     const event = { ...stamp, type: 'claim.abandoned', abandonedId: 'claim-1' } as const
     const failure = { code: 'HTTP_TIMEOUT' } as const
-    expect(change.abandonClaim(registrationWith({ claim: { ...claim, outcomeUnknown: true }, failure }), event)).toEqual({
+    expect(
+      change.abandonClaim(registrationWith({ claim: { ...claim, outcomeUnknown: true }, failure }), event),
+    ).toEqual({
       at: NOW,
       abandoned: [{ id: 'claim-1', repeated: true }],
       claim: { ...claim, id: 'claim-2', repeats: 1 },
       failure,
     })
-    const given = { at: NOW, abandoned: [{ id: 'claim-1', repeated: false }], claim: undefined, failure: { code: 'REGISTRATION_UNAVAILABLE' } }
+    const given = {
+      at: NOW,
+      abandoned: [{ id: 'claim-1', repeated: false }],
+      claim: undefined,
+      failure: { code: 'REGISTRATION_UNAVAILABLE' },
+    }
     expect(change.abandonClaim(registrationWith({ claim: { ...claim, repeats: 1 } }), event)).toEqual(given)
     expect(change.abandonClaim(registrationWith(), event)).toEqual(given)
   })
@@ -90,8 +110,17 @@ describe('the actions', () => {
   test('a request without a fence never leaves', () => {
     const context = registrationWith({ registrationEndpoint: endpoint, tokenEndpointAuthMethodsSupported: ['none'] })
     const { redirectUri } = context
-    const told = { at: START, issuer, redirectUri, registrationEndpoint: endpoint, tokenEndpointAuthMethodsSupported: ['none'] }
-    expect(change.registerClientInput(context, { ...stamp, type: 'checkpoint.saved', sendBefore: 7_000 })).toEqual({ ...told, sendBefore: 7_000 })
+    const told = {
+      at: START,
+      issuer,
+      redirectUri,
+      registrationEndpoint: endpoint,
+      tokenEndpointAuthMethodsSupported: ['none'],
+    }
+    expect(change.registerClientInput(context, { ...stamp, type: 'checkpoint.saved', sendBefore: 7_000 })).toEqual({
+      ...told,
+      sendBefore: 7_000,
+    })
     expect(change.registerClientInput(context, expired)).toEqual({ ...told, sendBefore: -Infinity })
   })
 })
@@ -181,6 +210,10 @@ describe('the live chart', () => {
     expect([live.value, live.context.failure]).toEqual([{ resting: 'failed' }, { code: 'REGISTRATION_UNAVAILABLE' }])
     const [first] = live.context.abandoned
     await live.send({ type: 'result.late', abandonedId: first?.id, generation: 0, client: dynamicClient })
-    expect([live.value, live.context.client, live.context.generation]).toEqual([{ resting: 'registered' }, dynamicClient, 1])
+    expect([live.value, live.context.client, live.context.generation]).toEqual([
+      { resting: 'registered' },
+      dynamicClient,
+      1,
+    ])
   })
 })

@@ -41,14 +41,26 @@ describe('a connection rests', () => {
   test.each<[string, Partial<ConnectionContext>, string]>([
     ['disconnected: nothing is known', {}, 'disconnected'],
     ['failed: the last try failed', { failure: { code: 'HTTP_NETWORK' } }, 'failed'],
-    ['waiting: an attempt lives, whatever failed', { attempts: [attempt], failure: { code: 'HTTP_NETWORK' } }, 'awaitingCallback'],
+    [
+      'waiting: an attempt lives, whatever failed',
+      { attempts: [attempt], failure: { code: 'HTTP_NETWORK' } },
+      'awaitingCallback',
+    ],
     ['disconnected: no attempt lives', { attempts: [{ ...attempt, expiresAt: START }] }, 'disconnected'],
     ['authorized: tokens, although an attempt waits', { tokens, attempts: [attempt] }, 'authorized'],
     ['authorized: tokens, although something failed', { tokens, failure: { code: 'HTTP_NETWORK' } }, 'authorized'],
     ['authorized: expired, but renewable', { tokens: { ...tokens, expiresAt: START } }, 'authorized'],
-    ['in need of its user: expired, not renewable', { tokens: { ...lastTokens, expiresAt: START } }, 'reauthorizationRequired'],
+    [
+      'in need of its user: expired, not renewable',
+      { tokens: { ...lastTokens, expiresAt: START } },
+      'reauthorizationRequired',
+    ],
     ['in need of its user: refused', { tokens: { ...tokens, refreshRefused: true } }, 'reauthorizationRequired'],
-    ['in need of its user: signed in once', { lapsed: true, failure: { code: 'HTTP_NETWORK' } }, 'reauthorizationRequired'],
+    [
+      'in need of its user: signed in once',
+      { lapsed: true, failure: { code: 'HTTP_NETWORK' } },
+      'reauthorizationRequired',
+    ],
     ['waiting: its user is at it', { lapsed: true, attempts: [attempt] }, 'awaitingCallback'],
   ])('%s', (_name, changes, expected) => {
     expect(restingPlace(contextWith(changes))).toBe(expected)

@@ -1,7 +1,7 @@
 import * as v from 'valibot'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type AnyStateMachine, assign, fromPromise, setup } from 'xstate'
-import type { DurableChart, DurableContext } from '../../../src/runner.ts'
+import type { DurableChart, DurableContext } from '../../../src/durable-chart.ts'
 import { createWorld, KEY, LEASE } from './world.ts'
 
 const ContextSchema = v.strictObject({ at: v.number(), journal: v.array(v.never()) })

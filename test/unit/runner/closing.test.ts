@@ -1,6 +1,6 @@
 import { describe, expect, test, vi } from 'vitest'
 import { CLAIMED, REFRESH, SIGNED_IN } from './records.ts'
-import { createWorld, issued } from './world.ts'
+import { createWorld, issued, KEY, LEASE } from './world.ts'
 
 describe('close()', () => {
   test('without runs is done at once, and no run is taken any more', async () => {
@@ -70,5 +70,14 @@ describe('close()', () => {
     timers.mockRestore()
     expect(later.filter((timer) => !timer.hasRef()).length).toBeGreaterThan(0)
     void run
+  })
+
+  test('lets a run that belongs to another one begin', async () => {
+    const world = createWorld()
+    await world.seed(SIGNED_IN)
+    const { runner, chart } = world.process()
+    await runner.close()
+    const { view } = await runner.run(chart, KEY, () => REFRESH, { input: {}, lease: LEASE, isNested: true })
+    expect(view?.context.generation).toBe(2)
   })
 })

@@ -17,14 +17,8 @@ import type { Clock } from '../../../src/clock.ts'
 import { durableConnection } from '../../../src/durable-charts.ts'
 import { createDeparture } from '../../../src/http/departure.ts'
 import type { InspectionRecord } from '../../../src/inspection.ts'
-import {
-  type DurableChart,
-  type DurableContext,
-  type Lease,
-  Runner,
-  type RecordView,
-  type RunResult,
-} from '../../../src/runner.ts'
+import type { DurableChart, DurableContext, Lease, RecordView, RunResult } from '../../../src/durable-chart.ts'
+import { Runner } from '../../../src/runner.ts'
 import type { ConnectionContext, JournalEntry } from '../../../src/schemas/connection-context.ts'
 import { MemoryStore } from '../../../src/stores/memory.ts'
 import { encodeSnapshot } from '../../../src/stores/snapshot-codec.ts'

@@ -3,7 +3,15 @@ import { describe, expect, test } from 'vitest'
 import { FAILURE_CODES, type Failure } from '../../../src/errors/failure.ts'
 import { ConnectionContextSchema, type FailureSchema } from '../../../src/schemas/connection-context.ts'
 import { RegistrationContextSchema } from '../../../src/schemas/registration-context.ts'
-import { contextWith, dynamicClient, LEASE_MS, registrationWith, server, START, tokens } from '../../support/charts/facts.ts'
+import {
+  contextWith,
+  dynamicClient,
+  LEASE_MS,
+  registrationWith,
+  server,
+  START,
+  tokens,
+} from '../../support/charts/facts.ts'
 
 const whole = contextWith({
   servers: [server],
@@ -24,8 +32,23 @@ test('a whole context is read as it is', () => {
 })
 
 test('what is optional may be there as `undefined`, or not at all', () => {
-  const optional = { forgotAt: undefined, imported: undefined, request: undefined, retryAt: undefined, lapsed: undefined, refusedClient: undefined }
-  expect(v.parse(ConnectionContextSchema, { ...contextWith(), ...optional, tokens: undefined, claim: undefined, failure: undefined })).toEqual(contextWith())
+  const optional = {
+    forgotAt: undefined,
+    imported: undefined,
+    request: undefined,
+    retryAt: undefined,
+    lapsed: undefined,
+    refusedClient: undefined,
+  }
+  expect(
+    v.parse(ConnectionContextSchema, {
+      ...contextWith(),
+      ...optional,
+      tokens: undefined,
+      claim: undefined,
+      failure: undefined,
+    }),
+  ).toEqual(contextWith())
 })
 
 describe('a context is refused', () => {
