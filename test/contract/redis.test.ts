@@ -355,6 +355,21 @@ describe('RedisStore: on a server of its own', () => {
       expect(await store.load(key)).toBeUndefined()
     })
 
+    test('a write is told once, whether its notice or its answer comes first', async () => {
+      const store = make({ replicas: 1, commandTimeoutMs: 20_000 })
+      const { told, ...listener } = recorder()
+      await store.subscribe(listener)
+      process.kill(replica.pid, 'SIGSTOP')
+      const saving = store.save(key, 'waits for the replica', creation())
+      await soon(() => expect(told).toEqual([key]))
+      process.kill(replica.pid, 'SIGCONT')
+      const first = await saving
+      expect(told).toEqual([key])
+      const expectedVersion = first === 'refused' ? expect.unreachable() : first.version
+      await make().save(key, 'by another process', { expectedVersion, writeId: randomUUID() })
+      await soon(() => expect(told).toEqual([key, key]))
+    })
+
     test('with too few it rejects and says what it wrote, which can be taken back', async () => {
       const [many, plain] = [make({ replicas: 2, commandTimeoutMs: 1_000 }), make()]
       const error = await many.save(key, 'claim', creation()).catch((reason: unknown) => reason)

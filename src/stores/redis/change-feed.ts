@@ -25,8 +25,11 @@ export class ChangeFeed {
   readonly #makeLink: () => Redis | undefined
   readonly #channel: string
   readonly #timeoutMs: number
-  /** Writes of ours that were told at once: their notices are no news, and would only drop fresh copies. */
-  readonly #own = new Set<string>()
+  /**
+   * Writes of ours, by their ids. Each is told once, by its answer or by its notice, whichever comes first: the other is
+   * no news, and would only drop fresh copies.
+   */
+  readonly #own = new Map<string, 'sent' | 'answered' | 'noticed'>()
   #waiting: { resolve: () => void; reject: (error: Error) => void }[] = []
   #link: Redis | undefined
   #live = false
@@ -59,12 +62,27 @@ export class ChangeFeed {
     return remove
   }
 
+  /** A write of ours is about to leave. */
+  expectOwn(writeId: string): void {
+    if (this.#own.has(writeId)) return
+    const [oldest] = this.#own.keys()
+    if (this.#own.size >= MAX_OWN_WRITES && oldest !== undefined) this.#own.delete(oldest)
+    this.#own.set(writeId, 'sent')
+  }
+
   /** Tells our own listeners of a write of ours, before its caller goes on. */
   tellOwn(writeId: string, key: string): void {
-    const [oldest] = this.#own
-    if (this.#own.size >= MAX_OWN_WRITES && oldest !== undefined) this.#own.delete(oldest)
-    this.#own.add(writeId)
+    if (this.#own.get(writeId) === 'noticed') {
+      this.#own.delete(writeId)
+      return
+    }
+    this.#own.set(writeId, 'answered')
     this.#listeners.onChange(key)
+  }
+
+  /** A write of ours changed nothing. */
+  forgetOwn(writeId: string): void {
+    this.#own.delete(writeId)
   }
 
   #hear(notice: string): void {
@@ -72,7 +90,13 @@ export class ChangeFeed {
     // Whatever else is published there may mean that a notice was missed.
     if (!parsed.success) return this.#listeners.onGap()
     const [writeId, key] = parsed.output
-    if (!this.#own.delete(writeId)) this.#listeners.onChange(key)
+    const known = this.#own.get(writeId)
+    if (known === 'answered') {
+      this.#own.delete(writeId)
+      return
+    }
+    if (known === 'sent') this.#own.set(writeId, 'noticed')
+    this.#listeners.onChange(key)
   }
 
   close(): void {

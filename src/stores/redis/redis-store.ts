@@ -127,10 +127,8 @@ export class RedisStore implements SnapshotStore {
     const ttl = ttlMs === undefined ? '' : String(wholeTtl(ttlMs))
     const fence = [writeId, expectedVersion ?? '', this.#channel, noticeOf(writeId, key), String(REMEMBERED_WRITES)]
     const args = [this.#prefix + key, ...fence, value, newIncarnation(), ttl]
-    const version = await this.#write('save', this.#save, args)
-    if (version === null) return 'refused'
-    this.#feed.tellOwn(writeId, key)
-    return { version }
+    const version = await this.#write('save', this.#save, writeId, key, args)
+    return version === null ? 'refused' : { version }
   }
 
   async delete(
@@ -139,9 +137,7 @@ export class RedisStore implements SnapshotStore {
   ): Promise<boolean> {
     const fence = [writeId, expectedVersion, this.#channel, noticeOf(writeId, key), String(REMEMBERED_WRITES)]
     const args = [this.#prefix + key, ...fence, String(TOMBSTONE_MS)]
-    const isDeleted = (await this.#write('delete', this.#delete, args)) === DELETED
-    if (isDeleted) this.#feed.tellOwn(writeId, key)
-    return isDeleted
+    return (await this.#write('delete', this.#delete, writeId, key, args)) === DELETED
   }
 
   /** Rejects if the subscription does not stand in time. After that it is kept up, and every loss is told. */
@@ -160,8 +156,18 @@ export class RedisStore implements SnapshotStore {
     this.#replicated?.close()
   }
 
-  #write(operation: string, { lua, run }: DefinedScript, args: readonly string[]): Promise<string | null> {
-    return this.#ask(operation, AnswerSchema, () => this.#replicated?.write(lua, args) ?? run(args))
+  async #write(
+    operation: string,
+    { lua, run }: DefinedScript,
+    writeId: string,
+    key: string,
+    args: readonly string[],
+  ): Promise<string | null> {
+    this.#feed.expectOwn(writeId)
+    const answer = await this.#ask(operation, AnswerSchema, () => this.#replicated?.write(lua, args) ?? run(args))
+    if (answer === null) this.#feed.forgetOwn(writeId)
+    else this.#feed.tellOwn(writeId, key)
+    return answer
   }
 
   async #ask<Schema extends v.GenericSchema>(
