@@ -18,10 +18,13 @@ import { isAlive } from './resting-place.ts'
 export const MAX_ATTEMPTS = 8
 /** How many ended attempts are remembered, and for how long. */
 export const MAX_ENDED_ATTEMPTS = 16
-export const ENDED_ATTEMPT_TTL_MS = 86_400_000
+const ENDED_ATTEMPT_TTL_MS = 86_400_000
 /** How many abandoned claims are remembered. */
 const MAX_ABANDONED_CLAIMS = 4
-/** How long an early refresh that failed is left alone, twice as long each time, unless the server names a time. A caller without a usable token never waits for it. */
+/**
+ * How long an early refresh that failed is left alone, twice as long each time, unless the server names a time. A
+ * caller without a usable token never waits for it.
+ */
 const FIRST_RETRY_MS = 5_000
 const LONGEST_RETRY_MS = 600_000
 
@@ -99,7 +102,10 @@ export function refuseGrant(context: ConnectionContext): Change {
  */
 export function adoptServer(context: ConnectionContext): Change {
   const { metadata, client, resource, purpose } = known(context.request, 'a request')
-  const { issuer, authorizationEndpoint, tokenEndpoint, revocationEndpoint, issRequired } = known(metadata, 'server metadata')
+  const { issuer, authorizationEndpoint, tokenEndpoint, revocationEndpoint, issRequired } = known(
+    metadata,
+    'server metadata',
+  )
   const entry = {
     issuer,
     resource: resource?.resource,
@@ -222,7 +228,9 @@ export function claimExchange(
   if (event.type === 'exchange.resumed') return claimed
   const { code, codeTtlMs } = event
   const keepCode = (attempt: Attempt): Attempt =>
-    attempt.stateHash === stateHash && attempt.code === undefined ? { ...attempt, code, expiresAt: at + codeTtlMs } : attempt
+    attempt.stateHash === stateHash && attempt.code === undefined
+      ? { ...attempt, code, expiresAt: at + codeTtlMs }
+      : attempt
   return { ...claimed, attempts: context.attempts.map(keepCode) }
 }
 
@@ -234,7 +242,10 @@ export function claim(
   return { at, claim: { id: claimId, leaseMs, repeats: 0, ...what } }
 }
 
-/** A grant without a user spends under the ids that its request brought along; from here on the claim knows all it needs. */
+/**
+ * A grant without a user spends under the ids that its request brought along; from here on the claim knows all it
+ * needs.
+ */
 export function claimTokenRequest(context: ConnectionContext): Change {
   const { claimId, leaseMs } = known(context.request, 'a request')
   return claim(
@@ -257,7 +268,10 @@ export function suspectClaim(context: ConnectionContext, event: ConnectionEvent)
   return { failure, claim: context.claim && { ...context.claim, outcomeUnknown: true }, ...doubted(context) }
 }
 
-/** The refresh token of this claim may be spent: if the server ever refuses it, it may have revoked the access token along with it. */
+/**
+ * The refresh token of this claim may be spent: if the server ever refuses it, it may have revoked the access token
+ * along with it.
+ */
 function doubted({ claim: held, tokens }: ConnectionContext): Change {
   return held?.kind === 'refresh' ? { tokens: { ...known(tokens, 'tokens'), doubted: true } } : {}
 }
@@ -266,7 +280,10 @@ function doubted({ claim: held, tokens }: ConnectionContext): Change {
 export function abandonClaim(context: ConnectionContext, event: Sent<'claim.abandoned'>): Change {
   const { at, claimId, leaseMs, abandonedId } = event
   const { claim: held } = context
-  const again = held && mayRepeat(context, at) ? { ...held, outcomeUnknown: undefined, id: claimId, leaseMs, repeats: held.repeats + 1 } : undefined
+  const again =
+    held && mayRepeat(context, at)
+      ? { ...held, outcomeUnknown: undefined, id: claimId, leaseMs, repeats: held.repeats + 1 }
+      : undefined
   const repeated = again !== undefined
   return {
     at,
@@ -303,7 +320,10 @@ export function storeTokens(context: ConnectionContext, output: TokenResult): Ch
     serverId: claimedServer(context)?.id,
     subject: output.subject ?? (isRefresh ? old?.subject : undefined),
   }
-  return { ...signedIn(context, tokens, output.at), ...(attempt && finishAttempts(context, attempt, tokens, output.at)) }
+  return {
+    ...signedIn(context, tokens, output.at),
+    ...(attempt && finishAttempts(context, attempt, tokens, output.at)),
+  }
 }
 
 /** What changes whenever tokens are stored, wherever they come from. */
@@ -339,7 +359,10 @@ export function takeLateResult(context: ConnectionContext, event: Sent<'result.l
   return { servers, ...signedIn(context, taken, event.at), ...finishLate(context, event, taken) }
 }
 
-/** The attempt of a late exchange has succeeded after all, whatever was thought of it meanwhile: its code must not be sent again. */
+/**
+ * The attempt of a late exchange has succeeded after all, whatever was thought of it meanwhile: its code must not be
+ * sent again.
+ */
 function finishLate(context: ConnectionContext, { attemptHash, at }: Sent<'result.late'>, tokens: Tokens): Change {
   const attempt = attemptOf(context, attemptHash)
   if (attempt !== undefined) return finishAttempts(context, attempt, tokens, at)
@@ -364,7 +387,10 @@ export function recordFailure(context: ConnectionContext, event: ConnectionEvent
   return { failure, retryDelayMs, retryAt: context.at + (failure.details?.retryAfterMs ?? retryDelayMs) }
 }
 
-/** The server refused the refresh token: the user is needed. If it may have been sent before, that may have had the whole family revoked. */
+/**
+ * The server refused the refresh token: the user is needed. If it may have been sent before, that may have had the
+ * whole family revoked.
+ */
 export function dropRefreshToken({ tokens }: ConnectionContext): Change {
   if (tokens === undefined || tokens.doubted || tokens.unproven) return { lapsed: true, tokens: undefined }
   const { refreshToken: _, refreshTokenExpiresAt: _end, ...rest } = tokens

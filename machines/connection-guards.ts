@@ -19,7 +19,7 @@ export function attemptOf(context: ConnectionContext, stateHash: string | undefi
 }
 
 /** The authorization server that an attempt or tokens belong to. */
-export function serverOf(context: ConnectionContext, serverId: number | undefined): AuthorizationServer | undefined {
+function serverOf(context: ConnectionContext, serverId: number | undefined): AuthorizationServer | undefined {
   return context.servers.find(({ id }) => id === serverId)
 }
 
@@ -62,7 +62,10 @@ export function needsDiscovery(context: ConnectionContext): boolean {
   return serverOf(context, context.tokens?.serverId) === undefined
 }
 
-/** The grant that this authorization goes by: the caller's, or else the first of ours that the server offers (RFC 8414 §2: authorization code where it says nothing). */
+/**
+ * The grant that this authorization goes by: the caller's, or else the first of ours that the server offers (RFC 8414
+ * §2: authorization code where it says nothing).
+ */
 export function wantedGrant(request: AuthorizationRequest): Grant {
   if (request.grant !== undefined) return request.grant
   const { metadata = {} } = request
@@ -71,7 +74,10 @@ export function wantedGrant(request: AuthorizationRequest): Grant {
     : 'client_credentials'
 }
 
-/** Whether this is the wanted grant, the policy allows it, and the server offers it or, where the host insists, says nothing against it. */
+/**
+ * Whether this is the wanted grant, the policy allows it, and the server offers it or, where the host insists, says
+ * nothing against it.
+ */
 export function canUseGrant(context: ConnectionContext, grant: Grant): boolean {
   const { request } = context
   if (request === undefined || wantedGrant(request) !== grant || !isGrantAllowed(request)) return false
@@ -127,8 +133,5 @@ export function isClientDynamic(context: ConnectionContext): boolean {
 /** The authorization server that the claim in progress spends at. */
 export function claimedServer(context: ConnectionContext): AuthorizationServer | undefined {
   const { claim, tokens } = context
-  return serverOf(
-    context,
-    claim?.serverId ?? attemptOf(context, claim?.stateHash)?.serverId ?? tokens?.serverId,
-  )
+  return serverOf(context, claim?.serverId ?? attemptOf(context, claim?.stateHash)?.serverId ?? tokens?.serverId)
 }

@@ -18,8 +18,8 @@ export interface ConnectionInput {
 }
 
 /**
- * One connection for its whole life: a tenant, perhaps a user, and an MCP server. Rests in `resting` and in claims; works
- * everywhere else; decides in `settling` where to rest.
+ * One connection for its whole life: a tenant, perhaps a user, and an MCP server. Rests in `resting` and in claims;
+ * works everywhere else; decides in `settling` where to rest.
  *
  * @see [MCP authorization](https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization)
  */
@@ -48,7 +48,8 @@ export const connectionMachine = setup({
     usesClientCredentials: ({ context }) => ask.canUseGrant(context, 'client_credentials'),
     isGoAhead: ({ context }) => !context.claim?.outcomeUnknown,
     isThisClaim: ({ context, event }) => ask.isThisClaim(context, event),
-    mayRepeat: ({ context, event }) => ask.isThisClaim(context, event) && ask.mayRepeat(context, change.readClock(context, event)),
+    mayRepeat: ({ context, event }) =>
+      ask.isThisClaim(context, event) && ask.mayRepeat(context, change.readClock(context, event)),
     isUnknownAtFirst: ({ context, event }) =>
       portFailureOf(event).outcome === 'unknown' && ask.mayRepeat(context, context.at),
     isClientRefused: ({ context, event }) => isClientRefused(portFailureOf(event)) && ask.isClientDynamic(context),
@@ -175,7 +176,8 @@ export const connectionMachine = setup({
           actions: ['beginRequest'],
         },
         'callback.received': {
-          description: 'The browser came back with a code (RFC 6749 §4.1.2), from the issuer that was asked (RFC 9207 §2.4).',
+          description:
+            'The browser came back with a code (RFC 6749 §4.1.2), from the issuer that was asked (RFC 9207 §2.4).',
           guard: 'isAcceptableCallback',
           target: 'exchanging',
           actions: ['claimExchange'],
@@ -288,7 +290,8 @@ export const connectionMachine = setup({
       },
     },
     selectingGrant: {
-      description: 'By which grant are tokens obtained? Where the server does not say, by authorization code (RFC 8414 §2).',
+      description:
+        'By which grant are tokens obtained? Where the server does not say, by authorization code (RFC 8414 §2).',
       always: [
         { guard: 'isRenewal', target: 'refreshing', actions: ['claimTokenRequest'] },
         { guard: 'usesAuthorizationCode', target: 'preparingRequest' },
@@ -297,7 +300,8 @@ export const connectionMachine = setup({
       ],
     },
     preparingRequest: {
-      description: 'Builds the authorization request: `state`, PKCE with S256 (RFC 7636), `resource` (RFC 8707) and scope.',
+      description:
+        'Builds the authorization request: `state`, PKCE with S256 (RFC 7636), `resource` (RFC 8707) and scope.',
       meta: { rfc: 'RFC 6749 §4.1.1' },
       invoke: {
         id: 'buildAuthorizationRequest',
@@ -351,7 +355,8 @@ export const connectionMachine = setup({
       states: {
         claimed: {
           tags: ['storable', 'checkpoint', 'claim'],
-          description: 'The intent is stored before the refresh token leaves. Everyone else waits and adopts the result.',
+          description:
+            'The intent is stored before the refresh token leaves. Everyone else waits and adopts the result.',
           entry: { type: 'journal', params: { to: 'refreshing' } },
           on: {
             'checkpoint.saved': { guard: 'isGoAhead', target: 'requesting', actions: ['noteTime'] },
@@ -463,7 +468,8 @@ export const connectionMachine = setup({
           },
         },
         revoking: {
-          description: 'Both tokens are revoked, the refresh token first. What the server answers changes nothing here.',
+          description:
+            'Both tokens are revoked, the refresh token first. What the server answers changes nothing here.',
           meta: { rfc: 'RFC 7009 §2' },
           invoke: {
             id: 'revokeTokens',

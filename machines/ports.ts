@@ -47,7 +47,10 @@ export interface DiscoverServerOutput extends PortOutput {
   metadata: ServerMetadata
 }
 
-/** Who we are at this issuer: given, configured, a metadata document, or registered dynamically through the registration chart. */
+/**
+ * Who we are at this issuer: given, configured, a metadata document, or registered dynamically through the registration
+ * chart.
+ */
 export interface EnsureRegistrationInput extends PortInput {
   identity: ConnectionIdentity
   metadata: ServerMetadata

@@ -32,7 +32,9 @@ export function abandonClaim(context: RegistrationContext, event: Sent<'claim.ab
   const { at, claimId, leaseMs, abandonedId } = event
   const { claim: held } = context
   const again =
-    held && mayRepeat(context) ? { ...held, outcomeUnknown: undefined, id: claimId, leaseMs, repeats: held.repeats + 1 } : undefined
+    held && mayRepeat(context)
+      ? { ...held, outcomeUnknown: undefined, id: claimId, leaseMs, repeats: held.repeats + 1 }
+      : undefined
   const repeated = again !== undefined
   return {
     at,
@@ -43,7 +45,10 @@ export function abandonClaim(context: RegistrationContext, event: Sent<'claim.ab
 }
 
 /** The client that everybody shares from now on. */
-export function storeClient(context: RegistrationContext, { at, client }: { at: number; client: ClientInformation }): Change {
+export function storeClient(
+  context: RegistrationContext,
+  { at, client }: { at: number; client: ClientInformation },
+): Change {
   return { at, client, generation: context.generation + 1, failure: undefined }
 }
 

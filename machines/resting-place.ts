@@ -3,7 +3,10 @@ import type { Attempt, ConnectionContext, Tokens } from '../src/schemas/connecti
 /** Where a connection can rest. */
 export type RestingPlace = 'disconnected' | 'awaitingCallback' | 'authorized' | 'reauthorizationRequired' | 'failed'
 
-/** Whether an access token may still be answered at `at`, with `minTtlMs` of life left. A token without a known end is good until a server refuses it. */
+/**
+ * Whether an access token may still be answered at `at`, with `minTtlMs` of life left. A token without a known end is
+ * good until a server refuses it.
+ */
 export function isUsable(tokens: Tokens | undefined, at: number, minTtlMs = 0): tokens is Tokens {
   if (tokens === undefined || tokens.unproven) return false
   return tokens.expiresAt === undefined || tokens.expiresAt - at > minTtlMs
@@ -22,7 +25,10 @@ export function isAlive(attempt: Attempt, at: number): boolean {
   return attempt.expiresAt > at
 }
 
-/** Where a connection rests, from its facts alone: the chart settles by it, and a reader sees by it what time has changed since. */
+/**
+ * Where a connection rests, from its facts alone: the chart settles by it, and a reader sees by it what time has
+ * changed since.
+ */
 export function restingPlace(context: ConnectionContext, at: number = context.at): RestingPlace {
   const { tokens } = context
   if (!tokens?.refreshRefused && (isUsable(tokens, at) || isRenewable(tokens, at))) return 'authorized'

@@ -32,8 +32,10 @@ export function checkWishes({ scope, grant, returnTo }: Wishes, server: string, 
   check(isListed(allowedServers, server, new URL(server).origin), 'allowedServers')
   check(allowedScopes === undefined || coversScope(allowedScopes.join(' '), scope), 'allowedScopes')
   check(grant === undefined || isListed(allowedGrants, grant), 'allowedGrants')
-  const isKnownPlace = returnTo === undefined || (isWebUrl(returnTo) && isListed(returnToOrigins ?? [], new URL(returnTo).origin))
-  if (!isKnownPlace) throw invalidArgument('authorize().returnTo', 'must lead to an origin that policy.returnToOrigins lists')
+  const isKnownPlace =
+    returnTo === undefined || (isWebUrl(returnTo) && isListed(returnToOrigins ?? [], new URL(returnTo).origin))
+  if (!isKnownPlace)
+    throw invalidArgument('authorize().returnTo', 'must lead to an origin that policy.returnToOrigins lists')
 }
 
 /** Gets a connection signed in: by what is stored, by a renewal, by a grant without a user, or by sending the user away. */
@@ -68,7 +70,10 @@ export async function authorize(core: ConnectionCore, wishes: Wishes): Promise<A
   return { status: 'authorized', actions }
 }
 
-/** The record after what could be done without the user. A server that cannot be asked right now is no reason to send the user away. */
+/**
+ * The record after what could be done without the user. A server that cannot be asked right now is no reason to send
+ * the user away.
+ */
 async function renewed(core: ConnectionCore, view: View, challenge: BearerChallenge | undefined): Promise<View> {
   const tokens = tokensOf(view.context)
   if (challenge === undefined && isFresh(tokens, view.at(), 0, undefined)) return view

@@ -101,7 +101,13 @@ const ClientInformation = v.strictObject({
 const HeaderText = v.pipe(Text, v.regex(/^[\x21-\x7E]+$/, 'must be visible ASCII characters'))
 const Signal = maybe(v.instance(AbortSignal))
 const Parameters = v.pipe(
-  v.record(v.string(), v.pipe(v.string(), v.check((text) => text.isWellFormed(), 'must be well-formed Unicode'))),
+  v.record(
+    v.string(),
+    v.pipe(
+      v.string(),
+      v.check((text) => text.isWellFormed(), 'must be well-formed Unicode'),
+    ),
+  ),
   v.check(
     (parameters) => !Object.keys(parameters).some((name) => RESERVED_PARAMETERS.has(name)),
     'must not set a parameter of the protocol itself',

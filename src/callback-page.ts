@@ -37,7 +37,10 @@ const PAGES: Record<CallbackResult['status'], { title: string; text: string; htt
 
 const RETRY = { text: 'The other side could not be reached. Please reload this page in a moment.', httpStatus: 503 }
 
-/** A page that a person can read: no word in it comes from anybody else. After a success the user goes to where the host wanted. */
+/**
+ * A page that a person can read: no word in it comes from anybody else. After a success the user goes to where the host
+ * wanted.
+ */
 export function callbackPage({ status, returnTo, retryable }: CallbackResult, httpStatus?: number): Response {
   const page = { ...PAGES[status], ...(retryable && RETRY) }
   const isDone = status === 'authorized' || status === 'alreadyAuthorized'

@@ -14,8 +14,8 @@ import { connectionKey, hashBinding, hashState, parseState } from './stores/reco
 /** What a browser's return came to. `actions` hold secrets. */
 export interface CallbackResult {
   /**
-   * `authorized`: this callback signed the connection in. `alreadyAuthorized`: another one had. `denied`: the user or the
-   * server said no. `expired`, `superseded`: too late. `unknown`: no attempt of ours. `failed`: see `failure`.
+   * `authorized`: this callback signed the connection in. `alreadyAuthorized`: another one had. `denied`: the user or
+   * the server said no. `expired`, `superseded`: too late. `unknown`: no attempt of ours. `failed`: see `failure`.
    */
   status: 'authorized' | 'alreadyAuthorized' | 'denied' | 'expired' | 'superseded' | 'unknown' | 'failed'
   connection?: { tenant: string; user: string | undefined; server: string; label: string | undefined } | undefined
@@ -32,7 +32,9 @@ const COOKIE_MAX_AGE_SECONDS = 86_400
 
 /** The cookie of one attempt: its name is bound to the attempt, so that two tabs work; its value only we can make. */
 function bindingCookie(nameKey: Uint8Array, state: string): { name: string; value: string } {
-  const value = createHmac('sha256', nameKey).update(JSON.stringify(['binding', state])).digest('base64url')
+  const value = createHmac('sha256', nameKey)
+    .update(JSON.stringify(['binding', state]))
+    .digest('base64url')
   return { name: `authchart-${hashState(state).slice(0, 8)}`, value }
 }
 
@@ -96,7 +98,8 @@ interface Proof {
 export async function completeCallback(kernel: Kernel, url: string | URL, by: Proof): Promise<CallbackResult> {
   const parameters = parseCallback(url)
   const { state, malformed } = parameters
-  if (malformed !== undefined && malformed !== 'noCode') return failed(failure('CALLBACK_MALFORMED', { reason: malformed }))
+  if (malformed !== undefined && malformed !== 'noCode')
+    return failed(failure('CALLBACK_MALFORMED', { reason: malformed }))
   const routing = state === undefined ? undefined : parseState(state)
   if (state === undefined || routing === undefined) return { status: 'unknown', actions: [] }
   const key = connectionKey(routing.routingId)
@@ -164,7 +167,8 @@ async function finish(
     return { status: result.spent ? 'authorized' : 'alreadyAuthorized', ...about, actions: result.actions }
   if (outcome === 'authorized') return { ...failed(context.failure ?? failure('AUTHORIZATION_REQUIRED')), ...about }
   if (outcome === 'failed') return { ...failed(context.failure ?? failure('EXCHANGE_REJECTED')), ...about }
-  if (outcome !== undefined) return { status: outcome, ...about, actions: [], ...(outcome === 'denied' && { failure: context.failure }) }
+  if (outcome !== undefined)
+    return { status: outcome, ...about, actions: [], ...(outcome === 'denied' && { failure: context.failure }) }
   const after = judge(result.view)
   if (after === 'unknown') return explained(result.view, stateHash, about)
   if (after !== 'acceptable') return { ...refused(after), ...about }
@@ -192,7 +196,8 @@ function explained({ context }: View, stateHash: string, about: About): Callback
   if (outcome === undefined)
     // More attempts have ended here than are remembered: this may have been one of them.
     return { status: context.forgotAt === undefined ? 'unknown' : 'superseded', actions: [] }
-  if (outcome === 'authorized' || outcome === 'alreadyAuthorized') return { status: 'alreadyAuthorized', ...about, actions: [] }
+  if (outcome === 'authorized' || outcome === 'alreadyAuthorized')
+    return { status: 'alreadyAuthorized', ...about, actions: [] }
   if (outcome === 'failed') return { ...failed(context.failure ?? failure('EXCHANGE_REJECTED')), ...about }
   return { status: outcome, ...about, actions: [] }
 }

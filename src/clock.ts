@@ -3,7 +3,10 @@ import { randomFillSync } from 'node:crypto'
 
 /** Where time and randomness come from, so that a test controls both. */
 export interface Clock {
-  /** Wall clock, epoch milliseconds. Used once for each record, by its first writer; everything after is the record's own time. */
+  /**
+   * Wall clock, epoch milliseconds. Used once for each record, by its first writer; everything after is the record's
+   * own time.
+   */
   now(): number
   /** Milliseconds that only ever grow, from any start. */
   monotonic(): number

@@ -23,7 +23,16 @@ import { accessToken } from './renewal.ts'
 import type { ConnectionIdentity, JournalEntry } from './schemas/connection-context.ts'
 import { parseOptions } from './stores/parse-options.ts'
 import type { AccessToken } from './token-cache.ts'
-import { type ConnectionState, isAuthorized, isFresh, keptAttempt, marginMs, nextWakeAt, stateOf, tokensOf } from './token-state.ts'
+import {
+  type ConnectionState,
+  isAuthorized,
+  isFresh,
+  keptAttempt,
+  marginMs,
+  nextWakeAt,
+  stateOf,
+  tokensOf,
+} from './token-state.ts'
 
 /** What an operator reads. Nothing in it is secret. */
 export interface ConnectionStatus {
@@ -67,14 +76,15 @@ export class Connection {
   }
 
   /**
-   * Gets the connection signed in: by what is stored, by a refresh, by a grant without a user, or by sending the user away.
+   * Gets the connection signed in: by what is stored, by a refresh, by a grant without a user, or by sending the user
+   * away.
    *
    * @param options.scope Space-separated.
    * @param options.challenge The `WWW-Authenticate` header of a 401 (a refresh is tried first) or 403.
    * @param options.binding A value of the user's browser session that the callback must bring back.
    * @param options.force Sign in again although tokens are there.
    * @returns `redirect` when a user must act, `authorized` when a usable token is stored.
-   * @throws {@link AuthorizationError} with the code of whatever could not be done.
+   * @throws {@link AuthorizationError} With the code of whatever could not be done.
    * @throws `TypeError` for options of the wrong shape.
    * @see [MCP authorization](https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization)
    */
@@ -94,8 +104,8 @@ export class Connection {
    *
    * @param options.minTtlMs How long it must still live. @defaultValue `policy.minTokenTtlMs`
    * @param options.refused The token that a server answered 401 to: it is refreshed only if it is still the stored one.
-   * @throws {@link AuthorizationError} `AUTHORIZATION_REQUIRED` when the user is needed; `HTTP_TIMEOUT`, `HTTP_NETWORK`,
-   *   `RATE_LIMITED`, `TOKEN_OUTCOME_UNKNOWN`, `STORE_UNAVAILABLE` when it may work later.
+   * @throws {@link AuthorizationError} `AUTHORIZATION_REQUIRED` when the user is needed; `HTTP_TIMEOUT`,
+   *   `HTTP_NETWORK`, `RATE_LIMITED`, `TOKEN_OUTCOME_UNKNOWN`, `STORE_UNAVAILABLE` when it may work later.
    * @see [RFC 6749 §6](https://www.rfc-editor.org/rfc/rfc6749.html#section-6)
    */
   async accessToken(options: AccessTokenOptions = {}): Promise<AccessToken> {
@@ -107,10 +117,10 @@ export class Connection {
   }
 
   /**
-   * `fetch` with the token of this connection, which goes to its server's origin only. A 401 is answered with one refresh and
-   * one repeat, if the body can be sent again. Bound, so that it can be handed on.
+   * `fetch` with the token of this connection, which goes to its server's origin only. A 401 is answered with one
+   * refresh and one repeat, if the body can be sent again. Bound, so that it can be handed on.
    *
-   * @throws {@link AuthorizationError} as {@link Connection.accessToken}, with the server's `challenge`.
+   * @throws {@link AuthorizationError} As {@link Connection.accessToken}, with the server's `challenge`.
    * @throws `TypeError` for another origin.
    */
   readonly fetch = async (input: string | URL | Request, init?: RequestInit): Promise<Response> => {
@@ -121,7 +131,8 @@ export class Connection {
   /**
    * What is stored, in one load. Starts nothing.
    *
-   * @throws {@link AuthorizationError} `STORE_UNAVAILABLE`, `SNAPSHOT_UNREADABLE`, `SNAPSHOT_KEY_UNKNOWN`, `SNAPSHOT_TOO_NEW`.
+   * @throws {@link AuthorizationError} `STORE_UNAVAILABLE`, `SNAPSHOT_UNREADABLE`, `SNAPSHOT_KEY_UNKNOWN`,
+   *   `SNAPSHOT_TOO_NEW`.
    */
   async status(): Promise<ConnectionStatus> {
     const core = this.#open()
@@ -145,8 +156,8 @@ export class Connection {
   }
 
   /**
-   * Does what is due by `nextWakeAt`, and nothing else: finds out about abandoned claims, goes on with kept codes, refreshes early,
-   * ends attempts.
+   * Does what is due by `nextWakeAt`, and nothing else: finds out about abandoned claims, goes on with kept codes,
+   * refreshes early, ends attempts.
    */
   async wake(): Promise<void> {
     const core = this.#open()
@@ -199,10 +210,11 @@ export class Connection {
   }
 
   /**
-   * Revokes the tokens, forgets them and the attempts under way, and tells the other processes. Waits, bounded, for a claim in
-   * progress and revokes what came of it.
+   * Revokes the tokens, forgets them and the attempts under way, and tells the other processes. Waits, bounded, for a
+   * claim in progress and revokes what came of it.
    *
-   * @throws {@link AuthorizationError} `STORE_UNAVAILABLE`, `TIMED_OUT`. A server that does not answer is no error here.
+   * @throws {@link AuthorizationError} `STORE_UNAVAILABLE`, `TIMED_OUT`. A server that does not answer is no error
+   *   here.
    * @see [RFC 7009](https://www.rfc-editor.org/rfc/rfc7009.html)
    */
   async disconnect(): Promise<{ actions: HostAction[] }> {
@@ -214,8 +226,8 @@ export class Connection {
   }
 
   /**
-   * Takes over credentials that the host held before. Without an issuer they are bound to the first one discovered. Asks no
-   * server.
+   * Takes over credentials that the host held before. Without an issuer they are bound to the first one discovered.
+   * Asks no server.
    *
    * @throws {@link AuthorizationError} `STORE_UNAVAILABLE`.
    */

@@ -16,12 +16,15 @@ const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
 
 /** Whether a body can be read twice: a stream cannot. */
 function isRepeatable(body: unknown): boolean {
-  return !(body instanceof ReadableStream) && !(typeof body === 'object' && body !== null && Symbol.asyncIterator in body)
+  return (
+    !(body instanceof ReadableStream) && !(typeof body === 'object' && body !== null && Symbol.asyncIterator in body)
+  )
 }
 
 /**
- * Sends a request with the connection's token, to its server's origin only. Redirects within that origin are followed for GET
- * and HEAD; all others are returned as they are. After a 401 the token is refreshed once and the request repeated once.
+ * Sends a request with the connection's token, to its server's origin only. Redirects within that origin are followed
+ * for GET and HEAD; all others are returned as they are. After a 401 the token is refreshed once and the request
+ * repeated once.
  */
 export async function fetchWithToken(
   source: TokenSource,
@@ -68,6 +71,11 @@ async function send(transport: Transport, request: Request, token: AccessToken, 
     const hasCredentials = next.username + next.password !== ''
     if (next.origin !== origin || hasCredentials || redirects >= MAX_REDIRECTS) return response
     await response.body?.cancel()
-    current = new Request(next, { method: request.method, headers: request.headers, signal: request.signal, redirect: 'manual' })
+    current = new Request(next, {
+      method: request.method,
+      headers: request.headers,
+      signal: request.signal,
+      redirect: 'manual',
+    })
   }
 }

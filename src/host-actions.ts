@@ -1,5 +1,11 @@
 import { restingPlace } from '../machines/resting-place.ts'
-import type { AuthorizationServer, ConnectionContext, ConnectionIdentity, Grant, JournalEntry } from './schemas/connection-context.ts'
+import type {
+  AuthorizationServer,
+  ConnectionContext,
+  ConnectionIdentity,
+  Grant,
+  JournalEntry,
+} from './schemas/connection-context.ts'
 
 interface Of<Type extends string, Data> {
   type: Type
@@ -46,7 +52,10 @@ const serverOf = (context: ConnectionContext | undefined, id: number | undefined
   context?.servers.find((server) => server.id === id)
 
 /** What a host that keeps credentials itself has to do, now that a record went from `before` to `after`. */
-export function actionsBetween(before: ConnectionContext | undefined, after: ConnectionContext | undefined): HostAction[] {
+export function actionsBetween(
+  before: ConnectionContext | undefined,
+  after: ConnectionContext | undefined,
+): HostAction[] {
   if (after === undefined) return []
   const { identity, generation, tokens } = after
   const common = { ...whose(identity), generation }
@@ -64,7 +73,8 @@ export function actionsBetween(before: ConnectionContext | undefined, after: Con
     actions.push({ type: 'forgetClientInformation', ...common, data: { issuer } })
   }
   if (server !== undefined) {
-    const { issuer, clientId, clientSecret, clientSecretExpiresAt, tokenEndpointAuthMethod, redirectUri } = server.client
+    const { issuer, clientId, clientSecret, clientSecretExpiresAt, tokenEndpointAuthMethod, redirectUri } =
+      server.client
     const data = { issuer, clientId, clientSecret, clientSecretExpiresAt, tokenEndpointAuthMethod, redirectUri }
     actions.push({ type: 'saveClientInformation', ...common, data })
   }

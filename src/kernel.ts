@@ -62,7 +62,8 @@ export async function runConnection(
 }
 
 /**
- * Lets a caller go as soon as its signal says so; what it asked for goes on to its rest. Nothing is begun for a signal that has gone off already.
+ * Lets a caller go as soon as its signal says so; what it asked for goes on to its rest. Nothing is begun for a signal
+ * that has gone off already.
  *
  * @throws {@link AuthorizationError} `ABORTED`.
  */

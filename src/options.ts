@@ -7,7 +7,17 @@ import type { HostAction } from './host-actions.ts'
 import type { InspectionRecord } from './inspection.ts'
 import { SAVE_MARGIN_MS } from './durable-chart.ts'
 import { type ConnectionIdentity, type Grant, GrantSchema, maybe } from './schemas/connection-context.ts'
-import { callable, Count, DurationMs, has, KeyBytes, RedirectUri, Scope, Text, WebUrl } from './schemas/option-values.ts'
+import {
+  callable,
+  Count,
+  DurationMs,
+  has,
+  KeyBytes,
+  RedirectUri,
+  Scope,
+  Text,
+  WebUrl,
+} from './schemas/option-values.ts'
 import { parseOptions } from './stores/parse-options.ts'
 import type { Sealer, SealingKey } from './stores/sealing.ts'
 import type { SnapshotStore } from './stores/snapshot-store.ts'
@@ -24,7 +34,10 @@ export interface PolicyOptions {
   attemptTtlMs?: number | undefined
   /** How long a code is kept that could not be spent at once. @defaultValue 60_000 */
   codeTtlMs?: number | undefined
-  /** How long a token must still live to be answered without a refresh; at most a quarter of its lifetime. @defaultValue 30_000 */
+  /**
+   * How long a token must still live to be answered without a refresh; at most a quarter of its lifetime. @defaultValue
+   * 30_000
+   */
   minTokenTtlMs?: number | undefined
   /** How long a claim holds. Must exceed `network.timeoutMs` by a margin for the save. @defaultValue 30_000 */
   leaseMs?: number | undefined

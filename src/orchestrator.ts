@@ -37,15 +37,15 @@ export interface AuthOrchestrator {
   /**
    * A handle on the connection of one tenant, perhaps one user, to one MCP server. Asks nobody.
    *
-   * @throws `TypeError` for an empty `tenant` or `user`, text that is not well-formed Unicode, and a `server` that is not an
-   *   http(s) URL or has credentials or a fragment.
+   * @throws `TypeError` for an empty `tenant` or `user`, text that is not well-formed Unicode, and a `server` that is
+   *   not an http(s) URL or has credentials or a fragment.
    */
   connection(identity: ConnectionIdentity): Connection
   /** A 302 to the authorization server, with a cookie that binds the callback to this browser. */
   redirectResponse(result: Extract<AuthorizeResult, { status: 'redirect' }>): Response
   /**
-   * Finishes the sign-in that a browser came back from, in whichever process it arrives. Never throws for what a browser can
-   * bring.
+   * Finishes the sign-in that a browser came back from, in whichever process it arrives. Never throws for what a
+   * browser can bring.
    *
    * @throws {@link AuthorizationError} `ABORTED`, `CLOSED`.
    * @see [RFC 6749 §4.1.2](https://www.rfc-editor.org/rfc/rfc6749.html#section-4.1.2), [RFC 9207 §2.4](https://www.rfc-editor.org/rfc/rfc9207.html#section-2.4)
@@ -54,11 +54,11 @@ export interface AuthOrchestrator {
   /** The same as a Web handler, with a page that a person can read; asks for the cookie of `redirectResponse`. */
   handleCallback(request: Request): Promise<Response>
   /** Tells a listener; returns what ends that. Nothing told is secret. */
-  on<Name extends keyof OrchestratorEvents>(
-    name: Name,
-    listener: (event: OrchestratorEvents[Name]) => void,
-  ): () => void
-  /** Takes no new calls, lets what runs come to rest (bounded by the lease), and closes what the orchestrator and its store made. */
+  on<Name extends keyof OrchestratorEvents>(name: Name, listener: (event: OrchestratorEvents[Name]) => void): () => void
+  /**
+   * Takes no new calls, lets what runs come to rest (bounded by the lease), and closes what the orchestrator and its
+   * store made.
+   */
   close(): Promise<void>
 }
 

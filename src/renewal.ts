@@ -28,7 +28,10 @@ export async function accessToken(core: ConnectionCore, wish: TokenWish): Promis
   }
 }
 
-/** Whether the token may be answered without a renewal. A good one is answered at once while others renew it, or while renewing it has just failed. */
+/**
+ * Whether the token may be answered without a renewal. A good one is answered at once while others renew it, or while
+ * renewing it has just failed.
+ */
 function isGoodEnough(
   { policy }: ConnectionCore,
   view: View,
@@ -66,8 +69,8 @@ function answer(before: View, after: View, refused: string | undefined): AccessT
 }
 
 /**
- * Does what can be done without the user, if the tokens are still those of `view`: a refresh, or the exchange of a code that was kept.
- * Waits for a claim in progress. Callers of the same generation share one run.
+ * Does what can be done without the user, if the tokens are still those of `view`: a refresh, or the exchange of a code
+ * that was kept. Waits for a claim in progress. Callers of the same generation share one run.
  */
 export async function renew(core: ConnectionCore, view: View, { minTtlMs, refused }: TokenWish): Promise<View> {
   const { context } = view
@@ -104,4 +107,3 @@ function authorizationRequired(reason: Failure | undefined): AuthorizationError 
 function answered({ accessToken: value, tokenType: type, scope, expiresAt }: Tokens): AccessToken {
   return { value, type, scope, expiresAt }
 }
-

@@ -22,7 +22,10 @@ export function tokensOf(context: ConnectionContext | undefined): Tokens | undef
   return context?.claim?.kind === 'disconnect' ? undefined : context?.tokens
 }
 
-/** How much life a token must have left to be answered without a refresh: the policy's margin, and at most a quarter of its lifetime. */
+/**
+ * How much life a token must have left to be answered without a refresh: the policy's margin, and at most a quarter of
+ * its lifetime.
+ */
 export function marginMs(tokens: Tokens, minTokenTtlMs: number): number {
   return Math.min(minTokenTtlMs, (tokens.lifetimeMs ?? Infinity) / 4)
 }

@@ -49,7 +49,10 @@ export class AuthorizationError extends Error {
 
 /** An {@link AuthorizationError} whose `code` narrows `failure.code` as well. */
 export type AnyAuthorizationError = {
-  [Code in FailureCode]: AuthorizationError & { readonly code: Code; readonly failure: Failure & { readonly code: Code } }
+  [Code in FailureCode]: AuthorizationError & {
+    readonly code: Code
+    readonly failure: Failure & { readonly code: Code }
+  }
 }[FailureCode]
 
 /** Whether a caught value is an {@link AuthorizationError}, whichever copy of this package made it. */

@@ -50,8 +50,8 @@ export function nextActionFor(failure: Failure): NextAction {
 }
 
 /**
- * One lower-case sentence for a person: what happened and where. Words of other parties are JSON-quoted; nothing in it is
- * secret.
+ * One lower-case sentence for a person: what happened and where. Words of other parties are JSON-quoted; nothing in it
+ * is secret.
  */
 export function describeFailure(failure: Failure): string {
   const facts = Object.entries(failure.details ?? {}).map(([name, value]) => `${name} ${JSON.stringify(value)}`)

@@ -54,8 +54,8 @@ export const FAILURE_CODES = [
 export type FailureCode = (typeof FAILURE_CODES)[number]
 
 /**
- * What is known about a failure beside its code. JSON-safe, never a secret. Every string that came from another party is
- * cut to 200 characters and must be treated as data: `error`, `expected`, `received`, `offered`, `url`, `host`.
+ * What is known about a failure beside its code. JSON-safe, never a secret. Every string that came from another party
+ * is cut to 200 characters and must be treated as data: `error`, `expected`, `received`, `offered`, `url`, `host`.
  */
 export interface FailureDetails {
   /** The URL that was asked, without its query. */

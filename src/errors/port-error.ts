@@ -3,12 +3,15 @@ import { failure, type Failure, type FailureCode, type FailureDetails } from './
 
 /**
  * What became of a request that failed: it never left (`notSent`), the server said no (`refused`: 4xx, 429 and 503), or
- * nobody knows whether it took effect (`unknown`: any other 5xx, a reset or time-out after sending, a 200 that cannot be
- * read). Only the chart decides what follows.
+ * nobody knows whether it took effect (`unknown`: any other 5xx, a reset or time-out after sending, a 200 that cannot
+ * be read). Only the chart decides what follows.
  */
 export type RequestOutcome = 'notSent' | 'refused' | 'unknown'
 
-/** What an actor rejects with. Carries plain data only, so that the chart can keep it and nothing secret can travel along. */
+/**
+ * What an actor rejects with. Carries plain data only, so that the chart can keep it and nothing secret can travel
+ * along.
+ */
 export class PortError extends Error {
   override readonly name = 'PortError'
   readonly failure: Failure

@@ -20,7 +20,10 @@ export interface ScopeSources {
 const OFFLINE_ACCESS = 'offline_access'
 /** RFC 6749 §3.3: what a scope may be made of; longer ones are no scopes that anybody means. */
 const SCOPE = /^[\x21\x23-\x5B\x5D-\x7E]{1,256}$/
-/** How much scope another party may make us ask for, in characters: it is stored with every attempt, and goes into a URL. */
+/**
+ * How much scope another party may make us ask for, in characters: it is stored with every attempt, and goes into a
+ * URL.
+ */
 const MAX_FOREIGN_LENGTH = 1_024
 
 /** Each scope once, in the order in which it came. */

@@ -52,14 +52,17 @@ export const ClientInformationSchema = v.strictObject({
   redirectUri: maybe(Text),
   /** The scope that the host configured for this client. */
   scope: maybe(v.string()),
-  /** `given` by the host in a call, `configured` in `clients`, a client id `metadataDocument`, or registered `dynamic`ally. */
+  /**
+   * `given` by the host in a call, `configured` in `clients`, a client id `metadataDocument`, or registered
+   * `dynamic`ally.
+   */
   source: v.picklist(['given', 'configured', 'metadataDocument', 'dynamic']),
 })
 export type ClientInformation = v.InferOutput<typeof ClientInformationSchema>
 
 /**
- * An authorization server as an attempt or a set of tokens needs it: the few metadata fields by value, since they must not
- * change under an attempt, and the client that we are there.
+ * An authorization server as an attempt or a set of tokens needs it: the few metadata fields by value, since they must
+ * not change under an attempt, and the client that we are there.
  */
 export const AuthorizationServerSchema = v.strictObject({
   /** Names this entry inside the record. */
@@ -120,7 +123,10 @@ export const TokensSchema = v.strictObject({
   refreshRefused: maybe(v.literal(true)),
   /** The refresh token was sent and nobody knows what became of it: a refusal may have ended the access token as well. */
   doubted: maybe(v.literal(true)),
-  /** The result of a claim that others had given up and repeated: no access token is answered from it until a refresh has proven it. */
+  /**
+   * The result of a claim that others had given up and repeated: no access token is answered from it until a refresh
+   * has proven it.
+   */
   unproven: maybe(v.literal(true)),
 })
 export type Tokens = v.InferOutput<typeof TokensSchema>
@@ -160,7 +166,10 @@ export const JournalEntrySchema = v.strictObject({
 /** One transition, for operators. `at` is record time, epoch milliseconds; `reason` an event or a failure code. */
 export type JournalEntry = v.InferOutput<typeof JournalEntrySchema>
 
-/** An authorization that is under way: the caller's wishes, then what discovery found. Only in working states and claims. */
+/**
+ * An authorization that is under way: the caller's wishes, then what discovery found. Only in working states and
+ * claims.
+ */
 export const AuthorizationRequestSchema = v.strictObject({
   purpose: v.picklist(['authorize', 'renew']),
   /** The scope that the caller asked for, joined with a step-up's. */

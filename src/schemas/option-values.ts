@@ -4,7 +4,10 @@ const isText = (value: unknown): value is string => typeof value === 'string' &&
 /** A non-empty string of well-formed Unicode: lone surrogates would all become one name in a store. */
 export const Text = v.custom<string>(isText, 'must be a non-empty string of well-formed Unicode')
 /** Space-separated scopes (RFC 6749 §3.3). */
-export const Scope = v.pipe(v.string(), v.regex(/^[\x21\x23-\x5B\x5D-\x7E]+( [\x21\x23-\x5B\x5D-\x7E]+)*$/, 'must be scopes with single spaces between'))
+export const Scope = v.pipe(
+  v.string(),
+  v.regex(/^[\x21\x23-\x5B\x5D-\x7E]+( [\x21\x23-\x5B\x5D-\x7E]+)*$/, 'must be scopes with single spaces between'),
+)
 /** Milliseconds, at least one. */
 export const DurationMs = v.pipe(
   v.number(),
@@ -39,9 +42,10 @@ export const KeyBytes = v.pipe(
   v.check((bytes) => bytes.length === 32, 'must be 32 bytes long'),
 )
 
-
 /** Whether a value has all these methods, so that it can stand for a class of the host's own. */
 export const has =
   (methods: readonly string[]) =>
   (value: unknown): boolean =>
-    typeof value === 'object' && value !== null && methods.every((name) => typeof Reflect.get(value, name) === 'function')
+    typeof value === 'object' &&
+    value !== null &&
+    methods.every((name) => typeof Reflect.get(value, name) === 'function')

@@ -12,7 +12,10 @@ export interface SnapshotCodec<Context> {
   readonly contextSchema: v.GenericSchema<unknown, Context>
 }
 
-const SnapshotSchema = v.object({ value: v.union([v.string(), v.record(v.string(), v.unknown())]), context: v.unknown() })
+const SnapshotSchema = v.object({
+  value: v.union([v.string(), v.record(v.string(), v.unknown())]),
+  context: v.unknown(),
+})
 
 /** The envelope's text for a snapshot at rest: only what cannot be told from the machine itself. */
 export function encodeSnapshot<Context>(
@@ -41,7 +44,9 @@ export function decodeSnapshot<Context>(
   const context = v.safeParse(contextSchema, snapshot.output.context)
   if (!context.success) {
     const path = v.getDotPath(context.issues[0])
-    throw new AuthorizationError(failure('SNAPSHOT_UNREADABLE', { field: path === null ? 'context' : `context.${path}` }))
+    throw new AuthorizationError(
+      failure('SNAPSHOT_UNREADABLE', { field: path === null ? 'context' : `context.${path}` }),
+    )
   }
   return { savedAt: envelope.savedAt, value: snapshot.output.value, context: context.output }
 }

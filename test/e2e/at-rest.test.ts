@@ -56,7 +56,7 @@ describe('what lies in Redis', () => {
     const secrets = words(scene, url)
 
     const waiting = await dump()
-    expect(waiting.map(({ kind }) => kind).toSorted()).toEqual(['connection', 'connection', 'registration'])
+    expect(waiting.map(({ kind }) => String(kind)).toSorted()).toEqual(['connection', 'connection', 'registration'])
     expect(found(JSON.stringify(waiting), secrets)).toEqual([])
     for (const { key, fields, kind, ttlMs } of waiting) {
       expect(Object.keys(fields).toSorted()).toEqual(['value', 'version', 'writes', 'writtenAt'])

@@ -138,7 +138,9 @@ describe.each(STORES)('crashing on %s', (store) => {
     await soon(async () => expect(await stage.as.held()).toBe(1))
     const disconnected = b.disconnect(of)
     await stage.as.release()
-    expect((await disconnected).actions.map(({ type, generation }) => [type, generation])).toEqual([['forgetTokens', 3]])
+    expect((await disconnected).actions.map(({ type, generation }) => [type, generation])).toEqual([
+      ['forgetTokens', 3],
+    ])
     expect((await renewed).value).not.toBe(refused)
     await expect(a.accessToken(of)).rejects.toMatchObject({ code: 'AUTHORIZATION_REQUIRED' })
     expect(await stage.liveTokens()).toBe(0)

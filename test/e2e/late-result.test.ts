@@ -155,4 +155,3 @@ describe.each(STORES)('a result that comes after its claim was given up, on %s',
     ])
   })
 })
-

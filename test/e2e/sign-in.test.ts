@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest'
-import type { Worker } from '../support/processes/fleet.ts'
 import { BRISK, REDIRECT_URI, soon, STORES, useStage } from '../support/processes/stage.ts'
 import { UserAgent } from '../support/user-agent.ts'
 
@@ -107,7 +106,7 @@ describe.each(STORES)('signing in on %s', (store) => {
     expect(new Set(renewed.map(({ value }) => value)).size).toBe(1)
     expect(renewed[0]?.value).not.toBe(refused)
     expect(await stage.tokenRequests()).toEqual(['client_credentials 200', 'client_credentials 200'])
-    expect(await stage.way(fleet[0] as Worker, of)).toEqual([
+    expect(await stage.way(fleet[0], of)).toEqual([
       'requestingToken: ensureRegistration.done',
       'authorized: requestClientCredentials.done',
       'requestingToken: refresh.requested',
@@ -217,4 +216,3 @@ describe.each(STORES)('signing in on %s', (store) => {
     expect((await stage.mcp.ledger()).toolCalls).toEqual({ alice: 1 })
   })
 })
-

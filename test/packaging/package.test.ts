@@ -24,12 +24,16 @@ beforeAll(async () => {
   await mkdir(installed, { recursive: true })
   // A package of its own: in ours the name would mean the sources.
   await writeFile(`${project}/package.json`, JSON.stringify({ name: 'consumer', type: 'module' }))
-  for (const file of ['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md']) await cp(root + file, `${installed}/${file}`)
+  for (const file of ['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md'])
+    await cp(root + file, `${installed}/${file}`)
   await run(`${root}node_modules/.bin/tsc`, ['-p', root, '--outDir', `${installed}/dist`], { cwd: root })
 }, 120_000)
 
 test.each([
-  ['authchart', ['AuthorizationError', 'MemoryStore', 'createAuthOrchestrator', 'describeFailure', 'isAuthorizationError']],
+  [
+    'authchart',
+    ['AuthorizationError', 'MemoryStore', 'createAuthOrchestrator', 'describeFailure', 'isAuthorizationError'],
+  ],
   ['authchart/machines', ['connectionMachine', 'registrationMachine']],
   ['authchart/node', ['toNodeHandler']],
   ['authchart/redis', ['RedisStore', 'TooFewReplicasError']],
@@ -64,6 +68,11 @@ test('what would be published is the build and its papers', async () => {
   const [packed] = JSON.parse(stdout) as [{ files: { path: string }[] }]
   const strange = packed.files
     .map(({ path }) => path)
-    .filter((path) => !/^(?:dist\/(?:src|machines)\/.*\.(?:js|d\.ts)(?:\.map)?|package\.json|README\.md|LICENSE|CHANGELOG\.md)$/.test(path))
+    .filter(
+      (path) =>
+        !/^(?:dist\/(?:src|machines)\/.*\.(?:js|d\.ts)(?:\.map)?|package\.json|README\.md|LICENSE|CHANGELOG\.md)$/.test(
+          path,
+        ),
+    )
   expect(strange).toEqual([])
 })

@@ -26,8 +26,8 @@ export class ChangeFeed {
   readonly #channel: string
   readonly #timeoutMs: number
   /**
-   * Writes of ours, by their ids. Each is told once, by its answer or by its notice, whichever comes first: the other is
-   * no news, and would only drop fresh copies.
+   * Writes of ours, by their ids. Each is told once, by its answer or by its notice, whichever comes first: the other
+   * is no news, and would only drop fresh copies.
    */
   readonly #own = new Map<string, 'sent' | 'answered' | 'noticed'>()
   #waiting: { resolve: () => void; reject: (error: Error) => void }[] = []

@@ -17,7 +17,7 @@ const key = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, 'base
 async function start(init: AgentInit): Promise<AgentCommands> {
   let serve: (request: Request) => Promise<Response> = () => Promise.resolve(new Response(null, { status: 503 }))
   const answer = toNodeHandler((request) => serve(request))
-  const http = createServer((incoming, outgoing) => void answer(incoming, outgoing))
+  const http = createServer(answer)
   await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve))
   const origin = `http://127.0.0.1:${(http.address() as AddressInfo).port}`
 

@@ -123,7 +123,7 @@ export function commandsFor(context: ConnectionContext): ConnectionEvent[] {
 }
 
 /** Everything that the ports which run in this snapshot could answer. */
-export function answersFor(snapshot: ConnectionSnapshot): ConnectionEvent[] {
+function answersFor(snapshot: ConnectionSnapshot): ConnectionEvent[] {
   const { context } = snapshot
   const at = context.at + 1
   return runningPorts(snapshot).flatMap((id): ConnectionEvent[] => {
@@ -190,7 +190,7 @@ const flagsOfAttempt = ({ at, claim }: ConnectionContext, attempt: Attempt): str
  * What decides where a connection can go from here: equal texts, equal futures. Names, instants and counters are left
  * out.
  */
-export function essenceOf(snapshot: ConnectionSnapshot): string {
+function essenceOf(snapshot: ConnectionSnapshot): string {
   const { value, context } = snapshot
   const { at, tokens: held, claim, request } = context
   return JSON.stringify([

@@ -13,7 +13,7 @@ export interface Call {
 }
 
 /** The ports of a chart, answered by a table, with every call written down. */
-export function scriptedPorts(ports: object, answers: Record<string, Answer>, calls: Call[]): object {
+function scriptedPorts(ports: object, answers: Record<string, Answer>, calls: Call[]): object {
   return Object.fromEntries(
     Object.keys(ports).map((port) => [
       port,
@@ -59,7 +59,7 @@ export class LiveChart<Context> {
   }
 
   get value(): unknown {
-    return this.snapshot.value
+    return this.snapshot.value as unknown
   }
 
   /**

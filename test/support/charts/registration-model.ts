@@ -41,7 +41,7 @@ export function registrationCommandsFor(context: RegistrationContext): Registrat
 }
 
 /** Everything that the registration endpoint could answer. */
-export function registrationAnswersFor(snapshot: RegistrationSnapshot): RegistrationEvent[] {
+function registrationAnswersFor(snapshot: RegistrationSnapshot): RegistrationEvent[] {
   const at = snapshot.context.at + 1
   const clients = [dynamicClient, { ...dynamicClient, clientSecretExpiresAt: at + SECRET_TTL_MS }]
   return runningPorts(snapshot).flatMap((id): RegistrationEvent[] => [
@@ -51,7 +51,7 @@ export function registrationAnswersFor(snapshot: RegistrationSnapshot): Registra
 }
 
 /** What decides where a registration can go from here. */
-export function registrationEssenceOf({ value, context }: RegistrationSnapshot): string {
+function registrationEssenceOf({ value, context }: RegistrationSnapshot): string {
   const { client, claim, at } = context
   return JSON.stringify([
     value,

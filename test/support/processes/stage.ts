@@ -59,7 +59,10 @@ export interface Stage {
   liveTokens(): Promise<number>
 }
 
-/** Starts a real authorization server and a real MCP server for a file; each test begins with empty ledgers and no process. */
+/**
+ * Starts a real authorization server and a real MCP server for a file; each test begins with empty ledgers and no
+ * process.
+ */
 export function useStage(options: AuthorizationServerOptions = {}): Stage {
   let as: AuthorizationServerProcess
   let mcp: McpServerProcess

@@ -77,8 +77,8 @@ export interface IssuedToken {
 export interface AuthorizationServer {
   readonly issuer: string
   /**
-   * Where `GET /ledger`, `GET /tokens`, `GET /held`, `POST /reset`, `POST /set`, `POST /fault`, `POST /release`,
-   * `POST /introspect`, `POST /down`, `POST /up` are served.
+   * Where `GET /ledger`, `GET /tokens`, `GET /held`, `POST /reset`, `POST /set`, `POST /fault`, `POST /release`, `POST
+   * /introspect`, `POST /down`, `POST /up` are served.
    */
   readonly ledgerUrl: string
   ledger(): AuthorizationLedger

@@ -373,7 +373,10 @@ describe('a disconnection', () => {
     await live.abandon({ stopAtCheckpoint: true })
     await live.send({ type: 'disconnect.requested' })
     expect((await live.send(late)).value).toEqual({ resting: 'disconnected' })
-    expect(live.calls.at(-1)).toMatchObject({ port: 'revokeTokens', input: { refreshToken: 'late-refresh-token', server } })
+    expect(live.calls.at(-1)).toMatchObject({
+      port: 'revokeTokens',
+      input: { refreshToken: 'late-refresh-token', server },
+    })
     expect(live.context).toMatchObject({ tokens: undefined, servers: [] })
   })
 

@@ -17,7 +17,10 @@ test('a client whose secret has ended is not used because a new one cannot be ha
     failure: { code: 'HTTP_NETWORK', details: { status: 503 } },
     retryable: true,
   })
-  world.as.routes['POST /register'] = { status: 201, body: { ...client, client_id: 'heir', client_secret_expires_at: 0 } }
+  world.as.routes['POST /register'] = {
+    status: 201,
+    body: { ...client, client_id: 'heir', client_secret_expires_at: 0 },
+  }
   expect(redirectOf(await connectionOf('u2').authorize()).authorizationUrl).toContain('client_id=heir')
 })
 

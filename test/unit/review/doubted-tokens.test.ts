@@ -11,21 +11,24 @@ const refused = () => Promise.reject(portError('REFRESH_REJECTED', 'refused', { 
 test.each([
   ['lost as well', lost],
   ['not even sent', unreachable],
-])('after a refresh whose answer was lost and a repeat that was %s, a refusal ends the access token too', async (_what, repeat) => {
-  const world = createWorld()
-  await world.seed(SIGNED_IN)
-  const { answers, run } = world.process()
-  answers.refreshTokens = lost
-  const { generation } = (await run(REFRESH)).view?.context ?? {}
-  world.time.advance(UNTIL_ABANDONED_MS)
-  answers.refreshTokens = repeat
-  await run(() => undefined)
-  answers.refreshTokens = refused
-  const { view } = await run(REFRESH)
-  expect(world.requests).toEqual(['refreshTokens', 'refreshTokens', 'refreshTokens'])
-  expect(view?.context).toMatchObject({ generation, lapsed: true, failure: { code: 'REFRESH_REJECTED' } })
-  expect(view?.context.tokens).toBeUndefined()
-})
+])(
+  'after a refresh whose answer was lost and a repeat that was %s, a refusal ends the access token too',
+  async (_what, repeat) => {
+    const world = createWorld()
+    await world.seed(SIGNED_IN)
+    const { answers, run } = world.process()
+    answers.refreshTokens = lost
+    const { generation } = (await run(REFRESH)).view?.context ?? {}
+    world.time.advance(UNTIL_ABANDONED_MS)
+    answers.refreshTokens = repeat
+    await run(() => undefined)
+    answers.refreshTokens = refused
+    const { view } = await run(REFRESH)
+    expect(world.requests).toEqual(['refreshTokens', 'refreshTokens', 'refreshTokens'])
+    expect(view?.context).toMatchObject({ generation, lapsed: true, failure: { code: 'REFRESH_REJECTED' } })
+    expect(view?.context.tokens).toBeUndefined()
+  },
+)
 
 test('new tokens are not doubted for what became of the old ones', async () => {
   const world = createWorld()

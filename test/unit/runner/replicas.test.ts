@@ -42,7 +42,15 @@ describe('writes that too few replicas confirm', () => {
     const process = world.process()
     process.answers.refreshTokens = async () => {
       loseReplicas(world, process, 10_000)
-      return { accessToken: 'new', tokenType: 'Bearer', scope: undefined, expiresInMs: undefined, refreshToken: 'next', refreshTokenExpiresInMs: undefined, subject: undefined }
+      return {
+        accessToken: 'new',
+        tokenType: 'Bearer',
+        scope: undefined,
+        expiresInMs: undefined,
+        refreshToken: 'next',
+        refreshTokenExpiresInMs: undefined,
+        subject: undefined,
+      }
     }
     const { taken, spent, view } = await process.run(refresh)
     expect([taken, spent, view?.context.tokens?.accessToken]).toEqual([true, true, 'new'])
@@ -66,7 +74,11 @@ describe('writes that too few replicas confirm', () => {
     const world = createWorld()
     const process = world.process()
     process.answers.discoverServer = async () => ({
-      metadata: { issuer: 'https://as.example', tokenEndpoint: SERVER.tokenEndpoint, grantTypesSupported: ['client_credentials'] },
+      metadata: {
+        issuer: 'https://as.example',
+        tokenEndpoint: SERVER.tokenEndpoint,
+        grantTypesSupported: ['client_credentials'],
+      },
     })
     loseReplicas(world, process, 10_000)
     const request = { attemptTtlMs: 300_000 }

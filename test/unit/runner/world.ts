@@ -32,7 +32,7 @@ export const KEY = 'authchart:{test}:connection'
 export const LEASE: Lease = { leaseMs: 30_000, graceMs: 5_000 }
 /** Another process may give a claim up once this is over. */
 export const UNTIL_ABANDONED_MS = LEASE.leaseMs + LEASE.graceMs
-export const REQUEST_TIMEOUT_MS = 10_000
+const REQUEST_TIMEOUT_MS = 10_000
 
 /** What the ports of a process answer. Those that spend are asked only if their request may still leave. */
 export interface Answers {
