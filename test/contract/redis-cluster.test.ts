@@ -104,8 +104,11 @@ describe('RedisStore: in a Cluster', () => {
   test('when the subscribed node drops the connection, another link is made, and both are told', async () => {
     const told: string[] = []
     await store.subscribe({ onChange: (changed) => void told.push(changed), onGap: () => void told.push('gap') })
-    const nodes = [...cluster.masters, ...cluster.replicas]
-    for (const node of nodes) await node.client.call('CLIENT', 'KILL', 'TYPE', 'pubsub')
+    for (const node of [...cluster.masters, ...cluster.replicas]) {
+      const killed = await node.client.call('CLIENT', 'KILL', 'TYPE', 'pubsub')
+      // Once only: the next link may be made at a node that was not asked yet.
+      if (killed !== 0) break
+    }
     await soon(() => expect(told).toEqual(['gap', 'gap']))
     await save(undefined)
     await soon(() => expect(told).toContain(key))

@@ -20,7 +20,7 @@ beforeAll(async () => {
     sentinel: true,
     config: [
       `sentinel monitor authchart 127.0.0.1 ${master.port} 1`,
-      'sentinel down-after-milliseconds authchart 500',
+      'sentinel down-after-milliseconds authchart 2000',
       'sentinel failover-timeout authchart 1000',
     ],
   })

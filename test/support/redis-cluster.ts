@@ -50,7 +50,13 @@ export async function startCluster(masterCount: number): Promise<RedisCluster> {
     const busPorts: number[] = []
     for (let index = 0; index < 2 * masterCount; index += 1) {
       const busPort = await freePort()
-      const config = ['cluster-enabled yes', 'cluster-node-timeout 2000', `cluster-port ${busPort}`]
+      // No test fails over here, and a machine that is busy must not either.
+      const config = [
+        'cluster-enabled yes',
+        'cluster-replica-no-failover yes',
+        'cluster-node-timeout 30000',
+        `cluster-port ${busPort}`,
+      ]
       const server = await startRedisServer({ config })
       const client = new Redis(server.port)
       busPorts.push(busPort)
