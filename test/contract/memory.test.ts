@@ -1,7 +1,7 @@
 import { MemoryStore } from '../../src/stores/memory.ts'
-import { storeContract } from './store-contract.ts'
+import { describeStore } from './describe-store.ts'
 
-storeContract('MemoryStore', async () => {
+describeStore('MemoryStore', async () => {
   // Its records are in the object itself, so one object stands for all.
   const store = new MemoryStore()
   return { open: () => store, cleanUp: async () => {} }

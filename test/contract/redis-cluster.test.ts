@@ -3,7 +3,7 @@ import { Cluster } from 'ioredis'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { RedisStore, TooFewReplicasError } from '../../src/stores/redis/index.ts'
 import { type RedisCluster, startCluster } from '../support/redis-cluster.ts'
-import { storeContract } from './store-contract.ts'
+import { describeStore } from './describe-store.ts'
 
 const soon = <T>(check: () => T | Promise<T>) => vi.waitFor(check, { timeout: 20_000, interval: 20 })
 const creation = () => ({ expectedVersion: undefined, writeId: randomUUID() })
@@ -18,7 +18,7 @@ beforeAll(async () => {
 }, 60_000)
 afterAll(() => cluster.stop())
 
-storeContract('RedisStore on a Cluster', async () => {
+describeStore('RedisStore on a Cluster', async () => {
   const prefix = `test:${randomUUID()}:`
   const client = connect()
   return {
@@ -27,7 +27,7 @@ storeContract('RedisStore on a Cluster', async () => {
   }
 })
 
-storeContract('RedisStore on a Cluster with replicas, reading from them, with automatic pipelining', async () => {
+describeStore('RedisStore on a Cluster with replicas, reading from them, with automatic pipelining', async () => {
   const client = new Cluster(
     cluster.masters.map(({ port }) => ({ host: '127.0.0.1', port })),
     { scaleReads: 'slave', enableAutoPipelining: true, keyPrefix: `test:${randomUUID()}:`, lazyConnect: true },

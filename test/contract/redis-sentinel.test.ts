@@ -3,7 +3,7 @@ import { Redis } from 'ioredis'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { RedisStore } from '../../src/stores/redis/index.ts'
 import { type RedisServer, startRedisServer } from '../support/redis-server.ts'
-import { storeContract } from './store-contract.ts'
+import { describeStore } from './describe-store.ts'
 
 const soon = <T>(check: () => T | Promise<T>) => vi.waitFor(check, { timeout: 25_000, interval: 50 })
 
@@ -30,7 +30,7 @@ beforeAll(async () => {
 }, 60_000)
 afterAll(() => Promise.all([sentinel.stop(), replica.stop(), master.stop()]))
 
-storeContract('RedisStore behind Sentinel', async () => {
+describeStore('RedisStore behind Sentinel', async () => {
   const client = connect()
   return {
     open: () => new RedisStore(client),

@@ -4,14 +4,14 @@ import { Redis, type RedisOptions } from 'ioredis'
 import { afterEach, beforeEach, describe, expect, inject, test, vi } from 'vitest'
 import { RedisStore, type RedisStoreOptions, TooFewReplicasError } from '../../src/stores/redis/index.ts'
 import { freePort, type RedisServer, startRedisServer } from '../support/redis-server.ts'
-import { storeContract } from './store-contract.ts'
+import { describeStore } from './describe-store.ts'
 
 async function removeAll(client: Redis, prefix: string): Promise<void> {
   const keys = await client.keys(`${prefix}*`)
   if (keys.length > 0) await client.del(...keys)
 }
 
-storeContract('RedisStore', async () => {
+describeStore('RedisStore', async () => {
   const prefix = `test:${randomUUID()}:`
   const client = new Redis(inject('redisUrl'))
   return {
@@ -23,7 +23,7 @@ storeContract('RedisStore', async () => {
   }
 })
 
-storeContract('RedisStore on a client with a prefix, automatic pipelining and RESP2', async () => {
+describeStore('RedisStore on a client with a prefix, automatic pipelining and RESP2', async () => {
   const prefix = `test:${randomUUID()}:`
   const client = new Redis(inject('redisUrl'), { keyPrefix: prefix, enableAutoPipelining: true, protocol: 2 })
   const cleaner = new Redis(inject('redisUrl'))

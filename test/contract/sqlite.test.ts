@@ -9,9 +9,9 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { SqliteStore } from '../../src/stores/sqlite.ts'
-import { storeContract } from './store-contract.ts'
+import { describeStore } from './describe-store.ts'
 
-storeContract('SqliteStore', async () => {
+describeStore('SqliteStore', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'authchart-sqlite-'))
   return {
     open: () => new SqliteStore({ path: join(folder, 'records.db') }),

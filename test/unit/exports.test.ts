@@ -10,6 +10,7 @@ describe('the entries of the package', () => {
       './sqlite': './dist/src/stores/sqlite.js',
       './machines': './dist/machines/index.js',
       './node': './dist/src/adapters/node.js',
+      './testing': './dist/src/testing/index.js',
       './package.json': './package.json',
     })
   })

@@ -1,0 +1,84 @@
+import assert from 'node:assert/strict'
+import { freshId, required, type StoreChecks } from '../store-bench.ts'
+
+/** What was deleted stays deleted, whoever comes late. */
+export const deletionChecks: StoreChecks = {
+  async 'removes the record if it has the expected version'(bench) {
+    const { store, key } = bench
+    const version = await bench.create()
+    assert.equal(await store.delete(key, { expectedVersion: 'aaaa.1', writeId: freshId() }), false)
+    assert.deepEqual(await bench.held(), { value: 'first', version })
+    assert.equal(await store.delete(key, { expectedVersion: version, writeId: freshId() }), true)
+    await bench.holdsNothing()
+  },
+
+  async 'of nothing is refused'({ store, key }) {
+    assert.equal(await store.delete(key, { expectedVersion: 'aaaa.1', writeId: freshId() }), false)
+  },
+
+  async 'sent again answers as it did, also after the record was created anew'(bench) {
+    const { store, key } = bench
+    const options = { expectedVersion: await bench.create(), writeId: freshId() }
+    assert.equal(await store.delete(key, options), true)
+    assert.equal(await store.delete(key, options), true)
+    assert.equal(await store.delete(key, { ...options, writeId: freshId() }), false)
+    const version = await bench.create('again')
+    assert.equal(await store.delete(key, options), true)
+    assert.deepEqual(await bench.held(), { value: 'again', version })
+  },
+
+  async 'is not undone by a writer that read the record before'(bench) {
+    const { store, key } = bench
+    const version = await bench.create()
+    await store.delete(key, { expectedVersion: version, writeId: freshId() })
+    assert.equal(await store.save(key, 'late', { expectedVersion: version, writeId: freshId() }), 'refused')
+    await bench.holdsNothing()
+  },
+
+  async 'is not undone by the write that made the record, when it is sent again'(bench) {
+    const { store, key } = bench
+    const options = { expectedVersion: undefined, writeId: freshId() }
+    const first = required(await store.save(key, 'first', options))
+    await store.delete(key, { expectedVersion: first.version, writeId: freshId() })
+    assert.deepEqual(await store.save(key, 'first', options), first)
+    await bench.holdsNothing()
+  },
+
+  async 'lets nobody see an earlier version again'(bench) {
+    const { store, key } = bench
+    const versions: string[] = []
+    for (let round = 0; round < 5; round += 1) {
+      const first = await bench.create()
+      const { version } = required(await store.save(key, 'second', { expectedVersion: first, writeId: freshId() }))
+      versions.push(first, version)
+      for (const old of versions.slice(0, -1)) {
+        assert.equal(await store.save(key, 'late', { expectedVersion: old, writeId: freshId() }), 'refused')
+        assert.equal(await store.delete(key, { expectedVersion: old, writeId: freshId() }), false)
+      }
+      assert.equal(await store.delete(key, { expectedVersion: version, writeId: freshId() }), true)
+    }
+    assert.equal(new Set(versions).size, versions.length)
+  },
+
+  async 'and a save do not take each other for a repeat'(bench) {
+    const { store, key } = bench
+    const written = { expectedVersion: undefined, writeId: freshId() }
+    const { version } = required(await store.save(key, 'first', written))
+    assert.equal(await store.delete(key, { expectedVersion: version, writeId: written.writeId }), false)
+    const removed = { expectedVersion: version, writeId: freshId() }
+    assert.equal(await store.delete(key, removed), true)
+    assert.equal(await store.save(key, 'again', { ...removed, expectedVersion: undefined }), 'refused')
+  },
+
+  async 'and saves that race have one winner'(bench) {
+    const { store, key } = bench
+    const version = await bench.create()
+    const other = await bench.open()
+    const [deleted, saved] = await Promise.all([
+      store.delete(key, { expectedVersion: version, writeId: freshId() }),
+      other.save(key, 'second', { expectedVersion: version, writeId: freshId() }),
+    ])
+    assert.equal(deleted, saved === 'refused')
+    assert.equal((await store.load(key))?.value, deleted ? undefined : 'second')
+  },
+}

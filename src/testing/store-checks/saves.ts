@@ -1,0 +1,82 @@
+import assert from 'node:assert/strict'
+import { freshId, freshKey, required, type StoreChecks } from '../store-bench.ts'
+
+/** A record is replaced only by whoever knows its version. */
+export const saveChecks: StoreChecks = {
+  async 'a record that was never written is absent'({ store, key }) {
+    assert.equal(await store.load(key), undefined)
+  },
+
+  async 'a record is created where none was expected'(bench) {
+    const version = await bench.create('value')
+    const { ageMs, ...record } = required(await bench.store.load(bench.key))
+    assert.deepEqual(record, { value: 'value', version })
+    assert.equal(typeof ageMs, 'number')
+  },
+
+  async 'a record is replaced if it has the expected version, and gets another'(bench) {
+    const { store, key } = bench
+    const first = await bench.create()
+    const { version } = required(await store.save(key, 'second', { expectedVersion: first, writeId: freshId() }))
+    assert.notEqual(version, first)
+    assert.deepEqual(await bench.held(), { value: 'second', version })
+  },
+
+  async 'every other save is refused and changes nothing'(bench) {
+    const { store, key } = bench
+    const first = await bench.create()
+    const { version } = required(await store.save(key, 'second', { expectedVersion: first, writeId: freshId() }))
+    for (const expectedVersion of [undefined, first, `${version}0`, 'no version'])
+      assert.equal(await store.save(key, 'late', { expectedVersion, writeId: freshId(), ttlMs: 1 }), 'refused')
+    assert.deepEqual(await bench.held(), { value: 'second', version })
+  },
+
+  async 'a save over a version is refused where no record is'(bench) {
+    const { store, key } = bench
+    assert.equal(await store.save(key, 'late', { expectedVersion: 'aaaa.1', writeId: freshId() }), 'refused')
+    await bench.holdsNothing()
+  },
+
+  async 'of many simultaneous writers one wins'(bench) {
+    const { store, key } = bench
+    const other = await bench.open()
+    const race = async (expectedVersion: string | undefined): Promise<string | undefined> => {
+      const racers = Array.from({ length: 20 }, async (_, index) => {
+        const racer = index % 2 === 0 ? store : other
+        return await racer.save(key, `racer ${index}`, { expectedVersion, writeId: freshId() })
+      })
+      const answers = await Promise.all(racers)
+      const winners = answers.flatMap((answer, index) =>
+        answer === 'refused' ? [] : [{ value: `racer ${index}`, version: answer.version }],
+      )
+      assert.deepEqual(winners, [await bench.held()])
+      return winners[0]?.version
+    }
+    const first = await race(undefined)
+    assert.notEqual(await race(first), first)
+  },
+
+  async 'another store on the same data sees the same record'(bench) {
+    const version = await bench.create()
+    const other = await bench.open()
+    const { ageMs: _, ...seen } = required(await other.load(bench.key))
+    assert.deepEqual(seen, { value: 'first', version })
+    required(await other.save(bench.key, 'second', { expectedVersion: version, writeId: freshId() }))
+    await bench.holds('second')
+  },
+
+  async 'keys are apart'(bench) {
+    const { store, key } = bench
+    await bench.create()
+    for (const other of [freshKey(), `${key} `, key.toUpperCase()]) assert.equal(await store.load(other), undefined)
+  },
+
+  async 'closing one store leaves the others and the records'(bench) {
+    const version = await bench.create()
+    const other = await bench.open()
+    await other.subscribe({ onChange() {}, onGap() {} })
+    await other.close()
+    await other.close()
+    assert.deepEqual(await bench.held(), { value: 'first', version })
+  },
+}
