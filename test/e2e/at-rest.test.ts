@@ -5,6 +5,7 @@ import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Scene, useStage } from '../support/processes/stage.ts'
 import { type RedisServer, startRedisServer } from '../support/redis-server.ts'
+import { verifies } from '../support/verifies.ts'
 
 const stage = useStage()
 
@@ -48,36 +49,39 @@ describe('what lies in Redis', () => {
     return records
   }
 
-  it('is one sealed record a connection, with an expiry, one for the registration, and no readable word', async () => {
-    const scene = stage.scene({ kind: 'redis', url: server.url, prefix: 'app:' })
-    const [a, b] = await Promise.all([scene.start(), scene.start()])
-    const url = await scene.callback(a, { binding: 'binding.of.alice' }, alice())
-    await scene.callback(b, {}, bob())
-    const secrets = words(scene, url)
+  it(
+    'is one sealed record a connection, with an expiry, one for the registration, and no readable word',
+    verifies(140, async () => {
+      const scene = stage.scene({ kind: 'redis', url: server.url, prefix: 'app:' })
+      const [a, b] = await Promise.all([scene.start(), scene.start()])
+      const url = await scene.callback(a, { binding: 'binding.of.alice' }, alice())
+      await scene.callback(b, {}, bob())
+      const secrets = words(scene, url)
 
-    const waiting = await dump()
-    expect(waiting.map(({ kind }) => String(kind)).toSorted()).toEqual(['connection', 'connection', 'registration'])
-    expect(found(JSON.stringify(waiting), secrets)).toEqual([])
-    for (const { key, fields, kind, ttlMs } of waiting) {
-      expect(Object.keys(fields).toSorted()).toEqual(['value', 'version', 'writes', 'writtenAt'])
-      // Bound to its own key, so that a copy of it does not open elsewhere.
-      const header = { alg: 'dir', enc: 'A256GCM', kid: 'k1', key: key.slice('app:'.length) }
-      expect(decodeProtectedHeader(fields['value'] ?? '')).toEqual(header)
-      if (kind === 'registration') continue
-      // The attempt's five minutes, and a day in which a late callback can be told why.
-      expect(ttlMs).toBeGreaterThan(86_400_000)
-      expect(ttlMs).toBeLessThanOrEqual(300_000 + 86_400_000)
-    }
+      const waiting = await dump()
+      expect(waiting.map(({ kind }) => String(kind)).toSorted()).toEqual(['connection', 'connection', 'registration'])
+      expect(found(JSON.stringify(waiting), secrets)).toEqual([])
+      for (const { key, fields, kind, ttlMs } of waiting) {
+        expect(Object.keys(fields).toSorted()).toEqual(['value', 'version', 'writes', 'writtenAt'])
+        // Bound to its own key, so that a copy of it does not open elsewhere.
+        const header = { alg: 'dir', enc: 'A256GCM', kid: 'k1', key: key.slice('app:'.length) }
+        expect(decodeProtectedHeader(fields['value'] ?? '')).toEqual(header)
+        if (kind === 'registration') continue
+        // The attempt's five minutes, and a day in which a late callback can be told why.
+        expect(ttlMs).toBeGreaterThan(86_400_000)
+        expect(ttlMs).toBeLessThanOrEqual(300_000 + 86_400_000)
+      }
 
-    const { status, actions } = await b.completeCallback(url, { binding: 'binding.of.alice' })
-    expect(status).toBe('authorized')
-    const { accessToken, refreshToken, clientId } = Object.assign({}, ...actions.map(({ data }) => data))
-    const held = [accessToken, refreshToken, clientId] as string[]
-    expect(held.map((secret) => secret.length > 20)).toEqual([true, true, true])
-    const signedIn = await dump()
-    expect(signedIn.map(({ key }) => key)).toEqual(waiting.map(({ key }) => key))
-    expect(found(JSON.stringify(signedIn), [...secrets, ...held])).toEqual([])
-  })
+      const { status, actions } = await b.completeCallback(url, { binding: 'binding.of.alice' })
+      expect(status).toBe('authorized')
+      const { accessToken, refreshToken, clientId } = Object.assign({}, ...actions.map(({ data }) => data))
+      const held = [accessToken, refreshToken, clientId] as string[]
+      expect(held.map((secret) => secret.length > 20)).toEqual([true, true, true])
+      const signedIn = await dump()
+      expect(signedIn.map(({ key }) => key)).toEqual(waiting.map(({ key }) => key))
+      expect(found(JSON.stringify(signedIn), [...secrets, ...held])).toEqual([])
+    }),
+  )
 })
 
 it('nothing readable lies in the files of an SQLite store', async () => {

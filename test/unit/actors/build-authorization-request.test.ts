@@ -4,6 +4,7 @@ import type { BuildAuthorizationRequestInput } from '../../../machines/ports.ts'
 import { createBuildAuthorizationRequest } from '../../../src/actors/build-authorization-request.ts'
 import type { ServerMetadata } from '../../../src/schemas/connection-context.ts'
 import { identityOf, makeDependencies, rejectionOf, serverAt, steppingClock } from './support.ts'
+import { verifies } from '../../support/verifies.ts'
 
 const metadata: ServerMetadata = {
   issuer: 'https://as',
@@ -48,35 +49,45 @@ const protocol = {
 }
 
 describe('the URL', () => {
-  test('has each parameter of the protocol once', async () => {
-    const output = await build()
-    expect(output).toEqual({
-      at: 6000,
-      authorizationUrl: `https://as/authorize?${new URLSearchParams(protocol)}`,
-      state: 'the-state',
-      stateHash: 'hash of the-state',
-      verifier,
-    })
-    expect(verifier).toHaveLength(43)
-  })
+  test(
+    'has each parameter of the protocol once',
+    verifies(67, async () => {
+      const output = await build()
+      expect(output).toEqual({
+        at: 6000,
+        authorizationUrl: `https://as/authorize?${new URLSearchParams(protocol)}`,
+        state: 'the-state',
+        stateHash: 'hash of the-state',
+        verifier,
+      })
+      expect(verifier).toHaveLength(43)
+    }),
+  )
 
-  test('leaves out what there is not, and falls back to our redirect URI', async () => {
-    const { scope: _, resource: __, ...rest } = protocol
-    const client = { ...serverAt('https://as').client, redirectUri: undefined }
-    expect(await parametersOf({ scope: undefined, resource: { issuer: 'https://as' }, client })).toEqual(
-      Object.entries(rest),
-    )
-  })
+  test(
+    'leaves out what there is not, and falls back to our redirect URI',
+    verifies(71, async () => {
+      const { scope: _, resource: __, ...rest } = protocol
+      const client = { ...serverAt('https://as').client, redirectUri: undefined }
+      expect(await parametersOf({ scope: undefined, resource: { issuer: 'https://as' }, client })).toEqual(
+        Object.entries(rest),
+      )
+    }),
+  )
 
-  test('keeps the query of the endpoint, but lets nothing in it count twice', async () => {
-    const authorizationEndpoint = 'https://as/authorize?p=B2C_1&state=theirs&state=again&request_uri=urn:x&prompt=none'
-    const parameters = { prompt: 'login' }
-    expect(await parametersOf({ metadata: { ...metadata, authorizationEndpoint }, parameters })).toEqual([
-      ['p', 'B2C_1'],
-      ['prompt', 'login'],
-      ...Object.entries(protocol),
-    ])
-  })
+  test(
+    'keeps the query of the endpoint, but lets nothing in it count twice',
+    verifies(39, async () => {
+      const authorizationEndpoint =
+        'https://as/authorize?p=B2C_1&state=theirs&state=again&request_uri=urn:x&prompt=none'
+      const parameters = { prompt: 'login' }
+      expect(await parametersOf({ metadata: { ...metadata, authorizationEndpoint }, parameters })).toEqual([
+        ['p', 'B2C_1'],
+        ['prompt', 'login'],
+        ...Object.entries(protocol),
+      ])
+    }),
+  )
 
   test('takes the parameters of the host, none of which may be ours', async () => {
     const parameters = {
@@ -147,11 +158,14 @@ test('a server of 2025-03-26 without metadata is sent PKCE on trust', async () =
   expect(await parametersOf({ metadata: legacy })).toContainEqual(['code_challenge_method', 'S256'])
 })
 
-test('plain http is for those whom the host allows', async () => {
-  const asked: string[] = []
-  const mayUseHttp = (url: URL) => asked.push(url.host) > 0
-  const authorizationEndpoint = 'http://127.0.0.1:3000/authorize'
-  const { authorizationUrl } = await build({ metadata: { ...metadata, authorizationEndpoint } }, { mayUseHttp })
-  expect(authorizationUrl).toMatch(/^http:\/\/127\.0\.0\.1:3000\/authorize\?/)
-  expect(asked).toEqual(['127.0.0.1:3000'])
-})
+test(
+  'plain http is for those whom the host allows',
+  verifies(73, async () => {
+    const asked: string[] = []
+    const mayUseHttp = (url: URL) => asked.push(url.host) > 0
+    const authorizationEndpoint = 'http://127.0.0.1:3000/authorize'
+    const { authorizationUrl } = await build({ metadata: { ...metadata, authorizationEndpoint } }, { mayUseHttp })
+    expect(authorizationUrl).toMatch(/^http:\/\/127\.0\.0\.1:3000\/authorize\?/)
+    expect(asked).toEqual(['127.0.0.1:3000'])
+  }),
+)

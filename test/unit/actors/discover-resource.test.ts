@@ -3,6 +3,7 @@ import type { ConnectionDependencies, DiscoveryPolicy } from '../../../src/actor
 import { createDiscoverResource } from '../../../src/actors/discover-resource.ts'
 import { MetadataCache } from '../../../src/actors/metadata-cache.ts'
 import { identityOf, makeDependencies, rejectionOf, startPeer, steppingClock } from './support.ts'
+import { verifies } from '../../support/verifies.ts'
 
 const ROOT = '/.well-known/oauth-protected-resource'
 const INSERTED = `${ROOT}/mcp`
@@ -21,38 +22,44 @@ function policy(rules: DiscoveryPolicy) {
 }
 
 describe('where the metadata is looked for', () => {
-  test('inserted into the path; everything that was asked is as it has to be', async () => {
-    const peer = await startPeer()
-    peer.routes[INSERTED] = {
-      body: { resource: `${peer.origin}/mcp`, authorization_servers: ['https://as/'], scopes_supported: ['a'] },
-    }
-    const output = await discovery({ clock: steppingClock() })(peer.origin)
-    expect(output).toEqual({
-      at: expect.any(Number) as number,
-      resource: { resource: `${peer.origin}/mcp`, issuer: 'https://as/', scopesSupported: ['a'] },
-    })
-    expect(output.at).toBeGreaterThan(5000)
-    expect(output.at % 1000).toBe(0)
-    expect(peer.seen).toMatchObject([
-      {
-        method: 'GET',
-        path: INSERTED,
-        headers: {
-          accept: 'application/json',
-          'mcp-protocol-version': '2026-07-28',
-          'user-agent': expect.stringMatching(/^authchart\/\d/) as string,
+  test(
+    'inserted into the path; everything that was asked is as it has to be',
+    verifies([11, 14], async () => {
+      const peer = await startPeer()
+      peer.routes[INSERTED] = {
+        body: { resource: `${peer.origin}/mcp`, authorization_servers: ['https://as/'], scopes_supported: ['a'] },
+      }
+      const output = await discovery({ clock: steppingClock() })(peer.origin)
+      expect(output).toEqual({
+        at: expect.any(Number) as number,
+        resource: { resource: `${peer.origin}/mcp`, issuer: 'https://as/', scopesSupported: ['a'] },
+      })
+      expect(output.at).toBeGreaterThan(5000)
+      expect(output.at % 1000).toBe(0)
+      expect(peer.seen).toMatchObject([
+        {
+          method: 'GET',
+          path: INSERTED,
+          headers: {
+            accept: 'application/json',
+            'mcp-protocol-version': '2026-07-28',
+            'user-agent': expect.stringMatching(/^authchart\/\d/) as string,
+          },
         },
-      },
-    ])
-  })
+      ])
+    }),
+  )
 
-  test('then at the root, whose metadata may speak for the whole origin', async () => {
-    const peer = await startPeer()
-    peer.routes[ROOT] = { body: { resource: peer.origin, authorization_servers: ['https://as'] } }
-    const { resource } = await discovery()(peer.origin)
-    expect(resource).toEqual({ resource: peer.origin, issuer: 'https://as' })
-    expect(peer.paths()).toEqual([INSERTED, ROOT])
-  })
+  test(
+    'then at the root, whose metadata may speak for the whole origin',
+    verifies(11, async () => {
+      const peer = await startPeer()
+      peer.routes[ROOT] = { body: { resource: peer.origin, authorization_servers: ['https://as'] } }
+      const { resource } = await discovery()(peer.origin)
+      expect(resource).toEqual({ resource: peer.origin, issuer: 'https://as' })
+      expect(peer.paths()).toEqual([INSERTED, ROOT])
+    }),
+  )
 
   test('only where a challenge says', async () => {
     const peer = await startPeer()
@@ -162,27 +169,33 @@ describe('a server of an older revision', () => {
 })
 
 describe('what the metadata may say', () => {
-  test.each(['https://elsewhere.example/mcp', '/mcp/other', '/mc'])('not that it is for %s', async (resource) => {
-    const peer = await startPeer()
-    const received = resource.startsWith('/') ? peer.origin + resource : resource
-    peer.routes[INSERTED] = { body: { resource: received, authorization_servers: ['https://as'] } }
-    const discover = discovery()
-    expect(await rejectionOf(discover(peer.origin))).toEqual({
-      code: 'RESOURCE_MISMATCH',
-      outcome: 'refused',
-      details: { url: peer.origin + INSERTED, expected: `${peer.origin}/mcp`, received },
-    })
-    // Nothing of it is remembered.
-    peer.routes[INSERTED] = { body: { resource: `${peer.origin}/mcp`, authorization_servers: ['https://as'] } }
-    expect((await discover(peer.origin)).resource.issuer).toBe('https://as')
-  })
+  test.each(['https://elsewhere.example/mcp', '/mcp/other', '/mc'])(
+    'not that it is for %s',
+    verifies(15, async (resource) => {
+      const peer = await startPeer()
+      const received = resource.startsWith('/') ? peer.origin + resource : resource
+      peer.routes[INSERTED] = { body: { resource: received, authorization_servers: ['https://as'] } }
+      const discover = discovery()
+      expect(await rejectionOf(discover(peer.origin))).toEqual({
+        code: 'RESOURCE_MISMATCH',
+        outcome: 'refused',
+        details: { url: peer.origin + INSERTED, expected: `${peer.origin}/mcp`, received },
+      })
+      // Nothing of it is remembered.
+      peer.routes[INSERTED] = { body: { resource: `${peer.origin}/mcp`, authorization_servers: ['https://as'] } }
+      expect((await discover(peer.origin)).resource.issuer).toBe('https://as')
+    }),
+  )
 
-  test('with strictResource only the endpoint itself', async () => {
-    const peer = await startPeer()
-    peer.routes[INSERTED] = { body: { resource: peer.origin, authorization_servers: ['https://as'] } }
-    const rejected = await rejectionOf(discovery(policy({ strictResource: true }))(peer.origin))
-    expect(rejected.code).toBe('RESOURCE_MISMATCH')
-  })
+  test(
+    'with strictResource only the endpoint itself',
+    verifies(15, async () => {
+      const peer = await startPeer()
+      peer.routes[INSERTED] = { body: { resource: peer.origin, authorization_servers: ['https://as'] } }
+      const rejected = await rejectionOf(discovery(policy({ strictResource: true }))(peer.origin))
+      expect(rejected.code).toBe('RESOURCE_MISMATCH')
+    }),
+  )
 })
 
 describe('which issuer is chosen', () => {
@@ -246,19 +259,22 @@ describe('which issuer is chosen', () => {
 })
 
 describe('what is remembered', () => {
-  test('a document, until a challenge names its place', async () => {
-    const peer = await startPeer()
-    const answer = (issuer: string) => ({ body: { resource: `${peer.origin}/mcp`, authorization_servers: [issuer] } })
-    const discover = discovery()
-    peer.routes[INSERTED] = answer('https://old')
-    await discover(peer.origin)
-    peer.routes[INSERTED] = answer('https://new')
-    expect((await discover(peer.origin)).resource.issuer).toBe('https://old')
-    const resourceMetadataUrl = peer.origin + INSERTED
-    expect((await discover(peer.origin, { resourceMetadataUrl })).resource.issuer).toBe('https://new')
-    expect((await discover(peer.origin)).resource.issuer).toBe('https://new')
-    expect(peer.paths()).toEqual([INSERTED, INSERTED])
-  })
+  test(
+    'a document, until a challenge names its place',
+    verifies(18, async () => {
+      const peer = await startPeer()
+      const answer = (issuer: string) => ({ body: { resource: `${peer.origin}/mcp`, authorization_servers: [issuer] } })
+      const discover = discovery()
+      peer.routes[INSERTED] = answer('https://old')
+      await discover(peer.origin)
+      peer.routes[INSERTED] = answer('https://new')
+      expect((await discover(peer.origin)).resource.issuer).toBe('https://old')
+      const resourceMetadataUrl = peer.origin + INSERTED
+      expect((await discover(peer.origin, { resourceMetadataUrl })).resource.issuer).toBe('https://new')
+      expect((await discover(peer.origin)).resource.issuer).toBe('https://new')
+      expect(peer.paths()).toEqual([INSERTED, INSERTED])
+    }),
+  )
 
   test('nothing that failed, and no absence', async () => {
     const peer = await startPeer({ [INSERTED]: { status: 500 } })

@@ -3,6 +3,7 @@ import { createDiscoverServer } from '../../../src/actors/discover-server.ts'
 import { MetadataCache } from '../../../src/actors/metadata-cache.ts'
 import type { ResourceFacts } from '../../../src/schemas/connection-context.ts'
 import { type Answer, identityOf, makeDependencies, rejectionOf, startPeer, steppingClock } from './support.ts'
+import { verifies } from '../../support/verifies.ts'
 
 const RFC = '/.well-known/oauth-authorization-server'
 const OPENID = '/.well-known/openid-configuration'
@@ -18,30 +19,39 @@ function documentOf(issuer: string, more: object = {}): Answer {
 }
 
 describe('where the metadata is looked for', () => {
-  test('of an issuer without a path: RFC 8414 first', async () => {
-    const peer = await startPeer()
-    peer.routes[RFC] = documentOf(peer.origin)
-    const output = await discovery({ clock: steppingClock() })({ issuer: peer.origin })
-    expect(output.metadata).toEqual({ issuer: peer.origin, tokenEndpoint: `${peer.origin}/token` })
-    expect(output.at).toBeGreaterThan(5000)
-    expect(peer.seen).toMatchObject([{ method: 'GET', path: RFC, headers: { 'mcp-protocol-version': '2026-07-28' } }])
-  })
+  test(
+    'of an issuer without a path: RFC 8414 first',
+    verifies([30, 32], async () => {
+      const peer = await startPeer()
+      peer.routes[RFC] = documentOf(peer.origin)
+      const output = await discovery({ clock: steppingClock() })({ issuer: peer.origin })
+      expect(output.metadata).toEqual({ issuer: peer.origin, tokenEndpoint: `${peer.origin}/token` })
+      expect(output.at).toBeGreaterThan(5000)
+      expect(peer.seen).toMatchObject([{ method: 'GET', path: RFC, headers: { 'mcp-protocol-version': '2026-07-28' } }])
+    }),
+  )
 
-  test('then OpenID Connect', async () => {
-    const peer = await startPeer()
-    peer.routes[OPENID] = documentOf(peer.origin)
-    expect((await discovery()({ issuer: peer.origin })).metadata.issuer).toBe(peer.origin)
-    expect(peer.paths()).toEqual([RFC, OPENID])
-  })
+  test(
+    'then OpenID Connect',
+    verifies([30, 32], async () => {
+      const peer = await startPeer()
+      peer.routes[OPENID] = documentOf(peer.origin)
+      expect((await discovery()({ issuer: peer.origin })).metadata.issuer).toBe(peer.origin)
+      expect(peer.paths()).toEqual([RFC, OPENID])
+    }),
+  )
 
-  test('of an issuer with a path: in both inserted forms, then appended, never at the root', async () => {
-    const peer = await startPeer()
-    const issuer = `${peer.origin}/t1`
-    peer.routes[RFC] = documentOf(issuer)
-    peer.routes[`/t1${OPENID}`] = documentOf(issuer)
-    expect((await discovery()({ issuer })).metadata.issuer).toBe(issuer)
-    expect(peer.paths()).toEqual([`${RFC}/t1`, `${OPENID}/t1`, `/t1${OPENID}`])
-  })
+  test(
+    'of an issuer with a path: in both inserted forms, then appended, never at the root',
+    verifies(31, async () => {
+      const peer = await startPeer()
+      const issuer = `${peer.origin}/t1`
+      peer.routes[RFC] = documentOf(issuer)
+      peer.routes[`/t1${OPENID}`] = documentOf(issuer)
+      expect((await discovery()({ issuer })).metadata.issuer).toBe(issuer)
+      expect(peer.paths()).toEqual([`${RFC}/t1`, `${OPENID}/t1`, `/t1${OPENID}`])
+    }),
+  )
 })
 
 describe('a place that is of no use leads to the next', () => {
@@ -165,11 +175,14 @@ test('what is not a failure of a port is passed on', async () => {
   await expect(discovery({ transport })({ issuer: 'https://as' })).rejects.toThrow(new RangeError('ours'))
 })
 
-test('a document is read once while it is fresh', async () => {
-  const peer = await startPeer()
-  peer.routes[RFC] = documentOf(peer.origin)
-  const discover = discovery()
-  await Promise.all([discover({ issuer: peer.origin }), discover({ issuer: peer.origin })])
-  await discover({ issuer: peer.origin })
-  expect(peer.paths()).toEqual([RFC])
-})
+test(
+  'a document is read once while it is fresh',
+  verifies(20, async () => {
+    const peer = await startPeer()
+    peer.routes[RFC] = documentOf(peer.origin)
+    const discover = discovery()
+    await Promise.all([discover({ issuer: peer.origin }), discover({ issuer: peer.origin })])
+    await discover({ issuer: peer.origin })
+    expect(peer.paths()).toEqual([RFC])
+  }),
+)

@@ -5,6 +5,7 @@ import { createEnsureRegistration } from '../../../src/actors/ensure-registratio
 import { createRetireRegistration } from '../../../src/actors/retire-registration.ts'
 import type { ClientInformation, ServerMetadata } from '../../../src/schemas/connection-context.ts'
 import { identityOf, makeDependencies, rejectionOf, steppingClock } from './support.ts'
+import { verifies } from '../../support/verifies.ts'
 
 const identity = identityOf('https://h/mcp')
 const redirectUri = 'https://app.example/callback'
@@ -59,14 +60,17 @@ function ensure(input: Partial<EnsureRegistrationInput>, overrides: Partial<Conn
 }
 
 describe('who we are', () => {
-  test('what the caller gave, before all else', async () => {
-    const { done, told } = ensure(
-      { metadata: registering, clientInformation: given },
-      { clients: configured, ...withDocument },
-    )
-    expect(await done).toEqual({ at: 6000, client: { ...given, redirectUri } })
-    expect(told).toEqual([])
-  })
+  test(
+    'what the caller gave, before all else',
+    verifies(41, async () => {
+      const { done, told } = ensure(
+        { metadata: registering, clientInformation: given },
+        { clients: configured, ...withDocument },
+      )
+      expect(await done).toEqual({ at: 6000, client: { ...given, redirectUri } })
+      expect(told).toEqual([])
+    }),
+  )
 
   test('what the caller gave without an issuer is bound to this one', async () => {
     const clientInformation = { ...given, issuer: '', redirectUri: 'https://app.example/old' }
@@ -82,18 +86,21 @@ describe('who we are', () => {
     expect((await ensure(input).done).client.tokenEndpointAuthMethod).toBe(expected)
   })
 
-  test('what the host configured for this issuer, character by character', async () => {
-    const { done } = ensure({ metadata: registering }, { clients: configured, ...withDocument })
-    expect((await done).client).toEqual({
-      issuer: 'https://as',
-      clientId: 'configured',
-      clientSecret: 's',
-      tokenEndpointAuthMethod: 'client_secret_basic',
-      redirectUri,
-      scope: 'a b',
-      source: 'configured',
-    })
-  })
+  test(
+    'what the host configured for this issuer, character by character',
+    verifies(42, async () => {
+      const { done } = ensure({ metadata: registering }, { clients: configured, ...withDocument })
+      expect((await done).client).toEqual({
+        issuer: 'https://as',
+        clientId: 'configured',
+        clientSecret: 's',
+        tokenEndpointAuthMethod: 'client_secret_basic',
+        redirectUri,
+        scope: 'a b',
+        source: 'configured',
+      })
+    }),
+  )
 
   test('a configured client without a secret', async () => {
     const { done } = ensure({}, { clients: [{ issuer: 'https://as', clientId: 'c' }] })
@@ -119,38 +126,44 @@ describe('who we are', () => {
     expect((await done).client.tokenEndpointAuthMethod).toBe(expected)
   })
 
-  test('our metadata document, where the server takes one', async () => {
-    const { done, told } = ensure(
-      { metadata: { ...registering, clientIdMetadataDocumentSupported: true } },
-      { clients: configured.slice(0, 1), ...withDocument },
-    )
-    expect((await done).client).toEqual({
-      issuer: 'https://as',
-      clientId: 'https://app.example/client.json',
-      tokenEndpointAuthMethod: 'none',
-      redirectUri,
-      source: 'metadataDocument',
-    })
-    expect(told).toEqual([])
-  })
+  test(
+    'our metadata document, where the server takes one',
+    verifies([41, 43], async () => {
+      const { done, told } = ensure(
+        { metadata: { ...registering, clientIdMetadataDocumentSupported: true } },
+        { clients: configured.slice(0, 1), ...withDocument },
+      )
+      expect((await done).client).toEqual({
+        issuer: 'https://as',
+        clientId: 'https://app.example/client.json',
+        tokenEndpointAuthMethod: 'none',
+        redirectUri,
+        source: 'metadataDocument',
+      })
+      expect(told).toEqual([])
+    }),
+  )
 
   test.each([
     ['the server takes no document', registering, withDocument],
     ['we have no document', { ...registering, clientIdMetadataDocumentSupported: true as const }, {}],
-  ])('a dynamic registration where %s', async (_, metadata, overrides) => {
-    const { done, told } = ensure({ metadata }, overrides)
-    expect((await done).client).toEqual(dynamic)
-    expect(told).toEqual([
-      {
-        identity,
-        issuer: 'https://as',
-        redirectUri,
-        registrationEndpoint: 'https://as/register',
-        tokenEndpointAuthMethodsSupported: undefined,
-        at: 6000,
-      },
-    ])
-  })
+  ])(
+    'a dynamic registration where %s',
+    verifies([40, 41], async (_, metadata, overrides) => {
+      const { done, told } = ensure({ metadata }, overrides)
+      expect((await done).client).toEqual(dynamic)
+      expect(told).toEqual([
+        {
+          identity,
+          issuer: 'https://as',
+          redirectUri,
+          registrationEndpoint: 'https://as/register',
+          tokenEndpointAuthMethodsSupported: undefined,
+          at: 6000,
+        },
+      ])
+    }),
+  )
 
   test('a new dynamic registration after the refused one was retired', async () => {
     const { done, told } = ensure({ metadata: registering, refusedClientId: 'old' })

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { ClientOptions } from '../../../src/actors/dependencies.ts'
 import { createRegisterClient } from '../../../src/actors/register-client.ts'
 import { type Answer, makeDependencies, never, rejectionOf, sendBefore, startPeer, steppingClock } from './support.ts'
+import { verifies } from '../../support/verifies.ts'
 
 const redirectUri = 'https://app.example/callback'
 
@@ -32,21 +33,24 @@ async function register(answer: Answer, options: Options = {}) {
 }
 
 describe('what is sent', () => {
-  test('by a client that says little of itself', async () => {
-    const { sent, request } = await register({ status: 201, body: { client_id: 'c' } })
-    expect(sent).toEqual({
-      client_name: 'Acme',
-      redirect_uris: [redirectUri],
-      grant_types: ['authorization_code', 'refresh_token'],
-      response_types: ['code'],
-      token_endpoint_auth_method: 'client_secret_basic',
-      application_type: 'web',
-    })
-    expect(request).toMatchObject({
-      method: 'POST',
-      headers: { 'content-type': 'application/json', accept: 'application/json', 'user-agent': 'authchart/0.1.0' },
-    })
-  })
+  test(
+    'by a client that says little of itself',
+    verifies(48, async () => {
+      const { sent, request } = await register({ status: 201, body: { client_id: 'c' } })
+      expect(sent).toEqual({
+        client_name: 'Acme',
+        redirect_uris: [redirectUri],
+        grant_types: ['authorization_code', 'refresh_token'],
+        response_types: ['code'],
+        token_endpoint_auth_method: 'client_secret_basic',
+        application_type: 'web',
+      })
+      expect(request).toMatchObject({
+        method: 'POST',
+        headers: { 'content-type': 'application/json', accept: 'application/json', 'user-agent': 'authchart/0.1.0' },
+      })
+    }),
+  )
 
   test('by a client that says all', async () => {
     const client = {
@@ -86,10 +90,13 @@ describe('what is sent', () => {
     ['com.acme.app:/cb', 'native'],
     ['https://app.example/cb', 'web'],
     ['http://app.internal/cb', 'web'],
-  ])('with the redirect URI %s: a %s application', async (uri, application_type) => {
-    const { sent } = await register({ body: { client_id: 'c' } }, { redirectUri: uri })
-    expect(sent).toMatchObject({ application_type, redirect_uris: [uri] })
-  })
+  ])(
+    'with the redirect URI %s: a %s application',
+    verifies(51, async (uri, application_type) => {
+      const { sent } = await register({ body: { client_id: 'c' } }, { redirectUri: uri })
+      expect(sent).toMatchObject({ application_type, redirect_uris: [uri] })
+    }),
+  )
 
   test('nothing where the server wants what we cannot do', async () => {
     const { done, asked } = await register({}, { supported: ['private_key_jwt', 'tls_client_auth'] })

@@ -12,6 +12,7 @@ import {
   startPeer,
   steppingClock,
 } from './support.ts'
+import { verifies } from '../../support/verifies.ts'
 
 const identity = identityOf('https://h/mcp')
 
@@ -29,11 +30,14 @@ const both = [
   { token: 'a', token_type_hint: 'access_token', client_id: 'c 1' },
 ]
 
-test('revokes the refresh token, then the access token', async () => {
-  const { done, asked } = await revoke({ body: '' })
-  expect((await done).at).toBeGreaterThan(5000)
-  expect(asked).toEqual(both)
-})
+test(
+  'revokes the refresh token, then the access token',
+  verifies(118, async () => {
+    const { done, asked } = await revoke({ body: '' })
+    expect((await done).at).toBeGreaterThan(5000)
+    expect(asked).toEqual(both)
+  }),
+)
 
 test('revokes the access token alone where there is no other', async () => {
   const peer = await startPeer({ '/revoke': {} })

@@ -15,6 +15,7 @@ import {
   startPeer,
   steppingClock,
 } from './support.ts'
+import { verifies } from '../../support/verifies.ts'
 
 const identity = identityOf('https://h/mcp')
 const tokens = { access_token: 't', token_type: 'bearer', expires_in: 3600, refresh_token: 'r2', scope: 'a' }
@@ -39,41 +40,44 @@ async function exchange(answer: Answer, overrides: Parameters<typeof makeDepende
 }
 
 describe('what is sent', () => {
-  test('to exchange a code', async () => {
-    const peer = await startPeer({ '/token': { body: tokens } })
-    const clock = steppingClock()
-    const run = createExchangeCode(makeDependencies({ clock, transport: makeTransport() }))
-    const server = serverAt(peer.origin)
-    const result = await run({ at: 5000, identity, server, code: 'c&d', verifier: 'v', sendBefore }, never)
-    expect(result).toEqual({
-      at: 6000,
-      accessToken: 't',
-      tokenType: 'Bearer',
-      scope: 'a',
-      expiresInMs: 3_600_000,
-      refreshToken: 'r2',
-      refreshTokenExpiresInMs: undefined,
-      subject: undefined,
-    })
-    const [seen] = peer.seen
-    expect(form(seen?.body)).toEqual({
-      grant_type: 'authorization_code',
-      code: 'c&d',
-      code_verifier: 'v',
-      redirect_uri: 'https://app.example/callback',
-      resource: 'https://h/mcp',
-      client_id: 'c 1',
-    })
-    expect(seen).toMatchObject({
-      method: 'POST',
-      headers: {
-        accept: 'application/json',
-        'content-type': 'application/x-www-form-urlencoded;charset=UTF-8',
-        'user-agent': 'authchart/0.1.0',
-      },
-    })
-    expect(seen?.headers.authorization).toBeUndefined()
-  })
+  test(
+    'to exchange a code',
+    verifies([64, 90], async () => {
+      const peer = await startPeer({ '/token': { body: tokens } })
+      const clock = steppingClock()
+      const run = createExchangeCode(makeDependencies({ clock, transport: makeTransport() }))
+      const server = serverAt(peer.origin)
+      const result = await run({ at: 5000, identity, server, code: 'c&d', verifier: 'v', sendBefore }, never)
+      expect(result).toEqual({
+        at: 6000,
+        accessToken: 't',
+        tokenType: 'Bearer',
+        scope: 'a',
+        expiresInMs: 3_600_000,
+        refreshToken: 'r2',
+        refreshTokenExpiresInMs: undefined,
+        subject: undefined,
+      })
+      const [seen] = peer.seen
+      expect(form(seen?.body)).toEqual({
+        grant_type: 'authorization_code',
+        code: 'c&d',
+        code_verifier: 'v',
+        redirect_uri: 'https://app.example/callback',
+        resource: 'https://h/mcp',
+        client_id: 'c 1',
+      })
+      expect(seen).toMatchObject({
+        method: 'POST',
+        headers: {
+          accept: 'application/json',
+          'content-type': 'application/x-www-form-urlencoded;charset=UTF-8',
+          'user-agent': 'authchart/0.1.0',
+        },
+      })
+      expect(seen?.headers.authorization).toBeUndefined()
+    }),
+  )
 
   test('to exchange a code where the client has no redirect URI of its own, nor the server a resource', async () => {
     const peer = await startPeer({ '/token': { body: tokens } })
@@ -91,56 +95,71 @@ describe('what is sent', () => {
     })
   })
 
-  test('to refresh: no scope, so that all that was granted stays', async () => {
-    const peer = await startPeer({ '/token': { body: { access_token: 't', token_type: 'Bearer' } } })
-    const run = createRefreshTokens(makeDependencies())
-    const result = await run({ at: 0, identity, server: serverAt(peer.origin), refreshToken: 'r1', sendBefore }, never)
-    expect(form(peer.seen[0]?.body)).toEqual({
-      grant_type: 'refresh_token',
-      refresh_token: 'r1',
-      resource: 'https://h/mcp',
-      client_id: 'c 1',
-    })
-    expect(result).toMatchObject({ accessToken: 't', refreshToken: undefined, expiresInMs: undefined })
-  })
+  test(
+    'to refresh: no scope, so that all that was granted stays',
+    verifies(64, async () => {
+      const peer = await startPeer({ '/token': { body: { access_token: 't', token_type: 'Bearer' } } })
+      const run = createRefreshTokens(makeDependencies())
+      const result = await run(
+        { at: 0, identity, server: serverAt(peer.origin), refreshToken: 'r1', sendBefore },
+        never,
+      )
+      expect(form(peer.seen[0]?.body)).toEqual({
+        grant_type: 'refresh_token',
+        refresh_token: 'r1',
+        resource: 'https://h/mcp',
+        client_id: 'c 1',
+      })
+      expect(result).toMatchObject({ accessToken: 't', refreshToken: undefined, expiresInMs: undefined })
+    }),
+  )
 
-  test('for client credentials, by Basic with both parts encoded', async () => {
-    const peer = await startPeer({ '/token': { body: tokens } })
-    const server = withClient(peer.origin, {
-      clientId: 'a:b',
-      clientSecret: 'p ü:',
-      tokenEndpointAuthMethod: 'client_secret_basic',
-    })
-    const run = createRequestClientCredentials(makeDependencies())
-    await run({ at: 0, identity, server, scope: 'a b', sendBefore }, never)
-    const [seen] = peer.seen
-    expect(form(seen?.body)).toEqual({ grant_type: 'client_credentials', scope: 'a b', resource: 'https://h/mcp' })
-    expect(seen?.headers.authorization).toBe(`Basic ${Buffer.from('a%3Ab:p+%C3%BC%3A').toString('base64')}`)
-  })
+  test(
+    'for client credentials, by Basic with both parts encoded',
+    verifies([64, 93, 170], async () => {
+      const peer = await startPeer({ '/token': { body: tokens } })
+      const server = withClient(peer.origin, {
+        clientId: 'a:b',
+        clientSecret: 'p ü:',
+        tokenEndpointAuthMethod: 'client_secret_basic',
+      })
+      const run = createRequestClientCredentials(makeDependencies())
+      await run({ at: 0, identity, server, scope: 'a b', sendBefore }, never)
+      const [seen] = peer.seen
+      expect(form(seen?.body)).toEqual({ grant_type: 'client_credentials', scope: 'a b', resource: 'https://h/mcp' })
+      expect(seen?.headers.authorization).toBe(`Basic ${Buffer.from('a%3Ab:p+%C3%BC%3A').toString('base64')}`)
+    }),
+  )
 
-  test('for client credentials in the body, without a scope', async () => {
-    const peer = await startPeer({ '/token': { body: tokens } })
-    const server = withClient(peer.origin, { clientSecret: 's&', tokenEndpointAuthMethod: 'client_secret_post' })
-    await createRequestClientCredentials(makeDependencies())(
-      { at: 0, identity, server, scope: undefined, sendBefore },
-      never,
-    )
-    const [seen] = peer.seen
-    expect(form(seen?.body)).toEqual({
-      grant_type: 'client_credentials',
-      resource: 'https://h/mcp',
-      client_id: 'c 1',
-      client_secret: 's&',
-    })
-    expect(seen?.headers.authorization).toBeUndefined()
-  })
+  test(
+    'for client credentials in the body, without a scope',
+    verifies(91, async () => {
+      const peer = await startPeer({ '/token': { body: tokens } })
+      const server = withClient(peer.origin, { clientSecret: 's&', tokenEndpointAuthMethod: 'client_secret_post' })
+      await createRequestClientCredentials(makeDependencies())(
+        { at: 0, identity, server, scope: undefined, sendBefore },
+        never,
+      )
+      const [seen] = peer.seen
+      expect(form(seen?.body)).toEqual({
+        grant_type: 'client_credentials',
+        resource: 'https://h/mcp',
+        client_id: 'c 1',
+        client_secret: 's&',
+      })
+      expect(seen?.headers.authorization).toBeUndefined()
+    }),
+  )
 
-  test('keeps the query of the token endpoint', async () => {
-    const peer = await startPeer({ '/token?p=1': { body: tokens } })
-    const server = serverAt(peer.origin, { tokenEndpoint: `${peer.origin}/token?p=1` })
-    await createRefreshTokens(makeDependencies())({ at: 0, identity, server, refreshToken: 'r', sendBefore }, never)
-    expect(peer.paths()).toEqual(['/token?p=1'])
-  })
+  test(
+    'keeps the query of the token endpoint',
+    verifies(39, async () => {
+      const peer = await startPeer({ '/token?p=1': { body: tokens } })
+      const server = serverAt(peer.origin, { tokenEndpoint: `${peer.origin}/token?p=1` })
+      await createRefreshTokens(makeDependencies())({ at: 0, identity, server, refreshToken: 'r', sendBefore }, never)
+      expect(peer.paths()).toEqual(['/token?p=1'])
+    }),
+  )
 })
 
 describe('what is never sent', () => {

@@ -1,55 +1,59 @@
 import { describe, expect, test } from 'vitest'
 import { TestClock } from './test-clock.ts'
 import { CLIENT, orchestrate, REDIRECT_URI, redirectOf, rejection, signIn, startWorld } from './world.ts'
+import { verifies } from '../../support/verifies.ts'
 
 const query = (url: string): Record<string, string> => Object.fromEntries(new URL(url).searchParams)
 
 describe('a first sign-in', () => {
-  test('leads to the authorization server with PKCE, state, resource and scope, and asks three times', async () => {
-    const world = await startWorld()
-    const clock = new TestClock()
-    const connection = orchestrate({ clock }).connection({
-      tenant: 't1',
-      user: 'u1',
-      server: world.server,
-      label: 'mail',
-    })
-    const result = redirectOf(await connection.authorize())
-    const { state, code_challenge: challenge, ...rest } = query(result.authorizationUrl)
-    expect(new URL(result.authorizationUrl).origin).toBe(world.issuer)
-    expect(rest).toEqual({
-      response_type: 'code',
-      client_id: 'client-1',
-      redirect_uri: REDIRECT_URI,
-      scope: 'mcp:tools',
-      resource: world.server,
-      code_challenge_method: 'S256',
-    })
-    expect(challenge).toMatch(/^[\w-]{43}$/)
-    expect(state).toBe(result.state)
-    expect(result.state).toMatch(/^[\w-]{22}\.[\w-]{43}$/)
-    expect(result.expiresAt).toBe(clock.now() + 300_000)
-    expect(result.actions).toEqual([
-      {
-        type: 'saveClientInformation',
+  test(
+    'leads to the authorization server with PKCE, state, resource and scope, and asks three times',
+    verifies([64, 67], async () => {
+      const world = await startWorld()
+      const clock = new TestClock()
+      const connection = orchestrate({ clock }).connection({
         tenant: 't1',
         user: 'u1',
         server: world.server,
         label: 'mail',
-        generation: 0,
-        data: {
-          issuer: world.issuer,
-          clientId: 'client-1',
-          clientSecret: 'client-secret-1',
-          clientSecretExpiresAt: undefined,
-          tokenEndpointAuthMethod: 'client_secret_basic',
-          redirectUri: REDIRECT_URI,
+      })
+      const result = redirectOf(await connection.authorize())
+      const { state, code_challenge: challenge, ...rest } = query(result.authorizationUrl)
+      expect(new URL(result.authorizationUrl).origin).toBe(world.issuer)
+      expect(rest).toEqual({
+        response_type: 'code',
+        client_id: 'client-1',
+        redirect_uri: REDIRECT_URI,
+        scope: 'mcp:tools',
+        resource: world.server,
+        code_challenge_method: 'S256',
+      })
+      expect(challenge).toMatch(/^[\w-]{43}$/)
+      expect(state).toBe(result.state)
+      expect(result.state).toMatch(/^[\w-]{22}\.[\w-]{43}$/)
+      expect(result.expiresAt).toBe(clock.now() + 300_000)
+      expect(result.actions).toEqual([
+        {
+          type: 'saveClientInformation',
+          tenant: 't1',
+          user: 'u1',
+          server: world.server,
+          label: 'mail',
+          generation: 0,
+          data: {
+            issuer: world.issuer,
+            clientId: 'client-1',
+            clientSecret: 'client-secret-1',
+            clientSecretExpiresAt: undefined,
+            tokenEndpointAuthMethod: 'client_secret_basic',
+            redirectUri: REDIRECT_URI,
+          },
         },
-      },
-    ])
-    expect(world.rs.asked()).toEqual(['GET /.well-known/oauth-protected-resource/mcp'])
-    expect(world.as.asked()).toEqual(['GET /.well-known/oauth-authorization-server', 'POST /register'])
-  })
+      ])
+      expect(world.rs.asked()).toEqual(['GET /.well-known/oauth-protected-resource/mcp'])
+      expect(world.as.asked()).toEqual(['GET /.well-known/oauth-authorization-server', 'POST /register'])
+    }),
+  )
 
   test('a stored token is answered without asking anybody', async () => {
     const world = await startWorld()
@@ -180,27 +184,30 @@ describe('options', () => {
     })
   })
 
-  test('an issuer that the resource names is used, another one is refused', async () => {
-    const world = await startWorld()
-    const other = await startWorld()
-    world.resourceMetadata['authorization_servers'] = [world.issuer, other.issuer]
-    const connection = orchestrate().connection({ tenant: 't1', server: world.server })
-    const result = redirectOf(await connection.authorize({ issuer: other.issuer }))
-    expect(new URL(result.authorizationUrl).origin).toBe(other.issuer)
-    expect(world.as.asked()).toEqual([])
-    expect(await rejection(connection.authorize({ issuer: 'https://as.example' }))).toEqual({
-      failure: {
-        code: 'POLICY_REFUSED',
-        details: {
-          reason: 'issuerNotOffered',
-          expected: 'https://as.example',
-          offered: `${world.issuer} ${other.issuer}`,
+  test(
+    'an issuer that the resource names is used, another one is refused',
+    verifies(17, async () => {
+      const world = await startWorld()
+      const other = await startWorld()
+      world.resourceMetadata['authorization_servers'] = [world.issuer, other.issuer]
+      const connection = orchestrate().connection({ tenant: 't1', server: world.server })
+      const result = redirectOf(await connection.authorize({ issuer: other.issuer }))
+      expect(new URL(result.authorizationUrl).origin).toBe(other.issuer)
+      expect(world.as.asked()).toEqual([])
+      expect(await rejection(connection.authorize({ issuer: 'https://as.example' }))).toEqual({
+        failure: {
+          code: 'POLICY_REFUSED',
+          details: {
+            reason: 'issuerNotOffered',
+            expected: 'https://as.example',
+            offered: `${world.issuer} ${other.issuer}`,
+          },
         },
-      },
-      retryable: false,
-      nextAction: 'none',
-    })
-  })
+        retryable: false,
+        nextAction: 'none',
+      })
+    }),
+  )
 
   test('client information that a host gives is used instead of a registration, and kept for the next time', async () => {
     const world = await startWorld()
@@ -221,19 +228,22 @@ describe('options', () => {
     expect(sent).toEqual([basic, basic])
   })
 
-  test('client information of another issuer is shown to nobody', async () => {
-    const world = await startWorld()
-    const connection = orchestrate().connection({ tenant: 't1', server: world.server })
-    const clientInformation = { issuer: 'https://other.example', clientId: 'given', clientSecret: 'given-secret' }
-    expect(await rejection(connection.authorize({ clientInformation }))).toEqual({
-      failure: {
-        code: 'CLIENT_INFORMATION_REQUIRED',
-        details: { reason: 'otherIssuer', expected: world.issuer, received: 'https://other.example' },
-      },
-      retryable: false,
-      nextAction: 'configureClient',
-    })
-  })
+  test(
+    'client information of another issuer is shown to nobody',
+    verifies(58, async () => {
+      const world = await startWorld()
+      const connection = orchestrate().connection({ tenant: 't1', server: world.server })
+      const clientInformation = { issuer: 'https://other.example', clientId: 'given', clientSecret: 'given-secret' }
+      expect(await rejection(connection.authorize({ clientInformation }))).toEqual({
+        failure: {
+          code: 'CLIENT_INFORMATION_REQUIRED',
+          details: { reason: 'otherIssuer', expected: world.issuer, received: 'https://other.example' },
+        },
+        retryable: false,
+        nextAction: 'configureClient',
+      })
+    }),
+  )
 
   test('a client that is configured for the issuer is used there', async () => {
     const world = await startWorld()
@@ -250,15 +260,18 @@ describe('options', () => {
     expect((await connection.accessToken()).value).toBe('access-1')
   })
 
-  test('a client id metadata document is used where the server takes one', async () => {
-    const world = await startWorld()
-    world.serverMetadata['client_id_metadata_document_supported'] = true
-    const metadataUrl = 'https://app.example/oauth/client.json'
-    const orchestrator = orchestrate({ client: { ...CLIENT, metadataUrl } })
-    await signIn(world, orchestrator)
-    expect(world.tokenRequests()).toMatchObject([{ client_id: metadataUrl }])
-    expect(world.as.asked()).not.toContain('POST /register')
-  })
+  test(
+    'a client id metadata document is used where the server takes one',
+    verifies(43, async () => {
+      const world = await startWorld()
+      world.serverMetadata['client_id_metadata_document_supported'] = true
+      const metadataUrl = 'https://app.example/oauth/client.json'
+      const orchestrator = orchestrate({ client: { ...CLIENT, metadataUrl } })
+      await signIn(world, orchestrator)
+      expect(world.tokenRequests()).toMatchObject([{ client_id: metadataUrl }])
+      expect(world.as.asked()).not.toContain('POST /register')
+    }),
+  )
 
   test('the default scope is asked for where nobody says anything else', async () => {
     const world = await startWorld()
@@ -310,32 +323,38 @@ describe('a challenge', () => {
     expect((await connection.authorize({ challenge: 'Bearer error="invalid_token"' })).status).toBe('redirect')
   })
 
-  test('of a 401 says where the metadata is, and which scope to ask for', async () => {
-    const world = await startWorld()
-    world.rs.routes['GET /elsewhere'] = { body: world.resourceMetadata }
-    const connection = orchestrate().connection({ tenant: 't1', server: world.server })
-    const challenge = `Bearer resource_metadata="${world.rs.origin}/elsewhere", scope="files:read"`
-    const result = redirectOf(await connection.authorize({ challenge, scope: 'files:write' }))
-    expect(query(result.authorizationUrl)['scope']).toBe('files:write files:read')
-    expect(world.rs.asked()).toEqual(['GET /elsewhere'])
-  })
+  test(
+    'of a 401 says where the metadata is, and which scope to ask for',
+    verifies([10, 11, 60], async () => {
+      const world = await startWorld()
+      world.rs.routes['GET /elsewhere'] = { body: world.resourceMetadata }
+      const connection = orchestrate().connection({ tenant: 't1', server: world.server })
+      const challenge = `Bearer resource_metadata="${world.rs.origin}/elsewhere", scope="files:read"`
+      const result = redirectOf(await connection.authorize({ challenge, scope: 'files:write' }))
+      expect(query(result.authorizationUrl)['scope']).toBe('files:write files:read')
+      expect(world.rs.asked()).toEqual(['GET /elsewhere'])
+    }),
+  )
 
-  test('insufficient_scope asks for the union of scopes, and the old token stays usable', async () => {
-    const world = await startWorld()
-    const orchestrator = orchestrate()
-    const connection = await signIn(world, orchestrator)
-    const challenge = 'Bearer error="insufficient_scope", scope="mcp:admin"'
-    const redirect = redirectOf(await connection.authorize({ challenge, scope: 'files:read' }))
-    expect(query(redirect.authorizationUrl)['scope']?.split(' ').toSorted()).toEqual([
-      'files:read',
-      'mcp:admin',
-      'mcp:tools',
-    ])
-    expect(world.tokenRequests()).toHaveLength(1)
-    expect((await connection.accessToken()).value).toBe('access-1')
-    expect((await orchestrator.completeCallback(world.callback(redirect))).status).toBe('authorized')
-    expect((await connection.accessToken()).value).toBe('access-2')
-  })
+  test(
+    'insufficient_scope asks for the union of scopes, and the old token stays usable',
+    verifies([123, 124], async () => {
+      const world = await startWorld()
+      const orchestrator = orchestrate()
+      const connection = await signIn(world, orchestrator)
+      const challenge = 'Bearer error="insufficient_scope", scope="mcp:admin"'
+      const redirect = redirectOf(await connection.authorize({ challenge, scope: 'files:read' }))
+      expect(query(redirect.authorizationUrl)['scope']?.split(' ').toSorted()).toEqual([
+        'files:read',
+        'mcp:admin',
+        'mcp:tools',
+      ])
+      expect(world.tokenRequests()).toHaveLength(1)
+      expect((await connection.accessToken()).value).toBe('access-1')
+      expect((await orchestrator.completeCallback(world.callback(redirect))).status).toBe('authorized')
+      expect((await connection.accessToken()).value).toBe('access-2')
+    }),
+  )
 
   test('that says nothing is none', async () => {
     const world = await startWorld()

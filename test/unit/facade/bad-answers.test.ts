@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { type AuthOrchestratorOptions, MemoryStore } from '../../../src/index.ts'
 import { TestClock } from './test-clock.ts'
 import { orchestrate, redirectOf, rejection, startWorld, type World } from './world.ts'
+import { verifies } from '../../support/verifies.ts'
 
 /** What `authorize()` on a fresh connection rejects with; nothing is stored but the reason. */
 async function refusal(world: World, options: Parameters<typeof orchestrate>[0] = {}): Promise<unknown> {
@@ -109,17 +110,20 @@ describe('authorization server metadata', () => {
     expect(world.as.asked()).not.toContain('POST /register')
   })
 
-  test('of another issuer is a failure, be it by a slash', async () => {
-    const world = await startWorld()
-    for (const issuer of [`${world.issuer}/`, 'https://evil.example']) {
-      world.serverMetadata['issuer'] = issuer
-      expect(await refusal(world)).toEqual({
-        code: 'SERVER_ISSUER_MISMATCH',
-        details: { url: url(world), expected: world.issuer, received: issuer },
-      })
-    }
-    expect(world.as.asked()).not.toContain('POST /register')
-  })
+  test(
+    'of another issuer is a failure, be it by a slash',
+    verifies(35, async () => {
+      const world = await startWorld()
+      for (const issuer of [`${world.issuer}/`, 'https://evil.example']) {
+        world.serverMetadata['issuer'] = issuer
+        expect(await refusal(world)).toEqual({
+          code: 'SERVER_ISSUER_MISMATCH',
+          details: { url: url(world), expected: world.issuer, received: issuer },
+        })
+      }
+      expect(world.as.asked()).not.toContain('POST /register')
+    }),
+  )
 
   test('that is not there, or not good, is looked for by OpenID Connect', async () => {
     for (const first of [
@@ -145,51 +149,60 @@ describe('authorization server metadata', () => {
     })
   })
 
-  test('without S256 or the response type code is a failure', async () => {
-    const world = await startWorld()
-    delete world.serverMetadata['code_challenge_methods_supported']
-    expect(await refusal(world)).toEqual({ code: 'PKCE_UNSUPPORTED', details: { expected: 'S256' } })
-    const other = await startWorld()
-    other.serverMetadata['response_types_supported'] = ['token']
-    expect(await refusal(other)).toEqual({
-      code: 'GRANT_UNSUPPORTED',
-      details: { reason: 'responseType', expected: 'code', offered: 'token' },
-    })
-  })
+  test(
+    'without S256 or the response type code is a failure',
+    verifies(68, async () => {
+      const world = await startWorld()
+      delete world.serverMetadata['code_challenge_methods_supported']
+      expect(await refusal(world)).toEqual({ code: 'PKCE_UNSUPPORTED', details: { expected: 'S256' } })
+      const other = await startWorld()
+      other.serverMetadata['response_types_supported'] = ['token']
+      expect(await refusal(other)).toEqual({
+        code: 'GRANT_UNSUPPORTED',
+        details: { reason: 'responseType', expected: 'code', offered: 'token' },
+      })
+    }),
+  )
 
-  test('of a server inside a network that is not allowed is not asked for', async () => {
-    const world = await startWorld()
-    world.resourceMetadata['authorization_servers'] = ['https://169.254.169.254']
-    expect(await refusal(world)).toEqual({
-      code: 'ADDRESS_FORBIDDEN',
-      details: {
-        url: 'https://169.254.169.254/.well-known/oauth-authorization-server',
-        host: '169.254.169.254',
-      },
-    })
-  })
+  test(
+    'of a server inside a network that is not allowed is not asked for',
+    verifies(141, async () => {
+      const world = await startWorld()
+      world.resourceMetadata['authorization_servers'] = ['https://169.254.169.254']
+      expect(await refusal(world)).toEqual({
+        code: 'ADDRESS_FORBIDDEN',
+        details: {
+          url: 'https://169.254.169.254/.well-known/oauth-authorization-server',
+          host: '169.254.169.254',
+        },
+      })
+    }),
+  )
 })
 
 describe('a registration', () => {
   const details = (world: World, status: number): object => ({ url: `${world.issuer}/register`, status })
 
-  test('that is refused is a failure, and the next try asks again', async () => {
-    const world = await startWorld()
-    const register = world.as.routes['POST /register']
-    world.as.routes['POST /register'] = {
-      status: 400,
-      body: { error: 'invalid_redirect_uri', error_description: 'secret' },
-    }
-    const store = new MemoryStore()
-    const connection = orchestrate({ store }).connection({ tenant: 't1', server: world.server })
-    expect(await rejection(connection.authorize())).toEqual({
-      failure: { code: 'REGISTRATION_REJECTED', details: { ...details(world, 400), error: 'invalid_redirect_uri' } },
-      retryable: false,
-      nextAction: 'configureClient',
-    })
-    world.as.routes['POST /register'] = register ?? {}
-    expect((await connection.authorize()).status).toBe('redirect')
-  })
+  test(
+    'that is refused is a failure, and the next try asks again',
+    verifies(52, async () => {
+      const world = await startWorld()
+      const register = world.as.routes['POST /register']
+      world.as.routes['POST /register'] = {
+        status: 400,
+        body: { error: 'invalid_redirect_uri', error_description: 'secret' },
+      }
+      const store = new MemoryStore()
+      const connection = orchestrate({ store }).connection({ tenant: 't1', server: world.server })
+      expect(await rejection(connection.authorize())).toEqual({
+        failure: { code: 'REGISTRATION_REJECTED', details: { ...details(world, 400), error: 'invalid_redirect_uri' } },
+        retryable: false,
+        nextAction: 'configureClient',
+      })
+      world.as.routes['POST /register'] = register ?? {}
+      expect((await connection.authorize()).status).toBe('redirect')
+    }),
+  )
 
   test('that is not offered is a failure', async () => {
     const world = await startWorld()

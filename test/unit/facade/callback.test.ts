@@ -2,6 +2,7 @@ import { describe, expect, test, vi } from 'vitest'
 import { MemoryStore } from '../../../src/index.ts'
 import { TestClock } from './test-clock.ts'
 import { orchestrate, type Redirect, REDIRECT_URI, redirectOf, startWorld, type World } from './world.ts'
+import { verifies } from '../../support/verifies.ts'
 
 const of = (world: World) => ({ tenant: 't1', user: 'u1', server: world.server })
 const about = (world: World) => ({ ...of(world), label: undefined })
@@ -34,41 +35,44 @@ function counting(store: MemoryStore): { loads: number; saves: number } {
 }
 
 describe('a callback', () => {
-  test('signs in, and a second time changes nothing', async () => {
-    const { world, clock, orchestrator, connection, redirect } = await waiting()
-    const url = world.callback(redirect)
-    const result = await orchestrator.completeCallback(new URL(url))
-    expect(result).toEqual({
-      status: 'authorized',
-      connection: about(world),
-      returnTo: undefined,
-      actions: [
-        expect.objectContaining({ type: 'saveClientInformation', generation: 1 }),
-        {
-          type: 'saveTokens',
-          ...about(world),
-          generation: 1,
-          data: {
-            accessToken: 'access-1',
-            tokenType: 'Bearer',
-            scope: 'mcp:tools',
-            expiresAt: clock.now() + 3_600_000,
-            refreshToken: 'refresh-1',
-            grant: 'authorization_code',
-            issuer: world.issuer,
+  test(
+    'signs in, and a second time changes nothing',
+    verifies(70, async () => {
+      const { world, clock, orchestrator, connection, redirect } = await waiting()
+      const url = world.callback(redirect)
+      const result = await orchestrator.completeCallback(new URL(url))
+      expect(result).toEqual({
+        status: 'authorized',
+        connection: about(world),
+        returnTo: undefined,
+        actions: [
+          expect.objectContaining({ type: 'saveClientInformation', generation: 1 }),
+          {
+            type: 'saveTokens',
+            ...about(world),
+            generation: 1,
+            data: {
+              accessToken: 'access-1',
+              tokenType: 'Bearer',
+              scope: 'mcp:tools',
+              expiresAt: clock.now() + 3_600_000,
+              refreshToken: 'refresh-1',
+              grant: 'authorization_code',
+              issuer: world.issuer,
+            },
           },
-        },
-      ],
-    })
-    expect(await orchestrator.completeCallback(url)).toEqual({
-      status: 'alreadyAuthorized',
-      connection: about(world),
-      returnTo: undefined,
-      actions: [],
-    })
-    expect(world.tokenRequests()).toHaveLength(1)
-    expect((await connection.accessToken()).value).toBe('access-1')
-  })
+        ],
+      })
+      expect(await orchestrator.completeCallback(url)).toEqual({
+        status: 'alreadyAuthorized',
+        connection: about(world),
+        returnTo: undefined,
+        actions: [],
+      })
+      expect(world.tokenRequests()).toHaveLength(1)
+      expect((await connection.accessToken()).value).toBe('access-1')
+    }),
+  )
 
   test('that comes twice at the same instant asks for one token', async () => {
     const { world, orchestrator, redirect } = await waiting()
@@ -129,33 +133,36 @@ describe('a callback', () => {
     })
   })
 
-  test('of which nothing is known costs at most one load, and no write', async () => {
-    const { world, store, orchestrator, redirect } = await waiting()
-    const [id = '', random = ''] = redirect.state.split('.')
-    const counts = counting(store)
-    const ask = async (state: string | undefined): Promise<unknown> =>
-      orchestrator.completeCallback(world.callback(redirect, { state }))
-    const unknown = { status: 'unknown', actions: [] }
+  test(
+    'of which nothing is known costs at most one load, and no write',
+    verifies([70, 83], async () => {
+      const { world, store, orchestrator, redirect } = await waiting()
+      const [id = '', random = ''] = redirect.state.split('.')
+      const counts = counting(store)
+      const ask = async (state: string | undefined): Promise<unknown> =>
+        orchestrator.completeCallback(world.callback(redirect, { state }))
+      const unknown = { status: 'unknown', actions: [] }
 
-    for (const state of [
-      undefined,
-      '',
-      'x',
-      id,
-      `${id}.${random}.${random}`,
-      `${id}.${random.slice(1)}`,
-      `${id}.${random}=`,
-    ]) {
-      expect(await ask(state)).toEqual(unknown)
-    }
-    expect(counts).toEqual({ loads: 0, saves: 0 })
-    const other = (text: string): string => (text.startsWith('A') ? 'B' : 'A') + text.slice(1)
-    expect(await ask(`${other(id)}.${random}`)).toEqual(unknown)
-    expect(counts).toEqual({ loads: 1, saves: 0 })
-    expect(await ask(`${id}.${other(random)}`)).toEqual(unknown)
-    expect(counts).toEqual({ loads: 2, saves: 0 })
-    expect(world.tokenRequests()).toEqual([])
-  })
+      for (const state of [
+        undefined,
+        '',
+        'x',
+        id,
+        `${id}.${random}.${random}`,
+        `${id}.${random.slice(1)}`,
+        `${id}.${random}=`,
+      ]) {
+        expect(await ask(state)).toEqual(unknown)
+      }
+      expect(counts).toEqual({ loads: 0, saves: 0 })
+      const other = (text: string): string => (text.startsWith('A') ? 'B' : 'A') + text.slice(1)
+      expect(await ask(`${other(id)}.${random}`)).toEqual(unknown)
+      expect(counts).toEqual({ loads: 1, saves: 0 })
+      expect(await ask(`${id}.${other(random)}`)).toEqual(unknown)
+      expect(counts).toEqual({ loads: 2, saves: 0 })
+      expect(world.tokenRequests()).toEqual([])
+    }),
+  )
 
   test('that is no authorization response is a status, never an exception', async () => {
     const { world, store, orchestrator, redirect } = await waiting()
@@ -180,17 +187,24 @@ describe('a callback', () => {
     expect((await orchestrator.completeCallback(good)).status).toBe('authorized')
   })
 
-  test('from another browser is refused, and the right one still works', async () => {
-    const { world, orchestrator, redirect } = await waiting({}, { binding: 'this browser' })
-    const url = world.callback(redirect)
-    const mismatch = { ...failed({ code: 'CALLBACK_BINDING_MISMATCH' }), connection: about(world), returnTo: undefined }
-    expect(await orchestrator.completeCallback(url)).toEqual(mismatch)
-    expect(await orchestrator.completeCallback(url, { binding: 'another browser' })).toEqual(mismatch)
-    const denied = world.callback(redirect, { code: undefined, error: 'access_denied' })
-    expect(await orchestrator.completeCallback(denied, { binding: 'another browser' })).toEqual(mismatch)
-    expect(world.tokenRequests()).toEqual([])
-    expect((await orchestrator.completeCallback(url, { binding: 'this browser' })).status).toBe('authorized')
-  })
+  test(
+    'from another browser is refused, and the right one still works',
+    verifies(144, async () => {
+      const { world, orchestrator, redirect } = await waiting({}, { binding: 'this browser' })
+      const url = world.callback(redirect)
+      const mismatch = {
+        ...failed({ code: 'CALLBACK_BINDING_MISMATCH' }),
+        connection: about(world),
+        returnTo: undefined,
+      }
+      expect(await orchestrator.completeCallback(url)).toEqual(mismatch)
+      expect(await orchestrator.completeCallback(url, { binding: 'another browser' })).toEqual(mismatch)
+      const denied = world.callback(redirect, { code: undefined, error: 'access_denied' })
+      expect(await orchestrator.completeCallback(denied, { binding: 'another browser' })).toEqual(mismatch)
+      expect(world.tokenRequests()).toEqual([])
+      expect((await orchestrator.completeCallback(url, { binding: 'this browser' })).status).toBe('authorized')
+    }),
+  )
 
   test('of an attempt without a binding needs none', async () => {
     const { world, orchestrator, redirect } = await waiting()
@@ -199,28 +213,40 @@ describe('a callback', () => {
     )
   })
 
-  test('from another issuer, or from none where one is promised, is refused', async () => {
-    const { world, orchestrator, redirect } = await waiting()
-    const mismatch = { ...failed({ code: 'CALLBACK_ISSUER_MISMATCH' }), connection: about(world), returnTo: undefined }
-    for (const iss of ['https://as.example', `${world.issuer}/`, undefined]) {
-      expect(await orchestrator.completeCallback(world.callback(redirect, { iss }))).toEqual(mismatch)
-    }
-    expect(world.tokenRequests()).toEqual([])
-    expect((await orchestrator.completeCallback(world.callback(redirect))).status).toBe('authorized')
-  })
+  test(
+    'from another issuer, or from none where one is promised, is refused',
+    verifies([80, 81, 143], async () => {
+      const { world, orchestrator, redirect } = await waiting()
+      const mismatch = {
+        ...failed({ code: 'CALLBACK_ISSUER_MISMATCH' }),
+        connection: about(world),
+        returnTo: undefined,
+      }
+      for (const iss of ['https://as.example', `${world.issuer}/`, undefined]) {
+        expect(await orchestrator.completeCallback(world.callback(redirect, { iss }))).toEqual(mismatch)
+      }
+      expect(world.tokenRequests()).toEqual([])
+      expect((await orchestrator.completeCallback(world.callback(redirect))).status).toBe('authorized')
+    }),
+  )
 
-  test('without an issuer is fine where none is promised', async () => {
-    const world = await startWorld()
-    delete world.serverMetadata['authorization_response_iss_parameter_supported']
-    const orchestrator = orchestrate()
-    const redirect = redirectOf(await orchestrator.connection(of(world)).authorize())
-    expect(await orchestrator.completeCallback(world.callback(redirect, { iss: 'https://as.example' }))).toMatchObject({
-      failure: { code: 'CALLBACK_ISSUER_MISMATCH' },
-    })
-    expect((await orchestrator.completeCallback(world.callback(redirect, { iss: undefined }))).status).toBe(
-      'authorized',
-    )
-  })
+  test(
+    'without an issuer is fine where none is promised',
+    verifies(80, async () => {
+      const world = await startWorld()
+      delete world.serverMetadata['authorization_response_iss_parameter_supported']
+      const orchestrator = orchestrate()
+      const redirect = redirectOf(await orchestrator.connection(of(world)).authorize())
+      expect(
+        await orchestrator.completeCallback(world.callback(redirect, { iss: 'https://as.example' })),
+      ).toMatchObject({
+        failure: { code: 'CALLBACK_ISSUER_MISMATCH' },
+      })
+      expect((await orchestrator.completeCallback(world.callback(redirect, { iss: undefined }))).status).toBe(
+        'authorized',
+      )
+    }),
+  )
 
   test('whose code is refused has failed, for good', async () => {
     const { world, orchestrator, connection, redirect } = await waiting()

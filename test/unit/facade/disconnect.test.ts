@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { MemoryStore } from '../../../src/index.ts'
 import { TestClock } from './test-clock.ts'
 import { orchestrate, redirectOf, rejection, signIn, startWorld } from './world.ts'
+import { verifies } from '../../support/verifies.ts'
 
 const revoked = (world: Awaited<ReturnType<typeof startWorld>>): unknown =>
   world.as.seen
@@ -9,36 +10,39 @@ const revoked = (world: Awaited<ReturnType<typeof startWorld>>): unknown =>
     .map(({ body }) => Object.fromEntries(new URLSearchParams(body)))
 
 describe('disconnect', () => {
-  test('revokes both tokens, the refresh token first, and forgets them', async () => {
-    const world = await startWorld()
-    const orchestrator = orchestrate()
-    const connection = await signIn(world, orchestrator)
-    const { actions } = await connection.disconnect()
-    expect(actions).toEqual([
-      {
-        type: 'forgetTokens',
-        tenant: 't1',
-        user: 'u1',
-        server: world.server,
-        label: undefined,
-        generation: 2,
-        data: { issuer: world.issuer },
-      },
-    ])
-    expect(revoked(world)).toEqual([
-      { token: 'refresh-1', token_type_hint: 'refresh_token' },
-      { token: 'access-1', token_type_hint: 'access_token' },
-    ])
-    expect(await rejection(connection.accessToken())).toMatchObject({ failure: { code: 'AUTHORIZATION_REQUIRED' } })
-    expect((await connection.status()).journal.map(({ to }) => to)).toEqual([
-      'awaitingCallback',
-      'exchanging',
-      'authorized',
-      'disconnecting',
-      'disconnected',
-    ])
-    expect((await connection.authorize()).status).toBe('redirect')
-  })
+  test(
+    'revokes both tokens, the refresh token first, and forgets them',
+    verifies(118, async () => {
+      const world = await startWorld()
+      const orchestrator = orchestrate()
+      const connection = await signIn(world, orchestrator)
+      const { actions } = await connection.disconnect()
+      expect(actions).toEqual([
+        {
+          type: 'forgetTokens',
+          tenant: 't1',
+          user: 'u1',
+          server: world.server,
+          label: undefined,
+          generation: 2,
+          data: { issuer: world.issuer },
+        },
+      ])
+      expect(revoked(world)).toEqual([
+        { token: 'refresh-1', token_type_hint: 'refresh_token' },
+        { token: 'access-1', token_type_hint: 'access_token' },
+      ])
+      expect(await rejection(connection.accessToken())).toMatchObject({ failure: { code: 'AUTHORIZATION_REQUIRED' } })
+      expect((await connection.status()).journal.map(({ to }) => to)).toEqual([
+        'awaitingCallback',
+        'exchanging',
+        'authorized',
+        'disconnecting',
+        'disconnected',
+      ])
+      expect((await connection.authorize()).status).toBe('redirect')
+    }),
+  )
 
   test('forgets also where the server cannot revoke, or does not answer', async () => {
     const world = await startWorld()

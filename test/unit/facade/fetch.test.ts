@@ -1,6 +1,7 @@
 import { describe, expect, test, vi } from 'vitest'
 import { AuthorizationError } from '../../../src/index.ts'
 import { orchestrate, rejection, signIn, startWorld } from './world.ts'
+import { verifies } from '../../support/verifies.ts'
 
 async function signedIn() {
   const world = await startWorld()
@@ -11,23 +12,26 @@ async function signedIn() {
 const text = (body: string): ReadableStream => new Blob([body]).stream()
 
 describe('fetch', () => {
-  test('adds the token, and keeps what else was said', async () => {
-    const { world, connection, mcp } = await signedIn()
-    const response = await connection.fetch(`${world.server}?x=1`, {
-      method: 'POST',
-      headers: { 'content-type': 'text/plain', authorization: 'Basic ignored', 'mcp-session-id': 's' },
-      body: 'hello',
-    })
-    expect({ status: response.status, body: await response.json() }).toEqual({
-      status: 200,
-      body: { method: 'POST', path: '/mcp?x=1', token: 'access-1', body: 'hello' },
-    })
-    expect(mcp()[0]?.headers).toMatchObject({
-      'content-type': 'text/plain',
-      'mcp-session-id': 's',
-      authorization: 'Bearer access-1',
-    })
-  })
+  test(
+    'adds the token, and keeps what else was said',
+    verifies([97, 98], async () => {
+      const { world, connection, mcp } = await signedIn()
+      const response = await connection.fetch(`${world.server}?x=1`, {
+        method: 'POST',
+        headers: { 'content-type': 'text/plain', authorization: 'Basic ignored', 'mcp-session-id': 's' },
+        body: 'hello',
+      })
+      expect({ status: response.status, body: await response.json() }).toEqual({
+        status: 200,
+        body: { method: 'POST', path: '/mcp?x=1', token: 'access-1', body: 'hello' },
+      })
+      expect(mcp()[0]?.headers).toMatchObject({
+        'content-type': 'text/plain',
+        'mcp-session-id': 's',
+        authorization: 'Bearer access-1',
+      })
+    }),
+  )
 
   test('takes a URL, a text, a path of this server, or a Request', async () => {
     const { world, connection } = await signedIn()
@@ -37,23 +41,26 @@ describe('fetch', () => {
     }
   })
 
-  test('sends the token to its own origin only', async () => {
-    const { world, connection, mcp } = await signedIn()
-    const { port } = new URL(world.server)
-    for (const url of [
-      `${world.issuer}/mcp`,
-      `http://localhost:${port}/mcp`,
-      `https://127.0.0.1:${port}/mcp`,
-      '//evil.example/mcp',
-    ]) {
-      expect(await rejection(connection.fetch(url))).toEqual({
-        name: 'TypeError',
-        message: `fetch() sends this connection's token to ${world.rs.origin} only`,
-        code: 'ERR_INVALID_ARG_VALUE',
-      })
-    }
-    expect(mcp()).toEqual([])
-  })
+  test(
+    'sends the token to its own origin only',
+    verifies(99, async () => {
+      const { world, connection, mcp } = await signedIn()
+      const { port } = new URL(world.server)
+      for (const url of [
+        `${world.issuer}/mcp`,
+        `http://localhost:${port}/mcp`,
+        `https://127.0.0.1:${port}/mcp`,
+        '//evil.example/mcp',
+      ]) {
+        expect(await rejection(connection.fetch(url))).toEqual({
+          name: 'TypeError',
+          message: `fetch() sends this connection's token to ${world.rs.origin} only`,
+          code: 'ERR_INVALID_ARG_VALUE',
+        })
+      }
+      expect(mcp()).toEqual([])
+    }),
+  )
 
   test('refreshes once after a 401, and repeats the request once', async () => {
     const { world, connection, mcp } = await signedIn()
@@ -197,14 +204,17 @@ describe('redirects', () => {
     expect(mcp()).toHaveLength(1)
   })
 
-  test('to another origin are returned, and no token goes there', async () => {
-    const { world, connection } = await signedIn()
-    world.rs.routes['GET /away'] = { status: 302, headers: { location: `${world.issuer}/collect` } }
-    const asked = world.as.seen.length
-    const response = await connection.fetch('/away')
-    expect([response.status, response.headers.get('location')]).toEqual([302, `${world.issuer}/collect`])
-    expect(world.as.seen).toHaveLength(asked)
-  })
+  test(
+    'to another origin are returned, and no token goes there',
+    verifies(99, async () => {
+      const { world, connection } = await signedIn()
+      world.rs.routes['GET /away'] = { status: 302, headers: { location: `${world.issuer}/collect` } }
+      const asked = world.as.seen.length
+      const response = await connection.fetch('/away')
+      expect([response.status, response.headers.get('location')]).toEqual([302, `${world.issuer}/collect`])
+      expect(world.as.seen).toHaveLength(asked)
+    }),
+  )
 
   test('without a place, or to none, are returned', async () => {
     const { world, connection } = await signedIn()

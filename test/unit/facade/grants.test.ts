@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { TestClock } from './test-clock.ts'
 import { orchestrate, rejection, startWorld } from './world.ts'
+import { verifies } from '../../support/verifies.ts'
 
 const clientInformation = { clientId: 'robot', clientSecret: 'robot secret' }
 const BASIC = `Basic ${Buffer.from('robot:robot+secret').toString('base64')}`
@@ -62,25 +63,30 @@ describe('client credentials', () => {
     expect((await connection.authorize({ clientInformation })).status).toBe('authorized')
   })
 
-  test('that nobody gave are a clear failure, and no token is asked for', async () => {
-    const world = await startWorld()
-    const connection = orchestrate().connection({ tenant: 't1', server: world.server })
-    const missing = (reason: string): object => ({
-      failure: { code: 'CLIENT_INFORMATION_REQUIRED', details: expect.objectContaining({ reason }) },
-      retryable: false,
-      nextAction: 'configureClient',
-    })
-    expect(await rejection(connection.authorize({ grant: 'client_credentials' }))).toEqual(missing('grantWithoutUser'))
-    const withoutSecret = { grant: 'client_credentials', clientInformation: { clientId: 'robot' } } as const
-    expect(await rejection(connection.authorize(withoutSecret))).toEqual(missing('secretMissing'))
-    expect(await connection.status()).toMatchObject({
-      state: 'failed',
-      authorized: false,
-      failure: { code: 'CLIENT_INFORMATION_REQUIRED' },
-      nextAction: 'configureClient',
-    })
-    expect(world.as.asked()).toEqual(['GET /.well-known/oauth-authorization-server'])
-  })
+  test(
+    'that nobody gave are a clear failure, and no token is asked for',
+    verifies(170, async () => {
+      const world = await startWorld()
+      const connection = orchestrate().connection({ tenant: 't1', server: world.server })
+      const missing = (reason: string): object => ({
+        failure: { code: 'CLIENT_INFORMATION_REQUIRED', details: expect.objectContaining({ reason }) },
+        retryable: false,
+        nextAction: 'configureClient',
+      })
+      expect(await rejection(connection.authorize({ grant: 'client_credentials' }))).toEqual(
+        missing('grantWithoutUser'),
+      )
+      const withoutSecret = { grant: 'client_credentials', clientInformation: { clientId: 'robot' } } as const
+      expect(await rejection(connection.authorize(withoutSecret))).toEqual(missing('secretMissing'))
+      expect(await connection.status()).toMatchObject({
+        state: 'failed',
+        authorized: false,
+        failure: { code: 'CLIENT_INFORMATION_REQUIRED' },
+        nextAction: 'configureClient',
+      })
+      expect(world.as.asked()).toEqual(['GET /.well-known/oauth-authorization-server'])
+    }),
+  )
 
   test('that the server refuses are a failure', async () => {
     const world = await startWorld()

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { AuthOrchestratorOptions } from '../../../src/index.ts'
 import { TestClock } from './test-clock.ts'
 import { orchestrate, redirectOf, startWorld } from './world.ts'
+import { verifies } from '../../support/verifies.ts'
 
 const RETURN_TO = 'https://app.example/settings'
 
@@ -40,24 +41,29 @@ describe('redirectResponse', () => {
 })
 
 describe('handleCallback', () => {
-  test('signs in with the cookie, and shows a page without a word of anybody else', async () => {
-    const { world, orchestrator, connection, redirect, cookie } = await sentAway()
-    const response = await orchestrator.handleCallback(comeBack(world.callback(redirect), `theme=dark; ${cookie}; x=y`))
-    expect(response.status).toBe(200)
-    expect(Object.fromEntries(response.headers)).toEqual({
-      // What was asked for once is not asked for again.
-      'set-cookie': `${cookie.split('=')[0]}=; Path=/oauth/callback; Max-Age=0; HttpOnly; Secure; SameSite=Lax`,
-      'content-type': 'text/html; charset=utf-8',
-      'content-security-policy': "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
-      'cache-control': 'no-store',
-      'referrer-policy': 'no-referrer',
-      'x-content-type-options': 'nosniff',
-    })
-    expect(await titleOf(response)).toBe('You are signed in')
-    expect((await connection.accessToken()).value).toBe('access-1')
-    const again = await orchestrator.handleCallback(comeBack(world.callback(redirect), cookie))
-    expect([again.status, await titleOf(again)]).toEqual([200, 'You are already signed in'])
-  })
+  test(
+    'signs in with the cookie, and shows a page without a word of anybody else',
+    verifies([86, 145], async () => {
+      const { world, orchestrator, connection, redirect, cookie } = await sentAway()
+      const response = await orchestrator.handleCallback(
+        comeBack(world.callback(redirect), `theme=dark; ${cookie}; x=y`),
+      )
+      expect(response.status).toBe(200)
+      expect(Object.fromEntries(response.headers)).toEqual({
+        // What was asked for once is not asked for again.
+        'set-cookie': `${cookie.split('=')[0]}=; Path=/oauth/callback; Max-Age=0; HttpOnly; Secure; SameSite=Lax`,
+        'content-type': 'text/html; charset=utf-8',
+        'content-security-policy': "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+        'cache-control': 'no-store',
+        'referrer-policy': 'no-referrer',
+        'x-content-type-options': 'nosniff',
+      })
+      expect(await titleOf(response)).toBe('You are signed in')
+      expect((await connection.accessToken()).value).toBe('access-1')
+      const again = await orchestrator.handleCallback(comeBack(world.callback(redirect), cookie))
+      expect([again.status, await titleOf(again)]).toEqual([200, 'You are already signed in'])
+    }),
+  )
 
   test('sends the browser on to where the host wanted it', async () => {
     const { world, orchestrator, redirect, cookie } = await sentAway({}, { returnTo: RETURN_TO })

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { MemoryStore } from '../../../src/index.ts'
 import { TestClock } from './test-clock.ts'
 import { orchestrate, redirectOf, startWorld } from './world.ts'
+import { verifies } from '../../support/verifies.ts'
 
 /** A connection whose one callback meets this token response. */
 async function exchanged(answer: object | string, options: { status?: number; type?: string } = {}) {
@@ -66,24 +67,27 @@ describe('habits', () => {
     })
   })
 
-  test('a refresh response without a refresh token keeps the old one', async () => {
-    const { world, clock, connection } = await exchanged({ ...good, expires_in: 60, scope: 'narrow' })
-    for (const value of ['b', 'c']) {
-      clock.advance(60_000)
-      world.tokenAnswers.push({ body: { access_token: value, token_type: 'bearer', expires_in: 60 } })
-      expect(await connection.accessToken()).toEqual({
-        value,
-        type: 'Bearer',
-        scope: 'narrow',
-        expiresAt: clock.now() + 60_000,
-      })
-    }
-    const sent = world.tokenRequests().filter(({ grant_type: grant }) => grant === 'refresh_token')
-    expect(sent).toEqual([
-      { grant_type: 'refresh_token', refresh_token: 'r', resource: world.server },
-      { grant_type: 'refresh_token', refresh_token: 'r', resource: world.server },
-    ])
-  })
+  test(
+    'a refresh response without a refresh token keeps the old one',
+    verifies(113, async () => {
+      const { world, clock, connection } = await exchanged({ ...good, expires_in: 60, scope: 'narrow' })
+      for (const value of ['b', 'c']) {
+        clock.advance(60_000)
+        world.tokenAnswers.push({ body: { access_token: value, token_type: 'bearer', expires_in: 60 } })
+        expect(await connection.accessToken()).toEqual({
+          value,
+          type: 'Bearer',
+          scope: 'narrow',
+          expiresAt: clock.now() + 60_000,
+        })
+      }
+      const sent = world.tokenRequests().filter(({ grant_type: grant }) => grant === 'refresh_token')
+      expect(sent).toEqual([
+        { grant_type: 'refresh_token', refresh_token: 'r', resource: world.server },
+        { grant_type: 'refresh_token', refresh_token: 'r', resource: world.server },
+      ])
+    }),
+  )
 
   test('an error with status 200 is an error', async () => {
     const { world, result } = await exchanged({ error: 'bad_verification_code' })

@@ -4,6 +4,7 @@ import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { systemClock } from '../../../src/clock.ts'
 import { bodyOf, makeTransport, rejection, startServer } from './support.ts'
+import { verifies } from '../../support/verifies.ts'
 
 /** A server that speaks by hand. */
 async function startRawServer(
@@ -115,19 +116,22 @@ describe('exchange', () => {
     }
   })
 
-  test('follows no redirect', async () => {
-    const server = await startServer((_request, response) =>
-      response.writeHead(307, { location: '/elsewhere' }).end('moved'),
-    )
-    for (const method of ['GET', 'POST'] as const) {
-      expect(await rejection(makeTransport().exchange({ url: `${server.origin}/a?secret=1`, method }))).toEqual({
-        code: 'TOO_MANY_REDIRECTS',
-        outcome: 'unknown',
-        details: { url: `${server.origin}/a`, host: `127.0.0.1:${server.port}`, status: 307 },
-      })
-    }
-    expect(server.requests.map(({ url }) => url)).toEqual(['/a?secret=1', '/a?secret=1'])
-  })
+  test(
+    'follows no redirect',
+    verifies(142, async () => {
+      const server = await startServer((_request, response) =>
+        response.writeHead(307, { location: '/elsewhere' }).end('moved'),
+      )
+      for (const method of ['GET', 'POST'] as const) {
+        expect(await rejection(makeTransport().exchange({ url: `${server.origin}/a?secret=1`, method }))).toEqual({
+          code: 'TOO_MANY_REDIRECTS',
+          outcome: 'unknown',
+          details: { url: `${server.origin}/a`, host: `127.0.0.1:${server.port}`, status: 307 },
+        })
+      }
+      expect(server.requests.map(({ url }) => url)).toEqual(['/a?secret=1', '/a?secret=1'])
+    }),
+  )
 
   test('refuses a status that HTTP does not know', async () => {
     const server = await startServer((_request, response) => response.writeHead(999).end('no'))

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { isPublicAddress } from '../../../src/http/public-address.ts'
 import { makeTransport, rejection } from './support.ts'
+import { verifies } from '../../support/verifies.ts'
 
 describe('isPublicAddress', () => {
   test.each([
@@ -101,9 +102,12 @@ describe('isPublicAddress', () => {
     'localhost',
     '127.1',
     '1.1.1.1 ',
-  ])('%s is not', (address) => {
-    expect(isPublicAddress(address)).toBe(false)
-  })
+  ])(
+    '%s is not',
+    verifies(142, (address) => {
+      expect(isPublicAddress(address)).toBe(false)
+    }),
+  )
 })
 
 /** What attackers write for addresses that they must not reach; a URL makes an address of most of them. */

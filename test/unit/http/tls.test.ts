@@ -2,6 +2,7 @@ import { getCACertificates, setDefaultCACertificates } from 'node:tls'
 import { afterEach, describe, expect, test } from 'vitest'
 import { cert } from './certificate.ts'
 import { bodyOf, makeTransport, rejection, startServer } from './support.ts'
+import { verifies } from '../../support/verifies.ts'
 
 const known = getCACertificates('default')
 afterEach(() => setDefaultCACertificates(known))
@@ -37,17 +38,20 @@ describe('https', () => {
     expect(server.requests).toEqual([])
   })
 
-  test('with a certificate of somebody else: not sent', async () => {
-    setDefaultCACertificates([cert])
-    const server = await startServer((_request, response) => response.end(), { secure: true })
-    const host = `other.example.test:${server.port}`
-    expect(
-      await rejection(makeTransport({}, { resolve }).exchange({ url: `https://${host}/`, method: 'POST' })),
-    ).toEqual({
-      code: 'HTTP_NETWORK',
-      outcome: 'notSent',
-      details: { url: `https://${host}/`, host, reason: 'certificate' },
-    })
-    expect(server.requests).toEqual([])
-  })
+  test(
+    'with a certificate of somebody else: not sent',
+    verifies(147, async () => {
+      setDefaultCACertificates([cert])
+      const server = await startServer((_request, response) => response.end(), { secure: true })
+      const host = `other.example.test:${server.port}`
+      expect(
+        await rejection(makeTransport({}, { resolve }).exchange({ url: `https://${host}/`, method: 'POST' })),
+      ).toEqual({
+        code: 'HTTP_NETWORK',
+        outcome: 'notSent',
+        details: { url: `https://${host}/`, host, reason: 'certificate' },
+      })
+      expect(server.requests).toEqual([])
+    }),
+  )
 })

@@ -1,6 +1,7 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { issuerVerdict, parseCallback } from '../../../src/protocol/callback.ts'
+import { verifies } from '../../support/verifies.ts'
 
 const base = 'https://app.example/callback'
 
@@ -29,9 +30,12 @@ describe('parseCallback', () => {
     [`${base}#code=a&state=s`, { malformed: 'noCode' }],
     ['/callback?code=a', { malformed: 'notAUrl' }],
     ['', { malformed: 'notAUrl' }],
-  ])('reads %.80s', (url, expected) => {
-    expect(parseCallback(url)).toEqual(expected)
-  })
+  ])(
+    'reads %.80s',
+    verifies(83, (url, expected) => {
+      expect(parseCallback(url)).toEqual(expected)
+    }),
+  )
 
   test('reads a URL object, and leaves it as it is', () => {
     const url = new URL(`${base}?code=c`)
@@ -85,7 +89,10 @@ describe('issuerVerdict', () => {
     [undefined, 'https://AS', false],
     [undefined, 'https://as:443', false],
     [undefined, '', false],
-  ] as const)('promised %j, came %j: %s', (issRequired, iss, expected) => {
-    expect(issuerVerdict({ issuer, issRequired }, iss)).toBe(expected)
-  })
+  ] as const)(
+    'promised %j, came %j: %s',
+    verifies([80, 81], (issRequired, iss, expected) => {
+      expect(issuerVerdict({ issuer, issRequired }, iss)).toBe(expected)
+    }),
+  )
 })

@@ -6,6 +6,7 @@ import {
   resourceMetadataUrls,
   serverMetadataUrls,
 } from '../../../src/protocol/discovery-urls.ts'
+import { verifies } from '../../support/verifies.ts'
 
 describe('resourceMetadataUrls', () => {
   const root = 'https://h/.well-known/oauth-protected-resource'
@@ -20,9 +21,12 @@ describe('resourceMetadataUrls', () => {
       'http://h:8080/a/b',
       ['http://h:8080/.well-known/oauth-protected-resource/a/b', 'http://h:8080/.well-known/oauth-protected-resource'],
     ],
-  ])('of %s', (server, expected) => {
-    expect(resourceMetadataUrls(server)).toEqual(expected)
-  })
+  ])(
+    'of %s',
+    verifies(14, (server, expected) => {
+      expect(resourceMetadataUrls(server)).toEqual(expected)
+    }),
+  )
 })
 
 describe('serverMetadataUrls', () => {
@@ -51,9 +55,12 @@ describe('serverMetadataUrls', () => {
         'https://as:8443/a/b/.well-known/openid-configuration',
       ],
     ],
-  ])('of %s', (issuer, expected) => {
-    expect(serverMetadataUrls(issuer)).toEqual(expected)
-  })
+  ])(
+    'of %s',
+    verifies([31, 32, 34], (issuer, expected) => {
+      expect(serverMetadataUrls(issuer)).toEqual(expected)
+    }),
+  )
 })
 
 test('a server of 2025-03-26 is its own authorization server, at its origin', () => {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { canonicalServer, resourceMatches, resourceOf } from '../../../src/protocol/resource-identifier.ts'
+import { verifies } from '../../support/verifies.ts'
 
 describe('canonicalServer', () => {
   test.each([
@@ -16,10 +17,13 @@ describe('canonicalServer', () => {
     ['https://bücher.example/mcp', 'https://xn--bcher-kva.example/mcp'],
     ['http://0x7f.1/mcp', 'http://127.0.0.1/mcp'],
     ['https://h/@user', 'https://h/@user'],
-  ])('of %s', (server, expected) => {
-    expect(canonicalServer(server)).toBe(expected)
-    expect(canonicalServer(expected)).toBe(expected)
-  })
+  ])(
+    'of %s',
+    verifies(65, (server, expected) => {
+      expect(canonicalServer(server)).toBe(expected)
+      expect(canonicalServer(expected)).toBe(expected)
+    }),
+  )
 
   test.each([
     ['', 'server must be an absolute http(s) URL'],
@@ -85,11 +89,14 @@ describe('resourceMatches', () => {
   })
 })
 
-test('the resource of a server without metadata is its URL, without the slash of an empty path', () => {
-  expect(['https://h/', 'https://h/mcp', 'https://h/mcp/', 'https://h/?x'].map(resourceOf)).toEqual([
-    'https://h',
-    'https://h/mcp',
-    'https://h/mcp/',
-    'https://h/?x',
-  ])
-})
+test(
+  'the resource of a server without metadata is its URL, without the slash of an empty path',
+  verifies(65, () => {
+    expect(['https://h/', 'https://h/mcp', 'https://h/mcp/', 'https://h/?x'].map(resourceOf)).toEqual([
+      'https://h',
+      'https://h/mcp',
+      'https://h/mcp/',
+      'https://h/?x',
+    ])
+  }),
+)

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { coversScope, type ScopeSources, selectScope, unionScopes } from '../../../src/protocol/scopes.ts'
+import { verifies } from '../../support/verifies.ts'
 
 function select(sources: Partial<ScopeSources>): string | undefined {
   return selectScope({
@@ -46,9 +47,12 @@ describe('selectScope', () => {
       'offline_access a',
     ],
     ['offline_access where the caller insists', { asked: 'offline_access' }, 'offline_access'],
-  ])('takes %s', (_, sources, expected) => {
-    expect(select(sources)).toBe(expected)
-  })
+  ])(
+    'takes %s',
+    verifies([22, 60, 61, 62], (_, sources, expected) => {
+      expect(select(sources)).toBe(expected)
+    }),
+  )
 })
 
 test('unionScopes joins', () => {

@@ -1,6 +1,7 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { bearerChallenge, parseChallenges } from '../../../src/protocol/www-authenticate.ts'
+import { verifies } from '../../support/verifies.ts'
 
 /** The challenges as plain data. */
 function plain(header: string) {
@@ -78,9 +79,12 @@ describe('parseChallenges', () => {
         { scheme: 'bearer', parameters: { a: 'b' } },
       ],
     ],
-  ])('reads %s', (_, header, expected) => {
-    expect(plain(header)).toEqual(expected)
-  })
+  ])(
+    'reads %s',
+    verifies(10, (_, header, expected) => {
+      expect(plain(header)).toEqual(expected)
+    }),
+  )
 
   test('refuses a field of more than 64 KB', () => {
     const header = 'Bearer realm=x'
