@@ -1,0 +1,29 @@
+// How much code each entry of the package loads, minified and compressed. Set the limits close above what is there.
+import { readFileSync } from 'node:fs'
+
+const { exports } = JSON.parse(readFileSync(new URL('package.json', import.meta.url), 'utf8'))
+
+/** Our own code, without the packages that it imports. */
+const OWN = {
+  '.': '38 kB',
+  './machines': '9 kB',
+  './node': '0.6 kB',
+  './redis': '3.6 kB',
+  './sqlite': '2.5 kB',
+}
+
+/** The main entry with all that it loads from packages. */
+const WITH_PACKAGES = { '.': '260 kB' }
+
+const checks = (limits, name, settings) =>
+  Object.entries(limits).map(([entry, limit]) => ({
+    name: `authchart${entry.slice(1)}, ${name}`,
+    path: exports[entry].default,
+    limit,
+    modifyEsbuildConfig: (config) => ({ ...config, platform: 'node', format: 'esm', ...settings }),
+  }))
+
+const unlimited = Object.keys(exports).filter((entry) => entry !== './package.json' && !(entry in OWN))
+if (unlimited.length > 0) throw new Error(`no limit for ${unlimited.join(', ')}`)
+
+export default [...checks(OWN, 'own code', { packages: 'external' }), ...checks(WITH_PACKAGES, 'with packages', {})]
