@@ -3,7 +3,10 @@ import { stackedDocComments, undocumentedExports } from '../support/doc-comments
 import { packageEntries } from '../support/package-json.ts'
 import { sourceFiles } from '../support/source-files.ts'
 
-describe('doc comments', () => {
+// These parse the whole source, which takes its time on a busy machine.
+const patient = { timeout: 60_000 }
+
+describe('doc comments', patient, () => {
   const files = sourceFiles('src', 'machines')
 
   test('stand at everything that an entry of the package exports', () => {

@@ -32,7 +32,7 @@ describe('the entries of the package', () => {
   })
 })
 
-describe('sideEffects', () => {
+describe('sideEffects', { timeout: 60_000 }, () => {
   test('names exactly the modules that do something when they are loaded', () => {
     expect(readPackageJson().sideEffects.map(sourceOf)).toEqual(modulesWithLoadEffects(files))
   })
