@@ -6,7 +6,6 @@ import { type Answer, type Peer, type Seen, startPeer } from './peer.ts'
 
 export const REDIRECT_URI = 'https://app.example/oauth/callback'
 export const CLIENT = { name: 'Acme', redirectUri: REDIRECT_URI }
-/** A client that both worlds know beforehand. */
 
 export type Redirect = Extract<AuthorizeResult, { status: 'redirect' }>
 
