@@ -10,6 +10,7 @@ const OWN = {
   './node': '0.6 kB',
   './redis': '3.6 kB',
   './sqlite': '2.5 kB',
+  './stately': '13 kB',
   './testing': '30 kB',
 }
 

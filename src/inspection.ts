@@ -13,6 +13,8 @@ export interface InspectionRecord {
   rootId: string
   /** The chart, or the port that it invokes. */
   name: string
+  /** `event`: the actor that sent it, if one did. */
+  sourceId?: string | undefined
   /** `event` and `snapshot`: the type of the event. */
   eventType?: string | undefined
   /** `snapshot` of a chart: where it is, as XState writes state values. */
@@ -20,7 +22,7 @@ export interface InspectionRecord {
   /** `snapshot` of a chart: the tags of that state. */
   tags?: readonly string[] | undefined
   /** `snapshot`: `active`, `done`, `error` or `stopped`. */
-  status?: string | undefined
+  status?: 'active' | 'done' | 'error' | 'stopped' | undefined
   /** `event`: the code of the failure that it carries. */
   failureCode?: string | undefined
 }
@@ -43,11 +45,12 @@ export function inspector(tell: (record: InspectionRecord) => void): (event: Ins
     if (inspected.type === '@xstate.actor') inspect({ kind: 'actor', ...common })
     if (inspected.type === '@xstate.event') {
       const { type } = inspected.event
+      const sent = inspected.sourceRef && { sourceId: inspected.sourceRef.sessionId }
       const failed = type.startsWith('xstate.error.') && { failureCode: portFailureOf(inspected.event).failure.code }
-      inspect({ kind: 'event', ...common, eventType: type, ...failed })
+      inspect({ kind: 'event', ...common, ...sent, eventType: type, ...failed })
     }
     if (inspected.type === '@xstate.snapshot') {
-      const snapshot: { status: string; value?: unknown; tags?: Set<string> } = inspected.snapshot
+      const snapshot: { status: InspectionRecord['status']; value?: unknown; tags?: Set<string> } = inspected.snapshot
       const { status, value, tags } = snapshot
       inspect({
         kind: 'snapshot',

@@ -38,6 +38,7 @@ test.each([
   ['authchart/node', ['toNodeHandler']],
   ['authchart/redis', ['RedisStore', 'TooFewReplicasError']],
   ['authchart/sqlite', ['SqliteStore']],
+  ['authchart/stately', ['createStatelyInspector', 'toStately']],
 ])('%s exports its names and no other', async (entry, names) => {
   expect(await namesOf(entry)).toEqual(names)
 })
@@ -49,7 +50,7 @@ test('the main entry and the Redis store load neither ioredis nor a store of ano
     registerHooks({ load(url, context, next) { loaded.push(url); return next(url, context) } })
     await import('authchart')
     await import('authchart/redis')
-    console.log(JSON.stringify(loaded.filter((url) => /ioredis|node:sqlite|oidc-provider|vitest/.test(url))))`
+    console.log(JSON.stringify(loaded.filter((url) => /ioredis|node:sqlite|statelyai|oidc-provider|vitest/.test(url))))`
   expect(await evaluate(code)).toEqual([])
 })
 

@@ -14,6 +14,7 @@ describe('the entries of the package', () => {
       './machines': 'machines/index.ts',
       './node': 'src/adapters/node.ts',
       './testing': 'src/testing/index.ts',
+      './stately': 'src/adapters/stately/index.ts',
     })
   })
 

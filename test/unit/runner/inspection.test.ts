@@ -34,15 +34,21 @@ describe('what an inspector is told', () => {
       at('refresh.requested', { refreshing: 'claimed' }, ['storable', 'checkpoint', 'claim']),
       { kind: 'event', ...connection, eventType: 'checkpoint.saved' },
       at('checkpoint.saved', { refreshing: 'requesting' }, []),
-      { kind: 'event', ...connection, eventType: 'xstate.error.actor.refreshTokens', failureCode: 'REFRESH_REJECTED' },
+      {
+        kind: 'event',
+        ...connection,
+        sourceId: portId,
+        eventType: 'xstate.error.actor.refreshTokens',
+        failureCode: 'REFRESH_REJECTED',
+      },
       at('xstate.error.actor.refreshTokens', { resting: 'reauthorizationRequired' }, ['storable']),
       at('xstate.stop', { resting: 'reauthorizationRequired' }, ['storable'], 'stopped'),
     ])
     expect(process.inspected.filter(({ name }) => name === 'refreshTokens')).toEqual([
       { kind: 'actor', ...port },
-      { kind: 'event', ...port, eventType: 'xstate.init' },
+      { kind: 'event', ...port, sourceId: rootId, eventType: 'xstate.init' },
       { kind: 'snapshot', ...port, eventType: 'xstate.init', status: 'active' },
-      { kind: 'event', ...port, eventType: 'xstate.promise.reject' },
+      { kind: 'event', ...port, sourceId: portId, eventType: 'xstate.promise.reject' },
       { kind: 'snapshot', ...port, eventType: 'xstate.promise.reject', status: 'error' },
     ])
   })
@@ -88,6 +94,7 @@ describe('what an inspector is told', () => {
       'name',
       'rootId',
       'sessionId',
+      'sourceId',
       'status',
       'tags',
       'value',
