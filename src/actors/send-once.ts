@@ -68,5 +68,18 @@ export function clientAuthentication(client: ClientInformation): oauth.ClientAut
   if (!isKnownMethod(method) || clientSecret === undefined) {
     throw portError('CLIENT_AUTH_UNSUPPORTED', 'notSent', { received: untrusted(method) })
   }
-  return method === 'client_secret_post' ? oauth.ClientSecretPost(clientSecret) : oauth.ClientSecretBasic(clientSecret)
+  return method === 'client_secret_post' ? oauth.ClientSecretPost(clientSecret) : basic(clientSecret)
 }
+
+/**
+ * RFC 6749 §2.3.1, with the characters left alone that a form leaves alone: many servers take the parts as they come,
+ * and `oauth.ClientSecretBasic` makes `%2D` of each hyphen.
+ */
+function basic(clientSecret: string): oauth.ClientAuth {
+  return (_server, { client_id: clientId }, _body, headers) => {
+    const credentials = `${formEncoded(clientId)}:${formEncoded(clientSecret)}`
+    headers.set('authorization', `Basic ${Buffer.from(credentials).toString('base64')}`)
+  }
+}
+
+const formEncoded = (text: string): string => new URLSearchParams([['', text]]).toString().slice(1)

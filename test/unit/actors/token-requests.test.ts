@@ -115,19 +115,19 @@ describe('what is sent', () => {
   )
 
   test(
-    'for client credentials, by Basic with both parts encoded',
+    'for client credentials, by Basic with both parts encoded as a form encodes them',
     verifies([64, 93, 170], async () => {
       const peer = await startPeer({ '/token': { body: tokens } })
       const server = withClient(peer.origin, {
-        clientId: 'a:b',
-        clientSecret: 'p ü:',
+        clientId: 'a:b-c.d_e*',
+        clientSecret: 'p ü:~',
         tokenEndpointAuthMethod: 'client_secret_basic',
       })
       const run = createRequestClientCredentials(makeDependencies())
       await run({ at: 0, identity, server, scope: 'a b', sendBefore }, never)
       const [seen] = peer.seen
       expect(form(seen?.body)).toEqual({ grant_type: 'client_credentials', scope: 'a b', resource: 'https://h/mcp' })
-      expect(seen?.headers.authorization).toBe(`Basic ${Buffer.from('a%3Ab:p+%C3%BC%3A').toString('base64')}`)
+      expect(seen?.headers.authorization).toBe(`Basic ${Buffer.from('a%3Ab-c.d_e*:p+%C3%BC%3A%7E').toString('base64')}`)
     }),
   )
 

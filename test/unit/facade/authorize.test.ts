@@ -223,7 +223,7 @@ describe('options', () => {
     const again = redirectOf(await connection.authorize({ force: true }))
     expect(query(again.authorizationUrl)['client_id']).toBe('given')
     expect(world.as.asked()).not.toContain('POST /register')
-    const basic = `Basic ${Buffer.from('given:given%2Dsecret').toString('base64')}`
+    const basic = `Basic ${Buffer.from('given:given-secret').toString('base64')}`
     const sent = world.as.seen.filter(({ path }) => path === '/token').map(({ headers }) => headers.authorization)
     expect(sent).toEqual([basic, basic])
   })
