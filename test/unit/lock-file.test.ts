@@ -23,8 +23,8 @@ function missing(packages: Packages): string[] {
   )
 }
 
-describe('package-lock.json', () => {
-  const { packages } = v.parse(LockFile, JSON.parse(readFileSync(join(projectRoot, 'package-lock.json'), 'utf8')))
+describe.each(['package-lock.json', 'test/conformance/package-lock.json'])('%s', (file) => {
+  const { packages } = v.parse(LockFile, JSON.parse(readFileSync(join(projectRoot, file), 'utf8')))
 
   test('names no registry', () => {
     const resolved = Object.entries(packages).filter(([, entry]) => entry.resolved !== undefined)
