@@ -16,6 +16,7 @@ export function sourceFiles(...folders: string[]): Map<string, string> {
     for (const entry of entries) {
       if (!entry.isFile() || !entry.name.endsWith('.ts')) continue
       const path = relative(projectRoot, join(entry.parentPath, entry.name)).split(sep).join('/')
+      if (path.includes('/node_modules/')) continue
       files.set(path, readFileSync(join(projectRoot, path), 'utf8'))
     }
   }
