@@ -7,7 +7,8 @@ const { exports } = JSON.parse(readFileSync(new URL('package.json', import.meta.
 const OWN = {
   '.': '38 kB',
   './machines': '9 kB',
-  './node': '0.6 kB',
+  './mcp': '3 kB',
+  './node': '0.8 kB',
   './redis': '3.6 kB',
   './sqlite': '2.5 kB',
   './stately': '13 kB',

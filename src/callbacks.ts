@@ -27,27 +27,34 @@ export interface CallbackResult {
   actions: HostAction[]
 }
 
-/** What a binding cookie is worth once its attempt is gone: so long a late callback can still be explained. */
-const COOKIE_MAX_AGE_SECONDS = 86_400
+/** How much longer than its attempt a cookie lives: clocks differ, and a code that could not be spent is kept. */
+const COOKIE_SLACK_MS = 3_600_000
 
-/** The cookie of one attempt: its name is bound to the attempt, so that two tabs work; its value only we can make. */
-function bindingCookie(nameKey: Uint8Array, state: string): { name: string; value: string } {
+/**
+ * The cookie of one attempt: its name is bound to the attempt, so that two tabs work; its value only we can make.
+ *
+ * Behind https the prefix keeps hosts beside ours from planting one (RFC 6265bis §4.1.3.2); browsers do not agree on it
+ * for http on this machine.
+ */
+function bindingCookie({ nameKey, options }: Kernel, state: string): { name: string; value: string } {
   const value = createHmac('sha256', nameKey)
     .update(JSON.stringify(['binding', state]))
     .digest('base64url')
-  return { name: `authchart-${hashState(state).slice(0, 8)}`, value }
+  const prefix = new URL(options.client.redirectUri).protocol === 'https:' ? '__Host-' : ''
+  return { name: `${prefix}authchart-${hashState(state).slice(0, 8)}`, value }
 }
 
 /** A 302 to the authorization server, with the cookie that `handleCallback` asks for. */
 export function redirectResponse(
   kernel: Kernel,
-  { state, authorizationUrl }: Extract<AuthorizeResult, { status: 'redirect' }>,
+  { state, authorizationUrl, expiresAt }: Extract<AuthorizeResult, { status: 'redirect' }>,
 ): Response {
+  const leftMs = Math.max(0, expiresAt - kernel.clock.now())
   return new Response(null, {
     status: 302,
     headers: {
       location: authorizationUrl,
-      'set-cookie': setCookie(kernel, state, COOKIE_MAX_AGE_SECONDS),
+      'set-cookie': setCookie(kernel, state, leftMs + COOKIE_SLACK_MS),
       'cache-control': 'no-store',
       'referrer-policy': 'no-referrer',
     },
@@ -55,8 +62,8 @@ export function redirectResponse(
 }
 
 /** Whether the browser has the cookie that went with this `state`. */
-function hasCookie(nameKey: Uint8Array, state: string, cookieHeader: string): boolean {
-  const { name, value } = bindingCookie(nameKey, state)
+function hasCookie(kernel: Kernel, state: string, cookieHeader: string): boolean {
+  const { name, value } = bindingCookie(kernel, state)
   const expected = Buffer.from(value)
   return cookieHeader.split(';').some((pair) => {
     const [cookie, ...rest] = pair.trim().split('=')
@@ -65,25 +72,32 @@ function hasCookie(nameKey: Uint8Array, state: string, cookieHeader: string): bo
   })
 }
 
-/** The same as `completeCallback` for a Web request: asks for the cookie of `redirectResponse`, answers with a page. */
+/**
+ * The same as `completeCallback` for a Web request: asks for the cookie of `redirectResponse`, answers with a page. Of
+ * the URL only the query counts.
+ */
 export async function handleCallback(kernel: Kernel, request: Request): Promise<Response> {
-  if (request.method !== 'GET') return callbackPage({ status: 'failed', actions: [] }, 405)
+  // HEAD as well: whoever looks a link over in advance must not spend its code.
+  if (request.method !== 'GET') return callbackPage({ status: 'wrongMethod' })
   const url = new URL(request.url)
   const { state } = parseCallback(url)
-  const proof = hasCookie(kernel.nameKey, state ?? '', request.headers.get('cookie') ?? '') ? 'proven' : 'missing'
-  const result = await completeCallback(kernel, url, { proof })
-  const page = callbackPage(result)
-  if (state !== undefined && proof === 'proven' && !result.retryable)
+  const isProven = state !== undefined && hasCookie(kernel, state, request.headers.get('cookie') ?? '')
+  const result = await completeCallback(kernel, url, { proof: isProven ? 'proven' : 'missing' })
+  // Where its user was about to go is nobody else's business.
+  const page = callbackPage({ ...result, returnTo: isProven ? result.returnTo : undefined })
+  if (isProven && !result.retryable && result.failure?.code !== 'TOKEN_OUTCOME_UNKNOWN')
     page.headers.append('set-cookie', setCookie(kernel, state, 0))
   return page
 }
 
-/** The cookie of one attempt, for as long as it may be of use; with no time left it is taken back. */
-function setCookie({ nameKey, options }: Kernel, state: string, maxAgeSeconds: number): string {
-  const { name, value } = bindingCookie(nameKey, state)
-  const { pathname } = new URL(options.client.redirectUri)
-  const kept = maxAgeSeconds === 0 ? '' : value
-  return `${name}=${kept}; Path=${pathname}; Max-Age=${maxAgeSeconds}; HttpOnly; Secure; SameSite=Lax`
+/**
+ * The cookie of one attempt, for as long as it may be of use; with no time left it is taken back. Its path is the whole
+ * host, since a proxy may show another path to the browser than to us.
+ */
+function setCookie(kernel: Kernel, state: string, maxAgeMs: number): string {
+  const { name, value } = bindingCookie(kernel, state)
+  const kept = maxAgeMs === 0 ? '' : value
+  return `${name}=${kept}; Path=/; Max-Age=${Math.ceil(maxAgeMs / 1_000)}; HttpOnly; Secure; SameSite=Lax`
 }
 
 /** How a callback shows that it comes from the browser that was sent away. */

@@ -35,6 +35,7 @@ test.each([
     ['AuthorizationError', 'MemoryStore', 'createAuthOrchestrator', 'describeFailure', 'isAuthorizationError'],
   ],
   ['authchart/machines', ['connectionMachine', 'registrationMachine']],
+  ['authchart/mcp', ['aiSdkTransport', 'authorizationErrorOf', 'mcpTransportOptions']],
   ['authchart/node', ['toNodeHandler']],
   ['authchart/redis', ['RedisStore', 'TooFewReplicasError']],
   ['authchart/sqlite', ['SqliteStore']],

@@ -13,6 +13,7 @@ describe('the entries of the package', () => {
       './sqlite': 'src/stores/sqlite.ts',
       './machines': 'machines/index.ts',
       './node': 'src/adapters/node.ts',
+      './mcp': 'src/adapters/mcp.ts',
       './testing': 'src/testing/index.ts',
       './stately': 'src/adapters/stately/index.ts',
     })

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { createServer, request as ask } from 'node:http'
+import { createServer, type IncomingMessage, request as ask } from 'node:http'
 import { connect as connectHttp2, createServer as createHttp2Server } from 'node:http2'
 import { type AddressInfo, connect } from 'node:net'
 import { describe, expect, onTestFinished, test } from 'vitest'
@@ -84,7 +84,7 @@ describe('toNodeHandler', () => {
           .on('error', reject)
           .end()
       })
-    expect(await strange('//')).toBe('/')
+    expect(await strange('//')).toBe('//')
     expect(await strange('http://[')).toBe('/')
   })
 
@@ -116,6 +116,59 @@ describe('toNodeHandler', () => {
     socket.end('GET /d HTTP/1.0\r\n\r\n')
     expect(Buffer.concat(await socket.toArray()).toString()).toMatch(/^HTTP\/1\.1 200 OK[^]*http:\/\/localhost\/d$/)
     expect(urls).toEqual(['http://localhost/a?b=c'])
+  })
+
+  test('bears with any Host, and believes no forwarded one', async () => {
+    const origin = await serve(async (request) => new Response(request.url))
+    const { port } = new URL(origin)
+    const asked = async (...lines: string[]): Promise<string> => {
+      const socket = connect(Number(port), '127.0.0.1')
+      socket.end(`${lines.join('\r\n')}\r\nConnection: close\r\n\r\n`)
+      return (
+        Buffer.concat(await socket.toArray())
+          .toString()
+          .split('\r\n\r\n')[1] ?? ''
+      )
+    }
+    expect(await asked('GET /a?b=c HTTP/1.1', 'Host: not a host')).toBe('http://localhost/a?b=c')
+    expect(await asked('GET /a?b=c HTTP/1.1', 'Host: user:pass@app.example')).toBe('http://app.example/a?b=c')
+    expect(await asked('GET //evil.example/a?b=c HTTP/1.1', 'Host: app')).toBe('http://app//evil.example/a?b=c')
+    expect(await asked('GET http://u:p@evil.example/a?b=c HTTP/1.1', 'Host: app')).toBe('http://app/a?b=c')
+    expect(await asked('OPTIONS * HTTP/1.1', 'Host: app')).toBe('http://app/')
+    expect(await asked('GET /a HTTP/1.1', 'Host: app', 'X-Forwarded-Host: evil', 'X-Forwarded-Proto: https')).toBe(
+      'http://app/a',
+    )
+  })
+
+  test('lets the handler see the request of Node, keeps headers that were set before, and hands errors to next', async () => {
+    const errors: unknown[] = []
+    const handler = toNodeHandler(async (_request, { session }: IncomingMessage & { session: string }) => {
+      if (session !== 'alice') throw new Error(session)
+      return new Response(session, { headers: { 'set-cookie': 'b=2', 'x-a': 'new' } })
+    })
+    const server = createServer((incoming, outgoing) => {
+      outgoing.setHeader('set-cookie', 'a=1')
+      outgoing.setHeader('x-a', 'old')
+      const next = (error: unknown): void => {
+        errors.push(error)
+        outgoing.writeHead(418).end()
+      }
+      handler(Object.assign(incoming, { session: incoming.url?.slice(1) ?? '' }), outgoing, next)
+    }).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    onTestFinished(() => {
+      server.closeAllConnections()
+      server.close()
+    })
+    const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+    const response = await fetch(`${origin}/alice`)
+    expect([await response.text(), response.headers.getSetCookie(), response.headers.get('x-a')]).toEqual([
+      'alice',
+      ['a=1', 'b=2'],
+      'new',
+    ])
+    expect((await fetch(`${origin}/bob`)).status).toBe(418)
+    expect(errors).toEqual([new Error('bob')])
   })
 
   test('says nothing about an error of the handler', async () => {

@@ -1,0 +1,132 @@
+import type { Connection } from '../connection.ts'
+import { type AnyAuthorizationError, AuthorizationError, isAuthorizationError } from '../errors/authorization-error.ts'
+import { failure } from '../errors/failure.ts'
+import { invalidArgument } from '../errors/invalid-argument.ts'
+import { bearerChallenge } from '../protocol/www-authenticate.ts'
+
+/** What of a {@link Connection} an MCP client needs. */
+type ClientConnection = Pick<Connection, 'identity' | 'fetch'>
+
+/**
+ * Stands where an MCP SDK looks for its own `OAuthClientProvider`, and takes no part in any sign-in. Everything but
+ * `tokens()` throws.
+ */
+export interface NoOwnSignIn {
+  readonly redirectUrl: never
+  readonly clientMetadata: never
+  /** Nothing: the token is added by `fetch`. */
+  tokens(): undefined
+  clientInformation(): never
+  saveTokens(): never
+  redirectToAuthorization(): never
+  saveCodeVerifier(): never
+  codeVerifier(): never
+}
+
+/** What the transports of MCP SDKs take. */
+export interface McpTransportOptions {
+  /** `connection.fetch`, which throws an {@link AuthorizationError} where the SDK would begin a sign-in of its own. */
+  readonly fetch: Connection['fetch']
+  /** Keeps the SDK's own sign-in away, and says so where an SDK does not send its requests through `fetch`. */
+  readonly authProvider: NoOwnSignIn
+}
+
+/**
+ * The options for `StreamableHTTPClientTransport` of `@modelcontextprotocol/client` 2 and `@modelcontextprotocol/sdk`
+ * 1: requests go out with the connection's token, and no sign-in of the SDK competes.
+ *
+ * What `connect()` and calls reject with holds the {@link AuthorizationError}; {@link authorizationErrorOf} gets it back.
+ * After a `force`d or a first sign-in the same transport works again.
+ *
+ * @example
+ *
+ * ```ts
+ * await client.connect(new StreamableHTTPClientTransport(new URL(server), mcpTransportOptions(connection)))
+ * ```
+ *
+ * @throws `TypeError` if `connection` is none. Later, from `connect()`, if the SDK is so old that it ignores the option
+ *   `fetch`.
+ */
+export function mcpTransportOptions(connection: ClientConnection): McpTransportOptions {
+  if (typeof connection?.fetch !== 'function' || typeof connection.identity?.server !== 'string')
+    throw invalidArgument('connection', 'must come from orchestrator.connection()', 'ERR_INVALID_ARG_TYPE')
+  return { fetch: (input, init) => fetchOrExplain(connection, input, init), authProvider: NO_OWN_SIGN_IN }
+}
+
+/**
+ * The `transport` for `createMCPClient` of the Vercel AI SDK (`@ai-sdk/mcp` 2): to the connection's server, with its
+ * token, without the SDK's own sign-in.
+ *
+ * What calls reject with holds the {@link AuthorizationError}; {@link authorizationErrorOf} gets it back.
+ *
+ * @example
+ *
+ * ```ts
+ * const client = await createMCPClient({ transport: aiSdkTransport(connection) })
+ * ```
+ *
+ * @throws `TypeError` as {@link mcpTransportOptions}.
+ */
+export function aiSdkTransport(connection: ClientConnection): McpTransportOptions & { type: 'http'; url: string } {
+  return { type: 'http', ...mcpTransportOptions(connection), url: connection.identity.server }
+}
+
+/** How deep SDKs wrap an error, with room to spare. */
+const MAX_DEPTH = 10
+
+/**
+ * The {@link AuthorizationError} within what an MCP SDK threw: its `code` says what to do, its `challenge` goes into
+ * `authorize({ challenge })`.
+ *
+ * @returns `undefined` if the error has nothing to do with authorization.
+ */
+export function authorizationErrorOf(error: unknown): AnyAuthorizationError | undefined {
+  let current = error
+  for (let depth = 0; depth < MAX_DEPTH && current instanceof Error; depth += 1) {
+    if (isAuthorizationError(current)) return current
+    current = current.cause
+  }
+  return undefined
+}
+
+/** Sends a request with the connection's token; what only its user can change comes as an error with the challenge. */
+async function fetchOrExplain(
+  connection: ClientConnection,
+  input: string | URL | Request,
+  init: RequestInit | undefined,
+): Promise<Response> {
+  const response = await connection.fetch(input, init)
+  const { status } = response
+  if (status !== 401 && status !== 403) return response
+  const challenge = response.headers.get('www-authenticate') ?? undefined
+  const isStepUp = challenge !== undefined && bearerChallenge(challenge)?.error === 'insufficient_scope'
+  if (status === 403 && !isStepUp) return response
+  await response.body?.cancel()
+  throw new AuthorizationError(failure(isStepUp ? 'INSUFFICIENT_SCOPE' : 'AUTHORIZATION_REQUIRED', { status }), {
+    challenge,
+  })
+}
+
+/** An SDK comes here only after a 401 that `fetch` above did not see, or when its host asks it to. */
+function refuse(): never {
+  throw new TypeError(
+    'this MCP SDK began a sign-in of its own: either its version does not send requests through the `fetch` of its ' +
+      'transport options (use @modelcontextprotocol/client 2, @modelcontextprotocol/sdk 1.32 or later, or @ai-sdk/mcp ' +
+      '2), or finishAuth() was called (use orchestrator.handleCallback() instead)',
+  )
+}
+
+const NO_OWN_SIGN_IN: NoOwnSignIn = {
+  get redirectUrl() {
+    return refuse()
+  },
+  get clientMetadata() {
+    return refuse()
+  },
+  tokens: () => undefined,
+  clientInformation: refuse,
+  saveTokens: refuse,
+  redirectToAuthorization: refuse,
+  saveCodeVerifier: refuse,
+  codeVerifier: refuse,
+}
