@@ -1,5 +1,6 @@
 import * as v from 'valibot'
 import type { ClientOptions, PreRegisteredClient } from './actors/dependencies.ts'
+import { isPrivateKeyInput, type PrivateKeyInput } from './actors/signing-key.ts'
 import type { Clock } from './clock.ts'
 import { invalidArgument } from './errors/invalid-argument.ts'
 import { type NetworkOptions } from './http/network-options.ts'
@@ -161,7 +162,10 @@ const OptionsSchema = v.strictObject({
         issuer: Text,
         clientId: Text,
         clientSecret: maybe(Text),
+        privateKey: maybe(v.custom<PrivateKeyInput>(isPrivateKeyInput, 'must be a CryptoKey, a JWK or PEM')),
+        privateKeyId: maybe(Text),
         tokenEndpointAuthMethod: maybe(Text),
+        tokenEndpointAuthSigningAlg: maybe(Text),
         scope: maybe(Scope),
       }),
     ),

@@ -4,6 +4,7 @@ import { connectionActors, registrationActors } from './actors/index.ts'
 import { completeCallback, type CallbackResult, handleCallback, redirectResponse } from './callbacks.ts'
 import { type CallbackOptions, CallbackOptionsSchema } from './call-options.ts'
 import { createChanges } from './changes.ts'
+import { configuredClients } from './configured-clients.ts'
 import { systemClock } from './clock.ts'
 import type { AuthorizeResult } from './authorize-result.ts'
 import { Connection } from './connection.ts'
@@ -72,6 +73,7 @@ const stores = new WeakMap<SnapshotStore, { users: number; nameKey: Uint8Array }
  */
 export function createAuthOrchestrator(options: AuthOrchestratorOptions): AuthOrchestrator {
   const parsed = parseOrchestratorOptions(options)
+  const clients = configuredClients(parsed.clients ?? [])
   const clock = parsed.clock ?? systemClock
   const network = parsed.network ?? {}
   const rules = parseNetworkOptions(network)
@@ -105,7 +107,7 @@ export function createAuthOrchestrator(options: AuthOrchestratorOptions): AuthOr
     transport,
     clock,
     client: parsed.client,
-    clients: parsed.clients ?? [],
+    clients,
     policy,
     mayUseHttp: (url) => mayUseHttp(rules.allow, url),
     createState: (identity) => createState(idOf(identity), clock.random(32)),

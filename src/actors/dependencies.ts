@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.ts'
 import type { Transport } from '../http/transport.ts'
 import type { ClientInformation, ConnectionIdentity } from '../schemas/connection-context.ts'
+import type { PrivateKeyInput, SigningKey } from './signing-key.ts'
 
 /** Who we are, at every authorization server. */
 export interface ClientOptions {
@@ -26,9 +27,31 @@ export interface PreRegisteredClient {
   readonly clientId: string
   /** Secret. */
   readonly clientSecret?: string | undefined
+  /**
+   * Signs our client assertions (`private_key_jwt`): a `CryptoKey`, a JWK or PEM. Secret; stays in this process, so
+   * that each process is given it. For a client id metadata document that declares `private_key_jwt`, list its URL as
+   * the `clientId`.
+   *
+   * @see [RFC 7523 §2.2](https://www.rfc-editor.org/rfc/rfc7523.html#section-2.2)
+   */
+  readonly privateKey?: PrivateKeyInput | undefined
+  /** What the server knows the key by (`kid`). @defaultValue that of the JWK, or none */
+  readonly privateKeyId?: string | undefined
+  /** RFC 7591 §2. @defaultValue `private_key_jwt` with a key, else by the server's list */
   readonly tokenEndpointAuthMethod?: string | undefined
+  /** A JWS algorithm such as `ES256`. @defaultValue that of the JWK, or the first of the key's that the server lists */
+  readonly tokenEndpointAuthSigningAlg?: string | undefined
   /** For grants without a user. Space-separated. */
   readonly scope?: string | undefined
+}
+
+/** The same with its key read. */
+export interface ConfiguredClient extends Omit<
+  PreRegisteredClient,
+  'privateKey' | 'privateKeyId' | 'tokenEndpointAuthSigningAlg'
+> {
+  /** Secret. */
+  readonly signingKey?: SigningKey | undefined
 }
 
 /** What the host allows for one connection, as far as discovery is concerned. */
@@ -69,9 +92,13 @@ export interface RegistrationDependencies {
   readonly client: ClientOptions
 }
 
+/** What a request needs in which a client proves who it is. */
+export interface ClientRequestDependencies extends Pick<RegistrationDependencies, 'transport' | 'clock'> {
+  readonly clients: readonly ConfiguredClient[]
+}
+
 /** What the side effects of a connection need. */
-export interface ConnectionDependencies extends RegistrationDependencies {
-  readonly clients: readonly PreRegisteredClient[]
+export interface ConnectionDependencies extends RegistrationDependencies, ClientRequestDependencies {
   policy(connection: ConnectionIdentity): DiscoveryPolicy
   /** Whether a plain http URL may be used: loopback or listed by the host. */
   mayUseHttp(url: URL): boolean

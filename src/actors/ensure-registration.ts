@@ -1,9 +1,10 @@
 import type { EnsureRegistrationInput, EnsureRegistrationOutput } from '../../machines/ports.ts'
 import { untrusted } from '../errors/failure.ts'
 import { portError } from '../errors/port-error.ts'
-import { type ClientAuthenticationMethod, chooseMethod } from '../protocol/client-authentication.ts'
+import { chooseMethod, chooseSigningAlg } from '../protocol/client-authentication.ts'
 import type { ClientInformation, ServerMetadata } from '../schemas/connection-context.ts'
 import type { ConnectionDependencies } from './dependencies.ts'
+import type { SigningKey } from './signing-key.ts'
 import { stopwatch } from './stopwatch.ts'
 
 type Dependencies = Pick<
@@ -13,8 +14,8 @@ type Dependencies = Pick<
 
 /**
  * Says who we are at an issuer: what the caller gave, what the host configured, our client id metadata document where
- * the server takes one, or else a dynamic registration. Grants without a user need one of the first two, with a
- * secret.
+ * the server takes one, or else a dynamic registration. Client credentials need one of the first two, with a secret or
+ * a key.
  *
  * @throws `PortError` `CLIENT_INFORMATION_REQUIRED`, `REGISTRATION_UNAVAILABLE`, `CLIENT_AUTH_UNSUPPORTED`, or what the
  *   registration rejects with.
@@ -39,12 +40,14 @@ export function createEnsureRegistration(deps: Dependencies) {
 function heldClient(deps: Dependencies, input: EnsureRegistrationInput): ClientInformation | undefined {
   const { metadata, clientInformation, grant, mayRegister } = input
   const held = clientInformation ?? configuredClient(deps, input)
-  const problem = held && problemOf(held, input)
+  const { signingKey: key } =
+    deps.clients.find(({ issuer, clientId }) => issuer === metadata.issuer && clientId === held?.clientId) ?? {}
+  const problem = held && problemOf(held, key, input)
   if (problem !== undefined) throw portError('CLIENT_INFORMATION_REQUIRED', 'notSent', problem)
   if (held !== undefined) {
     // The code is redeemed with the redirect URI that it was asked for with, whatever is configured by then.
     const redirectUri = held.redirectUri ?? deps.client.redirectUri
-    return { ...held, issuer: metadata.issuer, redirectUri, tokenEndpointAuthMethod: methodOf(held, metadata) }
+    return { ...held, issuer: metadata.issuer, redirectUri, ...authenticationOf(held, key, metadata) }
   }
   if (grant === 'authorization_code' && mayRegister) return undefined
   throw portError('CLIENT_INFORMATION_REQUIRED', 'notSent', {
@@ -54,49 +57,60 @@ function heldClient(deps: Dependencies, input: EnsureRegistrationInput): ClientI
 }
 
 /** Why what the host holds is of no use here. Credentials of one issuer are never shown to another. */
-function problemOf(client: ClientInformation, { at, metadata, grant }: EnsureRegistrationInput) {
+function problemOf(
+  client: ClientInformation,
+  key: SigningKey | undefined,
+  { at, metadata, grant }: EnsureRegistrationInput,
+) {
   const { issuer, clientSecret, clientSecretExpiresAt: expiresAt } = client
   if (issuer !== '' && issuer !== metadata.issuer) {
     return { reason: 'otherIssuer', expected: untrusted(metadata.issuer), received: untrusted(issuer) }
   }
   if (expiresAt !== undefined && expiresAt <= at) return { reason: 'secretExpired' }
-  return grant !== 'authorization_code' && clientSecret === undefined ? { reason: 'secretMissing' } : undefined
+  const isProven = clientSecret !== undefined || key !== undefined
+  return grant === 'authorization_code' || isProven ? undefined : { reason: 'secretMissing' }
 }
 
+/** What the host configured for this issuer. How it proves itself is settled with the server's list. */
 function configuredClient(deps: Dependencies, { metadata }: EnsureRegistrationInput): ClientInformation | undefined {
   const client = deps.clients.find(({ issuer }) => issuer === metadata.issuer)
   if (client === undefined) return undefined
-  const { issuer, clientId, clientSecret, tokenEndpointAuthMethod, scope } = client
-  const supported = metadata.tokenEndpointAuthMethodsSupported
-  const hasSecret = clientSecret !== undefined
+  const { issuer, clientId, clientSecret, tokenEndpointAuthMethod = '', scope } = client
   return {
     issuer,
     clientId,
     ...(clientSecret !== undefined && { clientSecret }),
-    tokenEndpointAuthMethod:
-      tokenEndpointAuthMethod ??
-      known(chooseMethod({ supported, registered: undefined, hasSecret }), undefined, supported),
+    tokenEndpointAuthMethod,
     redirectUri: deps.client.redirectUri,
     ...(scope !== undefined && { scope }),
     source: 'configured',
   }
 }
 
-/** What the host configured is obeyed to the letter; for what a caller gave, the server's list counts too. */
-function methodOf(client: ClientInformation, metadata: ServerMetadata): ClientAuthenticationMethod {
-  const { tokenEndpointAuthMethod: registered, clientSecret, source } = client
-  const supported = source === 'configured' ? undefined : metadata.tokenEndpointAuthMethodsSupported
-  return known(chooseMethod({ supported, registered, hasSecret: clientSecret !== undefined }), registered, supported)
-}
-
-function known(
-  method: ClientAuthenticationMethod | undefined,
-  received: string | undefined,
-  supported: string[] | undefined,
-): ClientAuthenticationMethod {
-  if (method !== undefined) return method
-  const offered = supported && untrusted(supported.join(' '))
-  throw portError('CLIENT_AUTH_UNSUPPORTED', 'notSent', { received, offered })
+/** A method that the host configured is obeyed to the letter; for what a caller gave, the server's list counts too. */
+function authenticationOf(
+  client: ClientInformation,
+  key: SigningKey | undefined,
+  metadata: ServerMetadata,
+): Pick<ClientInformation, 'tokenEndpointAuthMethod' | 'signingAlg'> {
+  const registered = client.tokenEndpointAuthMethod || undefined
+  const isObeyed = client.source === 'configured' && registered !== undefined
+  const supported = isObeyed ? undefined : metadata.tokenEndpointAuthMethodsSupported
+  const hasSecret = client.clientSecret !== undefined
+  const method = chooseMethod({ supported, registered, hasSecret, hasKey: key !== undefined })
+  if (method === undefined) {
+    const offered = supported && untrusted(supported.join(' '))
+    throw portError('CLIENT_AUTH_UNSUPPORTED', 'notSent', { received: registered, offered })
+  }
+  if (method !== 'private_key_jwt' || key === undefined) return { tokenEndpointAuthMethod: method }
+  const { tokenEndpointAuthSigningAlgValuesSupported: algs } = metadata
+  const signingAlg = chooseSigningAlg(key.algs, algs)
+  if (signingAlg !== undefined) return { tokenEndpointAuthMethod: method, signingAlg }
+  throw portError('CLIENT_AUTH_UNSUPPORTED', 'notSent', {
+    reason: 'signingAlg',
+    expected: key.algs.join(' '),
+    offered: algs && untrusted(algs.join(' ')),
+  })
 }
 
 /** A client that the server has not met yet. */

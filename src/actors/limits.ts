@@ -7,6 +7,9 @@ export const USER_AGENT = 'authchart/0.1.0'
 /** Enough for a token response with an ID token and long opaque tokens. */
 export const MAX_TOKEN_RESPONSE_BYTES = 65_536
 
+/** How long a client assertion is good for. It is made right before it is sent. */
+export const CLIENT_ASSERTION_SECONDS = 60
+
 /** Nobody makes us wait longer than this (RFC 9110 §10.2.3). */
 export const MAX_RETRY_AFTER_MS = 300_000
 

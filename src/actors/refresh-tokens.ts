@@ -1,5 +1,5 @@
 import type { RefreshTokensInput, TokenResult } from '../../machines/ports.ts'
-import type { RegistrationDependencies } from './dependencies.ts'
+import type { ClientRequestDependencies } from './dependencies.ts'
 import { requestTokens } from './token-request.ts'
 
 /**
@@ -9,7 +9,7 @@ import { requestTokens } from './token-request.ts'
  *   {@link requestTokens}.
  * @see [RFC 6749 §6](https://www.rfc-editor.org/rfc/rfc6749.html#section-6)
  */
-export function createRefreshTokens(deps: Pick<RegistrationDependencies, 'transport' | 'clock'>) {
+export function createRefreshTokens(deps: ClientRequestDependencies) {
   return (input: RefreshTokensInput, signal: AbortSignal): Promise<TokenResult> => {
     const { at, sendBefore, server, refreshToken } = input
     const parameters = { refresh_token: refreshToken }

@@ -1,7 +1,7 @@
 import * as oauth from 'oauth4webapi'
 import type { PortOutput, RevokeTokensInput } from '../../machines/ports.ts'
 import { isSuccess, refusal } from './answers.ts'
-import type { RegistrationDependencies } from './dependencies.ts'
+import type { ClientRequestDependencies } from './dependencies.ts'
 import { clientAuthentication, sendOnce } from './send-once.ts'
 import { stopwatch } from './stopwatch.ts'
 
@@ -14,7 +14,7 @@ import { stopwatch } from './stopwatch.ts'
  *   tokens are forgotten anyway.
  * @see [RFC 7009 §2](https://www.rfc-editor.org/rfc/rfc7009.html#section-2)
  */
-export function createRevokeTokens(deps: Pick<RegistrationDependencies, 'transport' | 'clock'>) {
+export function createRevokeTokens(deps: ClientRequestDependencies) {
   return async (input: RevokeTokensInput, signal: AbortSignal): Promise<PortOutput> => {
     const { server, accessToken, refreshToken } = input
     const recordTime = stopwatch(deps.clock, input.at)
@@ -22,7 +22,7 @@ export function createRevokeTokens(deps: Pick<RegistrationDependencies, 'transpo
     if (endpoint === undefined) return { at: recordTime() }
 
     const revoke = async (token: string, token_type_hint: string) => {
-      const authentication = clientAuthentication(server.client)
+      const authentication = clientAuthentication(deps, server.client)
       const answer = await sendOnce({ transport: deps.transport, sendBefore: input.sendBefore, signal }, (options) =>
         oauth.revocationRequest(
           { issuer: server.issuer, revocation_endpoint: endpoint },

@@ -9,7 +9,7 @@ import { wireErrorOf } from '../schemas/error-response.ts'
 import { decodeAnswer, type TokenResponse, TokenResponseSchema } from '../schemas/token-response.ts'
 import { check } from '../schemas/wire.ts'
 import { isSuccess, refusal, shownUrl } from './answers.ts'
-import type { RegistrationDependencies } from './dependencies.ts'
+import type { ClientRequestDependencies } from './dependencies.ts'
 import { clientAuthentication, sendOnce } from './send-once.ts'
 import { stopwatch } from './stopwatch.ts'
 
@@ -33,7 +33,7 @@ export interface TokenRequest {
  * @see [RFC 6749 §5](https://www.rfc-editor.org/rfc/rfc6749.html#section-5)
  */
 export async function requestTokens(
-  deps: Pick<RegistrationDependencies, 'transport' | 'clock'>,
+  deps: ClientRequestDependencies,
   request: TokenRequest,
   signal: AbortSignal,
 ): Promise<TokenResult> {
@@ -42,7 +42,7 @@ export async function requestTokens(
   const parameters = Object.entries({ ...request.parameters, resource: server.resource }).flatMap(([name, value]) =>
     value === undefined ? [] : [[name, value]],
   )
-  const authentication = clientAuthentication(server.client)
+  const authentication = clientAuthentication(deps, server.client)
   const answer = await sendOnce({ transport: deps.transport, sendBefore, signal }, (options) =>
     oauth.genericTokenEndpointRequest(
       { issuer: server.issuer, token_endpoint: server.tokenEndpoint },

@@ -49,6 +49,8 @@ export const ClientInformationSchema = v.strictObject({
   /** Instant after which the secret must not be used; absent: never, or unknown. */
   clientSecretExpiresAt: maybe(Instant),
   tokenEndpointAuthMethod: Text,
+  /** `private_key_jwt`: what assertions are signed with. The key itself is never stored. */
+  signingAlg: maybe(Text),
   redirectUri: maybe(Text),
   /** The scope that the host configured for this client. */
   scope: maybe(v.string()),
@@ -213,6 +215,7 @@ export const AuthorizationRequestSchema = v.strictObject({
       /** Lower case; absent when the server did not say. */
       grantTypesSupported: maybe(v.array(v.string())),
       tokenEndpointAuthMethodsSupported: maybe(v.array(v.string())),
+      tokenEndpointAuthSigningAlgValuesSupported: maybe(v.array(v.string())),
       codeChallengeMethodsSupported: maybe(v.array(v.string())),
       responseTypesSupported: maybe(v.array(v.string())),
       scopesSupported: maybe(v.array(v.string())),

@@ -175,6 +175,59 @@ describe('who we are', () => {
   })
 })
 
+describe('a client with a key', () => {
+  const signingKey = { kid: undefined, algs: ['RS256', 'PS256'], forAlg: () => Promise.reject(new Error('unused')) }
+  const client = { issuer: 'https://as', clientId: 'robot', signingKey }
+  const robot = {
+    issuer: 'https://as',
+    clientId: 'robot',
+    tokenEndpointAuthMethod: 'private_key_jwt',
+    redirectUri,
+    source: 'configured',
+  }
+
+  test.each([
+    [undefined, undefined, 'RS256'],
+    [['private_key_jwt', 'client_secret_basic'], ['ES256', 'PS256'], 'PS256'],
+  ])('proves itself by it where %j and %j are supported', async (methods, algs, signingAlg) => {
+    const supported = {
+      tokenEndpointAuthMethodsSupported: methods,
+      tokenEndpointAuthSigningAlgValuesSupported: algs,
+    }
+    const input = { metadata: { ...metadata, ...supported }, grant: 'client_credentials' as const }
+    expect((await ensure(input, { clients: [client] }).done).client).toEqual({ ...robot, signingAlg })
+  })
+
+  test('is told by the caller as well, whose words have no key', async () => {
+    const clientInformation: ClientInformation = {
+      issuer: 'https://as',
+      clientId: 'robot',
+      tokenEndpointAuthMethod: 'private_key_jwt',
+      source: 'given',
+    }
+    const { done } = ensure({ clientInformation }, { clients: [client] })
+    expect((await done).client).toEqual({ ...robot, signingAlg: 'RS256', source: 'given' })
+  })
+
+  test('is our metadata document, if that is what the host registered the key for', async () => {
+    const clientId = withDocument.client.metadataUrl
+    const { done } = ensure(
+      { metadata: { ...registering, clientIdMetadataDocumentSupported: true } },
+      { clients: [{ ...client, clientId }], ...withDocument },
+    )
+    expect((await done).client).toEqual({ ...robot, clientId, signingAlg: 'RS256' })
+  })
+
+  test('is refused where the server knows none of its algorithms', async () => {
+    const input = { metadata: { ...metadata, tokenEndpointAuthSigningAlgValuesSupported: ['ES256', 'EdDSA'] } }
+    expect(await rejectionOf(ensure(input, { clients: [client] }).done)).toEqual({
+      code: 'CLIENT_AUTH_UNSUPPORTED',
+      outcome: 'notSent',
+      details: { reason: 'signingAlg', expected: 'RS256 PS256', offered: 'ES256 EdDSA' },
+    })
+  })
+})
+
 describe('nobody', () => {
   test.each<[string, Partial<EnsureRegistrationInput>, object]>([
     [

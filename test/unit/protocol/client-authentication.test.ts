@@ -1,5 +1,10 @@
 import { describe, expect, test } from 'vitest'
-import { chooseMethod, isKnownMethod, methodToAskFor } from '../../../src/protocol/client-authentication.ts'
+import {
+  chooseMethod,
+  chooseSigningAlg,
+  isKnownMethod,
+  methodToAskFor,
+} from '../../../src/protocol/client-authentication.ts'
 
 describe('chooseMethod', () => {
   test.each([
@@ -25,6 +30,32 @@ describe('chooseMethod', () => {
   ])('supported %j, registered %j, secret %j: %j', (supported, registered, hasSecret, expected) => {
     expect(chooseMethod({ supported, registered, hasSecret })).toBe(expected)
   })
+
+  test.each([
+    // the key, where the server lists it or nothing
+    [undefined, undefined, false, 'private_key_jwt'],
+    [['client_secret_basic', 'private_key_jwt'], undefined, true, 'private_key_jwt'],
+    [['private_key_jwt'], 'private_key_jwt', false, 'private_key_jwt'],
+    // a secret beside it
+    [['client_secret_post'], undefined, true, 'client_secret_post'],
+    [['client_secret_basic'], 'private_key_jwt', true, 'client_secret_basic'],
+    [undefined, 'client_secret_post', true, 'client_secret_post'],
+    // another method was agreed on
+    [['private_key_jwt'], 'none', false, 'none'],
+    // nothing but the key, and the server does not know it
+    [['none', 'client_secret_basic'], undefined, false, undefined],
+    [['none'], 'private_key_jwt', false, undefined],
+  ])('with a key: supported %j, registered %j, secret %j: %j', (supported, registered, hasSecret, expected) => {
+    expect(chooseMethod({ supported, registered, hasSecret, hasKey: true })).toBe(expected)
+  })
+})
+
+test.each([
+  [['RS256', 'PS256'], undefined, 'RS256'],
+  [['RS256', 'PS256'], ['ES256', 'PS256'], 'PS256'],
+  [['ES256'], ['RS256'], undefined],
+])('a key that signs with %j, where %j is supported, signs with %j', (able, supported, expected) => {
+  expect(chooseSigningAlg(able, supported)).toBe(expected)
 })
 
 test.each([
@@ -38,7 +69,8 @@ test.each([
 })
 
 test('isKnownMethod', () => {
-  expect(['client_secret_basic', 'none', 'client_secret_jwt', ''].map(isKnownMethod)).toEqual([
+  expect(['client_secret_basic', 'none', 'private_key_jwt', 'client_secret_jwt', ''].map(isKnownMethod)).toEqual([
+    true,
     true,
     true,
     false,

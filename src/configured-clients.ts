@@ -1,0 +1,37 @@
+import type { ConfiguredClient, PreRegisteredClient } from './actors/dependencies.ts'
+import { readSigningKey } from './actors/signing-key.ts'
+import { invalidArgument } from './errors/invalid-argument.ts'
+
+/**
+ * The clients that the host registered by hand, with their keys read.
+ *
+ * @throws `TypeError` for a key that cannot sign, and for a method or an algorithm that the key does not go with. It
+ *   names the option and never the key.
+ */
+export function configuredClients(clients: readonly PreRegisteredClient[]): ConfiguredClient[] {
+  return clients.map((client, index) => {
+    const { privateKey, privateKeyId: kid, tokenEndpointAuthSigningAlg: alg, ...rest } = client
+    const option = `options.clients[${index}]`
+    if (privateKey === undefined) {
+      const needing = Object.entries({ privateKeyId: kid, tokenEndpointAuthSigningAlg: alg })
+      const [name] = needing.find(([, value]) => value !== undefined) ?? []
+      if (name !== undefined) throw invalidArgument(`${option}.${name}`, 'needs privateKey')
+      if (rest.tokenEndpointAuthMethod === 'private_key_jwt')
+        throw invalidArgument(`${option}.tokenEndpointAuthMethod`, 'needs privateKey')
+      return rest
+    }
+    const able = readSigningKey(privateKey)
+    if (able === undefined)
+      throw invalidArgument(
+        `${option}.privateKey`,
+        'must be a private key that can sign: RSA of at least 2048 bits, EC on P-256, P-384 or P-521, or Ed25519',
+      )
+    const signingKey = readSigningKey(privateKey, { kid, alg })
+    if (signingKey === undefined)
+      throw invalidArgument(
+        `${option}.tokenEndpointAuthSigningAlg`,
+        `does not go with privateKey, which signs with ${able.algs.join(', ')}`,
+      )
+    return { ...rest, signingKey }
+  })
+}

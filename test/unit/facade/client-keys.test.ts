@@ -1,0 +1,84 @@
+import { exportPKCS8, generateKeyPair, jwtVerify } from 'jose'
+import { describe, expect, test } from 'vitest'
+import type { PreRegisteredClient } from '../../../src/index.ts'
+import { TestClock } from './test-clock.ts'
+import { orchestrate, rejection, signIn, startWorld } from './world.ts'
+
+const { privateKey, publicKey } = await generateKeyPair('ES256', { extractable: true })
+const pem = await exportPKCS8(privateKey)
+
+describe('a client with a private key', () => {
+  test('proves itself by it at the exchange, the refresh and the revocation', async () => {
+    const world = await startWorld()
+    world.serverMetadata['token_endpoint_auth_methods_supported'] = ['client_secret_basic', 'private_key_jwt']
+    world.serverMetadata['token_endpoint_auth_signing_alg_values_supported'] = ['RS256', 'ES256']
+    const clock = new TestClock()
+    const currentDate = new Date(clock.now())
+    const clients = [{ issuer: world.issuer, clientId: 'web', privateKey: pem, privateKeyId: 'k1' }]
+    const connection = await signIn(world, orchestrate({ clients, clock }))
+    clock.advance(3_600_000)
+    expect((await connection.accessToken()).value).toBe('access-2')
+    await connection.disconnect()
+    const proofs = world.as.seen.flatMap(({ path, body }) =>
+      ['/token', '/revoke'].includes(path) ? [new URLSearchParams(body).get('client_assertion') ?? ''] : [],
+    )
+    expect(proofs).toHaveLength(4)
+    expect(new Set(proofs).size).toBe(4)
+    for (const proof of proofs) {
+      const { payload, protectedHeader } = await jwtVerify(proof, publicKey, { currentDate })
+      expect(payload).toMatchObject({ iss: 'web', sub: 'web', aud: world.issuer })
+      expect(protectedHeader).toEqual({ alg: 'ES256', kid: 'k1', typ: 'client-authentication+jwt' })
+    }
+    expect(world.as.asked()).not.toContain('POST /register')
+  })
+
+  test('signs in without a user', async () => {
+    const world = await startWorld()
+    world.serverMetadata['token_endpoint_auth_methods_supported'] = ['private_key_jwt']
+    const clients = [{ issuer: world.issuer, clientId: 'robot', privateKey, scope: 'robots' }]
+    const connection = orchestrate({ clients }).connection({ tenant: 't1', server: world.server })
+    expect((await connection.authorize({ grant: 'client_credentials' })).status).toBe('authorized')
+    expect(world.tokenRequests()).toEqual([
+      {
+        grant_type: 'client_credentials',
+        scope: 'robots',
+        resource: world.server,
+        client_id: 'robot',
+        client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
+        client_assertion: expect.any(String) as string,
+      },
+    ])
+  })
+})
+
+describe('options that do not fit a key', () => {
+  const SECRET = 'do-not-print-me'
+  const key = 'must be a private key that can sign: RSA of at least 2048 bits, EC on P-256, P-384 or P-521, or Ed25519'
+  test.each<[string, Partial<PreRegisteredClient>, string]>([
+    ['a number', { privateKey: 7 as never }, 'options.clients[0].privateKey must be a CryptoKey, a JWK or PEM'],
+    ['text that is no PEM', { privateKey: SECRET }, `options.clients[0].privateKey ${key}`],
+    ['a JWK that is none', { privateKey: { kty: 'EC', d: SECRET } }, `options.clients[0].privateKey ${key}`],
+    [
+      'another algorithm than the key has',
+      { privateKey: pem, tokenEndpointAuthSigningAlg: 'RS256' },
+      'options.clients[0].tokenEndpointAuthSigningAlg does not go with privateKey, which signs with ES256',
+    ],
+    [
+      'a method without its key',
+      { tokenEndpointAuthMethod: 'private_key_jwt' },
+      'options.clients[0].tokenEndpointAuthMethod needs privateKey',
+    ],
+    ['the name of no key', { privateKeyId: 'k1' }, 'options.clients[0].privateKeyId needs privateKey'],
+    [
+      'the algorithm of no key',
+      { tokenEndpointAuthSigningAlg: 'ES256' },
+      'options.clients[0].tokenEndpointAuthSigningAlg needs privateKey',
+    ],
+  ])('%s: a TypeError that names the option', async (_, client, message) => {
+    const build = async (): Promise<unknown> =>
+      orchestrate({ clients: [{ issuer: 'https://as', clientId: 'c', ...client }] })
+    const complaint = await rejection(build())
+    expect(complaint).toMatchObject({ name: 'TypeError', message })
+    expect(JSON.stringify(complaint)).not.toContain(SECRET)
+  })
+})
