@@ -1,4 +1,4 @@
-import { generateKeyPairSync } from 'node:crypto'
+import { generateKeyPairSync, type KeyObject } from 'node:crypto'
 import { CompactSign, compactVerify, exportJWK, exportPKCS8, generateKeyPair } from 'jose'
 import { describe, expect, test } from 'vitest'
 import { readSigningKey } from '../../../src/actors/signing-key.ts'
@@ -73,6 +73,6 @@ describe('nothing that can sign is', () => {
   })
 })
 
-function pem({ privateKey }: { privateKey: import('node:crypto').KeyObject }): string {
+function pem({ privateKey }: { privateKey: KeyObject }): string {
   return privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
 }
