@@ -1,4 +1,4 @@
-import { coversScope, selectScope } from '../src/protocol/scopes.ts'
+import { challengedScope, coversScope, permittedScope, selectScope, unionScopes } from '../src/protocol/scopes.ts'
 import type {
   Attempt,
   AuthorizationServer,
@@ -7,7 +7,16 @@ import type {
   EndedAttempt,
   Tokens,
 } from '../src/schemas/connection-context.ts'
-import { attemptOf, claimedServer, isGrantAllowed, isRenewal, mayRepeat, wantedGrant } from './connection-guards.ts'
+import {
+  attemptOf,
+  claimedServer,
+  isGrantAllowed,
+  isRenewal,
+  mayRepeat,
+  STEP_UP_TTL_MS,
+  stepUpRound,
+  wantedGrant,
+} from './connection-guards.ts'
 import type { AuthorizationRequestBuilt, ConnectionCommand, ConnectionEvent, Stamp } from './connection-events.ts'
 import { known } from './known.ts'
 import { portFailureOf } from './port-failure.ts'
@@ -21,6 +30,8 @@ export const MAX_ENDED_ATTEMPTS = 16
 const ENDED_ATTEMPT_TTL_MS = 86_400_000
 /** How many abandoned claims are remembered. */
 const MAX_ABANDONED_CLAIMS = 4
+/** How many kinds of step-up are counted at once; the oldest goes. */
+const MAX_STEP_UPS = 4
 /**
  * How long an early refresh that failed is left alone, twice as long each time, unless the server names a time. A
  * caller without a usable token never waits for it.
@@ -38,13 +49,36 @@ export function readClock(context: ConnectionContext, event: ConnectionEvent): n
   return 'output' in event ? event.output.at : context.at
 }
 
+/** After a challenge what the tokens hold is asked for again, together with what is new (MCP authorization, step-up). */
 export function beginRequest(
   context: ConnectionContext,
-  event: Sent<'authorization.requested' | 'challenge.insufficientScope'>,
+  event: Sent<'authorization.requested' | 'challenge.insufficientScope' | 'challenge.insufficientAuthentication'>,
 ): Change {
   const { at, claimId, leaseMs, request } = event
   const clientInformation = request.clientInformation ?? context.imported?.clientInformation
-  return { at, request: { ...request, clientInformation, purpose: 'authorize', claimId, leaseMs } }
+  const held = event.type === 'authorization.requested' ? undefined : context.tokens
+  const scope = unionScopes(request.scope, unionScopes(held?.requestedScope, held?.scope))
+  return { at, request: { ...request, scope, clientInformation, purpose: 'authorize', claimId, leaseMs } }
+}
+
+/** Counts how often the same scope was insisted on without being granted. */
+export function countStepUp(context: ConnectionContext, event: Sent<'challenge.insufficientScope'>): Change {
+  const { at, request } = event
+  const scope = challengedScope(request.challengeScope) ?? ''
+  const others = (context.stepUps ?? []).filter((round) => round.scope !== scope && at - round.at < STEP_UP_TTL_MS)
+  return { stepUps: [...others, { scope, rounds: stepUpRound(context, scope, at), at }].slice(-MAX_STEP_UPS) }
+}
+
+/** The server insists on scope that was granted already. */
+export function refuseScope(_context: ConnectionContext, { at, request }: Sent<'challenge.insufficientScope'>): Change {
+  const expected = challengedScope(request.challengeScope)?.slice(0, 200)
+  return { at, failure: { code: 'INSUFFICIENT_SCOPE', ...(expected !== undefined && { details: { expected } }) } }
+}
+
+/** The same scope was asked for often enough. */
+export function endStepUps(_context: ConnectionContext, { at, request }: Sent<'challenge.insufficientScope'>): Change {
+  const expected = challengedScope(request.challengeScope)?.slice(0, 200)
+  return { at, failure: { code: 'STEP_UP_EXHAUSTED', ...(expected !== undefined && { details: { expected } }) } }
 }
 
 /** A refresh by tokens that a host brought along: their server has to be found first. */
@@ -144,9 +178,7 @@ export function requestedScope(context: ConnectionContext): string | undefined {
     server: request.metadata?.scopesSupported,
     grant: wantedGrant(request),
   })
-  if (allowedScopes === undefined) return scope
-  const allowed = scope?.split(' ').filter((token) => allowedScopes.includes(token)) ?? []
-  return allowed.length === 0 ? undefined : allowed.join(' ')
+  return permittedScope(scope, allowedScopes)
 }
 
 /** A new attempt waits for its callback; the oldest goes if there are too many. */
@@ -237,7 +269,7 @@ export function claimExchange(
 /** The intent, stored before the request leaves. */
 export function claim(
   { at, claimId, leaseMs }: Stamp,
-  what: Pick<Claim, 'kind' | 'stateHash' | 'serverId' | 'scope'>,
+  what: Pick<Claim, 'kind' | 'stateHash' | 'serverId' | 'scope' | 'afterRefusal'>,
 ): Change {
   return { at, claim: { id: claimId, leaseMs, repeats: 0, ...what } }
 }
@@ -256,10 +288,15 @@ export function claimTokenRequest(context: ConnectionContext): Change {
   )
 }
 
+export function claimRefresh(event: Sent<'refresh.requested'>): Change {
+  return claim(event, { kind: 'refresh', afterRefusal: event.refused })
+}
+
 /** A renewal without a refresh token asks for the same again. */
-export function claimRenewal(context: ConnectionContext, event: Stamp): Change {
+export function claimRenewal(context: ConnectionContext, event: Sent<'refresh.requested'>): Change {
   const { tokens } = context
-  return claim(event, { kind: 'requestToken', serverId: tokens?.serverId, scope: tokens?.requestedScope })
+  const { refused: afterRefusal } = event
+  return claim(event, { kind: 'requestToken', serverId: tokens?.serverId, scope: tokens?.requestedScope, afterRefusal })
 }
 
 /** The claim's request was sent and nobody knows what became of it: nothing more happens until its lease is over. */
@@ -319,6 +356,7 @@ export function storeTokens(context: ConnectionContext, output: TokenResult): Ch
     grant: isRefresh ? known(old, 'tokens').grant : attempt ? 'authorization_code' : 'client_credentials',
     serverId: claimedServer(context)?.id,
     subject: output.subject ?? (isRefresh ? old?.subject : undefined),
+    renewedAfterRefusal: held?.afterRefusal,
   }
   return {
     ...signedIn(context, tokens, output.at),
@@ -336,6 +374,7 @@ function signedIn(context: ConnectionContext, tokens: Tokens, at: number): Chang
     retryAt: undefined,
     retryDelayMs: undefined,
     lapsed: undefined,
+    stepUps: context.stepUps?.filter(({ scope }) => !coversScope(tokens.scope, scope)),
   }
 }
 
@@ -420,6 +459,7 @@ export function forgetEverything(context: ConnectionContext): Change {
     retryAt: undefined,
     retryDelayMs: undefined,
     refusedClient: undefined,
+    stepUps: undefined,
   }
 }
 

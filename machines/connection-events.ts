@@ -38,11 +38,17 @@ export interface Callback {
 export type ConnectionCommand =
   | { type: 'authorization.requested'; request: RequestedAuthorization }
   | { type: 'challenge.insufficientScope'; request: RequestedAuthorization }
+  | { type: 'challenge.insufficientAuthentication'; request: RequestedAuthorization }
   | ({ type: 'callback.received'; code: string; codeTtlMs: number } & Callback)
   | ({ type: 'callback.denied'; error: string } & Callback)
   | { type: 'exchange.resumed'; stateHash: string }
   | { type: 'attempt.expired' }
-  | { type: 'refresh.requested'; generation: number }
+  | {
+      type: 'refresh.requested'
+      generation: number
+      /** A server refused the access token of this generation. */
+      refused?: true | undefined
+    }
   | { type: 'disconnect.requested' }
   | {
       type: 'credentials.imported'

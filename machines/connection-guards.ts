@@ -1,5 +1,6 @@
 import { grantOffered } from '../src/protocol/grants.ts'
 import { issuerVerdict } from '../src/protocol/callback.ts'
+import { challengedScope, coversScope, isTooMuchScope, permittedScope, unionScopes } from '../src/protocol/scopes.ts'
 import type {
   Attempt,
   AuthorizationRequest,
@@ -83,6 +84,41 @@ export function canUseGrant(context: ConnectionContext, grant: Grant): boolean {
   if (request === undefined || wantedGrant(request) !== grant || !isGrantAllowed(request)) return false
   const isAskedForInSilence = request.grant === grant && request.metadata?.grantTypesSupported === undefined
   return isAskedForInSilence || grantOffered(request.metadata ?? {}, grant)
+}
+
+/** How long a round of asking for more scope counts, in milliseconds. */
+export const STEP_UP_TTL_MS = 86_400_000
+
+/**
+ * Whether a server insists on scope that was granted already, or does not say on which: the same authorization once
+ * more cannot help.
+ */
+export function asksForNothingNew(context: ConnectionContext, event: ConnectionEvent): boolean {
+  if (event.type !== 'challenge.insufficientScope') return false
+  const { scope, challengeScope, allowedScopes } = event.request
+  const wanted = permittedScope(unionScopes(scope, challengedScope(challengeScope)), allowedScopes)
+  return coversScope(context.tokens?.scope, wanted)
+}
+
+/**
+ * Which round of asking for this scope comes next. An attempt for it that still waits is the same round: many callers
+ * may have met the same challenge.
+ */
+export function stepUpRound(context: ConnectionContext, scope: string, at: number): number {
+  const before = context.stepUps?.find((round) => round.scope === scope && at - round.at < STEP_UP_TTL_MS)
+  if (before === undefined) return 1
+  const isWaitedFor = context.attempts.some((attempt) => isAlive(attempt, at) && coversScope(attempt.scope, scope))
+  return isWaitedFor ? before.rounds : before.rounds + 1
+}
+
+/** Whether the same scope was asked for as often as the policy allows, or it would be more than anybody means. */
+export function isStepUpExhausted(context: ConnectionContext, event: ConnectionEvent): boolean {
+  if (event.type !== 'challenge.insufficientScope') return false
+  const { scope, challengeScope, maxStepUps = Infinity } = event.request
+  const wanted = challengedScope(challengeScope) ?? ''
+  const { requestedScope, scope: granted } = context.tokens ?? {}
+  if (isTooMuchScope(unionScopes(unionScopes(scope, wanted), unionScopes(requestedScope, granted)))) return true
+  return stepUpRound(context, wanted, event.at) > maxStepUps
 }
 
 /** Whether the policy of the deployment allows the wanted grant. */

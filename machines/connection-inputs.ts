@@ -33,8 +33,8 @@ const fenceOf = (event: ConnectionEvent): number => (event.type === 'checkpoint.
 
 export function discoverResourceInput(context: ConnectionContext): DiscoverResourceInput {
   const { at, identity } = context
-  const { resourceMetadataUrl, issuer } = requestOf(context)
-  return { at, identity, resourceMetadataUrl, issuer }
+  const { resourceMetadataUrl, issuer, challenged = false } = requestOf(context)
+  return { at, identity, resourceMetadataUrl, issuer, challenged }
 }
 
 export function discoverServerInput(context: ConnectionContext): DiscoverServerInput {
@@ -43,8 +43,9 @@ export function discoverServerInput(context: ConnectionContext): DiscoverServerI
 }
 
 export function ensureRegistrationInput(context: ConnectionContext): EnsureRegistrationInput {
-  const { at, identity, refusedClient } = context
+  const { at, identity, refusedClient, tokens, servers } = context
   const metadata = metadataOf(context)
+  const issuedBy = servers.find(({ id }) => id === tokens?.serverId)
   return {
     at,
     identity,
@@ -53,6 +54,7 @@ export function ensureRegistrationInput(context: ConnectionContext): EnsureRegis
     grant: wantedGrant(requestOf(context)),
     mayRegister: requestOf(context).purpose === 'authorize',
     refusedClientId: refusedClient?.issuer === metadata.issuer ? refusedClient.clientId : undefined,
+    configuredIssuer: issuedBy?.client.source === 'configured' ? issuedBy.issuer : undefined,
   }
 }
 

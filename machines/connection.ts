@@ -44,6 +44,8 @@ export const connectionMachine = setup({
     isOrphanedResult: ({ context, event }) => ask.isOrphanedResult(context, event),
     hasTokensToRevoke: ({ context }) => context.tokens !== undefined && !ask.needsDiscovery(context),
     isRenewal: ({ context }) => ask.isRenewal(context),
+    asksForNothingNew: ({ context, event }) => ask.asksForNothingNew(context, event),
+    isStepUpExhausted: ({ context, event }) => ask.isStepUpExhausted(context, event),
     usesAuthorizationCode: ({ context }) => ask.canUseGrant(context, 'authorization_code'),
     usesClientCredentials: ({ context }) => ask.canUseGrant(context, 'client_credentials'),
     isGoAhead: ({ context }) => !context.claim?.outcomeUnknown,
@@ -60,7 +62,24 @@ export const connectionMachine = setup({
   actions: {
     noteTime: assign({ at: ({ context, event }) => change.readClock(context, event) }),
     beginRequest: assign(({ context, event }) =>
-      change.beginRequest(context, eventOf(event, 'authorization.requested', 'challenge.insufficientScope')),
+      change.beginRequest(
+        context,
+        eventOf(
+          event,
+          'authorization.requested',
+          'challenge.insufficientScope',
+          'challenge.insufficientAuthentication',
+        ),
+      ),
+    ),
+    countStepUp: assign(({ context, event }) =>
+      change.countStepUp(context, eventOf(event, 'challenge.insufficientScope')),
+    ),
+    refuseScope: assign(({ context, event }) =>
+      change.refuseScope(context, eventOf(event, 'challenge.insufficientScope')),
+    ),
+    endStepUps: assign(({ context, event }) =>
+      change.endStepUps(context, eventOf(event, 'challenge.insufficientScope')),
     ),
     beginRenewal: assign(({ context, event }) => change.beginRenewal(context, eventOf(event, 'refresh.requested'))),
     noteFacts: assign(({ context, event }) =>
@@ -85,7 +104,7 @@ export const connectionMachine = setup({
     claimExchange: assign(({ context, event }) =>
       change.claimExchange(context, eventOf(event, 'callback.received', 'exchange.resumed')),
     ),
-    claimRefresh: assign(({ event }) => change.claim(eventOf(event, 'refresh.requested'), { kind: 'refresh' })),
+    claimRefresh: assign(({ event }) => change.claimRefresh(eventOf(event, 'refresh.requested'))),
     claimTokenRequest: assign(({ context }) => change.claimTokenRequest(context)),
     claimRenewal: assign(({ context, event }) => change.claimRenewal(context, eventOf(event, 'refresh.requested'))),
     claimDisconnect: assign(({ event }) =>
@@ -170,8 +189,27 @@ export const connectionMachine = setup({
           target: 'discovering',
           actions: ['beginRequest'],
         },
-        'challenge.insufficientScope': {
-          description: 'The server wants more scope (RFC 6750 §3.1). The old tokens stay usable meanwhile.',
+        'challenge.insufficientScope': [
+          {
+            description: 'The server wants scope that was granted already (RFC 6750 §3.1): asking again cannot help.',
+            guard: 'asksForNothingNew',
+            target: 'settling',
+            actions: ['refuseScope'],
+          },
+          {
+            description: 'The same scope was asked for as often as the policy allows.',
+            guard: 'isStepUpExhausted',
+            target: 'settling',
+            actions: ['endStepUps'],
+          },
+          {
+            description: 'The server wants more scope (RFC 6750 §3.1). The old tokens stay usable meanwhile.',
+            target: 'discovering',
+            actions: ['countStepUp', 'beginRequest'],
+          },
+        ],
+        'challenge.insufficientAuthentication': {
+          description: 'The server wants its user to sign in again, or in a stronger way (RFC 9470 §3).',
           target: 'discovering',
           actions: ['beginRequest'],
         },

@@ -33,6 +33,8 @@ export interface DiscoverResourceInput extends PortInput {
   resourceMetadataUrl: string | undefined
   /** The issuer that the caller insists on. */
   issuer: string | undefined
+  /** A challenge led here: what was read before it is no good. */
+  challenged: boolean
 }
 export interface DiscoverResourceOutput extends PortOutput {
   resource: ResourceFacts
@@ -62,6 +64,8 @@ export interface EnsureRegistrationInput extends PortInput {
   mayRegister: boolean
   /** A dynamic registration that the server refused: to be retired first, if it is still the stored one. */
   refusedClientId: string | undefined
+  /** Where the tokens of this connection come from, if a client did that which was registered beforehand. */
+  configuredIssuer: string | undefined
 }
 export interface EnsureRegistrationOutput extends PortOutput {
   client: ClientInformation

@@ -14,7 +14,7 @@ import { coversScope, unionScopes } from './protocol/scopes.ts'
 import { type BearerChallenge, bearerChallenge } from './protocol/www-authenticate.ts'
 import { renew } from './renewal.ts'
 import { isWebUrl } from './schemas/option-values.ts'
-import type { ConnectionContext } from './schemas/connection-context.ts'
+import type { Tokens } from './schemas/connection-context.ts'
 import { hashBinding } from './stores/record-keys.ts'
 import { isFresh, tokensOf } from './token-state.ts'
 
@@ -40,19 +40,21 @@ export function checkWishes({ scope, grant, returnTo }: Wishes, server: string, 
 
 /** Gets a connection signed in: by what is stored, by a renewal, by a grant without a user, or by sending the user away. */
 export async function authorize(core: ConnectionCore, wishes: Wishes): Promise<AuthorizeResult> {
-  const challenge = wishes.challenge === undefined ? undefined : bearerChallenge(wishes.challenge)
-  const isStepUp = challenge?.error === 'insufficient_scope'
+  // Whatever a challenge says, the server has refused what it was shown.
+  const challenge = wishes.challenge === undefined ? undefined : (bearerChallenge(wishes.challenge) ?? {})
+  const type = eventFor(challenge)
+  const asksForMore = type !== 'authorization.requested'
   const stored = await core.load()
-  const isSatisfied = (now: View): boolean =>
-    !wishes.force && !isStepUp && satisfies(now, wishes, challenge === undefined ? undefined : stored?.context)
-  const view = stored === undefined || wishes.force || isStepUp ? stored : await renewed(core, stored, challenge)
+  const refused = challenge && stored && refusedGeneration(core, stored)
+  const isSatisfied = (now: View): boolean => !wishes.force && !asksForMore && satisfies(now, wishes, refused)
+  const isNoUse = wishes.force || asksForMore || (stored !== undefined && isSatisfied(stored))
+  const view = stored === undefined || isNoUse ? stored : await renewed(core, stored, refused)
   if (view !== undefined && isSatisfied(view)) {
     const actions = actionsBetween(stored?.context, view.context)
     await core.kernel.options.onActions?.(actions)
     return { status: 'authorized', actions }
   }
-  const request = requestFor(core, wishes, challenge, isStepUp ? view?.context : undefined)
-  const type = isStepUp ? 'challenge.insufficientScope' : 'authorization.requested'
+  const request = requestFor(core, wishes, challenge, tokensOf(view?.context))
   const result = await core.run(
     // After a winner was adopted, what it got may be all that is wanted.
     (now) => (now !== undefined && now !== view && isSatisfied(now) ? undefined : { type, request }),
@@ -74,10 +76,13 @@ export async function authorize(core: ConnectionCore, wishes: Wishes): Promise<A
  * The record after what could be done without the user. A server that cannot be asked right now is no reason to send
  * the user away.
  */
-async function renewed(core: ConnectionCore, view: View, challenge: BearerChallenge | undefined): Promise<View> {
+async function renewed(core: ConnectionCore, view: View, refused: number | undefined): Promise<View> {
   const tokens = tokensOf(view.context)
-  if (challenge === undefined && isFresh(tokens, view.at(), 0, undefined)) return view
-  const after = await renew(core, view, { refused: challenge && tokens?.accessToken })
+  const isRefused = refused === view.context.generation
+  if (!isRefused && isFresh(tokens, view.at(), 0, undefined)) return view
+  // They were renewed for the same reason: their server may be one that the resource no longer names.
+  if (isRefused && tokens?.renewedAfterRefusal) return view
+  const after = await renew(core, view, { refused: isRefused ? tokens?.accessToken : undefined })
   const { generation, claim, failure: reason } = after.context
   if (claim?.outcomeUnknown) throw new AuthorizationError(failure('TOKEN_OUTCOME_UNKNOWN'))
   // Of tokens that cannot be renewed the failure says nothing: it is that of an earlier call.
@@ -86,11 +91,26 @@ async function renewed(core: ConnectionCore, view: View, challenge: BearerChalle
   return after
 }
 
-/** Whether what is stored is what the caller wants. After a challenge only newer tokens than those of `challenged` are. */
-function satisfies(view: View, { scope, grant }: Wishes, challenged: ConnectionContext | undefined): boolean {
+/** What a challenge asks the chart for: more scope, a stronger sign-in, or just a token that is accepted. */
+function eventFor(challenge: BearerChallenge | undefined) {
+  if (challenge?.error === 'insufficient_scope') return 'challenge.insufficientScope'
+  if (challenge?.error === 'insufficient_user_authentication') return 'challenge.insufficientAuthentication'
+  return 'authorization.requested'
+}
+
+/**
+ * The generation of the token that a challenge is about: the one that this process answered last, if it answered any.
+ * Others may have renewed it since.
+ */
+function refusedGeneration({ kernel, key }: ConnectionCore, { context }: View): number {
+  return kernel.answered.get(key) ?? context.generation
+}
+
+/** Whether what is stored is what the caller wants. After a challenge only newer tokens than those refused are. */
+function satisfies(view: View, { scope, grant }: Wishes, refused: number | undefined): boolean {
   const { context } = view
   const tokens = tokensOf(context)
-  if (!isUsable(tokens, view.at()) || context.generation === challenged?.generation) return false
+  if (!isUsable(tokens, view.at()) || context.generation === refused) return false
   if (grant !== undefined && tokens.grant !== grant) return false
   return coversScope(unionScopes(tokens.scope, tokens.requestedScope), scope)
 }
@@ -99,20 +119,28 @@ function requestFor(
   { kernel, policy, identity }: ConnectionCore,
   wishes: Wishes,
   challenge: BearerChallenge | undefined,
-  stepUpFrom: ConnectionContext | undefined,
+  held: Tokens | undefined,
 ): RequestedAuthorization {
-  const { scope, grant, issuer, parameters, returnTo, binding, clientInformation } = wishes
-  const held = stepUpFrom?.tokens
+  const { scope, issuer, parameters, returnTo, binding, clientInformation } = wishes
+  const { acrValues, maxAge } = challenge ?? {}
+  const authentication = {
+    ...(acrValues !== undefined && { acr_values: acrValues }),
+    ...(maxAge !== undefined && { max_age: maxAge }),
+  }
+  const isWithoutUser = challenge !== undefined && held !== undefined && held.grant !== 'authorization_code'
   return {
-    scope: unionScopes(scope, unionScopes(held?.requestedScope, held?.scope)),
+    scope,
     challengeScope: challenge?.scope,
+    ...(challenge !== undefined && { challenged: true as const }),
+    maxStepUps: policy.maxStepUps,
     resourceMetadataUrl: absolute(challenge?.resourceMetadataUrl, identity.server),
     defaultScope: kernel.options.client.scope,
     allowedGrants: policy.allowedGrants,
     allowedScopes: policy.allowedScopes,
-    grant,
+    // A challenge is no reason to send a user away where there was none.
+    grant: wishes.grant ?? (isWithoutUser ? held.grant : undefined),
     issuer,
-    parameters,
+    parameters: challenge === undefined ? parameters : { ...authentication, ...parameters },
     returnTo,
     bindingHash: binding === undefined ? undefined : hashBinding(binding),
     clientInformation: clientInformation && givenClient(clientInformation, issuer),

@@ -118,14 +118,29 @@ export class Connection {
 
   /**
    * `fetch` with the token of this connection, which goes to its server's origin only. A 401 is answered with one
-   * refresh and one repeat, if the body can be sent again. Bound, so that it can be handed on.
+   * refresh, a 403 that asks for more scope with one wider token where no user is needed, and either with one repeat.
+   * Bound, so that it can be handed on.
    *
-   * @throws {@link AuthorizationError} As {@link Connection.accessToken}, with the server's `challenge`.
+   * @throws {@link AuthorizationError} As {@link Connection.accessToken}, with the server's `challenge`:
+   *   `AUTHORIZATION_REQUIRED` where the user is needed (hand the challenge to `authorize({ challenge })`),
+   *   `HTTP_NETWORK` with reason `bodyNotRepeatable` where a new token is there but the body was a stream: send the
+   *   same again.
    * @throws `TypeError` for another origin.
+   * @see [RFC 6750 §3.1](https://www.rfc-editor.org/rfc/rfc6750.html#section-3.1)
    */
   readonly fetch = async (input: string | URL | Request, init?: RequestInit): Promise<Response> => {
-    const { kernel } = this.#open()
-    return await fetchWithToken(this, kernel.transport, input, init)
+    const core = this.#open()
+    const source = {
+      identity: this.identity,
+      accessToken: (options: AccessTokenOptions) => this.accessToken(options),
+      widerToken: async (challenge: string, signal: AbortSignal) => {
+        const tokens = tokensOf((await core.load())?.context)
+        if (tokens === undefined || tokens.grant === 'authorization_code') return undefined
+        await this.authorize({ challenge, signal })
+        return await this.accessToken({ signal })
+      },
+    }
+    return await fetchWithToken(source, core.kernel.transport, input, init)
   }
 
   /**

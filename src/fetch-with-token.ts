@@ -1,7 +1,9 @@
 import { AuthorizationError } from './errors/authorization-error.ts'
+import { failure } from './errors/failure.ts'
 import { PortError } from './errors/port-error.ts'
 import { invalidArgument } from './errors/invalid-argument.ts'
 import type { Transport } from './http/transport.ts'
+import { bearerChallenge } from './protocol/www-authenticate.ts'
 import type { ConnectionIdentity } from './schemas/connection-context.ts'
 import type { AccessToken } from './token-cache.ts'
 
@@ -9,13 +11,15 @@ import type { AccessToken } from './token-cache.ts'
 interface TokenSource {
   readonly identity: ConnectionIdentity
   accessToken(options: { refused?: string | undefined; signal?: AbortSignal | undefined }): Promise<AccessToken>
+  /** A token with the scope that a challenge asks for; `undefined` if only the user can grant that. */
+  widerToken(challenge: string, signal: AbortSignal): Promise<AccessToken | undefined>
 }
 
 const MAX_REDIRECTS = 5
 const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
 
 /** Whether a body can be read twice: a stream cannot. */
-function isRepeatable(body: unknown): boolean {
+function canBeReadTwice(body: unknown): boolean {
   return (
     !(body instanceof ReadableStream) && !(typeof body === 'object' && body !== null && Symbol.asyncIterator in body)
   )
@@ -23,8 +27,13 @@ function isRepeatable(body: unknown): boolean {
 
 /**
  * Sends a request with the connection's token, to its server's origin only. Redirects within that origin are followed
- * for GET and HEAD; all others are returned as they are. After a 401 the token is refreshed once and the request
- * repeated once.
+ * for GET and HEAD; all others are returned as they are. A 401, and a 403 that asks for more scope, are each answered
+ * once with another token and the same request, as far as that needs no user.
+ *
+ * @throws {@link AuthorizationError} With the server's `challenge`: `AUTHORIZATION_REQUIRED` where the user is needed,
+ *   `HTTP_NETWORK` with reason `bodyNotRepeatable` where the caller has to send the same again, since a new token is
+ *   there but the body is spent.
+ * @see [RFC 6750 §3.1](https://www.rfc-editor.org/rfc/rfc6750.html#section-3.1)
  */
 export async function fetchWithToken(
   source: TokenSource,
@@ -39,21 +48,60 @@ export async function fetchWithToken(
   const request = new Request(target, { redirect: 'manual', ...(body !== undefined && { duplex: 'half' }), ...init })
   if (new URL(request.url).origin !== origin)
     throw invalidArgument('fetch()', `sends this connection's token to ${origin} only`)
-  const repeatable = body === undefined ? request.body === null : isRepeatable(body)
-  const spare = repeatable ? request.clone() : undefined
+  const isRepeatable = body === undefined ? request.body === null : canBeReadTwice(body)
   const { signal } = request
 
-  const token = await source.accessToken({ signal })
-  const response = await send(transport, request, token, origin)
-  if (response.status !== 401) return response
-  const challenge = response.headers.get('www-authenticate') ?? undefined
-  const renewed = await source.accessToken({ refused: token.value, signal }).catch(async (error: unknown) => {
+  let token = await source.accessToken({ signal })
+  const answered = new Set<number>()
+  for (;;) {
+    const response = await send(transport, isRepeatable ? request.clone() : request, token, origin)
+    const challenge = response.headers.get('www-authenticate') ?? undefined
+    const wish = wishIn(response.status, challenge)
+    if (wish === undefined) return response
     await response.body?.cancel()
+    const { status } = response
+    if (wish === 'user') throw authorizationRequired(status, 'insufficientAuthentication', challenge)
+    const reason = wish === 'wider' ? 'insufficientScope' : 'refusedAgain'
+    if (answered.has(status)) throw authorizationRequired(status, reason, challenge)
+    answered.add(status)
+    const next = await anotherToken(source, token, challenge, wish, signal)
+    if (next === undefined) throw authorizationRequired(status, reason, challenge)
+    if (!isRepeatable)
+      throw new AuthorizationError(failure('HTTP_NETWORK', { status, reason: 'bodyNotRepeatable' }), { challenge })
+    token = next
+  }
+}
+
+/** What an answer asks for: another token, a wider one, or the user. A 403 without such a challenge is just a refusal. */
+function wishIn(status: number, challenge: string | undefined): 'fresh' | 'wider' | 'user' | undefined {
+  const { error } = (challenge === undefined ? undefined : bearerChallenge(challenge)) ?? {}
+  if (status === 401) return error === 'insufficient_user_authentication' ? 'user' : 'fresh'
+  return status === 403 && error === 'insufficient_scope' ? 'wider' : undefined
+}
+
+async function anotherToken(
+  source: TokenSource,
+  { value: refused }: AccessToken,
+  challenge: string | undefined,
+  wish: 'fresh' | 'wider',
+  signal: AbortSignal,
+): Promise<AccessToken | undefined> {
+  try {
+    return wish === 'wider'
+      ? await source.widerToken(challenge ?? '', signal)
+      : await source.accessToken({ refused, signal })
+  } catch (error) {
     throw error instanceof AuthorizationError ? new AuthorizationError(error.failure, { challenge }) : error
-  })
-  if (spare === undefined) return response
-  await response.body?.cancel()
-  return await send(transport, spare, renewed, origin)
+  }
+}
+
+/** Only the user can help: the host hands the challenge to `authorize({ challenge })`. */
+function authorizationRequired(
+  status: number,
+  reason: 'refusedAgain' | 'insufficientScope' | 'insufficientAuthentication',
+  challenge: string | undefined,
+): AuthorizationError {
+  return new AuthorizationError(failure('AUTHORIZATION_REQUIRED', { status, reason }), { challenge })
 }
 
 async function send(transport: Transport, request: Request, token: AccessToken, origin: string): Promise<Response> {

@@ -10,6 +10,7 @@ import type { ParsedOptions, Policy } from './options.ts'
 import type { DurableChart, RecordView, RunResult, Step } from './durable-chart.ts'
 import type { Runner } from './runner.ts'
 import type { ConnectionContext, ConnectionIdentity } from './schemas/connection-context.ts'
+import type { RecentGenerations } from './recent-generations.ts'
 import type { TokenCache } from './token-cache.ts'
 
 /** A record of a connection, as it was read. */
@@ -29,6 +30,8 @@ export interface Kernel {
   /** What runs right now, so that callers with equal intents share it. */
   readonly authorizing: Map<string, Promise<AuthorizeResult>>
   readonly renewing: Map<string, Promise<View>>
+  /** The generation of the token that this process answered last, by key. */
+  readonly answered: RecentGenerations
   policy(connection: ConnectionIdentity): Policy
   assertOpen(): void
 }

@@ -29,7 +29,7 @@ export interface PolicyOptions {
   registrationScope?: 'deployment' | 'tenant' | 'connection' | undefined
   /** Picks one of several issuers that a resource names. @defaultValue the first allowed one */
   chooseIssuer?: ((issuers: readonly string[]) => string | undefined) | undefined
-  /** How often a connection may be asked for more scope. @defaultValue 3 */
+  /** How often in a day a connection's user is asked for the same scope that a server insists on. @defaultValue 3 */
   maxStepUps?: number | undefined
   /** How long a user may take to sign in. @defaultValue 300_000 */
   attemptTtlMs?: number | undefined
@@ -109,6 +109,7 @@ export interface AuthOrchestratorOptions {
 export interface Policy {
   registrationScope: 'deployment' | 'tenant' | 'connection'
   chooseIssuer: ((issuers: readonly string[]) => string | undefined) | undefined
+  maxStepUps: number
   attemptTtlMs: number
   codeTtlMs: number
   minTokenTtlMs: number
@@ -232,6 +233,7 @@ export function policyFor(options: ParsedOptions, timeoutMs: number, connection:
   return {
     registrationScope: given.registrationScope ?? 'deployment',
     chooseIssuer: given.chooseIssuer,
+    maxStepUps: given.maxStepUps ?? 3,
     attemptTtlMs: given.attemptTtlMs ?? 300_000,
     codeTtlMs: given.codeTtlMs ?? 60_000,
     minTokenTtlMs: given.minTokenTtlMs ?? 30_000,

@@ -23,6 +23,7 @@ import {
   type Policy,
 } from './options.ts'
 import { canonicalServer } from './protocol/resource-identifier.ts'
+import { RecentGenerations } from './recent-generations.ts'
 import { registrations } from './registrations.ts'
 import { Runner } from './runner.ts'
 import type { ConnectionIdentity } from './schemas/connection-context.ts'
@@ -126,6 +127,7 @@ export function createAuthOrchestrator(options: AuthOrchestratorOptions): AuthOr
     nameKey,
     authorizing: new Map(),
     renewing: new Map(),
+    answered: new RecentGenerations(),
     policy,
     assertOpen() {
       if (isClosed) throw new AuthorizationError(failure('CLOSED'))

@@ -22,7 +22,10 @@ export async function accessToken(core: ConnectionCore, wish: TokenWish): Promis
     if (view === undefined) throw authorizationRequired(undefined)
     const tokens = tokensOf(view.context)
     if (isGoodEnough(core, view, tokens, wish)) return keep(core, view, tokens, ticket)
-    return answer(view, await renew(core, view, wish), wish.refused)
+    const after = await renew(core, view, wish)
+    const token = answer(view, after, wish.refused)
+    core.kernel.answered.note(core.key, after.context.generation)
+    return token
   } finally {
     cache.end(ticket)
   }
@@ -50,6 +53,7 @@ function keep({ kernel, policy }: ConnectionCore, view: View, tokens: Tokens, ti
   const ttlMs = (tokens.expiresAt ?? Infinity) - view.at()
   const margin = marginMs(tokens, policy.minTokenTtlMs)
   kernel.cache.end(ticket, { token, ttlMs, marginMs: margin, trustMs: policy.cacheMs })
+  kernel.answered.note(ticket.key, view.context.generation)
   return token
 }
 
@@ -89,7 +93,12 @@ export async function renew(core: ConnectionCore, view: View, { minTtlMs, refuse
         if (retryAt !== undefined && retryAt !== context.retryAt) return undefined
         // What came late under this very run has to be proven before it can be answered.
         const current = tokens?.unproven ? now.context.generation : generation
-        if (isRenewable(tokens, now.at())) return { type: 'refresh.requested', generation: current }
+        if (isRenewable(tokens, now.at()))
+          return {
+            type: 'refresh.requested',
+            generation: current,
+            ...(tokens.accessToken === refused && { refused: true }),
+          }
         const attempt = keptAttempt(now.context, now.at())
         return attempt && { type: 'exchange.resumed', stateHash: attempt.stateHash }
       },

@@ -48,7 +48,7 @@ export function createDiscoverResource(deps: Dependencies, cache: MetadataCache<
 async function findMetadata(
   deps: Dependencies,
   cache: MetadataCache<ResourceAnswer>,
-  { identity, resourceMetadataUrl }: DiscoverResourceInput,
+  { identity, resourceMetadataUrl, challenged }: DiscoverResourceInput,
   policy: DiscoveryPolicy,
 ): Promise<ProtectedResourceMetadata | undefined> {
   const named = resourceMetadataUrl !== undefined
@@ -56,7 +56,7 @@ async function findMetadata(
     throw portError('RESPONSE_NOT_CONFORM', 'notSent', { document: 'challenge', field: 'resource_metadata' })
   }
   for (const url of named ? [resourceMetadataUrl] : resourceMetadataUrls(identity.server)) {
-    const answer = await cache.read(url, () => load(deps, url), { refresh: named })
+    const answer = await cache.read(url, () => load(deps, url), { refresh: challenged })
     if ('absent' in answer) {
       if (named) throw portError(UNAVAILABLE, 'refused', { url: shownUrl(url), status: answer.absent })
       continue

@@ -38,7 +38,7 @@ export function createEnsureRegistration(deps: Dependencies) {
 
 /** A client that the host holds, if it may be used here. */
 function heldClient(deps: Dependencies, input: EnsureRegistrationInput): ClientInformation | undefined {
-  const { metadata, clientInformation, grant, mayRegister } = input
+  const { metadata, clientInformation, grant, mayRegister, configuredIssuer } = input
   const held = clientInformation ?? configuredClient(deps, input)
   const { signingKey: key } =
     deps.clients.find(({ issuer, clientId }) => issuer === metadata.issuer && clientId === held?.clientId) ?? {}
@@ -48,6 +48,15 @@ function heldClient(deps: Dependencies, input: EnsureRegistrationInput): ClientI
     // The code is redeemed with the redirect URI that it was asked for with, whatever is configured by then.
     const redirectUri = held.redirectUri ?? deps.client.redirectUri
     return { ...held, issuer: metadata.issuer, redirectUri, ...authenticationOf(held, key, metadata) }
+  }
+  // The server moved: whoever registered a client there by hand has to say who we are here.
+  if (configuredIssuer !== undefined && configuredIssuer !== metadata.issuer) {
+    const problem = {
+      reason: 'otherIssuer',
+      expected: untrusted(metadata.issuer),
+      received: untrusted(configuredIssuer),
+    }
+    throw portError('CLIENT_INFORMATION_REQUIRED', 'notSent', problem)
   }
   if (grant === 'authorization_code' && mayRegister) return undefined
   throw portError('CLIENT_INFORMATION_REQUIRED', 'notSent', {

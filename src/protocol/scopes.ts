@@ -25,6 +25,8 @@ const SCOPE = /^[\x21\x23-\x5B\x5D-\x7E]{1,256}$/
  * URL.
  */
 const MAX_FOREIGN_LENGTH = 1_024
+/** How much scope a connection ever asks for, in characters: with every step-up there is more of it. */
+const MAX_SCOPE_LENGTH = 4_096
 
 /** Each scope once, in the order in which it came. */
 function split(...scopes: readonly (string | undefined)[]): string[] {
@@ -48,6 +50,21 @@ function joined(tokens: readonly string[]): string | undefined {
 /** All scopes of both, each once; `undefined` if there are none. */
 export function unionScopes(one: string | undefined, other: string | undefined): string | undefined {
   return joined(split(one, other))
+}
+
+/** The scopes that another party names, as far as they are taken seriously, in one order whatever theirs was. */
+export function challengedScope(scope: string | undefined): string | undefined {
+  return joined(foreign(scope).toSorted())
+}
+
+/** What of a scope may be asked for; without a list, all of it. */
+export function permittedScope(scope: string | undefined, allowed: readonly string[] | undefined): string | undefined {
+  return allowed === undefined ? scope : joined(split(scope).filter((token) => allowed.includes(token)))
+}
+
+/** Whether this is more scope than a connection ever asks for. */
+export function isTooMuchScope(scope: string | undefined): boolean {
+  return (scope?.length ?? 0) > MAX_SCOPE_LENGTH
 }
 
 /** Whether everything that is wanted was granted. Nothing is always covered. */

@@ -16,6 +16,10 @@ export interface BearerChallenge {
   readonly scope?: string | undefined
   /** RFC 9728 §5.1; may stand under another scheme than Bearer. */
   readonly resourceMetadataUrl?: string | undefined
+  /** RFC 9470 §3: which ways of signing in are good enough; space-separated. */
+  readonly acrValues?: string | undefined
+  /** RFC 9470 §3: how long ago the user may have signed in, in seconds. */
+  readonly maxAge?: string | undefined
 }
 
 /** A longer field is refused as a whole: servers that mean it well stay far below. */
@@ -131,10 +135,14 @@ export function bearerChallenge(header: string): BearerChallenge | undefined {
   if (bearer === undefined && resourceMetadataUrl === undefined) return undefined
   const error = bearer?.parameters.get('error')
   const scope = bearer?.parameters.get('scope')?.trim()
+  const acrValues = bearer?.parameters.get('acr_values')?.trim()
+  const maxAge = bearer?.parameters.get('max_age')?.trim()
   return {
     ...(error !== undefined && /^[a-z_]{1,64}$/.test(error) && { error }),
     ...(scope !== undefined && scope !== '' && { scope }),
     ...(resourceMetadataUrl !== undefined && { resourceMetadataUrl }),
+    ...(acrValues !== undefined && /^[\x21-\x7E][\x20-\x7E]{0,511}$/.test(acrValues) && { acrValues }),
+    ...(maxAge !== undefined && /^\d{1,9}$/.test(maxAge) && { maxAge }),
   }
 }
 

@@ -123,6 +123,8 @@ export const TokensSchema = v.strictObject({
   subject: maybe(v.string()),
   /** The server refused the refresh token: the access token is the last one. */
   refreshRefused: maybe(v.literal(true)),
+  /** They were got because a server had refused those before: if it refuses these too, getting others is no help. */
+  renewedAfterRefusal: maybe(v.literal(true)),
   /** The refresh token was sent and nobody knows what became of it: a refusal may have ended the access token as well. */
   doubted: maybe(v.literal(true)),
   /**
@@ -143,6 +145,8 @@ export const ClaimSchema = v.strictObject({
   /** `requestToken`: where, and which scope is asked for. */
   serverId: maybe(Count),
   scope: maybe(v.string()),
+  /** `refresh` and `requestToken`: a server refused the tokens that are renewed. */
+  afterRefusal: maybe(v.literal(true)),
   /** How often the same was tried before under an earlier claim whose outcome nobody knows. */
   repeats: Count,
   /** The request was sent and its outcome is unknown: nothing more happens under this claim until its lease is over. */
@@ -180,6 +184,10 @@ export const AuthorizationRequestSchema = v.strictObject({
   challengeScope: maybe(v.string()),
   /** The `resource_metadata` URL of that challenge. */
   resourceMetadataUrl: maybe(Text),
+  /** A challenge led here: metadata that was read before it is no good. */
+  challenged: maybe(v.literal(true)),
+  /** How often a connection may be asked for the same scope again, by the policy of this deployment. */
+  maxStepUps: maybe(Count),
   /** What to ask for where nobody says anything else. */
   defaultScope: maybe(v.string()),
   grant: maybe(GrantSchema),
@@ -258,6 +266,8 @@ export const ConnectionContextSchema = v.strictObject({
   lapsed: maybe(v.literal(true)),
   /** A dynamic registration that its server refused, until it is retired. */
   refusedClient: maybe(v.strictObject({ issuer: v.string(), clientId: Text })),
+  /** Scope that a server insisted on and that was not granted yet: how often it was asked for, and when last. */
+  stepUps: maybe(v.array(v.strictObject({ scope: v.string(), rounds: Count, at: Instant }))),
   journal: v.array(JournalEntrySchema),
 })
 export type ConnectionContext = v.InferOutput<typeof ConnectionContextSchema>

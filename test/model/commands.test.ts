@@ -126,6 +126,10 @@ const commands: Record<string, (context: ConnectionContext) => ConnectionCommand
     type: 'challenge.insufficientScope',
     request: wishes({ scope: 'read write' }),
   }),
+  'challenge.insufficientAuthentication': () => ({
+    type: 'challenge.insufficientAuthentication',
+    request: wishes(),
+  }),
   'callback.received': () => ({ ...callback, ...mine, iss: issuer }),
   'callback.received, without iss': () => ({ ...callback, ...mine }),
   'callback.received, browser recognised': () => ({ ...callback, stateHash: 'hash-1', bindingProven: true }),
@@ -165,6 +169,7 @@ const always =
 const taken: Record<string, string> = {
   'authorization.requested': always,
   'challenge.insufficientScope': always,
+  'challenge.insufficientAuthentication': always,
   'callback.received': 'awaiting, awaiting+code',
   'callback.received, without iss': 'awaiting, awaiting+code',
   'callback.received, browser recognised': 'awaiting, awaiting+code',

@@ -85,6 +85,10 @@ export function commandsFor(context: ConnectionContext): ConnectionEvent[] {
   return [
     ...asked.map((request) => ({ ...stamp(), type: 'authorization.requested' as const, request })),
     ...asked.slice(1, 2).map((request) => ({ ...stamp(), type: 'challenge.insufficientScope' as const, request })),
+    ...asked.slice(0, 1).flatMap((request): ConnectionEvent[] => [
+      { ...stamp(), type: 'challenge.insufficientScope', request: { ...request, maxStepUps: 0, scope: 'admin' } },
+      { ...stamp(), type: 'challenge.insufficientAuthentication', request },
+    ]),
     ...context.attempts.flatMap(({ stateHash }) => about(stateHash)),
     ...about('unknown'),
     { ...stamp(), type: 'attempt.expired' },

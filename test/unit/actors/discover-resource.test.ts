@@ -11,9 +11,13 @@ const INSERTED = `${ROOT}/mcp`
 function discovery(overrides: Partial<ConnectionDependencies> = {}) {
   const deps = makeDependencies(overrides)
   const discover = createDiscoverResource(deps, new MetadataCache(deps.clock))
-  return (origin: string, input: { path?: string; resourceMetadataUrl?: string; issuer?: string } = {}) => {
+  return (
+    origin: string,
+    input: { path?: string; resourceMetadataUrl?: string; issuer?: string; challenged?: boolean } = {},
+  ) => {
     const { path = '/mcp', resourceMetadataUrl, issuer } = input
-    return discover({ at: 5000, identity: identityOf(origin + path), resourceMetadataUrl, issuer })
+    const challenged = input.challenged ?? resourceMetadataUrl !== undefined
+    return discover({ at: 5000, identity: identityOf(origin + path), resourceMetadataUrl, issuer, challenged })
   }
 }
 

@@ -54,6 +54,7 @@ function ensure(input: Partial<EnsureRegistrationInput>, overrides: Partial<Conn
     grant: 'authorization_code',
     mayRegister: true,
     refusedClientId: undefined,
+    configuredIssuer: undefined,
     ...input,
   })
   return { done, told }

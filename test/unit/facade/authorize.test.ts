@@ -356,12 +356,18 @@ describe('a challenge', () => {
     }),
   )
 
-  test('that says nothing is none', async () => {
-    const world = await startWorld()
-    const connection = await signIn(world, orchestrate())
-    expect((await connection.authorize({ challenge: 'Basic realm="x"' })).status).toBe('authorized')
-    expect(world.tokenRequests()).toHaveLength(1)
-  })
+  test.each(['', 'Basic realm="x"', 'garbage,,=', `Bearer ${'a=b, '.repeat(20_000)}`])(
+    'that says nothing which could be read is a refusal all the same: %.20s',
+    async (challenge) => {
+      const world = await startWorld()
+      const connection = await signIn(world, orchestrate())
+      expect((await connection.authorize({ challenge })).status).toBe('authorized')
+      expect(world.tokenRequests().map(({ grant_type: grant }) => grant)).toEqual([
+        'authorization_code',
+        'refresh_token',
+      ])
+    },
+  )
 
   test('whose metadata is no URL is refused before anybody is asked', async () => {
     const world = await startWorld()

@@ -1,6 +1,6 @@
 import { describe, expect, test, vi } from 'vitest'
 import { AuthorizationError } from '../../../src/index.ts'
-import { orchestrate, rejection, signIn, startWorld } from './world.ts'
+import { orchestrate, redirectOf, rejection, signIn, startWorld } from './world.ts'
 import { verifies } from '../../support/verifies.ts'
 
 async function signedIn() {
@@ -73,11 +73,14 @@ describe('fetch', () => {
     ])
   })
 
-  test('answers the second 401 as it is', async () => {
+  test('stops after the second 401, and tells the challenge', async () => {
     const { world, connection, mcp } = await signedIn()
     world.refused.add('access-1').add('access-2')
-    const response = await connection.fetch(world.server)
-    expect(response.status).toBe(401)
+    const error: unknown = await connection.fetch(world.server).catch((reason: unknown) => reason)
+    expect(error).toMatchObject({
+      failure: { code: 'AUTHORIZATION_REQUIRED', details: { status: 401, reason: 'refusedAgain' } },
+      challenge: `Bearer error="invalid_token", resource_metadata="${world.rs.origin}/.well-known/oauth-protected-resource/mcp"`,
+    })
     expect(mcp()).toHaveLength(2)
     expect(world.tokenRequests()).toHaveLength(2)
   })
@@ -101,19 +104,18 @@ describe('fetch', () => {
           yield Buffer.from('streamed')
         })() as never,
     ],
-  ])('does not repeat %s: the answer is the 401, and the next call has the new token', async (_name, body) => {
+  ])('cannot repeat %s, and says that sending the same again will do', async (_name, body) => {
     const { world, connection, mcp } = await signedIn()
     world.refused.add('access-1')
-    const response = await connection.fetch(world.server, {
-      method: 'POST',
-      body: body(),
-      duplex: 'half',
-    } as RequestInit)
-    expect(response.status).toBe(401)
-    expect(await response.json()).toEqual({ error: 'invalid_token' })
-    expect(mcp()).toHaveLength(1)
-    expect(mcp()[0]?.body).toBe('streamed')
-    expect(await (await connection.fetch(world.server)).json()).toMatchObject({ token: 'access-2' })
+    const send = (): Promise<Response> =>
+      connection.fetch(world.server, { method: 'POST', body: body(), duplex: 'half' } as RequestInit)
+    expect(await rejection(send())).toEqual({
+      failure: { code: 'HTTP_NETWORK', details: { status: 401, reason: 'bodyNotRepeatable' } },
+      retryable: true,
+      nextAction: 'retry',
+    })
+    expect(mcp().map(({ body: sent }) => sent)).toEqual(['streamed'])
+    expect(await (await send()).json()).toMatchObject({ token: 'access-2', body: 'streamed' })
   })
 
   test('eight 401s at once make one refresh', async () => {
@@ -177,6 +179,101 @@ describe('fetch', () => {
     await arrived.promise
     controller.abort()
     expect(await response).toMatchObject({ failure: { code: 'ABORTED' } })
+  })
+})
+
+const insufficient = (scope: string): string =>
+  `Bearer error="insufficient_scope", scope="${scope}", error_description="scope=\\"other\\", please"`
+
+describe('a 403', () => {
+  test('that asks for more scope is told with its challenge, which leads to the union of scopes', async () => {
+    const { world, connection, mcp } = await signedIn()
+    world.rs.routes['POST /mcp'] = { status: 403, headers: { 'www-authenticate': insufficient('mcp:admin') } }
+    const error: unknown = await connection
+      .fetch(world.server, { method: 'POST', body: 'x' })
+      .catch((reason: unknown) => reason)
+    if (!(error instanceof AuthorizationError)) throw error
+    expect([error.failure, error.challenge]).toEqual([
+      { code: 'AUTHORIZATION_REQUIRED', details: { status: 403, reason: 'insufficientScope' } },
+      insufficient('mcp:admin'),
+    ])
+    expect([mcp().length, world.tokenRequests().length]).toEqual([1, 1])
+    const redirect = redirectOf(await connection.authorize({ challenge: error.challenge }))
+    expect(new URL(redirect.authorizationUrl).searchParams.get('scope')).toBe('mcp:tools mcp:admin')
+    expect((await connection.accessToken()).value).toBe('access-1')
+  })
+
+  test('without such a challenge is just an answer', async () => {
+    const { world, connection } = await signedIn()
+    for (const headers of [{}, { 'www-authenticate': 'Bearer error="invalid_token"' }]) {
+      world.rs.routes['GET /mcp'] = { status: 403, headers, body: { why: 'not you' } }
+      const response = await connection.fetch(world.server)
+      expect([response.status, await response.json()]).toEqual([403, { why: 'not you' }])
+    }
+    expect(world.tokenRequests()).toHaveLength(1)
+  })
+
+  test.each([
+    ['a text', () => 'hello', 200],
+    ['a stream', () => text('hello'), 'HTTP_NETWORK'],
+  ])('gets a grant without a user a wider token, and one repeat of %s', async (_name, body, outcome) => {
+    const world = await startWorld()
+    const connection = orchestrate({
+      clients: [{ issuer: world.issuer, clientId: 'c', clientSecret: 's', scope: 'mcp:tools' }],
+    }).connection({ tenant: 't1', server: world.server })
+    await connection.authorize({ grant: 'client_credentials' })
+    const served = world.rs.routes['POST /mcp']
+    if (typeof served !== 'function') throw new Error('no such route')
+    world.rs.routes['POST /mcp'] = (seen) =>
+      seen.headers.authorization === 'Bearer access-1'
+        ? { status: 403, headers: { 'www-authenticate': insufficient('mcp:admin') } }
+        : served(seen)
+    const sent = connection.fetch(world.server, { method: 'POST', body: body(), duplex: 'half' } as RequestInit)
+    const came = await sent.then(
+      ({ status }) => status,
+      ({ code }: AuthorizationError) => code,
+    )
+    expect(came).toBe(outcome)
+    expect(world.tokenRequests().map(({ grant_type: grant, scope }) => [grant, scope])).toEqual([
+      ['client_credentials', 'mcp:tools'],
+      ['client_credentials', 'mcp:tools mcp:admin'],
+    ])
+    expect((await connection.accessToken()).scope).toBe('mcp:tools mcp:admin')
+  })
+
+  test('that comes again for a scope that was granted ends there, with its challenge', async () => {
+    const world = await startWorld()
+    const connection = orchestrate({
+      clients: [{ issuer: world.issuer, clientId: 'c', clientSecret: 's' }],
+    }).connection({ tenant: 't1', server: world.server })
+    await connection.authorize({ grant: 'client_credentials' })
+    world.rs.routes['GET /mcp'] = { status: 403, headers: { 'www-authenticate': insufficient('mcp:admin') } }
+    const challenge = insufficient('mcp:admin')
+    expect(await connection.fetch(world.server).catch((reason: unknown) => reason)).toMatchObject({
+      failure: { code: 'AUTHORIZATION_REQUIRED', details: { status: 403, reason: 'insufficientScope' } },
+      challenge,
+    })
+    expect(await connection.fetch(world.server).catch((reason: unknown) => reason)).toMatchObject({
+      failure: { code: 'INSUFFICIENT_SCOPE', details: { expected: 'mcp:admin' } },
+      challenge,
+    })
+    expect(world.tokenRequests()).toHaveLength(2)
+  })
+})
+
+describe('a 401', () => {
+  test('that asks for a stronger sign-in is not answered with a refresh', async () => {
+    const { world, connection } = await signedIn()
+    const challenge = 'Bearer error="insufficient_user_authentication", acr_values="myACR strong", max_age="5"'
+    world.rs.routes['GET /mcp'] = { status: 401, headers: { 'www-authenticate': challenge } }
+    expect(await connection.fetch(world.server).catch((reason: unknown) => reason)).toMatchObject({
+      failure: { code: 'AUTHORIZATION_REQUIRED', details: { status: 401, reason: 'insufficientAuthentication' } },
+      challenge,
+    })
+    expect(world.tokenRequests()).toHaveLength(1)
+    const redirect = redirectOf(await connection.authorize({ challenge, parameters: { max_age: '0' } }))
+    const asked = Object.fromEntries(new URL(redirect.authorizationUrl).searchParams)
+    expect(asked).toMatchObject({ acr_values: 'myACR strong', max_age: '0', scope: 'mcp:tools' })
   })
 })
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import * as change from '../../../machines/connection-actions.ts'
+import type { RequestedAuthorization } from '../../../machines/connection-events.ts'
 import type {
   AuthorizationRequest,
   Attempt,
@@ -302,15 +303,20 @@ describe('a claim', () => {
   })
 
   test('of a renewal without a refresh token asks for the same again', () => {
-    expect(change.claimRenewal(contextWith({ tokens }), stamp)).toEqual({
+    expect(
+      change.claimRenewal(contextWith({ tokens }), { ...stamp, type: 'refresh.requested', generation: 1 }),
+    ).toEqual({
       at: NOW,
       claim: { id: 'claim-2', kind: 'requestToken', leaseMs: LEASE_MS, repeats: 0, serverId: 1, scope: 'read' },
     })
-    expect(change.claimRenewal(contextWith(), stamp).claim).toEqual({
+    expect(
+      change.claimRenewal(contextWith(), { ...stamp, type: 'refresh.requested', generation: 1, refused: true }).claim,
+    ).toEqual({
       id: 'claim-2',
       kind: 'requestToken',
       leaseMs: LEASE_MS,
       repeats: 0,
+      afterRefusal: true,
     })
   })
 
@@ -658,4 +664,45 @@ test('at rest what nobody needs goes, and so does what time has ended', () => {
     servers: [server, { ...server, id: 3 }],
   })
   expect(change.tidy(after(context, { forgotAt: START + 1 })).forgotAt).toBe(START + 1)
+})
+
+describe('a step-up', () => {
+  const challenged = (request: Partial<RequestedAuthorization>) =>
+    ({ ...stamp, type: 'challenge.insufficientScope', request: wishes(request) }) as const
+
+  test('asks for what was asked for, what was granted, and what is new', () => {
+    const held = { ...tokens, requestedScope: 'read delete', scope: 'read' }
+    const event = challenged({ scope: 'list', challengeScope: 'write' })
+    expect(change.beginRequest(contextWith({ tokens: held }), event).request).toMatchObject({
+      scope: 'list read delete',
+      challengeScope: 'write',
+    })
+  })
+
+  test('counts the rounds of each scope, whatever its order, for a day and for a few', () => {
+    const event = challenged({ challengeScope: 'write admin' })
+    const old = { scope: 'old', rounds: 2, at: NOW - 86_400_000 }
+    const others = ['a', 'b', 'c', 'd'].map((scope) => ({ scope, rounds: 1, at: NOW - 1 }))
+    expect(change.countStepUp(contextWith(), event)).toEqual({
+      stepUps: [{ scope: 'admin write', rounds: 1, at: NOW }],
+    })
+    expect(change.countStepUp(contextWith({ stepUps: [old, ...others] }), event).stepUps).toEqual([
+      ...others.slice(1),
+      { scope: 'admin write', rounds: 1, at: NOW },
+    ])
+    const again = contextWith({ stepUps: [{ scope: 'admin write', rounds: 1, at: NOW - 1 }] })
+    expect(change.countStepUp(again, event).stepUps).toEqual([{ scope: 'admin write', rounds: 2, at: NOW }])
+    expect(change.countStepUp(contextWith(), challenged({})).stepUps).toEqual([{ scope: '', rounds: 1, at: NOW }])
+  })
+
+  test('that cannot help says so without a scope as well', () => {
+    expect(change.refuseScope(contextWith(), challenged({}))).toEqual({
+      at: NOW,
+      failure: { code: 'INSUFFICIENT_SCOPE' },
+    })
+    expect(change.endStepUps(contextWith(), challenged({}))).toEqual({
+      at: NOW,
+      failure: { code: 'STEP_UP_EXHAUSTED' },
+    })
+  })
 })

@@ -245,3 +245,36 @@ describe('a late result is wanted', () => {
     expect(ask.isWantedResult(context, event)).toBe(expected)
   })
 })
+
+describe('a challenge for more scope', () => {
+  const challenged = (challengeScope?: string, maxStepUps?: number): ConnectionEvent => ({
+    ...stamp,
+    type: 'challenge.insufficientScope',
+    request: wishes({ challengeScope, maxStepUps }),
+  })
+
+  test.each<[string, ConnectionContext, ConnectionEvent, boolean]>([
+    ['for what was granted asks for nothing new', contextWith({ tokens }), challenged('read'), true],
+    ['for more than that asks for something', contextWith({ tokens }), challenged('read write'), false],
+    ['without tokens asks for something', contextWith(), challenged('read'), false],
+    ['is the only one of its kind', contextWith(), expired, false],
+  ])('%s', (_name, context, event, expected) => {
+    expect(ask.asksForNothingNew(context, event)).toBe(expected)
+  })
+
+  const stepUps = [{ scope: 'write', rounds: 2, at: START - 1 }]
+  const waiting = { ...attempt, scope: 'read write' }
+  test.each<[string, ConnectionContext, ConnectionEvent, boolean]>([
+    ['comes once too often', contextWith({ stepUps }), challenged('write', 2), true],
+    ['is within the limit', contextWith({ stepUps }), challenged('write', 3), false],
+    ['has no limit', contextWith({ stepUps }), challenged('write'), false],
+    ['is waited for already', contextWith({ stepUps, attempts: [waiting] }), challenged('write', 2), false],
+    ['is waited for in vain', contextWith({ stepUps, attempts: [attempt] }), challenged('write', 2), true],
+    ['was long ago', contextWith({ stepUps: [{ scope: 'write', rounds: 9, at: 0 }] }), challenged('write', 1), false],
+    ['names no scope', contextWith(), challenged(undefined, 0), true],
+    ['would be too much', contextWith({ tokens: { ...tokens, scope: 'x'.repeat(5_000) } }), challenged('write'), true],
+    ['is another event', contextWith({ stepUps }), expired, false],
+  ])('%s', (_name, context, event, expected) => {
+    expect(ask.isStepUpExhausted(context, event)).toBe(expected)
+  })
+})

@@ -38,6 +38,7 @@ const common = { at: START, identity }
 test('discovery is told where to look and whom to insist on', () => {
   expect(input.discoverResourceInput(contextWith({ request }))).toEqual({
     ...common,
+    challenged: false,
     resourceMetadataUrl: 'https://mcp.example.com/prm',
     issuer,
   })
@@ -54,6 +55,7 @@ describe('registration is told', () => {
       grant: 'authorization_code',
       mayRegister: true,
       refusedClientId: undefined,
+      configuredIssuer: undefined,
     })
   })
 
