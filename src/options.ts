@@ -1,6 +1,7 @@
 import * as v from 'valibot'
 import type { ClientOptions, PreRegisteredClient } from './actors/dependencies.ts'
 import { isPrivateKeyInput, type PrivateKeyInput } from './actors/signing-key.ts'
+import { clientMetadataDocument, MAX_CLIENT_METADATA_BYTES } from './client-metadata-document.ts'
 import type { Clock } from './clock.ts'
 import { invalidArgument } from './errors/invalid-argument.ts'
 import { type NetworkOptions } from './http/network-options.ts'
@@ -10,6 +11,7 @@ import { SAVE_MARGIN_MS } from './durable-chart.ts'
 import { type ConnectionIdentity, type Grant, GrantSchema, maybe } from './schemas/connection-context.ts'
 import {
   callable,
+  ClientIdUrl,
   Count,
   DurationMs,
   has,
@@ -155,7 +157,7 @@ const OptionsSchema = v.strictObject({
     softwareId: maybe(Text),
     softwareVersion: maybe(Text),
     scope: maybe(Scope),
-    metadataUrl: maybe(WebUrl),
+    metadataUrl: maybe(ClientIdUrl),
   }),
   clients: maybe(
     v.array(
@@ -205,7 +207,12 @@ export function parseOrchestratorOptions(options: unknown): ParsedOptions {
   const policy = typeof options === 'object' && options !== null && 'policy' in options ? options.policy : undefined
   if (policy !== undefined && typeof policy !== 'function') parseOptions(PolicySchema, policy, 'policy')
   const parsed = parseOptions(OptionsSchema, options, 'options')
-  const { sealer, keys, store } = parsed
+  const { sealer, keys, store, client } = parsed
+  if (Buffer.byteLength(clientMetadataDocument(client) ?? '') > MAX_CLIENT_METADATA_BYTES)
+    throw invalidArgument(
+      'options.client',
+      `must fit into ${MAX_CLIENT_METADATA_BYTES} bytes of client id metadata, of which authorization servers read no more`,
+    )
   if (sealer !== undefined && keys?.sealing !== undefined)
     throw invalidArgument('options.sealer', 'cannot be combined with options.keys.sealing')
   if (store !== undefined && !store.insideProcess && (keys === undefined || (sealer ?? keys.sealing) === undefined))

@@ -5,6 +5,7 @@ import { completeCallback, type CallbackResult, handleCallback, redirectResponse
 import { type CallbackOptions, CallbackOptionsSchema } from './call-options.ts'
 import { createChanges } from './changes.ts'
 import { configuredClients } from './configured-clients.ts'
+import { handleClientMetadata } from './client-metadata-document.ts'
 import { systemClock } from './clock.ts'
 import type { AuthorizeResult } from './authorize-result.ts'
 import { Connection } from './connection.ts'
@@ -55,6 +56,13 @@ export interface AuthOrchestrator {
   completeCallback(callbackUrl: string | URL, options?: CallbackOptions): Promise<CallbackResult>
   /** The same as a Web handler, with a page that a person can read; asks for the cookie of `redirectResponse`. */
   handleCallback(request: Request): Promise<Response>
+  /**
+   * Serves the client id metadata document (GET and HEAD), to be mounted where `client.metadataUrl` leads; 404 without
+   * one.
+   *
+   * @see [MCP client registration](https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization/client-registration)
+   */
+  handleClientMetadata(request: Request): Promise<Response>
   /** Tells a listener; returns what ends that. Nothing told is secret. */
   on<Name extends keyof OrchestratorEvents>(name: Name, listener: (event: OrchestratorEvents[Name]) => void): () => void
   /**
@@ -151,6 +159,7 @@ export function createAuthOrchestrator(options: AuthOrchestratorOptions): AuthOr
       kernel.assertOpen()
       return await handleCallback(kernel, request)
     },
+    handleClientMetadata: async (request) => handleClientMetadata(parsed.client, request),
     on: (name, listener) => listeners.on(name, listener),
     async close() {
       if (isClosed) return

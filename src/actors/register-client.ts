@@ -2,11 +2,12 @@ import * as oauth from 'oauth4webapi'
 import type { RegisterClientInput, RegisterClientOutput } from '../../machines/ports.ts'
 import { untrusted } from '../errors/failure.ts'
 import { portError } from '../errors/port-error.ts'
-import { type ClientAuthenticationMethod, chooseMethod, methodToAskFor } from '../protocol/client-authentication.ts'
+import { chooseMethod, methodToAskFor } from '../protocol/client-authentication.ts'
 import { RegistrationResponseSchema } from '../schemas/registration-response.ts'
 import { check, parseJson } from '../schemas/wire.ts'
 import { isSuccess, refusal, shownUrl } from './answers.ts'
-import type { ClientOptions, RegistrationDependencies } from './dependencies.ts'
+import { clientMetadata } from './client-metadata.ts'
+import type { RegistrationDependencies } from './dependencies.ts'
 import { sendOnce } from './send-once.ts'
 import { stopwatch } from './stopwatch.ts'
 
@@ -35,7 +36,7 @@ export function createRegisterClient(deps: RegistrationDependencies) {
     const answer = await sendOnce({ transport: deps.transport, sendBefore, signal }, (options) =>
       oauth.dynamicClientRegistrationRequest(
         { issuer, registration_endpoint: registrationEndpoint },
-        registrationDocument(deps.client, redirectUri, method),
+        clientMetadata(deps.client, redirectUri, method),
         options,
       ),
     )
@@ -77,30 +78,4 @@ export function createRegisterClient(deps: RegistrationDependencies) {
       },
     }
   }
-}
-
-/** What the server is told about us. `application_type` is required since 2026-07-28. */
-function registrationDocument(client: ClientOptions, redirectUri: string, method: ClientAuthenticationMethod) {
-  const { name, uri, logoUri, contacts, softwareId, softwareVersion, scope } = client
-  return {
-    client_name: name,
-    redirect_uris: [redirectUri],
-    grant_types: ['authorization_code', 'refresh_token'],
-    response_types: ['code'],
-    token_endpoint_auth_method: method,
-    application_type: isNative(redirectUri) ? 'native' : 'web',
-    ...(uri !== undefined && { client_uri: uri }),
-    ...(logoUri !== undefined && { logo_uri: logoUri }),
-    ...(contacts !== undefined && { contacts: [...contacts] }),
-    ...(softwareId !== undefined && { software_id: softwareId }),
-    ...(softwareVersion !== undefined && { software_version: softwareVersion }),
-    ...(scope !== undefined && { scope }),
-  }
-}
-
-/** Whether the browser comes back to this machine, or to an application by a scheme of its own. */
-function isNative(redirectUri: string): boolean {
-  const { protocol, hostname } = new URL(redirectUri)
-  const loopback = hostname === 'localhost' || hostname === '[::1]' || hostname.startsWith('127.')
-  return loopback || (protocol !== 'https:' && protocol !== 'http:')
 }

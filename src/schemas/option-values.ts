@@ -36,6 +36,27 @@ export const RedirectUri = v.pipe(
   v.check(isRedirectUri, 'must be an https URL, or http on a loopback address, without a fragment'),
 )
 
+/**
+ * A URL that can be a client id: compared character by character by everybody, so it has to have one form only.
+ *
+ * @see [OAuth Client ID Metadata Document §3](https://www.ietf.org/archive/id/draft-ietf-oauth-client-id-metadata-document-00.html#section-3)
+ */
+function isClientIdUrl(text: string): boolean {
+  if (!/^https:\/\/[^/?#]+\/[^?#\s]+$/.test(text) || !URL.canParse(text)) return false
+  const { username, password } = new URL(text)
+  const hasDotSegment = /\/(\.|%2e){1,2}(\/|$)/i.test(text)
+  return username + password === '' && !hasDotSegment
+}
+
+/** Where the client id metadata document is served. */
+export const ClientIdUrl = v.pipe(
+  v.string(),
+  v.check(
+    isClientIdUrl,
+    'must be an https URL with a path of its own, without dot segments, query, fragment or credentials',
+  ),
+)
+
 /** 32 bytes. */
 export const KeyBytes = v.pipe(
   v.instance(Uint8Array),
