@@ -231,7 +231,7 @@ describe('a 403', () => {
     const sent = connection.fetch(world.server, { method: 'POST', body: body(), duplex: 'half' } as RequestInit)
     const came = await sent.then(
       ({ status }) => status,
-      ({ code }: AuthorizationError) => code,
+      (reason: unknown) => Reflect.get(Object(reason), 'code') as unknown,
     )
     expect(came).toBe(outcome)
     expect(world.tokenRequests().map(({ grant_type: grant, scope }) => [grant, scope])).toEqual([
