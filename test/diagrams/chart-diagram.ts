@@ -54,7 +54,7 @@ function guardOf({ guard, target }: AnyTransitionDefinition): string {
 
 /** `done` and `error` of the port that a state asks, anything else by its name; what always happens only by its guard. */
 export function labelOf(transition: AnyTransitionDefinition): string {
-  const { eventType } = transition
+  const eventType = String(transition.eventType)
   const event = eventType.startsWith('xstate.done.actor.')
     ? 'done'
     : eventType.startsWith('xstate.error.actor.')
