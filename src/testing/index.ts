@@ -1,3 +1,13 @@
 export { SimulatedClock, type SimulatedClockOptions } from './simulated-clock.ts'
 export type { StoreUnderTest } from './store-bench.ts'
 export { type StoreCheck, storeContract } from './store-contract.ts'
+export {
+  type AuthorizationServerSwitches,
+  TestAuthorizationServer,
+  type TestAuthorizationServerOptions,
+  type TestClient,
+} from './test-authorization-server.ts'
+export { fingerprint, type LedgerEntry, type Spend, type TestEndpoint, TestLedger } from './test-ledger.ts'
+export { TestMcpServer, type TestMcpServerOptions } from './test-mcp-server.ts'
+export { inProcessFetch, type TestFault, type TestServer, type TestServerOptions } from './test-server.ts'
+export type { Granted } from './token-book.ts'

@@ -1,0 +1,258 @@
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import { type AuthOrchestrator, type AuthOrchestratorOptions, createAuthOrchestrator } from '../../../src/index.ts'
+import {
+  type AuthorizationServerSwitches,
+  fingerprint,
+  inProcessFetch,
+  SimulatedClock,
+  TestAuthorizationServer,
+  TestMcpServer,
+} from '../../../src/testing/index.ts'
+
+const client = { name: 'Acme', redirectUri: 'https://app.example/callback' }
+const GIVEN = { clientId: 'given', clientSecret: 'a secret: of + words' }
+
+/** Both servers without a network, an orchestrator, and a connection. */
+function stage(switches: AuthorizationServerSwitches = {}, options: Partial<AuthOrchestratorOptions> = {}) {
+  const clock = new SimulatedClock()
+  const as = new TestAuthorizationServer({ clock, clients: [GIVEN], ...switches })
+  const mcp = new TestMcpServer({ clock, authorizationServers: [as], requiredScope: 'tools' })
+  const auth: AuthOrchestrator = createAuthOrchestrator({
+    client,
+    clock,
+    network: { allow: ['127.0.0.1'], fetch: inProcessFetch(as, mcp) },
+    policy: { cacheMs: 1 },
+    ...options,
+  })
+  onTestFinished(() => auth.close())
+  const connection = auth.connection({ tenant: 't1', user: 'u1', server: mcp.url })
+  const begin = async (scope?: string): Promise<string> => {
+    const result = await connection.authorize({ scope, force: true })
+    if (result.status !== 'redirect') throw new Error(`expected a redirect, not ${result.status}`)
+    return result.authorizationUrl
+  }
+  const signIn = async (scope?: string) => await auth.completeCallback(await as.approve(await begin(scope)))
+  const callTool = async (method = 'tools/list', id: number | null = 1) =>
+    await connection.fetch(mcp.url, {
+      method: 'POST',
+      body: JSON.stringify({ jsonrpc: '2.0', ...(id !== null && { id }), method }),
+    })
+  return { clock, as, mcp, auth, connection, begin, signIn, callTool }
+}
+
+const refreshing = { endpoint: 'token', grantType: 'refresh_token' } as const
+
+describe('the test servers', () => {
+  test('sign a user in over a real port, and serve tools to its token', async () => {
+    const as = await new TestAuthorizationServer().listen()
+    const mcp = await new TestMcpServer({ authorizationServers: [as] }).listen()
+    const auth = createAuthOrchestrator({ client, network: { allow: ['127.0.0.1'] } })
+    onTestFinished(async () => {
+      await auth.close()
+      await Promise.all([as.close(), mcp.close()])
+    })
+    const connection = auth.connection({ tenant: 't1', server: mcp.url })
+    const result = await connection.authorize()
+    const url = result.status === 'redirect' ? result.authorizationUrl : ''
+    const answer = await fetch(url, { redirect: 'manual' })
+    const { status } = await auth.completeCallback(answer.headers.get('location') ?? '')
+    expect(status).toBe('authorized')
+    const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'whoami' } })
+    const called = await connection.fetch(mcp.url, { method: 'POST', body })
+    expect(await called.json()).toEqual({
+      jsonrpc: '2.0',
+      id: 1,
+      result: { content: [{ type: 'text', text: 'you are user-1' }] },
+    })
+    as.fail({ when: 'before', answer: 'reset', endpoint: 'introspection' })
+    await expect(fetch(`${as.origin}/introspect`, { method: 'POST' })).rejects.toThrow(TypeError)
+    await as.close()
+  })
+
+  test('count what they were asked, and hold no secret', async () => {
+    const { as, mcp, signIn, callTool } = stage()
+    await signIn()
+    expect((await callTool()).status).toBe(200)
+    expect(as.ledger.counts()).toEqual({
+      'serverMetadata ok': 1,
+      'registration ok': 1,
+      'authorization ok': 1,
+      'token authorization_code ok': 1,
+    })
+    expect(mcp.ledger.counts()).toEqual({ 'resourceMetadata ok': 1, 'mcp ok': 1 })
+    expect([...as.ledger.spends().values()]).toEqual([{ presented: 1, taken: 1, isOwn: true }])
+    expect(JSON.stringify([as.ledger.entries, mcp.ledger.entries])).not.toMatch(/(code|access|refresh|secret)-/)
+    as.ledger.clear()
+    expect(as.ledger.count()).toBe(0)
+  })
+
+  test('answer as JSON-RPC does', async () => {
+    const { signIn, callTool, mcp } = stage()
+    await signIn()
+    expect((await callTool('notifications/initialized', null)).status).toBe(202)
+    expect(await (await callTool('initialize')).json()).toMatchObject({ result: { capabilities: { tools: {} } } })
+    expect(await (await callTool('nothing')).json()).toMatchObject({ error: { code: -32_601 } })
+    const unknown = await inProcessFetch(mcp)(`${mcp.origin}/nothing`)
+    expect(unknown.status).toBe(404)
+    await expect(inProcessFetch(mcp)('http://127.0.0.1:9/')).rejects.toThrow(TypeError)
+  })
+
+  test('challenge whoever brings no token, a bad one, or too little scope', async () => {
+    const { mcp, callTool, signIn } = stage()
+    const answer = await mcp.handle(new Request(mcp.url, { method: 'POST', body: 'no JSON' }))
+    expect([answer.status, answer.headers.get('www-authenticate')]).toEqual([
+      401,
+      `Bearer scope="tools", resource_metadata="${mcp.origin}/.well-known/oauth-protected-resource/mcp"`,
+    ])
+    await signIn()
+    mcp.requiredScope = 'tools admin'
+    const short = await callTool()
+    expect([short.status, short.headers.get('www-authenticate')]).toEqual([
+      403,
+      expect.stringContaining('Bearer error="insufficient_scope", scope="tools admin"'),
+    ])
+    expect(mcp.ledger.counts()).toMatchObject({ 'mcp unauthorized': 1, 'mcp insufficient_scope': 1 })
+  })
+
+  test('refuse a code that is used twice, and with it what came of the first use', async () => {
+    const { as, begin, auth, connection } = stage()
+    const callback = new URL(await as.approve(await begin()))
+    await auth.completeCallback(callback)
+    const { value } = await connection.accessToken()
+    const code = callback.searchParams.get('code') ?? ''
+    const form = new URLSearchParams({ grant_type: 'authorization_code', code, client_id: 'given' })
+    const answer = await as.handle(new Request(`${as.origin}/token`, { method: 'POST', body: form }))
+    expect([answer.status, await answer.json()]).toEqual([400, { error: 'invalid_grant' }])
+    expect(as.introspect(value)).toBeUndefined()
+    expect(as.ledger.spends().get(fingerprint(code))).toEqual({ presented: 2, taken: 1, isOwn: true })
+  })
+
+  test.each([
+    [{}, [200, 400, 'revoked']],
+    [{ reuseDetection: false }, [200, 400, 'alive']],
+    [{ graceMs: 1_000 }, [200, 200, 'alive']],
+    [{ rotation: false }, [200, 200, 'alive']],
+  ] as const)('take a refresh token twice, or not: %j', async (switches, expected) => {
+    const { as, signIn } = stage(switches)
+    const { actions } = await signIn()
+    const refreshToken =
+      actions.flatMap((each) => (each.type === 'saveTokens' ? [each.data.refreshToken ?? ''] : []))[0] ?? ''
+    const saved = actions.find(({ type }) => type === 'saveClientInformation')
+    const { clientId = '', clientSecret = '' } = saved?.type === 'saveClientInformation' ? saved.data : {}
+    const form = { grant_type: 'refresh_token', refresh_token: refreshToken }
+    const ask = async () =>
+      await as.handle(
+        new Request(`${as.origin}/token`, {
+          method: 'POST',
+          body: new URLSearchParams({ ...form, client_id: clientId, client_secret: clientSecret }),
+        }),
+      )
+    const one = await ask()
+    const { access_token: token } = (await one.json()) as { access_token: string }
+    const two = await ask()
+    expect([one.status, two.status, as.introspect(token) ? 'alive' : 'revoked']).toEqual(expected)
+  })
+
+  test.each(['github', 'slack', 'stringExpiresIn'] as const)('answer with the habits of %s', async (habit) => {
+    const { as, signIn, connection, clock, callTool } = stage({ habit })
+    const { status } = await signIn('tools more')
+    expect(status).toBe('authorized')
+    const { scope, expiresAt } = await connection.accessToken()
+    expect([scope, expiresAt]).toEqual(['tools more', clock.now() + 3_600_000])
+    as.expireAccessTokens()
+    expect((await callTool()).status).toBe(200)
+    as.revokeEverything()
+    await expect(callTool()).rejects.toMatchObject({ code: 'AUTHORIZATION_REQUIRED' })
+    expect(as.ledger.count({ ...refreshing, outcome: 'invalid_grant' })).toBe(1)
+  })
+
+  test('answer a refresh without a refresh token, or issue none at all', async () => {
+    const { as, signIn, callTool } = stage({ omitsRefreshToken: true })
+    await signIn()
+    for (const _ of [1, 2]) {
+      as.expireAccessTokens()
+      expect((await callTool()).status).toBe(200)
+    }
+    as.switches.refreshTokens = false
+    as.switches.accessTokenTtlSeconds = undefined
+    const { actions } = await signIn()
+    const tokens = actions.flatMap((action) => (action.type === 'saveTokens' ? [action.data] : []))
+    expect(tokens).toMatchObject([{ refreshToken: undefined, expiresAt: undefined }])
+  })
+
+  test('let a user say no, and tell who it is', async () => {
+    const { as, begin, auth, signIn } = stage({ subject: 'alice' })
+    expect(await auth.completeCallback(await as.deny(await begin()))).toMatchObject({ status: 'denied' })
+    expect(await signIn('openid tools')).toMatchObject({ status: 'authorized' })
+    expect(as.ledger.counts()).toMatchObject({ 'authorization access_denied': 1, 'authorization ok': 1 })
+  })
+
+  test('name another issuer, register nobody, forget whom they registered', async () => {
+    const wrong = stage({ announcedIssuer: 'https://evil.example' })
+    await expect(wrong.begin()).rejects.toMatchObject({ code: 'SERVER_ISSUER_MISMATCH' })
+    const closed = stage({ dynamicRegistration: false })
+    await expect(closed.begin()).rejects.toMatchObject({ code: 'REGISTRATION_UNAVAILABLE' })
+    const { as, signIn, callTool } = stage()
+    await signIn()
+    as.pruneRegistrations()
+    as.expireAccessTokens()
+    await expect(callTool()).rejects.toMatchObject({ code: 'AUTHORIZATION_REQUIRED' })
+    expect(as.ledger.count({ ...refreshing, outcome: 'invalid_client' })).toBe(1)
+    expect(await signIn()).toMatchObject({ status: 'authorized' })
+  })
+
+  test('give tokens to a client in its own name, and revoke them', async () => {
+    const clients = [{ issuer: 'http://127.0.0.1:1', ...GIVEN }]
+    const { as, connection } = stage({}, { clients })
+    expect(await connection.authorize({ grant: 'client_credentials', scope: 'tools' })).toMatchObject({
+      status: 'authorized',
+    })
+    const { value } = await connection.accessToken()
+    expect(as.introspect(value)).toMatchObject({ subject: 'given', scope: 'tools' })
+    await connection.disconnect()
+    expect(as.introspect(value)).toBeUndefined()
+    expect(as.ledger.counts()).toMatchObject({ 'token client_credentials ok': 1, 'revocation ok': 1 })
+  })
+
+  test('fail before anything is done, or after it, and hold an answer back', async () => {
+    const { as, signIn, callTool, clock } = stage()
+    await signIn()
+    as.expireAccessTokens()
+    as.fail({ when: 'before', answer: 503, retryAfterSeconds: 0 })
+    await expect(callTool()).rejects.toMatchObject({ code: 'HTTP_NETWORK' })
+    clock.advance(1)
+    as.fail({ when: 'after', answer: 'hold' })
+    const call = callTool()
+    await vi.waitFor(() => expect(as.held).toBe(1))
+    as.release()
+    expect((await call).status).toBe(200)
+    as.fail({ endpoint: 'token', when: 'after', answer: 500, times: 2 })
+    as.mend()
+    as.expireAccessTokens()
+    expect((await callTool()).status).toBe(200)
+    expect(as.ledger.entries.filter(({ grantType }) => grantType === 'refresh_token')).toMatchObject([
+      { outcome: 'ok', fault: 'after hold' },
+      { outcome: 'ok' },
+    ])
+    expect(as.ledger.count({ fault: 'before 503' })).toBe(1)
+  })
+
+  test.each([
+    ['register', { method: 'POST', body: '{}' }, 400],
+    ['authorize?client_id=nobody', {}, 400],
+    ['authorize?client_id=given&redirect_uri=no', {}, 400],
+    ['authorize?client_id=given&redirect_uri=https://app.example/', {}, 302],
+    ['token', { method: 'POST', body: new URLSearchParams({ client_id: 'nobody' }) }, 401],
+    ['token', { method: 'POST', body: new URLSearchParams({ client_id: 'given', grant_type: 'x' }) }, 400],
+    ['nothing', {}, 404],
+    ['introspect', { method: 'POST', body: new URLSearchParams({ token: 'none' }) }, 200],
+  ])('answer what is wrong: %s %j', async (path, init, status) => {
+    const { as } = stage()
+    expect((await as.handle(new Request(`${as.origin}/${path}`, init))).status).toBe(status)
+  })
+
+  test('do not pretend: a broken authorization URL has no callback', async () => {
+    const { as } = stage()
+    await expect(as.approve(`${as.origin}/authorize`)).rejects.toThrow('400')
+  })
+})
