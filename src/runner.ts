@@ -230,7 +230,9 @@ export class Runner {
         : restoreActor(chart.machine, view, options)
     const emitted: { type: string }[] = []
     const event = stamp({ sendBefore: this.#fence(startedAt, lease), ...command })
-    if (!actor.getSnapshot().can(event)) return { kind: 'notTaken', view, spent: false, emitted }
+    // XState would take it for the answer of a port.
+    const isForged = event.type.startsWith('xstate.')
+    if (isForged || !actor.getSnapshot().can(event)) return { kind: 'notTaken', view, spent: false, emitted }
     actor.on('*', (told) => emitted.push(told))
     // Without a listener XState would throw an error of the chart where nobody can catch it; `atRest` finds it.
     actor.subscribe({ error: () => {} })

@@ -7,13 +7,16 @@ import {
 } from 'xstate'
 import { describe, expect, test } from 'vitest'
 import { connectionMachine } from '../../machines/connection.ts'
+import { connectionPorts, registrationPorts } from '../../machines/ports.ts'
 import { registrationMachine } from '../../machines/registration.ts'
 import { leavesOf, placeOf, restore, stored } from '../support/charts/chart-graph.ts'
 import { commandsFor, connectionGraph } from '../support/charts/connection-model.ts'
+import { rejections, START, tokenResult } from '../support/charts/facts.ts'
 import { registrationCommandsFor, registrationGraph } from '../support/charts/registration-model.ts'
 
 interface Chart {
   machine: AnyStateMachine
+  ports: object
   states: AnyMachineSnapshot[]
   commands(context: never): AnyEventObject[]
 }
@@ -23,6 +26,7 @@ const charts: [string, Chart][] = [
     'connection',
     {
       machine: connectionMachine,
+      ports: connectionPorts,
       states: connectionGraph().map(({ state }) => state),
       commands: commandsFor,
     },
@@ -31,13 +35,14 @@ const charts: [string, Chart][] = [
     'registration',
     {
       machine: registrationMachine,
+      ports: registrationPorts,
       states: registrationGraph().map(({ state }) => state),
       commands: registrationCommandsFor,
     },
   ],
 ]
 
-describe.each(charts)('a stored %s', (_, { machine, states, commands }) => {
+describe.each(charts)('a stored %s', (_, { machine, ports, states, commands }) => {
   const storable = states.filter((state) => state.hasTag('storable'))
 
   test('comes from every storable state', () => {
@@ -67,6 +72,15 @@ describe.each(charts)('a stored %s', (_, { machine, states, commands }) => {
       expect(stored(actor.getSnapshot())).toEqual(stored(state))
       actor.stop()
     }
+  })
+
+  test('takes no answer of a port, since none runs', () => {
+    const forged = Object.keys(ports).flatMap((port) => [
+      { type: `xstate.done.actor.${port}`, output: tokenResult(START) },
+      { type: `xstate.error.actor.${port}`, error: rejections.unknown },
+    ])
+    const taken = storable.flatMap((state) => forged.filter((event) => state.can(event)).map(({ type }) => type))
+    expect(taken).toEqual([])
   })
 
   test('accepts and refuses the same, and goes to the same places', () => {

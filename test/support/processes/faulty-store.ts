@@ -39,6 +39,11 @@ export class FaultyStore implements SnapshotStore {
     this.#armed.push({ ...fault, skip: fault.skip ?? 0, times: fault.times ?? 1 })
   }
 
+  /** Lets nothing happen any more that has not begun. */
+  disarm(): void {
+    this.#armed.length = 0
+  }
+
   /** Lets an operation go on that is paused at this point. */
   resume(name: string): void {
     this.#paused.get(name)?.()

@@ -1,0 +1,41 @@
+import * as v from 'valibot'
+import { createMachine } from 'xstate'
+import { expect, onTestFinished, test } from 'vitest'
+import { createChanges } from '../../src/changes.ts'
+import type { DurableChart, DurableContext } from '../../src/durable-chart.ts'
+import { Runner } from '../../src/runner.ts'
+import { MemoryStore } from '../../src/stores/memory.ts'
+import { plainSealer } from '../../src/stores/sealing.ts'
+import { SimulatedClock } from '../../src/testing/index.ts'
+
+/** A careless chart: it would believe whoever says that a port has answered. */
+const credulous = createMachine({
+  context: { at: 0, journal: [] },
+  initial: 'signedOut',
+  states: {
+    signedOut: { on: { 'xstate.done.actor.exchangeCode': 'signedIn', 'code.brought': 'signedIn' } },
+    signedIn: {},
+  },
+})
+
+test('the runner sends no chart what only a port may answer', async () => {
+  const clock = new SimulatedClock()
+  const store = new MemoryStore({ clock })
+  const changes = createChanges(store, () => clock.monotonic())
+  onTestFinished(() => changes.close())
+  const options = { store, clock, changes, sealer: plainSealer, requestTimeoutMs: 1_000, onTransitions: () => {} }
+  const runner = new Runner({ ...options, inspect: undefined })
+  const chart: DurableChart<DurableContext, { type: string }> = {
+    name: 'credulous',
+    version: 1,
+    machine: credulous as never,
+    contextSchema: v.object({ at: v.number(), journal: v.array(v.never()) }) as never,
+    ttlMs: () => undefined,
+    lateResult: () => undefined,
+  }
+  const send = async (type: string): Promise<boolean> =>
+    (await runner.run(chart, 'key', () => ({ type }), { input: {}, lease: { leaseMs: 9_000, graceMs: 1 } })).taken
+  expect(await send('xstate.done.actor.exchangeCode')).toBe(false)
+  expect(await store.load('key')).toBeUndefined()
+  expect(await send('code.brought')).toBe(true)
+})

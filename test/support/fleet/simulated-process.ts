@@ -1,0 +1,174 @@
+import type { Clock } from '../../../src/clock.ts'
+import { type AuthOrchestrator, createAuthOrchestrator, type SnapshotStore } from '../../../src/index.ts'
+import { fingerprint } from '../../../src/testing/index.ts'
+import { FaultyStore, type StoreFault } from '../processes/faulty-store.ts'
+import type { SimulatedTime } from './simulated-time.ts'
+
+/** What goes wrong with a process while it does something. */
+export type Mishap =
+  | { readonly kind: 'none' }
+  /** A save is done, and its answer is lost. */
+  | { readonly kind: 'lostAnswer'; readonly skip: number }
+  /** Saves fail, so many times. */
+  | { readonly kind: 'storeDown'; readonly skip: number; readonly times: number }
+  /** The process stops for ever, right before or after a save or a token request. */
+  | { readonly kind: 'crash'; readonly at: 'save' | 'token'; readonly when: 'before' | 'after'; readonly skip: number }
+  /** The process stops for as long as the test wants, right before or after a save. */
+  | { readonly kind: 'pause'; readonly when: 'before' | 'after'; readonly skip: number }
+
+/** One request that spent a code or a refresh token. */
+export interface Sent {
+  readonly secret: string
+  readonly by: SimulatedProcess
+  /** The server said that it did nothing (429, 503), so that the same may be sent again. */
+  isRefused: boolean
+  /** Whether its sender may not know what became of it: no answer, a 5xx, or it stopped since. */
+  isDoubtful: boolean
+}
+
+/** How something that a process was asked came out. */
+export type Outcome<T> =
+  | { readonly kind: 'done'; readonly value: T }
+  | { readonly kind: 'failed'; readonly error: unknown }
+  | { readonly kind: 'crashed' | 'paused' }
+
+/** What a process needs of its world. */
+export interface Surroundings {
+  readonly time: SimulatedTime
+  readonly store: SnapshotStore
+  readonly fetch: typeof globalThis.fetch
+  /** Every code and refresh token that was sent, in order. */
+  readonly sent: Sent[]
+  /** Everything that was told to anybody: events, inspection records. */
+  readonly told: string[]
+}
+
+export const REDIRECT_URI = 'https://app.example/callback'
+export const LEASE = { leaseMs: 30_000, graceMs: 5_000 }
+const NAME_KEY = new Uint8Array(32).fill(7)
+const EVENTS = ['transition', 'authorizationRequired', 'authorized', 'refreshed', 'failed', 'disconnected'] as const
+const never = (): Promise<never> => new Promise(() => {})
+
+/** One process of a fleet: an orchestrator of its own on the store of all. It can stop for a while, or for ever. */
+export class SimulatedProcess {
+  readonly auth: AuthOrchestrator
+  readonly #surroundings: Surroundings
+  readonly #store: FaultyStore
+  #isDead = false
+  #isPaused = false
+  #mishap: Mishap = { kind: 'none' }
+  #tokenRequests = 0
+
+  constructor(surroundings: Surroundings, clock: Clock) {
+    this.#surroundings = surroundings
+    this.#store = new FaultyStore(this.#mortal(surroundings.store), (point) => {
+      if (point === 'crash') this.#isDead = true
+      if (point === 'pause') this.#isPaused = true
+    })
+    this.auth = createAuthOrchestrator({
+      client: { name: 'Fleet', redirectUri: REDIRECT_URI },
+      keys: { name: NAME_KEY },
+      store: this.#store,
+      clock,
+      network: { allow: ['127.0.0.1'], fetch: this.#fetch },
+      policy: LEASE,
+      inspect: (record) => surroundings.told.push(JSON.stringify(record)),
+    })
+    for (const name of EVENTS)
+      this.auth.on(name, (event: unknown) => surroundings.told.push(`${name} ${JSON.stringify(event)}`))
+  }
+
+  get isUp(): boolean {
+    return !this.#isDead && !this.#isPaused
+  }
+
+  /** Does something while something goes wrong, for as long as it takes in simulated time. */
+  async perform<T>(mishap: Mishap, work: () => Promise<T>): Promise<Outcome<T>> {
+    const { time, sent } = this.#surroundings
+    const first = sent.length
+    let outcome: Outcome<T> | undefined
+    this.#arm(mishap)
+    work().then(
+      (value) => (outcome = { kind: 'done', value }),
+      (error: unknown) => (outcome = { kind: 'failed', error }),
+    )
+    await time.until(() => outcome !== undefined || !this.isUp)
+    if (this.isUp && outcome !== undefined) {
+      this.#disarm()
+      return outcome
+    }
+    for (const each of sent.slice(first)) if (each.by === this) each.isDoubtful = true
+    return { kind: this.#isDead ? 'crashed' : 'paused' }
+  }
+
+  /** A process that was paused goes on where it stood. */
+  resume(): void {
+    this.#isPaused = false
+    this.#disarm()
+    this.#store.resume('pause')
+  }
+
+  #arm(mishap: Mishap): void {
+    this.#mishap = mishap
+    this.#tokenRequests = 0
+    const save = (fault: Pick<StoreFault, 'when' | 'action' | 'skip' | 'times'>, name: string): void =>
+      this.#store.arm({ name, operation: 'save', ...fault })
+    if (mishap.kind === 'lostAnswer') save({ when: 'after', action: 'fail', skip: mishap.skip }, 'lost')
+    if (mishap.kind === 'storeDown')
+      save({ when: 'before', action: 'fail', skip: mishap.skip, times: mishap.times }, 'down')
+    if ((mishap.kind === 'crash' && mishap.at === 'save') || mishap.kind === 'pause')
+      save({ when: mishap.when, action: 'pause', skip: mishap.skip }, mishap.kind)
+  }
+
+  /** What did not happen by now does not happen later, to another call. */
+  #disarm(): void {
+    this.#mishap = { kind: 'none' }
+    this.#store.disarm()
+  }
+
+  /** The store as long as this process lives. */
+  #mortal(store: SnapshotStore): SnapshotStore {
+    const alive = async <Answer>(ask: () => Promise<Answer>): Promise<Answer> => {
+      this.#surroundings.time.activity += 1
+      return this.#isDead ? await never() : await ask()
+    }
+    return {
+      insideProcess: true,
+      load: (key) => alive(() => store.load(key)),
+      save: (key, value, options) => alive(() => store.save(key, value, options)),
+      delete: (key, options) => alive(() => store.delete(key, options)),
+      subscribe: (listener) => store.subscribe(listener),
+      close: async () => {},
+    }
+  }
+
+  readonly #fetch: typeof globalThis.fetch = async (input, init) => {
+    const { time, fetch, sent } = this.#surroundings
+    time.activity += 1
+    const request = new Request(input, init)
+    const form = new URLSearchParams(request.method === 'POST' ? await request.clone().text() : '')
+    const secret = form.get('code') ?? form.get('refresh_token')
+    const isToken = request.url.endsWith('/token')
+    if (isToken) this.#tokenRequests += 1
+    this.#crash('before', isToken)
+    if (this.#isDead) return await never()
+    const entry = isToken && secret !== null && { by: this, secret: fingerprint(secret), isRefused: false }
+    const noted: Sent | undefined = entry ? { ...entry, isDoubtful: true } : undefined
+    if (noted !== undefined) sent.push(noted)
+    const answer = await fetch(request)
+    time.activity += 1
+    this.#crash('after', isToken)
+    if (this.#isDead) return await never()
+    if (noted !== undefined) {
+      noted.isRefused = answer.status === 429 || answer.status === 503
+      noted.isDoubtful = answer.status >= 500 && !noted.isRefused
+    }
+    return answer
+  }
+
+  #crash(when: 'before' | 'after', isToken: boolean): void {
+    const { kind } = this.#mishap
+    if (!isToken || kind !== 'crash' || this.#mishap.at !== 'token' || this.#mishap.when !== when) return
+    if (this.#tokenRequests > this.#mishap.skip) this.#isDead = true
+  }
+}
