@@ -29,7 +29,7 @@ test('the runner sends no chart what only a port may answer', async () => {
     name: 'credulous',
     version: 1,
     machine: credulous as never,
-    contextSchema: v.object({ at: v.number(), journal: v.array(v.never()) }) as never,
+    contextSchema: v.object({ at: v.number(), journal: v.array(v.never()) }),
     ttlMs: () => undefined,
     lateResult: () => undefined,
   }

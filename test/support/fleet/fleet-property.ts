@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { AuthorizationServerSwitches } from '../../../src/testing/index.ts'
 import { FleetWorld, noCounts, type Step } from './fleet-world.ts'

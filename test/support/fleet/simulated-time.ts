@@ -62,15 +62,9 @@ export class SimulatedTime {
 
   /** Lets time pass, timer by timer. */
   async wait(ms: number): Promise<void> {
-    const until = Date.now() + ms
-    // A timer of ours marks the end, so that none is passed over.
     let isOver = false
     setTimeout(() => (isOver = true), ms)
-    while (!isOver) {
-      await this.quiet()
-      vi.advanceTimersToNextTimer()
-    }
-    vi.setSystemTime(until)
+    await this.until(() => isOver)
     await this.quiet()
   }
 
