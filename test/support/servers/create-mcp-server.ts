@@ -21,6 +21,9 @@ export interface McpServerOptions {
   requiredScopes?: string[]
 }
 
+/** What a test may change while the server runs. */
+export type McpServerSettings = Pick<McpServerOptions, 'issuer' | 'requiredScopes'>
+
 /** What an MCP server was asked, counted in its own process. */
 export interface McpLedger {
   pid: number
@@ -37,10 +40,12 @@ export interface McpLedger {
 export interface TestMcpServer {
   /** The MCP endpoint, which is the resource identifier as well. */
   readonly url: string
-  /** Where `GET /ledger`, `POST /reset` and `POST /refuse` are served. */
+  /** Where `GET /ledger`, `POST /reset`, `POST /set` and `POST /refuse` are served. */
   readonly ledgerUrl: string
   ledger(): McpLedger
   reset(): void
+  /** Moves it to another authorization server, or makes it ask for other scopes. */
+  set(settings: Partial<McpServerSettings>): void
   /** From now on, answers 401 to every token that it has accepted until now. */
   refuseSeenTokens(): void
   close(): Promise<void>
@@ -52,7 +57,10 @@ const METADATA_PATH = '/.well-known/oauth-protected-resource/mcp'
 
 /** A real MCP server on a loopback port: the official SDK's, with one tool, that takes JWTs of one issuer. */
 export async function createMcpServer(options: McpServerOptions): Promise<TestMcpServer> {
-  const scopes = options.requiredScopes ?? ['mcp:tools']
+  const settings: Required<McpServerSettings> = {
+    issuer: options.issuer,
+    requiredScopes: options.requiredScopes ?? ['mcp:tools'],
+  }
   const seen = new Set<string>()
   const refused = new Set<string>()
   const none = (): McpLedger => ({ pid: process.pid, toolCalls: {}, unauthorized: 0, requests: 0, resourceMetadata: 0 })
@@ -61,11 +69,17 @@ export async function createMcpServer(options: McpServerOptions): Promise<TestMc
   const http = createServer((request, response) => void answer(request, response))
   const { url: origin, close } = await listen(http, options.port)
   const url = `${origin}/mcp`
-  const keys = createRemoteJWKSet(new URL(`${options.issuer}/jwks`))
+  const keys = new Map<string, ReturnType<typeof createRemoteJWKSet>>()
+  const keysOf = (issuer: string): ReturnType<typeof createRemoteJWKSet> => {
+    const known = keys.get(issuer) ?? createRemoteJWKSet(new URL(`${issuer.replace(/\/$/, '')}/jwks`))
+    keys.set(issuer, known)
+    return known
+  }
 
   const verifyAccessToken = async (token: string): Promise<AuthInfo> => {
     try {
-      const { payload } = await jwtVerify(token, keys, { issuer: options.issuer, audience: url, typ: 'at+jwt' })
+      const { issuer } = settings
+      const { payload } = await jwtVerify(token, keysOf(issuer), { issuer, audience: url, typ: 'at+jwt' })
       const id = payload.jti ?? ''
       if (refused.has(id)) throw new Error('refused by the test')
       seen.add(id)
@@ -80,11 +94,12 @@ export async function createMcpServer(options: McpServerOptions): Promise<TestMc
       throw new OAuthError(OAuthErrorCode.InvalidToken, 'the token is not valid here')
     }
   }
-  const gate = requireBearerAuth({
-    verifier: { verifyAccessToken },
-    requiredScopes: scopes,
-    resourceMetadataUrl: `${origin}${METADATA_PATH}`,
-  })
+  const gate = (request: Request): ReturnType<ReturnType<typeof requireBearerAuth>> =>
+    requireBearerAuth({
+      verifier: { verifyAccessToken },
+      requiredScopes: settings.requiredScopes,
+      resourceMetadataUrl: `${origin}${METADATA_PATH}`,
+    })(request)
   const mcp = createMcpHandler(({ authInfo }) => {
     const server = new McpServer({ name: 'test-mcp-server', version: '1.0.0' })
     server.registerTool('whoami', { description: 'Says whose token it was called with.' }, () => {
@@ -101,8 +116,8 @@ export async function createMcpServer(options: McpServerOptions): Promise<TestMc
       ledger.resourceMetadata += 1
       return Response.json({
         resource: url,
-        authorization_servers: [options.issuer],
-        scopes_supported: scopes,
+        authorization_servers: [settings.issuer],
+        scopes_supported: settings.requiredScopes,
         bearer_methods_supported: ['header'],
       })
     }
@@ -124,6 +139,7 @@ export async function createMcpServer(options: McpServerOptions): Promise<TestMc
     ledger = none()
     refused.clear()
   }
+  const set = (changes: Partial<McpServerSettings>): void => void Object.assign(settings, changes)
   const refuseSeenTokens = (): void => {
     for (const id of seen) refused.add(id)
   }
@@ -131,6 +147,7 @@ export async function createMcpServer(options: McpServerOptions): Promise<TestMc
   const port = await listenForControl({
     'GET /ledger': () => ledger,
     'POST /reset': reset,
+    'POST /set': (changes) => set(changes as Partial<McpServerSettings>),
     'POST /refuse': refuseSeenTokens,
   })
   return {
@@ -138,6 +155,7 @@ export async function createMcpServer(options: McpServerOptions): Promise<TestMc
     ledgerUrl: port.url,
     ledger: () => structuredClone(ledger),
     reset,
+    set,
     refuseSeenTokens,
     close: async () => {
       await mcp.close()

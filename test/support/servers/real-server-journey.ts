@@ -1,0 +1,243 @@
+import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import {
+  type AuthOrchestrator,
+  type AuthorizeOptions,
+  type Connection,
+  createAuthOrchestrator,
+  type HostAction,
+} from '../../../src/index.ts'
+import { SimulatedClock } from '../../../src/testing/index.ts'
+import { UserAgent } from '../user-agent.ts'
+import { createAuthorizationServer } from './create-authorization-server.ts'
+import { createMcpServer, type TestMcpServer } from './create-mcp-server.ts'
+
+export const REDIRECT_URI = 'http://127.0.0.1:1/callback'
+export const HOUR_MS = 3_600_000
+
+/** Tokens and the client that they belong to, as a host gets them to keep. */
+export interface Credentials {
+  clientId: string
+  clientSecret: string
+  accessToken: string
+  refreshToken: string
+}
+
+/** An authorization server that was not written for this project. */
+export interface RealServer {
+  readonly issuer: string
+  /** Whether it says `invalid_grant` to a refresh token that it does not take. */
+  readonly saysInvalidGrant: boolean
+  /** A user's browser: from the authorization URL to the callback URL, having said yes. */
+  signIn(authorizationUrl: string): Promise<string>
+  /** Whether the server would still take the refresh token. */
+  isLive(credentials: Credentials): Promise<boolean>
+  /** Takes the refresh token back, as a user does who looks after what they have allowed. */
+  revoke(credentials: Credentials): Promise<void>
+  close(): Promise<void>
+}
+
+/** What a test changes of its orchestrator. */
+type SceneOptions = Pick<Parameters<typeof createAuthOrchestrator>[0], 'clients' | 'policy'>
+
+/** What every test of a real server begins with. */
+export class Scene<Server extends RealServer = RealServer> {
+  readonly clock = new SimulatedClock()
+  readonly #actions: HostAction[] = []
+  readonly auth: AuthOrchestrator
+  readonly connection: Connection
+
+  readonly server: Server
+  readonly mcp: TestMcpServer
+
+  constructor(server: Server, mcp: TestMcpServer, options: SceneOptions = {}) {
+    this.server = server
+    this.mcp = mcp
+    this.auth = createAuthOrchestrator({
+      client: { name: 'Real servers', redirectUri: REDIRECT_URI },
+      clock: this.clock,
+      network: { allow: ['127.0.0.1'] },
+      onActions: (actions) => void this.#actions.push(...actions),
+      ...options,
+    })
+    this.connection = this.auth.connection({ tenant: 't1', user: 'alice', server: mcp.url })
+  }
+
+  /** Begins, lets the user say yes at the server, and finishes. */
+  readonly signIn = async (options: AuthorizeOptions = {}, server: RealServer = this.server): Promise<string> => {
+    const begun = await this.connection.authorize(options)
+    if (begun.status !== 'redirect') throw new Error('no redirect')
+    const result = await this.auth.completeCallback(await server.signIn(begun.authorizationUrl))
+    expect(result).toMatchObject({ status: 'authorized', connection: { tenant: 't1', user: 'alice' } })
+    return begun.authorizationUrl
+  }
+
+  /** Calls the tool of the MCP server with the official SDK's client, over `connection.fetch`. */
+  readonly whoami = async (): Promise<string> => {
+    const client = new Client({ name: 'real-servers', version: '1.0.0' })
+    await client.connect(new StreamableHTTPClientTransport(new URL(this.mcp.url), { fetch: this.connection.fetch }))
+    const { content } = await client.callTool({ name: 'whoami' })
+    await client.close()
+    const [first] = content
+    return first?.type === 'text' ? first.text : ''
+  }
+
+  /** The challenge that the MCP server answers a token of ours with. */
+  readonly challenge = async (): Promise<string> => {
+    const { value } = await this.connection.accessToken()
+    const response = await fetch(this.mcp.url, { method: 'POST', headers: { authorization: `Bearer ${value}` } })
+    return response.headers.get('www-authenticate') ?? ''
+  }
+
+  /** What the host was told to keep last. */
+  readonly credentials = (): Credentials => {
+    const data = (type: HostAction['type']): unknown => this.#actions.findLast((action) => action.type === type)?.data
+    return { ...(data('saveClientInformation') as object), ...(data('saveTokens') as object) } as Credentials
+  }
+
+  /** Where the connection has been, oldest first. */
+  readonly way = async (): Promise<string[]> => {
+    return (await this.connection.status()).journal.map(({ to, reason }) => `${to}: ${reason}`)
+  }
+}
+
+const SIGNED_IN = [
+  'awaitingCallback: buildAuthorizationRequest.done',
+  'exchanging: callback.received',
+  'authorized: exchangeCode.done',
+]
+
+/** The provider from npm; also the server that others' MCP server moves to. */
+export async function startProvider(): Promise<RealServer> {
+  const provider = await createAuthorizationServer()
+  return {
+    issuer: provider.issuer,
+    saysInvalidGrant: true,
+    signIn: (url) => new UserAgent().signIn(url, { login: 'alice' }),
+    isLive: async ({ refreshToken }) => (await provider.introspect(refreshToken)).active,
+    revoke: (credentials) => revokeAt(`${provider.issuer}/revoke`, credentials),
+    close: () => provider.close(),
+  }
+}
+
+/** RFC 7009, with the client's own credentials. */
+export async function revokeAt(endpoint: string, { clientId, clientSecret, refreshToken }: Credentials): Promise<void> {
+  const { status } = await fetch(endpoint, {
+    method: 'POST',
+    headers: { authorization: `Basic ${Buffer.from(`${clientId}:${clientSecret}`).toString('base64')}` },
+    body: new URLSearchParams({ token: refreshToken, token_type_hint: 'refresh_token' }),
+  })
+  if (status !== 200) throw new Error(`the revocation endpoint answered ${status}`)
+}
+
+/** The life of a connection at a real authorization server, the same at each. */
+export function describeRealServer<Server extends RealServer>(
+  name: string,
+  start: (resource: string) => Promise<Server>,
+  quirks: (scene: (options?: SceneOptions) => Scene<Server>) => void,
+): void {
+  describe(name, () => {
+    let server: Server
+    let other: RealServer
+    let mcp: TestMcpServer
+    const scene = (options?: SceneOptions): Scene<Server> => new Scene(server, mcp, options)
+
+    beforeAll(async () => {
+      other = await startProvider()
+      mcp = await createMcpServer({ issuer: other.issuer })
+      server = await start(mcp.url)
+    })
+    afterAll(async () => {
+      await Promise.all([mcp, other, server].map((part) => part.close()))
+    })
+    beforeEach(() => {
+      mcp.reset()
+      mcp.set({ issuer: server.issuer, requiredScopes: ['mcp:tools'] })
+    })
+
+    it('signs a user in, and the MCP server takes the token', async () => {
+      const { connection, signIn, whoami, way } = scene()
+      await signIn()
+      expect(await whoami()).toMatch(/^you are \S+$/)
+      expect(await way()).toEqual(SIGNED_IN)
+      expect(await connection.status()).toMatchObject({
+        state: 'authorized',
+        authorized: true,
+        scope: 'mcp:tools',
+        failure: undefined,
+      })
+    })
+
+    it('refreshes a token that has expired, and one that the MCP server refuses', async () => {
+      const { clock, connection, signIn, whoami, way } = scene()
+      await signIn()
+      const first = await connection.accessToken()
+      clock.advance(2 * HOUR_MS)
+      const second = await connection.accessToken()
+      expect(second.value).not.toBe(first.value)
+      const who = await whoami()
+      mcp.refuseSeenTokens()
+      expect(await whoami()).toBe(who)
+      const third = await connection.accessToken()
+      expect(new Set([first.value, second.value, third.value]).size).toBe(3)
+      const refreshed = ['refreshing: refresh.requested', 'authorized: refreshTokens.done']
+      expect(await way()).toEqual([...SIGNED_IN, ...refreshed, ...refreshed])
+    })
+
+    it('asks for more when the MCP server wants more, and keeps what it had', async () => {
+      const { connection, challenge, signIn, whoami } = scene()
+      await signIn()
+      mcp.set({ requiredScopes: ['mcp:tools', 'mcp:admin'] })
+      const url = await signIn({ challenge: await challenge() })
+      expect(new URL(url).searchParams.get('scope')?.split(' ')).toEqual(
+        expect.arrayContaining(['mcp:tools', 'mcp:admin']),
+      )
+      expect(await whoami()).toMatch(/^you are \S+$/)
+      const granted = (await connection.accessToken()).scope?.split(' ')
+      expect(granted).toEqual(expect.arrayContaining(['mcp:tools', 'mcp:admin']))
+    })
+
+    it('signs in anew where the MCP server moves to, with nothing of the old server', async () => {
+      const { connection, challenge, credentials, signIn, whoami } = scene()
+      await signIn()
+      const before = credentials()
+      mcp.set({ issuer: other.issuer })
+      const url = await signIn({ challenge: await challenge() }, other)
+      expect(new URL(url).origin).toBe(new URL(other.issuer).origin)
+      expect(new URL(url).searchParams.get('client_id')).not.toBe(before.clientId)
+      expect(await whoami()).toBe('you are alice')
+      const after = credentials()
+      expect(await other.isLive(after)).toBe(true)
+      expect((await connection.status()).authorized).toBe(true)
+    })
+
+    it('revokes what it holds when it is disconnected', async () => {
+      const { connection, credentials, signIn } = scene()
+      await signIn()
+      const held = credentials()
+      expect(await server.isLive(held)).toBe(true)
+      await connection.disconnect()
+      expect(await server.isLive(held)).toBe(false)
+      expect((await connection.status()).state).toBe('disconnected')
+      await expect(connection.accessToken()).rejects.toMatchObject({ code: 'AUTHORIZATION_REQUIRED' })
+    })
+
+    it('needs the user again once the server has revoked the grant, and then goes on', async () => {
+      const { clock, connection, credentials, signIn, whoami } = scene()
+      await signIn()
+      await server.revoke(credentials())
+      clock.advance(2 * HOUR_MS)
+      const code = server.saysInvalidGrant ? 'AUTHORIZATION_REQUIRED' : 'REFRESH_REJECTED'
+      await expect(connection.accessToken()).rejects.toMatchObject({ code, retryable: false, nextAction: 'authorize' })
+      const { state, failure } = await connection.status()
+      expect({ state, failure }).toMatchObject({
+        state: server.saysInvalidGrant ? 'reauthorizationRequired' : 'authorized',
+        failure: { code: 'REFRESH_REJECTED', details: { status: 400 } },
+      })
+      await signIn()
+      expect(await whoami()).toMatch(/^you are \S+$/)
+    })
+
+    quirks(scene)
+  })
+}
