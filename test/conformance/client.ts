@@ -10,7 +10,7 @@ import { readScenario } from './scenario.ts'
 const MAX_ROUNDS = 3
 
 const server = process.argv.at(-1) ?? ''
-const { protocolVersion, options, wishes } = readScenario(process.env)
+const { protocolVersion, options, wishes } = await readScenario(process.env, server)
 
 const orchestrator = createAuthOrchestrator({
   client: {

@@ -197,20 +197,6 @@ export function describeRealServer<Server extends RealServer>(
       expect(granted).toEqual(expect.arrayContaining(['mcp:tools', 'mcp:admin']))
     })
 
-    it('signs in anew where the MCP server moves to, with nothing of the old server', async () => {
-      const { connection, challenge, credentials, signIn, whoami } = scene()
-      await signIn()
-      const before = credentials()
-      mcp.set({ issuer: other.issuer })
-      const url = await signIn({ challenge: await challenge() }, other)
-      expect(new URL(url).origin).toBe(new URL(other.issuer).origin)
-      expect(new URL(url).searchParams.get('client_id')).not.toBe(before.clientId)
-      expect(await whoami()).toBe('you are alice')
-      const after = credentials()
-      expect(await other.isLive(after)).toBe(true)
-      expect((await connection.status()).authorized).toBe(true)
-    })
-
     it('revokes what it holds when it is disconnected', async () => {
       const { connection, credentials, signIn } = scene()
       await signIn()
