@@ -25,7 +25,7 @@ export interface Glewlwyd extends RealServer {
   addClient(client: { client_id: string; client_secret: string; redirect_uri: string[] }): Promise<void>
 }
 
-type Api = (method: string, path: string, body?: unknown) => Promise<unknown>
+type Api = (method: string, path: string, body?: unknown) => Promise<void>
 
 /**
  * Starts Debian's glewlwyd, an authorization server in C that has no code in common with any other here, on a free
@@ -147,7 +147,7 @@ async function answering(url: string, gone: Promise<unknown>): Promise<void> {
   }
 }
 
-/** Logs in as its pages do, and answers its API for that session. */
+/** Logs in as its pages do, and answers its API within that session. */
 async function session(origin: string, login: typeof ADMIN, cookies: Cookie[] = []): Promise<Api> {
   const api: Api = async (method, path, body) => {
     const url = new URL(`${origin}/api${path}`)
@@ -157,9 +157,7 @@ async function session(origin: string, login: typeof ADMIN, cookies: Cookie[] = 
       ...(body !== undefined && { body: JSON.stringify(body) }),
     })
     keepCookies(cookies, url, response.headers.getSetCookie())
-    const text = await response.text()
-    if (!response.ok) throw new Error(`${method} ${path} answered ${response.status}: ${text}`)
-    return text === '' ? undefined : JSON.parse(text)
+    if (!response.ok) throw new Error(`${method} ${path} answered ${response.status}: ${await response.text()}`)
   }
   await api('POST', '/auth/', login)
   return api
