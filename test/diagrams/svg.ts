@@ -68,7 +68,7 @@ function drawLabel({ arrow, label }: PlacedArrow): string {
   const middle = number(label.x + label.width / 2)
   const lines = labelLines(arrow).map(
     (text, index) =>
-      `<text x="${middle}" y="${number(label.y + 12 + index * LINE_PX)}" text-anchor="middle">${escape(text)}</text>`,
+      `<text${/^\[\w+\]$/.test(text) ? ' class="soft"' : ''} x="${middle}" y="${number(label.y + 12 + index * LINE_PX)}" text-anchor="middle">${escape(text)}</text>`,
   )
   return [`<g class="label">`, rectangle(label, 3), ...lines, '</g>'].join('\n')
 }

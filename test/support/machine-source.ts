@@ -40,38 +40,36 @@ function nameOf(callee: ts.Expression): string | undefined {
   return ts.isPropertyAccessExpression(callee) ? callee.name.text : undefined
 }
 
-/** Objects and arrays must be written out; what functions do is their own affair. */
+/**
+ * Objects, arrays and values must be written out. What a function of `context`, `input` or `output` does is its own
+ * affair.
+ */
 function checkLiteral(node: ts.Expression, add: (node: ts.Node, why: string) => void): void {
   if (ts.isArrayLiteralExpression(node)) for (const element of node.elements) checkLiteral(element, add)
+  else if (ts.isObjectLiteralExpression(node)) for (const property of node.properties) checkProperty(property, add)
   else if (ts.isSpreadElement(node)) add(node, 'a spread')
-  else if (ts.isObjectLiteralExpression(node))
-    for (const property of node.properties) {
-      if (ts.isSpreadAssignment(property)) add(property, 'a spread')
-      else if (property.name !== undefined && ts.isComputedPropertyName(property.name)) add(property, 'a computed name')
-      else if (ts.isShorthandPropertyAssignment(property)) add(property, 'a value from elsewhere')
-      else if (ts.isPropertyAssignment(property)) {
-        if (ts.isIdentifier(property.initializer) && STRUCTURAL.has(property.name.getText()))
-          add(property, 'a value from elsewhere')
-        checkLiteral(property.initializer, add)
-      }
-    }
+  else if (ts.isCallExpression(node) || ts.isNewExpression(node)) add(node, 'a call')
+  else if (ts.isArrowFunction(node) || ts.isFunctionExpression(node)) add(node, 'a function')
+  else if (!WRITTEN_OUT.has(node.kind)) add(node, 'a value from elsewhere')
 }
 
-/** What a diagram is made of: none of it may stand in a variable. */
-const STRUCTURAL = new Set([
-  'always',
-  'entry',
-  'exit',
-  'initial',
-  'invoke',
-  'on',
-  'onDone',
-  'onError',
-  'states',
-  'tags',
-  'target',
-  'type',
-  'guard',
-  'actions',
-  'src',
+function checkProperty(property: ts.ObjectLiteralElementLike, add: (node: ts.Node, why: string) => void): void {
+  if (ts.isSpreadAssignment(property)) add(property, 'a spread')
+  else if (ts.isComputedPropertyName(property.name)) add(property, 'a computed name')
+  else if (ts.isShorthandPropertyAssignment(property)) add(property, 'a value from elsewhere')
+  else if (!ts.isPropertyAssignment(property)) add(property, 'a function')
+  else if (!(COMPUTED.has(property.name.getText()) && ts.isArrowFunction(property.initializer)))
+    checkLiteral(property.initializer, add)
+}
+
+/** What may be worked out when the chart runs. */
+const COMPUTED = new Set(['context', 'input', 'output'])
+
+/** The values that say all there is to say. */
+const WRITTEN_OUT = new Set([
+  ts.SyntaxKind.StringLiteral,
+  ts.SyntaxKind.NoSubstitutionTemplateLiteral,
+  ts.SyntaxKind.NumericLiteral,
+  ts.SyntaxKind.TrueKeyword,
+  ts.SyntaxKind.FalseKeyword,
 ])

@@ -75,6 +75,20 @@ describe('every chart', () => {
       ['m.ts:2: a value from elsewhere', 'm.ts:3: a value from elsewhere', 'm.ts:5: a spread'],
     ],
     [
+      'const m = setup({}).createMachine({\non: make(),\nalways: [\nfirst, new Step()],\nmeta: { rfc:\nRFC } })',
+      ['m.ts:2: a call', 'm.ts:4: a value from elsewhere', 'm.ts:4: a call', 'm.ts:6: a value from elsewhere'],
+    ],
+    [
+      'const m = setup({}).createMachine({\nentry: () => {},\nexit() {},\ninput: inputOf(),\ndescription:\n`a ${b}`,\nid:\na ? 1 : 2 })',
+      [
+        'm.ts:2: a function',
+        'm.ts:3: a function',
+        'm.ts:4: a call',
+        'm.ts:6: a value from elsewhere',
+        'm.ts:8: a value from elsewhere',
+      ],
+    ],
+    [
       "const m = setup({ actors }).createMachine({ context: ({ input }) => ({ ...input }), on: { go: { target: 'a', actions: ['x'] } } })",
       [],
     ],
