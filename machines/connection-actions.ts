@@ -136,7 +136,7 @@ export function refuseGrant(context: ConnectionContext): Change {
  */
 export function adoptServer(context: ConnectionContext): Change {
   const { metadata, client, resource, purpose } = known(context.request, 'a request')
-  const { issuer, authorizationEndpoint, tokenEndpoint, revocationEndpoint, issRequired } = known(
+  const { issuer, authorizationEndpoint, tokenEndpoint, revocationEndpoint, issRequired, dpop } = known(
     metadata,
     'server metadata',
   )
@@ -147,6 +147,7 @@ export function adoptServer(context: ConnectionContext): Change {
     tokenEndpoint,
     revocationEndpoint,
     issRequired,
+    dpop,
     client: known(client, 'a client'),
   }
   const servers = withServer(context.servers, entry)
@@ -357,6 +358,7 @@ export function storeTokens(context: ConnectionContext, output: TokenResult): Ch
     serverId: claimedServer(context)?.id,
     subject: output.subject ?? (isRefresh ? old?.subject : undefined),
     renewedAfterRefusal: held?.afterRefusal,
+    dpopKey: output.dpopKey,
   }
   return {
     ...signedIn(context, tokens, output.at),

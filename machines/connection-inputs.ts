@@ -91,6 +91,7 @@ export function refreshTokensInput(context: ConnectionContext, event: Connection
     identity,
     server: serverOf(context),
     refreshToken: known(context.tokens?.refreshToken, 'a refresh token'),
+    dpopKey: context.tokens?.dpopKey,
     sendBefore: fenceOf(event),
   }
 }

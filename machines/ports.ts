@@ -3,6 +3,7 @@ import type {
   AuthorizationServer,
   ClientInformation,
   ConnectionIdentity,
+  DpopKey,
   Grant,
   ResourceFacts,
   ServerMetadata,
@@ -100,6 +101,8 @@ export interface TokenResult extends PortOutput {
   refreshToken: string | undefined
   refreshTokenExpiresInMs: number | undefined
   subject: string | undefined
+  /** The key that they are bound to (RFC 9449), made by the port unless it was given one. */
+  dpopKey?: DpopKey | undefined
 }
 
 /** RFC 6749 §4.1.3. */
@@ -115,6 +118,8 @@ export interface RefreshTokensInput extends SpendingInput {
   identity: ConnectionIdentity
   server: AuthorizationServer
   refreshToken: string
+  /** The key that the tokens are bound to. */
+  dpopKey?: DpopKey | undefined
 }
 
 /** RFC 6749 §4.4. */
@@ -145,6 +150,8 @@ export interface RegisterClientInput extends SpendingInput {
   redirectUri: string
   registrationEndpoint: string
   tokenEndpointAuthMethodsSupported: string[] | undefined
+  /** Whether the client tells that it uses bound tokens only (RFC 9449 §5.2). */
+  dpopBoundAccessTokens?: true | undefined
 }
 export interface RegisterClientOutput extends PortOutput {
   client: ClientInformation

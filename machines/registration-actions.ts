@@ -11,11 +11,12 @@ type Sent<Type extends RegistrationCommand['type']> = Extract<RegistrationComman
 
 /** The intent, stored before the request leaves. */
 export function claimRegistration(event: Sent<'registration.requested'>): Change {
-  const { at, claimId, leaseMs, registrationEndpoint, tokenEndpointAuthMethodsSupported } = event
+  const { at, claimId, leaseMs, registrationEndpoint, tokenEndpointAuthMethodsSupported, dpopBoundAccessTokens } = event
   return {
     at,
     registrationEndpoint,
     tokenEndpointAuthMethodsSupported,
+    dpopBoundAccessTokens,
     failure: undefined,
     claim: { id: claimId, kind: 'register', leaseMs, repeats: 0 },
   }
@@ -59,7 +60,15 @@ export function forgetClient({ at }: { at: number }): Change {
 
 /** The fence comes with the event that leaves a checkpoint: a request without one must not leave. */
 export function registerClientInput(context: RegistrationContext, event: RegistrationEvent): RegisterClientInput {
-  const { at, issuer, redirectUri, registrationEndpoint, tokenEndpointAuthMethodsSupported } = context
-  const sendBefore = event.type === 'checkpoint.saved' ? event.sendBefore : -Infinity
-  return { at, issuer, redirectUri, registrationEndpoint, tokenEndpointAuthMethodsSupported, sendBefore }
+  const { at, issuer, redirectUri, registrationEndpoint } = context
+  const { tokenEndpointAuthMethodsSupported, dpopBoundAccessTokens } = context
+  return {
+    at,
+    issuer,
+    redirectUri,
+    registrationEndpoint,
+    tokenEndpointAuthMethodsSupported,
+    dpopBoundAccessTokens,
+    sendBefore: event.type === 'checkpoint.saved' ? event.sendBefore : -Infinity,
+  }
 }

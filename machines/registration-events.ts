@@ -8,6 +8,7 @@ export type RegistrationCommand =
       type: 'registration.requested'
       registrationEndpoint: string
       tokenEndpointAuthMethodsSupported: string[] | undefined
+      dpopBoundAccessTokens?: true | undefined
     }
   | { type: 'client.refused'; clientId: string }
   | { type: 'result.late'; abandonedId: string; generation: number; client: ClientInformation }

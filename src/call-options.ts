@@ -72,7 +72,7 @@ export interface ImportOptions {
     | {
         /** Secret. */
         accessToken: string
-        /** @defaultValue 'Bearer' */
+        /** Not `DPoP`: a bound token is of no use without its key. @defaultValue 'Bearer' */
         tokenType?: string | undefined
         /** As granted; space-separated. */
         scope?: string | undefined
@@ -148,7 +148,12 @@ export const ImportOptionsSchema: v.GenericSchema<unknown, ImportOptions> = v.st
   tokens: maybe(
     v.strictObject({
       accessToken: HeaderText,
-      tokenType: maybe(HeaderText),
+      tokenType: maybe(
+        v.pipe(
+          HeaderText,
+          v.check((type) => !/^dpop$/i.test(type), 'must not be DPoP: such a token is of no use without its key'),
+        ),
+      ),
       scope: maybe(v.string()),
       expiresAt: maybe(v.number()),
       refreshToken: maybe(Text),

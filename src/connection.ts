@@ -22,7 +22,7 @@ import {
 import { accessToken } from './renewal.ts'
 import type { ConnectionIdentity, JournalEntry } from './schemas/connection-context.ts'
 import { parseOptions } from './stores/parse-options.ts'
-import type { AccessToken } from './token-cache.ts'
+import type { AccessToken, HeldToken } from './token-cache.ts'
 import {
   type ConnectionState,
   isAuthorized,
@@ -100,7 +100,8 @@ export class Connection {
   }
 
   /**
-   * A token to send to this server. Refreshes early, once for the whole fleet; never starts an authorization.
+   * A token to send to this server. Refreshes early, once for the whole fleet; never starts an authorization. One of
+   * the type `DPoP` is bound to a key that stays in the record: it can be used through {@link Connection.fetch} alone.
    *
    * @param options.minTtlMs How long it must still live. @defaultValue `policy.minTokenTtlMs`
    * @param options.refused The token that a server answered 401 to: it is refreshed only if it is still the stored one.
@@ -109,17 +110,14 @@ export class Connection {
    * @see [RFC 6749 §6](https://www.rfc-editor.org/rfc/rfc6749.html#section-6)
    */
   async accessToken(options: AccessTokenOptions = {}): Promise<AccessToken> {
-    const core = this.#open()
-    const { signal, ...wish } = parseOptions(AccessTokenOptionsSchema, options, 'accessToken()')
-    const cached = core.kernel.cache.get(core.key, wish.minTtlMs)
-    if (cached !== undefined && cached.value !== wish.refused) return cached
-    return await detachable(() => accessToken(core, wish), signal)
+    const { value, type, scope, expiresAt } = await this.#heldToken(options)
+    return { value, type, scope, expiresAt }
   }
 
   /**
-   * `fetch` with the token of this connection, which goes to its server's origin only. A 401 is answered with one
-   * refresh, a 403 that asks for more scope with one wider token where no user is needed, and either with one repeat.
-   * Bound, so that it can be handed on.
+   * `fetch` with the token of this connection, which goes to its server's origin only, with a proof of possession if it
+   * is bound to a key. A 401 is answered with one refresh, a 403 that asks for more scope with one wider token where no
+   * user is needed, and either with one repeat. Bound, so that it can be handed on.
    *
    * @throws {@link AuthorizationError} As {@link Connection.accessToken}, with the server's `challenge`:
    *   `AUTHORIZATION_REQUIRED` where the user is needed (hand the challenge to `authorize({ challenge })`),
@@ -132,15 +130,15 @@ export class Connection {
     const core = this.#open()
     const source = {
       identity: this.identity,
-      accessToken: (options: AccessTokenOptions) => this.accessToken(options),
+      accessToken: (options: AccessTokenOptions) => this.#heldToken(options),
       widerToken: async (challenge: string, signal: AbortSignal) => {
         const tokens = tokensOf((await core.load())?.context)
         if (tokens === undefined || tokens.grant === 'authorization_code') return undefined
         await this.authorize({ challenge, signal })
-        return await this.accessToken({ signal })
+        return await this.#heldToken({ signal })
       },
     }
-    return await fetchWithToken(source, core.kernel.transport, input, init)
+    return await fetchWithToken(source, core.kernel, input, init)
   }
 
   /**
@@ -270,6 +268,14 @@ export class Connection {
     )
     core.kernel.cache.forget(core.key)
     return { actions }
+  }
+
+  async #heldToken(options: AccessTokenOptions): Promise<HeldToken> {
+    const core = this.#open()
+    const { signal, ...wish } = parseOptions(AccessTokenOptionsSchema, options, 'accessToken()')
+    const cached = core.kernel.cache.get(core.key, wish.minTtlMs)
+    if (cached !== undefined && cached.value !== wish.refused) return cached
+    return await detachable(() => accessToken(core, wish), signal)
   }
 
   #open(): ConnectionCore {

@@ -2,17 +2,18 @@ import { AuthorizationError } from './errors/authorization-error.ts'
 import { failure } from './errors/failure.ts'
 import { PortError } from './errors/port-error.ts'
 import { invalidArgument } from './errors/invalid-argument.ts'
-import type { Transport } from './http/transport.ts'
+import { asksForNonce } from './protocol/dpop.ts'
 import { bearerChallenge } from './protocol/www-authenticate.ts'
 import type { ConnectionIdentity } from './schemas/connection-context.ts'
-import type { AccessToken } from './token-cache.ts'
+import { sendWithToken, type TokenSender } from './send-with-token.ts'
+import type { HeldToken } from './token-cache.ts'
 
 /** What a request needs of its connection. */
 interface TokenSource {
   readonly identity: ConnectionIdentity
-  accessToken(options: { refused?: string | undefined; signal?: AbortSignal | undefined }): Promise<AccessToken>
+  accessToken(options: { refused?: string | undefined; signal?: AbortSignal | undefined }): Promise<HeldToken>
   /** A token with the scope that a challenge asks for; `undefined` if only the user can grant that. */
-  widerToken(challenge: string, signal: AbortSignal): Promise<AccessToken | undefined>
+  widerToken(challenge: string, signal: AbortSignal): Promise<HeldToken | undefined>
 }
 
 const MAX_REDIRECTS = 5
@@ -31,13 +32,13 @@ function canBeReadTwice(body: unknown): boolean {
  * once with another token and the same request, as far as that needs no user.
  *
  * @throws {@link AuthorizationError} With the server's `challenge`: `AUTHORIZATION_REQUIRED` where the user is needed,
- *   `HTTP_NETWORK` with reason `bodyNotRepeatable` where the caller has to send the same again, since a new token is
- *   there but the body is spent.
+ *   `HTTP_NETWORK` with reason `bodyNotRepeatable` where the caller has to send the same again, since a new token, or
+ *   the server's nonce, is there but the body is spent.
  * @see [RFC 6750 §3.1](https://www.rfc-editor.org/rfc/rfc6750.html#section-3.1)
  */
 export async function fetchWithToken(
   source: TokenSource,
-  transport: Transport,
+  sender: TokenSender,
   input: string | URL | Request,
   init: RequestInit = {},
 ): Promise<Response> {
@@ -54,20 +55,21 @@ export async function fetchWithToken(
   let token = await source.accessToken({ signal })
   const answered = new Set<number>()
   for (;;) {
-    const response = await send(transport, isRepeatable ? request.clone() : request, token, origin)
+    const response = await send(sender, isRepeatable ? request.clone() : request, token, isRepeatable, origin)
     const challenge = response.headers.get('www-authenticate') ?? undefined
-    const wish = wishIn(response.status, challenge)
-    if (wish === undefined) return response
-    await response.body?.cancel()
     const { status } = response
+    // What only wants a nonce says nothing against the token.
+    const wish = asksForNonce(response) ? 'nonce' : wishIn(status, challenge)
+    if (wish === undefined || (wish === 'nonce' && isRepeatable)) return response
+    await response.body?.cancel()
+    if (wish === 'nonce') throw bodySpent(status, challenge)
     if (wish === 'user') throw authorizationRequired(status, 'insufficientAuthentication', challenge)
     const reason = wish === 'wider' ? 'insufficientScope' : 'refusedAgain'
     if (answered.has(status)) throw authorizationRequired(status, reason, challenge)
     answered.add(status)
     const next = await anotherToken(source, token, challenge, wish, signal)
     if (next === undefined) throw authorizationRequired(status, reason, challenge)
-    if (!isRepeatable)
-      throw new AuthorizationError(failure('HTTP_NETWORK', { status, reason: 'bodyNotRepeatable' }), { challenge })
+    if (!isRepeatable) throw bodySpent(status, challenge)
     token = next
   }
 }
@@ -81,11 +83,11 @@ function wishIn(status: number, challenge: string | undefined): 'fresh' | 'wider
 
 async function anotherToken(
   source: TokenSource,
-  { value: refused }: AccessToken,
+  { value: refused }: HeldToken,
   challenge: string | undefined,
   wish: 'fresh' | 'wider',
   signal: AbortSignal,
-): Promise<AccessToken | undefined> {
+): Promise<HeldToken | undefined> {
   try {
     return wish === 'wider'
       ? await source.widerToken(challenge ?? '', signal)
@@ -93,6 +95,11 @@ async function anotherToken(
   } catch (error) {
     throw error instanceof AuthorizationError ? new AuthorizationError(error.failure, { challenge }) : error
   }
+}
+
+/** What was missing is there now, but the body is gone: the caller has to send the same again. */
+function bodySpent(status: number, challenge: string | undefined): AuthorizationError {
+  return new AuthorizationError(failure('HTTP_NETWORK', { status, reason: 'bodyNotRepeatable' }), { challenge })
 }
 
 /** Only the user can help: the host hands the challenge to `authorize({ challenge })`. */
@@ -104,12 +111,16 @@ function authorizationRequired(
   return new AuthorizationError(failure('AUTHORIZATION_REQUIRED', { status, reason }), { challenge })
 }
 
-async function send(transport: Transport, request: Request, token: AccessToken, origin: string): Promise<Response> {
+async function send(
+  sender: TokenSender,
+  request: Request,
+  token: HeldToken,
+  repeatable: boolean,
+  origin: string,
+): Promise<Response> {
   let current = request
   for (let redirects = 0; ; redirects += 1) {
-    const headers = new Headers(current.headers)
-    headers.set('authorization', `${/^bearer$/i.test(token.type) ? 'Bearer' : token.type} ${token.value}`)
-    const response = await transport.fetch(new Request(current, { headers })).catch((error: unknown) => {
+    const response = await sendWithToken(sender, current, token, repeatable).catch((error: unknown) => {
       throw error instanceof PortError ? new AuthorizationError(error.failure) : error
     })
     const location = response.headers.get('location')

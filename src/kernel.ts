@@ -1,4 +1,5 @@
 import type { AuthorizationRequestBuilt, ConnectionCommand } from '../machines/connection-events.ts'
+import type { DpopProver } from './actors/dpop-prover.ts'
 import type { AuthorizeResult } from './authorize-result.ts'
 import type { Changes } from './changes.ts'
 import type { Clock } from './clock.ts'
@@ -25,6 +26,7 @@ export interface Kernel {
   readonly changes: Changes
   readonly cache: TokenCache
   readonly transport: Transport
+  readonly dpop: DpopProver
   /** Names the records of this deployment. */
   readonly nameKey: Uint8Array
   /** What runs right now, so that callers with equal intents share it. */

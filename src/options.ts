@@ -8,6 +8,7 @@ import { type NetworkOptions } from './http/network-options.ts'
 import type { HostAction } from './host-actions.ts'
 import type { InspectionRecord } from './inspection.ts'
 import { SAVE_MARGIN_MS } from './durable-chart.ts'
+import type { DpopPolicy } from './protocol/dpop.ts'
 import { type ConnectionIdentity, type Grant, GrantSchema, maybe } from './schemas/connection-context.ts'
 import {
   callable,
@@ -48,8 +49,11 @@ export interface PolicyOptions {
   graceMs?: number | undefined
   /** How long a token is answered from memory without asking the store. @defaultValue 10_000 */
   cacheMs?: number | undefined
-  /** @defaultValue 'never' */
-  dpop?: 'never' | 'whenOffered' | 'required' | undefined
+  /**
+   * Whether tokens are bound to a key of ours (RFC 9449): where the server offers it, or always, in which case other
+   * tokens are refused. Counts for the next sign-in; tokens that are there are used as they are. @defaultValue 'never'
+   */
+  dpop?: DpopPolicy | undefined
   /** Accept protected resource metadata only for exactly this endpoint. @defaultValue false */
   strictResource?: boolean | undefined
   /** MCP endpoints or origins that may be signed in to. @defaultValue all */
@@ -118,6 +122,7 @@ export interface Policy {
   leaseMs: number
   graceMs: number
   cacheMs: number
+  dpop: DpopPolicy
   strictResource: boolean
   allowedServers: string[] | undefined
   allowedIssuers: string[] | undefined
@@ -233,8 +238,6 @@ export function policyFor(options: ParsedOptions, timeoutMs: number, connection:
       'policy.leaseMs',
       `must exceed network.timeoutMs (${timeoutMs}) by a margin for the save of the result`,
     )
-  if (given.dpop !== undefined && given.dpop !== 'never')
-    throw invalidArgument('policy.dpop', "other than 'never' is not supported yet")
   for (const name of ['registrationsPerIssuerPerHour', 'refuseAccountChange'] as const)
     if (given[name] !== undefined) throw invalidArgument(`policy.${name}`, 'is not supported yet')
   return {
@@ -247,6 +250,7 @@ export function policyFor(options: ParsedOptions, timeoutMs: number, connection:
     leaseMs,
     graceMs: given.graceMs ?? 5_000,
     cacheMs: given.cacheMs ?? 10_000,
+    dpop: given.dpop ?? 'never',
     strictResource: given.strictResource ?? false,
     allowedServers: given.allowedServers,
     allowedIssuers: given.allowedIssuers,

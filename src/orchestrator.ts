@@ -1,6 +1,7 @@
 import { connectionMachine } from '../machines/connection.ts'
 import { registrationMachine } from '../machines/registration.ts'
 import { connectionActors, registrationActors } from './actors/index.ts'
+import { DpopProver } from './actors/dpop-prover.ts'
 import { completeCallback, type CallbackResult, handleCallback, redirectResponse } from './callbacks.ts'
 import { type CallbackOptions, CallbackOptionsSchema } from './call-options.ts'
 import { createChanges } from './changes.ts'
@@ -107,6 +108,7 @@ export function createAuthOrchestrator(options: AuthOrchestratorOptions): AuthOr
     inspect: parsed.inspect,
   })
   const transport = createTransport({ network, clock })
+  const dpop = new DpopProver(clock)
   const idOf = ({ tenant, user, server, label }: ConnectionIdentity): Uint8Array =>
     routingId(nameKey, [tenant, user ?? null, server, label ?? null])
   const registration = durableRegistration(
@@ -115,6 +117,7 @@ export function createAuthOrchestrator(options: AuthOrchestratorOptions): AuthOr
   const actors = connectionActors({
     transport,
     clock,
+    dpop,
     client: parsed.client,
     clients,
     policy,
@@ -132,6 +135,7 @@ export function createAuthOrchestrator(options: AuthOrchestratorOptions): AuthOr
     changes,
     cache: new TokenCache(changes, () => clock.monotonic()),
     transport,
+    dpop,
     nameKey,
     authorizing: new Map(),
     renewing: new Map(),

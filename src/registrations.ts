@@ -28,7 +28,9 @@ export function registrations({
   ): Promise<RunResult<RegistrationContext>> {
     const lease = policy(identity)
     const scope = sharingScope(identity, lease.registrationScope)
-    const key = registrationKey(routingId(nameKey, ['registration', scope, issuer, redirectUri]))
+    // A client that may use bound tokens only is of no use to connections that may not.
+    const kind = lease.dpop === 'required' ? ['dpop'] : []
+    const key = registrationKey(routingId(nameKey, ['registration', scope, issuer, redirectUri, ...kind]))
     try {
       return await runner.run(chart, key, step, { input: { issuer, redirectUri }, lease, isNested: true })
     } catch (error) {
@@ -39,10 +41,12 @@ export function registrations({
   return {
     async ensureDynamicRegistration(request) {
       const { registrationEndpoint, tokenEndpointAuthMethodsSupported } = request
+      const dpopBoundAccessTokens = policy(request.identity).dpop === 'required' || undefined
       const { view } = await run(request, () => ({
         type: 'registration.requested',
         registrationEndpoint,
         tokenEndpointAuthMethodsSupported,
+        dpopBoundAccessTokens,
       }))
       const { client, failure: reason, claim } = view?.context ?? {}
       // A client beside a failure is one whose secret has ended: only then another is asked for.

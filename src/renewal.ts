@@ -4,7 +4,7 @@ import { AuthorizationError } from './errors/authorization-error.ts'
 import { failure, type Failure } from './errors/failure.ts'
 import type { View } from './kernel.ts'
 import type { Tokens } from './schemas/connection-context.ts'
-import type { AccessToken, Ticket } from './token-cache.ts'
+import type { HeldToken, Ticket } from './token-cache.ts'
 import { isFresh, keptAttempt, marginMs, tokensOf } from './token-state.ts'
 
 /** What a caller of `accessToken()` wants beyond the default. */
@@ -14,7 +14,7 @@ interface TokenWish {
 }
 
 /** The stored token, or after at most one renewal the new one. */
-export async function accessToken(core: ConnectionCore, wish: TokenWish): Promise<AccessToken> {
+export async function accessToken(core: ConnectionCore, wish: TokenWish): Promise<HeldToken> {
   const { cache } = core.kernel
   const ticket = await cache.begin(core.key)
   try {
@@ -48,7 +48,7 @@ function isGoodEnough(
   return isFresh(tokens, at, isHeld ? 0 : (minTtlMs ?? marginMs(tokens, policy.minTokenTtlMs)), refused)
 }
 
-function keep({ kernel, policy }: ConnectionCore, view: View, tokens: Tokens, ticket: Ticket): AccessToken {
+function keep({ kernel, policy }: ConnectionCore, view: View, tokens: Tokens, ticket: Ticket): HeldToken {
   const token = answered(tokens)
   const ttlMs = (tokens.expiresAt ?? Infinity) - view.at()
   const margin = marginMs(tokens, policy.minTokenTtlMs)
@@ -58,7 +58,7 @@ function keep({ kernel, policy }: ConnectionCore, view: View, tokens: Tokens, ti
 }
 
 /** What a caller gets after its one renewal: the new token, the old one if it is still good, or why there is none. */
-function answer(before: View, after: View, refused: string | undefined): AccessToken {
+function answer(before: View, after: View, refused: string | undefined): HeldToken {
   const { context } = after
   const at = after.at()
   const tokens = tokensOf(context)
@@ -113,6 +113,6 @@ function authorizationRequired(reason: Failure | undefined): AuthorizationError 
   return new AuthorizationError(failure('AUTHORIZATION_REQUIRED', { ...reason?.details, reason: reason?.code }))
 }
 
-function answered({ accessToken: value, tokenType: type, scope, expiresAt }: Tokens): AccessToken {
-  return { value, type, scope, expiresAt }
+function answered({ accessToken: value, tokenType: type, scope, expiresAt, dpopKey }: Tokens): HeldToken {
+  return { value, type, scope, expiresAt, dpopKey }
 }

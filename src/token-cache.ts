@@ -1,9 +1,11 @@
 import type { Changes } from './changes.ts'
+import type { DpopKey } from './schemas/connection-context.ts'
 
 /** A token as callers get it. Secret. */
 export interface AccessToken {
   /** Secret. */
   value: string
+  /** `Bearer`, or `DPoP`: then it is good for `connection.fetch` alone, which proves with each request that it is ours. */
   type: string
   /** As granted; `undefined` if the server did not say and nothing was asked for. */
   scope: string | undefined
@@ -11,8 +13,13 @@ export interface AccessToken {
   expiresAt: number | undefined
 }
 
+/** A token with what proves that it is ours. Secret, and never handed to callers. */
+export interface HeldToken extends AccessToken {
+  dpopKey?: DpopKey | undefined
+}
+
 interface Entry {
-  token: AccessToken
+  token: HeldToken
   /** Monotonic instant until which the default margin of life is left. */
   freshUntil: number
   /** How much longer than that it lives. */
@@ -43,7 +50,7 @@ export class TokenCache {
   }
 
   /** The copy, if it has as much life left as is asked for. */
-  get(key: string, minTtlMs: number | undefined): AccessToken | undefined {
+  get(key: string, minTtlMs: number | undefined): HeldToken | undefined {
     const entry = this.#entries.get(key)
     if (entry === undefined) return undefined
     const now = this.#monotonic()
@@ -70,7 +77,7 @@ export class TokenCache {
   }
 
   /** Ends a read, with what is to be kept of it, if anything. */
-  end(ticket: Ticket, kept?: { token: AccessToken; ttlMs: number; marginMs: number; trustMs: number }): void {
+  end(ticket: Ticket, kept?: { token: HeldToken; ttlMs: number; marginMs: number; trustMs: number }): void {
     const { key } = ticket
     const reads = this.#reads.get(key)
     reads?.delete(ticket)

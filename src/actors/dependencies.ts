@@ -1,6 +1,8 @@
 import type { Clock } from '../clock.ts'
 import type { Transport } from '../http/transport.ts'
+import type { DpopPolicy } from '../protocol/dpop.ts'
 import type { ClientInformation, ConnectionIdentity } from '../schemas/connection-context.ts'
+import type { DpopProver } from './dpop-prover.ts'
 import type { PrivateKeyInput, SigningKey } from './signing-key.ts'
 
 /** Who we are, at every authorization server. */
@@ -62,6 +64,8 @@ export interface DiscoveryPolicy {
   readonly allowedIssuers?: readonly string[] | undefined
   /** Picks one of several allowed issuers. Default: the first. */
   readonly chooseIssuer?: ((issuers: readonly string[]) => string | undefined | Promise<string | undefined>) | undefined
+  /** Whether tokens are bound to a key. */
+  readonly dpop?: DpopPolicy | undefined
 }
 
 /** What the shared registration at an issuer is asked for. */
@@ -97,8 +101,13 @@ export interface ClientRequestDependencies extends Pick<RegistrationDependencies
   readonly clients: readonly ConfiguredClient[]
 }
 
+/** What a request to a token endpoint needs. */
+export interface TokenRequestDependencies extends ClientRequestDependencies {
+  readonly dpop: DpopProver
+}
+
 /** What the side effects of a connection need. */
-export interface ConnectionDependencies extends RegistrationDependencies, ClientRequestDependencies {
+export interface ConnectionDependencies extends RegistrationDependencies, TokenRequestDependencies {
   policy(connection: ConnectionIdentity): DiscoveryPolicy
   /** Whether a plain http URL may be used: loopback or listed by the host. */
   mayUseHttp(url: URL): boolean

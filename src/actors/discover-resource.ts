@@ -90,8 +90,13 @@ async function factsOf(
   wanted: string | undefined,
   policy: DiscoveryPolicy,
 ): Promise<ResourceFacts> {
-  const { resource, issuers, scopesSupported } = metadata
-  const known = { resource, ...(scopesSupported && { scopesSupported }) }
+  const { resource, issuers, scopesSupported, dpopSigningAlgValuesSupported, dpopBoundAccessTokensRequired } = metadata
+  const known = {
+    resource,
+    ...(scopesSupported && { scopesSupported }),
+    ...(dpopSigningAlgValuesSupported && { dpopSigningAlgValuesSupported }),
+    ...(dpopBoundAccessTokensRequired && { dpopBoundAccessTokensRequired }),
+  }
   // Metadata that names no authorization server breaks the rules of MCP; then the origin is asked, as other clients do.
   return issuers.length === 0
     ? { ...known, issuer: await chooseIssuer([legacyIssuer(server)], wanted, policy), legacy: true }

@@ -1,11 +1,12 @@
 import type { DiscoverServerInput, DiscoverServerOutput } from '../../machines/ports.ts'
 import { type FailureCode, untrusted } from '../errors/failure.ts'
 import { PortError, portError } from '../errors/port-error.ts'
+import { DPOP_ALGORITHMS, dpopTerms } from '../protocol/dpop.ts'
 import { legacyEndpoints, legacyMetadataUrl, serverMetadataUrls } from '../protocol/discovery-urls.ts'
 import { AuthorizationServerMetadataSchema } from '../schemas/authorization-server-metadata.ts'
-import type { ResourceFacts, ServerMetadata } from '../schemas/connection-context.ts'
+import type { DpopTerms, ResourceFacts, ServerMetadata } from '../schemas/connection-context.ts'
 import { isSuccess, shownUrl } from './answers.ts'
-import type { ConnectionDependencies } from './dependencies.ts'
+import type { ConnectionDependencies, DiscoveryPolicy } from './dependencies.ts'
 import { documentIn, fetchMetadata, unavailable } from './fetch-metadata.ts'
 import { freshnessOf, type Loaded, type MetadataCache } from './metadata-cache.ts'
 import { stopwatch } from './stopwatch.ts'
@@ -26,7 +27,7 @@ const UNUSABLE: ReadonlySet<FailureCode> = new Set([
   'SERVER_ISSUER_MISMATCH',
 ])
 
-type Dependencies = Pick<ConnectionDependencies, 'transport' | 'clock'>
+type Dependencies = Pick<ConnectionDependencies, 'transport' | 'clock' | 'policy'>
 
 /**
  * Reads what the chosen authorization server says of itself: RFC 8414 first, then OpenID Connect Discovery. A place
@@ -34,13 +35,17 @@ type Dependencies = Pick<ConnectionDependencies, 'transport' | 'clock'>
  * failure that may pass counts more than one that will not.
  *
  * @throws `PortError` `SERVER_METADATA_UNAVAILABLE`, `SERVER_ISSUER_MISMATCH`, `RESPONSE_NOT_JSON`,
- *   `RESPONSE_NOT_CONFORM`, `RATE_LIMITED`, or what the transport rejects with.
+ *   `RESPONSE_NOT_CONFORM`, `RATE_LIMITED`, `POLICY_REFUSED`, or what the transport rejects with.
  * @see [RFC 8414 §3](https://www.rfc-editor.org/rfc/rfc8414.html#section-3)
  */
 export function createDiscoverServer(deps: Dependencies, cache: MetadataCache<ServerAnswer>) {
-  return async ({ at, resource }: DiscoverServerInput): Promise<DiscoverServerOutput> => {
+  return async ({ at, identity, resource }: DiscoverServerInput): Promise<DiscoverServerOutput> => {
     const recordTime = stopwatch(deps.clock, at)
     const { issuer, legacy } = resource
+    const known = (metadata: ServerMetadata): DiscoverServerOutput => {
+      const dpop = dpopAt(metadata, resource, deps.policy(identity))
+      return { at: recordTime(), metadata: { ...metadata, ...(dpop && { dpop }) } }
+    }
     const urls = legacy ? [legacyMetadataUrl(issuer)] : serverMetadataUrls(issuer)
     const failures: PortError[] = []
     let absent: { url: string; status: number } | undefined
@@ -48,7 +53,7 @@ export function createDiscoverServer(deps: Dependencies, cache: MetadataCache<Se
       try {
         const answer = await cache.read(url, () => load(deps, url))
         if ('metadata' in answer) {
-          return { at: recordTime(), metadata: confirmed(answer.metadata, resource, url, cache) }
+          return known(confirmed(answer.metadata, resource, url, cache))
         }
         absent = { url: shownUrl(url), status: answer.absent }
       } catch (error) {
@@ -58,9 +63,22 @@ export function createDiscoverServer(deps: Dependencies, cache: MetadataCache<Se
     }
     const failure = failures.find(isTransient) ?? failures.find(isMismatch) ?? failures[0]
     if (failure !== undefined) throw failure
-    if (legacy) return { at: recordTime(), metadata: { issuer, ...legacyEndpoints(issuer), legacy: true } }
+    if (legacy) return known({ issuer, ...legacyEndpoints(issuer), legacy: true })
     throw portError(UNAVAILABLE, 'refused', absent)
   }
+}
+
+/** How tokens of this server are bound to a key, if the policy wants it and all that have to check a proof can. */
+function dpopAt(
+  metadata: ServerMetadata,
+  resource: ResourceFacts,
+  { dpop: policy = 'never' }: DiscoveryPolicy,
+): DpopTerms | undefined {
+  const terms = dpopTerms(policy, metadata, resource)
+  if (terms !== 'noAlgorithm') return terms
+  const lists = [metadata, resource].flatMap(({ dpopSigningAlgValuesSupported: list = [] }) => list)
+  const details = { reason: 'dpop', expected: DPOP_ALGORITHMS.join(' '), offered: untrusted(lists.join(' ')) }
+  throw portError('POLICY_REFUSED', 'notSent', details)
 }
 
 function isTransient({ failure }: PortError): boolean {

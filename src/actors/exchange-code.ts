@@ -1,5 +1,5 @@
 import type { ExchangeCodeInput, TokenResult } from '../../machines/ports.ts'
-import type { ClientRequestDependencies, RegistrationDependencies } from './dependencies.ts'
+import type { TokenRequestDependencies, RegistrationDependencies } from './dependencies.ts'
 import { requestTokens } from './token-request.ts'
 
 /**
@@ -8,7 +8,7 @@ import { requestTokens } from './token-request.ts'
  * @throws `PortError` `EXCHANGE_REJECTED`, or as {@link requestTokens}.
  * @see [RFC 6749 §4.1.3](https://www.rfc-editor.org/rfc/rfc6749.html#section-4.1.3), [RFC 7636 §4.5](https://www.rfc-editor.org/rfc/rfc7636.html#section-4.5)
  */
-export function createExchangeCode(deps: ClientRequestDependencies & Pick<RegistrationDependencies, 'client'>) {
+export function createExchangeCode(deps: TokenRequestDependencies & Pick<RegistrationDependencies, 'client'>) {
   return (input: ExchangeCodeInput, signal: AbortSignal): Promise<TokenResult> => {
     const { at, sendBefore, server, code, verifier } = input
     const parameters = {

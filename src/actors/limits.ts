@@ -21,3 +21,6 @@ export const MAX_METADATA_FRESH_MS = 86_400_000
 
 /** How many metadata documents a process remembers, of each kind. */
 export const MAX_CACHED_DOCUMENTS = 256
+
+/** How many nonces of DPoP a process remembers. */
+export const MAX_NONCES = 1024

@@ -1,5 +1,5 @@
 import type { RefreshTokensInput, TokenResult } from '../../machines/ports.ts'
-import type { ClientRequestDependencies } from './dependencies.ts'
+import type { TokenRequestDependencies } from './dependencies.ts'
 import { requestTokens } from './token-request.ts'
 
 /**
@@ -9,11 +9,15 @@ import { requestTokens } from './token-request.ts'
  *   {@link requestTokens}.
  * @see [RFC 6749 §6](https://www.rfc-editor.org/rfc/rfc6749.html#section-6)
  */
-export function createRefreshTokens(deps: ClientRequestDependencies) {
+export function createRefreshTokens(deps: TokenRequestDependencies) {
   return (input: RefreshTokensInput, signal: AbortSignal): Promise<TokenResult> => {
-    const { at, sendBefore, server, refreshToken } = input
+    const { at, sendBefore, server, refreshToken, dpopKey } = input
     const parameters = { refresh_token: refreshToken }
     const rejected = 'REFRESH_REJECTED'
-    return requestTokens(deps, { at, sendBefore, server, grantType: 'refresh_token', parameters, rejected }, signal)
+    return requestTokens(
+      deps,
+      { at, sendBefore, server, grantType: 'refresh_token', parameters, rejected, dpopKey },
+      signal,
+    )
   }
 }

@@ -26,6 +26,7 @@ export function createRegisterClient(deps: RegistrationDependencies) {
       redirectUri,
       registrationEndpoint,
       tokenEndpointAuthMethodsSupported: supported,
+      dpopBoundAccessTokens,
       sendBefore,
     } = input
     const recordTime = stopwatch(deps.clock, input.at)
@@ -36,7 +37,10 @@ export function createRegisterClient(deps: RegistrationDependencies) {
     const answer = await sendOnce({ transport: deps.transport, sendBefore, signal }, (options) =>
       oauth.dynamicClientRegistrationRequest(
         { issuer, registration_endpoint: registrationEndpoint },
-        clientMetadata(deps.client, redirectUri, method),
+        {
+          ...clientMetadata(deps.client, redirectUri, method),
+          ...(dpopBoundAccessTokens && { dpop_bound_access_tokens: true }),
+        },
         options,
       ),
     )

@@ -1,5 +1,5 @@
 import type { RequestClientCredentialsInput, TokenResult } from '../../machines/ports.ts'
-import type { ClientRequestDependencies } from './dependencies.ts'
+import type { TokenRequestDependencies } from './dependencies.ts'
 import { requestTokens } from './token-request.ts'
 
 /**
@@ -8,7 +8,7 @@ import { requestTokens } from './token-request.ts'
  * @throws `PortError` `EXCHANGE_REJECTED`, or as {@link requestTokens}.
  * @see [RFC 6749 §4.4](https://www.rfc-editor.org/rfc/rfc6749.html#section-4.4)
  */
-export function createRequestClientCredentials(deps: ClientRequestDependencies) {
+export function createRequestClientCredentials(deps: TokenRequestDependencies) {
   return (input: RequestClientCredentialsInput, signal: AbortSignal): Promise<TokenResult> => {
     const { at, sendBefore, server, scope } = input
     const rejected = 'EXCHANGE_REJECTED'

@@ -4,12 +4,12 @@ import type { FailureCode } from '../errors/failure.ts'
 import { portError } from '../errors/port-error.ts'
 import type { ExchangeResponse } from '../http/transport.ts'
 import { straighten } from '../protocol/quirks.ts'
-import type { AuthorizationServer } from '../schemas/connection-context.ts'
+import type { AuthorizationServer, DpopKey } from '../schemas/connection-context.ts'
 import { wireErrorOf } from '../schemas/error-response.ts'
 import { decodeAnswer, type TokenResponse, TokenResponseSchema } from '../schemas/token-response.ts'
 import { check } from '../schemas/wire.ts'
 import { isSuccess, refusal, shownUrl } from './answers.ts'
-import type { ClientRequestDependencies } from './dependencies.ts'
+import type { TokenRequestDependencies } from './dependencies.ts'
 import { clientAuthentication, sendOnce } from './send-once.ts'
 import { stopwatch } from './stopwatch.ts'
 
@@ -23,17 +23,21 @@ export interface TokenRequest {
   readonly parameters: Readonly<Record<string, string | undefined>>
   /** The code of a refusal. */
   readonly rejected: FailureCode
+  /** The key that the tokens of this grant are bound to already. Where there is none, and one is wanted, it is made. */
+  readonly dpopKey?: DpopKey | undefined
 }
 
 /**
- * Asks a token endpoint once. RFC 8707's `resource` goes along wherever the server entry has one.
+ * Asks a token endpoint once. RFC 8707's `resource` goes along wherever the server entry has one, and a proof of
+ * possession where the entry wants bound tokens; if only its nonce is missing, which refuses the request without any
+ * effect, the same is asked once more.
  *
  * @throws `PortError` `request.rejected`, `RATE_LIMITED` or `HTTP_NETWORK` (refused), `TOKEN_OUTCOME_UNKNOWN` or
  *   `TOKEN_RESPONSE_INVALID` (unknown), `CLIENT_AUTH_UNSUPPORTED` (not sent), or what the transport rejects with.
- * @see [RFC 6749 §5](https://www.rfc-editor.org/rfc/rfc6749.html#section-5)
+ * @see [RFC 6749 §5](https://www.rfc-editor.org/rfc/rfc6749.html#section-5), [RFC 9449 §5, §8](https://www.rfc-editor.org/rfc/rfc9449.html#section-5)
  */
 export async function requestTokens(
-  deps: ClientRequestDependencies,
+  deps: TokenRequestDependencies,
   request: TokenRequest,
   signal: AbortSignal,
 ): Promise<TokenResult> {
@@ -43,30 +47,59 @@ export async function requestTokens(
     value === undefined ? [] : [[name, value]],
   )
   const authentication = clientAuthentication(deps, server.client)
-  const answer = await sendOnce({ transport: deps.transport, sendBefore, signal }, (options) =>
-    oauth.genericTokenEndpointRequest(
-      { issuer: server.issuer, token_endpoint: server.tokenEndpoint },
-      { client_id: server.client.clientId },
-      authentication,
-      grantType,
-      parameters,
-      options,
-    ),
-  )
+  const held = request.dpopKey
+  const key = held ?? (server.dpop && (await deps.dpop.createKey(server.dpop.alg)))
+  const ask = async (): Promise<ExchangeResponse> => {
+    const DPoP = key && (await deps.dpop.forTokenRequest(key))
+    const answer = await sendOnce({ transport: deps.transport, sendBefore, signal }, (options) =>
+      oauth.genericTokenEndpointRequest(
+        { issuer: server.issuer, token_endpoint: server.tokenEndpoint },
+        { client_id: server.client.clientId },
+        authentication,
+        grantType,
+        parameters,
+        { ...options, ...(DPoP && { DPoP }) },
+      ),
+    )
+    deps.dpop.noteNonce('authorizationServer', server.tokenEndpoint, answer.headers)
+    return answer
+  }
+  const first = await ask()
+  const answer = key !== undefined && isNonceMissing(first) ? await ask() : first
   if (!isSuccess(answer)) {
     throw refusal(answer, server.tokenEndpoint, deps.clock.now(), { rejected, unknown: 'TOKEN_OUTCOME_UNKNOWN' })
   }
-  return { at: recordTime(), ...tokensIn(answer, server.tokenEndpoint, rejected) }
+  const at = recordTime()
+  const tokens = tokensIn(answer, server, rejected, key !== undefined)
+  // A refresh token may be bound to the key that was there, whatever the type of the new access token.
+  return { at, ...tokens, dpopKey: tokens.tokenType === 'DPoP' ? key : held }
 }
 
-function tokensIn(answer: ExchangeResponse, endpoint: string, rejected: FailureCode): TokenResponse {
-  const where = { url: shownUrl(endpoint), status: answer.status }
+/** Whether a token endpoint refuses a request only because its proof lacks a nonce (RFC 9449 §8). */
+function isNonceMissing({ status, headers, text }: ExchangeResponse): boolean {
+  if (status !== 400 || !headers.has('dpop-nonce')) return false
+  return wireErrorOf(decodeAnswer(text)?.fields ?? {})?.error === 'use_dpop_nonce'
+}
+
+function tokensIn(
+  answer: ExchangeResponse,
+  { tokenEndpoint, dpop }: AuthorizationServer,
+  rejected: FailureCode,
+  isProven: boolean,
+): TokenResponse {
+  const where = { url: shownUrl(tokenEndpoint), status: answer.status }
   const decoded = decodeAnswer(answer.text)
   const invalid = { ...where, document: 'token response' }
   if (decoded === undefined) throw portError('TOKEN_RESPONSE_INVALID', 'unknown', { ...invalid, reason: 'unreadable' })
   const wire = wireErrorOf(decoded.fields)
   if (wire !== undefined) throw portError(rejected, 'refused', { ...where, error: wire.error })
   const checked = check(TokenResponseSchema, straighten(decoded))
-  if ('output' in checked) return checked.output
-  throw portError('TOKEN_RESPONSE_INVALID', 'unknown', { ...invalid, field: checked.field })
+  if ('field' in checked) throw portError('TOKEN_RESPONSE_INVALID', 'unknown', { ...invalid, field: checked.field })
+  const { tokenType: received } = checked.output
+  const field = 'token_type'
+  if (received === 'DPoP' && !isProven) throw portError('TOKEN_RESPONSE_INVALID', 'unknown', { ...invalid, field })
+  // Asking once more would bring no other type: whatever was spent for it is spent.
+  if (received !== 'DPoP' && dpop?.required)
+    throw portError('TOKEN_RESPONSE_INVALID', 'refused', { ...invalid, field, expected: 'DPoP', received })
+  return checked.output
 }

@@ -8,7 +8,7 @@ export interface Challenge {
   readonly parameters: ReadonlyMap<string, string>
 }
 
-/** What MCP reads out of a `WWW-Authenticate` field. Untrusted. */
+/** What MCP reads out of a `WWW-Authenticate` field, for tokens of either type. Untrusted. */
 export interface BearerChallenge {
   /** RFC 6750 §3.1; kept only if it looks like an error code. */
   readonly error?: string | undefined
@@ -119,15 +119,19 @@ export function parseChallenges(header: string): Challenge[] {
 }
 
 /**
- * What a 401 or 403 asks for. Each value belongs to its own challenge: `error` and `scope` come from one Bearer
- * challenge, `resource_metadata` from it or else from another scheme.
+ * What a 401 or 403 asks for. Each value belongs to its own challenge: `error` and `scope` come from one challenge of
+ * the scheme Bearer or DPoP, `resource_metadata` from it or else from another scheme.
  *
- * @returns `undefined` if the field has neither a Bearer challenge nor `resource_metadata`.
- * @see [RFC 6750 §3](https://www.rfc-editor.org/rfc/rfc6750.html#section-3), [RFC 9728 §5.1](https://www.rfc-editor.org/rfc/rfc9728.html#section-5.1)
+ * @returns `undefined` if the field has neither such a challenge nor `resource_metadata`.
+ * @see [RFC 6750 §3](https://www.rfc-editor.org/rfc/rfc6750.html#section-3), [RFC 9449 §7.1](https://www.rfc-editor.org/rfc/rfc9449.html#section-7.1), [RFC 9728 §5.1](https://www.rfc-editor.org/rfc/rfc9728.html#section-5.1)
  */
 export function bearerChallenge(header: string): BearerChallenge | undefined {
   const challenges = parseChallenges(header)
-  const bearers = challenges.filter(({ scheme }) => scheme === 'bearer')
+  const bearers = [
+    ...challenges.filter(({ scheme }) => scheme === 'bearer'),
+    // What only wants a nonce asks for no other token.
+    ...challenges.filter((challenge) => challenge.scheme === 'dpop' && !wantsNonce(challenge)),
+  ]
   const bearer = bearers.find(({ parameters }) => parameters.has('error')) ?? bearers.find(saysWhere) ?? bearers[0]
   const resourceMetadataUrl = [bearer, ...challenges]
     .map((challenge) => challenge?.parameters.get('resource_metadata')?.trim())
@@ -144,6 +148,15 @@ export function bearerChallenge(header: string): BearerChallenge | undefined {
     ...(acrValues !== undefined && /^[\x21-\x7E][\x20-\x7E]{0,511}$/.test(acrValues) && { acrValues }),
     ...(maxAge !== undefined && /^\d{1,9}$/.test(maxAge) && { maxAge }),
   }
+}
+
+/**
+ * Whether a proof of possession only lacks the server's nonce.
+ *
+ * @see [RFC 9449 §9](https://www.rfc-editor.org/rfc/rfc9449.html#section-9)
+ */
+export function wantsNonce({ scheme, parameters }: Challenge): boolean {
+  return scheme === 'dpop' && parameters.get('error') === 'use_dpop_nonce'
 }
 
 function saysWhere({ parameters }: Challenge): boolean {

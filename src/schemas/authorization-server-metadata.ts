@@ -23,6 +23,7 @@ export const AuthorizationServerMetadataSchema = v.pipe(
     scopes_supported: v.nullish(Names),
     authorization_response_iss_parameter_supported: v.nullish(v.boolean()),
     client_id_metadata_document_supported: v.nullish(v.boolean()),
+    dpop_signing_alg_values_supported: v.nullish(Names),
   }),
   v.transform((document): ServerMetadata => ({
     issuer: document.issuer,
@@ -38,5 +39,6 @@ export const AuthorizationServerMetadataSchema = v.pipe(
     scopesSupported: document.scopes_supported ?? undefined,
     issRequired: document.authorization_response_iss_parameter_supported || undefined,
     clientIdMetadataDocumentSupported: document.client_id_metadata_document_supported || undefined,
+    dpopSigningAlgValuesSupported: document.dpop_signing_alg_values_supported ?? undefined,
   })),
 )

@@ -62,6 +62,27 @@ export const ClientInformationSchema = v.strictObject({
 })
 export type ClientInformation = v.InferOutput<typeof ClientInformationSchema>
 
+/** How token requests at a server prove that we hold a key (RFC 9449). */
+const DpopTermsSchema = v.strictObject({
+  /** Signs the proofs. */
+  alg: Text,
+  /** Tokens that are not bound to the key are refused. */
+  required: maybe(v.literal(true)),
+})
+export type DpopTerms = v.InferOutput<typeof DpopTermsSchema>
+
+/** The key that tokens are bound to, as a JWK (RFC 7518 §6.2, RFC 8037 §2). */
+export const DpopKeySchema = v.strictObject({
+  kty: v.picklist(['EC', 'OKP']),
+  crv: Text,
+  x: Text,
+  y: v.exactOptional(Text),
+  /** Secret. */
+  d: Text,
+  alg: Text,
+})
+export type DpopKey = v.InferOutput<typeof DpopKeySchema>
+
 /**
  * An authorization server as an attempt or a set of tokens needs it: the few metadata fields by value, since they must
  * not change under an attempt, and the client that we are there.
@@ -77,6 +98,8 @@ export const AuthorizationServerSchema = v.strictObject({
   revocationEndpoint: maybe(Text),
   /** `authorization_response_iss_parameter_supported` (RFC 9207 §3). */
   issRequired: maybe(v.literal(true)),
+  /** Absent: token requests bring no proof. */
+  dpop: maybe(DpopTermsSchema),
   client: ClientInformationSchema,
 })
 export type AuthorizationServer = v.InferOutput<typeof AuthorizationServerSchema>
@@ -132,6 +155,11 @@ export const TokensSchema = v.strictObject({
    * has proven it.
    */
   unproven: maybe(v.literal(true)),
+  /**
+   * The key that the access token is bound to, if its type is `DPoP`, and the refresh token, if the client is public.
+   * It lives as long as they do.
+   */
+  dpopKey: maybe(DpopKeySchema),
 })
 export type Tokens = v.InferOutput<typeof TokensSchema>
 
@@ -209,6 +237,8 @@ export const AuthorizationRequestSchema = v.strictObject({
       resource: maybe(Text),
       issuer: v.string(),
       scopesSupported: maybe(v.array(v.string())),
+      dpopSigningAlgValuesSupported: maybe(v.array(v.string())),
+      dpopBoundAccessTokensRequired: maybe(v.literal(true)),
       /** True where no protected resource metadata exists and the 2025-03-26 rules apply. */
       legacy: maybe(v.literal(true)),
     }),
@@ -229,6 +259,9 @@ export const AuthorizationRequestSchema = v.strictObject({
       scopesSupported: maybe(v.array(v.string())),
       issRequired: maybe(v.literal(true)),
       clientIdMetadataDocumentSupported: maybe(v.literal(true)),
+      dpopSigningAlgValuesSupported: maybe(v.array(v.string())),
+      /** What the policy of this deployment makes of it. */
+      dpop: maybe(DpopTermsSchema),
       /** True where the default endpoints of 2025-03-26 stand in for metadata that does not exist. */
       legacy: maybe(v.literal(true)),
     }),

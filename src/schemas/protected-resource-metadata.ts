@@ -16,6 +16,8 @@ export const ProtectedResourceMetadataSchema = v.pipe(
     authorization_servers: v.nullish(v.pipe(v.array(Issuer), v.maxLength(MAX_ISSUERS))),
     authorization_server_url: v.nullish(v.union([Issuer, v.pipe(v.array(Issuer), v.maxLength(MAX_ISSUERS))])),
     scopes_supported: v.nullish(Names),
+    dpop_signing_alg_values_supported: v.nullish(Names),
+    dpop_bound_access_tokens_required: v.nullish(v.boolean()),
   }),
   v.transform((metadata) => ({
     /** Verbatim. */
@@ -23,6 +25,8 @@ export const ProtectedResourceMetadataSchema = v.pipe(
     /** Verbatim, each once, in the order in which they came. May be empty. */
     issuers: [...new Set([metadata.authorization_servers ?? [], metadata.authorization_server_url ?? []].flat())],
     scopesSupported: metadata.scopes_supported ?? undefined,
+    dpopSigningAlgValuesSupported: metadata.dpop_signing_alg_values_supported ?? undefined,
+    dpopBoundAccessTokensRequired: metadata.dpop_bound_access_tokens_required || undefined,
   })),
 )
 /** Protected resource metadata, as far as it is read. Untrusted. */

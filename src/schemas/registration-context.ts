@@ -19,6 +19,7 @@ export const RegistrationContextSchema = v.strictObject({
   /** Where to register, as last discovered. */
   registrationEndpoint: v.string(),
   tokenEndpointAuthMethodsSupported: maybe(v.array(v.string())),
+  dpopBoundAccessTokens: maybe(v.literal(true)),
   client: maybe(ClientInformationSchema),
   claim: maybe(ClaimSchema),
   abandoned: v.array(AbandonedClaimSchema),

@@ -23,7 +23,7 @@ export const TokenResponseSchema = v.pipe(
   v.object({
     /** Visible characters only, since it goes into a header. */
     access_token: v.pipe(v.string(), v.regex(/^[\x21-\x7e]+$/)),
-    token_type: v.pipe(v.string(), v.regex(/^bearer$/i)),
+    token_type: v.pipe(v.string(), v.regex(/^(?:bearer|dpop)$/i)),
     expires_in: v.nullish(Lifetime),
     scope: v.nullish(v.pipe(v.string(), v.maxLength(MAX_SCOPE_LENGTH))),
     refresh_token: v.nullish(v.string()),
@@ -33,7 +33,7 @@ export const TokenResponseSchema = v.pipe(
   }),
   v.transform((response) => ({
     accessToken: response.access_token,
-    tokenType: 'Bearer',
+    tokenType: /^dpop$/i.test(response.token_type) ? 'DPoP' : 'Bearer',
     scope: response.scope?.trim() || undefined,
     expiresInMs: response.expires_in ?? undefined,
     refreshToken: response.refresh_token || undefined,

@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { type Clock, systemClock } from '../../../src/clock.ts'
 import type { ConnectionDependencies } from '../../../src/actors/dependencies.ts'
+import { DpopProver } from '../../../src/actors/dpop-prover.ts'
 import { PortError } from '../../../src/errors/index.ts'
 import type { AuthorizationServer, ConnectionIdentity } from '../../../src/schemas/connection-context.ts'
 import { makeTransport, startServer } from '../http/support.ts'
@@ -49,6 +50,7 @@ export function makeDependencies(overrides: Partial<ConnectionDependencies> = {}
   return {
     transport: makeTransport(),
     clock: systemClock,
+    dpop: new DpopProver(systemClock),
     client: { name: 'Acme', redirectUri: 'https://app.example/callback' },
     clients: [],
     policy: () => ({}),

@@ -156,7 +156,11 @@ describe('bearerChallenge', () => {
     ['Bearer error="Not a code: secret", scope="  a b "', { scope: 'a b' }],
     ['Bearer scope=" ", resource_metadata=" "', {}],
     ['DPoP resource_metadata="https://h/d", Bearer scope=a', { scope: 'a', resourceMetadataUrl: 'https://h/d' }],
-    ['DPoP resource_metadata="https://h/d", scope=no', { resourceMetadataUrl: 'https://h/d' }],
+    ['DPoP resource_metadata="https://h/d", scope=a', { scope: 'a', resourceMetadataUrl: 'https://h/d' }],
+    ['Negotiate resource_metadata="https://h/d", scope=no', { resourceMetadataUrl: 'https://h/d' }],
+    ['DPoP algs="ES256", error="insufficient_scope", scope="a b"', { error: 'insufficient_scope', scope: 'a b' }],
+    ['Bearer, DPoP error=invalid_token, algs="ES256"', { error: 'invalid_token' }],
+    ['DPoP scope=no, Bearer error=insufficient_scope, scope=a', { error: 'insufficient_scope', scope: 'a' }],
     ['Bearer realm=x, Bearer error=insufficient_scope, scope=a', { error: 'insufficient_scope', scope: 'a' }],
     ['Bearer realm=x, Bearer resource_metadata="https://h/b"', { resourceMetadataUrl: 'https://h/b' }],
     [
@@ -164,6 +168,7 @@ describe('bearerChallenge', () => {
       { resourceMetadataUrl: 'https://h/b' },
     ],
     ['DPoP error=use_dpop_nonce, Bearer realm=x', {}],
+    ['DPoP error=use_dpop_nonce, scope=no', undefined],
   ])('reads %s', (header, expected) => {
     expect(bearerChallenge(header)).toEqual(expected)
   })

@@ -97,7 +97,7 @@ describe('a token response', () => {
     ['token_type', { token_type: undefined }],
     ['token_type', { token_type: 'mac' }],
     ['token_type', { token_type: 'N_A' }],
-    ['token_type', { token_type: 'DPoP' }],
+    ['token_type', { token_type: 'DPoP ' }],
     ['expires_in', { expires_in: '3600abc' }],
     ['expires_in', { expires_in: '' }],
     ['expires_in', { expires_in: true }],
