@@ -39,19 +39,24 @@ const metadata = {
   issRequired: true as const,
 }
 const scope = 'mcp:read mcp:write offline_access'
+const dpop = { dpopSigningAlgValuesSupported: ['ES256', 'EdDSA'], dpop: { alg: 'ES256', required: true as const } }
+const bound = {
+  tokenType: 'DPoP',
+  dpopKey: { kty: 'EC', crv: 'P-256', x: random('x', 43), y: random('y', 43), d: random('d', 43), alg: 'ES256' },
+}
 
 /** A connection whose ids, endpoints and secrets are as long as those of a real one. */
 class RealisticConnection extends LiveConnection {
   #built = 0
 
-  constructor() {
+  constructor({ isBound = false } = {}) {
     super()
     Object.assign(this.answers, {
       discoverResource: ({ at }: { at: number }) => ({
         at,
         resource: { resource: mcpUrl, issuer, scopesSupported: ['mcp:read', 'mcp:write'] },
       }),
-      discoverServer: ({ at }: { at: number }) => ({ at, metadata }),
+      discoverServer: ({ at }: { at: number }) => ({ at, metadata: { ...metadata, ...(isBound && dpop) } }),
       ensureRegistration: ({ at }: { at: number }) => ({ at, client }),
       buildAuthorizationRequest: ({ at }: { at: number }) => {
         this.#built += 1
@@ -68,6 +73,7 @@ class RealisticConnection extends LiveConnection {
         expiresInMs: 3_600_000,
         refreshToken: random('refresh token', 43),
         subject: '7a1f8d0e-7f5c-4a39-9b0c-2f5f5b6a1c11',
+        ...(isBound && bound),
       }),
     })
   }
@@ -133,6 +139,9 @@ describe('a sealed record', () => {
     const withTokens = await fullest({ abandoned: 0, failing: rejections.unavailable })
     expect(withTokens.value).toEqual({ resting: 'authorized' })
     expect(await sizeOf(withTokens, 'worst case with tokens, a JWT')).toBeLessThanOrEqual(10 * KIB)
+    const withKey = await fullest({ abandoned: 0, failing: rejections.unavailable, isBound: true })
+    expect(withKey.context.tokens).toMatchObject(bound)
+    expect(await sizeOf(withKey, 'worst case with tokens and their key')).toBeLessThanOrEqual(10.5 * KIB)
   })
 })
 
@@ -140,8 +149,9 @@ describe('a sealed record', () => {
  * As much as a record can hold: sixteen attempts that ended, eight failures with the longest names in the journal,
  * eight attempts that wait, and if wanted claims that were given up.
  */
-async function fullest({ abandoned, failing }: { abandoned: 0 | 4; failing: Error }): Promise<RealisticConnection> {
-  const live = new RealisticConnection()
+async function fullest(options: { abandoned: 0 | 4; failing: Error; isBound?: boolean }): Promise<RealisticConnection> {
+  const { abandoned, failing } = options
+  const live = new RealisticConnection(options)
   await live.ask()
   await live.comeBack()
   while (live.context.abandoned.length < abandoned) {

@@ -5,6 +5,7 @@ import type {
   ClientInformation,
   ConnectionContext,
   ConnectionIdentity,
+  DpopKey,
   ResourceFacts,
   ServerMetadata,
   Tokens,
@@ -61,6 +62,9 @@ export const server: AuthorizationServer = {
   revocationEndpoint: 'https://as.example.com/revoke',
   client: dynamicClient,
 }
+
+/** A key that tokens are bound to, as good as none. */
+export const dpopKey: DpopKey = { kty: 'EC', crv: 'P-256', x: 'fake-x', y: 'fake-y', d: 'fake-d', alg: 'ES256' }
 
 /** Tokens of the authorization code grant, an hour to live, with a refresh token. */
 export const tokens: Tokens = {

@@ -41,6 +41,26 @@ describe('where the metadata is looked for', () => {
     }),
   )
 
+  test('says how tokens are bound, as the policy wants it and all that check a proof can', async () => {
+    const peer = await startPeer()
+    peer.routes[RFC] = documentOf(peer.origin, { dpop_signing_alg_values_supported: ['RS256', 'ES384'] })
+    const withPolicy = (dpop: 'never' | 'whenOffered' | 'required') => discovery({ policy: () => ({ dpop }) })
+    const resource = { issuer: peer.origin }
+    const dpopSigningAlgValuesSupported = ['RS256', 'ES384']
+    const known = { issuer: peer.origin, tokenEndpoint: `${peer.origin}/token`, dpopSigningAlgValuesSupported }
+    expect((await withPolicy('never')(resource)).metadata).toEqual(known)
+    expect((await withPolicy('whenOffered')(resource)).metadata).toEqual({ ...known, dpop: { alg: 'ES384' } })
+    const required = { alg: 'ES384', required: true }
+    expect((await withPolicy('required')(resource)).metadata).toEqual({ ...known, dpop: required })
+    const picky = { ...resource, dpopSigningAlgValuesSupported: ['ES256'] }
+    expect((await withPolicy('whenOffered')(picky)).metadata).toEqual(known)
+    expect(await rejectionOf(withPolicy('required')(picky))).toEqual({
+      code: 'POLICY_REFUSED',
+      outcome: 'notSent',
+      details: { reason: 'dpop', expected: 'ES256 ES384 ES512 EdDSA Ed25519', offered: 'RS256 ES384 ES256' },
+    })
+  })
+
   test(
     'of an issuer with a path: in both inserted forms, then appended, never at the root',
     verifies(31, async () => {

@@ -10,6 +10,7 @@ interface Options {
   client?: ClientOptions
   redirectUri?: string
   supported?: string[]
+  dpopBoundAccessTokens?: true
 }
 
 async function register(answer: Answer, options: Options = {}) {
@@ -23,6 +24,7 @@ async function register(answer: Answer, options: Options = {}) {
       redirectUri: options.redirectUri ?? redirectUri,
       registrationEndpoint: `${peer.origin}/register`,
       tokenEndpointAuthMethodsSupported: options.supported,
+      dpopBoundAccessTokens: options.dpopBoundAccessTokens,
       sendBefore,
     },
     never,
@@ -51,6 +53,11 @@ describe('what is sent', () => {
       })
     }),
   )
+
+  test('by a client that uses bound tokens only', async () => {
+    const { sent } = await register({ status: 201, body: { client_id: 'c' } }, { dpopBoundAccessTokens: true })
+    expect(sent).toMatchObject({ client_name: 'Acme', dpop_bound_access_tokens: true })
+  })
 
   test('by a client that says all', async () => {
     const client = {

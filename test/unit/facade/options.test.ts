@@ -175,9 +175,9 @@ describe('createAuthOrchestrator', () => {
       value('policy.leaseMs must exceed network.timeoutMs (30000) by a margin for the save of the result'),
     ],
     [
-      'DPoP',
-      { client: CLIENT, policy: { dpop: 'required' } },
-      value("policy.dpop other than 'never' is not supported yet"),
+      'a use of DPoP that is none',
+      { client: CLIENT, policy: { dpop: 'always' } },
+      type('policy.dpop must be of type ("never" | "whenOffered" | "required")'),
     ],
     [
       'a limit that nothing keeps yet',

@@ -11,6 +11,7 @@ import {
   ATTEMPT_TTL_MS,
   CODE_TTL_MS,
   contextWith,
+  dpopKey,
   dynamicClient,
   givenClient,
   issuer,
@@ -196,6 +197,12 @@ describe('a server', () => {
     })
     expect(changed.servers?.map(({ id }) => id)).toEqual([1, 7, 8])
     expect(changed).not.toHaveProperty('tokens')
+  })
+
+  test('says how its tokens are bound', () => {
+    const dpop = { alg: 'ES256', required: true } as const
+    const asked = { ...request, metadata: { ...metadata, dpop } }
+    expect(change.adoptServer(contextWith({ request: asked }))).toEqual({ servers: [{ ...server, dpop }] })
   })
 
   test('binds imported tokens', () => {
@@ -465,6 +472,17 @@ describe('tokens', () => {
     })
   })
 
+  test('come with the key that they are bound to, and are bound to none that the port does not name', () => {
+    const bound = { tokenType: 'DPoP', dpopKey }
+    const before = { ...refresh, tokens: { ...tokens, ...bound } }
+    expect(change.storeTokens(exchange, tokenResult(NOW + 100, bound)).tokens).toMatchObject(bound)
+    expect(change.storeTokens(before, tokenResult(NOW + 100, bound)).tokens).toMatchObject(bound)
+    expect(change.storeTokens(before, tokenResult(NOW + 100)).tokens).toMatchObject({
+      tokenType: 'Bearer',
+      dpopKey: undefined,
+    })
+  })
+
   test('of a grant without a user are marked as such', () => {
     const claim: Claim = { ...refreshing, kind: 'requestToken', serverId: 1, scope: 'admin' }
     const context = contextWith({ at: NOW, servers: [server], tokens, attempts: [attemptOf(1)], claim })
@@ -515,6 +533,11 @@ describe('a late result', () => {
     server: { ...server, id: 9 },
   } as const
   const context = contextWith({ generation: 3, abandoned: [{ id: 'claim-1', repeated: false }] })
+
+  test('brings the key that it is bound to', () => {
+    const late = { ...event, tokens: { ...event.tokens, tokenType: 'DPoP', dpopKey } }
+    expect(change.takeLateResult(context, late).tokens).toEqual({ ...tokens, tokenType: 'DPoP', dpopKey })
+  })
 
   test('is taken with its server, under an id of this record', () => {
     expect(change.takeLateResult(context, event)).toEqual({

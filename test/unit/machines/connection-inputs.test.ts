@@ -4,6 +4,7 @@ import * as input from '../../../machines/connection-inputs.ts'
 import type { AuthorizationRequest, ConnectionContext } from '../../../src/schemas/connection-context.ts'
 import {
   contextWith,
+  dpopKey,
   dynamicClient,
   givenClient,
   identity,
@@ -118,6 +119,11 @@ describe('what spends something is told its fence, and goes to its own server', 
       refreshToken: 'fake-refresh-token',
       sendBefore: 7_000,
     })
+  })
+
+  test('a refresh of tokens that are bound to a key', () => {
+    const context = contextWith({ servers, tokens: { ...tokens, dpopKey }, claim: { ...claim, kind: 'refresh' } })
+    expect(input.refreshTokensInput(context, goAhead).dpopKey).toEqual(dpopKey)
   })
 
   test('a grant without a user', () => {

@@ -66,6 +66,20 @@ describe('the actions', () => {
     })
   })
 
+  test('a client that uses bound tokens only is asked for as such', () => {
+    const asked = { ...stamp, ...request, dpopBoundAccessTokens: true } as const
+    const context = registrationWith(change.claimRegistration(asked))
+    expect(change.registerClientInput(context, { ...stamp, type: 'checkpoint.saved', sendBefore: 7_000 })).toEqual({
+      at: NOW,
+      issuer,
+      redirectUri: 'https://agents.example.com/callback',
+      registrationEndpoint: endpoint,
+      tokenEndpointAuthMethodsSupported: ['none'],
+      dpopBoundAccessTokens: true,
+      sendBefore: 7_000,
+    })
+  })
+
   test('a claim whose outcome nobody knows says so', () => {
     const event = { type: 'xstate.error.actor.registerClient', error: rejections.unknown } as const
     const { failure } = rejections.unknown

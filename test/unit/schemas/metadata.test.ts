@@ -34,6 +34,16 @@ describe('protected resource metadata', () => {
       { resource, issuers: [] },
     ],
     ['null scopes as missing', { resource, scopes_supported: null }, { resource, issuers: [] }],
+    [
+      'bound tokens',
+      { resource, dpop_signing_alg_values_supported: ['ES256'], dpop_bound_access_tokens_required: true },
+      { resource, issuers: [], dpopSigningAlgValuesSupported: ['ES256'], dpopBoundAccessTokensRequired: true },
+    ],
+    [
+      'no word of bound tokens',
+      { resource, dpop_signing_alg_values_supported: [], dpop_bound_access_tokens_required: false },
+      { resource, issuers: [] },
+    ],
   ])('understands %s', (_, document, expected) => {
     expect(check(ProtectedResourceMetadataSchema, document)).toEqual({
       output: { scopesSupported: undefined, ...expected },
@@ -53,6 +63,8 @@ describe('protected resource metadata', () => {
     ['authorization_server_url', { resource, authorization_server_url: Array(65).fill('https://as') }],
     ['scopes_supported', { resource, scopes_supported: 'a b' }],
     ['scopes_supported.0', { resource, scopes_supported: [null] }],
+    ['dpop_signing_alg_values_supported', { resource, dpop_signing_alg_values_supported: 'ES256' }],
+    ['dpop_bound_access_tokens_required', { resource, dpop_bound_access_tokens_required: 'true' }],
     [undefined, 'https://h/mcp'],
     [undefined, null],
   ])('refuses a wrong %s', (field, document) => {
@@ -77,6 +89,7 @@ describe('authorization server metadata', () => {
       scopes_supported: ['a'],
       authorization_response_iss_parameter_supported: true,
       client_id_metadata_document_supported: true,
+      dpop_signing_alg_values_supported: ['ES256'],
       jwks_uri: 7,
     }
     expect(check(AuthorizationServerMetadataSchema, document)).toEqual({
@@ -93,6 +106,7 @@ describe('authorization server metadata', () => {
         scopesSupported: ['a'],
         issRequired: true,
         clientIdMetadataDocumentSupported: true,
+        dpopSigningAlgValuesSupported: ['ES256'],
       },
     })
   })
