@@ -1080,6 +1080,7 @@ export const REQUIREMENTS = [
     source: 'https://github.com/modelcontextprotocol/ext-auth/blob/main/specification/draft/dpop-extension.mdx',
     behaviour:
       'DPoP (draft): plain RFC 9449, no body digest (the `content_digest` claim of an older draft was dropped). Token request with `DPoP` header for every grant; use `Authorization: DPoP <at>` + fresh proof per MCP request.',
+    where: ['src/actors/token-request.ts', 'src/send-with-token.ts'],
   },
   {
     id: 191,
@@ -1088,6 +1089,7 @@ export const REQUIREMENTS = [
     source: 'https://www.rfc-editor.org/rfc/rfc9449.html',
     behaviour:
       'Proof JWT: header `typ=dpop+jwt`, asymmetric `alg` (from `dpop_signing_alg_values_supported` / challenge `algs`; ES256 default), `jwk` public only; claims `jti` (≥96 bit random), `htm`, `htu` (no query/fragment), `iat`; with access token `ath`=base64url(SHA-256(ASCII token)); `nonce` when one was given.',
+    where: ['src/actors/dpop-prover.ts', 'src/protocol/dpop.ts'],
   },
   {
     id: 192,
@@ -1096,6 +1098,7 @@ export const REQUIREMENTS = [
     source: 'https://www.rfc-editor.org/rfc/rfc9449.html',
     behaviour:
       'AS nonce: 400 `error=use_dpop_nonce` + `DPoP-Nonce` → retry with new proof. RS nonce: 401 `WWW-Authenticate: DPoP error="use_dpop_nonce"` + `DPoP-Nonce` → retry. Also take `DPoP-Nonce` from 200 responses; store the latest per server/origin, never mix AS and RS. Retry once per new nonce.',
+    where: ['src/actors/dpop-prover.ts', 'src/actors/token-request.ts', 'src/send-with-token.ts'],
   },
   {
     id: 193,
@@ -1104,6 +1107,7 @@ export const REQUIREMENTS = [
     source: 'https://www.rfc-editor.org/rfc/rfc9449.html',
     behaviour:
       '`token_type` other than `DPoP`: discard if binding is required, else go on as Bearer. DPoP token + `WWW-Authenticate: Bearer` only → MAY be sent as Bearer to DPoP-unaware servers. Public client: refresh token bound to the same key → persist key with tokens; confidential: not bound.',
+    where: ['src/actors/token-request.ts', 'machines/connection-inputs.ts'],
   },
   {
     id: 200,

@@ -3,6 +3,7 @@ import { expect, test } from 'vitest'
 import { MemoryStore } from '../../../src/index.ts'
 import type { SaveOptions } from '../../../src/index.ts'
 import { orchestrate, redirectOf, startWorld } from './world.ts'
+import { createSealer } from '../../../src/stores/sealing.ts'
 import { verifies } from '../../support/verifies.ts'
 
 const NAME_KEY = 'planted-name-key-0123456789abcde'
@@ -15,6 +16,15 @@ class WatchedStore extends MemoryStore {
   readonly written: string[] = []
   /** What the store complains with while it is broken. */
   complaint: string | undefined
+
+  /** What the sealed records that were written say, one a line. */
+  async opened(): Promise<string> {
+    const sealer = createSealer([{ id: 'k1', secret: bytes(SEALING_KEY) }])
+    const records = this.written.flatMap((value, index) =>
+      index % 3 === 1 ? [sealer.open(value, { key: this.written[index - 1] ?? '' })] : [],
+    )
+    return (await Promise.all(records)).join('\n')
+  }
 
   override load(key: string): ReturnType<MemoryStore['load']> {
     return this.complaint === undefined ? super.load(key) : Promise.reject(new Error(this.complaint))
@@ -51,8 +61,8 @@ test(
     const orchestrator = orchestrate({
       store,
       keys: { name: bytes(NAME_KEY), sealing: [{ id: 'k1', secret: bytes(SEALING_KEY) }] },
-      policy: { leaseMs: 400, graceMs: 20 },
-      network: { allow: ['127.0.0.1'], timeoutMs: 100 },
+      policy: { leaseMs: 1_000, graceMs: 20, dpop: 'whenOffered' },
+      network: { allow: ['127.0.0.1'], timeoutMs: 250 },
       inspect: note,
     })
     for (const name of [
@@ -65,6 +75,7 @@ test(
     ] as const) {
       orchestrator.on(name, note)
     }
+    world.serverMetadata['dpop_signing_alg_values_supported'] = ['ES256']
     world.as.routes['POST /register'] = {
       status: 201,
       body: {
@@ -97,7 +108,7 @@ test(
     const planted = {
       access_token: 'planted-access',
       refresh_token: 'planted-refresh',
-      token_type: 'Bearer',
+      token_type: 'DPoP',
       expires_in: 0,
     }
     const withCode = { code: 'planted-code' }
@@ -185,7 +196,10 @@ test(
         Buffer.from(key).toString(encoding).replace(/=+$/, ''),
       ),
     )
-    const secrets = ['planted-', ...states, ...verifiers, ...encoded, String(bytes(SEALING_KEY))]
+    const opened = await store.opened()
+    const privateKeys = new Set([...opened.matchAll(/"d":"([\w-]{43})"/g)].map(([, d = '']) => d))
+    expect(privateKeys.size).toBeGreaterThan(0)
+    const secrets = ['planted-', ...states, ...verifiers, ...privateKeys, ...encoded, String(bytes(SEALING_KEY))]
     // The scan itself finds what it looks for.
     expect(visible(new Error('x', { cause: { deep: ['planted-'] } }))).toContain('planted-')
     expect(seen.length).toBeGreaterThan(100)
