@@ -38,8 +38,8 @@ export class DpopProver {
   }
 
   /** What oauth4webapi signs the proof of a token request with. Good for one request, as each proof is. */
-  forTokenRequest(key: DpopKey): Promise<oauth.DPoPHandle> {
-    return this.#handle(key, 'authorizationServer')
+  forTokenRequest(url: string, key: DpopKey): Promise<oauth.DPoPHandle> {
+    return this.#handle(key, nameOf('authorizationServer', url))
   }
 
   /**
@@ -55,7 +55,7 @@ export class DpopProver {
   ): Promise<{ authorization: string; dpop: string }> {
     let signed: Record<string, string> = {}
     await oauth.protectedResourceRequest(token, method, new URL(url), undefined, undefined, {
-      DPoP: await this.#handle(key, 'resourceServer'),
+      DPoP: await this.#handle(key, nameOf('resourceServer', url)),
       [oauth.allowInsecureRequests]: true,
       // oauth4webapi only signs: the request itself goes through the guarded transport, with its body as it is.
       [oauth.customFetch]: (_url, { headers }) => {
@@ -71,24 +71,23 @@ export class DpopProver {
   noteNonce(verifier: DpopVerifier, url: string, headers: Headers): void {
     const nonce = headers.get('dpop-nonce')
     if (nonce === null) return
-    this.#keep(`${verifier} ${new URL(url).origin}`, nonce)
+    this.#keep(nameOf(verifier, url), nonce)
     const [oldest] = this.#nonces.keys()
     if (this.#nonces.size > MAX_NONCES && oldest !== undefined) this.#nonces.delete(oldest)
   }
 
-  #keep(name: string, nonce: string): void {
-    this.#nonces.delete(name)
-    this.#nonces.set(name, nonce)
+  #keep(server: string, nonce: string): void {
+    this.#nonces.delete(server)
+    this.#nonces.set(server, nonce)
   }
 
-  async #handle(key: DpopKey, verifier: DpopVerifier): Promise<oauth.DPoPHandle> {
+  async #handle(key: DpopKey, server: string): Promise<oauth.DPoPHandle> {
     const pair = this.#imported.get(key) ?? importPair(key)
     this.#imported.set(key, pair)
     return oauth.DPoP({}, await pair, {
       [oauth.modifyAssertion]: (header, payload) => {
-        const name = `${verifier} ${new URL(String(payload['htu'])).origin}`
-        const nonce = this.#nonces.get(name)
-        if (nonce !== undefined) this.#keep(name, nonce)
+        const nonce = this.#nonces.get(server)
+        if (nonce !== undefined) this.#keep(server, nonce)
         // oauth4webapi calls it Ed25519, as RFC 9864 does; a server may list it under the older name alone.
         header['alg'] = key.alg
         payload['jti'] = Buffer.from(this.#clock.random(PROOF_ID_BYTES)).toString('base64url')
@@ -97,6 +96,11 @@ export class DpopProver {
       },
     })
   }
+}
+
+/** Names what one server gives its nonces for. */
+function nameOf(verifier: DpopVerifier, url: string): string {
+  return `${verifier} ${new URL(url).origin}`
 }
 
 /** The key for WebCrypto: only its public half can be read out again. */

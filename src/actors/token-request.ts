@@ -50,7 +50,7 @@ export async function requestTokens(
   const held = request.dpopKey
   const key = held ?? (server.dpop && (await deps.dpop.createKey(server.dpop.alg)))
   const ask = async (): Promise<ExchangeResponse> => {
-    const DPoP = key && (await deps.dpop.forTokenRequest(key))
+    const DPoP = key && (await deps.dpop.forTokenRequest(server.tokenEndpoint, key))
     const answer = await sendOnce({ transport: deps.transport, sendBefore, signal }, (options) =>
       oauth.genericTokenEndpointRequest(
         { issuer: server.issuer, token_endpoint: server.tokenEndpoint },
