@@ -163,8 +163,12 @@ describe('a nonce', () => {
     const { connection, world, wanted, mcp } = await boundWorld()
     wanted.nonce = 'n1'
     const body = new Blob(['streamed']).stream()
-    const response = await connection.fetch(world.server, { method: 'POST', body, duplex: 'half' } as RequestInit)
-    expect(response.status).toBe(401)
+    const init = { method: 'POST', body, duplex: 'half' } as RequestInit
+    expect(await rejection(connection.fetch(world.server, init))).toEqual({
+      failure: { code: 'HTTP_NETWORK', details: { status: 401, reason: 'bodyNotRepeatable' } },
+      retryable: true,
+      nextAction: 'retry',
+    })
     expect((await connection.fetch(world.server)).status).toBe(200)
     expect(mcp().map(nonceOf)).toEqual([undefined, 'n1'])
     expect(world.tokenRequests()).toHaveLength(1)
