@@ -60,8 +60,8 @@ export class UserAgent {
   }
 
   /** Opens a URL with the cookies of this browser, as it would the callback URL, and answers what came back. */
-  open(url: string): Promise<Response> {
-    return this.#request(new URL(url))
+  open(url: string, method = 'GET'): Promise<Response> {
+    return this.#request(new URL(url), { method })
   }
 
   async #visit(start: URL): Promise<Page | string> {

@@ -1,0 +1,87 @@
+import { randomBytes, randomUUID } from 'node:crypto'
+import { afterEach, describe, expect, inject, it } from 'vitest'
+import { killHosts, startHost } from '../support/processes/host.ts'
+import { until, useStage } from '../support/processes/stage.ts'
+import { freePort } from '../support/redis-server.ts'
+import { UserAgent } from '../support/user-agent.ts'
+
+const stage = useStage()
+
+afterEach(killHosts)
+
+const HOSTS = {
+  express: 'examples/hosts/express.ts',
+  fastify: 'examples/hosts/fastify.ts',
+  hono: 'examples/hosts/hono.ts',
+  next: 'support/servers/next-server.ts',
+}
+
+/** Two instances behind one Redis, which agree on where the browser comes back. */
+async function twoInstances(name: keyof typeof HOSTS) {
+  const secret = (): string => randomBytes(32).toString('base64')
+  const [port, otherPort] = [await freePort(), await freePort()]
+  const settings = {
+    CALLBACK_URL: `http://127.0.0.1:${port}/callback`,
+    MCP_SERVER: stage.mcp.url,
+    REDIS_URL: inject('redisUrl'),
+    REDIS_PREFIX: `host-${randomUUID()}:`,
+    NAME_KEY: secret(),
+    SEALING_KEY: secret(),
+    SESSION_SECRET: secret(),
+  }
+  const file = HOSTS[name]
+  const [one, two] = await Promise.all([startHost(file, port, settings), startHost(file, otherPort, settings)])
+  return { one, two, instances: [one, two] }
+}
+
+/** A browser that is logged in at the host itself. */
+async function loggedIn(origin: string, user: string): Promise<UserAgent> {
+  const browser = new UserAgent()
+  expect((await browser.open(`${origin}/login?user=${user}`, 'POST')).status).toBe(204)
+  return browser
+}
+
+const TTL_MS = 2_000
+const whoAlice = [{ type: 'text', text: 'you are alice' }]
+
+describe.each(Object.keys(HOSTS) as (keyof typeof HOSTS)[])('%s', (name) => {
+  it('signs a user in by way of both instances, renews the token once, and ends in good order', async () => {
+    const { one, two, instances } = await twoInstances(name)
+    expect((await fetch(`${one.origin}/whoami`)).status).toBe(401)
+    const browser = await loggedIn(one.origin, 'u1')
+    await stage.as.set({ accessTokenTtlSeconds: TTL_MS / 1_000 })
+
+    const callbackUrl = new URL(await browser.signIn(`${one.origin}/whoami`, { login: 'alice' }))
+    const arrival = await browser.open(`${two.origin}/callback${callbackUrl.search}`)
+    expect([arrival.status, arrival.headers.get('location')]).toEqual([303, `${one.origin}/whoami`])
+    const expiresAt = Date.now() + TTL_MS
+    expect(await stage.tokenRequests()).toEqual(['authorization_code 200'])
+
+    await stage.as.set({ accessTokenTtlSeconds: 3_600 })
+    await until(expiresAt)
+    for (const { origin } of instances) expect(await (await browser.open(`${origin}/whoami`)).json()).toEqual(whoAlice)
+    expect(await stage.tokenRequests()).toEqual(['authorization_code 200', 'refresh_token 200'])
+    expect((await stage.mcp.ledger()).toolCalls).toEqual({ alice: 2 })
+
+    // Another user of the same host has a connection of their own.
+    const other = await (await loggedIn(two.origin, 'u2')).open(`${two.origin}/whoami`)
+    expect([other.status, new URL(other.headers.get('location') ?? '').origin]).toEqual([302, stage.as.issuer])
+
+    expect(await Promise.all(instances.map((instance) => instance.terminate()))).toEqual([0, 0])
+    expect(instances.map((instance) => instance.output())).toEqual(['ready\n', 'ready\n'])
+  })
+
+  it('believes no callback of another browser, and answers what is no GET with 405', async () => {
+    const { one, two } = await twoInstances(name)
+    const browser = await loggedIn(one.origin, 'u1')
+    const { search } = new URL(await browser.signIn(`${one.origin}/whoami`, { login: 'alice' }))
+    const stranger = await new UserAgent().open(`${two.origin}/callback${search}`)
+    expect([stranger.status, await stranger.text()]).toEqual([
+      400,
+      expect.stringContaining('This sign-in was not started in this browser'),
+    ])
+    expect((await browser.open(`${two.origin}/callback${search}`, 'POST')).status).toBe(405)
+    expect(await stage.tokenRequests()).toEqual([])
+    expect((await browser.open(`${two.origin}/callback${search}`)).status).toBe(303)
+  })
+})

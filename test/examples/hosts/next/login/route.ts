@@ -1,0 +1,7 @@
+import { sessionCookie } from '../session.ts'
+
+// Your own login stands here.
+export async function POST(request: Request): Promise<Response> {
+  const user = new URL(request.url).searchParams.get('user') ?? ''
+  return new Response(null, { status: 204, headers: { 'set-cookie': await sessionCookie(user) } })
+}
