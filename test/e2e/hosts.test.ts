@@ -1,4 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { afterEach, describe, expect, inject, it } from 'vitest'
 import { killHosts, startHost } from '../support/processes/host.ts'
 import { until, useStage } from '../support/processes/stage.ts'
@@ -83,5 +84,24 @@ describe.each(Object.keys(HOSTS) as (keyof typeof HOSTS)[])('%s', (name) => {
     expect((await browser.open(`${two.origin}/callback${search}`, 'POST')).status).toBe(405)
     expect(await stage.tokenRequests()).toEqual([])
     expect((await browser.open(`${two.origin}/callback${search}`)).status).toBe(303)
+  })
+})
+
+describe('the Express app of the README', () => {
+  it('has at most 30 lines, and signs in by itself', async () => {
+    const file = 'examples/express.ts'
+    expect(
+      readFileSync(new URL(`../${file}`, import.meta.url), 'utf8')
+        .trimEnd()
+        .split('\n').length,
+    ).toBeLessThan(31)
+    const port = await freePort()
+    await startHost(file, port, { MCP_SERVER: stage.mcp.url })
+    const browser = new UserAgent()
+    const whoami = `http://localhost:${port}/whoami`
+    const callbackUrl = await browser.signIn(whoami, { login: 'alice' })
+    const page = await browser.open(callbackUrl)
+    expect([page.status, await page.text()]).toEqual([200, expect.stringContaining('<h1>You are signed in</h1>')])
+    expect(await (await browser.open(whoami)).json()).toMatchObject({ content: whoAlice })
   })
 })

@@ -10,6 +10,9 @@ export interface Host {
   terminate(): Promise<number | null>
 }
 
+/** What an example prints once it listens. */
+const READY = /^(?:ready|open http\S+)\n/
+
 const running = new Set<ChildProcess>()
 
 /** Ends whatever a test has left. */
@@ -31,7 +34,7 @@ export async function startHost(file: string, port: number, settings: Record<str
   await new Promise<void>((resolve, reject) => {
     const read = (chunk: Buffer): void => {
       output += chunk.toString()
-      if (output.includes('ready\n')) resolve()
+      if (READY.test(output)) resolve()
     }
     child.stdout.on('data', read)
     child.stderr.on('data', read)
