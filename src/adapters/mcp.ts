@@ -1,8 +1,6 @@
 import type { Connection } from '../connection.ts'
-import { type AnyAuthorizationError, AuthorizationError, isAuthorizationError } from '../errors/authorization-error.ts'
-import { failure } from '../errors/failure.ts'
+import { type AnyAuthorizationError, isAuthorizationError } from '../errors/authorization-error.ts'
 import { invalidArgument } from '../errors/invalid-argument.ts'
-import { bearerChallenge } from '../protocol/www-authenticate.ts'
 
 /** What of a {@link Connection} an MCP client needs. */
 type ClientConnection = Pick<Connection, 'identity' | 'fetch'>
@@ -25,7 +23,7 @@ export interface NoOwnSignIn {
 
 /** What the transports of MCP SDKs take. */
 export interface McpTransportOptions {
-  /** `connection.fetch`, which throws an {@link AuthorizationError} where the SDK would begin a sign-in of its own. */
+  /** Throws an `AuthorizationError` where the SDK would begin a sign-in of its own. */
   readonly fetch: Connection['fetch']
   /** Keeps the SDK's own sign-in away, and says so where an SDK does not send its requests through `fetch`. */
   readonly authProvider: NoOwnSignIn
@@ -35,7 +33,7 @@ export interface McpTransportOptions {
  * The options for `StreamableHTTPClientTransport` of `@modelcontextprotocol/client` 2 and `@modelcontextprotocol/sdk`
  * 1: requests go out with the connection's token, and no sign-in of the SDK competes.
  *
- * What `connect()` and calls reject with holds the {@link AuthorizationError}; {@link authorizationErrorOf} gets it back.
+ * What `connect()` and calls reject with holds the `AuthorizationError`; {@link authorizationErrorOf} gets it back.
  * After a `force`d or a first sign-in the same transport works again.
  *
  * @example
@@ -50,14 +48,14 @@ export interface McpTransportOptions {
 export function mcpTransportOptions(connection: ClientConnection): McpTransportOptions {
   if (typeof connection?.fetch !== 'function' || typeof connection.identity?.server !== 'string')
     throw invalidArgument('connection', 'must come from orchestrator.connection()', 'ERR_INVALID_ARG_TYPE')
-  return { fetch: (input, init) => fetchOrExplain(connection, input, init), authProvider: NO_OWN_SIGN_IN }
+  return { fetch: connection.fetch, authProvider: NO_OWN_SIGN_IN }
 }
 
 /**
  * The `transport` for `createMCPClient` of the Vercel AI SDK (`@ai-sdk/mcp` 2): to the connection's server, with its
  * token, without the SDK's own sign-in.
  *
- * What calls reject with holds the {@link AuthorizationError}; {@link authorizationErrorOf} gets it back.
+ * What calls reject with holds the `AuthorizationError`; {@link authorizationErrorOf} gets it back.
  *
  * @example
  *
@@ -75,7 +73,7 @@ export function aiSdkTransport(connection: ClientConnection): McpTransportOption
 const MAX_DEPTH = 10
 
 /**
- * The {@link AuthorizationError} within what an MCP SDK threw: its `code` says what to do, its `challenge` goes into
+ * The `AuthorizationError` within what an MCP SDK threw: its `code` says what to do, its `challenge` goes into
  * `authorize({ challenge })`.
  *
  * @returns `undefined` if the error has nothing to do with authorization.
@@ -89,25 +87,7 @@ export function authorizationErrorOf(error: unknown): AnyAuthorizationError | un
   return undefined
 }
 
-/** Sends a request with the connection's token; what only its user can change comes as an error with the challenge. */
-async function fetchOrExplain(
-  connection: ClientConnection,
-  input: string | URL | Request,
-  init: RequestInit | undefined,
-): Promise<Response> {
-  const response = await connection.fetch(input, init)
-  const { status } = response
-  if (status !== 401 && status !== 403) return response
-  const challenge = response.headers.get('www-authenticate') ?? undefined
-  const isStepUp = challenge !== undefined && bearerChallenge(challenge)?.error === 'insufficient_scope'
-  if (status === 403 && !isStepUp) return response
-  await response.body?.cancel()
-  throw new AuthorizationError(failure(isStepUp ? 'INSUFFICIENT_SCOPE' : 'AUTHORIZATION_REQUIRED', { status }), {
-    challenge,
-  })
-}
-
-/** An SDK comes here only after a 401 that `fetch` above did not see, or when its host asks it to. */
+/** An SDK comes here only after a 401, which `connection.fetch` never answers with, or when its host asks it to. */
 function refuse(): never {
   throw new TypeError(
     'this MCP SDK began a sign-in of its own: either its version does not send requests through the `fetch` of its ' +

@@ -4,7 +4,7 @@ import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/cli
 import { Client as Sdk1Client } from '@modelcontextprotocol/sdk/client/index.js'
 import { StreamableHTTPClientTransport as Sdk1Transport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
 import { Redis } from 'ioredis'
-import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished } from 'vitest'
 import { aiSdkTransport, authorizationErrorOf, mcpTransportOptions } from '../../src/adapters/mcp.ts'
 import { type Connection, createAuthOrchestrator } from '../../src/index.ts'
 import { RedisStore } from '../../src/stores/redis/index.ts'
@@ -134,8 +134,12 @@ describe.each(Object.entries(CLIENTS))('%s', (_name, whoami) => {
     const firstCallback = await browser.signIn(first.authorizationUrl, { login: 'alice' })
     expect((await one.orchestrator.completeCallback(firstCallback)).status).toBe('authorized')
 
-    const { code, nextAction, challenge } = await authorizationErrorFrom(whoami(one.connection, strict.url))
-    expect([code, nextAction]).toEqual(['INSUFFICIENT_SCOPE', 'authorize'])
+    const { code, nextAction, challenge, failure } = await authorizationErrorFrom(whoami(one.connection, strict.url))
+    expect([code, nextAction, failure.details?.reason]).toEqual([
+      'AUTHORIZATION_REQUIRED',
+      'authorize',
+      'insufficientScope',
+    ])
     expect((await two.orchestrator.completeCallback(await sentAway(one.connection, challenge))).status).toBe(
       'authorized',
     )
@@ -174,14 +178,5 @@ describe('an SDK that does not send its requests through fetch', () => {
     const [{ connection }] = twoInstances()
     const transport = new StreamableHTTPClientTransport(new URL(stage.mcp.url), mcpTransportOptions(connection))
     await expect(transport.finishAuth('code')).rejects.toThrow(sentence)
-  })
-})
-
-describe('the way an SDK is left alone', () => {
-  it('hands on what has nothing to do with authorization', async () => {
-    const response = new Response('forbidden', { status: 403 })
-    const fetch = vi.fn(async () => response)
-    const { fetch: sent } = mcpTransportOptions({ identity: { tenant: 't', server: 'https://mcp.example' }, fetch })
-    expect(await sent('https://mcp.example')).toBe(response)
   })
 })
