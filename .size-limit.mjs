@@ -7,7 +7,7 @@ const { exports } = JSON.parse(readFileSync(new URL('package.json', import.meta.
 const OWN = {
   '.': '38 kB',
   './machines': '9 kB',
-  './mcp': '3 kB',
+  './mcp': '2 kB',
   './node': '0.8 kB',
   './redis': '3.6 kB',
   './sqlite': '2.5 kB',
