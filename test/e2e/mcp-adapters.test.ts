@@ -160,7 +160,7 @@ describe('an SDK that does not send its requests through fetch', () => {
     '@modelcontextprotocol/sdk 1.32': (connection, server) => {
       const { authProvider } = mcpTransportOptions(connection)
       const client = new Sdk1Client({ name: 'old', version: '1.0.0' })
-      return client.connect(new Sdk1Transport(server, { authProvider }) as Parameters<typeof client.connect>[0])
+      return client.connect(new Sdk1Transport(server, { authProvider }))
     },
     '@ai-sdk/mcp 2': (connection) =>
       createMCPClient({ transport: { ...aiSdkTransport(connection), ...ignored } as never }),

@@ -24,9 +24,7 @@ export async function sdk2Negotiating(connection: Connection, server: string): P
 
 export async function sdk1(connection: Connection, server: string): Promise<Sdk1Client> {
   const client = new Sdk1Client({ name: 'acme-agents', version: '1.0.0' })
-  const transport = new Sdk1Transport(new URL(server), mcpTransportOptions(connection))
-  // The SDK's own types do not agree with each other under exactOptionalPropertyTypes.
-  await client.connect(transport as Parameters<typeof client.connect>[0])
+  await client.connect(new Sdk1Transport(new URL(server), mcpTransportOptions(connection)))
   return client
 }
 
