@@ -184,6 +184,44 @@ export function describeRealServer<Server extends RealServer>(
       expect(await way()).toEqual([...SIGNED_IN, ...refreshed, ...refreshed])
     })
 
+    it('refreshes once for everybody who asks at the same time, and the token is for the same resource', async () => {
+      const { auth, clock, connection, signIn, whoami } = scene()
+      await signIn()
+      let refreshed = 0
+      auth.on('refreshed', () => (refreshed += 1))
+      clock.advance(2 * HOUR_MS)
+      const tokens = await Promise.all(Array.from({ length: 20 }, () => connection.accessToken()))
+      expect(new Set(tokens.map(({ value }) => value)).size).toBe(1)
+      expect(refreshed).toBe(1)
+      expect(await whoami()).toMatch(/^you are \S+$/)
+    })
+
+    it('believes no callback but its own, whole, and once', async () => {
+      const { auth, connection } = scene()
+      const begun = await connection.authorize()
+      if (begun.status !== 'redirect') throw new Error('no redirect')
+      const callback = new URL(await server.signIn(begun.authorizationUrl))
+      const changed = (change: (parameters: URLSearchParams) => void): URL => {
+        const url = new URL(callback)
+        change(url.searchParams)
+        return url
+      }
+      const withoutCode = changed((parameters) => parameters.delete('code'))
+      expect(await auth.completeCallback(withoutCode)).toMatchObject({
+        status: 'failed',
+        failure: { code: 'CALLBACK_MALFORMED', details: { reason: 'noCode' } },
+      })
+      const fromElsewhere = changed((parameters) => parameters.set('iss', 'https://elsewhere.example'))
+      expect(await auth.completeCallback(fromElsewhere)).toMatchObject({
+        status: 'failed',
+        failure: { code: 'CALLBACK_ISSUER_MISMATCH' },
+      })
+      const forged = changed((parameters) => parameters.set('state', `${begun.state.slice(0, -4)}AAAA`))
+      expect(await auth.completeCallback(forged)).toEqual({ status: 'unknown', actions: [] })
+      expect((await auth.completeCallback(callback)).status).toBe('authorized')
+      expect((await auth.completeCallback(callback)).status).toBe('alreadyAuthorized')
+    })
+
     it('asks for more when the MCP server wants more, and keeps what it had', async () => {
       const { connection, challenge, signIn, whoami } = scene()
       await signIn()
