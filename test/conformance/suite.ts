@@ -1,15 +1,15 @@
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
 import { readdir, readFile } from 'node:fs/promises'
-import { delimiter, dirname, join } from 'node:path'
+import { basename, delimiter, dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import * as v from 'valibot'
 
 const run = promisify(execFile)
 
 const FOLDER = import.meta.dirname
-const SUITE = join(FOLDER, 'node_modules', '@modelcontextprotocol', 'conformance', 'dist', 'index.js')
+const PACKAGE = '@modelcontextprotocol/conformance'
+const SUITE = join(FOLDER, 'node_modules', PACKAGE, 'dist', 'index.js')
 
 /** How long one client may take, and how long one run of the suite with it. */
 const CLIENT_TIMEOUT_MS = 60_000
@@ -29,11 +29,21 @@ export interface Outcome {
   complaints: string[]
 }
 
-/** Installs the suite from its lock file, once. */
+/** Installs the suite from its lock file, unless the version that is pinned there is installed already. */
 export async function installSuite(): Promise<void> {
-  if (existsSync(SUITE)) return
-  console.log('installing the conformance suite')
+  const wanted = await versionIn('package-lock.json')
+  if (wanted === (await versionIn(join('node_modules', '.package-lock.json')).catch(() => undefined))) return
+  console.log(`installing the conformance suite ${wanted}`)
   await run('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund'], { cwd: FOLDER })
+}
+
+const LockFile = v.object({
+  packages: v.object({ [`node_modules/${PACKAGE}`]: v.object({ version: v.string() }) }),
+})
+
+async function versionIn(lockFile: string): Promise<string | undefined> {
+  const { packages } = v.parse(LockFile, JSON.parse(await readFile(join(FOLDER, lockFile), 'utf8')))
+  return packages[`node_modules/${PACKAGE}`]?.version
 }
 
 /** The authorization scenarios for clients, as the suite itself lists them: all, or those of one set of requirements. */
@@ -60,27 +70,25 @@ export async function runScenario(
       '--output-dir',
       results,
     ),
-    { cwd: FOLDER, env: ENV, stdio: ['ignore', 'pipe', 'pipe'], detached: true },
+    { cwd: FOLDER, env: ENV, stdio: 'ignore', detached: true },
   )
-  let output = ''
-  for (const stream of [suite.stdout, suite.stderr]) stream.on('data', (chunk: Buffer) => (output += chunk.toString()))
   const timer = setTimeout(() => suite.pid !== undefined && process.kill(-suite.pid, 'SIGKILL'), RUN_TIMEOUT_MS)
-  const [code] = (await once(suite, 'close')) as [number | null]
+  const [code] = (await once(suite, 'exit')) as [number | null]
   clearTimeout(timer)
 
-  const checks = await readChecks(results)
+  const checks = v.parse(Checks, JSON.parse((await readResult(results, 'checks.json')) ?? '[]'))
   const complaints = checks
     .filter(({ status }) => status === 'FAILURE' || status === 'WARNING')
     .map(({ status, id, description }) => `${status} ${id}: ${description}`)
   const met = checks.filter(({ status }) => status === 'SUCCESS').length
   if (met === 0) complaints.push('no check was met')
-  if (code !== 0) complaints.push(`exit code ${code}: ${output}`)
+  if (code !== 0) complaints.push(`exit code ${code}; the client said: ${await readResult(results, 'stderr.txt')}`)
   return { passed: complaints.length === 0, checks: met, complaints }
 }
 
-/** The checks of a folder that holds the results of one run. */
-async function readChecks(results: string): Promise<v.InferOutput<typeof Checks>> {
+/** A file of the folder that holds the results of one run, below a name that has the time in it. */
+async function readResult(results: string, name: string): Promise<string | undefined> {
   const names = await readdir(results, { recursive: true }).catch(() => [])
-  const name = names.find((file) => file.endsWith('checks.json'))
-  return name === undefined ? [] : v.parse(Checks, JSON.parse(await readFile(join(results, name), 'utf8')))
+  const path = names.find((file) => basename(file) === name)
+  return path === undefined ? undefined : await readFile(join(results, path), 'utf8')
 }
