@@ -6,6 +6,7 @@ import {
   type Connection,
   createAuthOrchestrator,
   type HostAction,
+  isAuthorizationError,
 } from '../../../src/index.ts'
 import { SimulatedClock } from '../../../src/testing/index.ts'
 import { UserAgent } from '../user-agent.ts'
@@ -82,11 +83,15 @@ export class Scene<Server extends RealServer = RealServer> {
     return first?.type === 'text' ? first.text : ''
   }
 
-  /** The challenge that the MCP server answers a token of ours with. */
+  /** The challenge that `connection.fetch` hands to the host, since only the user can help. */
   readonly challenge = async (): Promise<string> => {
-    const { value } = await this.connection.accessToken()
-    const response = await fetch(this.mcp.url, { method: 'POST', headers: { authorization: `Bearer ${value}` } })
-    return response.headers.get('www-authenticate') ?? ''
+    const refused = await this.connection.fetch(this.mcp.url, { method: 'POST', body: '{}' }).then(
+      ({ status }) => `nothing was thrown for ${status}`,
+      (error: unknown) => error,
+    )
+    if (!isAuthorizationError(refused) || refused.challenge === undefined) throw new Error(String(refused))
+    expect(refused.code).toBe('AUTHORIZATION_REQUIRED')
+    return refused.challenge
   }
 
   /** What the host was told to keep last. */
@@ -233,6 +238,20 @@ export function describeRealServer<Server extends RealServer>(
       expect(await whoami()).toMatch(/^you are \S+$/)
       const granted = (await connection.accessToken()).scope?.split(' ')
       expect(granted).toEqual(expect.arrayContaining(['mcp:tools', 'mcp:admin']))
+    })
+
+    it('signs in anew where the MCP server moves to, with nothing of the old server', async () => {
+      const { connection, challenge, credentials, signIn, whoami } = scene()
+      await signIn()
+      const before = credentials()
+      mcp.set({ issuer: other.issuer })
+      const url = await signIn({ challenge: await challenge() }, other)
+      expect(new URL(url).origin).toBe(new URL(other.issuer).origin)
+      expect(new URL(url).searchParams.get('client_id')).not.toBe(before.clientId)
+      expect(await whoami()).toBe('you are alice')
+      const after = credentials()
+      expect(await other.isLive(after)).toBe(true)
+      expect((await connection.status()).authorized).toBe(true)
     })
 
     it('revokes what it holds when it is disconnected', async () => {
