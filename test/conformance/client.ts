@@ -33,10 +33,13 @@ async function signIn(challenge: string | undefined): Promise<void> {
 }
 
 /** Asks the server, without a token as long as there is none. What it challenges us with, if anything. */
-async function ask(request: Request): Promise<{ response: Response } | { challenge: string | undefined }> {
+async function ask(
+  input: string | URL,
+  init: RequestInit | undefined,
+): Promise<{ response: Response } | { challenge: string | undefined }> {
   const { authorized } = await connection.status()
   try {
-    const response = authorized ? await connection.fetch(request) : await fetch(request)
+    const response = authorized ? await connection.fetch(input, init) : await fetch(input, init)
     if (response.status !== 401) return { response }
     await response.body?.cancel()
     return { challenge: response.headers.get('www-authenticate') ?? undefined }
@@ -47,9 +50,8 @@ async function ask(request: Request): Promise<{ response: Response } | { challen
 }
 
 async function authorizedFetch(input: string | URL, init?: RequestInit): Promise<Response> {
-  const request = new Request(input, init)
   for (let round = 0; ; round += 1) {
-    const answer = await ask(request.clone())
+    const answer = await ask(input, init)
     if ('response' in answer) return answer.response
     if (round === MAX_ROUNDS) throw new Error('the server challenges without end')
     await signIn(answer.challenge)
