@@ -8,6 +8,7 @@ import type {
   Tokens,
 } from '../src/schemas/connection-context.ts'
 import {
+  accountOf,
   attemptOf,
   claimedServer,
   isGrantAllowed,
@@ -19,7 +20,7 @@ import {
 } from './connection-guards.ts'
 import type { AuthorizationRequestBuilt, ConnectionCommand, ConnectionEvent, Stamp } from './connection-events.ts'
 import { known } from './known.ts'
-import { portFailureOf } from './port-failure.ts'
+import { isSecretExpired, portFailureOf } from './port-failure.ts'
 import type { TokenResult } from './ports.ts'
 import { isAlive } from './resting-place.ts'
 
@@ -259,10 +260,10 @@ export function claimExchange(
   const { stateHash, at } = event
   const claimed = claim(event, { kind: 'exchange', stateHash })
   if (event.type === 'exchange.resumed') return claimed
-  const { code, codeTtlMs } = event
+  const { code, codeTtlMs, refuseAccountChange } = event
   const keepCode = (attempt: Attempt): Attempt =>
     attempt.stateHash === stateHash && attempt.code === undefined
-      ? { ...attempt, code, expiresAt: at + codeTtlMs }
+      ? { ...attempt, code, expiresAt: at + codeTtlMs, refuseAccountChange }
       : attempt
   return { ...claimed, attempts: context.attempts.map(keepCode) }
 }
@@ -363,7 +364,13 @@ export function storeTokens(context: ConnectionContext, output: TokenResult): Ch
   return {
     ...signedIn(context, tokens, output.at),
     ...(attempt && finishAttempts(context, attempt, tokens, output.at)),
+    ...(attempt && { account: attempt.refuseAccountChange && newAccount(context, tokens) }),
   }
+}
+
+/** The account is kept beyond its tokens only where that decides something. */
+function newAccount(context: ConnectionContext, tokens: Tokens): ConnectionContext['account'] {
+  return accountOf({ ...context, account: undefined, tokens }) ?? accountOf(context)
 }
 
 /** What changes whenever tokens are stored, wherever they come from. */
@@ -444,8 +451,17 @@ export function forgetClient(context: ConnectionContext): Change {
   const ofServer = context.tokens?.serverId === server?.id
   return {
     refusedClient: server && { issuer: server.issuer, clientId: server.client.clientId },
-    ...(ofServer && { tokens: undefined, lapsed: true }),
+    // Without its secret the client can refresh no more, but the access token is as good as it was.
+    ...(ofServer &&
+      (isSecretExpired(context.failure) ? dropRefreshToken(context) : { tokens: undefined, lapsed: true })),
   }
+}
+
+/** The authorization server does not know the client of this request: another one is registered, once. */
+export function replaceClient(context: ConnectionContext): Change {
+  const request = known(context.request, 'a request')
+  const { issuer, clientId } = known(request.client, 'a client')
+  return { refusedClient: { issuer, clientId }, request: { ...request, client: undefined, registeredAgain: true } }
 }
 
 /** Everything that the connection held is forgotten but its generation, its journal, and how its attempts ended. */
@@ -462,6 +478,7 @@ export function forgetEverything(context: ConnectionContext): Change {
     retryDelayMs: undefined,
     refusedClient: undefined,
     stepUps: undefined,
+    account: undefined,
   }
 }
 

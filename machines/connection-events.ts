@@ -39,7 +39,13 @@ export type ConnectionCommand =
   | { type: 'authorization.requested'; request: RequestedAuthorization }
   | { type: 'challenge.insufficientScope'; request: RequestedAuthorization }
   | { type: 'challenge.insufficientAuthentication'; request: RequestedAuthorization }
-  | ({ type: 'callback.received'; code: string; codeTtlMs: number } & Callback)
+  | ({
+      type: 'callback.received'
+      code: string
+      codeTtlMs: number
+      /** Tokens of another account than before are not to be stored. */
+      refuseAccountChange?: true | undefined
+    } & Callback)
   | ({ type: 'callback.denied'; error: string } & Callback)
   | { type: 'exchange.resumed'; stateHash: string }
   | { type: 'attempt.expired' }

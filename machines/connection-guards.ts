@@ -2,6 +2,7 @@ import { grantOffered } from '../src/protocol/grants.ts'
 import { issuerVerdict } from '../src/protocol/callback.ts'
 import { challengedScope, coversScope, isTooMuchScope, permittedScope, unionScopes } from '../src/protocol/scopes.ts'
 import type {
+  Account,
   Attempt,
   AuthorizationRequest,
   AuthorizationServer,
@@ -56,6 +57,13 @@ export function isCurrentGeneration(context: ConnectionContext, event: Connectio
     event.generation === context.generation &&
     isRenewable(context.tokens, event.at)
   )
+}
+
+/** Whose tokens the connection holds or held; records of older releases know it of the tokens alone. */
+export function accountOf({ account, tokens, servers }: ConnectionContext): Account | undefined {
+  const issuer = servers.find(({ id }) => id === tokens?.serverId)?.issuer
+  const { subject } = tokens ?? {}
+  return account ?? (subject !== undefined && issuer !== undefined ? { issuer, subject } : undefined)
 }
 
 /** Imported tokens whose authorization server nobody has looked for yet. */
@@ -159,6 +167,11 @@ export function isWantedResult(context: ConnectionContext, event: ConnectionEven
 export function isOrphanedResult(context: ConnectionContext, event: ConnectionEvent): boolean {
   if (event.type !== 'result.late' || context.tokens !== undefined || context.lapsed) return false
   return event.generation < context.generation && context.abandoned.some(({ id }) => id === event.abandonedId)
+}
+
+/** Whether the client of the request was registered by us, and was not registered anew under this request already. */
+export function mayRegisterAgain({ request }: ConnectionContext): boolean {
+  return request?.client?.source === 'dynamic' && !request.registeredAgain
 }
 
 /** Whether the claim's client was registered by us, so that we may register again. */

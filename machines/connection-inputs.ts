@@ -8,7 +8,7 @@ import type {
 } from '../src/schemas/connection-context.ts'
 import { requestedScope } from './connection-actions.ts'
 import type { ConnectionEvent } from './connection-events.ts'
-import { attemptOf, claimedServer, wantedGrant } from './connection-guards.ts'
+import { accountOf, attemptOf, claimedServer, wantedGrant } from './connection-guards.ts'
 import { known } from './known.ts'
 import type {
   BuildAuthorizationRequestInput,
@@ -74,10 +74,13 @@ export function buildAuthorizationRequestInput(context: ConnectionContext): Buil
 export function exchangeCodeInput(context: ConnectionContext, event: ConnectionEvent): ExchangeCodeInput {
   const { at, identity } = context
   const attempt = known(attemptOf(context, context.claim?.stateHash), 'an attempt')
+  const server = serverOf(context)
+  const account = attempt.refuseAccountChange ? accountOf(context) : undefined
   return {
     at,
     identity,
-    server: serverOf(context),
+    server,
+    expectedSubject: account?.issuer === server.issuer ? account.subject : undefined,
     code: known(attempt.code, 'a code'),
     verifier: attempt.verifier,
     sendBefore: fenceOf(event),

@@ -44,6 +44,7 @@ export const connectionMachine = setup({
     isOrphanedResult: ({ context, event }) => ask.isOrphanedResult(context, event),
     hasTokensToRevoke: ({ context }) => context.tokens !== undefined && !ask.needsDiscovery(context),
     isRenewal: ({ context }) => ask.isRenewal(context),
+    mayRegisterAgain: ({ context, event }) => isClientRefused(portFailureOf(event)) && ask.mayRegisterAgain(context),
     asksForNothingNew: ({ context, event }) => ask.asksForNothingNew(context, event),
     isStepUpExhausted: ({ context, event }) => ask.isStepUpExhausted(context, event),
     usesAuthorizationCode: ({ context }) => ask.canUseGrant(context, 'authorization_code'),
@@ -75,6 +76,7 @@ export const connectionMachine = setup({
     countStepUp: assign(({ context, event }) =>
       change.countStepUp(context, eventOf(event, 'challenge.insufficientScope')),
     ),
+    replaceClient: assign(({ context }) => change.replaceClient(context)),
     refuseScope: assign(({ context, event }) =>
       change.refuseScope(context, eventOf(event, 'challenge.insufficientScope')),
     ),
@@ -339,14 +341,17 @@ export const connectionMachine = setup({
     },
     preparingRequest: {
       description:
-        'Builds the authorization request: `state`, PKCE with S256 (RFC 7636), `resource` (RFC 8707) and scope.',
+        'Builds the authorization request: `state`, PKCE with S256 (RFC 7636), `resource` (RFC 8707) and scope; pushes it where the server requires that (RFC 9126).',
       meta: { rfc: 'RFC 6749 §4.1.1' },
       invoke: {
         id: 'buildAuthorizationRequest',
         src: 'buildAuthorizationRequest',
         input: ({ context }) => input.buildAuthorizationRequestInput(context),
         onDone: { target: 'settling', actions: ['addAttempt', 'tellAuthorizationRequest'] },
-        onError: { target: 'settling', actions: ['recordFailure'] },
+        onError: [
+          { guard: 'mayRegisterAgain', target: 'registering', actions: ['replaceClient'] },
+          { target: 'settling', actions: ['recordFailure'] },
+        ],
       },
     },
     exchanging: {

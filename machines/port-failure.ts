@@ -21,10 +21,18 @@ export function portFailureOf(event: { type: string; error?: unknown }): PortFai
     : UNEXPECTED
 }
 
-/** Whether the server refused the client itself (RFC 6749 §5.2): its registration is gone. */
+/** RFC 6749 §5.2; the last one comes from pushed authorization requests, whose server no longer knows our redirect URI. */
+const CLIENT_ERRORS = ['invalid_client', 'unauthorized_client', 'invalid_redirect_uri']
+
+/** Whether the server refused the client itself: its registration is gone, or its secret is over. */
 export function isClientRefused({ failure, outcome }: PortFailure): boolean {
-  const wire = failure.details?.error
-  return outcome === 'refused' && (wire === 'invalid_client' || wire === 'unauthorized_client')
+  if (outcome !== 'refused') return false
+  return CLIENT_ERRORS.some((error) => error === failure.details?.error) || isSecretExpired(failure)
+}
+
+/** Whether the client's secret is over (RFC 7591 §3.2.1): its server has not been asked. */
+export function isSecretExpired(failure: Failure | undefined): boolean {
+  return failure?.details?.reason === 'secretExpired'
 }
 
 /** Whether the server refused the refresh token itself (RFC 6749 §5.2). Other refusals say nothing about it. */

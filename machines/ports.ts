@@ -72,7 +72,10 @@ export interface EnsureRegistrationOutput extends PortOutput {
   client: ClientInformation
 }
 
-/** RFC 6749 §4.1.1, RFC 7636, RFC 8707: the URL that the user is sent to. Asks nobody. */
+/**
+ * RFC 6749 §4.1.1, RFC 7636, RFC 8707: the URL that the user is sent to. Asks nobody, unless it has to be pushed (RFC
+ * 9126).
+ */
 export interface BuildAuthorizationRequestInput extends PortInput {
   identity: ConnectionIdentity
   metadata: ServerMetadata
@@ -111,6 +114,8 @@ export interface ExchangeCodeInput extends SpendingInput {
   server: AuthorizationServer
   code: string
   verifier: string
+  /** The only account whose tokens are wanted, if any is told. */
+  expectedSubject: string | undefined
 }
 
 /** RFC 6749 §6. */

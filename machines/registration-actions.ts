@@ -1,16 +1,20 @@
 import type { ClientInformation } from '../src/schemas/connection-context.ts'
 import type { RegistrationContext } from '../src/schemas/registration-context.ts'
 import type { Stamp } from './connection-events.ts'
+import { known } from './known.ts'
 import { portFailureOf } from './port-failure.ts'
 import type { RegisterClientInput } from './ports.ts'
 import type { RegistrationCommand, RegistrationEvent } from './registration-events.ts'
-import { mayRepeat } from './registration-guards.ts'
+import { limitedUntil, mayRepeat, recentRegistrations } from './registration-guards.ts'
+
+/** How many registrations of the last hour are remembered: a limit above that is none. */
+const MAX_REMEMBERED = 100
 
 type Change = Partial<RegistrationContext>
 type Sent<Type extends RegistrationCommand['type']> = Extract<RegistrationCommand, { type: Type }> & Stamp
 
 /** The intent, stored before the request leaves. */
-export function claimRegistration(event: Sent<'registration.requested'>): Change {
+export function claimRegistration(context: RegistrationContext, event: Sent<'registration.requested'>): Change {
   const { at, claimId, leaseMs, registrationEndpoint, tokenEndpointAuthMethodsSupported, dpopBoundAccessTokens } = event
   return {
     at,
@@ -18,8 +22,21 @@ export function claimRegistration(event: Sent<'registration.requested'>): Change
     tokenEndpointAuthMethodsSupported,
     dpopBoundAccessTokens,
     failure: undefined,
+    registeredAt: sentAt(context, at),
     claim: { id: claimId, kind: 'register', leaseMs, repeats: 0 },
   }
+}
+
+/** Another registration leaves now. Of those within the last hour the newest are remembered. */
+function sentAt(context: RegistrationContext, at: number): number[] {
+  return [...recentRegistrations(context, at), at].slice(-MAX_REMEMBERED)
+}
+
+/** As many were sent within the last hour as the policy allows. */
+export function refuseRegistration(context: RegistrationContext, event: Sent<'registration.requested'>): Change {
+  const { at } = event
+  const retryAfterMs = known(limitedUntil(context, event), 'a limit') - at
+  return { at, failure: { code: 'RATE_LIMITED', details: { reason: 'registrationsPerIssuerPerHour', retryAfterMs } } }
 }
 
 /** The request was sent and nobody knows what became of it: nothing more happens until the lease is over. */
@@ -41,6 +58,7 @@ export function abandonClaim(context: RegistrationContext, event: Sent<'claim.ab
     at,
     abandoned: [...context.abandoned, { id: abandonedId, repeated }].slice(-4),
     claim: again,
+    ...(repeated && { registeredAt: sentAt(context, at) }),
     failure: repeated ? context.failure : { code: 'REGISTRATION_UNAVAILABLE' },
   }
 }

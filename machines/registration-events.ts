@@ -9,6 +9,8 @@ export type RegistrationCommand =
       registrationEndpoint: string
       tokenEndpointAuthMethodsSupported: string[] | undefined
       dpopBoundAccessTokens?: true | undefined
+      /** How many registrations may be sent in an hour; absent: any number. */
+      maxPerHour?: number | undefined
     }
   | { type: 'client.refused'; clientId: string }
   | { type: 'result.late'; abandonedId: string; generation: number; client: ClientInformation }

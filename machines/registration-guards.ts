@@ -11,6 +11,21 @@ export function needsRegistration(context: RegistrationContext, event: Registrat
   return client === undefined || (client.clientSecretExpiresAt ?? Infinity) <= event.at
 }
 
+const HOUR_MS = 3_600_000
+
+/** The registrations that were sent within the last hour. */
+export function recentRegistrations({ registeredAt = [] }: RegistrationContext, at: number): number[] {
+  return registeredAt.filter((sentAt) => at - sentAt < HOUR_MS)
+}
+
+/** When the next registration may be sent, if as many were sent within the last hour as the policy allows. */
+export function limitedUntil(context: RegistrationContext, event: RegistrationEvent): number | undefined {
+  if (event.type !== 'registration.requested' || event.maxPerHour === undefined) return undefined
+  const recent = recentRegistrations(context, event.at)
+  if (recent.length < event.maxPerHour) return undefined
+  return (recent.at(-event.maxPerHour) ?? event.at) + HOUR_MS
+}
+
 /** Whether the client that a server refused is still the stored one. */
 export function isCurrentClient(context: RegistrationContext, event: RegistrationEvent): boolean {
   return event.type === 'client.refused' && event.clientId === context.client?.clientId

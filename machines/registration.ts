@@ -33,6 +33,8 @@ export const registrationMachine = setup({
   actors: registrationPorts,
   guards: {
     needsRegistration: ({ context, event }) => ask.needsRegistration(context, event),
+    isLimited: ({ context, event }) =>
+      ask.needsRegistration(context, event) && ask.limitedUntil(context, event) !== undefined,
     isCurrentClient: ({ context, event }) => ask.isCurrentClient(context, event),
     isWantedResult: ({ context, event }) => ask.isWantedResult(context, event),
     isGoAhead: ({ context }) => context.claim !== undefined && !context.claim.outcomeUnknown,
@@ -44,7 +46,12 @@ export const registrationMachine = setup({
   },
   actions: {
     noteTime: assign({ at: ({ event }) => eventOf(event, 'checkpoint.saved').at }),
-    claimRegistration: assign(({ event }) => change.claimRegistration(eventOf(event, 'registration.requested'))),
+    claimRegistration: assign(({ context, event }) =>
+      change.claimRegistration(context, eventOf(event, 'registration.requested')),
+    ),
+    refuseRegistration: assign(({ context, event }) =>
+      change.refuseRegistration(context, eventOf(event, 'registration.requested')),
+    ),
     suspectClaim: assign(({ context, event }) => change.suspectClaim(context, event)),
     abandonClaim: assign(({ context, event }) => change.abandonClaim(context, eventOf(event, 'claim.abandoned'))),
     storeClient: assign(({ context, event }) =>
@@ -82,12 +89,21 @@ export const registrationMachine = setup({
         failed: { tags: ['storable'], description: 'The last try failed. The next request tries again.' },
       },
       on: {
-        'registration.requested': {
-          description: 'A connection needs a client, and there is none whose secret is still good.',
-          guard: 'needsRegistration',
-          target: 'registering',
-          actions: ['claimRegistration'],
-        },
+        'registration.requested': [
+          {
+            description:
+              'A connection needs a client, but as many were registered within an hour as the policy allows.',
+            guard: 'isLimited',
+            target: 'settling',
+            actions: ['refuseRegistration'],
+          },
+          {
+            description: 'A connection needs a client, and there is none whose secret is still good.',
+            guard: 'needsRegistration',
+            target: 'registering',
+            actions: ['claimRegistration'],
+          },
+        ],
         'client.refused': {
           description: 'The server refused this very client (RFC 6749 §5.2, `invalid_client`).',
           guard: 'isCurrentClient',

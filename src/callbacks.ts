@@ -156,11 +156,17 @@ async function finish(
   if (code === undefined && error === undefined)
     return { ...failed(failure('CALLBACK_MALFORMED', { reason: 'noCode' })), ...about }
 
-  const { codeTtlMs } = kernel.policy(identity)
+  const { codeTtlMs, refuseAccountChange } = kernel.policy(identity)
   const command: ConnectionCommand =
     code === undefined
       ? { type: 'callback.denied', error: error ?? 'other', ...callback }
-      : { type: 'callback.received', code, codeTtlMs, ...callback }
+      : {
+          type: 'callback.received',
+          code,
+          codeTtlMs,
+          ...(refuseAccountChange && { refuseAccountChange }),
+          ...callback,
+        }
   const result = await runConnection(
     kernel,
     key,

@@ -1,3 +1,4 @@
+import { accountOf } from '../machines/connection-guards.ts'
 import type { Failure } from './errors/failure.ts'
 import type { DurableContext } from './durable-chart.ts'
 import type { ConnectionContext, ConnectionIdentity, JournalEntry } from './schemas/connection-context.ts'
@@ -68,8 +69,9 @@ export function createConnectionTeller(
   return (context, entries, before) => {
     if (!isConnection(context)) return
     const { identity: connection, generation, failure, at: savedAt } = context
-    const subject = before !== undefined && isConnection(before) ? before.tokens?.subject : undefined
-    const hasChanged = subject !== undefined && (context.tokens?.subject ?? subject) !== subject
+    const account = before !== undefined && isConnection(before) ? accountOf(before) : undefined
+    const now = accountOf(context)
+    const hasChanged = account?.issuer === now?.issuer && account?.subject !== now?.subject
     if (hasChanged) listeners.tell('accountChanged', { connection, at: savedAt })
     for (const { at, from, to, reason } of entries) {
       listeners.tell('transition', { connection, at, from, to, reason })

@@ -64,9 +64,18 @@ export interface PolicyOptions {
   allowedGrants?: Grant[] | undefined
   /** Scopes that may be asked for. @defaultValue all */
   allowedScopes?: string[] | undefined
+  /**
+   * How many dynamic registrations those who share one may send to an issuer in an hour; more fail with `RATE_LIMITED`.
+   *
+   * @defaultValue unlimited
+   */
   registrationsPerIssuerPerHour?: number | undefined
   /** Origins that `returnTo` may lead to. @defaultValue none */
   returnToOrigins?: string[] | undefined
+  /**
+   * Whether tokens of another account than before are revoked instead of stored, with `ACCOUNT_CHANGED`, where an ID
+   * token or `sub` tells. @defaultValue false: they are stored, and `accountChanged` is told
+   */
   refuseAccountChange?: boolean | undefined
 }
 
@@ -116,6 +125,8 @@ export interface Policy {
   registrationScope: 'deployment' | 'tenant' | 'connection'
   chooseIssuer: ((issuers: readonly string[]) => string | undefined) | undefined
   maxStepUps: number
+  registrationsPerIssuerPerHour: number | undefined
+  refuseAccountChange: boolean
   attemptTtlMs: number
   codeTtlMs: number
   minTokenTtlMs: number
@@ -238,12 +249,12 @@ export function policyFor(options: ParsedOptions, timeoutMs: number, connection:
       'policy.leaseMs',
       `must exceed network.timeoutMs (${timeoutMs}) by a margin for the save of the result`,
     )
-  for (const name of ['registrationsPerIssuerPerHour', 'refuseAccountChange'] as const)
-    if (given[name] !== undefined) throw invalidArgument(`policy.${name}`, 'is not supported yet')
   return {
     registrationScope: given.registrationScope ?? 'deployment',
     chooseIssuer: given.chooseIssuer,
     maxStepUps: given.maxStepUps ?? 3,
+    registrationsPerIssuerPerHour: given.registrationsPerIssuerPerHour,
+    refuseAccountChange: given.refuseAccountChange ?? false,
     attemptTtlMs: given.attemptTtlMs ?? 300_000,
     codeTtlMs: given.codeTtlMs ?? 60_000,
     minTokenTtlMs: given.minTokenTtlMs ?? 30_000,

@@ -47,6 +47,7 @@ export function registrations({
         registrationEndpoint,
         tokenEndpointAuthMethodsSupported,
         dpopBoundAccessTokens,
+        maxPerHour: policy(request.identity).registrationsPerIssuerPerHour,
       }))
       const { client, failure: reason, claim } = view?.context ?? {}
       // A client beside a failure is one whose secret has ended: only then another is asked for.

@@ -5,22 +5,28 @@ import { portError } from '../errors/port-error.ts'
 import { RESERVED_PARAMETERS } from '../protocol/authorization-parameters.ts'
 import type { ServerMetadata } from '../schemas/connection-context.ts'
 import { shownUrl } from './answers.ts'
-import type { ConnectionDependencies } from './dependencies.ts'
+import type { ClientRequestDependencies, ConnectionDependencies } from './dependencies.ts'
+import { pushAuthorizationRequest } from './push-authorization-request.ts'
 import { stopwatch } from './stopwatch.ts'
 
 /** 256 bits, as 43 characters (RFC 7636 §4.1). */
 const VERIFIER_BYTES = 32
 
-type Dependencies = Pick<ConnectionDependencies, 'clock' | 'client' | 'mayUseHttp' | 'createState' | 'hashState'>
+type Dependencies = ClientRequestDependencies &
+  Pick<ConnectionDependencies, 'client' | 'mayUseHttp' | 'createState' | 'hashState'>
 
 /**
- * Builds the URL that the user is sent to. Asks nobody.
+ * Builds the URL that the user is sent to. Asks nobody, unless the server requires that the request is pushed first.
  *
- * @throws `PortError` `GRANT_UNSUPPORTED`, `PKCE_UNSUPPORTED`, `INSECURE_ENDPOINT`.
+ * @throws `PortError` `GRANT_UNSUPPORTED`, `PKCE_UNSUPPORTED`, `INSECURE_ENDPOINT`, or as
+ *   {@link pushAuthorizationRequest}.
  * @see [RFC 6749 §4.1.1](https://www.rfc-editor.org/rfc/rfc6749.html#section-4.1.1), [RFC 7636 §4](https://www.rfc-editor.org/rfc/rfc7636.html#section-4), [RFC 8707 §2.1](https://www.rfc-editor.org/rfc/rfc8707.html#section-2.1)
  */
 export function createBuildAuthorizationRequest(deps: Dependencies) {
-  return async (input: BuildAuthorizationRequestInput): Promise<BuildAuthorizationRequestOutput> => {
+  return async (
+    input: BuildAuthorizationRequestInput,
+    signal: AbortSignal,
+  ): Promise<BuildAuthorizationRequestOutput> => {
     const { identity, metadata, resource, client, scope, parameters } = input
     const recordTime = stopwatch(deps.clock, input.at)
     const url = endpointOf(deps, metadata)
@@ -39,12 +45,19 @@ export function createBuildAuthorizationRequest(deps: Dependencies) {
     for (const name of RESERVED_PARAMETERS) url.searchParams.delete(name)
     // OpenID Connect Core §11: offline access without asking for consent is ignored.
     const defaults = scope?.split(' ').includes('offline_access') ? { prompt: 'consent' } : {}
-    for (const [name, value] of Object.entries({ ...defaults, ...parameters })) {
-      if (!RESERVED_PARAMETERS.has(name)) url.searchParams.set(name, value)
-    }
-    for (const [name, value] of Object.entries(ours)) {
-      if (value !== undefined) url.searchParams.set(name, value)
-    }
+    const wished = Object.entries({ ...defaults, ...parameters }).filter(([name]) => !RESERVED_PARAMETERS.has(name))
+    const all = [...wished, ...Object.entries(ours)].flatMap(([name, value]): [string, string][] =>
+      value === undefined ? [] : [[name, value]],
+    )
+    const { pushedAuthorizationRequestEndpoint: endpoint } = metadata
+    const shown: [string, string][] =
+      endpoint === undefined
+        ? all
+        : [
+            ['client_id', client.clientId],
+            ['request_uri', await pushAuthorizationRequest(deps, { endpoint, client, parameters: all }, signal)],
+          ]
+    for (const [name, value] of shown) url.searchParams.set(name, value)
     return { at: recordTime(), authorizationUrl: url.href, state, stateHash: deps.hashState(state), verifier }
   }
 }

@@ -74,5 +74,16 @@ export function freshnessOf(headers: Headers): number {
   const control = headers.get('cache-control') ?? ''
   if (/\bno-(?:store|cache)\b/i.test(control)) return 0
   const maxAge = /\bmax-age="?(\d{1,10})/i.exec(control)?.[1]
-  return maxAge === undefined ? DEFAULT_METADATA_FRESH_MS : Math.min(Number(maxAge) * 1000, MAX_METADATA_FRESH_MS)
+  const lifeMs = maxAge === undefined ? untilExpiryMs(headers) : Number(maxAge) * 1000
+  // Age: how long it has lain in the caches on its way.
+  const ageMs = Number(/^\d{1,10}$/.exec(headers.get('age')?.trim() ?? '')?.[0] ?? 0) * 1000
+  return lifeMs === undefined ? DEFAULT_METADATA_FRESH_MS : Math.min(lifeMs - ageMs, MAX_METADATA_FRESH_MS)
+}
+
+/** By the server's own clock. What is not a date has expired (RFC 9111 §5.3). */
+function untilExpiryMs(headers: Headers): number | undefined {
+  const expires = headers.get('expires')
+  if (expires === null) return undefined
+  const leftMs = Date.parse(expires) - Date.parse(headers.get('date') ?? '')
+  return Number.isNaN(leftMs) ? 0 : leftMs
 }

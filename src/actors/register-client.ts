@@ -62,7 +62,19 @@ export function createRegisterClient(deps: RegistrationDependencies) {
       clientSecret,
       secretExpiresAtSeconds,
       tokenEndpointAuthMethod: answered = method,
+      redirectUris = [redirectUri],
+      grantTypes = ['authorization_code'],
     } = checked.output
+    const refuse = (field: string, expected: string, received: readonly string[]) =>
+      portError('REGISTRATION_REJECTED', 'refused', {
+        ...where,
+        field,
+        expected,
+        received: untrusted(received.join(' ')),
+      })
+    // A client that may not do what it is for is none; nothing of it is kept.
+    if (!redirectUris.includes(redirectUri)) throw refuse('redirect_uris', redirectUri, redirectUris)
+    if (!grantTypes.includes('authorization_code')) throw refuse('grant_types', 'authorization_code', grantTypes)
     const chosen = chooseMethod({ supported, registered: answered, hasSecret: clientSecret !== undefined })
     if (chosen === undefined)
       throw portError('CLIENT_AUTH_UNSUPPORTED', 'refused', { ...where, received: untrusted(answered) })

@@ -30,7 +30,8 @@ export interface TokenRequest {
 /**
  * Asks a token endpoint once. RFC 8707's `resource` goes along wherever the server entry has one, and a proof of
  * possession where the entry wants bound tokens; if only its nonce is missing, which refuses the request without any
- * effect, the same is asked once more.
+ * effect, the same is asked once more. A client secret whose time is over (RFC 7591 §3.2.1) is not shown any more: that
+ * is a refusal with the reason `secretExpired`.
  *
  * @throws `PortError` `request.rejected`, `RATE_LIMITED` or `HTTP_NETWORK` (refused), `TOKEN_OUTCOME_UNKNOWN` or
  *   `TOKEN_RESPONSE_INVALID` (unknown), `CLIENT_AUTH_UNSUPPORTED` (not sent), or what the transport rejects with.
@@ -43,6 +44,8 @@ export async function requestTokens(
 ): Promise<TokenResult> {
   const { server, grantType, rejected, sendBefore } = request
   const recordTime = stopwatch(deps.clock, request.at)
+  const { clientSecretExpiresAt = Infinity } = server.client
+  if (clientSecretExpiresAt <= request.at) throw portError(rejected, 'refused', { reason: 'secretExpired' })
   const parameters = Object.entries({ ...request.parameters, resource: server.resource }).flatMap(([name, value]) =>
     value === undefined ? [] : [[name, value]],
   )

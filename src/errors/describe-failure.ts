@@ -28,7 +28,7 @@ const CATALOGUE: Record<FailureCode, readonly [sentence: string, nextAction: Nex
   INSUFFICIENT_SCOPE: ['the token has not the scope that the server asks for', 'authorize'],
   HTTP_TIMEOUT: ['the server did not answer in time', 'retry'],
   HTTP_NETWORK: ['the server could not be reached', 'retry'],
-  RATE_LIMITED: ['the server asks to slow down', 'retry'],
+  RATE_LIMITED: ['too many requests in too short a time', 'retry'],
   ADDRESS_FORBIDDEN: ['the address is private, reserved or otherwise not allowed', 'configureClient'],
   TOO_MANY_REDIRECTS: ['the server redirected where no redirect is followed', 'fixServer'],
   RESPONSE_TOO_LARGE: ['the answer is larger than allowed', 'fixServer'],

@@ -24,7 +24,16 @@ export const AuthorizationServerMetadataSchema = v.pipe(
     authorization_response_iss_parameter_supported: v.nullish(v.boolean()),
     client_id_metadata_document_supported: v.nullish(v.boolean()),
     dpop_signing_alg_values_supported: v.nullish(Names),
+    pushed_authorization_request_endpoint: v.nullish(HttpUrl),
+    require_pushed_authorization_requests: v.nullish(v.boolean()),
   }),
+  v.forward(
+    v.check(
+      ({ require_pushed_authorization_requests: isRequired, pushed_authorization_request_endpoint: endpoint }) =>
+        !isRequired || typeof endpoint === 'string',
+    ),
+    ['pushed_authorization_request_endpoint'],
+  ),
   v.transform((document): ServerMetadata => ({
     issuer: document.issuer,
     authorizationEndpoint: document.authorization_endpoint ?? undefined,
@@ -40,5 +49,7 @@ export const AuthorizationServerMetadataSchema = v.pipe(
     issRequired: document.authorization_response_iss_parameter_supported || undefined,
     clientIdMetadataDocumentSupported: document.client_id_metadata_document_supported || undefined,
     dpopSigningAlgValuesSupported: document.dpop_signing_alg_values_supported ?? undefined,
+    pushedAuthorizationRequestEndpoint:
+      (document.require_pushed_authorization_requests && document.pushed_authorization_request_endpoint) || undefined,
   })),
 )

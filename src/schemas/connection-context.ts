@@ -113,6 +113,8 @@ export const AttemptSchema = v.strictObject({
   bindingHash: maybe(Text),
   returnTo: maybe(Text),
   expiresAt: Instant,
+  /** Tokens of another account than before are not to be stored. */
+  refuseAccountChange: maybe(v.literal(true)),
   /** The authorization code, from its callback until it is spent; `expiresAt` is then the end of the code's life. */
   code: maybe(Text),
 })
@@ -262,15 +264,22 @@ export const AuthorizationRequestSchema = v.strictObject({
       dpopSigningAlgValuesSupported: maybe(v.array(v.string())),
       /** What the policy of this deployment makes of it. */
       dpop: maybe(DpopTermsSchema),
+      /** RFC 9126: where the server requires that authorization requests are pushed. */
+      pushedAuthorizationRequestEndpoint: maybe(Text),
       /** True where the default endpoints of 2025-03-26 stand in for metadata that does not exist. */
       legacy: maybe(v.literal(true)),
     }),
   ),
   client: maybe(ClientInformationSchema),
+  /** The server did not know the client that was registered before: this is the second. */
+  registeredAgain: maybe(v.literal(true)),
 })
 export type AuthorizationRequest = v.InferOutput<typeof AuthorizationRequestSchema>
 export type ResourceFacts = NonNullable<AuthorizationRequest['resource']>
 export type ServerMetadata = NonNullable<AuthorizationRequest['metadata']>
+
+const AccountSchema = v.strictObject({ issuer: v.string(), subject: v.string() })
+export type Account = v.InferOutput<typeof AccountSchema>
 
 /** The whole memory of one connection. JSON, parsed on every load. */
 export const ConnectionContextSchema = v.strictObject({
@@ -299,6 +308,11 @@ export const ConnectionContextSchema = v.strictObject({
   lapsed: maybe(v.literal(true)),
   /** A dynamic registration that its server refused, until it is retired. */
   refusedClient: maybe(v.strictObject({ issuer: v.string(), clientId: Text })),
+  /**
+   * Whose tokens they are or were, where an ID token or `sub` told and no other account is wanted. A subject means
+   * something to its issuer only.
+   */
+  account: maybe(AccountSchema),
   /** Scope that a server insisted on and that was not granted yet: how often it was asked for, and when last. */
   stepUps: maybe(v.array(v.strictObject({ scope: v.string(), rounds: Count, at: Instant }))),
   journal: v.array(JournalEntrySchema),

@@ -24,6 +24,8 @@ export const RegistrationContextSchema = v.strictObject({
   claim: maybe(ClaimSchema),
   abandoned: v.array(AbandonedClaimSchema),
   failure: maybe(FailureSchema),
+  /** When registrations were sent within the last hour, oldest first. */
+  registeredAt: maybe(v.array(v.number())),
   journal: v.array(JournalEntrySchema),
 })
 export type RegistrationContext = v.InferOutput<typeof RegistrationContextSchema>

@@ -20,6 +20,8 @@ export const RegistrationResponseSchema = v.pipe(
     client_secret: v.nullish(Secret),
     client_secret_expires_at: v.nullish(Seconds),
     token_endpoint_auth_method: v.nullish(Text),
+    redirect_uris: v.nullish(v.array(Text)),
+    grant_types: v.nullish(v.array(Text)),
   }),
   v.transform((answer) => ({
     clientId: answer.client_id,
@@ -28,5 +30,7 @@ export const RegistrationResponseSchema = v.pipe(
     secretExpiresAtSeconds: answer.client_secret_expires_at || undefined,
     /** What the server decided, whatever was asked for. */
     tokenEndpointAuthMethod: answer.token_endpoint_auth_method ?? undefined,
+    redirectUris: answer.redirect_uris ?? undefined,
+    grantTypes: answer.grant_types ?? undefined,
   })),
 )

@@ -30,6 +30,7 @@ export const TokenResponseSchema = v.pipe(
     refresh_token_expires_in: v.nullish(Lifetime),
     refresh_expires_in: v.nullish(Lifetime),
     id_token: v.nullish(v.string()),
+    sub: v.optional(v.unknown()),
   }),
   v.transform((response) => ({
     accessToken: response.access_token,
@@ -39,7 +40,7 @@ export const TokenResponseSchema = v.pipe(
     refreshToken: response.refresh_token || undefined,
     // 0 is what Keycloak says of an offline token, which has no end.
     refreshTokenExpiresInMs: (response.refresh_token_expires_in ?? response.refresh_expires_in) || undefined,
-    subject: subjectOf(response.id_token),
+    subject: subjectOf(response.id_token) ?? subjectIn(response),
   })),
 )
 /** Tokens as a server issued them. Secret. */
@@ -53,11 +54,14 @@ export type TokenResponse = v.InferOutput<typeof TokenResponseSchema>
  */
 function subjectOf(idToken: string | null | undefined): string | undefined {
   try {
-    const { sub } = decodeJwt(idToken ?? '')
-    return typeof sub === 'string' && sub !== '' && sub.length <= 255 ? sub : undefined
+    return subjectIn(decodeJwt(idToken ?? ''))
   } catch {
     return undefined
   }
+}
+
+function subjectIn({ sub }: { sub?: unknown }): string | undefined {
+  return typeof sub === 'string' && sub !== '' && sub.length <= 255 ? sub : undefined
 }
 
 /** The fields of a token endpoint's answer, JSON or form-encoded. */

@@ -159,7 +159,11 @@ function answersFor(snapshot: ConnectionSnapshot): ConnectionEvent[] {
           stateHash: state,
           verifier: 'fake-verifier',
         }
-        return [...failed.slice(0, 1), { type: 'xstate.done.actor.buildAuthorizationRequest', output }]
+        return [
+          ...failed.slice(0, 1),
+          { type: 'xstate.error.actor.buildAuthorizationRequest', error: rejections.invalidClient },
+          { type: 'xstate.done.actor.buildAuthorizationRequest', output },
+        ]
       }
       case 'exchangeCode':
       case 'refreshTokens':
@@ -219,6 +223,7 @@ function essenceOf(snapshot: ConnectionSnapshot): string {
         request.allowedGrants,
         request.scope,
         request.metadata?.grantTypesSupported,
+        request.registeredAgain,
       ],
     (claim ?? request) && context.servers.at(-1)?.client.source,
     context.refusedClient === undefined,

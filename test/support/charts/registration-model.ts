@@ -2,6 +2,7 @@ import { type SnapshotFrom } from 'xstate'
 import { getAdjacencyMap } from 'xstate/graph'
 import type { Stamp } from '../../../machines/connection-events.ts'
 import { registrationMachine } from '../../../machines/registration.ts'
+import { recentRegistrations } from '../../../machines/registration-guards.ts'
 import type { RegistrationEvent } from '../../../machines/registration-events.ts'
 import type { RegistrationContext } from '../../../src/schemas/registration-context.ts'
 import { runningPorts } from './chart-graph.ts'
@@ -27,6 +28,7 @@ export function registrationCommandsFor(context: RegistrationContext): Registrat
   return [
     { ...stamp(), ...request },
     { ...stamp(SECRET_TTL_MS), ...request },
+    { ...stamp(), ...request, maxPerHour: 1 },
     { ...stamp(), type: 'client.refused', clientId: context.client?.clientId ?? 'unknown' },
     { ...stamp(), type: 'client.refused', clientId: 'another' },
     ...context.abandoned.slice(-1).flatMap(({ id }) => [
@@ -58,6 +60,7 @@ function registrationEssenceOf({ value, context }: RegistrationSnapshot): string
     client && [client.clientSecretExpiresAt === undefined, (client.clientSecretExpiresAt ?? Infinity) <= at],
     claim && [claim.repeats, claim.outcomeUnknown],
     context.abandoned.at(-1)?.repeated,
+    recentRegistrations(context, at + 1).length > 0,
     context.failure === undefined,
   ])
 }

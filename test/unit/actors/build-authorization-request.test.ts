@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import type { BuildAuthorizationRequestInput } from '../../../machines/ports.ts'
 import { createBuildAuthorizationRequest } from '../../../src/actors/build-authorization-request.ts'
 import type { ServerMetadata } from '../../../src/schemas/connection-context.ts'
-import { identityOf, makeDependencies, rejectionOf, serverAt, steppingClock } from './support.ts'
+import { identityOf, makeDependencies, rejectionOf, serverAt, steppingClock, never } from './support.ts'
 import { verifies } from '../../support/verifies.ts'
 
 const metadata: ServerMetadata = {
@@ -19,16 +19,19 @@ function build(
   overrides: Parameters<typeof makeDependencies>[0] = {},
 ) {
   const deps = makeDependencies({ clock: steppingClock(), ...overrides })
-  return createBuildAuthorizationRequest(deps)({
-    at: 5000,
-    identity: identityOf('https://h/mcp'),
-    metadata,
-    resource: { issuer: 'https://as', resource: 'https://h' },
-    client: serverAt('https://as').client,
-    scope: 'a b',
-    parameters: undefined,
-    ...input,
-  })
+  return createBuildAuthorizationRequest(deps)(
+    {
+      at: 5000,
+      identity: identityOf('https://h/mcp'),
+      metadata,
+      resource: { issuer: 'https://as', resource: 'https://h' },
+      client: serverAt('https://as').client,
+      scope: 'a b',
+      parameters: undefined,
+      ...input,
+    },
+    never,
+  )
 }
 
 /** The parameters, in order, with what is repeated. */

@@ -42,7 +42,8 @@ async function start(answers: Answer[], dpop: AuthorizationServer['dpop'] = offe
   return {
     peer,
     deps,
-    exchange: () => createExchangeCode(deps)({ ...common, code: 'c', verifier: 'v' }, never),
+    exchange: () =>
+      createExchangeCode(deps)({ ...common, code: 'c', verifier: 'v', expectedSubject: undefined }, never),
     refresh: (dpopKey: DpopKey | undefined) =>
       createRefreshTokens(deps)({ ...common, refreshToken: 'r1', dpopKey }, never),
     request: () => createRequestClientCredentials(deps)({ ...common, scope: undefined }, never),
@@ -112,7 +113,15 @@ describe('a proof', () => {
 describe('a token request', () => {
   test('brings no proof where nobody wants it', async () => {
     const { peer, deps } = await start([{ body: bearer }])
-    const input = { at: 0, identity, server: serverAt(peer.origin), code: 'c', verifier: 'v', sendBefore }
+    const input = {
+      at: 0,
+      identity,
+      server: serverAt(peer.origin),
+      code: 'c',
+      verifier: 'v',
+      expectedSubject: undefined,
+      sendBefore,
+    }
     expect((await createExchangeCode(deps)(input, never)).dpopKey).toBeUndefined()
     expect(peer.seen[0]?.headers['dpop']).toBeUndefined()
   })

@@ -90,3 +90,19 @@ test.each([
     expect(freshnessOf(new Headers(control === undefined ? {} : { 'cache-control': control }))).toBe(expected)
   }),
 )
+
+test.each<[Record<string, string>, number]>([
+  [{ 'cache-control': 'max-age=60', age: '20' }, 40_000],
+  [{ 'cache-control': 'max-age=60', age: '90' }, -30_000],
+  [{ 'cache-control': 'max-age=60', age: 'old' }, 60_000],
+  [{ expires: 'Wed, 25 Nov 2026 12:01:00 GMT', date: 'Wed, 25 Nov 2026 12:00:00 GMT' }, 60_000],
+  [{ expires: 'Wed, 25 Nov 2026 12:01:00 GMT', date: 'Wed, 25 Nov 2026 12:00:00 GMT', age: '50' }, 10_000],
+  [{ expires: '0', date: 'Wed, 25 Nov 2026 12:00:00 GMT' }, 0],
+  [{ expires: 'Wed, 25 Nov 2026 12:01:00 GMT' }, 0],
+  [
+    { 'cache-control': 'max-age=5', expires: 'Wed, 25 Nov 2026 12:01:00 GMT', date: 'Wed, 25 Nov 2026 12:00:00 GMT' },
+    5_000,
+  ],
+])('of %j what is left: %i ms', (headers, expected) => {
+  expect(freshnessOf(new Headers(headers))).toBe(expected)
+})

@@ -34,7 +34,15 @@ async function exchange(answer: Answer, overrides: Parameters<typeof makeDepende
   const peer = await startPeer({ '/token': answer })
   const run = createExchangeCode(makeDependencies(overrides))
   return run(
-    { at: 5000, identity, server: serverAt(peer.origin), code: 'the-code', verifier: 'the-verifier', sendBefore },
+    {
+      at: 5000,
+      identity,
+      server: serverAt(peer.origin),
+      code: 'the-code',
+      verifier: 'the-verifier',
+      expectedSubject: undefined,
+      sendBefore,
+    },
     never,
   )
 }
@@ -47,7 +55,10 @@ describe('what is sent', () => {
       const clock = steppingClock()
       const run = createExchangeCode(makeDependencies({ clock, transport: makeTransport() }))
       const server = serverAt(peer.origin)
-      const result = await run({ at: 5000, identity, server, code: 'c&d', verifier: 'v', sendBefore }, never)
+      const result = await run(
+        { at: 5000, identity, server, code: 'c&d', verifier: 'v', expectedSubject: undefined, sendBefore },
+        never,
+      )
       expect(result).toEqual({
         at: 6000,
         accessToken: 't',
@@ -85,7 +96,7 @@ describe('what is sent', () => {
     const run = createExchangeCode(
       makeDependencies({ client: { name: 'Acme', redirectUri: 'https://app.example/other' } }),
     )
-    await run({ at: 0, identity, server, code: 'c', verifier: 'v', sendBefore }, never)
+    await run({ at: 0, identity, server, code: 'c', verifier: 'v', expectedSubject: undefined, sendBefore }, never)
     expect(form(peer.seen[0]?.body)).toEqual({
       grant_type: 'authorization_code',
       code: 'c',

@@ -180,9 +180,9 @@ describe('createAuthOrchestrator', () => {
       type('policy.dpop must be of type ("never" | "whenOffered" | "required")'),
     ],
     [
-      'a limit that nothing keeps yet',
-      { client: CLIENT, policy: { registrationsPerIssuerPerHour: 1 } },
-      value('policy.registrationsPerIssuerPerHour is not supported yet'),
+      'a limit that is no number',
+      { client: CLIENT, policy: { registrationsPerIssuerPerHour: -1 } },
+      value('policy.registrationsPerIssuerPerHour must be an integer of at least 0'),
     ],
     ['actions that are no function', { client: CLIENT, onActions: 7 }, type('options.onActions must be a function')],
     [

@@ -57,18 +57,20 @@ describe('the guards', () => {
 
 describe('the actions', () => {
   test('a claim holds what the request needs', () => {
-    expect(change.claimRegistration({ ...stamp, ...request })).toEqual({
+    const before = registrationWith({ registeredAt: [NOW - 3_600_000, NOW - 1] })
+    expect(change.claimRegistration(before, { ...stamp, ...request })).toEqual({
       at: NOW,
       registrationEndpoint: endpoint,
       tokenEndpointAuthMethodsSupported: ['none'],
       failure: undefined,
+      registeredAt: [NOW - 1, NOW],
       claim: { ...claim, id: 'claim-2' },
     })
   })
 
   test('a client that uses bound tokens only is asked for as such', () => {
     const asked = { ...stamp, ...request, dpopBoundAccessTokens: true } as const
-    const context = registrationWith(change.claimRegistration(asked))
+    const context = registrationWith(change.claimRegistration(registrationWith(), asked))
     expect(change.registerClientInput(context, { ...stamp, type: 'checkpoint.saved', sendBefore: 7_000 })).toEqual({
       at: NOW,
       issuer,
@@ -78,6 +80,19 @@ describe('the actions', () => {
       dpopBoundAccessTokens: true,
       sendBefore: 7_000,
     })
+  })
+
+  test.each<[string, number[] | undefined, number | undefined, number | undefined]>([
+    ['without a limit', [NOW], undefined, undefined],
+    ['with none sent', undefined, 1, undefined],
+    ['with some left', [NOW - 5], 2, undefined],
+    ['with none left', [NOW - 9, NOW - 5], 2, NOW - 9 + 3_600_000],
+    ['with fewer than before allowed', [NOW - 9, NOW - 5], 1, NOW - 5 + 3_600_000],
+    ['with none allowed at all', undefined, 0, NOW + 3_600_000],
+  ])('a registration %s may be sent at its time', (_name, registeredAt, maxPerHour, until) => {
+    const event = { ...stamp, ...request, maxPerHour }
+    expect(ask.limitedUntil(registrationWith({ registeredAt }), event)).toBe(until)
+    expect(ask.limitedUntil(registrationWith({ registeredAt }), expired)).toBeUndefined()
   })
 
   test('a claim whose outcome nobody knows says so', () => {
@@ -97,6 +112,7 @@ describe('the actions', () => {
       change.abandonClaim(registrationWith({ claim: { ...claim, outcomeUnknown: true }, failure }), event),
     ).toEqual({
       at: NOW,
+      registeredAt: [NOW],
       abandoned: [{ id: 'claim-1', repeated: true }],
       claim: { ...claim, id: 'claim-2', repeats: 1 },
       failure,
@@ -168,6 +184,7 @@ describe('the live chart', () => {
     await live.send(request)
     expect(live.value).toEqual({ resting: 'registered' })
     expect(live.context).toEqual({
+      registeredAt: [START + 1],
       issuer,
       redirectUri: 'https://agents.example.com/callback',
       at: START + 101,

@@ -5,7 +5,11 @@ import { check } from '../../../src/schemas/wire.ts'
 const nothing = { clientSecret: undefined, secretExpiresAtSeconds: undefined, tokenEndpointAuthMethod: undefined }
 
 test.each([
-  [{ client_id: 'c', redirect_uris: 7 }, nothing],
+  [{ client_id: 'c', software_id: 7, redirect_uris: null }, nothing],
+  [
+    { client_id: 'c', redirect_uris: ['https://a/'], grant_types: ['authorization_code'] },
+    { ...nothing, redirectUris: ['https://a/'], grantTypes: ['authorization_code'] },
+  ],
   [
     {
       client_id: 'c',
