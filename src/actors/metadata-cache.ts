@@ -77,7 +77,7 @@ export function freshnessOf(headers: Headers): number {
   const lifeMs = maxAge === undefined ? untilExpiryMs(headers) : Number(maxAge) * 1000
   // Age: how long it has lain in the caches on its way.
   const ageMs = Number(/^\d{1,10}$/.exec(headers.get('age')?.trim() ?? '')?.[0] ?? 0) * 1000
-  return lifeMs === undefined ? DEFAULT_METADATA_FRESH_MS : Math.min(lifeMs - ageMs, MAX_METADATA_FRESH_MS)
+  return lifeMs === undefined ? DEFAULT_METADATA_FRESH_MS : Math.max(0, Math.min(lifeMs - ageMs, MAX_METADATA_FRESH_MS))
 }
 
 /** By the server's own clock. What is not a date has expired (RFC 9111 §5.3). */
