@@ -155,6 +155,7 @@ describe('what a sign-in costs', () => {
       pid: 0,
       toolCalls: {},
       unauthorized: 0,
+      nonceChallenges: 0,
       requests: 0,
       resourceMetadata: 0,
     })

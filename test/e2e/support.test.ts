@@ -117,6 +117,7 @@ describe('the servers that the tests stand on', () => {
       resourceMetadata: 1,
       toolCalls: {},
       unauthorized: 1,
+      nonceChallenges: 0,
     })
   })
 

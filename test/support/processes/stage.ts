@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, inject, vi } from 'vitest'
 import type { ConnectionIdentity } from '../../../src/schemas/connection-context.ts'
 import type { AuthorizationServerOptions } from '../servers/create-authorization-server.ts'
+import type { McpServerOptions } from '../servers/create-mcp-server.ts'
 import {
   startAuthorizationServer,
   startMcpServer,
@@ -63,7 +64,7 @@ export interface Stage {
  * Starts a real authorization server and a real MCP server for a file; each test begins with empty ledgers and no
  * process.
  */
-export function useStage(options: AuthorizationServerOptions = {}): Stage {
+export function useStage(options: AuthorizationServerOptions = {}, mcpOptions: Partial<McpServerOptions> = {}): Stage {
   let as: AuthorizationServerProcess
   let mcp: McpServerProcess
   let folder: string
@@ -72,7 +73,7 @@ export function useStage(options: AuthorizationServerOptions = {}): Stage {
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'authchart-e2e-'))
     as = await startAuthorizationServer(options)
-    mcp = await startMcpServer({ issuer: as.issuer })
+    mcp = await startMcpServer({ issuer: as.issuer, ...mcpOptions })
   })
   afterAll(async () => {
     await Promise.all([as.stop(), mcp.stop(), rm(folder, { recursive: true })])

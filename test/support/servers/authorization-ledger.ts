@@ -26,6 +26,8 @@ export interface TokenRequest {
   status: number | undefined
   /** The fault that the answer met. */
   fault: string | undefined
+  /** The thumbprint of the key that was proven to be held (RFC 9449). */
+  jkt?: string
 }
 
 /** What an authorization server was asked, counted in its own process. */

@@ -14,6 +14,7 @@ import { listen, listenForControl, readText, type Listening } from './control.ts
 import { Faults, type Fault } from './faults.ts'
 import { interactionPages, newSessionAtPromptLogin } from './interaction-pages.ts'
 import { Storage } from './map-adapter.ts'
+import { readProof } from '../proofs.ts'
 
 /** A client that the server knows from the start, in the words of RFC 7591 §2. */
 export interface StaticClient {
@@ -49,6 +50,8 @@ export interface AuthorizationServerOptions {
   scopes?: string[]
   /** @defaultValue true */
   dynamicRegistration?: boolean
+  /** A proof of possession is taken only with a nonce of the server's. @defaultValue false */
+  dpopNonce?: boolean
   clients?: StaticClient[]
 }
 
@@ -251,6 +254,10 @@ async function configuration(
     features: {
       devInteractions: { enabled: false },
       clientCredentials: { enabled: true },
+      dPoP: {
+        enabled: true,
+        ...(options.dpopNonce && { nonceSecret: randomBytes(32), requireNonce: () => true }),
+      },
       introspection: { enabled: true, allowedPolicy: () => true },
       revocation: {
         enabled: true,
@@ -296,6 +303,8 @@ function count(book: LedgerBook, faults: Faults, uncounted: string) {
       const body = (ctx.oidc?.body ?? {}) as Record<string, string>
       note(entry, new URLSearchParams(body), ctx.oidc?.client?.clientId)
       entry.status = ctx.status
+      const proof = ctx.get('dpop')
+      if (proof !== '') entry.jkt = (await readProof(proof)).thumbprint
     }
     const after = faults.take(endpoint, 'after')
     if (after === undefined) return

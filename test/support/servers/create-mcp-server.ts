@@ -10,6 +10,7 @@ import {
 import type { AuthInfo } from '@modelcontextprotocol/server'
 import { createRemoteJWKSet, jwtVerify } from 'jose'
 import { listen, listenForControl } from './control.ts'
+import { DpopGate } from './dpop-gate.ts'
 
 /** JSON, so that it may come from the command line. */
 export interface McpServerOptions {
@@ -19,6 +20,8 @@ export interface McpServerOptions {
   port?: number
   /** What a token must allow. @defaultValue ['mcp:tools'] */
   requiredScopes?: string[]
+  /** Takes bound tokens only, each request with a proof, or with one that has a nonce. @defaultValue Bearer tokens */
+  dpop?: 'proof' | 'nonce'
 }
 
 /** What a test may change while the server runs. */
@@ -31,6 +34,8 @@ export interface McpLedger {
   toolCalls: Record<string, number>
   /** Requests that were answered with 401. */
   unauthorized: number
+  /** How many of them asked for nothing but a nonce. */
+  nonceChallenges: number
   /** Requests to `/mcp` in all. */
   requests: number
   /** Requests for the protected resource metadata. */
@@ -63,7 +68,14 @@ export async function createMcpServer(options: McpServerOptions): Promise<TestMc
   }
   const seen = new Set<string>()
   const refused = new Set<string>()
-  const none = (): McpLedger => ({ pid: process.pid, toolCalls: {}, unauthorized: 0, requests: 0, resourceMetadata: 0 })
+  const none = (): McpLedger => ({
+    pid: process.pid,
+    toolCalls: {},
+    unauthorized: 0,
+    nonceChallenges: 0,
+    requests: 0,
+    resourceMetadata: 0,
+  })
   let ledger = none()
 
   const http = createServer((request, response) => void answer(request, response))
@@ -110,6 +122,11 @@ export async function createMcpServer(options: McpServerOptions): Promise<TestMc
     return server
   })
 
+  const gatekeeper = options.dpop && new DpopGate({ needsNonce: options.dpop === 'nonce' })
+  const serve = async (request: Request): Promise<Response> => {
+    const authInfo = await gate(request)
+    return authInfo instanceof Response ? authInfo : mcp.fetch(request, { authInfo })
+  }
   const handle = async (request: Request): Promise<Response> => {
     const { pathname } = new URL(request.url)
     if (pathname === METADATA_PATH) {
@@ -119,14 +136,15 @@ export async function createMcpServer(options: McpServerOptions): Promise<TestMc
         authorization_servers: [settings.issuer],
         scopes_supported: settings.requiredScopes,
         bearer_methods_supported: ['header'],
+        ...(gatekeeper && { dpop_bound_access_tokens_required: true }),
       })
     }
     if (pathname !== '/mcp') return new Response('not found', { status: 404 })
     ledger.requests += 1
-    const authInfo = await gate(request)
-    if (!(authInfo instanceof Response)) return mcp.fetch(request, { authInfo })
-    if (authInfo.status === 401) ledger.unauthorized += 1
-    return authInfo
+    const response = await (gatekeeper === undefined ? serve(request) : gatekeeper.pass(request, serve))
+    if (response.status === 401) ledger.unauthorized += 1
+    if (response.headers.get('www-authenticate')?.includes('use_dpop_nonce')) ledger.nonceChallenges += 1
+    return response
   }
   const answer = async (incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> => {
     try {
