@@ -271,7 +271,7 @@ export function claimExchange(
 /** The intent, stored before the request leaves. */
 export function claim(
   { at, claimId, leaseMs }: Stamp,
-  what: Pick<Claim, 'kind' | 'stateHash' | 'serverId' | 'scope' | 'afterRefusal'>,
+  what: Pick<Claim, 'kind' | 'stateHash' | 'serverId' | 'scope' | 'grant' | 'afterRefusal'>,
 ): Change {
   return { at, claim: { id: claimId, leaseMs, repeats: 0, ...what } }
 }
@@ -281,12 +281,14 @@ export function claim(
  * needs.
  */
 export function claimTokenRequest(context: ConnectionContext): Change {
-  const { claimId, leaseMs } = known(context.request, 'a request')
+  const request = known(context.request, 'a request')
+  const { claimId, leaseMs } = request
+  const serverId = context.servers.at(-1)?.id
   return claim(
     { at: context.at, claimId, leaseMs },
     isRenewal(context)
-      ? { kind: 'refresh', serverId: context.servers.at(-1)?.id }
-      : { kind: 'requestToken', serverId: context.servers.at(-1)?.id, scope: requestedScope(context) },
+      ? { kind: 'refresh', serverId }
+      : { kind: 'requestToken', serverId, scope: requestedScope(context), grant: wantedGrant(request) },
   )
 }
 
@@ -297,8 +299,8 @@ export function claimRefresh(event: Sent<'refresh.requested'>): Change {
 /** A renewal without a refresh token asks for the same again. */
 export function claimRenewal(context: ConnectionContext, event: Sent<'refresh.requested'>): Change {
   const { tokens } = context
-  const { refused: afterRefusal } = event
-  return claim(event, { kind: 'requestToken', serverId: tokens?.serverId, scope: tokens?.requestedScope, afterRefusal })
+  const { serverId, requestedScope: scope, grant } = tokens ?? {}
+  return claim(event, { kind: 'requestToken', serverId, scope, grant, afterRefusal: event.refused })
 }
 
 /** The claim's request was sent and nobody knows what became of it: nothing more happens until its lease is over. */
@@ -355,7 +357,11 @@ export function storeTokens(context: ConnectionContext, output: TokenResult): Ch
           ? old?.refreshTokenExpiresAt
           : undefined
         : context.at + output.refreshTokenExpiresInMs,
-    grant: isRefresh ? known(old, 'tokens').grant : attempt ? 'authorization_code' : 'client_credentials',
+    grant: isRefresh
+      ? known(old, 'tokens').grant
+      : attempt
+        ? 'authorization_code'
+        : (held?.grant ?? 'client_credentials'),
     serverId: claimedServer(context)?.id,
     subject: output.subject ?? (isRefresh ? old?.subject : undefined),
     renewedAfterRefusal: held?.afterRefusal,

@@ -12,6 +12,9 @@ import type {
 import type { Callback, ConnectionEvent } from './connection-events.ts'
 import { isAlive, isRenewable } from './resting-place.ts'
 
+/** Grants by which a connection signs in without its user. */
+const GRANTS_WITHOUT_USER: readonly Grant[] = ['client_credentials', 'jwt_bearer', 'identity_assertion']
+
 /** How often an exchange or a refresh is repeated when nobody knows what became of it. */
 const MAX_REPEATS = 1
 
@@ -85,13 +88,25 @@ export function wantedGrant(request: AuthorizationRequest): Grant {
 
 /**
  * Whether this is the wanted grant, the policy allows it, and the server offers it or, where the host insists, says
- * nothing against it.
+ * nothing against it. Grants by assertion are never chosen by us: for a host that names one, what a server lists is
+ * advice.
  */
 export function canUseGrant(context: ConnectionContext, grant: Grant): boolean {
   const { request } = context
   if (request === undefined || wantedGrant(request) !== grant || !isGrantAllowed(request)) return false
+  if (grant === 'jwt_bearer' || grant === 'identity_assertion') return true
   const isAskedForInSilence = request.grant === grant && request.metadata?.grantTypesSupported === undefined
   return isAskedForInSilence || grantOffered(request.metadata ?? {}, grant)
+}
+
+/** Whether the wanted grant needs no user, and can be used. */
+export function canUseGrantWithoutUser(context: ConnectionContext): boolean {
+  return GRANTS_WITHOUT_USER.some((grant) => canUseGrant(context, grant))
+}
+
+/** Whether the claim in progress may go on, and is for a token by this grant. */
+export function isGoAheadFor({ claim }: ConnectionContext, grant: Grant): boolean {
+  return !claim?.outcomeUnknown && (claim?.grant ?? 'client_credentials') === grant
 }
 
 /** How long a round of asking for more scope counts, in milliseconds. */

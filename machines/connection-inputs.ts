@@ -17,7 +17,7 @@ import type {
   EnsureRegistrationInput,
   ExchangeCodeInput,
   RefreshTokensInput,
-  RequestClientCredentialsInput,
+  RequestTokenInput,
   RetireRegistrationInput,
   RevokeTokensInput,
 } from './ports.ts'
@@ -99,10 +99,7 @@ export function refreshTokensInput(context: ConnectionContext, event: Connection
   }
 }
 
-export function requestClientCredentialsInput(
-  context: ConnectionContext,
-  event: ConnectionEvent,
-): RequestClientCredentialsInput {
+export function requestTokenInput(context: ConnectionContext, event: ConnectionEvent): RequestTokenInput {
   const { at, identity } = context
   return { at, identity, server: serverOf(context), scope: context.claim?.scope, sendBefore: fenceOf(event) }
 }

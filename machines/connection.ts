@@ -1,5 +1,5 @@
 import { assign, emit, setup } from 'xstate'
-import type { ConnectionContext, ConnectionIdentity } from '../src/schemas/connection-context.ts'
+import type { ConnectionContext, ConnectionIdentity, Grant } from '../src/schemas/connection-context.ts'
 import * as change from './connection-actions.ts'
 import type { AuthorizationRequestBuilt, ConnectionEvent } from './connection-events.ts'
 import * as ask from './connection-guards.ts'
@@ -8,7 +8,7 @@ import { eventOf } from './event-of.ts'
 import { journalled } from './journal.ts'
 import { isClientRefused, isGrantRefused, isRetryLater, portFailureOf } from './port-failure.ts'
 import { connectionPorts } from './ports.ts'
-import { restingPlace, type RestingPlace } from './resting-place.ts'
+import { isAskedAgain, restingPlace, type RestingPlace } from './resting-place.ts'
 
 /** What a connection begins with. */
 export interface ConnectionInput {
@@ -39,7 +39,7 @@ export const connectionMachine = setup({
     isCurrentGeneration: ({ context, event }) => ask.isCurrentGeneration(context, event),
     needsDiscovery: ({ context, event }) => ask.isCurrentGeneration(context, event) && ask.needsDiscovery(context),
     needsNoRefreshToken: ({ context, event }) =>
-      ask.isCurrentGeneration(context, event) && context.tokens?.grant === 'client_credentials',
+      ask.isCurrentGeneration(context, event) && context.tokens !== undefined && isAskedAgain(context.tokens),
     isWantedResult: ({ context, event }) => ask.isWantedResult(context, event),
     isOrphanedResult: ({ context, event }) => ask.isOrphanedResult(context, event),
     hasTokensToRevoke: ({ context }) => context.tokens !== undefined && !ask.needsDiscovery(context),
@@ -48,8 +48,9 @@ export const connectionMachine = setup({
     asksForNothingNew: ({ context, event }) => ask.asksForNothingNew(context, event),
     isStepUpExhausted: ({ context, event }) => ask.isStepUpExhausted(context, event),
     usesAuthorizationCode: ({ context }) => ask.canUseGrant(context, 'authorization_code'),
-    usesClientCredentials: ({ context }) => ask.canUseGrant(context, 'client_credentials'),
+    usesGrantWithoutUser: ({ context }) => ask.canUseGrantWithoutUser(context),
     isGoAhead: ({ context }) => !context.claim?.outcomeUnknown,
+    isGoAheadFor: ({ context }, params: { grant: Grant }) => ask.isGoAheadFor(context, params.grant),
     isThisClaim: ({ context, event }) => ask.isThisClaim(context, event),
     mayRepeat: ({ context, event }) =>
       ask.isThisClaim(context, event) && ask.mayRepeat(context, change.readClock(context, event)),
@@ -122,6 +123,8 @@ export const connectionMachine = setup({
           'xstate.done.actor.exchangeCode',
           'xstate.done.actor.refreshTokens',
           'xstate.done.actor.requestClientCredentials',
+          'xstate.done.actor.requestJwtBearer',
+          'xstate.done.actor.requestIdentityAssertion',
         ).output,
       ),
     ),
@@ -335,7 +338,7 @@ export const connectionMachine = setup({
       always: [
         { guard: 'isRenewal', target: 'refreshing', actions: ['claimTokenRequest'] },
         { guard: 'usesAuthorizationCode', target: 'preparingRequest' },
-        { guard: 'usesClientCredentials', target: 'requestingToken', actions: ['claimTokenRequest'] },
+        { guard: 'usesGrantWithoutUser', target: 'requestingToken', actions: ['claimTokenRequest'] },
         { target: 'settling', actions: ['refuseGrant'] },
       ],
     },
@@ -444,7 +447,23 @@ export const connectionMachine = setup({
           description: 'The intent is stored, so that a whole fleet makes one request.',
           entry: { type: 'journal', params: { to: 'requestingToken' } },
           on: {
-            'checkpoint.saved': { guard: 'isGoAhead', target: 'requesting', actions: ['noteTime'] },
+            'checkpoint.saved': [
+              {
+                guard: { type: 'isGoAheadFor', params: { grant: 'client_credentials' } },
+                target: 'requesting',
+                actions: ['noteTime'],
+              },
+              {
+                guard: { type: 'isGoAheadFor', params: { grant: 'jwt_bearer' } },
+                target: 'presentingAssertion',
+                actions: ['noteTime'],
+              },
+              {
+                guard: { type: 'isGoAheadFor', params: { grant: 'identity_assertion' } },
+                target: 'exchangingAssertion',
+                actions: ['noteTime'],
+              },
+            ],
             'claim.abandoned': [
               { guard: 'mayRepeat', target: 'claimed', reenter: true, actions: ['abandonClaim'] },
               { guard: 'isThisClaim', target: '#connection.settling', actions: ['abandonClaim'] },
@@ -457,7 +476,36 @@ export const connectionMachine = setup({
           invoke: {
             id: 'requestClientCredentials',
             src: 'requestClientCredentials',
-            input: ({ context, event }) => input.requestClientCredentialsInput(context, event),
+            input: ({ context, event }) => input.requestTokenInput(context, event),
+            onDone: { target: '#connection.settling', actions: ['storeTokens'] },
+            onError: [
+              { guard: 'isUnknownAtFirst', target: 'claimed', actions: ['suspectClaim'] },
+              { target: '#connection.settling', actions: ['recordFailure'] },
+            ],
+          },
+        },
+        presentingAssertion: {
+          description: 'The host gives a JWT of its platform, which is the grant (workload identity).',
+          meta: { rfc: 'RFC 7523 §2.1' },
+          invoke: {
+            id: 'requestJwtBearer',
+            src: 'requestJwtBearer',
+            input: ({ context, event }) => input.requestTokenInput(context, event),
+            onDone: { target: '#connection.settling', actions: ['storeTokens'] },
+            onError: [
+              { guard: 'isUnknownAtFirst', target: 'claimed', actions: ['suspectClaim'] },
+              { target: '#connection.settling', actions: ['recordFailure'] },
+            ],
+          },
+        },
+        exchangingAssertion: {
+          description:
+            'The identity provider makes of an ID token an assertion for this very authorization server, where it is the grant.',
+          meta: { rfc: 'RFC 8693 §2.1, RFC 7523 §2.1' },
+          invoke: {
+            id: 'requestIdentityAssertion',
+            src: 'requestIdentityAssertion',
+            input: ({ context, event }) => input.requestTokenInput(context, event),
             onDone: { target: '#connection.settling', actions: ['storeTokens'] },
             onError: [
               { guard: 'isUnknownAtFirst', target: 'claimed', actions: ['suspectClaim'] },

@@ -127,8 +127,11 @@ export interface RefreshTokensInput extends SpendingInput {
   dpopKey?: DpopKey | undefined
 }
 
-/** RFC 6749 §4.4. */
-export interface RequestClientCredentialsInput extends SpendingInput {
+/**
+ * RFC 6749 §4.4, RFC 7523 §2.1, and an identity assertion for RFC 7523: a grant without a user. Where it needs an
+ * assertion, the port obtains it, and it goes no further than the request.
+ */
+export interface RequestTokenInput extends SpendingInput {
   identity: ConnectionIdentity
   server: AuthorizationServer
   scope: string | undefined
@@ -177,7 +180,9 @@ export const connectionPorts = {
   ),
   exchangeCode: unprovided<TokenResult, ExchangeCodeInput>('exchangeCode'),
   refreshTokens: unprovided<TokenResult, RefreshTokensInput>('refreshTokens'),
-  requestClientCredentials: unprovided<TokenResult, RequestClientCredentialsInput>('requestClientCredentials'),
+  requestClientCredentials: unprovided<TokenResult, RequestTokenInput>('requestClientCredentials'),
+  requestJwtBearer: unprovided<TokenResult, RequestTokenInput>('requestJwtBearer'),
+  requestIdentityAssertion: unprovided<TokenResult, RequestTokenInput>('requestIdentityAssertion'),
   revokeTokens: unprovided<PortOutput, RevokeTokensInput>('revokeTokens'),
   retireRegistration: unprovided<PortOutput, RetireRegistrationInput>('retireRegistration'),
 }

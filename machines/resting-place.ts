@@ -12,10 +12,15 @@ export function isUsable(tokens: Tokens | undefined, at: number, minTtlMs = 0): 
   return tokens.expiresAt === undefined || tokens.expiresAt - at > minTtlMs
 }
 
+/** Whether new tokens are had by asking for them again: only what a user consented to needs a refresh token for that. */
+export function isAskedAgain({ grant }: Tokens): boolean {
+  return grant !== 'authorization_code'
+}
+
 /** Whether new tokens can be had without the user: by a refresh token, or by a grant that needs nobody. */
 export function isRenewable(tokens: Tokens | undefined, at: number): tokens is Tokens {
   if (tokens === undefined || tokens.refreshRefused) return false
-  if (tokens.grant === 'client_credentials') return true
+  if (isAskedAgain(tokens)) return true
   const { refreshToken, refreshTokenExpiresAt } = tokens
   return refreshToken !== undefined && (refreshTokenExpiresAt === undefined || refreshTokenExpiresAt > at)
 }

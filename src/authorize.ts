@@ -9,7 +9,7 @@ import { givenClient } from './given-client.ts'
 import { actionsBetween } from './host-actions.ts'
 import type { View } from './kernel.ts'
 import type { AuthorizeOptions } from './call-options.ts'
-import type { Policy } from './options.ts'
+import type { ParsedOptions, Policy } from './options.ts'
 import { coversScope, unionScopes } from './protocol/scopes.ts'
 import { type BearerChallenge, bearerChallenge } from './protocol/www-authenticate.ts'
 import { renew } from './renewal.ts'
@@ -36,6 +36,17 @@ export function checkWishes({ scope, grant, returnTo }: Wishes, server: string, 
     returnTo === undefined || (isWebUrl(returnTo) && isListed(returnToOrigins ?? [], new URL(returnTo).origin))
   if (!isKnownPlace)
     throw invalidArgument('authorize().returnTo', 'must lead to an origin that policy.returnToOrigins lists')
+}
+
+/** A grant by assertion needs the options that bring it about. */
+export function checkGrant(
+  grant: Wishes['grant'],
+  { assertions, identityProvider }: Pick<ParsedOptions, 'assertions' | 'identityProvider'>,
+): void {
+  const needs = (option: string): Error => invalidArgument('authorize().grant', `'${grant}' needs options.${option}`)
+  if (grant !== 'jwt_bearer' && grant !== 'identity_assertion') return
+  if (assertions === undefined) throw needs('assertions')
+  if (grant === 'identity_assertion' && identityProvider === undefined) throw needs('identityProvider')
 }
 
 /** Gets a connection signed in: by what is stored, by a renewal, by a grant without a user, or by sending the user away. */

@@ -1,5 +1,5 @@
 import { isRenewable } from '../machines/resting-place.ts'
-import { authorize, checkWishes } from './authorize.ts'
+import { authorize, checkGrant, checkWishes } from './authorize.ts'
 import type { AuthorizeResult } from './authorize-result.ts'
 import { ConnectionCore } from './connection-core.ts'
 import { AuthorizationError } from './errors/authorization-error.ts'
@@ -91,6 +91,7 @@ export class Connection {
   async authorize(options: AuthorizeOptions = {}): Promise<AuthorizeResult> {
     const core = this.#open()
     const { signal, ...wishes } = parseOptions(AuthorizeOptionsSchema, options, 'authorize()')
+    checkGrant(wishes.grant, core.kernel.options)
     checkWishes(wishes, this.identity.server, core.policy)
     const { authorizing } = core.kernel
     return await detachable(

@@ -57,6 +57,8 @@ export class Listeners {
 const NEW_TOKENS: ReadonlyMap<string, 'authorized' | 'refreshed'> = new Map([
   ['exchangeCode.done', 'authorized'],
   ['requestClientCredentials.done', 'authorized'],
+  ['requestJwtBearer.done', 'authorized'],
+  ['requestIdentityAssertion.done', 'authorized'],
   ['refreshTokens.done', 'refreshed'],
 ])
 

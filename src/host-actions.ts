@@ -72,7 +72,7 @@ export function actionsBetween(
     const { issuer } = before?.servers.find(({ client }) => client.source === 'dynamic') ?? {}
     actions.push({ type: 'forgetClientInformation', ...common, data: { issuer } })
   }
-  if (server !== undefined) {
+  if (server !== undefined && server.client.source !== 'anonymous') {
     const { issuer, clientId, clientSecret, clientSecretExpiresAt, tokenEndpointAuthMethod, redirectUri } =
       server.client
     const data = { issuer, clientId, clientSecret, clientSecretExpiresAt, tokenEndpointAuthMethod, redirectUri }

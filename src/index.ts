@@ -1,4 +1,9 @@
-export type { ClientOptions, PreRegisteredClient } from './actors/dependencies.ts'
+export type {
+  AssertionRequest,
+  ClientOptions,
+  IdentityProviderOptions,
+  PreRegisteredClient,
+} from './actors/dependencies.ts'
 export type {
   AccessTokenOptions,
   AuthorizeOptions,
@@ -26,7 +31,7 @@ export type { OrchestratorEvents } from './events.ts'
 export type { HostAction } from './host-actions.ts'
 export type { NetworkOptions } from './http/network-options.ts'
 export type { InspectionRecord } from './inspection.ts'
-export type { AssertionRequest, AuthOrchestratorOptions, KeyOptions, PolicyOptions } from './options.ts'
+export type { AuthOrchestratorOptions, KeyOptions, PolicyOptions } from './options.ts'
 export { type AuthOrchestrator, createAuthOrchestrator } from './orchestrator.ts'
 export type { ConnectionIdentity, Grant, JournalEntry } from './schemas/connection-context.ts'
 export { MemoryStore } from './stores/memory.ts'

@@ -1,5 +1,10 @@
 import * as v from 'valibot'
-import type { ClientOptions, PreRegisteredClient } from './actors/dependencies.ts'
+import type {
+  AssertionRequest,
+  ClientOptions,
+  IdentityProviderOptions,
+  PreRegisteredClient,
+} from './actors/dependencies.ts'
 import { isPrivateKeyInput, type PrivateKeyInput } from './actors/signing-key.ts'
 import { clientMetadataDocument, MAX_CLIENT_METADATA_BYTES } from './client-metadata-document.ts'
 import type { Clock } from './clock.ts'
@@ -87,15 +92,6 @@ export interface KeyOptions {
   sealing?: SealingKey[] | undefined
 }
 
-/** What an assertion is wanted for. */
-export interface AssertionRequest {
-  connection: ConnectionIdentity
-  kind: 'id_token' | 'refresh_token' | 'workload'
-  audience: string
-  resource: string | undefined
-  scope: string | undefined
-}
-
 /** Everything that {@link createAuthOrchestrator} takes. */
 export interface AuthOrchestratorOptions {
   client: ClientOptions
@@ -106,10 +102,21 @@ export interface AuthOrchestratorOptions {
   keys?: KeyOptions | undefined
   /** Instead of `keys.sealing`: a key management service, a key per tenant. */
   sealer?: Sealer | undefined
-  assertions?: ((request: AssertionRequest) => Promise<string>) | undefined
-  identityProvider?:
-    | { issuer: string; tokenEndpoint?: string | undefined; clientId: string; clientSecret?: string | undefined }
-    | undefined
+  /**
+   * Gives the assertion that a grant needs, a fresh one each time: a platform's JWT for `jwt_bearer`; for
+   * `identity_assertion` the user's ID token, or `undefined` if there is none, and is then asked for the identity
+   * provider's refresh token. Nothing that it gives is stored or logged. If it rejects, the connection fails with
+   * `AUTHORIZATION_REQUIRED` and the next call asks again.
+   *
+   * @see [RFC 7523 §2.1](https://www.rfc-editor.org/rfc/rfc7523.html#section-2.1)
+   */
+  assertions?: ((request: AssertionRequest) => Promise<string | undefined>) | undefined
+  /**
+   * For `identity_assertion`: who exchanges the user's ID token for an assertion to an authorization server.
+   *
+   * @see [RFC 8693 §2](https://www.rfc-editor.org/rfc/rfc8693.html#section-2)
+   */
+  identityProvider?: IdentityProviderOptions | undefined
   network?: NetworkOptions | undefined
   /** Values, or a function of the connection. */
   policy?: PolicyOptions | ((connection: ConnectionIdentity) => PolicyOptions) | undefined
@@ -223,12 +230,14 @@ export function parseOrchestratorOptions(options: unknown): ParsedOptions {
   const policy = typeof options === 'object' && options !== null && 'policy' in options ? options.policy : undefined
   if (policy !== undefined && typeof policy !== 'function') parseOptions(PolicySchema, policy, 'policy')
   const parsed = parseOptions(OptionsSchema, options, 'options')
-  const { sealer, keys, store, client } = parsed
+  const { sealer, keys, store, client, identityProvider, assertions } = parsed
   if (Buffer.byteLength(clientMetadataDocument(client) ?? '') > MAX_CLIENT_METADATA_BYTES)
     throw invalidArgument(
       'options.client',
       `must fit into ${MAX_CLIENT_METADATA_BYTES} bytes of client id metadata, of which authorization servers read no more`,
     )
+  if (identityProvider !== undefined && assertions === undefined)
+    throw invalidArgument('options.identityProvider', 'needs options.assertions')
   if (sealer !== undefined && keys?.sealing !== undefined)
     throw invalidArgument('options.sealer', 'cannot be combined with options.keys.sealing')
   if (store !== undefined && !store.insideProcess && (keys === undefined || (sealer ?? keys.sealing) === undefined))

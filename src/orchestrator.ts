@@ -120,6 +120,8 @@ export function createAuthOrchestrator(options: AuthOrchestratorOptions): AuthOr
     dpop,
     client: parsed.client,
     clients,
+    assertions: parsed.assertions,
+    identityProvider: parsed.identityProvider,
     policy,
     mayUseHttp: (url) => mayUseHttp(rules.allow, url),
     createState: (identity) => createState(idOf(identity), clock.random(32)),

@@ -56,6 +56,34 @@ export interface ConfiguredClient extends Omit<
   readonly signingKey?: SigningKey | undefined
 }
 
+/** What an assertion is wanted for. */
+export interface AssertionRequest {
+  connection: ConnectionIdentity
+  /**
+   * `workload`: a JWT that this platform issues to its workloads. `id_token`: what the user's sign-in at the identity
+   * provider brought. `refresh_token`: the identity provider's, asked for only where there is no ID token.
+   */
+  kind: 'id_token' | 'refresh_token' | 'workload'
+  /** The issuer of the authorization server that a token is wanted from: the `aud` of a workload's JWT. */
+  audience: string
+  /** Where the assertion is sent, for servers that want that as the `aud` of a workload's JWT. */
+  tokenEndpoint: string
+  resource: string | undefined
+  /** Space-separated. */
+  scope: string | undefined
+}
+
+/** Where an organisation signs its people in, and who we are there. */
+export interface IdentityProviderOptions {
+  /** Compared character by character. */
+  readonly issuer: string
+  /** @defaultValue what the issuer's metadata says */
+  readonly tokenEndpoint?: string | undefined
+  readonly clientId: string
+  /** Secret. */
+  readonly clientSecret?: string | undefined
+}
+
 /** What the host allows for one connection, as far as discovery is concerned. */
 export interface DiscoveryPolicy {
   /** Only metadata that names the endpoint itself counts. */
@@ -106,8 +134,14 @@ export interface TokenRequestDependencies extends ClientRequestDependencies {
   readonly dpop: DpopProver
 }
 
+/** What the grants by assertion need. */
+export interface AssertionDependencies extends TokenRequestDependencies {
+  readonly assertions?: ((request: AssertionRequest) => Promise<string | undefined>) | undefined
+  readonly identityProvider?: IdentityProviderOptions | undefined
+}
+
 /** What the side effects of a connection need. */
-export interface ConnectionDependencies extends RegistrationDependencies, TokenRequestDependencies {
+export interface ConnectionDependencies extends RegistrationDependencies, AssertionDependencies {
   policy(connection: ConnectionIdentity): DiscoveryPolicy
   /** Whether a plain http URL may be used: loopback or listed by the host. */
   mayUseHttp(url: URL): boolean

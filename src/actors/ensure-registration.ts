@@ -30,15 +30,15 @@ export function createEnsureRegistration(deps: Dependencies) {
     if (clientId !== undefined) {
       await deps.retireDynamicRegistration({ identity, issuer, redirectUri, clientId, at: recordTime() })
     }
-    const known = heldClient(deps, input)
-    const client = known ?? (await newClient(deps, input, recordTime()))
+    const known = heldClient(deps, input) ?? unregisteredClient(deps, input)
+    const client = known ?? (await registeredClient(deps, input, recordTime()))
     return { at: recordTime(), client }
   }
 }
 
 /** A client that the host holds, if it may be used here. */
 function heldClient(deps: Dependencies, input: EnsureRegistrationInput): ClientInformation | undefined {
-  const { metadata, clientInformation, grant, mayRegister, configuredIssuer } = input
+  const { metadata, clientInformation, configuredIssuer } = input
   const held = clientInformation ?? configuredClient(deps, input)
   const { signingKey: key } =
     deps.clients.find(({ issuer, clientId }) => issuer === metadata.issuer && clientId === held?.clientId) ?? {}
@@ -58,10 +58,28 @@ function heldClient(deps: Dependencies, input: EnsureRegistrationInput): ClientI
     }
     throw portError('CLIENT_INFORMATION_REQUIRED', 'notSent', problem)
   }
-  if (grant === 'authorization_code' && mayRegister) return undefined
+  return undefined
+}
+
+/**
+ * A client that needs no registration: our metadata document where the server takes one, or nobody, where a workload's
+ * assertion alone says who asks. Client credentials are given, or there are none.
+ */
+function unregisteredClient(
+  deps: Dependencies,
+  { metadata, grant, mayRegister }: EnsureRegistrationInput,
+): ClientInformation | undefined {
+  const { issuer, clientIdMetadataDocumentSupported } = metadata
+  const { metadataUrl, redirectUri } = deps.client
+  const unproven = { issuer, tokenEndpointAuthMethod: 'none', redirectUri }
+  if (grant === 'jwt_bearer') return { ...unproven, clientId: '', source: 'anonymous' }
+  const isFree = grant === 'authorization_code' ? mayRegister : grant === 'identity_assertion'
+  if (isFree && metadataUrl !== undefined && clientIdMetadataDocumentSupported)
+    return { ...unproven, clientId: metadataUrl, source: 'metadataDocument' }
+  if (isFree && grant === 'authorization_code') return undefined
   throw portError('CLIENT_INFORMATION_REQUIRED', 'notSent', {
     reason: mayRegister ? 'grantWithoutUser' : 'importedTokens',
-    expected: untrusted(metadata.issuer),
+    expected: untrusted(issuer),
   })
 }
 
@@ -77,7 +95,7 @@ function problemOf(
   }
   if (expiresAt !== undefined && expiresAt <= at) return { reason: 'secretExpired' }
   const isProven = clientSecret !== undefined || key !== undefined
-  return grant === 'authorization_code' || isProven ? undefined : { reason: 'secretMissing' }
+  return grant === 'client_credentials' && !isProven ? { reason: 'secretMissing' } : undefined
 }
 
 /** What the host configured for this issuer. How it proves itself is settled with the server's list. */
@@ -123,13 +141,14 @@ function authenticationOf(
 }
 
 /** A client that the server has not met yet. */
-async function newClient(deps: Dependencies, input: EnsureRegistrationInput, at: number): Promise<ClientInformation> {
+async function registeredClient(
+  deps: Dependencies,
+  input: EnsureRegistrationInput,
+  at: number,
+): Promise<ClientInformation> {
   const { identity, metadata } = input
   const { issuer, registrationEndpoint, tokenEndpointAuthMethodsSupported } = metadata
-  const { metadataUrl, redirectUri } = deps.client
-  if (metadataUrl !== undefined && metadata.clientIdMetadataDocumentSupported) {
-    return { issuer, clientId: metadataUrl, tokenEndpointAuthMethod: 'none', redirectUri, source: 'metadataDocument' }
-  }
+  const { redirectUri } = deps.client
   if (registrationEndpoint === undefined) {
     throw portError('REGISTRATION_UNAVAILABLE', 'notSent', {
       reason: 'noRegistrationEndpoint',

@@ -9,6 +9,8 @@ import { MetadataCache } from './metadata-cache.ts'
 import { createRefreshTokens } from './refresh-tokens.ts'
 import { createRegisterClient } from './register-client.ts'
 import { createRequestClientCredentials } from './request-client-credentials.ts'
+import { createRequestIdentityAssertion } from './request-identity-assertion.ts'
+import { createRequestJwtBearer } from './request-jwt-bearer.ts'
 import { createRetireRegistration } from './retire-registration.ts'
 import { createRevokeTokens } from './revoke-tokens.ts'
 
@@ -22,14 +24,17 @@ function port<Input, Output>(run: (input: Input, signal: AbortSignal) => Promise
  * of metadata.
  */
 export function connectionActors(deps: ConnectionDependencies) {
+  const discoverServer = createDiscoverServer(deps, new MetadataCache<ServerAnswer>(deps.clock))
   return {
     discoverResource: port(createDiscoverResource(deps, new MetadataCache<ResourceAnswer>(deps.clock))),
-    discoverServer: port(createDiscoverServer(deps, new MetadataCache<ServerAnswer>(deps.clock))),
+    discoverServer: port(discoverServer),
     ensureRegistration: port(createEnsureRegistration(deps)),
     buildAuthorizationRequest: port(createBuildAuthorizationRequest(deps)),
     exchangeCode: port(createExchangeCode(deps)),
     refreshTokens: port(createRefreshTokens(deps)),
     requestClientCredentials: port(createRequestClientCredentials(deps)),
+    requestJwtBearer: port(createRequestJwtBearer(deps)),
+    requestIdentityAssertion: port(createRequestIdentityAssertion(deps, discoverServer)),
     revokeTokens: port(createRevokeTokens(deps)),
     retireRegistration: port(createRetireRegistration(deps)),
   }

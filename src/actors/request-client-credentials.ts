@@ -1,4 +1,4 @@
-import type { RequestClientCredentialsInput, TokenResult } from '../../machines/ports.ts'
+import type { RequestTokenInput, TokenResult } from '../../machines/ports.ts'
 import type { TokenRequestDependencies } from './dependencies.ts'
 import { requestTokens } from './token-request.ts'
 
@@ -9,7 +9,7 @@ import { requestTokens } from './token-request.ts'
  * @see [RFC 6749 §4.4](https://www.rfc-editor.org/rfc/rfc6749.html#section-4.4)
  */
 export function createRequestClientCredentials(deps: TokenRequestDependencies) {
-  return (input: RequestClientCredentialsInput, signal: AbortSignal): Promise<TokenResult> => {
+  return (input: RequestTokenInput, signal: AbortSignal): Promise<TokenResult> => {
     const { at, sendBefore, server, scope } = input
     const rejected = 'EXCHANGE_REJECTED'
     return requestTokens(

@@ -2,7 +2,7 @@ import * as oauth from 'oauth4webapi'
 import type { PortOutput, RevokeTokensInput } from '../../machines/ports.ts'
 import { isSuccess, refusal } from './answers.ts'
 import type { ClientRequestDependencies } from './dependencies.ts'
-import { clientAuthentication, sendOnce } from './send-once.ts'
+import { asClient, clientAuthentication, sendOnce } from './send-once.ts'
 import { stopwatch } from './stopwatch.ts'
 
 /**
@@ -26,7 +26,7 @@ export function createRevokeTokens(deps: ClientRequestDependencies) {
       const answer = await sendOnce({ transport: deps.transport, sendBefore: input.sendBefore, signal }, (options) =>
         oauth.revocationRequest(
           { issuer: server.issuer, revocation_endpoint: endpoint },
-          { client_id: server.client.clientId },
+          asClient(server.client),
           authentication,
           token,
           { ...options, additionalParameters: { token_type_hint } },

@@ -61,6 +61,11 @@ export async function sendOnce(
   return answer
 }
 
+/** The client as oauth4webapi knows it; for an anonymous one a name that is never sent. */
+export function asClient({ clientId, source }: ClientInformation): oauth.Client {
+  return { client_id: source === 'anonymous' ? source : clientId }
+}
+
 /**
  * How this client proves to an endpoint who it is. A key is looked for among the configured clients: records name the
  * client and the method alone.
@@ -73,7 +78,8 @@ export function clientAuthentication(
   { clients, clock }: Pick<ClientRequestDependencies, 'clients' | 'clock'>,
   client: ClientInformation,
 ): oauth.ClientAuth {
-  const { issuer, clientId, tokenEndpointAuthMethod: method, clientSecret, signingAlg } = client
+  const { issuer, clientId, tokenEndpointAuthMethod: method, clientSecret, signingAlg, source } = client
+  if (source === 'anonymous') return () => {}
   if (method === 'none') return oauth.None()
   if (method === 'private_key_jwt') {
     const key = clients.find((known) => known.issuer === issuer && known.clientId === clientId)?.signingKey

@@ -6,18 +6,21 @@ import type { ExchangeResponse } from '../http/transport.ts'
 import { straighten } from '../protocol/quirks.ts'
 import type { AuthorizationServer, DpopKey } from '../schemas/connection-context.ts'
 import { wireErrorOf } from '../schemas/error-response.ts'
-import { decodeAnswer, type TokenResponse, TokenResponseSchema } from '../schemas/token-response.ts'
+import { type DecodedAnswer, decodeAnswer, TokenResponseSchema } from '../schemas/token-response.ts'
 import { check } from '../schemas/wire.ts'
 import { isSuccess, refusal, shownUrl } from './answers.ts'
 import type { TokenRequestDependencies } from './dependencies.ts'
-import { clientAuthentication, sendOnce } from './send-once.ts'
+import { asClient, clientAuthentication, sendOnce } from './send-once.ts'
 import { stopwatch } from './stopwatch.ts'
+
+/** Whose token endpoint is asked, and who we are there. */
+export type TokenServer = Pick<AuthorizationServer, 'issuer' | 'tokenEndpoint' | 'resource' | 'client' | 'dpop'>
 
 /** One request to a token endpoint. */
 export interface TokenRequest {
   readonly at: number
   readonly sendBefore: number
-  readonly server: AuthorizationServer
+  readonly server: TokenServer
   readonly grantType: string
   /** Beside `grant_type`, `resource` and the client's authentication; what is `undefined` is left out. */
   readonly parameters: Readonly<Record<string, string | undefined>>
@@ -25,6 +28,14 @@ export interface TokenRequest {
   readonly rejected: FailureCode
   /** The key that the tokens of this grant are bound to already. Where there is none, and one is wanted, it is made. */
   readonly dpopKey?: DpopKey | undefined
+}
+
+/** What a token endpoint answered with a success, not judged yet. */
+export interface TokenEndpointAnswer {
+  readonly decoded: DecodedAnswer
+  readonly where: { readonly url: string; readonly status: number }
+  /** The key that the request proved possession of. */
+  readonly key: DpopKey | undefined
 }
 
 /**
@@ -37,27 +48,25 @@ export interface TokenRequest {
  *   `TOKEN_RESPONSE_INVALID` (unknown), `CLIENT_AUTH_UNSUPPORTED` (not sent), or what the transport rejects with.
  * @see [RFC 6749 §5](https://www.rfc-editor.org/rfc/rfc6749.html#section-5), [RFC 9449 §5, §8](https://www.rfc-editor.org/rfc/rfc9449.html#section-5)
  */
-export async function requestTokens(
+export async function askTokenEndpoint(
   deps: TokenRequestDependencies,
   request: TokenRequest,
   signal: AbortSignal,
-): Promise<TokenResult> {
+): Promise<TokenEndpointAnswer> {
   const { server, grantType, rejected, sendBefore } = request
-  const recordTime = stopwatch(deps.clock, request.at)
   const { clientSecretExpiresAt = Infinity } = server.client
   if (clientSecretExpiresAt <= request.at) throw portError(rejected, 'refused', { reason: 'secretExpired' })
   const parameters = Object.entries({ ...request.parameters, resource: server.resource }).flatMap(([name, value]) =>
     value === undefined ? [] : [[name, value]],
   )
   const authentication = clientAuthentication(deps, server.client)
-  const held = request.dpopKey
-  const key = held ?? (server.dpop && (await deps.dpop.createKey(server.dpop.alg)))
+  const key = request.dpopKey ?? (server.dpop && (await deps.dpop.createKey(server.dpop.alg)))
   const ask = async (): Promise<ExchangeResponse> => {
     const DPoP = key && (await deps.dpop.forTokenRequest(server.tokenEndpoint, key))
     const answer = await sendOnce({ transport: deps.transport, sendBefore, signal }, (options) =>
       oauth.genericTokenEndpointRequest(
         { issuer: server.issuer, token_endpoint: server.tokenEndpoint },
-        { client_id: server.client.clientId },
+        asClient(server.client),
         authentication,
         grantType,
         parameters,
@@ -72,10 +81,13 @@ export async function requestTokens(
   if (!isSuccess(answer)) {
     throw refusal(answer, server.tokenEndpoint, deps.clock.now(), { rejected, unknown: 'TOKEN_OUTCOME_UNKNOWN' })
   }
-  const at = recordTime()
-  const tokens = tokensIn(answer, server, rejected, key !== undefined)
-  // A refresh token may be bound to the key that was there, whatever the type of the new access token.
-  return { at, ...tokens, dpopKey: tokens.tokenType === 'DPoP' ? key : held }
+  const where = { url: shownUrl(server.tokenEndpoint), status: answer.status }
+  const decoded = decodeAnswer(answer.text)
+  if (decoded === undefined)
+    throw portError('TOKEN_RESPONSE_INVALID', 'unknown', { ...where, document: 'token response', reason: 'unreadable' })
+  const wire = wireErrorOf(decoded.fields)
+  if (wire !== undefined) throw portError(rejected, 'refused', { ...where, error: wire.error })
+  return { decoded, where, key }
 }
 
 /** Whether a token endpoint refuses a request only because its proof lacks a nonce (RFC 9449 §8). */
@@ -84,25 +96,31 @@ function isNonceMissing({ status, headers, text }: ExchangeResponse): boolean {
   return wireErrorOf(decodeAnswer(text)?.fields ?? {})?.error === 'use_dpop_nonce'
 }
 
-function tokensIn(
-  answer: ExchangeResponse,
-  { tokenEndpoint, dpop }: AuthorizationServer,
-  rejected: FailureCode,
-  isProven: boolean,
-): TokenResponse {
-  const where = { url: shownUrl(tokenEndpoint), status: answer.status }
-  const decoded = decodeAnswer(answer.text)
+/**
+ * Asks a token endpoint for tokens, once.
+ *
+ * @throws `PortError` as {@link askTokenEndpoint}, and `TOKEN_RESPONSE_INVALID` for an answer without tokens (unknown)
+ *   or with tokens that are not bound where they have to be (refused).
+ * @see [RFC 6749 §5.1](https://www.rfc-editor.org/rfc/rfc6749.html#section-5.1), [RFC 9449 §5](https://www.rfc-editor.org/rfc/rfc9449.html#section-5)
+ */
+export async function requestTokens(
+  deps: TokenRequestDependencies,
+  request: TokenRequest,
+  signal: AbortSignal,
+): Promise<TokenResult> {
+  const recordTime = stopwatch(deps.clock, request.at)
+  const { decoded, where, key } = await askTokenEndpoint(deps, request, signal)
+  const at = recordTime()
   const invalid = { ...where, document: 'token response' }
-  if (decoded === undefined) throw portError('TOKEN_RESPONSE_INVALID', 'unknown', { ...invalid, reason: 'unreadable' })
-  const wire = wireErrorOf(decoded.fields)
-  if (wire !== undefined) throw portError(rejected, 'refused', { ...where, error: wire.error })
   const checked = check(TokenResponseSchema, straighten(decoded))
   if ('field' in checked) throw portError('TOKEN_RESPONSE_INVALID', 'unknown', { ...invalid, field: checked.field })
   const { tokenType: received } = checked.output
   const field = 'token_type'
-  if (received === 'DPoP' && !isProven) throw portError('TOKEN_RESPONSE_INVALID', 'unknown', { ...invalid, field })
+  if (received === 'DPoP' && key === undefined)
+    throw portError('TOKEN_RESPONSE_INVALID', 'unknown', { ...invalid, field })
   // Asking once more would bring no other type: whatever was spent for it is spent.
-  if (received !== 'DPoP' && dpop?.required)
+  if (received !== 'DPoP' && request.server.dpop?.required)
     throw portError('TOKEN_RESPONSE_INVALID', 'refused', { ...invalid, field, expected: 'DPoP', received })
-  return checked.output
+  // A refresh token may be bound to the key that was there, whatever the type of the new access token.
+  return { at, ...checked.output, dpopKey: received === 'DPoP' ? key : request.dpopKey }
 }

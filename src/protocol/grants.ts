@@ -1,6 +1,9 @@
 import type { Grant } from '../schemas/connection-context.ts'
 
-const JWT_BEARER = 'urn:ietf:params:oauth:grant-type:jwt-bearer'
+/** RFC 7523 §2.1. */
+export const JWT_BEARER = 'urn:ietf:params:oauth:grant-type:jwt-bearer'
+/** RFC 8693 §2.1. */
+export const TOKEN_EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange'
 
 /** The `grant_type` of each grant; an identity assertion is redeemed as a JWT. */
 const WIRE_NAMES: Record<Grant, string> = {

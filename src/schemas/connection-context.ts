@@ -44,7 +44,8 @@ export type ConnectionIdentity = v.InferOutput<typeof ConnectionIdentitySchema>
 /** Who we are at one authorization server. */
 export const ClientInformationSchema = v.strictObject({
   issuer: v.string(),
-  clientId: Text,
+  /** Empty for an `anonymous` client. */
+  clientId: v.string(),
   clientSecret: maybe(Text),
   /** Instant after which the secret must not be used; absent: never, or unknown. */
   clientSecretExpiresAt: maybe(Instant),
@@ -55,10 +56,10 @@ export const ClientInformationSchema = v.strictObject({
   /** The scope that the host configured for this client. */
   scope: maybe(v.string()),
   /**
-   * `given` by the host in a call, `configured` in `clients`, a client id `metadataDocument`, or registered
-   * `dynamic`ally.
+   * `given` by the host in a call, `configured` in `clients`, a client id `metadataDocument`, registered `dynamic`ally,
+   * or `anonymous`, where an assertion alone says who asks.
    */
-  source: v.picklist(['given', 'configured', 'metadataDocument', 'dynamic']),
+  source: v.picklist(['given', 'configured', 'metadataDocument', 'dynamic', 'anonymous']),
 })
 export type ClientInformation = v.InferOutput<typeof ClientInformationSchema>
 
@@ -175,6 +176,8 @@ export const ClaimSchema = v.strictObject({
   /** `requestToken`: where, and which scope is asked for. */
   serverId: maybe(Count),
   scope: maybe(v.string()),
+  /** `requestToken`: by which grant; absent: client credentials. */
+  grant: maybe(GrantSchema),
   /** `refresh` and `requestToken`: a server refused the tokens that are renewed. */
   afterRefusal: maybe(v.literal(true)),
   /** How often the same was tried before under an earlier claim whose outcome nobody knows. */

@@ -198,7 +198,7 @@ describe('every step', () => {
 
   test('raises the generation exactly where tokens are stored or everything is forgotten', () => {
     const stores = (type: string): boolean =>
-      /^xstate\.done\.actor\.(exchangeCode|refreshTokens|requestClientCredentials|revokeTokens)$/.test(type) ||
+      /^xstate\.done\.actor\.(exchangeCode|refreshTokens|request\w+|revokeTokens)$/.test(type) ||
       [
         'result.late',
         'credentials.imported',
@@ -212,7 +212,7 @@ describe('every step', () => {
     expect(
       wrong(
         ({ state, event, next }) =>
-          !/^xstate\.done\.actor\.(exchangeCode|refreshTokens|requestClientCredentials)$/.test(event.type) ||
+          !/^xstate\.done\.actor\.(exchangeCode|refreshTokens|request\w+)$/.test(event.type) ||
           next.context.generation === state.context.generation + 1,
       ),
     ).toEqual([])

@@ -18,6 +18,8 @@ import { LiveConnection } from '../support/charts/live-connection.ts'
 type Move =
   | 'authorize'
   | 'clientCredentials'
+  | 'jwtBearer'
+  | 'identityAssertion'
   | 'stepUp'
   | 'callback'
   | 'oldCallback'
@@ -34,6 +36,8 @@ type Move =
 const MOVES: readonly Move[] = [
   ...Array.from({ length: 4 }, () => ['authorize', 'callback', 'refresh'] as const).flat(),
   'clientCredentials',
+  'jwtBearer',
+  'identityAssertion',
   'stepUp',
   'oldCallback',
   'denied',
@@ -65,6 +69,13 @@ async function move(live: LiveConnection, what: Move): Promise<void> {
       return void (await live.send({
         type: 'authorization.requested',
         request: wishes({ grant: 'client_credentials' }),
+      }))
+    case 'jwtBearer':
+      return void (await live.send({ type: 'authorization.requested', request: wishes({ grant: 'jwt_bearer' }) }))
+    case 'identityAssertion':
+      return void (await live.send({
+        type: 'authorization.requested',
+        request: wishes({ grant: 'identity_assertion' }),
       }))
     case 'stepUp':
       return void (await live.send({ type: 'challenge.insufficientScope', request: wishes({ scope: 'read write' }) }))

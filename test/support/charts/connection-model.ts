@@ -34,6 +34,8 @@ export const SPENDING_PORTS = [
   'exchangeCode',
   'refreshTokens',
   'requestClientCredentials',
+  'requestJwtBearer',
+  'requestIdentityAssertion',
   'revokeTokens',
   'registerClient',
 ]
@@ -52,9 +54,14 @@ export function commandsFor(context: ConnectionContext): ConnectionEvent[] {
     wishes(),
     wishes({ scope: 'read write' }),
     wishes({ grant: 'client_credentials' }),
+    wishes({ grant: 'jwt_bearer' }),
+    wishes({ grant: 'identity_assertion' }),
     wishes({ allowedGrants: ['jwt_bearer'] }),
   ]
-  const asked = context.attempts.length < MODEL_ATTEMPTS ? requests.slice(0, context.attempts.length === 0 ? 4 : 2) : []
+  const asked =
+    context.attempts.length < MODEL_ATTEMPTS
+      ? requests.slice(0, context.attempts.length === 0 ? requests.length : 2)
+      : []
   const { generation } = context
   const bare = {
     accessToken: 'imported',
@@ -167,7 +174,9 @@ function answersFor(snapshot: ConnectionSnapshot): ConnectionEvent[] {
       }
       case 'exchangeCode':
       case 'refreshTokens':
-      case 'requestClientCredentials': {
+      case 'requestClientCredentials':
+      case 'requestJwtBearer':
+      case 'requestIdentityAssertion': {
         const type = `xstate.done.actor.${id}` as const
         return [
           ...failed,
@@ -214,7 +223,7 @@ function essenceOf(snapshot: ConnectionSnapshot): string {
       held.unproven,
       held.doubted,
     ],
-    claim && [claim.kind, claim.repeats, claim.outcomeUnknown],
+    claim && [claim.kind, claim.grant, claim.repeats, claim.outcomeUnknown],
     context.abandoned.at(-1)?.repeated,
     request &&
       claim === undefined && [

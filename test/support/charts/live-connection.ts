@@ -33,6 +33,8 @@ export class LiveConnection extends LiveChart<ConnectionContext> {
         exchangeCode: ({ at }: At) => tokenResult(at + 100),
         refreshTokens: ({ at }: At) => tokenResult(at + 100),
         requestClientCredentials: ({ at }: At) => tokenResult(at + 100, { refreshToken: undefined }),
+        requestJwtBearer: ({ at }: At) => tokenResult(at + 100, { refreshToken: undefined }),
+        requestIdentityAssertion: ({ at }: At) => tokenResult(at + 100, { refreshToken: undefined }),
         revokeTokens: ({ at }: At) => ({ at: at + 100 }),
         retireRegistration: ({ at }: At) => ({ at: at + 100 }),
         ...answers,

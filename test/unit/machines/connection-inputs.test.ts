@@ -128,7 +128,7 @@ describe('what spends something is told its fence, and goes to its own server', 
 
   test('a grant without a user', () => {
     const context = contextWith({ servers, claim: { ...claim, kind: 'requestToken', serverId: 2, scope: 'read' } })
-    expect(input.requestClientCredentialsInput(context, goAhead)).toEqual({
+    expect(input.requestTokenInput(context, goAhead)).toEqual({
       ...common,
       server: other,
       scope: 'read',

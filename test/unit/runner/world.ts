@@ -43,6 +43,8 @@ export interface Answers {
   exchangeCode(): Promise<Omit<TokenResult, 'at'>>
   refreshTokens(): Promise<Omit<TokenResult, 'at'>>
   requestClientCredentials(): Promise<Omit<TokenResult, 'at'>>
+  requestJwtBearer(): Promise<Omit<TokenResult, 'at'>>
+  requestIdentityAssertion(): Promise<Omit<TokenResult, 'at'>>
   revokeTokens(): Promise<object>
   retireRegistration(): Promise<object>
 }
@@ -150,6 +152,8 @@ export function createWorld(): World {
       exchangeCode: issue,
       refreshTokens: issue,
       requestClientCredentials: issue,
+      requestJwtBearer: issue,
+      requestIdentityAssertion: issue,
       revokeTokens: async () => ({}),
       retireRegistration: async () => ({}),
     }
@@ -179,6 +183,8 @@ export function createWorld(): World {
       exchangeCode: spending('exchangeCode'),
       refreshTokens: spending('refreshTokens'),
       requestClientCredentials: spending('requestClientCredentials'),
+      requestJwtBearer: spending('requestJwtBearer'),
+      requestIdentityAssertion: spending('requestIdentityAssertion'),
       revokeTokens: spending('revokeTokens'),
     }
     const chart = durableConnection(connectionMachine.provide({ actors: actors as never }))
