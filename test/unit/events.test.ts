@@ -87,6 +87,16 @@ describe('what a saved transition means for listeners', () => {
       { from: 'requestingToken', to: 'authorized', reason: 'requestClientCredentials.done' },
       [['authorized', news]],
     ],
+    [
+      'a workload',
+      { from: 'requestingToken', to: 'authorized', reason: 'requestJwtBearer.done' },
+      [['authorized', news]],
+    ],
+    [
+      'an identity assertion',
+      { from: 'requestingToken', to: 'authorized', reason: 'requestIdentityAssertion.done' },
+      [['authorized', news]],
+    ],
     ['a refresh', { from: 'refreshing', to: 'authorized', reason: 'refreshTokens.done' }, [['refreshed', news]]],
     ['an attempt was added', { from: 'authorized', to: 'authorized', reason: 'buildAuthorizationRequest.done' }, []],
     [

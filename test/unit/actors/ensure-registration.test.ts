@@ -176,6 +176,50 @@ describe('who we are', () => {
   })
 })
 
+describe('for a grant by assertion', () => {
+  const takingDocuments = { ...registering, clientIdMetadataDocumentSupported: true as const }
+  const anonymous = {
+    issuer: 'https://as',
+    clientId: '',
+    tokenEndpointAuthMethod: 'none',
+    redirectUri,
+    source: 'anonymous',
+  }
+
+  test.each([true, false])('a workload needs no client: may register %j', async (mayRegister) => {
+    const { done, told } = ensure({ grant: 'jwt_bearer', metadata: takingDocuments, mayRegister }, withDocument)
+    expect((await done).client).toEqual(anonymous)
+    expect(told).toEqual([])
+  })
+
+  test('a client that the host has is used, a public one too', async () => {
+    const clients = [{ issuer: 'https://as', clientId: 'public' }]
+    const { client } = await ensure({ grant: 'jwt_bearer' }, { clients }).done
+    expect([client.clientId, client.tokenEndpointAuthMethod]).toEqual(['public', 'none'])
+    const configuredOne = await ensure({ grant: 'identity_assertion' }, { clients: configured }).done
+    expect(configuredOne.client.clientId).toBe('configured')
+  })
+
+  test('an identity assertion goes with our metadata document', async () => {
+    const { done, told } = ensure({ grant: 'identity_assertion', metadata: takingDocuments }, withDocument)
+    expect((await done).client).toMatchObject({
+      clientId: 'https://app.example/client.json',
+      source: 'metadataDocument',
+    })
+    expect(told).toEqual([])
+  })
+
+  test('an identity assertion names a client, and none is registered for it', async () => {
+    const { done, told } = ensure({ grant: 'identity_assertion', metadata: registering }, withDocument)
+    expect(await rejectionOf(done)).toEqual({
+      code: 'CLIENT_INFORMATION_REQUIRED',
+      outcome: 'notSent',
+      details: { reason: 'grantWithoutUser', expected: 'https://as' },
+    })
+    expect(told).toEqual([])
+  })
+})
+
 describe('a client with a key', () => {
   const signingKey = { kid: undefined, algs: ['RS256', 'PS256'], forAlg: () => Promise.reject(new Error('unused')) }
   const client = { issuer: 'https://as', clientId: 'robot', signingKey }

@@ -116,19 +116,6 @@ describe('client credentials', () => {
 })
 
 describe('other grants', () => {
-  test.each(['jwt_bearer', 'identity_assertion'] as const)('%s is a named failure', async (grant) => {
-    const world = await startWorld()
-    const wire = 'urn:ietf:params:oauth:grant-type:jwt-bearer'
-    world.serverMetadata['grant_types_supported'] = ['authorization_code', wire]
-    const connection = orchestrate().connection({ tenant: 't1', server: world.server })
-    expect(await rejection(connection.authorize({ grant, clientInformation }))).toEqual({
-      failure: { code: 'GRANT_UNSUPPORTED', details: { expected: grant, offered: `authorization_code ${wire}` } },
-      retryable: false,
-      nextAction: 'configureClient',
-    })
-    expect(world.as.asked()).not.toContain('POST /token')
-  })
-
   test('a server that does not say which grants it offers is asked for authorization code, unless the host insists', async () => {
     const world = await startWorld()
     delete world.serverMetadata['grant_types_supported']

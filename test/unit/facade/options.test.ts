@@ -125,6 +125,11 @@ describe('createAuthOrchestrator', () => {
       { client: CLIENT, identityProvider: { clientId: 'x', clientSecret: SECRET } },
       type('options.identityProvider.issuer is required'),
     ],
+    [
+      'an identity provider without assertions',
+      { client: CLIENT, identityProvider: { issuer: 'https://idp', clientId: 'x' } },
+      value('options.identityProvider needs options.assertions'),
+    ],
     ['a network that is none', { client: CLIENT, network: 7 }, type('options.network must be an object')],
     [
       'a network with an unknown option',

@@ -9,6 +9,7 @@ export const CLIENT = { name: 'Acme', redirectUri: REDIRECT_URI }
 
 export type Redirect = Extract<AuthorizeResult, { status: 'redirect' }>
 
+const JWT_BEARER = 'urn:ietf:params:oauth:grant-type:jwt-bearer'
 const PRM = '/.well-known/oauth-protected-resource/mcp'
 const METADATA = '/.well-known/oauth-authorization-server'
 
@@ -68,7 +69,8 @@ export async function startWorld(): Promise<World> {
     }
   }
   const grant = (form: Record<string, string>): Record<string, unknown> | undefined => {
-    if (form['grant_type'] === 'client_credentials') return issue(form['scope'], false)
+    if (form['grant_type'] === 'client_credentials' || form['grant_type'] === JWT_BEARER)
+      return issue(form['scope'], false)
     if (form['grant_type'] === 'refresh_token') {
       const token = form['refresh_token'] ?? ''
       if (!refreshTokens.has(token)) return undefined

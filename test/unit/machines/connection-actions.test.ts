@@ -299,26 +299,33 @@ describe('an attempt', () => {
 
 describe('a claim', () => {
   test('of a grant without a user knows where and what', () => {
-    const context = contextWith({ at: NOW, request, servers: [server] })
+    const asked = { ...request, grant: 'jwt_bearer' as const }
+    const context = contextWith({ at: NOW, request: asked, servers: [server] })
     const claim = { id: 'claim-1', leaseMs: LEASE_MS, repeats: 0, serverId: 1 }
     expect(change.claimTokenRequest(context)).toEqual({
       at: NOW,
-      claim: { ...claim, kind: 'requestToken', scope: 'read' },
+      claim: { ...claim, kind: 'requestToken', scope: 'read', grant: 'jwt_bearer' },
     })
     const renewal = after(context, { request: { ...request, purpose: 'renew' }, tokens })
     expect(change.claimTokenRequest(renewal)).toEqual({ at: NOW, claim: { ...claim, kind: 'refresh' } })
   })
 
   test('of a renewal without a refresh token asks for the same again', () => {
-    expect(
-      change.claimRenewal(contextWith({ tokens }), { ...stamp, type: 'refresh.requested', generation: 1 }),
-    ).toEqual({
+    const held = { ...tokens, grant: 'identity_assertion' as const }
+    const event = { ...stamp, type: 'refresh.requested' as const, generation: 1 }
+    expect(change.claimRenewal(contextWith({ tokens: held }), event)).toEqual({
       at: NOW,
-      claim: { id: 'claim-2', kind: 'requestToken', leaseMs: LEASE_MS, repeats: 0, serverId: 1, scope: 'read' },
+      claim: {
+        id: 'claim-2',
+        kind: 'requestToken',
+        leaseMs: LEASE_MS,
+        repeats: 0,
+        serverId: 1,
+        scope: 'read',
+        grant: 'identity_assertion',
+      },
     })
-    expect(
-      change.claimRenewal(contextWith(), { ...stamp, type: 'refresh.requested', generation: 1, refused: true }).claim,
-    ).toEqual({
+    expect(change.claimRenewal(contextWith(), { ...event, refused: true }).claim).toEqual({
       id: 'claim-2',
       kind: 'requestToken',
       leaseMs: LEASE_MS,
@@ -499,6 +506,12 @@ describe('tokens', () => {
         serverId: 1,
       },
     })
+  })
+
+  test.each(['jwt_bearer', 'identity_assertion'] as const)('of a claim by %s say so', (grant) => {
+    const claim: Claim = { ...refreshing, kind: 'requestToken', serverId: 1, grant }
+    const context = contextWith({ at: NOW, servers: [server], claim })
+    expect(change.storeTokens(context, tokenResult(NOW)).tokens?.grant).toBe(grant)
   })
 
   test('that a host held before are bound to nothing yet', () => {

@@ -162,10 +162,22 @@ describe('a grant', () => {
       { grant: 'client_credentials', ...offering('authorization_code') },
       'none',
     ],
+    [
+      'an assertion that the host names, whatever the server lists',
+      { grant: 'jwt_bearer', ...offering('authorization_code') },
+      'jwt_bearer',
+    ],
+    ['an identity assertion likewise', { grant: 'identity_assertion', ...offering('password') }, 'identity_assertion'],
+    [
+      'not an assertion that the policy forbids',
+      { grant: 'jwt_bearer', allowedGrants: ['identity_assertion'] },
+      'none',
+    ],
   ])('can be used: %s', (_, changes, expected) => {
     const context = contextWith({ request: changes && request(changes) })
-    const grants: Grant[] = ['authorization_code', 'client_credentials']
+    const grants: Grant[] = ['authorization_code', 'client_credentials', 'jwt_bearer', 'identity_assertion']
     expect(grants.find((grant) => ask.canUseGrant(context, grant)) ?? 'none').toBe(expected)
+    expect(ask.canUseGrantWithoutUser(context)).toBe(expected !== 'none' && expected !== 'authorization_code')
   })
 
   test('is renewed only by a refresh token, and only where a renewal was begun', () => {
@@ -175,6 +187,16 @@ describe('a grant', () => {
     expect(ask.isRenewal(contextWith({ request: request(), tokens }))).toBe(false)
     expect(ask.isRenewal(contextWith({ tokens }))).toBe(false)
   })
+})
+
+test.each<[string, Partial<Claim> | undefined, Grant[]]>([
+  ['of an older release is for client credentials', {}, ['client_credentials']],
+  ['goes on by the grant that it names', { grant: 'jwt_bearer' }, ['jwt_bearer']],
+  ['does not go on once its outcome is unknown', { grant: 'identity_assertion', outcomeUnknown: true }, []],
+])('a claim for a token %s', (_, changes, expected) => {
+  const context = contextWith({ claim: { ...claim, kind: 'requestToken', ...changes } })
+  const grants: Grant[] = ['authorization_code', 'client_credentials', 'jwt_bearer', 'identity_assertion']
+  expect(grants.filter((grant) => ask.isGoAheadFor(context, grant))).toEqual(expected)
 })
 
 describe('a claim', () => {

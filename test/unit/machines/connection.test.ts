@@ -104,7 +104,11 @@ describe('a sign-in', () => {
     const live = connection()
     await live.send({ type: 'authorization.requested', request: wishes({ allowedGrants: ['client_credentials'] }) })
     expect([live.value, live.context.failure?.code]).toEqual([{ resting: 'failed' }, 'POLICY_REFUSED'])
-    await live.send({ type: 'authorization.requested', request: wishes({ grant: 'identity_assertion' }) })
+    live.answers['discoverServer'] = ({ at }: { at: number }) => ({
+      at,
+      metadata: { ...metadata, grantTypesSupported: ['authorization_code'] },
+    })
+    await live.send({ type: 'authorization.requested', request: wishes({ grant: 'client_credentials' }) })
     expect([live.value, live.context.failure?.code]).toEqual([{ resting: 'failed' }, 'GRANT_UNSUPPORTED'])
     expect(transitions(live).at(-1)).toBe('failed → failed: GRANT_UNSUPPORTED')
   })
@@ -390,14 +394,33 @@ describe('a disconnection', () => {
   })
 })
 
-test('a grant without a user that is given up or fails rests in its failure', async () => {
-  const live = connection({ requestClientCredentials: fail(rejections.unknown) })
-  const request = { type: 'authorization.requested', request: wishes({ grant: 'client_credentials' }) }
+const WITHOUT_USER = [
+  ['client_credentials', 'requestClientCredentials'],
+  ['jwt_bearer', 'requestJwtBearer'],
+  ['identity_assertion', 'requestIdentityAssertion'],
+] as const
+
+test.each(WITHOUT_USER)('%s asks its own port, and for a renewal once more', async (grant, port) => {
+  const live = connection()
+  await live.send({ type: 'authorization.requested', request: wishes({ grant, scope: 'admin' }) })
+  expect([live.value, live.context.tokens?.grant]).toEqual([{ resting: 'authorized' }, grant])
+  expect(await live.refresh({ stopAtCheckpoint: true })).toEqual({ requestingToken: 'claimed' })
+  expect(await live.abandon()).toEqual({ resting: 'authorized' })
+  const spending = live.calls.filter(({ input }) => 'sendBefore' in input)
+  expect(spending.map(({ port: asked, input }) => [asked, input['scope']])).toEqual([
+    [port, 'admin'],
+    [port, 'admin'],
+  ])
+})
+
+test.each(WITHOUT_USER)('%s that is given up or fails rests in its failure', async (grant, port) => {
+  const live = connection({ [port]: fail(rejections.unknown) })
+  const request = { type: 'authorization.requested', request: wishes({ grant }) }
   await live.send(request)
   expect(live.value).toEqual({ requestingToken: 'claimed' })
   expect(await live.abandon({ stopAtCheckpoint: true })).toEqual({ requestingToken: 'claimed' })
   expect(await live.abandon({ stopAtCheckpoint: true })).toEqual({ resting: 'failed' })
-  live.answers['requestClientCredentials'] = fail(rejections.otherRefusal)
+  live.answers[port] = fail(rejections.otherRefusal)
   await live.send(request)
   expect([live.value, live.context.failure]).toEqual([{ resting: 'failed' }, rejections.otherRefusal.failure])
 })

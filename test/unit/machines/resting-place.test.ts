@@ -25,6 +25,8 @@ test.each<[string, Tokens | undefined, number, boolean]>([
   ['a refresh token at its end', { ...tokens, refreshTokenExpiresAt: END }, END, false],
   ['no refresh token', lastTokens, START, false],
   ['a grant that needs nobody', { ...lastTokens, grant: 'client_credentials' }, END, true],
+  ['a workload', { ...lastTokens, grant: 'jwt_bearer' }, END, true],
+  ['an identity assertion', { ...lastTokens, grant: 'identity_assertion' }, END, true],
   ['a refresh token that was refused', { ...tokens, refreshRefused: true }, START, false],
   ['tokens that a repeat may have revoked', { ...tokens, unproven: true }, START, true],
 ])('renewable: %s', (_name, held, at, expected) => {
