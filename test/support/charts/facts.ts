@@ -45,6 +45,14 @@ export const dynamicClient: ClientInformation = {
   source: 'dynamic',
 }
 
+/** Nobody, where a workload's assertion says who asks. */
+export const anonymousClient: ClientInformation = {
+  issuer,
+  clientId: '',
+  tokenEndpointAuthMethod: 'none',
+  source: 'anonymous',
+}
+
 /** A client that the host gave in a call. */
 export const givenClient: ClientInformation = {
   issuer,
