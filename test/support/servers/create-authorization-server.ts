@@ -25,6 +25,8 @@ export interface StaticClient {
   redirect_uris?: string[]
   response_types?: string[]
   scope?: string
+  /** The public keys of a client that signs its assertions. */
+  jwks?: { keys: object[] }
 }
 
 /** JSON, so that it may come from the command line. */
