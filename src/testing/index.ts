@@ -1,3 +1,5 @@
+export type { IntegrationAction, IntegrationState } from './integration-model.ts'
+export { connectionPaths, type Integration, type IntegrationPath, type IntegrationStep } from './integration-paths.ts'
 export { SimulatedClock, type SimulatedClockOptions } from './simulated-clock.ts'
 export type { StoreUnderTest } from './store-bench.ts'
 export { type StoreCheck, storeContract } from './store-contract.ts'

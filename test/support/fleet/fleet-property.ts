@@ -102,7 +102,7 @@ export function testFleet(servers: string, switches: AuthorizationServerSwitches
     'nothing is spent again that need not be, nothing goes where it does not belong, and there is always a way out',
     async () => {
       const commands = fc.commands([step.map((taken) => new Command(taken))], { maxCommands: MAX_STEPS, size: 'max' })
-      await fc.assert(
+      const checked = await fc.check(
         fc.asyncProperty(commands, async (sequence) => {
           const world = new FleetWorld(counts, switches)
           await fc.asyncModelRun(() => ({ model: {}, real: world }), sequence)
@@ -110,6 +110,11 @@ export function testFleet(servers: string, switches: AuthorizationServerSwitches
         }),
         { numRuns, seed, ...(AUTHCHART_MODEL_PATH !== undefined && { path: AUTHCHART_MODEL_PATH }) },
       )
+      const report = await fc.asyncDefaultReportMessage(checked)
+      // What does not hold is an assertion; what breaks down is an error.
+      if (checked.failed && checked.errorInstance instanceof Error && checked.errorInstance.name === 'AssertionError')
+        expect.fail(`${report}\n${checked.errorInstance.message}`)
+      if (checked.failed) throw new Error(report, { cause: checked.errorInstance })
       expect(counts.sequences).toBeGreaterThanOrEqual(AUTHCHART_MODEL_PATH === undefined ? numRuns : 1)
     },
     TIMEOUT_MS,
