@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import * as v from 'valibot'
-import { describe, expect, test } from 'vitest'
+import { afterAll, describe, expect, test } from 'vitest'
 import { TestModel } from 'xstate/graph'
 import { connectionMachine } from '../../machines/connection.ts'
 import { MAX_ATTEMPTS, MAX_ENDED_ATTEMPTS } from '../../machines/connection-actions.ts'
@@ -17,12 +17,24 @@ import {
   input,
   SPENDING_PORTS,
 } from '../support/charts/connection-model.ts'
-import { concretePath, type ModelStep, replay } from '../support/charts/replay.ts'
+import { effectsOf, showRequests } from '../support/charts/effects-of.ts'
+import { concretePath, liveSteps, type ModelStep, replay } from '../support/charts/replay.ts'
+import { printModel } from '../support/fleet/print-model.ts'
 
 const graph = connectionGraph()
 const states = graph.map(({ state }) => state)
 const steps = graph.flatMap(({ state, transitions }) =>
   Object.values(transitions).map(({ event, state: next }) => ({ state, event, next })),
+)
+const effects = effectsOf(steps)
+afterAll(() =>
+  printModel({
+    chart: 'connection',
+    states: states.length,
+    edges: steps.length,
+    writes: effects.writes,
+    requests: showRequests(effects),
+  }),
 )
 const leaves = leavesOf(connectionMachine)
 /** Left at once, by `always`. */
@@ -33,6 +45,9 @@ const KINDS: Record<string, string> = {
   'requestingToken.claimed': 'requestToken',
   'disconnecting.claimed': 'disconnect',
 }
+
+/** `npm run test:model` takes every edge, and a run of all tests every twentieth. */
+const EDGE_STRIDE = process.env['AUTHCHART_MODEL_EDGES'] === 'all' ? 1 : 20
 
 /** How many counter-examples a failing test shows. */
 const SHOWN = 2
@@ -171,8 +186,25 @@ describe('every step', () => {
     }
   })
 
-  test('is there: the model walks more than a few', () => {
-    expect(steps.length).toBeGreaterThan(10_000)
+  test(
+    'is taken by a live actor that begins where the step does',
+    async () => {
+      const take = liveSteps(connectionMachine, connectionPorts)
+      const different: string[] = []
+      expect(steps.length).toBeGreaterThan(10_000)
+      for (const [index, { state, event, next }] of steps.entries()) {
+        if (index % EDGE_STRIDE !== 0) continue
+        const isSame = isDeepStrictEqual(await take(state, event), { at: stored(next), ports: runningPorts(next) })
+        if (!isSame) different.push(`${placeOf(state)} --${event.type}--> ${placeOf(next)}`)
+      }
+      expect(different).toEqual([])
+    },
+    10 * 60_000,
+  )
+
+  test('asks every port somewhere, and stores what it came to', () => {
+    expect(Object.keys(effects.requests).toSorted()).toEqual(Object.keys(connectionPorts).toSorted())
+    expect(effects.writes).toBeGreaterThan(steps.length / 2)
   })
 
   test('spends at most once, and only by a `checkpoint.saved`', () => {

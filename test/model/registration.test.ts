@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import * as v from 'valibot'
-import { describe, expect, test } from 'vitest'
+import { afterAll, describe, expect, test } from 'vitest'
 import { TestModel } from 'xstate/graph'
 import { MAX_JOURNAL_ENTRIES } from '../../machines/journal.ts'
 import { registrationPorts } from '../../machines/ports.ts'
@@ -12,12 +12,24 @@ import {
   registrationModelOptions,
   type RegistrationSnapshot,
 } from '../support/charts/registration-model.ts'
+import { effectsOf, showRequests } from '../support/charts/effects-of.ts'
 import { concretePath, type ModelStep, replay } from '../support/charts/replay.ts'
+import { printModel } from '../support/fleet/print-model.ts'
 
 const graph = registrationGraph()
 const states = graph.map(({ state }) => state)
 const steps = graph.flatMap(({ state, transitions }) =>
   Object.values(transitions).map(({ event, state: next }) => ({ state, event, next })),
+)
+const effects = effectsOf(steps)
+afterAll(() =>
+  printModel({
+    chart: 'registration',
+    states: states.length,
+    edges: steps.length,
+    writes: effects.writes,
+    requests: showRequests(effects),
+  }),
 )
 const model = new TestModel(registrationMachine as never, registrationModelOptions as never)
 const paths = model.getShortestPaths({ allowDuplicatePaths: true }) as unknown as {
@@ -50,6 +62,11 @@ test('every step is taken by a live actor as the model says', async () => {
     const path = pathTo.get(registrationModelOptions.serializeState(state)) ?? []
     expect(await walk([...path, { event, state: next }])).toBe(placeOf(next))
   }
+})
+
+test('every port is asked somewhere, and what it came to is stored', () => {
+  expect(Object.keys(effects.requests)).toEqual(Object.keys(registrationPorts))
+  expect(effects.writes).toBeGreaterThan(steps.length / 2)
 })
 
 describe('what is stored', () => {

@@ -1,4 +1,5 @@
 import {
+  type AnyActor,
   type AnyEventObject,
   type AnyMachineSnapshot,
   type AnyStateMachine,
@@ -53,6 +54,39 @@ export function concretePath(
   })
 }
 
+/** What can be seen of a live actor: what would be stored, and what runs. */
+export interface Seen {
+  at: unknown
+  ports: string[]
+}
+
+/** The machine with ports that are promises, each of which waits in `held` for the test to settle it. */
+function withHeldPorts(machine: AnyStateMachine, ports: object, held: Map<string, Held>): AnyStateMachine {
+  const holding = Object.keys(ports).map((port) => {
+    const logic = fromPromise(() => new Promise((resolve, reject) => held.set(port, { resolve, reject })))
+    return [port, logic] as const
+  })
+  return machine.provide({ actors: Object.fromEntries(holding) as never })
+}
+
+/** Sends a command, or lets a port answer, and waits until the actor has gone on. */
+async function happen(actor: AnyActor, held: Map<string, Held>, event: AnyEventObject): Promise<Seen> {
+  const [, outcome, port] = /^xstate\.(done|error)\.actor\.(.*)$/.exec(event.type) ?? []
+  const before = actor.getSnapshot() as AnyMachineSnapshot
+  const waiting = held.get(port ?? '')
+  held.delete(port ?? '')
+  if (port === undefined) actor.send(event)
+  else if (outcome === 'done') waiting?.resolve(event['output'])
+  else waiting?.reject(event['error'])
+  await waitFor(actor, (now) => now !== before)
+  return seenOf(actor)
+}
+
+function seenOf(actor: AnyActor): Seen {
+  const snapshot = actor.getSnapshot() as AnyMachineSnapshot
+  return { at: stored(snapshot), ports: runningPorts(snapshot) }
+}
+
 /**
  * Walks a path of the model with a live actor. Commands are sent; the answers of ports are given by the ports
  * themselves, which are promises that wait here.
@@ -64,29 +98,31 @@ export async function replay(
   ports: object,
   input: object,
   steps: readonly ModelStep[],
-): Promise<{ at: unknown; ports: string[] }[]> {
+): Promise<Seen[]> {
   const held = new Map<string, Held>()
-  const holding = Object.keys(ports).map((port) => {
-    const logic = fromPromise(() => new Promise((resolve, reject) => held.set(port, { resolve, reject })))
-    return [port, logic] as const
-  })
-  const actor = createActor(machine.provide({ actors: Object.fromEntries(holding) as never }), { input })
+  const actor = createActor(withHeldPorts(machine, ports, held), { input })
   actor.start()
-  const seen: { at: unknown; ports: string[] }[] = []
-  for (const { event } of steps) {
-    const [, outcome, port] = /^xstate\.(done|error)\.actor\.(.*)$/.exec(event.type) ?? []
-    if (event.type !== 'xstate.init') {
-      const before = actor.getSnapshot() as AnyMachineSnapshot
-      const waiting = held.get(port ?? '')
-      if (port === undefined) actor.send(event)
-      else if (outcome === 'done') waiting?.resolve(event['output'])
-      else waiting?.reject(event['error'])
-      held.delete(port ?? '')
-      await waitFor(actor, (now) => now !== before)
-    }
-    const snapshot = actor.getSnapshot() as AnyMachineSnapshot
-    seen.push({ at: stored(snapshot), ports: runningPorts(snapshot) })
-  }
+  const seen: Seen[] = []
+  for (const { event } of steps)
+    seen.push(event.type === 'xstate.init' ? seenOf(actor) : await happen(actor, held, event))
   actor.stop()
   return seen
+}
+
+/** Takes single steps of the model with live actors, each of which begins where its step does. */
+export function liveSteps(
+  machine: AnyStateMachine,
+  ports: object,
+): (from: AnyMachineSnapshot, event: AnyEventObject) => Promise<Seen> {
+  const held = new Map<string, Held>()
+  const provided = withHeldPorts(machine, ports, held)
+  return async (from, event) => {
+    held.clear()
+    const snapshot = machine.getPersistedSnapshot(from as never)
+    const actor = createActor(provided, { snapshot })
+    actor.start()
+    const seen = await happen(actor, held, event)
+    actor.stop()
+    return seen
+  }
 }
