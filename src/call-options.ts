@@ -7,13 +7,15 @@ import { DurationMs, Scope, Text } from './schemas/option-values.ts'
 export interface GivenClientInformation {
   /** Where it is registered. @defaultValue the first issuer that is discovered */
   issuer?: string | undefined
+  /** The client id that the issuer gave. */
   clientId: string
-  /** Secret. */
+  /** Secret. @defaultValue none: a public client */
   clientSecret?: string | undefined
   /** Instant after which the secret must not be used, epoch milliseconds. @defaultValue never */
   clientSecretExpiresAt?: number | undefined
   /** RFC 7591 §2. @defaultValue `client_secret_basic` with a secret, `none` without */
   tokenEndpointAuthMethod?: string | undefined
+  /** The redirect URI that it is registered with. @defaultValue `client.redirectUri` */
   redirectUri?: string | undefined
 }
 
@@ -21,30 +23,35 @@ export interface GivenClientInformation {
 export interface AuthorizeOptions {
   /** Space-separated. @defaultValue what the server asks for */
   scope?: string | undefined
-  /** The `WWW-Authenticate` header of a 401 (a refresh is tried first) or 403. Untrusted. */
+  /** The `WWW-Authenticate` header of a 401 (a refresh is tried first) or 403. Untrusted. @defaultValue none */
   challenge?: string | undefined
-  /** A value of the user's browser session that the callback must bring back. */
+  /** A value of the user's browser session that the callback must bring back. @defaultValue none */
   binding?: string | undefined
-  /** Where the user goes after the callback; its origin must be in `policy.returnToOrigins`. */
+  /** Where the user goes after the callback; its origin must be in `policy.returnToOrigins`. @defaultValue none */
   returnTo?: string | undefined
+  /** A client that is known beforehand, instead of `clients` and of registering one. @defaultValue none */
   clientInformation?: GivenClientInformation | undefined
   /** Which of the server's issuers. @defaultValue `policy.chooseIssuer`, or the first allowed one */
   issuer?: string | undefined
-  /** @defaultValue authorization code where the server offers it, else client credentials */
+  /** How tokens are obtained. @defaultValue authorization code where the server offers it, else client credentials */
   grant?: Grant | undefined
   /** Sign in again although tokens are there. @defaultValue false */
   force?: boolean | undefined
-  /** Further parameters of the authorization request, such as `prompt` or `login_hint`; none of the protocol's own. */
+  /**
+   * Further parameters of the authorization request, such as `prompt` or `login_hint`; none of the protocol's own.
+   *
+   * @defaultValue none
+   */
   parameters?: Record<string, string> | undefined
-  /** Detaches the caller; the run goes on to its rest. */
+  /** Detaches the caller; the run goes on to its rest. @defaultValue none */
   signal?: AbortSignal | undefined
 }
 
 /** What one `completeCallback()` call knows beside the URL. */
 export interface CallbackOptions {
-  /** The value that `authorize({ binding })` was given. */
+  /** The value that `authorize({ binding })` was given. @defaultValue none */
   binding?: string | undefined
-  /** Detaches the caller; the run goes on to its rest. */
+  /** Detaches the caller; the run goes on to its rest. @defaultValue none */
   signal?: AbortSignal | undefined
 }
 
@@ -52,9 +59,12 @@ export interface CallbackOptions {
 export interface AccessTokenOptions {
   /** How long the token must still live, in milliseconds. @defaultValue `policy.minTokenTtlMs` */
   minTtlMs?: number | undefined
-  /** The token that a server answered 401 to: it is refreshed only if it is still the stored one. Secret. */
+  /**
+   * The token that a server answered 401 to: it is refreshed only if it is still the stored one. Secret. @defaultValue
+   * none
+   */
   refused?: string | undefined
-  /** Detaches the caller; the run goes on to its rest. */
+  /** Detaches the caller; the run goes on to its rest. @defaultValue none */
   signal?: AbortSignal | undefined
 }
 
@@ -62,26 +72,30 @@ export interface AccessTokenOptions {
 export interface AwaitOptions {
   /** In milliseconds. Integer ≥ 1. @defaultValue 300_000 */
   timeoutMs?: number | undefined
+  /** Ends the wait. @defaultValue none */
   signal?: AbortSignal | undefined
 }
 
 /** Credentials that a host already holds, in the shapes in which `actions` give them. */
 export interface ImportOptions {
+  /** The client that they were issued to. @defaultValue none */
   clientInformation?: GivenClientInformation | undefined
+  /** The tokens. @defaultValue none */
   tokens?:
     | {
         /** Secret. */
         accessToken: string
         /** Not `DPoP`: a bound token is of no use without its key. @defaultValue 'Bearer' */
         tokenType?: string | undefined
-        /** As granted; space-separated. */
+        /** As granted; space-separated. @defaultValue unknown */
         scope?: string | undefined
         /** Epoch milliseconds. @defaultValue unknown: used until a server refuses it */
         expiresAt?: number | undefined
-        /** Secret. */
+        /** Secret. @defaultValue none */
         refreshToken?: string | undefined
-        /** @defaultValue 'authorization_code' */
+        /** How they were obtained. @defaultValue 'authorization_code' */
         grant?: Grant | undefined
+        /** Where they were issued. @defaultValue `issuer` beside them */
         issuer?: string | undefined
       }
     | undefined

@@ -65,7 +65,7 @@ export interface PolicyOptions {
   allowedServers?: string[] | undefined
   /** Authorization servers that may be used. @defaultValue all */
   allowedIssuers?: string[] | undefined
-  /** @defaultValue all */
+  /** Grants that may be used. @defaultValue all */
   allowedGrants?: Grant[] | undefined
   /** Scopes that may be asked for. @defaultValue all */
   allowedScopes?: string[] | undefined
@@ -88,25 +88,27 @@ export interface PolicyOptions {
 export interface KeyOptions {
   /** Names records. Does not rotate. */
   name: Uint8Array
-  /** Seals records: the first seals, all open. */
+  /** Seal records: the first seals, all open. Required unless there is a `sealer`. @defaultValue none */
   sealing?: SealingKey[] | undefined
 }
 
 /** Everything that {@link createAuthOrchestrator} takes. */
 export interface AuthOrchestratorOptions {
+  /** Who we are, at every authorization server. */
   client: ClientOptions
+  /** Clients that were registered by hand. @defaultValue none: a client is registered where it is needed */
   clients?: readonly PreRegisteredClient[] | undefined
-  /** @defaultValue new MemoryStore() */
+  /** Where the records live. @defaultValue new MemoryStore() */
   store?: SnapshotStore | undefined
-  /** Required unless the store is inside the process. */
+  /** The keys of this deployment. Required unless the store is inside the process. @defaultValue none */
   keys?: KeyOptions | undefined
-  /** Instead of `keys.sealing`: a key management service, a key per tenant. */
+  /** Instead of `keys.sealing`: a key management service, a key per tenant. @defaultValue none */
   sealer?: Sealer | undefined
   /**
    * Gives the assertion that a grant needs, a fresh one each time: a platform's JWT for `jwt_bearer`; for
    * `identity_assertion` the user's ID token, or `undefined` if there is none, and is then asked for the identity
    * provider's refresh token. Nothing that it gives is stored or logged. If it rejects, the connection fails with
-   * `AUTHORIZATION_REQUIRED` and the next call asks again.
+   * `AUTHORIZATION_REQUIRED` and the next call asks again. @defaultValue none
    *
    * @see [RFC 7523 §2.1](https://www.rfc-editor.org/rfc/rfc7523.html#section-2.1)
    */
@@ -114,16 +116,24 @@ export interface AuthOrchestratorOptions {
   /**
    * For `identity_assertion`: who exchanges the user's ID token for an assertion to an authorization server.
    *
+   * @defaultValue none
+   *
    * @see [RFC 8693 §2](https://www.rfc-editor.org/rfc/rfc8693.html#section-2)
    */
   identityProvider?: IdentityProviderOptions | undefined
+  /** How authchart reaches the network. @defaultValue the public one, directly */
   network?: NetworkOptions | undefined
-  /** Values, or a function of the connection. */
+  /** Rules of this deployment: values, or a function of the connection. @defaultValue as below */
   policy?: PolicyOptions | ((connection: ConnectionIdentity) => PolicyOptions) | undefined
-  /** For hosts that keep credentials themselves: every list of actions, awaited before the caller gets its answer. */
+  /**
+   * For hosts that keep credentials themselves: every list of actions, awaited before the caller gets its answer.
+   *
+   * @defaultValue none
+   */
   onActions?: ((actions: readonly HostAction[]) => Promise<void> | void) | undefined
+  /** Where time and randomness come from. @defaultValue the machine's own */
   clock?: Clock | undefined
-  /** A redacted record of each actor, event and snapshot. */
+  /** Gets a redacted record of each actor, event and snapshot. @defaultValue none */
   inspect?: ((record: InspectionRecord) => void) | undefined
 }
 

@@ -11,14 +11,19 @@ export interface ClientOptions {
   readonly name: string
   /** Where authorization servers send the browser back. */
   readonly redirectUri: string
+  /** Our home page, for the consent page. @defaultValue none */
   readonly uri?: string | undefined
+  /** Our logo, for the consent page. @defaultValue none */
   readonly logoUri?: string | undefined
+  /** Whom an authorization server may write to. @defaultValue none */
   readonly contacts?: readonly string[] | undefined
+  /** Names this software at every registration (RFC 7591 §2). @defaultValue none */
   readonly softwareId?: string | undefined
+  /** Its version. @defaultValue none */
   readonly softwareVersion?: string | undefined
-  /** What to ask for where nobody says anything else. Space-separated. */
+  /** What to ask for where nobody says anything else. Space-separated. @defaultValue none */
   readonly scope?: string | undefined
-  /** The client id metadata document that we serve. */
+  /** The client id metadata document that we serve, as its URL. @defaultValue none */
   readonly metadataUrl?: string | undefined
 }
 
@@ -26,13 +31,14 @@ export interface ClientOptions {
 export interface PreRegisteredClient {
   /** Compared character by character. */
   readonly issuer: string
+  /** The client id that the issuer gave. */
   readonly clientId: string
-  /** Secret. */
+  /** Secret. @defaultValue none: a public client */
   readonly clientSecret?: string | undefined
   /**
    * Signs our client assertions (`private_key_jwt`): a `CryptoKey`, a JWK or PEM. Secret; stays in this process, so
    * that each process is given it. For a client id metadata document that declares `private_key_jwt`, list its URL as
-   * the `clientId`.
+   * the `clientId`. @defaultValue none
    *
    * @see [RFC 7523 §2.2](https://www.rfc-editor.org/rfc/rfc7523.html#section-2.2)
    */
@@ -43,7 +49,7 @@ export interface PreRegisteredClient {
   readonly tokenEndpointAuthMethod?: string | undefined
   /** A JWS algorithm such as `ES256`. @defaultValue that of the JWK, or the first of the key's that the server lists */
   readonly tokenEndpointAuthSigningAlg?: string | undefined
-  /** For grants without a user. Space-separated. */
+  /** For grants without a user. Space-separated. @defaultValue none */
   readonly scope?: string | undefined
 }
 
@@ -77,10 +83,11 @@ export interface AssertionRequest {
 export interface IdentityProviderOptions {
   /** Compared character by character. */
   readonly issuer: string
-  /** @defaultValue what the issuer's metadata says */
+  /** Its token endpoint. @defaultValue what the issuer's metadata says */
   readonly tokenEndpoint?: string | undefined
+  /** Who we are there. */
   readonly clientId: string
-  /** Secret. */
+  /** Secret. @defaultValue none */
   readonly clientSecret?: string | undefined
 }
 

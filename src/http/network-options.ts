@@ -64,7 +64,7 @@ export interface NetworkOptions {
   /**
    * Private addresses and plain http endpoints that may be used all the same: `127.0.0.1`, `10.0.0.0/8`, `[::1]:8080`,
    * `as.internal:8443`. An address or a network matches what a name resolves to; a name matches only itself; each with
-   * an optional port.
+   * an optional port. @defaultValue none
    */
   allow?: string[] | undefined
   /**
@@ -78,7 +78,7 @@ export interface NetworkOptions {
   maxResponseBytes?: number | undefined
   /**
    * Used instead of the built-in client. Addresses are still checked before each request, but which one is then
-   * connected to is up to this function.
+   * connected to is up to this function. @defaultValue none
    */
   fetch?: typeof fetch | undefined
 }

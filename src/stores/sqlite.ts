@@ -102,6 +102,14 @@ function open(path: string): OpenDatabase {
 const isBusy = (error: unknown) =>
   error instanceof Error && 'errcode' in error && BUSY_CODES.has(Number(error.errcode) & 0xff)
 
+/** How a {@link SqliteStore} uses its file. */
+export interface SqliteStoreOptions {
+  /** The file. It is made when it is first needed; its folder must exist. */
+  path: string
+  /** How long an operation tries while other processes hold the file, in milliseconds. Integer ≥ 1. @defaultValue 5_000 */
+  busyTimeoutMs?: number | undefined
+}
+
 /**
  * Keeps records in a SQLite file: for one machine, several processes, and restarts. Uses the `node:sqlite` module of
  * Node.
@@ -118,13 +126,8 @@ export class SqliteStore implements SnapshotStore {
   #closed = false
   #poll: NodeJS.Timeout | undefined
 
-  /**
-   * @param options.path The file. It is made when it is first needed; its folder must exist.
-   * @param options.busyTimeoutMs How long an operation tries while other processes hold the file, in milliseconds.
-   *   Integer ≥ 1. Default: 5000.
-   * @throws `TypeError` that names the option if one is wrong.
-   */
-  constructor(options: { path: string; busyTimeoutMs?: number | undefined }) {
+  /** @throws `TypeError` that names the option if one is wrong. */
+  constructor(options: SqliteStoreOptions) {
     const { path, busyTimeoutMs } = parseOptions(OptionsSchema, options, 'options')
     this.#path = path
     this.#busyTimeoutMs = busyTimeoutMs

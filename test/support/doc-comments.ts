@@ -11,7 +11,7 @@ const OPTIONS: ts.CompilerOptions = {
 }
 
 /** A program over these texts alone: packages and the library stay unresolved, since only our own declarations matter. */
-function programOf(files: ReadonlyMap<string, string>, entries: readonly string[]): ts.Program {
+export function programOf(files: ReadonlyMap<string, string>, entries: readonly string[]): ts.Program {
   const host: ts.CompilerHost = {
     fileExists: (path) => files.has(path),
     readFile: (path) => files.get(path),

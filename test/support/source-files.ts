@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { globSync, readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { join, posix, relative, sep } from 'node:path'
 
@@ -21,6 +21,14 @@ export function sourceFiles(...folders: string[]): Map<string, string> {
     }
   }
   return files
+}
+
+/** README and docs, as `path → text`. */
+export function markdownFiles(): Map<string, string> {
+  const paths = ['README.md', ...globSync('docs/**/*.md', { cwd: projectRoot })]
+  return new Map(
+    paths.map((path) => [path.split(sep).join('/'), readFileSync(join(projectRoot, path), 'utf8')] as const),
+  )
 }
 
 /** The project path that a relative specifier in `from` names. */

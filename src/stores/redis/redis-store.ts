@@ -25,6 +25,8 @@ export interface RedisStoreOptions {
    * How many replicas must confirm each write, within half of `commandTimeoutMs`. With too few the write rejects with a
    * {@link TooFewReplicasError}. Integer ≥ 1; without it no write waits. It narrows the window in which a failover
    * forgets a write; it is not consensus. Writes then go over one connection of the store's own, one after the other.
+   *
+   * @defaultValue none
    */
   replicas?: number | undefined
 }

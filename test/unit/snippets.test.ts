@@ -1,0 +1,80 @@
+import { describe, expect, test } from 'vitest'
+import { withPackageNames } from '../support/docs/package-names.ts'
+import { optionTable } from '../support/docs/option-tables.ts'
+import { withSnippets } from '../support/docs/snippets.ts'
+
+const files = new Map([
+  [
+    'test/examples/a.ts',
+    "import { x } from '../../src/index.ts'\n\nfunction f() {\n  // #region part\n  if (x) {\n    x()\n  }\n\n  x()\n  // #endregion\n}\n",
+  ],
+])
+const read = (path: string): string | undefined => files.get(path)
+
+describe('a block of code that names a source', () => {
+  test('in Markdown is the whole file, with the names of the package and without its marks', () => {
+    expect(withSnippets('a\n\n<!-- source: test/examples/a.ts -->\n\n```ts\nold\n```\n\nb', read)).toBe(
+      "a\n\n<!-- source: test/examples/a.ts -->\n\n```ts\nimport { x } from 'authchart'\n\nfunction f() {\n  if (x) {\n    x()\n  }\n\n  x()\n}\n```\n\nb",
+    )
+  })
+
+  test('or a region of it, moved to the left', () => {
+    expect(withSnippets('<!-- source: test/examples/a.ts#part -->\n\n```ts\n```', read)).toBe(
+      '<!-- source: test/examples/a.ts#part -->\n\n```ts\nif (x) {\n  x()\n}\n\nx()\n```',
+    )
+  })
+
+  test('in a doc comment stands behind the language', () => {
+    const text = '/**\n * @example\n *   ```ts source="test/examples/a.ts#part"\n *   old\n *   ```\n */'
+    expect(withSnippets(text, read)).toBe(
+      '/**\n * @example\n *   ```ts source="test/examples/a.ts#part"\n *   if (x) {\n *     x()\n *   }\n *\n *   x()\n *   ```\n */',
+    )
+  })
+
+  test.each([
+    ['<!-- source: gone.ts -->\n\n```ts\n```', 'there is no gone.ts'],
+    ['<!-- source: test/examples/a.ts#gone -->\n\n```ts\n```', 'there is no region gone in test/examples/a.ts'],
+  ])('fails without its source: %j', (text, message) => {
+    expect(() => withSnippets(text, read)).toThrow(message)
+  })
+
+  test('imports only what somebody outside can import', () => {
+    const text = "import { y } from './b.ts'\nimport { z } from '../../src/kernel.ts'"
+    expect(() => withPackageNames('test/examples/a.ts', text)).toThrow(
+      'test/examples/a.ts imports src/kernel.ts, which is no entry of the package',
+    )
+  })
+})
+
+describe('a table of options', () => {
+  const sources = new Map([
+    [
+      'o.ts',
+      "import type { P } from './p.ts'\nexport interface O {\n  /** A | b. */\n  a: string\n  /** How long. @defaultValue 10_000 */\n  bMs?: number | undefined\n  /** Inner. @defaultValue as below */\n  p?: P | ((x: P) => P) | undefined\n  /** Many. @defaultValue none */\n  list?: readonly {\n    /** Each. */\n    c: string }[] | undefined\n}",
+    ],
+    [
+      'p.ts',
+      "export interface P {\n  /** See {@link O}. @defaultValue 'x' */\n  q?: string\n  /** A port. @defaultValue none */\n  port?: Port\n}\nexport interface Port { run(): void }",
+    ],
+  ])
+
+  test('has a row for every option, however deep, but not for the methods of a port', () => {
+    expect(optionTable(sources, 'o.ts', 'O').split('\n')).toEqual([
+      '| option | meaning | unit | default |',
+      '| --- | --- | --- | --- |',
+      '| `a` | A \\| b. |  | required |',
+      '| `bMs` | How long. | ms | `10_000` |',
+      '| `p` | Inner. |  | as below |',
+      "| `p.q` | See `O`. |  | `'x'` |",
+      '| `p.port` | A port. |  | none |',
+      '| `list` | Many. |  | none |',
+      '| `list[].c` | Each. |  | required |',
+    ])
+  })
+
+  test('is refused without the meaning or the default of one', () => {
+    const silent = new Map([['o.ts', 'export interface O {\n  a: string\n  /** B. */\n  b?: string\n}']])
+    expect(() => optionTable(silent, 'o.ts', 'O')).toThrow('O in o.ts has no meaning or no @defaultValue for a, b')
+    expect(() => optionTable(silent, 'o.ts', 'P')).toThrow('there is no interface P in o.ts')
+  })
+})
