@@ -14,8 +14,8 @@ export interface LocalProgram {
   env: NodeJS.ProcessEnv
 }
 
-/** A program of an unpacked Debian package. */
-export interface UnpackedProgram extends LocalProgram {
+/** A program of a Debian package, unpacked or installed. */
+interface DebianProgram extends LocalProgram {
   /** The folder that stands for `/`. */
   root: string
 }
@@ -31,7 +31,7 @@ export async function answers({ command, env }: LocalProgram): Promise<boolean> 
 }
 
 /** The program inside unpacked packages; its libraries lie beside it, where the system's loader does not look. */
-async function unpackedProgram(root: string, name: string): Promise<UnpackedProgram> {
+async function unpackedProgram(root: string, name: string): Promise<DebianProgram> {
   const folders: string[] = []
   for (const parent of [join(root, 'usr', 'lib'), join(root, 'lib')]) {
     for (const folder of await readdir(parent).catch(() => [])) folders.push(join(parent, folder))
@@ -87,7 +87,8 @@ async function fetchPackages(packageName: string, target: string, isGood: () => 
 }
 
 /**
- * A program of a Debian package: from `.cache/<folder>`, or, on Debian and its descendants, fetched and unpacked there.
+ * A program of a Debian package: the one on the PATH; else, on Debian and its descendants, from `.cache/<folder>`,
+ * where the packages are fetched to and unpacked.
  *
  * @throws `Error` that says what to install.
  */
@@ -97,9 +98,11 @@ export async function debianProgram(wanted: {
   folder: string
   /** What to tell whose system has no such package. */
   advice: string
-}): Promise<UnpackedProgram> {
+}): Promise<DebianProgram> {
+  const installed = { command: wanted.program, env: process.env, root: '/' }
+  if (await answers(installed)) return installed
   const target = join(CACHE, wanted.folder)
-  const program = (): Promise<UnpackedProgram> => unpackedProgram(target, wanted.program)
+  const program = (): Promise<DebianProgram> => unpackedProgram(target, wanted.program)
   const isGood = async (): Promise<boolean> => answers(await program())
   let cause: unknown
   try {

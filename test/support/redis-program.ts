@@ -7,10 +7,8 @@ import { answers, debianProgram, type LocalProgram } from './debian-packages.ts'
  * @throws `Error` that says what to install.
  */
 export async function findRedis(): Promise<LocalProgram> {
-  for (const command of ['valkey-server', 'redis-server']) {
-    const installed = { command, env: process.env }
-    if (await answers(installed)) return installed
-  }
+  const valkey = { command: 'valkey-server', env: process.env }
+  if (await answers(valkey)) return valkey
   return await debianProgram({
     packageName: 'redis-server',
     program: 'redis-server',

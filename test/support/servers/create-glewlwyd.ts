@@ -6,12 +6,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as delay } from 'node:timers/promises'
-import { gunzipSync } from 'node:zlib'
 import { exportJWK, generateKeyPair } from 'jose'
 import { cookieHeader, keepCookies, type Cookie } from '../cookie-jar.ts'
 import { debianProgram } from '../debian-packages.ts'
 import { freePort } from '../redis-server.ts'
-import { type RealServer, revokeAt } from './real-server-journey.ts'
+import { type RealServer, revokeAt } from './real-server.ts'
 
 const START_TIMEOUT_MS = 15_000
 const SCOPES = ['mcp:tools', 'mcp:admin']
@@ -97,9 +96,9 @@ export async function createGlewlwyd(resource: string): Promise<Glewlwyd> {
 
 /** The configuration file and the database that it names. */
 async function prepare(folder: string, root: string, port: number, origin: string): Promise<void> {
-  const tables = gunzipSync(await readFile(join(root, 'usr/share/doc/glewlwyd/database/init.sqlite3.sql.gz')))
+  const tables = await readFile(join(root, 'usr/share/dbconfig-common/data/glewlwyd/install/sqlite3'), 'utf8')
   const database = new DatabaseSync(join(folder, 'glewlwyd.db'))
-  database.exec(tables.toString())
+  database.exec(tables)
   database.close()
   const modules = join(root, 'usr', 'lib', 'glewlwyd')
   const settings = {

@@ -7,7 +7,7 @@ import type { OAuthClientInformationFull, OAuthTokens } from '@modelcontextproto
 import express from 'express'
 import { exportJWK, generateKeyPair, SignJWT } from 'jose'
 import { listen } from './control.ts'
-import type { RealServer } from './real-server-journey.ts'
+import type { RealServer } from './real-server.ts'
 
 const ACCESS_TOKEN_TTL_SECONDS = 3600
 
