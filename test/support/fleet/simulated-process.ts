@@ -43,7 +43,7 @@ export interface Surroundings {
   readonly told: string[]
 }
 
-export const REDIRECT_URI = 'https://app.example/callback'
+const REDIRECT_URI = 'https://app.example/callback'
 export const LEASE = { leaseMs: 30_000, graceMs: 5_000 }
 const NAME_KEY = new Uint8Array(32).fill(7)
 const EVENTS = ['transition', 'authorizationRequired', 'authorized', 'refreshed', 'failed', 'disconnected'] as const

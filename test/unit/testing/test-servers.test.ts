@@ -106,11 +106,10 @@ describe('the test servers', () => {
     ])
     await signIn()
     mcp.requiredScope = 'tools admin'
-    const short = await callTool()
-    expect([short.status, short.headers.get('www-authenticate')]).toEqual([
-      403,
-      expect.stringContaining('Bearer error="insufficient_scope", scope="tools admin"'),
-    ])
+    await expect(callTool()).rejects.toMatchObject({
+      code: 'AUTHORIZATION_REQUIRED',
+      challenge: expect.stringContaining('Bearer error="insufficient_scope", scope="tools admin"'),
+    })
     expect(mcp.ledger.counts()).toMatchObject({ 'mcp unauthorized': 1, 'mcp insufficient_scope': 1 })
   })
 
