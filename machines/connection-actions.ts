@@ -1,3 +1,4 @@
+import { resourceToSend } from '../src/protocol/quirks.ts'
 import { challengedScope, coversScope, permittedScope, selectScope, unionScopes } from '../src/protocol/scopes.ts'
 import type {
   Attempt,
@@ -143,7 +144,7 @@ export function adoptServer(context: ConnectionContext): Change {
   )
   const entry = {
     issuer,
-    resource: resource?.resource,
+    resource: resourceToSend(issuer, resource?.resource, requestedScope(context)),
     authorizationEndpoint,
     tokenEndpoint,
     revocationEndpoint,

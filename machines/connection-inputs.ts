@@ -1,3 +1,4 @@
+import { resourceToSend } from '../src/protocol/quirks.ts'
 import type {
   AuthorizationRequest,
   AuthorizationServer,
@@ -60,13 +61,16 @@ export function ensureRegistrationInput(context: ConnectionContext): EnsureRegis
 
 export function buildAuthorizationRequestInput(context: ConnectionContext): BuildAuthorizationRequestInput {
   const { at, identity } = context
+  const metadata = metadataOf(context)
+  const resource = resourceOf(context)
+  const scope = requestedScope(context)
   return {
     at,
     identity,
-    metadata: metadataOf(context),
-    resource: resourceOf(context),
+    metadata,
+    resource: { ...resource, resource: resourceToSend(metadata.issuer, resource.resource, scope) },
     client: clientOf(context),
-    scope: requestedScope(context),
+    scope,
     parameters: requestOf(context).parameters,
   }
 }

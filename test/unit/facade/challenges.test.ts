@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { verifies } from '../../support/verifies.ts'
 import { TestClock } from './test-clock.ts'
 import { orchestrate, redirectOf, rejection, signIn, startWorld, type World } from './world.ts'
 
@@ -16,30 +17,33 @@ async function moved(world: World): Promise<World> {
 }
 
 describe('a server that moved to another authorization server', () => {
-  test('is signed in to anew there, and learns nothing of what the old one knew', async () => {
-    const world = await startWorld()
-    const orchestrator = orchestrate()
-    const connection = await signIn(world, orchestrator)
-    const next = await moved(world)
+  test(
+    'is signed in to anew there, and learns nothing of what the old one knew',
+    verifies([18, 56, 57, 117], async () => {
+      const world = await startWorld()
+      const orchestrator = orchestrate()
+      const connection = await signIn(world, orchestrator)
+      const next = await moved(world)
 
-    // The old server still refreshes, and its new token is refused as well.
-    world.refused.add('access-1').add('access-2')
-    const error: unknown = await connection.fetch(world.server).catch((reason: unknown) => reason)
-    expect(error).toMatchObject({ code: 'AUTHORIZATION_REQUIRED' })
-    const redirect = redirectOf(await connection.authorize({ challenge: invalidToken }))
-    expect(new URL(redirect.authorizationUrl).origin).toBe(next.issuer)
-    expect(query(redirect.authorizationUrl)['resource']).toBe(world.server)
-    expect((await orchestrator.completeCallback(next.callback(redirect))).status).toBe('authorized')
+      // The old server still refreshes, and its new token is refused as well.
+      world.refused.add('access-1').add('access-2')
+      const error: unknown = await connection.fetch(world.server).catch((reason: unknown) => reason)
+      expect(error).toMatchObject({ code: 'AUTHORIZATION_REQUIRED' })
+      const redirect = redirectOf(await connection.authorize({ challenge: invalidToken }))
+      expect(new URL(redirect.authorizationUrl).origin).toBe(next.issuer)
+      expect(query(redirect.authorizationUrl)['resource']).toBe(world.server)
+      expect((await orchestrator.completeCallback(next.callback(redirect))).status).toBe('authorized')
 
-    expect(grants(world)).toEqual(['authorization_code', 'refresh_token'])
-    expect(grants(next)).toEqual(['authorization_code'])
-    expect(next.as.asked()).toEqual(['GET /.well-known/oauth-authorization-server', 'POST /register', 'POST /token'])
-    const sent = JSON.stringify(next.as.seen)
-    for (const secret of ['client-secret-1"', 'refresh-1', 'access-1', 'access-2'])
-      expect(sent.split(secret)).toHaveLength(1)
-    expect((await connection.accessToken({ refused: 'access-1' })).value).toBe('access-2')
-    expect(grants(next)).toEqual(['authorization_code', 'refresh_token'])
-  })
+      expect(grants(world)).toEqual(['authorization_code', 'refresh_token'])
+      expect(grants(next)).toEqual(['authorization_code'])
+      expect(next.as.asked()).toEqual(['GET /.well-known/oauth-authorization-server', 'POST /register', 'POST /token'])
+      const sent = JSON.stringify(next.as.seen)
+      for (const secret of ['client-secret-1"', 'refresh-1', 'access-1', 'access-2'])
+        expect(sent.split(secret)).toHaveLength(1)
+      expect((await connection.accessToken({ refused: 'access-1' })).value).toBe('access-2')
+      expect(grants(next)).toEqual(['authorization_code', 'refresh_token'])
+    }),
+  )
 
   test('is found after one refresh, whoever asks', async () => {
     const world = await startWorld()
@@ -51,42 +55,48 @@ describe('a server that moved to another authorization server', () => {
     expect(grants(world)).toEqual(['authorization_code', 'refresh_token'])
   })
 
-  test('is not found in the copy of its old metadata, whatever its age', async () => {
-    const world = await startWorld()
-    world.rs.routes['GET /.well-known/oauth-protected-resource/mcp'] = () => ({
-      headers: { 'cache-control': 'max-age=3600' },
-      body: world.resourceMetadata,
-    })
-    const orchestrator = orchestrate()
-    await orchestrator.connection({ tenant: 't1', server: world.server }).authorize()
-    const next = await moved(world)
-    const other = orchestrator.connection({ tenant: 't2', server: world.server })
-    expect(new URL(redirectOf(await other.authorize()).authorizationUrl).origin).toBe(world.issuer)
-    for (const challenge of [
-      'Bearer',
-      `Bearer resource_metadata="${world.rs.origin}/.well-known/oauth-protected-resource/mcp"`,
-    ]) {
-      const redirect = redirectOf(await other.authorize({ challenge }))
-      expect(new URL(redirect.authorizationUrl).origin).toBe(next.issuer)
-    }
-  })
+  test(
+    'is not found in the copy of its old metadata, whatever its age',
+    verifies([18, 20], async () => {
+      const world = await startWorld()
+      world.rs.routes['GET /.well-known/oauth-protected-resource/mcp'] = () => ({
+        headers: { 'cache-control': 'max-age=3600' },
+        body: world.resourceMetadata,
+      })
+      const orchestrator = orchestrate()
+      await orchestrator.connection({ tenant: 't1', server: world.server }).authorize()
+      const next = await moved(world)
+      const other = orchestrator.connection({ tenant: 't2', server: world.server })
+      expect(new URL(redirectOf(await other.authorize()).authorizationUrl).origin).toBe(world.issuer)
+      for (const challenge of [
+        'Bearer',
+        `Bearer resource_metadata="${world.rs.origin}/.well-known/oauth-protected-resource/mcp"`,
+      ]) {
+        const redirect = redirectOf(await other.authorize({ challenge }))
+        expect(new URL(redirect.authorizationUrl).origin).toBe(next.issuer)
+      }
+    }),
+  )
 
-  test('does not get the credentials of a client that was registered beforehand elsewhere', async () => {
-    const world = await startWorld()
-    const clients = [{ issuer: world.issuer, clientId: 'mine', clientSecret: 'my-secret' }]
-    const connection = await signIn(world, orchestrate({ clients }))
-    const next = await moved(world)
-    await connection.authorize({ challenge: invalidToken })
-    expect(await rejection(connection.authorize({ challenge: invalidToken }))).toMatchObject({
-      failure: {
-        code: 'CLIENT_INFORMATION_REQUIRED',
-        details: { reason: 'otherIssuer', expected: next.issuer, received: world.issuer },
-      },
-      nextAction: 'configureClient',
-    })
-    expect(next.as.asked()).toEqual(['GET /.well-known/oauth-authorization-server'])
-    expect((await connection.accessToken()).value).toBe('access-2')
-  })
+  test(
+    'does not get the credentials of a client that was registered beforehand elsewhere',
+    verifies(58, async () => {
+      const world = await startWorld()
+      const clients = [{ issuer: world.issuer, clientId: 'mine', clientSecret: 'my-secret' }]
+      const connection = await signIn(world, orchestrate({ clients }))
+      const next = await moved(world)
+      await connection.authorize({ challenge: invalidToken })
+      expect(await rejection(connection.authorize({ challenge: invalidToken }))).toMatchObject({
+        failure: {
+          code: 'CLIENT_INFORMATION_REQUIRED',
+          details: { reason: 'otherIssuer', expected: next.issuer, received: world.issuer },
+        },
+        nextAction: 'configureClient',
+      })
+      expect(next.as.asked()).toEqual(['GET /.well-known/oauth-authorization-server'])
+      expect((await connection.accessToken()).value).toBe('access-2')
+    }),
+  )
 })
 
 describe('a 401', () => {
@@ -141,45 +151,51 @@ describe('a server that insists on more scope', () => {
   test.each<[string, string | undefined]>([
     ['names scope that was granted', 'mcp:tools'],
     ['names none', undefined],
-  ])('and %s is told at once that asking again cannot help', async (_name, scope) => {
-    const world = await startWorld()
-    const connection = await signIn(world, orchestrate())
-    const asked = world.as.seen.length
-    expect(await rejection(connection.authorize({ challenge: insufficient(scope) }))).toEqual({
-      failure: { code: 'INSUFFICIENT_SCOPE', ...(scope !== undefined && { details: { expected: scope } }) },
-      retryable: false,
-      nextAction: 'authorize',
-    })
-    expect(world.as.seen).toHaveLength(asked)
-    expect((await connection.accessToken()).value).toBe('access-1')
-    expect((await connection.status()).authorized).toBe(true)
-  })
+  ])(
+    'and %s is told at once that asking again cannot help',
+    verifies(127, async (_name, scope) => {
+      const world = await startWorld()
+      const connection = await signIn(world, orchestrate())
+      const asked = world.as.seen.length
+      expect(await rejection(connection.authorize({ challenge: insufficient(scope) }))).toEqual({
+        failure: { code: 'INSUFFICIENT_SCOPE', ...(scope !== undefined && { details: { expected: scope } }) },
+        retryable: false,
+        nextAction: 'authorize',
+      })
+      expect(world.as.seen).toHaveLength(asked)
+      expect((await connection.accessToken()).value).toBe('access-1')
+      expect((await connection.status()).authorized).toBe(true)
+    }),
+  )
 
-  test('that is never granted is asked for three times in a day', async () => {
-    const world = await startWorld()
-    const clock = new TestClock()
-    const orchestrator = orchestrate({ clock })
-    const connection = await signIn(world, orchestrator)
-    const challenge = insufficient('mcp:admin')
-    const round = async (): Promise<void> => {
-      const redirect = redirectOf(await connection.authorize({ challenge }))
-      expect(query(redirect.authorizationUrl)['scope']?.split(' ').toSorted()).toEqual(['mcp:admin', 'mcp:tools'])
-      grantsLess(world, 'mcp:admin')
-      expect((await orchestrator.completeCallback(world.callback(redirect))).status).toBe('authorized')
-    }
-    await round()
-    await round()
-    await round()
-    expect(await rejection(connection.authorize({ challenge }))).toEqual({
-      failure: { code: 'STEP_UP_EXHAUSTED', details: { expected: 'mcp:admin' } },
-      retryable: false,
-      nextAction: 'fixServer',
-    })
-    // Another scope is another request, and the next day is another day.
-    expect((await connection.authorize({ challenge: insufficient('mcp:other') })).status).toBe('redirect')
-    clock.advance(86_400_001)
-    expect((await connection.authorize({ challenge })).status).toBe('redirect')
-  })
+  test(
+    'that is never granted is asked for three times in a day',
+    verifies([126, 124], async () => {
+      const world = await startWorld()
+      const clock = new TestClock()
+      const orchestrator = orchestrate({ clock })
+      const connection = await signIn(world, orchestrator)
+      const challenge = insufficient('mcp:admin')
+      const round = async (): Promise<void> => {
+        const redirect = redirectOf(await connection.authorize({ challenge }))
+        expect(query(redirect.authorizationUrl)['scope']?.split(' ').toSorted()).toEqual(['mcp:admin', 'mcp:tools'])
+        grantsLess(world, 'mcp:admin')
+        expect((await orchestrator.completeCallback(world.callback(redirect))).status).toBe('authorized')
+      }
+      await round()
+      await round()
+      await round()
+      expect(await rejection(connection.authorize({ challenge }))).toEqual({
+        failure: { code: 'STEP_UP_EXHAUSTED', details: { expected: 'mcp:admin' } },
+        retryable: false,
+        nextAction: 'fixServer',
+      })
+      // Another scope is another request, and the next day is another day.
+      expect((await connection.authorize({ challenge: insufficient('mcp:other') })).status).toBe('redirect')
+      clock.advance(86_400_001)
+      expect((await connection.authorize({ challenge })).status).toBe('redirect')
+    }),
+  )
 
   test('is one round for all who meet its challenge while the user is being asked', async () => {
     const world = await startWorld()

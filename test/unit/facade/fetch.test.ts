@@ -73,17 +73,20 @@ describe('fetch', () => {
     ])
   })
 
-  test('stops after the second 401, and tells the challenge', async () => {
-    const { world, connection, mcp } = await signedIn()
-    world.refused.add('access-1').add('access-2')
-    const error: unknown = await connection.fetch(world.server).catch((reason: unknown) => reason)
-    expect(error).toMatchObject({
-      failure: { code: 'AUTHORIZATION_REQUIRED', details: { status: 401, reason: 'refusedAgain' } },
-      challenge: `Bearer error="invalid_token", resource_metadata="${world.rs.origin}/.well-known/oauth-protected-resource/mcp"`,
-    })
-    expect(mcp()).toHaveLength(2)
-    expect(world.tokenRequests()).toHaveLength(2)
-  })
+  test(
+    'stops after the second 401, and tells the challenge',
+    verifies(121, async () => {
+      const { world, connection, mcp } = await signedIn()
+      world.refused.add('access-1').add('access-2')
+      const error: unknown = await connection.fetch(world.server).catch((reason: unknown) => reason)
+      expect(error).toMatchObject({
+        failure: { code: 'AUTHORIZATION_REQUIRED', details: { status: 401, reason: 'refusedAgain' } },
+        challenge: `Bearer error="invalid_token", resource_metadata="${world.rs.origin}/.well-known/oauth-protected-resource/mcp"`,
+      })
+      expect(mcp()).toHaveLength(2)
+      expect(world.tokenRequests()).toHaveLength(2)
+    }),
+  )
 
   test('repeats a Request with a body of its own, which can be read once more', async () => {
     const { world, connection, mcp } = await signedIn()
@@ -186,32 +189,38 @@ const insufficient = (scope: string): string =>
   `Bearer error="insufficient_scope", scope="${scope}", error_description="scope=\\"other\\", please"`
 
 describe('a 403', () => {
-  test('that asks for more scope is told with its challenge, which leads to the union of scopes', async () => {
-    const { world, connection, mcp } = await signedIn()
-    world.rs.routes['POST /mcp'] = { status: 403, headers: { 'www-authenticate': insufficient('mcp:admin') } }
-    const error: unknown = await connection
-      .fetch(world.server, { method: 'POST', body: 'x' })
-      .catch((reason: unknown) => reason)
-    if (!(error instanceof AuthorizationError)) throw error
-    expect([error.failure, error.challenge]).toEqual([
-      { code: 'AUTHORIZATION_REQUIRED', details: { status: 403, reason: 'insufficientScope' } },
-      insufficient('mcp:admin'),
-    ])
-    expect([mcp().length, world.tokenRequests().length]).toEqual([1, 1])
-    const redirect = redirectOf(await connection.authorize({ challenge: error.challenge }))
-    expect(new URL(redirect.authorizationUrl).searchParams.get('scope')).toBe('mcp:tools mcp:admin')
-    expect((await connection.accessToken()).value).toBe('access-1')
-  })
+  test(
+    'that asks for more scope is told with its challenge, which leads to the union of scopes',
+    verifies([122, 124, 129], async () => {
+      const { world, connection, mcp } = await signedIn()
+      world.rs.routes['POST /mcp'] = { status: 403, headers: { 'www-authenticate': insufficient('mcp:admin') } }
+      const error: unknown = await connection
+        .fetch(world.server, { method: 'POST', body: 'x' })
+        .catch((reason: unknown) => reason)
+      if (!(error instanceof AuthorizationError)) throw error
+      expect([error.failure, error.challenge]).toEqual([
+        { code: 'AUTHORIZATION_REQUIRED', details: { status: 403, reason: 'insufficientScope' } },
+        insufficient('mcp:admin'),
+      ])
+      expect([mcp().length, world.tokenRequests().length]).toEqual([1, 1])
+      const redirect = redirectOf(await connection.authorize({ challenge: error.challenge }))
+      expect(new URL(redirect.authorizationUrl).searchParams.get('scope')).toBe('mcp:tools mcp:admin')
+      expect((await connection.accessToken()).value).toBe('access-1')
+    }),
+  )
 
-  test('without such a challenge is just an answer', async () => {
-    const { world, connection } = await signedIn()
-    for (const headers of [{}, { 'www-authenticate': 'Bearer error="invalid_token"' }]) {
-      world.rs.routes['GET /mcp'] = { status: 403, headers, body: { why: 'not you' } }
-      const response = await connection.fetch(world.server)
-      expect([response.status, await response.json()]).toEqual([403, { why: 'not you' }])
-    }
-    expect(world.tokenRequests()).toHaveLength(1)
-  })
+  test(
+    'without such a challenge is just an answer',
+    verifies(122, async () => {
+      const { world, connection } = await signedIn()
+      for (const headers of [{}, { 'www-authenticate': 'Bearer error="invalid_token"' }]) {
+        world.rs.routes['GET /mcp'] = { status: 403, headers, body: { why: 'not you' } }
+        const response = await connection.fetch(world.server)
+        expect([response.status, await response.json()]).toEqual([403, { why: 'not you' }])
+      }
+      expect(world.tokenRequests()).toHaveLength(1)
+    }),
+  )
 
   test.each([
     ['a text', () => 'hello', 200],
@@ -262,19 +271,22 @@ describe('a 403', () => {
 })
 
 describe('a 401', () => {
-  test('that asks for a stronger sign-in is not answered with a refresh', async () => {
-    const { world, connection } = await signedIn()
-    const challenge = 'Bearer error="insufficient_user_authentication", acr_values="myACR strong", max_age="5"'
-    world.rs.routes['GET /mcp'] = { status: 401, headers: { 'www-authenticate': challenge } }
-    expect(await connection.fetch(world.server).catch((reason: unknown) => reason)).toMatchObject({
-      failure: { code: 'AUTHORIZATION_REQUIRED', details: { status: 401, reason: 'insufficientAuthentication' } },
-      challenge,
-    })
-    expect(world.tokenRequests()).toHaveLength(1)
-    const redirect = redirectOf(await connection.authorize({ challenge, parameters: { max_age: '0' } }))
-    const asked = Object.fromEntries(new URL(redirect.authorizationUrl).searchParams)
-    expect(asked).toMatchObject({ acr_values: 'myACR strong', max_age: '0', scope: 'mcp:tools' })
-  })
+  test(
+    'that asks for a stronger sign-in is not answered with a refresh',
+    verifies(131, async () => {
+      const { world, connection } = await signedIn()
+      const challenge = 'Bearer error="insufficient_user_authentication", acr_values="myACR strong", max_age="5"'
+      world.rs.routes['GET /mcp'] = { status: 401, headers: { 'www-authenticate': challenge } }
+      expect(await connection.fetch(world.server).catch((reason: unknown) => reason)).toMatchObject({
+        failure: { code: 'AUTHORIZATION_REQUIRED', details: { status: 401, reason: 'insufficientAuthentication' } },
+        challenge,
+      })
+      expect(world.tokenRequests()).toHaveLength(1)
+      const redirect = redirectOf(await connection.authorize({ challenge, parameters: { max_age: '0' } }))
+      const asked = Object.fromEntries(new URL(redirect.authorizationUrl).searchParams)
+      expect(asked).toMatchObject({ acr_values: 'myACR strong', max_age: '0', scope: 'mcp:tools' })
+    }),
+  )
 })
 
 describe('redirects', () => {

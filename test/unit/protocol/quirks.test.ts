@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { straighten } from '../../../src/protocol/quirks.ts'
+import { resourceToSend, straighten } from '../../../src/protocol/quirks.ts'
 
 test.each([
   [
@@ -24,4 +24,17 @@ test.each([
   ],
 ])('%s', (_, raw, expected) => {
   expect(straighten(raw)).toEqual(expected)
+})
+
+const entra = 'https://login.microsoftonline.com/tenant/v2.0'
+
+test.each<[string, string, string | undefined, string | undefined, string | undefined]>([
+  ['everybody gets it verbatim', 'https://as.example', 'https://h/mcp', 'a b', 'https://h/mcp'],
+  ['Entra with a scope of it', entra, 'api://mcp', 'openid api://mcp/tools', 'api://mcp'],
+  ['Entra with scopes of another resource', entra, 'https://h/mcp', 'api://mcp/tools', undefined],
+  ['Entra without a scope', entra, 'https://h/mcp', undefined, undefined],
+  ['nobody gets what there is not', entra, undefined, 'a', undefined],
+  ['an issuer that is no URL has no habits', 'as', 'https://h/mcp', 'a', 'https://h/mcp'],
+])('resource: %s', (_name, issuer, resource, scope, expected) => {
+  expect(resourceToSend(issuer, resource, scope)).toBe(expected)
 })
