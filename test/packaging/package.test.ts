@@ -44,15 +44,24 @@ test.each([
   expect(await namesOf(entry)).toEqual(names)
 })
 
-test('the main entry and the Redis store load neither ioredis nor a store of another kind', async () => {
+/** The packages, and the modules of Node, that a process loads when it imports these entries and nothing else. */
+async function loadedBy(...entries: string[]): Promise<{ packages: unknown; builtIns: unknown }> {
   const code = `
     import { registerHooks } from 'node:module'
     const loaded = []
     registerHooks({ load(url, context, next) { loaded.push(url); return next(url, context) } })
-    await import('authchart')
-    await import('authchart/redis')
-    console.log(JSON.stringify(loaded.filter((url) => /ioredis|node:sqlite|statelyai|oidc-provider|vitest/.test(url))))`
-  expect(await evaluate(code)).toEqual([])
+    for (const entry of ${JSON.stringify(entries)}) await import(entry)
+    const packages = loaded.map((url) => /.*node_modules\\/((?:@[^/]+\\/)?[^/]+)/.exec(url)?.[1])
+    const named = [...new Set(packages)].filter((name) => name !== undefined).sort()
+    console.log(JSON.stringify({ packages: named, builtIns: loaded.filter((url) => url.startsWith('node:')) }))`
+  return (await evaluate(code)) as { packages: unknown; builtIns: unknown }
+}
+
+test('the main entry and the Redis store load the dependencies of the package and nothing else', async () => {
+  const { packages, builtIns } = await loadedBy('authchart', 'authchart/redis')
+  // Neither ioredis, which the host brings, nor OpenTelemetry, an inspector, a web socket or a server of the tests.
+  expect(packages).toEqual(['authchart', 'jose', 'ky', 'oauth4webapi', 'undici', 'valibot', 'xstate'])
+  expect(builtIns).not.toContain('node:sqlite')
 })
 
 test('an orchestrator of the built package answers', async () => {
