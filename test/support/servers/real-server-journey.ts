@@ -24,7 +24,8 @@ type SceneOptions = Pick<Parameters<typeof createAuthOrchestrator>[0], 'clients'
 
 /** What every test of a real server begins with. */
 class Scene<Server extends RealServer = RealServer> {
-  readonly clock = new SimulatedClock()
+  /** Begins with the servers' own time, which they put into answers; a test moves ours alone. */
+  readonly clock = new SimulatedClock({ startAt: Date.now() })
   readonly #actions: HostAction[] = []
   readonly auth: AuthOrchestrator
   readonly connection: Connection
