@@ -1,4 +1,5 @@
 import { resourceToSend } from '../src/protocol/quirks.ts'
+import { grantWithoutUser } from '../src/protocol/grants.ts'
 import { challengedScope, coversScope, permittedScope, selectScope, unionScopes } from '../src/protocol/scopes.ts'
 import type {
   Attempt,
@@ -289,7 +290,12 @@ export function claimTokenRequest(context: ConnectionContext): Change {
     { at: context.at, claimId, leaseMs },
     isRenewal(context)
       ? { kind: 'refresh', serverId }
-      : { kind: 'requestToken', serverId, scope: requestedScope(context), grant: wantedGrant(request) },
+      : {
+          kind: 'requestToken',
+          serverId,
+          scope: requestedScope(context),
+          grant: grantWithoutUser(wantedGrant(request)),
+        },
   )
 }
 
@@ -301,7 +307,8 @@ export function claimRefresh(event: Sent<'refresh.requested'>): Change {
 export function claimRenewal(context: ConnectionContext, event: Sent<'refresh.requested'>): Change {
   const { tokens } = context
   const { serverId, requestedScope: scope, grant } = tokens ?? {}
-  return claim(event, { kind: 'requestToken', serverId, scope, grant, afterRefusal: event.refused })
+  const what = { serverId, scope, grant: grantWithoutUser(grant), afterRefusal: event.refused }
+  return claim(event, { kind: 'requestToken', ...what })
 }
 
 /** The claim's request was sent and nobody knows what became of it: nothing more happens until its lease is over. */

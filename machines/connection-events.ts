@@ -88,9 +88,7 @@ type Answer =
   | { type: 'xstate.done.actor.buildAuthorizationRequest'; output: BuildAuthorizationRequestOutput }
   | { type: 'xstate.done.actor.exchangeCode'; output: TokenResult }
   | { type: 'xstate.done.actor.refreshTokens'; output: TokenResult }
-  | { type: 'xstate.done.actor.requestClientCredentials'; output: TokenResult }
-  | { type: 'xstate.done.actor.requestJwtBearer'; output: TokenResult }
-  | { type: 'xstate.done.actor.requestIdentityAssertion'; output: TokenResult }
+  | { type: 'xstate.done.actor.requestToken'; output: TokenResult }
   | { type: 'xstate.done.actor.revokeTokens'; output: PortOutput }
   | { type: 'xstate.done.actor.retireRegistration'; output: PortOutput }
   | { type: `xstate.error.actor.${string}`; error: unknown }

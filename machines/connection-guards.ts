@@ -1,4 +1,4 @@
-import { grantOffered } from '../src/protocol/grants.ts'
+import { grantOffered, grantWithoutUser } from '../src/protocol/grants.ts'
 import { issuerVerdict } from '../src/protocol/callback.ts'
 import { challengedScope, coversScope, isTooMuchScope, permittedScope, unionScopes } from '../src/protocol/scopes.ts'
 import type {
@@ -11,9 +11,6 @@ import type {
 } from '../src/schemas/connection-context.ts'
 import type { Callback, ConnectionEvent } from './connection-events.ts'
 import { isAlive, isRenewable } from './resting-place.ts'
-
-/** Grants by which a connection signs in without its user. */
-const GRANTS_WITHOUT_USER: readonly Grant[] = ['client_credentials', 'jwt_bearer', 'identity_assertion']
 
 /** How often an exchange or a refresh is repeated when nobody knows what became of it. */
 const MAX_REPEATS = 1
@@ -101,12 +98,8 @@ export function canUseGrant(context: ConnectionContext, grant: Grant): boolean {
 
 /** Whether the wanted grant needs no user, and can be used. */
 export function canUseGrantWithoutUser(context: ConnectionContext): boolean {
-  return GRANTS_WITHOUT_USER.some((grant) => canUseGrant(context, grant))
-}
-
-/** Whether the claim in progress may go on, and is for a token by this grant. */
-export function isGoAheadFor({ claim }: ConnectionContext, grant: Grant): boolean {
-  return !claim?.outcomeUnknown && (claim?.grant ?? 'client_credentials') === grant
+  const grant = grantWithoutUser(context.request && wantedGrant(context.request))
+  return grant !== undefined && canUseGrant(context, grant)
 }
 
 /** How long a round of asking for more scope counts, in milliseconds. */

@@ -104,8 +104,9 @@ export function refreshTokensInput(context: ConnectionContext, event: Connection
 }
 
 export function requestTokenInput(context: ConnectionContext, event: ConnectionEvent): RequestTokenInput {
-  const { at, identity } = context
-  return { at, identity, server: serverOf(context), scope: context.claim?.scope, sendBefore: fenceOf(event) }
+  const { at, identity, claim } = context
+  const { scope, grant = 'client_credentials' } = known(claim, 'a claim')
+  return { at, identity, server: serverOf(context), scope, grant, sendBefore: fenceOf(event) }
 }
 
 export function revokeTokensInput(context: ConnectionContext, event: ConnectionEvent): RevokeTokensInput {

@@ -1,5 +1,5 @@
 import { assign, emit, setup } from 'xstate'
-import type { ConnectionContext, ConnectionIdentity, Grant } from '../src/schemas/connection-context.ts'
+import type { ConnectionContext, ConnectionIdentity } from '../src/schemas/connection-context.ts'
 import * as change from './connection-actions.ts'
 import type { AuthorizationRequestBuilt, ConnectionEvent } from './connection-events.ts'
 import * as ask from './connection-guards.ts'
@@ -50,7 +50,6 @@ export const connectionMachine = setup({
     usesAuthorizationCode: ({ context }) => ask.canUseGrant(context, 'authorization_code'),
     usesGrantWithoutUser: ({ context }) => ask.canUseGrantWithoutUser(context),
     isGoAhead: ({ context }) => !context.claim?.outcomeUnknown,
-    isGoAheadFor: ({ context }, params: { grant: Grant }) => ask.isGoAheadFor(context, params.grant),
     isThisClaim: ({ context, event }) => ask.isThisClaim(context, event),
     mayRepeat: ({ context, event }) =>
       ask.isThisClaim(context, event) && ask.mayRepeat(context, change.readClock(context, event)),
@@ -122,9 +121,7 @@ export const connectionMachine = setup({
           event,
           'xstate.done.actor.exchangeCode',
           'xstate.done.actor.refreshTokens',
-          'xstate.done.actor.requestClientCredentials',
-          'xstate.done.actor.requestJwtBearer',
-          'xstate.done.actor.requestIdentityAssertion',
+          'xstate.done.actor.requestToken',
         ).output,
       ),
     ),
@@ -447,23 +444,7 @@ export const connectionMachine = setup({
           description: 'The intent is stored, so that a whole fleet makes one request.',
           entry: { type: 'journal', params: { to: 'requestingToken' } },
           on: {
-            'checkpoint.saved': [
-              {
-                guard: { type: 'isGoAheadFor', params: { grant: 'client_credentials' } },
-                target: 'requesting',
-                actions: ['noteTime'],
-              },
-              {
-                guard: { type: 'isGoAheadFor', params: { grant: 'jwt_bearer' } },
-                target: 'presentingAssertion',
-                actions: ['noteTime'],
-              },
-              {
-                guard: { type: 'isGoAheadFor', params: { grant: 'identity_assertion' } },
-                target: 'exchangingAssertion',
-                actions: ['noteTime'],
-              },
-            ],
+            'checkpoint.saved': { guard: 'isGoAhead', target: 'requesting', actions: ['noteTime'] },
             'claim.abandoned': [
               { guard: 'mayRepeat', target: 'claimed', reenter: true, actions: ['abandonClaim'] },
               { guard: 'isThisClaim', target: '#connection.settling', actions: ['abandonClaim'] },
@@ -471,40 +452,12 @@ export const connectionMachine = setup({
           },
         },
         requesting: {
-          description: 'The client asks in its own name.',
-          meta: { rfc: 'RFC 6749 §4.4' },
-          invoke: {
-            id: 'requestClientCredentials',
-            src: 'requestClientCredentials',
-            input: ({ context, event }) => input.requestTokenInput(context, event),
-            onDone: { target: '#connection.settling', actions: ['storeTokens'] },
-            onError: [
-              { guard: 'isUnknownAtFirst', target: 'claimed', actions: ['suspectClaim'] },
-              { target: '#connection.settling', actions: ['recordFailure'] },
-            ],
-          },
-        },
-        presentingAssertion: {
-          description: 'The host gives a JWT of its platform, which is the grant (workload identity).',
-          meta: { rfc: 'RFC 7523 §2.1' },
-          invoke: {
-            id: 'requestJwtBearer',
-            src: 'requestJwtBearer',
-            input: ({ context, event }) => input.requestTokenInput(context, event),
-            onDone: { target: '#connection.settling', actions: ['storeTokens'] },
-            onError: [
-              { guard: 'isUnknownAtFirst', target: 'claimed', actions: ['suspectClaim'] },
-              { target: '#connection.settling', actions: ['recordFailure'] },
-            ],
-          },
-        },
-        exchangingAssertion: {
           description:
-            'The identity provider makes of an ID token an assertion for this very authorization server, where it is the grant.',
-          meta: { rfc: 'RFC 8693 §2.1, RFC 7523 §2.1' },
+            'The client asks in its own name, by the JWT of its platform, or by what an identity provider made of an ID token. The claim says by which grant.',
+          meta: { rfc: 'RFC 6749 §4.4, RFC 7523 §2.1' },
           invoke: {
-            id: 'requestIdentityAssertion',
-            src: 'requestIdentityAssertion',
+            id: 'requestToken',
+            src: 'requestToken',
             input: ({ context, event }) => input.requestTokenInput(context, event),
             onDone: { target: '#connection.settling', actions: ['storeTokens'] },
             onError: [

@@ -5,6 +5,7 @@ import type {
   ConnectionIdentity,
   DpopKey,
   Grant,
+  GrantWithoutUser,
   ResourceFacts,
   ServerMetadata,
 } from '../src/schemas/connection-context.ts'
@@ -132,6 +133,7 @@ export interface RefreshTokensInput extends SpendingInput {
  * assertion, the port obtains it, and it goes no further than the request.
  */
 export interface RequestTokenInput extends SpendingInput {
+  grant: GrantWithoutUser
   identity: ConnectionIdentity
   server: AuthorizationServer
   scope: string | undefined
@@ -180,9 +182,7 @@ export const connectionPorts = {
   ),
   exchangeCode: unprovided<TokenResult, ExchangeCodeInput>('exchangeCode'),
   refreshTokens: unprovided<TokenResult, RefreshTokensInput>('refreshTokens'),
-  requestClientCredentials: unprovided<TokenResult, RequestTokenInput>('requestClientCredentials'),
-  requestJwtBearer: unprovided<TokenResult, RequestTokenInput>('requestJwtBearer'),
-  requestIdentityAssertion: unprovided<TokenResult, RequestTokenInput>('requestIdentityAssertion'),
+  requestToken: unprovided<TokenResult, RequestTokenInput>('requestToken'),
   revokeTokens: unprovided<PortOutput, RevokeTokensInput>('revokeTokens'),
   retireRegistration: unprovided<PortOutput, RetireRegistrationInput>('retireRegistration'),
 }

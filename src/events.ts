@@ -56,9 +56,7 @@ export class Listeners {
 /** What the answer of a port means for listeners, by the reason that the journal gives. */
 const NEW_TOKENS: ReadonlyMap<string, 'authorized' | 'refreshed'> = new Map([
   ['exchangeCode.done', 'authorized'],
-  ['requestClientCredentials.done', 'authorized'],
-  ['requestJwtBearer.done', 'authorized'],
-  ['requestIdentityAssertion.done', 'authorized'],
+  ['requestToken.done', 'authorized'],
   ['refreshTokens.done', 'refreshed'],
 ])
 

@@ -8,9 +8,7 @@ import { createExchangeCode } from './exchange-code.ts'
 import { MetadataCache } from './metadata-cache.ts'
 import { createRefreshTokens } from './refresh-tokens.ts'
 import { createRegisterClient } from './register-client.ts'
-import { createRequestClientCredentials } from './request-client-credentials.ts'
-import { createRequestIdentityAssertion } from './request-identity-assertion.ts'
-import { createRequestJwtBearer } from './request-jwt-bearer.ts'
+import { createRequestToken } from './request-token.ts'
 import { createRetireRegistration } from './retire-registration.ts'
 import { createRevokeTokens } from './revoke-tokens.ts'
 
@@ -32,9 +30,7 @@ export function connectionActors(deps: ConnectionDependencies) {
     buildAuthorizationRequest: port(createBuildAuthorizationRequest(deps)),
     exchangeCode: port(createExchangeCode(deps)),
     refreshTokens: port(createRefreshTokens(deps)),
-    requestClientCredentials: port(createRequestClientCredentials(deps)),
-    requestJwtBearer: port(createRequestJwtBearer(deps)),
-    requestIdentityAssertion: port(createRequestIdentityAssertion(deps, discoverServer)),
+    requestToken: port(createRequestToken(deps, discoverServer)),
     revokeTokens: port(createRevokeTokens(deps)),
     retireRegistration: port(createRetireRegistration(deps)),
   }

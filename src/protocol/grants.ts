@@ -1,4 +1,4 @@
-import type { Grant } from '../schemas/connection-context.ts'
+import type { Grant, GrantWithoutUser } from '../schemas/connection-context.ts'
 
 /** RFC 7523 §2.1. */
 export const JWT_BEARER = 'urn:ietf:params:oauth:grant-type:jwt-bearer'
@@ -11,6 +11,13 @@ const WIRE_NAMES: Record<Grant, string> = {
   client_credentials: 'client_credentials',
   jwt_bearer: JWT_BEARER,
   identity_assertion: JWT_BEARER,
+}
+
+const WITHOUT_USER: readonly GrantWithoutUser[] = ['client_credentials', 'jwt_bearer', 'identity_assertion']
+
+/** The grant, if it needs no user. */
+export function grantWithoutUser(grant: Grant | undefined): GrantWithoutUser | undefined {
+  return WITHOUT_USER.find((known) => known === grant)
 }
 
 /**

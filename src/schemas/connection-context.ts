@@ -11,6 +11,9 @@ export const maybe = <T extends v.GenericSchema>(schema: T) => v.optional(schema
 export const GrantSchema = v.picklist(['authorization_code', 'client_credentials', 'jwt_bearer', 'identity_assertion'])
 /** How tokens are obtained (RFC 6749 §1.3 and its extensions). */
 export type Grant = v.InferOutput<typeof GrantSchema>
+const GrantWithoutUserSchema = v.picklist(['client_credentials', 'jwt_bearer', 'identity_assertion'])
+/** Those of them by which a connection signs in without its user. */
+export type GrantWithoutUser = v.InferOutput<typeof GrantWithoutUserSchema>
 
 export const FailureSchema = v.strictObject({
   code: v.picklist(FAILURE_CODES),
@@ -177,7 +180,7 @@ export const ClaimSchema = v.strictObject({
   serverId: maybe(Count),
   scope: maybe(v.string()),
   /** `requestToken`: by which grant; absent: client credentials. */
-  grant: maybe(GrantSchema),
+  grant: maybe(GrantWithoutUserSchema),
   /** `refresh` and `requestToken`: a server refused the tokens that are renewed. */
   afterRefusal: maybe(v.literal(true)),
   /** How often the same was tried before under an earlier claim whose outcome nobody knows. */

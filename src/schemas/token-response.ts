@@ -43,8 +43,6 @@ export const TokenResponseSchema = v.pipe(
     subject: subjectOf(response.id_token) ?? subjectIn(response),
   })),
 )
-/** Tokens as a server issued them. Secret. */
-export type TokenResponse = v.InferOutput<typeof TokenResponseSchema>
 
 /**
  * The account of an ID token. Its signature need not be checked, since it came directly from the token endpoint over

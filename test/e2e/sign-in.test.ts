@@ -108,9 +108,9 @@ describe.each(STORES)('signing in on %s', (store) => {
     expect(await stage.tokenRequests()).toEqual(['client_credentials 200', 'client_credentials 200'])
     expect(await stage.way(fleet[0], of)).toEqual([
       'requestingToken: ensureRegistration.done',
-      'authorized: requestClientCredentials.done',
+      'authorized: requestToken.done',
       'requestingToken: refresh.requested',
-      'authorized: requestClientCredentials.done',
+      'authorized: requestToken.done',
     ])
   })
 

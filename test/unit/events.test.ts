@@ -84,17 +84,7 @@ describe('what a saved transition means for listeners', () => {
     ],
     [
       'a grant without a user',
-      { from: 'requestingToken', to: 'authorized', reason: 'requestClientCredentials.done' },
-      [['authorized', news]],
-    ],
-    [
-      'a workload',
-      { from: 'requestingToken', to: 'authorized', reason: 'requestJwtBearer.done' },
-      [['authorized', news]],
-    ],
-    [
-      'an identity assertion',
-      { from: 'requestingToken', to: 'authorized', reason: 'requestIdentityAssertion.done' },
+      { from: 'requestingToken', to: 'authorized', reason: 'requestToken.done' },
       [['authorized', news]],
     ],
     ['a refresh', { from: 'refreshing', to: 'authorized', reason: 'refreshTokens.done' }, [['refreshed', news]]],

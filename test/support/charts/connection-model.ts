@@ -30,15 +30,7 @@ export type ConnectionSnapshot = SnapshotFrom<typeof connectionMachine>
 const MODEL_ATTEMPTS = 2
 
 /** Ports whose request uses something up, or that a whole fleet sends once. */
-export const SPENDING_PORTS = [
-  'exchangeCode',
-  'refreshTokens',
-  'requestClientCredentials',
-  'requestJwtBearer',
-  'requestIdentityAssertion',
-  'revokeTokens',
-  'registerClient',
-]
+export const SPENDING_PORTS = ['exchangeCode', 'refreshTokens', 'requestToken', 'revokeTokens', 'registerClient']
 
 /**
  * Any command that this context could be told, each in all variants that the chart tells apart, and some that it must
@@ -174,9 +166,7 @@ function answersFor(snapshot: ConnectionSnapshot): ConnectionEvent[] {
       }
       case 'exchangeCode':
       case 'refreshTokens':
-      case 'requestClientCredentials':
-      case 'requestJwtBearer':
-      case 'requestIdentityAssertion': {
+      case 'requestToken': {
         const type = `xstate.done.actor.${id}` as const
         return [
           ...failed,

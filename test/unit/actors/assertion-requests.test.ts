@@ -46,6 +46,7 @@ async function startAs(answer: Answer = tokens, client: Partial<ClientInformatio
     identity,
     server: { ...server, client: { ...server.client, ...client } },
     scope: 'a b',
+    grant: 'jwt_bearer',
     sendBefore,
   }
   return { peer, input, forms: () => peer.seen.map(({ body }) => form(body)) }

@@ -46,7 +46,8 @@ async function start(answers: Answer[], dpop: AuthorizationServer['dpop'] = offe
       createExchangeCode(deps)({ ...common, code: 'c', verifier: 'v', expectedSubject: undefined }, never),
     refresh: (dpopKey: DpopKey | undefined) =>
       createRefreshTokens(deps)({ ...common, refreshToken: 'r1', dpopKey }, never),
-    request: () => createRequestClientCredentials(deps)({ ...common, scope: undefined }, never),
+    request: () =>
+      createRequestClientCredentials(deps)({ ...common, scope: undefined, grant: 'client_credentials' }, never),
     nonces: () => peer.seen.map(({ headers }) => decodeJwt(String(headers['dpop'])).nonce),
     proofs: () => Promise.all(peer.seen.map(({ headers }) => readProof(headers['dpop']))),
   }
@@ -263,7 +264,8 @@ describe('tokens of the wrong type', () => {
 
   test('are refused if no proof was sent for them', async () => {
     const { peer, deps } = await start([{ body: bound }])
-    const input = { at: 0, identity, server: serverAt(peer.origin), scope: undefined, sendBefore }
+    const grant = 'client_credentials' as const
+    const input = { at: 0, identity, server: serverAt(peer.origin), scope: undefined, grant, sendBefore }
     expect(await rejectionOf(createRequestClientCredentials(deps)(input, never))).toMatchObject({
       code: 'TOKEN_RESPONSE_INVALID',
       outcome: 'unknown',

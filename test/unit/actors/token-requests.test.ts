@@ -135,7 +135,7 @@ describe('what is sent', () => {
         tokenEndpointAuthMethod: 'client_secret_basic',
       })
       const run = createRequestClientCredentials(makeDependencies())
-      await run({ at: 0, identity, server, scope: 'a b', sendBefore }, never)
+      await run({ at: 0, identity, server, scope: 'a b', grant: 'client_credentials', sendBefore }, never)
       const [seen] = peer.seen
       expect(form(seen?.body)).toEqual({ grant_type: 'client_credentials', scope: 'a b', resource: 'https://h/mcp' })
       expect(seen?.headers.authorization).toBe(`Basic ${Buffer.from('a%3Ab-c.d_e*:p+%C3%BC%3A%7E').toString('base64')}`)
@@ -148,7 +148,7 @@ describe('what is sent', () => {
       const peer = await startPeer({ '/token': { body: tokens } })
       const server = withClient(peer.origin, { clientSecret: 's&', tokenEndpointAuthMethod: 'client_secret_post' })
       await createRequestClientCredentials(makeDependencies())(
-        { at: 0, identity, server, scope: undefined, sendBefore },
+        { at: 0, identity, server, scope: undefined, grant: 'client_credentials', sendBefore },
         never,
       )
       const [seen] = peer.seen

@@ -189,16 +189,6 @@ describe('a grant', () => {
   })
 })
 
-test.each<[string, Partial<Claim> | undefined, Grant[]]>([
-  ['of an older release is for client credentials', {}, ['client_credentials']],
-  ['goes on by the grant that it names', { grant: 'jwt_bearer' }, ['jwt_bearer']],
-  ['does not go on once its outcome is unknown', { grant: 'identity_assertion', outcomeUnknown: true }, []],
-])('a claim for a token %s', (_, changes, expected) => {
-  const context = contextWith({ claim: { ...claim, kind: 'requestToken', ...changes } })
-  const grants: Grant[] = ['authorization_code', 'client_credentials', 'jwt_bearer', 'identity_assertion']
-  expect(grants.filter((grant) => ask.isGoAheadFor(context, grant))).toEqual(expected)
-})
-
 describe('a claim', () => {
   test('is given up by its id', () => {
     const event = (abandonedId: string): ConnectionEvent => ({ ...stamp, type: 'claim.abandoned', abandonedId })

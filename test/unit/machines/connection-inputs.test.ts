@@ -126,12 +126,16 @@ describe('what spends something is told its fence, and goes to its own server', 
     expect(input.refreshTokensInput(context, goAhead).dpopKey).toEqual(dpopKey)
   })
 
-  test('a grant without a user', () => {
-    const context = contextWith({ servers, claim: { ...claim, kind: 'requestToken', serverId: 2, scope: 'read' } })
-    expect(input.requestTokenInput(context, goAhead)).toEqual({
+  test.each([
+    ['of an older release', undefined, 'client_credentials'],
+    ['by assertion', 'jwt_bearer', 'jwt_bearer'],
+  ] as const)('a grant without a user, %s', (_, held, grant) => {
+    const wanted = { ...claim, kind: 'requestToken', serverId: 2, scope: 'read', grant: held } as const
+    expect(input.requestTokenInput(contextWith({ servers, claim: wanted }), goAhead)).toEqual({
       ...common,
       server: other,
       scope: 'read',
+      grant,
       sendBefore: 7_000,
     })
   })
@@ -173,6 +177,7 @@ describe('a chart that enters a state without what it guarantees says what is mi
       (context) => input.refreshTokensInput(context, goAhead),
       { servers: [server], tokens: { ...tokens, refreshToken: undefined } },
     ],
+    ['a claim', (context) => input.requestTokenInput(context, goAhead), {}],
     ['tokens', (context) => input.revokeTokensInput(context, goAhead), {}],
     ['a refused client', input.retireRegistrationInput, {}],
   ])('%s', (what, build, changes) => {

@@ -77,12 +77,13 @@ describe('a sign-in', () => {
     expect(await live.authorize('admin')).toEqual({ resting: 'authorized' })
     expect(live.context.tokens).toMatchObject({ grant: 'client_credentials', requestedScope: 'admin' })
     expect(await live.refresh()).toEqual({ resting: 'authorized' })
-    expect(
-      live.calls.filter(({ port }) => port === 'requestClientCredentials').map(({ input }) => input['scope']),
-    ).toEqual(['admin', 'admin'])
+    expect(live.calls.filter(({ port }) => port === 'requestToken').map(({ input }) => input['scope'])).toEqual([
+      'admin',
+      'admin',
+    ])
     expect(transitions(live).slice(0, 2)).toEqual([
       'disconnected → requestingToken: ensureRegistration.done',
-      'requestingToken → authorized: requestClientCredentials.done',
+      'requestingToken → authorized: requestToken.done',
     ])
   })
 
@@ -261,10 +262,10 @@ describe('a refresh', () => {
       issuer: undefined,
     })
     expect(await live.refresh()).toEqual({ resting: 'authorized' })
-    expect(live.calls.at(-1)).toMatchObject({ port: 'requestClientCredentials', input: { scope: 'admin' } })
+    expect(live.calls.at(-1)).toMatchObject({ port: 'requestToken', input: { scope: 'admin' } })
     expect(transitions(live).slice(1)).toEqual([
       'authorized → requestingToken: ensureRegistration.done',
-      'requestingToken → authorized: requestClientCredentials.done',
+      'requestingToken → authorized: requestToken.done',
     ])
     expect(live.context.tokens).toMatchObject({
       grant: 'client_credentials',
@@ -394,33 +395,27 @@ describe('a disconnection', () => {
   })
 })
 
-const WITHOUT_USER = [
-  ['client_credentials', 'requestClientCredentials'],
-  ['jwt_bearer', 'requestJwtBearer'],
-  ['identity_assertion', 'requestIdentityAssertion'],
-] as const
+const WITHOUT_USER = ['client_credentials', 'jwt_bearer', 'identity_assertion'] as const
 
-test.each(WITHOUT_USER)('%s asks its own port, and for a renewal once more', async (grant, port) => {
+test.each(WITHOUT_USER)('%s is asked for by its name, and for a renewal once more', async (grant) => {
   const live = connection()
   await live.send({ type: 'authorization.requested', request: wishes({ grant, scope: 'admin' }) })
   expect([live.value, live.context.tokens?.grant]).toEqual([{ resting: 'authorized' }, grant])
   expect(await live.refresh({ stopAtCheckpoint: true })).toEqual({ requestingToken: 'claimed' })
   expect(await live.abandon()).toEqual({ resting: 'authorized' })
   const spending = live.calls.filter(({ input }) => 'sendBefore' in input)
-  expect(spending.map(({ port: asked, input }) => [asked, input['scope']])).toEqual([
-    [port, 'admin'],
-    [port, 'admin'],
-  ])
+  const asked = ['requestToken', grant, 'admin']
+  expect(spending.map(({ port, input }) => [port, input['grant'], input['scope']])).toEqual([asked, asked])
 })
 
-test.each(WITHOUT_USER)('%s that is given up or fails rests in its failure', async (grant, port) => {
-  const live = connection({ [port]: fail(rejections.unknown) })
+test.each(WITHOUT_USER)('%s that is given up or fails rests in its failure', async (grant) => {
+  const live = connection({ requestToken: fail(rejections.unknown) })
   const request = { type: 'authorization.requested', request: wishes({ grant }) }
   await live.send(request)
   expect(live.value).toEqual({ requestingToken: 'claimed' })
   expect(await live.abandon({ stopAtCheckpoint: true })).toEqual({ requestingToken: 'claimed' })
   expect(await live.abandon({ stopAtCheckpoint: true })).toEqual({ resting: 'failed' })
-  live.answers[port] = fail(rejections.otherRefusal)
+  live.answers['requestToken'] = fail(rejections.otherRefusal)
   await live.send(request)
   expect([live.value, live.context.failure]).toEqual([{ resting: 'failed' }, rejections.otherRefusal.failure])
 })

@@ -42,9 +42,7 @@ export interface Answers {
   buildAuthorizationRequest(): Promise<Omit<BuildAuthorizationRequestOutput, 'at'>>
   exchangeCode(): Promise<Omit<TokenResult, 'at'>>
   refreshTokens(): Promise<Omit<TokenResult, 'at'>>
-  requestClientCredentials(): Promise<Omit<TokenResult, 'at'>>
-  requestJwtBearer(): Promise<Omit<TokenResult, 'at'>>
-  requestIdentityAssertion(): Promise<Omit<TokenResult, 'at'>>
+  requestToken(): Promise<Omit<TokenResult, 'at'>>
   revokeTokens(): Promise<object>
   retireRegistration(): Promise<object>
 }
@@ -151,9 +149,7 @@ export function createWorld(): World {
       }),
       exchangeCode: issue,
       refreshTokens: issue,
-      requestClientCredentials: issue,
-      requestJwtBearer: issue,
-      requestIdentityAssertion: issue,
+      requestToken: issue,
       revokeTokens: async () => ({}),
       retireRegistration: async () => ({}),
     }
@@ -182,9 +178,7 @@ export function createWorld(): World {
       retireRegistration: port('retireRegistration'),
       exchangeCode: spending('exchangeCode'),
       refreshTokens: spending('refreshTokens'),
-      requestClientCredentials: spending('requestClientCredentials'),
-      requestJwtBearer: spending('requestJwtBearer'),
-      requestIdentityAssertion: spending('requestIdentityAssertion'),
+      requestToken: spending('requestToken'),
       revokeTokens: spending('revokeTokens'),
     }
     const chart = durableConnection(connectionMachine.provide({ actors: actors as never }))
