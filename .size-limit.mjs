@@ -5,18 +5,18 @@ const { exports } = JSON.parse(readFileSync(new URL('package.json', import.meta.
 
 /** Our own code, without the packages that it imports. */
 const OWN = {
-  '.': '38 kB',
-  './machines': '9 kB',
+  '.': '46 kB',
+  './machines': '10.5 kB',
   './mcp': '2 kB',
   './node': '0.8 kB',
   './redis': '3.6 kB',
   './sqlite': '2.5 kB',
   './stately': '13 kB',
-  './testing': '30 kB',
+  './testing': '21.5 kB',
 }
 
 /** The main entry with all that it loads from packages. */
-const WITH_PACKAGES = { '.': '260 kB' }
+const WITH_PACKAGES = { '.': '270 kB' }
 
 const checks = (limits, name, settings) =>
   Object.entries(limits).map(([entry, limit]) => ({
