@@ -18,12 +18,15 @@ export interface CallbackResult {
    * the server said no. `expired`, `superseded`: too late. `unknown`: no attempt of ours. `failed`: see `failure`.
    */
   status: 'authorized' | 'alreadyAuthorized' | 'denied' | 'expired' | 'superseded' | 'unknown' | 'failed'
+  /** Whose sign-in it was; absent where no attempt of ours was found. */
   connection?: { tenant: string; user: string | undefined; server: string; label: string | undefined } | undefined
   /** Where the host wanted the user to go afterwards. */
   returnTo?: string | undefined
+  /** Why it failed or was denied. */
   failure?: Failure | undefined
   /** Nothing was spent: the same callback again carries on, while the code lives. */
   retryable?: boolean | undefined
+  /** What a host that keeps credentials itself has to do. Secret. */
   actions: HostAction[]
 }
 

@@ -9,9 +9,13 @@ export interface OrchestratorEvents {
   transition: { connection: ConnectionIdentity; at: number; from: string; to: string; reason: string }
   /** Only its user can sign it in now. */
   authorizationRequired: { connection: ConnectionIdentity; at: number }
+  /** Tokens were stored that a sign-in, or a grant without a user, brought. */
   authorized: { connection: ConnectionIdentity; at: number; generation: number }
+  /** Tokens were stored that a refresh brought. */
   refreshed: { connection: ConnectionIdentity; at: number; generation: number }
+  /** Something could not be done; `failure` says what. */
   failed: { connection: ConnectionIdentity; at: number; failure: Failure }
+  /** The tokens were revoked and forgotten. */
   disconnected: { connection: ConnectionIdentity; at: number }
   /** Tokens of another account than before were stored. */
   accountChanged: { connection: ConnectionIdentity; at: number }

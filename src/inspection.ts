@@ -6,6 +6,7 @@ import { portFailureOf } from '../machines/port-failure.ts'
  * answer.
  */
 export interface InspectionRecord {
+  /** `actor`: one began. `event`: one was sent an event. `snapshot`: one moved. */
   kind: 'actor' | 'event' | 'snapshot'
   /** Names one running actor inside this process. */
   sessionId: string

@@ -64,6 +64,7 @@ export interface ConfiguredClient extends Omit<
 
 /** What an assertion is wanted for. */
 export interface AssertionRequest {
+  /** Whose tokens are wanted. */
   connection: ConnectionIdentity
   /**
    * `workload`: a JWT that this platform issues to its workloads. `id_token`: what the user's sign-in at the identity
@@ -74,6 +75,7 @@ export interface AssertionRequest {
   audience: string
   /** Where the assertion is sent, for servers that want that as the `aud` of a workload's JWT. */
   tokenEndpoint: string
+  /** The MCP endpoint as its metadata names it (RFC 8707); `undefined` if it has none. */
   resource: string | undefined
   /** Space-separated. */
   scope: string | undefined

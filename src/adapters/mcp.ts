@@ -10,14 +10,21 @@ type ClientConnection = Pick<Connection, 'identity' | 'fetch'>
  * `tokens()` throws.
  */
 export interface NoOwnSignIn {
+  /** Throws: the orchestrator has the redirect URI. */
   readonly redirectUrl: never
+  /** Throws: the orchestrator registers the client. */
   readonly clientMetadata: never
   /** Nothing: the token is added by `fetch`. */
   tokens(): undefined
+  /** Throws: the registration is the orchestrator's. */
   clientInformation(): never
+  /** Throws: the record holds the tokens. */
   saveTokens(): never
+  /** Throws: `connection.authorize()` says where the user goes. */
   redirectToAuthorization(): never
+  /** Throws: the sealed attempt holds the verifier. */
   saveCodeVerifier(): never
+  /** Throws: the verifier never leaves the sealed attempt. */
   codeVerifier(): never
 }
 

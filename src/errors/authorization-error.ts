@@ -5,11 +5,17 @@ const BRAND: unique symbol = Symbol.for('authchart.AuthorizationError')
 
 /** The plain form of an {@link AuthorizationError}, for logs and responses. */
 export interface AuthorizationErrorJson {
+  /** Always the same. */
   name: 'AuthorizationError'
+  /** Why. */
   code: FailureCode
+  /** One lower-case sentence; nothing in it is secret. */
   message: string
+  /** Whether the same call may succeed later without anybody changing anything. */
   retryable: boolean
+  /** What the host can do about it. */
   nextAction: NextAction
+  /** The code with its details. */
   failure: Failure
 }
 
@@ -41,6 +47,7 @@ export class AuthorizationError extends Error {
     this.challenge = options.challenge
   }
 
+  /** The plain form, for logs and responses. */
   toJSON(): AuthorizationErrorJson {
     const { name, code, message, retryable, nextAction, failure } = this
     return { name, code, message, retryable, nextAction, failure }

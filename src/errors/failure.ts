@@ -84,7 +84,9 @@ export interface FailureDetails {
 
 /** Why something failed: plain data that lives in snapshots, results, errors and logs alike, and never holds a secret. */
 export interface Failure {
+  /** Which of the closed union it is. */
   readonly code: FailureCode
+  /** What is known beside the code. */
   readonly details?: FailureDetails | undefined
 }
 

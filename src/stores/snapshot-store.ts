@@ -1,5 +1,6 @@
 /** A record as the store holds it: an opaque value, its version and its age. */
 export interface StoredRecord {
+  /** What was saved. Sealed, unless the store is inside the process. */
   value: string
   /** Opaque. Never comes back, not even after deletion and re-creation. */
   version: string
@@ -43,6 +44,8 @@ export interface SnapshotStore {
 
 /** What a subscriber to changes is told. Neither may throw. */
 export interface ChangeListener {
+  /** The record under this key was saved or deleted. */
   onChange(key: string): void
+  /** Notices may have been missed: any record may have changed. */
   onGap(): void
 }

@@ -17,6 +17,7 @@ import type { TestLedger } from './test-ledger.ts'
 export interface Integration {
   /** What its connection says of itself: `() => connection.status()`. */
   status(): Promise<ConnectionStatus>
+  /** Does each thing that a path may ask for. */
   readonly actions: Readonly<Record<IntegrationAction, () => Promise<unknown>>>
   /** Of its authorization servers: no code or refresh token may be presented twice, and none elsewhere. */
   readonly ledgers?: readonly TestLedger[] | undefined
@@ -24,6 +25,7 @@ export interface Integration {
 
 /** One step of a path: what is done, and what must be so afterwards. */
 export interface IntegrationStep extends IntegrationState {
+  /** What is done. */
   readonly action: IntegrationAction
   /** Whether the action resolves. */
   readonly succeeds: boolean
@@ -33,6 +35,7 @@ export interface IntegrationStep extends IntegrationState {
 export interface IntegrationPath {
   /** `beginSignIn → approve → callTool`. */
   readonly description: string
+  /** What is done, in order. */
   readonly steps: readonly IntegrationStep[]
   /**
    * Goes this way with an integration that is as new, and looks after each step at what must hold.

@@ -9,7 +9,7 @@ import { type Granted, TokenBook } from './token-book.ts'
 export interface AuthorizationServerSwitches {
   /** `expires_in`; `undefined`: it says nothing, and its tokens live on. @defaultValue 3_600 */
   accessTokenTtlSeconds?: number | undefined
-  /** @defaultValue 60 */
+  /** How long a code may be exchanged. @defaultValue 60 */
   codeTtlSeconds?: number | undefined
   /** Whether refresh tokens are issued at all. @defaultValue true */
   refreshTokens?: boolean | undefined
@@ -41,12 +41,15 @@ export interface AuthorizationServerSwitches {
 
 /** A client that the server knows from the start. */
 export interface TestClient {
+  /** Its id. */
   readonly clientId: string
+  /** Its secret; without one it is a public client. */
   readonly clientSecret?: string | undefined
 }
 
 /** What a test authorization server begins with. */
 export interface TestAuthorizationServerOptions extends TestServerOptions, AuthorizationServerSwitches {
+  /** Clients that it knows from the start. */
   readonly clients?: readonly TestClient[] | undefined
 }
 

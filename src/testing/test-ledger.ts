@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto'
 export interface LedgerEntry {
   /** When it was answered, epoch milliseconds by the server's clock. */
   readonly at: number
+  /** Which endpoint was asked. */
   readonly endpoint: TestEndpoint
   /** Of a token request. */
   readonly grantType?: string | undefined
@@ -32,7 +33,9 @@ export type TestEndpoint =
 
 /** How often a code or a refresh token was presented, and how often it was taken. */
 export interface Spend {
+  /** How often it was presented. */
   presented: number
+  /** How often it was taken. */
   taken: number
   /** Whether this server had issued it: no other server's secret may ever be presented here. */
   isOwn: boolean

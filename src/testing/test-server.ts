@@ -7,7 +7,7 @@ import { type LedgerEntry, type TestEndpoint, TestLedger } from './test-ledger.t
 
 /** Something that shall go wrong with the next requests of an endpoint. */
 export interface TestFault {
-  /** @defaultValue 'token' */
+  /** Which endpoint it meets. @defaultValue 'token' */
   readonly endpoint?: TestEndpoint | undefined
   /** `before`: nothing is done for the request. `after`: it is done, and only its answer is replaced or lost. */
   readonly when: 'before' | 'after'

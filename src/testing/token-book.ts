@@ -3,9 +3,13 @@ import type { TestLedger } from './test-ledger.ts'
 
 /** What a user, or a client in its own name, has granted. */
 export interface Granted {
+  /** To which client. */
   readonly clientId: string
+  /** By which account. */
   readonly subject: string
+  /** Space-separated. */
   readonly scope: string | undefined
+  /** For which resource (RFC 8707). */
   readonly resource: string | undefined
 }
 

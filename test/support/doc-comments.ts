@@ -58,12 +58,34 @@ export function undocumentedExports(files: ReadonlyMap<string, string>, entries:
     for (const exported of module === undefined ? [] : checker.getExportsOfModule(module)) {
       const symbol = exported.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(exported) : exported
       const declarations = symbol.declarations ?? []
+      for (const member of declarations.flatMap(undocumentedMembers)) found.add(member)
       if (declarations.some(hasDocComment)) continue
       for (const declaration of declarations) found.add(`${placeOf(declaration)}: ${exported.name}`)
       if (declarations.length === 0) found.add(`${entry}: ${exported.name} leads nowhere`)
     }
   }
   return [...found].sort()
+}
+
+const INHERITED_OR_HIDDEN = ts.ModifierFlags.Override | ts.ModifierFlags.Protected | ts.ModifierFlags.Private
+
+/** The members of an interface or a class that have no doc comment, and whose meaning no implemented interface gives. */
+function undocumentedMembers(declaration: ts.Declaration): string[] {
+  if (!ts.isInterfaceDeclaration(declaration) && !ts.isClassDeclaration(declaration)) return []
+  // What a class implements is described there.
+  if (ts.isClassDeclaration(declaration) && declaration.heritageClauses?.some(isImplements)) return []
+  return (
+    [...declaration.members]
+      .filter((member) => member.name !== undefined && !ts.isPrivateIdentifier(member.name) && !hasDocComment(member))
+      // What overrides is described where it was declared first; nobody outside sees what is protected.
+      .filter((member) => (ts.getCombinedModifierFlags(member) & INHERITED_OR_HIDDEN) === 0)
+      .filter((member) => !ts.getJSDocTags(member).some(({ tagName }) => tagName.text === 'internal'))
+      .map((member) => `${placeOf(member)}: ${declaration.name?.text}.${member.name?.getText()}`)
+  )
+}
+
+function isImplements(clause: ts.HeritageClause): boolean {
+  return clause.token === ts.SyntaxKind.ImplementsKeyword
 }
 
 function hasDocComment(declaration: ts.Declaration): boolean {

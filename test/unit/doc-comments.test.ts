@@ -38,6 +38,7 @@ describe('the check for missing doc comments', () => {
       'more.ts:8: F',
       'parts.ts:1: a',
       'parts.ts:1: all',
+      'parts.ts:2: B.b',
       'parts.ts:2: Renamed',
     ])
   })
@@ -50,6 +51,36 @@ describe('the check for missing doc comments', () => {
       ],
     ])
     expect(undocumentedExports(files, ['index.ts'])).toEqual([])
+  })
+
+  test('finds an undocumented member of an exported interface or class', () => {
+    const text = [
+      '/** Said. */',
+      'export interface A {',
+      '  /** Said. */',
+      '  said: string',
+      '  silent: string',
+      '  call(): void',
+      '  /** @internal */',
+      '  hidden: string',
+      '}',
+      '/** Said. */',
+      'export class B {',
+      '  readonly silent = 1',
+      '  override inherited = 1',
+      '  protected shown() {}',
+      '  #own = 1',
+      '}',
+      '/** Described by what it implements. */',
+      'export class C implements A {',
+      '  silent = 1',
+      '}',
+    ].join('\n')
+    expect(undocumentedExports(new Map([['index.ts', text]]), ['index.ts'])).toEqual([
+      'index.ts:12: B.silent',
+      'index.ts:5: A.silent',
+      'index.ts:6: A.call',
+    ])
   })
 
   test('finds an entry or an export that leads nowhere', () => {

@@ -5,22 +5,31 @@ import type { InspectionRecord } from '../../inspection.ts'
 
 /** An actor as `@statelyai/inspect` wants to have it: it reads the definition from `logic.config`. */
 export interface InspectedActor extends ActorRefLike {
+  /** The name that the inspector shows. */
   id: string
+  /** The definition of its chart, without any code. */
   logic: { config: object }
+  /** Who invoked it. */
   _parent?: InspectedActor
 }
 
 /** Where an actor is. */
 export interface InspectedSnapshot {
+  /** Whether it still runs. */
   status: 'active' | 'done' | 'error' | 'stopped'
+  /** The state of a chart, as XState writes state values. */
   value?: unknown
+  /** The tags of that state. */
   tags?: readonly string[]
 }
 
 /** The calls of an inspector of `@statelyai/inspect` by which it is told what happens. */
 export interface InspectorCalls {
+  /** An actor began. */
   actor(actor: InspectedActor, snapshot: InspectedSnapshot): void
+  /** An actor was sent an event. */
   event(actor: InspectedActor, event: { type: string; failureCode?: string }, info?: { source?: string }): void
+  /** An actor moved. */
   snapshot(actor: InspectedActor, snapshot: InspectedSnapshot, info: { event: { type: string } }): void
 }
 
