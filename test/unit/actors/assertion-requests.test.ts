@@ -17,6 +17,7 @@ import {
   serverAt,
   startPeer,
 } from './support.ts'
+import { verifies } from '../../support/verifies.ts'
 
 const SECRET = 'sk-very-secret'
 const identity = identityOf('https://h/mcp')
@@ -53,31 +54,34 @@ async function startAs(answer: Answer = tokens, client: Partial<ClientInformatio
 }
 
 describe('a workload', () => {
-  test('gives the JWT of its platform, and nothing of a client', async () => {
-    const { asked, assertions } = host({ workload: 'the-jwt' })
-    const { peer, input, forms } = await startAs()
-    const result = await createRequestJwtBearer(makeDependencies({ assertions }))(input, never)
-    expect(result).toMatchObject({ accessToken: 't', expiresInMs: 60_000 })
-    expect(forms()).toEqual([
-      {
-        grant_type: 'urn:ietf:params:oauth:grant-type:jwt-bearer',
-        assertion: 'the-jwt',
-        scope: 'a b',
-        resource: 'https://h/mcp',
-      },
-    ])
-    expect(peer.seen[0]?.headers.authorization).toBeUndefined()
-    expect(asked).toEqual([
-      {
-        connection: identity,
-        kind: 'workload',
-        audience: peer.origin,
-        tokenEndpoint: `${peer.origin}/token`,
-        resource: 'https://h/mcp',
-        scope: 'a b',
-      },
-    ])
-  })
+  test(
+    'gives the JWT of its platform, and nothing of a client',
+    verifies(200, async () => {
+      const { asked, assertions } = host({ workload: 'the-jwt' })
+      const { peer, input, forms } = await startAs()
+      const result = await createRequestJwtBearer(makeDependencies({ assertions }))(input, never)
+      expect(result).toMatchObject({ accessToken: 't', expiresInMs: 60_000 })
+      expect(forms()).toEqual([
+        {
+          grant_type: 'urn:ietf:params:oauth:grant-type:jwt-bearer',
+          assertion: 'the-jwt',
+          scope: 'a b',
+          resource: 'https://h/mcp',
+        },
+      ])
+      expect(peer.seen[0]?.headers.authorization).toBeUndefined()
+      expect(asked).toEqual([
+        {
+          connection: identity,
+          kind: 'workload',
+          audience: peer.origin,
+          tokenEndpoint: `${peer.origin}/token`,
+          resource: 'https://h/mcp',
+          scope: 'a b',
+        },
+      ])
+    }),
+  )
 
   test('names its client if it has one', async () => {
     const { input, forms } = await startAs(tokens, {})
@@ -85,16 +89,19 @@ describe('a workload', () => {
     expect(forms()[0]?.['client_id']).toBe('c 1')
   })
 
-  test.each(['invalid_grant', 'invalid_scope', 'unauthorized_client'])('is refused with %s once', async (error) => {
-    const { input, peer } = await startAs({ status: 400, body: { error, error_description: SECRET } })
-    const run = createRequestJwtBearer(makeDependencies(host({ workload: 'j' })))
-    expect(await rejectionOf(run(input, never))).toEqual({
-      code: 'EXCHANGE_REJECTED',
-      outcome: 'refused',
-      details: { url: `${peer.origin}/token`, status: 400, error },
-    })
-    expect(peer.paths()).toEqual(['/token'])
-  })
+  test.each(['invalid_grant', 'invalid_scope', 'unauthorized_client'])(
+    'is refused with %s once',
+    verifies(202, async (error) => {
+      const { input, peer } = await startAs({ status: 400, body: { error, error_description: SECRET } })
+      const run = createRequestJwtBearer(makeDependencies(host({ workload: 'j' })))
+      expect(await rejectionOf(run(input, never))).toEqual({
+        code: 'EXCHANGE_REJECTED',
+        outcome: 'refused',
+        details: { url: `${peer.origin}/token`, status: 400, error },
+      })
+      expect(peer.paths()).toEqual(['/token'])
+    }),
+  )
 
   test('revokes its tokens without a client as well', async () => {
     const { input, forms } = await startAs()
@@ -183,41 +190,44 @@ describe('an identity assertion', () => {
     return { idp, issuer, peer, input, forms, asked, exchanges, run }
   }
 
-  test('is made of an ID token at the identity provider, and is the grant at the authorization server', async () => {
-    const { issuer, peer, input, forms, asked, exchanges, run } = await stage({ id_token: 'the-id-token' })
-    expect(await run(input, never)).toMatchObject({ accessToken: 't', expiresInMs: 60_000 })
-    expect(exchanges()).toEqual([
-      {
-        grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
-        requested_token_type: ID_JAG,
-        audience: peer.origin,
-        resource: 'https://h/mcp',
-        scope: 'a b',
-        subject_token: 'the-id-token',
-        subject_token_type: 'urn:ietf:params:oauth:token-type:id_token',
-        client_id: 'at idp',
-      },
-    ])
-    expect(forms()).toEqual([
-      {
-        grant_type: 'urn:ietf:params:oauth:grant-type:jwt-bearer',
-        assertion: 'the-id-jag',
-        resource: 'https://h/mcp',
-        client_id: 'c 1',
-        client_secret: 's',
-      },
-    ])
-    expect(asked).toEqual([
-      {
-        connection: identity,
-        kind: 'id_token',
-        audience: peer.origin,
-        tokenEndpoint: `${issuer}/token`,
-        resource: 'https://h/mcp',
-        scope: 'a b',
-      },
-    ])
-  })
+  test(
+    'is made of an ID token at the identity provider, and is the grant at the authorization server',
+    verifies([181, 183], async () => {
+      const { issuer, peer, input, forms, asked, exchanges, run } = await stage({ id_token: 'the-id-token' })
+      expect(await run(input, never)).toMatchObject({ accessToken: 't', expiresInMs: 60_000 })
+      expect(exchanges()).toEqual([
+        {
+          grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
+          requested_token_type: ID_JAG,
+          audience: peer.origin,
+          resource: 'https://h/mcp',
+          scope: 'a b',
+          subject_token: 'the-id-token',
+          subject_token_type: 'urn:ietf:params:oauth:token-type:id_token',
+          client_id: 'at idp',
+        },
+      ])
+      expect(forms()).toEqual([
+        {
+          grant_type: 'urn:ietf:params:oauth:grant-type:jwt-bearer',
+          assertion: 'the-id-jag',
+          resource: 'https://h/mcp',
+          client_id: 'c 1',
+          client_secret: 's',
+        },
+      ])
+      expect(asked).toEqual([
+        {
+          connection: identity,
+          kind: 'id_token',
+          audience: peer.origin,
+          tokenEndpoint: `${issuer}/token`,
+          resource: 'https://h/mcp',
+          scope: 'a b',
+        },
+      ])
+    }),
+  )
 
   test('is made of a refresh token where the host has no ID token', async () => {
     const { input, asked, exchanges, run } = await stage({ refresh_token: 'the-refresh-token' })

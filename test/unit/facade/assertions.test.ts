@@ -3,6 +3,7 @@ import { type AssertionRequest, MemoryStore } from '../../../src/index.ts'
 import { startPeer } from './peer.ts'
 import { TestClock } from './test-clock.ts'
 import { orchestrate, rejection, startWorld } from './world.ts'
+import { verifies } from '../../support/verifies.ts'
 
 const JWT_BEARER = 'urn:ietf:params:oauth:grant-type:jwt-bearer'
 const unasked = (): Promise<never> => Promise.reject(new Error('unused'))
@@ -49,19 +50,22 @@ describe('a workload', () => {
     expect(world.as.asked()).not.toContain('POST /register')
   })
 
-  test('that is refused is told so with the code of the server, and asked for once', async () => {
-    const { world, start } = await platform()
-    world.tokenAnswers.push({ status: 400, body: { error: 'unauthorized_client' } })
-    expect(await rejection(start().authorize({ grant: 'jwt_bearer' }))).toEqual({
-      failure: {
-        code: 'EXCHANGE_REJECTED',
-        details: { url: `${world.issuer}/token`, status: 400, error: 'unauthorized_client' },
-      },
-      retryable: false,
-      nextAction: 'authorize',
-    })
-    expect(world.tokenRequests()).toHaveLength(1)
-  })
+  test(
+    'that is refused is told so with the code of the server, and asked for once',
+    verifies(202, async () => {
+      const { world, start } = await platform()
+      world.tokenAnswers.push({ status: 400, body: { error: 'unauthorized_client' } })
+      expect(await rejection(start().authorize({ grant: 'jwt_bearer' }))).toEqual({
+        failure: {
+          code: 'EXCHANGE_REJECTED',
+          details: { url: `${world.issuer}/token`, status: 400, error: 'unauthorized_client' },
+        },
+        retryable: false,
+        nextAction: 'authorize',
+      })
+      expect(world.tokenRequests()).toHaveLength(1)
+    }),
+  )
 
   test('that has no JWT fails without a request, keeps its tokens, and is asked anew the next time', async () => {
     const { world, clock, start } = await platform()
