@@ -240,11 +240,18 @@ export function parseOrchestratorOptions(options: unknown): ParsedOptions {
   const policy = typeof options === 'object' && options !== null && 'policy' in options ? options.policy : undefined
   if (policy !== undefined && typeof policy !== 'function') parseOptions(PolicySchema, policy, 'policy')
   const parsed = parseOptions(OptionsSchema, options, 'options')
-  const { sealer, keys, store, client, identityProvider, assertions } = parsed
+  const { sealer, keys, store, client, clients = [], identityProvider, assertions } = parsed
   if (Buffer.byteLength(clientMetadataDocument(client) ?? '') > MAX_CLIENT_METADATA_BYTES)
     throw invalidArgument(
       'options.client',
       `must fit into ${MAX_CLIENT_METADATA_BYTES} bytes of client id metadata, of which authorization servers read no more`,
+    )
+  const isProven = ({ clientId, clientSecret, privateKey }: (typeof clients)[number]): boolean =>
+    clientId === client.metadataUrl && (clientSecret ?? privateKey) !== undefined
+  if (clients.some(isProven))
+    throw invalidArgument(
+      'options.clients',
+      'must give client.metadataUrl no secret and no key: its document says that this client has none',
     )
   if (identityProvider !== undefined && assertions === undefined)
     throw invalidArgument('options.identityProvider', 'needs options.assertions')

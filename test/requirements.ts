@@ -287,6 +287,8 @@ export const REQUIREMENTS = [
     source: 'https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization/client-registration',
     behaviour:
       'CIMD URL: https, has a path component (use something other than `/`), no `.`/`..` segments, no fragment, no userinfo; query SHOULD NOT; port allowed; compared by simple string comparison (`:443` makes it a different client).',
+
+    where: ['src/options.ts', 'src/schemas/option-values.ts'],
   },
   {
     id: 45,
@@ -295,6 +297,8 @@ export const REQUIREMENTS = [
     source: 'https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization/client-registration',
     behaviour:
       'Document served with 200 (ASes do not follow redirects), JSON, `client_id` equal to the URL character by character, plus at least `client_name`, `redirect_uris`. Keep it below 5 kB (recommended AS read limit).',
+
+    where: ['src/client-metadata-document.ts'],
   },
   {
     id: 46,
@@ -303,6 +307,8 @@ export const REQUIREMENTS = [
     source: 'https://datatracker.ietf.org/doc/html/draft-ietf-oauth-client-id-metadata-document',
     behaviour:
       'Document has `client_secret`, `client_secret_expires_at`, private keys, or `token_endpoint_auth_method` of `client_secret_post/basic/jwt`. Use `none` or `private_key_jwt` with `jwks_uri`/`jwks`.',
+
+    where: ['src/client-metadata-document.ts'],
   },
   {
     id: 47,
@@ -311,6 +317,8 @@ export const REQUIREMENTS = [
     source: 'https://datatracker.ietf.org/doc/html/draft-ietf-oauth-client-id-metadata-document',
     behaviour:
       'If the document declares `private_key_jwt`, authenticate every AS request with it. Newer CIMD: clients able to keep a key SHOULD do so.',
+
+    where: ['src/client-metadata-document.ts', 'src/options.ts'],
   },
   {
     id: 48,
@@ -319,6 +327,8 @@ export const REQUIREMENTS = [
     source: 'https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization',
     behaviour:
       'Put `refresh_token` into `grant_types` (DCR body and CIMD document) if refresh tokens are wanted. (The sample document in R lacks it.)',
+
+    where: ['src/actors/client-metadata.ts'],
   },
   {
     id: 49,
@@ -980,6 +990,8 @@ export const REQUIREMENTS = [
       'https://github.com/modelcontextprotocol/ext-auth/blob/main/specification/draft/oauth-client-credentials.mdx',
     behaviour:
       'RFC 7523 §2.2 client assertion (RECOMMENDED): `client_assertion_type=urn:ietf:params:oauth:client-assertion-type:jwt-bearer`, `client_assertion`, `client_id` may be left out; or client secret.',
+
+    where: ['src/actors/send-once.ts', 'src/protocol/client-authentication.ts'],
   },
   {
     id: 172,
@@ -988,6 +1000,8 @@ export const REQUIREMENTS = [
     source: 'https://datatracker.ietf.org/doc/html/draft-ietf-oauth-rfc7523bis',
     behaviour:
       'Assertion claims: `iss`=`sub`=client_id, `exp`, `iat`, unique `jti`, `aud` = AS issuer identifier, sole value, string (token endpoint URL no longer allowed for client auth); `typ: client-authentication+jwt` SHOULD/required for new clients; `kid` if JWKS.',
+
+    where: ['src/actors/send-once.ts'],
   },
   {
     id: 173,
@@ -1021,6 +1035,8 @@ export const REQUIREMENTS = [
     source:
       'https://github.com/modelcontextprotocol/ext-auth/blob/main/specification/stable/enterprise-managed-authorization.mdx',
     behaviour: 'Step 2, RFC 8693 at the IdP token endpoint.',
+
+    where: ['src/actors/obtain-assertion.ts', 'src/actors/request-identity-assertion.ts'],
   },
   {
     id: 182,
@@ -1039,6 +1055,8 @@ export const REQUIREMENTS = [
       'https://github.com/modelcontextprotocol/ext-auth/blob/main/specification/stable/enterprise-managed-authorization.mdx',
     behaviour:
       "Step 3 at the MCP AS token endpoint: `grant_type=urn:ietf:params:oauth:grant-type:jwt-bearer`, `assertion`=ID-JAG, own client authentication there (id in the JAG's `client_id` must equal it); not registered → may use the CIMD URL as client_id, optionally private_key_jwt. Do not send the user to the AS authorization endpoint.",
+
+    where: ['src/actors/request-identity-assertion.ts'],
   },
   {
     id: 184,
@@ -1117,6 +1135,8 @@ export const REQUIREMENTS = [
       'https://github.com/modelcontextprotocol/ext-auth/blob/main/specification/draft/workload-identity-federation.mdx',
     behaviour:
       'WIF (draft): `grant_type=urn:ietf:params:oauth:grant-type:jwt-bearer`, `assertion`=platform JWT, `resource`; no client id/secret/registration required. JWT has iss, sub, aud, exp, iat, jti.',
+
+    where: ['src/actors/request-jwt-bearer.ts'],
   },
   {
     id: 201,
@@ -1134,6 +1154,8 @@ export const REQUIREMENTS = [
     source: 'https://github.com/modelcontextprotocol/conformance',
     behaviour:
       'No retry after the AS rejected the assertion (incl. `invalid_scope`); no switch to another grant on `unauthorized_client`; surface the error.',
+
+    where: ['src/actors/request-jwt-bearer.ts', 'machines/connection.ts'],
   },
   {
     id: 210,

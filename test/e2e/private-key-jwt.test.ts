@@ -1,6 +1,7 @@
 import { exportJWK, exportPKCS8, generateKeyPair } from 'jose'
 import { describe, expect, it } from 'vitest'
 import { REDIRECT_URI, STORES, useStage } from '../support/processes/stage.ts'
+import { verifies } from '../support/verifies.ts'
 
 const { privateKey, publicKey } = await generateKeyPair('ES256', { extractable: true })
 const pem = await exportPKCS8(privateKey)
@@ -31,21 +32,24 @@ const stage = useStage({
 const clients = (clientId: string) => [{ issuer: stage.as.issuer, clientId, privateKey: pem, privateKeyId: 'k1' }]
 
 describe.each(STORES)('a client that signs its assertions, on %s', (store) => {
-  it('exchanges, refreshes in another process, and revokes', async () => {
-    const { of, start, signIn } = stage.scene(store, { clients: clients('signing-web') })
-    const [a, b] = await Promise.all([start(), start()])
-    const refused = await signIn(a, b)
-    expect(await a.whoami(of)).toBe('you are alice')
-    const renewed = await Promise.all([a, b].map((worker) => worker.accessToken(of, { refused })))
-    expect(new Set(renewed.map(({ value }) => value)).size).toBe(1)
-    expect(renewed[0]?.value).not.toBe(refused)
-    expect(await stage.tokenRequests()).toEqual(['authorization_code 200', 'refresh_token 200'])
-    expect(await stage.liveTokens()).toBe(1)
-    await a.disconnect(of)
-    expect(await stage.liveTokens()).toBe(0)
-    const { counts } = await stage.as.ledger()
-    expect([counts.registration, counts.revocation]).toEqual([0, 2])
-  })
+  it(
+    'exchanges, refreshes in another process, and revokes',
+    verifies(171, async () => {
+      const { of, start, signIn } = stage.scene(store, { clients: clients('signing-web') })
+      const [a, b] = await Promise.all([start(), start()])
+      const refused = await signIn(a, b)
+      expect(await a.whoami(of)).toBe('you are alice')
+      const renewed = await Promise.all([a, b].map((worker) => worker.accessToken(of, { refused })))
+      expect(new Set(renewed.map(({ value }) => value)).size).toBe(1)
+      expect(renewed[0]?.value).not.toBe(refused)
+      expect(await stage.tokenRequests()).toEqual(['authorization_code 200', 'refresh_token 200'])
+      expect(await stage.liveTokens()).toBe(1)
+      await a.disconnect(of)
+      expect(await stage.liveTokens()).toBe(0)
+      const { counts } = await stage.as.ledger()
+      expect([counts.registration, counts.revocation]).toEqual([0, 2])
+    }),
+  )
 
   it('signs in without a user, once for two processes, and is renewed', async () => {
     const { of, start } = stage.scene(store, { clients: clients('signing-machine') })

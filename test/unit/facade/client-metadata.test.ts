@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { createAuthOrchestrator } from '../../../src/index.ts'
 import { verifies } from '../../support/verifies.ts'
-import { CLIENT, orchestrate, redirectOf, REDIRECT_URI, rejection, startWorld } from './world.ts'
+import { CLIENT, orchestrate, redirectOf, REDIRECT_URI, rejection, signIn, startWorld } from './world.ts'
 
 const metadataUrl = 'https://app.example/oauth/client.json'
 const client = {
@@ -99,6 +99,31 @@ describe('the client id metadata document', () => {
       const redirect = redirectOf(await connection.authorize())
       expect(new URL(redirect.authorizationUrl).searchParams.get('client_id')).toBe(url)
       expect(world.as.asked()).not.toContain('POST /register')
+    }),
+  )
+
+  test(
+    'says that nothing proves this client, and nothing does',
+    verifies(47, async () => {
+      const world = await startWorld()
+      world.serverMetadata['client_id_metadata_document_supported'] = true
+      await signIn(world, orchestrate({ client }))
+      const [request] = world.as.seen.filter(({ path }) => path === '/token')
+      expect(request?.headers.authorization).toBeUndefined()
+      expect(Object.fromEntries(new URLSearchParams(request?.body))).toEqual({
+        grant_type: 'authorization_code',
+        client_id: metadataUrl,
+        code: 'code-1',
+        code_verifier: expect.any(String),
+        redirect_uri: REDIRECT_URI,
+        resource: world.server,
+      })
+      for (const proof of [{ clientSecret: 'secret' }, { privateKey: { kty: 'EC' } }]) {
+        const clients = [{ issuer: world.issuer, clientId: metadataUrl, ...proof }]
+        expect(() => createAuthOrchestrator({ client, clients } as never)).toThrow(
+          'options.clients must give client.metadataUrl no secret and no key: its document says that this client has none',
+        )
+      }
     }),
   )
 
