@@ -120,7 +120,7 @@ describe('the client id metadata document', () => {
       })
       for (const proof of [{ clientSecret: 'secret' }, { privateKey: { kty: 'EC' } }]) {
         const clients = [{ issuer: world.issuer, clientId: metadataUrl, ...proof }]
-        expect(() => createAuthOrchestrator({ client, clients } as never)).toThrow(
+        expect(() => createAuthOrchestrator({ client, clients })).toThrow(
           'options.clients must give client.metadataUrl no secret and no key: its document says that this client has none',
         )
       }
