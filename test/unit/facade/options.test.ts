@@ -16,7 +16,7 @@ function complaintAbout(options: unknown): { message: string; code: unknown } {
     expect(error.message + String(error.stack)).not.toContain(SECRET)
     return { message: error.message, code: Reflect.get(error, 'code') }
   }
-  throw new Error('nothing was said')
+  return expect.unreachable('nothing was said')
 }
 const type = (message: string): object => ({ message, code: 'ERR_INVALID_ARG_TYPE' })
 const value = (message: string): object => ({ message, code: 'ERR_INVALID_ARG_VALUE' })
@@ -253,7 +253,7 @@ describe('connection', () => {
       if (!(error instanceof TypeError)) throw error
       return { message: error.message, code: Reflect.get(error, 'code') }
     }
-    throw new Error('nothing was said')
+    return expect.unreachable('nothing was said')
   }
   const server = 'https://mcp.example/mcp'
   const text = 'must be a non-empty string of well-formed Unicode'

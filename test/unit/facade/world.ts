@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { onTestFinished } from 'vitest'
+import { expect, onTestFinished } from 'vitest'
 import { type AuthOrchestrator, type AuthOrchestratorOptions, createAuthOrchestrator } from '../../../src/index.ts'
 import type { AuthorizeResult } from '../../../src/index.ts'
 import { type Answer, type Peer, type Seen, startPeer } from './peer.ts'
@@ -208,5 +208,5 @@ export async function rejection(promise: Promise<unknown>): Promise<unknown> {
     }
     throw error
   }
-  throw new Error('expected a rejection')
+  return expect.unreachable('expected a rejection')
 }
