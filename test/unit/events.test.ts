@@ -140,7 +140,7 @@ describe('what a saved transition means for listeners', () => {
   ])('tokens of %s', (_, old, now, expected) => {
     const { listeners, heard } = listenToAll()
     const tokensOf = (subject: string | undefined): Partial<ConnectionContext> => ({
-      tokens: { accessToken: 'a', tokenType: 'Bearer', grant: 'authorization_code', subject },
+      tokens: { accessToken: 'a', tokenType: 'Bearer', grant: 'authorization_code', serverId: 1, subject },
     })
     createConnectionTeller(listeners)({ ...CONTEXT, ...tokensOf(now) }, [], { ...CONTEXT, ...tokensOf(old) })
     expect(heard).toEqual(expected)
