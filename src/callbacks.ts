@@ -4,6 +4,7 @@ import { type CallbackVerdict, judgeCallback } from '../machines/connection-guar
 import type { AuthorizeResult } from './authorize-result.ts'
 import { isAuthorizationError } from './errors/authorization-error.ts'
 import { failure, type Failure, isRetryable } from './errors/failure.ts'
+import { invalidArgument } from './errors/invalid-argument.ts'
 import { type HostAction, whose } from './host-actions.ts'
 import { type Kernel, runConnection, type View } from './kernel.ts'
 import { callbackPage } from './callback-page.ts'
@@ -48,10 +49,10 @@ function bindingCookie({ nameKey, options }: Kernel, state: string): { name: str
 }
 
 /** A 302 to the authorization server, with the cookie that `handleCallback` asks for. */
-export function redirectResponse(
-  kernel: Kernel,
-  { state, authorizationUrl, expiresAt }: Extract<AuthorizeResult, { status: 'redirect' }>,
-): Response {
+export function redirectResponse(kernel: Kernel, result: Extract<AuthorizeResult, { status: 'redirect' }>): Response {
+  if (result?.status !== 'redirect')
+    throw invalidArgument('redirectResponse()', "needs a result of authorize() whose status is 'redirect'")
+  const { state, authorizationUrl, expiresAt } = result
   const leftMs = Math.max(0, expiresAt - kernel.clock.now())
   return new Response(null, {
     status: 302,

@@ -1,5 +1,6 @@
 import { accountOf } from '../machines/connection-guards.ts'
 import type { Failure } from './errors/failure.ts'
+import { invalidArgument } from './errors/invalid-argument.ts'
 import type { DurableContext } from './durable-chart.ts'
 import type { ConnectionContext, ConnectionIdentity, JournalEntry } from './schemas/connection-context.ts'
 
@@ -36,7 +37,12 @@ export class Listeners {
   }
 
   on<Name extends keyof OrchestratorEvents>(name: Name, listener: Listener<Name>): () => void {
-    const listeners: Set<Listener<Name>> = this.#listeners[name]
+    const listeners: Set<Listener<Name>> | undefined = Object.hasOwn(this.#listeners, name)
+      ? this.#listeners[name]
+      : undefined
+    if (listeners === undefined) throw invalidArgument('on()', 'knows no such event')
+    if (typeof listener !== 'function')
+      throw invalidArgument('on()', 'needs a function that listens', 'ERR_INVALID_ARG_TYPE')
     listeners.add(listener)
     return () => {
       listeners.delete(listener)

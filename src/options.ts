@@ -22,6 +22,7 @@ import {
   DurationMs,
   has,
   KeyBytes,
+  Origin,
   RedirectUri,
   Scope,
   Text,
@@ -171,12 +172,12 @@ const PolicySchema = v.strictObject({
   cacheMs: maybe(Count),
   dpop: maybe(v.picklist(['never', 'whenOffered', 'required'])),
   strictResource: maybe(v.boolean()),
-  allowedServers: maybe(v.array(Text)),
-  allowedIssuers: maybe(v.array(Text)),
+  allowedServers: maybe(v.array(WebUrl)),
+  allowedIssuers: maybe(v.array(WebUrl)),
   allowedGrants: maybe(v.array(GrantSchema)),
   allowedScopes: maybe(v.array(Text)),
   registrationsPerIssuerPerHour: maybe(Count),
-  returnToOrigins: maybe(v.array(Text)),
+  returnToOrigins: maybe(v.array(Origin)),
   refuseAccountChange: maybe(v.boolean()),
 })
 
@@ -195,7 +196,7 @@ const OptionsSchema = v.strictObject({
   clients: maybe(
     v.array(
       v.strictObject({
-        issuer: Text,
+        issuer: WebUrl,
         clientId: Text,
         clientSecret: maybe(Text),
         privateKey: maybe(v.custom<PrivateKeyInput>(isPrivateKeyInput, 'must be a CryptoKey, a JWK or PEM')),

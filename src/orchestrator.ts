@@ -45,7 +45,12 @@ export interface AuthOrchestrator {
    *   not an http(s) URL or has credentials or a fragment.
    */
   connection(identity: ConnectionIdentity): Connection
-  /** A 302 to the authorization server, with a cookie that binds the callback to this browser. */
+  /**
+   * A 302 to the authorization server, with a cookie that binds the callback to this browser. Start and callback have
+   * to be on one host.
+   *
+   * @throws `TypeError` for a result that is no redirect.
+   */
   redirectResponse(result: Extract<AuthorizeResult, { status: 'redirect' }>): Response
   /**
    * Finishes the sign-in that a browser came back from, in whichever process it arrives. Never throws for what a
@@ -64,7 +69,11 @@ export interface AuthOrchestrator {
    * @see [MCP client registration](https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization/client-registration)
    */
   handleClientMetadata(request: Request): Promise<Response>
-  /** Tells a listener; returns what ends that. Nothing told is secret. */
+  /**
+   * Tells a listener; returns what ends that. Nothing told is secret.
+   *
+   * @throws `TypeError` for an event that does not exist, and for a listener that is no function.
+   */
   on<Name extends keyof OrchestratorEvents>(name: Name, listener: (event: OrchestratorEvents[Name]) => void): () => void
   /**
    * Takes no new calls, lets what runs come to rest (bounded by the lease), and closes what the orchestrator and its

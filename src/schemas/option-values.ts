@@ -21,6 +21,14 @@ export const callable = <T>() => v.custom<T>((value) => typeof value === 'functi
 /** Whether a text is an absolute http(s) URL: others, such as `blob:`, may have an origin as well. */
 export const isWebUrl = (text: string): boolean => URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)
 export const WebUrl = v.pipe(v.string(), v.check(isWebUrl, 'must be an absolute http(s) URL'))
+/** As `URL.origin` writes it: whatever else could never equal the origin of anything. */
+export const Origin = v.pipe(
+  v.string(),
+  v.check(
+    (text) => isWebUrl(text) && new URL(text).origin === text,
+    "must be an origin such as 'https://app.example', without a path or a final slash",
+  ),
+)
 const LOOPBACK = /^(localhost|127(\.\d+){3}|\[::1\])$/
 
 /** RFC 6749 §3.1.2, OAuth 2.1 §2.3.1: absolute, without a fragment, https or loopback. */

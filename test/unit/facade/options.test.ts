@@ -75,9 +75,59 @@ describe('createAuthOrchestrator', () => {
     ],
     [
       'a client secret that is none',
-      { client: CLIENT, clients: [{ issuer: 'i', clientId: 'c', clientSecret: [SECRET] }] },
+      { client: CLIENT, clients: [{ issuer: 'https://as', clientId: 'c', clientSecret: [SECRET] }] },
       type('options.clients[0].clientSecret must be a non-empty string of well-formed Unicode'),
     ],
+    [
+      'a client whose issuer is no URL',
+      { client: CLIENT, clients: [{ issuer: 'as.example', clientId: 'c' }] },
+      value('options.clients[0].issuer must be an absolute http(s) URL'),
+    ],
+    [
+      'two clients at one issuer',
+      {
+        client: CLIENT,
+        clients: ['https://a', 'https://b', 'https://a'].map((issuer) => ({ issuer, clientId: issuer })),
+      },
+      value('options.clients[2].issuer must not be that of another client'),
+    ],
+    [
+      'a method that is not known',
+      { client: CLIENT, clients: [{ issuer: 'https://a', clientId: 'c', tokenEndpointAuthMethod: 'tls_client_auth' }] },
+      value(
+        'options.clients[0].tokenEndpointAuthMethod must be client_secret_basic, client_secret_post, private_key_jwt or none',
+      ),
+    ],
+    [
+      'a method that needs a secret',
+      {
+        client: CLIENT,
+        clients: [{ issuer: 'https://a', clientId: 'c', tokenEndpointAuthMethod: 'client_secret_post' }],
+      },
+      value('options.clients[0].tokenEndpointAuthMethod needs clientSecret'),
+    ],
+    [
+      'a secret that is never used',
+      {
+        client: CLIENT,
+        clients: [{ issuer: 'https://a', clientId: 'c', clientSecret: SECRET, tokenEndpointAuthMethod: 'none' }],
+      },
+      value("options.clients[0].tokenEndpointAuthMethod must not be 'none' beside clientSecret"),
+    ],
+    ...['https://app.example/', 'https://app.example/settings', 'app.example', '*', 'javascript:alert(1)'].map(
+      (origin): [string, unknown, object] => [
+        `the origin ${origin}`,
+        { client: CLIENT, policy: { returnToOrigins: ['https://app.example', origin] } },
+        value(
+          "policy.returnToOrigins[1] must be an origin such as 'https://app.example', without a path or a final slash",
+        ),
+      ],
+    ),
+    ...(['allowedServers', 'allowedIssuers'] as const).map((name): [string, unknown, object] => [
+      `${name} that are no URLs`,
+      { client: CLIENT, policy: { [name]: ['mcp.example'] } },
+      value(`policy.${name}[0] must be an absolute http(s) URL`),
+    ]),
     ['a store that is none', { client: CLIENT, store: { load() {} } }, type('options.store must be a SnapshotStore')],
     ['keys without a name', { client: CLIENT, keys: { sealing: [] } }, type('options.keys.name is required')],
     [
@@ -285,6 +335,41 @@ describe('connection', () => {
     expect(serverOf('HTTPS://MCP.Example:443/Mcp?a=%2f')).toBe('https://mcp.example/Mcp?a=%2f')
     expect(serverOf('https://mcp.example')).toBe('https://mcp.example/')
     expect(serverOf('https://mcp.example/mcp/')).toBe('https://mcp.example/mcp/')
+  })
+})
+
+describe('calls that are not asynchronous', () => {
+  test.each<[string, (orchestrator: ReturnType<typeof orchestrate>) => unknown, object]>([
+    ['an event that does not exist', (it) => it.on('signedIn' as never, () => {}), value('on() knows no such event')],
+    ['an inherited name', (it) => it.on('toString' as never, () => {}), value('on() knows no such event')],
+    ['no listener', (it) => it.on('authorized', undefined as never), type('on() needs a function that listens')],
+    [
+      'a result that is no redirect',
+      (it) => it.redirectResponse({ status: 'authorized', actions: [] } as never),
+      value("redirectResponse() needs a result of authorize() whose status is 'redirect'"),
+    ],
+    [
+      'no result',
+      (it) => it.redirectResponse(undefined as never),
+      value("redirectResponse() needs a result of authorize() whose status is 'redirect'"),
+    ],
+  ])('refuse %s', (_name, call, complaint) => {
+    expect(() => call(orchestrate())).toThrow(expect.objectContaining(complaint))
+  })
+
+  test('a policy that is a function is checked for each connection', () => {
+    const orchestrator = orchestrate({
+      policy: ({ tenant }) => ({ returnToOrigins: tenant === 'good' ? ['https://app.example'] : ['app.example'] }),
+    })
+    const server = 'https://mcp.example/mcp'
+    expect(orchestrator.connection({ tenant: 'good', server }).identity.tenant).toBe('good')
+    expect(() => orchestrator.connection({ tenant: 'bad', server })).toThrow(
+      expect.objectContaining(
+        value(
+          "policy.returnToOrigins[0] must be an origin such as 'https://app.example', without a path or a final slash",
+        ),
+      ),
+    )
   })
 })
 
