@@ -37,8 +37,8 @@ const COOKIE_SLACK_MS = 3_600_000
 /**
  * The cookie of one attempt: its name is bound to the attempt, so that two tabs work; its value only we can make.
  *
- * Behind https the prefix keeps hosts beside ours from planting one (RFC 6265bis §4.1.3.2); browsers do not agree on it
- * for http on this machine.
+ * Behind https the prefix keeps hosts beside ours from planting one (RFC 6265bis §4.1.3.2). For http on this machine
+ * there is none, since a browser may refuse it there.
  */
 function bindingCookie({ nameKey, options }: Kernel, state: string): { name: string; value: string } {
   const value = createHmac('sha256', nameKey)

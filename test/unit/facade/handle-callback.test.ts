@@ -244,7 +244,7 @@ describe('bad input of handleCallback', () => {
     await isUnharmed(scene)
   })
 
-  test('on this machine over http the cookie has no prefix, which browsers do not agree on', async () => {
+  test('on this machine over http the cookie has no prefix, which a browser may refuse there', async () => {
     const { cookie } = await sentAway({ client: { ...CLIENT, redirectUri: 'http://localhost:3000/callback' } })
     expect(cookie).toMatch(/^authchart-/)
   })
