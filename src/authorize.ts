@@ -58,6 +58,13 @@ export async function authorize(core: ConnectionCore, wishes: Wishes): Promise<A
   const stored = await core.load()
   const refused = challenge && stored && refusedGeneration(core, stored)
   const isSatisfied = (now: View): boolean => !wishes.force && !asksForMore && satisfies(now, wishes, refused)
+  // Others may have met the same challenge, and been granted what it asks for, while this one waited for them.
+  const isGranted = (now: View): boolean => {
+    if (wishes.force || type !== 'challenge.insufficientScope') return false
+    const tokens = tokensOf(now.context)
+    const isNew = now.context.generation !== stored?.context.generation && isUsable(tokens, now.at())
+    return isNew && coversScope(tokens?.scope, unionScopes(wishes.scope, challenge?.scope))
+  }
   const isNoUse = wishes.force || asksForMore || (stored !== undefined && isSatisfied(stored))
   const view = stored === undefined || isNoUse ? stored : await renewed(core, stored, refused)
   if (view !== undefined && isSatisfied(view)) {
@@ -68,7 +75,8 @@ export async function authorize(core: ConnectionCore, wishes: Wishes): Promise<A
   const request = requestFor(core, wishes, challenge, tokensOf(view?.context))
   const result = await core.run(
     // After a winner was adopted, what it got may be all that is wanted.
-    (now) => (now !== undefined && now !== view && isSatisfied(now) ? undefined : { type, request }),
+    (now) =>
+      now !== undefined && now !== view && (isSatisfied(now) || isGranted(now)) ? undefined : { type, request },
     { view },
   )
   const { actions } = result
@@ -78,7 +86,7 @@ export async function authorize(core: ConnectionCore, wishes: Wishes): Promise<A
     return { status: 'redirect', authorizationUrl, state, expiresAt, actions }
   }
   const reason = result.view?.context.failure
-  const isDone = result.view !== undefined && isSatisfied(result.view)
+  const isDone = result.view !== undefined && (isSatisfied(result.view) || isGranted(result.view))
   if (!isDone && reason !== undefined) throw new AuthorizationError(reason)
   return { status: 'authorized', actions }
 }

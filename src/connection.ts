@@ -19,6 +19,8 @@ import {
   type ImportOptions,
   ImportOptionsSchema,
 } from './call-options.ts'
+import { coversScope } from './protocol/scopes.ts'
+import { bearerChallenge } from './protocol/www-authenticate.ts'
 import { accessToken } from './renewal.ts'
 import type { ConnectionIdentity, JournalEntry } from './schemas/connection-context.ts'
 import { parseOptions } from './stores/parse-options.ts'
@@ -137,8 +139,12 @@ export class Connection {
     const source = {
       identity: this.identity,
       accessToken: (options: AccessTokenOptions) => this.#heldToken(options),
-      widerToken: async (challenge: string, signal: AbortSignal) => {
+      widerToken: async (refused: string, challenge: string, signal: AbortSignal) => {
         const tokens = tokensOf((await core.load())?.context)
+        // Others may have met the same challenge: what they were answered by now is tried.
+        const { scope } = bearerChallenge(challenge) ?? {}
+        const isAnswered = tokens !== undefined && tokens.accessToken !== refused && coversScope(tokens.scope, scope)
+        if (isAnswered) return await this.#heldToken({ refused, signal })
         if (tokens === undefined || tokens.grant === 'authorization_code') return undefined
         await this.authorize({ challenge, signal })
         return await this.#heldToken({ signal })

@@ -12,8 +12,8 @@ import type { HeldToken } from './token-cache.ts'
 interface TokenSource {
   readonly identity: ConnectionIdentity
   accessToken(options: { refused?: string | undefined; signal?: AbortSignal | undefined }): Promise<HeldToken>
-  /** A token with the scope that a challenge asks for; `undefined` if only the user can grant that. */
-  widerToken(challenge: string, signal: AbortSignal): Promise<HeldToken | undefined>
+  /** A token with the scope that a challenge to this one asks for; `undefined` if only the user can grant that. */
+  widerToken(refused: string, challenge: string, signal: AbortSignal): Promise<HeldToken | undefined>
 }
 
 const MAX_REDIRECTS = 5
@@ -90,7 +90,7 @@ async function anotherToken(
 ): Promise<HeldToken | undefined> {
   try {
     return wish === 'wider'
-      ? await source.widerToken(challenge ?? '', signal)
+      ? await source.widerToken(refused, challenge ?? '', signal)
       : await source.accessToken({ refused, signal })
   } catch (error) {
     throw error instanceof AuthorizationError ? new AuthorizationError(error.failure, { challenge }) : error

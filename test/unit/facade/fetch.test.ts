@@ -1,5 +1,5 @@
 import { describe, expect, test, vi } from 'vitest'
-import { AuthorizationError } from '../../../src/index.ts'
+import { AuthorizationError, MemoryStore } from '../../../src/index.ts'
 import { orchestrate, redirectOf, rejection, signIn, startWorld } from './world.ts'
 import { verifies } from '../../support/verifies.ts'
 
@@ -248,6 +248,49 @@ describe('a 403', () => {
       ['client_credentials', 'mcp:tools mcp:admin'],
     ])
     expect((await connection.accessToken()).scope).toBe('mcp:tools mcp:admin')
+  })
+
+  test.each<['this process' | 'others']>([['this process'], ['others']])(
+    'that comes while %s got the wider token is answered with that one',
+    async (who) => {
+      const world = await startWorld()
+      const store = new MemoryStore()
+      const start = () =>
+        orchestrate({
+          store,
+          clients: [{ issuer: world.issuer, clientId: 'c', clientSecret: 's', scope: 'mcp:tools' }],
+        }).connection({ tenant: 't1', server: world.server })
+      const connection = start()
+      await connection.authorize({ grant: 'client_credentials' })
+      const served = world.rs.routes['GET /mcp']
+      if (typeof served !== 'function') throw new Error('no such route')
+      const arrived = Promise.withResolvers<void>()
+      const late = Promise.withResolvers<void>()
+      world.rs.routes['GET /mcp'] = (seen) => {
+        if (seen.headers.authorization !== 'Bearer access-1') return served(seen)
+        if (seen.path.includes('late')) arrived.resolve()
+        const refusal = { status: 403, headers: { 'www-authenticate': insufficient('mcp:admin') } }
+        return seen.path.includes('late') ? { ...refusal, until: late.promise } : refusal
+      }
+      const waiting = connection.fetch(`${world.server}?late=1`)
+      await arrived.promise
+      const first = await (who === 'others' ? start() : connection).fetch(world.server)
+      late.resolve()
+      expect([first.status, (await waiting).status]).toEqual([200, 200])
+      expect(world.tokenRequests()).toHaveLength(2)
+      expect((await connection.status()).failure).toBeUndefined()
+    },
+  )
+
+  test('that many processes meet at once is answered with one wider token', async () => {
+    const world = await startWorld()
+    const store = new MemoryStore()
+    const clients = [{ issuer: world.issuer, clientId: 'c', clientSecret: 's', scope: 'mcp:tools' }]
+    const start = () => orchestrate({ store, clients }).connection({ tenant: 't1', server: world.server })
+    await start().authorize({ grant: 'client_credentials' })
+    const results = await Promise.all([1, 2, 3].map(() => start().authorize({ challenge: insufficient('mcp:admin') })))
+    expect(results.map(({ status }) => status)).toEqual(['authorized', 'authorized', 'authorized'])
+    expect(world.tokenRequests()).toHaveLength(2)
   })
 
   test('that comes again for a scope that was granted ends there, with its challenge', async () => {
