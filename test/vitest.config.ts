@@ -34,8 +34,8 @@ export default defineConfig({
           include: ['test/e2e/**/*.test.ts'],
           testTimeout: 120_000,
           hookTimeout: 60_000,
-          // These start servers and processes of their own and look at clocks: one file at a time, after all others.
-          fileParallelism: false,
+          // These start servers and processes of their own, and mostly wait for leases to end: apart from all others.
+          maxWorkers: 3,
           sequence: { groupOrder: 1 },
           ...withRedis,
         },
