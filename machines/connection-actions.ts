@@ -446,7 +446,20 @@ export function importCredentials(context: ConnectionContext, event: Sent<'crede
 export function recordFailure(context: ConnectionContext, event: ConnectionEvent): Change {
   const { failure } = portFailureOf(event)
   const retryDelayMs = Math.min(2 * (context.retryDelayMs ?? FIRST_RETRY_MS / 2), LONGEST_RETRY_MS)
-  return { failure, retryDelayMs, retryAt: context.at + (failure.details?.retryAfterMs ?? retryDelayMs) }
+  const retryAt = context.at + (failure.details?.retryAfterMs ?? retryDelayMs)
+  return { failure, retryDelayMs, retryAt, ...(context.claim === undefined && { stepUps: withoutRound(context) }) }
+}
+
+/** A round in which nobody could be asked for the scope is none. */
+function withoutRound(context: ConnectionContext): ConnectionContext['stepUps'] {
+  const { at, request, stepUps } = context
+  const wanted = challengedScope(request?.challengeScope)
+  // While an attempt waits for the same scope, none was counted.
+  const isCounted = ({ scope, rounds }: { scope: string; rounds: number }): boolean =>
+    scope === wanted && stepUpRound(context, scope, at) > rounds
+  return stepUps
+    ?.map((round) => (isCounted(round) ? { ...round, rounds: round.rounds - 1 } : round))
+    .filter(({ rounds }) => rounds > 0)
 }
 
 /**

@@ -168,6 +168,21 @@ describe('a server that insists on more scope', () => {
     }),
   )
 
+  test('while nobody can be asked for it does not use up the rounds', async () => {
+    const world = await startWorld()
+    const connection = await signIn(world, orchestrate())
+    const challenge = insufficient('mcp:admin')
+    const [path = '', served = {}] =
+      Object.entries(world.rs.routes).find(([route]) => route.includes('well-known')) ?? []
+    world.rs.routes[path] = { status: 500 }
+    for (const _ of [1, 2, 3, 4])
+      expect(await rejection(connection.authorize({ challenge }))).toMatchObject({
+        failure: { code: 'RESOURCE_METADATA_UNAVAILABLE' },
+      })
+    world.rs.routes[path] = served
+    expect(redirectOf(await connection.authorize({ challenge })).status).toBe('redirect')
+  })
+
   test(
     'that is never granted is asked for three times in a day',
     verifies([126, 124], async () => {

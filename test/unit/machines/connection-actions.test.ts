@@ -610,6 +610,22 @@ describe('a failure', () => {
     })
   })
 
+  test('before anybody was asked for more scope takes its round back', () => {
+    const other = { scope: 'list', rounds: 1, at: START }
+    const counted = (rounds: number) => [other, { scope: 'write', rounds, at: START }]
+    const left = (changes: Partial<ConnectionContext>) =>
+      change.recordFailure(
+        contextWith({ request: { ...request, challengeScope: 'write' }, ...changes }),
+        error(rejections.rateLimited),
+      ).stepUps
+    expect(left({ stepUps: counted(2) })).toEqual(counted(1))
+    expect(left({ stepUps: counted(1) })).toEqual([other])
+    // While an attempt waits for it, none was counted; under a claim the server was asked.
+    const attempts = [attemptOf(1, { scope: 'read write' })]
+    expect(left({ stepUps: counted(2), attempts })).toEqual(counted(2))
+    expect(left({ stepUps: counted(2), claim: { ...refreshing, kind: 'requestToken' } })).toBeUndefined()
+  })
+
   test('of the refresh token leaves the access token its rest of life', () => {
     const { refreshToken: _, ...rest } = tokens
     const context = contextWith({ tokens: { ...tokens, refreshTokenExpiresAt: NOW } })
