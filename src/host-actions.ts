@@ -69,7 +69,8 @@ export function actionsBetween(
   const wasRetiring = ({ to }: JournalEntry): boolean => to === 'retiring'
   const retiredAt = after.journal.findLast(wasRetiring)?.at
   if (retiredAt !== undefined && retiredAt !== before?.journal.findLast(wasRetiring)?.at) {
-    const { issuer } = before?.servers.find(({ client }) => client.source === 'dynamic') ?? {}
+    const registered = before?.servers.filter(({ client }) => client.source === 'dynamic') ?? []
+    const { issuer } = registered.find(({ id }) => serverOf(after, id) === undefined) ?? registered[0] ?? {}
     actions.push({ type: 'forgetClientInformation', ...common, data: { issuer } })
   }
   if (server !== undefined && server.client.source !== 'anonymous') {

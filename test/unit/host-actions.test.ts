@@ -97,6 +97,14 @@ describe('what a host has to do', () => {
     // Without tokens as well: its server refused it at the exchange.
     const waiting = { ...EMPTY, servers: [registered], attempts: [ATTEMPT] }
     expect(actionsBetween(waiting, after)).toEqual([forgetClient])
+    // The client of the tokens elsewhere is as good as before.
+    const other = { ...registered, id: 2, issuer: 'https://other.example' }
+    const moving = { ...before, servers: [registered, other], attempts: [{ ...ATTEMPT, serverId: 2 }] }
+    expect(actionsBetween(moving, { ...before, journal: [retiring] })).toContainEqual({
+      ...forgetClient,
+      generation: before.generation,
+      data: { issuer: other.issuer },
+    })
     // That was another time.
     expect(actionsBetween({ ...before, journal: [retiring] }, after)).toEqual([FORGET_TOKENS])
   })
