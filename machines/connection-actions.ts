@@ -169,7 +169,7 @@ function withServer(
   return [...servers.filter((server) => server !== known), { id, ...entry }]
 }
 
-/** The scope that a request asks for (design, section 7: the order of scopes). */
+/** The scope that a request asks for. */
 export function requestedScope(context: ConnectionContext): string | undefined {
   const request = known(context.request, 'a request')
   const { allowedScopes } = request

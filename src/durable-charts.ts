@@ -10,12 +10,13 @@ const IDLE_TTL_MS = 86_400_000
 /** A record with a claim outlives any lease, so that its outcome can be found out. */
 const CLAIM_TTL_MS = 2 * IDLE_TTL_MS
 
-/** How long the record of a connection is worth keeping: a pure function of what it holds (design, section 6). */
+/** How long the record of a connection is worth keeping: a pure function of what it holds. */
 function connectionTtlMs({ at, claim, tokens, attempts }: ConnectionContext): number | undefined {
   const attemptsEndAt = Math.max(at, ...attempts.map(({ expiresAt }) => expiresAt))
   if (tokens !== undefined) {
-    const { refreshToken, refreshTokenExpiresAt } = tokens
-    if (refreshToken === undefined || refreshTokenExpiresAt === undefined) return undefined
+    const { grant, refreshToken, refreshTokenExpiresAt } = tokens
+    const needsRefreshToken = grant === 'authorization_code' && refreshToken !== undefined
+    if (!needsRefreshToken || refreshTokenExpiresAt === undefined) return undefined
     return Math.max(refreshTokenExpiresAt, attemptsEndAt) - at + IDLE_TTL_MS
   }
   return claim === undefined ? attemptsEndAt - at + IDLE_TTL_MS : CLAIM_TTL_MS

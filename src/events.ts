@@ -70,6 +70,18 @@ const NEW_TOKENS: ReadonlyMap<string, 'authorized' | 'refreshed'> = new Map([
   ['refreshTokens.done', 'refreshed'],
 ])
 
+/**
+ * What a result that came late means: it replaced tokens, or signed in. What a refresh has to prove yet is told by
+ * that.
+ */
+function lateNews(
+  { tokens }: ConnectionContext,
+  before: DurableContext | undefined,
+): 'authorized' | 'refreshed' | undefined {
+  if (tokens === undefined || tokens.unproven) return undefined
+  return before !== undefined && isConnection(before) && before.tokens !== undefined ? 'refreshed' : 'authorized'
+}
+
 const isConnection = (context: DurableContext): context is ConnectionContext => 'identity' in context
 
 /** Tells listeners what a save of a connection's record means for them. */
@@ -86,7 +98,9 @@ export function createConnectionTeller(
     for (const { at, from, to, reason } of entries) {
       listeners.tell('transition', { connection, at, from, to, reason })
       if (to === 'reauthorizationRequired') listeners.tell('authorizationRequired', { connection, at })
-      const news = NEW_TOKENS.get(reason)
+      const news =
+        NEW_TOKENS.get(reason) ??
+        (to === 'authorized' && reason === 'result.late' ? lateNews(context, before) : undefined)
       if (news !== undefined) listeners.tell(news, { connection, at, generation })
       const isFailure = reason === failure?.code || reason === 'callback.denied'
       if (failure !== undefined && isFailure) listeners.tell('failed', { connection, at, failure })

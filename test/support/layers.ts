@@ -7,7 +7,7 @@ const PURE = [...BASE, 'protocol']
 const INNER = [...PURE, 'machines', 'http', 'stores', 'actors', 'runner']
 const OUTER = [...INNER, 'orchestrator', 'adapters', 'testing', 'cli', 'index']
 
-/** Which layers each layer may import, besides itself (design, section 5). */
+/** Which layers each layer may import, besides itself. */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   clock: [],
   errors: [],

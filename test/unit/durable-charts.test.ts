@@ -46,6 +46,11 @@ describe('how long a record is kept', () => {
       DAY_MS + 5,
     ],
     ['with one that has ended: a day', { tokens: { ...TOKENS, refreshTokenExpiresAt: BEGINNING - 5 } }, DAY_MS],
+    [
+      'with tokens that need no user: for good',
+      { tokens: { ...TOKENS, grant: 'client_credentials', refreshTokenExpiresAt: BEGINNING + 5 } },
+      undefined,
+    ],
     ['with a claim: longer than any lease', { claim: CLAIM, attempts: [ATTEMPT] }, 2 * DAY_MS],
     [
       'with attempts: a day after the end of the last',

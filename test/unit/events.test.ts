@@ -1,7 +1,7 @@
 import { describe, expect, test, vi } from 'vitest'
 import { createConnectionTeller, Listeners, type OrchestratorEvents } from '../../src/events.ts'
 import type { ConnectionContext, JournalEntry } from '../../src/schemas/connection-context.ts'
-import { IDENTITY, SIGNED_IN } from './runner/records.ts'
+import { IDENTITY, SIGNED_IN, TOKENS } from './runner/records.ts'
 
 const NAMES = [
   'transition',
@@ -102,6 +102,19 @@ describe('what a saved transition means for listeners', () => {
     ['an attempt ran out', { from: 'awaitingCallback', to: 'disconnected', reason: 'attempt.expired' }, []],
   ])('%s', (_what, entry, expected) => {
     expect(told(entry)).toEqual(expected)
+  })
+
+  test.each<[string, Partial<ConnectionContext>, Partial<ConnectionContext> | undefined, string[]]>([
+    ['where tokens stood', {}, {}, ['transition', 'refreshed']],
+    ['where none stood', {}, { tokens: undefined }, ['transition', 'authorized']],
+    ['for a record that was not there', {}, undefined, ['transition', 'authorized']],
+    ['and has to be proven first', { tokens: { ...TOKENS, unproven: true } }, {}, ['transition']],
+    ['and was revoked', { tokens: undefined }, {}, ['transition']],
+  ])('what came late %s is told as what it is', (_, extra, old, expected) => {
+    const { listeners, heard } = listenToAll()
+    const entry = { at: 5, from: 'refreshing', to: 'authorized', reason: 'result.late' }
+    createConnectionTeller(listeners)({ ...CONTEXT, ...extra }, [entry], old && { ...CONTEXT, ...old })
+    expect(heard.map(([name]) => name)).toEqual(expected)
   })
 
   test('a failure is told where it is what led there, and not again later', () => {
