@@ -159,7 +159,8 @@ export class SimulatedProcess {
     time.activity += 1
     this.#crash('after', isToken)
     if (this.#isDead) return await never()
-    if (noted !== undefined) {
+    // Whoever asked may have given up by now: then the answer was heard by nobody.
+    if (noted !== undefined && !request.signal.aborted) {
       noted.isRefused = answer.status === 429 || answer.status === 503
       noted.isDoubtful = answer.status >= 500 && !noted.isRefused
     }
