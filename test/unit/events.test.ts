@@ -2,21 +2,12 @@ import { describe, expect, test, vi } from 'vitest'
 import { createConnectionTeller, Listeners, type OrchestratorEvents } from '../../src/events.ts'
 import type { ConnectionContext, JournalEntry } from '../../src/schemas/connection-context.ts'
 import { IDENTITY, SIGNED_IN, TOKENS } from './runner/records.ts'
-
-const NAMES = [
-  'transition',
-  'authorizationRequired',
-  'authorized',
-  'refreshed',
-  'failed',
-  'disconnected',
-  'accountChanged',
-] as const
+import { EVENT_NAMES } from '../support/event-names.ts'
 
 function listenToAll() {
   const listeners = new Listeners()
   const heard: [keyof OrchestratorEvents, unknown][] = []
-  for (const name of NAMES) listeners.on(name, (event) => heard.push([name, event]))
+  for (const name of EVENT_NAMES) listeners.on(name, (event) => heard.push([name, event]))
   return { listeners, heard }
 }
 

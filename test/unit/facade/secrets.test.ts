@@ -4,6 +4,7 @@ import { MemoryStore } from '../../../src/index.ts'
 import type { SaveOptions } from '../../../src/index.ts'
 import { orchestrate, redirectOf, startWorld } from './world.ts'
 import { createSealer } from '../../../src/stores/sealing.ts'
+import { EVENT_NAMES } from '../../support/event-names.ts'
 import { verifies } from '../../support/verifies.ts'
 
 const NAME_KEY = 'planted-name-key-0123456789abcde'
@@ -65,16 +66,7 @@ test(
       network: { allow: ['127.0.0.1'], timeoutMs: 250 },
       inspect: note,
     })
-    for (const name of [
-      'transition',
-      'authorizationRequired',
-      'authorized',
-      'refreshed',
-      'failed',
-      'disconnected',
-    ] as const) {
-      orchestrator.on(name, note)
-    }
+    for (const name of EVENT_NAMES) orchestrator.on(name, note)
     world.serverMetadata['dpop_signing_alg_values_supported'] = ['ES256']
     world.as.routes['POST /register'] = {
       status: 201,

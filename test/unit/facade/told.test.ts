@@ -2,21 +2,12 @@ import { describe, expect, test, vi } from 'vitest'
 import type { HostAction, InspectionRecord, OrchestratorEvents } from '../../../src/index.ts'
 import { TestClock } from './test-clock.ts'
 import { orchestrate, redirectOf, rejection, signIn, startWorld } from './world.ts'
-
-const NAMES = [
-  'transition',
-  'authorizationRequired',
-  'authorized',
-  'refreshed',
-  'failed',
-  'disconnected',
-  'accountChanged',
-] as const
+import { EVENT_NAMES } from '../../support/event-names.ts'
 
 /** Everything that an orchestrator tells, in order. */
 function listen(orchestrator: ReturnType<typeof orchestrate>): [string, unknown][] {
   const told: [string, unknown][] = []
-  for (const name of NAMES) orchestrator.on(name, (event) => told.push([name, event]))
+  for (const name of EVENT_NAMES) orchestrator.on(name, (event) => told.push([name, event]))
   return told
 }
 
