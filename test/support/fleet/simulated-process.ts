@@ -21,6 +21,7 @@ export interface Sent {
   readonly secret: string
   readonly by: SimulatedProcess
   /** The server said that it did nothing (429, 503), so that the same may be sent again. */
+  readonly isCode: boolean
   isRefused: boolean
   /** Whether its sender may not know what became of it: no answer, a 5xx, or it stopped since. */
   isDoubtful: boolean
@@ -147,12 +148,14 @@ export class SimulatedProcess {
     time.activity += 1
     const request = new Request(input, init)
     const form = new URLSearchParams(request.method === 'POST' ? await request.clone().text() : '')
-    const secret = form.get('code') ?? form.get('refresh_token')
+    const code = form.get('code')
+    const secret = code ?? form.get('refresh_token')
     const isToken = request.url.endsWith('/token')
     if (isToken) this.#tokenRequests += 1
     this.#crash('before', isToken)
     if (this.#isDead) return await never()
-    const entry = isToken && secret !== null && { by: this, secret: fingerprint(secret), isRefused: false }
+    const entry = isToken &&
+      secret !== null && { by: this, secret: fingerprint(secret), isCode: code !== null, isRefused: false }
     const noted: Sent | undefined = entry ? { ...entry, isDoubtful: true } : undefined
     if (noted !== undefined) sent.push(noted)
     const answer = await fetch(request)
