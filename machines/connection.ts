@@ -1,14 +1,27 @@
 import { assign, emit, setup } from 'xstate'
-import type { ConnectionContext, ConnectionIdentity } from '../src/schemas/connection-context.ts'
-import * as change from './connection-actions.ts'
-import type { AuthorizationRequestBuilt, ConnectionEvent } from './connection-events.ts'
-import * as ask from './connection-guards.ts'
-import * as input from './connection-inputs.ts'
-import { eventOf } from './event-of.ts'
+import type { ConnectionContext } from '../src/schemas/connection-context.ts'
+import type { ConnectionIdentity } from '../src/schemas/credentials.ts'
+import { eventOf } from './assert.ts'
+import { addAttempt, authorizationRequestBuilt, endAttempt, endDenied } from './connection/attempts.ts'
+import {
+  abandonClaim,
+  claim,
+  claimExchange,
+  claimRefresh,
+  claimRenewal,
+  claimTokenRequest,
+  suspectClaim,
+} from './connection/claims.ts'
+import type { AuthorizationRequestBuilt, ConnectionEvent } from './connection/events.ts'
+import * as ask from './connection/guards.ts'
+import * as input from './connection/port-inputs.ts'
+import { adoptServer, beginRenewal, beginRequest, noteFacts, refuseGrant, replaceClient } from './connection/request.ts'
+import { isAskedAgain, restingPlace, type RestingPlace } from './connection/selectors.ts'
+import { asksForNothingNew, countStepUp, endStepUps, isStepUpExhausted, refuseScope } from './connection/step-up.ts'
+import * as change from './connection/tokens.ts'
 import { journalled } from './journal.ts'
-import { isClientRefused, isGrantRefused, isRetryLater, portFailureOf } from './port-failure.ts'
+import { isClientRefused, isGrantRefused, isRetryLater, portFailureOf } from './rejection.ts'
 import { connectionPorts } from './ports.ts'
-import { isAskedAgain, restingPlace, type RestingPlace } from './resting-place.ts'
 
 /** What a connection begins with. */
 export interface ConnectionInput {
@@ -45,8 +58,8 @@ export const connectionMachine = setup({
     hasTokensToRevoke: ({ context }) => context.tokens !== undefined && !ask.needsDiscovery(context),
     isRenewal: ({ context }) => ask.isRenewal(context),
     mayRegisterAgain: ({ context, event }) => isClientRefused(portFailureOf(event)) && ask.mayRegisterAgain(context),
-    asksForNothingNew: ({ context, event }) => ask.asksForNothingNew(context, event),
-    isStepUpExhausted: ({ context, event }) => ask.isStepUpExhausted(context, event),
+    asksForNothingNew: ({ context, event }) => asksForNothingNew(context, event),
+    isStepUpExhausted: ({ context, event }) => isStepUpExhausted(context, event),
     usesAuthorizationCode: ({ context }) => ask.canUseGrant(context, 'authorization_code'),
     usesGrantWithoutUser: ({ context }) => ask.canUseGrantWithoutUser(context),
     isGoAhead: ({ context }) => !context.claim?.outcomeUnknown,
@@ -63,7 +76,7 @@ export const connectionMachine = setup({
   actions: {
     noteTime: assign({ at: ({ context, event }) => change.readClock(context, event) }),
     beginRequest: assign(({ context, event }) =>
-      change.beginRequest(
+      beginRequest(
         context,
         eventOf(
           event,
@@ -73,19 +86,13 @@ export const connectionMachine = setup({
         ),
       ),
     ),
-    countStepUp: assign(({ context, event }) =>
-      change.countStepUp(context, eventOf(event, 'challenge.insufficientScope')),
-    ),
-    replaceClient: assign(({ context }) => change.replaceClient(context)),
-    refuseScope: assign(({ context, event }) =>
-      change.refuseScope(context, eventOf(event, 'challenge.insufficientScope')),
-    ),
-    endStepUps: assign(({ context, event }) =>
-      change.endStepUps(context, eventOf(event, 'challenge.insufficientScope')),
-    ),
-    beginRenewal: assign(({ context, event }) => change.beginRenewal(context, eventOf(event, 'refresh.requested'))),
+    countStepUp: assign(({ context, event }) => countStepUp(context, eventOf(event, 'challenge.insufficientScope'))),
+    replaceClient: assign(({ context }) => replaceClient(context)),
+    refuseScope: assign(({ context, event }) => refuseScope(context, eventOf(event, 'challenge.insufficientScope'))),
+    endStepUps: assign(({ context, event }) => endStepUps(context, eventOf(event, 'challenge.insufficientScope'))),
+    beginRenewal: assign(({ context, event }) => beginRenewal(context, eventOf(event, 'refresh.requested'))),
     noteFacts: assign(({ context, event }) =>
-      change.noteFacts(
+      noteFacts(
         context,
         eventOf(
           event,
@@ -95,25 +102,25 @@ export const connectionMachine = setup({
         ),
       ),
     ),
-    adoptServer: assign(({ context }) => change.adoptServer(context)),
-    refuseGrant: assign(({ context }) => change.refuseGrant(context)),
+    adoptServer: assign(({ context }) => adoptServer(context)),
+    refuseGrant: assign(({ context }) => refuseGrant(context)),
     addAttempt: assign(({ context, event }) =>
-      change.addAttempt(context, eventOf(event, 'xstate.done.actor.buildAuthorizationRequest').output),
+      addAttempt(context, eventOf(event, 'xstate.done.actor.buildAuthorizationRequest').output),
     ),
     tellAuthorizationRequest: emit(({ context, event }) =>
-      change.authorizationRequestBuilt(context, eventOf(event, 'xstate.done.actor.buildAuthorizationRequest').output),
+      authorizationRequestBuilt(context, eventOf(event, 'xstate.done.actor.buildAuthorizationRequest').output),
     ),
     claimExchange: assign(({ context, event }) =>
-      change.claimExchange(context, eventOf(event, 'callback.received', 'exchange.resumed')),
+      claimExchange(context, eventOf(event, 'callback.received', 'exchange.resumed')),
     ),
-    claimRefresh: assign(({ event }) => change.claimRefresh(eventOf(event, 'refresh.requested'))),
-    claimTokenRequest: assign(({ context }) => change.claimTokenRequest(context)),
-    claimRenewal: assign(({ context, event }) => change.claimRenewal(context, eventOf(event, 'refresh.requested'))),
+    claimRefresh: assign(({ event }) => claimRefresh(eventOf(event, 'refresh.requested'))),
+    claimTokenRequest: assign(({ context }) => claimTokenRequest(context)),
+    claimRenewal: assign(({ context, event }) => claimRenewal(context, eventOf(event, 'refresh.requested'))),
     claimDisconnect: assign(({ event }) =>
-      change.claim(eventOf(event, 'disconnect.requested', 'result.late'), { kind: 'disconnect' }),
+      claim(eventOf(event, 'disconnect.requested', 'result.late'), { kind: 'disconnect' }),
     ),
-    suspectClaim: assign(({ context, event }) => change.suspectClaim(context, event)),
-    abandonClaim: assign(({ context, event }) => change.abandonClaim(context, eventOf(event, 'claim.abandoned'))),
+    suspectClaim: assign(({ context, event }) => suspectClaim(context, event)),
+    abandonClaim: assign(({ context, event }) => abandonClaim(context, eventOf(event, 'claim.abandoned'))),
     storeTokens: assign(({ context, event }) =>
       change.storeTokens(
         context,
@@ -129,8 +136,8 @@ export const connectionMachine = setup({
     importCredentials: assign(({ context, event }) =>
       change.importCredentials(context, eventOf(event, 'credentials.imported')),
     ),
-    endDenied: assign(({ context, event }) => change.endDenied(context, eventOf(event, 'callback.denied'))),
-    endFailed: assign(({ context }) => change.endAttempt(context, context.claim?.stateHash, 'failed', context.at)),
+    endDenied: assign(({ context, event }) => endDenied(context, eventOf(event, 'callback.denied'))),
+    endFailed: assign(({ context }) => endAttempt(context, context.claim?.stateHash, 'failed', context.at)),
     recordFailure: assign(({ context, event }) => change.recordFailure(context, event)),
     dropRefreshToken: assign(({ context }) => change.dropRefreshToken(context)),
     forgetClient: assign(({ context }) => change.forgetClient(context)),

@@ -1,6 +1,6 @@
 import type { Failure } from '../src/errors/failure.ts'
 import type { JournalEntry } from '../src/schemas/connection-context.ts'
-import { portFailureOf } from './port-failure.ts'
+import { portFailureOf } from './rejection.ts'
 
 /** How many transitions a record remembers. */
 export const MAX_JOURNAL_ENTRIES = 16

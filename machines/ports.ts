@@ -1,4 +1,5 @@
 import { fromPromise } from 'xstate'
+import type { ResourceFacts, ServerMetadata } from '../src/schemas/connection-context.ts'
 import type {
   AuthorizationServer,
   ClientInformation,
@@ -6,9 +7,7 @@ import type {
   DpopKey,
   Grant,
   GrantWithoutUser,
-  ResourceFacts,
-  ServerMetadata,
-} from '../src/schemas/connection-context.ts'
+} from '../src/schemas/credentials.ts'
 
 /** What every port is told: the record time at which it starts. What it answers is stamped in the same time. */
 export interface PortInput {

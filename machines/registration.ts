@@ -1,12 +1,12 @@
 import { assign, setup } from 'xstate'
 import type { RegistrationContext } from '../src/schemas/registration-context.ts'
-import { eventOf } from './event-of.ts'
+import { eventOf } from './assert.ts'
 import { journalled } from './journal.ts'
-import { portFailureOf } from './port-failure.ts'
+import { portFailureOf } from './rejection.ts'
 import { registrationPorts } from './ports.ts'
-import * as change from './registration-actions.ts'
-import type { RegistrationEvent } from './registration-events.ts'
-import * as ask from './registration-guards.ts'
+import * as change from './registration/actions.ts'
+import type { RegistrationEvent } from './registration/events.ts'
+import * as ask from './registration/guards.ts'
 
 /** What a registration begins with. */
 export interface RegistrationInput {

@@ -1,5 +1,5 @@
-import { performance } from 'node:perf_hooks'
 import { randomFillSync } from 'node:crypto'
+import { performance } from 'node:perf_hooks'
 
 /** Where time and randomness come from, so that a test controls both. */
 export interface Clock {
@@ -19,4 +19,10 @@ export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
   random: (bytes) => randomFillSync(new Uint8Array(bytes)),
+}
+
+/** Record time as it goes on from `at`, by the monotonic clock, in whole milliseconds. */
+export function stopwatch(clock: Pick<Clock, 'monotonic'>, at: number): () => number {
+  const start = clock.monotonic()
+  return () => at + Math.ceil(clock.monotonic() - start)
 }

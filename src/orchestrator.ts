@@ -1,40 +1,40 @@
 import { connectionMachine } from '../machines/connection.ts'
 import { registrationMachine } from '../machines/registration.ts'
 import { connectionActors, registrationActors } from './actors/index.ts'
-import { DpopProver } from './actors/dpop-prover.ts'
-import { completeCallback, type CallbackResult, handleCallback, redirectResponse } from './callbacks.ts'
-import { type CallbackOptions, CallbackOptionsSchema } from './call-options.ts'
-import { createChanges } from './changes.ts'
-import { configuredClients } from './configured-clients.ts'
-import { handleClientMetadata } from './client-metadata-document.ts'
+import { DpopProver } from './actors/token-endpoint/dpop-prover.ts'
 import { systemClock } from './clock.ts'
-import type { AuthorizeResult } from './authorize-result.ts'
-import { Connection } from './connection.ts'
-import { durableConnection, durableRegistration } from './durable-charts.ts'
+import { type AuthorizeResult, type CallbackOptions, CallbackOptionsSchema } from './connection/call-options.ts'
+import { durableConnection, durableRegistration } from './connection/chart-definitions.ts'
+import { type CallbackResult, completeCallback } from './connection/complete-callback.ts'
+import { Connection } from './connection/connection.ts'
+import { createConnectionTeller, Listeners, type OrchestratorEvents } from './connection/events.ts'
+import { connectionKey, createState, hashState, routingId } from './connection/routing.ts'
+import type { Kernel } from './connection/services.ts'
+import { registrations } from './connection/shared-registration.ts'
+import { detachable } from './connection/single-flight.ts'
+import { TokenCache } from './connection/token-cache.ts'
+import { createChanges } from './durable/change-watcher.ts'
+import { Runner } from './durable/runner.ts'
+import { createSealer, plainSealer } from './durable/sealing.ts'
 import { AuthorizationError } from './errors/authorization-error.ts'
 import { failure } from './errors/failure.ts'
-import { createConnectionTeller, Listeners, type OrchestratorEvents } from './events.ts'
-import { createTransport } from './http/create-transport.ts'
 import { mayUseHttp, parseNetworkOptions } from './http/network-options.ts'
-import { detachable, type Kernel } from './kernel.ts'
+import { createTransport } from './http/transport.ts'
+import { RecentGenerations } from './lru-map.ts'
+import { configuredClients } from './options/configured-clients.ts'
 import {
   type AuthOrchestratorOptions,
   parseIdentity,
   parseOrchestratorOptions,
-  policyFor,
-  type Policy,
-} from './options.ts'
+} from './options/orchestrator-options.ts'
+import { type Policy, policyFor } from './options/policy.ts'
 import { canonicalServer } from './protocol/resource-identifier.ts'
-import { RecentGenerations } from './recent-generations.ts'
-import { registrations } from './registrations.ts'
-import { Runner } from './runner.ts'
-import type { ConnectionIdentity } from './schemas/connection-context.ts'
+import type { ConnectionIdentity } from './schemas/credentials.ts'
+import { parseOptions } from './schemas/parse-options.ts'
 import { MemoryStore } from './stores/memory.ts'
-import { parseOptions } from './stores/parse-options.ts'
-import { connectionKey, createState, hashState, routingId } from './stores/record-keys.ts'
-import { createSealer, plainSealer } from './stores/sealing.ts'
 import type { SnapshotStore } from './stores/snapshot-store.ts'
-import { TokenCache } from './token-cache.ts'
+import { handleClientMetadata } from './web/client-id-document.ts'
+import { handleCallback, redirectResponse } from './web/handle-callback.ts'
 
 /** Signs in to many MCP servers, for many tenants and users. All handlers are bound. */
 export interface AuthOrchestrator {
@@ -96,7 +96,7 @@ export function createAuthOrchestrator(options: AuthOrchestratorOptions): AuthOr
   const clock = parsed.clock ?? systemClock
   const network = parsed.network ?? {}
   const rules = parseNetworkOptions(network)
-  const policy = (identity: ConnectionIdentity): Policy => policyFor(parsed, rules.timeoutMs, identity)
+  const policy = (identity: ConnectionIdentity): Policy => policyFor(parsed.policy, rules.timeoutMs, identity)
   if (typeof parsed.policy !== 'function') policy({ tenant: '-', server: '-' })
   const store = parsed.store ?? new MemoryStore()
   if (store instanceof MemoryStore) store.useClock(clock)

@@ -63,7 +63,7 @@ export default defineConfig({
       reporter: ['json', 'json-summary'],
       thresholds: {
         'machines/**': all,
-        'src/runner.ts': all,
+        'src/durable/**': all,
         'src/schemas/**': all,
         'src/errors/**': all,
         'src/**': { lines: 95, branches: 90 },

@@ -1,7 +1,7 @@
 import { type FailureCode, type FailureDetails, untrusted } from '../errors/failure.ts'
 import { type PortError, portError } from '../errors/port-error.ts'
 import type { ExchangeResponse } from '../http/transport.ts'
-import { wireErrorOf } from '../schemas/error-response.ts'
+import { wireErrorOf } from '../schemas/endpoint-responses.ts'
 import { decodeAnswer } from '../schemas/token-response.ts'
 import { MAX_RETRY_AFTER_MS } from './limits.ts'
 

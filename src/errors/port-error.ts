@@ -1,5 +1,4 @@
-import { describeFailure } from './describe-failure.ts'
-import { failure, type Failure, type FailureCode, type FailureDetails } from './failure.ts'
+import { describeFailure, failure, type Failure, type FailureCode, type FailureDetails } from './failure.ts'
 
 /**
  * What became of a request that failed: it never left (`notSent`), the server said no (`refused`: 4xx, 429 and 503), or

@@ -1,6 +1,6 @@
 import { isIP } from 'node:net'
 import * as v from 'valibot'
-import { invalidArgument } from '../errors/index.ts'
+import { invalidArgument } from '../schemas/parse-options.ts'
 import { destinationOf } from './address-guard.ts'
 import { type AllowEntry, type AllowList, createAllowList, parseAllowEntry } from './allow-list.ts'
 import { DEFAULT_TIMEOUT_MS, MAX_RESPONSE_BYTES } from './limits.ts'

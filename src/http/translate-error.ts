@@ -1,4 +1,5 @@
-import { failure, type FailureDetails, PortError, portError, untrusted } from '../errors/index.ts'
+import { failure, type FailureDetails, untrusted } from '../errors/failure.ts'
+import { PortError, portError } from '../errors/port-error.ts'
 import type { Deadline } from './deadline.ts'
 
 /** Where a request went, for a failure: never the query, which may hold a secret, nor credentials. */

@@ -1,4 +1,4 @@
-import type { Grant, GrantWithoutUser } from '../schemas/connection-context.ts'
+import type { Grant, GrantWithoutUser } from '../schemas/credentials.ts'
 
 /** RFC 7523 §2.1. */
 export const JWT_BEARER = 'urn:ietf:params:oauth:grant-type:jwt-bearer'

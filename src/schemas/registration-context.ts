@@ -1,12 +1,6 @@
 import * as v from 'valibot'
-import {
-  AbandonedClaimSchema,
-  ClaimSchema,
-  ClientInformationSchema,
-  FailureSchema,
-  maybe,
-  JournalEntrySchema,
-} from './connection-context.ts'
+import { AbandonedClaimSchema, ClaimSchema, JournalEntrySchema } from './connection-context.ts'
+import { ClientInformationSchema, FailureSchema, maybe } from './credentials.ts'
 
 /** The whole memory of one client registration at one issuer. JSON, parsed on every load. */
 export const RegistrationContextSchema = v.strictObject({

@@ -1,6 +1,6 @@
 import { type Clock, systemClock } from '../clock.ts'
 import { ChangeListeners } from './change-listeners.ts'
-import { DELETED, type Fence, ruleDelete, ruleSave, TOMBSTONE_MS, wholeTtl } from './record-rules.ts'
+import { DELETED, type Fence, ruleDelete, ruleSave, TOMBSTONE_MS, wholeTtl } from './compare-and-set.ts'
 import type { ChangeListener, SaveOptions, SnapshotStore, StoredRecord } from './snapshot-store.ts'
 
 /** How often a write also drops what has expired, in milliseconds. */

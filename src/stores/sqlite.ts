@@ -1,9 +1,9 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { setTimeout as delay } from 'node:timers/promises'
 import * as v from 'valibot'
+import { parseOptions } from '../schemas/parse-options.ts'
 import { ChangeListeners } from './change-listeners.ts'
-import { parseOptions } from './parse-options.ts'
-import { DELETED, type Fence, ruleDelete, ruleSave, type Ruling, TOMBSTONE_MS, wholeTtl } from './record-rules.ts'
+import { DELETED, type Fence, ruleDelete, ruleSave, type Ruling, TOMBSTONE_MS, wholeTtl } from './compare-and-set.ts'
 import type { ChangeListener, SaveOptions, SnapshotStore, StoredRecord } from './snapshot-store.ts'
 
 /** How often a subscriber looks for the writes of other connections, in milliseconds. */

@@ -1,11 +1,18 @@
 import { fromTransition, getInitialSnapshot, getNextSnapshot, type SnapshotFrom } from 'xstate'
 import { connectionMachine } from '../../machines/connection.ts'
-import type { ConnectionCommand, ConnectionEvent, Stamp } from '../../machines/connection-events.ts'
+import type { ConnectionCommand, ConnectionEvent, Stamp } from '../../machines/connection/events.ts'
+import {
+  type ConnectionState,
+  isAlive,
+  isAuthorized,
+  isFresh,
+  marginMs,
+  stateOf,
+  tokensOf,
+} from '../../machines/connection/selectors.ts'
 import type { TokenResult } from '../../machines/ports.ts'
-import { isAlive } from '../../machines/resting-place.ts'
 import { portError } from '../errors/port-error.ts'
 import type { ConnectionContext } from '../schemas/connection-context.ts'
-import { type ConnectionState, isAuthorized, isFresh, marginMs, stateOf, tokensOf } from '../token-state.ts'
 
 /** What a host can let happen to its integration. Each is asked for only where it makes sense. */
 export type IntegrationAction =

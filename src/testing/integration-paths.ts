@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { getInitialSnapshot, getNextSnapshot } from 'xstate'
 import { getShortestPaths } from 'xstate/graph'
-import type { ConnectionStatus } from '../connection.ts'
+import type { ConnectionStatus } from '../connection/status.ts'
 import {
   applies,
   essenceOf,
-  integrationLogic,
   type IntegrationAction,
+  integrationLogic,
   type IntegrationState,
   lookOf,
   type ModelState,

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { UnsecuredJWT } from 'jose'
 import type { TestEndpoint } from './test-ledger.ts'
 import { fingerprint } from './test-ledger.ts'
-import { type Answered, TestServer, type TestServerOptions } from './test-server.ts'
+import { type Answered, TestServer, type TestServerOptions } from './loopback-server.ts'
 import { type Granted, TokenBook } from './token-book.ts'
 
 /** How a test authorization server behaves. Every member may be changed while it runs. */

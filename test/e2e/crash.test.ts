@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
+import { connectionKey, routingId } from '../../src/connection/routing.ts'
 import { openStore } from '../support/processes/open-store.ts'
 import { BRISK, pause, soon, STORES, useStage } from '../support/processes/stage.ts'
-import { connectionKey, routingId } from '../../src/stores/record-keys.ts'
 
 const stage = useStage()
 

@@ -3,17 +3,17 @@ import * as v from 'valibot'
 import { afterAll, describe, expect, test } from 'vitest'
 import { TestModel } from 'xstate/graph'
 import { connectionMachine } from '../../machines/connection.ts'
-import { MAX_ATTEMPTS, MAX_ENDED_ATTEMPTS } from '../../machines/connection-actions.ts'
+import { MAX_ATTEMPTS, MAX_ENDED_ATTEMPTS } from '../../machines/connection/attempts.ts'
+import { restingPlace } from '../../machines/connection/selectors.ts'
 import { MAX_JOURNAL_ENTRIES } from '../../machines/journal.ts'
 import { connectionPorts } from '../../machines/ports.ts'
-import { restingPlace } from '../../machines/resting-place.ts'
 import type { PortError } from '../../src/errors/port-error.ts'
 import { ConnectionContextSchema } from '../../src/schemas/connection-context.ts'
 import { leavesOf, placeOf, runningPorts, stored } from '../support/charts/chart-graph.ts'
 import {
-  type ConnectionSnapshot,
   connectionGraph,
   connectionModelOptions,
+  type ConnectionSnapshot,
   input,
   SPENDING_PORTS,
 } from '../support/charts/connection-model.ts'

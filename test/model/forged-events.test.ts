@@ -1,11 +1,11 @@
 import * as v from 'valibot'
-import { createMachine } from 'xstate'
 import { expect, onTestFinished, test } from 'vitest'
-import { createChanges } from '../../src/changes.ts'
-import type { DurableChart, DurableContext } from '../../src/durable-chart.ts'
-import { Runner } from '../../src/runner.ts'
+import { createMachine } from 'xstate'
+import { createChanges } from '../../src/durable/change-watcher.ts'
+import type { DurableChart, DurableContext } from '../../src/durable/chart.ts'
+import { Runner } from '../../src/durable/runner.ts'
+import { plainSealer } from '../../src/durable/sealing.ts'
 import { MemoryStore } from '../../src/stores/memory.ts'
-import { plainSealer } from '../../src/stores/sealing.ts'
 import { SimulatedClock } from '../../src/testing/index.ts'
 
 /** A careless chart: it would believe whoever says that a port has answered. */

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { connectionMachine } from '../../machines/index.ts'
-import { FAILURE_CODES, failure, nextActionFor } from '../../src/errors/index.ts'
+import { failure, FAILURE_CODES, nextActionFor } from '../../src/errors/failure.ts'
 import { staleFiles } from '../support/docs/generated.ts'
 import { markdownFiles, projectRoot } from '../support/source-files.ts'
 

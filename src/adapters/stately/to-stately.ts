@@ -1,7 +1,7 @@
 import type { ActorRefLike } from 'xstate'
 import { connectionMachine } from '../../../machines/connection.ts'
 import { registrationMachine } from '../../../machines/registration.ts'
-import type { InspectionRecord } from '../../inspection.ts'
+import type { InspectionRecord } from '../../durable/inspection.ts'
 
 /** An actor as `@statelyai/inspect` wants to have it: it reads the definition from `logic.config`. */
 export interface InspectedActor extends ActorRefLike {

@@ -2,7 +2,6 @@ import type { Redis } from 'ioredis'
 import * as v from 'valibot'
 import { ChangeListeners } from '../change-listeners.ts'
 import type { ChangeListener } from '../snapshot-store.ts'
-import { within } from './within.ts'
 
 const NoticeSchema = v.pipe(v.string(), v.parseJson(), v.tuple([v.string(), v.string()]))
 /** How many writes of ours may be waiting for their notice to come back. */
@@ -171,5 +170,18 @@ export class ChangeFeed {
     this.#retry = undefined
     this.#missed = false
     this.#disconnect()
+  }
+}
+
+/** Rejects when the promise is not settled in time. What becomes of it later is ignored, a rejection too. */
+export async function within<T>(timeoutMs: number, promise: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const timeout = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs)
+  })
+  try {
+    return await Promise.race([promise, timeout])
+  } finally {
+    clearTimeout(timer)
   }
 }

@@ -1,2 +1,2 @@
-export { TooFewReplicasError } from '../too-few-replicas-error.ts'
+export { TooFewReplicasError } from '../snapshot-store.ts'
 export { RedisStore, type RedisStoreOptions } from './redis-store.ts'

@@ -1,16 +1,18 @@
 import { createHash } from 'node:crypto'
 import type { Cluster, Redis } from 'ioredis'
 import * as v from 'valibot'
-import { parseOptions } from '../parse-options.ts'
-import { DELETED, newIncarnation, REMEMBERED_WRITES, TOMBSTONE_MS, wholeTtl } from '../record-rules.ts'
-import type { ChangeListener, SaveOptions, SnapshotStore, StoredRecord } from '../snapshot-store.ts'
-import { TooFewReplicasError } from '../too-few-replicas-error.ts'
-import { ChangeFeed, noticeOf } from './change-feed.ts'
-import { del } from './delete.ts'
-import { load } from './load.ts'
+import { parseOptions } from '../../schemas/parse-options.ts'
+import { DELETED, newIncarnation, REMEMBERED_WRITES, TOMBSTONE_MS, wholeTtl } from '../compare-and-set.ts'
+import {
+  type ChangeListener,
+  type SaveOptions,
+  type SnapshotStore,
+  type StoredRecord,
+  TooFewReplicasError,
+} from '../snapshot-store.ts'
+import { ChangeFeed, noticeOf, within } from './change-feed.ts'
 import { isCluster, ReplicatedWrites } from './replicated-writes.ts'
-import { save } from './save.ts'
-import { within } from './within.ts'
+import { del, load, save } from './scripts.ts'
 
 /** How a {@link RedisStore} uses Redis. */
 export interface RedisStoreOptions {

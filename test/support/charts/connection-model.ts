@@ -1,9 +1,10 @@
-import { type SnapshotFrom } from 'xstate'
+import type { SnapshotFrom } from 'xstate'
 import { getAdjacencyMap } from 'xstate/graph'
 import { connectionMachine } from '../../../machines/connection.ts'
-import type { ConnectionEvent, RequestedAuthorization, Stamp } from '../../../machines/connection-events.ts'
-import { isAlive, isRenewable, isUsable } from '../../../machines/resting-place.ts'
-import type { Attempt, ConnectionContext, Tokens } from '../../../src/schemas/connection-context.ts'
+import type { ConnectionEvent, RequestedAuthorization, Stamp } from '../../../machines/connection/events.ts'
+import { isAlive, isRenewable, isUsable } from '../../../machines/connection/selectors.ts'
+import type { Attempt, ConnectionContext } from '../../../src/schemas/connection-context.ts'
+import type { Tokens } from '../../../src/schemas/credentials.ts'
 import { runningPorts } from './chart-graph.ts'
 import {
   ATTEMPT_TTL_MS,

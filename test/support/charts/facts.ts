@@ -1,18 +1,16 @@
-import { PortError, type RequestOutcome } from '../../../src/errors/port-error.ts'
+import type { RequestedAuthorization } from '../../../machines/connection/events.ts'
+import type { TokenResult } from '../../../machines/ports.ts'
 import type { FailureCode, FailureDetails } from '../../../src/errors/failure.ts'
+import { PortError, type RequestOutcome } from '../../../src/errors/port-error.ts'
+import type { ConnectionContext, ResourceFacts, ServerMetadata } from '../../../src/schemas/connection-context.ts'
 import type {
   AuthorizationServer,
   ClientInformation,
-  ConnectionContext,
   ConnectionIdentity,
   DpopKey,
-  ResourceFacts,
-  ServerMetadata,
   Tokens,
-} from '../../../src/schemas/connection-context.ts'
+} from '../../../src/schemas/credentials.ts'
 import type { RegistrationContext } from '../../../src/schemas/registration-context.ts'
-import type { RequestedAuthorization } from '../../../machines/connection-events.ts'
-import type { TokenResult } from '../../../machines/ports.ts'
 
 /** Record time at which every chart of these tests begins. */
 export const START = 1_800_000_000_000

@@ -1,5 +1,5 @@
 import { expect } from 'vitest'
-import type { Connection } from '../../../src/connection.ts'
+import type { Connection } from '../../../src/connection/connection.ts'
 import { isAuthorizationError, MemoryStore, type SaveOptions } from '../../../src/index.ts'
 import {
   type AuthorizationServerSwitches,

@@ -1,9 +1,9 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import { type Clock, systemClock } from '../../../src/clock.ts'
 import type { ConnectionDependencies } from '../../../src/actors/dependencies.ts'
-import { DpopProver } from '../../../src/actors/dpop-prover.ts'
-import { PortError } from '../../../src/errors/index.ts'
-import type { AuthorizationServer, ConnectionIdentity } from '../../../src/schemas/connection-context.ts'
+import { DpopProver } from '../../../src/actors/token-endpoint/dpop-prover.ts'
+import { type Clock, systemClock } from '../../../src/clock.ts'
+import { PortError } from '../../../src/errors/port-error.ts'
+import type { AuthorizationServer, ConnectionIdentity } from '../../../src/schemas/credentials.ts'
 import { makeTransport, startServer } from '../http/support.ts'
 
 /** What a route of the peer answers. */

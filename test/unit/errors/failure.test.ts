@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'vitest'
 import {
   describeFailure,
-  FAILURE_CODES,
   failure,
+  FAILURE_CODES,
   isRetryable,
   nextActionFor,
   untrusted,
-} from '../../../src/errors/index.ts'
+} from '../../../src/errors/failure.ts'
 
 test('a failure leaves out what is not known, so that equal failures are equal as JSON', () => {
   expect(failure('HTTP_TIMEOUT')).toStrictEqual({ code: 'HTTP_TIMEOUT' })

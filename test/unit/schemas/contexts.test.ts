@@ -1,7 +1,8 @@
 import * as v from 'valibot'
 import { describe, expect, test } from 'vitest'
-import { FAILURE_CODES, type Failure } from '../../../src/errors/failure.ts'
-import { ConnectionContextSchema, type FailureSchema } from '../../../src/schemas/connection-context.ts'
+import { type Failure, FAILURE_CODES } from '../../../src/errors/failure.ts'
+import { ConnectionContextSchema } from '../../../src/schemas/connection-context.ts'
+import type { FailureSchema } from '../../../src/schemas/credentials.ts'
 import { RegistrationContextSchema } from '../../../src/schemas/registration-context.ts'
 import {
   contextWith,

@@ -1,0 +1,102 @@
+import { grantOffered, grantWithoutUser } from '../../src/protocol/grants.ts'
+import type { AuthorizationRequest, ConnectionContext } from '../../src/schemas/connection-context.ts'
+import type { Grant } from '../../src/schemas/credentials.ts'
+import type { ConnectionEvent } from './events.ts'
+import { attemptOf, claimedServer, isAlive, isRenewable, judgeCallback, serverOf, wantedGrant } from './selectors.ts'
+
+/** How often an exchange or a refresh is repeated when nobody knows what became of it. */
+const MAX_REPEATS = 1
+
+export function isAcceptableCallback(context: ConnectionContext, event: ConnectionEvent): boolean {
+  return 'stateHash' in event && 'at' in event && judgeCallback(context, event, event.at) === 'acceptable'
+}
+
+/** A code that was kept because nothing had been spent. */
+export function hasKeptCode(context: ConnectionContext, event: ConnectionEvent): boolean {
+  if (event.type !== 'exchange.resumed') return false
+  const attempt = attemptOf(context, event.stateHash)
+  return attempt?.code !== undefined && isAlive(attempt, event.at)
+}
+
+/** Whether a refresh still starts from the tokens that its asker saw. */
+export function isCurrentGeneration(context: ConnectionContext, event: ConnectionEvent): boolean {
+  return (
+    event.type === 'refresh.requested' &&
+    event.generation === context.generation &&
+    isRenewable(context.tokens, event.at)
+  )
+}
+
+/** Imported tokens whose authorization server nobody has looked for yet. */
+export function needsDiscovery(context: ConnectionContext): boolean {
+  return serverOf(context, context.tokens?.serverId) === undefined
+}
+
+/**
+ * Whether this is the wanted grant, the policy allows it, and the server offers it or, where the host insists, says
+ * nothing against it. Grants by assertion are never chosen by us: for a host that names one, what a server lists is
+ * advice.
+ */
+export function canUseGrant(context: ConnectionContext, grant: Grant): boolean {
+  const { request } = context
+  if (request === undefined || wantedGrant(request) !== grant || !isGrantAllowed(request)) return false
+  if (grant === 'jwt_bearer' || grant === 'identity_assertion') return true
+  const isAskedForInSilence = request.grant === grant && request.metadata?.grantTypesSupported === undefined
+  return isAskedForInSilence || grantOffered(request.metadata ?? {}, grant)
+}
+
+/** Whether the wanted grant needs no user, and can be used. */
+export function canUseGrantWithoutUser(context: ConnectionContext): boolean {
+  const grant = grantWithoutUser(context.request && wantedGrant(context.request))
+  return grant !== undefined && canUseGrant(context, grant)
+}
+
+/** Whether the policy of the deployment allows the wanted grant. */
+export function isGrantAllowed(request: AuthorizationRequest): boolean {
+  return request.allowedGrants?.includes(wantedGrant(request)) ?? true
+}
+
+/** A renewal of imported tokens, by the refresh token that came with them. */
+export function isRenewal(context: ConnectionContext): boolean {
+  return context.request?.purpose === 'renew' && context.tokens?.refreshToken !== undefined
+}
+
+/** Whether a `claim.abandoned` names the claim that stands. */
+export function isThisClaim(context: ConnectionContext, event: ConnectionEvent): boolean {
+  return event.type === 'claim.abandoned' && event.abandonedId === context.claim?.id
+}
+
+/** Whether what the claim spends may be tried once more. */
+export function mayRepeat(context: ConnectionContext, at: number): boolean {
+  const { claim } = context
+  if (claim === undefined || claim.repeats >= MAX_REPEATS) return false
+  if (claim.kind !== 'exchange') return true
+  const attempt = attemptOf(context, claim.stateHash)
+  return attempt !== undefined && isAlive(attempt, at)
+}
+
+/**
+ * Whether a result that came after its claim was given up is still wanted: no newer tokens stand. If the claim was
+ * repeated, the server may have answered the repeat by revoking this very result, so it must be possible to prove it.
+ */
+export function isWantedResult(context: ConnectionContext, event: ConnectionEvent): boolean {
+  if (event.type !== 'result.late' || event.generation !== context.generation) return false
+  const claim = context.abandoned.find(({ id }) => id === event.abandonedId)
+  return claim !== undefined && (!claim.repeated || event.tokens.refreshToken !== undefined)
+}
+
+/** A result that came after its claim was given up and the connection disconnected: it has to be revoked as well. */
+export function isOrphanedResult(context: ConnectionContext, event: ConnectionEvent): boolean {
+  if (event.type !== 'result.late' || context.tokens !== undefined || context.lapsed) return false
+  return event.generation < context.generation && context.abandoned.some(({ id }) => id === event.abandonedId)
+}
+
+/** Whether the client of the request was registered by us, and was not registered anew under this request already. */
+export function mayRegisterAgain({ request }: ConnectionContext): boolean {
+  return request?.client?.source === 'dynamic' && !request.registeredAgain
+}
+
+/** Whether the claim's client was registered by us, so that we may register again. */
+export function isClientDynamic(context: ConnectionContext): boolean {
+  return claimedServer(context)?.client.source === 'dynamic'
+}

@@ -1,0 +1,179 @@
+import { issuerVerdict } from '../../src/protocol/authorization-endpoint.ts'
+import { grantOffered } from '../../src/protocol/grants.ts'
+import { permittedScope, selectScope } from '../../src/protocol/scopes.ts'
+import type { Account, Attempt, AuthorizationRequest, ConnectionContext } from '../../src/schemas/connection-context.ts'
+import type { AuthorizationServer, Grant, Tokens } from '../../src/schemas/credentials.ts'
+import { known } from '../assert.ts'
+import type { Callback } from './events.ts'
+
+/** Where a connection can rest. */
+export type RestingPlace = 'disconnected' | 'awaitingCallback' | 'authorized' | 'reauthorizationRequired' | 'failed'
+
+/**
+ * Whether an access token may still be answered at `at`, with `minTtlMs` of life left. A token without a known end is
+ * good until a server refuses it.
+ */
+export function isUsable(tokens: Tokens | undefined, at: number, minTtlMs = 0): tokens is Tokens {
+  if (tokens === undefined || tokens.unproven) return false
+  return tokens.expiresAt === undefined || tokens.expiresAt - at > minTtlMs
+}
+
+/** Whether new tokens are had by asking for them again: only what a user consented to needs a refresh token for that. */
+export function isAskedAgain({ grant }: Tokens): boolean {
+  return grant !== 'authorization_code'
+}
+
+/** Whether new tokens can be had without the user: by a refresh token, or by a grant that needs nobody. */
+export function isRenewable(tokens: Tokens | undefined, at: number): tokens is Tokens {
+  if (tokens === undefined || tokens.refreshRefused) return false
+  if (isAskedAgain(tokens)) return true
+  const { refreshToken, refreshTokenExpiresAt } = tokens
+  return refreshToken !== undefined && (refreshTokenExpiresAt === undefined || refreshTokenExpiresAt > at)
+}
+
+/** Whether a callback for this attempt can still be redeemed. */
+export function isAlive(attempt: Attempt, at: number): boolean {
+  return attempt.expiresAt > at
+}
+
+/**
+ * Where a connection rests, from its facts alone: the chart settles by it, and a reader sees by it what time has
+ * changed since.
+ */
+export function restingPlace(context: ConnectionContext, at: number = context.at): RestingPlace {
+  const { tokens } = context
+  if (!tokens?.refreshRefused && (isUsable(tokens, at) || isRenewable(tokens, at))) return 'authorized'
+  if (context.attempts.some((attempt) => isAlive(attempt, at))) return 'awaitingCallback'
+  if (context.lapsed || tokens !== undefined) return 'reauthorizationRequired'
+  return context.failure === undefined ? 'disconnected' : 'failed'
+}
+
+/** The attempt that a `state` belongs to, alive or not. */
+export function attemptOf(context: ConnectionContext, stateHash: string | undefined): Attempt | undefined {
+  return context.attempts.find((attempt) => attempt.stateHash === stateHash)
+}
+
+/** The authorization server that an attempt or tokens belong to. */
+export function serverOf(context: ConnectionContext, serverId: number | undefined): AuthorizationServer | undefined {
+  return context.servers.find(({ id }) => id === serverId)
+}
+
+/** The authorization server that the claim in progress spends at. */
+export function claimedServer(context: ConnectionContext): AuthorizationServer | undefined {
+  const { claim, tokens } = context
+  return serverOf(context, claim?.serverId ?? attemptOf(context, claim?.stateHash)?.serverId ?? tokens?.serverId)
+}
+
+/** Whose tokens the connection holds or held; records of older releases know it of the tokens alone. */
+export function accountOf({ account, tokens, servers }: ConnectionContext): Account | undefined {
+  const issuer = servers.find(({ id }) => id === tokens?.serverId)?.issuer
+  const { subject } = tokens ?? {}
+  return account ?? (subject !== undefined && issuer !== undefined ? { issuer, subject } : undefined)
+}
+
+/** What is to be said of a callback, before anything in it is believed (RFC 9207 §2.4, RFC 6749 §10.12). */
+export type CallbackVerdict = 'acceptable' | 'unknown' | 'expired' | 'bindingMismatch' | 'issuerMismatch'
+
+/** Judges a callback by the attempt that it names: is it alive, from the same browser, from the issuer that was asked? */
+export function judgeCallback(context: ConnectionContext, callback: Callback, at: number): CallbackVerdict {
+  const attempt = attemptOf(context, callback.stateHash)
+  const server = serverOf(context, attempt?.serverId)
+  if (attempt === undefined || server === undefined) return 'unknown'
+  if (!isAlive(attempt, at)) return 'expired'
+  if (!callback.bindingProven && attempt.bindingHash !== undefined && attempt.bindingHash !== callback.bindingHash)
+    return 'bindingMismatch'
+  return issuerVerdict(server, callback.iss) ? 'acceptable' : 'issuerMismatch'
+}
+
+/**
+ * The grant that this authorization goes by: the caller's, or else the first of ours that the server offers (RFC 8414
+ * §2: authorization code where it says nothing).
+ */
+export function wantedGrant(request: AuthorizationRequest): Grant {
+  if (request.grant !== undefined) return request.grant
+  const { metadata = {} } = request
+  return grantOffered(metadata, 'authorization_code') || !grantOffered(metadata, 'client_credentials')
+    ? 'authorization_code'
+    : 'client_credentials'
+}
+
+/** The scope that a request asks for. */
+export function requestedScope(context: ConnectionContext): string | undefined {
+  const request = known(context.request, 'a request')
+  const { allowedScopes } = request
+  const scope = selectScope({
+    asked: request.scope,
+    challenge: request.challengeScope,
+    client: request.client?.scope,
+    resource: request.resource?.scopesSupported,
+    fallback: request.defaultScope,
+    server: request.metadata?.scopesSupported,
+    grant: wantedGrant(request),
+  })
+  return permittedScope(scope, allowedScopes)
+}
+/** Where a connection is, as an operator reads it. */
+export type ConnectionState = RestingPlace | 'exchanging' | 'refreshing' | 'requestingToken' | 'disconnecting'
+
+const CLAIM_STATES = {
+  exchange: 'exchanging',
+  refresh: 'refreshing',
+  requestToken: 'requestingToken',
+  disconnect: 'disconnecting',
+} as const
+
+/** Where a connection is at `at`: in a claim, or where time has brought it since it was stored. */
+export function stateOf(context: ConnectionContext, at: number): ConnectionState {
+  const kind = context.claim?.kind
+  return kind === undefined || kind === 'register' ? restingPlace(context, at) : CLAIM_STATES[kind]
+}
+
+/** The stored tokens, unless they are being revoked. */
+export function tokensOf(context: ConnectionContext | undefined): Tokens | undefined {
+  return context?.claim?.kind === 'disconnect' ? undefined : context?.tokens
+}
+
+/**
+ * How much life a token must have left to be answered without a refresh: the policy's margin, and at most a quarter of
+ * its lifetime.
+ */
+export function marginMs(tokens: Tokens, minTokenTtlMs: number): number {
+  return Math.min(minTokenTtlMs, (tokens.lifetimeMs ?? Infinity) / 4)
+}
+
+/** Whether the access token may be answered as it is. */
+export function isFresh(
+  tokens: Tokens | undefined,
+  at: number,
+  minTtlMs: number,
+  refused: string | undefined,
+): tokens is Tokens {
+  return tokens !== undefined && tokens.accessToken !== refused && isUsable(tokens, at, minTtlMs)
+}
+
+/** An attempt whose code was kept because nothing had been spent, and which is still alive. */
+export function keptAttempt(context: ConnectionContext, at: number): Attempt | undefined {
+  return context.attempts.find(({ code, expiresAt }) => code !== undefined && expiresAt > at)
+}
+
+/** Whether a token can be had without the user. */
+export function isAuthorized(context: ConnectionContext, at: number): boolean {
+  const tokens = tokensOf(context)
+  return isUsable(tokens, at) || isRenewable(tokens, at)
+}
+
+/** The next instant at which something is due, or `undefined`: then only its user or host can change anything. */
+export function nextWakeAt(
+  context: ConnectionContext,
+  at: number,
+  claimEndsAt: number | undefined,
+  minTokenTtlMs: number,
+): number | undefined {
+  if (claimEndsAt !== undefined) return claimEndsAt
+  const { tokens, attempts, retryAt } = context
+  const due = attempts.map(({ expiresAt }) => expiresAt)
+  if (tokens?.expiresAt !== undefined && isRenewable(tokens, at))
+    due.push(Math.max(tokens.expiresAt - marginMs(tokens, minTokenTtlMs), retryAt ?? 0))
+  if (keptAttempt(context, at)) due.push(retryAt ?? at)
+  return due.length === 0 ? undefined : Math.min(...due)
+}

@@ -1,0 +1,92 @@
+import type { ClientInformation } from '../../src/schemas/credentials.ts'
+import type { RegistrationContext } from '../../src/schemas/registration-context.ts'
+import { known } from '../assert.ts'
+import type { Stamp } from '../connection/events.ts'
+import { portFailureOf } from '../rejection.ts'
+import type { RegisterClientInput } from '../ports.ts'
+import type { RegistrationCommand, RegistrationEvent } from './events.ts'
+import { limitedUntil, mayRepeat, recentRegistrations } from './guards.ts'
+
+/** How many registrations of the last hour are remembered: a limit above that is none. */
+const MAX_REMEMBERED = 100
+
+type Change = Partial<RegistrationContext>
+type Sent<Type extends RegistrationCommand['type']> = Extract<RegistrationCommand, { type: Type }> & Stamp
+
+/** The intent, stored before the request leaves. */
+export function claimRegistration(context: RegistrationContext, event: Sent<'registration.requested'>): Change {
+  const { at, claimId, leaseMs, registrationEndpoint, tokenEndpointAuthMethodsSupported, dpopBoundAccessTokens } = event
+  return {
+    at,
+    registrationEndpoint,
+    tokenEndpointAuthMethodsSupported,
+    dpopBoundAccessTokens,
+    failure: undefined,
+    registeredAt: sentAt(context, at),
+    claim: { id: claimId, kind: 'register', leaseMs, repeats: 0 },
+  }
+}
+
+/** Another registration leaves now. Of those within the last hour the newest are remembered. */
+function sentAt(context: RegistrationContext, at: number): number[] {
+  return [...recentRegistrations(context, at), at].slice(-MAX_REMEMBERED)
+}
+
+/** As many were sent within the last hour as the policy allows. */
+export function refuseRegistration(context: RegistrationContext, event: Sent<'registration.requested'>): Change {
+  const { at } = event
+  const retryAfterMs = known(limitedUntil(context, event), 'a limit') - at
+  return { at, failure: { code: 'RATE_LIMITED', details: { reason: 'registrationsPerIssuerPerHour', retryAfterMs } } }
+}
+
+/** The request was sent and nobody knows what became of it: nothing more happens until the lease is over. */
+export function suspectClaim(context: RegistrationContext, event: RegistrationEvent): Change {
+  const { failure } = portFailureOf(event)
+  return { failure, claim: context.claim && { ...context.claim, outcomeUnknown: true } }
+}
+
+/** The claim is given up. If the same may be sent once more, a new claim stands in its place. */
+export function abandonClaim(context: RegistrationContext, event: Sent<'claim.abandoned'>): Change {
+  const { at, claimId, leaseMs, abandonedId } = event
+  const { claim: held } = context
+  const again =
+    held && mayRepeat(context)
+      ? { ...held, outcomeUnknown: undefined, id: claimId, leaseMs, repeats: held.repeats + 1 }
+      : undefined
+  const repeated = again !== undefined
+  return {
+    at,
+    abandoned: [...context.abandoned, { id: abandonedId, repeated }].slice(-4),
+    claim: again,
+    ...(repeated && { registeredAt: sentAt(context, at) }),
+    failure: repeated ? context.failure : { code: 'REGISTRATION_UNAVAILABLE' },
+  }
+}
+
+/** The client that everybody shares from now on. */
+export function storeClient(
+  context: RegistrationContext,
+  { at, client }: { at: number; client: ClientInformation },
+): Change {
+  return { at, client, generation: context.generation + 1, failure: undefined }
+}
+
+/** The server no longer knows this client. */
+export function forgetClient({ at }: { at: number }): Change {
+  return { at, client: undefined }
+}
+
+/** The fence comes with the event that leaves a checkpoint: a request without one must not leave. */
+export function registerClientInput(context: RegistrationContext, event: RegistrationEvent): RegisterClientInput {
+  const { at, issuer, redirectUri, registrationEndpoint } = context
+  const { tokenEndpointAuthMethodsSupported, dpopBoundAccessTokens } = context
+  return {
+    at,
+    issuer,
+    redirectUri,
+    registrationEndpoint,
+    tokenEndpointAuthMethodsSupported,
+    dpopBoundAccessTokens,
+    sendBefore: event.type === 'checkpoint.saved' ? event.sendBefore : -Infinity,
+  }
+}

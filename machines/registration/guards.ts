@@ -1,0 +1,51 @@
+import type { RegistrationContext } from '../../src/schemas/registration-context.ts'
+import type { RegistrationEvent } from './events.ts'
+
+/** How often a registration is repeated when nobody knows what became of it. */
+const MAX_REPEATS = 1
+
+/** Whether there is no client whose secret is still good (RFC 7591 §3.2.1, `client_secret_expires_at`). */
+export function needsRegistration(context: RegistrationContext, event: RegistrationEvent): boolean {
+  if (event.type !== 'registration.requested') return false
+  const { client } = context
+  return client === undefined || (client.clientSecretExpiresAt ?? Infinity) <= event.at
+}
+
+const HOUR_MS = 3_600_000
+
+/** The registrations that were sent within the last hour. */
+export function recentRegistrations({ registeredAt = [] }: RegistrationContext, at: number): number[] {
+  return registeredAt.filter((sentAt) => at - sentAt < HOUR_MS)
+}
+
+/** When the next registration may be sent, if as many were sent within the last hour as the policy allows. */
+export function limitedUntil(context: RegistrationContext, event: RegistrationEvent): number | undefined {
+  if (event.type !== 'registration.requested' || event.maxPerHour === undefined) return undefined
+  const recent = recentRegistrations(context, event.at)
+  if (recent.length < event.maxPerHour) return undefined
+  return (recent.at(-event.maxPerHour) ?? event.at) + HOUR_MS
+}
+
+/** Whether the client that a server refused is still the stored one. */
+export function isCurrentClient(context: RegistrationContext, event: RegistrationEvent): boolean {
+  return event.type === 'client.refused' && event.clientId === context.client?.clientId
+}
+
+/** Whether a client that came after its claim was given up is still wanted: no newer one stands. */
+export function isWantedResult(context: RegistrationContext, event: RegistrationEvent): boolean {
+  return (
+    event.type === 'result.late' &&
+    event.generation === context.generation &&
+    context.abandoned.some(({ id }) => id === event.abandonedId)
+  )
+}
+
+/** Whether a `claim.abandoned` names the claim that stands. */
+export function isThisClaim(context: RegistrationContext, event: RegistrationEvent): boolean {
+  return event.type === 'claim.abandoned' && event.abandonedId === context.claim?.id
+}
+
+/** Whether the registration may be sent once more. At worst it leaves a client that nobody uses. */
+export function mayRepeat(context: RegistrationContext): boolean {
+  return context.claim !== undefined && context.claim.repeats < MAX_REPEATS
+}

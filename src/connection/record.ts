@@ -1,0 +1,80 @@
+import type { AuthorizationRequestBuilt, ConnectionCommand } from '../../machines/connection/events.ts'
+import type { RunResult, Step } from '../durable/chart.ts'
+import type { HostAction } from '../options/host-action.ts'
+import type { Policy } from '../options/policy.ts'
+import type { ConnectionContext } from '../schemas/connection-context.ts'
+import type { ConnectionIdentity } from '../schemas/credentials.ts'
+import { actionsBetween } from './host-actions.ts'
+import type { Kernel, View } from './services.ts'
+
+/** One connection's record, and the means to read and change it. */
+export class ConnectionCore {
+  readonly kernel: Kernel
+  readonly identity: ConnectionIdentity
+  readonly key: string
+
+  constructor(kernel: Kernel, identity: ConnectionIdentity, key: string) {
+    this.kernel = kernel
+    this.identity = identity
+    this.key = key
+  }
+
+  get policy(): Policy {
+    return this.kernel.policy(this.identity)
+  }
+
+  load(): Promise<View | undefined> {
+    return this.kernel.runner.load(this.kernel.chart, this.key)
+  }
+
+  run(
+    step: (view: View | undefined) => ConnectionCommand | undefined,
+    known: { view: View | undefined },
+  ): Promise<ConnectionRun> {
+    return runConnection(this.kernel, this.key, this.identity, step, known)
+  }
+
+  /** Callers with equal intents share one run; its result is told to all of them. */
+  joined<T>(running: Map<string, Promise<T>>, intent: string, start: () => Promise<T>): Promise<T> {
+    const name = `${this.key} ${intent}`
+    const known = running.get(name)
+    if (known !== undefined) return known
+    const started = start().finally(() => running.delete(name))
+    running.set(name, started)
+    return started
+  }
+
+  /** When the claim in progress may be given up, in record time. */
+  claimEndsAt(view: View): number | undefined {
+    const { claim } = view.context
+    return claim && view.at() - Math.round(view.ageMs()) + claim.leaseMs + this.policy.graceMs
+  }
+}
+
+/** What a run of the connection chart came to. */
+export interface ConnectionRun extends RunResult<ConnectionContext> {
+  readonly emitted: readonly AuthorizationRequestBuilt[]
+  readonly actions: HostAction[]
+}
+
+const isRequestBuilt = (emitted: { type: string }): emitted is AuthorizationRequestBuilt =>
+  emitted.type === 'authorizationRequest.built'
+
+/** A run of the connection chart, with what the host has to do about it. */
+export async function runConnection(
+  kernel: Kernel,
+  key: string,
+  identity: ConnectionIdentity,
+  step: Step<ConnectionContext, ConnectionCommand>,
+  known: { view: View | undefined },
+): Promise<ConnectionRun> {
+  const { runner, chart, options } = kernel
+  const result = await runner.run(chart, key, step, {
+    input: { identity },
+    lease: kernel.policy(identity),
+    known,
+  })
+  const actions = actionsBetween(known.view?.context, result.view?.context)
+  if (result.taken || result.spent) await options.onActions?.(actions)
+  return { ...result, emitted: result.emitted.filter(isRequestBuilt), actions }
+}
