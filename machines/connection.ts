@@ -1,26 +1,33 @@
 import { assign, emit, setup } from 'xstate'
 import type { ConnectionContext } from '../src/schemas/connection-context.ts'
 import type { ConnectionIdentity } from '../src/schemas/credentials.ts'
-import { eventOf } from './assert.ts'
+import { eventAs } from './assert.ts'
 import { addAttempt, authorizationRequestBuilt, endAttempt, endDenied } from './connection/attempts.ts'
 import {
-  abandonClaim,
+  expireClaim,
   claim,
   claimExchange,
   claimRefresh,
   claimRenewal,
   claimTokenRequest,
-  suspectClaim,
+  markOutcomeUnknown,
 } from './connection/claims.ts'
 import type { AuthorizationRequestBuilt, ConnectionEvent } from './connection/events.ts'
 import * as ask from './connection/guards.ts'
 import * as input from './connection/port-inputs.ts'
-import { adoptServer, beginRenewal, beginRequest, noteFacts, refuseGrant, replaceClient } from './connection/request.ts'
-import { isAskedAgain, restingPlace, type RestingPlace } from './connection/selectors.ts'
-import { asksForNothingNew, countStepUp, endStepUps, isStepUpExhausted, refuseScope } from './connection/step-up.ts'
+import {
+  adoptServer,
+  beginRenewal,
+  beginRequest,
+  recordDiscovery,
+  rejectGrant,
+  replaceClient,
+} from './connection/request.ts'
+import { isReRequestable, restingState, type RestingState } from './connection/selectors.ts'
+import { asksForNothingNew, countStepUp, endStepUps, isStepUpExhausted, rejectScope } from './connection/step-up.ts'
 import * as change from './connection/tokens.ts'
-import { journalled } from './journal.ts'
-import { isClientRefused, isGrantRefused, isRetryLater, portFailureOf } from './rejection.ts'
+import { appendToJournal } from './journal.ts'
+import { isClientRejected, isGrantRejected, isRetryLater, portFailureOf } from './rejection.ts'
 import { connectionPorts } from './ports.ts'
 
 /** What a connection begins with. */
@@ -48,37 +55,37 @@ export const connectionMachine = setup({
   actors: connectionPorts,
   guards: {
     isAcceptableCallback: ({ context, event }) => ask.isAcceptableCallback(context, event),
-    hasKeptCode: ({ context, event }) => ask.hasKeptCode(context, event),
+    hasPendingCode: ({ context, event }) => ask.hasPendingCode(context, event),
     isCurrentGeneration: ({ context, event }) => ask.isCurrentGeneration(context, event),
     needsDiscovery: ({ context, event }) => ask.isCurrentGeneration(context, event) && ask.needsDiscovery(context),
-    needsNoRefreshToken: ({ context, event }) =>
-      ask.isCurrentGeneration(context, event) && context.tokens !== undefined && isAskedAgain(context.tokens),
-    isWantedResult: ({ context, event }) => ask.isWantedResult(context, event),
+    renewsWithoutRefreshToken: ({ context, event }) =>
+      ask.isCurrentGeneration(context, event) && context.tokens !== undefined && isReRequestable(context.tokens),
+    isAcceptableLateResult: ({ context, event }) => ask.isAcceptableLateResult(context, event),
     isOrphanedResult: ({ context, event }) => ask.isOrphanedResult(context, event),
     hasTokensToRevoke: ({ context }) => context.tokens !== undefined && !ask.needsDiscovery(context),
     isRenewal: ({ context }) => ask.isRenewal(context),
-    mayRegisterAgain: ({ context, event }) => isClientRefused(portFailureOf(event)) && ask.mayRegisterAgain(context),
+    mayRegisterAgain: ({ context, event }) => isClientRejected(portFailureOf(event)) && ask.mayRegisterAgain(context),
     asksForNothingNew: ({ context, event }) => asksForNothingNew(context, event),
     isStepUpExhausted: ({ context, event }) => isStepUpExhausted(context, event),
     usesAuthorizationCode: ({ context }) => ask.canUseGrant(context, 'authorization_code'),
-    usesGrantWithoutUser: ({ context }) => ask.canUseGrantWithoutUser(context),
-    isGoAhead: ({ context }) => !context.claim?.outcomeUnknown,
-    isThisClaim: ({ context, event }) => ask.isThisClaim(context, event),
-    mayRepeat: ({ context, event }) =>
-      ask.isThisClaim(context, event) && ask.mayRepeat(context, change.readClock(context, event)),
-    isUnknownAtFirst: ({ context, event }) =>
-      portFailureOf(event).outcome === 'unknown' && ask.mayRepeat(context, context.at),
-    isClientRefused: ({ context, event }) => isClientRefused(portFailureOf(event)) && ask.isClientDynamic(context),
+    usesNonInteractiveGrant: ({ context }) => ask.canUseNonInteractiveGrant(context),
+    canProceed: ({ context }) => !context.claim?.outcomeUnknown,
+    isCurrentClaim: ({ context, event }) => ask.isCurrentClaim(context, event),
+    canRetry: ({ context, event }) =>
+      ask.isCurrentClaim(context, event) && ask.canRetry(context, change.readClock(context, event)),
+    canRetryUnknownOutcome: ({ context, event }) =>
+      portFailureOf(event).outcome === 'unknown' && ask.canRetry(context, context.at),
+    isClientRejected: ({ context, event }) => isClientRejected(portFailureOf(event)) && ask.isClientDynamic(context),
     isRetryLater: ({ event }) => isRetryLater(portFailureOf(event)),
-    isRefreshTokenRefused: ({ event }) => isGrantRefused(portFailureOf(event)),
-    restsIn: ({ context }, params: { place: RestingPlace }) => restingPlace(context) === params.place,
+    isRefreshTokenRejected: ({ event }) => isGrantRejected(portFailureOf(event)),
+    restsIn: ({ context }, params: { place: RestingState }) => restingState(context) === params.place,
   },
   actions: {
-    noteTime: assign({ at: ({ context, event }) => change.readClock(context, event) }),
+    updateClock: assign({ at: ({ context, event }) => change.readClock(context, event) }),
     beginRequest: assign(({ context, event }) =>
       beginRequest(
         context,
-        eventOf(
+        eventAs(
           event,
           'authorization.requested',
           'challenge.insufficientScope',
@@ -86,15 +93,15 @@ export const connectionMachine = setup({
         ),
       ),
     ),
-    countStepUp: assign(({ context, event }) => countStepUp(context, eventOf(event, 'challenge.insufficientScope'))),
+    countStepUp: assign(({ context, event }) => countStepUp(context, eventAs(event, 'challenge.insufficientScope'))),
     replaceClient: assign(({ context }) => replaceClient(context)),
-    refuseScope: assign(({ context, event }) => refuseScope(context, eventOf(event, 'challenge.insufficientScope'))),
-    endStepUps: assign(({ context, event }) => endStepUps(context, eventOf(event, 'challenge.insufficientScope'))),
-    beginRenewal: assign(({ context, event }) => beginRenewal(context, eventOf(event, 'refresh.requested'))),
-    noteFacts: assign(({ context, event }) =>
-      noteFacts(
+    rejectScope: assign(({ context, event }) => rejectScope(context, eventAs(event, 'challenge.insufficientScope'))),
+    endStepUps: assign(({ context, event }) => endStepUps(context, eventAs(event, 'challenge.insufficientScope'))),
+    beginRenewal: assign(({ context, event }) => beginRenewal(context, eventAs(event, 'refresh.requested'))),
+    recordDiscovery: assign(({ context, event }) =>
+      recordDiscovery(
         context,
-        eventOf(
+        eventAs(
           event,
           'xstate.done.actor.discoverResource',
           'xstate.done.actor.discoverServer',
@@ -103,28 +110,28 @@ export const connectionMachine = setup({
       ),
     ),
     adoptServer: assign(({ context }) => adoptServer(context)),
-    refuseGrant: assign(({ context }) => refuseGrant(context)),
+    rejectGrant: assign(({ context }) => rejectGrant(context)),
     addAttempt: assign(({ context, event }) =>
-      addAttempt(context, eventOf(event, 'xstate.done.actor.buildAuthorizationRequest').output),
+      addAttempt(context, eventAs(event, 'xstate.done.actor.buildAuthorizationRequest').output),
     ),
-    tellAuthorizationRequest: emit(({ context, event }) =>
-      authorizationRequestBuilt(context, eventOf(event, 'xstate.done.actor.buildAuthorizationRequest').output),
+    emitAuthorizationRequest: emit(({ context, event }) =>
+      authorizationRequestBuilt(context, eventAs(event, 'xstate.done.actor.buildAuthorizationRequest').output),
     ),
     claimExchange: assign(({ context, event }) =>
-      claimExchange(context, eventOf(event, 'callback.received', 'exchange.resumed')),
+      claimExchange(context, eventAs(event, 'callback.received', 'exchange.resumed')),
     ),
-    claimRefresh: assign(({ event }) => claimRefresh(eventOf(event, 'refresh.requested'))),
+    claimRefresh: assign(({ event }) => claimRefresh(eventAs(event, 'refresh.requested'))),
     claimTokenRequest: assign(({ context }) => claimTokenRequest(context)),
-    claimRenewal: assign(({ context, event }) => claimRenewal(context, eventOf(event, 'refresh.requested'))),
+    claimRenewal: assign(({ context, event }) => claimRenewal(context, eventAs(event, 'refresh.requested'))),
     claimDisconnect: assign(({ event }) =>
-      claim(eventOf(event, 'disconnect.requested', 'result.late'), { kind: 'disconnect' }),
+      claim(eventAs(event, 'disconnect.requested', 'result.late'), { kind: 'disconnect' }),
     ),
-    suspectClaim: assign(({ context, event }) => suspectClaim(context, event)),
-    abandonClaim: assign(({ context, event }) => abandonClaim(context, eventOf(event, 'claim.abandoned'))),
+    markOutcomeUnknown: assign(({ context, event }) => markOutcomeUnknown(context, event)),
+    expireClaim: assign(({ context, event }) => expireClaim(context, eventAs(event, 'claim.expired'))),
     storeTokens: assign(({ context, event }) =>
       change.storeTokens(
         context,
-        eventOf(
+        eventAs(
           event,
           'xstate.done.actor.exchangeCode',
           'xstate.done.actor.refreshTokens',
@@ -132,21 +139,22 @@ export const connectionMachine = setup({
         ).output,
       ),
     ),
-    takeLateResult: assign(({ context, event }) => change.takeLateResult(context, eventOf(event, 'result.late'))),
+    acceptLateResult: assign(({ context, event }) => change.acceptLateResult(context, eventAs(event, 'result.late'))),
     importCredentials: assign(({ context, event }) =>
-      change.importCredentials(context, eventOf(event, 'credentials.imported')),
+      change.importCredentials(context, eventAs(event, 'credentials.imported')),
     ),
-    endDenied: assign(({ context, event }) => endDenied(context, eventOf(event, 'callback.denied'))),
+    endDenied: assign(({ context, event }) => endDenied(context, eventAs(event, 'callback.denied'))),
     endFailed: assign(({ context }) => endAttempt(context, context.claim?.stateHash, 'failed', context.at)),
     recordFailure: assign(({ context, event }) => change.recordFailure(context, event)),
     dropRefreshToken: assign(({ context }) => change.dropRefreshToken(context)),
     forgetClient: assign(({ context }) => change.forgetClient(context)),
-    forgetRefusedClient: assign({ refusedClient: undefined }),
+    clearRejectedClient: assign({ rejectedClient: undefined }),
     releaseClaim: assign({ claim: undefined }),
-    forgetEverything: assign(({ context }) => change.forgetEverything(context)),
-    tidy: assign(({ context }) => change.tidy(context)),
+    reset: assign(({ context }) => change.reset(context)),
+    tidy: assign(({ context }) => change.pruneExpired(context)),
     journal: assign({
-      journal: ({ context, event }, params: { to: string }) => journalled(context, event, params.to, 'disconnected'),
+      journal: ({ context, event }, params: { to: string }) =>
+        appendToJournal(context, event, params.to, 'disconnected'),
     }),
   },
 }).createMachine({
@@ -160,8 +168,8 @@ export const connectionMachine = setup({
     generation: 0,
     servers: [],
     attempts: [],
-    ended: [],
-    abandoned: [],
+    endedAttempts: [],
+    orphanedClaims: [],
     journal: [],
   }),
   initial: 'resting',
@@ -203,7 +211,7 @@ export const connectionMachine = setup({
             description: 'The server wants scope that was granted already (RFC 6750 §3.1): asking again cannot help.',
             guard: 'asksForNothingNew',
             target: 'settling',
-            actions: ['refuseScope'],
+            actions: ['rejectScope'],
           },
           {
             description: 'The same scope was asked for as often as the policy allows.',
@@ -231,7 +239,7 @@ export const connectionMachine = setup({
         },
         'exchange.resumed': {
           description: 'A code was kept because nothing had been spent; it is still alive.',
-          guard: 'hasKeptCode',
+          guard: 'hasPendingCode',
           target: 'exchanging',
           actions: ['claimExchange'],
         },
@@ -244,7 +252,7 @@ export const connectionMachine = setup({
         'attempt.expired': {
           description: 'Time has passed: attempts that nobody finished end here.',
           target: 'settling',
-          actions: ['noteTime'],
+          actions: ['updateClock'],
         },
         'refresh.requested': [
           {
@@ -255,7 +263,7 @@ export const connectionMachine = setup({
           },
           {
             description: 'A grant without a user has no refresh token; it asks for a new access token.',
-            guard: 'needsNoRefreshToken',
+            guard: 'renewsWithoutRefreshToken',
             target: 'requestingToken',
             actions: ['claimRenewal'],
           },
@@ -273,7 +281,7 @@ export const connectionMachine = setup({
             target: 'disconnecting',
             actions: ['claimDisconnect'],
           },
-          { description: 'There is nothing to revoke.', target: 'settling', actions: ['noteTime', 'forgetEverything'] },
+          { description: 'There is nothing to revoke.', target: 'settling', actions: ['updateClock', 'reset'] },
         ],
         'credentials.imported': {
           description: 'Credentials that the host held before.',
@@ -283,15 +291,15 @@ export const connectionMachine = setup({
         'result.late': [
           {
             description: 'The holder of an abandoned claim came back with what it had spent its secret for.',
-            guard: 'isWantedResult',
+            guard: 'isAcceptableLateResult',
             target: 'settling',
-            actions: ['takeLateResult'],
+            actions: ['acceptLateResult'],
           },
           {
             description: 'The same, but the connection was disconnected meanwhile: what came is revoked.',
             guard: 'isOrphanedResult',
             target: 'disconnecting',
-            actions: ['takeLateResult', 'claimDisconnect'],
+            actions: ['acceptLateResult', 'claimDisconnect'],
           },
         ],
       },
@@ -307,7 +315,7 @@ export const connectionMachine = setup({
             id: 'discoverResource',
             src: 'discoverResource',
             input: ({ context }) => input.discoverResourceInput(context),
-            onDone: { target: 'authorizationServer', actions: ['noteFacts'] },
+            onDone: { target: 'authorizationServer', actions: ['recordDiscovery'] },
             onError: { target: '#connection.settling', actions: ['recordFailure'] },
           },
         },
@@ -318,7 +326,7 @@ export const connectionMachine = setup({
             id: 'discoverServer',
             src: 'discoverServer',
             input: ({ context }) => input.discoverServerInput(context),
-            onDone: { target: '#connection.registering', actions: ['noteFacts'] },
+            onDone: { target: '#connection.registering', actions: ['recordDiscovery'] },
             onError: { target: '#connection.settling', actions: ['recordFailure'] },
           },
         },
@@ -332,7 +340,7 @@ export const connectionMachine = setup({
         id: 'ensureRegistration',
         src: 'ensureRegistration',
         input: ({ context }) => input.ensureRegistrationInput(context),
-        onDone: { target: 'selectingGrant', actions: ['noteFacts', 'adoptServer'] },
+        onDone: { target: 'selectingGrant', actions: ['recordDiscovery', 'adoptServer'] },
         onError: { target: 'settling', actions: ['recordFailure'] },
       },
     },
@@ -342,8 +350,8 @@ export const connectionMachine = setup({
       always: [
         { guard: 'isRenewal', target: 'refreshing', actions: ['claimTokenRequest'] },
         { guard: 'usesAuthorizationCode', target: 'preparingRequest' },
-        { guard: 'usesGrantWithoutUser', target: 'requestingToken', actions: ['claimTokenRequest'] },
-        { target: 'settling', actions: ['refuseGrant'] },
+        { guard: 'usesNonInteractiveGrant', target: 'requestingToken', actions: ['claimTokenRequest'] },
+        { target: 'settling', actions: ['rejectGrant'] },
       ],
     },
     preparingRequest: {
@@ -354,7 +362,7 @@ export const connectionMachine = setup({
         id: 'buildAuthorizationRequest',
         src: 'buildAuthorizationRequest',
         input: ({ context }) => input.buildAuthorizationRequestInput(context),
-        onDone: { target: 'settling', actions: ['addAttempt', 'tellAuthorizationRequest'] },
+        onDone: { target: 'settling', actions: ['addAttempt', 'emitAuthorizationRequest'] },
         onError: [
           { guard: 'mayRegisterAgain', target: 'registering', actions: ['replaceClient'] },
           { target: 'settling', actions: ['recordFailure'] },
@@ -370,10 +378,10 @@ export const connectionMachine = setup({
           description: 'The intent is stored before the code leaves. Whoever finds it past its lease tries once more.',
           entry: { type: 'journal', params: { to: 'exchanging' } },
           on: {
-            'checkpoint.saved': { guard: 'isGoAhead', target: 'requesting', actions: ['noteTime'] },
-            'claim.abandoned': [
-              { guard: 'mayRepeat', target: 'claimed', reenter: true, actions: ['abandonClaim'] },
-              { guard: 'isThisClaim', target: '#connection.settling', actions: ['endFailed', 'abandonClaim'] },
+            'checkpoint.saved': { guard: 'canProceed', target: 'requesting', actions: ['updateClock'] },
+            'claim.expired': [
+              { guard: 'canRetry', target: 'claimed', reenter: true, actions: ['expireClaim'] },
+              { guard: 'isCurrentClaim', target: '#connection.settling', actions: ['endFailed', 'expireClaim'] },
             ],
           },
         },
@@ -386,10 +394,10 @@ export const connectionMachine = setup({
             input: ({ context, event }) => input.exchangeCodeInput(context, event),
             onDone: { target: '#connection.settling', actions: ['storeTokens'] },
             onError: [
-              { guard: 'isUnknownAtFirst', target: 'claimed', actions: ['suspectClaim'] },
+              { guard: 'canRetryUnknownOutcome', target: 'claimed', actions: ['markOutcomeUnknown'] },
               { guard: 'isRetryLater', target: '#connection.settling', actions: ['recordFailure'] },
               {
-                guard: 'isClientRefused',
+                guard: 'isClientRejected',
                 target: '#connection.retiring',
                 actions: ['recordFailure', 'forgetClient', 'endFailed'],
               },
@@ -409,10 +417,10 @@ export const connectionMachine = setup({
             'The intent is stored before the refresh token leaves. Everyone else waits and adopts the result.',
           entry: { type: 'journal', params: { to: 'refreshing' } },
           on: {
-            'checkpoint.saved': { guard: 'isGoAhead', target: 'requesting', actions: ['noteTime'] },
-            'claim.abandoned': [
-              { guard: 'mayRepeat', target: 'claimed', reenter: true, actions: ['abandonClaim'] },
-              { guard: 'isThisClaim', target: '#connection.settling', actions: ['abandonClaim'] },
+            'checkpoint.saved': { guard: 'canProceed', target: 'requesting', actions: ['updateClock'] },
+            'claim.expired': [
+              { guard: 'canRetry', target: 'claimed', reenter: true, actions: ['expireClaim'] },
+              { guard: 'isCurrentClaim', target: '#connection.settling', actions: ['expireClaim'] },
             ],
           },
         },
@@ -425,14 +433,14 @@ export const connectionMachine = setup({
             input: ({ context, event }) => input.refreshTokensInput(context, event),
             onDone: { target: '#connection.settling', actions: ['storeTokens'] },
             onError: [
-              { guard: 'isUnknownAtFirst', target: 'claimed', actions: ['suspectClaim'] },
+              { guard: 'canRetryUnknownOutcome', target: 'claimed', actions: ['markOutcomeUnknown'] },
               {
-                guard: 'isClientRefused',
+                guard: 'isClientRejected',
                 target: '#connection.retiring',
                 actions: ['recordFailure', 'forgetClient'],
               },
               {
-                guard: 'isRefreshTokenRefused',
+                guard: 'isRefreshTokenRejected',
                 target: '#connection.settling',
                 actions: ['recordFailure', 'dropRefreshToken'],
               },
@@ -451,10 +459,10 @@ export const connectionMachine = setup({
           description: 'The intent is stored, so that a whole fleet makes one request.',
           entry: { type: 'journal', params: { to: 'requestingToken' } },
           on: {
-            'checkpoint.saved': { guard: 'isGoAhead', target: 'requesting', actions: ['noteTime'] },
-            'claim.abandoned': [
-              { guard: 'mayRepeat', target: 'claimed', reenter: true, actions: ['abandonClaim'] },
-              { guard: 'isThisClaim', target: '#connection.settling', actions: ['abandonClaim'] },
+            'checkpoint.saved': { guard: 'canProceed', target: 'requesting', actions: ['updateClock'] },
+            'claim.expired': [
+              { guard: 'canRetry', target: 'claimed', reenter: true, actions: ['expireClaim'] },
+              { guard: 'isCurrentClaim', target: '#connection.settling', actions: ['expireClaim'] },
             ],
           },
         },
@@ -468,7 +476,7 @@ export const connectionMachine = setup({
             input: ({ context, event }) => input.requestTokenInput(context, event),
             onDone: { target: '#connection.settling', actions: ['storeTokens'] },
             onError: [
-              { guard: 'isUnknownAtFirst', target: 'claimed', actions: ['suspectClaim'] },
+              { guard: 'canRetryUnknownOutcome', target: 'claimed', actions: ['markOutcomeUnknown'] },
               { target: '#connection.settling', actions: ['recordFailure'] },
             ],
           },
@@ -483,7 +491,7 @@ export const connectionMachine = setup({
           tags: ['storable', 'checkpoint'],
           description: 'What was lost is stored first. Whoever finds this goes on with it.',
           entry: ['releaseClaim', { type: 'journal', params: { to: 'retiring' } }],
-          on: { 'checkpoint.saved': { target: 'forgetting', actions: ['noteTime'] } },
+          on: { 'checkpoint.saved': { target: 'forgetting', actions: ['updateClock'] } },
         },
         forgetting: {
           description: 'The registration forgets this client id, unless it has another one by now.',
@@ -492,8 +500,8 @@ export const connectionMachine = setup({
             id: 'retireRegistration',
             src: 'retireRegistration',
             input: ({ context }) => input.retireRegistrationInput(context),
-            onDone: { target: '#connection.settling', actions: ['forgetRefusedClient'] },
-            onError: { target: '#connection.settling', actions: ['noteTime'] },
+            onDone: { target: '#connection.settling', actions: ['clearRejectedClient'] },
+            onError: { target: '#connection.settling', actions: ['updateClock'] },
           },
         },
       },
@@ -507,13 +515,13 @@ export const connectionMachine = setup({
           description: 'The intent is stored. No token is answered from here on.',
           entry: { type: 'journal', params: { to: 'disconnecting' } },
           on: {
-            'checkpoint.saved': { guard: 'isGoAhead', target: 'revoking', actions: ['noteTime'] },
-            'claim.abandoned': [
-              { guard: 'mayRepeat', target: 'claimed', reenter: true, actions: ['abandonClaim'] },
+            'checkpoint.saved': { guard: 'canProceed', target: 'revoking', actions: ['updateClock'] },
+            'claim.expired': [
+              { guard: 'canRetry', target: 'claimed', reenter: true, actions: ['expireClaim'] },
               {
-                guard: 'isThisClaim',
+                guard: 'isCurrentClaim',
                 target: '#connection.settling',
-                actions: ['abandonClaim', 'forgetEverything'],
+                actions: ['expireClaim', 'reset'],
               },
             ],
           },
@@ -526,8 +534,8 @@ export const connectionMachine = setup({
             id: 'revokeTokens',
             src: 'revokeTokens',
             input: ({ context, event }) => input.revokeTokensInput(context, event),
-            onDone: { target: '#connection.settling', actions: ['noteTime', 'forgetEverything'] },
-            onError: { target: '#connection.settling', actions: ['noteTime', 'forgetEverything'] },
+            onDone: { target: '#connection.settling', actions: ['updateClock', 'reset'] },
+            onError: { target: '#connection.settling', actions: ['updateClock', 'reset'] },
           },
         },
       },

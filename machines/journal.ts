@@ -13,7 +13,7 @@ function reasonOf(event: { type: string }, failure: Failure | undefined): string
 }
 
 /** The journal with one more transition, and without the oldest if it is full. */
-export function journalled(
+export function appendToJournal(
   context: { at: number; journal: JournalEntry[]; failure?: Failure | undefined },
   event: { type: string },
   to: string,

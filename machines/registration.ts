@@ -1,7 +1,7 @@
 import { assign, setup } from 'xstate'
 import type { RegistrationContext } from '../src/schemas/registration-context.ts'
-import { eventOf } from './assert.ts'
-import { journalled } from './journal.ts'
+import { eventAs } from './assert.ts'
+import { appendToJournal } from './journal.ts'
 import { portFailureOf } from './rejection.ts'
 import { registrationPorts } from './ports.ts'
 import * as change from './registration/actions.ts'
@@ -36,33 +36,34 @@ export const registrationMachine = setup({
     isLimited: ({ context, event }) =>
       ask.needsRegistration(context, event) && ask.limitedUntil(context, event) !== undefined,
     isCurrentClient: ({ context, event }) => ask.isCurrentClient(context, event),
-    isWantedResult: ({ context, event }) => ask.isWantedResult(context, event),
-    isGoAhead: ({ context }) => context.claim !== undefined && !context.claim.outcomeUnknown,
-    isThisClaim: ({ context, event }) => ask.isThisClaim(context, event),
-    mayRepeat: ({ context, event }) => ask.isThisClaim(context, event) && ask.mayRepeat(context),
-    isUnknownAtFirst: ({ context, event }) => portFailureOf(event).outcome === 'unknown' && ask.mayRepeat(context),
+    isAcceptableLateResult: ({ context, event }) => ask.isAcceptableLateResult(context, event),
+    canProceed: ({ context }) => context.claim !== undefined && !context.claim.outcomeUnknown,
+    isCurrentClaim: ({ context, event }) => ask.isCurrentClaim(context, event),
+    canRetry: ({ context, event }) => ask.isCurrentClaim(context, event) && ask.canRetry(context),
+    canRetryUnknownOutcome: ({ context, event }) => portFailureOf(event).outcome === 'unknown' && ask.canRetry(context),
     isRegistered: ({ context }) => context.client !== undefined,
     hasFailed: ({ context }) => context.failure !== undefined,
   },
   actions: {
-    noteTime: assign({ at: ({ event }) => eventOf(event, 'checkpoint.saved').at }),
+    updateClock: assign({ at: ({ event }) => eventAs(event, 'checkpoint.saved').at }),
     claimRegistration: assign(({ context, event }) =>
-      change.claimRegistration(context, eventOf(event, 'registration.requested')),
+      change.claimRegistration(context, eventAs(event, 'registration.requested')),
     ),
-    refuseRegistration: assign(({ context, event }) =>
-      change.refuseRegistration(context, eventOf(event, 'registration.requested')),
+    rejectRegistration: assign(({ context, event }) =>
+      change.rejectRegistration(context, eventAs(event, 'registration.requested')),
     ),
-    suspectClaim: assign(({ context, event }) => change.suspectClaim(context, event)),
-    abandonClaim: assign(({ context, event }) => change.abandonClaim(context, eventOf(event, 'claim.abandoned'))),
+    markOutcomeUnknown: assign(({ context, event }) => change.markOutcomeUnknown(context, event)),
+    expireClaim: assign(({ context, event }) => change.expireClaim(context, eventAs(event, 'claim.expired'))),
     storeClient: assign(({ context, event }) =>
-      change.storeClient(context, eventOf(event, 'xstate.done.actor.registerClient').output),
+      change.storeClient(context, eventAs(event, 'xstate.done.actor.registerClient').output),
     ),
-    takeLateResult: assign(({ context, event }) => change.storeClient(context, eventOf(event, 'result.late'))),
-    forgetClient: assign(({ event }) => change.forgetClient(eventOf(event, 'client.refused'))),
+    acceptLateResult: assign(({ context, event }) => change.storeClient(context, eventAs(event, 'result.late'))),
+    forgetClient: assign(({ event }) => change.forgetClient(eventAs(event, 'client.rejected'))),
     recordFailure: assign(({ event }) => ({ failure: portFailureOf(event).failure })),
     releaseClaim: assign({ claim: undefined }),
     journal: assign({
-      journal: ({ context, event }, params: { to: string }) => journalled(context, event, params.to, 'unregistered'),
+      journal: ({ context, event }, params: { to: string }) =>
+        appendToJournal(context, event, params.to, 'unregistered'),
     }),
   },
 }).createMachine({
@@ -75,7 +76,7 @@ export const registrationMachine = setup({
     at,
     generation: 0,
     registrationEndpoint: '',
-    abandoned: [],
+    orphanedClaims: [],
     journal: [],
   }),
   initial: 'resting',
@@ -95,7 +96,7 @@ export const registrationMachine = setup({
               'A connection needs a client, but as many were registered within an hour as the policy allows.',
             guard: 'isLimited',
             target: 'settling',
-            actions: ['refuseRegistration'],
+            actions: ['rejectRegistration'],
           },
           {
             description: 'A connection needs a client, and there is none whose secret is still good.',
@@ -104,7 +105,7 @@ export const registrationMachine = setup({
             actions: ['claimRegistration'],
           },
         ],
-        'client.refused': {
+        'client.rejected': {
           description: 'The server refused this very client (RFC 6749 §5.2, `invalid_client`).',
           guard: 'isCurrentClient',
           target: 'settling',
@@ -112,9 +113,9 @@ export const registrationMachine = setup({
         },
         'result.late': {
           description: 'The holder of an abandoned claim came back with a client.',
-          guard: 'isWantedResult',
+          guard: 'isAcceptableLateResult',
           target: 'settling',
-          actions: ['takeLateResult'],
+          actions: ['acceptLateResult'],
         },
       },
     },
@@ -127,10 +128,10 @@ export const registrationMachine = setup({
           description: 'The intent is stored before the request leaves. Everyone else waits for the client.',
           entry: { type: 'journal', params: { to: 'registering' } },
           on: {
-            'checkpoint.saved': { guard: 'isGoAhead', target: 'requesting', actions: ['noteTime'] },
-            'claim.abandoned': [
-              { guard: 'mayRepeat', target: 'claimed', reenter: true, actions: ['abandonClaim'] },
-              { guard: 'isThisClaim', target: '#registration.settling', actions: ['abandonClaim'] },
+            'checkpoint.saved': { guard: 'canProceed', target: 'requesting', actions: ['updateClock'] },
+            'claim.expired': [
+              { guard: 'canRetry', target: 'claimed', reenter: true, actions: ['expireClaim'] },
+              { guard: 'isCurrentClaim', target: '#registration.settling', actions: ['expireClaim'] },
             ],
           },
         },
@@ -143,7 +144,7 @@ export const registrationMachine = setup({
             input: ({ context, event }) => change.registerClientInput(context, event),
             onDone: { target: '#registration.settling', actions: ['storeClient'] },
             onError: [
-              { guard: 'isUnknownAtFirst', target: 'claimed', actions: ['suspectClaim'] },
+              { guard: 'canRetryUnknownOutcome', target: 'claimed', actions: ['markOutcomeUnknown'] },
               { target: '#registration.settling', actions: ['recordFailure'] },
             ],
           },

@@ -25,8 +25,8 @@ export function portFailureOf(event: { type: string; error?: unknown }): PortFai
 const CLIENT_ERRORS = ['invalid_client', 'unauthorized_client', 'invalid_redirect_uri']
 
 /** Whether the server refused the client itself: its registration is gone, or its secret is over. */
-export function isClientRefused({ failure, outcome }: PortFailure): boolean {
-  if (outcome !== 'refused') return false
+export function isClientRejected({ failure, outcome }: PortFailure): boolean {
+  if (outcome !== 'rejected') return false
   return CLIENT_ERRORS.some((error) => error === failure.details?.error) || isSecretExpired(failure)
 }
 
@@ -36,13 +36,13 @@ export function isSecretExpired(failure: Failure | undefined): boolean {
 }
 
 /** Whether the server refused the refresh token itself (RFC 6749 §5.2). Other refusals say nothing about it. */
-export function isGrantRefused({ failure, outcome }: PortFailure): boolean {
-  return outcome === 'refused' && failure.details?.error === 'invalid_grant'
+export function isGrantRejected({ failure, outcome }: PortFailure): boolean {
+  return outcome === 'rejected' && failure.details?.error === 'invalid_grant'
 }
 
 /** Whether the server asks to come again with the same request: nothing was spent. */
 export function isRetryLater({ failure, outcome }: PortFailure): boolean {
   const { status, error } = failure.details ?? {}
   if (outcome === 'notSent') return true
-  return outcome === 'refused' && (status === 429 || status === 503 || error === 'temporarily_unavailable')
+  return outcome === 'rejected' && (status === 429 || status === 503 || error === 'temporarily_unavailable')
 }

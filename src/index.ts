@@ -9,7 +9,7 @@ export type {
   AuthorizeOptions,
   AwaitOptions,
   CallbackOptions,
-  GivenClientInformation,
+  StaticClientInformation,
   ImportOptions,
 } from './connection/call-options.ts'
 export type { CallbackResult } from './connection/complete-callback.ts'

@@ -7,13 +7,13 @@ import { type AuthorizeResult, type CallbackOptions, CallbackOptionsSchema } fro
 import { durableConnection, durableRegistration } from './connection/chart-definitions.ts'
 import { type CallbackResult, completeCallback } from './connection/complete-callback.ts'
 import { Connection } from './connection/connection.ts'
-import { createConnectionTeller, Listeners, type OrchestratorEvents } from './connection/events.ts'
+import { connectionEventPublisher, Emitter, type OrchestratorEvents } from './connection/events.ts'
 import { connectionKey, createState, hashState, routingId } from './connection/routing.ts'
-import type { Kernel } from './connection/services.ts'
+import type { OrchestratorServices } from './connection/services.ts'
 import { registrations } from './connection/shared-registration.ts'
-import { detachable } from './connection/single-flight.ts'
+import { abortable } from './connection/single-flight.ts'
 import { TokenCache } from './connection/token-cache.ts'
-import { createChanges } from './durable/change-watcher.ts'
+import { createChangeWatcher } from './durable/change-watcher.ts'
 import { Runner } from './durable/runner.ts'
 import { createSealer, plainSealer } from './durable/sealing.ts'
 import { AuthorizationError } from './errors/authorization-error.ts'
@@ -105,15 +105,15 @@ export function createAuthOrchestrator(options: AuthOrchestratorOptions): AuthOr
   const sealer = parsed.sealer ?? (parsed.keys?.sealing ? createSealer(parsed.keys.sealing) : plainSealer)
   stores.set(store, { ...shared, users: shared.users + 1 })
 
-  const listeners = new Listeners()
-  const changes = createChanges(store, () => clock.monotonic())
+  const listeners = new Emitter()
+  const changes = createChangeWatcher(store, () => clock.monotonic())
   const runner = new Runner({
     store,
     sealer,
     clock,
     changes,
     requestTimeoutMs: rules.timeoutMs,
-    onTransitions: createConnectionTeller(listeners),
+    onTransitions: connectionEventPublisher(listeners),
     inspect: parsed.inspect,
   })
   const transport = createTransport({ network, clock })
@@ -138,7 +138,7 @@ export function createAuthOrchestrator(options: AuthOrchestratorOptions): AuthOr
     ...registrations({ runner, chart: registration, nameKey, policy }),
   })
   let isClosed = false
-  const kernel: Kernel = {
+  const services: OrchestratorServices = {
     options: parsed,
     clock,
     runner,
@@ -150,7 +150,7 @@ export function createAuthOrchestrator(options: AuthOrchestratorOptions): AuthOr
     nameKey,
     authorizing: new Map(),
     renewing: new Map(),
-    answered: new RecentGenerations(),
+    issuedGenerations: new RecentGenerations(),
     policy,
     assertOpen() {
       if (isClosed) throw new AuthorizationError(failure('CLOSED'))
@@ -162,17 +162,17 @@ export function createAuthOrchestrator(options: AuthOrchestratorOptions): AuthOr
       const { tenant, user, server, label } = parseIdentity(identity)
       const canonical: ConnectionIdentity = { tenant, user, server: canonicalServer(server), label }
       policy(canonical)
-      return new Connection(kernel, canonical, connectionKey(idOf(canonical)))
+      return new Connection(services, canonical, connectionKey(idOf(canonical)))
     },
-    redirectResponse: (result) => redirectResponse(kernel, result),
+    redirectResponse: (result) => redirectResponse(services, result),
     async completeCallback(callbackUrl, callbackOptions = {}) {
-      kernel.assertOpen()
+      services.assertOpen()
       const { binding, signal } = parseOptions(CallbackOptionsSchema, callbackOptions, 'completeCallback()')
-      return await detachable(() => completeCallback(kernel, callbackUrl, { binding }), signal)
+      return await abortable(() => completeCallback(services, callbackUrl, { binding }), signal)
     },
     async handleCallback(request) {
-      kernel.assertOpen()
-      return await handleCallback(kernel, request)
+      services.assertOpen()
+      return await handleCallback(services, request)
     },
     handleClientMetadata: async (request) => handleClientMetadata(parsed.client, request),
     on: (name, listener) => listeners.on(name, listener),

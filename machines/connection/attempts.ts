@@ -1,7 +1,7 @@
 import { coversScope } from '../../src/protocol/scopes.ts'
 import type { Attempt, ConnectionContext, EndedAttempt } from '../../src/schemas/connection-context.ts'
 import type { Tokens } from '../../src/schemas/credentials.ts'
-import { known } from '../assert.ts'
+import { assertDefined } from '../assert.ts'
 import type { AuthorizationRequestBuilt, Change, Sent } from './events.ts'
 import { attemptOf, requestedScope } from './selectors.ts'
 
@@ -18,11 +18,11 @@ export function addAttempt(
   context: ConnectionContext,
   output: { at: number; stateHash: string; verifier: string },
 ): Change {
-  const { bindingHash, returnTo, attemptTtlMs } = known(context.request, 'a request')
+  const { bindingHash, returnTo, attemptTtlMs } = assertDefined(context.request, 'a request')
   const attempt: Attempt = {
     stateHash: output.stateHash,
     verifier: output.verifier,
-    serverId: known(context.servers.at(-1), 'a server').id,
+    serverId: assertDefined(context.servers.at(-1), 'a server').id,
     scope: requestedScope(context),
     bindingHash,
     returnTo,
@@ -43,7 +43,7 @@ export function authorizationRequestBuilt(
   context: ConnectionContext,
   { authorizationUrl, state }: { authorizationUrl: string; state: string },
 ): AuthorizationRequestBuilt {
-  const { expiresAt } = known(context.attempts.at(-1), 'an attempt')
+  const { expiresAt } = assertDefined(context.attempts.at(-1), 'an attempt')
   return { type: 'authorizationRequest.built', authorizationUrl, state, expiresAt }
 }
 
@@ -53,10 +53,13 @@ export function end(
   attempts: readonly Attempt[],
   outcome: EndedAttempt['outcome'],
   endedAt: number,
-): Pick<ConnectionContext, 'ended' | 'forgotAt'> {
-  const ended = [...context.ended, ...attempts.map(({ stateHash }) => ({ stateHash, outcome, endedAt }))]
-  const forgotAt = ended.length > MAX_ENDED_ATTEMPTS ? endedAt : context.forgotAt
-  return { ended: ended.slice(-MAX_ENDED_ATTEMPTS), forgotAt }
+): Pick<ConnectionContext, 'endedAttempts' | 'historyTruncatedAt'> {
+  const endedAttempts = [
+    ...context.endedAttempts,
+    ...attempts.map(({ stateHash }) => ({ stateHash, outcome, endedAt })),
+  ]
+  const historyTruncatedAt = endedAttempts.length > MAX_ENDED_ATTEMPTS ? endedAt : context.historyTruncatedAt
+  return { endedAttempts: endedAttempts.slice(-MAX_ENDED_ATTEMPTS), historyTruncatedAt }
 }
 
 /** The attempt of a callback ends, or of the claim in progress. */

@@ -49,7 +49,7 @@ export type ConnectionCommand =
       type: 'refresh.requested'
       generation: number
       /** A server refused the access token of this generation. */
-      refused?: true | undefined
+      rejectedToken?: true | undefined
     }
   | { type: 'disconnect.requested' }
   | {
@@ -60,14 +60,14 @@ export type ConnectionCommand =
     }
   | {
       type: 'result.late'
-      abandonedId: string
+      orphanId: string
       /** The `stateHash` of the attempt whose code was spent for it, if it was an exchange. */
       attemptHash?: string | undefined
       generation: number
       tokens: Tokens
       server: AuthorizationServer
     }
-  | { type: 'claim.abandoned'; abandonedId: string }
+  | { type: 'claim.expired'; orphanId: string }
   | { type: 'checkpoint.saved'; sendBefore: number }
 
 /** The wishes of one `authorize()` call; the chart adds what it finds out. */

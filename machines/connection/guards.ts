@@ -1,21 +1,21 @@
-import { grantOffered, grantWithoutUser } from '../../src/protocol/grants.ts'
+import { grantOffered, nonInteractiveGrant } from '../../src/protocol/grants.ts'
 import type { AuthorizationRequest, ConnectionContext } from '../../src/schemas/connection-context.ts'
 import type { Grant } from '../../src/schemas/credentials.ts'
 import type { ConnectionEvent } from './events.ts'
-import { attemptOf, claimedServer, isAlive, isRenewable, judgeCallback, serverOf, wantedGrant } from './selectors.ts'
+import { attemptOf, claimedServer, isPending, isRenewable, judgeCallback, serverOf, wantedGrant } from './selectors.ts'
 
 /** How often an exchange or a refresh is repeated when nobody knows what became of it. */
-const MAX_REPEATS = 1
+const MAX_RETRIES = 1
 
 export function isAcceptableCallback(context: ConnectionContext, event: ConnectionEvent): boolean {
   return 'stateHash' in event && 'at' in event && judgeCallback(context, event, event.at) === 'acceptable'
 }
 
 /** A code that was kept because nothing had been spent. */
-export function hasKeptCode(context: ConnectionContext, event: ConnectionEvent): boolean {
+export function hasPendingCode(context: ConnectionContext, event: ConnectionEvent): boolean {
   if (event.type !== 'exchange.resumed') return false
   const attempt = attemptOf(context, event.stateHash)
-  return attempt?.code !== undefined && isAlive(attempt, event.at)
+  return attempt?.code !== undefined && isPending(attempt, event.at)
 }
 
 /** Whether a refresh still starts from the tokens that its asker saw. */
@@ -46,8 +46,8 @@ export function canUseGrant(context: ConnectionContext, grant: Grant): boolean {
 }
 
 /** Whether the wanted grant needs no user, and can be used. */
-export function canUseGrantWithoutUser(context: ConnectionContext): boolean {
-  const grant = grantWithoutUser(context.request && wantedGrant(context.request))
+export function canUseNonInteractiveGrant(context: ConnectionContext): boolean {
+  const grant = nonInteractiveGrant(context.request && wantedGrant(context.request))
   return grant !== undefined && canUseGrant(context, grant)
 }
 
@@ -61,34 +61,34 @@ export function isRenewal(context: ConnectionContext): boolean {
   return context.request?.purpose === 'renew' && context.tokens?.refreshToken !== undefined
 }
 
-/** Whether a `claim.abandoned` names the claim that stands. */
-export function isThisClaim(context: ConnectionContext, event: ConnectionEvent): boolean {
-  return event.type === 'claim.abandoned' && event.abandonedId === context.claim?.id
+/** Whether a `claim.expired` names the claim that stands. */
+export function isCurrentClaim(context: ConnectionContext, event: ConnectionEvent): boolean {
+  return event.type === 'claim.expired' && event.orphanId === context.claim?.id
 }
 
 /** Whether what the claim spends may be tried once more. */
-export function mayRepeat(context: ConnectionContext, at: number): boolean {
+export function canRetry(context: ConnectionContext, at: number): boolean {
   const { claim } = context
-  if (claim === undefined || claim.repeats >= MAX_REPEATS) return false
+  if (claim === undefined || claim.retries >= MAX_RETRIES) return false
   if (claim.kind !== 'exchange') return true
   const attempt = attemptOf(context, claim.stateHash)
-  return attempt !== undefined && isAlive(attempt, at)
+  return attempt !== undefined && isPending(attempt, at)
 }
 
 /**
  * Whether a result that came after its claim was given up is still wanted: no newer tokens stand. If the claim was
  * repeated, the server may have answered the repeat by revoking this very result, so it must be possible to prove it.
  */
-export function isWantedResult(context: ConnectionContext, event: ConnectionEvent): boolean {
+export function isAcceptableLateResult(context: ConnectionContext, event: ConnectionEvent): boolean {
   if (event.type !== 'result.late' || event.generation !== context.generation) return false
-  const claim = context.abandoned.find(({ id }) => id === event.abandonedId)
-  return claim !== undefined && (!claim.repeated || event.tokens.refreshToken !== undefined)
+  const claim = context.orphanedClaims.find(({ id }) => id === event.orphanId)
+  return claim !== undefined && (!claim.retried || event.tokens.refreshToken !== undefined)
 }
 
 /** A result that came after its claim was given up and the connection disconnected: it has to be revoked as well. */
 export function isOrphanedResult(context: ConnectionContext, event: ConnectionEvent): boolean {
-  if (event.type !== 'result.late' || context.tokens !== undefined || context.lapsed) return false
-  return event.generation < context.generation && context.abandoned.some(({ id }) => id === event.abandonedId)
+  if (event.type !== 'result.late' || context.tokens !== undefined || context.reauthorizationRequired) return false
+  return event.generation < context.generation && context.orphanedClaims.some(({ id }) => id === event.orphanId)
 }
 
 /** Whether the client of the request was registered by us, and was not registered anew under this request already. */

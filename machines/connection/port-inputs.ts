@@ -6,7 +6,7 @@ import type {
   ServerMetadata,
 } from '../../src/schemas/connection-context.ts'
 import type { AuthorizationServer, ClientInformation } from '../../src/schemas/credentials.ts'
-import { known } from '../assert.ts'
+import { assertDefined } from '../assert.ts'
 import type {
   BuildAuthorizationRequestInput,
   DiscoverResourceInput,
@@ -21,11 +21,13 @@ import type {
 import type { ConnectionEvent } from './events.ts'
 import { accountOf, attemptOf, claimedServer, requestedScope, wantedGrant } from './selectors.ts'
 
-const requestOf = (context: ConnectionContext): AuthorizationRequest => known(context.request, 'a request')
-const resourceOf = (context: ConnectionContext): ResourceFacts => known(requestOf(context).resource, 'a resource')
-const metadataOf = (context: ConnectionContext): ServerMetadata => known(requestOf(context).metadata, 'server metadata')
-const clientOf = (context: ConnectionContext): ClientInformation => known(requestOf(context).client, 'a client')
-const serverOf = (context: ConnectionContext): AuthorizationServer => known(claimedServer(context), 'a server')
+const requestOf = (context: ConnectionContext): AuthorizationRequest => assertDefined(context.request, 'a request')
+const resourceOf = (context: ConnectionContext): ResourceFacts =>
+  assertDefined(requestOf(context).resource, 'a resource')
+const metadataOf = (context: ConnectionContext): ServerMetadata =>
+  assertDefined(requestOf(context).metadata, 'server metadata')
+const clientOf = (context: ConnectionContext): ClientInformation => assertDefined(requestOf(context).client, 'a client')
+const serverOf = (context: ConnectionContext): AuthorizationServer => assertDefined(claimedServer(context), 'a server')
 
 /** The fence comes with the event that leaves a checkpoint: a request without one must not leave. */
 const fenceOf = (event: ConnectionEvent): number => (event.type === 'checkpoint.saved' ? event.sendBefore : -Infinity)
@@ -42,7 +44,7 @@ export function discoverServerInput(context: ConnectionContext): DiscoverServerI
 }
 
 export function ensureRegistrationInput(context: ConnectionContext): EnsureRegistrationInput {
-  const { at, identity, refusedClient, tokens, servers } = context
+  const { at, identity, rejectedClient, tokens, servers } = context
   const metadata = metadataOf(context)
   const issuedBy = servers.find(({ id }) => id === tokens?.serverId)
   return {
@@ -52,7 +54,7 @@ export function ensureRegistrationInput(context: ConnectionContext): EnsureRegis
     clientInformation: requestOf(context).clientInformation,
     grant: wantedGrant(requestOf(context)),
     mayRegister: requestOf(context).purpose === 'authorize',
-    refusedClientId: refusedClient?.issuer === metadata.issuer ? refusedClient.clientId : undefined,
+    rejectedClientId: rejectedClient?.issuer === metadata.issuer ? rejectedClient.clientId : undefined,
     configuredIssuer: issuedBy?.client.source === 'configured' ? issuedBy.issuer : undefined,
   }
 }
@@ -75,7 +77,7 @@ export function buildAuthorizationRequestInput(context: ConnectionContext): Buil
 
 export function exchangeCodeInput(context: ConnectionContext, event: ConnectionEvent): ExchangeCodeInput {
   const { at, identity } = context
-  const attempt = known(attemptOf(context, context.claim?.stateHash), 'an attempt')
+  const attempt = assertDefined(attemptOf(context, context.claim?.stateHash), 'an attempt')
   const server = serverOf(context)
   const account = attempt.refuseAccountChange ? accountOf(context) : undefined
   return {
@@ -83,7 +85,7 @@ export function exchangeCodeInput(context: ConnectionContext, event: ConnectionE
     identity,
     server,
     expectedSubject: account?.issuer === server.issuer ? account.subject : undefined,
-    code: known(attempt.code, 'a code'),
+    code: assertDefined(attempt.code, 'a code'),
     verifier: attempt.verifier,
     sendBefore: fenceOf(event),
   }
@@ -95,7 +97,7 @@ export function refreshTokensInput(context: ConnectionContext, event: Connection
     at,
     identity,
     server: serverOf(context),
-    refreshToken: known(context.tokens?.refreshToken, 'a refresh token'),
+    refreshToken: assertDefined(context.tokens?.refreshToken, 'a refresh token'),
     dpopKey: context.tokens?.dpopKey,
     sendBefore: fenceOf(event),
   }
@@ -103,13 +105,13 @@ export function refreshTokensInput(context: ConnectionContext, event: Connection
 
 export function requestTokenInput(context: ConnectionContext, event: ConnectionEvent): RequestTokenInput {
   const { at, identity, claim } = context
-  const { scope, grant = 'client_credentials' } = known(claim, 'a claim')
+  const { scope, grant = 'client_credentials' } = assertDefined(claim, 'a claim')
   return { at, identity, server: serverOf(context), scope, grant, sendBefore: fenceOf(event) }
 }
 
 export function revokeTokensInput(context: ConnectionContext, event: ConnectionEvent): RevokeTokensInput {
   const { at, identity } = context
-  const tokens = known(context.tokens, 'tokens')
+  const tokens = assertDefined(context.tokens, 'tokens')
   return {
     at,
     identity,
@@ -122,5 +124,5 @@ export function revokeTokensInput(context: ConnectionContext, event: ConnectionE
 
 export function retireRegistrationInput(context: ConnectionContext): RetireRegistrationInput {
   const { at, identity } = context
-  return { at, identity, ...known(context.refusedClient, 'a refused client') }
+  return { at, identity, ...assertDefined(context.rejectedClient, 'a refused client') }
 }

@@ -2,7 +2,7 @@ import { resourceToSend } from '../../src/protocol/quirks.ts'
 import { unionScopes } from '../../src/protocol/scopes.ts'
 import type { ConnectionContext } from '../../src/schemas/connection-context.ts'
 import type { AuthorizationServer } from '../../src/schemas/credentials.ts'
-import { known } from '../assert.ts'
+import { assertDefined } from '../assert.ts'
 import type { Change, Done, Sent } from './events.ts'
 import { isGrantAllowed } from './guards.ts'
 import { requestedScope, wantedGrant } from './selectors.ts'
@@ -39,11 +39,11 @@ export function beginRenewal(context: ConnectionContext, event: Sent<'refresh.re
 }
 
 /** What a port found out joins the request. A client that the host gave is kept for later, bound to its issuer now. */
-export function noteFacts(
+export function recordDiscovery(
   context: ConnectionContext,
   event: Done<'discoverResource'> | Done<'discoverServer'> | Done<'ensureRegistration'>,
 ): Change {
-  const request = known(context.request, 'a request')
+  const request = assertDefined(context.request, 'a request')
   const { at } = event.output
   if (event.type === 'xstate.done.actor.discoverResource')
     return { at, request: { ...request, resource: event.output.resource } }
@@ -51,12 +51,12 @@ export function noteFacts(
     return { at, request: { ...request, metadata: event.output.metadata } }
   const { client } = event.output
   const given = client.source === 'given' && { imported: { clientInformation: client, issuer: client.issuer } }
-  return { at, request: { ...request, client }, refusedClient: undefined, ...given }
+  return { at, request: { ...request, client }, rejectedClient: undefined, ...given }
 }
 
 /** No grant that we know is offered, or not the one that was asked for, or the policy does not allow it. */
-export function refuseGrant(context: ConnectionContext): Change {
-  const request = known(context.request, 'a request')
+export function rejectGrant(context: ConnectionContext): Change {
+  const request = assertDefined(context.request, 'a request')
   if (!isGrantAllowed(request))
     return { failure: { code: 'POLICY_REFUSED', details: { reason: 'allowedGrants', expected: wantedGrant(request) } } }
   const offered = request.metadata?.grantTypesSupported?.join(' ').slice(0, 200)
@@ -73,8 +73,8 @@ export function refuseGrant(context: ConnectionContext): Change {
  * Imported tokens are bound to it.
  */
 export function adoptServer(context: ConnectionContext): Change {
-  const { metadata, client, resource, purpose } = known(context.request, 'a request')
-  const { issuer, authorizationEndpoint, tokenEndpoint, revocationEndpoint, issRequired, dpop } = known(
+  const { metadata, client, resource, purpose } = assertDefined(context.request, 'a request')
+  const { issuer, authorizationEndpoint, tokenEndpoint, revocationEndpoint, issRequired, dpop } = assertDefined(
     metadata,
     'server metadata',
   )
@@ -86,7 +86,7 @@ export function adoptServer(context: ConnectionContext): Change {
     revocationEndpoint,
     issRequired,
     dpop,
-    client: known(client, 'a client'),
+    client: assertDefined(client, 'a client'),
   }
   const servers = withServer(context.servers, entry)
   const tokens = purpose === 'renew' && context.tokens && { ...context.tokens, serverId: servers.at(-1)?.id }
@@ -106,7 +106,7 @@ export function withServer(
 
 /** The authorization server does not know the client of this request: another one is registered, once. */
 export function replaceClient(context: ConnectionContext): Change {
-  const request = known(context.request, 'a request')
-  const { issuer, clientId } = known(request.client, 'a client')
-  return { refusedClient: { issuer, clientId }, request: { ...request, client: undefined, registeredAgain: true } }
+  const request = assertDefined(context.request, 'a request')
+  const { issuer, clientId } = assertDefined(request.client, 'a client')
+  return { rejectedClient: { issuer, clientId }, request: { ...request, client: undefined, registeredAgain: true } }
 }

@@ -3,36 +3,36 @@ import { grantOffered } from '../../src/protocol/grants.ts'
 import { permittedScope, selectScope } from '../../src/protocol/scopes.ts'
 import type { Account, Attempt, AuthorizationRequest, ConnectionContext } from '../../src/schemas/connection-context.ts'
 import type { AuthorizationServer, Grant, Tokens } from '../../src/schemas/credentials.ts'
-import { known } from '../assert.ts'
+import { assertDefined } from '../assert.ts'
 import type { Callback } from './events.ts'
 
 /** Where a connection can rest. */
-export type RestingPlace = 'disconnected' | 'awaitingCallback' | 'authorized' | 'reauthorizationRequired' | 'failed'
+export type RestingState = 'disconnected' | 'awaitingCallback' | 'authorized' | 'reauthorizationRequired' | 'failed'
 
 /**
  * Whether an access token may still be answered at `at`, with `minTtlMs` of life left. A token without a known end is
  * good until a server refuses it.
  */
 export function isUsable(tokens: Tokens | undefined, at: number, minTtlMs = 0): tokens is Tokens {
-  if (tokens === undefined || tokens.unproven) return false
+  if (tokens === undefined || tokens.unverified) return false
   return tokens.expiresAt === undefined || tokens.expiresAt - at > minTtlMs
 }
 
 /** Whether new tokens are had by asking for them again: only what a user consented to needs a refresh token for that. */
-export function isAskedAgain({ grant }: Tokens): boolean {
+export function isReRequestable({ grant }: Tokens): boolean {
   return grant !== 'authorization_code'
 }
 
 /** Whether new tokens can be had without the user: by a refresh token, or by a grant that needs nobody. */
 export function isRenewable(tokens: Tokens | undefined, at: number): tokens is Tokens {
-  if (tokens === undefined || tokens.refreshRefused) return false
-  if (isAskedAgain(tokens)) return true
+  if (tokens === undefined || tokens.refreshTokenRejected) return false
+  if (isReRequestable(tokens)) return true
   const { refreshToken, refreshTokenExpiresAt } = tokens
   return refreshToken !== undefined && (refreshTokenExpiresAt === undefined || refreshTokenExpiresAt > at)
 }
 
 /** Whether a callback for this attempt can still be redeemed. */
-export function isAlive(attempt: Attempt, at: number): boolean {
+export function isPending(attempt: Attempt, at: number): boolean {
   return attempt.expiresAt > at
 }
 
@@ -40,11 +40,11 @@ export function isAlive(attempt: Attempt, at: number): boolean {
  * Where a connection rests, from its facts alone: the chart settles by it, and a reader sees by it what time has
  * changed since.
  */
-export function restingPlace(context: ConnectionContext, at: number = context.at): RestingPlace {
+export function restingState(context: ConnectionContext, at: number = context.at): RestingState {
   const { tokens } = context
-  if (!tokens?.refreshRefused && (isUsable(tokens, at) || isRenewable(tokens, at))) return 'authorized'
-  if (context.attempts.some((attempt) => isAlive(attempt, at))) return 'awaitingCallback'
-  if (context.lapsed || tokens !== undefined) return 'reauthorizationRequired'
+  if (!tokens?.refreshTokenRejected && (isUsable(tokens, at) || isRenewable(tokens, at))) return 'authorized'
+  if (context.attempts.some((attempt) => isPending(attempt, at))) return 'awaitingCallback'
+  if (context.reauthorizationRequired || tokens !== undefined) return 'reauthorizationRequired'
   return context.failure === undefined ? 'disconnected' : 'failed'
 }
 
@@ -79,7 +79,7 @@ export function judgeCallback(context: ConnectionContext, callback: Callback, at
   const attempt = attemptOf(context, callback.stateHash)
   const server = serverOf(context, attempt?.serverId)
   if (attempt === undefined || server === undefined) return 'unknown'
-  if (!isAlive(attempt, at)) return 'expired'
+  if (!isPending(attempt, at)) return 'expired'
   if (!callback.bindingProven && attempt.bindingHash !== undefined && attempt.bindingHash !== callback.bindingHash)
     return 'bindingMismatch'
   return issuerVerdict(server, callback.iss) ? 'acceptable' : 'issuerMismatch'
@@ -99,7 +99,7 @@ export function wantedGrant(request: AuthorizationRequest): Grant {
 
 /** The scope that a request asks for. */
 export function requestedScope(context: ConnectionContext): string | undefined {
-  const request = known(context.request, 'a request')
+  const request = assertDefined(context.request, 'a request')
   const { allowedScopes } = request
   const scope = selectScope({
     asked: request.scope,
@@ -113,7 +113,7 @@ export function requestedScope(context: ConnectionContext): string | undefined {
   return permittedScope(scope, allowedScopes)
 }
 /** Where a connection is, as an operator reads it. */
-export type ConnectionState = RestingPlace | 'exchanging' | 'refreshing' | 'requestingToken' | 'disconnecting'
+export type ConnectionState = RestingState | 'exchanging' | 'refreshing' | 'requestingToken' | 'disconnecting'
 
 const CLAIM_STATES = {
   exchange: 'exchanging',
@@ -125,7 +125,7 @@ const CLAIM_STATES = {
 /** Where a connection is at `at`: in a claim, or where time has brought it since it was stored. */
 export function stateOf(context: ConnectionContext, at: number): ConnectionState {
   const kind = context.claim?.kind
-  return kind === undefined || kind === 'register' ? restingPlace(context, at) : CLAIM_STATES[kind]
+  return kind === undefined || kind === 'register' ? restingState(context, at) : CLAIM_STATES[kind]
 }
 
 /** The stored tokens, unless they are being revoked. */
@@ -152,7 +152,7 @@ export function isFresh(
 }
 
 /** An attempt whose code was kept because nothing had been spent, and which is still alive. */
-export function keptAttempt(context: ConnectionContext, at: number): Attempt | undefined {
+export function pendingExchange(context: ConnectionContext, at: number): Attempt | undefined {
   return context.attempts.find(({ code, expiresAt }) => code !== undefined && expiresAt > at)
 }
 
@@ -174,6 +174,6 @@ export function nextWakeAt(
   const due = attempts.map(({ expiresAt }) => expiresAt)
   if (tokens?.expiresAt !== undefined && isRenewable(tokens, at))
     due.push(Math.max(tokens.expiresAt - marginMs(tokens, minTokenTtlMs), retryAt ?? 0))
-  if (keptAttempt(context, at)) due.push(retryAt ?? at)
+  if (pendingExchange(context, at)) due.push(retryAt ?? at)
   return due.length === 0 ? undefined : Math.min(...due)
 }

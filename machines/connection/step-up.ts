@@ -1,7 +1,7 @@
 import { challengedScope, coversScope, isTooMuchScope, permittedScope, unionScopes } from '../../src/protocol/scopes.ts'
 import type { ConnectionContext } from '../../src/schemas/connection-context.ts'
 import type { Change, ConnectionEvent, Sent } from './events.ts'
-import { isAlive } from './selectors.ts'
+import { isPending } from './selectors.ts'
 
 /** How long a round of asking for more scope counts, in milliseconds. */
 export const STEP_UP_TTL_MS = 86_400_000
@@ -24,7 +24,7 @@ export function asksForNothingNew(context: ConnectionContext, event: ConnectionE
 export function stepUpRound(context: ConnectionContext, scope: string, at: number): number {
   const before = context.stepUps?.find((round) => round.scope === scope && at - round.at < STEP_UP_TTL_MS)
   if (before === undefined) return 1
-  const isWaitedFor = context.attempts.some((attempt) => isAlive(attempt, at) && coversScope(attempt.scope, scope))
+  const isWaitedFor = context.attempts.some((attempt) => isPending(attempt, at) && coversScope(attempt.scope, scope))
   return isWaitedFor ? before.rounds : before.rounds + 1
 }
 
@@ -50,7 +50,7 @@ export function countStepUp(context: ConnectionContext, event: Sent<'challenge.i
 }
 
 /** The server insists on scope that was granted already. */
-export function refuseScope(_context: ConnectionContext, { at, request }: Sent<'challenge.insufficientScope'>): Change {
+export function rejectScope(_context: ConnectionContext, { at, request }: Sent<'challenge.insufficientScope'>): Change {
   const expected = challengedScope(request.challengeScope)?.slice(0, 200)
   return { at, failure: { code: 'INSUFFICIENT_SCOPE', ...(expected !== undefined && { details: { expected } }) } }
 }

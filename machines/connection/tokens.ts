@@ -1,13 +1,13 @@
 import { coversScope } from '../../src/protocol/scopes.ts'
 import type { ConnectionContext, EndedAttempt } from '../../src/schemas/connection-context.ts'
 import type { Tokens } from '../../src/schemas/credentials.ts'
-import { known } from '../assert.ts'
+import { assertDefined } from '../assert.ts'
 import { isSecretExpired, portFailureOf } from '../rejection.ts'
 import type { TokenResult } from '../ports.ts'
 import { end, ENDED_ATTEMPT_TTL_MS, finishAttempts } from './attempts.ts'
 import type { Change, ConnectionEvent, Sent } from './events.ts'
 import { withServer } from './request.ts'
-import { accountOf, attemptOf, claimedServer, isAlive } from './selectors.ts'
+import { accountOf, attemptOf, claimedServer, isPending } from './selectors.ts'
 import { withoutRound } from './step-up.ts'
 
 /**
@@ -45,13 +45,13 @@ export function storeTokens(context: ConnectionContext, output: TokenResult): Ch
           : undefined
         : context.at + output.refreshTokenExpiresInMs,
     grant: isRefresh
-      ? known(old, 'tokens').grant
+      ? assertDefined(old, 'tokens').grant
       : attempt
         ? 'authorization_code'
         : (held?.grant ?? 'client_credentials'),
     serverId: claimedServer(context)?.id,
     subject: output.subject ?? (isRefresh ? old?.subject : undefined),
-    renewedAfterRefusal: held?.afterRefusal,
+    renewedAfterRejection: held?.afterRejection,
     dpopKey: output.dpopKey,
   }
   return {
@@ -75,18 +75,18 @@ function signedIn(context: ConnectionContext, tokens: Tokens, at: number): Chang
     failure: undefined,
     retryAt: undefined,
     retryDelayMs: undefined,
-    lapsed: undefined,
+    reauthorizationRequired: undefined,
     stepUps: context.stepUps?.filter(({ scope }) => !coversScope(tokens.scope, scope)),
   }
 }
 
 /** Tokens that come after their claim was given up. If it was repeated, the first refresh has to prove them. */
-export function takeLateResult(context: ConnectionContext, event: Sent<'result.late'>): Change {
+export function acceptLateResult(context: ConnectionContext, event: Sent<'result.late'>): Change {
   const { id: _, ...entry } = event.server
   const servers = withServer(context.servers, entry)
-  const repeated = context.abandoned.some(({ id, repeated: again }) => id === event.abandonedId && again)
-  const { unproven: _old, ...tokens } = event.tokens
-  const taken: Tokens = { ...tokens, serverId: servers.at(-1)?.id, ...(repeated && { unproven: true as const }) }
+  const retried = context.orphanedClaims.some(({ id, retried: again }) => id === event.orphanId && again)
+  const { unverified: _old, ...tokens } = event.tokens
+  const taken: Tokens = { ...tokens, serverId: servers.at(-1)?.id, ...(retried && { unverified: true as const }) }
   return { servers, ...signedIn(context, taken, event.at), ...finishLate(context, event, taken) }
 }
 
@@ -97,9 +97,9 @@ export function takeLateResult(context: ConnectionContext, event: Sent<'result.l
 function finishLate(context: ConnectionContext, { attemptHash, at }: Sent<'result.late'>, tokens: Tokens): Change {
   const attempt = attemptOf(context, attemptHash)
   if (attempt !== undefined) return finishAttempts(context, attempt, tokens, at)
-  const succeeded = (ended: EndedAttempt): EndedAttempt =>
-    ended.stateHash === attemptHash ? { ...ended, outcome: 'authorized' } : ended
-  return { ended: context.ended.map(succeeded) }
+  const succeeded = (endedAttempts: EndedAttempt): EndedAttempt =>
+    endedAttempts.stateHash === attemptHash ? { ...endedAttempts, outcome: 'authorized' } : endedAttempts
+  return { endedAttempts: context.endedAttempts.map(succeeded) }
 }
 
 /** Credentials that the host held before; they are bound to an issuer by the first discovery. */
@@ -124,9 +124,10 @@ export function recordFailure(context: ConnectionContext, event: ConnectionEvent
  * whole family revoked.
  */
 export function dropRefreshToken({ tokens }: ConnectionContext): Change {
-  if (tokens === undefined || tokens.doubted || tokens.unproven) return { lapsed: true, tokens: undefined }
+  if (tokens === undefined || tokens.refreshTokenMayBeConsumed || tokens.unverified)
+    return { reauthorizationRequired: true, tokens: undefined }
   const { refreshToken: _, refreshTokenExpiresAt: _end, ...rest } = tokens
-  return { lapsed: true, tokens: { ...rest, refreshRefused: true } }
+  return { reauthorizationRequired: true, tokens: { ...rest, refreshTokenRejected: true } }
 }
 
 /** The server no longer knows our client: what it issued to it is worth nothing either. */
@@ -134,44 +135,49 @@ export function forgetClient(context: ConnectionContext): Change {
   const server = claimedServer(context)
   const ofServer = context.tokens?.serverId === server?.id
   return {
-    refusedClient: server && { issuer: server.issuer, clientId: server.client.clientId },
+    rejectedClient: server && { issuer: server.issuer, clientId: server.client.clientId },
     // Without its secret the client can refresh no more, but the access token is as good as it was.
     ...(ofServer &&
-      (isSecretExpired(context.failure) ? dropRefreshToken(context) : { tokens: undefined, lapsed: true })),
+      (isSecretExpired(context.failure)
+        ? dropRefreshToken(context)
+        : { tokens: undefined, reauthorizationRequired: true })),
   }
 }
 
 /** Everything that the connection held is forgotten but its generation, its journal, and how its attempts ended. */
-export function forgetEverything(context: ConnectionContext): Change {
+export function reset(context: ConnectionContext): Change {
   return {
     generation: context.generation + 1,
     tokens: undefined,
     attempts: [],
     ...end(context, context.attempts, 'superseded', context.at),
     imported: undefined,
-    lapsed: undefined,
+    reauthorizationRequired: undefined,
     failure: undefined,
     retryAt: undefined,
     retryDelayMs: undefined,
-    refusedClient: undefined,
+    rejectedClient: undefined,
     stepUps: undefined,
     account: undefined,
   }
 }
 
 /** At rest: what only a working state needed goes, and so does what time has ended. */
-export function tidy(context: ConnectionContext): Change {
+export function pruneExpired(context: ConnectionContext): Change {
   const { at } = context
-  const expired = context.attempts.filter((attempt) => !isAlive(attempt, at))
-  const attempts = context.attempts.filter((attempt) => isAlive(attempt, at))
-  const { ended, forgotAt } = end(context, expired, 'expired', at)
+  const expired = context.attempts.filter((attempt) => !isPending(attempt, at))
+  const attempts = context.attempts.filter((attempt) => isPending(attempt, at))
+  const { endedAttempts, historyTruncatedAt } = end(context, expired, 'expired', at)
   const used = new Set([context.tokens?.serverId, ...attempts.map(({ serverId }) => serverId)])
   return {
     request: undefined,
     claim: undefined,
     attempts,
-    ended: ended.filter(({ endedAt }) => at - endedAt < ENDED_ATTEMPT_TTL_MS),
-    forgotAt: forgotAt !== undefined && at - forgotAt < ENDED_ATTEMPT_TTL_MS ? forgotAt : undefined,
+    endedAttempts: endedAttempts.filter(({ endedAt }) => at - endedAt < ENDED_ATTEMPT_TTL_MS),
+    historyTruncatedAt:
+      historyTruncatedAt !== undefined && at - historyTruncatedAt < ENDED_ATTEMPT_TTL_MS
+        ? historyTruncatedAt
+        : undefined,
     servers: context.servers.filter(({ id }) => used.has(id)),
   }
 }

@@ -1,11 +1,11 @@
 import type { ClientInformation } from '../../src/schemas/credentials.ts'
 import type { RegistrationContext } from '../../src/schemas/registration-context.ts'
-import { known } from '../assert.ts'
+import { assertDefined } from '../assert.ts'
 import type { Stamp } from '../connection/events.ts'
 import { portFailureOf } from '../rejection.ts'
 import type { RegisterClientInput } from '../ports.ts'
 import type { RegistrationCommand, RegistrationEvent } from './events.ts'
-import { limitedUntil, mayRepeat, recentRegistrations } from './guards.ts'
+import { limitedUntil, canRetry, recentRegistrations } from './guards.ts'
 
 /** How many registrations of the last hour are remembered: a limit above that is none. */
 const MAX_REMEMBERED = 100
@@ -23,7 +23,7 @@ export function claimRegistration(context: RegistrationContext, event: Sent<'reg
     dpopBoundAccessTokens,
     failure: undefined,
     registeredAt: sentAt(context, at),
-    claim: { id: claimId, kind: 'register', leaseMs, repeats: 0 },
+    claim: { id: claimId, kind: 'register', leaseMs, retries: 0 },
   }
 }
 
@@ -33,33 +33,33 @@ function sentAt(context: RegistrationContext, at: number): number[] {
 }
 
 /** As many were sent within the last hour as the policy allows. */
-export function refuseRegistration(context: RegistrationContext, event: Sent<'registration.requested'>): Change {
+export function rejectRegistration(context: RegistrationContext, event: Sent<'registration.requested'>): Change {
   const { at } = event
-  const retryAfterMs = known(limitedUntil(context, event), 'a limit') - at
+  const retryAfterMs = assertDefined(limitedUntil(context, event), 'a limit') - at
   return { at, failure: { code: 'RATE_LIMITED', details: { reason: 'registrationsPerIssuerPerHour', retryAfterMs } } }
 }
 
 /** The request was sent and nobody knows what became of it: nothing more happens until the lease is over. */
-export function suspectClaim(context: RegistrationContext, event: RegistrationEvent): Change {
+export function markOutcomeUnknown(context: RegistrationContext, event: RegistrationEvent): Change {
   const { failure } = portFailureOf(event)
   return { failure, claim: context.claim && { ...context.claim, outcomeUnknown: true } }
 }
 
 /** The claim is given up. If the same may be sent once more, a new claim stands in its place. */
-export function abandonClaim(context: RegistrationContext, event: Sent<'claim.abandoned'>): Change {
-  const { at, claimId, leaseMs, abandonedId } = event
+export function expireClaim(context: RegistrationContext, event: Sent<'claim.expired'>): Change {
+  const { at, claimId, leaseMs, orphanId } = event
   const { claim: held } = context
   const again =
-    held && mayRepeat(context)
-      ? { ...held, outcomeUnknown: undefined, id: claimId, leaseMs, repeats: held.repeats + 1 }
+    held && canRetry(context)
+      ? { ...held, outcomeUnknown: undefined, id: claimId, leaseMs, retries: held.retries + 1 }
       : undefined
-  const repeated = again !== undefined
+  const retried = again !== undefined
   return {
     at,
-    abandoned: [...context.abandoned, { id: abandonedId, repeated }].slice(-4),
+    orphanedClaims: [...context.orphanedClaims, { id: orphanId, retried }].slice(-4),
     claim: again,
-    ...(repeated && { registeredAt: sentAt(context, at) }),
-    failure: repeated ? context.failure : { code: 'REGISTRATION_UNAVAILABLE' },
+    ...(retried && { registeredAt: sentAt(context, at) }),
+    failure: retried ? context.failure : { code: 'REGISTRATION_UNAVAILABLE' },
   }
 }
 

@@ -12,9 +12,9 @@ export type RegistrationCommand =
       /** How many registrations may be sent in an hour; absent: any number. */
       maxPerHour?: number | undefined
     }
-  | { type: 'client.refused'; clientId: string }
-  | { type: 'result.late'; abandonedId: string; generation: number; client: ClientInformation }
-  | { type: 'claim.abandoned'; abandonedId: string }
+  | { type: 'client.rejected'; clientId: string }
+  | { type: 'result.late'; orphanId: string; generation: number; client: ClientInformation }
+  | { type: 'claim.expired'; orphanId: string }
   | { type: 'checkpoint.saved'; sendBefore: number }
 
 /** Everything that the registration chart reacts to. */

@@ -2,7 +2,7 @@ import type { RegistrationContext } from '../../src/schemas/registration-context
 import type { RegistrationEvent } from './events.ts'
 
 /** How often a registration is repeated when nobody knows what became of it. */
-const MAX_REPEATS = 1
+const MAX_RETRIES = 1
 
 /** Whether there is no client whose secret is still good (RFC 7591 §3.2.1, `client_secret_expires_at`). */
 export function needsRegistration(context: RegistrationContext, event: RegistrationEvent): boolean {
@@ -28,24 +28,24 @@ export function limitedUntil(context: RegistrationContext, event: RegistrationEv
 
 /** Whether the client that a server refused is still the stored one. */
 export function isCurrentClient(context: RegistrationContext, event: RegistrationEvent): boolean {
-  return event.type === 'client.refused' && event.clientId === context.client?.clientId
+  return event.type === 'client.rejected' && event.clientId === context.client?.clientId
 }
 
 /** Whether a client that came after its claim was given up is still wanted: no newer one stands. */
-export function isWantedResult(context: RegistrationContext, event: RegistrationEvent): boolean {
+export function isAcceptableLateResult(context: RegistrationContext, event: RegistrationEvent): boolean {
   return (
     event.type === 'result.late' &&
     event.generation === context.generation &&
-    context.abandoned.some(({ id }) => id === event.abandonedId)
+    context.orphanedClaims.some(({ id }) => id === event.orphanId)
   )
 }
 
-/** Whether a `claim.abandoned` names the claim that stands. */
-export function isThisClaim(context: RegistrationContext, event: RegistrationEvent): boolean {
-  return event.type === 'claim.abandoned' && event.abandonedId === context.claim?.id
+/** Whether a `claim.expired` names the claim that stands. */
+export function isCurrentClaim(context: RegistrationContext, event: RegistrationEvent): boolean {
+  return event.type === 'claim.expired' && event.orphanId === context.claim?.id
 }
 
 /** Whether the registration may be sent once more. At worst it leaves a client that nobody uses. */
-export function mayRepeat(context: RegistrationContext): boolean {
-  return context.claim !== undefined && context.claim.repeats < MAX_REPEATS
+export function canRetry(context: RegistrationContext): boolean {
+  return context.claim !== undefined && context.claim.retries < MAX_RETRIES
 }

@@ -1,6 +1,6 @@
 import * as oauth from 'oauth4webapi'
 import type { Clock } from '../clock.ts'
-import { untrusted } from '../errors/failure.ts'
+import { truncate } from '../errors/failure.ts'
 import { portError } from '../errors/port-error.ts'
 import type { SigningKey } from '../options/signing-key.ts'
 import { isKnownMethod } from '../protocol/client-authentication.ts'
@@ -37,7 +37,7 @@ export function clientAuthentication(
   } else if (isKnownMethod(method) && clientSecret !== undefined) {
     return method === 'client_secret_post' ? oauth.ClientSecretPost(clientSecret) : basic(clientSecret)
   }
-  throw portError('CLIENT_AUTH_UNSUPPORTED', 'notSent', { received: untrusted(method) })
+  throw portError('CLIENT_AUTH_UNSUPPORTED', 'notSent', { received: truncate(method) })
 }
 
 /**

@@ -10,17 +10,17 @@ import type { Tokens } from '../schemas/credentials.ts'
 import { isWebUrl } from '../schemas/option-values.ts'
 import { invalidArgument } from '../schemas/parse-options.ts'
 import { renew } from './access-token.ts'
-import { type AuthorizeOptions, type AuthorizeResult, givenClient } from './call-options.ts'
+import { type AuthorizeOptions, type AuthorizeResult, staticClient } from './call-options.ts'
 import { actionsBetween } from './host-actions.ts'
 import { hashBinding } from './routing.ts'
-import type { ConnectionCore } from './record.ts'
+import type { ConnectionRecord } from './record.ts'
 import type { View } from './services.ts'
 
 /** The options of `authorize()` but for the signal. */
-export type Wishes = Omit<AuthorizeOptions, 'signal'>
+export type AuthorizeParameters = Omit<AuthorizeOptions, 'signal'>
 
 /** What the policy of the deployment forbids. */
-export function checkWishes({ scope, grant, returnTo }: Wishes, server: string, policy: Policy): void {
+export function checkPolicy({ scope, grant, returnTo }: AuthorizeParameters, server: string, policy: Policy): void {
   const { allowedServers, allowedScopes, allowedGrants, returnToOrigins } = policy
   const check = (isAllowed: boolean, reason: string): void => {
     if (!isAllowed) throw new AuthorizationError(failure('POLICY_REFUSED', { reason }))
@@ -38,7 +38,7 @@ export function checkWishes({ scope, grant, returnTo }: Wishes, server: string, 
 
 /** A grant by assertion needs the options that bring it about. */
 export function checkGrant(
-  grant: Wishes['grant'],
+  grant: AuthorizeParameters['grant'],
   { assertions, identityProvider }: Pick<ParsedOptions, 'assertions' | 'identityProvider'>,
 ): void {
   const needs = (option: string): Error => invalidArgument('authorize().grant', `'${grant}' needs options.${option}`)
@@ -48,30 +48,31 @@ export function checkGrant(
 }
 
 /** Gets a connection signed in: by what is stored, by a renewal, by a grant without a user, or by sending the user away. */
-export async function authorize(core: ConnectionCore, wishes: Wishes): Promise<AuthorizeResult> {
+export async function authorize(record: ConnectionRecord, params: AuthorizeParameters): Promise<AuthorizeResult> {
   // Whatever a challenge says, the server has refused what it was shown.
-  const challenge = wishes.challenge === undefined ? undefined : (bearerChallenge(wishes.challenge) ?? {})
+  const challenge = params.challenge === undefined ? undefined : (bearerChallenge(params.challenge) ?? {})
   const type = eventFor(challenge)
   const asksForMore = type !== 'authorization.requested'
-  const stored = await core.load()
-  const refused = challenge && stored && refusedGeneration(core, stored)
-  const isSatisfied = (now: View): boolean => !wishes.force && !asksForMore && satisfies(now, wishes, refused)
+  const stored = await record.load()
+  const rejectedGeneration = challenge && stored && generationOfChallenge(record, stored)
+  const isSatisfied = (now: View): boolean =>
+    !params.force && !asksForMore && satisfies(now, params, rejectedGeneration)
   // Others may have met the same challenge, and been granted what it asks for, while this one waited for them.
   const isGranted = (now: View): boolean => {
-    if (wishes.force || type !== 'challenge.insufficientScope') return false
+    if (params.force || type !== 'challenge.insufficientScope') return false
     const tokens = tokensOf(now.context)
     const isNew = now.context.generation !== stored?.context.generation && isUsable(tokens, now.at())
-    return isNew && coversScope(tokens?.scope, unionScopes(wishes.scope, challenge?.scope))
+    return isNew && coversScope(tokens?.scope, unionScopes(params.scope, challenge?.scope))
   }
-  const isNoUse = wishes.force || asksForMore || (stored !== undefined && isSatisfied(stored))
-  const view = stored === undefined || isNoUse ? stored : await renewed(core, stored, refused)
+  const isNoUse = params.force || asksForMore || (stored !== undefined && isSatisfied(stored))
+  const view = stored === undefined || isNoUse ? stored : await renewed(record, stored, rejectedGeneration)
   if (view !== undefined && isSatisfied(view)) {
     const actions = actionsBetween(stored?.context, view.context)
-    await core.kernel.options.onActions?.(actions)
+    await record.services.options.onActions?.(actions)
     return { status: 'authorized', actions }
   }
-  const request = requestFor(core, wishes, challenge, tokensOf(view?.context))
-  const result = await core.run(
+  const request = requestFor(record, params, challenge, tokensOf(view?.context))
+  const result = await record.run(
     // After a winner was adopted, what it got may be all that is wanted.
     (now) =>
       now !== undefined && now !== view && (isSatisfied(now) || isGranted(now)) ? undefined : { type, request },
@@ -93,13 +94,13 @@ export async function authorize(core: ConnectionCore, wishes: Wishes): Promise<A
  * The record after what could be done without the user. A server that cannot be asked right now is no reason to send
  * the user away.
  */
-async function renewed(core: ConnectionCore, view: View, refused: number | undefined): Promise<View> {
+async function renewed(record: ConnectionRecord, view: View, rejectedGeneration: number | undefined): Promise<View> {
   const tokens = tokensOf(view.context)
-  const isRefused = refused === view.context.generation
-  if (!isRefused && isFresh(tokens, view.at(), 0, undefined)) return view
+  const isRejected = rejectedGeneration === view.context.generation
+  if (!isRejected && isFresh(tokens, view.at(), 0, undefined)) return view
   // They were renewed for the same reason: their server may be one that the resource no longer names.
-  if (isRefused && tokens?.renewedAfterRefusal) return view
-  const after = await renew(core, view, { refused: isRefused ? tokens?.accessToken : undefined })
+  if (isRejected && tokens?.renewedAfterRejection) return view
+  const after = await renew(record, view, { rejectedToken: isRejected ? tokens?.accessToken : undefined })
   const { generation, claim, failure: reason } = after.context
   if (claim?.outcomeUnknown) throw new AuthorizationError(failure('TOKEN_OUTCOME_UNKNOWN'))
   // Of tokens that cannot be renewed the failure says nothing: it is that of an earlier call.
@@ -119,26 +120,26 @@ function eventFor(challenge: BearerChallenge | undefined) {
  * The generation of the token that a challenge is about: the one that this process answered last, if it answered any.
  * Others may have renewed it since.
  */
-function refusedGeneration({ kernel, key }: ConnectionCore, { context }: View): number {
-  return kernel.answered.get(key) ?? context.generation
+function generationOfChallenge({ services, key }: ConnectionRecord, { context }: View): number {
+  return services.issuedGenerations.get(key) ?? context.generation
 }
 
 /** Whether what is stored is what the caller wants. After a challenge only newer tokens than those refused are. */
-function satisfies(view: View, { scope, grant }: Wishes, refused: number | undefined): boolean {
+function satisfies(view: View, { scope, grant }: AuthorizeParameters, rejectedGeneration: number | undefined): boolean {
   const { context } = view
   const tokens = tokensOf(context)
-  if (!isUsable(tokens, view.at()) || context.generation === refused) return false
+  if (!isUsable(tokens, view.at()) || context.generation === rejectedGeneration) return false
   if (grant !== undefined && tokens.grant !== grant) return false
   return coversScope(unionScopes(tokens.scope, tokens.requestedScope), scope)
 }
 
 function requestFor(
-  { kernel, policy, identity }: ConnectionCore,
-  wishes: Wishes,
+  { services, policy, identity }: ConnectionRecord,
+  params: AuthorizeParameters,
   challenge: BearerChallenge | undefined,
   held: Tokens | undefined,
 ): RequestedAuthorization {
-  const { scope, issuer, parameters, returnTo, binding, clientInformation } = wishes
+  const { scope, issuer, parameters, returnTo, binding, clientInformation } = params
   const { acrValues, maxAge } = challenge ?? {}
   const authentication = {
     ...(acrValues !== undefined && { acr_values: acrValues }),
@@ -151,16 +152,16 @@ function requestFor(
     ...(challenge !== undefined && { challenged: true as const }),
     maxStepUps: policy.maxStepUps,
     resourceMetadataUrl: absolute(challenge?.resourceMetadataUrl, identity.server),
-    defaultScope: kernel.options.client.scope,
+    defaultScope: services.options.client.scope,
     allowedGrants: policy.allowedGrants,
     allowedScopes: policy.allowedScopes,
     // A challenge is no reason to send a user away where there was none.
-    grant: wishes.grant ?? (isWithoutUser ? held.grant : undefined),
+    grant: params.grant ?? (isWithoutUser ? held.grant : undefined),
     issuer,
     parameters: challenge === undefined ? parameters : { ...authentication, ...parameters },
     returnTo,
     bindingHash: binding === undefined ? undefined : hashBinding(binding),
-    clientInformation: clientInformation && givenClient(clientInformation, issuer),
+    clientInformation: clientInformation && staticClient(clientInformation, issuer),
     attemptTtlMs: policy.attemptTtlMs,
   }
 }

@@ -5,7 +5,7 @@ import { type ClientInformation, type Grant, GrantSchema, maybe } from '../schem
 import { DurationMs, Scope, Text } from '../schemas/option-values.ts'
 
 /** A client that the host knows beforehand, for one call or one connection. */
-export interface GivenClientInformation {
+export interface StaticClientInformation {
   /** Where it is registered. @defaultValue the first issuer that is discovered */
   issuer?: string | undefined
   /** The client id that the issuer gave. */
@@ -31,7 +31,7 @@ export interface AuthorizeOptions {
   /** Where the user goes after the callback; its origin must be in `policy.returnToOrigins`. @defaultValue none */
   returnTo?: string | undefined
   /** A client that is known beforehand, instead of `clients` and of registering one. @defaultValue none */
-  clientInformation?: GivenClientInformation | undefined
+  clientInformation?: StaticClientInformation | undefined
   /** Which of the server's issuers. @defaultValue `policy.chooseIssuer`, or the first allowed one */
   issuer?: string | undefined
   /** How tokens are obtained. @defaultValue authorization code where the server offers it, else client credentials */
@@ -64,7 +64,7 @@ export interface AccessTokenOptions {
    * The token that a server answered 401 to: it is refreshed only if it is still the stored one. Secret. @defaultValue
    * none
    */
-  refused?: string | undefined
+  rejectedToken?: string | undefined
   /** Detaches the caller; the run goes on to its rest. @defaultValue none */
   signal?: AbortSignal | undefined
 }
@@ -80,7 +80,7 @@ export interface AwaitOptions {
 /** Credentials that a host already holds, in the shapes in which `actions` give them. */
 export interface ImportOptions {
   /** The client that they were issued to. @defaultValue none */
-  clientInformation?: GivenClientInformation | undefined
+  clientInformation?: StaticClientInformation | undefined
   /** The tokens. @defaultValue none */
   tokens?:
     | {
@@ -149,7 +149,7 @@ export const CallbackOptionsSchema: v.GenericSchema<unknown, CallbackOptions> = 
 
 export const AccessTokenOptionsSchema: v.GenericSchema<unknown, AccessTokenOptions> = v.strictObject({
   minTtlMs: maybe(v.pipe(v.number(), v.minValue(0, 'must be at least 0'))),
-  refused: maybe(Text),
+  rejectedToken: maybe(Text),
   signal: Signal,
 })
 
@@ -193,7 +193,7 @@ export type AuthorizeResult =
       actions: HostAction[]
     }
 /** Client information that a host gave, bound to the issuer that it names; without one, to the first that is discovered. */
-export function givenClient(client: GivenClientInformation, issuer: string | undefined): ClientInformation {
+export function staticClient(client: StaticClientInformation, issuer: string | undefined): ClientInformation {
   const { clientId, clientSecret, clientSecretExpiresAt, tokenEndpointAuthMethod, redirectUri } = client
   return {
     issuer: client.issuer ?? issuer ?? '',

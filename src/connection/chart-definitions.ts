@@ -35,8 +35,8 @@ export function durableConnection(machine: AnyStateMachine): DurableChart<Connec
       const server = rested.servers.find(({ id }) => id === rested.tokens?.serverId)
       if (claim === undefined || server === undefined || rested.tokens === undefined) return undefined
       if (rested.generation === generation) return undefined
-      const { id: abandonedId, stateHash: attemptHash } = claim
-      return { type: 'result.late', abandonedId, attemptHash, generation, tokens: rested.tokens, server }
+      const { id: orphanId, stateHash: attemptHash } = claim
+      return { type: 'result.late', orphanId, attemptHash, generation, tokens: rested.tokens, server }
     },
   }
 }
@@ -52,7 +52,7 @@ export function durableRegistration(machine: AnyStateMachine): DurableChart<Regi
     lateResult(claimed, rested) {
       const { claim, generation } = claimed
       if (claim === undefined || rested.client === undefined || rested.generation === generation) return undefined
-      return { type: 'result.late', abandonedId: claim.id, generation, client: rested.client }
+      return { type: 'result.late', orphanId: claim.id, generation, client: rested.client }
     },
   }
 }

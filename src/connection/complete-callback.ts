@@ -5,10 +5,10 @@ import { failure, type Failure, isRetryable } from '../errors/failure.ts'
 import type { HostAction } from '../options/host-action.ts'
 import { type CallbackParameters, parseCallback } from '../protocol/authorization-endpoint.ts'
 import type { ConnectionContext, EndedAttempt } from '../schemas/connection-context.ts'
-import { whose } from './host-actions.ts'
+import { identityOf } from './host-actions.ts'
 import { connectionKey, hashBinding, hashState, parseState } from './routing.ts'
 import { runConnection } from './record.ts'
-import type { Kernel, View } from './services.ts'
+import type { OrchestratorServices, View } from './services.ts'
 
 /** What a browser's return came to. `actions` hold secrets. */
 export interface CallbackResult {
@@ -38,7 +38,11 @@ interface Proof {
 }
 
 /** Finishes the attempt that a callback belongs to. Never throws for what a browser can bring. */
-export async function completeCallback(kernel: Kernel, url: string | URL, by: Proof): Promise<CallbackResult> {
+export async function completeCallback(
+  services: OrchestratorServices,
+  url: string | URL,
+  by: Proof,
+): Promise<CallbackResult> {
   const parameters = parseCallback(url)
   const { state, malformed } = parameters
   if (malformed !== undefined && malformed !== 'noCode')
@@ -47,10 +51,10 @@ export async function completeCallback(kernel: Kernel, url: string | URL, by: Pr
   if (state === undefined || routing === undefined) return { status: 'unknown', actions: [] }
   const key = connectionKey(routing.routingId)
   try {
-    const view = await kernel.runner.load(kernel.chart, key)
+    const view = await services.runner.load(services.chart, key)
     return view === undefined
       ? { status: 'unknown', actions: [] }
-      : await finish(kernel, key, view, { ...parameters, state }, by)
+      : await finish(services, key, view, { ...parameters, state }, by)
   } catch (error) {
     if (!isAuthorizationError(error)) throw error
     return failed(error.failure, isRetryable(error.failure))
@@ -58,7 +62,7 @@ export async function completeCallback(kernel: Kernel, url: string | URL, by: Pr
 }
 
 async function finish(
-  kernel: Kernel,
+  services: OrchestratorServices,
   key: string,
   view: View,
   parameters: CallbackParameters & { state: string },
@@ -78,14 +82,14 @@ async function finish(
     return verdict === 'acceptable' && by.proof === 'missing' ? 'bindingMismatch' : verdict
   }
   const returnTo = view.context.attempts.find((attempt) => attempt.stateHash === stateHash)?.returnTo
-  const about = { connection: whose(identity), returnTo }
+  const about = { connection: identityOf(identity), returnTo }
   const verdict = judge(view)
   if (verdict === 'unknown') return explained(view, stateHash, about)
   if (verdict !== 'acceptable') return { ...refused(verdict), ...about }
   if (code === undefined && error === undefined)
     return { ...failed(failure('CALLBACK_MALFORMED', { reason: 'noCode' })), ...about }
 
-  const { codeTtlMs, refuseAccountChange } = kernel.policy(identity)
+  const { codeTtlMs, refuseAccountChange } = services.policy(identity)
   const command: ConnectionCommand =
     code === undefined
       ? { type: 'callback.denied', error: error ?? 'other', ...callback }
@@ -97,7 +101,7 @@ async function finish(
           ...callback,
         }
   const result = await runConnection(
-    kernel,
+    services,
     key,
     identity,
     (now) => {
@@ -105,14 +109,14 @@ async function finish(
       if (judge(now) === 'acceptable') return command
       // What this exchange brought came late, and is only worth something if it can be refreshed.
       const { generation, tokens } = now.context
-      return tokens?.unproven ? { type: 'refresh.requested', generation } : undefined
+      return tokens?.unverified ? { type: 'refresh.requested', generation } : undefined
     },
     { view },
   )
   if (result.view === undefined) return { status: 'unknown', actions: [] }
   const { context } = result.view
   const outcome = outcomeOf(context, stateHash)
-  if (outcome === 'authorized' && !context.lapsed)
+  if (outcome === 'authorized' && !context.reauthorizationRequired)
     return { status: result.spent ? 'authorized' : 'alreadyAuthorized', ...about, actions: result.actions }
   if (outcome === 'authorized') return { ...failed(context.failure ?? failure('AUTHORIZATION_REQUIRED')), ...about }
   if (outcome === 'failed') return { ...failed(context.failure ?? failure('EXCHANGE_REJECTED')), ...about }
@@ -136,7 +140,7 @@ const failed = (reason: Failure, retryable = false): CallbackResult => ({
 })
 
 function outcomeOf(context: ConnectionContext, stateHash: string): EndedAttempt['outcome'] | undefined {
-  return context.ended.find((attempt) => attempt.stateHash === stateHash)?.outcome
+  return context.endedAttempts.find((attempt) => attempt.stateHash === stateHash)?.outcome
 }
 
 /** What is to be said of an attempt that is no longer there. */
@@ -144,7 +148,7 @@ function explained({ context }: View, stateHash: string, about: About): Callback
   const outcome = outcomeOf(context, stateHash)
   if (outcome === undefined)
     // More attempts have ended here than are remembered: this may have been one of them.
-    return { status: context.forgotAt === undefined ? 'unknown' : 'superseded', actions: [] }
+    return { status: context.historyTruncatedAt === undefined ? 'unknown' : 'superseded', actions: [] }
   if (outcome === 'authorized' || outcome === 'alreadyAuthorized')
     return { status: 'alreadyAuthorized', ...about, actions: [] }
   if (outcome === 'failed') return { ...failed(context.failure ?? failure('EXCHANGE_REJECTED')), ...about }

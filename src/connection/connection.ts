@@ -2,7 +2,7 @@ import {
   isAuthorized,
   isFresh,
   isRenewable,
-  keptAttempt,
+  pendingExchange,
   marginMs,
   nextWakeAt,
   stateOf,
@@ -16,7 +16,7 @@ import { bearerChallenge } from '../protocol/www-authenticate.ts'
 import type { ConnectionIdentity } from '../schemas/credentials.ts'
 import { parseOptions } from '../schemas/parse-options.ts'
 import { accessToken } from './access-token.ts'
-import { authorize, checkGrant, checkWishes } from './authorize.ts'
+import { authorize, checkGrant, checkPolicy } from './authorize.ts'
 import {
   type AccessTokenOptions,
   AccessTokenOptionsSchema,
@@ -25,30 +25,30 @@ import {
   type AuthorizeResult,
   type AwaitOptions,
   AwaitOptionsSchema,
-  givenClient,
+  staticClient,
   type ImportOptions,
   ImportOptionsSchema,
 } from './call-options.ts'
 import { fetchWithToken } from './fetch.ts'
-import { ConnectionCore } from './record.ts'
-import type { Kernel, View } from './services.ts'
-import { detachable } from './single-flight.ts'
+import { ConnectionRecord } from './record.ts'
+import type { OrchestratorServices, View } from './services.ts'
+import { abortable } from './single-flight.ts'
 import { type ConnectionStatus, NOTHING_STORED } from './status.ts'
-import type { AccessToken, HeldToken } from './token-cache.ts'
+import type { AccessToken, IssuedToken } from './token-cache.ts'
 
 /** How long a wait lasts before the record is looked at again, notice or not. */
-const LOOK_AGAIN_MS = 1_000
+const POLL_INTERVAL_MS = 1_000
 
 /** One tenant, perhaps one user, and one MCP server: a handle on its record. Holds nothing itself. */
 export class Connection {
   /** Whose credentials they are, with the server's URL in its canonical form. */
   readonly identity: ConnectionIdentity
-  readonly #core: ConnectionCore
+  readonly #core: ConnectionRecord
 
   /** @internal */
-  constructor(kernel: Kernel, identity: ConnectionIdentity, key: string) {
+  constructor(services: OrchestratorServices, identity: ConnectionIdentity, key: string) {
     this.identity = identity
-    this.#core = new ConnectionCore(kernel, identity, key)
+    this.#core = new ConnectionRecord(services, identity, key)
   }
 
   /**
@@ -65,13 +65,13 @@ export class Connection {
    * @see [MCP authorization](https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization)
    */
   async authorize(options: AuthorizeOptions = {}): Promise<AuthorizeResult> {
-    const core = this.#open()
-    const { signal, ...wishes } = parseOptions(AuthorizeOptionsSchema, options, 'authorize()')
-    checkGrant(wishes.grant, core.kernel.options)
-    checkWishes(wishes, this.identity.server, core.policy)
-    const { authorizing } = core.kernel
-    return await detachable(
-      () => core.joined(authorizing, JSON.stringify(wishes), () => authorize(core, wishes)),
+    const record = this.#open()
+    const { signal, ...params } = parseOptions(AuthorizeOptionsSchema, options, 'authorize()')
+    checkGrant(params.grant, record.services.options)
+    checkPolicy(params, this.identity.server, record.policy)
+    const { authorizing } = record.services
+    return await abortable(
+      () => record.singleFlight(authorizing, JSON.stringify(params), () => authorize(record, params)),
       signal,
     )
   }
@@ -87,7 +87,7 @@ export class Connection {
    * @see [RFC 6749 §6](https://www.rfc-editor.org/rfc/rfc6749.html#section-6)
    */
   async accessToken(options: AccessTokenOptions = {}): Promise<AccessToken> {
-    const { value, type, scope, expiresAt } = await this.#heldToken(options)
+    const { value, type, scope, expiresAt } = await this.#issuedToken(options)
     return { value, type, scope, expiresAt }
   }
 
@@ -104,22 +104,23 @@ export class Connection {
    * @see [RFC 6750 §3.1](https://www.rfc-editor.org/rfc/rfc6750.html#section-3.1)
    */
   readonly fetch = async (input: string | URL | Request, init?: RequestInit): Promise<Response> => {
-    const core = this.#open()
+    const record = this.#open()
     const source = {
       identity: this.identity,
-      accessToken: (options: AccessTokenOptions) => this.#heldToken(options),
-      widerToken: async (refused: string, challenge: string, signal: AbortSignal) => {
-        const tokens = tokensOf((await core.load())?.context)
+      accessToken: (options: AccessTokenOptions) => this.#issuedToken(options),
+      widerToken: async (rejectedToken: string, challenge: string, signal: AbortSignal) => {
+        const tokens = tokensOf((await record.load())?.context)
         // Others may have met the same challenge: what they were answered by now is tried.
         const { scope } = bearerChallenge(challenge) ?? {}
-        const isAnswered = tokens !== undefined && tokens.accessToken !== refused && coversScope(tokens.scope, scope)
-        if (isAnswered) return await this.#heldToken({ refused, signal })
+        const isAnswered =
+          tokens !== undefined && tokens.accessToken !== rejectedToken && coversScope(tokens.scope, scope)
+        if (isAnswered) return await this.#issuedToken({ rejectedToken, signal })
         if (tokens === undefined || tokens.grant === 'authorization_code') return undefined
         await this.authorize({ challenge, signal })
-        return await this.#heldToken({ signal })
+        return await this.#issuedToken({ signal })
       },
     }
-    return await fetchWithToken(source, core.kernel, input, init)
+    return await fetchWithToken(source, record.services, input, init)
   }
 
   /**
@@ -129,8 +130,8 @@ export class Connection {
    *   `SNAPSHOT_TOO_NEW`.
    */
   async status(): Promise<ConnectionStatus> {
-    const core = this.#open()
-    const view = await core.load()
+    const record = this.#open()
+    const view = await record.load()
     if (view === undefined) return NOTHING_STORED
     const { context } = view
     const at = view.at()
@@ -142,7 +143,7 @@ export class Connection {
       authorized,
       scope: tokens?.scope,
       expiresAt: tokens?.expiresAt,
-      nextWakeAt: nextWakeAt(context, at, core.claimEndsAt(view), core.policy.minTokenTtlMs),
+      nextWakeAt: nextWakeAt(context, at, record.claimEndsAt(view), record.policy.minTokenTtlMs),
       failure: context.failure,
       nextAction: context.failure === undefined ? fallback : nextActionFor(context.failure),
       journal: context.journal,
@@ -154,20 +155,20 @@ export class Connection {
    * refreshes early, ends attempts.
    */
   async wake(): Promise<void> {
-    const core = this.#open()
-    const view = await core.load()
+    const record = this.#open()
+    const view = await record.load()
     if (view === undefined) return
-    const { minTokenTtlMs } = core.policy
+    const { minTokenTtlMs } = record.policy
     const isDue = (now: View): boolean =>
-      (nextWakeAt(now.context, now.at(), core.claimEndsAt(now), minTokenTtlMs) ?? Infinity) <= now.at()
+      (nextWakeAt(now.context, now.at(), record.claimEndsAt(now), minTokenTtlMs) ?? Infinity) <= now.at()
     if (!isDue(view)) return
     const { generation } = view.context
-    await core.run(
+    await record.run(
       (now) => {
         // What was due may have been done, or have failed, since.
         if (now === undefined || !isDue(now)) return undefined
         const at = now.at()
-        const kept = keptAttempt(now.context, at)
+        const kept = pendingExchange(now.context, at)
         if (kept !== undefined) return { type: 'exchange.resumed', stateHash: kept.stateHash }
         const tokens = tokensOf(now.context)
         const isEarly = isRenewable(tokens, at) && !isFresh(tokens, at, marginMs(tokens, minTokenTtlMs), undefined)
@@ -185,18 +186,18 @@ export class Connection {
    * @throws {@link AuthorizationError} `TIMED_OUT`, `ABORTED`, `CLOSED`, `STORE_UNAVAILABLE`.
    */
   async awaitAuthorized(options: AwaitOptions = {}): Promise<void> {
-    const { changes, clock } = this.#open().kernel
+    const { changes, clock } = this.#open().services
     const { timeoutMs = 300_000, signal } = parseOptions(AwaitOptionsSchema, options, 'awaitAuthorized()')
     const until = clock.monotonic() + timeoutMs
     await changes.ready()
     const watch = changes.watch(this.#core.key)
     try {
       for (;;) {
-        const view = await detachable(() => this.#open().load(), signal)
+        const view = await abortable(() => this.#open().load(), signal)
         if (view !== undefined && isAuthorized(view.context, view.at())) return
         const leftMs = until - clock.monotonic()
         if (leftMs <= 0) throw new AuthorizationError(failure('TIMED_OUT'))
-        await detachable(() => watch.changed(Math.min(leftMs, LOOK_AGAIN_MS)), signal)
+        await abortable(() => watch.changed(Math.min(leftMs, POLL_INTERVAL_MS)), signal)
       }
     } finally {
       watch.stop()
@@ -212,10 +213,10 @@ export class Connection {
    * @see [RFC 7009](https://www.rfc-editor.org/rfc/rfc7009.html)
    */
   async disconnect(): Promise<{ actions: HostAction[] }> {
-    const core = this.#open()
-    const view = await core.load()
-    const { actions } = await core.run((now) => now && { type: 'disconnect.requested' }, { view })
-    core.kernel.cache.forget(core.key)
+    const record = this.#open()
+    const view = await record.load()
+    const { actions } = await record.run((now) => now && { type: 'disconnect.requested' }, { view })
+    record.services.cache.forget(record.key)
     return { actions }
   }
 
@@ -226,15 +227,15 @@ export class Connection {
    * @throws {@link AuthorizationError} `STORE_UNAVAILABLE`.
    */
   async import(options: ImportOptions): Promise<{ actions: HostAction[] }> {
-    const core = this.#open()
+    const record = this.#open()
     const { clientInformation, tokens, issuer } = parseOptions(ImportOptionsSchema, options, 'import()')
     const known = issuer ?? tokens?.issuer ?? clientInformation?.issuer
-    const view = await core.load()
-    const { actions } = await core.run(
+    const view = await record.load()
+    const { actions } = await record.run(
       () => ({
         type: 'credentials.imported',
         issuer: known,
-        clientInformation: clientInformation && givenClient(clientInformation, known),
+        clientInformation: clientInformation && staticClient(clientInformation, known),
         tokens: tokens && {
           accessToken: tokens.accessToken,
           tokenType: tokens.tokenType ?? 'Bearer',
@@ -247,20 +248,20 @@ export class Connection {
       }),
       { view },
     )
-    core.kernel.cache.forget(core.key)
+    record.services.cache.forget(record.key)
     return { actions }
   }
 
-  async #heldToken(options: AccessTokenOptions): Promise<HeldToken> {
-    const core = this.#open()
-    const { signal, ...wish } = parseOptions(AccessTokenOptionsSchema, options, 'accessToken()')
-    const cached = core.kernel.cache.get(core.key, wish.minTtlMs)
-    if (cached !== undefined && cached.value !== wish.refused) return cached
-    return await detachable(() => accessToken(core, wish), signal)
+  async #issuedToken(options: AccessTokenOptions): Promise<IssuedToken> {
+    const record = this.#open()
+    const { signal, ...params } = parseOptions(AccessTokenOptionsSchema, options, 'accessToken()')
+    const cached = record.services.cache.get(record.key, params.minTtlMs)
+    if (cached !== undefined && cached.value !== params.rejectedToken) return cached
+    return await abortable(() => accessToken(record, params), signal)
   }
 
-  #open(): ConnectionCore {
-    this.#core.kernel.assertOpen()
+  #open(): ConnectionRecord {
+    this.#core.services.assertOpen()
     return this.#core
   }
 }

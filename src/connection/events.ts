@@ -26,7 +26,7 @@ export interface OrchestratorEvents {
 type Listener<Name extends keyof OrchestratorEvents> = (event: OrchestratorEvents[Name]) => void
 
 /** Typed listeners. One that throws does not keep the others from being told. */
-export class Listeners {
+export class Emitter {
   readonly #listeners: { readonly [Name in keyof OrchestratorEvents]: Set<Listener<Name>> } = {
     transition: new Set(),
     authorizationRequired: new Set(),
@@ -50,7 +50,7 @@ export class Listeners {
     }
   }
 
-  tell<Name extends keyof OrchestratorEvents>(name: Name, event: OrchestratorEvents[Name]): void {
+  emit<Name extends keyof OrchestratorEvents>(name: Name, event: OrchestratorEvents[Name]): void {
     const listeners: Set<Listener<Name>> = this.#listeners[name]
     for (const listener of listeners) {
       try {
@@ -79,15 +79,15 @@ function lateNews(
   { tokens }: ConnectionContext,
   before: DurableContext | undefined,
 ): 'authorized' | 'refreshed' | undefined {
-  if (tokens === undefined || tokens.unproven) return undefined
+  if (tokens === undefined || tokens.unverified) return undefined
   return before !== undefined && isConnection(before) && before.tokens !== undefined ? 'refreshed' : 'authorized'
 }
 
 const isConnection = (context: DurableContext): context is ConnectionContext => 'identity' in context
 
 /** Tells listeners what a save of a connection's record means for them. */
-export function createConnectionTeller(
-  listeners: Listeners,
+export function connectionEventPublisher(
+  listeners: Emitter,
 ): (context: DurableContext, entries: readonly JournalEntry[], before: DurableContext | undefined) => void {
   return (context, entries, before) => {
     if (!isConnection(context)) return
@@ -95,18 +95,18 @@ export function createConnectionTeller(
     const account = before !== undefined && isConnection(before) ? accountOf(before) : undefined
     const now = accountOf(context)
     const hasChanged = account?.issuer === now?.issuer && account?.subject !== now?.subject
-    if (hasChanged) listeners.tell('accountChanged', { connection, at: savedAt })
+    if (hasChanged) listeners.emit('accountChanged', { connection, at: savedAt })
     for (const { at, from, to, reason } of entries) {
-      listeners.tell('transition', { connection, at, from, to, reason })
-      if (to === 'reauthorizationRequired') listeners.tell('authorizationRequired', { connection, at })
+      listeners.emit('transition', { connection, at, from, to, reason })
+      if (to === 'reauthorizationRequired') listeners.emit('authorizationRequired', { connection, at })
       const news =
         NEW_TOKENS.get(reason) ??
         (to === 'authorized' && reason === 'result.late' ? lateNews(context, before) : undefined)
-      if (news !== undefined) listeners.tell(news, { connection, at, generation })
+      if (news !== undefined) listeners.emit(news, { connection, at, generation })
       const isFailure = reason === failure?.code || reason === 'callback.denied'
-      if (failure !== undefined && isFailure) listeners.tell('failed', { connection, at, failure })
+      if (failure !== undefined && isFailure) listeners.emit('failed', { connection, at, failure })
       const isParting = from === 'disconnecting' || reason === 'disconnect.requested'
-      if (to === 'disconnected' && isParting) listeners.tell('disconnected', { connection, at })
+      if (to === 'disconnected' && isParting) listeners.emit('disconnected', { connection, at })
     }
   }
 }

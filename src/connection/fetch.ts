@@ -7,14 +7,14 @@ import { asksForNonce } from '../protocol/dpop.ts'
 import { bearerChallenge } from '../protocol/www-authenticate.ts'
 import type { ConnectionIdentity } from '../schemas/credentials.ts'
 import { invalidArgument } from '../schemas/parse-options.ts'
-import type { HeldToken } from './token-cache.ts'
+import type { IssuedToken } from './token-cache.ts'
 
 /** What a request needs of its connection. */
 interface TokenSource {
   readonly identity: ConnectionIdentity
-  accessToken(options: { refused?: string | undefined; signal?: AbortSignal | undefined }): Promise<HeldToken>
+  accessToken(options: { rejectedToken?: string | undefined; signal?: AbortSignal | undefined }): Promise<IssuedToken>
   /** A token with the scope that a challenge to this one asks for; `undefined` if only the user can grant that. */
-  widerToken(refused: string, challenge: string, signal: AbortSignal): Promise<HeldToken | undefined>
+  widerToken(rejectedToken: string, challenge: string, signal: AbortSignal): Promise<IssuedToken | undefined>
 }
 
 const MAX_REDIRECTS = 5
@@ -60,15 +60,15 @@ export async function fetchWithToken(
     const challenge = response.headers.get('www-authenticate') ?? undefined
     const { status } = response
     // What only wants a nonce says nothing against the token.
-    const wish = asksForNonce(response) ? 'nonce' : wishIn(status, challenge)
-    if (wish === undefined || (wish === 'nonce' && isRepeatable)) return response
+    const params = asksForNonce(response) ? 'nonce' : wishIn(status, challenge)
+    if (params === undefined || (params === 'nonce' && isRepeatable)) return response
     await response.body?.cancel()
-    if (wish === 'nonce') throw bodySpent(status, challenge)
-    if (wish === 'user') throw authorizationRequired(status, 'insufficientAuthentication', challenge)
-    const reason = wish === 'wider' ? 'insufficientScope' : 'refusedAgain'
+    if (params === 'nonce') throw bodySpent(status, challenge)
+    if (params === 'user') throw authorizationRequired(status, 'insufficientAuthentication', challenge)
+    const reason = params === 'wider' ? 'insufficientScope' : 'refusedAgain'
     if (answered.has(status)) throw authorizationRequired(status, reason, challenge)
     answered.add(status)
-    const next = await anotherToken(source, token, challenge, wish, signal)
+    const next = await anotherToken(source, token, challenge, params, signal)
     if (next === undefined) throw authorizationRequired(status, reason, challenge)
     if (!isRepeatable) throw bodySpent(status, challenge)
     token = next
@@ -84,15 +84,15 @@ function wishIn(status: number, challenge: string | undefined): 'fresh' | 'wider
 
 async function anotherToken(
   source: TokenSource,
-  { value: refused }: HeldToken,
+  { value: rejectedToken }: IssuedToken,
   challenge: string | undefined,
-  wish: 'fresh' | 'wider',
+  params: 'fresh' | 'wider',
   signal: AbortSignal,
-): Promise<HeldToken | undefined> {
+): Promise<IssuedToken | undefined> {
   try {
-    return wish === 'wider'
-      ? await source.widerToken(refused, challenge ?? '', signal)
-      : await source.accessToken({ refused, signal })
+    return params === 'wider'
+      ? await source.widerToken(rejectedToken, challenge ?? '', signal)
+      : await source.accessToken({ rejectedToken, signal })
   } catch (error) {
     throw error instanceof AuthorizationError ? new AuthorizationError(error.failure, { challenge }) : error
   }
@@ -115,7 +115,7 @@ function authorizationRequired(
 async function send(
   sender: TokenSender,
   request: Request,
-  token: HeldToken,
+  token: IssuedToken,
   repeatable: boolean,
   origin: string,
 ): Promise<Response> {
@@ -156,7 +156,7 @@ export interface TokenSender {
 export async function sendWithToken(
   sender: TokenSender,
   request: Request,
-  token: HeldToken,
+  token: IssuedToken,
   isRepeatable: boolean,
 ): Promise<Response> {
   const { transport, dpop } = sender

@@ -1,4 +1,4 @@
-import { restingPlace } from '../../machines/connection/selectors.ts'
+import { restingState } from '../../machines/connection/selectors.ts'
 import type { HostAction } from '../options/host-action.ts'
 import type { ConnectionContext, JournalEntry } from '../schemas/connection-context.ts'
 import type { AuthorizationServer, ConnectionIdentity } from '../schemas/credentials.ts'
@@ -13,7 +13,7 @@ export function actionsBetween(
 ): HostAction[] {
   if (after === undefined) return []
   const { identity, generation, tokens } = after
-  const common = { ...whose(identity), generation }
+  const common = { ...identityOf(identity), generation }
   const lost = before?.tokens === undefined || tokens !== undefined ? undefined : before
   const server = serverOf(after, tokens?.serverId) ?? serverOf(after, after.attempts.at(-1)?.serverId)
   const actions: HostAction[] = []
@@ -34,7 +34,7 @@ export function actionsBetween(
     const data = { issuer, clientId, clientSecret, clientSecretExpiresAt, tokenEndpointAuthMethod, redirectUri }
     actions.push({ type: 'saveClientInformation', ...common, data })
   }
-  if (tokens !== undefined && !tokens.unproven && restingPlace(after) === 'authorized') {
+  if (tokens !== undefined && !tokens.unverified && restingState(after) === 'authorized') {
     const { accessToken, tokenType, scope, expiresAt, refreshToken, grant } = tokens
     const { issuer } = serverOf(after, tokens.serverId) ?? { issuer: after.imported?.issuer }
     actions.push({
@@ -47,7 +47,7 @@ export function actionsBetween(
 }
 
 /** The four parts that name a connection, each present. */
-export function whose({ tenant, user, server, label }: ConnectionIdentity): {
+export function identityOf({ tenant, user, server, label }: ConnectionIdentity): {
   tenant: string
   user: string | undefined
   server: string

@@ -5,37 +5,37 @@ import type { Policy } from '../options/policy.ts'
 import type { ConnectionContext } from '../schemas/connection-context.ts'
 import type { ConnectionIdentity } from '../schemas/credentials.ts'
 import { actionsBetween } from './host-actions.ts'
-import type { Kernel, View } from './services.ts'
+import type { OrchestratorServices, View } from './services.ts'
 
 /** One connection's record, and the means to read and change it. */
-export class ConnectionCore {
-  readonly kernel: Kernel
+export class ConnectionRecord {
+  readonly services: OrchestratorServices
   readonly identity: ConnectionIdentity
   readonly key: string
 
-  constructor(kernel: Kernel, identity: ConnectionIdentity, key: string) {
-    this.kernel = kernel
+  constructor(services: OrchestratorServices, identity: ConnectionIdentity, key: string) {
+    this.services = services
     this.identity = identity
     this.key = key
   }
 
   get policy(): Policy {
-    return this.kernel.policy(this.identity)
+    return this.services.policy(this.identity)
   }
 
   load(): Promise<View | undefined> {
-    return this.kernel.runner.load(this.kernel.chart, this.key)
+    return this.services.runner.load(this.services.chart, this.key)
   }
 
   run(
     step: (view: View | undefined) => ConnectionCommand | undefined,
     known: { view: View | undefined },
   ): Promise<ConnectionRun> {
-    return runConnection(this.kernel, this.key, this.identity, step, known)
+    return runConnection(this.services, this.key, this.identity, step, known)
   }
 
   /** Callers with equal intents share one run; its result is told to all of them. */
-  joined<T>(running: Map<string, Promise<T>>, intent: string, start: () => Promise<T>): Promise<T> {
+  singleFlight<T>(running: Map<string, Promise<T>>, intent: string, start: () => Promise<T>): Promise<T> {
     const name = `${this.key} ${intent}`
     const known = running.get(name)
     if (known !== undefined) return known
@@ -62,16 +62,16 @@ const isRequestBuilt = (emitted: { type: string }): emitted is AuthorizationRequ
 
 /** A run of the connection chart, with what the host has to do about it. */
 export async function runConnection(
-  kernel: Kernel,
+  services: OrchestratorServices,
   key: string,
   identity: ConnectionIdentity,
   step: Step<ConnectionContext, ConnectionCommand>,
   known: { view: View | undefined },
 ): Promise<ConnectionRun> {
-  const { runner, chart, options } = kernel
+  const { runner, chart, options } = services
   const result = await runner.run(chart, key, step, {
     input: { identity },
-    lease: kernel.policy(identity),
+    lease: services.policy(identity),
     known,
   })
   const actions = actionsBetween(known.view?.context, result.view?.context)

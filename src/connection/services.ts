@@ -1,7 +1,7 @@
 import type { ConnectionCommand } from '../../machines/connection/events.ts'
 import type { DpopProver } from '../actors/token-endpoint/dpop-prover.ts'
 import type { Clock } from '../clock.ts'
-import type { Changes } from '../durable/change-watcher.ts'
+import type { ChangeWatcher } from '../durable/change-watcher.ts'
 import type { DurableChart, RecordView } from '../durable/chart.ts'
 import type { Runner } from '../durable/runner.ts'
 import type { Transport } from '../http/transport.ts'
@@ -17,12 +17,12 @@ import type { TokenCache } from './token-cache.ts'
 export type View = RecordView<ConnectionContext>
 
 /** What all connections of one orchestrator share. */
-export interface Kernel {
+export interface OrchestratorServices {
   readonly options: ParsedOptions
   readonly clock: Clock
   readonly runner: Runner
   readonly chart: DurableChart<ConnectionContext, ConnectionCommand>
-  readonly changes: Changes
+  readonly changes: ChangeWatcher
   readonly cache: TokenCache
   readonly transport: Transport
   readonly dpop: DpopProver
@@ -32,7 +32,7 @@ export interface Kernel {
   readonly authorizing: Map<string, Promise<AuthorizeResult>>
   readonly renewing: Map<string, Promise<View>>
   /** The generation of the token that this process answered last, by key. */
-  readonly answered: RecentGenerations
+  readonly issuedGenerations: RecentGenerations
   policy(connection: ConnectionIdentity): Policy
   assertOpen(): void
 }

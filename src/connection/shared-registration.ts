@@ -55,7 +55,7 @@ export function registrations({
       throw new PortError(reason ?? failure('REGISTRATION_UNAVAILABLE'), 'notSent')
     },
     async retireDynamicRegistration({ clientId, ...request }) {
-      await run(request, (view) => view && { type: 'client.refused', clientId })
+      await run(request, (view) => view && { type: 'client.rejected', clientId })
     },
   }
 }

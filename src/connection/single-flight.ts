@@ -7,7 +7,7 @@ import { failure } from '../errors/failure.ts'
  *
  * @throws {@link AuthorizationError} `ABORTED`.
  */
-export async function detachable<T>(start: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+export async function abortable<T>(start: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return await start()
   if (signal.aborted) throw new AuthorizationError(failure('ABORTED'))
   return await new Promise<T>((resolve, reject) => {

@@ -1,4 +1,4 @@
-import type { Changes } from '../durable/change-watcher.ts'
+import type { ChangeWatcher } from '../durable/change-watcher.ts'
 import type { DpopKey } from '../schemas/credentials.ts'
 
 /** A token as callers get it. Secret. */
@@ -14,12 +14,12 @@ export interface AccessToken {
 }
 
 /** A token with what proves that it is ours. Secret, and never handed to callers. */
-export interface HeldToken extends AccessToken {
+export interface IssuedToken extends AccessToken {
   dpopKey?: DpopKey | undefined
 }
 
 interface Entry {
-  token: HeldToken
+  token: IssuedToken
   /** Monotonic instant until which the default margin of life is left. */
   freshUntil: number
   /** How much longer than that it lives. */
@@ -41,16 +41,16 @@ export class TokenCache {
   readonly #entries = new Map<string, Entry>()
   readonly #reads = new Map<string, Set<Ticket>>()
   readonly #monotonic: () => number
-  readonly #changes: Changes
+  readonly #changes: ChangeWatcher
 
-  constructor(changes: Changes, monotonic: () => number) {
+  constructor(changes: ChangeWatcher, monotonic: () => number) {
     this.#changes = changes
     this.#monotonic = monotonic
     changes.listen((key) => this.forget(key))
   }
 
   /** The copy, if it has as much life left as is asked for. */
-  get(key: string, minTtlMs: number | undefined): HeldToken | undefined {
+  get(key: string, minTtlMs: number | undefined): IssuedToken | undefined {
     const entry = this.#entries.get(key)
     if (entry === undefined) return undefined
     const now = this.#monotonic()
@@ -77,7 +77,7 @@ export class TokenCache {
   }
 
   /** Ends a read, with what is to be kept of it, if anything. */
-  end(ticket: Ticket, kept?: { token: HeldToken; ttlMs: number; marginMs: number; trustMs: number }): void {
+  end(ticket: Ticket, kept?: { token: IssuedToken; ttlMs: number; marginMs: number; trustMs: number }): void {
     const { key } = ticket
     const reads = this.#reads.get(key)
     reads?.delete(ticket)

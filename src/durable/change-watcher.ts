@@ -1,7 +1,7 @@
 import type { SnapshotStore } from '../stores/snapshot-store.ts'
 
 /** A look at one key that began before its record was loaded, so that no change in between is missed. */
-export interface Watch {
+export interface ChangeSubscription {
   /** Resolves as soon as the key changed since the watch began, or after `timeoutMs`: then it is time to look again. */
   changed(timeoutMs: number): Promise<void>
   stop(): void
@@ -11,13 +11,13 @@ export interface Watch {
  * One subscription to a store, for everybody in this process who waits for a record or keeps a copy of one. Notices are
  * best effort: whoever waits looks again anyway, and copies are trusted only while nothing can have been missed.
  */
-export interface Changes {
+export interface ChangeWatcher {
   /**
    * Subscribes if nobody has yet, or anew after a gap; resolves to whether notices can be relied on. Waits only for the
    * first subscription. Never rejects.
    */
   ready(): Promise<boolean>
-  watch(key: string): Watch
+  watch(key: string): ChangeSubscription
   /** Called for every changed key, and with `undefined` when notices may have been missed. */
   listen(listener: (key: string | undefined) => void): void
   close(): Promise<void>
@@ -26,7 +26,7 @@ export interface Changes {
 const RESUBSCRIBE_AFTER_MS = 1_000
 
 /** Builds the one subscription of an orchestrator. Nothing is asked of the store before it is needed. */
-export function createChanges(store: SnapshotStore, monotonic: () => number): Changes {
+export function createChangeWatcher(store: SnapshotStore, monotonic: () => number): ChangeWatcher {
   const listeners = new Set<(key: string | undefined) => void>()
   let standing: (() => Promise<void>) | undefined
   let trying: Promise<boolean> | undefined

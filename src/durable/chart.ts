@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.ts'
 import type { Claim, JournalEntry } from '../schemas/connection-context.ts'
 import type { SnapshotStore } from '../stores/snapshot-store.ts'
-import type { Changes } from './change-watcher.ts'
+import type { ChangeWatcher } from './change-watcher.ts'
 import type { ChartLogic } from './actor.ts'
 import type { InspectionRecord } from './inspection.ts'
 import type { Sealer } from './sealing.ts'
@@ -66,7 +66,7 @@ export interface RunnerOptions {
   readonly store: SnapshotStore
   readonly sealer: Sealer
   readonly clock: Clock
-  readonly changes: Changes
+  readonly changes: ChangeWatcher
   /** The time-out of one request, in milliseconds: the fence of a claim leaves that much room. */
   readonly requestTimeoutMs: number
   /** Called after each save: what was added to the journal, and what was stored before. */

@@ -3,7 +3,7 @@ import { AuthorizationError, isAuthorizationError } from '../errors/authorizatio
 import { failure } from '../errors/failure.ts'
 import type { Claim } from '../schemas/connection-context.ts'
 import { TooFewReplicasError } from '../stores/snapshot-store.ts'
-import type { Watch } from './change-watcher.ts'
+import type { ChangeSubscription } from './change-watcher.ts'
 import { atRest, type ChartActorOptions, type ChartSnapshot, incompatible, restoreActor } from './actor.ts'
 import {
   type DurableChart,
@@ -33,14 +33,14 @@ const MAX_ROUNDS = 100
 /** How many leases a run waits for other processes' claims before it gives up. */
 const MAX_LEASES = 4
 /** How long a wait lasts before the record is looked at again, notice or not. */
-const LOOK_AGAIN_MS = 500
+const POLL_INTERVAL_MS = 500
 /** Pauses between the tries of something that hangs on the store. */
 const FIRST_PAUSE_MS = 25
 const LONGEST_PAUSE_MS = 1_000
 
-const abandoned = ({ id }: Claim): { type: string; abandonedId: string } => ({
-  type: 'claim.abandoned',
-  abandonedId: id,
+const orphanedClaims = ({ id }: Claim): { type: string; orphanId: string } => ({
+  type: 'claim.expired',
+  orphanId: id,
 })
 const closed = (): AuthorizationError => new AuthorizationError(failure('CLOSED'))
 const timedOut = (reason: string): AuthorizationError => new AuthorizationError(failure('TIMED_OUT', { reason }))
@@ -145,7 +145,7 @@ export class Runner {
       let spent = false
       for (let rounds = 0; rounds < MAX_ROUNDS || run.persistent;) {
         const recovery = await this.#recovery(run, view, watch, waitUntil)
-        if (recovery === 'lookAgain') {
+        if (recovery === 'reload') {
           view = await this.#reload(run)
           continue
         }
@@ -154,7 +154,7 @@ export class Runner {
         const result = await this.#execute(run, view, command)
         spent ||= result.spent
         rounds += 1
-        if (result.kind === 'refused') {
+        if (result.kind === 'conflict') {
           await this.#pause(this.#jitter(Math.min(2 ** rounds, LONGEST_PAUSE_MS / 10)))
           view = await this.#reload(run)
           continue
@@ -178,9 +178,9 @@ export class Runner {
   async #recovery<Context extends DurableContext, Command extends { type: string }>(
     run: Run<Context, Command>,
     view: RecordView<Context> | undefined,
-    watch: Watch,
+    watch: ChangeSubscription,
     waitUntil: number,
-  ): Promise<{ type: string } | 'lookAgain' | undefined> {
+  ): Promise<{ type: string } | 'reload' | undefined> {
     if (view === undefined) return undefined
     const { claim } = view.context
     if (claim === undefined) {
@@ -189,13 +189,13 @@ export class Runner {
       return snapshot.hasTag('checkpoint') ? { type: 'checkpoint.saved' } : undefined
     }
     const remainingMs = claim.leaseMs + run.lease.graceMs - view.ageMs()
-    if (remainingMs <= 0) return abandoned(claim)
+    if (remainingMs <= 0) return orphanedClaims(claim)
     if (!run.persistent) {
       if (this.#isClosing) throw closed()
       if (this.#options.clock.monotonic() > waitUntil) throw timedOut('claimed')
     }
-    await watch.changed(Math.min(remainingMs, LOOK_AGAIN_MS))
-    return 'lookAgain'
+    await watch.changed(Math.min(remainingMs, POLL_INTERVAL_MS))
+    return 'reload'
   }
 
   /** One event on one record, from rest to rest, with a save at each. */
@@ -204,7 +204,7 @@ export class Runner {
     view: RecordView<Context> | undefined,
     command: { type: string },
   ): Promise<{
-    kind: 'rested' | 'notTaken' | 'refused'
+    kind: 'rested' | 'notTaken' | 'conflict'
     view: RecordView<Context> | undefined
     spent: boolean
     emitted: { type: string }[]
@@ -246,9 +246,9 @@ export class Runner {
         const { context } = snapshot
         const begunAt = clock.monotonic()
         const saved = await this.#save(run, snapshot, current, at, held !== undefined)
-        if (saved === 'refused') {
+        if (saved === 'conflict') {
           if (held !== undefined) await this.#tellLate(run, held, context)
-          return { kind: 'refused', view: current, spent: held !== undefined, emitted: [] }
+          return { kind: 'conflict', view: current, spent: held !== undefined, emitted: [] }
         }
         const before = current?.context
         const known = new Set(before?.journal)
@@ -295,7 +295,7 @@ export class Runner {
     current: RecordView<Context> | undefined,
     at: () => number,
     isSpent: boolean,
-  ): Promise<RecordView<Context> | 'refused'> {
+  ): Promise<RecordView<Context> | 'conflict'> {
     const { store, sealer, clock } = this.#options
     const { context, value } = snapshot
     const writeId = this.#id()
@@ -309,7 +309,7 @@ export class Runner {
         const sealed = await sealer.seal(encodeSnapshot(chart, snapshot, savedAt), { key })
         const expectedVersion = current?.version
         const saved = await store.save(key, sealed, { expectedVersion, writeId, ttlMs: chart.ttlMs(context) })
-        if (saved === 'refused') return saved
+        if (saved === 'conflict') return saved
         return this.#view({ context, value, version: saved.version }, savedAt, 0, askedAt)
       } catch (error) {
         const isHopeless = clock.monotonic() > this.#fence(begunAt, lease)

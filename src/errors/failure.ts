@@ -37,7 +37,7 @@ export const FAILURE_CODES = [
   'TOO_MANY_REDIRECTS',
   'RESPONSE_TOO_LARGE',
   'RESPONSE_NOT_JSON',
-  'RESPONSE_NOT_CONFORM',
+  'RESPONSE_INVALID',
   // store
   'STORE_UNAVAILABLE',
   'SNAPSHOT_UNREADABLE',
@@ -114,7 +114,7 @@ export function isRetryable(failure: Failure): boolean {
 const MAX_UNTRUSTED_LENGTH = 200
 
 /** Cuts a string from another party to a length that is safe to keep and to print. */
-export function untrusted(text: string): string {
+export function truncate(text: string): string {
   return text.length > MAX_UNTRUSTED_LENGTH ? `${text.slice(0, MAX_UNTRUSTED_LENGTH)}…` : text
 }
 
@@ -157,7 +157,7 @@ const CATALOGUE: Record<FailureCode, readonly [sentence: string, nextAction: Nex
   TOO_MANY_REDIRECTS: ['the server redirected where no redirect is followed', 'fixServer'],
   RESPONSE_TOO_LARGE: ['the answer is larger than allowed', 'fixServer'],
   RESPONSE_NOT_JSON: ['the answer is not JSON', 'fixServer'],
-  RESPONSE_NOT_CONFORM: ['the answer is not what the specification asks for', 'fixServer'],
+  RESPONSE_INVALID: ['the answer is not what the specification asks for', 'fixServer'],
   STORE_UNAVAILABLE: ['the store did not answer', 'retry'],
   SNAPSHOT_UNREADABLE: ['the stored record cannot be read', 'none'],
   SNAPSHOT_KEY_UNKNOWN: ['the stored record was sealed with a key that is not configured', 'none'],

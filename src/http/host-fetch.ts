@@ -18,7 +18,7 @@ export function createHostFetchSender({
   return {
     async send({ url, method, headers, body, signal }, departure) {
       await untilAborted(guard.resolve(destinationOf(url)), signal)
-      const refusal = departure.leave()
+      const refusal = departure.open()
       if (refusal !== undefined) throw refusal
       const init: RequestInit & { duplex: 'half' } = {
         method,

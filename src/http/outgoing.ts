@@ -3,29 +3,29 @@ import type { Clock } from '../clock.ts'
 import { type PortError, portError } from '../errors/port-error.ts'
 
 /** Watches whether a request has left, and keeps it from leaving too late. */
-export interface Departure {
+export interface SendGate {
   /** Whether any of it may have reached the network. */
-  readonly hasLeft: boolean
+  readonly wasSent: boolean
   /**
    * Called right before the first byte is written.
    *
    * @returns Why the request must not leave: `HTTP_TIMEOUT` with reason `leaseTooShort`, if it is too late.
    */
-  leave(): PortError | undefined
+  open(): PortError | undefined
 }
 
 /** The departure of a request that must not leave after `sendBefore`, a monotonic instant of this clock. */
-export function createDeparture(clock: Clock, sendBefore: number | undefined): Departure {
-  let hasLeft = false
+export function createSendGate(clock: Clock, sendBefore: number | undefined): SendGate {
+  let wasSent = false
   return {
-    get hasLeft() {
-      return hasLeft
+    get wasSent() {
+      return wasSent
     },
-    leave() {
+    open() {
       if (sendBefore !== undefined && clock.monotonic() >= sendBefore) {
         return portError('HTTP_TIMEOUT', 'notSent', { reason: 'leaseTooShort' })
       }
-      hasLeft = true
+      wasSent = true
       return undefined
     },
   }
@@ -52,6 +52,6 @@ export interface IncomingResponse {
 
 /** Sends a request and answers with the head, following nothing and repeating nothing. */
 export interface Sender {
-  send(request: OutgoingRequest, departure: Departure): Promise<IncomingResponse>
+  send(request: OutgoingRequest, departure: SendGate): Promise<IncomingResponse>
   close(): Promise<void>
 }

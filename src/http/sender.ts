@@ -5,15 +5,15 @@ import { type AddressGuard, destinationOf } from './address-guard.ts'
 import { decoded } from './body-streams.ts'
 import { untilAborted } from './deadline.ts'
 import { MAX_HEADER_BYTES } from './limits.ts'
-import type { Departure, Sender } from './outgoing.ts'
+import type { SendGate, Sender } from './outgoing.ts'
 import { Agent, buildConnector, type Dispatcher, Pool, ProxyAgent } from './undici.ts'
 
 /** Tells the departure, which travels as `opaque`, right before undici writes the request to its socket. */
-const announceDeparture: Dispatcher.DispatcherComposeInterceptor = (dispatch) => (options, handler) => {
-  const { opaque } = options as Dispatcher.RequestOptions<Departure>
+const openGateOnWrite: Dispatcher.DispatcherComposeInterceptor = (dispatch) => (options, handler) => {
+  const { opaque } = options as Dispatcher.RequestOptions<SendGate>
   const onRequestStart = handler.onRequestStart?.bind(handler)
   handler.onRequestStart = (controller, context) => {
-    const refusal = opaque?.leave()
+    const refusal = opaque?.open()
     if (refusal === undefined) onRequestStart?.(controller, context)
     else controller.abort(refusal)
   }
@@ -54,8 +54,8 @@ export function createUndiciSender(options: {
 
   const pooled = createDispatcher()
   const fresh = createDispatcher()
-  const pooledWithDeparture = pooled.compose(announceDeparture)
-  const freshWithDeparture = fresh.compose(announceDeparture)
+  const pooledWithDeparture = pooled.compose(openGateOnWrite)
+  const freshWithDeparture = fresh.compose(openGateOnWrite)
 
   return {
     async send(request, departure) {

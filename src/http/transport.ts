@@ -6,7 +6,7 @@ import { readBytes, requestBody, toWebStream } from './body-streams.ts'
 import { startDeadline } from './deadline.ts'
 import { createHostFetchSender } from './host-fetch.ts'
 import { type NetworkOptions, parseNetworkOptions } from './network-options.ts'
-import { createDeparture, type IncomingResponse, type OutgoingRequest } from './outgoing.ts'
+import { createSendGate, type IncomingResponse, type OutgoingRequest } from './outgoing.ts'
 import { type Answer, repeatOnce } from './repeat-once.ts'
 import { translateError } from './translate-error.ts'
 import { createUndiciSender } from './sender.ts'
@@ -42,13 +42,13 @@ export function createTransport(options: {
     limits: { timeoutMs?: number; signal: AbortSignal | undefined; sendBefore?: number | undefined },
   ) {
     const deadline = startDeadline(limits.timeoutMs, limits.signal)
-    const departure = createDeparture(options.clock, limits.sendBefore)
+    const departure = createSendGate(options.clock, limits.sendBefore)
 
     async function translating<Result>(work: () => Promise<Result>): Promise<Result> {
       try {
         return await work()
       } catch (error) {
-        throw translateError(error, { url, hasLeft: departure.hasLeft, endedBy: deadline.endedBy })
+        throw translateError(error, { url, wasSent: departure.wasSent, endedBy: deadline.endedBy })
       }
     }
 
@@ -70,7 +70,7 @@ export function createTransport(options: {
       // Also 0, which the fetch standard makes of a redirect that is not followed.
       if (response.status < 200 || response.status > 599) {
         response.body?.destroy()
-        throw portError('RESPONSE_NOT_CONFORM', 'unknown', { status: response.status })
+        throw portError('RESPONSE_INVALID', 'unknown', { status: response.status })
       }
       return response
     }
@@ -170,8 +170,8 @@ export interface Transport {
    * Sends a request and reads the whole answer, whatever its status.
    *
    * @throws `PortError` with `HTTP_TIMEOUT`, `HTTP_NETWORK`, `ADDRESS_FORBIDDEN`, `INSECURE_ENDPOINT`,
-   *   `TOO_MANY_REDIRECTS`, `RESPONSE_TOO_LARGE`, `RESPONSE_NOT_CONFORM`, `ABORTED` or `CLOSED`; `outcome` says whether
-   *   the request left. An answer with an error status is not an error here.
+   *   `TOO_MANY_REDIRECTS`, `RESPONSE_TOO_LARGE`, `RESPONSE_INVALID`, `ABORTED` or `CLOSED`; `outcome` says whether the
+   *   request left. An answer with an error status is not an error here.
    */
   exchange(request: ExchangeRequest): Promise<ExchangeResponse>
   /**

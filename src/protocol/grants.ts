@@ -1,4 +1,4 @@
-import type { Grant, GrantWithoutUser } from '../schemas/credentials.ts'
+import type { Grant, NonInteractiveGrant } from '../schemas/credentials.ts'
 
 /** RFC 7523 §2.1. */
 export const JWT_BEARER = 'urn:ietf:params:oauth:grant-type:jwt-bearer'
@@ -13,11 +13,11 @@ const WIRE_NAMES: Record<Grant, string> = {
   identity_assertion: JWT_BEARER,
 }
 
-const WITHOUT_USER: readonly GrantWithoutUser[] = ['client_credentials', 'jwt_bearer', 'identity_assertion']
+const NON_INTERACTIVE: readonly NonInteractiveGrant[] = ['client_credentials', 'jwt_bearer', 'identity_assertion']
 
 /** The grant, if it needs no user. */
-export function grantWithoutUser(grant: Grant | undefined): GrantWithoutUser | undefined {
-  return WITHOUT_USER.find((known) => known === grant)
+export function nonInteractiveGrant(grant: Grant | undefined): NonInteractiveGrant | undefined {
+  return NON_INTERACTIVE.find((known) => known === grant)
 }
 
 /**

@@ -7,7 +7,7 @@ import {
   DpopTermsSchema,
   FailureSchema,
   GrantSchema,
-  GrantWithoutUserSchema,
+  NonInteractiveGrantSchema,
   Instant,
   maybe,
   Text,
@@ -49,21 +49,21 @@ export const ClaimSchema = v.strictObject({
   serverId: maybe(Count),
   scope: maybe(v.string()),
   /** `requestToken`: by which grant; absent: client credentials. */
-  grant: maybe(GrantWithoutUserSchema),
+  grant: maybe(NonInteractiveGrantSchema),
   /** `refresh` and `requestToken`: a server refused the tokens that are renewed. */
-  afterRefusal: maybe(v.literal(true)),
+  afterRejection: maybe(v.literal(true)),
   /** How often the same was tried before under an earlier claim whose outcome nobody knows. */
-  repeats: Count,
+  retries: Count,
   /** The request was sent and its outcome is unknown: nothing more happens under this claim until its lease is over. */
   outcomeUnknown: maybe(v.literal(true)),
 })
 export type Claim = v.InferOutput<typeof ClaimSchema>
 
 /** A claim that was given up after its lease. Its holder may still come back with a result. */
-export const AbandonedClaimSchema = v.strictObject({
+export const OrphanedClaimSchema = v.strictObject({
   id: Text,
   /** Whether the same was sent once more under a new claim. */
-  repeated: v.boolean(),
+  retried: v.boolean(),
 })
 
 /** One transition between storable states, for operators: when, from, to, why. */
@@ -165,14 +165,14 @@ export const ConnectionContextSchema = v.strictObject({
   generation: Count,
   servers: v.array(AuthorizationServerSchema),
   attempts: v.array(AttemptSchema),
-  ended: v.array(EndedAttemptSchema),
+  endedAttempts: v.array(EndedAttemptSchema),
   /** When an ended attempt was last dropped to keep the list short: a state not known here may have been one of them. */
-  forgotAt: maybe(Instant),
+  historyTruncatedAt: maybe(Instant),
   tokens: maybe(TokensSchema),
   /** Credentials that the host held before, until the first discovery binds them to an issuer. */
   imported: maybe(v.strictObject({ clientInformation: maybe(ClientInformationSchema), issuer: maybe(v.string()) })),
   claim: maybe(ClaimSchema),
-  abandoned: v.array(AbandonedClaimSchema),
+  orphanedClaims: v.array(OrphanedClaimSchema),
   request: maybe(AuthorizationRequestSchema),
   failure: maybe(FailureSchema),
   /** Not before this instant is an early refresh tried again. */
@@ -180,9 +180,9 @@ export const ConnectionContextSchema = v.strictObject({
   /** How far that was away when it was set: the next failure doubles it. */
   retryDelayMs: maybe(Count),
   /** Signed in once, and now its user is needed again. */
-  lapsed: maybe(v.literal(true)),
+  reauthorizationRequired: maybe(v.literal(true)),
   /** A dynamic registration that its server refused, until it is retired. */
-  refusedClient: maybe(v.strictObject({ issuer: v.string(), clientId: Text })),
+  rejectedClient: maybe(v.strictObject({ issuer: v.string(), clientId: Text })),
   /**
    * Whose tokens they are or were, where an ID token or `sub` told and no other account is wanted. A subject means
    * something to its issuer only.

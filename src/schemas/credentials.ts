@@ -16,10 +16,10 @@ export const GrantSchema = v.picklist(['authorization_code', 'client_credentials
 /** How tokens are obtained (RFC 6749 §1.3 and its extensions). */
 export type Grant = v.InferOutput<typeof GrantSchema>
 
-export const GrantWithoutUserSchema = v.picklist(['client_credentials', 'jwt_bearer', 'identity_assertion'])
+export const NonInteractiveGrantSchema = v.picklist(['client_credentials', 'jwt_bearer', 'identity_assertion'])
 
 /** Those of them by which a connection signs in without its user. */
-export type GrantWithoutUser = v.InferOutput<typeof GrantWithoutUserSchema>
+export type NonInteractiveGrant = v.InferOutput<typeof NonInteractiveGrantSchema>
 
 export const FailureSchema = v.strictObject({
   code: v.picklist(FAILURE_CODES),
@@ -138,16 +138,16 @@ export const TokensSchema = v.strictObject({
   /** The account, where an ID token or `sub` told. */
   subject: maybe(v.string()),
   /** The server refused the refresh token: the access token is the last one. */
-  refreshRefused: maybe(v.literal(true)),
+  refreshTokenRejected: maybe(v.literal(true)),
   /** They were got because a server had refused those before: if it refuses these too, getting others is no help. */
-  renewedAfterRefusal: maybe(v.literal(true)),
+  renewedAfterRejection: maybe(v.literal(true)),
   /** The refresh token was sent and nobody knows what became of it: a refusal may have ended the access token as well. */
-  doubted: maybe(v.literal(true)),
+  refreshTokenMayBeConsumed: maybe(v.literal(true)),
   /**
    * The result of a claim that others had given up and repeated: no access token is answered from it until a refresh
    * has proven it.
    */
-  unproven: maybe(v.literal(true)),
+  unverified: maybe(v.literal(true)),
   /**
    * The key that the access token is bound to, if its type is `DPoP`, and the refresh token, if the client is public.
    * It lives as long as they do.

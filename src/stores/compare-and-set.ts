@@ -33,7 +33,7 @@ export interface Fence {
 
 /** What became of a write: a repeat or a refusal changes nothing and has no `next`. */
 export interface Ruling<Next extends Fence> {
-  /** The version that the write made, {@link DELETED}, or `refused`. */
+  /** The version that the write made, {@link DELETED}, or `conflict`. */
   answer: string
   next?: Next
 }
@@ -54,8 +54,8 @@ export function ruleSave(
   { expectedVersion, writeId }: { expectedVersion: string | undefined; writeId: string },
 ): Ruling<{ version: string; writes: RememberedWrites }> {
   const earlier = answerOf(fence, writeId)
-  if (earlier !== undefined) return { answer: earlier === DELETED ? 'refused' : earlier }
-  if (fence?.version !== expectedVersion) return { answer: 'refused' }
+  if (earlier !== undefined) return { answer: earlier === DELETED ? 'conflict' : earlier }
+  if (fence?.version !== expectedVersion) return { answer: 'conflict' }
   const version = expectedVersion === undefined ? `${newIncarnation()}.1` : successor(expectedVersion)
   return { answer: version, next: { version, writes: remember(fence, writeId, version) } }
 }
@@ -66,7 +66,7 @@ export function ruleDelete(
   { expectedVersion, writeId }: { expectedVersion: string; writeId: string },
 ): Ruling<{ version: undefined; writes: RememberedWrites }> {
   const earlier = answerOf(fence, writeId)
-  if (earlier !== undefined) return { answer: earlier === DELETED ? DELETED : 'refused' }
-  if (fence?.version !== expectedVersion) return { answer: 'refused' }
+  if (earlier !== undefined) return { answer: earlier === DELETED ? DELETED : 'conflict' }
+  if (fence?.version !== expectedVersion) return { answer: 'conflict' }
   return { answer: DELETED, next: { version: undefined, writes: remember(fence, writeId, DELETED) } }
 }

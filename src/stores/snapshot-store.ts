@@ -30,10 +30,10 @@ export interface SnapshotStore {
   /** The record under this key, or `undefined` if there is none or it has expired. */
   load(key: string): Promise<StoredRecord | undefined>
   /**
-   * Replaces the record only if it still has `expectedVersion` (`undefined`: absent); answers `refused` otherwise, with
-   * nothing changed. A repeat with the same `writeId` answers as the first.
+   * Replaces the record only if it still has `expectedVersion` (`undefined`: absent); answers `conflict` otherwise,
+   * with nothing changed. A repeat with the same `writeId` answers as the first.
    */
-  save(key: string, value: string, options: SaveOptions): Promise<{ version: string } | 'refused'>
+  save(key: string, value: string, options: SaveOptions): Promise<{ version: string } | 'conflict'>
   /** Deletes the record if it still has `expectedVersion`, and leaves a tombstone for a while. */
   delete(key: string, options: { expectedVersion: string; writeId: string }): Promise<boolean>
   /** Tells which keys changed, anywhere. Best effort; `onGap` says that notices may have been missed. */

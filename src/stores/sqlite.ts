@@ -172,9 +172,9 @@ export class SqliteStore implements SnapshotStore {
     return await this.#attempt(({ load }) => v.parse(RecordSchema, load.get(key)))
   }
 
-  async save(key: string, value: string, options: SaveOptions): Promise<{ version: string } | 'refused'> {
+  async save(key: string, value: string, options: SaveOptions): Promise<{ version: string } | 'conflict'> {
     const answer = await this.#write(key, value, options.ttlMs, (row) => ruleSave(row, options))
-    return answer === 'refused' ? answer : { version: answer }
+    return answer === 'conflict' ? answer : { version: answer }
   }
 
   async delete(key: string, options: { expectedVersion: string; writeId: string }): Promise<boolean> {

@@ -9,7 +9,7 @@ export {
   type TestAuthorizationServerOptions,
   type TestClient,
 } from './test-authorization-server.ts'
-export { fingerprint, type LedgerEntry, type Spend, type TestEndpoint, TestLedger } from './test-ledger.ts'
+export { fingerprint, type LedgerEntry, type Spend, type TestEndpoint, RequestLog } from './test-ledger.ts'
 export { TestMcpServer, type TestMcpServerOptions } from './test-mcp-server.ts'
 export { inProcessFetch, type TestFault, type TestServer, type TestServerOptions } from './loopback-server.ts'
 export type { Granted } from './token-book.ts'

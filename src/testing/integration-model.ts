@@ -3,7 +3,7 @@ import { connectionMachine } from '../../machines/connection.ts'
 import type { ConnectionCommand, ConnectionEvent, Stamp } from '../../machines/connection/events.ts'
 import {
   type ConnectionState,
-  isAlive,
+  isPending,
   isAuthorized,
   isFresh,
   marginMs,
@@ -108,12 +108,12 @@ function goAhead(snapshot: Snapshot, stamp: Stamp): ConnectionEvent | undefined 
 
 function answerOf(port: string, at: number, isRevoked: boolean): ConnectionEvent | undefined {
   if (port !== 'refreshTokens' || !isRevoked) return answersAt(at)[port]
-  const error = portError('REFRESH_REJECTED', 'refused', { error: 'invalid_grant' })
+  const error = portError('REFRESH_REJECTED', 'rejected', { error: 'invalid_grant' })
   return { type: 'xstate.error.actor.refreshTokens', error }
 }
 
 const newestAttempt = ({ record, at }: ModelState): string | undefined =>
-  record?.context.attempts.findLast((attempt) => isAlive(attempt, at))?.stateHash
+  record?.context.attempts.findLast((attempt) => isPending(attempt, at))?.stateHash
 
 /** Whether a call would go through with the token as it is. */
 const hasFreshToken = ({ record, at }: ModelState): boolean => {

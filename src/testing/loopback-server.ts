@@ -3,7 +3,7 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { toNodeHandler } from '../adapters/node.ts'
 import { type Clock, systemClock } from '../clock.ts'
-import { type LedgerEntry, type TestEndpoint, TestLedger } from './test-ledger.ts'
+import { type LedgerEntry, type TestEndpoint, RequestLog } from './test-ledger.ts'
 
 /** Something that shall go wrong with the next requests of an endpoint. */
 export interface TestFault {
@@ -41,7 +41,7 @@ export interface Answered {
 /** A server for tests: a Web handler that may listen on a loopback port, with a ledger and faults. */
 export abstract class TestServer {
   /** What it was asked. */
-  readonly ledger = new TestLedger()
+  readonly ledger = new RequestLog()
   /** Its clock. */
   readonly clock: Clock
   #origin: string

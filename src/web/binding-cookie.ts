@@ -1,6 +1,6 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { hashState } from '../connection/routing.ts'
-import type { Kernel } from '../connection/services.ts'
+import type { OrchestratorServices } from '../connection/services.ts'
 
 /** How much longer than its attempt a cookie lives: clocks differ, and a code that could not be spent is kept. */
 export const COOKIE_SLACK_MS = 3_600_000
@@ -11,7 +11,7 @@ export const COOKIE_SLACK_MS = 3_600_000
  * Behind https the prefix keeps hosts beside ours from planting one (RFC 6265bis §4.1.3.2). For http on this machine
  * there is none, since a browser may refuse it there.
  */
-function bindingCookie({ nameKey, options }: Kernel, state: string): { name: string; value: string } {
+function bindingCookie({ nameKey, options }: OrchestratorServices, state: string): { name: string; value: string } {
   const value = createHmac('sha256', nameKey)
     .update(JSON.stringify(['binding', state]))
     .digest('base64url')
@@ -20,8 +20,8 @@ function bindingCookie({ nameKey, options }: Kernel, state: string): { name: str
 }
 
 /** Whether the browser has the cookie that went with this `state`. */
-export function hasCookie(kernel: Kernel, state: string, cookieHeader: string): boolean {
-  const { name, value } = bindingCookie(kernel, state)
+export function hasCookie(services: OrchestratorServices, state: string, cookieHeader: string): boolean {
+  const { name, value } = bindingCookie(services, state)
   const expected = Buffer.from(value)
   return cookieHeader.split(';').some((pair) => {
     const [cookie, ...rest] = pair.trim().split('=')
@@ -34,8 +34,8 @@ export function hasCookie(kernel: Kernel, state: string, cookieHeader: string): 
  * The cookie of one attempt, for as long as it may be of use; with no time left it is taken back. Its path is the whole
  * host, since a proxy may show another path to the browser than to us.
  */
-export function setCookie(kernel: Kernel, state: string, maxAgeMs: number): string {
-  const { name, value } = bindingCookie(kernel, state)
+export function setCookie(services: OrchestratorServices, state: string, maxAgeMs: number): string {
+  const { name, value } = bindingCookie(services, state)
   const kept = maxAgeMs === 0 ? '' : value
   return `${name}=${kept}; Path=/; Max-Age=${Math.ceil(maxAgeMs / 1_000)}; HttpOnly; Secure; SameSite=Lax`
 }

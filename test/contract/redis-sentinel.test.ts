@@ -45,7 +45,7 @@ test('after a failover the records are there, and the subscription stands again'
   const told: string[] = []
   await store.subscribe({ onChange: (changed) => void told.push(changed), onGap: () => void told.push('gap') })
   const written = await store.save(key, 'before', { expectedVersion: undefined, writeId: randomUUID() })
-  const version = written === 'refused' ? expect.unreachable() : written.version
+  const version = written === 'conflict' ? expect.unreachable() : written.version
   await soon(() => expect(told).toEqual([key]))
 
   await master.stop()

@@ -100,7 +100,7 @@ describe('RedisStore: on a server of its own', () => {
   }
   const create = async (store: RedisStore, value = 'value', ttlMs?: number) => {
     const saved = await store.save(key, value, { ...creation(), ttlMs })
-    return saved === 'refused' ? expect.unreachable() : saved.version
+    return saved === 'conflict' ? expect.unreachable() : saved.version
   }
   const subscribers = async () => {
     const list = String(await client.client('LIST'))
@@ -202,7 +202,7 @@ describe('RedisStore: on a server of its own', () => {
     const record = await store.load(key)
     expect(record).toMatchObject({ value: 'secret' })
     expect(await store.save(key, 'secret', write)).toEqual({ version: record?.version })
-    expect(await store.save(key, 'late', { ...write, writeId: randomUUID() })).toBe('refused')
+    expect(await store.save(key, 'late', { ...write, writeId: randomUUID() })).toBe('conflict')
   })
 
   test('an error tells its kind and nothing of the record', async () => {
@@ -365,7 +365,7 @@ describe('RedisStore: on a server of its own', () => {
       process.kill(replica.pid, 'SIGCONT')
       const first = await saving
       expect(told).toEqual([key])
-      const expectedVersion = first === 'refused' ? expect.unreachable() : first.version
+      const expectedVersion = first === 'conflict' ? expect.unreachable() : first.version
       await make().save(key, 'by another process', { expectedVersion, writeId: randomUUID() })
       await soon(() => expect(told).toEqual([key, key]))
     })
@@ -422,7 +422,7 @@ describe('RedisStore: on a server of its own', () => {
       const lost = once(client, 'close')
       await client.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'no')
       await lost
-      expect(await store.save(key, 'second', { expectedVersion: version, writeId: randomUUID() })).not.toBe('refused')
+      expect(await store.save(key, 'second', { expectedVersion: version, writeId: randomUUID() })).not.toBe('conflict')
     })
   })
 })

@@ -39,9 +39,9 @@ export class TableStore implements SnapshotStore {
     return { value: row.value, version: String(row.version), ageMs: Math.max(0, this.#database.now() - row.writtenAt) }
   }
 
-  async save(key: string, value: string, options: SaveOptions): Promise<{ version: string } | 'refused'> {
+  async save(key: string, value: string, options: SaveOptions): Promise<{ version: string } | 'conflict'> {
     const version = await this.#write(key, value, options, options.ttlMs)
-    return version === undefined || version === DELETED ? 'refused' : { version }
+    return version === undefined || version === DELETED ? 'conflict' : { version }
   }
 
   async delete(key: string, options: { expectedVersion: string; writeId: string }): Promise<boolean> {

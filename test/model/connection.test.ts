@@ -4,7 +4,7 @@ import { afterAll, describe, expect, test } from 'vitest'
 import { TestModel } from 'xstate/graph'
 import { connectionMachine } from '../../machines/connection.ts'
 import { MAX_ATTEMPTS, MAX_ENDED_ATTEMPTS } from '../../machines/connection/attempts.ts'
-import { restingPlace } from '../../machines/connection/selectors.ts'
+import { restingState } from '../../machines/connection/selectors.ts'
 import { MAX_JOURNAL_ENTRIES } from '../../machines/journal.ts'
 import { connectionPorts } from '../../machines/ports.ts'
 import type { PortError } from '../../src/errors/port-error.ts'
@@ -121,7 +121,7 @@ describe('what is stored', () => {
     expect(
       failing(
         (state) =>
-          !placeOf(state).startsWith('resting.') || placeOf(state) === `resting.${restingPlace(state.context)}`,
+          !placeOf(state).startsWith('resting.') || placeOf(state) === `resting.${restingState(state.context)}`,
       ),
     ).toEqual([])
   })
@@ -150,10 +150,10 @@ describe('what is stored', () => {
   test('stays within its bounds', () => {
     expect(
       failing(
-        ({ context: { attempts, ended, abandoned, journal } }) =>
+        ({ context: { attempts, endedAttempts, orphanedClaims, journal } }) =>
           attempts.length <= MAX_ATTEMPTS &&
-          ended.length <= MAX_ENDED_ATTEMPTS &&
-          abandoned.length <= 4 &&
+          endedAttempts.length <= MAX_ENDED_ATTEMPTS &&
+          orphanedClaims.length <= 4 &&
           journal.length <= MAX_JOURNAL_ENTRIES,
       ),
     ).toEqual([])
@@ -236,7 +236,7 @@ describe('every step', () => {
         'credentials.imported',
         'disconnect.requested',
         'xstate.error.actor.revokeTokens',
-        'claim.abandoned',
+        'claim.expired',
       ].includes(type)
     expect(
       wrong(({ state, event, next }) => next.context.generation === state.context.generation || stores(event.type)),
@@ -257,7 +257,7 @@ describe('every step', () => {
         return [placeOf(state), event.type, reasonOf(event)].filter(Boolean).join(' ')
       })
     expect([...new Set(lost)].toSorted()).toEqual([
-      'disconnecting.claimed claim.abandoned',
+      'disconnecting.claimed claim.expired',
       'disconnecting.revoking xstate.done.actor.revokeTokens',
       'disconnecting.revoking xstate.error.actor.revokeTokens notSent',
       'exchanging.requesting xstate.error.actor.exchangeCode invalid_client',
@@ -275,7 +275,9 @@ describe('every step', () => {
         const left = state.context.attempts.filter(
           ({ stateHash }) => !next.context.attempts.some((other) => other.stateHash === stateHash),
         )
-        return left.every(({ stateHash }) => next.context.ended.some((ended) => ended.stateHash === stateHash))
+        return left.every(({ stateHash }) =>
+          next.context.endedAttempts.some((endedAttempts) => endedAttempts.stateHash === stateHash),
+        )
       }),
     ).toEqual([])
   })

@@ -100,13 +100,13 @@ describe.each(charts)('the %s chart', (_, machine, ports) => {
     expect(idsOf(leaves.filter(has('checkpoint')).filter((leaf) => !has('storable')(leaf)))).toEqual([])
   })
 
-  test('goes on from a checkpoint by `checkpoint.saved`, and gives a claim up by `claim.abandoned`', () => {
+  test('goes on from a checkpoint by `checkpoint.saved`, and gives a claim up by `claim.expired`', () => {
     const events = ({ ownEvents }: AnyStateNode): string[] => ownEvents.map(String).toSorted()
     for (const leaf of leaves.filter(({ tags }) => tags.includes('checkpoint')))
       expect([dotted(leaf), ...events(leaf)]).toEqual([
         dotted(leaf),
         'checkpoint.saved',
-        ...(leaf.tags.includes('claim') ? ['claim.abandoned'] : []),
+        ...(leaf.tags.includes('claim') ? ['claim.expired'] : []),
       ])
   })
 

@@ -1,7 +1,7 @@
 import * as v from 'valibot'
 import { expect, onTestFinished, test } from 'vitest'
 import { createMachine } from 'xstate'
-import { createChanges } from '../../src/durable/change-watcher.ts'
+import { createChangeWatcher } from '../../src/durable/change-watcher.ts'
 import type { DurableChart, DurableContext } from '../../src/durable/chart.ts'
 import { Runner } from '../../src/durable/runner.ts'
 import { plainSealer } from '../../src/durable/sealing.ts'
@@ -21,7 +21,7 @@ const credulous = createMachine({
 test('the runner sends no chart what only a port may answer', async () => {
   const clock = new SimulatedClock()
   const store = new MemoryStore({ clock })
-  const changes = createChanges(store, () => clock.monotonic())
+  const changes = createChangeWatcher(store, () => clock.monotonic())
   onTestFinished(() => changes.close())
   const options = { store, clock, changes, sealer: plainSealer, requestTimeoutMs: 1_000, onTransitions: () => {} }
   const runner = new Runner({ ...options, inspect: undefined })

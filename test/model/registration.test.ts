@@ -93,19 +93,22 @@ describe('what is stored', () => {
   })
 
   test('rests where its facts say', () => {
-    const restingPlace = ({ client, failure }: RegistrationSnapshot['context']): string =>
+    const restingState = ({ client, failure }: RegistrationSnapshot['context']): string =>
       client !== undefined ? 'registered' : failure !== undefined ? 'failed' : 'unregistered'
     expect(
       failing(
         (state) =>
-          !placeOf(state).startsWith('resting.') || placeOf(state) === `resting.${restingPlace(state.context)}`,
+          !placeOf(state).startsWith('resting.') || placeOf(state) === `resting.${restingState(state.context)}`,
       ),
     ).toEqual([])
   })
 
   test('stays within its bounds', () => {
     expect(
-      failing(({ context: { abandoned, journal } }) => abandoned.length <= 4 && journal.length <= MAX_JOURNAL_ENTRIES),
+      failing(
+        ({ context: { orphanedClaims, journal } }) =>
+          orphanedClaims.length <= 4 && journal.length <= MAX_JOURNAL_ENTRIES,
+      ),
     ).toEqual([])
   })
 })
@@ -121,7 +124,7 @@ describe('every step', () => {
     const lost = steps.filter(
       ({ state, next }) => state.context.client !== undefined && next.context.client === undefined,
     )
-    expect(new Set(lost.map(({ event }) => event.type))).toEqual(new Set(['client.refused']))
+    expect(new Set(lost.map(({ event }) => event.type))).toEqual(new Set(['client.rejected']))
   })
 
   test('raises the generation exactly where a client is stored, and never turns it or record time back', () => {

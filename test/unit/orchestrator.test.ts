@@ -49,7 +49,7 @@ describe('close', () => {
       arrived.resolve()
       return { body: good, until: gate.promise }
     })
-    const refreshing = connection.accessToken({ refused: 'access-1' })
+    const refreshing = connection.accessToken({ rejectedToken: 'access-1' })
     await arrived.promise
     const order: string[] = []
     const closing = orchestrator.close().then(() => order.push('closed'))

@@ -1,11 +1,11 @@
 import { calculatePKCECodeChallenge } from 'oauth4webapi'
 import type { BuildAuthorizationRequestInput, BuildAuthorizationRequestOutput } from '../../../machines/ports.ts'
 import { stopwatch } from '../../clock.ts'
-import { untrusted } from '../../errors/failure.ts'
+import { truncate } from '../../errors/failure.ts'
 import { portError } from '../../errors/port-error.ts'
 import { RESERVED_PARAMETERS } from '../../protocol/authorization-endpoint.ts'
 import type { ServerMetadata } from '../../schemas/connection-context.ts'
-import { shownUrl } from '../answers.ts'
+import { redactUrl } from '../answers.ts'
 import type { ClientRequestDependencies, ConnectionDependencies } from '../dependencies.ts'
 import { pushAuthorizationRequest } from './push-authorization-request.ts'
 
@@ -69,17 +69,17 @@ function endpointOf(deps: Dependencies, metadata: ServerMetadata): URL {
     throw portError('GRANT_UNSUPPORTED', 'notSent', { reason: 'noAuthorizationEndpoint' })
   }
   if (responseTypesSupported !== undefined && !responseTypesSupported.includes('code')) {
-    const offered = untrusted(responseTypesSupported.join(' '))
+    const offered = truncate(responseTypesSupported.join(' '))
     throw portError('GRANT_UNSUPPORTED', 'notSent', { reason: 'responseType', expected: 'code', offered })
   }
   // Whether a server without metadata knows PKCE cannot be told; it is sent all the same.
   if (!legacy && !codeChallengeMethodsSupported?.includes('S256')) {
-    const offered = codeChallengeMethodsSupported && untrusted(codeChallengeMethodsSupported.join(' '))
+    const offered = codeChallengeMethodsSupported && truncate(codeChallengeMethodsSupported.join(' '))
     throw portError('PKCE_UNSUPPORTED', 'notSent', { expected: 'S256', offered })
   }
   const url = new URL(authorizationEndpoint)
   if (url.protocol !== 'https:' && !deps.mayUseHttp(url)) {
-    throw portError('INSECURE_ENDPOINT', 'notSent', { url: shownUrl(authorizationEndpoint) })
+    throw portError('INSECURE_ENDPOINT', 'notSent', { url: redactUrl(authorizationEndpoint) })
   }
   return url
 }

@@ -3,7 +3,7 @@ import { portError } from '../../errors/port-error.ts'
 import type { ClientInformation } from '../../schemas/credentials.ts'
 import { PushedAuthorizationResponseSchema } from '../../schemas/endpoint-responses.ts'
 import { check, parseJson } from '../../schemas/wire.ts'
-import { isSuccess, refusal, shownUrl } from '../answers.ts'
+import { isSuccess, rejectionOf, redactUrl } from '../answers.ts'
 import { clientAuthentication } from '../client-authentication.ts'
 import type { ClientRequestDependencies } from '../dependencies.ts'
 import { sendOnce } from '../send-once.ts'
@@ -14,7 +14,7 @@ import { sendOnce } from '../send-once.ts'
  *
  * @returns The `request_uri`, which stands for the request.
  * @throws `PortError` `AUTHORIZATION_DENIED`, `RATE_LIMITED` or `HTTP_NETWORK` (refused, or unknown for a 5xx),
- *   `RESPONSE_NOT_JSON`, `RESPONSE_NOT_CONFORM`, `CLIENT_AUTH_UNSUPPORTED`, or what the transport rejects with.
+ *   `RESPONSE_NOT_JSON`, `RESPONSE_INVALID`, `CLIENT_AUTH_UNSUPPORTED`, or what the transport rejects with.
  * @see [RFC 9126 §2](https://www.rfc-editor.org/rfc/rfc9126.html#section-2)
  */
 export async function pushAuthorizationRequest(
@@ -33,12 +33,12 @@ export async function pushAuthorizationRequest(
     ),
   )
   if (!isSuccess(answer)) {
-    throw refusal(answer, endpoint, deps.clock.now(), { rejected: 'AUTHORIZATION_DENIED', unknown: 'HTTP_NETWORK' })
+    throw rejectionOf(answer, endpoint, deps.clock.now(), { rejected: 'AUTHORIZATION_DENIED', unknown: 'HTTP_NETWORK' })
   }
-  const where = { url: shownUrl(endpoint), status: answer.status, document: 'pushed authorization response' }
+  const where = { url: redactUrl(endpoint), status: answer.status, document: 'pushed authorization response' }
   const json = parseJson(answer.text)
   if (json === undefined) throw portError('RESPONSE_NOT_JSON', 'unknown', where)
   const checked = check(PushedAuthorizationResponseSchema, json)
-  if ('field' in checked) throw portError('RESPONSE_NOT_CONFORM', 'unknown', { ...where, field: checked.field })
+  if ('field' in checked) throw portError('RESPONSE_INVALID', 'unknown', { ...where, field: checked.field })
   return checked.output.request_uri
 }

@@ -1,6 +1,6 @@
 import type { DiscoverResourceInput, DiscoverResourceOutput } from '../../../machines/ports.ts'
 import { stopwatch } from '../../clock.ts'
-import { untrusted } from '../../errors/failure.ts'
+import { truncate } from '../../errors/failure.ts'
 import { portError } from '../../errors/port-error.ts'
 import { legacyIssuer, resourceMetadataUrls } from '../../protocol/discovery-urls.ts'
 import { resourceMatches, resourceOf } from '../../protocol/resource-identifier.ts'
@@ -10,7 +10,7 @@ import {
   ProtectedResourceMetadataSchema,
 } from '../../schemas/protected-resource-metadata.ts'
 import { check, HttpUrl } from '../../schemas/wire.ts'
-import { isSuccess, shownUrl } from '../answers.ts'
+import { isSuccess, redactUrl } from '../answers.ts'
 import type { ConnectionDependencies, DiscoveryPolicy } from '../dependencies.ts'
 import { documentIn, fetchMetadata, unavailable } from './fetch-metadata.ts'
 import { freshnessOf, type Loaded, type MetadataCache } from './metadata-cache.ts'
@@ -27,8 +27,8 @@ type Dependencies = Pick<ConnectionDependencies, 'transport' | 'clock' | 'policy
  * one; otherwise the well-known ones. Only where each of them answers 4xx (not 429) is the endpoint a server of
  * 2025-03-26.
  *
- * @throws `PortError` `RESOURCE_METADATA_UNAVAILABLE`, `RESOURCE_MISMATCH`, `RESPONSE_NOT_JSON`,
- *   `RESPONSE_NOT_CONFORM`, `RATE_LIMITED`, `POLICY_REFUSED`, or what the transport rejects with.
+ * @throws `PortError` `RESOURCE_METADATA_UNAVAILABLE`, `RESOURCE_MISMATCH`, `RESPONSE_NOT_JSON`, `RESPONSE_INVALID`,
+ *   `RATE_LIMITED`, `POLICY_REFUSED`, or what the transport rejects with.
  * @see [RFC 9728 §3](https://www.rfc-editor.org/rfc/rfc9728.html#section-3)
  */
 export function createDiscoverResource(deps: Dependencies, cache: MetadataCache<ResourceAnswer>) {
@@ -53,19 +53,19 @@ async function findMetadata(
 ): Promise<ProtectedResourceMetadata | undefined> {
   const named = resourceMetadataUrl !== undefined
   if (named && 'field' in check(HttpUrl, resourceMetadataUrl)) {
-    throw portError('RESPONSE_NOT_CONFORM', 'notSent', { document: 'challenge', field: 'resource_metadata' })
+    throw portError('RESPONSE_INVALID', 'notSent', { document: 'challenge', field: 'resource_metadata' })
   }
   for (const url of named ? [resourceMetadataUrl] : resourceMetadataUrls(identity.server)) {
     const answer = await cache.read(url, () => load(deps, url), { refresh: challenged })
     if ('absent' in answer) {
-      if (named) throw portError(UNAVAILABLE, 'refused', { url: shownUrl(url), status: answer.absent })
+      if (named) throw portError(UNAVAILABLE, 'rejected', { url: redactUrl(url), status: answer.absent })
       continue
     }
     const { resource } = answer.metadata
     if (resourceMatches(resource, identity.server, { strict: policy.strictResource === true })) return answer.metadata
     cache.drop(url)
-    const mismatch = { url: shownUrl(url), expected: untrusted(identity.server), received: untrusted(resource) }
-    throw portError('RESOURCE_MISMATCH', 'refused', mismatch)
+    const mismatch = { url: redactUrl(url), expected: truncate(identity.server), received: truncate(resource) }
+    throw portError('RESOURCE_MISMATCH', 'rejected', mismatch)
   }
   return undefined
 }
@@ -119,9 +119,9 @@ async function chooseIssuer(
   wanted: string | undefined,
   { allowedIssuers, chooseIssuer: choose }: DiscoveryPolicy,
 ): Promise<string> {
-  const offered = untrusted(issuers.join(' '))
+  const offered = truncate(issuers.join(' '))
   if (wanted !== undefined && !issuers.includes(wanted)) {
-    throw portError('POLICY_REFUSED', 'notSent', { reason: 'issuerNotOffered', expected: untrusted(wanted), offered })
+    throw portError('POLICY_REFUSED', 'notSent', { reason: 'issuerNotOffered', expected: truncate(wanted), offered })
   }
   const candidates = wanted === undefined ? issuers : [wanted]
   const allowed = candidates.filter((issuer) => allowedIssuers?.includes(issuer) ?? true)

@@ -1,13 +1,13 @@
 import type { DiscoverServerInput, DiscoverServerOutput } from '../../../machines/ports.ts'
 import { stopwatch } from '../../clock.ts'
-import { type FailureCode, untrusted } from '../../errors/failure.ts'
+import { type FailureCode, truncate } from '../../errors/failure.ts'
 import { PortError, portError } from '../../errors/port-error.ts'
 import { legacyEndpoints, legacyMetadataUrl, serverMetadataUrls } from '../../protocol/discovery-urls.ts'
 import { DPOP_ALGORITHMS, dpopTerms } from '../../protocol/dpop.ts'
 import { AuthorizationServerMetadataSchema } from '../../schemas/authorization-server-metadata.ts'
 import type { ResourceFacts, ServerMetadata } from '../../schemas/connection-context.ts'
 import type { DpopTerms } from '../../schemas/credentials.ts'
-import { isSuccess, shownUrl } from '../answers.ts'
+import { isSuccess, redactUrl } from '../answers.ts'
 import type { ConnectionDependencies, DiscoveryPolicy } from '../dependencies.ts'
 import { documentIn, fetchMetadata, unavailable } from './fetch-metadata.ts'
 import { freshnessOf, type Loaded, type MetadataCache } from './metadata-cache.ts'
@@ -22,7 +22,7 @@ const TRANSIENT: ReadonlySet<FailureCode> = new Set([UNAVAILABLE, 'RATE_LIMITED'
 /** Failures of one place that say nothing about the next. */
 const UNUSABLE: ReadonlySet<FailureCode> = new Set([
   'RESPONSE_NOT_JSON',
-  'RESPONSE_NOT_CONFORM',
+  'RESPONSE_INVALID',
   'RESPONSE_TOO_LARGE',
   'TOO_MANY_REDIRECTS',
   'SERVER_ISSUER_MISMATCH',
@@ -35,8 +35,8 @@ type Dependencies = Pick<ConnectionDependencies, 'transport' | 'clock' | 'policy
  * that is down or useless leads to the next of the same issuer, whose echo makes that safe. If none is usable, a
  * failure that may pass counts more than one that will not.
  *
- * @throws `PortError` `SERVER_METADATA_UNAVAILABLE`, `SERVER_ISSUER_MISMATCH`, `RESPONSE_NOT_JSON`,
- *   `RESPONSE_NOT_CONFORM`, `RATE_LIMITED`, `POLICY_REFUSED`, or what the transport rejects with.
+ * @throws `PortError` `SERVER_METADATA_UNAVAILABLE`, `SERVER_ISSUER_MISMATCH`, `RESPONSE_NOT_JSON`, `RESPONSE_INVALID`,
+ *   `RATE_LIMITED`, `POLICY_REFUSED`, or what the transport rejects with.
  * @see [RFC 8414 §3](https://www.rfc-editor.org/rfc/rfc8414.html#section-3)
  */
 export function createDiscoverServer(deps: Dependencies, cache: MetadataCache<ServerAnswer>) {
@@ -56,7 +56,7 @@ export function createDiscoverServer(deps: Dependencies, cache: MetadataCache<Se
         if ('metadata' in answer) {
           return known(confirmed(answer.metadata, resource, url, cache))
         }
-        absent = { url: shownUrl(url), status: answer.absent }
+        absent = { url: redactUrl(url), status: answer.absent }
       } catch (error) {
         if (!(error instanceof PortError) || !isOfOnePlace(error)) throw error
         failures.push(error)
@@ -65,7 +65,7 @@ export function createDiscoverServer(deps: Dependencies, cache: MetadataCache<Se
     const failure = failures.find(isTransient) ?? failures.find(isMismatch) ?? failures[0]
     if (failure !== undefined) throw failure
     if (legacy) return known({ issuer, ...legacyEndpoints(issuer), legacy: true })
-    throw portError(UNAVAILABLE, 'refused', absent)
+    throw portError(UNAVAILABLE, 'rejected', absent)
   }
 }
 
@@ -78,7 +78,7 @@ function dpopAt(
   const terms = dpopTerms(policy, metadata, resource)
   if (terms !== 'noAlgorithm') return terms
   const lists = [metadata, resource].flatMap(({ dpopSigningAlgValuesSupported: list = [] }) => list)
-  const details = { reason: 'dpop', expected: DPOP_ALGORITHMS.join(' '), offered: untrusted(lists.join(' ')) }
+  const details = { reason: 'dpop', expected: DPOP_ALGORITHMS.join(' '), offered: truncate(lists.join(' ')) }
   throw portError('POLICY_REFUSED', 'notSent', details)
 }
 
@@ -104,8 +104,8 @@ function confirmed(
   // The issuer of a legacy server is made up by us, so that it may differ from the server's own by a slash.
   if (metadata.issuer === issuer || (legacy && metadata.issuer === `${issuer}/`)) return metadata
   cache.drop(url)
-  const mismatch = { url: shownUrl(url), expected: untrusted(issuer), received: untrusted(metadata.issuer) }
-  throw portError('SERVER_ISSUER_MISMATCH', 'refused', mismatch)
+  const mismatch = { url: redactUrl(url), expected: truncate(issuer), received: truncate(metadata.issuer) }
+  throw portError('SERVER_ISSUER_MISMATCH', 'rejected', mismatch)
 }
 
 async function load(deps: Dependencies, url: string): Promise<Loaded<ServerAnswer>> {

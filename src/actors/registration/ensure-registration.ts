@@ -5,7 +5,7 @@ import type {
   RetireRegistrationInput,
 } from '../../../machines/ports.ts'
 import { stopwatch } from '../../clock.ts'
-import { untrusted } from '../../errors/failure.ts'
+import { truncate } from '../../errors/failure.ts'
 import { portError } from '../../errors/port-error.ts'
 import type { SigningKey } from '../../options/signing-key.ts'
 import { chooseMethod, chooseSigningAlg } from '../../protocol/client-authentication.ts'
@@ -30,7 +30,7 @@ type Dependencies = Pick<
 export function createEnsureRegistration(deps: Dependencies) {
   return async (input: EnsureRegistrationInput): Promise<EnsureRegistrationOutput> => {
     const recordTime = stopwatch(deps.clock, input.at)
-    const { identity, metadata, refusedClientId: clientId } = input
+    const { identity, metadata, rejectedClientId: clientId } = input
     const { issuer } = metadata
     const { redirectUri } = deps.client
     if (clientId !== undefined) {
@@ -59,8 +59,8 @@ function heldClient(deps: Dependencies, input: EnsureRegistrationInput): ClientI
   if (configuredIssuer !== undefined && configuredIssuer !== metadata.issuer) {
     const problem = {
       reason: 'otherIssuer',
-      expected: untrusted(metadata.issuer),
-      received: untrusted(configuredIssuer),
+      expected: truncate(metadata.issuer),
+      received: truncate(configuredIssuer),
     }
     throw portError('CLIENT_INFORMATION_REQUIRED', 'notSent', problem)
   }
@@ -77,15 +77,15 @@ function unregisteredClient(
 ): ClientInformation | undefined {
   const { issuer, clientIdMetadataDocumentSupported } = metadata
   const { metadataUrl, redirectUri } = deps.client
-  const unproven = { issuer, tokenEndpointAuthMethod: 'none', redirectUri }
-  if (grant === 'jwt_bearer') return { ...unproven, clientId: '', source: 'anonymous' }
+  const unverified = { issuer, tokenEndpointAuthMethod: 'none', redirectUri }
+  if (grant === 'jwt_bearer') return { ...unverified, clientId: '', source: 'anonymous' }
   const isFree = grant === 'authorization_code' ? mayRegister : grant === 'identity_assertion'
   if (isFree && metadataUrl !== undefined && clientIdMetadataDocumentSupported)
-    return { ...unproven, clientId: metadataUrl, source: 'metadataDocument' }
+    return { ...unverified, clientId: metadataUrl, source: 'metadataDocument' }
   if (isFree && grant === 'authorization_code') return undefined
   throw portError('CLIENT_INFORMATION_REQUIRED', 'notSent', {
-    reason: mayRegister ? 'grantWithoutUser' : 'importedTokens',
-    expected: untrusted(issuer),
+    reason: mayRegister ? 'nonInteractiveGrant' : 'importedTokens',
+    expected: truncate(issuer),
   })
 }
 
@@ -97,7 +97,7 @@ function problemOf(
 ) {
   const { issuer, clientSecret, clientSecretExpiresAt: expiresAt } = client
   if (issuer !== '' && issuer !== metadata.issuer) {
-    return { reason: 'otherIssuer', expected: untrusted(metadata.issuer), received: untrusted(issuer) }
+    return { reason: 'otherIssuer', expected: truncate(metadata.issuer), received: truncate(issuer) }
   }
   if (expiresAt !== undefined && expiresAt <= at) return { reason: 'secretExpired' }
   const isProven = clientSecret !== undefined || key !== undefined
@@ -132,7 +132,7 @@ function authenticationOf(
   const hasSecret = client.clientSecret !== undefined
   const method = chooseMethod({ supported, registered, hasSecret, hasKey: key !== undefined })
   if (method === undefined) {
-    const offered = supported && untrusted(supported.join(' '))
+    const offered = supported && truncate(supported.join(' '))
     throw portError('CLIENT_AUTH_UNSUPPORTED', 'notSent', { received: registered, offered })
   }
   if (method !== 'private_key_jwt' || key === undefined) return { tokenEndpointAuthMethod: method }
@@ -142,7 +142,7 @@ function authenticationOf(
   throw portError('CLIENT_AUTH_UNSUPPORTED', 'notSent', {
     reason: 'signingAlg',
     expected: key.algs.join(' '),
-    offered: algs && untrusted(algs.join(' ')),
+    offered: algs && truncate(algs.join(' ')),
   })
 }
 
@@ -158,7 +158,7 @@ async function registeredClient(
   if (registrationEndpoint === undefined) {
     throw portError('REGISTRATION_UNAVAILABLE', 'notSent', {
       reason: 'noRegistrationEndpoint',
-      expected: untrusted(issuer),
+      expected: truncate(issuer),
     })
   }
   const request = { identity, issuer, redirectUri, registrationEndpoint, tokenEndpointAuthMethodsSupported, at }

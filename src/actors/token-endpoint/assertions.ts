@@ -5,7 +5,7 @@ import type {
   TokenResult,
 } from '../../../machines/ports.ts'
 import { stopwatch } from '../../clock.ts'
-import { untrusted } from '../../errors/failure.ts'
+import { truncate } from '../../errors/failure.ts'
 import { PortError, portError } from '../../errors/port-error.ts'
 import { startDeadline, untilAborted } from '../../http/deadline.ts'
 import type { AssertionRequest, IdentityProviderOptions } from '../../options/client-options.ts'
@@ -65,7 +65,7 @@ export function createRequestIdentityAssertion(
     const checked = check(IdentityAssertionResponseSchema, answer.decoded.fields)
     if ('field' in checked) {
       const details = { ...answer.where, document: 'token exchange response', field: checked.field }
-      throw portError('TOKEN_RESPONSE_INVALID', 'refused', details)
+      throw portError('TOKEN_RESPONSE_INVALID', 'rejected', details)
     }
     const parameters = { assertion: checked.output.access_token }
     return await requestTokens(
@@ -92,8 +92,8 @@ async function findProvider(
   const { tokenEndpointAuthMethodsSupported: supported } = metadata
   const method = chooseMethod({ supported, registered: undefined, hasSecret: clientSecret !== undefined })
   if (method === undefined) {
-    const offered = supported && untrusted(supported.join(' '))
-    throw portError('CLIENT_AUTH_UNSUPPORTED', 'notSent', { expected: untrusted(issuer), offered })
+    const offered = supported && truncate(supported.join(' '))
+    throw portError('CLIENT_AUTH_UNSUPPORTED', 'notSent', { expected: truncate(issuer), offered })
   }
   const client = { issuer, clientId, clientSecret, tokenEndpointAuthMethod: method, source: 'configured' as const }
   return { issuer, tokenEndpoint: metadata.tokenEndpoint, resource, client }

@@ -29,7 +29,7 @@ export function createExchangeCode(deps: TokenRequestDependencies & Pick<Registr
     const result = await requestTokens(deps, request, signal)
     if (expectedSubject === undefined || (result.subject ?? expectedSubject) === expectedSubject) return result
     await revokeTokens({ ...input, ...result, at }, signal).catch(() => {})
-    throw portError('ACCOUNT_CHANGED', 'refused')
+    throw portError('ACCOUNT_CHANGED', 'rejected')
   }
 }
 

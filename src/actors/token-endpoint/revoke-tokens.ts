@@ -1,7 +1,7 @@
 import * as oauth from 'oauth4webapi'
 import type { PortOutput, RevokeTokensInput } from '../../../machines/ports.ts'
 import { stopwatch } from '../../clock.ts'
-import { isSuccess, refusal } from '../answers.ts'
+import { isSuccess, rejectionOf } from '../answers.ts'
 import { asClient, clientAuthentication } from '../client-authentication.ts'
 import type { ClientRequestDependencies } from '../dependencies.ts'
 import { sendOnce } from '../send-once.ts'
@@ -35,7 +35,7 @@ export function createRevokeTokens(deps: ClientRequestDependencies) {
       )
       if (isSuccess(answer)) return
       const codes = { rejected: 'EXCHANGE_REJECTED', unknown: 'TOKEN_OUTCOME_UNKNOWN' } as const
-      const refused = refusal(answer, endpoint, deps.clock.now(), codes)
+      const refused = rejectionOf(answer, endpoint, deps.clock.now(), codes)
       // RFC 7009 §2.2.1: a token that cannot be revoked on its own ends with its grant.
       if (refused.failure.details?.error !== 'unsupported_token_type') throw refused
     }

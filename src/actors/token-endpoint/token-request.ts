@@ -4,12 +4,12 @@ import { stopwatch } from '../../clock.ts'
 import type { FailureCode } from '../../errors/failure.ts'
 import { portError } from '../../errors/port-error.ts'
 import type { ExchangeResponse } from '../../http/transport.ts'
-import { straighten } from '../../protocol/quirks.ts'
+import { normalize } from '../../protocol/quirks.ts'
 import type { AuthorizationServer, DpopKey } from '../../schemas/credentials.ts'
 import { wireErrorOf } from '../../schemas/endpoint-responses.ts'
 import { decodeAnswer, type DecodedAnswer, TokenResponseSchema } from '../../schemas/token-response.ts'
 import { check } from '../../schemas/wire.ts'
-import { isSuccess, refusal, shownUrl } from '../answers.ts'
+import { isSuccess, rejectionOf, redactUrl } from '../answers.ts'
 import { asClient, clientAuthentication } from '../client-authentication.ts'
 import type { TokenRequestDependencies } from '../dependencies.ts'
 import { sendOnce } from '../send-once.ts'
@@ -56,7 +56,7 @@ export async function askTokenEndpoint(
 ): Promise<TokenEndpointAnswer> {
   const { server, grantType, rejected, sendBefore } = request
   const { clientSecretExpiresAt = Infinity } = server.client
-  if (clientSecretExpiresAt <= request.at) throw portError(rejected, 'refused', { reason: 'secretExpired' })
+  if (clientSecretExpiresAt <= request.at) throw portError(rejected, 'rejected', { reason: 'secretExpired' })
   const parameters = Object.entries({ ...request.parameters, resource: server.resource }).flatMap(([name, value]) =>
     value === undefined ? [] : [[name, value]],
   )
@@ -80,14 +80,14 @@ export async function askTokenEndpoint(
   const first = await ask()
   const answer = key !== undefined && isNonceMissing(first) ? await ask() : first
   if (!isSuccess(answer)) {
-    throw refusal(answer, server.tokenEndpoint, deps.clock.now(), { rejected, unknown: 'TOKEN_OUTCOME_UNKNOWN' })
+    throw rejectionOf(answer, server.tokenEndpoint, deps.clock.now(), { rejected, unknown: 'TOKEN_OUTCOME_UNKNOWN' })
   }
-  const where = { url: shownUrl(server.tokenEndpoint), status: answer.status }
+  const where = { url: redactUrl(server.tokenEndpoint), status: answer.status }
   const decoded = decodeAnswer(answer.text)
   if (decoded === undefined)
     throw portError('TOKEN_RESPONSE_INVALID', 'unknown', { ...where, document: 'token response', reason: 'unreadable' })
   const wire = wireErrorOf(decoded.fields)
-  if (wire !== undefined) throw portError(rejected, 'refused', { ...where, error: wire.error })
+  if (wire !== undefined) throw portError(rejected, 'rejected', { ...where, error: wire.error })
   return { decoded, where, key }
 }
 
@@ -113,7 +113,7 @@ export async function requestTokens(
   const { decoded, where, key } = await askTokenEndpoint(deps, request, signal)
   const at = recordTime()
   const invalid = { ...where, document: 'token response' }
-  const checked = check(TokenResponseSchema, straighten(decoded))
+  const checked = check(TokenResponseSchema, normalize(decoded))
   if ('field' in checked) throw portError('TOKEN_RESPONSE_INVALID', 'unknown', { ...invalid, field: checked.field })
   const { tokenType: received } = checked.output
   const field = 'token_type'
@@ -121,7 +121,7 @@ export async function requestTokens(
     throw portError('TOKEN_RESPONSE_INVALID', 'unknown', { ...invalid, field })
   // Asking once more would bring no other type: whatever was spent for it is spent.
   if (received !== 'DPoP' && request.server.dpop?.required)
-    throw portError('TOKEN_RESPONSE_INVALID', 'refused', { ...invalid, field, expected: 'DPoP', received })
+    throw portError('TOKEN_RESPONSE_INVALID', 'rejected', { ...invalid, field, expected: 'DPoP', received })
   // A refresh token may be bound to the key that was there, whatever the type of the new access token.
   return { at, ...checked.output, dpopKey: received === 'DPoP' ? key : request.dpopKey }
 }

@@ -127,12 +127,12 @@ export class RedisStore implements SnapshotStore {
     key: string,
     value: string,
     { expectedVersion, writeId, ttlMs }: SaveOptions,
-  ): Promise<{ version: string } | 'refused'> {
+  ): Promise<{ version: string } | 'conflict'> {
     const ttl = ttlMs === undefined ? '' : String(wholeTtl(ttlMs))
     const fence = [writeId, expectedVersion ?? '', this.#channel, noticeOf(writeId, key), String(REMEMBERED_WRITES)]
     const args = [this.#prefix + key, ...fence, value, newIncarnation(), ttl]
     const version = await this.#write('save', this.#save, writeId, key, args)
-    return version === null ? 'refused' : { version }
+    return version === null ? 'conflict' : { version }
   }
 
   async delete(

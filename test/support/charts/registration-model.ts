@@ -29,15 +29,15 @@ export function registrationCommandsFor(context: RegistrationContext): Registrat
     { ...stamp(), ...request },
     { ...stamp(SECRET_TTL_MS), ...request },
     { ...stamp(), ...request, maxPerHour: 1 },
-    { ...stamp(), type: 'client.refused', clientId: context.client?.clientId ?? 'unknown' },
-    { ...stamp(), type: 'client.refused', clientId: 'another' },
-    ...context.abandoned.slice(-1).flatMap(({ id }) => [
-      { ...stamp(), type: 'result.late' as const, abandonedId: id, generation, client: dynamicClient },
-      { ...stamp(), type: 'result.late' as const, abandonedId: id, generation: generation - 1, client: dynamicClient },
+    { ...stamp(), type: 'client.rejected', clientId: context.client?.clientId ?? 'unknown' },
+    { ...stamp(), type: 'client.rejected', clientId: 'another' },
+    ...context.orphanedClaims.slice(-1).flatMap(({ id }) => [
+      { ...stamp(), type: 'result.late' as const, orphanId: id, generation, client: dynamicClient },
+      { ...stamp(), type: 'result.late' as const, orphanId: id, generation: generation - 1, client: dynamicClient },
     ]),
-    { ...stamp(), type: 'result.late', abandonedId: 'unknown', generation, client: dynamicClient },
-    { ...stamp(LEASE_MS + 5_000), type: 'claim.abandoned', abandonedId: context.claim?.id ?? 'none' },
-    { ...stamp(LEASE_MS + 5_000), type: 'claim.abandoned', abandonedId: 'unknown' },
+    { ...stamp(), type: 'result.late', orphanId: 'unknown', generation, client: dynamicClient },
+    { ...stamp(LEASE_MS + 5_000), type: 'claim.expired', orphanId: context.claim?.id ?? 'none' },
+    { ...stamp(LEASE_MS + 5_000), type: 'claim.expired', orphanId: 'unknown' },
     { ...stamp(), type: 'checkpoint.saved', sendBefore: 1_000 },
   ]
 }
@@ -58,8 +58,8 @@ function registrationEssenceOf({ value, context }: RegistrationSnapshot): string
   return JSON.stringify([
     value,
     client && [client.clientSecretExpiresAt === undefined, (client.clientSecretExpiresAt ?? Infinity) <= at],
-    claim && [claim.repeats, claim.outcomeUnknown],
-    context.abandoned.at(-1)?.repeated,
+    claim && [claim.retries, claim.outcomeUnknown],
+    context.orphanedClaims.at(-1)?.retried,
     recentRegistrations(context, at + 1).length > 0,
     context.failure === undefined,
   ])

@@ -50,7 +50,7 @@ describe('the copy in this process', () => {
     const { world, clock, store, connection } = await signedIn()
     expect((await connection.accessToken()).value).toBe('access-1')
     const elsewhere = orchestrate({ clock, store }).connection(connection.identity)
-    expect((await elsewhere.accessToken({ refused: 'access-1' })).value).toBe('access-2')
+    expect((await elsewhere.accessToken({ rejectedToken: 'access-1' })).value).toBe('access-2')
     expect((await connection.accessToken()).value).toBe('access-2')
     await elsewhere.disconnect()
     expect(await rejection(connection.accessToken())).toMatchObject({ failure: { code: 'AUTHORIZATION_REQUIRED' } })
@@ -109,9 +109,9 @@ describe('a token', () => {
   test('that a server refused is refreshed only if it is still the stored one', async () => {
     const { world, connection } = await signedIn()
     const { value } = await connection.accessToken()
-    const renewed = await Promise.all(Array.from({ length: 8 }, () => connection.accessToken({ refused: value })))
+    const renewed = await Promise.all(Array.from({ length: 8 }, () => connection.accessToken({ rejectedToken: value })))
     expect(new Set(renewed.map((token) => token.value))).toEqual(new Set(['access-2']))
-    expect((await connection.accessToken({ refused: value })).value).toBe('access-2')
+    expect((await connection.accessToken({ rejectedToken: value })).value).toBe('access-2')
     expect(refreshes(world)).toBe(1)
   })
 

@@ -375,7 +375,7 @@ describe('a challenge', () => {
     expect(
       await rejection(connection.authorize({ challenge: 'Bearer resource_metadata="file:///etc/passwd"' })),
     ).toEqual({
-      failure: { code: 'RESPONSE_NOT_CONFORM', details: { document: 'challenge', field: 'resource_metadata' } },
+      failure: { code: 'RESPONSE_INVALID', details: { document: 'challenge', field: 'resource_metadata' } },
       retryable: false,
       nextAction: 'fixServer',
     })

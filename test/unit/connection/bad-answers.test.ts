@@ -25,7 +25,7 @@ describe('protected resource metadata', () => {
   ])('%s is a failure with its field', async (_name, change, field) => {
     const world = await startWorld()
     Object.assign(world.resourceMetadata, change)
-    expect(await refusal(world)).toEqual({ code: 'RESPONSE_NOT_CONFORM', details: { ...where(world), field } })
+    expect(await refusal(world)).toEqual({ code: 'RESPONSE_INVALID', details: { ...where(world), field } })
     expect(world.as.seen).toEqual([])
   })
 
@@ -35,7 +35,7 @@ describe('protected resource metadata', () => {
     world.rs.routes[place] = { body: '<html>' }
     expect(await refusal(world)).toEqual({ code: 'RESPONSE_NOT_JSON', details: where(world) })
     world.rs.routes[place] = { body: '[]' }
-    expect(await refusal(world)).toMatchObject({ code: 'RESPONSE_NOT_CONFORM', details: where(world) })
+    expect(await refusal(world)).toMatchObject({ code: 'RESPONSE_INVALID', details: where(world) })
   })
 
   test('for another resource is a failure', async () => {
@@ -106,7 +106,7 @@ describe('authorization server metadata', () => {
   ])('%s is a failure with its field', async (_name, change, field) => {
     const world = await startWorld()
     Object.assign(world.serverMetadata, change)
-    expect(await refusal(world)).toEqual({ code: 'RESPONSE_NOT_CONFORM', details: { ...where(world), field } })
+    expect(await refusal(world)).toEqual({ code: 'RESPONSE_INVALID', details: { ...where(world), field } })
     expect(world.as.asked()).not.toContain('POST /register')
   })
 
@@ -215,16 +215,16 @@ describe('a registration', () => {
 
   test.each<[string, unknown, object]>([
     ['is not JSON', '<html>', { code: 'RESPONSE_NOT_JSON' }],
-    ['has no client id', { client_secret: 's' }, { code: 'RESPONSE_NOT_CONFORM', field: 'client_id' }],
+    ['has no client id', { client_secret: 's' }, { code: 'RESPONSE_INVALID', field: 'client_id' }],
     [
       'has a secret that is no text',
       { client_id: 'c', client_secret: 7 },
-      { code: 'RESPONSE_NOT_CONFORM', field: 'client_secret' },
+      { code: 'RESPONSE_INVALID', field: 'client_secret' },
     ],
     [
       'has an end that is no time',
       { client_id: 'c', client_secret: 's', client_secret_expires_at: 'soon' },
-      { code: 'RESPONSE_NOT_CONFORM', field: 'client_secret_expires_at' },
+      { code: 'RESPONSE_INVALID', field: 'client_secret_expires_at' },
     ],
   ])('whose answer %s is a failure with its field, and no client is kept', async (_name, body, wrong) => {
     const world = await startWorld()

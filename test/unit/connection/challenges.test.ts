@@ -26,7 +26,7 @@ describe('a server that moved to another authorization server', () => {
       const next = await moved(world)
 
       // The old server still refreshes, and its new token is refused as well.
-      world.refused.add('access-1').add('access-2')
+      world.rejectedToken.add('access-1').add('access-2')
       const error: unknown = await connection.fetch(world.server).catch((reason: unknown) => reason)
       expect(error).toMatchObject({ code: 'AUTHORIZATION_REQUIRED' })
       const redirect = redirectOf(await connection.authorize({ challenge: invalidToken }))
@@ -40,7 +40,7 @@ describe('a server that moved to another authorization server', () => {
       const sent = JSON.stringify(next.as.seen)
       for (const secret of ['client-secret-1"', 'refresh-1', 'access-1', 'access-2'])
         expect(sent.split(secret)).toHaveLength(1)
-      expect((await connection.accessToken({ refused: 'access-1' })).value).toBe('access-2')
+      expect((await connection.accessToken({ rejectedToken: 'access-1' })).value).toBe('access-2')
       expect(grants(next)).toEqual(['authorization_code', 'refresh_token'])
     }),
   )

@@ -17,8 +17,8 @@ const EMPTY: ConnectionContext = {
   generation: 1,
   servers: [SERVER],
   attempts: [],
-  ended: [],
-  abandoned: [],
+  endedAttempts: [],
+  orphanedClaims: [],
   journal: [],
 }
 const UNREGISTERED: RegistrationContext = {
@@ -27,7 +27,7 @@ const UNREGISTERED: RegistrationContext = {
   at: BEGINNING,
   generation: 0,
   registrationEndpoint: `${SERVER.issuer}/register`,
-  abandoned: [],
+  orphanedClaims: [],
   journal: [],
 }
 
@@ -81,7 +81,7 @@ describe('what the holder of a claim has to tell if its result could not be save
   test('the tokens, with the server that issued them', () => {
     expect(connection.lateResult(claimed, rested)).toEqual({
       type: 'result.late',
-      abandonedId: CLAIM.id,
+      orphanId: CLAIM.id,
       attemptHash: ATTEMPT.stateHash,
       generation: 1,
       tokens: TOKENS,
@@ -103,7 +103,7 @@ describe('what the holder of a claim has to tell if its result could not be save
     const done = { ...UNREGISTERED, generation: 1, client: SERVER.client }
     expect(registration.lateResult(asked, done)).toEqual({
       type: 'result.late',
-      abandonedId: CLAIM.id,
+      orphanId: CLAIM.id,
       generation: 0,
       client: SERVER.client,
     })

@@ -98,7 +98,7 @@ describe('disconnect', () => {
       arrived.resolve()
       return { body: good, until: gate.promise }
     })
-    const refreshing = connection.accessToken({ refused: 'access-1' })
+    const refreshing = connection.accessToken({ rejectedToken: 'access-1' })
     await arrived.promise
     const disconnecting = orchestrate({ clock, store }).connection(connection.identity).disconnect()
     gate.resolve()

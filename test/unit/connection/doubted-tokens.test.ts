@@ -5,7 +5,8 @@ import { createWorld, UNTIL_ABANDONED_MS } from '../durable/world.ts'
 
 const lost = () => Promise.reject(portError('HTTP_TIMEOUT', 'unknown'))
 const unreachable = () => Promise.reject(portError('HTTP_NETWORK', 'notSent'))
-const refused = () => Promise.reject(portError('REFRESH_REJECTED', 'refused', { error: 'invalid_grant', status: 400 }))
+const rejectedToken = () =>
+  Promise.reject(portError('REFRESH_REJECTED', 'rejected', { error: 'invalid_grant', status: 400 }))
 
 // A server that detects reuse revokes the access token as well: it must not be answered again.
 test.each([
@@ -22,10 +23,14 @@ test.each([
     world.time.advance(UNTIL_ABANDONED_MS)
     answers.refreshTokens = repeat
     await run(() => undefined)
-    answers.refreshTokens = refused
+    answers.refreshTokens = rejectedToken
     const { view } = await run(REFRESH)
     expect(world.requests).toEqual(['refreshTokens', 'refreshTokens', 'refreshTokens'])
-    expect(view?.context).toMatchObject({ generation, lapsed: true, failure: { code: 'REFRESH_REJECTED' } })
+    expect(view?.context).toMatchObject({
+      generation,
+      reauthorizationRequired: true,
+      failure: { code: 'REFRESH_REJECTED' },
+    })
     expect(view?.context.tokens).toBeUndefined()
   },
 )
@@ -41,5 +46,5 @@ test('new tokens are not doubted for what became of the old ones', async () => {
   answers.refreshTokens = refreshTokens
   const { view } = await run(() => undefined)
   expect(view?.context.tokens).toMatchObject({ accessToken: 'access-new-1' })
-  expect(view?.context.tokens?.doubted).toBeUndefined()
+  expect(view?.context.tokens?.refreshTokenMayBeConsumed).toBeUndefined()
 })

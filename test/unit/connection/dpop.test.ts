@@ -26,7 +26,7 @@ async function boundWorld(policy: AuthOrchestratorOptions['policy'] = { dpop: 'w
         headers: { 'www-authenticate': 'DPoP error="use_dpop_nonce", algs="ES256"', 'dpop-nonce': wanted.nonce },
         body: { error: 'use_dpop_nonce' },
       }
-    if (token === '' || world.refused.has(token))
+    if (token === '' || world.rejectedToken.has(token))
       return { status: 401, headers: { 'www-authenticate': 'DPoP error="invalid_token"' }, body: {} }
     if (wanted.next !== undefined) wanted.nonce = wanted.next
     return { headers: { ...(wanted.next && { 'dpop-nonce': wanted.next }) }, body: { method, path, token, body } }
@@ -88,7 +88,7 @@ describe('a bound token', () => {
     'is refreshed by the same key after a 401, and by it alone',
     verifies(193, async () => {
       const { connection, world, mcp, tokenRequests } = await boundWorld()
-      world.refused.add('access-1')
+      world.rejectedToken.add('access-1')
       world.tokenAnswers.push(bound)
       expect(await (await connection.fetch(world.server)).json()).toMatchObject({ token: 'access-2' })
       const sent = [...tokenRequests(), ...mcp()].map(({ headers }) => readProof(headers['dpop']))
@@ -138,7 +138,7 @@ describe('a nonce', () => {
       wanted.next = 'n2'
       await connection.fetch(world.server)
       wanted.next = undefined
-      world.refused.add('access-1')
+      world.rejectedToken.add('access-1')
       world.tokenAnswers.push(bound)
       await connection.fetch(world.server)
       expect(mcp().map(nonceOf)).toEqual([undefined, 'n1', 'n2', 'n2'])
@@ -177,7 +177,7 @@ describe('a nonce', () => {
   test('and a refresh may both be needed', async () => {
     const { connection, world, wanted, mcp } = await boundWorld()
     wanted.nonce = 'n1'
-    world.refused.add('access-1')
+    world.rejectedToken.add('access-1')
     world.tokenAnswers.push(bound)
     const response = await connection.fetch(world.server, { method: 'POST', body: 'hello' })
     expect(await response.json()).toMatchObject({ token: 'access-2', body: 'hello' })

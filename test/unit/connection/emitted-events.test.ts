@@ -137,7 +137,7 @@ describe('actions', () => {
     isSaved = false
     await connection.accessToken()
     expect(isSaved).toBe(true)
-    world.refused.add('access-2')
+    world.rejectedToken.add('access-2')
     isSaved = false
     await connection.fetch(world.server)
     expect(isSaved).toBe(true)
@@ -199,7 +199,7 @@ describe('actions', () => {
     })
     const connection = await signIn(world, orchestrator)
     isBroken = true
-    await expect(connection.accessToken({ refused: 'access-1' })).rejects.toThrow('the database is down')
+    await expect(connection.accessToken({ rejectedToken: 'access-1' })).rejects.toThrow('the database is down')
     isBroken = false
     expect((await connection.accessToken()).value).toBe('access-2')
   })

@@ -1,11 +1,11 @@
 import { describe, expect, test, vi } from 'vitest'
-import { createConnectionTeller, Listeners, type OrchestratorEvents } from '../../../src/connection/events.ts'
+import { connectionEventPublisher, Emitter, type OrchestratorEvents } from '../../../src/connection/events.ts'
 import type { ConnectionContext, JournalEntry } from '../../../src/schemas/connection-context.ts'
 import { EVENT_NAMES } from '../../support/event-names.ts'
 import { IDENTITY, SIGNED_IN, TOKENS } from '../durable/records.ts'
 
 function listenToAll() {
-  const listeners = new Listeners()
+  const listeners = new Emitter()
   const heard: [keyof OrchestratorEvents, unknown][] = []
   for (const name of EVENT_NAMES) listeners.on(name, (event) => heard.push([name, event]))
   return { listeners, heard }
@@ -16,8 +16,8 @@ const CONTEXT: ConnectionContext = {
   at: 5,
   servers: [],
   attempts: [],
-  ended: [],
-  abandoned: [],
+  endedAttempts: [],
+  orphanedClaims: [],
   journal: [],
   ...SIGNED_IN,
   generation: 3,
@@ -26,7 +26,7 @@ const CONTEXT: ConnectionContext = {
 /** What listeners hear when these transitions are saved, but for the transitions themselves. */
 function told(entry: Omit<JournalEntry, 'at'>, extra: Partial<ConnectionContext> = {}): unknown[] {
   const { listeners, heard } = listenToAll()
-  createConnectionTeller(listeners)({ ...CONTEXT, ...extra }, [{ at: 5, ...entry }], undefined)
+  connectionEventPublisher(listeners)({ ...CONTEXT, ...extra }, [{ at: 5, ...entry }], undefined)
   const [first, ...rest] = heard
   expect(first).toEqual(['transition', { connection: IDENTITY, at: 5, ...entry }])
   return rest
@@ -34,21 +34,21 @@ function told(entry: Omit<JournalEntry, 'at'>, extra: Partial<ConnectionContext>
 
 describe('listeners', () => {
   test('are told in the order in which they came, until they leave', () => {
-    const listeners = new Listeners()
+    const listeners = new Emitter()
     const heard: string[] = []
     const leave = listeners.on('disconnected', () => heard.push('first'))
     listeners.on('disconnected', () => heard.push('second'))
     const event = { connection: IDENTITY, at: 1 }
-    listeners.tell('disconnected', event)
+    listeners.emit('disconnected', event)
     leave()
     leave()
-    listeners.tell('disconnected', event)
-    listeners.tell('accountChanged', event)
+    listeners.emit('disconnected', event)
+    listeners.emit('accountChanged', event)
     expect(heard).toEqual(['first', 'second', 'second'])
   })
 
   test('one that throws does not keep the others from being told, and its error is not swallowed', () => {
-    const listeners = new Listeners()
+    const listeners = new Emitter()
     const microtasks: (() => void)[] = []
     const spy = vi.spyOn(globalThis, 'queueMicrotask').mockImplementation((task) => void microtasks.push(task))
     const heard: unknown[] = []
@@ -56,7 +56,7 @@ describe('listeners', () => {
       throw new Error('a listener is wrong')
     })
     listeners.on('disconnected', (event) => heard.push(event))
-    listeners.tell('disconnected', { connection: IDENTITY, at: 1 })
+    listeners.emit('disconnected', { connection: IDENTITY, at: 1 })
     spy.mockRestore()
     expect(heard).toEqual([{ connection: IDENTITY, at: 1 }])
     expect(microtasks).toHaveLength(1)
@@ -99,12 +99,12 @@ describe('what a saved transition means for listeners', () => {
     ['where tokens stood', {}, {}, ['transition', 'refreshed']],
     ['where none stood', {}, { tokens: undefined }, ['transition', 'authorized']],
     ['for a record that was not there', {}, undefined, ['transition', 'authorized']],
-    ['and has to be proven first', { tokens: { ...TOKENS, unproven: true } }, {}, ['transition']],
+    ['and has to be proven first', { tokens: { ...TOKENS, unverified: true } }, {}, ['transition']],
     ['and was revoked', { tokens: undefined }, {}, ['transition']],
   ])('what came late %s is told as what it is', (_, extra, old, expected) => {
     const { listeners, heard } = listenToAll()
     const entry = { at: 5, from: 'refreshing', to: 'authorized', reason: 'result.late' }
-    createConnectionTeller(listeners)({ ...CONTEXT, ...extra }, [entry], old && { ...CONTEXT, ...old })
+    connectionEventPublisher(listeners)({ ...CONTEXT, ...extra }, [entry], old && { ...CONTEXT, ...old })
     expect(heard.map(([name]) => name)).toEqual(expected)
   })
 
@@ -128,7 +128,7 @@ describe('what a saved transition means for listeners', () => {
 
   test('several transitions at once are told in their order; what is no connection is not told', () => {
     const { listeners, heard } = listenToAll()
-    const tell = createConnectionTeller(listeners)
+    const tell = connectionEventPublisher(listeners)
     const entries = ['exchanging', 'retiring'].map((to, at) => ({ at, from: 'x', to, reason: 'r' }))
     tell(CONTEXT, entries, undefined)
     expect(heard).toEqual(entries.map((entry) => ['transition', { connection: IDENTITY, ...entry }]))
@@ -146,7 +146,7 @@ describe('what a saved transition means for listeners', () => {
     const tokensOf = (subject: string | undefined): Partial<ConnectionContext> => ({
       tokens: { accessToken: 'a', tokenType: 'Bearer', grant: 'authorization_code', serverId: 1, subject },
     })
-    createConnectionTeller(listeners)({ ...CONTEXT, ...tokensOf(now) }, [], { ...CONTEXT, ...tokensOf(old) })
+    connectionEventPublisher(listeners)({ ...CONTEXT, ...tokensOf(now) }, [], { ...CONTEXT, ...tokensOf(old) })
     expect(heard).toEqual(expected)
   })
 })

@@ -64,7 +64,7 @@ describe('fetch', () => {
 
   test('refreshes once after a 401, and repeats the request once', async () => {
     const { world, connection, mcp } = await signedIn()
-    world.refused.add('access-1')
+    world.rejectedToken.add('access-1')
     const response = await connection.fetch(world.server, { method: 'POST', body: 'hello' })
     expect(await response.json()).toMatchObject({ token: 'access-2', body: 'hello' })
     expect(mcp().map(({ headers, body }) => [headers.authorization, body])).toEqual([
@@ -77,7 +77,7 @@ describe('fetch', () => {
     'stops after the second 401, and tells the challenge',
     verifies(121, async () => {
       const { world, connection, mcp } = await signedIn()
-      world.refused.add('access-1').add('access-2')
+      world.rejectedToken.add('access-1').add('access-2')
       const error: unknown = await connection.fetch(world.server).catch((reason: unknown) => reason)
       expect(error).toMatchObject({
         failure: { code: 'AUTHORIZATION_REQUIRED', details: { status: 401, reason: 'refusedAgain' } },
@@ -90,7 +90,7 @@ describe('fetch', () => {
 
   test('repeats a Request with a body of its own, which can be read once more', async () => {
     const { world, connection, mcp } = await signedIn()
-    world.refused.add('access-1')
+    world.rejectedToken.add('access-1')
     const form = new URLSearchParams({ a: 'b' })
     expect(await (await connection.fetch(world.server, { method: 'POST', body: form })).json()).toMatchObject({
       body: 'a=b',
@@ -109,7 +109,7 @@ describe('fetch', () => {
     ],
   ])('cannot repeat %s, and says that sending the same again will do', async (_name, body) => {
     const { world, connection, mcp } = await signedIn()
-    world.refused.add('access-1')
+    world.rejectedToken.add('access-1')
     const send = (): Promise<Response> =>
       connection.fetch(world.server, { method: 'POST', body: body(), duplex: 'half' } as RequestInit)
     expect(await rejection(send())).toEqual({
@@ -123,7 +123,7 @@ describe('fetch', () => {
 
   test('eight 401s at once make one refresh', async () => {
     const { world, connection } = await signedIn()
-    world.refused.add('access-1')
+    world.rejectedToken.add('access-1')
     const responses = await Promise.all(Array.from({ length: 8 }, () => connection.fetch(world.server)))
     expect(responses.map(({ status }) => status)).toEqual(Array.from({ length: 8 }, () => 200))
     expect(world.tokenRequests()).toHaveLength(2)
@@ -131,7 +131,7 @@ describe('fetch', () => {
 
   test('tells the challenge when only the user can help', async () => {
     const { world, connection } = await signedIn()
-    world.refused.add('access-1')
+    world.rejectedToken.add('access-1')
     world.tokenAnswers.push({ status: 400, body: { error: 'invalid_grant' } })
     const error: unknown = await connection.fetch(world.server).catch((reason: unknown) => reason)
     if (!(error instanceof AuthorizationError)) throw error
@@ -143,7 +143,7 @@ describe('fetch', () => {
 
   test('tells what the store said, when it was no failure of ours', async () => {
     const { world, connection } = await signedIn()
-    world.refused.add('access-1')
+    world.rejectedToken.add('access-1')
     world.rs.routes['GET /mcp'] = { status: 401 }
     world.tokenAnswers.push({ status: 400, body: { error: 'invalid_grant' } })
     const error: unknown = await connection.fetch(world.server).catch((reason: unknown) => reason)
@@ -385,7 +385,7 @@ describe('redirects', () => {
 
   test('that lead to a 401 are answered with a refresh and a repeat from the start', async () => {
     const { world, connection } = await signedIn()
-    world.refused.add('access-1')
+    world.rejectedToken.add('access-1')
     world.rs.routes['GET /old'] = { status: 302, headers: { location: '/mcp' } }
     expect(await (await connection.fetch('/old')).json()).toMatchObject({ token: 'access-2' })
     await vi.waitFor(() => expect(world.rs.asked().filter((asked) => asked === 'GET /old')).toHaveLength(2))

@@ -74,7 +74,7 @@ describe('client credentials', () => {
         nextAction: 'configureClient',
       })
       expect(await rejection(connection.authorize({ grant: 'client_credentials' }))).toEqual(
-        missing('grantWithoutUser'),
+        missing('nonInteractiveGrant'),
       )
       const withoutSecret = { grant: 'client_credentials', clientInformation: { clientId: 'robot' } } as const
       expect(await rejection(connection.authorize(withoutSecret))).toEqual(missing('secretMissing'))

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { actionsBetween, whose } from '../../../src/connection/host-actions.ts'
+import { actionsBetween, identityOf } from '../../../src/connection/host-actions.ts'
 import type { ConnectionContext } from '../../../src/schemas/connection-context.ts'
 import { ATTEMPT, IDENTITY, ISSUER, SERVER, TOKENS } from '../durable/records.ts'
 import { BEGINNING } from '../durable/test-time.ts'
@@ -11,8 +11,8 @@ const EMPTY: ConnectionContext = {
   generation: 1,
   servers: [],
   attempts: [],
-  ended: [],
-  abandoned: [],
+  endedAttempts: [],
+  orphanedClaims: [],
   journal: [],
 }
 const SIGNED_IN: ConnectionContext = { ...EMPTY, servers: [SERVER], tokens: TOKENS }
@@ -73,10 +73,10 @@ describe('what a host has to do', () => {
   })
 
   test('not to save tokens that are of no use any more, or that nobody has proven yet', () => {
-    const dead = { ...SIGNED_IN, tokens: { ...TOKENS, refreshRefused: true as const } }
+    const dead = { ...SIGNED_IN, tokens: { ...TOKENS, refreshTokenRejected: true as const } }
     expect(actionsBetween(SIGNED_IN, dead)).toEqual([SAVE_CLIENT])
-    const unproven = { ...SIGNED_IN, tokens: { ...TOKENS, unproven: true as const } }
-    expect(actionsBetween(SIGNED_IN, unproven)).toEqual([SAVE_CLIENT])
+    const unverified = { ...SIGNED_IN, tokens: { ...TOKENS, unverified: true as const } }
+    expect(actionsBetween(SIGNED_IN, unverified)).toEqual([SAVE_CLIENT])
   })
 
   test('to forget tokens that are gone', () => {
@@ -111,5 +111,10 @@ describe('what a host has to do', () => {
 })
 
 test('each action says whose it is, in four parts', () => {
-  expect(whose({ tenant: 't', server: 's' })).toEqual({ tenant: 't', user: undefined, server: 's', label: undefined })
+  expect(identityOf({ tenant: 't', server: 's' })).toEqual({
+    tenant: 't',
+    user: undefined,
+    server: 's',
+    label: undefined,
+  })
 })

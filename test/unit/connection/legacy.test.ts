@@ -59,7 +59,7 @@ describe('a server without protected resource metadata', () => {
     expect((await orchestrator.completeCallback(world.callback(redirect, { iss: undefined }))).status).toBe(
       'authorized',
     )
-    expect((await connection.accessToken({ refused: 'access-1' })).value).toBe('access-2')
+    expect((await connection.accessToken({ rejectedToken: 'access-1' })).value).toBe('access-2')
     expect(world.rs.asked().slice(3)).toEqual(['POST /register', 'POST /token', 'POST /token'])
     expect(world.as.seen).toEqual([])
   })

@@ -38,7 +38,7 @@ test('every request of a whole life goes through the egress proxy', async () => 
   const connection = orchestrator.connection({ tenant: 't1', server: world.server })
   const redirect = redirectOf(await connection.authorize())
   expect((await orchestrator.completeCallback(world.callback(redirect))).status).toBe('authorized')
-  expect((await connection.accessToken({ refused: 'access-1' })).value).toBe('access-2')
+  expect((await connection.accessToken({ rejectedToken: 'access-1' })).value).toBe('access-2')
   expect((await connection.fetch(world.server, { method: 'POST', body: 'x' })).status).toBe(200)
   await connection.disconnect()
   const [as, rs] = [new URL(world.issuer).host, new URL(world.server).host]

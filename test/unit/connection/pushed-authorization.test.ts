@@ -93,7 +93,7 @@ describe('where pushed authorization requests are required', () => {
     [
       'answers no request_uri',
       { status: 201, body: {} },
-      { code: 'RESPONSE_NOT_CONFORM', details: { document: 'pushed authorization response', field: 'request_uri' } },
+      { code: 'RESPONSE_INVALID', details: { document: 'pushed authorization response', field: 'request_uri' } },
     ],
   ])('a server that %s costs nothing, and the next try pushes again', async (_name, answer, failure) => {
     const world = await pushingWorld(answer)
@@ -108,7 +108,7 @@ describe('where pushed authorization requests are required', () => {
     delete world.serverMetadata['pushed_authorization_request_endpoint']
     expect(await rejection(orchestrate().connection(of(world)).authorize())).toMatchObject({
       failure: {
-        code: 'RESPONSE_NOT_CONFORM',
+        code: 'RESPONSE_INVALID',
         details: { document: 'authorization server metadata', field: 'pushed_authorization_request_endpoint' },
       },
     })

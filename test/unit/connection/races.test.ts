@@ -42,7 +42,7 @@ async function twoProcesses() {
 }
 
 /** Holds the next answer of the token endpoint. */
-function heldToken(world: World, answer: (good: Record<string, unknown>) => object = (body) => ({ body })) {
+function issuedToken(world: World, answer: (good: Record<string, unknown>) => object = (body) => ({ body })) {
   const gate = Promise.withResolvers<void>()
   const arrived = Promise.withResolvers<void>()
   world.tokenAnswers.push((good) => {
@@ -92,7 +92,7 @@ describe('authorize', () => {
     expect((await connection.authorize({ challenge: 'Bearer resource_metadata="/elsewhere"' })).status).toBe('redirect')
     expect(world.rs.asked()).toEqual(['GET /elsewhere'])
     expect(await rejection(connection.authorize({ challenge: 'Bearer resource_metadata="http://["' }))).toMatchObject({
-      failure: { code: 'RESPONSE_NOT_CONFORM' },
+      failure: { code: 'RESPONSE_INVALID' },
     })
   })
 })
@@ -101,7 +101,7 @@ describe('a callback', () => {
   test('in two processes at once asks for one token', async () => {
     const { world, here, there, connection } = await twoProcesses()
     const url = world.callback(redirectOf(await connection.authorize()))
-    const held = heldToken(world)
+    const held = issuedToken(world)
     const first = here.completeCallback(url)
     await held.arrived
     const second = there.completeCallback(url)
@@ -141,8 +141,8 @@ describe('a callback', () => {
     const { world, clock, here, there } = await twoProcesses()
     const connection = await signIn(world, here)
     const url = world.callback(redirectOf(await connection.authorize({ force: true })))
-    const held = heldToken(world)
-    const refreshing = connection.accessToken({ refused: 'access-1' })
+    const held = issuedToken(world)
+    const refreshing = connection.accessToken({ rejectedToken: 'access-1' })
     await held.arrived
     const late = there.completeCallback(url)
     clock.advance(300_000)
@@ -176,7 +176,7 @@ describe('a refresh', () => {
     const connection = await signIn(world, here)
     const elsewhere = there.connection(connection.identity)
     clock.advance(3_600_000)
-    const held = heldToken(world, () => ({ status: 503, body: {} }))
+    const held = issuedToken(world, () => ({ status: 503, body: {} }))
     const first = rejection(connection.accessToken())
     await held.arrived
     const second = rejection(elsewhere.accessToken())
@@ -225,7 +225,7 @@ describe('fetch', () => {
       },
     })
     const connection = await signIn(world, orchestrator)
-    world.refused.add('access-1')
+    world.rejectedToken.add('access-1')
     isBroken = true
     await expect(connection.fetch(world.server)).rejects.toThrow(new RangeError('the database is down'))
   })

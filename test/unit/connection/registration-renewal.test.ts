@@ -34,7 +34,7 @@ describe('a client secret with an end', () => {
       clock.advance(3_600_001)
       // The access token is as good as it was; only a renewal cannot be had any more.
       expect((await connection.accessToken()).value).toBe('access-1')
-      expect(await rejection(connection.accessToken({ refused: 'access-1' }))).toMatchObject({
+      expect(await rejection(connection.accessToken({ rejectedToken: 'access-1' }))).toMatchObject({
         failure: { code: 'AUTHORIZATION_REQUIRED', details: { reason: 'REFRESH_REJECTED' } },
       })
       expect(world.tokenRequests()).toHaveLength(1)
@@ -100,7 +100,7 @@ describe('a registration', () => {
           .authorize(),
       ),
     ).toMatchObject({
-      failure: { code: 'RESPONSE_NOT_CONFORM', details: { document: 'registration response', field } },
+      failure: { code: 'RESPONSE_INVALID', details: { document: 'registration response', field } },
     })
   })
 
@@ -113,7 +113,7 @@ describe('a registration', () => {
       failure: { code: 'REGISTRATION_REJECTED' },
     })
     clock.advance(600_000)
-    const refused = {
+    const rejectedToken = {
       failure: {
         code: 'RATE_LIMITED',
         details: { reason: 'registrationsPerIssuerPerHour', retryAfterMs: 3_000_000 },
@@ -121,7 +121,7 @@ describe('a registration', () => {
       retryable: true,
       nextAction: 'retry',
     }
-    expect(await rejection(orchestrator.connection(of(world, 't2')).authorize())).toEqual(refused)
+    expect(await rejection(orchestrator.connection(of(world, 't2')).authorize())).toEqual(rejectedToken)
     expect(registrations(world)).toBe(1)
     clock.advance(3_000_000)
     await rejection(orchestrator.connection(of(world, 't2')).authorize())

@@ -160,7 +160,7 @@ test(
     await failing(connection.authorize({ clientInformation: { clientId: '', clientSecret: 'planted-client-secret' } }))
     await failing(connection.authorize({ binding: ['planted-binding'] as never }))
     await failing(connection.import({ tokens: { accessToken: 'planted-access\n', refreshToken: 'planted-refresh' } }))
-    await failing(connection.accessToken({ refused: { token: 'planted-access' } as never }))
+    await failing(connection.accessToken({ rejectedToken: { token: 'planted-access' } as never }))
     try {
       orchestrate({ store, keys: { name: bytes(`${NAME_KEY}!`), sealing: [{ id: 'k1', secret: bytes(SEALING_KEY) }] } })
     } catch (error) {

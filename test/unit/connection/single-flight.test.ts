@@ -1,17 +1,14 @@
 import { getEventListeners } from 'node:events'
 import { describe, expect, test } from 'vitest'
-import { detachable } from '../../../src/connection/single-flight.ts'
+import { abortable } from '../../../src/connection/single-flight.ts'
 
-describe('detachable()', () => {
+describe('abortable()', () => {
   test.each([
     ['what it resolves to', () => Promise.resolve('done'), { status: 'fulfilled', value: 'done' }],
     ['what it rejects with', () => Promise.reject(new Error('no')), { status: 'rejected', reason: new Error('no') }],
   ])('hands on %s, and lets go of the signal', async (_what, start, outcome) => {
     const { signal } = new AbortController()
-    const settled = await Promise.allSettled([
-      detachable<unknown>(start, signal),
-      detachable<unknown>(start, undefined),
-    ])
+    const settled = await Promise.allSettled([abortable<unknown>(start, signal), abortable<unknown>(start, undefined)])
     expect(settled).toEqual([outcome, outcome])
     expect(getEventListeners(signal, 'abort')).toEqual([])
   })
@@ -20,7 +17,7 @@ describe('detachable()', () => {
     const controller = new AbortController()
     let fail = (_error: Error): void => {}
     const work = new Promise((_resolve, reject) => (fail = reject))
-    const detached = detachable(() => work, controller.signal)
+    const detached = abortable(() => work, controller.signal)
     controller.abort()
     await expect(detached).rejects.toMatchObject({ code: 'ABORTED', retryable: true })
     fail(new Error('too late to be told'))
@@ -31,7 +28,7 @@ describe('detachable()', () => {
   test('with a signal that was aborted before, nothing is even begun', async () => {
     let begun = 0
     const start = async (): Promise<number> => (begun += 1)
-    await expect(detachable(start, AbortSignal.abort())).rejects.toMatchObject({ code: 'ABORTED' })
+    await expect(abortable(start, AbortSignal.abort())).rejects.toMatchObject({ code: 'ABORTED' })
     expect(begun).toBe(0)
   })
 })

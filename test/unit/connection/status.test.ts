@@ -134,7 +134,7 @@ describe('status', () => {
   test('keeps the last sixteen transitions', async () => {
     const { world, orchestrator } = await begun()
     const connection = await signIn(world, orchestrator)
-    for (let turn = 1; turn <= 10; turn += 1) await connection.accessToken({ refused: `access-${turn}` })
+    for (let turn = 1; turn <= 10; turn += 1) await connection.accessToken({ rejectedToken: `access-${turn}` })
     const { journal } = await connection.status()
     expect(journal).toHaveLength(16)
     expect(journal.map(({ to }) => to)).toEqual(Array.from({ length: 8 }, () => ['refreshing', 'authorized']).flat())

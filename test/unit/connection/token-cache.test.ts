@@ -1,13 +1,13 @@
 import { describe, expect, test } from 'vitest'
 import { type AccessToken, TokenCache } from '../../../src/connection/token-cache.ts'
-import type { Changes } from '../../../src/durable/change-watcher.ts'
+import type { ChangeWatcher } from '../../../src/durable/change-watcher.ts'
 
 const token = (value: string): AccessToken => ({ value, type: 'Bearer', scope: undefined, expiresAt: undefined })
 
 function setUp({ isReliable = true } = {}) {
   const time = { now: 1_000 }
   let tell: (key: string | undefined) => void = () => {}
-  const changes: Changes = {
+  const changes: ChangeWatcher = {
     ready: async () => isReliable,
     listen: (listener) => (tell = listener),
     watch: () => ({ changed: async () => {}, stop: () => {} }),

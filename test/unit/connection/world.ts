@@ -28,7 +28,7 @@ export interface World {
   /** What the token endpoint answers next instead of what it should, one a request. */
   readonly tokenAnswers: (Answer | ((good: Record<string, unknown>) => Answer))[]
   /** Tokens that the MCP server answers with 401. */
-  readonly refused: Set<string>
+  readonly rejectedToken: Set<string>
   /** The forms that the token endpoint was sent, without what nobody can foretell. */
   tokenRequests(): Record<string, string>[]
   /** The URL that a browser comes back with once its user has consented. */
@@ -50,7 +50,7 @@ export async function startWorld(): Promise<World> {
   >()
   const refreshTokens = new Map<string, string | undefined>()
   const accessTokens = new Set<string>()
-  const refused = new Set<string>()
+  const rejectedToken = new Set<string>()
   const tokenAnswers: World['tokenAnswers'] = []
   let registered = 0
   let issued = 0
@@ -122,7 +122,7 @@ export async function startWorld(): Promise<World> {
   as.routes['POST /revoke'] = { body: {} }
   const serve = ({ method, path, headers, body }: Seen): Answer => {
     const token = /^Bearer (.+)$/.exec(headers.authorization ?? '')?.[1] ?? ''
-    if (accessTokens.has(token) && !refused.has(token)) return { body: { method, path, token, body } }
+    if (accessTokens.has(token) && !rejectedToken.has(token)) return { body: { method, path, token, body } }
     const challenge = `Bearer error="invalid_token", resource_metadata="${rs.origin}${PRM}"`
     return { status: 401, headers: { 'www-authenticate': challenge }, body: { error: 'invalid_token' } }
   }
@@ -136,7 +136,7 @@ export async function startWorld(): Promise<World> {
     resourceMetadata,
     serverMetadata,
     tokenAnswers,
-    refused,
+    rejectedToken,
     tokenRequests: () =>
       as.seen
         .filter(({ path }) => path === '/token')

@@ -43,9 +43,11 @@ describe('◆8 a usable token is answered at once', () => {
     await vi.waitFor(() => expect(world.tokenRequests()).toHaveLength(2))
 
     const longer = elsewhere.accessToken({ minTtlMs: 30_000 })
-    const refused = elsewhere.accessToken({ refused: 'access-1' })
+    const rejectedToken = elsewhere.accessToken({ rejectedToken: 'access-1' })
     answer()
-    expect([(await longer).value, (await refused).value, (await refreshing).value]).toEqual(Array(3).fill('access-2'))
+    expect([(await longer).value, (await rejectedToken).value, (await refreshing).value]).toEqual(
+      Array(3).fill('access-2'),
+    )
     expect(world.tokenRequests()).toHaveLength(2)
   })
 

@@ -1,5 +1,5 @@
 import { describe, expect, test, vi } from 'vitest'
-import { createChanges } from '../../../src/durable/change-watcher.ts'
+import { createChangeWatcher } from '../../../src/durable/change-watcher.ts'
 import { MemoryStore } from '../../../src/stores/memory.ts'
 import type { ChangeListener } from '../../../src/stores/snapshot-store.ts'
 
@@ -31,7 +31,7 @@ class NoticeStore extends MemoryStore {
 function setUp() {
   const store = new NoticeStore()
   const time = { now: 0 }
-  const changes = createChanges(store, () => time.now)
+  const changes = createChangeWatcher(store, () => time.now)
   const heard: (string | undefined)[] = []
   changes.listen((key) => heard.push(key))
   return { store, time, changes, heard }

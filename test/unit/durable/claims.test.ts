@@ -18,7 +18,7 @@ describe('the intent is written before the request leaves', () => {
     })
     await process.run(REFRESH)
     expect(seen).toEqual([
-      [CLAIMED_VALUE, { id: expect.stringMatching(/^[\w-]{16}$/), kind: 'refresh', leaseMs: 30_000, repeats: 0 }],
+      [CLAIMED_VALUE, { id: expect.stringMatching(/^[\w-]{16}$/), kind: 'refresh', leaseMs: 30_000, retries: 0 }],
     ])
     const stored = await world.stored()
     expect(stored?.context.claim).toBeUndefined()
@@ -96,7 +96,7 @@ describe('a claim past its lease and grace', () => {
     world.time.advance(1)
     const { view, spent } = await run
     expect(spent).toBe(true)
-    expect(view?.context).toMatchObject({ generation: 2, abandoned: [{ id: CLAIM.id, repeated: true }] })
+    expect(view?.context).toMatchObject({ generation: 2, orphanedClaims: [{ id: CLAIM.id, retried: true }] })
     expect(view?.context.claim).toBeUndefined()
   })
 
@@ -116,7 +116,7 @@ describe('a claim past its lease and grace', () => {
 
   test('was repeated once already: nothing is sent, and the outcome is called unknown', async () => {
     const world = createWorld()
-    await world.seed({ ...CLAIMED, claim: { ...CLAIM, repeats: 1 } }, CLAIMED_VALUE)
+    await world.seed({ ...CLAIMED, claim: { ...CLAIM, retries: 1 } }, CLAIMED_VALUE)
     world.time.advance(UNTIL_ABANDONED_MS)
     const { view } = await world.process().run(() => undefined)
     expect(world.requests).toEqual([])
@@ -131,7 +131,7 @@ describe('a claim past its lease and grace', () => {
     const { view, taken, spent } = await process.run(REFRESH)
     expect({ taken, spent }).toEqual({ taken: true, spent: true })
     expect(view?.value).toEqual(CLAIMED_VALUE)
-    expect(view?.context.claim).toMatchObject({ outcomeUnknown: true, repeats: 0 })
+    expect(view?.context.claim).toMatchObject({ outcomeUnknown: true, retries: 0 })
     expect((await world.store.load(KEY))?.version).toBe(view?.version)
     world.time.advance(UNTIL_ABANDONED_MS)
     process.answers.refreshTokens = () => Promise.resolve(issued(1))
@@ -143,7 +143,7 @@ describe('a checkpoint without a claim', () => {
   const RETIRING = {
     ...SIGNED_IN,
     tokens: undefined,
-    refusedClient: { issuer: 'https://as.example', clientId: 'client-1' },
+    rejectedClient: { issuer: 'https://as.example', clientId: 'client-1' },
   }
 
   test('is gone on with by whoever finds it', async () => {
@@ -156,7 +156,7 @@ describe('a checkpoint without a claim', () => {
     expect(retired).toBe(1)
     expect(taken).toBe(false)
     expect(view?.value).toEqual({ resting: 'disconnected' })
-    expect(view?.context.refusedClient).toBeUndefined()
+    expect(view?.context.rejectedClient).toBeUndefined()
   })
 
   test('is stored before it is left, in the run that came to it', async () => {
@@ -168,13 +168,13 @@ describe('a checkpoint without a claim', () => {
     })
     const process = world.process()
     process.answers.refreshTokens = () =>
-      Promise.reject(portError('REFRESH_REJECTED', 'refused', { error: 'invalid_client' }))
+      Promise.reject(portError('REFRESH_REJECTED', 'rejected', { error: 'invalid_client' }))
     const places: unknown[] = []
     process.answers.retireRegistration = async () => ({ at: places.push((await world.stored())?.value) })
     const { view } = await process.run(REFRESH)
     expect(places).toEqual([{ retiring: 'recorded' }])
     expect(process.store.saves).toHaveLength(3)
-    expect(view?.context).toMatchObject({ generation: 1, lapsed: true })
+    expect(view?.context).toMatchObject({ generation: 1, reauthorizationRequired: true })
     expect(view?.context.tokens).toBeUndefined()
   })
 })

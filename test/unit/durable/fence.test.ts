@@ -82,7 +82,7 @@ describe('◆1 a lease fences the request', () => {
     const loading = slow.load()
     await slow.reached('asking')
     world.time.advance(UNTIL_ABANDONED_MS)
-    await world.seed({ ...SIGNED_IN, claim: { id: 'c1', kind: 'refresh', leaseMs: LEASE.leaseMs, repeats: 0 } })
+    await world.seed({ ...SIGNED_IN, claim: { id: 'c1', kind: 'refresh', leaseMs: LEASE.leaseMs, retries: 0 } })
     slow.store.resume('asking')
     const view = await loading
     world.time.advance(1_000)

@@ -12,7 +12,7 @@ describe('what an inspector is told', () => {
     await world.seed(SIGNED_IN)
     const process = world.process()
     process.answers.refreshTokens = () =>
-      Promise.reject(portError('REFRESH_REJECTED', 'refused', { error: 'invalid_grant', received: 'secret' }))
+      Promise.reject(portError('REFRESH_REJECTED', 'rejected', { error: 'invalid_grant', received: 'secret' }))
     await process.run(REFRESH)
     const rootId = process.inspected[0]?.rootId
     const portId = process.inspected.find(({ name }) => name === 'refreshTokens')?.sessionId

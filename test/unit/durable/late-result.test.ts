@@ -4,7 +4,8 @@ import { ATTEMPT, CALLBACK, REFRESH, SERVER, SIGNED_IN, TOKENS, WAITING } from '
 import { BEGINNING } from './test-time.ts'
 import { createWorld, issued, KEY, type TestProcess, UNTIL_ABANDONED_MS, type World } from './world.ts'
 
-const rejected = () => Promise.reject(portError('REFRESH_REJECTED', 'refused', { error: 'invalid_grant', status: 400 }))
+const rejected = () =>
+  Promise.reject(portError('REFRESH_REJECTED', 'rejected', { error: 'invalid_grant', status: 400 }))
 
 /** A process that has spent its secret, got the answer, and stopped right before it could save it. */
 async function stopBeforeSave(world: World, event: Parameters<TestProcess['run']>[0]) {
@@ -26,7 +27,7 @@ describe("◆2 a spent secret's result is never dropped", () => {
     const other = world.process()
     const given = await other.run(() => undefined)
     expect(given.view?.context.failure).toEqual({ code: 'TOKEN_OUTCOME_UNKNOWN' })
-    const [abandoned] = given.view?.context.abandoned ?? []
+    const [orphanedClaims] = given.view?.context.orphanedClaims ?? []
 
     stopped.goOn()
     const { view, spent } = await stopped.run
@@ -37,13 +38,13 @@ describe("◆2 a spent secret's result is never dropped", () => {
     expect(stored?.value).toEqual({ resting: 'authorized' })
     expect(view?.context).toMatchObject({
       generation: 1,
-      abandoned: [{ id: abandoned?.id, repeated: false }],
+      orphanedClaims: [{ id: orphanedClaims?.id, retried: false }],
       tokens: { accessToken: 'access-new-1', refreshToken: 'refresh-new-1', expiresAt: BEGINNING + 3_600_000 },
     })
     expect(view?.context.failure).toBeUndefined()
     expect(view?.context.journal.map(({ to, reason }) => `${to}: ${reason}`)).toEqual([
       'exchanging: callback.received',
-      'failed: claim.abandoned',
+      'failed: claim.expired',
       'authorized: result.late',
     ])
   })
@@ -58,17 +59,17 @@ describe("◆2 a spent secret's result is never dropped", () => {
     other.answers.refreshTokens = rejected
     const given = await other.run(() => undefined)
     expect(given.view?.context.tokens).toBeUndefined()
-    expect(given.view?.context).toMatchObject({ generation: 1, lapsed: true })
+    expect(given.view?.context).toMatchObject({ generation: 1, reauthorizationRequired: true })
 
     stopped.goOn()
     const { view } = await stopped.run
     expect(world.requests).toEqual(['refreshTokens', 'refreshTokens'])
     expect(view?.context).toMatchObject({
       generation: 2,
-      tokens: { accessToken: 'access-new-1', refreshToken: 'refresh-new-1', unproven: true },
+      tokens: { accessToken: 'access-new-1', refreshToken: 'refresh-new-1', unverified: true },
     })
-    expect(view?.context.lapsed).toBeUndefined()
-    expect(view?.context.abandoned).toEqual([{ id: expect.any(String), repeated: true }])
+    expect(view?.context.reauthorizationRequired).toBeUndefined()
+    expect(view?.context.orphanedClaims).toEqual([{ id: expect.any(String), retried: true }])
   })
 
   test('newer tokens stand: it changes nothing', async () => {
@@ -109,7 +110,7 @@ describe("◆2 a spent secret's result is never dropped", () => {
     answer()
     await repeat
     const { view } = await stopped.run
-    expect(view?.context.tokens).toMatchObject({ accessToken: 'access-new-1', unproven: true })
+    expect(view?.context.tokens).toMatchObject({ accessToken: 'access-new-1', unverified: true })
     await closing
   })
 
@@ -206,7 +207,11 @@ describe("◆2 a spent secret's result is never dropped", () => {
   test('the server of the late tokens is the one that issued them', async () => {
     const world = createWorld()
     const old = { ...SERVER, id: 7, issuer: 'https://old.example' }
-    await world.seed({ ...WAITING, servers: [old, SERVER], tokens: { ...TOKENS, serverId: 7, refreshRefused: true } })
+    await world.seed({
+      ...WAITING,
+      servers: [old, SERVER],
+      tokens: { ...TOKENS, serverId: 7, refreshTokenRejected: true },
+    })
     const stopped = await stopBeforeSave(world, CALLBACK)
     world.time.advance(60_000)
     await world.process().run(() => undefined)

@@ -25,7 +25,7 @@ const lies: [string, Lie][] = [
       }
       store.save = async (key, value, options) => {
         const saved = await save(key, value, { ...options, expectedVersion: (await load(key))?.version })
-        return saved === 'refused' ? saved : { version: 'v' }
+        return saved === 'conflict' ? saved : { version: 'v' }
       }
     },
   ],
@@ -48,7 +48,7 @@ const lies: [string, Lie][] = [
       store.save = async (key, value, options) => {
         const saved = await save(key, value, options)
         saves += 1
-        return saves % 2 === 0 ? saved : 'refused'
+        return saves % 2 === 0 ? saved : 'conflict'
       }
     },
   ],

@@ -10,7 +10,7 @@ const AUTHORIZE = { type: 'authorization.requested', request: { attemptTtlMs: 30
 /** Puts any text there. */
 async function plant(world: World, value: string): Promise<string> {
   const saved = await world.store.save(KEY, value, { expectedVersion: undefined, writeId: 'planted' })
-  if (saved === 'refused') throw new Error('refused')
+  if (saved === 'conflict') throw new Error('conflict')
   return saved.version
 }
 
@@ -78,7 +78,7 @@ describe('a record that cannot be used is never overwritten', () => {
     ['at rest', {}],
     [
       'in a claim that is over',
-      { claim: { ...CLAIMED.claim, id: 'c', kind: 'refresh', leaseMs: 0, repeats: 0 } as const },
+      { claim: { ...CLAIMED.claim, id: 'c', kind: 'refresh', leaseMs: 0, retries: 0 } as const },
     ],
   ])('one in a state that this release does not have, %s', async (_where, extra) => {
     const world = createWorld()

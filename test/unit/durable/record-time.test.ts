@@ -59,7 +59,7 @@ describe("◆3 age is the store's", () => {
     expect(alive.view?.context.attempts).toHaveLength(1)
     world.time.advance(1)
     const expired = await world.process().run({ type: 'attempt.expired' })
-    expect(expired.view?.context.ended).toEqual([
+    expect(expired.view?.context.endedAttempts).toEqual([
       { stateHash: 'hash-of-secret-state', outcome: 'expired', endedAt: BEGINNING + 2 * FIVE_MINUTES },
     ])
   })
@@ -67,13 +67,13 @@ describe("◆3 age is the store's", () => {
   test('a lease ends by the age of its record, whatever the clocks say', async () => {
     const world = createWorld()
     await world.seed(
-      { ...SIGNED_IN, claim: { id: 'c1', kind: 'refresh', leaseMs: 30_000, repeats: 0 } },
+      { ...SIGNED_IN, claim: { id: 'c1', kind: 'refresh', leaseMs: 30_000, retries: 0 } },
       { refreshing: 'claimed' },
     )
     world.time.advance(35_000)
     const { view } = await world.process({ wrongByMs: -FIVE_MINUTES, bootedMs: 123_456 }).run(() => undefined)
     expect(view?.context.tokens?.accessToken).toBe(issued(1).accessToken)
-    expect(view?.context.abandoned).toEqual([{ id: 'c1', repeated: true }])
+    expect(view?.context.orphanedClaims).toEqual([{ id: 'c1', retried: true }])
   })
 
   test('an outage during a save is not taken off the life of what was saved', async () => {

@@ -36,7 +36,7 @@ export const TOKENS: Tokens = {
 /** Signed in, with a token that lives for another minute. */
 export const SIGNED_IN: Partial<ConnectionContext> = { generation: 1, servers: [SERVER], tokens: TOKENS }
 
-export const CLAIM: Claim = { id: 'claim-of-another', kind: 'refresh', leaseMs: 30_000, repeats: 0 }
+export const CLAIM: Claim = { id: 'claim-of-another', kind: 'refresh', leaseMs: 30_000, retries: 0 }
 
 /** Signed in, and another process has claimed the refresh. */
 export const CLAIMED: Partial<ConnectionContext> = { ...SIGNED_IN, claim: CLAIM }

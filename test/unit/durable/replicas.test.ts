@@ -9,7 +9,7 @@ function loseReplicas({ time }: World, { store }: TestProcess, passMs: number): 
   store.save = async (key: string, value: string, options: SaveOptions) => {
     const saved = await save(key, value, options)
     time.advance(passMs)
-    if (saved === 'refused') return saved
+    if (saved === 'conflict') return saved
     throw new TooFewReplicasError(0, 1, saved.version)
   }
 }

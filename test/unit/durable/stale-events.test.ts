@@ -39,14 +39,14 @@ describe('◆6 every event names what it was computed from', () => {
       generation: 2,
       registrationEndpoint: `${SERVER.issuer}/register`,
       client: { ...SERVER.client, clientId: 'client-2', source: 'dynamic' },
-      abandoned: [],
+      orphanedClaims: [],
       journal: [],
     }
     const value = encodeSnapshot(chart, { value: { resting: 'registered' }, context }, BEGINNING)
     await world.store.save(key, value, { expectedVersion: undefined, writeId: 'seed' })
     const options = { input: {}, lease: LEASE }
     const refuse = (clientId: string) =>
-      process.runner.run(chart, key, () => ({ type: 'client.refused' as const, clientId }), options)
+      process.runner.run(chart, key, () => ({ type: 'client.rejected' as const, clientId }), options)
     const stale = await refuse('client-1')
     expect(stale).toMatchObject({ taken: false, view: { context: { client: { clientId: 'client-2' } } } })
     const right = await refuse('client-2')
@@ -56,7 +56,7 @@ describe('◆6 every event names what it was computed from', () => {
 
   test('the abandonment of a claim that another has abandoned already does nothing', async () => {
     const world = createWorld()
-    const claim = { id: 'c1', kind: 'refresh', leaseMs: 30_000, repeats: 0 } as const
+    const claim = { id: 'c1', kind: 'refresh', leaseMs: 30_000, retries: 0 } as const
     await world.seed({ ...SIGNED_IN, claim }, { refreshing: 'claimed' })
     world.time.advance(35_000)
     const [a, b] = [world.process(), world.process()]
@@ -68,6 +68,6 @@ describe('◆6 every event names what it was computed from', () => {
     a.store.resume('abandoning')
     await slow
     expect(world.requests).toEqual(['refreshTokens'])
-    expect((await world.stored())?.context.abandoned).toEqual([{ id: 'c1', repeated: true }])
+    expect((await world.stored())?.context.orphanedClaims).toEqual([{ id: 'c1', retried: true }])
   })
 })

@@ -56,7 +56,7 @@ describe('a write names the version that it was computed from', () => {
     expect([one, other].filter(({ spent }) => spent)).toHaveLength(1)
     expect(one.view?.context.tokens?.accessToken).toBe(issued(1).accessToken)
     expect(other.view?.context.tokens?.accessToken).toBe(issued(1).accessToken)
-    expect(one.view?.context.ended).toMatchObject([{ outcome: 'authorized' }])
+    expect(one.view?.context.endedAttempts).toMatchObject([{ outcome: 'authorized' }])
   })
 
   test('a record that was just read spares the run its load, unless others ran in between', async () => {
@@ -101,7 +101,7 @@ describe('a write names the version that it was computed from', () => {
     let saves = 0
     process.store.save = async () => {
       saves += 1
-      return 'refused'
+      return 'conflict'
     }
     await expect(process.run(REFRESH)).rejects.toMatchObject({
       failure: { code: 'TIMED_OUT', details: { reason: 'contention' } },

@@ -9,18 +9,18 @@ import type {
   EnsureRegistrationOutput,
   PortInput,
   PortOutput,
-  SpendingInput,
+  SingleUseInput,
   TokenResult,
 } from '../../../machines/ports.ts'
 import type { Clock } from '../../../src/clock.ts'
 import { durableConnection } from '../../../src/connection/chart-definitions.ts'
-import { type Changes, createChanges } from '../../../src/durable/change-watcher.ts'
+import { type ChangeWatcher, createChangeWatcher } from '../../../src/durable/change-watcher.ts'
 import type { DurableChart, DurableContext, Lease, RecordView, RunResult } from '../../../src/durable/chart.ts'
 import type { InspectionRecord } from '../../../src/durable/inspection.ts'
 import { Runner } from '../../../src/durable/runner.ts'
 import { plainSealer, type Sealer } from '../../../src/durable/sealing.ts'
 import { encodeSnapshot } from '../../../src/durable/snapshot-codec.ts'
-import { createDeparture } from '../../../src/http/outgoing.ts'
+import { createSendGate } from '../../../src/http/outgoing.ts'
 import type { ConnectionContext, JournalEntry } from '../../../src/schemas/connection-context.ts'
 import { MemoryStore } from '../../../src/stores/memory.ts'
 import type { SaveOptions } from '../../../src/stores/snapshot-store.ts'
@@ -51,7 +51,7 @@ export interface Answers {
 export class RecordingStore extends FaultyStore {
   readonly saves: SaveOptions[] = []
 
-  override save(key: string, value: string, options: SaveOptions): Promise<{ version: string } | 'refused'> {
+  override save(key: string, value: string, options: SaveOptions): Promise<{ version: string } | 'conflict'> {
     this.saves.push(options)
     return super.save(key, value, options)
   }
@@ -161,11 +161,11 @@ export function createWorld(): World {
     }
     const port = (name: keyof Answers) => fromPromise<PortOutput, PortInput>(({ input }) => ask(input, name))
     const spending = (name: keyof Answers) =>
-      fromPromise<PortOutput, SpendingInput>(async ({ input }) => {
+      fromPromise<PortOutput, SingleUseInput>(async ({ input }) => {
         const { sendBefore } = input
         departures.push({ port: name, sendBefore })
         await options.beforeLeaving?.(name)
-        const tooLate = createDeparture(clock, sendBefore).leave()
+        const tooLate = createSendGate(clock, sendBefore).open()
         if (tooLate !== undefined) throw tooLate
         requests.push(name)
         return await ask(input, name)
@@ -182,10 +182,10 @@ export function createWorld(): World {
       revokeTokens: spending('revokeTokens'),
     }
     const chart = durableConnection(connectionMachine.provide({ actors: actors as never }))
-    const real = createChanges(faulty, () => clock.monotonic())
+    const real = createChangeWatcher(faulty, () => clock.monotonic())
     onTestFinished(() => real.close())
     let watches = 0
-    const changes: Changes = {
+    const changes: ChangeWatcher = {
       ...real,
       watch(key) {
         const watch = real.watch(key)
@@ -240,8 +240,8 @@ export function createWorld(): World {
         generation: 0,
         servers: [],
         attempts: [],
-        ended: [],
-        abandoned: [],
+        endedAttempts: [],
+        orphanedClaims: [],
         journal: [],
         ...context,
       }
@@ -250,7 +250,7 @@ export function createWorld(): World {
         expectedVersion: current?.version,
         writeId: `seed ${(seeds += 1)}`,
       })
-      if (saved === 'refused') throw new Error('the seed was refused')
+      if (saved === 'conflict') throw new Error('the seed was refused')
       return saved.version
     },
     async stored() {

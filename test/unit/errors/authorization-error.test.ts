@@ -57,7 +57,7 @@ test('a PortError carries plain data for the chart', () => {
     failure: reason,
     outcome: 'unknown',
   })
-  expect(portError('RATE_LIMITED', 'refused').failure).toStrictEqual({ code: 'RATE_LIMITED' })
+  expect(portError('RATE_LIMITED', 'rejected').failure).toStrictEqual({ code: 'RATE_LIMITED' })
 })
 
 test('misuse is a TypeError with the code that Node gives', () => {

@@ -5,7 +5,7 @@ import {
   FAILURE_CODES,
   isRetryable,
   nextActionFor,
-  untrusted,
+  truncate,
 } from '../../../src/errors/failure.ts'
 
 test('a failure leaves out what is not known, so that equal failures are equal as JSON', () => {
@@ -18,8 +18,8 @@ test('a failure leaves out what is not known, so that equal failures are equal a
 })
 
 test('a string from another party is cut', () => {
-  expect(untrusted('x'.repeat(200))).toBe('x'.repeat(200))
-  expect(untrusted('x'.repeat(201))).toBe(`${'x'.repeat(200)}…`)
+  expect(truncate('x'.repeat(200))).toBe('x'.repeat(200))
+  expect(truncate('x'.repeat(201))).toBe(`${'x'.repeat(200)}…`)
 })
 
 describe('every code', () => {

@@ -136,7 +136,7 @@ describe('exchange', () => {
   test('refuses a status that HTTP does not know', async () => {
     const server = await startServer((_request, response) => response.writeHead(999).end('no'))
     expect(await rejection(makeTransport().exchange({ url: server.origin, method: 'GET' }))).toEqual({
-      code: 'RESPONSE_NOT_CONFORM',
+      code: 'RESPONSE_INVALID',
       outcome: 'unknown',
       details: { url: `${server.origin}/`, host: `127.0.0.1:${server.port}`, status: 999 },
     })

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { isClientRefused, isGrantRefused, isRetryLater, portFailureOf } from '../../../machines/rejection.ts'
+import { isClientRejected, isGrantRejected, isRetryLater, portFailureOf } from '../../../machines/rejection.ts'
 import { rejection, rejections } from '../../support/charts/facts.ts'
 
 const type = 'xstate.error.actor.refreshTokens'
@@ -25,32 +25,32 @@ describe('the failure in an event', () => {
 })
 
 test.each([
-  ['refused', 'invalid_client', true],
-  ['refused', 'unauthorized_client', true],
-  ['refused', 'invalid_grant', false],
-  ['refused', undefined, false],
+  ['rejected', 'invalid_client', true],
+  ['rejected', 'unauthorized_client', true],
+  ['rejected', 'invalid_grant', false],
+  ['rejected', undefined, false],
   ['unknown', 'invalid_client', false],
 ] as const)('%s with %s refuses the client: %s', (outcome, error, expected) => {
-  expect(isClientRefused(rejection('REFRESH_REJECTED', outcome, { error }))).toBe(expected)
+  expect(isClientRejected(rejection('REFRESH_REJECTED', outcome, { error }))).toBe(expected)
 })
 
 test.each([
-  ['refused', 'invalid_grant', true],
-  ['refused', 'invalid_client', false],
-  ['refused', undefined, false],
+  ['rejected', 'invalid_grant', true],
+  ['rejected', 'invalid_client', false],
+  ['rejected', undefined, false],
   ['unknown', 'invalid_grant', false],
 ] as const)('%s with %s refuses the refresh token: %s', (outcome, error, expected) => {
-  expect(isGrantRefused(rejection('REFRESH_REJECTED', outcome, { error }))).toBe(expected)
+  expect(isGrantRejected(rejection('REFRESH_REJECTED', outcome, { error }))).toBe(expected)
 })
 
 test.each([
   ['notSent', undefined, true],
   ['notSent', { status: 400 }, true],
-  ['refused', { status: 429 }, true],
-  ['refused', { status: 503 }, true],
-  ['refused', { status: 400, error: 'temporarily_unavailable' }, true],
-  ['refused', { status: 400, error: 'invalid_grant' }, false],
-  ['refused', undefined, false],
+  ['rejected', { status: 429 }, true],
+  ['rejected', { status: 503 }, true],
+  ['rejected', { status: 400, error: 'temporarily_unavailable' }, true],
+  ['rejected', { status: 400, error: 'invalid_grant' }, false],
+  ['rejected', undefined, false],
   ['unknown', { status: 503 }, false],
   ['unknown', { status: 429 }, false],
 ] as const)('%s with %j asks to come again: %s', (outcome, details, expected) => {

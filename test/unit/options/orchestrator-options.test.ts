@@ -414,7 +414,7 @@ describe('calls', () => {
     ],
     ['accessToken', { minTtlMs: -1 }, 'accessToken().minTtlMs must be at least 0'],
     ['accessToken', { minTtlMs: Number.NaN }, 'accessToken().minTtlMs must be of type number'],
-    ['accessToken', { refused: 7 }, `accessToken().refused ${text}`],
+    ['accessToken', { rejectedToken: 7 }, `accessToken().rejectedToken ${text}`],
     ['awaitAuthorized', { timeoutMs: 0 }, 'awaitAuthorized().timeoutMs must be an integer of at least 1'],
     ['import', { tokens: { refreshToken: SECRET } }, 'import().tokens.accessToken is required'],
     ['import', { tokens: { accessToken: 'a', expiresAt: SECRET } }, 'import().tokens.expiresAt must be of type number'],

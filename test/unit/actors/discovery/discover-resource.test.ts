@@ -78,7 +78,7 @@ describe('where the metadata is looked for', () => {
     const run = discovery()(peer.origin, { resourceMetadataUrl: `${peer.origin}/meta?secret=1` })
     expect(await rejectionOf(run)).toEqual({
       code: 'RESOURCE_METADATA_UNAVAILABLE',
-      outcome: 'refused',
+      outcome: 'rejected',
       details: { url: `${peer.origin}/meta`, status: 404 },
     })
     expect(peer.paths()).toEqual(['/meta?secret=1'])
@@ -89,7 +89,7 @@ describe('where the metadata is looked for', () => {
     async (resourceMetadataUrl) => {
       const peer = await startPeer()
       expect(await rejectionOf(discovery()(peer.origin, { resourceMetadataUrl }))).toEqual({
-        code: 'RESPONSE_NOT_CONFORM',
+        code: 'RESPONSE_INVALID',
         outcome: 'notSent',
         details: { document: 'challenge', field: 'resource_metadata' },
       })
@@ -157,7 +157,7 @@ describe('a server of an older revision', () => {
     [
       'a document that is wrong',
       { body: { authorization_servers: ['https://as'] } },
-      'RESPONSE_NOT_CONFORM',
+      'RESPONSE_INVALID',
       { status: 200, document: 'protected resource metadata', field: 'resource' },
     ],
   ] as const)('is never assumed after %s', async (_, answer, code, details) => {
@@ -182,7 +182,7 @@ describe('what the metadata may say', () => {
       const discover = discovery()
       expect(await rejectionOf(discover(peer.origin))).toEqual({
         code: 'RESOURCE_MISMATCH',
-        outcome: 'refused',
+        outcome: 'rejected',
         details: { url: peer.origin + INSERTED, expected: `${peer.origin}/mcp`, received },
       })
       // Nothing of it is remembered.

@@ -105,7 +105,7 @@ describe('if no place is of use', () => {
   test('a failure that may pass counts most', async () => {
     expect(await fail(documentOf('https://evil'), { status: 503, headers: { 'retry-after': '3' } })).toEqual({
       code: 'SERVER_METADATA_UNAVAILABLE',
-      outcome: 'refused',
+      outcome: 'rejected',
       details: { url: OPENID, status: 503, retryAfterMs: 3000 },
     })
     expect(await fail({ status: 429 }, { body: 'x' })).toMatchObject({ code: 'RATE_LIMITED', details: { url: RFC } })
@@ -119,8 +119,8 @@ describe('if no place is of use', () => {
 
   test('then what is wrong with the first document', async () => {
     expect(await fail({ body: { issuer: 7 } }, { body: 'x' })).toEqual({
-      code: 'RESPONSE_NOT_CONFORM',
-      outcome: 'refused',
+      code: 'RESPONSE_INVALID',
+      outcome: 'rejected',
       details: { url: RFC, status: 200, document: 'authorization server metadata', field: 'issuer' },
     })
     expect(await fail({ body: 'x' }, { status: 404 })).toMatchObject({ code: 'RESPONSE_NOT_JSON' })
@@ -129,7 +129,7 @@ describe('if no place is of use', () => {
   test('then that there is none', async () => {
     expect(await fail({ status: 404 }, { status: 403 })).toEqual({
       code: 'SERVER_METADATA_UNAVAILABLE',
-      outcome: 'refused',
+      outcome: 'rejected',
       details: { url: OPENID, status: 403 },
     })
   })
@@ -147,7 +147,7 @@ test.each(['/', '//', '/x', ':443'])(
   async (behind) => {
     const peer = await startPeer()
     peer.routes[RFC] = documentOf(peer.origin + behind)
-    expect(await rejectionOf(discovery()({ issuer: peer.origin }))).toMatchObject({ outcome: 'refused' })
+    expect(await rejectionOf(discovery()({ issuer: peer.origin }))).toMatchObject({ outcome: 'rejected' })
   },
 )
 

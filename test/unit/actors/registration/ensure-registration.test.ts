@@ -56,7 +56,7 @@ function ensure(input: Partial<EnsureRegistrationInput>, overrides: Partial<Conn
     clientInformation: undefined,
     grant: 'authorization_code',
     mayRegister: true,
-    refusedClientId: undefined,
+    rejectedClientId: undefined,
     configuredIssuer: undefined,
     ...input,
   })
@@ -170,7 +170,7 @@ describe('who we are', () => {
   )
 
   test('a new dynamic registration after the refused one was retired', async () => {
-    const { done, told } = ensure({ metadata: registering, refusedClientId: 'old' })
+    const { done, told } = ensure({ metadata: registering, rejectedClientId: 'old' })
     expect((await done).client).toEqual(dynamic)
     expect(told).toMatchObject([
       { identity, issuer: 'https://as', redirectUri, clientId: 'old', at: 6000 },
@@ -217,7 +217,7 @@ describe('for a grant by assertion', () => {
     expect(await rejectionOf(done)).toEqual({
       code: 'CLIENT_INFORMATION_REQUIRED',
       outcome: 'notSent',
-      details: { reason: 'grantWithoutUser', expected: 'https://as' },
+      details: { reason: 'nonInteractiveGrant', expected: 'https://as' },
     })
     expect(told).toEqual([])
   })
@@ -296,7 +296,7 @@ describe('nobody', () => {
     [
       'without credentials, for a grant without a user',
       { metadata: registering, grant: 'client_credentials' },
-      { reason: 'grantWithoutUser', expected: 'https://as' },
+      { reason: 'nonInteractiveGrant', expected: 'https://as' },
     ],
     [
       'without the client of imported tokens',

@@ -159,15 +159,15 @@ describe('what is made of the answer', () => {
     [
       'a refusal',
       { status: 400, body: { error: 'invalid_redirect_uri', error_description: 'x' } },
-      { code: 'REGISTRATION_REJECTED', outcome: 'refused', details: { status: 400, error: 'invalid_redirect_uri' } },
+      { code: 'REGISTRATION_REJECTED', outcome: 'rejected', details: { status: 400, error: 'invalid_redirect_uri' } },
     ],
     [
       'a demand for an initial token',
       { status: 401, body: '' },
-      { code: 'REGISTRATION_REJECTED', outcome: 'refused', details: { status: 401 } },
+      { code: 'REGISTRATION_REJECTED', outcome: 'rejected', details: { status: 401 } },
     ],
-    ['a rate limit', { status: 429 }, { code: 'RATE_LIMITED', outcome: 'refused', details: { status: 429 } }],
-    ['unavailability', { status: 503 }, { code: 'HTTP_NETWORK', outcome: 'refused', details: { status: 503 } }],
+    ['a rate limit', { status: 429 }, { code: 'RATE_LIMITED', outcome: 'rejected', details: { status: 429 } }],
+    ['unavailability', { status: 503 }, { code: 'HTTP_NETWORK', outcome: 'rejected', details: { status: 503 } }],
     [
       'a server error',
       { status: 500 },
@@ -186,7 +186,7 @@ describe('what is made of the answer', () => {
       'a wrong document',
       { status: 201, body: { client_id: 7, client_secret: 'hunter2' } },
       {
-        code: 'RESPONSE_NOT_CONFORM',
+        code: 'RESPONSE_INVALID',
         outcome: 'unknown',
         details: { status: 201, document: 'registration response', field: 'client_id' },
       },
@@ -196,7 +196,7 @@ describe('what is made of the answer', () => {
       { status: 201, body: { client_id: 'c', token_endpoint_auth_method: 'private_key_jwt' } },
       {
         code: 'CLIENT_AUTH_UNSUPPORTED',
-        outcome: 'refused',
+        outcome: 'rejected',
         details: { status: 201, document: 'registration response', received: 'private_key_jwt' },
       },
     ],

@@ -97,7 +97,7 @@ describe('a workload', () => {
       const run = createRequestJwtBearer(makeDependencies(host({ workload: 'j' })))
       expect(await rejectionOf(run(input, never))).toEqual({
         code: 'EXCHANGE_REJECTED',
-        outcome: 'refused',
+        outcome: 'rejected',
         details: { url: `${peer.origin}/token`, status: 400, error },
       })
       expect(peer.paths()).toEqual(['/token'])
@@ -278,14 +278,14 @@ describe('an identity assertion', () => {
     [
       'the user has to sign in there again',
       { exchange: { status: 400, body: { error: 'insufficient_user_authentication', max_age: 60 } } },
-      { code: 'EXCHANGE_REJECTED', outcome: 'refused', details: { error: 'insufficient_user_authentication' } },
+      { code: 'EXCHANGE_REJECTED', outcome: 'rejected', details: { error: 'insufficient_user_authentication' } },
     ],
     [
       'the answer is an access token',
       { exchange: { body: { access_token: SECRET, token_type: 'Bearer' } } },
       {
         code: 'TOKEN_RESPONSE_INVALID',
-        outcome: 'refused',
+        outcome: 'rejected',
         details: { document: 'token exchange response', field: 'issued_token_type' },
       },
     ],

@@ -194,7 +194,7 @@ describe('a token request', () => {
     const { exchange, peer, nonces } = await start([challenge('n1'), challenge('n2'), { body: bound }])
     expect(await rejectionOf(exchange())).toEqual({
       code: 'EXCHANGE_REJECTED',
-      outcome: 'refused',
+      outcome: 'rejected',
       details: { url: `${peer.origin}/token`, status: 400, error: 'use_dpop_nonce' },
     })
     expect(nonces()).toEqual([undefined, 'n1'])
@@ -214,7 +214,7 @@ describe('a token request', () => {
   test('without a proof is not repeated', async () => {
     const { peer, deps } = await start([challenge('n1'), { body: bearer }])
     const input = { at: 0, identity, server: serverAt(peer.origin), refreshToken: 'r', sendBefore }
-    expect(await rejectionOf(createRefreshTokens(deps)(input, never))).toMatchObject({ outcome: 'refused' })
+    expect(await rejectionOf(createRefreshTokens(deps)(input, never))).toMatchObject({ outcome: 'rejected' })
     expect(peer.seen).toHaveLength(1)
   })
 
@@ -251,7 +251,7 @@ describe('tokens of the wrong type', () => {
       const { exchange, peer } = await start([{ body: bearer }], required)
       expect(await rejectionOf(exchange())).toEqual({
         code: 'TOKEN_RESPONSE_INVALID',
-        outcome: 'refused',
+        outcome: 'rejected',
         details: {
           url: `${peer.origin}/token`,
           status: 200,

@@ -209,32 +209,32 @@ describe('what an answer means', () => {
     [
       'a refusal',
       { status: 400, body: { error: 'invalid_grant', ...description } },
-      { code: 'EXCHANGE_REJECTED', outcome: 'refused', details: { status: 400, error: 'invalid_grant' } },
+      { code: 'EXCHANGE_REJECTED', outcome: 'rejected', details: { status: 400, error: 'invalid_grant' } },
     ],
     [
       'a refusal of the client',
       { status: 401, body: { error: 'invalid_client' } },
-      { code: 'EXCHANGE_REJECTED', outcome: 'refused', details: { status: 401, error: 'invalid_client' } },
+      { code: 'EXCHANGE_REJECTED', outcome: 'rejected', details: { status: 401, error: 'invalid_client' } },
     ],
     [
       'a refusal that is not JSON',
       { status: 403, body: `<html>${secret}` },
-      { code: 'EXCHANGE_REJECTED', outcome: 'refused', details: { status: 403 } },
+      { code: 'EXCHANGE_REJECTED', outcome: 'rejected', details: { status: 403 } },
     ],
     [
       'free text for an error',
       { status: 400, body: { error: `bad ${secret}` } },
-      { code: 'EXCHANGE_REJECTED', outcome: 'refused', details: { status: 400 } },
+      { code: 'EXCHANGE_REJECTED', outcome: 'rejected', details: { status: 400 } },
     ],
     [
       'a rate limit',
       { status: 429, headers: { 'retry-after': '2' }, body: '' },
-      { code: 'RATE_LIMITED', outcome: 'refused', details: { status: 429, retryAfterMs: 2000 } },
+      { code: 'RATE_LIMITED', outcome: 'rejected', details: { status: 429, retryAfterMs: 2000 } },
     ],
     [
       'unavailability',
       { status: 503, body: { error: 'temporarily_unavailable' } },
-      { code: 'HTTP_NETWORK', outcome: 'refused', details: { status: 503, error: 'temporarily_unavailable' } },
+      { code: 'HTTP_NETWORK', outcome: 'rejected', details: { status: 503, error: 'temporarily_unavailable' } },
     ],
     [
       'a server error',
@@ -244,7 +244,7 @@ describe('what an answer means', () => {
     [
       'an error in a 200, as Slack sends it',
       { body: { ok: false, error: 'invalid_code' } },
-      { code: 'EXCHANGE_REJECTED', outcome: 'refused', details: { status: 200, error: 'invalid_code' } },
+      { code: 'EXCHANGE_REJECTED', outcome: 'rejected', details: { status: 200, error: 'invalid_code' } },
     ],
     [
       'an error in a form, as GitHub sends it',
@@ -252,7 +252,7 @@ describe('what an answer means', () => {
         headers: { 'content-type': 'application/x-www-form-urlencoded' },
         body: 'error=bad_verification_code&error_uri=x',
       },
-      { code: 'EXCHANGE_REJECTED', outcome: 'refused', details: { status: 200, error: 'bad_verification_code' } },
+      { code: 'EXCHANGE_REJECTED', outcome: 'rejected', details: { status: 200, error: 'bad_verification_code' } },
     ],
     [
       'a page',
@@ -332,7 +332,7 @@ describe('what an answer means', () => {
     const input = { at: 0, identity, server: serverAt(peer.origin), refreshToken: 'r', sendBefore }
     expect(await rejectionOf(createRefreshTokens(makeDependencies())(input, never))).toMatchObject({
       code: 'REFRESH_REJECTED',
-      outcome: 'refused',
+      outcome: 'rejected',
       details: { error: 'invalid_grant' },
     })
   })

@@ -55,11 +55,11 @@ test('asks nobody where there is no endpoint', async () => {
 
 test.each<[string, Answer | ((seen: Seen) => Answer), object]>([
   [
-    'refused',
+    'rejected',
     { status: 401, body: { error: 'invalid_client' } },
-    { code: 'EXCHANGE_REJECTED', outcome: 'refused', details: { error: 'invalid_client' } },
+    { code: 'EXCHANGE_REJECTED', outcome: 'rejected', details: { error: 'invalid_client' } },
   ],
-  ['told to come again', { status: 503 }, { code: 'HTTP_NETWORK', outcome: 'refused' }],
+  ['told to come again', { status: 503 }, { code: 'HTTP_NETWORK', outcome: 'rejected' }],
   ['left in doubt', { status: 500 }, { code: 'TOKEN_OUTCOME_UNKNOWN', outcome: 'unknown' }],
   ['cut off', { hangUp: true }, { code: 'HTTP_NETWORK', outcome: 'unknown' }],
   [

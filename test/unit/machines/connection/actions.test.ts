@@ -6,22 +6,22 @@ import {
   endDenied,
 } from '../../../../machines/connection/attempts.ts'
 import {
-  abandonClaim,
+  expireClaim,
   claimExchange,
   claimRenewal,
   claimTokenRequest,
-  suspectClaim,
+  markOutcomeUnknown,
 } from '../../../../machines/connection/claims.ts'
 import type { RequestedAuthorization } from '../../../../machines/connection/events.ts'
 import {
   adoptServer,
   beginRenewal,
   beginRequest,
-  noteFacts,
-  refuseGrant,
+  recordDiscovery,
+  rejectGrant,
 } from '../../../../machines/connection/request.ts'
 import { requestedScope } from '../../../../machines/connection/selectors.ts'
-import { countStepUp, endStepUps, refuseScope } from '../../../../machines/connection/step-up.ts'
+import { countStepUp, endStepUps, rejectScope } from '../../../../machines/connection/step-up.ts'
 import * as change from '../../../../machines/connection/tokens.ts'
 import type {
   Attempt,
@@ -35,7 +35,7 @@ import {
   contextWith,
   dpopKey,
   dynamicClient,
-  givenClient,
+  staticClient,
   issuer,
   LEASE_MS,
   metadata,
@@ -68,7 +68,7 @@ const attemptOf = (n: number, changes: Partial<Attempt> = {}): Attempt => ({
   expiresAt: START + ATTEMPT_TTL_MS,
   ...changes,
 })
-const refreshing: Claim = { id: 'claim-1', kind: 'refresh', leaseMs: LEASE_MS, repeats: 0 }
+const refreshing: Claim = { id: 'claim-1', kind: 'refresh', leaseMs: LEASE_MS, retries: 0 }
 const exchanging: Claim = { ...refreshing, kind: 'exchange', stateHash: 'hash-1' }
 const after = (context: ConnectionContext, changes: Partial<ConnectionContext>): ConnectionContext => ({
   ...context,
@@ -87,10 +87,10 @@ describe('a request', () => {
     const event = {
       ...stamp,
       type: 'authorization.requested',
-      request: wishes({ clientInformation: givenClient }),
+      request: wishes({ clientInformation: staticClient }),
     } as const
     const began = {
-      ...wishes({ clientInformation: givenClient }),
+      ...wishes({ clientInformation: staticClient }),
       purpose: 'authorize',
       claimId: 'claim-2',
       leaseMs: LEASE_MS,
@@ -99,25 +99,25 @@ describe('a request', () => {
   })
 
   test('falls back on the client that the host brought along', () => {
-    const imported = { clientInformation: { ...givenClient, clientId: 'imported' }, issuer }
-    const client = (clientInformation: typeof givenClient | undefined): string | undefined =>
+    const imported = { clientInformation: { ...staticClient, clientId: 'imported' }, issuer }
+    const client = (clientInformation: typeof staticClient | undefined): string | undefined =>
       beginRequest(contextWith({ imported }), {
         ...stamp,
         type: 'challenge.insufficientScope',
         request: wishes({ clientInformation }),
       }).request?.clientInformation?.clientId
-    expect([client(undefined), client(givenClient)]).toEqual(['imported', 'given-1'])
+    expect([client(undefined), client(staticClient)]).toEqual(['imported', 'given-1'])
   })
 
   test('renews imported tokens as they were asked for', () => {
     const event = { ...stamp, type: 'refresh.requested', generation: 1 } as const
-    const context = contextWith({ tokens, imported: { clientInformation: givenClient, issuer } })
+    const context = contextWith({ tokens, imported: { clientInformation: staticClient, issuer } })
     expect(beginRenewal(context, event)).toEqual({
       at: NOW,
       request: {
         purpose: 'renew',
         scope: 'read',
-        clientInformation: givenClient,
+        clientInformation: staticClient,
         issuer,
         grant: 'authorization_code',
         attemptTtlMs: 0,
@@ -129,37 +129,43 @@ describe('a request', () => {
 
   test('learns what the ports found out', () => {
     const { resource: _resource, metadata: _metadata, client: _client, ...bare } = request
-    const refusedClient = { issuer, clientId: 'client-0' }
-    const context = contextWith({ request: bare, refusedClient })
-    expect(noteFacts(context, { type: 'xstate.done.actor.discoverResource', output: { at: NOW, resource } })).toEqual({
+    const rejectedClient = { issuer, clientId: 'client-0' }
+    const context = contextWith({ request: bare, rejectedClient })
+    expect(
+      recordDiscovery(context, { type: 'xstate.done.actor.discoverResource', output: { at: NOW, resource } }),
+    ).toEqual({
       at: NOW,
       request: { ...bare, resource },
     })
-    expect(noteFacts(context, { type: 'xstate.done.actor.discoverServer', output: { at: NOW, metadata } })).toEqual({
+    expect(
+      recordDiscovery(context, { type: 'xstate.done.actor.discoverServer', output: { at: NOW, metadata } }),
+    ).toEqual({
       at: NOW,
       request: { ...bare, metadata },
     })
     expect(
-      noteFacts(context, {
+      recordDiscovery(context, {
         type: 'xstate.done.actor.ensureRegistration',
         output: { at: NOW, client: dynamicClient },
       }),
-    ).toEqual({ at: NOW, request: { ...bare, client: dynamicClient }, refusedClient: undefined })
+    ).toEqual({ at: NOW, request: { ...bare, client: dynamicClient }, rejectedClient: undefined })
   })
 
   test('keeps a client that the host gave, bound to its issuer', () => {
-    const output = { at: NOW, client: givenClient }
-    expect(noteFacts(contextWith({ request }), { type: 'xstate.done.actor.ensureRegistration', output })).toEqual({
-      at: NOW,
-      request: { ...request, client: givenClient },
-      refusedClient: undefined,
-      imported: { clientInformation: givenClient, issuer },
-    })
+    const output = { at: NOW, client: staticClient }
+    expect(recordDiscovery(contextWith({ request }), { type: 'xstate.done.actor.ensureRegistration', output })).toEqual(
+      {
+        at: NOW,
+        request: { ...request, client: staticClient },
+        rejectedClient: undefined,
+        imported: { clientInformation: staticClient, issuer },
+      },
+    )
   })
 
   test('is refused by the policy, or for want of a grant', () => {
     const refuse = (changes: Partial<AuthorizationRequest>): unknown =>
-      refuseGrant(contextWith({ request: { ...request, ...changes } }))
+      rejectGrant(contextWith({ request: { ...request, ...changes } }))
     expect(refuse({ allowedGrants: ['jwt_bearer'] })).toEqual({
       failure: { code: 'POLICY_REFUSED', details: { reason: 'allowedGrants', expected: 'authorization_code' } },
     })
@@ -247,8 +253,8 @@ describe('an attempt', () => {
           expiresAt: NOW + ATTEMPT_TTL_MS,
         },
       ],
-      ended: [],
-      forgotAt: undefined,
+      endedAttempts: [],
+      historyTruncatedAt: undefined,
     })
   })
 
@@ -268,8 +274,8 @@ describe('an attempt', () => {
     expect(endAttempt(context, 'hash-1', 'failed', NOW)).toEqual({
       at: NOW,
       attempts: [attemptOf(2)],
-      ended: [{ stateHash: 'hash-1', outcome: 'failed', endedAt: NOW }],
-      forgotAt: undefined,
+      endedAttempts: [{ stateHash: 'hash-1', outcome: 'failed', endedAt: NOW }],
+      historyTruncatedAt: undefined,
     })
     expect(endAttempt(context, 'hash-3', 'failed', NOW)).toEqual({ at: NOW })
     expect(endAttempt(context, undefined, 'failed', NOW)).toEqual({ at: NOW })
@@ -280,8 +286,8 @@ describe('an attempt', () => {
     expect(endDenied(contextWith({ attempts: [attemptOf(1)] }), event)).toEqual({
       at: NOW,
       attempts: [],
-      ended: [{ stateHash: 'hash-1', outcome: 'denied', endedAt: NOW }],
-      forgotAt: undefined,
+      endedAttempts: [{ stateHash: 'hash-1', outcome: 'denied', endedAt: NOW }],
+      historyTruncatedAt: undefined,
       failure: { code: 'AUTHORIZATION_DENIED', details: { error: 'access_denied' } },
     })
   })
@@ -295,7 +301,7 @@ describe('an attempt', () => {
       code: 'fake-code',
       codeTtlMs: CODE_TTL_MS,
     } as const
-    const claim = { id: 'claim-2', kind: 'exchange', stateHash: 'hash-1', leaseMs: LEASE_MS, repeats: 0 }
+    const claim = { id: 'claim-2', kind: 'exchange', stateHash: 'hash-1', leaseMs: LEASE_MS, retries: 0 }
     const kept = attemptOf(1, { code: 'fake-code', expiresAt: NOW + CODE_TTL_MS })
     expect(claimExchange(context, event)).toEqual({ at: NOW, claim, attempts: [kept, attemptOf(2)] })
     const again = contextWith({ attempts: [kept] })
@@ -315,7 +321,7 @@ describe('a claim', () => {
   test('of a grant without a user knows where and what', () => {
     const asked = { ...request, grant: 'jwt_bearer' as const }
     const context = contextWith({ at: NOW, request: asked, servers: [server] })
-    const claim = { id: 'claim-1', leaseMs: LEASE_MS, repeats: 0, serverId: 1 }
+    const claim = { id: 'claim-1', leaseMs: LEASE_MS, retries: 0, serverId: 1 }
     expect(claimTokenRequest(context)).toEqual({
       at: NOW,
       claim: { ...claim, kind: 'requestToken', scope: 'read', grant: 'jwt_bearer' },
@@ -333,37 +339,37 @@ describe('a claim', () => {
         id: 'claim-2',
         kind: 'requestToken',
         leaseMs: LEASE_MS,
-        repeats: 0,
+        retries: 0,
         serverId: 1,
         scope: 'read',
         grant: 'identity_assertion',
       },
     })
-    expect(claimRenewal(contextWith(), { ...event, refused: true }).claim).toEqual({
+    expect(claimRenewal(contextWith(), { ...event, rejectedToken: true }).claim).toEqual({
       id: 'claim-2',
       kind: 'requestToken',
       leaseMs: LEASE_MS,
-      repeats: 0,
-      afterRefusal: true,
+      retries: 0,
+      afterRejection: true,
     })
   })
 
   test('whose outcome nobody knows says so', () => {
     const event = { type: 'xstate.error.actor.refreshTokens', error: rejections.unknown } as const
     const { failure } = rejections.unknown
-    expect(suspectClaim(contextWith({ claim: refreshing, tokens }), event)).toEqual({
+    expect(markOutcomeUnknown(contextWith({ claim: refreshing, tokens }), event)).toEqual({
       failure,
       claim: { ...refreshing, outcomeUnknown: true },
-      tokens: { ...tokens, doubted: true },
+      tokens: { ...tokens, refreshTokenMayBeConsumed: true },
     })
-    expect(suspectClaim(contextWith({ claim: exchanging, tokens }), event)).toEqual({
+    expect(markOutcomeUnknown(contextWith({ claim: exchanging, tokens }), event)).toEqual({
       failure,
       claim: { ...exchanging, outcomeUnknown: true },
     })
-    expect(suspectClaim(contextWith(), event)).toEqual({ failure, claim: undefined })
+    expect(markOutcomeUnknown(contextWith(), event)).toEqual({ failure, claim: undefined })
   })
 
-  const event = { ...stamp, type: 'claim.abandoned', abandonedId: 'claim-1' } as const
+  const event = { ...stamp, type: 'claim.expired', orphanId: 'claim-1' } as const
 
   test('that is given up is repeated once, as a new one', () => {
     const context = contextWith({
@@ -371,43 +377,49 @@ describe('a claim', () => {
       tokens,
       failure: { code: 'HTTP_TIMEOUT' },
     })
-    const once = abandonClaim(context, event)
+    const once = expireClaim(context, event)
     expect(once).toEqual({
       at: NOW,
-      abandoned: [{ id: 'claim-1', repeated: true }],
-      claim: { id: 'claim-2', kind: 'refresh', leaseMs: LEASE_MS, repeats: 1 },
-      tokens: { ...tokens, doubted: true },
+      orphanedClaims: [{ id: 'claim-1', retried: true }],
+      claim: { id: 'claim-2', kind: 'refresh', leaseMs: LEASE_MS, retries: 1 },
+      tokens: { ...tokens, refreshTokenMayBeConsumed: true },
       failure: { code: 'HTTP_TIMEOUT' },
       retryAt: NOW + LEASE_MS,
     })
-    expect(abandonClaim(after(context, once), { ...event, abandonedId: 'claim-2', claimId: 'claim-3' })).toEqual({
+    expect(expireClaim(after(context, once), { ...event, orphanId: 'claim-2', claimId: 'claim-3' })).toEqual({
       at: NOW,
-      abandoned: [
-        { id: 'claim-1', repeated: true },
-        { id: 'claim-2', repeated: false },
+      orphanedClaims: [
+        { id: 'claim-1', retried: true },
+        { id: 'claim-2', retried: false },
       ],
       claim: undefined,
-      tokens: { ...tokens, doubted: true },
+      tokens: { ...tokens, refreshTokenMayBeConsumed: true },
       failure: { code: 'TOKEN_OUTCOME_UNKNOWN' },
       retryAt: NOW + LEASE_MS,
     })
   })
 
   test('that is not there is not repeated', () => {
-    expect(abandonClaim(contextWith(), event)).toMatchObject({
+    expect(expireClaim(contextWith(), event)).toMatchObject({
       claim: undefined,
-      abandoned: [{ id: 'claim-1', repeated: false }],
+      orphanedClaims: [{ id: 'claim-1', retried: false }],
     })
   })
 })
 
 describe('tokens', () => {
-  const stored = { at: NOW + 100, generation: 4, failure: undefined, retryAt: undefined, lapsed: undefined }
+  const stored = {
+    at: NOW + 100,
+    generation: 4,
+    failure: undefined,
+    retryAt: undefined,
+    reauthorizationRequired: undefined,
+  }
   const exchange = contextWith({
     at: NOW,
     generation: 3,
     servers: [server],
-    lapsed: true,
+    reauthorizationRequired: true,
     failure: { code: 'HTTP_NETWORK' },
     attempts: [attemptOf(1), attemptOf(2), attemptOf(3, { scope: 'read write' }), attemptOf(4, { scope: undefined })],
     claim: exchanging,
@@ -432,12 +444,12 @@ describe('tokens', () => {
         subject: 'alice',
       },
       attempts: [attemptOf(3, { scope: 'read write' })],
-      ended: [
+      endedAttempts: [
         { stateHash: 'hash-1', outcome: 'authorized', endedAt: NOW + 100 },
         { stateHash: 'hash-2', outcome: 'alreadyAuthorized', endedAt: NOW + 100 },
         { stateHash: 'hash-4', outcome: 'alreadyAuthorized', endedAt: NOW + 100 },
       ],
-      forgotAt: undefined,
+      historyTruncatedAt: undefined,
     })
   })
 
@@ -458,7 +470,7 @@ describe('tokens', () => {
     generation: 3,
     servers: [server],
     attempts: [attemptOf(1)],
-    tokens: { ...tokens, scope: 'less', subject: 'alice', refreshTokenExpiresAt: NOW + 9_000, unproven: true },
+    tokens: { ...tokens, scope: 'less', subject: 'alice', refreshTokenExpiresAt: NOW + 9_000, unverified: true },
     claim: refreshing,
   })
 
@@ -532,18 +544,18 @@ describe('tokens', () => {
       ...stamp,
       type: 'credentials.imported',
       tokens: imported,
-      clientInformation: givenClient,
+      clientInformation: staticClient,
       issuer,
     } as const
     expect(change.importCredentials(contextWith({ generation: 3 }), event)).toEqual({
       ...stored,
       at: NOW,
       tokens: imported,
-      imported: { clientInformation: givenClient, issuer },
+      imported: { clientInformation: staticClient, issuer },
     })
     expect(change.importCredentials(contextWith({ tokens }), { ...event, tokens: undefined })).toEqual({
       at: NOW,
-      imported: { clientInformation: givenClient, issuer },
+      imported: { clientInformation: staticClient, issuer },
     })
   })
 })
@@ -552,49 +564,51 @@ describe('a late result', () => {
   const event = {
     ...stamp,
     type: 'result.late',
-    abandonedId: 'claim-1',
+    orphanId: 'claim-1',
     generation: 3,
     tokens: { ...tokens, serverId: 9 },
     server: { ...server, id: 9 },
   } as const
-  const context = contextWith({ generation: 3, abandoned: [{ id: 'claim-1', repeated: false }] })
+  const context = contextWith({ generation: 3, orphanedClaims: [{ id: 'claim-1', retried: false }] })
 
   test('brings the key that it is bound to', () => {
     const late = { ...event, tokens: { ...event.tokens, tokenType: 'DPoP', dpopKey } }
-    expect(change.takeLateResult(context, late).tokens).toEqual({ ...tokens, tokenType: 'DPoP', dpopKey })
+    expect(change.acceptLateResult(context, late).tokens).toEqual({ ...tokens, tokenType: 'DPoP', dpopKey })
   })
 
   test('is taken with its server, under an id of this record', () => {
-    expect(change.takeLateResult(context, event)).toEqual({
+    expect(change.acceptLateResult(context, event)).toEqual({
       at: NOW,
       generation: 4,
       servers: [server],
       tokens,
       failure: undefined,
       retryAt: undefined,
-      lapsed: undefined,
-      ended: [],
+      reauthorizationRequired: undefined,
+      endedAttempts: [],
     })
   })
 
   test('has to prove itself if its claim was repeated', () => {
-    const repeated = after(context, { abandoned: [{ id: 'claim-1', repeated: true }] })
-    expect(change.takeLateResult(repeated, event).tokens).toEqual({ ...tokens, unproven: true })
-    expect(change.takeLateResult(context, { ...event, tokens: { ...tokens, unproven: true } }).tokens).toEqual(tokens)
+    const retried = after(context, { orphanedClaims: [{ id: 'claim-1', retried: true }] })
+    expect(change.acceptLateResult(retried, event).tokens).toEqual({ ...tokens, unverified: true })
+    expect(change.acceptLateResult(context, { ...event, tokens: { ...tokens, unverified: true } }).tokens).toEqual(
+      tokens,
+    )
   })
 
   test('of an exchange ends its attempt, or tells what became of it after all', () => {
     const late = { ...event, attemptHash: 'hash-1' }
-    expect(change.takeLateResult(after(context, { attempts: [attemptOf(1)] }), late)).toMatchObject({
+    expect(change.acceptLateResult(after(context, { attempts: [attemptOf(1)] }), late)).toMatchObject({
       attempts: [],
-      ended: [{ stateHash: 'hash-1', outcome: 'authorized', endedAt: NOW }],
+      endedAttempts: [{ stateHash: 'hash-1', outcome: 'authorized', endedAt: NOW }],
     })
-    const ended = [
+    const endedAttempts = [
       { stateHash: 'hash-0', outcome: 'failed', endedAt: START },
       { stateHash: 'hash-1', outcome: 'failed', endedAt: START },
     ] as const
-    expect(change.takeLateResult(after(context, { ended: [...ended] }), late).ended).toEqual([
-      ended[0],
+    expect(change.acceptLateResult(after(context, { endedAttempts: [...endedAttempts] }), late).endedAttempts).toEqual([
+      endedAttempts[0],
       { stateHash: 'hash-1', outcome: 'authorized', endedAt: START },
     ])
   })
@@ -641,18 +655,21 @@ describe('a failure', () => {
   test('of the refresh token leaves the access token its rest of life', () => {
     const { refreshToken: _, ...rest } = tokens
     const context = contextWith({ tokens: { ...tokens, refreshTokenExpiresAt: NOW } })
-    expect(change.dropRefreshToken(context)).toEqual({ lapsed: true, tokens: { ...rest, refreshRefused: true } })
+    expect(change.dropRefreshToken(context)).toEqual({
+      reauthorizationRequired: true,
+      tokens: { ...rest, refreshTokenRejected: true },
+    })
   })
 
   test.each<[string, Partial<ConnectionContext>]>([
     [
       'it may have been sent before: the server may have revoked the whole family',
-      { tokens: { ...tokens, doubted: true } },
+      { tokens: { ...tokens, refreshTokenMayBeConsumed: true } },
     ],
-    ['it was to be proven', { tokens: { ...tokens, unproven: true } }],
+    ['it was to be proven', { tokens: { ...tokens, unverified: true } }],
     ['nothing is there', {}],
   ])('of the refresh token takes everything when %s', (_, changes) => {
-    expect(change.dropRefreshToken(contextWith(changes))).toEqual({ lapsed: true, tokens: undefined })
+    expect(change.dropRefreshToken(contextWith(changes))).toEqual({ reauthorizationRequired: true, tokens: undefined })
   })
 
   test('of the client takes what was issued to it', () => {
@@ -661,12 +678,12 @@ describe('a failure', () => {
       tokens,
       claim: refreshing,
     })
-    const refusedClient = { issuer, clientId: 'client-1' }
-    expect(change.forgetClient(context)).toEqual({ refusedClient, tokens: undefined, lapsed: true })
+    const rejectedClient = { issuer, clientId: 'client-1' }
+    expect(change.forgetClient(context)).toEqual({ rejectedClient, tokens: undefined, reauthorizationRequired: true })
     expect(
       change.forgetClient(after(context, { claim: exchanging, attempts: [attemptOf(1, { serverId: 2 })] })),
     ).toEqual({
-      refusedClient: { ...refusedClient, issuer: 'https://other.example' },
+      rejectedClient: { ...rejectedClient, issuer: 'https://other.example' },
     })
   })
 })
@@ -679,22 +696,22 @@ test('what is forgotten on purpose leaves a generation, a journal and the ends o
     servers: [server],
     tokens,
     attempts: [attemptOf(1)],
-    abandoned: [{ id: 'claim-0', repeated: false }],
+    orphanedClaims: [{ id: 'claim-0', retried: false }],
     imported: { issuer },
-    lapsed: true,
+    reauthorizationRequired: true,
     failure: { code: 'HTTP_NETWORK' },
     retryAt: NOW,
-    refusedClient: { issuer, clientId: 'client-1' },
+    rejectedClient: { issuer, clientId: 'client-1' },
     journal,
   })
-  const forgotten = after(context, change.forgetEverything(context))
-  expect(after(forgotten, change.tidy(forgotten))).toEqual(
+  const forgotten = after(context, change.reset(context))
+  expect(after(forgotten, change.pruneExpired(forgotten))).toEqual(
     contextWith({
       at: NOW,
       generation: 4,
-      ended: [{ stateHash: 'hash-1', outcome: 'superseded', endedAt: NOW }],
+      endedAttempts: [{ stateHash: 'hash-1', outcome: 'superseded', endedAt: NOW }],
       // So that what comes late can be revoked as well.
-      abandoned: [{ id: 'claim-0', repeated: false }],
+      orphanedClaims: [{ id: 'claim-0', retried: false }],
       journal,
     }),
   )
@@ -708,26 +725,26 @@ test('at rest what nobody needs goes, and so does what time has ended', () => {
     servers: [server, { ...server, id: 2 }, { ...server, id: 3 }, { ...server, id: 4 }],
     tokens,
     attempts: [attemptOf(1, { serverId: 2 }), attemptOf(2, { serverId: 3, expiresAt: later + 1 })],
-    ended: [
+    endedAttempts: [
       { stateHash: 'older', outcome: 'denied', endedAt: START },
       { stateHash: 'newer', outcome: 'denied', endedAt: START + 1 },
     ],
-    forgotAt: START,
+    historyTruncatedAt: START,
     request,
     claim: refreshing,
   })
-  expect(change.tidy(context)).toEqual({
+  expect(change.pruneExpired(context)).toEqual({
     request: undefined,
     claim: undefined,
     attempts: [attemptOf(2, { serverId: 3, expiresAt: later + 1 })],
-    ended: [
+    endedAttempts: [
       { stateHash: 'newer', outcome: 'denied', endedAt: START + 1 },
       { stateHash: 'hash-1', outcome: 'expired', endedAt: later },
     ],
-    forgotAt: undefined,
+    historyTruncatedAt: undefined,
     servers: [server, { ...server, id: 3 }],
   })
-  expect(change.tidy(after(context, { forgotAt: START + 1 })).forgotAt).toBe(START + 1)
+  expect(change.pruneExpired(after(context, { historyTruncatedAt: START + 1 })).historyTruncatedAt).toBe(START + 1)
 })
 
 describe('a step-up', () => {
@@ -760,7 +777,7 @@ describe('a step-up', () => {
   })
 
   test('that cannot help says so without a scope as well', () => {
-    expect(refuseScope(contextWith(), challenged({}))).toEqual({
+    expect(rejectScope(contextWith(), challenged({}))).toEqual({
       at: NOW,
       failure: { code: 'INSUFFICIENT_SCOPE' },
     })

@@ -13,7 +13,7 @@ import type { Grant, Tokens } from '../../../../src/schemas/credentials.ts'
 import {
   contextWith,
   dynamicClient,
-  givenClient,
+  staticClient,
   issuer,
   LEASE_MS,
   metadata,
@@ -33,7 +33,7 @@ const attempt = {
   bindingHash: 'browser',
 }
 const withAttempt = contextWith({ servers: [server], attempts: [attempt] })
-const claim: Claim = { id: 'claim-1', kind: 'refresh', leaseMs: LEASE_MS, repeats: 0 }
+const claim: Claim = { id: 'claim-1', kind: 'refresh', leaseMs: LEASE_MS, retries: 0 }
 const request = (changes: Partial<AuthorizationRequest> = {}): AuthorizationRequest => ({
   ...wishes(),
   purpose: 'authorize',
@@ -88,14 +88,14 @@ test('what is asked of an event is false for every other one', () => {
     attempts: [{ ...attempt, code: 'fake-code' }],
     tokens,
     claim,
-    abandoned: [{ id: 'claim-1', repeated: false }],
+    orphanedClaims: [{ id: 'claim-1', retried: false }],
   })
   const guards = [
     ask.isAcceptableCallback,
-    ask.hasKeptCode,
+    ask.hasPendingCode,
     ask.isCurrentGeneration,
-    ask.isThisClaim,
-    ask.isWantedResult,
+    ask.isCurrentClaim,
+    ask.isAcceptableLateResult,
   ]
   expect(guards.map((guard) => guard(context, expired))).toEqual(guards.map(() => false))
 })
@@ -107,7 +107,7 @@ test.each([
   ['another attempt', { ...attempt, stateHash: 'hash-2', code: 'fake-code' }, false],
 ])('an exchange can be resumed with %s: %s', (_, kept, expected) => {
   const event: ConnectionEvent = { ...stamp, type: 'exchange.resumed', stateHash: 'hash-1' }
-  expect(ask.hasKeptCode(contextWith({ attempts: [kept] }), event)).toBe(expected)
+  expect(ask.hasPendingCode(contextWith({ attempts: [kept] }), event)).toBe(expected)
 })
 
 test.each<[string, number, Tokens | undefined, boolean]>([
@@ -179,7 +179,7 @@ describe('a grant', () => {
     const context = contextWith({ request: changes && request(changes) })
     const grants: Grant[] = ['authorization_code', 'client_credentials', 'jwt_bearer', 'identity_assertion']
     expect(grants.find((grant) => ask.canUseGrant(context, grant)) ?? 'none').toBe(expected)
-    expect(ask.canUseGrantWithoutUser(context)).toBe(expected !== 'none' && expected !== 'authorization_code')
+    expect(ask.canUseNonInteractiveGrant(context)).toBe(expected !== 'none' && expected !== 'authorization_code')
   })
 
   test('is renewed only by a refresh token, and only where a renewal was begun', () => {
@@ -193,22 +193,22 @@ describe('a grant', () => {
 
 describe('a claim', () => {
   test('is given up by its id', () => {
-    const event = (abandonedId: string): ConnectionEvent => ({ ...stamp, type: 'claim.abandoned', abandonedId })
-    expect(ask.isThisClaim(contextWith({ claim }), event('claim-1'))).toBe(true)
-    expect(ask.isThisClaim(contextWith({ claim }), event('claim-0'))).toBe(false)
-    expect(ask.isThisClaim(contextWith(), event('claim-1'))).toBe(false)
+    const event = (orphanId: string): ConnectionEvent => ({ ...stamp, type: 'claim.expired', orphanId })
+    expect(ask.isCurrentClaim(contextWith({ claim }), event('claim-1'))).toBe(true)
+    expect(ask.isCurrentClaim(contextWith({ claim }), event('claim-0'))).toBe(false)
+    expect(ask.isCurrentClaim(contextWith(), event('claim-1'))).toBe(false)
   })
 
   const exchange: Claim = { ...claim, kind: 'exchange', stateHash: 'hash-1' }
   test.each<[string, Partial<ConnectionContext>, boolean]>([
     ['not without one', {}, false],
     ['a refresh, once', { claim }, true],
-    ['a refresh, not twice', { claim: { ...claim, repeats: 1 } }, false],
+    ['a refresh, not twice', { claim: { ...claim, retries: 1 } }, false],
     ['an exchange while its code lives', { claim: exchange, attempts: [attempt] }, true],
     ['an exchange not after that', { claim: exchange, attempts: [{ ...attempt, expiresAt: START }] }, false],
     ['an exchange not without its attempt', { claim: exchange }, false],
   ])('may be repeated: %s', (_, changes, expected) => {
-    expect(ask.mayRepeat(contextWith(changes), START)).toBe(expected)
+    expect(ask.canRetry(contextWith(changes), START)).toBe(expected)
   })
 
   test.each<[string, Partial<ConnectionContext>, number | undefined]>([
@@ -217,7 +217,7 @@ describe('a claim', () => {
     ['of the tokens', { claim, tokens }, 1],
     ['that nobody names', { claim }, undefined],
   ])('spends at the server %s', (_, changes, id) => {
-    const servers = [server, { ...server, id: 2, client: givenClient }]
+    const servers = [server, { ...server, id: 2, client: staticClient }]
     const context = contextWith({ servers, ...changes })
     expect(claimedServer(context)?.id).toBe(id)
     expect(ask.isClientDynamic(context)).toBe(id === 1)
@@ -226,37 +226,37 @@ describe('a claim', () => {
 })
 
 describe('a late result is an orphan', () => {
-  const late: ConnectionEvent = { ...stamp, type: 'result.late', abandonedId: 'claim-1', generation: 3, tokens, server }
+  const late: ConnectionEvent = { ...stamp, type: 'result.late', orphanId: 'claim-1', generation: 3, tokens, server }
   test.each<[string, Partial<ConnectionContext>, ConnectionEvent, boolean]>([
     ['once the connection was disconnected', {}, late, true],
     ['not while nothing newer stands', { generation: 3 }, late, false],
     ['not if newer tokens stand', { tokens }, late, false],
-    ['not if newer tokens have lapsed', { lapsed: true }, late, false],
-    ['not of a claim that was never given up', { abandoned: [] }, late, false],
+    ['not if newer tokens have reauthorizationRequired', { reauthorizationRequired: true }, late, false],
+    ['not of a claim that was never given up', { orphanedClaims: [] }, late, false],
     ['not if it is none', {}, expired, false],
   ])('%s', (_, changes, event, expected) => {
-    const context = contextWith({ generation: 4, abandoned: [{ id: 'claim-1', repeated: false }], ...changes })
+    const context = contextWith({ generation: 4, orphanedClaims: [{ id: 'claim-1', retried: false }], ...changes })
     expect(ask.isOrphanedResult(context, event)).toBe(expected)
   })
 })
 
 describe('a late result is wanted', () => {
-  const late: ConnectionEvent = { ...stamp, type: 'result.late', abandonedId: 'claim-1', generation: 3, tokens, server }
+  const late: ConnectionEvent = { ...stamp, type: 'result.late', orphanId: 'claim-1', generation: 3, tokens, server }
   test.each<[string, Partial<ConnectionContext>, ConnectionEvent, boolean]>([
     ['while nothing newer stands', {}, late, true],
     ['not if something newer stands', { generation: 4 }, late, false],
-    ['not of a claim that was never given up', { abandoned: [] }, late, false],
-    ['of a repeated claim if it can be proven', { abandoned: [{ id: 'claim-1', repeated: true }] }, late, true],
+    ['not of a claim that was never given up', { orphanedClaims: [] }, late, false],
+    ['of a repeated claim if it can be proven', { orphanedClaims: [{ id: 'claim-1', retried: true }] }, late, true],
     [
       'not of a repeated claim if it cannot',
-      { abandoned: [{ id: 'claim-1', repeated: true }] },
+      { orphanedClaims: [{ id: 'claim-1', retried: true }] },
       { ...late, tokens: { ...tokens, refreshToken: undefined } },
       false,
     ],
     ['of another claim without proof', {}, { ...late, tokens: { ...tokens, refreshToken: undefined } }, true],
   ])('%s', (_, changes, event, expected) => {
-    const context = contextWith({ generation: 3, abandoned: [{ id: 'claim-1', repeated: false }], ...changes })
-    expect(ask.isWantedResult(context, event)).toBe(expected)
+    const context = contextWith({ generation: 3, orphanedClaims: [{ id: 'claim-1', retried: false }], ...changes })
+    expect(ask.isAcceptableLateResult(context, event)).toBe(expected)
   })
 })
 

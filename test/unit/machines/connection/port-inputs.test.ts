@@ -6,7 +6,7 @@ import {
   contextWith,
   dpopKey,
   dynamicClient,
-  givenClient,
+  staticClient,
   identity,
   issuer,
   LEASE_MS,
@@ -48,14 +48,14 @@ test('discovery is told where to look and whom to insist on', () => {
 
 describe('registration is told', () => {
   test('which client the host gave', () => {
-    const context = contextWith({ request: { ...request, clientInformation: givenClient } })
+    const context = contextWith({ request: { ...request, clientInformation: staticClient } })
     expect(input.ensureRegistrationInput(context)).toEqual({
       ...common,
       metadata,
-      clientInformation: givenClient,
+      clientInformation: staticClient,
       grant: 'authorization_code',
       mayRegister: true,
-      refusedClientId: undefined,
+      rejectedClientId: undefined,
       configuredIssuer: undefined,
     })
   })
@@ -66,10 +66,10 @@ describe('registration is told', () => {
   })
 
   test('which client this very server refused', () => {
-    const refused = (at: string): string | undefined =>
-      input.ensureRegistrationInput(contextWith({ request, refusedClient: { issuer: at, clientId: 'client-1' } }))
-        .refusedClientId
-    expect([refused(issuer), refused('https://other.example')]).toEqual(['client-1', undefined])
+    const rejectedToken = (at: string): string | undefined =>
+      input.ensureRegistrationInput(contextWith({ request, rejectedClient: { issuer: at, clientId: 'client-1' } }))
+        .rejectedClientId
+    expect([rejectedToken(issuer), rejectedToken('https://other.example')]).toEqual(['client-1', undefined])
   })
 })
 
@@ -87,7 +87,7 @@ test('the authorization request is built from what was found out', () => {
 describe('what spends something is told its fence, and goes to its own server', () => {
   const other = { ...server, id: 2, issuer: 'https://other.example' }
   const servers = [other, server]
-  const claim = { id: 'claim-1', leaseMs: LEASE_MS, repeats: 0 }
+  const claim = { id: 'claim-1', leaseMs: LEASE_MS, retries: 0 }
 
   test('an exchange', () => {
     const attempt = {
@@ -159,8 +159,8 @@ describe('what spends something is told its fence, and goes to its own server', 
 })
 
 test('what was refused is retired by name', () => {
-  const refusedClient = { issuer, clientId: 'client-1' }
-  expect(input.retireRegistrationInput(contextWith({ refusedClient }))).toEqual({ ...common, ...refusedClient })
+  const rejectedClient = { issuer, clientId: 'client-1' }
+  expect(input.retireRegistrationInput(contextWith({ rejectedClient }))).toEqual({ ...common, ...rejectedClient })
 })
 
 describe('a chart that enters a state without what it guarantees says what is missing', () => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { isAlive, isRenewable, isUsable, restingPlace } from '../../../../machines/connection/selectors.ts'
+import { isPending, isRenewable, isUsable, restingState } from '../../../../machines/connection/selectors.ts'
 import type { ConnectionContext } from '../../../../src/schemas/connection-context.ts'
 import type { Tokens } from '../../../../src/schemas/credentials.ts'
 import { contextWith, START, TOKEN_TTL_MS, tokens } from '../../../support/charts/facts.ts'
@@ -14,7 +14,7 @@ test.each<[string, Tokens | undefined, number, number | undefined, boolean]>([
   ['tokens with just enough life left', tokens, END - 1_001, 1_000, true],
   ['tokens with too little life left', tokens, END - 1_000, 1_000, false],
   ['tokens without a known end', { ...tokens, expiresAt: undefined }, END + 1, 1_000, true],
-  ['tokens that a repeat may have revoked', { ...tokens, unproven: true }, START, undefined, false],
+  ['tokens that a repeat may have revoked', { ...tokens, unverified: true }, START, undefined, false],
 ])('usable: %s', (_name, held, at, minTtlMs, expected) => {
   expect(isUsable(held, at, minTtlMs)).toBe(expected)
 })
@@ -28,8 +28,8 @@ test.each<[string, Tokens | undefined, number, boolean]>([
   ['a grant that needs nobody', { ...lastTokens, grant: 'client_credentials' }, END, true],
   ['a workload', { ...lastTokens, grant: 'jwt_bearer' }, END, true],
   ['an identity assertion', { ...lastTokens, grant: 'identity_assertion' }, END, true],
-  ['a refresh token that was refused', { ...tokens, refreshRefused: true }, START, false],
-  ['tokens that a repeat may have revoked', { ...tokens, unproven: true }, START, true],
+  ['a refresh token that was refused', { ...tokens, refreshTokenRejected: true }, START, false],
+  ['tokens that a repeat may have revoked', { ...tokens, unverified: true }, START, true],
 ])('renewable: %s', (_name, held, at, expected) => {
   expect(isRenewable(held, at)).toBe(expected)
 })
@@ -37,7 +37,7 @@ test.each<[string, Tokens | undefined, number, boolean]>([
 const attempt = { stateHash: 'hash-1', verifier: 'fake-verifier', serverId: 1, expiresAt: START + 1 }
 
 test('an attempt lives until its end', () => {
-  expect([START, START + 1].map((at) => isAlive(attempt, at))).toEqual([true, false])
+  expect([START, START + 1].map((at) => isPending(attempt, at))).toEqual([true, false])
 })
 
 describe('a connection rests', () => {
@@ -58,19 +58,19 @@ describe('a connection rests', () => {
       { tokens: { ...lastTokens, expiresAt: START } },
       'reauthorizationRequired',
     ],
-    ['in need of its user: refused', { tokens: { ...tokens, refreshRefused: true } }, 'reauthorizationRequired'],
+    ['in need of its user: refused', { tokens: { ...tokens, refreshTokenRejected: true } }, 'reauthorizationRequired'],
     [
       'in need of its user: signed in once',
-      { lapsed: true, failure: { code: 'HTTP_NETWORK' } },
+      { reauthorizationRequired: true, failure: { code: 'HTTP_NETWORK' } },
       'reauthorizationRequired',
     ],
-    ['waiting: its user is at it', { lapsed: true, attempts: [attempt] }, 'awaitingCallback'],
+    ['waiting: its user is at it', { reauthorizationRequired: true, attempts: [attempt] }, 'awaitingCallback'],
   ])('%s', (_name, changes, expected) => {
-    expect(restingPlace(contextWith(changes))).toBe(expected)
+    expect(restingState(contextWith(changes))).toBe(expected)
   })
 
   test('elsewhere once time has passed', () => {
     const context = contextWith({ tokens: lastTokens })
-    expect([START, END].map((at) => restingPlace(context, at))).toEqual(['authorized', 'reauthorizationRequired'])
+    expect([START, END].map((at) => restingState(context, at))).toEqual(['authorized', 'reauthorizationRequired'])
   })
 })

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import {
   isAuthorized,
   isFresh,
-  keptAttempt,
+  pendingExchange,
   marginMs,
   nextWakeAt,
   stateOf,
@@ -18,8 +18,8 @@ const EMPTY: ConnectionContext = {
   generation: 1,
   servers: [SERVER],
   attempts: [],
-  ended: [],
-  abandoned: [],
+  endedAttempts: [],
+  orphanedClaims: [],
   journal: [],
 }
 const SIGNED_IN: ConnectionContext = { ...EMPTY, tokens: TOKENS }
@@ -78,8 +78,8 @@ describe('tokens', () => {
 test('a kept code is one that is still alive', () => {
   const kept = { ...ATTEMPT, stateHash: 'kept', code: 'c' }
   const context = { ...EMPTY, attempts: [ATTEMPT, kept] }
-  expect(keptAttempt(context, ATTEMPT.expiresAt - 1)).toBe(kept)
-  expect(keptAttempt(context, ATTEMPT.expiresAt)).toBeUndefined()
+  expect(pendingExchange(context, ATTEMPT.expiresAt - 1)).toBe(kept)
+  expect(pendingExchange(context, ATTEMPT.expiresAt)).toBeUndefined()
 })
 
 describe('the next instant at which something is due', () => {
