@@ -1,3 +1,4 @@
+import { MAX_ISSUED_GENERATIONS } from './connection/limits.ts'
 import { connectionMachine } from '../machines/connection.ts'
 import { registrationMachine } from '../machines/registration.ts'
 import { connectionActors, registrationActors } from './actors/index.ts'
@@ -20,7 +21,7 @@ import { AuthorizationError } from './errors/authorization-error.ts'
 import { failure } from './errors/failure.ts'
 import { mayUseHttp, parseNetworkOptions } from './http/network-options.ts'
 import { createTransport } from './http/transport.ts'
-import { RecentGenerations } from './lru-map.ts'
+import { LruMap } from './lru-map.ts'
 import { configuredClients } from './options/configured-clients.ts'
 import {
   type AuthOrchestratorOptions,
@@ -150,7 +151,7 @@ export function createAuthOrchestrator(options: AuthOrchestratorOptions): AuthOr
     nameKey,
     authorizing: new Map(),
     renewing: new Map(),
-    issuedGenerations: new RecentGenerations(),
+    issuedGenerations: new LruMap(MAX_ISSUED_GENERATIONS),
     policy,
     assertOpen() {
       if (isClosed) throw new AuthorizationError(failure('CLOSED'))

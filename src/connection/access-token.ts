@@ -30,7 +30,7 @@ export async function accessToken(record: ConnectionRecord, params: TokenParamet
     if (isGoodEnough(record, view, tokens, params)) return cacheToken(record, view, tokens, ticket)
     const after = await renew(record, view, params)
     const token = answer(view, after, params.rejectedToken)
-    record.services.issuedGenerations.note(record.key, after.context.generation)
+    record.services.issuedGenerations.set(record.key, after.context.generation)
     return token
   } finally {
     cache.end(ticket)
@@ -59,7 +59,7 @@ function cacheToken({ services, policy }: ConnectionRecord, view: View, tokens: 
   const ttlMs = (tokens.expiresAt ?? Infinity) - view.at()
   const margin = marginMs(tokens, policy.minTokenTtlMs)
   services.cache.end(ticket, { token, ttlMs, marginMs: margin, trustMs: policy.cacheMs })
-  services.issuedGenerations.note(ticket.key, view.context.generation)
+  services.issuedGenerations.set(ticket.key, view.context.generation)
   return token
 }
 

@@ -4,11 +4,7 @@ import type { RegistrationCommand } from '../../machines/registration/events.ts'
 import type { DurableChart } from '../durable/chart.ts'
 import { type ConnectionContext, ConnectionContextSchema } from '../schemas/connection-context.ts'
 import { type RegistrationContext, RegistrationContextSchema } from '../schemas/registration-context.ts'
-
-/** What is neither signed in nor waiting is forgotten a day after its last change. */
-const IDLE_TTL_MS = 86_400_000
-/** A record with a claim outlives any lease, so that its outcome can be found out. */
-const CLAIM_TTL_MS = 2 * IDLE_TTL_MS
+import { CLAIM_TTL_MS, IDLE_TTL_MS } from './limits.ts'
 
 /** How long the record of a connection is worth keeping: a pure function of what it holds. */
 function connectionTtlMs({ at, claim, tokens, attempts }: ConnectionContext): number | undefined {

@@ -117,7 +117,7 @@ async function finish(
   const { context } = result.view
   const outcome = outcomeOf(context, stateHash)
   if (outcome === 'authorized' && !context.reauthorizationRequired)
-    return { status: result.spent ? 'authorized' : 'alreadyAuthorized', ...about, actions: result.actions }
+    return { status: result.consumed ? 'authorized' : 'alreadyAuthorized', ...about, actions: result.actions }
   if (outcome === 'authorized') return { ...failed(context.failure ?? failure('AUTHORIZATION_REQUIRED')), ...about }
   if (outcome === 'failed') return { ...failed(context.failure ?? failure('EXCHANGE_REJECTED')), ...about }
   if (outcome !== undefined)

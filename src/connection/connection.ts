@@ -1,3 +1,4 @@
+import { POLL_INTERVAL_MS } from './limits.ts'
 import {
   isAuthorized,
   isFresh,
@@ -35,9 +36,6 @@ import type { OrchestratorServices, View } from './services.ts'
 import { abortable } from './single-flight.ts'
 import { type ConnectionStatus, NOTHING_STORED } from './status.ts'
 import type { AccessToken, IssuedToken } from './token-cache.ts'
-
-/** How long a wait lasts before the record is looked at again, notice or not. */
-const POLL_INTERVAL_MS = 1_000
 
 /** One tenant, perhaps one user, and one MCP server: a handle on its record. Holds nothing itself. */
 export class Connection {
@@ -229,13 +227,13 @@ export class Connection {
   async import(options: ImportOptions): Promise<{ actions: HostAction[] }> {
     const record = this.#open()
     const { clientInformation, tokens, issuer } = parseOptions(ImportOptionsSchema, options, 'import()')
-    const known = issuer ?? tokens?.issuer ?? clientInformation?.issuer
+    const loaded = issuer ?? tokens?.issuer ?? clientInformation?.issuer
     const view = await record.load()
     const { actions } = await record.run(
       () => ({
         type: 'credentials.imported',
-        issuer: known,
-        clientInformation: clientInformation && staticClient(clientInformation, known),
+        issuer: loaded,
+        clientInformation: clientInformation && staticClient(clientInformation, loaded),
         tokens: tokens && {
           accessToken: tokens.accessToken,
           tokenType: tokens.tokenType ?? 'Bearer',

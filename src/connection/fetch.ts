@@ -1,3 +1,4 @@
+import { MAX_REDIRECTS } from './limits.ts'
 import type { DpopProver } from '../actors/token-endpoint/dpop-prover.ts'
 import { AuthorizationError } from '../errors/authorization-error.ts'
 import { failure } from '../errors/failure.ts'
@@ -17,7 +18,6 @@ interface TokenSource {
   widerToken(rejectedToken: string, challenge: string, signal: AbortSignal): Promise<IssuedToken | undefined>
 }
 
-const MAX_REDIRECTS = 5
 const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
 
 /** Whether a body can be read twice: a stream cannot. */

@@ -6,6 +6,7 @@ import type { ConnectionContext } from '../schemas/connection-context.ts'
 import type { ConnectionIdentity } from '../schemas/credentials.ts'
 import { actionsBetween } from './host-actions.ts'
 import type { OrchestratorServices, View } from './services.ts'
+import { singleFlight } from './single-flight.ts'
 
 /** One connection's record, and the means to read and change it. */
 export class ConnectionRecord {
@@ -29,29 +30,24 @@ export class ConnectionRecord {
 
   run(
     step: (view: View | undefined) => ConnectionCommand | undefined,
-    known: { view: View | undefined },
+    loaded: { view: View | undefined },
   ): Promise<ConnectionRun> {
-    return runConnection(this.services, this.key, this.identity, step, known)
+    return runConnection(this.services, this.key, this.identity, step, loaded)
   }
 
-  /** Callers with equal intents share one run; its result is told to all of them. */
+  /** As {@link singleFlight}, among the callers of this connection. */
   singleFlight<T>(running: Map<string, Promise<T>>, intent: string, start: () => Promise<T>): Promise<T> {
-    const name = `${this.key} ${intent}`
-    const known = running.get(name)
-    if (known !== undefined) return known
-    const started = start().finally(() => running.delete(name))
-    running.set(name, started)
-    return started
+    return singleFlight(running, `${this.key} ${intent}`, start)
   }
 
-  /** When the claim in progress may be given up, in record time. */
+  /** When another process may take the present claim over, in record time. */
   claimEndsAt(view: View): number | undefined {
     const { claim } = view.context
     return claim && view.at() - Math.round(view.ageMs()) + claim.leaseMs + this.policy.graceMs
   }
 }
 
-/** What a run of the connection chart came to. */
+/** The outcome of a run of the connection chart. */
 export interface ConnectionRun extends RunResult<ConnectionContext> {
   readonly emitted: readonly AuthorizationRequestBuilt[]
   readonly actions: HostAction[]
@@ -60,21 +56,21 @@ export interface ConnectionRun extends RunResult<ConnectionContext> {
 const isRequestBuilt = (emitted: { type: string }): emitted is AuthorizationRequestBuilt =>
   emitted.type === 'authorizationRequest.built'
 
-/** A run of the connection chart, with what the host has to do about it. */
+/** Runs the connection chart and hands the resulting actions to the host. */
 export async function runConnection(
   services: OrchestratorServices,
   key: string,
   identity: ConnectionIdentity,
   step: Step<ConnectionContext, ConnectionCommand>,
-  known: { view: View | undefined },
+  loaded: { view: View | undefined },
 ): Promise<ConnectionRun> {
   const { runner, chart, options } = services
   const result = await runner.run(chart, key, step, {
     input: { identity },
     lease: services.policy(identity),
-    known,
+    loaded,
   })
-  const actions = actionsBetween(known.view?.context, result.view?.context)
-  if (result.taken || result.spent) await options.onActions?.(actions)
+  const actions = actionsBetween(loaded.view?.context, result.view?.context)
+  if (result.accepted || result.consumed) await options.onActions?.(actions)
   return { ...result, emitted: result.emitted.filter(isRequestBuilt), actions }
 }

@@ -5,7 +5,7 @@ import type { ChangeWatcher } from '../durable/change-watcher.ts'
 import type { DurableChart, RecordView } from '../durable/chart.ts'
 import type { Runner } from '../durable/runner.ts'
 import type { Transport } from '../http/transport.ts'
-import type { RecentGenerations } from '../lru-map.ts'
+import type { LruMap } from '../lru-map.ts'
 import type { ParsedOptions } from '../options/orchestrator-options.ts'
 import type { Policy } from '../options/policy.ts'
 import type { ConnectionContext } from '../schemas/connection-context.ts'
@@ -13,7 +13,7 @@ import type { ConnectionIdentity } from '../schemas/credentials.ts'
 import type { AuthorizeResult } from './call-options.ts'
 import type { TokenCache } from './token-cache.ts'
 
-/** A record of a connection, as it was read. */
+/** A connection's record, as it was read. */
 export type View = RecordView<ConnectionContext>
 
 /** What all connections of one orchestrator share. */
@@ -28,11 +28,11 @@ export interface OrchestratorServices {
   readonly dpop: DpopProver
   /** Names the records of this deployment. */
   readonly nameKey: Uint8Array
-  /** What runs right now, so that callers with equal intents share it. */
+  /** Operations in flight, so that callers with equal intents share one. */
   readonly authorizing: Map<string, Promise<AuthorizeResult>>
   readonly renewing: Map<string, Promise<View>>
-  /** The generation of the token that this process answered last, by key. */
-  readonly issuedGenerations: RecentGenerations
+  /** The generation of the token that this process issued last, by key. */
+  readonly issuedGenerations: LruMap<string, number>
   policy(connection: ConnectionIdentity): Policy
   assertOpen(): void
 }

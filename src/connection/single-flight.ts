@@ -1,20 +1,25 @@
 import { AuthorizationError } from '../errors/authorization-error.ts'
 import { failure } from '../errors/failure.ts'
+import { untilAborted } from '../http/deadline.ts'
+
+/** Callers with equal intents share one operation and its result. */
+export function singleFlight<T>(running: Map<string, Promise<T>>, intent: string, start: () => Promise<T>): Promise<T> {
+  const inFlight = running.get(intent)
+  if (inFlight !== undefined) return inFlight
+  const started = start().finally(() => running.delete(intent))
+  running.set(intent, started)
+  return started
+}
 
 /**
- * Lets a caller go as soon as its signal says so; what it asked for goes on to its rest. Nothing is begun for a signal
- * that has gone off already.
+ * Stops the caller's wait when its signal aborts; the operation itself continues. Nothing is started for a signal that
+ * has aborted already.
  *
  * @throws {@link AuthorizationError} `ABORTED`.
  */
 export async function abortable<T>(start: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return await start()
-  if (signal.aborted) throw new AuthorizationError(failure('ABORTED'))
-  return await new Promise<T>((resolve, reject) => {
-    const abort = (): void => reject(new AuthorizationError(failure('ABORTED')))
-    signal.addEventListener('abort', abort, { once: true })
-    start()
-      .then(resolve, reject)
-      .finally(() => signal.removeEventListener('abort', abort))
-  })
+  const aborted = new AuthorizationError(failure('ABORTED'))
+  if (signal.aborted) throw aborted
+  return await untilAborted(start(), signal, aborted)
 }

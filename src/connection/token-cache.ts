@@ -1,11 +1,13 @@
 import type { ChangeWatcher } from '../durable/change-watcher.ts'
+import { LruMap } from '../lru-map.ts'
 import type { DpopKey } from '../schemas/credentials.ts'
+import { MAX_CACHED_TOKENS } from './limits.ts'
 
 /** A token as callers get it. Secret. */
 export interface AccessToken {
   /** Secret. */
   value: string
-  /** `Bearer`, or `DPoP`: then it is good for `connection.fetch` alone, which proves with each request that it is ours. */
+  /** `Bearer`, or `DPoP`: such a token works only through `connection.fetch`, which adds a proof to each request. */
   type: string
   /** As granted; `undefined` if the server did not say and nothing was asked for. */
   scope: string | undefined
@@ -13,7 +15,7 @@ export interface AccessToken {
   expiresAt: number | undefined
 }
 
-/** A token with what proves that it is ours. Secret, and never handed to callers. */
+/** A token with the key that it is bound to. Secret, and never handed to callers. */
 export interface IssuedToken extends AccessToken {
   dpopKey?: DpopKey | undefined
 }
@@ -28,17 +30,15 @@ interface Entry {
   trustedUntil: number
 }
 
-/** Names a read that began before its answer was known, so that a change in between spoils it. */
+/** Identifies a read in progress, so that a change in the meantime invalidates it. */
 export interface Ticket {
   key: string
-  isSpoilt: boolean
+  isStale: boolean
 }
 
-const MAX_ENTRIES = 10_000
-
-/** Copies of tokens in this process, trusted while notices of changes can be relied on, and never for long. */
+/** Copies of tokens in this process, trusted only while the change subscription is healthy, and never for long. */
 export class TokenCache {
-  readonly #entries = new Map<string, Entry>()
+  readonly #entries = new LruMap<string, Entry>(MAX_CACHED_TOKENS)
   readonly #reads = new Map<string, Set<Ticket>>()
   readonly #monotonic: () => number
   readonly #changes: ChangeWatcher
@@ -60,41 +60,34 @@ export class TokenCache {
     }
     const leftMs = entry.freshUntil - now
     const isEnough = minTtlMs === undefined ? leftMs > 0 : leftMs + entry.marginMs > minTtlMs
-    if (!isEnough) return undefined
-    // The most recently used is the last to go.
-    this.#entries.delete(key)
-    this.#entries.set(key, entry)
-    return entry.token
+    return isEnough ? entry.token : undefined
   }
 
-  /** To be called before a record is read that may be copied. */
+  /** To be called before a record is read that may be cached. */
   async begin(key: string): Promise<Ticket> {
     const isReliable = await this.#changes.ready()
-    const ticket = { key, isSpoilt: !isReliable }
+    const ticket = { key, isStale: !isReliable }
     const reads = this.#reads.get(key) ?? new Set()
     this.#reads.set(key, reads.add(ticket))
     return ticket
   }
 
-  /** Ends a read, with what is to be kept of it, if anything. */
-  end(ticket: Ticket, kept?: { token: IssuedToken; ttlMs: number; marginMs: number; trustMs: number }): void {
+  /** Ends a read, with what to cache of it, if anything. */
+  end(ticket: Ticket, cached?: { token: IssuedToken; ttlMs: number; marginMs: number; trustMs: number }): void {
     const { key } = ticket
     const reads = this.#reads.get(key)
     reads?.delete(ticket)
     if (reads?.size === 0) this.#reads.delete(key)
-    if (kept === undefined || ticket.isSpoilt) return
+    if (cached === undefined || ticket.isStale) return
     const now = this.#monotonic()
-    const { token, ttlMs, marginMs, trustMs } = kept
-    this.#entries.delete(key)
+    const { token, ttlMs, marginMs, trustMs } = cached
     this.#entries.set(key, { token, marginMs, freshUntil: now + ttlMs - marginMs, trustedUntil: now + trustMs })
-    const [oldest] = this.#entries.keys()
-    if (this.#entries.size > MAX_ENTRIES && oldest !== undefined) this.#entries.delete(oldest)
   }
 
-  /** Drops a copy and spoils the reads under way; all of them if it is not known which key changed. */
+  /** Drops a copy and invalidates the reads in progress; all of them with `undefined`, when any key may have changed. */
   forget(key: string | undefined): void {
     const reads = key === undefined ? [...this.#reads.values()] : [this.#reads.get(key) ?? []]
-    for (const tickets of reads) for (const ticket of tickets) ticket.isSpoilt = true
+    for (const tickets of reads) for (const ticket of tickets) ticket.isStale = true
     if (key === undefined) this.#entries.clear()
     else this.#entries.delete(key)
   }

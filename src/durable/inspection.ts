@@ -68,5 +68,6 @@ export function inspector(tell: (record: InspectionRecord) => void): (event: Ins
  * unknown.
  */
 function failureCodeOf(event: { type: string; error?: { failure?: { code?: unknown } } }): string {
-  return String(event.error?.failure?.code ?? 'TOKEN_OUTCOME_UNKNOWN')
+  const code = event.error?.failure?.code
+  return typeof code === 'string' ? code : 'TOKEN_OUTCOME_UNKNOWN'
 }

@@ -1,5 +1,5 @@
 import * as v from 'valibot'
-import { SAVE_MARGIN_MS } from '../durable/chart.ts'
+import { saveMarginMs } from '../durable/chart.ts'
 import type { DpopPolicy } from '../protocol/dpop.ts'
 import { type ConnectionIdentity, type Grant, GrantSchema, maybe } from '../schemas/credentials.ts'
 import { callable, Count, DurationMs, Origin, Text, WebUrl } from '../schemas/option-values.ts'
@@ -109,7 +109,7 @@ export function policyFor(
 ): Policy {
   const given = typeof policy === 'function' ? parseOptions(PolicySchema, policy(connection), 'policy') : (policy ?? {})
   const leaseMs = given.leaseMs ?? 30_000
-  if (timeoutMs + Math.min(SAVE_MARGIN_MS, leaseMs / 4) >= leaseMs)
+  if (timeoutMs + saveMarginMs(leaseMs) >= leaseMs)
     throw invalidArgument(
       'policy.leaseMs',
       `must exceed network.timeoutMs (${timeoutMs}) by a margin for the save of the result`,

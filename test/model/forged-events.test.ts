@@ -34,7 +34,7 @@ test('the runner sends no chart what only a port may answer', async () => {
     lateResult: () => undefined,
   }
   const send = async (type: string): Promise<boolean> =>
-    (await runner.run(chart, 'key', () => ({ type }), { input: {}, lease: { leaseMs: 9_000, graceMs: 1 } })).taken
+    (await runner.run(chart, 'key', () => ({ type }), { input: {}, lease: { leaseMs: 9_000, graceMs: 1 } })).accepted
   expect(await send('xstate.done.actor.exchangeCode')).toBe(false)
   expect(await store.load('key')).toBeUndefined()
   expect(await send('code.brought')).toBe(true)

@@ -7,7 +7,7 @@ import { resolveRelative } from './source-files.ts'
  * lies directly in `src`. A room imports from lower floors only, never from its own floor or a higher one.
  */
 export const FLOORS: readonly (readonly string[])[] = [
-  ['errors', 'clock', 'lru-map'],
+  ['errors', 'clock', 'backoff', 'lru-map'],
   ['schemas'],
   ['http', 'stores', 'protocol'],
   ['durable', 'machines'],
@@ -28,7 +28,7 @@ const FORBIDDEN: Readonly<Record<string, readonly string[]>> = {
 }
 
 /** Rooms of which `machines` may import more than types. */
-const VALUES_FOR_MACHINES = ['protocol']
+const VALUES_FOR_MACHINES = ['backoff', 'protocol']
 
 /** Packages that one folder alone may import. */
 const OWNED: Readonly<Record<string, string>> = {

@@ -1,7 +1,8 @@
 import { exportJWK, generateKeyPair, importJWK } from 'jose'
 import * as oauth from 'oauth4webapi'
 import * as v from 'valibot'
-import type { Clock } from '../../clock.ts'
+import { type Clock, randomId } from '../../clock.ts'
+import { LruMap } from '../../lru-map.ts'
 import { type DpopKey, DpopKeySchema } from '../../schemas/credentials.ts'
 import { MAX_NONCES } from '../limits.ts'
 
@@ -19,8 +20,8 @@ const PROOF_ID_BYTES = 16
  */
 export class DpopProver {
   readonly #clock: Clock
-  /** The latest nonce by verifier and origin, the least recently used first. */
-  readonly #nonces = new Map<string, string>()
+  /** The latest nonce by verifier and origin. */
+  readonly #nonces = new LruMap<string, string>(MAX_NONCES)
   /** What WebCrypto made of a key, so that a token from the cache costs no import. */
   readonly #imported = new WeakMap<DpopKey, Promise<oauth.CryptoKeyPair>>()
 
@@ -70,15 +71,7 @@ export class DpopProver {
   /** Takes over the nonce for the next proof, wherever a server gives one: with a challenge, or with any other answer. */
   noteNonce(verifier: DpopVerifier, url: string, headers: Headers): void {
     const nonce = headers.get('dpop-nonce')
-    if (nonce === null) return
-    this.#keep(nameOf(verifier, url), nonce)
-    const [oldest] = this.#nonces.keys()
-    if (this.#nonces.size > MAX_NONCES && oldest !== undefined) this.#nonces.delete(oldest)
-  }
-
-  #keep(server: string, nonce: string): void {
-    this.#nonces.delete(server)
-    this.#nonces.set(server, nonce)
+    if (nonce !== null) this.#nonces.set(nameOf(verifier, url), nonce)
   }
 
   async #handle(key: DpopKey, server: string): Promise<oauth.DPoPHandle> {
@@ -86,13 +79,11 @@ export class DpopProver {
     this.#imported.set(key, pair)
     return oauth.DPoP({}, await pair, {
       [oauth.modifyAssertion]: (header, payload) => {
-        const nonce = this.#nonces.get(server)
-        if (nonce !== undefined) this.#keep(server, nonce)
         // oauth4webapi calls it Ed25519, as RFC 9864 does; a server may list it under the older name alone.
         header['alg'] = key.alg
-        payload['jti'] = Buffer.from(this.#clock.random(PROOF_ID_BYTES)).toString('base64url')
+        payload['jti'] = randomId(this.#clock, PROOF_ID_BYTES)
         payload['iat'] = Math.floor(this.#clock.now() / 1000)
-        payload['nonce'] = nonce
+        payload['nonce'] = this.#nonces.get(server)
       },
     })
   }

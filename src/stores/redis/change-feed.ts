@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis'
 import * as v from 'valibot'
+import { LruMap } from '../../lru-map.ts'
 import { ChangeListeners } from '../change-listeners.ts'
 import type { ChangeListener } from '../snapshot-store.ts'
 
@@ -28,7 +29,7 @@ export class ChangeFeed {
    * Writes of ours, by their ids. Each is told once, by its answer or by its notice, whichever comes first: the other
    * is no news, and would only drop fresh copies.
    */
-  readonly #own = new Map<string, 'sent' | 'answered' | 'noticed'>()
+  readonly #own = new LruMap<string, 'sent' | 'answered' | 'noticed'>(MAX_OWN_WRITES)
   #waiting: { resolve: () => void; reject: (error: Error) => void }[] = []
   #link: Redis | undefined
   #live = false
@@ -63,10 +64,7 @@ export class ChangeFeed {
 
   /** A write of ours is about to leave. */
   expectOwn(writeId: string): void {
-    if (this.#own.has(writeId)) return
-    const [oldest] = this.#own.keys()
-    if (this.#own.size >= MAX_OWN_WRITES && oldest !== undefined) this.#own.delete(oldest)
-    this.#own.set(writeId, 'sent')
+    if (this.#own.get(writeId) === undefined) this.#own.set(writeId, 'sent')
   }
 
   /** Tells our own listeners of a write of ours, before its caller goes on. */

@@ -77,8 +77,8 @@ describe('a chart that goes wrong', () => {
     const world = createWorld()
     const { runner } = world.process()
     const options = { input: {}, lease: LEASE }
-    const { view, taken } = await runner.run(chart, KEY, () => ({ type: 'stick' }), options)
-    expect({ taken, value: view?.value }).toEqual({ taken: true, value: 'stuck' })
+    const { view, accepted } = await runner.run(chart, KEY, () => ({ type: 'stick' }), options)
+    expect({ accepted, value: view?.value }).toEqual({ accepted: true, value: 'stuck' })
     await expect(runner.run(chart, KEY, () => ({ type: 'rest' }), options)).rejects.toMatchObject({
       failure: { code: 'SNAPSHOT_INCOMPATIBLE', details: { reason: 'checkpoint' } },
     })

@@ -43,7 +43,7 @@ describe('a claim younger than its lease', () => {
     const winner = await held
     await waiter.reached('seen')
     waiter.store.resume('seen')
-    expect(await waiting).toMatchObject({ taken: false, spent: false, view: { version: winner.view?.version } })
+    expect(await waiting).toMatchObject({ accepted: false, consumed: false, view: { version: winner.view?.version } })
     expect(world.requests).toEqual(['refreshTokens'])
   })
 
@@ -57,7 +57,7 @@ describe('a claim younger than its lease', () => {
     await waiter.reached('looked')
     await world.seed({ ...SIGNED_IN, generation: 2 })
     waiter.store.resume('looked')
-    expect(await waiting).toMatchObject({ taken: false, view: { context: { generation: 2 } } })
+    expect(await waiting).toMatchObject({ accepted: false, view: { context: { generation: 2 } } })
     expect(world.requests).toEqual([])
   })
 
@@ -94,8 +94,8 @@ describe('a claim past its lease and grace', () => {
     expect(process.store.saves).toEqual([])
     process.store.resume('looked again')
     world.time.advance(1)
-    const { view, spent } = await run
-    expect(spent).toBe(true)
+    const { view, consumed } = await run
+    expect(consumed).toBe(true)
     expect(view?.context).toMatchObject({ generation: 2, orphanedClaims: [{ id: CLAIM.id, retried: true }] })
     expect(view?.context.claim).toBeUndefined()
   })
@@ -105,12 +105,12 @@ describe('a claim past its lease and grace', () => {
     await world.seed(CLAIMED, CLAIMED_VALUE)
     world.time.advance(UNTIL_ABANDONED_MS)
     const seen: unknown[] = []
-    const { taken, spent } = await world.process().run((view) => {
+    const { accepted, consumed } = await world.process().run((view) => {
       seen.push([view?.value, view?.context.generation, view?.context.claim])
       return REFRESH
     })
     expect(seen).toEqual([[{ resting: 'authorized' }, 2, undefined]])
-    expect({ taken, spent }).toEqual({ taken: false, spent: true })
+    expect({ accepted, consumed }).toEqual({ accepted: false, consumed: true })
     expect(world.requests).toEqual(['refreshTokens'])
   })
 
@@ -128,14 +128,14 @@ describe('a claim past its lease and grace', () => {
     await world.seed(SIGNED_IN)
     const process = world.process()
     process.answers.refreshTokens = () => Promise.reject(portError('HTTP_NETWORK', 'unknown'))
-    const { view, taken, spent } = await process.run(REFRESH)
-    expect({ taken, spent }).toEqual({ taken: true, spent: true })
+    const { view, accepted, consumed } = await process.run(REFRESH)
+    expect({ accepted, consumed }).toEqual({ accepted: true, consumed: true })
     expect(view?.value).toEqual(CLAIMED_VALUE)
     expect(view?.context.claim).toMatchObject({ outcomeUnknown: true, retries: 0 })
     expect((await world.store.load(KEY))?.version).toBe(view?.version)
     world.time.advance(UNTIL_ABANDONED_MS)
     process.answers.refreshTokens = () => Promise.resolve(issued(1))
-    expect(await process.run(() => undefined)).toMatchObject({ spent: true, view: { context: { generation: 2 } } })
+    expect(await process.run(() => undefined)).toMatchObject({ consumed: true, view: { context: { generation: 2 } } })
   })
 })
 
@@ -152,9 +152,9 @@ describe('a checkpoint without a claim', () => {
     const process = world.process()
     let retired = 0
     process.answers.retireRegistration = async () => ({ retired: (retired += 1) })
-    const { view, taken } = await process.run(() => undefined)
+    const { view, accepted } = await process.run(() => undefined)
     expect(retired).toBe(1)
-    expect(taken).toBe(false)
+    expect(accepted).toBe(false)
     expect(view?.value).toEqual({ resting: 'disconnected' })
     expect(view?.context.rejectedClient).toBeUndefined()
   })

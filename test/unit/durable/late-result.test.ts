@@ -30,8 +30,8 @@ describe("◆2 a spent secret's result is never dropped", () => {
     const [orphanedClaims] = given.view?.context.orphanedClaims ?? []
 
     stopped.goOn()
-    const { view, spent } = await stopped.run
-    expect(spent).toBe(true)
+    const { view, consumed } = await stopped.run
+    expect(consumed).toBe(true)
     expect(world.requests).toEqual(['exchangeCode'])
     const stored = await world.stored()
     expect(stored?.context).toEqual(JSON.parse(JSON.stringify(view?.context)))
@@ -82,8 +82,8 @@ describe("◆2 a spent secret's result is never dropped", () => {
     expect(winner.view?.context).toMatchObject({ generation: 2, tokens: { accessToken: 'access-new-2' } })
 
     stopped.goOn()
-    const { view, taken } = await stopped.run
-    expect(taken).toBe(false)
+    const { view, accepted } = await stopped.run
+    expect(accepted).toBe(false)
     expect(view?.version).toBe(winner.view?.version)
     expect(view?.context).toEqual(winner.view?.context)
   })
@@ -137,7 +137,7 @@ describe("◆2 a spent secret's result is never dropped", () => {
     const { version } = (await world.store.load(KEY)) ?? { version: '' }
     expect(await world.store.delete(KEY, { expectedVersion: version, writeId: 'deleted' })).toBe(true)
     stopped.goOn()
-    expect(await stopped.run).toEqual({ view: undefined, taken: false, spent: true, emitted: [] })
+    expect(await stopped.run).toEqual({ view: undefined, accepted: false, consumed: true, emitted: [] })
     expect(await world.stored()).toBeUndefined()
   })
 

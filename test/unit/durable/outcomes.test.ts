@@ -108,27 +108,37 @@ describe('what a run comes to', () => {
     const version = await world.seed(WAITING, { resting: 'awaitingCallback' })
     const process = world.process()
     const result = await process.run({ type: 'callback.received', stateHash: 'unknown', code: 'c', codeTtlMs: 1 })
-    expect(result).toMatchObject({ taken: false, spent: false, emitted: [], view: { version } })
+    expect(result).toMatchObject({ accepted: false, consumed: false, emitted: [], view: { version } })
     expect(process.store.saves).toEqual([])
     expect(process.told).toEqual([])
   })
 
   test('nothing to do is an outcome as well, also without a record', async () => {
     const process = createWorld().process()
-    expect(await process.run(() => undefined)).toEqual({ view: undefined, taken: false, spent: false, emitted: [] })
+    expect(await process.run(() => undefined)).toEqual({
+      view: undefined,
+      accepted: false,
+      consumed: false,
+      emitted: [],
+    })
   })
 
   test('an event that nobody takes leaves no record behind', async () => {
     const world = createWorld()
-    expect(await world.process().run(REFRESH)).toEqual({ view: undefined, taken: false, spent: false, emitted: [] })
+    expect(await world.process().run(REFRESH)).toEqual({
+      view: undefined,
+      accepted: false,
+      consumed: false,
+      emitted: [],
+    })
     expect(await world.stored()).toBeUndefined()
   })
 
   test('a first record is saved once, at its rest, and what the chart told comes with it', async () => {
     const world = createWorld()
     const process = world.process()
-    const { view, taken, spent, emitted } = await process.run(AUTHORIZE)
-    expect({ taken, spent }).toEqual({ taken: true, spent: false })
+    const { view, accepted, consumed, emitted } = await process.run(AUTHORIZE)
+    expect({ accepted, consumed }).toEqual({ accepted: true, consumed: false })
     expect(emitted).toEqual([
       {
         type: 'authorizationRequest.built',
@@ -156,7 +166,7 @@ describe('what a run comes to', () => {
     await slow.reached('saving')
     await world.seed(WAITING, { resting: 'awaitingCallback' })
     slow.store.resume('saving')
-    expect(await first).toMatchObject({ taken: false, emitted: [], view: { context: { attempts: [ATTEMPT] } } })
+    expect(await first).toMatchObject({ accepted: false, emitted: [], view: { context: { attempts: [ATTEMPT] } } })
   })
 
   test('what recovers a record is not told to whoever came with an event of his own', async () => {

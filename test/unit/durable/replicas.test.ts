@@ -51,8 +51,8 @@ describe('writes that too few replicas confirm', () => {
         subject: undefined,
       }
     }
-    const { taken, spent, view } = await process.run(refresh)
-    expect([taken, spent, view?.context.tokens?.accessToken]).toEqual([true, true, 'new'])
+    const { accepted, consumed, view } = await process.run(refresh)
+    expect([accepted, consumed, view?.context.tokens?.accessToken]).toEqual([true, true, 'new'])
     expect((await world.stored())?.context.tokens?.accessToken).toBe('new')
   })
 
@@ -60,13 +60,13 @@ describe('writes that too few replicas confirm', () => {
     const world = createWorld()
     const process = world.process()
     loseReplicas(world, process, 1)
-    const { taken } = await process.run({
+    const { accepted } = await process.run({
       type: 'credentials.imported',
       tokens: TOKENS,
       clientInformation: undefined,
       issuer: undefined,
     })
-    expect([taken, process.store.saves.length]).toEqual([true, 1])
+    expect([accepted, process.store.saves.length]).toEqual([true, 1])
   })
 
   test('a claim on a record that was not there before is deleted again', async () => {

@@ -15,16 +15,16 @@ describe('◆6 every event names what it was computed from', () => {
     const processes = Array.from({ length: 4 }, () => world.process())
     const runs = await Promise.all(processes.flatMap((process) => [process.run(REFRESH), process.run(REFRESH)]))
     expect(world.requests).toEqual(['refreshTokens'])
-    expect(runs.filter(({ taken }) => taken)).toHaveLength(1)
+    expect(runs.filter(({ accepted }) => accepted)).toHaveLength(1)
     expect(runs.map(({ view }) => view?.context.generation)).toEqual(Array(8).fill(2))
   })
 
   test('a refresh that was wanted for older tokens does nothing to newer ones', async () => {
     const world = createWorld()
     const version = await world.seed({ ...SIGNED_IN, generation: 2 })
-    const { view, taken, spent } = await world.process().run(REFRESH)
+    const { view, accepted, consumed } = await world.process().run(REFRESH)
     expect(world.requests).toEqual([])
-    expect({ version: view?.version, taken, spent }).toEqual({ version, taken: false, spent: false })
+    expect({ version: view?.version, accepted, consumed }).toEqual({ version, accepted: false, consumed: false })
   })
 
   test('the refusal of a client that is no longer the registered one does nothing', async () => {
@@ -48,9 +48,9 @@ describe('◆6 every event names what it was computed from', () => {
     const refuse = (clientId: string) =>
       process.runner.run(chart, key, () => ({ type: 'client.rejected' as const, clientId }), options)
     const stale = await refuse('client-1')
-    expect(stale).toMatchObject({ taken: false, view: { context: { client: { clientId: 'client-2' } } } })
+    expect(stale).toMatchObject({ accepted: false, view: { context: { client: { clientId: 'client-2' } } } })
     const right = await refuse('client-2')
-    expect(right.taken).toBe(true)
+    expect(right.accepted).toBe(true)
     expect(right.view?.context.client).toBeUndefined()
   })
 

@@ -19,12 +19,12 @@ describe('◆5 versions never come back', () => {
     })
     process.store.resume('saving')
 
-    const { view, taken } = await run
+    const { view, accepted } = await run
     const stored = await world.stored()
     expect(stored?.context.tokens?.accessToken).toBe('access-of-another-life')
     expect(world.requests).toEqual([])
     expect(again).not.toBe(version)
-    expect({ taken, version: view?.version }).toEqual({ taken: false, version: again })
+    expect({ accepted, version: view?.version }).toEqual({ accepted: false, version: again })
   })
 })
 
@@ -41,7 +41,7 @@ describe('a write names the version that it was computed from', () => {
 
     const loser = await stale
     expect(world.requests).toEqual(['refreshTokens'])
-    expect(loser).toMatchObject({ taken: false, spent: false })
+    expect(loser).toMatchObject({ accepted: false, consumed: false })
     expect(loser.view?.version).toBe(winner.view?.version)
     expect(loser.view?.context.tokens).toEqual(winner.view?.context.tokens)
     expect(slow.told).toEqual([])
@@ -53,7 +53,7 @@ describe('a write names the version that it was computed from', () => {
     const [a, b] = [world.process(), world.process()]
     const [one, other] = await Promise.all([a.run(CALLBACK), b.run(CALLBACK)])
     expect(world.requests).toEqual(['exchangeCode'])
-    expect([one, other].filter(({ spent }) => spent)).toHaveLength(1)
+    expect([one, other].filter(({ consumed }) => consumed)).toHaveLength(1)
     expect(one.view?.context.tokens?.accessToken).toBe(issued(1).accessToken)
     expect(other.view?.context.tokens?.accessToken).toBe(issued(1).accessToken)
     expect(one.view?.context.endedAttempts).toMatchObject([{ outcome: 'authorized' }])
@@ -73,8 +73,8 @@ describe('a write names the version that it was computed from', () => {
     const [first, second] = await Promise.all([process.run(REFRESH, { view }), process.run(REFRESH, { view })])
     expect(loads).toBe(1)
     expect(process.store.saves).toHaveLength(2)
-    expect(first.taken).toBe(true)
-    expect(second).toMatchObject({ taken: false, spent: false, view: { version: first.view?.version } })
+    expect(first.accepted).toBe(true)
+    expect(second).toMatchObject({ accepted: false, consumed: false, view: { version: first.view?.version } })
   })
 
   test('an adopted winner is asked for the next step anew', async () => {
@@ -90,7 +90,7 @@ describe('a write names the version that it was computed from', () => {
     await slow.reached('saving')
     await world.process().run(REFRESH)
     slow.store.resume('saving')
-    expect(await stale).toMatchObject({ taken: false, spent: false, emitted: [] })
+    expect(await stale).toMatchObject({ accepted: false, consumed: false, emitted: [] })
     expect(seen).toEqual([1, 2])
   })
 

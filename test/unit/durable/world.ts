@@ -73,7 +73,7 @@ export interface TestProcess {
   /** Runs one event, or whatever a step chooses. */
   run(
     step: ConnectionCommand | ((view: RecordView<ConnectionContext> | undefined) => ConnectionCommand | undefined),
-    known?: { view: RecordView<ConnectionContext> | undefined },
+    loaded?: { view: RecordView<ConnectionContext> | undefined },
   ): Promise<RunResult<ConnectionContext>>
   load(): Promise<RecordView<ConnectionContext> | undefined>
   /** Resolves once an armed fault was met. */
@@ -216,11 +216,11 @@ export function createWorld(): World {
       told,
       inspected,
       watches: () => watches,
-      run: (step, known) =>
+      run: (step, loaded) =>
         runner.run(chart, KEY, typeof step === 'function' ? step : () => step, {
           input: { identity: IDENTITY },
           lease: options.lease ?? LEASE,
-          ...(known && { known }),
+          ...(loaded && { loaded }),
         }),
       load: () => runner.load(chart, KEY),
       reached: (name) => vi.waitFor(() => expect(met).toContain(name)),
