@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { projectRoot } from '../../support/source-files.ts'
+import { projectRoot } from '../support/source-files.ts'
 
 const read = (path: string): string => readFileSync(join(projectRoot, path), 'utf8')
 
