@@ -10,14 +10,14 @@ const files = markdownFiles()
 const blocks = [...files].flatMap(([path, text]) => codeBlocks(path, text))
 
 describe('the code blocks of README and docs', { timeout: 60_000 }, () => {
-  test('compile strictly, each with nothing but what the text above it names', () => {
+  test('every TypeScript block compiles strictly with only what the text above it names', () => {
     const compiled = blocks.filter(({ language }) => isCompiled(language))
     expect(compiled.length).toBeGreaterThan(10)
     const modules = compiled.map((block) => [`${block.path}:${block.line}`, moduleOf(block, files)] as const)
     expect(compileErrors(new Map(modules))).toEqual([])
   })
 
-  test('that are JSON can be parsed, and all others are in a language that is exempt', () => {
+  test('every JSON block parses, and every other block is in a language exempt from compilation', () => {
     for (const { language, code } of blocks) if (language === 'json') expect(() => void JSON.parse(code)).not.toThrow()
     const languages = new Set(blocks.map(({ language }) => language).filter((language) => !isCompiled(language)))
     expect([...languages].filter((language) => !OTHERS.includes(language))).toEqual([])
@@ -36,18 +36,18 @@ describe('the check of code blocks', { timeout: 60_000 }, () => {
     return compileErrors(new Map(modules))
   }
 
-  test('finds a name that the block does not declare', () => {
+  test('the check reports a name that the block does not declare', () => {
     expect(checked('Closes it.')).toEqual(["docs/b.md:6:1: Cannot find name 'auth'."])
   })
 
-  test('prepends the block that the sentence right above names', () => {
+  test('the check prepends the block named by the sentence directly above', () => {
     expect(checked('Needs `auth` from the [first steps](../README.md#first-steps).')).toEqual([])
     expect(
       checked('Needs `auth` from the [first steps](../README.md#first-steps).\n\nAnother paragraph.'),
     ).toHaveLength(1)
   })
 
-  test('finds a misuse of the package', () => {
+  test('the check reports a wrong use of the package', () => {
     const text = "import { createAuthOrchestrator } from 'authchart'\ncreateAuthOrchestrator({ client: { name: 1 } })\n"
     expect(compileErrors(new Map([['a', text]]))[0]).toContain('a:2: ')
   })
@@ -55,7 +55,7 @@ describe('the check of code blocks', { timeout: 60_000 }, () => {
   test.each([
     ['[b](../README.md#second-steps)', 'docs/b.md:6 needs a block of README.md#second-steps, which has none'],
     ['[b](../README.md#first-steps)', 'docs/b.md:6 needs other, not declared in README.md#first-steps'],
-  ])('fails where the text names a block that cannot be used: %s', (link, message) => {
+  ])('the check fails if the text names a block that does not exist or lacks the name: %s', (link, message) => {
     expect(() => checked(`Needs \`other\` from the ${link}.`)).toThrow(message)
   })
 })

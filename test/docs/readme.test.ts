@@ -24,24 +24,24 @@ test('the generated parts of README, docs and doc comments are current', { timeo
 })
 
 describe('the README', () => {
-  test('begins with the quick start, within the first 15 lines', () => {
+  test('the README begins its quick start within the first 15 lines', () => {
     expect(readme.split('\n').indexOf('```ts')).toBeLessThan(15)
     expect(/<!-- source: (\S+) -->/.exec(readme)?.[1]).toBe('test/examples/quick-start.ts')
   })
 
-  test('has one row for every state of the chart', () => {
+  test('the README has one row for every state of the chart', () => {
     const states = rowsOf(section(readme, 'The statechart')).map(([cell]) => namesIn(cell).join())
     const { resting, ...others } = connectionMachine.config.states ?? {}
     expect(states.toSorted()).toEqual([...Object.keys(others), ...Object.keys(resting?.states ?? {})].toSorted())
   })
 
-  test('has no row of a table that is too long for one line', () => {
+  test('the README has no table row that is too long for one line', () => {
     const rows = [...readme.matchAll(/^\|.*\|$/gm)].map(([row]) => row)
     expect(rows.length).toBeGreaterThan(30)
     expect(rows.filter((row) => row.length > MAX_ROW_LENGTH)).toEqual([])
   })
 
-  test('says that start and callback must be on one host name', () => {
+  test('the README says that start and callback must be on one host name', () => {
     expect(readme).toContain('Start and callback must be on one host name')
   })
 })
