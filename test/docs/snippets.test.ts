@@ -39,9 +39,9 @@ describe('a block of code that names a source', () => {
   })
 
   test('withPackageNames throws for an import of a file that is not a package entry', () => {
-    const text = "import { y } from './b.ts'\nimport { z } from '../../src/kernel.ts'"
+    const text = "import { y } from './b.ts'\nimport { z } from '../../src/clock.ts'"
     expect(() => withPackageNames('test/examples/a.ts', text)).toThrow(
-      'test/examples/a.ts imports src/kernel.ts, which is no entry of the package',
+      'test/examples/a.ts imports src/clock.ts, which is not an entry of the package',
     )
   })
 })

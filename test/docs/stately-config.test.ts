@@ -7,7 +7,7 @@ import { projectRoot, sourceFiles } from '../support/source-files.ts'
 
 const MACHINES = ['machines/connection.ts', 'machines/registration.ts']
 
-// The fields that the `statelyai` CLI reads. A project without `projectId` and `studioUrl` is local only, and asks nobody.
+// The fields that the `statelyai` CLI reads. A project without `projectId` and `studioUrl` is local only.
 const StatelyConfig = v.strictObject({
   $schema: v.literal('https://stately.ai/schemas/statelyai.json'),
   version: v.literal('1.0.0'),

@@ -1,6 +1,6 @@
 import { type AuthOrchestrator, type Connection, isAuthorizationError } from '../../src/index.ts'
 
-/** Calls the server, or answers the caller with what has to happen first. */
+/** Calls the MCP server, or responds with a redirect to sign in, or with the failure. */
 export async function callTool(auth: AuthOrchestrator, connection: Connection, url: string): Promise<Response> {
   try {
     return await connection.fetch(url, { method: 'POST', body: '{}' })
