@@ -23,6 +23,9 @@ const OPTIONS: ts.CompilerOptions = {
   ),
 }
 
+/** Files of the library and the packages, parsed once. */
+const parsed = new Map<string, ts.SourceFile | undefined>()
+
 /** Type-checks texts as modules of one project beside the packages of this one; errors as `name:line: message`. */
 export function compileErrors(modules: ReadonlyMap<string, string>): string[] {
   const folder = join(projectRoot, 'test', 'blocks')
@@ -34,7 +37,9 @@ export function compileErrors(modules: ReadonlyMap<string, string>): string[] {
   host.readFile = (path) => paths.get(path)?.text ?? readFile(path)
   host.getSourceFile = (path, version, ...rest) => {
     const module = paths.get(path)
-    return module ? ts.createSourceFile(path, module.text, version, true) : getSourceFile(path, version, ...rest)
+    if (module !== undefined) return ts.createSourceFile(path, module.text, version, true)
+    if (!parsed.has(path)) parsed.set(path, getSourceFile(path, version, ...rest))
+    return parsed.get(path)
   }
   const program = ts.createProgram([...paths.keys()], OPTIONS, host)
   return [...paths].flatMap(([path, { name }]) => {
