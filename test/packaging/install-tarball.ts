@@ -85,7 +85,7 @@ try {
   ) as [{ filename: string }]
   const tarball = join(scratch, filename)
   tryOut(tarball, 'without ioredis', [], ['quick-start', 'failures', 'migrating', 'own-store'])
-  tryOut(tarball, 'with ioredis', ['ioredis'], ['quick-start', 'stores'])
+  tryOut(tarball, 'with ioredis', ['ioredis'], ['quick-start', 'redis', 'stores'])
 } finally {
   rmSync(scratch, { recursive: true, force: true })
 }

@@ -35,35 +35,35 @@ const citations = [...sourceFiles('test')].flatMap(([path, text]) => citationsIn
 const cited = new Set(citations.map(({ id }) => id))
 
 describe('the manifest of requirements', () => {
-  test('has every number of the collection, once and in order', () => {
+  test('the manifest has every requirement number once and in order', () => {
     expect(requirements.map(({ id }) => id)).toEqual(NUMBERS)
   })
 
-  test('says of every MUST and SHOULD which test proves it, or why it is out of scope', () => {
+  test('every MUST and SHOULD is cited by a test or is out of scope with a reason', () => {
     const open = requirements.filter(
       (requirement) => isBinding(requirement) && requirement.outOfScope === undefined && !cited.has(requirement.id),
     )
     expect(open.map(({ id, behaviour }) => `${id}: ${behaviour}`)).toEqual([])
   })
 
-  test('leaves no more out of scope than few, and nothing that a test proves', () => {
+  test('at most MAX_OUT_OF_SCOPE requirements are out of scope, and a test cites none of them', () => {
     const left = requirements.filter(({ outOfScope }) => outOfScope !== undefined)
     expect(left.length).toBeLessThanOrEqual(MAX_OUT_OF_SCOPE)
     expect(left.filter(({ id }) => cited.has(id))).toEqual([])
   })
 
-  test('is cited by numbers that it has', () => {
+  test('every citation in a test has a number of the manifest', () => {
     expect(citations.filter(({ id }) => !NUMBERS.includes(id))).toEqual([])
   })
 
-  test('names files that there are', () => {
+  test('every file that the manifest names exists', () => {
     const files = requirements.flatMap(({ where = [] }) => where)
     expect(files.filter((path) => !existsSync(join(projectRoot, path)))).toEqual([])
     const nowhere = requirements.filter((each) => isBinding(each) && !each.outOfScope && each.where === undefined)
     expect(nowhere.map(({ id }) => id)).toEqual([])
   })
 
-  test('has a mutant for every eighth MUST or SHOULD, which a citing test has to notice', () => {
+  test('every eighth MUST or SHOULD has a mutant that names a citing test', () => {
     const binding = requirements.filter(isBinding)
     const eighths = binding
       .map((_, index) => index)
@@ -82,14 +82,14 @@ describe('the manifest of requirements', () => {
     expect(proven).toEqual(eighths)
   })
 
-  test('is shown in docs/requirements.md as it is: `npm run requirements` writes it anew', () => {
+  test('docs/requirements.md equals the output of `npm run requirements`', () => {
     const shown = readFileSync(join(projectRoot, 'docs/requirements.md'), 'utf8')
     expect(shown).toBe(requirementsTable(requirements, citations))
   })
 })
 
 describe('citations', () => {
-  test('are read with the titles around them', () => {
+  test('citationsIn reads every verifies(…) with the titles around it', () => {
     const text = `
       describe('group', () => {
         test('one', verifies(35, () => {}))

@@ -12,19 +12,19 @@ const files = new Map([
 const read = (path: string): string | undefined => files.get(path)
 
 describe('a block of code that names a source', () => {
-  test('in Markdown is the whole file, with the names of the package and without its marks', () => {
+  test('a Markdown block is replaced by the whole file, with package names and without region marks', () => {
     expect(withSnippets('a\n\n<!-- source: test/examples/a.ts -->\n\n```ts\nold\n```\n\nb', read)).toBe(
       "a\n\n<!-- source: test/examples/a.ts -->\n\n```ts\nimport { x } from 'authchart'\n\nfunction f() {\n  if (x) {\n    x()\n  }\n\n  x()\n}\n```\n\nb",
     )
   })
 
-  test('or a region of it, moved to the left', () => {
+  test('a Markdown block is replaced by a region of the file, unindented', () => {
     expect(withSnippets('<!-- source: test/examples/a.ts#part -->\n\n```ts\n```', read)).toBe(
       '<!-- source: test/examples/a.ts#part -->\n\n```ts\nif (x) {\n  x()\n}\n\nx()\n```',
     )
   })
 
-  test('in a doc comment stands behind the language', () => {
+  test('a block in a doc comment is replaced by the source named after its language', () => {
     const text = '/**\n * @example\n *   ```ts source="test/examples/a.ts#part"\n *   old\n *   ```\n */'
     expect(withSnippets(text, read)).toBe(
       '/**\n * @example\n *   ```ts source="test/examples/a.ts#part"\n *   if (x) {\n *     x()\n *   }\n *\n *   x()\n *   ```\n */',
@@ -34,14 +34,14 @@ describe('a block of code that names a source', () => {
   test.each([
     ['<!-- source: gone.ts -->\n\n```ts\n```', 'there is no gone.ts'],
     ['<!-- source: test/examples/a.ts#gone -->\n\n```ts\n```', 'there is no region gone in test/examples/a.ts'],
-  ])('fails without its source: %j', (text, message) => {
+  ])('withSnippets throws for a source or region that does not exist: %j', (text, message) => {
     expect(() => withSnippets(text, read)).toThrow(message)
   })
 
-  test('imports only what somebody outside can import', () => {
-    const text = "import { y } from './b.ts'\nimport { z } from '../../src/kernel.ts'"
+  test('withPackageNames throws for an import of a file that is not a package entry', () => {
+    const text = "import { y } from './b.ts'\nimport { z } from '../../src/clock.ts'"
     expect(() => withPackageNames('test/examples/a.ts', text)).toThrow(
-      'test/examples/a.ts imports src/kernel.ts, which is no entry of the package',
+      'test/examples/a.ts imports src/clock.ts, which is not an entry of the package',
     )
   })
 })
@@ -58,7 +58,7 @@ describe('a table of options', () => {
     ],
   ])
 
-  test('has a row for every option, however deep, but not for the methods of a port', () => {
+  test('optionTable has a row for every nested option, but not for the methods of a port', () => {
     expect(optionTable(sources, 'o.ts', 'O').split('\n')).toEqual([
       '| option | meaning | unit | default |',
       '| --- | --- | --- | --- |',
@@ -72,7 +72,7 @@ describe('a table of options', () => {
     ])
   })
 
-  test('is refused without the meaning or the default of one', () => {
+  test('optionTable throws for an option without a description or a default', () => {
     const silent = new Map([['o.ts', 'export interface O {\n  a: string\n  /** B. */\n  b?: string\n}']])
     expect(() => optionTable(silent, 'o.ts', 'O')).toThrow('O in o.ts has no meaning or no @defaultValue for a, b')
     expect(() => optionTable(silent, 'o.ts', 'P')).toThrow('there is no interface P in o.ts')

@@ -7,7 +7,7 @@ import { projectRoot, sourceFiles } from '../support/source-files.ts'
 
 const MACHINES = ['machines/connection.ts', 'machines/registration.ts']
 
-// The fields that the `statelyai` CLI reads. A project without `projectId` and `studioUrl` is local only, and asks nobody.
+// The fields that the `statelyai` CLI reads. A project without `projectId` and `studioUrl` is local only.
 const StatelyConfig = v.strictObject({
   $schema: v.literal('https://stately.ai/schemas/statelyai.json'),
   version: v.literal('1.0.0'),
@@ -23,7 +23,7 @@ const StatelyConfig = v.strictObject({
 describe('stately.config.json', () => {
   const config = v.parse(StatelyConfig, JSON.parse(readFileSync(join(projectRoot, 'stately.config.json'), 'utf8')))
 
-  test('has the fields that the CLI reads, and no other', () => {
+  test('stately.config.json has exactly the fields that the CLI reads', () => {
     expect(Object.keys(config).sort()).toEqual([
       '$schema',
       'defaultXStateVersion',
@@ -35,17 +35,17 @@ describe('stately.config.json', () => {
     ])
   })
 
-  test('includes exactly the two charts', () => {
+  test('stately.config.json includes exactly the two charts', () => {
     const found = globSync(config.include, { cwd: projectRoot, exclude: config.exclude })
     expect(found.map((path) => path.split('\\').join('/')).sort()).toEqual(MACHINES)
   })
 
-  test('leaves no chart out', () => {
+  test('no file outside of stately.config.json contains a chart', () => {
     const holders = [...sourceFiles('src', 'machines')].filter(([, text]) => holdsMachine(text)).map(([path]) => path)
     expect(holders).toEqual(MACHINES)
   })
 
-  test('would put new charts beside them', () => {
+  test('stately.config.json puts new charts into machines/', () => {
     expect(MACHINES.map((path) => posix.dirname(path))).toEqual([config.newMachinesDir, config.newMachinesDir])
   })
 })
@@ -53,7 +53,7 @@ describe('stately.config.json', () => {
 describe('every chart', () => {
   const files = sourceFiles('machines')
 
-  test.each(MACHINES)('can be read by Stately: %s', (path) => {
+  test.each(MACHINES)('Stately can read the chart %s', (path) => {
     expect(unreadableByStately(path, files.get(path) ?? '')).toEqual([])
   })
 
@@ -92,7 +92,7 @@ describe('every chart', () => {
       "const m = setup({ actors }).createMachine({ context: ({ input }) => ({ ...input }), on: { go: { target: 'a', actions: ['x'] } } })",
       [],
     ],
-  ])('is checked: %j', (text, why) => {
+  ])('unreadableByStately reports every construct that Stately cannot read: %j', (text, why) => {
     expect(unreadableByStately('m.ts', text)).toEqual(why)
   })
 })

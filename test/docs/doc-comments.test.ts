@@ -9,17 +9,17 @@ const patient = { timeout: 60_000 }
 describe('doc comments', patient, () => {
   const files = sourceFiles('src', 'machines')
 
-  test('stand at everything that an entry of the package exports', () => {
+  test('every export of every package entry has a doc comment', () => {
     expect(undocumentedExports(files, [...packageEntries().values()])).toEqual([])
   })
 
-  test('are never stacked', () => {
+  test('no doc comment is followed by another doc comment', () => {
     expect(stackedDocComments(files)).toEqual([])
   })
 })
 
 describe('the check for missing doc comments', () => {
-  test('finds an undocumented export of every kind, through re-exports', () => {
+  test('the check reports an undocumented export of every kind, through re-exports', () => {
     const files = new Map([
       [
         'index.ts',
@@ -43,7 +43,7 @@ describe('the check for missing doc comments', () => {
     ])
   })
 
-  test('lets a name pass whose type or whose first overload is documented', () => {
+  test('the check accepts a name whose type or first overload is documented', () => {
     const files = new Map([
       [
         'index.ts',
@@ -53,7 +53,7 @@ describe('the check for missing doc comments', () => {
     expect(undocumentedExports(files, ['index.ts'])).toEqual([])
   })
 
-  test('finds an undocumented member of an exported interface or class', () => {
+  test('the check reports an undocumented member of an exported interface or class', () => {
     const text = [
       '/** Said. */',
       'export interface A {',
@@ -83,7 +83,7 @@ describe('the check for missing doc comments', () => {
     ])
   })
 
-  test('finds an entry or an export that leads nowhere', () => {
+  test('the check reports an entry or an export that does not resolve', () => {
     const files = new Map([['index.ts', "export { a } from './gone.ts'"]])
     expect(undocumentedExports(files, ['index.ts', 'other.ts'])).toEqual([
       'index.ts: a leads nowhere',
@@ -93,7 +93,7 @@ describe('the check for missing doc comments', () => {
 })
 
 describe('the check for stacked doc comments', () => {
-  test('finds the one that describes nothing', () => {
+  test('the check reports a doc comment that describes nothing', () => {
     const text = [
       '/** Stranded. */',
       '',
@@ -116,7 +116,7 @@ describe('the check for stacked doc comments', () => {
     ])
   })
 
-  test('lets a comment, a line and another comment pass', () => {
+  test('the check accepts a comment, a line of code and another comment', () => {
     const text = "/** One. */\nconst a = '/** x */ /** y */'\n/** Two. */\nconst b = /* no */ /* doc */ 1 /**/ /***/"
     expect(stackedDocComments(new Map([['a.ts', text]]))).toEqual([])
   })
