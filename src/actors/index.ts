@@ -27,7 +27,7 @@ export function connectionActors(deps: ConnectionDependencies) {
     buildAuthorizationRequest: port(createBuildAuthorizationRequest(deps)),
     exchangeCode: port(createExchangeCode(deps)),
     refreshTokens: port(createRefreshTokens(deps)),
-    requestToken: port(createRequestToken(deps, discoverServer)),
+    requestToken: port(createRequestToken({ ...deps, discoverServer })),
     revokeTokens: port(createRevokeTokens(deps)),
     retireRegistration: port(createRetireRegistration(deps)),
   }

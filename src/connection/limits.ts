@@ -1,4 +1,4 @@
-/** Bounds of what one process holds for its connections, in one place, each with what it answers. */
+// Bounds of what one process holds for its connections, in one place, each with what it answers.
 
 /** How many tokens are cached in one process. Answers a fleet of connections that would fill the memory. */
 export const MAX_CACHED_TOKENS = 10_000

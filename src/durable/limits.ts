@@ -1,4 +1,4 @@
-/** Upper bounds and pauses of the engine, in one place, each with what it answers. */
+// Upper bounds and pauses of the engine, in one place, each with what it answers.
 
 /**
  * Time that a claim's deadline leaves for the save of the result, in milliseconds; never more than a quarter of the

@@ -10,16 +10,32 @@ export const Count = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
 /** An optional member, absent or `undefined` alike. */
 export const maybe = <T extends v.GenericSchema>(schema: T) => v.optional(schema)
 
-/** How tokens are obtained. */
-export const GrantSchema = v.picklist(['authorization_code', 'client_credentials', 'jwt_bearer', 'identity_assertion'])
+/** RFC 7523 §2.1. */
+export const JWT_BEARER = 'urn:ietf:params:oauth:grant-type:jwt-bearer'
 
+/**
+ * Each grant with its `grant_type`; an identity assertion is redeemed as a JWT. A new grant is a member here, a row in
+ * `actors/token-endpoint/grants.ts`, and a guard where it may not be chosen like the others.
+ */
+export const GRANT_TYPES = {
+  authorization_code: 'authorization_code',
+  client_credentials: 'client_credentials',
+  jwt_bearer: JWT_BEARER,
+  identity_assertion: JWT_BEARER,
+} as const
 /** How tokens are obtained (RFC 6749 §1.3 and its extensions). */
-export type Grant = v.InferOutput<typeof GrantSchema>
-
-export const NonInteractiveGrantSchema = v.picklist(['client_credentials', 'jwt_bearer', 'identity_assertion'])
-
+export type Grant = keyof typeof GRANT_TYPES
 /** Those of them by which a connection signs in without its user. */
-export type NonInteractiveGrant = v.InferOutput<typeof NonInteractiveGrantSchema>
+export type NonInteractiveGrant = Exclude<Grant, 'authorization_code'>
+
+const isGrant = (value: unknown): value is Grant => typeof value === 'string' && Object.hasOwn(GRANT_TYPES, value)
+export const GrantSchema = v.picklist(Object.keys(GRANT_TYPES).filter(isGrant))
+export const NonInteractiveGrantSchema = v.picklist(Object.keys(GRANT_TYPES).filter(isGrant).filter(isNonInteractive))
+
+/** Whether a grant needs no user. */
+export function isNonInteractive(grant: Grant): grant is NonInteractiveGrant {
+  return grant !== 'authorization_code'
+}
 
 export const FailureSchema = v.strictObject({
   code: v.picklist(FAILURE_CODES),

@@ -1,20 +1,15 @@
-import type {
-  DiscoverServerInput,
-  DiscoverServerOutput,
-  RequestTokenInput,
-  TokenResult,
-} from '../../../machines/ports.ts'
-import { stopwatch } from '../../clock.ts'
+import type { DiscoverServerInput, DiscoverServerOutput, RequestTokenInput } from '../../../machines/ports.ts'
+import { MAX_TIMER_MS } from '../../clock.ts'
 import { truncate } from '../../errors/failure.ts'
 import { PortError, portError } from '../../errors/port-error.ts'
 import { startDeadline, untilAborted } from '../../http/deadline.ts'
 import type { AssertionRequest, IdentityProviderOptions } from '../../options/client-options.ts'
 import { chooseMethod } from '../../protocol/client-authentication.ts'
-import { JWT_BEARER, TOKEN_EXCHANGE } from '../../protocol/grants.ts'
+import { TOKEN_EXCHANGE } from '../../protocol/grants.ts'
 import { AssertionSchema, ID_JAG, IdentityAssertionResponseSchema } from '../../schemas/endpoint-responses.ts'
 import { check } from '../../schemas/wire.ts'
 import type { AssertionDependencies } from '../dependencies.ts'
-import { askTokenEndpoint, requestTokens, type TokenServer } from './token-request.ts'
+import { askTokenEndpoint, type TokenServer } from './token-request.ts'
 
 /** RFC 8693 §3. */
 const SUBJECT_TOKEN_TYPES = {
@@ -22,58 +17,52 @@ const SUBJECT_TOKEN_TYPES = {
   refresh_token: 'urn:ietf:params:oauth:token-type:refresh_token',
 } as const
 
-const rejected = 'EXCHANGE_REJECTED'
+/** What the exchange of an ID token for an assertion needs. */
+export interface IdentityAssertionDependencies extends AssertionDependencies {
+  discoverServer(input: DiscoverServerInput): Promise<DiscoverServerOutput>
+}
 
 /**
- * Obtains tokens for a user of an organisation, by its identity provider's word: the ID token of the user's sign-in
- * there is exchanged for an assertion that is meant for this authorization server, and that assertion is the grant. A
- * new assertion for every access token, since servers take each once; it is kept nowhere.
+ * Exchanges the ID token of the user's sign-in at the identity provider for an assertion that is meant for one
+ * authorization server. Servers accept each assertion once.
  *
- * @throws `PortError` `GRANT_UNSUPPORTED` without an identity provider, `EXCHANGE_REJECTED` of either server, or as
- *   {@link obtainAssertion}, {@link requestTokens} and the discovery of the identity provider.
- * @see [Enterprise-managed authorization](https://modelcontextprotocol.io/extensions/auth/enterprise-managed-authorization), [RFC 8693 §2](https://www.rfc-editor.org/rfc/rfc8693.html#section-2), [RFC 7523 §2.1](https://www.rfc-editor.org/rfc/rfc7523.html#section-2.1)
+ * @returns The assertion. Secret.
+ * @throws `PortError` `GRANT_UNSUPPORTED` without an identity provider, `EXCHANGE_REJECTED` by it, or as
+ *   {@link obtainAssertion}, {@link askTokenEndpoint} and the discovery of the identity provider.
+ * @see [Enterprise-managed authorization](https://modelcontextprotocol.io/extensions/auth/enterprise-managed-authorization), [RFC 8693 §2](https://www.rfc-editor.org/rfc/rfc8693.html#section-2)
  */
-export function createRequestIdentityAssertion(
-  deps: AssertionDependencies,
-  discoverServer: (input: DiscoverServerInput) => Promise<DiscoverServerOutput>,
-) {
-  return async (input: RequestTokenInput, signal: AbortSignal): Promise<TokenResult> => {
-    const { at, identity, server, scope, sendBefore } = input
-    const recordTime = stopwatch(deps.clock, at)
-    const { identityProvider: options } = deps
-    if (options === undefined) throw portError('GRANT_UNSUPPORTED', 'notSent', { reason: 'noIdentityProvider' })
-    // Identity providers want to know it, whatever the authorization server makes of it.
-    const resource = server.resource ?? identity.server
-    const provider = await findProvider(options, resource, (issuer) =>
-      discoverServer({ at, identity, resource: { issuer } }),
-    )
-    const { tokenEndpoint } = provider
-    const wanted = { connection: identity, audience: server.issuer, tokenEndpoint, resource, scope }
-    const subject = await obtainAssertion(deps, ['id_token', 'refresh_token'], wanted, { sendBefore, signal })
-    const exchange = {
-      requested_token_type: ID_JAG,
-      audience: server.issuer,
-      subject_token: subject.assertion,
-      subject_token_type: SUBJECT_TOKEN_TYPES[subject.kind === 'refresh_token' ? 'refresh_token' : 'id_token'],
-      scope,
-    }
-    const answer = await askTokenEndpoint(
-      deps,
-      { at, sendBefore, server: provider, grantType: TOKEN_EXCHANGE, parameters: exchange, rejected },
-      signal,
-    )
-    const checked = check(IdentityAssertionResponseSchema, answer.decoded.fields)
-    if ('field' in checked) {
-      const details = { ...answer.where, document: 'token exchange response', field: checked.field }
-      throw portError('TOKEN_RESPONSE_INVALID', 'rejected', details)
-    }
-    const parameters = { assertion: checked.output.access_token }
-    return await requestTokens(
-      deps,
-      { at: recordTime(), sendBefore, server, grantType: JWT_BEARER, parameters, rejected },
-      signal,
-    )
+export async function exchangeForAssertion(
+  deps: IdentityAssertionDependencies,
+  { at, identity, server, scope, sendBefore }: RequestTokenInput,
+  signal: AbortSignal,
+): Promise<string> {
+  const { identityProvider: options } = deps
+  if (options === undefined) throw portError('GRANT_UNSUPPORTED', 'notSent', { reason: 'noIdentityProvider' })
+  // Identity providers need it, even where the authorization server takes no `resource`.
+  const resource = server.resource ?? identity.server
+  const provider = await findProvider(options, resource, (issuer) =>
+    deps.discoverServer({ at, identity, resource: { issuer } }),
+  )
+  const { tokenEndpoint } = provider
+  const wanted = { connection: identity, audience: server.issuer, tokenEndpoint, resource, scope }
+  const subject = await obtainAssertion(deps, ['id_token', 'refresh_token'], wanted, { sendBefore, signal })
+  const parameters = {
+    requested_token_type: ID_JAG,
+    audience: server.issuer,
+    subject_token: subject.assertion,
+    subject_token_type: SUBJECT_TOKEN_TYPES[subject.kind === 'refresh_token' ? 'refresh_token' : 'id_token'],
+    scope,
   }
+  const rejected = 'EXCHANGE_REJECTED'
+  const answer = await askTokenEndpoint(
+    deps,
+    { at, sendBefore, server: provider, grantType: TOKEN_EXCHANGE, parameters, rejected },
+    signal,
+  )
+  const checked = check(IdentityAssertionResponseSchema, answer.decoded.fields)
+  if ('output' in checked) return checked.output.access_token
+  const details = { ...answer.where, document: 'token exchange response', field: checked.field }
+  throw portError('TOKEN_RESPONSE_INVALID', 'rejected', details)
 }
 
 /** The identity provider as a server whose token endpoint can be asked. Its metadata is read unless the host knows it. */
@@ -98,9 +87,6 @@ async function findProvider(
   const client = { issuer, clientId, clientSecret, tokenEndpointAuthMethod: method, source: 'configured' as const }
   return { issuer, tokenEndpoint: metadata.tokenEndpoint, resource, client }
 }
-
-/** Timers of Node know no more. */
-const MAX_TIMER_MS = 2_147_483_647
 
 /** An assertion that the host gave. Secret. */
 export interface Assertion {

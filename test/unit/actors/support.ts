@@ -1,3 +1,4 @@
+import type { IdentityAssertionDependencies } from '../../../src/actors/token-endpoint/assertions.ts'
 import type { IncomingHttpHeaders } from 'node:http'
 import type { ConnectionDependencies } from '../../../src/actors/dependencies.ts'
 import { DpopProver } from '../../../src/actors/token-endpoint/dpop-prover.ts'
@@ -46,7 +47,9 @@ export async function startPeer(routes: Record<string, Answer | ((seen: Seen) =>
 }
 
 /** Everything that an actor may need, on the real transport. */
-export function makeDependencies(overrides: Partial<ConnectionDependencies> = {}): ConnectionDependencies {
+type Dependencies = ConnectionDependencies & IdentityAssertionDependencies
+
+export function makeDependencies(overrides: Partial<Dependencies> = {}): Dependencies {
   return {
     transport: makeTransport(),
     clock: systemClock,
@@ -59,6 +62,7 @@ export function makeDependencies(overrides: Partial<ConnectionDependencies> = {}
     retireDynamicRegistration: () => Promise.reject(new Error('no retirement expected')),
     createState: () => 'the-state',
     hashState: (state) => `hash of ${state}`,
+    discoverServer: () => Promise.reject(new Error('no discovery expected')),
     ...overrides,
   }
 }

@@ -3,8 +3,7 @@ import type { RequestTokenInput } from '../../../../machines/ports.ts'
 import type { ConnectionDependencies } from '../../../../src/actors/dependencies.ts'
 import { createDiscoverServer } from '../../../../src/actors/discovery/discover-server.ts'
 import { MetadataCache } from '../../../../src/actors/discovery/metadata-cache.ts'
-import { createRequestIdentityAssertion } from '../../../../src/actors/token-endpoint/assertions.ts'
-import { createRequestJwtBearer } from '../../../../src/actors/token-endpoint/grants.ts'
+import { createRequestToken } from '../../../../src/actors/token-endpoint/grants.ts'
 import { createRevokeTokens } from '../../../../src/actors/token-endpoint/revoke-tokens.ts'
 import type { AssertionRequest } from '../../../../src/options/client-options.ts'
 import type { ClientInformation } from '../../../../src/schemas/credentials.ts'
@@ -60,7 +59,7 @@ describe('a workload', () => {
     verifies(200, async () => {
       const { asked, assertions } = host({ workload: 'the-jwt' })
       const { peer, input, forms } = await startAs()
-      const result = await createRequestJwtBearer(makeDependencies({ assertions }))(input, never)
+      const result = await createRequestToken(makeDependencies({ assertions }))(input, never)
       expect(result).toMatchObject({ accessToken: 't', expiresInMs: 60_000 })
       expect(forms()).toEqual([
         {
@@ -86,7 +85,7 @@ describe('a workload', () => {
 
   test('names its client if it has one', async () => {
     const { input, forms } = await startAs(tokens, {})
-    await createRequestJwtBearer(makeDependencies(host({ workload: 'j' })))(input, never)
+    await createRequestToken(makeDependencies(host({ workload: 'j' })))(input, never)
     expect(forms()[0]?.['client_id']).toBe('c 1')
   })
 
@@ -94,7 +93,7 @@ describe('a workload', () => {
     'is refused with %s once',
     verifies(202, async (error) => {
       const { input, peer } = await startAs({ status: 400, body: { error, error_description: SECRET } })
-      const run = createRequestJwtBearer(makeDependencies(host({ workload: 'j' })))
+      const run = createRequestToken(makeDependencies(host({ workload: 'j' })))
       expect(await rejectionOf(run(input, never))).toEqual({
         code: 'EXCHANGE_REJECTED',
         outcome: 'rejected',
@@ -129,7 +128,7 @@ describe('without an assertion nothing is sent', () => {
     ['the host gives nothing at all', () => Promise.resolve(''), expected],
   ])('%s', async (_, assertions, wanted) => {
     const { input, peer } = await startAs()
-    const rejected = await rejectionOf(createRequestJwtBearer(makeDependencies({ assertions }))(input, never))
+    const rejected = await rejectionOf(createRequestToken(makeDependencies({ assertions }))(input, never))
     const details = { reason: 'assertionUnavailable', expected: 'workload' }
     expect(rejected).toEqual({ details, ...wanted })
     expect(JSON.stringify(rejected)).not.toContain(SECRET)
@@ -143,7 +142,7 @@ describe('without an assertion nothing is sent', () => {
     const { promise, resolve } = Promise.withResolvers<string>()
     onTestFinished(() => resolve('late'))
     const { input, peer } = await startAs()
-    const run = createRequestJwtBearer(makeDependencies({ assertions: () => promise }))
+    const run = createRequestToken(makeDependencies({ assertions: () => promise }))
     expect(await rejectionOf(run({ ...input, sendBefore: until }, signal))).toEqual({
       code,
       outcome: 'notSent',
@@ -185,10 +184,22 @@ describe('an identity assertion', () => {
       ...(known && { tokenEndpoint: `${issuer}/token` }),
     }
     const deps = makeDependencies({ assertions, identityProvider })
-    const run = createRequestIdentityAssertion(deps, createDiscoverServer(deps, new MetadataCache(deps.clock)))
+    const run = createRequestToken({
+      ...deps,
+      discoverServer: createDiscoverServer(deps, new MetadataCache(deps.clock)),
+    })
     const exchanges = (): Record<string, string>[] =>
       idp.seen.flatMap(({ path, body }) => (path === '/idp/token' ? [form(body)] : []))
-    return { idp, issuer, peer, input, forms, asked, exchanges, run }
+    return {
+      idp,
+      issuer,
+      peer,
+      input: { ...input, grant: 'identity_assertion' as const },
+      forms,
+      asked,
+      exchanges,
+      run,
+    }
   }
 
   test(
@@ -320,8 +331,8 @@ describe('an identity assertion', () => {
   test('needs an identity provider', async () => {
     const { input } = await startAs()
     const deps = makeDependencies(host({ id_token: 'i' }))
-    const run = createRequestIdentityAssertion(deps, () => Promise.reject(new Error('unused')))
-    expect(await rejectionOf(run(input, never))).toEqual({
+    const run = createRequestToken({ ...deps, discoverServer: () => Promise.reject(new Error('unused')) })
+    expect(await rejectionOf(run({ ...input, grant: 'identity_assertion' }, never))).toEqual({
       code: 'GRANT_UNSUPPORTED',
       outcome: 'notSent',
       details: { reason: 'noIdentityProvider' },
@@ -332,7 +343,7 @@ describe('an identity assertion', () => {
     const { input } = await startAs()
     const identityProvider = { issuer: 'https://idp', clientId: 'x' }
     const deps = makeDependencies({ ...host({ id_token: 'i' }), identityProvider })
-    const run = createRequestIdentityAssertion(deps, () => Promise.reject(new Error('a bug')))
-    await expect(run(input, never)).rejects.toThrow('a bug')
+    const run = createRequestToken({ ...deps, discoverServer: () => Promise.reject(new Error('a bug')) })
+    await expect(run({ ...input, grant: 'identity_assertion' }, never)).rejects.toThrow('a bug')
   })
 })

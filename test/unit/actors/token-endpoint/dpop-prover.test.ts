@@ -5,7 +5,7 @@ import { DpopProver } from '../../../../src/actors/token-endpoint/dpop-prover.ts
 import {
   createExchangeCode,
   createRefreshTokens,
-  createRequestClientCredentials,
+  createRequestToken,
 } from '../../../../src/actors/token-endpoint/grants.ts'
 import { DPOP_ALGORITHMS } from '../../../../src/protocol/dpop.ts'
 import type { AuthorizationServer, DpopKey } from '../../../../src/schemas/credentials.ts'
@@ -48,8 +48,7 @@ async function start(answers: Answer[], dpop: AuthorizationServer['dpop'] = offe
       createExchangeCode(deps)({ ...common, code: 'c', verifier: 'v', expectedSubject: undefined }, never),
     refresh: (dpopKey: DpopKey | undefined) =>
       createRefreshTokens(deps)({ ...common, refreshToken: 'r1', dpopKey }, never),
-    request: () =>
-      createRequestClientCredentials(deps)({ ...common, scope: undefined, grant: 'client_credentials' }, never),
+    request: () => createRequestToken(deps)({ ...common, scope: undefined, grant: 'client_credentials' }, never),
     nonces: () => peer.seen.map(({ headers }) => decodeJwt(String(headers['dpop'])).nonce),
     proofs: () => Promise.all(peer.seen.map(({ headers }) => readProof(headers['dpop']))),
   }
@@ -268,7 +267,7 @@ describe('tokens of the wrong type', () => {
     const { peer, deps } = await start([{ body: bound }])
     const grant = 'client_credentials' as const
     const input = { at: 0, identity, server: serverAt(peer.origin), scope: undefined, grant, sendBefore }
-    expect(await rejectionOf(createRequestClientCredentials(deps)(input, never))).toMatchObject({
+    expect(await rejectionOf(createRequestToken(deps)(input, never))).toMatchObject({
       code: 'TOKEN_RESPONSE_INVALID',
       outcome: 'unknown',
       details: { field: 'token_type' },

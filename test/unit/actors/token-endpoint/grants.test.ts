@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import {
   createExchangeCode,
   createRefreshTokens,
-  createRequestClientCredentials,
+  createRequestToken,
 } from '../../../../src/actors/token-endpoint/grants.ts'
 import type { AuthorizationServer, ClientInformation } from '../../../../src/schemas/credentials.ts'
 import { verifies } from '../../../support/verifies.ts'
@@ -62,7 +62,7 @@ describe('what is sent', () => {
         never,
       )
       expect(result).toEqual({
-        at: 6000,
+        at: 7000,
         accessToken: 't',
         tokenType: 'Bearer',
         scope: 'a',
@@ -136,7 +136,7 @@ describe('what is sent', () => {
         clientSecret: 'p ü:~',
         tokenEndpointAuthMethod: 'client_secret_basic',
       })
-      const run = createRequestClientCredentials(makeDependencies())
+      const run = createRequestToken(makeDependencies())
       await run({ at: 0, identity, server, scope: 'a b', grant: 'client_credentials', sendBefore }, never)
       const [seen] = peer.seen
       expect(form(seen?.body)).toEqual({ grant_type: 'client_credentials', scope: 'a b', resource: 'https://h/mcp' })
@@ -149,7 +149,7 @@ describe('what is sent', () => {
     verifies(91, async () => {
       const peer = await startPeer({ '/token': { body: tokens } })
       const server = withClient(peer.origin, { clientSecret: 's&', tokenEndpointAuthMethod: 'client_secret_post' })
-      await createRequestClientCredentials(makeDependencies())(
+      await createRequestToken(makeDependencies())(
         { at: 0, identity, server, scope: undefined, grant: 'client_credentials', sendBefore },
         never,
       )
