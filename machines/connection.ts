@@ -2,19 +2,20 @@ import { assign, emit, setup } from 'xstate'
 import type { ConnectionContext } from '../src/schemas/connection-context.ts'
 import type { ConnectionIdentity } from '../src/schemas/credentials.ts'
 import { eventAs } from './assert.ts'
+import { isCurrentClaim } from './claim-rules.ts'
 import { addAttempt, authorizationRequestBuilt, endAttempt, endDenied } from './connection/attempts.ts'
 import {
-  expireClaim,
   claim,
   claimExchange,
   claimRefresh,
   claimRenewal,
   claimTokenRequest,
+  expireClaim,
   markOutcomeUnknown,
 } from './connection/claims.ts'
 import type { AuthorizationRequestBuilt, ConnectionEvent } from './connection/events.ts'
-import * as ask from './connection/guards.ts'
-import * as input from './connection/port-inputs.ts'
+import * as guards from './connection/guards.ts'
+import * as inputs from './connection/port-inputs.ts'
 import {
   adoptServer,
   beginRenewal,
@@ -25,10 +26,10 @@ import {
 } from './connection/request.ts'
 import { isReRequestable, restingState, type RestingState } from './connection/selectors.ts'
 import { asksForNothingNew, countStepUp, endStepUps, isStepUpExhausted, rejectScope } from './connection/step-up.ts'
-import * as change from './connection/tokens.ts'
+import * as actions from './connection/tokens.ts'
 import { appendToJournal } from './journal.ts'
-import { isClientRejected, isGrantRejected, isRetryLater, portFailureOf } from './rejection.ts'
 import { connectionPorts } from './ports.ts'
+import { isClientRejected, isGrantRejected, isRetryLater, portFailureOf } from './rejection.ts'
 
 /** What a connection begins with. */
 export interface ConnectionInput {
@@ -54,34 +55,36 @@ export const connectionMachine = setup({
   },
   actors: connectionPorts,
   guards: {
-    isAcceptableCallback: ({ context, event }) => ask.isAcceptableCallback(context, event),
-    hasPendingCode: ({ context, event }) => ask.hasPendingCode(context, event),
-    isCurrentGeneration: ({ context, event }) => ask.isCurrentGeneration(context, event),
-    needsDiscovery: ({ context, event }) => ask.isCurrentGeneration(context, event) && ask.needsDiscovery(context),
+    isAcceptableCallback: ({ context, event }) => guards.isAcceptableCallback(context, event),
+    hasPendingCode: ({ context, event }) => guards.hasPendingCode(context, event),
+    isCurrentGeneration: ({ context, event }) => guards.isCurrentGeneration(context, event),
+    needsDiscovery: ({ context, event }) =>
+      guards.isCurrentGeneration(context, event) && guards.needsDiscovery(context),
     renewsWithoutRefreshToken: ({ context, event }) =>
-      ask.isCurrentGeneration(context, event) && context.tokens !== undefined && isReRequestable(context.tokens),
-    isAcceptableLateResult: ({ context, event }) => ask.isAcceptableLateResult(context, event),
-    isOrphanedResult: ({ context, event }) => ask.isOrphanedResult(context, event),
-    hasTokensToRevoke: ({ context }) => context.tokens !== undefined && !ask.needsDiscovery(context),
-    isRenewal: ({ context }) => ask.isRenewal(context),
-    mayRegisterAgain: ({ context, event }) => isClientRejected(portFailureOf(event)) && ask.mayRegisterAgain(context),
+      guards.isCurrentGeneration(context, event) && context.tokens !== undefined && isReRequestable(context.tokens),
+    isAcceptableLateResult: ({ context, event }) => guards.isAcceptableLateResult(context, event),
+    isOrphanedResult: ({ context, event }) => guards.isOrphanedResult(context, event),
+    hasTokensToRevoke: ({ context }) => context.tokens !== undefined && !guards.needsDiscovery(context),
+    isRenewal: ({ context }) => guards.isRenewal(context),
+    mayRegisterAgain: ({ context, event }) =>
+      isClientRejected(portFailureOf(event)) && guards.mayRegisterAgain(context),
     asksForNothingNew: ({ context, event }) => asksForNothingNew(context, event),
     isStepUpExhausted: ({ context, event }) => isStepUpExhausted(context, event),
-    usesAuthorizationCode: ({ context }) => ask.canUseGrant(context, 'authorization_code'),
-    usesNonInteractiveGrant: ({ context }) => ask.canUseNonInteractiveGrant(context),
+    usesAuthorizationCode: ({ context }) => guards.canUseGrant(context, 'authorization_code'),
+    usesNonInteractiveGrant: ({ context }) => guards.canUseNonInteractiveGrant(context),
     canProceed: ({ context }) => !context.claim?.outcomeUnknown,
-    isCurrentClaim: ({ context, event }) => ask.isCurrentClaim(context, event),
+    isCurrentClaim: ({ context, event }) => isCurrentClaim(context, event),
     canRetry: ({ context, event }) =>
-      ask.isCurrentClaim(context, event) && ask.canRetry(context, change.readClock(context, event)),
+      isCurrentClaim(context, event) && guards.canRetry(context, actions.readClock(context, event)),
     canRetryUnknownOutcome: ({ context, event }) =>
-      portFailureOf(event).outcome === 'unknown' && ask.canRetry(context, context.at),
-    isClientRejected: ({ context, event }) => isClientRejected(portFailureOf(event)) && ask.isClientDynamic(context),
+      portFailureOf(event).outcome === 'unknown' && guards.canRetry(context, context.at),
+    isClientRejected: ({ context, event }) => isClientRejected(portFailureOf(event)) && guards.isClientDynamic(context),
     isRetryLater: ({ event }) => isRetryLater(portFailureOf(event)),
     isRefreshTokenRejected: ({ event }) => isGrantRejected(portFailureOf(event)),
     restsIn: ({ context }, params: { place: RestingState }) => restingState(context) === params.place,
   },
   actions: {
-    updateClock: assign({ at: ({ context, event }) => change.readClock(context, event) }),
+    updateClock: assign({ at: ({ context, event }) => actions.readClock(context, event) }),
     beginRequest: assign(({ context, event }) =>
       beginRequest(
         context,
@@ -129,7 +132,7 @@ export const connectionMachine = setup({
     markOutcomeUnknown: assign(({ context, event }) => markOutcomeUnknown(context, event)),
     expireClaim: assign(({ context, event }) => expireClaim(context, eventAs(event, 'claim.expired'))),
     storeTokens: assign(({ context, event }) =>
-      change.storeTokens(
+      actions.storeTokens(
         context,
         eventAs(
           event,
@@ -139,19 +142,19 @@ export const connectionMachine = setup({
         ).output,
       ),
     ),
-    acceptLateResult: assign(({ context, event }) => change.acceptLateResult(context, eventAs(event, 'result.late'))),
+    acceptLateResult: assign(({ context, event }) => actions.acceptLateResult(context, eventAs(event, 'result.late'))),
     importCredentials: assign(({ context, event }) =>
-      change.importCredentials(context, eventAs(event, 'credentials.imported')),
+      actions.importCredentials(context, eventAs(event, 'credentials.imported')),
     ),
     endDenied: assign(({ context, event }) => endDenied(context, eventAs(event, 'callback.denied'))),
     endFailed: assign(({ context }) => endAttempt(context, context.claim?.stateHash, 'failed', context.at)),
-    recordFailure: assign(({ context, event }) => change.recordFailure(context, event)),
-    dropRefreshToken: assign(({ context }) => change.dropRefreshToken(context)),
-    forgetClient: assign(({ context }) => change.forgetClient(context)),
+    recordFailure: assign(({ context, event }) => actions.recordFailure(context, event)),
+    dropRefreshToken: assign(({ context }) => actions.dropRefreshToken(context)),
+    forgetClient: assign(({ context }) => actions.forgetClient(context)),
     clearRejectedClient: assign({ rejectedClient: undefined }),
     releaseClaim: assign({ claim: undefined }),
-    reset: assign(({ context }) => change.reset(context)),
-    tidy: assign(({ context }) => change.pruneExpired(context)),
+    reset: assign(({ context }) => actions.reset(context)),
+    tidy: assign(({ context }) => actions.pruneExpired(context)),
     journal: assign({
       journal: ({ context, event }, params: { to: string }) =>
         appendToJournal(context, event, params.to, 'disconnected'),
@@ -314,7 +317,7 @@ export const connectionMachine = setup({
           invoke: {
             id: 'discoverResource',
             src: 'discoverResource',
-            input: ({ context }) => input.discoverResourceInput(context),
+            input: ({ context }) => inputs.discoverResourceInput(context),
             onDone: { target: 'authorizationServer', actions: ['recordDiscovery'] },
             onError: { target: '#connection.settling', actions: ['recordFailure'] },
           },
@@ -325,7 +328,7 @@ export const connectionMachine = setup({
           invoke: {
             id: 'discoverServer',
             src: 'discoverServer',
-            input: ({ context }) => input.discoverServerInput(context),
+            input: ({ context }) => inputs.discoverServerInput(context),
             onDone: { target: '#connection.registering', actions: ['recordDiscovery'] },
             onError: { target: '#connection.settling', actions: ['recordFailure'] },
           },
@@ -339,7 +342,7 @@ export const connectionMachine = setup({
       invoke: {
         id: 'ensureRegistration',
         src: 'ensureRegistration',
-        input: ({ context }) => input.ensureRegistrationInput(context),
+        input: ({ context }) => inputs.ensureRegistrationInput(context),
         onDone: { target: 'selectingGrant', actions: ['recordDiscovery', 'adoptServer'] },
         onError: { target: 'settling', actions: ['recordFailure'] },
       },
@@ -361,7 +364,7 @@ export const connectionMachine = setup({
       invoke: {
         id: 'buildAuthorizationRequest',
         src: 'buildAuthorizationRequest',
-        input: ({ context }) => input.buildAuthorizationRequestInput(context),
+        input: ({ context }) => inputs.buildAuthorizationRequestInput(context),
         onDone: { target: 'settling', actions: ['addAttempt', 'emitAuthorizationRequest'] },
         onError: [
           { guard: 'mayRegisterAgain', target: 'registering', actions: ['replaceClient'] },
@@ -391,7 +394,7 @@ export const connectionMachine = setup({
           invoke: {
             id: 'exchangeCode',
             src: 'exchangeCode',
-            input: ({ context, event }) => input.exchangeCodeInput(context, event),
+            input: ({ context, event }) => inputs.exchangeCodeInput(context, event),
             onDone: { target: '#connection.settling', actions: ['storeTokens'] },
             onError: [
               { guard: 'canRetryUnknownOutcome', target: 'claimed', actions: ['markOutcomeUnknown'] },
@@ -430,7 +433,7 @@ export const connectionMachine = setup({
           invoke: {
             id: 'refreshTokens',
             src: 'refreshTokens',
-            input: ({ context, event }) => input.refreshTokensInput(context, event),
+            input: ({ context, event }) => inputs.refreshTokensInput(context, event),
             onDone: { target: '#connection.settling', actions: ['storeTokens'] },
             onError: [
               { guard: 'canRetryUnknownOutcome', target: 'claimed', actions: ['markOutcomeUnknown'] },
@@ -473,7 +476,7 @@ export const connectionMachine = setup({
           invoke: {
             id: 'requestToken',
             src: 'requestToken',
-            input: ({ context, event }) => input.requestTokenInput(context, event),
+            input: ({ context, event }) => inputs.requestTokenInput(context, event),
             onDone: { target: '#connection.settling', actions: ['storeTokens'] },
             onError: [
               { guard: 'canRetryUnknownOutcome', target: 'claimed', actions: ['markOutcomeUnknown'] },
@@ -499,7 +502,7 @@ export const connectionMachine = setup({
           invoke: {
             id: 'retireRegistration',
             src: 'retireRegistration',
-            input: ({ context }) => input.retireRegistrationInput(context),
+            input: ({ context }) => inputs.retireRegistrationInput(context),
             onDone: { target: '#connection.settling', actions: ['clearRejectedClient'] },
             onError: { target: '#connection.settling', actions: ['updateClock'] },
           },
@@ -533,7 +536,7 @@ export const connectionMachine = setup({
           invoke: {
             id: 'revokeTokens',
             src: 'revokeTokens',
-            input: ({ context, event }) => input.revokeTokensInput(context, event),
+            input: ({ context, event }) => inputs.revokeTokensInput(context, event),
             onDone: { target: '#connection.settling', actions: ['updateClock', 'reset'] },
             onError: { target: '#connection.settling', actions: ['updateClock', 'reset'] },
           },

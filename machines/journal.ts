@@ -1,9 +1,7 @@
 import type { Failure } from '../src/errors/failure.ts'
 import type { JournalEntry } from '../src/schemas/connection-context.ts'
+import { MAX_JOURNAL_ENTRIES } from './limits.ts'
 import { portFailureOf } from './rejection.ts'
-
-/** How many transitions a record remembers. */
-export const MAX_JOURNAL_ENTRIES = 16
 
 /** Why: the failure's code, the answer of a port (`refreshTokens.done`), or the event itself. */
 function reasonOf(event: { type: string }, failure: Failure | undefined): string {

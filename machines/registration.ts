@@ -1,12 +1,13 @@
 import { assign, setup } from 'xstate'
 import type { RegistrationContext } from '../src/schemas/registration-context.ts'
 import { eventAs } from './assert.ts'
+import { hasRetriesLeft, isCurrentClaim, withUnknownOutcome } from './claim-rules.ts'
 import { appendToJournal } from './journal.ts'
-import { portFailureOf } from './rejection.ts'
 import { registrationPorts } from './ports.ts'
-import * as change from './registration/actions.ts'
+import * as actions from './registration/actions.ts'
 import type { RegistrationEvent } from './registration/events.ts'
-import * as ask from './registration/guards.ts'
+import * as guards from './registration/guards.ts'
+import { portFailureOf } from './rejection.ts'
 
 /** What a registration begins with. */
 export interface RegistrationInput {
@@ -32,33 +33,34 @@ export const registrationMachine = setup({
   },
   actors: registrationPorts,
   guards: {
-    needsRegistration: ({ context, event }) => ask.needsRegistration(context, event),
+    needsRegistration: ({ context, event }) => guards.needsRegistration(context, event),
     isLimited: ({ context, event }) =>
-      ask.needsRegistration(context, event) && ask.limitedUntil(context, event) !== undefined,
-    isCurrentClient: ({ context, event }) => ask.isCurrentClient(context, event),
-    isAcceptableLateResult: ({ context, event }) => ask.isAcceptableLateResult(context, event),
+      guards.needsRegistration(context, event) && guards.limitedUntil(context, event) !== undefined,
+    isCurrentClient: ({ context, event }) => guards.isCurrentClient(context, event),
+    isAcceptableLateResult: ({ context, event }) => guards.isAcceptableLateResult(context, event),
     canProceed: ({ context }) => context.claim !== undefined && !context.claim.outcomeUnknown,
-    isCurrentClaim: ({ context, event }) => ask.isCurrentClaim(context, event),
-    canRetry: ({ context, event }) => ask.isCurrentClaim(context, event) && ask.canRetry(context),
-    canRetryUnknownOutcome: ({ context, event }) => portFailureOf(event).outcome === 'unknown' && ask.canRetry(context),
+    isCurrentClaim: ({ context, event }) => isCurrentClaim(context, event),
+    canRetry: ({ context, event }) => isCurrentClaim(context, event) && hasRetriesLeft(context.claim),
+    canRetryUnknownOutcome: ({ context, event }) =>
+      portFailureOf(event).outcome === 'unknown' && hasRetriesLeft(context.claim),
     isRegistered: ({ context }) => context.client !== undefined,
     hasFailed: ({ context }) => context.failure !== undefined,
   },
   actions: {
     updateClock: assign({ at: ({ event }) => eventAs(event, 'checkpoint.saved').at }),
     claimRegistration: assign(({ context, event }) =>
-      change.claimRegistration(context, eventAs(event, 'registration.requested')),
+      actions.claimRegistration(context, eventAs(event, 'registration.requested')),
     ),
     rejectRegistration: assign(({ context, event }) =>
-      change.rejectRegistration(context, eventAs(event, 'registration.requested')),
+      actions.rejectRegistration(context, eventAs(event, 'registration.requested')),
     ),
-    markOutcomeUnknown: assign(({ context, event }) => change.markOutcomeUnknown(context, event)),
-    expireClaim: assign(({ context, event }) => change.expireClaim(context, eventAs(event, 'claim.expired'))),
+    markOutcomeUnknown: assign(({ context, event }) => withUnknownOutcome(context, event)),
+    expireClaim: assign(({ context, event }) => actions.expireClaim(context, eventAs(event, 'claim.expired'))),
     storeClient: assign(({ context, event }) =>
-      change.storeClient(context, eventAs(event, 'xstate.done.actor.registerClient').output),
+      actions.storeClient(context, eventAs(event, 'xstate.done.actor.registerClient').output),
     ),
-    acceptLateResult: assign(({ context, event }) => change.storeClient(context, eventAs(event, 'result.late'))),
-    forgetClient: assign(({ event }) => change.forgetClient(eventAs(event, 'client.rejected'))),
+    acceptLateResult: assign(({ context, event }) => actions.storeClient(context, eventAs(event, 'result.late'))),
+    forgetClient: assign(({ event }) => actions.forgetClient(eventAs(event, 'client.rejected'))),
     recordFailure: assign(({ event }) => ({ failure: portFailureOf(event).failure })),
     releaseClaim: assign({ claim: undefined }),
     journal: assign({
@@ -141,7 +143,7 @@ export const registrationMachine = setup({
           invoke: {
             id: 'registerClient',
             src: 'registerClient',
-            input: ({ context, event }) => change.registerClientInput(context, event),
+            input: ({ context, event }) => actions.registerClientInput(context, event),
             onDone: { target: '#registration.settling', actions: ['storeClient'] },
             onError: [
               { guard: 'canRetryUnknownOutcome', target: 'claimed', actions: ['markOutcomeUnknown'] },

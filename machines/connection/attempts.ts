@@ -2,18 +2,11 @@ import { coversScope } from '../../src/protocol/scopes.ts'
 import type { Attempt, ConnectionContext, EndedAttempt } from '../../src/schemas/connection-context.ts'
 import type { Tokens } from '../../src/schemas/credentials.ts'
 import { assertDefined } from '../assert.ts'
+import { MAX_ATTEMPTS, MAX_ENDED_ATTEMPTS } from '../limits.ts'
 import type { AuthorizationRequestBuilt, Change, Sent } from './events.ts'
 import { attemptOf, requestedScope } from './selectors.ts'
 
-/** How many attempts a connection holds; the oldest goes. */
-export const MAX_ATTEMPTS = 8
-
-/** How many ended attempts are remembered, and for how long. */
-export const MAX_ENDED_ATTEMPTS = 16
-
-export const ENDED_ATTEMPT_TTL_MS = 86_400_000
-
-/** A new attempt waits for its callback; the oldest goes if there are too many. */
+/** A new attempt waits for its callback; the oldest is dropped if there are too many. */
 export function addAttempt(
   context: ConnectionContext,
   output: { at: number; stateHash: string; verifier: string },

@@ -1,13 +1,10 @@
 import { nonInteractiveGrant } from '../../src/protocol/grants.ts'
 import type { Attempt, Claim, ConnectionContext } from '../../src/schemas/connection-context.ts'
 import { assertDefined } from '../assert.ts'
-import { portFailureOf } from '../rejection.ts'
+import { withExpiredClaim, withUnknownOutcome } from '../claim-rules.ts'
 import type { Change, ConnectionEvent, Sent, Stamp } from './events.ts'
-import { isRenewal, canRetry } from './guards.ts'
+import { canRetry, isRenewal } from './guards.ts'
 import { requestedScope, wantedGrant } from './selectors.ts'
-
-/** How many abandoned claims are remembered. */
-const MAX_ORPHANED_CLAIMS = 4
 
 /** The intent, stored before the request leaves. */
 export function claim(
@@ -17,7 +14,10 @@ export function claim(
   return { at, claim: { id: claimId, leaseMs, retries: 0, ...what } }
 }
 
-/** The code is kept before it is spent; from then on the attempt lives as long as the code. A kept one is claimed again. */
+/**
+ * The code is stored before it is redeemed; from then on the attempt lives as long as the code. A stored one is claimed
+ * again.
+ */
 export function claimExchange(
   context: ConnectionContext,
   event: Sent<'callback.received'> | Sent<'exchange.resumed'>,
@@ -33,10 +33,7 @@ export function claimExchange(
   return { ...claimed, attempts: context.attempts.map(retainCode) }
 }
 
-/**
- * A grant without a user spends under the ids that its request brought along; from here on the claim knows all it
- * needs.
- */
+/** A non-interactive grant is claimed under the ids that its request brought along; the claim holds all it needs. */
 export function claimTokenRequest(context: ConnectionContext): Change {
   const request = assertDefined(context.request, 'a request')
   const { claimId, leaseMs } = request
@@ -58,7 +55,7 @@ export function claimRefresh(event: Sent<'refresh.requested'>): Change {
   return claim(event, { kind: 'refresh', afterRejection: event.rejectedToken })
 }
 
-/** A renewal without a refresh token asks for the same again. */
+/** A renewal without a refresh token requests the same scope again. */
 export function claimRenewal(context: ConnectionContext, event: Sent<'refresh.requested'>): Change {
   const { tokens } = context
   const { serverId, requestedScope: scope, grant } = tokens ?? {}
@@ -66,41 +63,28 @@ export function claimRenewal(context: ConnectionContext, event: Sent<'refresh.re
   return claim(event, { kind: 'requestToken', ...what })
 }
 
-/** The claim's request was sent and nobody knows what became of it: nothing more happens until its lease is over. */
+/** The outcome of the claim's request is unknown; its refresh token may have been consumed. */
 export function markOutcomeUnknown(context: ConnectionContext, event: ConnectionEvent): Change {
-  const { failure } = portFailureOf(event)
-  return {
-    failure,
-    claim: context.claim && { ...context.claim, outcomeUnknown: true },
-    ...withConsumptionDoubt(context),
-  }
+  return { ...withUnknownOutcome(context, event), ...withConsumptionDoubt(context) }
 }
 
 /**
- * The refresh token of this claim may be spent: if the server ever refuses it, it may have revoked the access token
- * along with it.
+ * The refresh token of this claim may have been consumed: if the server rejects it later, it may have revoked the
+ * access token along with it.
  */
-function withConsumptionDoubt({ claim: held, tokens }: ConnectionContext): Change {
-  return held?.kind === 'refresh'
+function withConsumptionDoubt({ claim: current, tokens }: ConnectionContext): Change {
+  return current?.kind === 'refresh'
     ? { tokens: { ...assertDefined(tokens, 'tokens'), refreshTokenMayBeConsumed: true } }
     : {}
 }
 
-/** The claim is given up. If the same may be sent once more, a new claim stands in its place. */
+/** The claim expires; its request is repeated under a new claim where that is allowed. */
 export function expireClaim(context: ConnectionContext, event: Sent<'claim.expired'>): Change {
-  const { at, claimId, leaseMs, orphanId } = event
-  const { claim: held } = context
-  const again =
-    held && canRetry(context, at)
-      ? { ...held, outcomeUnknown: undefined, id: claimId, leaseMs, retries: held.retries + 1 }
-      : undefined
-  const retried = again !== undefined
-  return {
-    at,
-    orphanedClaims: [...context.orphanedClaims, { id: orphanId, retried }].slice(-MAX_ORPHANED_CLAIMS),
-    claim: again,
-    failure: retried ? context.failure : { code: 'TOKEN_OUTCOME_UNKNOWN' },
-    retryAt: at + leaseMs,
-    ...withConsumptionDoubt(context),
-  }
+  const { at, leaseMs } = event
+  const {
+    claim: next,
+    orphanedClaims,
+    failure,
+  } = withExpiredClaim(context, event, canRetry(context, at), 'TOKEN_OUTCOME_UNKNOWN')
+  return { at, claim: next, orphanedClaims, failure, retryAt: at + leaseMs, ...withConsumptionDoubt(context) }
 }

@@ -1,24 +1,31 @@
 import { grantOffered, nonInteractiveGrant } from '../../src/protocol/grants.ts'
 import type { AuthorizationRequest, ConnectionContext } from '../../src/schemas/connection-context.ts'
 import type { Grant } from '../../src/schemas/credentials.ts'
+import { hasRetriesLeft, orphanedClaim } from '../claim-rules.ts'
 import type { ConnectionEvent } from './events.ts'
-import { attemptOf, claimedServer, isPending, isRenewable, judgeCallback, serverOf, wantedGrant } from './selectors.ts'
-
-/** How often an exchange or a refresh is repeated when nobody knows what became of it. */
-const MAX_RETRIES = 1
+import {
+  attemptOf,
+  claimedServer,
+  isExchangePending,
+  isPending,
+  isRenewable,
+  judgeCallback,
+  serverOf,
+  wantedGrant,
+} from './selectors.ts'
 
 export function isAcceptableCallback(context: ConnectionContext, event: ConnectionEvent): boolean {
   return 'stateHash' in event && 'at' in event && judgeCallback(context, event, event.at) === 'acceptable'
 }
 
-/** A code that was kept because nothing had been spent. */
+/** Whether the event names a stored code that was not redeemed yet. */
 export function hasPendingCode(context: ConnectionContext, event: ConnectionEvent): boolean {
   if (event.type !== 'exchange.resumed') return false
   const attempt = attemptOf(context, event.stateHash)
-  return attempt?.code !== undefined && isPending(attempt, event.at)
+  return attempt !== undefined && isExchangePending(attempt, event.at)
 }
 
-/** Whether a refresh still starts from the tokens that its asker saw. */
+/** Whether the tokens are still those that the requester of a refresh saw. */
 export function isCurrentGeneration(context: ConnectionContext, event: ConnectionEvent): boolean {
   return (
     event.type === 'refresh.requested' &&
@@ -27,7 +34,7 @@ export function isCurrentGeneration(context: ConnectionContext, event: Connectio
   )
 }
 
-/** Imported tokens whose authorization server nobody has looked for yet. */
+/** Whether the authorization server of imported tokens was not discovered yet. */
 export function needsDiscovery(context: ConnectionContext): boolean {
   return serverOf(context, context.tokens?.serverId) === undefined
 }
@@ -61,34 +68,29 @@ export function isRenewal(context: ConnectionContext): boolean {
   return context.request?.purpose === 'renew' && context.tokens?.refreshToken !== undefined
 }
 
-/** Whether a `claim.expired` names the claim that stands. */
-export function isCurrentClaim(context: ConnectionContext, event: ConnectionEvent): boolean {
-  return event.type === 'claim.expired' && event.orphanId === context.claim?.id
-}
-
-/** Whether what the claim spends may be tried once more. */
+/** Whether the request of the claim may be sent once more. */
 export function canRetry(context: ConnectionContext, at: number): boolean {
   const { claim } = context
-  if (claim === undefined || claim.retries >= MAX_RETRIES) return false
+  if (!hasRetriesLeft(claim)) return false
   if (claim.kind !== 'exchange') return true
   const attempt = attemptOf(context, claim.stateHash)
   return attempt !== undefined && isPending(attempt, at)
 }
 
 /**
- * Whether a result that came after its claim was given up is still wanted: no newer tokens stand. If the claim was
- * repeated, the server may have answered the repeat by revoking this very result, so it must be possible to prove it.
+ * Whether a result that came after its claim had expired is still useful: no newer tokens stand. If the request was
+ * repeated, the server may have answered the repeat by revoking this result, so a refresh must be able to verify it.
  */
 export function isAcceptableLateResult(context: ConnectionContext, event: ConnectionEvent): boolean {
   if (event.type !== 'result.late' || event.generation !== context.generation) return false
-  const claim = context.orphanedClaims.find(({ id }) => id === event.orphanId)
+  const claim = orphanedClaim(context, event.orphanId)
   return claim !== undefined && (!claim.retried || event.tokens.refreshToken !== undefined)
 }
 
-/** A result that came after its claim was given up and the connection disconnected: it has to be revoked as well. */
+/** Whether a result came after its claim had expired and the connection was disconnected: it has to be revoked too. */
 export function isOrphanedResult(context: ConnectionContext, event: ConnectionEvent): boolean {
   if (event.type !== 'result.late' || context.tokens !== undefined || context.reauthorizationRequired) return false
-  return event.generation < context.generation && context.orphanedClaims.some(({ id }) => id === event.orphanId)
+  return event.generation < context.generation && orphanedClaim(context, event.orphanId) !== undefined
 }
 
 /** Whether the client of the request was registered by us, and was not registered anew under this request already. */

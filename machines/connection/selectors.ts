@@ -6,24 +6,24 @@ import type { AuthorizationServer, Grant, Tokens } from '../../src/schemas/crede
 import { assertDefined } from '../assert.ts'
 import type { Callback } from './events.ts'
 
-/** Where a connection can rest. */
+/** The states in which a connection rests. */
 export type RestingState = 'disconnected' | 'awaitingCallback' | 'authorized' | 'reauthorizationRequired' | 'failed'
 
 /**
- * Whether an access token may still be answered at `at`, with `minTtlMs` of life left. A token without a known end is
- * good until a server refuses it.
+ * Whether an access token can be used at `at`, with `minTtlMs` of its lifetime left. A token without an expiry is
+ * usable until a server rejects it.
  */
 export function isUsable(tokens: Tokens | undefined, at: number, minTtlMs = 0): tokens is Tokens {
   if (tokens === undefined || tokens.unverified) return false
   return tokens.expiresAt === undefined || tokens.expiresAt - at > minTtlMs
 }
 
-/** Whether new tokens are had by asking for them again: only what a user consented to needs a refresh token for that. */
+/** Whether the grant can simply be requested again: only what a user consented to needs a refresh token. */
 export function isReRequestable({ grant }: Tokens): boolean {
   return grant !== 'authorization_code'
 }
 
-/** Whether new tokens can be had without the user: by a refresh token, or by a grant that needs nobody. */
+/** Whether new tokens can be obtained without the user: by a refresh token, or by a non-interactive grant. */
 export function isRenewable(tokens: Tokens | undefined, at: number): tokens is Tokens {
   if (tokens === undefined || tokens.refreshTokenRejected) return false
   if (isReRequestable(tokens)) return true
@@ -37,8 +37,8 @@ export function isPending(attempt: Attempt, at: number): boolean {
 }
 
 /**
- * Where a connection rests, from its facts alone: the chart settles by it, and a reader sees by it what time has
- * changed since.
+ * The resting state that follows from the context alone: the chart settles by it, and a reader sees what has changed
+ * since by the passing of time.
  */
 export function restingState(context: ConnectionContext, at: number = context.at): RestingState {
   const { tokens } = context
@@ -48,7 +48,7 @@ export function restingState(context: ConnectionContext, at: number = context.at
   return context.failure === undefined ? 'disconnected' : 'failed'
 }
 
-/** The attempt that a `state` belongs to, alive or not. */
+/** The attempt that a `state` belongs to, pending or expired. */
 export function attemptOf(context: ConnectionContext, stateHash: string | undefined): Attempt | undefined {
   return context.attempts.find((attempt) => attempt.stateHash === stateHash)
 }
@@ -58,23 +58,23 @@ export function serverOf(context: ConnectionContext, serverId: number | undefine
   return context.servers.find(({ id }) => id === serverId)
 }
 
-/** The authorization server that the claim in progress spends at. */
+/** The authorization server that the present claim's request goes to. */
 export function claimedServer(context: ConnectionContext): AuthorizationServer | undefined {
   const { claim, tokens } = context
   return serverOf(context, claim?.serverId ?? attemptOf(context, claim?.stateHash)?.serverId ?? tokens?.serverId)
 }
 
-/** Whose tokens the connection holds or held; records of older releases know it of the tokens alone. */
+/** The account whose tokens are stored, or were last. */
 export function accountOf({ account, tokens, servers }: ConnectionContext): Account | undefined {
   const issuer = servers.find(({ id }) => id === tokens?.serverId)?.issuer
   const { subject } = tokens ?? {}
   return account ?? (subject !== undefined && issuer !== undefined ? { issuer, subject } : undefined)
 }
 
-/** What is to be said of a callback, before anything in it is believed (RFC 9207 §2.4, RFC 6749 §10.12). */
+/** The result of checking a callback before anything in it is trusted (RFC 9207 §2.4, RFC 6749 §10.12). */
 export type CallbackVerdict = 'acceptable' | 'unknown' | 'expired' | 'bindingMismatch' | 'issuerMismatch'
 
-/** Judges a callback by the attempt that it names: is it alive, from the same browser, from the issuer that was asked? */
+/** Checks a callback against the attempt that it names: still pending, from the same browser, from the right issuer. */
 export function judgeCallback(context: ConnectionContext, callback: Callback, at: number): CallbackVerdict {
   const attempt = attemptOf(context, callback.stateHash)
   const server = serverOf(context, attempt?.serverId)
@@ -86,8 +86,8 @@ export function judgeCallback(context: ConnectionContext, callback: Callback, at
 }
 
 /**
- * The grant that this authorization goes by: the caller's, or else the first of ours that the server offers (RFC 8414
- * §2: authorization code where it says nothing).
+ * The grant of this authorization: the caller's, or the first of ours that the server offers (RFC 8414 §2:
+ * authorization code where it publishes no list).
  */
 export function wantedGrant(request: AuthorizationRequest): Grant {
   if (request.grant !== undefined) return request.grant
@@ -122,7 +122,7 @@ const CLAIM_STATES = {
   disconnect: 'disconnecting',
 } as const
 
-/** Where a connection is at `at`: in a claim, or where time has brought it since it was stored. */
+/** Where a connection is at `at`: in a claim, or in the resting state that follows from the time that has passed. */
 export function stateOf(context: ConnectionContext, at: number): ConnectionState {
   const kind = context.claim?.kind
   return kind === undefined || kind === 'register' ? restingState(context, at) : CLAIM_STATES[kind]
@@ -134,35 +134,40 @@ export function tokensOf(context: ConnectionContext | undefined): Tokens | undef
 }
 
 /**
- * How much life a token must have left to be answered without a refresh: the policy's margin, and at most a quarter of
+ * How much lifetime a token must have left to be used without a refresh: the policy's margin, and at most a quarter of
  * its lifetime.
  */
 export function marginMs(tokens: Tokens, minTokenTtlMs: number): number {
   return Math.min(minTokenTtlMs, (tokens.lifetimeMs ?? Infinity) / 4)
 }
 
-/** Whether the access token may be answered as it is. */
+/** Whether the access token may be used as it is. */
 export function isFresh(
   tokens: Tokens | undefined,
   at: number,
   minTtlMs: number,
-  refused: string | undefined,
+  rejectedToken: string | undefined,
 ): tokens is Tokens {
-  return tokens !== undefined && tokens.accessToken !== refused && isUsable(tokens, at, minTtlMs)
+  return tokens !== undefined && tokens.accessToken !== rejectedToken && isUsable(tokens, at, minTtlMs)
 }
 
-/** An attempt whose code was kept because nothing had been spent, and which is still alive. */
+/** Whether the code of an attempt is stored and can still be redeemed. */
+export function isExchangePending(attempt: Attempt, at: number): boolean {
+  return attempt.code !== undefined && isPending(attempt, at)
+}
+
+/** The attempt whose code is stored and can still be redeemed. */
 export function pendingExchange(context: ConnectionContext, at: number): Attempt | undefined {
-  return context.attempts.find(({ code, expiresAt }) => code !== undefined && expiresAt > at)
+  return context.attempts.find((attempt) => isExchangePending(attempt, at))
 }
 
-/** Whether a token can be had without the user. */
+/** Whether an access token can be obtained without the user. */
 export function isAuthorized(context: ConnectionContext, at: number): boolean {
   const tokens = tokensOf(context)
   return isUsable(tokens, at) || isRenewable(tokens, at)
 }
 
-/** The next instant at which something is due, or `undefined`: then only its user or host can change anything. */
+/** The next instant at which something is due; `undefined` if only the user or the host can change anything. */
 export function nextWakeAt(
   context: ConnectionContext,
   at: number,

@@ -1,10 +1,8 @@
 import { challengedScope, coversScope, isTooMuchScope, permittedScope, unionScopes } from '../../src/protocol/scopes.ts'
 import type { ConnectionContext } from '../../src/schemas/connection-context.ts'
+import { MAX_STEP_UPS, STEP_UP_TTL_MS } from '../limits.ts'
 import type { Change, ConnectionEvent, Sent } from './events.ts'
 import { isPending } from './selectors.ts'
-
-/** How long a round of asking for more scope counts, in milliseconds. */
-export const STEP_UP_TTL_MS = 86_400_000
 
 /**
  * Whether a server insists on scope that was granted already, or does not say on which: the same authorization once
@@ -38,9 +36,6 @@ export function isStepUpExhausted(context: ConnectionContext, event: ConnectionE
   return stepUpRound(context, wanted, event.at) > maxStepUps
 }
 
-/** How many kinds of step-up are counted at once; the oldest goes. */
-const MAX_STEP_UPS = 4
-
 /** Counts how often the same scope was insisted on without being granted. */
 export function countStepUp(context: ConnectionContext, event: Sent<'challenge.insufficientScope'>): Change {
   const { at, request } = event
@@ -61,7 +56,7 @@ export function endStepUps(_context: ConnectionContext, { at, request }: Sent<'c
   return { at, failure: { code: 'STEP_UP_EXHAUSTED', ...(expected !== undefined && { details: { expected } }) } }
 }
 
-/** A round in which nobody could be asked for the scope is none. */
+/** A round does not count if no authorization request could be made in it. */
 export function withoutRound(context: ConnectionContext): ConnectionContext['stepUps'] {
   const { at, request, stepUps } = context
   const wanted = challengedScope(request?.challengeScope)

@@ -1,21 +1,16 @@
+import { backoffMs } from '../../src/backoff.ts'
 import { coversScope } from '../../src/protocol/scopes.ts'
 import type { ConnectionContext, EndedAttempt } from '../../src/schemas/connection-context.ts'
 import type { Tokens } from '../../src/schemas/credentials.ts'
 import { assertDefined } from '../assert.ts'
-import { isSecretExpired, portFailureOf } from '../rejection.ts'
+import { ENDED_ATTEMPT_TTL_MS, REFRESH_BACKOFF } from '../limits.ts'
 import type { TokenResult } from '../ports.ts'
-import { end, ENDED_ATTEMPT_TTL_MS, finishAttempts } from './attempts.ts'
+import { isSecretExpired, portFailureOf } from '../rejection.ts'
+import { end, finishAttempts } from './attempts.ts'
 import type { Change, ConnectionEvent, Sent } from './events.ts'
 import { withServer } from './request.ts'
 import { accountOf, attemptOf, claimedServer, isPending } from './selectors.ts'
 import { withoutRound } from './step-up.ts'
-
-/**
- * How long an early refresh that failed is left alone, twice as long each time, unless the server names a time. A
- * caller without a usable token never waits for it.
- */
-const FIRST_RETRY_MS = 5_000
-const LONGEST_RETRY_MS = 600_000
 
 /** Record time moves on with every event; the answers of ports bring theirs. */
 export function readClock(context: ConnectionContext, event: ConnectionEvent): number {
@@ -114,7 +109,7 @@ export function importCredentials(context: ConnectionContext, event: Sent<'crede
 /** What a port failed with becomes the connection's failure. Nothing is deleted by it. */
 export function recordFailure(context: ConnectionContext, event: ConnectionEvent): Change {
   const { failure } = portFailureOf(event)
-  const retryDelayMs = Math.min(2 * (context.retryDelayMs ?? FIRST_RETRY_MS / 2), LONGEST_RETRY_MS)
+  const retryDelayMs = backoffMs(context.retryDelayMs, REFRESH_BACKOFF)
   const retryAt = context.at + (failure.details?.retryAfterMs ?? retryDelayMs)
   return { failure, retryDelayMs, retryAt, ...(context.claim === undefined && { stepUps: withoutRound(context) }) }
 }

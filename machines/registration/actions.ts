@@ -1,14 +1,12 @@
 import type { ClientInformation } from '../../src/schemas/credentials.ts'
 import type { RegistrationContext } from '../../src/schemas/registration-context.ts'
 import { assertDefined } from '../assert.ts'
+import { hasRetriesLeft, withExpiredClaim } from '../claim-rules.ts'
 import type { Stamp } from '../connection/events.ts'
-import { portFailureOf } from '../rejection.ts'
+import { MAX_REMEMBERED_REGISTRATIONS } from '../limits.ts'
 import type { RegisterClientInput } from '../ports.ts'
 import type { RegistrationCommand, RegistrationEvent } from './events.ts'
-import { limitedUntil, canRetry, recentRegistrations } from './guards.ts'
-
-/** How many registrations of the last hour are remembered: a limit above that is none. */
-const MAX_REMEMBERED = 100
+import { limitedUntil, recentRegistrations } from './guards.ts'
 
 type Change = Partial<RegistrationContext>
 type Sent<Type extends RegistrationCommand['type']> = Extract<RegistrationCommand, { type: Type }> & Stamp
@@ -29,7 +27,7 @@ export function claimRegistration(context: RegistrationContext, event: Sent<'reg
 
 /** Another registration leaves now. Of those within the last hour the newest are remembered. */
 function sentAt(context: RegistrationContext, at: number): number[] {
-  return [...recentRegistrations(context, at), at].slice(-MAX_REMEMBERED)
+  return [...recentRegistrations(context, at), at].slice(-MAX_REMEMBERED_REGISTRATIONS)
 }
 
 /** As many were sent within the last hour as the policy allows. */
@@ -39,28 +37,17 @@ export function rejectRegistration(context: RegistrationContext, event: Sent<'re
   return { at, failure: { code: 'RATE_LIMITED', details: { reason: 'registrationsPerIssuerPerHour', retryAfterMs } } }
 }
 
-/** The request was sent and nobody knows what became of it: nothing more happens until the lease is over. */
-export function markOutcomeUnknown(context: RegistrationContext, event: RegistrationEvent): Change {
-  const { failure } = portFailureOf(event)
-  return { failure, claim: context.claim && { ...context.claim, outcomeUnknown: true } }
-}
-
-/** The claim is given up. If the same may be sent once more, a new claim stands in its place. */
+/** The claim expires; the registration is sent again under a new claim where that is allowed. */
 export function expireClaim(context: RegistrationContext, event: Sent<'claim.expired'>): Change {
-  const { at, claimId, leaseMs, orphanId } = event
-  const { claim: held } = context
-  const again =
-    held && canRetry(context)
-      ? { ...held, outcomeUnknown: undefined, id: claimId, leaseMs, retries: held.retries + 1 }
-      : undefined
-  const retried = again !== undefined
-  return {
-    at,
-    orphanedClaims: [...context.orphanedClaims, { id: orphanId, retried }].slice(-4),
-    claim: again,
-    ...(retried && { registeredAt: sentAt(context, at) }),
-    failure: retried ? context.failure : { code: 'REGISTRATION_UNAVAILABLE' },
-  }
+  const { at } = event
+  const { retried, ...changes } = withExpiredClaim(
+    context,
+    event,
+    // At worst it leaves a client at the server that nobody uses.
+    hasRetriesLeft(context.claim),
+    'REGISTRATION_UNAVAILABLE',
+  )
+  return { at, ...changes, ...(retried && { registeredAt: sentAt(context, at) }) }
 }
 
 /** The client that everybody shares from now on. */

@@ -1,8 +1,7 @@
 import type { RegistrationContext } from '../../src/schemas/registration-context.ts'
+import { orphanedClaim } from '../claim-rules.ts'
+import { REGISTRATION_WINDOW_MS } from '../limits.ts'
 import type { RegistrationEvent } from './events.ts'
-
-/** How often a registration is repeated when nobody knows what became of it. */
-const MAX_RETRIES = 1
 
 /** Whether there is no client whose secret is still good (RFC 7591 §3.2.1, `client_secret_expires_at`). */
 export function needsRegistration(context: RegistrationContext, event: RegistrationEvent): boolean {
@@ -11,11 +10,9 @@ export function needsRegistration(context: RegistrationContext, event: Registrat
   return client === undefined || (client.clientSecretExpiresAt ?? Infinity) <= event.at
 }
 
-const HOUR_MS = 3_600_000
-
 /** The registrations that were sent within the last hour. */
 export function recentRegistrations({ registeredAt = [] }: RegistrationContext, at: number): number[] {
-  return registeredAt.filter((sentAt) => at - sentAt < HOUR_MS)
+  return registeredAt.filter((sentAt) => at - sentAt < REGISTRATION_WINDOW_MS)
 }
 
 /** When the next registration may be sent, if as many were sent within the last hour as the policy allows. */
@@ -23,7 +20,7 @@ export function limitedUntil(context: RegistrationContext, event: RegistrationEv
   if (event.type !== 'registration.requested' || event.maxPerHour === undefined) return undefined
   const recent = recentRegistrations(context, event.at)
   if (recent.length < event.maxPerHour) return undefined
-  return (recent.at(-event.maxPerHour) ?? event.at) + HOUR_MS
+  return (recent.at(-event.maxPerHour) ?? event.at) + REGISTRATION_WINDOW_MS
 }
 
 /** Whether the client that a server refused is still the stored one. */
@@ -31,21 +28,11 @@ export function isCurrentClient(context: RegistrationContext, event: Registratio
   return event.type === 'client.rejected' && event.clientId === context.client?.clientId
 }
 
-/** Whether a client that came after its claim was given up is still wanted: no newer one stands. */
+/** Whether a client that came after its claim had expired is still useful: no newer one stands. */
 export function isAcceptableLateResult(context: RegistrationContext, event: RegistrationEvent): boolean {
   return (
     event.type === 'result.late' &&
     event.generation === context.generation &&
-    context.orphanedClaims.some(({ id }) => id === event.orphanId)
+    orphanedClaim(context, event.orphanId) !== undefined
   )
-}
-
-/** Whether a `claim.expired` names the claim that stands. */
-export function isCurrentClaim(context: RegistrationContext, event: RegistrationEvent): boolean {
-  return event.type === 'claim.expired' && event.orphanId === context.claim?.id
-}
-
-/** Whether the registration may be sent once more. At worst it leaves a client that nobody uses. */
-export function canRetry(context: RegistrationContext): boolean {
-  return context.claim !== undefined && context.claim.retries < MAX_RETRIES
 }

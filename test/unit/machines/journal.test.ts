@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import { appendToJournal, MAX_JOURNAL_ENTRIES } from '../../../machines/journal.ts'
+import { appendToJournal } from '../../../machines/journal.ts'
+import { MAX_JOURNAL_ENTRIES } from '../../../machines/limits.ts'
 import { rejections, START } from '../../support/charts/facts.ts'
 
 const first = { at: START, from: 'disconnected', to: 'authorized', reason: 'exchangeCode.done' }

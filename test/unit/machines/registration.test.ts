@@ -1,3 +1,4 @@
+import { hasRetriesLeft, isCurrentClaim, withUnknownOutcome } from '../../../machines/claim-rules.ts'
 import { afterEach, describe, expect, test } from 'vitest'
 import { registrationPorts } from '../../../machines/ports.ts'
 import { registrationMachine } from '../../../machines/registration.ts'
@@ -46,16 +47,16 @@ describe('the guards', () => {
       claim,
       orphanedClaims: [{ id: 'claim-1', retried: false }],
     })
-    const guards = [ask.isCurrentClaim, ask.isAcceptableLateResult, ask.isCurrentClient]
+    const guards = [isCurrentClaim, ask.isAcceptableLateResult, ask.isCurrentClient]
     expect(guards.map((guard) => guard(context, expired))).toEqual([false, false, false])
     expect(ask.isCurrentClient(context, { ...expired, clientId: 'client-1' })).toBe(true)
     expect(ask.isCurrentClient(context, { ...stamp, ...request })).toBe(false)
   })
 
   test('a claim may be repeated once', () => {
-    expect(ask.canRetry(registrationWith({ claim }))).toBe(true)
-    expect(ask.canRetry(registrationWith({ claim: { ...claim, retries: 1 } }))).toBe(false)
-    expect(ask.canRetry(registrationWith())).toBe(false)
+    expect(hasRetriesLeft(claim)).toBe(true)
+    expect(hasRetriesLeft({ ...claim, retries: 1 })).toBe(false)
+    expect(hasRetriesLeft(undefined)).toBe(false)
   })
 })
 
@@ -102,11 +103,11 @@ describe('the actions', () => {
   test('a claim whose outcome nobody knows says so', () => {
     const event = { type: 'xstate.error.actor.registerClient', error: rejections.unknown } as const
     const { failure } = rejections.unknown
-    expect(change.markOutcomeUnknown(registrationWith({ claim }), event)).toEqual({
+    expect(withUnknownOutcome(registrationWith({ claim }), event)).toEqual({
       failure,
       claim: { ...claim, outcomeUnknown: true },
     })
-    expect(change.markOutcomeUnknown(registrationWith(), event)).toEqual({ failure, claim: undefined })
+    expect(withUnknownOutcome(registrationWith(), event)).toEqual({ failure, claim: undefined })
   })
 
   test('a claim that is given up is repeated once', () => {

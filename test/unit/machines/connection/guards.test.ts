@@ -1,3 +1,4 @@
+import { isCurrentClaim } from '../../../../machines/claim-rules.ts'
 import { describe, expect, test } from 'vitest'
 import type { Callback, ConnectionEvent } from '../../../../machines/connection/events.ts'
 import * as ask from '../../../../machines/connection/guards.ts'
@@ -94,7 +95,7 @@ test('what is asked of an event is false for every other one', () => {
     ask.isAcceptableCallback,
     ask.hasPendingCode,
     ask.isCurrentGeneration,
-    ask.isCurrentClaim,
+    isCurrentClaim,
     ask.isAcceptableLateResult,
   ]
   expect(guards.map((guard) => guard(context, expired))).toEqual(guards.map(() => false))
@@ -194,9 +195,9 @@ describe('a grant', () => {
 describe('a claim', () => {
   test('is given up by its id', () => {
     const event = (orphanId: string): ConnectionEvent => ({ ...stamp, type: 'claim.expired', orphanId })
-    expect(ask.isCurrentClaim(contextWith({ claim }), event('claim-1'))).toBe(true)
-    expect(ask.isCurrentClaim(contextWith({ claim }), event('claim-0'))).toBe(false)
-    expect(ask.isCurrentClaim(contextWith(), event('claim-1'))).toBe(false)
+    expect(isCurrentClaim(contextWith({ claim }), event('claim-1'))).toBe(true)
+    expect(isCurrentClaim(contextWith({ claim }), event('claim-0'))).toBe(false)
+    expect(isCurrentClaim(contextWith(), event('claim-1'))).toBe(false)
   })
 
   const exchange: Claim = { ...claim, kind: 'exchange', stateHash: 'hash-1' }
