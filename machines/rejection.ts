@@ -1,3 +1,4 @@
+import { isClientError } from '../src/protocol/client-authentication.ts'
 import type { Failure } from '../src/errors/failure.ts'
 import type { RequestOutcome } from '../src/errors/port-error.ts'
 
@@ -21,13 +22,10 @@ export function portFailureOf(event: { type: string; error?: unknown }): PortFai
     : UNEXPECTED
 }
 
-/** RFC 6749 §5.2; the last one comes from pushed authorization requests, whose server no longer knows our redirect URI. */
-const CLIENT_ERRORS = ['invalid_client', 'unauthorized_client', 'invalid_redirect_uri']
-
 /** Whether the server refused the client itself: its registration is gone, or its secret is over. */
 export function isClientRejected({ failure, outcome }: PortFailure): boolean {
   if (outcome !== 'rejected') return false
-  return CLIENT_ERRORS.some((error) => error === failure.details?.error) || isSecretExpired(failure)
+  return isClientError(failure.details?.error) || isSecretExpired(failure)
 }
 
 /** Whether the client's secret is over (RFC 7591 §3.2.1): its server has not been asked. */

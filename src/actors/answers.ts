@@ -25,8 +25,8 @@ export function retryAfterMs(headers: Headers, now: number): number | undefined 
 }
 
 /**
- * What an answer means that is not 2xx: 429 and 503 ask to come again, every other 4xx is a refusal, and after any
- * other 5xx nobody knows whether the request took effect.
+ * The failure that a response other than 2xx stands for: 429 and 503 ask to try again, every other 4xx is a rejection,
+ * and any other 5xx leaves the outcome unknown.
  *
  * @see [RFC 6749 §5.2](https://www.rfc-editor.org/rfc/rfc6749.html#section-5.2)
  */
@@ -40,7 +40,7 @@ export function rejectionOf(answer: ExchangeResponse, url: string, now: number, 
     retryAfterMs: retryAfterMs(headers, now),
   }
   if (status === 429) return portError('RATE_LIMITED', 'rejected', details)
-  if (status === 503) return portError('HTTP_NETWORK', 'rejected', details)
+  if (status === 503) return portError('SERVER_UNAVAILABLE', 'rejected', details)
   return status >= 500 ? portError(codes.unknown, 'unknown', details) : portError(codes.rejected, 'rejected', details)
 }
 

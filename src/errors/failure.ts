@@ -10,6 +10,7 @@ export const FAILURE_CODES = [
   'REGISTRATION_UNAVAILABLE',
   'REGISTRATION_REJECTED',
   'CLIENT_INFORMATION_REQUIRED',
+  'CLIENT_REJECTED',
   // grant
   'GRANT_UNSUPPORTED',
   'CLIENT_AUTH_UNSUPPORTED',
@@ -32,6 +33,7 @@ export const FAILURE_CODES = [
   // transport
   'HTTP_TIMEOUT',
   'HTTP_NETWORK',
+  'SERVER_UNAVAILABLE',
   'RATE_LIMITED',
   'ADDRESS_FORBIDDEN',
   'TOO_MANY_REDIRECTS',
@@ -98,6 +100,7 @@ const RETRYABLE: ReadonlySet<FailureCode> = new Set([
   'SERVER_METADATA_UNAVAILABLE',
   'HTTP_TIMEOUT',
   'HTTP_NETWORK',
+  'SERVER_UNAVAILABLE',
   'RATE_LIMITED',
   'TOKEN_OUTCOME_UNKNOWN',
   'STORE_UNAVAILABLE',
@@ -134,6 +137,7 @@ const CATALOGUE: Record<FailureCode, readonly [sentence: string, nextAction: Nex
   REGISTRATION_UNAVAILABLE: ['the authorization server offers no way to register this client', 'configureClient'],
   REGISTRATION_REJECTED: ['the authorization server refused to register this client', 'configureClient'],
   CLIENT_INFORMATION_REQUIRED: ['this grant needs a client id that was given by the host', 'configureClient'],
+  CLIENT_REJECTED: ['the authorization server rejected the client', 'configureClient'],
   GRANT_UNSUPPORTED: ['the grant is not supported', 'configureClient'],
   CLIENT_AUTH_UNSUPPORTED: ['no client authentication method is known to both sides', 'configureClient'],
   POLICY_REFUSED: ['the policy of this deployment does not allow it', 'none'],
@@ -152,6 +156,7 @@ const CATALOGUE: Record<FailureCode, readonly [sentence: string, nextAction: Nex
   INSUFFICIENT_SCOPE: ['the token has not the scope that the server asks for', 'authorize'],
   HTTP_TIMEOUT: ['the server did not answer in time', 'retry'],
   HTTP_NETWORK: ['the server could not be reached', 'retry'],
+  SERVER_UNAVAILABLE: ['the server is temporarily unavailable', 'retry'],
   RATE_LIMITED: ['too many requests in too short a time', 'retry'],
   ADDRESS_FORBIDDEN: ['the address is private, reserved or otherwise not allowed', 'configureClient'],
   TOO_MANY_REDIRECTS: ['the server redirected where no redirect is followed', 'fixServer'],
@@ -170,6 +175,8 @@ const CATALOGUE: Record<FailureCode, readonly [sentence: string, nextAction: Nex
 
 /** What the host can do about this failure. */
 export function nextActionFor(failure: Failure): NextAction {
+  // A client that we registered ourselves is registered anew by the next authorization.
+  if (failure.code === 'CLIENT_REJECTED' && failure.details?.reason === 'dynamicClient') return 'authorize'
   return CATALOGUE[failure.code][1]
 }
 

@@ -111,6 +111,7 @@ const FAILURES: Partial<Record<FailureCode, Text>> = {
     text: 'Whoever runs this service does not allow it. Nothing was changed.',
     httpStatus: 403,
   },
+  CLIENT_REJECTED: OUR_SIDE,
   TOKEN_OUTCOME_UNKNOWN: NOT_KNOWN,
   TOKEN_RESPONSE_INVALID: THEIR_SIDE,
   INSECURE_ENDPOINT: THEIR_SIDE,

@@ -22,7 +22,7 @@ describe.each(STORES)('an authorization server that is down, on %s', (store) => 
     {
       outage: 'answers 503',
       begin: () => refusedBy(503),
-      failure: () => ({ code: 'HTTP_NETWORK', details: { ...at(), status: 503, retryAfterMs: 1_000 } }),
+      failure: () => ({ code: 'SERVER_UNAVAILABLE', details: { ...at(), status: 503, retryAfterMs: 1_000 } }),
       requests: ['authorization_code status before'],
       way: 'accessToken()',
       finish: async (worker: Worker, _url: string, of: Parameters<Worker['status']>[0]) =>
@@ -128,7 +128,7 @@ describe.each(STORES)('an authorization server that is down, on %s', (store) => 
     for (const answer of await asked)
       expect(answer).toMatchObject({
         status: 'rejected',
-        reason: { code: 'HTTP_NETWORK', retryable: true, failure: { details: { status: 503, retryAfterMs: 1_000 } } },
+        reason: { code: 'SERVER_UNAVAILABLE', retryable: true, failure: { details: { status: 503, retryAfterMs: 1_000 } } },
       })
     expect(await stage.tokenRequests()).toEqual(['authorization_code 200', 'refresh_token status before'])
   })

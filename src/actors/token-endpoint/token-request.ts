@@ -2,13 +2,14 @@ import * as oauth from 'oauth4webapi'
 import type { TokenResult } from '../../../machines/ports.ts'
 import { stopwatch } from '../../clock.ts'
 import type { FailureCode } from '../../errors/failure.ts'
-import { portError } from '../../errors/port-error.ts'
+import { type PortError, portError } from '../../errors/port-error.ts'
 import type { ExchangeResponse } from '../../http/transport.ts'
 import { normalize } from '../../protocol/quirks.ts'
 import type { AuthorizationServer, DpopKey } from '../../schemas/credentials.ts'
 import { wireErrorOf } from '../../schemas/endpoint-responses.ts'
 import { decodeAnswer, type DecodedAnswer, TokenResponseSchema } from '../../schemas/token-response.ts'
 import { check } from '../../schemas/wire.ts'
+import { isClientError } from '../../protocol/client-authentication.ts'
 import { isSuccess, rejectionOf, redactUrl } from '../answers.ts'
 import { asClient, clientAuthentication } from '../client-authentication.ts'
 import type { TokenRequestDependencies } from '../dependencies.ts'
@@ -45,8 +46,9 @@ export interface TokenEndpointAnswer {
  * effect, the same is asked once more. A client secret whose time is over (RFC 7591 §3.2.1) is not shown any more: that
  * is a refusal with the reason `secretExpired`.
  *
- * @throws `PortError` `request.rejected`, `RATE_LIMITED` or `HTTP_NETWORK` (refused), `TOKEN_OUTCOME_UNKNOWN` or
- *   `TOKEN_RESPONSE_INVALID` (unknown), `CLIENT_AUTH_UNSUPPORTED` (not sent), or what the transport rejects with.
+ * @throws `PortError` `request.rejected`, `CLIENT_REJECTED`, `RATE_LIMITED` or `SERVER_UNAVAILABLE` (rejected),
+ *   `TOKEN_OUTCOME_UNKNOWN` or `TOKEN_RESPONSE_INVALID` (unknown), `CLIENT_AUTH_UNSUPPORTED` (not sent), or what the
+ *   transport rejects with.
  * @see [RFC 6749 §5](https://www.rfc-editor.org/rfc/rfc6749.html#section-5), [RFC 9449 §5, §8](https://www.rfc-editor.org/rfc/rfc9449.html#section-5)
  */
 export async function askTokenEndpoint(
@@ -80,15 +82,25 @@ export async function askTokenEndpoint(
   const first = await ask()
   const answer = key !== undefined && isNonceMissing(first) ? await ask() : first
   if (!isSuccess(answer)) {
-    throw rejectionOf(answer, server.tokenEndpoint, deps.clock.now(), { rejected, unknown: 'TOKEN_OUTCOME_UNKNOWN' })
+    const codes = { rejected, unknown: 'TOKEN_OUTCOME_UNKNOWN' } as const
+    throw withClientRejection(rejectionOf(answer, server.tokenEndpoint, deps.clock.now(), codes), server)
   }
   const where = { url: redactUrl(server.tokenEndpoint), status: answer.status }
   const decoded = decodeAnswer(answer.text)
   if (decoded === undefined)
     throw portError('TOKEN_RESPONSE_INVALID', 'unknown', { ...where, document: 'token response', reason: 'unreadable' })
   const wire = wireErrorOf(decoded.fields)
-  if (wire !== undefined) throw portError(rejected, 'rejected', { ...where, error: wire.error })
+  if (wire !== undefined)
+    throw withClientRejection(portError(rejected, 'rejected', { ...where, error: wire.error }), server)
   return { decoded, where, key }
+}
+
+/** A rejection of the client itself has a code of its own, which says who can do something about it. */
+function withClientRejection(error: PortError, { client }: TokenServer): PortError {
+  const { details } = error.failure
+  if (error.outcome !== 'rejected' || !isClientError(details?.error)) return error
+  const reason = client.source === 'dynamic' ? 'dynamicClient' : undefined
+  return portError('CLIENT_REJECTED', 'rejected', { ...details, reason })
 }
 
 /** Whether a token endpoint refuses a request only because its proof lacks a nonce (RFC 9449 §8). */

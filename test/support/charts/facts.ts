@@ -142,7 +142,7 @@ export function rejection(code: FailureCode, outcome: RequestOutcome, details?: 
 /** The rejections that the charts tell apart. */
 export const rejections = {
   notSent: rejection('HTTP_NETWORK', 'notSent', { host: 'as.example.com' }),
-  unavailable: rejection('HTTP_NETWORK', 'rejected', { status: 503 }),
+  unavailable: rejection('SERVER_UNAVAILABLE', 'rejected', { status: 503 }),
   rateLimited: rejection('RATE_LIMITED', 'rejected', { status: 429, retryAfterMs: 7_000 }),
   invalidGrant: rejection('REFRESH_REJECTED', 'rejected', { status: 400, error: 'invalid_grant' }),
   invalidClient: rejection('REFRESH_REJECTED', 'rejected', { status: 401, error: 'invalid_client' }),

@@ -150,7 +150,7 @@ describe('a token', () => {
 
 describe('when the server does not renew', () => {
   const passing = [
-    ['answers 503', { status: 503, headers: { 'retry-after': '20' }, body: {} }, 'HTTP_NETWORK'],
+    ['answers 503', { status: 503, headers: { 'retry-after': '20' }, body: {} }, 'SERVER_UNAVAILABLE'],
     ['answers 429', { status: 429, headers: { 'retry-after': '20' }, body: {} }, 'RATE_LIMITED'],
   ] as const
   test.each(passing)(
@@ -281,7 +281,7 @@ describe('when the server does not renew', () => {
     clock.advance(3_600_000)
     world.tokenAnswers.push({ status: 401, body: { error: 'invalid_client' } })
     expect(await rejection(connection.accessToken())).toMatchObject({
-      failure: { code: 'REFRESH_REJECTED', details: { error: 'invalid_client' } },
+      failure: { code: 'CLIENT_REJECTED', details: { error: 'invalid_client' } },
     })
     expect((await connection.accessToken()).value).toBe('access-2')
     expect(world.as.asked()).not.toContain('POST /register')

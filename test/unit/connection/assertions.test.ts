@@ -57,11 +57,11 @@ describe('a workload', () => {
       world.tokenAnswers.push({ status: 400, body: { error: 'unauthorized_client' } })
       expect(await rejection(start().authorize({ grant: 'jwt_bearer' }))).toEqual({
         failure: {
-          code: 'EXCHANGE_REJECTED',
+          code: 'CLIENT_REJECTED',
           details: { url: `${world.issuer}/token`, status: 400, error: 'unauthorized_client' },
         },
         retryable: false,
-        nextAction: 'authorize',
+        nextAction: 'configureClient',
       })
       expect(world.tokenRequests()).toHaveLength(1)
     }),

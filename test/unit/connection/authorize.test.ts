@@ -108,7 +108,10 @@ describe('a first sign-in', () => {
     clock.advance(3_600_000)
     world.tokenAnswers.push({ status: 503, headers: { 'retry-after': '7' }, body: {} })
     expect(await rejection(connection.authorize())).toEqual({
-      failure: { code: 'HTTP_NETWORK', details: { url: `${world.issuer}/token`, status: 503, retryAfterMs: 7000 } },
+      failure: {
+        code: 'SERVER_UNAVAILABLE',
+        details: { url: `${world.issuer}/token`, status: 503, retryAfterMs: 7000 },
+      },
       retryable: true,
       nextAction: 'retry',
     })

@@ -267,7 +267,7 @@ describe('a callback', () => {
 
   test.each([
     ['which answers 429', { status: 429, headers: { 'retry-after': '2' }, body: {} }, 'RATE_LIMITED'],
-    ['which answers 503', { status: 503, body: {} }, 'HTTP_NETWORK'],
+    ['which answers 503', { status: 503, body: {} }, 'SERVER_UNAVAILABLE'],
   ])('at a server %s can be repeated', async (_name, answer, code) => {
     const { world, orchestrator, connection, redirect } = await waiting()
     const url = world.callback(redirect)

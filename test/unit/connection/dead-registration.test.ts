@@ -14,7 +14,7 @@ test('a client whose secret has ended is not used because a new one cannot be ha
   clock.advance(3_600_000)
   world.as.routes['POST /register'] = { status: 503 }
   expect(await rejection(connectionOf('u2').authorize())).toMatchObject({
-    failure: { code: 'HTTP_NETWORK', details: { status: 503 } },
+    failure: { code: 'SERVER_UNAVAILABLE', details: { status: 503 } },
     retryable: true,
   })
   world.as.routes['POST /register'] = {

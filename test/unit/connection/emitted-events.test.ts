@@ -237,7 +237,12 @@ describe('inspect', () => {
     world.tokenAnswers.push({ status: 503, body: {} })
     await rejection(connection.accessToken())
     expect(records.filter(({ failureCode }) => failureCode !== undefined)).toMatchObject([
-      { kind: 'event', name: 'connection', eventType: 'xstate.error.actor.refreshTokens', failureCode: 'HTTP_NETWORK' },
+      {
+        kind: 'event',
+        name: 'connection',
+        eventType: 'xstate.error.actor.refreshTokens',
+        failureCode: 'SERVER_UNAVAILABLE',
+      },
     ])
   })
 })

@@ -97,11 +97,11 @@ describe('client credentials', () => {
     const connection = orchestrate().connection({ tenant: 't1', server: world.server })
     expect(await rejection(connection.authorize({ grant: 'client_credentials', clientInformation }))).toEqual({
       failure: {
-        code: 'EXCHANGE_REJECTED',
+        code: 'CLIENT_REJECTED',
         details: { url: `${world.issuer}/token`, status: 401, error: 'invalid_client' },
       },
       retryable: false,
-      nextAction: 'authorize',
+      nextAction: 'configureClient',
     })
   })
 

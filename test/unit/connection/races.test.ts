@@ -182,7 +182,7 @@ describe('a refresh', () => {
     const second = rejection(elsewhere.accessToken())
     held.go()
     const told = {
-      failure: { code: 'HTTP_NETWORK', details: { url: `${world.issuer}/token`, status: 503 } },
+      failure: { code: 'SERVER_UNAVAILABLE', details: { url: `${world.issuer}/token`, status: 503 } },
       retryable: true,
       nextAction: 'retry',
     }

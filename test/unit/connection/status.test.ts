@@ -184,7 +184,7 @@ describe('wake', () => {
     await connection.wake()
     expect(await connection.status()).toMatchObject({
       authorized: true,
-      failure: { code: 'HTTP_NETWORK' },
+      failure: { code: 'SERVER_UNAVAILABLE' },
       nextWakeAt: clock.now() + 12_000,
     })
     await connection.wake()

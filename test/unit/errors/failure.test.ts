@@ -39,6 +39,7 @@ describe('every code', () => {
       'TOKEN_OUTCOME_UNKNOWN',
       'HTTP_TIMEOUT',
       'HTTP_NETWORK',
+      'SERVER_UNAVAILABLE',
       'RATE_LIMITED',
       'STORE_UNAVAILABLE',
       'ABORTED',

@@ -167,7 +167,7 @@ describe('what is made of the answer', () => {
       { code: 'REGISTRATION_REJECTED', outcome: 'rejected', details: { status: 401 } },
     ],
     ['a rate limit', { status: 429 }, { code: 'RATE_LIMITED', outcome: 'rejected', details: { status: 429 } }],
-    ['unavailability', { status: 503 }, { code: 'HTTP_NETWORK', outcome: 'rejected', details: { status: 503 } }],
+    ['unavailability', { status: 503 }, { code: 'SERVER_UNAVAILABLE', outcome: 'rejected', details: { status: 503 } }],
     [
       'a server error',
       { status: 500 },

@@ -95,7 +95,7 @@ describe('a workload', () => {
       const { input, peer } = await startAs({ status: 400, body: { error, error_description: SECRET } })
       const run = createRequestToken(makeDependencies(host({ workload: 'j' })))
       expect(await rejectionOf(run(input, never))).toEqual({
-        code: 'EXCHANGE_REJECTED',
+        code: error === 'unauthorized_client' ? 'CLIENT_REJECTED' : 'EXCHANGE_REJECTED',
         outcome: 'rejected',
         details: { url: `${peer.origin}/token`, status: 400, error },
       })

@@ -214,7 +214,11 @@ describe('what an answer means', () => {
     [
       'a refusal of the client',
       { status: 401, body: { error: 'invalid_client' } },
-      { code: 'EXCHANGE_REJECTED', outcome: 'rejected', details: { status: 401, error: 'invalid_client' } },
+      {
+        code: 'CLIENT_REJECTED',
+        outcome: 'rejected',
+        details: { status: 401, error: 'invalid_client', reason: 'dynamicClient' },
+      },
     ],
     [
       'a refusal that is not JSON',
@@ -234,7 +238,7 @@ describe('what an answer means', () => {
     [
       'unavailability',
       { status: 503, body: { error: 'temporarily_unavailable' } },
-      { code: 'HTTP_NETWORK', outcome: 'rejected', details: { status: 503, error: 'temporarily_unavailable' } },
+      { code: 'SERVER_UNAVAILABLE', outcome: 'rejected', details: { status: 503, error: 'temporarily_unavailable' } },
     ],
     [
       'a server error',

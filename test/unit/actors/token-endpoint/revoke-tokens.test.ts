@@ -59,7 +59,7 @@ test.each<[string, Answer | ((seen: Seen) => Answer), object]>([
     { status: 401, body: { error: 'invalid_client' } },
     { code: 'EXCHANGE_REJECTED', outcome: 'rejected', details: { error: 'invalid_client' } },
   ],
-  ['told to come again', { status: 503 }, { code: 'HTTP_NETWORK', outcome: 'rejected' }],
+  ['told to come again', { status: 503 }, { code: 'SERVER_UNAVAILABLE', outcome: 'rejected' }],
   ['left in doubt', { status: 500 }, { code: 'TOKEN_OUTCOME_UNKNOWN', outcome: 'unknown' }],
   ['cut off', { hangUp: true }, { code: 'HTTP_NETWORK', outcome: 'unknown' }],
   [
