@@ -34,8 +34,10 @@ export default defineConfig({
           include: ['test/e2e/**/*.test.ts'],
           testTimeout: 120_000,
           hookTimeout: 60_000,
-          // These start servers and processes of their own, and mostly wait for leases to end: apart from all others.
-          maxWorkers: 3,
+          // These start servers and processes of their own, which stay for the next file of the same process, and mostly
+          // wait for leases to end: apart from all others, and more at a time than there are cores.
+          isolate: false,
+          maxWorkers: 4,
           sequence: { groupOrder: 1 },
           ...withRedis,
         },

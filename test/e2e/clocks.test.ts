@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest'
-import { BRISK, pause, soon, STORES, until, useStage } from '../support/processes/stage.ts'
+import { BRISK, EVERY_STORE, pause, soon, until, useStage } from '../support/processes/stage.ts'
 
 const stage = useStage()
 
 const FIVE_MINUTES = 300_000
 
 // ◆3: nobody compares the wall clocks of two machines.
-describe.each(STORES)('clocks five minutes apart, on %s', (store) => {
+describe.each(EVERY_STORE)('clocks five minutes apart, on %s', (store) => {
   it('expire no attempt and no token early', async () => {
     const { of, start, signIn } = stage.scene(store, { policy: { attemptTtlMs: 60_000, cacheMs: 1 } })
     await stage.as.set({ accessTokenTtlSeconds: 60 })

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Worker } from '../support/processes/fleet.ts'
-import { BRISK, type Scene, soon, STORES, useStage } from '../support/processes/stage.ts'
+import { BRISK, EVERY_STORE, type Scene, soon, useStage } from '../support/processes/stage.ts'
 import { freePort, type RedisServer, startRedisServer } from '../support/redis-server.ts'
 
 const stage = useStage()
@@ -13,7 +13,7 @@ const lost = (skip: number, times = 1) =>
   ({ name: 'lost', operation: 'save', when: 'after', action: 'fail', record: 'connection', skip, times }) as const
 
 // ◆4: a save whose answer was lost is asked again with the same write id.
-describe.each(STORES)('a lost answer of the store, on %s', (store) => {
+describe.each(EVERY_STORE)('a lost answer of the store, on %s', (store) => {
   it.each([
     ['the claim', lost(0)],
     ['the result', lost(1)],

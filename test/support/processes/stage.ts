@@ -14,7 +14,7 @@ import {
 } from '../servers/spawn.ts'
 import { UserAgent } from '../user-agent.ts'
 import type { StoreFault } from './faulty-store.ts'
-import { killWorkers, randomKeys, startWorker, type Worker } from './fleet.ts'
+import { dismissWorkers, randomKeys, startWorker, type Worker } from './fleet.ts'
 import type { StoreAddress } from './open-store.ts'
 import type { WorkerInit } from './worker-protocol.ts'
 
@@ -107,7 +107,7 @@ export function useStage(options: AuthorizationServerOptions = {}, mcpOptions: P
   })
   afterEach(async () => {
     await as.release()
-    await killWorkers()
+    await dismissWorkers()
     const printed = workers.splice(0).map((worker) => worker.output())
     // A library prints nothing, least of all a secret.
     expect(printed.join('')).toBe('')
