@@ -1,7 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import * as v from 'valibot'
 import { afterAll, describe, expect, test } from 'vitest'
-import { TestModel } from 'xstate/graph'
 import { connectionMachine } from '../../machines/connection.ts'
 import { MAX_ATTEMPTS, MAX_ENDED_ATTEMPTS } from '../../machines/connection-actions.ts'
 import { MAX_JOURNAL_ENTRIES } from '../../machines/journal.ts'
@@ -19,6 +18,7 @@ import {
 } from '../support/charts/connection-model.ts'
 import { effectsOf, showRequests } from '../support/charts/effects-of.ts'
 import { concretePath, liveSteps, type ModelStep, replay } from '../support/charts/replay.ts'
+import { shortestPaths } from '../support/charts/shortest-paths.ts'
 import { printModel } from '../support/fleet/print-model.ts'
 
 const graph = connectionGraph()
@@ -58,11 +58,7 @@ const failing = (holds: (state: ConnectionSnapshot) => boolean): string[] =>
     .slice(0, SHOWN)
     .map((state) => `${placeOf(state)} ${JSON.stringify(state.context)}`)
 
-const model = new TestModel(connectionMachine as never, connectionModelOptions as never)
-const paths = model.getShortestPaths({ allowDuplicatePaths: true }) as unknown as {
-  steps: ModelStep[]
-  state: ConnectionSnapshot
-}[]
+const paths = shortestPaths(graph, connectionModelOptions.serializeState as never)
 
 /** What a port failed with, by its wire code if there is one. */
 function reasonOf(event: object): string {
@@ -74,9 +70,9 @@ describe('every state', () => {
   test.each(leaves.map(({ path }) => path.join('.')).filter((place) => !PASSING.includes(place)))(
     '%s is reached by a shortest path, by a live actor too',
     async (place) => {
-      const path = paths.find(({ state }) => placeOf(state) === place)
-      if (path === undefined) throw new Error(`no path to ${place}`)
-      const steps = concretePath(connectionMachine, connectionModelOptions, path.steps)
+      const goal = states.find((state) => placeOf(state) === place)
+      if (goal === undefined) throw new Error(`no path to ${place}`)
+      const steps = concretePath(connectionMachine, connectionModelOptions, paths.to(goal))
       const seen = await replay(connectionMachine, connectionPorts, input, steps)
       expect(placeOf(steps.at(-1)?.state as never)).toBe(place)
       expect(seen).toEqual(steps.map(({ state }) => ({ at: stored(state), ports: runningPorts(state) })))
@@ -172,10 +168,9 @@ describe('every step', () => {
 
   test('of each kind is taken by a live actor as the model says', async () => {
     const kinds = new Map<string, ModelStep[]>()
-    const pathTo = new Map(paths.map(({ state, steps: path }) => [connectionModelOptions.serializeState(state), path]))
     for (const { state, event, next } of steps) {
       const kind = `${placeOf(state)} ${event.type} ${reasonOf(event)} ${placeOf(next)}`
-      const path = [...(pathTo.get(connectionModelOptions.serializeState(state)) ?? []), { event, state: next }]
+      const path = [...paths.to(state), { event, state: next }]
       if (path.length < (kinds.get(kind)?.length ?? Infinity)) kinds.set(kind, path)
     }
     expect(kinds.size).toBeGreaterThan(150)

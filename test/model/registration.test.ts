@@ -1,7 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import * as v from 'valibot'
 import { afterAll, describe, expect, test } from 'vitest'
-import { TestModel } from 'xstate/graph'
 import { MAX_JOURNAL_ENTRIES } from '../../machines/journal.ts'
 import { registrationPorts } from '../../machines/ports.ts'
 import { registrationMachine } from '../../machines/registration.ts'
@@ -14,6 +13,7 @@ import {
 } from '../support/charts/registration-model.ts'
 import { effectsOf, showRequests } from '../support/charts/effects-of.ts'
 import { concretePath, type ModelStep, replay } from '../support/charts/replay.ts'
+import { shortestPaths } from '../support/charts/shortest-paths.ts'
 import { printModel } from '../support/fleet/print-model.ts'
 
 const graph = registrationGraph()
@@ -31,11 +31,7 @@ afterAll(() =>
     requests: showRequests(effects),
   }),
 )
-const model = new TestModel(registrationMachine as never, registrationModelOptions as never)
-const paths = model.getShortestPaths({ allowDuplicatePaths: true }) as unknown as {
-  steps: ModelStep[]
-  state: RegistrationSnapshot
-}[]
+const paths = shortestPaths(graph, registrationModelOptions.serializeState as never)
 const places = leavesOf(registrationMachine)
   .map(({ path }) => path.join('.'))
   .filter((place) => place !== 'settling')
@@ -51,16 +47,14 @@ async function walk(path: readonly ModelStep[]): Promise<string> {
 }
 
 test.each(places)('%s is reached by a shortest path, by a live actor too', async (place) => {
-  const path = paths.find(({ state }) => placeOf(state) === place)
-  expect(await walk(path?.steps ?? [])).toBe(place)
+  const goal = states.find((state) => placeOf(state) === place)
+  expect(await walk(goal === undefined ? [] : paths.to(goal))).toBe(place)
 })
 
 test('every step is taken by a live actor as the model says', async () => {
-  const pathTo = new Map(paths.map(({ state, steps: path }) => [registrationModelOptions.serializeState(state), path]))
   expect(steps.length).toBeGreaterThan(50)
   for (const { state, event, next } of steps) {
-    const path = pathTo.get(registrationModelOptions.serializeState(state)) ?? []
-    expect(await walk([...path, { event, state: next }])).toBe(placeOf(next))
+    expect(await walk([...paths.to(state), { event, state: next }])).toBe(placeOf(next))
   }
 })
 
