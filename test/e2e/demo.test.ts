@@ -47,7 +47,7 @@ function secretsIn(output: string): string[] {
 // Most of a demo is waiting, so that they run side by side.
 describe('the demo', () => {
   const sqlite = STORES.filter((store) => store === 'sqlite')
-  it.concurrent.for(sqlite)('runs to its end on %s, and prints no secret', async (_store, { onTestFinished }) => {
+  it.concurrent.for(sqlite)('the demo succeeds on %s and prints no secret', async (_store, { onTestFinished }) => {
     const demo = runDemo([])
     onTestFinished(async () => void (await demo.stop()))
     expect(await demo.ended, demo.output()).toBe(0)
@@ -57,7 +57,7 @@ describe('the demo', () => {
   })
 
   it.concurrent(
-    'runs to its end on Redis, where each connection is one sealed record and their registration another',
+    'the demo succeeds on Redis, where each connection and the registration are one encrypted record each',
     async ({ onTestFinished }) => {
       const redisUrl = inject('redisUrl')
       const demo = runDemo(['--pause'], { REDIS_URL: redisUrl })
@@ -93,7 +93,7 @@ describe('the demo', () => {
     },
   )
 
-  it.concurrent('with --open, waits for a person to sign both tenants in', async ({ onTestFinished }) => {
+  it.concurrent('the demo with --open waits for a person to sign both tenants in', async ({ onTestFinished }) => {
     const demo = runDemo(['--open'])
     onTestFinished(async () => void (await demo.stop()))
     const links = /(http:\S+\/start\?tenant=\w+)\s[^]*?(http:\S+\/start\?tenant=\w+)\s/
@@ -112,7 +112,7 @@ describe('the demo', () => {
     )
   })
 
-  it.concurrent('fails when a second refresh reaches the authorization server', async ({ onTestFinished }) => {
+  it.concurrent('the demo fails when a second refresh reaches the authorization server', async ({ onTestFinished }) => {
     const demo = runDemo([], { AUTHCHART_DEMO_PLANT: 'second-refresh' })
     onTestFinished(async () => void (await demo.stop()))
     expect(await demo.ended, demo.output()).toBe(1)

@@ -43,7 +43,7 @@ async function loggedIn(origin: string, user: string): Promise<UserAgent> {
 const TTL_MS = 1_000
 const whoAlice = [{ type: 'text', text: 'you are alice' }]
 
-describe.each(Object.keys(HOSTS) as (keyof typeof HOSTS)[])('%s', (name) => {
+describe.each(Object.keys(HOSTS) as (keyof typeof HOSTS)[])('the example host on %s', (name) => {
   let one: Host
   let two: Host
   beforeAll(async () => {
@@ -52,7 +52,7 @@ describe.each(Object.keys(HOSTS) as (keyof typeof HOSTS)[])('%s', (name) => {
   // They have ended, unless a test failed.
   afterAll(() => Promise.all([one, two].map((instance) => instance.stop('SIGKILL'))))
 
-  it('signs a user in by way of both instances, and renews the token once', async () => {
+  it('two instances of the example host sign a user in together and renew the token once', async () => {
     expect((await fetch(`${one.origin}/whoami`)).status).toBe(401)
     const browser = await loggedIn(one.origin, 'u1')
     await stage.as.set({ accessTokenTtlSeconds: TTL_MS / 1_000 })
@@ -74,7 +74,7 @@ describe.each(Object.keys(HOSTS) as (keyof typeof HOSTS)[])('%s', (name) => {
     expect([other.status, new URL(other.headers.get('location') ?? '').origin]).toEqual([302, stage.as.issuer])
   })
 
-  it('believes no callback of another browser, and answers what is no GET with 405', async () => {
+  it('the example host rejects a callback from another browser with 400, and a POST callback with 405', async () => {
     const browser = await loggedIn(one.origin, 'u3')
     const { search } = new URL(await browser.signIn(`${one.origin}/whoami`, { login: 'alice' }))
     const stranger = await new UserAgent().open(`${two.origin}/callback${search}`)
@@ -87,7 +87,7 @@ describe.each(Object.keys(HOSTS) as (keyof typeof HOSTS)[])('%s', (name) => {
     expect((await browser.open(`${two.origin}/callback${search}`)).status).toBe(303)
   })
 
-  it('ends in good order on SIGTERM, having printed nothing but that it was ready', async () => {
+  it('the example host exits with 0 on SIGTERM, having printed only that it was ready', async () => {
     const instances = [one, two]
     expect(await Promise.all(instances.map((instance) => instance.stop('SIGTERM')))).toEqual([0, 0])
     expect(instances.map((instance) => instance.output())).toEqual(['ready\n', 'ready\n'])
@@ -95,7 +95,7 @@ describe.each(Object.keys(HOSTS) as (keyof typeof HOSTS)[])('%s', (name) => {
 })
 
 describe('the Express app of the README', () => {
-  it('has at most 30 lines, and signs in by itself', async () => {
+  it('the Express app of the README has at most 30 lines and signs a user in', async () => {
     const file = 'examples/express.ts'
     expect(
       readFileSync(new URL(`../${file}`, import.meta.url), 'utf8')

@@ -43,7 +43,7 @@ function placesOf(messages: readonly InspectorMessage[], chart: string): string[
     .filter((place, index, places) => place !== places[index - 1])
 }
 
-test('a whole life of a connection is seen over the socket, and nothing secret of it', async () => {
+test("the Stately inspector receives every state of a connection's life and nothing secret", async () => {
   const secrets = new Set<string>()
   const fields = new Set<string>()
   const note = (text: string): void => {
@@ -157,7 +157,7 @@ test('a whole life of a connection is seen over the socket, and nothing secret o
   ])
 })
 
-test('the example shows a sign-in', async () => {
+test('the Stately example shows a sign-in to a page that is opened afterwards', async () => {
   const [port, inspectorPort] = [await freePort(), await freePort()]
   const example = fileURLToPath(new URL('../examples/stately.ts', import.meta.url))
   const env = { ...process.env, MCP_SERVER: stage.mcp.url, PORT: String(port), INSPECTOR_PORT: String(inspectorPort) }
