@@ -7,6 +7,12 @@ requireNode(process.versions.node)
 const root = fileURLToPath(new URL('..', import.meta.url))
 const withRedis = { globalSetup: ['test/support/global-redis.ts'] }
 
+/**
+ * For what starts servers and processes of its own, which stay for the next file of the same worker, and mostly waits
+ * for leases and time-outs to end: apart from all others, and more at a time than there are cores.
+ */
+const beside = { isolate: false, maxWorkers: 4, sequence: { groupOrder: 1 } }
+
 /** Nothing may fall below this. */
 const all = { lines: 100, branches: 100 }
 
@@ -22,11 +28,19 @@ export default defineConfig({
           name: 'model',
           include: ['test/model/**/*.test.ts', 'test/examples/model-based.test.ts'],
           testTimeout: 60_000,
+          // The graph of a chart takes seconds to build, and is the same for every file.
+          isolate: false,
         },
       },
       {
         extends: true,
-        test: { name: 'contract', include: ['test/contract/**/*.test.ts'], testTimeout: 30_000, ...withRedis },
+        test: {
+          name: 'contract',
+          include: ['test/contract/**/*.test.ts'],
+          ...beside,
+          testTimeout: 60_000,
+          ...withRedis,
+        },
       },
       {
         extends: true,
@@ -34,10 +48,8 @@ export default defineConfig({
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
           testTimeout: 120_000,
-          hookTimeout: 60_000,
-          // These start servers and processes of their own, and mostly wait for leases to end: apart from all others.
-          maxWorkers: 3,
-          sequence: { groupOrder: 1 },
+          hookTimeout: 120_000,
+          ...beside,
           ...withRedis,
         },
       },

@@ -23,8 +23,8 @@ afterAll(async () => {
 const connect = () =>
   new Redis(server.port, '127.0.0.1', { username: 'authchart', password: 'password', connectionName: 'agents' })
 
-describe('the permissions of docs/operating.md', () => {
-  test('are exactly those that the store uses, and nothing is refused', async () => {
+describe('the Redis permissions of docs/operating.md', () => {
+  test('the documented Redis permissions are exactly the commands that RedisStore uses, and Redis denies none of them', async () => {
     await admin.script('FLUSH')
     await admin.call('ACL', 'LOG', 'RESET')
     await admin.config('RESETSTAT')
@@ -55,7 +55,7 @@ describe('the permissions of docs/operating.md', () => {
     expect(await admin.call('ACL', 'LOG')).toEqual([])
   })
 
-  test('allow no other key and no other channel', async () => {
+  test('the documented Redis user cannot reach other keys or channels', async () => {
     const client = connect()
     const store = new RedisStore(client, { prefix: 'other:' })
     const write = { expectedVersion: undefined, writeId: '1' }

@@ -38,7 +38,7 @@ describeStore('RedisStore on a Cluster with replicas, reading from them, with au
   }
 })
 
-describe('RedisStore: in a Cluster', () => {
+describe('RedisStore in a Redis Cluster', () => {
   let client: Cluster
   let store: RedisStore
   let key: string
@@ -68,7 +68,7 @@ describe('RedisStore: in a Cluster', () => {
     return { slot, owner, other }
   }
 
-  test('a write is on the replica of the master that holds the key, when it is done', async () => {
+  test("RedisStore.save in a Cluster resolves when the replica of the key's master has the write", async () => {
     for (let round = 0; round < 10; round += 1) {
       key = `authchart:{${randomUUID()}}:connection`
       const version = await save(undefined)
@@ -79,14 +79,14 @@ describe('RedisStore: in a Cluster', () => {
     }
   })
 
-  test('too few replicas are told here too', async () => {
+  test('RedisStore.save in a Cluster rejects with TooFewReplicasError when too few replicas confirm the write', async () => {
     const many = new RedisStore(client, { replicas: 2, commandTimeoutMs: 1_000 })
     const error = await many.save(key, 'value', creation()).catch((reason: unknown) => reason)
     expect(error).toEqual(new TooFewReplicasError(1, 2, (await store.load(key))?.version))
     await many.close()
   })
 
-  test('a slot that moved to another node is followed, and the write still waits', async () => {
+  test("RedisStore.save follows a slot that moved to another node and still waits for that node's replica", async () => {
     const version = await save(undefined)
     const { slot, owner, other } = await owners()
     await other.client.call('CLUSTER', 'SETSLOT', slot, 'IMPORTING', owner.id)
@@ -101,7 +101,7 @@ describe('RedisStore: in a Cluster', () => {
     expect(await store.load(key)).toMatchObject({ version: second })
   })
 
-  test('when the subscribed node drops the connection, another link is made, and both are told', async () => {
+  test('a RedisStore subscription that its Cluster node drops reports a gap, reconnects, reports another, and delivers changes again', async () => {
     const told: string[] = []
     await store.subscribe({ onChange: (changed) => void told.push(changed), onGap: () => void told.push('gap') })
     for (const node of [...cluster.masters, ...cluster.replicas]) {
@@ -114,7 +114,7 @@ describe('RedisStore: in a Cluster', () => {
     await soon(() => expect(told).toContain(key))
   })
 
-  test('without any node subscribing is refused in time', async () => {
+  test('RedisStore.subscribe rejects within its time limit when no Cluster node is reachable', async () => {
     const nowhere = new Cluster([{ host: '127.0.0.1', port: 1 }], {
       clusterRetryStrategy: () => null,
       lazyConnect: true,

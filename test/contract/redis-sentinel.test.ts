@@ -38,7 +38,7 @@ describeStore('RedisStore behind Sentinel', async () => {
   }
 })
 
-test('after a failover the records are there, and the subscription stands again', async () => {
+test('after a Sentinel failover the RedisStore still has its records and its subscription delivers changes again', async () => {
   const client = connect()
   const store = new RedisStore(client, { replicas: 1, commandTimeoutMs: 4_000 })
   const key = `authchart:{${randomUUID()}}:connection`

@@ -59,7 +59,7 @@ afterEach(async () => {
   expect(unhandled).toEqual([])
 })
 
-describe('RedisStore: options', () => {
+describe('RedisStore options', () => {
   const client = new Redis({ lazyConnect: true })
   test.each([
     [{ prefix: 1 }, 'options.prefix must be of type string'],
@@ -67,7 +67,7 @@ describe('RedisStore: options', () => {
     [{ commandTimeoutMs: 1.5 }, 'options.commandTimeoutMs must be whole'],
     [{ replicas: '1' }, 'options.replicas must be of type number'],
     [{ replica: 1 }, 'options.replica is not a known option'],
-  ])('%j is a TypeError', (options, message) => {
+  ])('new RedisStore(client, %j) throws a TypeError that names the option', (options, message) => {
     expect(() => new RedisStore(client, options as RedisStoreOptions)).toThrow(
       expect.objectContaining({ name: 'TypeError', message }),
     )
@@ -76,12 +76,12 @@ describe('RedisStore: options', () => {
   test.each([
     [undefined, 'client is required'],
     [{ connect() {} }, 'client.defineCommand is required'],
-  ])('the client %j is a TypeError', (wrong, message) => {
+  ])('new RedisStore(%j) throws a TypeError that names what the client lacks', (wrong, message) => {
     expect(() => new RedisStore(wrong as never)).toThrow(expect.objectContaining({ name: 'TypeError', message }))
   })
 })
 
-describe('RedisStore: on a server of its own', () => {
+describe('RedisStore on a dedicated server', () => {
   let server: RedisServer
   let client: Redis
   let opened: { disconnect(): void }[]
@@ -120,7 +120,7 @@ describe('RedisStore: on a server of its own', () => {
     await server.stop()
   })
 
-  test('each operation is one command on the host’s client, also after its scripts were forgotten', async () => {
+  test('each RedisStore operation sends one command on the host’s client, and one more when Redis has lost the script', async () => {
     const store = make()
     const monitor = await connect().monitor()
     opened.push(monitor)
@@ -128,14 +128,19 @@ describe('RedisStore: on a server of its own', () => {
     monitor.on('monitor', (_time: string, [name]: [string, ...string[]], source: string) => {
       if (source !== 'lua') commands.push(name.toLowerCase())
     })
+    // MONITOR tells of a command in its own time, on another connection: what has been sent so far is known only when it
+    // has told of a mark that was sent after it.
+    const upToMark = async () => {
+      await client.echo('mark')
+      await soon(() => expect(commands.at(-1)).toBe('echo'))
+      return commands.splice(0).slice(0, -1)
+    }
     const run = async () => {
-      commands.length = 0
+      await upToMark()
       await store.load(key)
       const version = await create(store)
       await store.delete(key, { expectedVersion: version, writeId: randomUUID() })
-      await client.echo('done')
-      await soon(() => expect(commands).toContain('echo'))
-      return commands.slice(0, -1)
+      return await upToMark()
     }
     expect(await run()).toEqual(['eval', 'eval', 'eval'])
     expect(await run()).toEqual(['evalsha', 'evalsha', 'evalsha'])
@@ -147,7 +152,7 @@ describe('RedisStore: on a server of its own', () => {
     expect(await run()).toEqual(['evalsha', 'evalsha', 'evalsha'])
   })
 
-  test('a record is one hash under the prefixes and the key, with an expiry if it has one', async () => {
+  test('RedisStore keeps a record as one hash under prefix and key, with an expiry if it has a time to live', async () => {
     const prefixed = connect({ keyPrefix: 'host:' })
     const store = make({ prefix: 'app:' }, prefixed)
     const version = await create(store, 'value', 60_000)
@@ -167,7 +172,7 @@ describe('RedisStore: on a server of its own', () => {
     expect(await client.pttl(`host:app:${key}`)).toBeGreaterThan(500_000)
   })
 
-  test('stores with other prefixes hear nothing of each other', async () => {
+  test('RedisStores with different prefixes receive no notices of each other', async () => {
     const [a, b] = [make({ prefix: 'a:' }), make({ prefix: 'b:' })]
     const heard = recorder()
     await b.subscribe(heard)
@@ -177,7 +182,7 @@ describe('RedisStore: on a server of its own', () => {
     expect(heard.told).toEqual(['last'])
   })
 
-  test('the age is counted by the server', async () => {
+  test('RedisStore computes the age of a record from the time of the Redis server', async () => {
     const store = make()
     await create(store)
     const [seconds = 0] = await client.time()
@@ -187,9 +192,9 @@ describe('RedisStore: on a server of its own', () => {
     expect((await store.load(key))?.ageMs).toBe(0)
   })
 
-  test('a command that has no answer in time is given up, and does no harm when it runs later', async () => {
-    const store = make({ commandTimeoutMs: 100 })
-    const version = await create(store)
+  test('a RedisStore command without an answer in time rejects, and repeating the save with the same write id succeeds once', async () => {
+    const [store, patient] = [make({ commandTimeoutMs: 100 }), make()]
+    const version = await create(patient)
     process.kill(server.pid, 'SIGSTOP')
     const write = { expectedVersion: version, writeId: randomUUID() }
     await expect(store.load(key)).rejects.toEqual(new Error('redis load failed: no answer within 100 ms'))
@@ -199,13 +204,13 @@ describe('RedisStore: on a server of its own', () => {
     process.kill(server.pid, 'SIGCONT')
     await client.ping()
     // It ran meanwhile; asked again it says so, and whoever knew the version before is refused.
-    const record = await store.load(key)
+    const record = await patient.load(key)
     expect(record).toMatchObject({ value: 'secret' })
-    expect(await store.save(key, 'secret', write)).toEqual({ version: record?.version })
-    expect(await store.save(key, 'late', { ...write, writeId: randomUUID() })).toBe('conflict')
+    expect(await patient.save(key, 'secret', write)).toEqual({ version: record?.version })
+    expect(await patient.save(key, 'late', { ...write, writeId: randomUUID() })).toBe('conflict')
   })
 
-  test('an error tells its kind and nothing of the record', async () => {
+  test('a RedisStore error contains the kind of the Redis error and nothing of the record', async () => {
     await client.set(key, 'something else')
     const store = make()
     const error = await store.save(key, 'secret', creation()).catch((reason: unknown) => reason)
@@ -218,14 +223,14 @@ describe('RedisStore: on a server of its own', () => {
     )
   })
 
-  test('an error without a kind is called by its name', async () => {
+  test('a RedisStore error without a Redis error kind contains the name of the error', async () => {
     const offline = connect({ lazyConnect: true, enableOfflineQueue: false })
     await expect(make({}, offline).load(key)).rejects.toEqual(new Error('redis load failed: Error'))
     await client.hset(key, { version: 'a.1', writtenAt: '1' })
     await expect(make().load(key)).rejects.toEqual(new Error('redis load failed: ValiError'))
   })
 
-  test('a lost subscription is told, stands again, and is told again', async () => {
+  test('a RedisStore subscription that is lost reports a gap, reconnects, reports another, and delivers changes again', async () => {
     const store = make()
     const heard = recorder()
     await store.subscribe(heard)
@@ -236,7 +241,7 @@ describe('RedisStore: on a server of its own', () => {
     expect(await subscribers()).toBe(1)
   })
 
-  test('a subscriber that comes while the subscription is down waits for it', async () => {
+  test('a RedisStore subscriber that subscribes during a reconnect waits for it and receives later changes', async () => {
     const store = make()
     const [first, second] = [recorder(), recorder()]
     await store.subscribe(first)
@@ -248,8 +253,8 @@ describe('RedisStore: on a server of its own', () => {
     expect(await subscribers()).toBe(1)
   })
 
-  test('a subscription that died without a word is found out', async () => {
-    const store = make({ commandTimeoutMs: 200 })
+  test('a RedisStore subscription detects a connection that died silently, and reconnects', async () => {
+    const store = make({ commandTimeoutMs: 600 })
     const heard = recorder()
     await store.subscribe(heard)
     process.kill(server.pid, 'SIGSTOP')
@@ -260,11 +265,11 @@ describe('RedisStore: on a server of its own', () => {
     await soon(() => expect(heard.told).toContain(key))
   })
 
-  test('without a server subscribing is refused in time, and works when there is one', async () => {
+  test('RedisStore.subscribe rejects within its time limit without a server, and succeeds once there is one', async () => {
     const port = await freePort()
-    const store = make({ commandTimeoutMs: 200 }, connect({ port, lazyConnect: true }))
+    const store = make({ commandTimeoutMs: 600 }, connect({ port, lazyConnect: true }))
     await expect(store.subscribe(recorder())).rejects.toEqual(
-      new Error('redis subscribe failed: no answer within 200 ms'),
+      new Error('redis subscribe failed: no answer within 600 ms'),
     )
     const late = await startRedisServer({ port })
     try {
@@ -277,7 +282,7 @@ describe('RedisStore: on a server of its own', () => {
     }
   })
 
-  test('a subscriber outlives a server that is away for a while', async () => {
+  test('a RedisStore subscriber receives changes again after the server was away for a while', async () => {
     const store = make({ commandTimeoutMs: 500 })
     const heard = recorder()
     await store.subscribe(heard)
@@ -289,7 +294,7 @@ describe('RedisStore: on a server of its own', () => {
     await soon(() => expect(heard.told).toContain(key))
   })
 
-  test('the last subscriber takes the connection along', async () => {
+  test('RedisStore closes its subscription connection when the last subscriber unsubscribes', async () => {
     const store = make()
     const [one, two] = [await store.subscribe(recorder()), await store.subscribe(recorder())]
     expect(await subscribers()).toBe(1)
@@ -299,8 +304,8 @@ describe('RedisStore: on a server of its own', () => {
     await soon(async () => expect(await subscribers()).toBe(0))
   })
 
-  test('close ends what the store made and leaves the host’s client', async () => {
-    const store = make({ replicas: 1, commandTimeoutMs: 100 })
+  test('RedisStore.close closes the connections it opened and leaves the host’s client connected', async () => {
+    const store = make({ replicas: 1, commandTimeoutMs: 600 })
     const heard = recorder()
     await store.subscribe(heard)
     await expect(store.save(key, 'value', creation())).rejects.toThrow(TooFewReplicasError)
@@ -321,7 +326,7 @@ describe('RedisStore: on a server of its own', () => {
     await expect(store.subscribe(recorder())).rejects.toEqual(closed('subscribe'))
   })
 
-  test('close while it subscribes leaves nothing behind', async () => {
+  test('RedisStore.close during subscribe leaves no subscription behind', async () => {
     for (const turns of [0, 1, 2, 5, 20]) {
       const store = make()
       const subscribing = store.subscribe(recorder()).catch((error: unknown) => error)
@@ -332,7 +337,7 @@ describe('RedisStore: on a server of its own', () => {
     await soon(async () => expect(await subscribers()).toBe(0))
   })
 
-  describe('with replicas', () => {
+  describe('RedisStore with replicas', () => {
     let replica: RedisServer
     beforeEach(async () => {
       replica = await startRedisServer({ config: [`replicaof 127.0.0.1 ${server.port}`] })
@@ -345,7 +350,7 @@ describe('RedisStore: on a server of its own', () => {
       await replica.stop()
     })
 
-    test('a write waits until they have it', async () => {
+    test('RedisStore writes wait until the replicas have them', async () => {
       const store = make({ replicas: 1 }, connect({ keyPrefix: 'host:' }))
       const version = await create(store)
       const reader = connect({ port: replica.port })
@@ -355,7 +360,7 @@ describe('RedisStore: on a server of its own', () => {
       expect(await store.load(key)).toBeUndefined()
     })
 
-    test('a write is told once, whether its notice or its answer comes first', async () => {
+    test('a subscriber receives one notice per replicated write, whether the notice or the answer arrives first', async () => {
       const store = make({ replicas: 1, commandTimeoutMs: 20_000 })
       const { told, ...listener } = recorder()
       await store.subscribe(listener)
@@ -370,8 +375,8 @@ describe('RedisStore: on a server of its own', () => {
       await soon(() => expect(told).toEqual([key, key]))
     })
 
-    test('with too few it rejects and says what it wrote, which can be taken back', async () => {
-      const [many, plain] = [make({ replicas: 2, commandTimeoutMs: 1_000 }), make()]
+    test('RedisStore.save rejects with TooFewReplicasError and the version it wrote, and that version can be deleted', async () => {
+      const [many, plain] = [make({ replicas: 2, commandTimeoutMs: 2_000 }), make()]
       const error = await many.save(key, 'claim', creation()).catch((reason: unknown) => reason)
       const written = await plain.load(key)
       expect(error).toEqual(new TooFewReplicasError(1, 2, written?.version))
@@ -383,8 +388,8 @@ describe('RedisStore: on a server of its own', () => {
       expect(await plain.load(key)).toBeUndefined()
     })
 
-    test('sent again it waits again', async () => {
-      const store = make({ replicas: 1, commandTimeoutMs: 300 })
+    test('RedisStore.save with the same write id waits for the replicas again', async () => {
+      const store = make({ replicas: 1, commandTimeoutMs: 600 })
       const write = creation()
       process.kill(replica.pid, 'SIGSTOP')
       await expect(store.save(key, 'claim', write)).rejects.toThrow('0 of 1 replicas confirmed the write')
@@ -394,13 +399,13 @@ describe('RedisStore: on a server of its own', () => {
       expect(await connect({ port: replica.port }).hget(key, 'value')).toBe('claim')
     })
 
-    test('a write that fails tells why', async () => {
+    test('a replicated RedisStore write that fails rejects with the kind of the Redis error', async () => {
       await client.set(key, 'something else')
       const store = make({ replicas: 1 })
       await expect(store.save(key, 'secret', creation())).rejects.toEqual(new Error('redis save failed: WRONGTYPE'))
     })
 
-    test('a connection that is lost while it waits is an error, not a confirmation', async () => {
+    test('RedisStore.save rejects when the connection is lost while it waits for replicas', async () => {
       const store = make({ replicas: 1, commandTimeoutMs: 20_000 })
       await create(store)
       process.kill(replica.pid, 'SIGSTOP')
@@ -416,7 +421,7 @@ describe('RedisStore: on a server of its own', () => {
       expect(await store.save(key, 'claim', write)).toEqual({ version: (await store.load(key))?.version })
     })
 
-    test('a connection that was lost is made anew', async () => {
+    test('RedisStore reconnects for replicated writes after its connection was lost', async () => {
       const store = make({ replicas: 1 })
       const version = await create(store)
       const lost = once(client, 'close')

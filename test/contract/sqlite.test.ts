@@ -22,7 +22,7 @@ describeStore('SqliteStore', async () => {
 const soon = <T>(check: () => T | Promise<T>) => vi.waitFor(check, { timeout: 10_000, interval: 10 })
 const creation = (ttlMs?: number) => ({ expectedVersion: undefined, writeId: randomUUID(), ttlMs })
 
-describe('SqliteStore: on a file', () => {
+describe('SqliteStore on a file', () => {
   let folder: string
   let path: string
   let store: SqliteStore
@@ -37,7 +37,7 @@ describe('SqliteStore: on a file', () => {
     await rm(folder, { recursive: true })
   })
 
-  test('processes that open one new file at the same time lose no write', async () => {
+  test('processes that open one new SQLite file at the same time lose no write', async () => {
     const [processes, rounds] = [4, 25]
     const script = fileURLToPath(new URL('sqlite-writer.ts', import.meta.url))
     const children = Array.from({ length: processes }, () => fork(script, [path, 'key', `${rounds}`], { execArgv: [] }))
@@ -53,14 +53,14 @@ describe('SqliteStore: on a file', () => {
     expect(await store.load('key')).toMatchObject({ value: `${processes * rounds}` })
   })
 
-  test('records survive a restart', async () => {
+  test('SqliteStore records survive a restart', async () => {
     const saved = await store.save('key', 'value', creation())
     await store.close()
     store = new SqliteStore({ path })
     expect(await store.load('key')).toEqual({ value: 'value', ageMs: expect.any(Number), ...(saved as object) })
   })
 
-  test('a file that stays busy is an error in the end, and one that does not is none', async () => {
+  test('SqliteStore.save rejects when the file stays locked past busyTimeoutMs, and succeeds when it is unlocked in time', async () => {
     await store.load('key')
     const other = new DatabaseSync(path)
     try {
@@ -75,7 +75,7 @@ describe('SqliteStore: on a file', () => {
     }
   })
 
-  test('a write that fails is undone, and the next one works', async () => {
+  test('SqliteStore rolls a failed write back, and the next write succeeds', async () => {
     await store.save('key', 'value', creation())
     const other = new DatabaseSync(path)
     try {
@@ -88,7 +88,7 @@ describe('SqliteStore: on a file', () => {
     expect(await store.save('key', 'value', creation())).toEqual({ version: expect.any(String) })
   })
 
-  test('a file that cannot be opened is an error', async () => {
+  test('SqliteStore rejects every operation on a file that cannot be opened or is not a database', async () => {
     const nowhere = new SqliteStore({ path: join(folder, 'no', 'folder', 'records.db') })
     await expect(nowhere.load('key')).rejects.toThrow('unable to open database file')
     await writeFile(join(folder, 'text.db'), 'not a database, and long enough to be seen as none'.repeat(100))
@@ -97,7 +97,7 @@ describe('SqliteStore: on a file', () => {
     await expect(text.subscribe({ onChange() {}, onGap() {} })).rejects.toThrow('file is not a database')
   })
 
-  test('what has expired leaves the file with later writes', async () => {
+  test('SqliteStore deletes expired records from the file with later writes', async () => {
     for (let index = 0; index < 10; index += 1) await store.save(`short ${index}`, '', creation(1))
     await store.save('long', '', creation(60_000))
     const other = new DatabaseSync(path)
@@ -115,7 +115,7 @@ describe('SqliteStore: on a file', () => {
     }
   })
 
-  test('a poll that fails is a gap', async () => {
+  test('a SqliteStore subscription whose poll fails reports a gap and delivers later changes', async () => {
     const told: string[] = []
     await store.subscribe({ onChange: (key) => void told.push(key), onGap: () => void told.push('gap') })
     const other = new DatabaseSync(path)
@@ -132,7 +132,7 @@ describe('SqliteStore: on a file', () => {
     await third.close()
   })
 
-  test('after close it refuses, and tells those who listened', async () => {
+  test('SqliteStore.close reports a gap to subscribers, and every later operation rejects', async () => {
     const told: string[] = []
     await store.subscribe({ onChange: (key) => void told.push(key), onGap: () => void told.push('gap') })
     await store.close()
@@ -142,7 +142,7 @@ describe('SqliteStore: on a file', () => {
     await expect(store.subscribe({ onChange() {}, onGap() {} })).rejects.toEqual(new Error('the store is closed'))
   })
 
-  test('a listening store lets its process end', async () => {
+  test('a SqliteStore subscription does not keep its process running', async () => {
     const script = `
       import { SqliteStore } from ${JSON.stringify(new URL('../../src/stores/sqlite.ts', import.meta.url).href)}
       const store = new SqliteStore({ path: ${JSON.stringify(path)} })
@@ -153,14 +153,14 @@ describe('SqliteStore: on a file', () => {
     expect(stdout).toBe('listening\n')
   })
 
-  test('importing it prints nothing', async () => {
+  test('importing the SQLite store prints no warning', async () => {
     const script = `import ${JSON.stringify(new URL('../../src/stores/sqlite.ts', import.meta.url).href)}`
     const { stdout, stderr } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script])
     expect({ stdout, stderr }).toEqual({ stdout: '', stderr: '' })
   })
 })
 
-describe('SqliteStore: options', () => {
+describe('SqliteStore options', () => {
   test.each([
     [undefined, 'options is required'],
     [{}, 'options.path is required'],
@@ -170,7 +170,7 @@ describe('SqliteStore: options', () => {
     [{ path: 'a.db', busyTimeoutMs: 0 }, 'options.busyTimeoutMs must be at least 1'],
     [{ path: 'a.db', busyTimeoutMs: 0.5 }, 'options.busyTimeoutMs must be whole'],
     [{ path: 'a.db', timeout: 1 }, 'options.timeout is not a known option'],
-  ])('%j is a TypeError', (options, message) => {
+  ])('new SqliteStore(%j) throws a TypeError that names the option', (options, message) => {
     expect(() => new SqliteStore(options as { path: string })).toThrow(
       expect.objectContaining({ name: 'TypeError', message }),
     )

@@ -66,7 +66,7 @@ async function callTool(connection: Awaited<ReturnType<typeof stage>>['start'] e
 
 describe('enterprise-managed authorization', () => {
   test(
-    'signs a user in by an ID token, for two processes with one pair of requests, and renews in the other one',
+    'an ID token signs a user in for two processes with one pair of requests, and the other process renews',
     verifies([181, 183], async () => {
       const { provider, as, mcp, start, asked, of } = await stage('identity')
       const [a, b] = [start(), start()]
@@ -94,7 +94,7 @@ describe('enterprise-managed authorization', () => {
     }),
   )
 
-  test('says with its own code what the identity provider refuses, and keeps what it has', async () => {
+  test('an exchange that the identity provider rejects fails with EXCHANGE_REJECTED, and the current tokens remain', async () => {
     const { provider, as, start } = await stage('identity')
     const connection = start()
     await connection.authorize({ grant: 'identity_assertion' })
@@ -113,7 +113,7 @@ describe('enterprise-managed authorization', () => {
 })
 
 describe('workload identity', () => {
-  test('signs an agent in by the JWT of its platform, without any client', async () => {
+  test('a workload JWT signs an agent in without client credentials', async () => {
     const { as, start, asked } = await stage('workload')
     const connection = start()
     const { status, actions } = await connection.authorize({ grant: 'jwt_bearer' })

@@ -26,7 +26,7 @@ function words({ init }: Scene, callback: string): string[] {
 
 const found = (text: string, secrets: readonly string[]): string[] => secrets.filter((word) => text.includes(word))
 
-describe('what lies in Redis', () => {
+describe('records in Redis', () => {
   let server: RedisServer
   let redis: Redis
   beforeAll(async () => {
@@ -50,7 +50,7 @@ describe('what lies in Redis', () => {
   }
 
   it(
-    'is one sealed record a connection, with an expiry, one for the registration, and no readable word',
+    'Redis contains one encrypted record with an expiry per connection, one for the registration, and nothing readable',
     verifies(140, async () => {
       const scene = stage.scene({ kind: 'redis', url: server.url, prefix: 'app:' })
       const [a, b] = await Promise.all([scene.start(), scene.start()])
@@ -84,7 +84,7 @@ describe('what lies in Redis', () => {
   )
 })
 
-it('nothing readable lies in the files of an SQLite store', async () => {
+it('the files of an SQLite store contain nothing readable', async () => {
   const scene = stage.scene('sqlite')
   const [a, b] = await Promise.all([scene.start(), scene.start()])
   const url = await scene.callback(a, { binding: 'binding.of.alice' }, alice())

@@ -1,13 +1,13 @@
 import { describe, expect, it } from 'vitest'
-import { BRISK, pause, soon, STORES, until, useStage } from '../support/processes/stage.ts'
+import { BRISK, EVERY_STORE, pause, soon, until, useStage } from '../support/processes/stage.ts'
 
 const stage = useStage()
 
 const FIVE_MINUTES = 300_000
 
 // ◆3: nobody compares the wall clocks of two machines.
-describe.each(STORES)('clocks five minutes apart, on %s', (store) => {
-  it('expire no attempt and no token early', async () => {
+describe.each(EVERY_STORE)('processes whose clocks are five minutes apart, on %s', (store) => {
+  it("no attempt and no token expires early when the processes' clocks are five minutes apart", async () => {
     const { of, start, signIn } = stage.scene(store, { policy: { attemptTtlMs: 60_000, cacheMs: 1 } })
     await stage.as.set({ accessTokenTtlSeconds: 60 })
     const [behind, right, ahead] = await Promise.all([
@@ -26,7 +26,7 @@ describe.each(STORES)('clocks five minutes apart, on %s', (store) => {
     expect((await behind.status(other)).state).toBe('authorized')
   })
 
-  it('refresh an expired token when it has expired, once', async () => {
+  it('an expired token is refreshed once by processes whose clocks are five minutes apart', async () => {
     const { of, start, signIn } = stage.scene(store, { policy: { cacheMs: 1 } })
     await stage.as.set({ accessTokenTtlSeconds: 2 })
     const [behind, right, ahead] = await Promise.all([
@@ -47,7 +47,7 @@ describe.each(STORES)('clocks five minutes apart, on %s', (store) => {
     expect(await stage.tokenRequests()).toEqual(['authorization_code 200', 'refresh_token 200'])
   })
 
-  it('expire an attempt when its time is over, whoever looks', async () => {
+  it('an attempt expires after its time to live, whichever clock looks at it', async () => {
     const { of, start, callback } = stage.scene(store, { policy: { attemptTtlMs: 1_000 } })
     const [behind, ahead] = await Promise.all([
       start({ clockOffsetMs: -FIVE_MINUTES }),
@@ -65,7 +65,7 @@ describe.each(STORES)('clocks five minutes apart, on %s', (store) => {
     expect(await stage.tokenRequests()).toEqual([])
   })
 
-  it('leave a claim alone for its lease, and no longer', async () => {
+  it('a process with another clock takes a claim over after lease and grace, not earlier and not much later', async () => {
     const { of, start, signIn } = stage.scene(store, BRISK)
     const [behind, ahead] = await Promise.all([
       start({ clockOffsetMs: -FIVE_MINUTES }),

@@ -7,9 +7,9 @@ const stage = useStage()
 
 const AFTER_LEASE = BRISK.policy.leaseMs + BRISK.policy.graceMs
 
-describe.each(STORES)('crashing on %s', (store) => {
+describe.each(STORES)('processes that crash or stall, on %s', (store) => {
   // executor#1377, onyx#13330: rotated and not saved. Nothing had left here, so nothing may be lost.
-  it('recovers a refresh whose process was killed right after its claim', async () => {
+  it('another process refreshes once the lease of a process killed right after its claim has ended', async () => {
     const { of, start, signIn } = stage.scene(store, BRISK)
     const [a, b, c] = await Promise.all([start(), start(), start()])
     const rejectedToken = await signIn(a, b)
@@ -35,7 +35,7 @@ describe.each(STORES)('crashing on %s', (store) => {
     expect(await c.whoami(of)).toBe('you are alice')
   })
 
-  it('recovers an exchange whose process was killed right after its claim', async () => {
+  it('another process redeems the code once the lease of a process killed right after its claim has ended', async () => {
     const { of, start, callback } = stage.scene(store, BRISK)
     const [a, b, c] = await Promise.all([start({ faults: [pause('claimed', 'after')] }), start(), start()])
     const url = await callback(b)
@@ -57,7 +57,7 @@ describe.each(STORES)('crashing on %s', (store) => {
   })
 
   // ◆1: the lease fences the request.
-  it('sends nothing when a process stood still between its claim and its request for longer than the lease', async () => {
+  it('a process that was stopped between claim and request for longer than its lease sends nothing and adopts the tokens of another', async () => {
     const { of, start, signIn } = stage.scene(store, BRISK)
     const [a, b] = await Promise.all([start(), start()])
     const rejectedToken = await signIn(a, b)
@@ -80,7 +80,7 @@ describe.each(STORES)('crashing on %s', (store) => {
   })
 
   // ◆1 again, where nobody else was there: it must not be sent late by its own process either.
-  it('sends nothing late when nobody else was there to recover', async () => {
+  it('a process that was stopped past its lease rejects with HTTP_TIMEOUT instead of sending late, even if no other process took over', async () => {
     const { of, start, signIn } = stage.scene(store, BRISK)
     const a = await start()
     const rejectedToken = await signIn(a)
@@ -103,7 +103,7 @@ describe.each(STORES)('crashing on %s', (store) => {
   })
 
   // ◆5
-  it('revives nothing when a connection is disconnected under a process that was about to save, and revokes that as well', async () => {
+  it('tokens whose save conflicts with a disconnect are revoked and do not revive the connection', async () => {
     const { of, start, signIn } = stage.scene(store, BRISK)
     await stage.as.set({ replay: 'refuse' })
     const [a, b] = await Promise.all([start(), start()])
@@ -132,7 +132,7 @@ describe.each(STORES)('crashing on %s', (store) => {
     expect(await stage.liveTokens()).toBe(0)
   })
 
-  it('waits with a disconnect for a refresh in progress, and revokes what comes of it', async () => {
+  it('disconnect waits for a refresh in progress and revokes the tokens it obtained', async () => {
     const { of, start, signIn } = stage.scene(store)
     const [a, b] = await Promise.all([start(), start()])
     const rejectedToken = await signIn(a, b)
@@ -157,7 +157,7 @@ describe.each(STORES)('crashing on %s', (store) => {
   })
 
   // ◆5 at the level of the store, for whoever cleans up by hand: a version never comes back.
-  it('does not take a result for a record that was deleted and made anew meanwhile', async () => {
+  it('a result for a record that was deleted and created again meanwhile is not stored', async () => {
     const { of, init, start, signIn } = stage.scene(store, BRISK)
     const [a, b] = await Promise.all([start(), start()])
     const rejectedToken = await signIn(a, b)

@@ -1,35 +1,16 @@
-import { spawn, type ChildProcess } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { Redis } from 'ioredis'
-import { afterEach, describe, expect, inject, it, vi } from 'vitest'
+import { describe, expect, inject, it } from 'vitest'
+import { type Program, startProgram } from '../support/processes/program.ts'
+import { STORES } from '../support/processes/stage.ts'
 import { UserAgent } from '../support/user-agent.ts'
 
 const main = fileURLToPath(new URL('../examples/demo/main.ts', import.meta.url))
 
-interface Running {
-  output(): string
-  pressEnter(): void
-  ended: Promise<number | null>
-}
-
-const running = new Set<ChildProcess>()
-afterEach(() => {
-  for (const child of running) child.kill('SIGTERM')
-})
-
-function runDemo(args: string[], env: Record<string, string>): Running {
+function runDemo(args: string[], env: Record<string, string> = {}): Program {
   const { REDIS_URL: _ours, ...inherited } = process.env
-  const child = spawn(process.execPath, [main, ...args], { env: { ...inherited, ...env }, stdio: 'pipe' })
-  running.add(child)
-  child.once('exit', () => running.delete(child))
-  let output = ''
-  child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()))
-  child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()))
-  return {
-    output: () => output,
-    pressEnter: () => child.stdin.write('\n'),
-    ended: new Promise((resolve) => child.once('exit', resolve)),
-  }
+  const limit = { AUTHCHART_DEMO_LIMIT_MS: '110000' }
+  return startProgram(process.execPath, [main, ...args], { env: { ...inherited, ...limit, ...env } })
 }
 
 const FIGURES = [
@@ -44,6 +25,9 @@ const FIGURES = [
   ['live refresh tokens of alice after it', 'authorization server', 0],
   ['live refresh tokens of bob after it', 'authorization server', 1],
 ] as const
+
+/** The closing table of a demo that went well. */
+const RIGHT = FIGURES.map(([what, counted, figure]) => [what, counted, String(figure), String(figure)])
 
 /** The closing table of an output, line by line: what, counted by, figure, expected, and a remark if it is wrong. */
 function tableOf(output: string): string[][] {
@@ -60,63 +44,67 @@ function secretsIn(output: string): string[] {
   return [...output.matchAll(suspects)].map(([found]) => found).filter((found) => !/^([A-Za-z]+|-+)$/.test(found))
 }
 
+// Most of a demo is waiting, so that they run side by side.
 describe('the demo', () => {
-  it('goes through on an SQLite file, and prints no secret', async () => {
-    const { ended, output } = runDemo([], {})
-    expect(await ended, output()).toBe(0)
-    expect(tableOf(output())).toEqual(
-      FIGURES.map(([what, counted, figure]) => [what, counted, String(figure), String(figure)]),
-    )
-    expect(output()).toContain('The demo succeeded.')
-    expect(secretsIn(output())).toEqual([])
+  const sqlite = STORES.filter((store) => store === 'sqlite')
+  it.concurrent.for(sqlite)('the demo succeeds on %s and prints no secret', async (_store, { onTestFinished }) => {
+    const demo = runDemo([])
+    onTestFinished(async () => void (await demo.stop()))
+    expect(await demo.ended, demo.output()).toBe(0)
+    expect(tableOf(demo.output())).toEqual(RIGHT)
+    expect(demo.output()).toContain('The demo succeeded.')
+    expect(secretsIn(demo.output())).toEqual([])
   })
 
-  it('goes through on Redis, which holds one sealed record a connection and one for the registration', async () => {
-    const redisUrl = inject('redisUrl')
-    const { ended, output, pressEnter } = runDemo(['--pause'], { REDIS_URL: redisUrl })
-    await vi.waitFor(() => expect(output()).toContain('Press Enter'), { timeout: 30_000 })
-    const prefix = /keys (demo-[0-9a-f]{8}:)\*/.exec(output())?.[1] ?? 'none'
-    const redis = new Redis(redisUrl)
-    const records: { kind: string | undefined; expires: boolean; readable: string[] }[] = []
-    for (const key of (await redis.keys(`*${prefix}*`)).sort()) {
-      const dump = (await redis.dumpBuffer(key))?.toString('latin1') ?? ''
-      records.push({
-        kind: key.split(':').at(-1),
-        expires: (await redis.pttl(key)) > 0,
-        readable: ['127.0.0.1', 'acme', 'globex', 'mcp:tools', 'verifier', 'clientId'].filter((text) =>
-          dump.includes(text),
-        ),
-      })
-    }
-    expect(records.filter(({ kind }) => kind === 'connection')).toEqual([
-      { kind: 'connection', expires: true, readable: [] },
-      { kind: 'connection', expires: true, readable: [] },
-    ])
-    expect(records.filter(({ kind }) => kind === 'registration')).toEqual([
-      { kind: 'registration', expires: expect.any(Boolean), readable: [] },
-    ])
-    expect(records).toHaveLength(3)
-    pressEnter()
-    expect(await ended, output()).toBe(0)
-    expect(tableOf(output())).toEqual(
-      FIGURES.map(([what, counted, figure]) => [what, counted, String(figure), String(figure)]),
-    )
-    expect(secretsIn(output())).toEqual([])
-    expect(await redis.keys(`*${prefix}*`)).toEqual([])
-    await redis.quit()
-  })
+  it.concurrent(
+    'the demo succeeds on Redis, where each connection and the registration are one encrypted record each',
+    async ({ onTestFinished }) => {
+      const redisUrl = inject('redisUrl')
+      const demo = runDemo(['--pause'], { REDIS_URL: redisUrl })
+      onTestFinished(async () => void (await demo.stop()))
+      await demo.printed(/Press Enter/)
+      const prefix = /keys (demo-[0-9a-f]{8}:)\*/.exec(demo.output())?.[1] ?? 'none'
+      const redis = new Redis(redisUrl)
+      const records: { kind: string | undefined; expires: boolean; readable: string[] }[] = []
+      for (const key of (await redis.keys(`*${prefix}*`)).sort()) {
+        const dump = (await redis.dumpBuffer(key))?.toString('latin1') ?? ''
+        records.push({
+          kind: key.split(':').at(-1),
+          expires: (await redis.pttl(key)) > 0,
+          readable: ['127.0.0.1', 'acme', 'globex', 'mcp:tools', 'verifier', 'clientId'].filter((text) =>
+            dump.includes(text),
+          ),
+        })
+      }
+      expect(records.filter(({ kind }) => kind === 'connection')).toEqual([
+        { kind: 'connection', expires: true, readable: [] },
+        { kind: 'connection', expires: true, readable: [] },
+      ])
+      expect(records.filter(({ kind }) => kind === 'registration')).toEqual([
+        { kind: 'registration', expires: expect.any(Boolean), readable: [] },
+      ])
+      expect(records).toHaveLength(3)
+      demo.child.stdin?.write('\n')
+      expect(await demo.ended, demo.output()).toBe(0)
+      expect(tableOf(demo.output())).toEqual(RIGHT)
+      expect(secretsIn(demo.output())).toEqual([])
+      expect(await redis.keys(`*${prefix}*`)).toEqual([])
+      await redis.quit()
+    },
+  )
 
-  it('waits for a browser that a person drives', async () => {
-    const { ended, output } = runDemo(['--open'], {})
-    const startUrls = (): string[] => output().match(/http:\S+\/start\?tenant=\w+/g) ?? []
-    await vi.waitFor(() => expect(startUrls()).toHaveLength(2), { timeout: 30_000 })
+  it.concurrent('the demo with --open waits for a person to sign both tenants in', async ({ onTestFinished }) => {
+    const demo = runDemo(['--open'])
+    onTestFinished(async () => void (await demo.stop()))
+    const links = /(http:\S+\/start\?tenant=\w+)\s[^]*?(http:\S+\/start\?tenant=\w+)\s/
+    const [, ...startUrls] = await demo.printed(links)
     const browser = new UserAgent()
     for (const [index, login] of ['carol', 'dave'].entries()) {
-      const response = await browser.open(await browser.signIn(startUrls()[index] ?? '', { login }))
+      const response = await browser.open(await browser.signIn(startUrls[index] ?? '', { login }))
       expect(response.status).toBe(200)
     }
-    expect(await ended, output()).toBe(0)
-    expect(tableOf(output()).map(([what, , figure]) => [what, Number(figure)])).toEqual(
+    expect(await demo.ended, demo.output()).toBe(0)
+    expect(tableOf(demo.output()).map(([what, , figure]) => [what, Number(figure)])).toEqual(
       FIGURES.filter(([what]) => !what.includes('stood still')).map(([what, , figure]) => [
         what.replace('alice', 'carol').replace('bob', 'dave'),
         figure,
@@ -124,12 +112,14 @@ describe('the demo', () => {
     )
   })
 
-  it('fails when a second refresh reaches the authorization server', async () => {
-    const { ended, output } = runDemo([], { AUTHCHART_DEMO_PLANT: 'second-refresh' })
-    expect(await ended, output()).toBe(1)
-    expect(tableOf(output()).filter((row) => row.length > 4)).toEqual([
+  it.concurrent('the demo fails when a second refresh reaches the authorization server', async ({ onTestFinished }) => {
+    const demo = runDemo([], { AUTHCHART_DEMO_PLANT: 'second-refresh' })
+    onTestFinished(async () => void (await demo.stop()))
+    expect(await demo.ended, demo.output()).toBe(1)
+    expect(tableOf(demo.output()).filter((row) => row.length > 4)).toEqual([
       ['refresh requests, where two processes asked at once', 'authorization server', '2', '1', 'WRONG'],
     ])
-    expect(output()).toContain('The demo failed: refresh requests, where two processes asked at once: 2, not 1')
+    expect(demo.output()).toContain('The demo failed: refresh requests, where two processes asked at once: 2, not 1')
+    expect(secretsIn(demo.output())).toEqual([])
   })
 })

@@ -18,11 +18,11 @@ const PUBLIC_CLIENT = {
   redirect_uris: [REDIRECT_URI],
 }
 
-describe('bound tokens at a real authorization server and a resource that checks every proof', () => {
+describe('DPoP with a real authorization server and a resource that checks every proof', () => {
   const stage = useStage({ clients: [PUBLIC_CLIENT] }, { dpop: 'proof' })
 
   it.each(STORES)(
-    'are got in one process, refreshed in another and used in a third by one key, on %s',
+    'DPoP-bound tokens are obtained, refreshed and used by three processes with one key, on %s',
     verifies([190, 191, 193], async (store) => {
       const { client_id: clientId, token_endpoint_auth_method: tokenEndpointAuthMethod } = PUBLIC_CLIENT
       const clients = [{ issuer: stage.as.issuer, clientId, tokenEndpointAuthMethod }]
@@ -43,7 +43,7 @@ describe('bound tokens at a real authorization server and a resource that checks
     }),
   )
 
-  it('of two connections are bound to two keys', async () => {
+  it('DPoP-bound tokens of two connections are bound to two keys', async () => {
     const { of, start, signIn } = stage.scene('redis', { policy })
     const worker = await start()
     await signIn(worker)
@@ -52,7 +52,7 @@ describe('bound tokens at a real authorization server and a resource that checks
     expect(new Set(keys).size).toBe(2)
   })
 
-  it('are what the resource insists on: a Bearer token is refused there', async () => {
+  it('a Bearer token is rejected by a resource that requires DPoP', async () => {
     const { of, start, signIn } = stage.scene('redis')
     const worker = await start()
     await signIn(worker)
@@ -60,11 +60,11 @@ describe('bound tokens at a real authorization server and a resource that checks
   })
 })
 
-describe('bound tokens where both servers want their nonces', () => {
+describe('DPoP where both servers require nonces', () => {
   const stage = useStage({ dpopNonce: true }, { dpop: 'nonce' })
 
   it.each(STORES)(
-    'cost each process one refused request at each server, and no code and no refresh, on %s',
+    'required DPoP nonces cost each process one rejected request per server, and neither a code nor a refresh token, on %s',
     verifies(192, async (store) => {
       const { of, start, signIn } = stage.scene(store, { policy: { dpop: 'whenOffered' } })
       const [a, b] = await Promise.all([start(), start()])

@@ -95,8 +95,8 @@ async function consent(result: { status: string; authorizationUrl?: string }, lo
   return new UserAgent().signIn(result.authorizationUrl, { login })
 }
 
-describe('what a sign-in costs', () => {
-  it('asks a server four times at first, and once when it is warm; Redis 5, 3, 3, 3, 1 and 0 times', async () => {
+describe('requests and Redis commands per call', () => {
+  it('a first sign-in sends four requests and a warm one one; the calls of its life send 5, 3, 3, 3, 1 and 0 Redis commands', async () => {
     const alice = orchestrator.connection({ tenant: 't1', user: 'alice', server: mcp.url })
 
     const first = await commandsOf(() => alice.authorize())
@@ -161,7 +161,7 @@ describe('what a sign-in costs', () => {
     })
   })
 
-  it('is not raised by notices of our own writes, however late they come', async () => {
+  it("late notices of a process's own writes cause no additional Redis command", async () => {
     const connection = orchestrator.connection({ tenant: 't1', server: mcp.url })
     const callback = await consent(await connection.authorize(), 'alice')
     notices.hold()
@@ -180,7 +180,7 @@ describe('what a sign-in costs', () => {
     notices.release()
   })
 
-  it('reads a status with one command, and an unknown state with one', async () => {
+  it('status() sends one Redis command, and a callback with an unknown state sends one', async () => {
     const connection = orchestrator.connection({ tenant: 't1', server: mcp.url })
     const { state = '' } = (await connection.authorize()) as { state?: string }
     expect((await commandsOf(() => connection.status())).commands).toEqual(evals(1))
@@ -193,7 +193,7 @@ describe('what a sign-in costs', () => {
     expect(nonsense.commands).toEqual([])
   })
 
-  it('of forty simultaneous calls with equal options is that of one', async () => {
+  it('forty simultaneous authorize() calls with equal options cost as much as one', async () => {
     const of = { tenant: 't1', user: 'u1', server: mcp.url }
     const { commands, result } = await commandsOf(() =>
       Promise.all(Array.from({ length: 40 }, () => orchestrator.connection(of).authorize())),
@@ -203,7 +203,7 @@ describe('what a sign-in costs', () => {
     expect(as.ledger().counts).toMatchObject({ oauthMetadata: 1, registration: 1 })
   })
 
-  it('of forty simultaneous calls with bindings of their own is one discovery and one registration', async () => {
+  it('forty simultaneous authorize() calls with different bindings share one discovery and one registration', async () => {
     const of = { tenant: 't1', user: 'u1', server: mcp.url }
     const results = await Promise.all(
       Array.from({ length: 40 }, (_, index) => orchestrator.connection(of).authorize({ binding: `browser ${index}` })),

@@ -1,14 +1,12 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { afterEach, describe, expect, inject, it } from 'vitest'
-import { killHosts, startHost } from '../support/processes/host.ts'
+import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished } from 'vitest'
+import { type Host, startHost } from '../support/processes/host.ts'
 import { until, useStage } from '../support/processes/stage.ts'
 import { freePort } from '../support/redis-server.ts'
 import { UserAgent } from '../support/user-agent.ts'
 
 const stage = useStage()
-
-afterEach(killHosts)
 
 const HOSTS = {
   express: 'examples/hosts/express.ts',
@@ -32,7 +30,7 @@ async function twoInstances(name: keyof typeof HOSTS) {
   }
   const file = HOSTS[name]
   const [one, two] = await Promise.all([startHost(file, port, settings), startHost(file, otherPort, settings)])
-  return { one, two, instances: [one, two] }
+  return [one, two] as const
 }
 
 /** A browser that is logged in at the host itself. */
@@ -42,12 +40,19 @@ async function loggedIn(origin: string, user: string): Promise<UserAgent> {
   return browser
 }
 
-const TTL_MS = 2_000
+const TTL_MS = 1_000
 const whoAlice = [{ type: 'text', text: 'you are alice' }]
 
-describe.each(Object.keys(HOSTS) as (keyof typeof HOSTS)[])('%s', (name) => {
-  it('signs a user in by way of both instances, renews the token once, and ends in good order', async () => {
-    const { one, two, instances } = await twoInstances(name)
+describe.each(Object.keys(HOSTS) as (keyof typeof HOSTS)[])('the example host on %s', (name) => {
+  let one: Host
+  let two: Host
+  beforeAll(async () => {
+    ;[one, two] = await twoInstances(name)
+  })
+  // They have ended, unless a test failed.
+  afterAll(() => Promise.all([one, two].map((instance) => instance.stop('SIGKILL'))))
+
+  it('two instances of the example host sign a user in together and renew the token once', async () => {
     expect((await fetch(`${one.origin}/whoami`)).status).toBe(401)
     const browser = await loggedIn(one.origin, 'u1')
     await stage.as.set({ accessTokenTtlSeconds: TTL_MS / 1_000 })
@@ -60,21 +65,17 @@ describe.each(Object.keys(HOSTS) as (keyof typeof HOSTS)[])('%s', (name) => {
 
     await stage.as.set({ accessTokenTtlSeconds: 3_600 })
     await until(expiresAt)
-    for (const { origin } of instances) expect(await (await browser.open(`${origin}/whoami`)).json()).toEqual(whoAlice)
+    for (const { origin } of [one, two]) expect(await (await browser.open(`${origin}/whoami`)).json()).toEqual(whoAlice)
     expect(await stage.tokenRequests()).toEqual(['authorization_code 200', 'refresh_token 200'])
     expect((await stage.mcp.ledger()).toolCalls).toEqual({ alice: 2 })
 
     // Another user of the same host has a connection of their own.
     const other = await (await loggedIn(two.origin, 'u2')).open(`${two.origin}/whoami`)
     expect([other.status, new URL(other.headers.get('location') ?? '').origin]).toEqual([302, stage.as.issuer])
-
-    expect(await Promise.all(instances.map((instance) => instance.terminate()))).toEqual([0, 0])
-    expect(instances.map((instance) => instance.output())).toEqual(['ready\n', 'ready\n'])
   })
 
-  it('believes no callback of another browser, and answers what is no GET with 405', async () => {
-    const { one, two } = await twoInstances(name)
-    const browser = await loggedIn(one.origin, 'u1')
+  it('the example host rejects a callback from another browser with 400, and a POST callback with 405', async () => {
+    const browser = await loggedIn(one.origin, 'u3')
     const { search } = new URL(await browser.signIn(`${one.origin}/whoami`, { login: 'alice' }))
     const stranger = await new UserAgent().open(`${two.origin}/callback${search}`)
     expect([stranger.status, await stranger.text()]).toEqual([
@@ -85,10 +86,16 @@ describe.each(Object.keys(HOSTS) as (keyof typeof HOSTS)[])('%s', (name) => {
     expect(await stage.tokenRequests()).toEqual([])
     expect((await browser.open(`${two.origin}/callback${search}`)).status).toBe(303)
   })
+
+  it('the example host exits with 0 on SIGTERM, having printed only that it was ready', async () => {
+    const instances = [one, two]
+    expect(await Promise.all(instances.map((instance) => instance.stop('SIGTERM')))).toEqual([0, 0])
+    expect(instances.map((instance) => instance.output())).toEqual(['ready\n', 'ready\n'])
+  })
 })
 
 describe('the Express app of the README', () => {
-  it('has at most 30 lines, and signs in by itself', async () => {
+  it('the Express app of the README has at most 30 lines and signs a user in', async () => {
     const file = 'examples/express.ts'
     expect(
       readFileSync(new URL(`../${file}`, import.meta.url), 'utf8')
@@ -96,7 +103,8 @@ describe('the Express app of the README', () => {
         .split('\n').length,
     ).toBeLessThan(31)
     const port = await freePort()
-    await startHost(file, port, { MCP_SERVER: stage.mcp.url })
+    const host = await startHost(file, port, { MCP_SERVER: stage.mcp.url })
+    onTestFinished(() => void host.stop('SIGKILL'))
     const browser = new UserAgent()
     const whoami = `http://localhost:${port}/whoami`
     const callbackUrl = await browser.signIn(whoami, { login: 'alice' })

@@ -5,8 +5,8 @@ import { BRISK, pause, STORES, useStage } from '../support/processes/stage.ts'
 const stage = useStage({ accessTokenFormat: 'opaque' })
 
 // ◆2: a spent secret's result is never dropped.
-describe.each(STORES)('a result that comes after its claim was given up, on %s', (store) => {
-  it('is taken and proven by a refresh, where the server only refuses the replayed refresh token', async () => {
+describe.each(STORES)('a result that arrives after its claim expired, on %s', (store) => {
+  it('a late refresh result is stored and verified by another refresh, where the server only rejects the replayed refresh token', async () => {
     const { of, start, signIn } = stage.scene(store, BRISK)
     await stage.as.set({ replay: 'refuse' })
     const [a, b] = await Promise.all([start(), start()])
@@ -47,7 +47,7 @@ describe.each(STORES)('a result that comes after its claim was given up, on %s',
     expect(await stage.liveTokens()).toBe(1)
   })
 
-  it('never answers a dead token, where the server revokes the whole family for the replayed refresh token', async () => {
+  it('a late refresh result yields no dead token, where the server revokes the token family for the replayed refresh token', async () => {
     const { of, start, signIn } = stage.scene(store, BRISK)
     const [a, b] = await Promise.all([start(), start()])
     const rejectedToken = await signIn(a, b)
@@ -88,7 +88,7 @@ describe.each(STORES)('a result that comes after its claim was given up, on %s',
     ])
   })
 
-  it('signs in after all, where the server only refuses the replayed code', async () => {
+  it('a late exchange result completes the sign-in, where the server only rejects the replayed code', async () => {
     const { of, start, callback } = stage.scene(store, BRISK)
     await stage.as.set({ replay: 'refuse' })
     const [a, b] = await Promise.all([start({ faults: [pause('result', 'before', 1)] }), start()])
@@ -125,7 +125,7 @@ describe.each(STORES)('a result that comes after its claim was given up, on %s',
     ])
   })
 
-  it('says that the user is needed, where the server revokes what came of a replayed code', async () => {
+  it('a late exchange result requires the user again, where the server revokes the tokens of a replayed code', async () => {
     const { of, start, callback } = stage.scene(store, BRISK)
     const [a, b] = await Promise.all([start({ faults: [pause('result', 'before', 1)] }), start()])
     const url = await callback(b)

@@ -94,7 +94,7 @@ async function sentAway(connection: Connection, challenge: string | undefined): 
 const TTL_MS = 2_000
 
 describe.each(Object.entries(CLIENTS))('%s', (_name, whoami) => {
-  it('signs in first by way of the other instance, and renews the token when it has expired', async () => {
+  it('the MCP client calls a tool with tokens that the other instance obtained, and with renewed ones after expiry and after a 401', async () => {
     const server = stage.mcp.url
     const [one, two] = twoInstances()
     await stage.as.set({ accessTokenTtlSeconds: TTL_MS / 1_000 })
@@ -117,7 +117,7 @@ describe.each(Object.entries(CLIENTS))('%s', (_name, whoami) => {
     expect(await stage.tokenRequests()).toEqual(['authorization_code 200', 'refresh_token 200', 'refresh_token 200'])
   })
 
-  it('brings the challenge of the server to the host, when only the user can help', async () => {
+  it("the MCP client's error carries the server's challenge when the user has to sign in", async () => {
     const [{ connection }] = twoInstances()
     await connection.import({ tokens: { accessToken: 'long-forgotten' } })
     const { code, challenge } = await authorizationErrorFrom(whoami(connection, stage.mcp.url))
@@ -126,7 +126,7 @@ describe.each(Object.entries(CLIENTS))('%s', (_name, whoami) => {
     expect(await sentAway(connection, challenge)).toContain('code=')
   })
 
-  it('brings a challenge for more scope to the host, and works once the user has agreed', async () => {
+  it("the MCP client's error carries a challenge for more scope, and the call succeeds once the user has agreed", async () => {
     const [one, two] = twoInstances(strict.url)
     const first = await one.connection.authorize({ scope: 'mcp:tools offline_access' })
     if (first.status !== 'redirect') throw new Error('expected a redirect')
@@ -147,7 +147,7 @@ describe.each(Object.entries(CLIENTS))('%s', (_name, whoami) => {
   })
 })
 
-describe('an SDK that does not send its requests through fetch', () => {
+describe('an MCP SDK that ignores the fetch option', () => {
   const sentence = /^this MCP SDK began a sign-in of its own: .*use orchestrator\.handleCallback\(\) instead\)$/
   // What old versions do: they know no `fetch` in their options.
   const ignored = { fetch: undefined }
@@ -166,15 +166,18 @@ describe('an SDK that does not send its requests through fetch', () => {
       createMCPClient({ transport: { ...aiSdkTransport(connection), ...ignored } as never }),
   }
 
-  it.each(Object.entries(attempts))('is told so: %s', async (_name, connect) => {
-    const [{ connection }] = twoInstances()
-    await expect(connect(connection, new URL(stage.mcp.url))).rejects.toThrow(
-      expect.objectContaining({ name: 'TypeError', message: expect.stringMatching(sentence) }),
-    )
-    expect(await stage.tokenRequests()).toEqual([])
-  })
+  it.each(Object.entries(attempts))(
+    '%s without the fetch option fails with a TypeError that names the cause',
+    async (_name, connect) => {
+      const [{ connection }] = twoInstances()
+      await expect(connect(connection, new URL(stage.mcp.url))).rejects.toThrow(
+        expect.objectContaining({ name: 'TypeError', message: expect.stringMatching(sentence) }),
+      )
+      expect(await stage.tokenRequests()).toEqual([])
+    },
+  )
 
-  it('and so is a host that hands the callback to the SDK', async () => {
+  it('a host that hands the callback to the SDK gets a TypeError that names orchestrator.handleCallback()', async () => {
     const [{ connection }] = twoInstances()
     const transport = new StreamableHTTPClientTransport(new URL(stage.mcp.url), mcpTransportOptions(connection))
     await expect(transport.finishAuth('code')).rejects.toThrow(sentence)

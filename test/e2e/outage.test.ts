@@ -7,7 +7,7 @@ const stage = useStage()
 const refusedBy = (status: number) => stage.as.fault({ when: 'before', action: 'status', status, retryAfter: 1 })
 const at = (): { url: string } => ({ url: `${stage.as.issuer}/token` })
 
-describe.each(STORES)('an authorization server that is down, on %s', (store) => {
+describe.each(STORES)('outages of the authorization server, on %s', (store) => {
   // hermes-agent#80521 and Dify's own: a blip at the exchange must not cost the user another click.
   it.each([
     {
@@ -46,26 +46,29 @@ describe.each(STORES)('an authorization server that is down, on %s', (store) => 
         })
       },
     },
-  ])('and $outage at the exchange costs the user nothing: $way finishes, in another process', async (each) => {
-    const { of, start, callback } = stage.scene(store)
-    const [a, b] = await Promise.all([start(), start()])
-    const url = await callback(a)
-    await each.begin()
-    const result = await a.completeCallback(url)
-    const failure = each.failure()
-    expect(result).toMatchObject({ status: 'failed', failure, retryable: true, actions: [] })
-    await a.kill('SIGKILL')
-    const status = await b.status(of)
-    expect(status).toMatchObject({ state: 'awaitingCallback', authorized: false, failure, nextAction: 'retry' })
-    await stage.as.up()
+  ])(
+    'when the authorization server $outage at the exchange, $way in another process completes it without the user',
+    async (each) => {
+      const { of, start, callback } = stage.scene(store)
+      const [a, b] = await Promise.all([start(), start()])
+      const url = await callback(a)
+      await each.begin()
+      const result = await a.completeCallback(url)
+      const failure = each.failure()
+      expect(result).toMatchObject({ status: 'failed', failure, retryable: true, actions: [] })
+      await a.kill('SIGKILL')
+      const status = await b.status(of)
+      expect(status).toMatchObject({ state: 'awaitingCallback', authorized: false, failure, nextAction: 'retry' })
+      await stage.as.up()
 
-    await each.finish(b, url, of)
-    expect((await b.status(of)).state).toBe('authorized')
-    expect((await b.completeCallback(url)).status).toBe('alreadyAuthorized')
-    expect(await stage.tokenRequests()).toEqual([...each.requests, 'authorization_code 200'])
-  })
+      await each.finish(b, url, of)
+      expect((await b.status(of)).state).toBe('authorized')
+      expect((await b.completeCallback(url)).status).toBe('alreadyAuthorized')
+      expect(await stage.tokenRequests()).toEqual([...each.requests, 'authorization_code 200'])
+    },
+  )
 
-  it('and answers 500 after it has spent the code is asked once more after the lease, and never again', async () => {
+  it('an exchange answered with 500 after the code was redeemed is retried once after the lease, and never again', async () => {
     const { of, start, callback } = stage.scene(store, BRISK)
     const [a, b] = await Promise.all([start(), start()])
     const url = await callback(a)
@@ -90,7 +93,7 @@ describe.each(STORES)('an authorization server that is down, on %s', (store) => 
     ])
   })
 
-  it('and loses the connection after it has rotated is asked once more after the lease, and never again', async () => {
+  it('a refresh whose connection broke after the rotation is retried once after the lease, and never again', async () => {
     const { of, start, signIn } = stage.scene(store, BRISK)
     const [a, b] = await Promise.all([start(), start()])
     const rejectedToken = await signIn(a, b)
@@ -116,7 +119,7 @@ describe.each(STORES)('an authorization server that is down, on %s', (store) => 
     ])
   })
 
-  it('is not asked by each of those who waited for the one that failed', async () => {
+  it('processes that waited for a failed refresh get its failure and send no request themselves', async () => {
     const { of, start, signIn } = stage.scene(store)
     const fleet = await Promise.all([start(), start(), start(), start()])
     const rejectedToken = await signIn(fleet[0])
@@ -128,13 +131,17 @@ describe.each(STORES)('an authorization server that is down, on %s', (store) => 
     for (const answer of await asked)
       expect(answer).toMatchObject({
         status: 'rejected',
-        reason: { code: 'SERVER_UNAVAILABLE', retryable: true, failure: { details: { status: 503, retryAfterMs: 1_000 } } },
+        reason: {
+          code: 'SERVER_UNAVAILABLE',
+          retryable: true,
+          failure: { details: { status: 503, retryAfterMs: 1_000 } },
+        },
       })
     expect(await stage.tokenRequests()).toEqual(['authorization_code 200', 'refresh_token status before'])
   })
 
   // bifrost#2557, toolhive#4513, goose#12016: an outage that logs everybody out.
-  it('deletes no token by any failure at a refresh, and recovers without the user', async () => {
+  it('no failed refresh deletes tokens, and the connection recovers without the user', async () => {
     const { of, start, signIn } = stage.scene(store, BRISK)
     const [a, b] = await Promise.all([start(), start()])
     const rejectedToken = await signIn(a, b)

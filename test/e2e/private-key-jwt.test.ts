@@ -31,9 +31,9 @@ const stage = useStage({
 /** What each process is configured with: the key is in no record. */
 const clients = (clientId: string) => [{ issuer: stage.as.issuer, clientId, privateKey: pem, privateKeyId: 'k1' }]
 
-describe.each(STORES)('a client that signs its assertions, on %s', (store) => {
+describe.each(STORES)('private_key_jwt clients, on %s', (store) => {
   it(
-    'exchanges, refreshes in another process, and revokes',
+    'a private_key_jwt client exchanges a code, refreshes in another process, and revokes',
     verifies(171, async () => {
       const { of, start, signIn } = stage.scene(store, { clients: clients('signing-web') })
       const [a, b] = await Promise.all([start(), start()])
@@ -51,7 +51,7 @@ describe.each(STORES)('a client that signs its assertions, on %s', (store) => {
     }),
   )
 
-  it('signs in without a user, once for two processes, and is renewed', async () => {
+  it('a private_key_jwt client obtains one client-credentials token for two processes and renews it once', async () => {
     const { of, start } = stage.scene(store, { clients: clients('signing-machine') })
     const fleet = await Promise.all([start(), start()])
     await Promise.all(fleet.map((worker) => worker.authorize(of, { grant: 'client_credentials' })))

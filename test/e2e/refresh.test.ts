@@ -13,7 +13,7 @@ const POST = {
 
 describe.each(STORES)('refreshing on %s', (store) => {
   // opencode#34074, opencode#49439, claude-code#84440, LibreChat#15977: the stampede that kills a token family.
-  it('sends one refresh request when ten processes find one expired token', async () => {
+  it('ten processes that find one expired token send one refresh request', async () => {
     const { of, start, signIn } = stage.scene(store)
     const fleet = await Promise.all(Array.from({ length: 10 }, () => start()))
     const [first, second] = fleet as [Worker, Worker]
@@ -43,7 +43,7 @@ describe.each(STORES)('refreshing on %s', (store) => {
     ])
   })
 
-  it('answers eight simultaneous 401s in four processes with one refresh', async () => {
+  it('eight simultaneous 401s in four processes lead to one refresh', async () => {
     const { of, start, signIn } = stage.scene(store)
     const fleet = await Promise.all([start(), start(), start(), start()])
     await signIn(fleet[0])
@@ -61,7 +61,7 @@ describe.each(STORES)('refreshing on %s', (store) => {
     expect((await fleet[0].status(of)).state).toBe('authorized')
   })
 
-  it('does not refresh again for a token that was refused before the last refresh', async () => {
+  it('accessToken with a rejected token older than the last refresh returns the current token without another refresh', async () => {
     const { of, start, signIn } = stage.scene(store)
     const [a, b] = await Promise.all([start(), start()])
     await signIn(a, b)
@@ -73,7 +73,7 @@ describe.each(STORES)('refreshing on %s', (store) => {
   })
 
   // gemini-cli#29048, bifrost#2557: a good token that nobody may use because somebody else is renewing it, or cannot.
-  it('answers a good token at once while another process renews it, and while its server is down', async () => {
+  it('accessToken returns a usable token at once while another process renews it, and while the authorization server is down', async () => {
     const { of, start, signIn } = stage.scene(store, { policy: { cacheMs: 1 } })
     const other = { ...of, tenant: 'globex' }
     const [a, b] = await Promise.all([start(), start()])

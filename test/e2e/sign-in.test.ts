@@ -24,7 +24,7 @@ const stage = useStage({
 })
 
 describe.each(STORES)('signing in on %s', (store) => {
-  it('begins in one process, finishes in another, and the token works in both', async () => {
+  it('a sign-in that starts in one process and completes in another yields a token for both', async () => {
     const { of, init, start, signIn } = stage.scene(store)
     const [a, b] = await Promise.all([start(), start()])
     await signIn(a, b)
@@ -50,7 +50,7 @@ describe.each(STORES)('signing in on %s', (store) => {
     expect(init.store.kind).toBe(store)
   })
 
-  it('waits in a third process until it is done', async () => {
+  it('awaitAuthorized in a third process resolves when the sign-in is complete', async () => {
     const { of, start, callback } = stage.scene(store)
     const [a, b, waiting] = await Promise.all([start(), start(), start()])
     const url = await callback(a)
@@ -61,60 +61,66 @@ describe.each(STORES)('signing in on %s', (store) => {
     expect(value).toBe((await b.accessToken(of)).value)
   })
 
-  it.each(METHODS)('signs a user in as a static client with %s', async (method) => {
-    const { of, start, signIn } = stage.scene(store, {
-      clients: [
-        {
-          issuer: stage.as.issuer,
-          clientId: `web_${method}`,
-          clientSecret: SECRET,
-          tokenEndpointAuthMethod: method,
-        },
-      ],
-    })
-    const [a, b] = await Promise.all([start(), start()])
-    await signIn(a, b)
-    const { value: rejectedToken } = await a.accessToken(of)
-    const { value } = await a.accessToken(of, { rejectedToken })
-    expect(value).not.toBe(rejectedToken)
-    expect(await stage.tokenRequests()).toEqual(['authorization_code 200', 'refresh_token 200'])
-    const { counts, tokenRequests } = await stage.as.ledger()
-    expect(counts.registration).toBe(0)
-    expect(tokenRequests.map(({ clientId }) => clientId)).toEqual([`web_${method}`, `web_${method}`])
-  })
+  it.each(METHODS)(
+    'a pre-registered client with %s signs a user in and refreshes, without registering',
+    async (method) => {
+      const { of, start, signIn } = stage.scene(store, {
+        clients: [
+          {
+            issuer: stage.as.issuer,
+            clientId: `web_${method}`,
+            clientSecret: SECRET,
+            tokenEndpointAuthMethod: method,
+          },
+        ],
+      })
+      const [a, b] = await Promise.all([start(), start()])
+      await signIn(a, b)
+      const { value: rejectedToken } = await a.accessToken(of)
+      const { value } = await a.accessToken(of, { rejectedToken })
+      expect(value).not.toBe(rejectedToken)
+      expect(await stage.tokenRequests()).toEqual(['authorization_code 200', 'refresh_token 200'])
+      const { counts, tokenRequests } = await stage.as.ledger()
+      expect(counts.registration).toBe(0)
+      expect(tokenRequests.map(({ clientId }) => clientId)).toEqual([`web_${method}`, `web_${method}`])
+    },
+  )
 
-  it.each(METHODS)('asks once for a whole fleet, with client credentials by %s', async (method) => {
-    const { of, start } = stage.scene(store, {
-      clients: [
-        {
-          issuer: stage.as.issuer,
-          clientId: `machine_${method}`,
-          clientSecret: SECRET,
-          tokenEndpointAuthMethod: method,
-        },
-      ],
-    })
-    const fleet = await Promise.all([start(), start(), start(), start()])
-    const results = await Promise.all(fleet.map((worker) => worker.authorize(of, { grant: 'client_credentials' })))
-    expect(results.map(({ status }) => status)).toEqual(fleet.map(() => 'authorized'))
-    const tokens = await Promise.all(fleet.map((worker) => worker.accessToken(of)))
-    expect(new Set(tokens.map(({ value }) => value)).size).toBe(1)
-    expect(await stage.tokenRequests()).toEqual(['client_credentials 200'])
+  it.each(METHODS)(
+    'four processes with client credentials by %s make one token request, and one for the renewal',
+    async (method) => {
+      const { of, start } = stage.scene(store, {
+        clients: [
+          {
+            issuer: stage.as.issuer,
+            clientId: `machine_${method}`,
+            clientSecret: SECRET,
+            tokenEndpointAuthMethod: method,
+          },
+        ],
+      })
+      const fleet = await Promise.all([start(), start(), start(), start()])
+      const results = await Promise.all(fleet.map((worker) => worker.authorize(of, { grant: 'client_credentials' })))
+      expect(results.map(({ status }) => status)).toEqual(fleet.map(() => 'authorized'))
+      const tokens = await Promise.all(fleet.map((worker) => worker.accessToken(of)))
+      expect(new Set(tokens.map(({ value }) => value)).size).toBe(1)
+      expect(await stage.tokenRequests()).toEqual(['client_credentials 200'])
 
-    const rejectedToken = tokens[0]?.value ?? ''
-    const renewed = await Promise.all(fleet.map((worker) => worker.accessToken(of, { rejectedToken })))
-    expect(new Set(renewed.map(({ value }) => value)).size).toBe(1)
-    expect(renewed[0]?.value).not.toBe(rejectedToken)
-    expect(await stage.tokenRequests()).toEqual(['client_credentials 200', 'client_credentials 200'])
-    expect(await stage.way(fleet[0], of)).toEqual([
-      'requestingToken: ensureRegistration.done',
-      'authorized: requestToken.done',
-      'requestingToken: refresh.requested',
-      'authorized: requestToken.done',
-    ])
-  })
+      const rejectedToken = tokens[0]?.value ?? ''
+      const renewed = await Promise.all(fleet.map((worker) => worker.accessToken(of, { rejectedToken })))
+      expect(new Set(renewed.map(({ value }) => value)).size).toBe(1)
+      expect(renewed[0]?.value).not.toBe(rejectedToken)
+      expect(await stage.tokenRequests()).toEqual(['client_credentials 200', 'client_credentials 200'])
+      expect(await stage.way(fleet[0], of)).toEqual([
+        'requestingToken: ensureRegistration.done',
+        'authorized: requestToken.done',
+        'requestingToken: refresh.requested',
+        'authorized: requestToken.done',
+      ])
+    },
+  )
 
-  it('believes no other browser than the one that was sent away, in whichever process it comes back', async () => {
+  it('a callback from another browser fails with CALLBACK_BINDING_MISMATCH in any process, and the right browser still succeeds', async () => {
     const { of, start, callback } = stage.scene(store)
     const [a, b] = await Promise.all([start(), start()])
     const url = await callback(a, { binding: 'the browser of alice' })
@@ -132,7 +138,7 @@ describe.each(STORES)('signing in on %s', (store) => {
     expect(await a.whoami(of)).toBe('you are alice')
   })
 
-  it('takes a no for an answer, once, and says so to everyone who asks', async () => {
+  it('a denied consent is reported as denied to every process, and fails the connection', async () => {
     const { of, start } = stage.scene(store)
     const [a, b] = await Promise.all([start(), start()])
     const begun = await a.authorize(of)
@@ -145,7 +151,7 @@ describe.each(STORES)('signing in on %s', (store) => {
     expect(await stage.tokenRequests()).toEqual([])
   })
 
-  it('tells a callback that comes too late that it does, and an unknown one that it is unknown', async () => {
+  it("a callback after the attempt's time to live is expired, and one with a forged state is unknown", async () => {
     const { of, start, callback } = stage.scene(store, { policy: { attemptTtlMs: 400 } })
     const [a, b] = await Promise.all([start(), start()])
     const url = await callback(a)
@@ -164,7 +170,7 @@ describe.each(STORES)('signing in on %s', (store) => {
     expect(await stage.tokenRequests()).toEqual([])
   })
 
-  it('keeps the eight newest attempts, and finishes those that asked for no more when one of them is done', async () => {
+  it('a connection retains its eight newest attempts, and older callbacks are superseded', async () => {
     const { of, start, callback } = stage.scene(store)
     const [a, b] = await Promise.all([start(), start()])
     const first = await callback(a)
@@ -179,7 +185,7 @@ describe.each(STORES)('signing in on %s', (store) => {
     expect((await a.status(of)).state).toBe('authorized')
   })
 
-  it('spends a code once when two callbacks come at the same instant to two processes', async () => {
+  it('two simultaneous callbacks in two processes redeem the code once', async () => {
     const { of, start, callback } = stage.scene(store)
     const claim = { name: 'claim', operation: 'save', when: 'before', action: 'pause', record: 'connection' } as const
     const [starter, a, b] = await Promise.all([start(), start({ faults: [claim] }), start({ faults: [claim] })])
@@ -198,7 +204,7 @@ describe.each(STORES)('signing in on %s', (store) => {
     ])
   })
 
-  it('lets another process finish when the one that began is killed at the consent page', async () => {
+  it('another process completes a sign-in whose process was killed at the consent page', async () => {
     const { of, start } = stage.scene(store, BRISK)
     const starter = await start()
     const begun = await starter.authorize(of, { binding: 'browser' })

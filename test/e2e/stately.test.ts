@@ -1,6 +1,3 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { createServer } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { connectionMachine } from '../../machines/connection.ts'
@@ -8,7 +5,9 @@ import { registrationMachine } from '../../machines/registration.ts'
 import { createStatelyInspector } from '../../src/adapters/stately/index.ts'
 import { createAuthOrchestrator, MemoryStore } from '../../src/index.ts'
 import { listen, tap, type InspectorMessage } from '../support/inspector-client.ts'
-import { REDIRECT_URI, useStage } from '../support/processes/stage.ts'
+import { startProgram } from '../support/processes/program.ts'
+import { REDIRECT_URI, soon, useStage } from '../support/processes/stage.ts'
+import { freePort } from '../support/redis-server.ts'
 import { UserAgent } from '../support/user-agent.ts'
 
 const stage = useStage({ accessTokenFormat: 'opaque' })
@@ -44,7 +43,7 @@ function placesOf(messages: readonly InspectorMessage[], chart: string): string[
     .filter((place, index, places) => place !== places[index - 1])
 }
 
-test('a whole life of a connection is seen over the socket, and nothing secret of it', async () => {
+test("the Stately inspector receives every state of a connection's life and nothing secret", async () => {
   const secrets = new Set<string>()
   const fields = new Set<string>()
   const note = (text: string): void => {
@@ -158,36 +157,23 @@ test('a whole life of a connection is seen over the socket, and nothing secret o
   ])
 })
 
-/** A port that nobody listens on at this moment. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  return typeof address === 'object' && address !== null ? address.port : 0
-}
-
-test('the example shows a sign-in', async () => {
+test('the Stately example shows a sign-in to a page that is opened afterwards', async () => {
   const [port, inspectorPort] = [await freePort(), await freePort()]
   const example = fileURLToPath(new URL('../examples/stately.ts', import.meta.url))
   const env = { ...process.env, MCP_SERVER: stage.mcp.url, PORT: String(port), INSPECTOR_PORT: String(inspectorPort) }
-  const child = spawn(process.execPath, [example], { env, stdio: 'pipe' })
-  onTestFinished(() => void child.kill('SIGKILL'))
-  const exit = once(child, 'exit')
-  let output = ''
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (output += chunk.toString()))
+  const program = startProgram(process.execPath, [example], { env })
+  onTestFinished(async () => void (await program.stop('SIGKILL')))
   const inspectorUrl = `http://127.0.0.1:${inspectorPort}/`
-  await vi.waitFor(() => expect(output).toBe(`open ${inspectorUrl} and then http://localhost:${port}/start\n`), 20_000)
+  await program.printed(/\n/)
+  expect(program.output()).toBe(`open ${inspectorUrl} and then http://localhost:${port}/start\n`)
 
   const browser = new UserAgent()
   const callback = await browser.signIn(`http://localhost:${port}/start`, { login: 'alice' })
   expect((await browser.open(callback)).status).toBe(200)
   // A page that is opened late sees what has been.
   const page = await listen(inspectorUrl)
-  await vi.waitFor(() => expect(placesOf(page.messages, 'connection').at(-1)).toBe('resting.authorized'))
+  await soon(() => expect(placesOf(page.messages, 'connection').at(-1)).toBe('resting.authorized'))
   page.close()
 
-  child.kill('SIGTERM')
-  expect(await exit).toEqual([0, null])
+  expect(await program.stop('SIGTERM')).toBe(0)
 })

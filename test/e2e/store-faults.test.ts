@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Worker } from '../support/processes/fleet.ts'
-import { BRISK, type Scene, soon, STORES, useStage } from '../support/processes/stage.ts'
+import { BRISK, EVERY_STORE, type Scene, soon, useStage } from '../support/processes/stage.ts'
 import { freePort, type RedisServer, startRedisServer } from '../support/redis-server.ts'
 
 const stage = useStage()
@@ -13,12 +13,12 @@ const lost = (skip: number, times = 1) =>
   ({ name: 'lost', operation: 'save', when: 'after', action: 'fail', record: 'connection', skip, times }) as const
 
 // ◆4: a save whose answer was lost is asked again with the same write id.
-describe.each(STORES)('a lost answer of the store, on %s', (store) => {
+describe.each(EVERY_STORE)('a store that loses answers, on %s', (store) => {
   it.each([
     ['the claim', lost(0)],
     ['the result', lost(1)],
     ['the claim, three times', lost(0, 3)],
-  ] as const)('costs no second refresh and no error, for the save of %s', async (_of, fault) => {
+  ] as const)('a lost answer to the save of %s causes neither a second refresh nor an error', async (_of, fault) => {
     const { of, start, signIn } = stage.scene(store)
     const [a, b] = await Promise.all([start(), start()])
     const rejectedToken = await signIn(b)
@@ -35,7 +35,7 @@ describe.each(STORES)('a lost answer of the store, on %s', (store) => {
     ])
   })
 
-  it('costs no second exchange and no error', async () => {
+  it('a lost answer to the save of an exchange causes neither a second exchange nor an error', async () => {
     const { of, start, callback } = stage.scene(store)
     const [a, b] = await Promise.all([start(), start()])
     const url = await callback(b)
@@ -45,7 +45,7 @@ describe.each(STORES)('a lost answer of the store, on %s', (store) => {
     expect(await stage.tokenRequests()).toEqual(['authorization_code 200'])
   })
 
-  it('spends nothing when the claim cannot be saved at all', async () => {
+  it('no refresh token and no code is sent when the claim cannot be saved', async () => {
     const { of, start, signIn, callback } = stage.scene(store, BRISK)
     const [a, b] = await Promise.all([start(), start()])
     const url = await callback(b, {}, { ...of, tenant: 'globex' })
@@ -107,7 +107,7 @@ describe.each([
 ] as const)('%s', (_name, makeOutage) => {
   const outage = makeOutage()
 
-  it('costs nothing before the claim', async () => {
+  it('a store outage before the claim rejects with STORE_UNAVAILABLE and uses up neither code nor refresh token', async () => {
     const { of, start, signIn, callback } = outage.scene()
     const workers = await Promise.all([start(), start()])
     const [a, b] = workers
@@ -132,7 +132,7 @@ describe.each([
   })
 
   // local-operator#945, mcpc#373: the token was rotated and never saved.
-  it('between the claim and the result costs nothing either: the result is kept until it can be saved', async () => {
+  it('a store outage between claim and result loses no tokens: they are saved when the store is back', async () => {
     const { of, start, signIn } = outage.scene()
     const workers = await Promise.all([start(), start()])
     const [a, b] = workers

@@ -87,8 +87,8 @@ beforeEach(async () => {
   await Promise.all([as.reset(), mcp.reset()])
 })
 
-describe('the servers that the tests stand on', () => {
-  it('describe themselves at the first places', async () => {
+describe('the test servers', () => {
+  it('the test servers publish their metadata at the first well-known location', async () => {
     const resource = await fetch(`${new URL(mcp.url).origin}/.well-known/oauth-protected-resource/mcp`)
     expect(await resource.json()).toEqual({
       resource: mcp.url,
@@ -121,7 +121,7 @@ describe('the servers that the tests stand on', () => {
     })
   })
 
-  it('sign a user in at real pages, call the tool, rotate, and revoke a family whose token is used twice', async () => {
+  it('the test servers sign a user in, serve the tool, rotate refresh tokens, and revoke a token family on reuse', async () => {
     const first = await signIn('alice')
     expect(first).toMatchObject({ scope: 'mcp:tools', expires_in: 60, refresh_token: expect.any(String) })
     const mcpClient = new Client({ name: 'by hand', version: '1.0.0' })
@@ -152,7 +152,7 @@ describe('the servers that the tests stand on', () => {
     ])
   })
 
-  it('let faults happen before and after the commit', async () => {
+  it('the authorization server injects faults before and after it commits a token request', async () => {
     const { refresh_token: refreshToken } = await signIn('bob')
     await as.fault({ when: 'before', action: 'status', status: 503 })
     expect((await refresh(refreshToken)).status).toBe(503)
@@ -179,7 +179,7 @@ describe('the servers that the tests stand on', () => {
     ])
   })
 
-  it('stop at the consent page, and take a no for an answer', async () => {
+  it('the user agent stops at the consent page, and a denial returns access_denied with the state', async () => {
     const consent = await new UserAgent().openConsent(authorizationUrl('s1', 'v'), { login: 'carol' })
     if (typeof consent === 'string') throw new Error('no consent was asked for')
     const approved = new URL(await consent.approve())

@@ -23,8 +23,8 @@ afterEach(() => {
   for (const live of running.splice(0)) live.stop()
 })
 
-describe('a connection holds at most', () => {
-  test('8 attempts: the oldest goes, and says so', async () => {
+describe("bounds of a connection's record", () => {
+  test('a connection retains 8 attempts, and the oldest one beyond them ends as superseded', async () => {
     const live = connection()
     for (const _ of numbers(1, 11)) await live.authorize()
     expect(live.context.attempts.map(({ stateHash }) => stateHash)).toEqual(numbers(4, 11).map((n) => `hash-${n}`))
@@ -37,7 +37,7 @@ describe('a connection holds at most', () => {
     expect(live.context.servers).toHaveLength(1)
   })
 
-  test('16 ended attempts, the newest, and knows that it forgot some', async () => {
+  test('a connection retains the 16 newest ended attempts and records that older ones were dropped', async () => {
     const live = connection()
     for (const _ of numbers(1, 24)) await live.authorize()
     expect(live.context.endedAttempts).toHaveLength(16)
@@ -47,7 +47,7 @@ describe('a connection holds at most', () => {
     expect(live.context.historyTruncatedAt).toBe(live.context.at)
   })
 
-  test('each of them for a day', async () => {
+  test('a connection retains each ended attempt for a day', async () => {
     const live = connection()
     for (const _ of numbers(1, 25)) await live.authorize()
     const day = 86_400_000
@@ -61,7 +61,7 @@ describe('a connection holds at most', () => {
     expect([live.context.endedAttempts, live.context.historyTruncatedAt]).toEqual([[], undefined])
   })
 
-  test('16 transitions in its journal, the newest', async () => {
+  test('the journal of a connection retains the 16 newest transitions', async () => {
     const live = connection()
     await live.signIn()
     for (const _ of numbers(1, 9)) await live.refresh()
@@ -74,7 +74,7 @@ describe('a connection holds at most', () => {
     expect(journal.slice(1).every(({ from }, index) => from === journal[index]?.to)).toBe(true)
   })
 
-  test('4 abandoned claims, the newest', async () => {
+  test('a connection retains the 4 newest orphaned claims', async () => {
     const live = connection({ refreshTokens: fail(rejections.unknown) })
     await live.signIn()
     const claims: (string | undefined)[] = []
@@ -94,7 +94,7 @@ describe('a connection holds at most', () => {
   })
 })
 
-test('a registration holds at most 4 abandoned claims', async () => {
+test('a registration retains the 4 newest orphaned claims', async () => {
   const live = new LiveChart<RegistrationContext>(
     registrationMachine,
     registrationPorts,

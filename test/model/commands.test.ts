@@ -208,25 +208,28 @@ describe('a connection', () => {
     ([name, record]) => [name, restore(connectionMachine, record)] as const,
   )
 
-  test('is looked at in every storable state', () => {
+  test('the connection records of this test cover every storable state', () => {
     const places = leavesOf(connectionMachine).flatMap(({ path, tags }) =>
       tags.includes('storable') ? [path.join('.')] : [],
     )
     expect(new Set(records.map(([, record]) => placeOf(record)))).toEqual(new Set(places))
   })
 
-  test('is told everything that its chart knows of', () => {
-    const known = new Set(connectionMachine.events.filter((type) => !type.startsWith('xstate.')))
-    expect(new Set(Object.values(commands).map((command) => command(contextWith()).type))).toEqual(known)
+  test('the commands of this test cover every event of the connection chart', () => {
+    const assertDefined = new Set(connectionMachine.events.filter((type) => !type.startsWith('xstate.')))
+    expect(new Set(Object.values(commands).map((command) => command(contextWith()).type))).toEqual(assertDefined)
     expect(Object.keys(taken)).toEqual(Object.keys(commands))
   })
 
-  test.each(Object.entries(commands))('takes %s only where it makes sense', (name, command) => {
-    const takers = records.flatMap(([record, snapshot]) =>
-      snapshot.can({ ...stamp, ...command(snapshot.context as ConnectionContext) }) ? [record] : [],
-    )
-    expect(takers.join(', ')).toBe(taken[name])
-  })
+  test.each(Object.entries(commands))(
+    'the connection chart accepts %s only in the states listed for it',
+    (name, command) => {
+      const takers = records.flatMap(([record, snapshot]) =>
+        snapshot.can({ ...stamp, ...command(snapshot.context as ConnectionContext) }) ? [record] : [],
+      )
+      expect(takers.join(', ')).toBe(taken[name])
+    },
+  )
 })
 
 describe('a registration', () => {
@@ -272,16 +275,16 @@ describe('a registration', () => {
     ([name, record]) => [name, restore(registrationMachine, record)] as [string, AnyMachineSnapshot],
   )
 
-  test('is looked at in every storable state, and told everything that its chart knows of', () => {
+  test('the registration records and commands of this test cover every storable state and event', () => {
     const places = leavesOf(registrationMachine).flatMap(({ path, tags }) =>
       tags.includes('storable') ? [path.join('.')] : [],
     )
     expect(new Set(snapshots.map(([, record]) => placeOf(record)))).toEqual(new Set(places))
-    const known = registrationMachine.events.filter((type) => !type.startsWith('xstate.'))
-    expect(new Set(rows.map(([, { type }]) => type))).toEqual(new Set(known))
+    const assertDefined = registrationMachine.events.filter((type) => !type.startsWith('xstate.'))
+    expect(new Set(rows.map(([, { type }]) => type))).toEqual(new Set(assertDefined))
   })
 
-  test.each(rows)('takes %s only where it makes sense', (_name, command, where) => {
+  test.each(rows)('the registration chart accepts %s only in the states listed for it', (_name, command, where) => {
     const takers = snapshots.flatMap(([name, snapshot]) => (snapshot.can({ ...stamp, ...command }) ? [name] : []))
     expect(takers.join(', ')).toBe(where)
   })

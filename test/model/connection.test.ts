@@ -1,7 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import * as v from 'valibot'
 import { afterAll, describe, expect, test } from 'vitest'
-import { TestModel } from 'xstate/graph'
 import { connectionMachine } from '../../machines/connection.ts'
 import { MAX_ATTEMPTS, MAX_ENDED_ATTEMPTS, MAX_JOURNAL_ENTRIES } from '../../machines/limits.ts'
 import { restingState } from '../../machines/connection/selectors.ts'
@@ -18,6 +17,7 @@ import {
 } from '../support/charts/connection-model.ts'
 import { effectsOf, showRequests } from '../support/charts/effects-of.ts'
 import { concretePath, liveSteps, type ModelStep, replay } from '../support/charts/replay.ts'
+import { shortestPaths } from '../support/charts/shortest-paths.ts'
 import { printModel } from '../support/fleet/print-model.ts'
 
 const graph = connectionGraph()
@@ -57,11 +57,7 @@ const failing = (holds: (state: ConnectionSnapshot) => boolean): string[] =>
     .slice(0, SHOWN)
     .map((state) => `${placeOf(state)} ${JSON.stringify(state.context)}`)
 
-const model = new TestModel(connectionMachine as never, connectionModelOptions as never)
-const paths = model.getShortestPaths({ allowDuplicatePaths: true }) as unknown as {
-  steps: ModelStep[]
-  state: ConnectionSnapshot
-}[]
+const paths = shortestPaths(graph, connectionModelOptions.serializeState as never)
 
 /** What a port failed with, by its wire code if there is one. */
 function reasonOf(event: object): string {
@@ -71,26 +67,26 @@ function reasonOf(event: object): string {
 
 describe('every state', () => {
   test.each(leaves.map(({ path }) => path.join('.')).filter((place) => !PASSING.includes(place)))(
-    '%s is reached by a shortest path, by a live actor too',
+    'a live actor reaches %s by the shortest path of the model',
     async (place) => {
-      const path = paths.find(({ state }) => placeOf(state) === place)
-      if (path === undefined) throw new Error(`no path to ${place}`)
-      const steps = concretePath(connectionMachine, connectionModelOptions, path.steps)
+      const goal = states.find((state) => placeOf(state) === place)
+      if (goal === undefined) throw new Error(`no path to ${place}`)
+      const steps = concretePath(connectionMachine, connectionModelOptions, paths.to(goal))
       const seen = await replay(connectionMachine, connectionPorts, input, steps)
       expect(placeOf(steps.at(-1)?.state as never)).toBe(place)
       expect(seen).toEqual(steps.map(({ state }) => ({ at: stored(state), ports: runningPorts(state) })))
     },
   )
 
-  test('that is left at once is never stayed in', () => {
+  test('no explored state of the connection chart is a passing state', () => {
     expect(failing((state) => !PASSING.includes(placeOf(state)))).toEqual([])
   })
 
-  test('is active: no step of the model ends or breaks the chart', () => {
+  test('every explored state of the connection chart is active', () => {
     expect(failing(({ status }) => status === 'active')).toEqual([])
   })
 
-  test('has a context that its schema reads back as it was', () => {
+  test('the context of every explored state survives its schema unchanged', () => {
     const broken = states.filter((state) => {
       const { context } = stored(state)
       return !isDeepStrictEqual(v.parse(ConnectionContextSchema, context), context)
@@ -100,23 +96,23 @@ describe('every state', () => {
 })
 
 describe('what is stored', () => {
-  test('bears the tag `storable` exactly where nothing runs', () => {
+  test('a connection state has the tag `storable` exactly when no port runs', () => {
     expect(failing((state) => state.hasTag('storable') === (runningPorts(state).length === 0))).toEqual([])
   })
 
-  test('holds a claim exactly in a claim', () => {
+  test('a storable connection state has a claim in its context exactly when it has the tag `claim`', () => {
     const stay = states.filter((state) => state.hasTag('storable'))
     expect(stay.filter(({ context }) => context.claim !== undefined).every((state) => state.hasTag('claim'))).toBe(true)
     expect(stay.filter((state) => state.hasTag('claim')).every(({ context }) => context.claim !== undefined)).toBe(true)
   })
 
-  test('holds a claim of the kind that its state spends', () => {
+  test('the claim of a connection state has the kind of that state', () => {
     expect(failing((state) => !state.hasTag('claim') || state.context.claim?.kind === KINDS[placeOf(state)])).toEqual(
       [],
     )
   })
 
-  test('rests where its facts say', () => {
+  test('a connection rests in the state that its context implies', () => {
     expect(
       failing(
         (state) =>
@@ -125,7 +121,7 @@ describe('what is stored', () => {
     ).toEqual([])
   })
 
-  test('holds at rest no request and no server that nobody needs', () => {
+  test('a resting connection retains no request and no unused server', () => {
     expect(
       failing((state) => {
         const { request, servers, tokens, attempts } = state.context
@@ -137,7 +133,7 @@ describe('what is stored', () => {
     ).toEqual([])
   })
 
-  test('names no server that is not there', () => {
+  test('tokens and attempts of a connection reference existing servers only', () => {
     expect(
       failing(({ context: { servers, tokens, attempts } }) => {
         const named = [tokens?.serverId, ...attempts.map(({ serverId }) => serverId)].filter((id) => id !== undefined)
@@ -146,7 +142,7 @@ describe('what is stored', () => {
     ).toEqual([])
   })
 
-  test('stays within its bounds', () => {
+  test('attempts, ended attempts, orphaned claims and journal of a connection stay within their bounds', () => {
     expect(
       failing(
         ({ context: { attempts, endedAttempts, orphanedClaims, journal } }) =>
@@ -169,12 +165,11 @@ describe('every step', () => {
           `${placeOf(state)} --${event.type}--> ${placeOf(next)} ${JSON.stringify(state.context)}`,
       )
 
-  test('of each kind is taken by a live actor as the model says', async () => {
+  test('a live actor takes each kind of step from the initial state as the model predicts', async () => {
     const kinds = new Map<string, ModelStep[]>()
-    const pathTo = new Map(paths.map(({ state, steps: path }) => [connectionModelOptions.serializeState(state), path]))
     for (const { state, event, next } of steps) {
       const kind = `${placeOf(state)} ${event.type} ${reasonOf(event)} ${placeOf(next)}`
-      const path = [...(pathTo.get(connectionModelOptions.serializeState(state)) ?? []), { event, state: next }]
+      const path = [...paths.to(state), { event, state: next }]
       if (path.length < (kinds.get(kind)?.length ?? Infinity)) kinds.set(kind, path)
     }
     expect(kinds.size).toBeGreaterThan(150)
@@ -186,7 +181,7 @@ describe('every step', () => {
   })
 
   test(
-    'is taken by a live actor that begins where the step does',
+    'a live actor restored before a step takes it as the model predicts',
     async () => {
       const take = liveSteps(connectionMachine, connectionPorts)
       const different: string[] = []
@@ -201,12 +196,12 @@ describe('every step', () => {
     10 * 60_000,
   )
 
-  test('asks every port somewhere, and stores what it came to', () => {
+  test('the steps of the connection chart invoke every port and store the results', () => {
     expect(Object.keys(effects.requests).toSorted()).toEqual(Object.keys(connectionPorts).toSorted())
     expect(effects.writes).toBeGreaterThan(steps.length / 2)
   })
 
-  test('spends at most once, and only by a `checkpoint.saved`', () => {
+  test('a step starts at most one request with a single-use credential, and only on `checkpoint.saved` in a claim', () => {
     expect(
       wrong(({ state, event, next }) => {
         const started = runningPorts(next).filter(
@@ -219,7 +214,7 @@ describe('every step', () => {
     ).toEqual([])
   })
 
-  test('never turns record time or the generation back', () => {
+  test('no step turns the record clock or the generation back', () => {
     expect(
       wrong(
         ({ state, next }) => next.context.at >= state.context.at && next.context.generation >= state.context.generation,
@@ -227,7 +222,7 @@ describe('every step', () => {
     ).toEqual([])
   })
 
-  test('raises the generation exactly where tokens are stored or everything is forgotten', () => {
+  test('the generation is incremented exactly when tokens are stored or the connection is reset', () => {
     const stores = (type: string): boolean =>
       /^xstate\.done\.actor\.(exchangeCode|refreshTokens|request\w+|revokeTokens)$/.test(type) ||
       [
@@ -249,7 +244,7 @@ describe('every step', () => {
     ).toEqual([])
   })
 
-  test('that stores no tokens loses none, unless the server refused them or the host let them go', () => {
+  test('a connection loses tokens only when the server rejected them or the host disconnected', () => {
     const lost = steps
       .filter(({ state, next }) => state.context.tokens !== undefined && next.context.tokens === undefined)
       .map(({ state, event }) => {
@@ -268,7 +263,7 @@ describe('every step', () => {
     ])
   })
 
-  test('that comes to rest without tokens gives an attempt an end if it takes it away', () => {
+  test('every step that removes an attempt records how the attempt ended', () => {
     expect(
       wrong(({ state, next }) => {
         const left = state.context.attempts.filter(

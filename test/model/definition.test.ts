@@ -34,11 +34,11 @@ describe.each(charts)('the %s chart', (_, machine, ports) => {
   const states = statesOf(machine)
   const leaves = leavesOf(machine)
 
-  test('describes itself and every state', () => {
+  test('a chart has a description, and so has each of its states', () => {
     expect(idsOf([machine.root, ...states].filter(({ description }) => !description))).toEqual([])
   })
 
-  test('names the section of the standard wherever it asks a port', () => {
+  test('every state that invokes a port names the section of the standard', () => {
     const named = /^(RFC \d{4}|MCP|OpenID) §?[\w. ]*/
     const missing = states.filter(
       ({ invoke, meta }) => invoke.length > 0 && !named.test((meta as { rfc?: string } | undefined)?.rfc ?? ''),
@@ -46,12 +46,12 @@ describe.each(charts)('the %s chart', (_, machine, ports) => {
     expect(idsOf(missing)).toEqual([])
   })
 
-  test('handles what goes well and what goes wrong with every port', () => {
+  test('every invoke handles both done and error', () => {
     const missing = states.filter(({ invoke }) => invoke.some(({ onDone, onError }) => !onDone || !onError))
     expect(idsOf(missing)).toEqual([])
   })
 
-  test('ends every list of failures with one that nothing can refuse', () => {
+  test('every list of error transitions ends with an unguarded one', () => {
     const open = states.filter(({ invoke }) =>
       invoke.some(({ onError }) => {
         const last = [onError].flat().at(-1)
@@ -61,18 +61,18 @@ describe.each(charts)('the %s chart', (_, machine, ports) => {
     expect(idsOf(open)).toEqual([])
   })
 
-  test('asks each port under its own name, and asks every one', () => {
+  test('a chart invokes every port, each under its own name', () => {
     const asked = states.flatMap(({ invoke }) => invoke)
     expect(asked.filter(({ id, src }) => id !== src)).toEqual([])
     expect(new Set(asked.map(({ id }) => id))).toEqual(new Set(Object.keys(ports)))
     expect(asked).toHaveLength(Object.keys(ports).length)
   })
 
-  test('waits for no timer', () => {
+  test('a chart has no timer', () => {
     expect(idsOf(states.filter(({ after }) => after.length > 0))).toEqual([])
   })
 
-  test('stores no state that runs something', () => {
+  test('no storable state invokes a port', () => {
     const running = leaves.filter(
       (leaf) =>
         leaf.tags.includes('storable') &&
@@ -83,24 +83,24 @@ describe.each(charts)('the %s chart', (_, machine, ports) => {
     expect(idsOf(running)).toEqual([])
   })
 
-  test('can store every state that runs nothing and is not left at once', () => {
+  test('every state without an invoke that is not left at once is storable', () => {
     const still = leaves.filter(
       (leaf) => withAncestors(leaf).every(({ invoke }) => invoke.length === 0) && leaf.always === undefined,
     )
     expect(idsOf(still.filter(({ tags }) => !tags.includes('storable')))).toEqual([])
   })
 
-  test('tags only states that hold no other', () => {
+  test('only leaf states have tags', () => {
     expect(idsOf(states.filter(({ type, tags }) => type !== 'atomic' && tags.length > 0))).toEqual([])
   })
 
-  test('has only claims that are checkpoints, and only checkpoints that can be stored', () => {
+  test('every claim is a checkpoint, and every checkpoint is storable', () => {
     const has = (tag: string) => (leaf: AnyStateNode) => leaf.tags.includes(tag)
     expect(idsOf(leaves.filter(has('claim')).filter((leaf) => !has('checkpoint')(leaf)))).toEqual([])
     expect(idsOf(leaves.filter(has('checkpoint')).filter((leaf) => !has('storable')(leaf)))).toEqual([])
   })
 
-  test('goes on from a checkpoint by `checkpoint.saved`, and gives a claim up by `claim.expired`', () => {
+  test('a checkpoint continues on `checkpoint.saved`, and a claim expires on `claim.expired`', () => {
     const events = ({ ownEvents }: AnyStateNode): string[] => ownEvents.map(String).toSorted()
     for (const leaf of leaves.filter(({ tags }) => tags.includes('checkpoint')))
       expect([dotted(leaf), ...events(leaf)]).toEqual([
@@ -110,13 +110,13 @@ describe.each(charts)('the %s chart', (_, machine, ports) => {
       ])
   })
 
-  test('spends only right after a claim', () => {
+  test('a port that uses a single-use credential is invoked only right after a claim', () => {
     const before = leaves.filter((leaf) => targetsOf(leaf).some(spends))
     expect(leaves.filter(spends).length).toBeGreaterThan(0)
     expect(idsOf(before.filter(({ tags }) => !tags.includes('claim')))).toEqual([])
   })
 
-  test('passes no request between spending and the next checkpoint or rest', () => {
+  test('no request lies between the use of a single-use credential and the next checkpoint or resting state', () => {
     const wrong: string[] = []
     for (const spending of leaves.filter(spends)) {
       const seen = new Set<AnyStateNode>()
@@ -131,18 +131,18 @@ describe.each(charts)('the %s chart', (_, machine, ports) => {
     expect(wrong).toEqual([])
   })
 
-  test('leaves a passing state whatever the facts are', () => {
+  test('a passing state is always left', () => {
     const stuck = leaves.filter(({ always }) => always !== undefined && always.at(-1)?.guard !== undefined)
     expect(idsOf(stuck)).toEqual([])
   })
 
-  test('is told nothing under a name that XState answers with, and nothing by a wildcard', () => {
+  test('a chart defines no event with an XState name and no wildcard transition', () => {
     const commands = states.flatMap(({ config }) => Object.keys((config as { on?: object }).on ?? {}))
     expect(commands.length).toBeGreaterThan(0)
     expect(commands.filter((type) => type.startsWith('xstate.') || type.includes('*'))).toEqual([])
   })
 
-  test('names its guards and actions; only what a port is told is worked out in place', () => {
+  test('guards and actions are named, and only port inputs are inline', () => {
     const found: string[] = []
     const search = (value: unknown, path: string[]): void => {
       if (typeof value === 'function') found.push(path.join('.'))
@@ -153,7 +153,7 @@ describe.each(charts)('the %s chart', (_, machine, ports) => {
     expect(found.filter((path) => path !== 'context' && !path.endsWith('.invoke.input'))).toEqual([])
   })
 
-  test('uses every port, guard and action that it defines', () => {
+  test('a chart uses every port, guard and action that it defines', () => {
     const { actors, guards, actions } = machine.implementations
     const text = JSON.stringify(machine.config)
     for (const name of [...Object.keys(actors), ...Object.keys(guards), ...Object.keys(actions)])

@@ -116,7 +116,7 @@ async function move(live: LiveConnection, what: Move): Promise<void> {
   }
 }
 
-test('whatever happens, nothing is spent without a claim of its own that was stored before, and nothing that was taken is sent again', async () => {
+test('no request with a single-use credential is sent without its own stored claim, and no accepted credential is sent again', async () => {
   let spent = 0
   const step = fc.record({ what: fc.constantFrom(...MOVES), mood: fc.constantFrom(...MOODS) })
   await fc.assert(
@@ -158,7 +158,7 @@ test('whatever happens, nothing is spent without a claim of its own that was sto
   expect(spent).toBeGreaterThan(200)
 })
 
-test('a code that was redeemed, and a refresh token that was rotated, is never sent again', async () => {
+test('a redeemed code or a rotated refresh token is never sent again', async () => {
   const live = new LiveConnection({
     exchangeCode: ({ at }: { at: number }) => tokenResult(at, { refreshToken: 'first' }),
     refreshTokens: ({ at }: { at: number }) => tokenResult(at, { refreshToken: `after-${at}` }),

@@ -18,7 +18,7 @@ const credulous = createMachine({
   },
 })
 
-test('the runner sends no chart what only a port may answer', async () => {
+test('the runner does not send a chart an event that only a port may produce', async () => {
   const clock = new SimulatedClock()
   const store = new MemoryStore({ clock })
   const changes = createChangeWatcher(store, () => clock.monotonic())

@@ -1,7 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import * as v from 'valibot'
 import { afterAll, describe, expect, test } from 'vitest'
-import { TestModel } from 'xstate/graph'
 import { MAX_JOURNAL_ENTRIES } from '../../machines/limits.ts'
 import { registrationPorts } from '../../machines/ports.ts'
 import { registrationMachine } from '../../machines/registration.ts'
@@ -14,6 +13,7 @@ import {
 } from '../support/charts/registration-model.ts'
 import { effectsOf, showRequests } from '../support/charts/effects-of.ts'
 import { concretePath, type ModelStep, replay } from '../support/charts/replay.ts'
+import { shortestPaths } from '../support/charts/shortest-paths.ts'
 import { printModel } from '../support/fleet/print-model.ts'
 
 const graph = registrationGraph()
@@ -31,11 +31,7 @@ afterAll(() =>
     requests: showRequests(effects),
   }),
 )
-const model = new TestModel(registrationMachine as never, registrationModelOptions as never)
-const paths = model.getShortestPaths({ allowDuplicatePaths: true }) as unknown as {
-  steps: ModelStep[]
-  state: RegistrationSnapshot
-}[]
+const paths = shortestPaths(graph, registrationModelOptions.serializeState as never)
 const places = leavesOf(registrationMachine)
   .map(({ path }) => path.join('.'))
   .filter((place) => place !== 'settling')
@@ -50,27 +46,28 @@ async function walk(path: readonly ModelStep[]): Promise<string> {
   return placeOf(walked.at(-1)?.state as never)
 }
 
-test.each(places)('%s is reached by a shortest path, by a live actor too', async (place) => {
-  const path = paths.find(({ state }) => placeOf(state) === place)
-  expect(await walk(path?.steps ?? [])).toBe(place)
-})
+test.each(places)(
+  'a live actor reaches %s of the registration chart by the shortest path of the model',
+  async (place) => {
+    const goal = states.find((state) => placeOf(state) === place)
+    expect(await walk(goal === undefined ? [] : paths.to(goal))).toBe(place)
+  },
+)
 
-test('every step is taken by a live actor as the model says', async () => {
-  const pathTo = new Map(paths.map(({ state, steps: path }) => [registrationModelOptions.serializeState(state), path]))
+test('a live actor takes every step of the registration chart as the model predicts', async () => {
   expect(steps.length).toBeGreaterThan(50)
   for (const { state, event, next } of steps) {
-    const path = pathTo.get(registrationModelOptions.serializeState(state)) ?? []
-    expect(await walk([...path, { event, state: next }])).toBe(placeOf(next))
+    expect(await walk([...paths.to(state), { event, state: next }])).toBe(placeOf(next))
   }
 })
 
-test('every port is asked somewhere, and what it came to is stored', () => {
+test('the steps of the registration chart invoke every port and store the results', () => {
   expect(Object.keys(effects.requests)).toEqual(Object.keys(registrationPorts))
   expect(effects.writes).toBeGreaterThan(steps.length / 2)
 })
 
 describe('what is stored', () => {
-  test('is active and reads back as it was', () => {
+  test('every explored state of the registration chart is active, and its context survives its schema unchanged', () => {
     expect(failing(({ status }) => status === 'active')).toEqual([])
     expect(
       failing((state) => {
@@ -80,11 +77,11 @@ describe('what is stored', () => {
     ).toEqual([])
   })
 
-  test('bears the tag `storable` exactly where nothing runs', () => {
+  test('a registration state has the tag `storable` exactly when no port runs', () => {
     expect(failing((state) => state.hasTag('storable') === (runningPorts(state).length === 0))).toEqual([])
   })
 
-  test('holds a claim exactly in a claim', () => {
+  test('a storable registration state has a claim in its context exactly when it has the tag `claim`', () => {
     expect(
       failing(
         (state) => !state.hasTag('storable') || state.hasTag('claim') === (state.context.claim?.kind === 'register'),
@@ -92,7 +89,7 @@ describe('what is stored', () => {
     ).toEqual([])
   })
 
-  test('rests where its facts say', () => {
+  test('a registration rests in the state that its context implies', () => {
     const restingState = ({ client, failure }: RegistrationSnapshot['context']): string =>
       client !== undefined ? 'registered' : failure !== undefined ? 'failed' : 'unregistered'
     expect(
@@ -103,7 +100,7 @@ describe('what is stored', () => {
     ).toEqual([])
   })
 
-  test('stays within its bounds', () => {
+  test('orphaned claims and journal of a registration stay within their bounds', () => {
     expect(
       failing(
         ({ context: { orphanedClaims, journal } }) =>
@@ -114,20 +111,20 @@ describe('what is stored', () => {
 })
 
 describe('every step', () => {
-  test('registers at most once, and only by a `checkpoint.saved`', () => {
+  test('a step starts at most one registration request, and only on `checkpoint.saved`', () => {
     const started = steps.filter(({ state, next }) => runningPorts(next).length > 0 && runningPorts(state).length === 0)
     expect(new Set(started.map(({ event }) => event.type))).toEqual(new Set(['checkpoint.saved']))
     expect(started.every(({ state }) => state.hasTag('claim'))).toBe(true)
   })
 
-  test('forgets the client only when its server refused this very client', () => {
+  test('a registration drops its client only when the server rejected this client', () => {
     const lost = steps.filter(
       ({ state, next }) => state.context.client !== undefined && next.context.client === undefined,
     )
     expect(new Set(lost.map(({ event }) => event.type))).toEqual(new Set(['client.rejected']))
   })
 
-  test('raises the generation exactly where a client is stored, and never turns it or record time back', () => {
+  test('the generation of a registration is incremented exactly when a client is stored, and neither it nor the record clock goes back', () => {
     const raised = steps.filter(({ state, next }) => next.context.generation !== state.context.generation)
     expect(new Set(raised.map(({ event }) => event.type))).toEqual(
       new Set(['xstate.done.actor.registerClient', 'result.late']),

@@ -45,12 +45,12 @@ const charts: [string, Chart][] = [
 describe.each(charts)('a stored %s', (_, { machine, ports, states, commands }) => {
   const storable = states.filter((state) => state.hasTag('storable'))
 
-  test('comes from every storable state', () => {
+  test('the stored snapshots of this test cover every storable state', () => {
     const tagged = leavesOf(machine).filter(({ tags }) => tags.includes('storable'))
     expect(new Set(storable.map(placeOf))).toEqual(new Set(tagged.map(({ path }) => path.join('.'))))
   })
 
-  test('comes back as it was: the same state, tags and context, and nothing that runs', () => {
+  test('a restored snapshot has the same state, tags and context, and no running port', () => {
     for (const state of storable) {
       const { value, context } = stored(state)
       const back = restore(machine, { value, context })
@@ -65,7 +65,7 @@ describe.each(charts)('a stored %s', (_, { machine, ports, states, commands }) =
     }
   })
 
-  test('starts nothing by being started', () => {
+  test('starting an actor from a restored snapshot invokes no port', () => {
     for (const state of storable.filter((_state, index) => index % 50 === 0)) {
       const actor = createActor(machine, { snapshot: restore(machine, stored(state)) })
       actor.start()
@@ -74,7 +74,7 @@ describe.each(charts)('a stored %s', (_, { machine, ports, states, commands }) =
     }
   })
 
-  test('takes no answer of a port, since none runs', () => {
+  test('an actor from a restored snapshot ignores port results', () => {
     const forged = Object.keys(ports).flatMap((port) => [
       { type: `xstate.done.actor.${port}`, output: tokenResult(START) },
       { type: `xstate.error.actor.${port}`, error: rejections.unknown },
@@ -83,7 +83,7 @@ describe.each(charts)('a stored %s', (_, { machine, ports, states, commands }) =
     expect(taken).toEqual([])
   })
 
-  test('accepts and refuses the same, and goes to the same places', () => {
+  test('a restored snapshot accepts and rejects the same events as before and reaches the same states', () => {
     const sample = firstOfEach(storable)
     let taken = 0
     for (const state of storable) {

@@ -40,7 +40,7 @@ test.each([
   ['authchart/redis', ['RedisStore', 'TooFewReplicasError']],
   ['authchart/sqlite', ['SqliteStore']],
   ['authchart/stately', ['createStatelyInspector', 'toStately']],
-])('%s exports its names and no other', async (entry, names) => {
+])('the package entry %s exports exactly its documented names', async (entry, names) => {
   expect(await namesOf(entry)).toEqual(names)
 })
 
@@ -64,7 +64,7 @@ test('the main entry and the Redis store load the dependencies of the package an
   expect(builtIns).not.toContain('node:sqlite')
 })
 
-test('an orchestrator of the built package answers', async () => {
+test('an orchestrator of the built package reads the status of a new connection', async () => {
   const code = `
     import { createAuthOrchestrator } from 'authchart'
     const auth = createAuthOrchestrator({ client: { name: 'Acme', redirectUri: 'https://acme.example/callback' } })
@@ -74,7 +74,7 @@ test('an orchestrator of the built package answers', async () => {
   expect(await evaluate(code)).toBe('disconnected')
 })
 
-test('what would be published is the build and its papers', async () => {
+test('the published files are the build and its documents', async () => {
   const { stdout } = await run('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], { cwd: installed })
   const [packed] = JSON.parse(stdout) as [{ files: { path: string }[] }]
   const strange = packed.files

@@ -6,7 +6,14 @@ import { answers, debianProgram, type LocalProgram } from './debian-packages.ts'
  *
  * @throws `Error` that says what to install.
  */
-export async function findRedis(): Promise<LocalProgram> {
+export function findRedis(): Promise<LocalProgram> {
+  return (found ??= find())
+}
+
+/** Asked once in a process: tests start many servers. */
+let found: Promise<LocalProgram> | undefined
+
+async function find(): Promise<LocalProgram> {
   const valkey = { command: 'valkey-server', env: process.env }
   if (await answers(valkey)) return valkey
   return await debianProgram({

@@ -1,14 +1,11 @@
-import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import { Redis } from 'ioredis'
+import { startProgram, untilReady } from './processes/program.ts'
 import { findRedis } from './redis-program.ts'
-
-const START_TIMEOUT_MS = 15_000
 
 /** A Redis for a test. Whoever shares one picks a prefix of its own. */
 export interface TestRedis {
@@ -71,29 +68,14 @@ export async function startRedisServer(
   const memoryOnly = options.sentinel === true ? [] : ['save ""', 'appendonly no', 'repl-diskless-sync-delay 0']
   const lines = [`port ${port}`, 'bind 127.0.0.1', `dir ${folder}`, ...memoryOnly, ...(options.config ?? []), '']
   await writeFile(file, lines.join('\n'))
-  const server = spawn(command, options.sentinel === true ? [file, '--sentinel'] : [file], { env, stdio: 'ignore' })
-  const kill = () => void server.kill('SIGKILL')
-  process.once('exit', kill)
-  const gone = once(server, 'exit')
+  const server = startProgram(command, options.sentinel === true ? [file, '--sentinel'] : [file], { env })
   const stop = async () => {
-    process.off('exit', kill)
-    kill()
-    await gone
+    await server.stop('SIGKILL')
     await rm(folder, { recursive: true, force: true })
   }
-  const starting = new AbortController()
-  const timer = setTimeout(() => starting.abort(new Error('the Redis server did not start in time')), START_TIMEOUT_MS)
-  void gone.then(() => starting.abort(new Error('the Redis server ended while it started')))
-  try {
-    while (!(await isReady(port))) {
-      starting.signal.throwIfAborted()
-      await delay(20)
-    }
-  } catch (error) {
+  await untilReady(server, () => isReady(port)).catch(async (error: unknown) => {
     await stop()
     throw error
-  } finally {
-    clearTimeout(timer)
-  }
-  return { url: `redis://127.0.0.1:${port}`, port, pid: Number(server.pid), stop }
+  })
+  return { url: `redis://127.0.0.1:${port}`, port, pid: server.pid, stop }
 }

@@ -3,7 +3,7 @@ import { createGlewlwyd } from '../../support/servers/create-glewlwyd.ts'
 import { describeRealServer, REDIRECT_URI } from '../../support/servers/real-server-journey.ts'
 
 describeRealServer('glewlwyd', createGlewlwyd, (scene) => {
-  it('has an issuer with a path, describes itself only behind it, and lists no refresh tokens', async () => {
+  it("glewlwyd publishes its metadata behind the issuer's path only, and does not list the refresh_token grant", async () => {
     const { issuer } = scene().server
     const { origin, pathname } = new URL(issuer)
     const places = [
@@ -19,7 +19,7 @@ describeRealServer('glewlwyd', createGlewlwyd, (scene) => {
     })
   })
 
-  it('answers a registration with 200 instead of 201, and a wrong secret with 403', async () => {
+  it('glewlwyd answers a registration with 200 and a wrong client secret with 403, which fails the exchange as EXCHANGE_REJECTED', async () => {
     const { server } = scene()
     const registration = await fetch(`${server.issuer}/register`, {
       method: 'POST',

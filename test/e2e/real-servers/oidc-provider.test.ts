@@ -2,7 +2,7 @@ import { expect, it } from 'vitest'
 import { describeRealServer, HOUR_MS, startProvider } from '../../support/servers/real-server-journey.ts'
 
 describeRealServer('oidc-provider', startProvider, (scene) => {
-  it('ends the whole grant when a rotated refresh token is used again, by whomever', async () => {
+  it('oidc-provider revokes the grant when a rotated refresh token is replayed, and the connection needs the user again', async () => {
     const { clock, connection, credentials, server, signIn } = scene()
     await signIn()
     const stolen = credentials()

@@ -5,7 +5,7 @@ import { describeRealServer, HOUR_MS } from '../../support/servers/real-server-j
 const DAY_MS = 24 * HOUR_MS
 
 describeRealServer("the official SDK's mcpAuthRouter", createSdkAuthorizationServer, (scene) => {
-  it('has an issuer that ends in a slash, and no other name for it is taken', async () => {
+  it('an issuer with a trailing slash is rejected under its name without the slash', async () => {
     const { server, mcp, connection } = scene()
     expect(server.issuer).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/$/)
     mcp.set({ issuer: server.issuer.slice(0, -1) })
@@ -15,7 +15,7 @@ describeRealServer("the official SDK's mcpAuthRouter", createSdkAuthorizationSer
     })
   })
 
-  it('takes a secret in the body only', async () => {
+  it('a client registered at mcpAuthRouter authenticates with client_secret_post', async () => {
     const { credentials, signIn } = scene()
     await signIn()
     expect(credentials()).toMatchObject({
@@ -24,7 +24,7 @@ describeRealServer("the official SDK's mcpAuthRouter", createSdkAuthorizationSer
     })
   })
 
-  it('answers 500 to a refresh, which costs nothing: the token is used while it is good, and refreshed later', async () => {
+  it('a refresh that mcpAuthRouter answers with 500 leaves the token in use and is retried later', async () => {
     const { clock, connection, server, signIn, whoami } = scene()
     await signIn()
     const first = await connection.accessToken()
@@ -40,7 +40,7 @@ describeRealServer("the official SDK's mcpAuthRouter", createSdkAuthorizationSer
     expect(await whoami()).toBe('you are alice')
   })
 
-  it('lets client secrets expire: a new one is registered before the old one is refused', async () => {
+  it('a new client is registered when the client secret has expired', async () => {
     const { clock, connection, credentials, signIn } = scene()
     await signIn()
     const before = credentials()

@@ -16,7 +16,7 @@ import { startAgent } from './start-agent.ts'
 // REDIS_URL=redis://… npm run demo
 
 const TOKEN_TTL_SECONDS = 8
-const LIMIT_MS = 55_000
+const LIMIT_MS = Number(process.env['AUTHCHART_DEMO_LIMIT_MS'] ?? 55_000)
 const AS = 'authorization server'
 const MCP = 'MCP server'
 

@@ -242,7 +242,7 @@ export const connectionModelOptions = {
   serializeEvent: (event: ConnectionEvent) => JSON.stringify(event),
 }
 
-let known: ReturnType<typeof exploreConnection> | undefined
+let assertDefined: ReturnType<typeof exploreConnection> | undefined
 
 function exploreConnection() {
   return Object.values(getAdjacencyMap(connectionMachine as never, connectionModelOptions as never)) as unknown as {
@@ -253,6 +253,6 @@ function exploreConnection() {
 
 /** Every state that the connection chart can be brought into, and every step between them. */
 export function connectionGraph(): ReturnType<typeof exploreConnection> {
-  known ??= exploreConnection()
-  return known
+  assertDefined ??= exploreConnection()
+  return assertDefined
 }

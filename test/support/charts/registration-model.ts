@@ -77,7 +77,7 @@ export const registrationModelOptions = {
   serializeEvent: (event: RegistrationEvent) => JSON.stringify(event),
 }
 
-let known: ReturnType<typeof exploreRegistration> | undefined
+let assertDefined: ReturnType<typeof exploreRegistration> | undefined
 
 function exploreRegistration() {
   return Object.values(getAdjacencyMap(registrationMachine as never, registrationModelOptions as never)) as unknown as {
@@ -88,6 +88,6 @@ function exploreRegistration() {
 
 /** Every state that the registration chart can be brought into, and every step between them. */
 export function registrationGraph(): ReturnType<typeof exploreRegistration> {
-  known ??= exploreRegistration()
-  return known
+  assertDefined ??= exploreRegistration()
+  return assertDefined
 }

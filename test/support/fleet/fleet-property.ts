@@ -99,7 +99,7 @@ export function testFleet(servers: string, switches: AuthorizationServerSwitches
   })
 
   test(
-    'nothing is spent again that need not be, nothing goes where it does not belong, and there is always a way out',
+    'no credential is sent more often than allowed or to another server, nothing secret is emitted, and every user can sign in again',
     async () => {
       const commands = fc.commands([step.map((taken) => new Command(taken))], { maxCommands: MAX_STEPS, size: 'max' })
       const checked = await fc.check(

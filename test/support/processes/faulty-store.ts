@@ -35,6 +35,11 @@ export class FaultyStore implements SnapshotStore {
     return this.#inner.insideProcess
   }
 
+  /** Whether an operation is paused. */
+  get isPaused(): boolean {
+    return this.#paused.size > 0
+  }
+
   arm(fault: StoreFault): void {
     this.#armed.push({ ...fault, skip: fault.skip ?? 0, times: fault.times ?? 1 })
   }
@@ -93,9 +98,10 @@ export class FaultyStore implements SnapshotStore {
 
   async #happen(faults: readonly StoreFault[], when: StoreFault['when']): Promise<void> {
     for (const fault of faults.filter((each) => each.when === when)) {
-      const resumed = new Promise<void>((resolve) => this.#paused.set(fault.name, resolve))
+      const isFailure = fault.action === 'fail'
+      const resumed = isFailure || new Promise<void>((resolve) => this.#paused.set(fault.name, resolve))
       this.#reached(fault.name)
-      if (fault.action === 'fail') throw new Error(`the store lost the ${when === 'before' ? 'request' : 'answer'}`)
+      if (isFailure) throw new Error(`the store lost the ${when === 'before' ? 'request' : 'answer'}`)
       await resumed
     }
   }

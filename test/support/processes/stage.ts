@@ -14,18 +14,28 @@ import {
 } from '../servers/spawn.ts'
 import { UserAgent } from '../user-agent.ts'
 import type { StoreFault } from './faulty-store.ts'
-import { killWorkers, randomKeys, startWorker, type Worker } from './fleet.ts'
+import { dismissWorkers, randomKeys, startWorker, type Worker } from './fleet.ts'
 import type { StoreAddress } from './open-store.ts'
 import type { WorkerInit } from './worker-protocol.ts'
 
 /** The stores that several processes can share. */
-export const STORES = ['sqlite', 'redis'] as const
+const SHARED_STORES = ['sqlite', 'redis'] as const
+
+/** For tests of what depends on the store: always each of them. */
+export const EVERY_STORE = SHARED_STORES
+
+/**
+ * For tests of what is the same on every store: `AUTHCHART_TEST_STORES=both`, as in `.ci/run`, runs them on each, and a
+ * run of all tests on Redis.
+ */
+export const STORES: readonly (typeof SHARED_STORES)[number][] =
+  process.env['AUTHCHART_TEST_STORES'] === 'both' ? SHARED_STORES : ['redis']
 
 /** Where a person's browser is sent back to. Nobody listens there: a test carries the callback to a process itself. */
 export const REDIRECT_URI = 'http://127.0.0.1:1/callback'
 
 /** So short that a test can wait for the end of a lease, and long enough for a request on a busy machine. */
-export const BRISK = { network: { timeoutMs: 600 }, policy: { leaseMs: 2_000, graceMs: 300 } }
+export const BRISK = { network: { timeoutMs: 800 }, policy: { leaseMs: 2_500, graceMs: 300 } }
 
 /** Stops a process right before, or right after, one of the saves of its connection's record. */
 export function pause(name: string, when: StoreFault['when'], skip = 0): StoreFault {
@@ -51,7 +61,7 @@ export interface Scene {
 export interface Stage {
   readonly as: AuthorizationServerProcess
   readonly mcp: McpServerProcess
-  scene(store: (typeof STORES)[number] | StoreAddress, changes?: WorkerChanges): Scene
+  scene(store: (typeof SHARED_STORES)[number] | StoreAddress, changes?: WorkerChanges): Scene
   /** What an operator reads of the way of a connection: where to, and why. */
   way(worker: Worker, of: ConnectionIdentity): Promise<string[]>
   /** What reached the token endpoint since the test began: `refresh_token 200`, or `refresh_token status after`. */
@@ -60,10 +70,26 @@ export interface Stage {
   liveTokens(): Promise<number>
 }
 
-/**
- * Starts a real authorization server and a real MCP server for a file; each test begins with empty ledgers and no
- * process.
- */
+interface Servers {
+  as: AuthorizationServerProcess
+  mcp: McpServerProcess
+}
+
+const started = new Map<string, Promise<Servers>>()
+
+/** Servers with these options: the same for all files of this process, which they do not outlive. */
+function startServers(options: AuthorizationServerOptions, mcpOptions: Partial<McpServerOptions>): Promise<Servers> {
+  const start = async (): Promise<Servers> => {
+    const as = await startAuthorizationServer(options)
+    return { as, mcp: await startMcpServer({ issuer: as.issuer, ...mcpOptions }) }
+  }
+  const name = JSON.stringify([options, mcpOptions])
+  const servers = started.get(name) ?? start()
+  started.set(name, servers)
+  return servers
+}
+
+/** A real authorization server and a real MCP server; each test begins with empty ledgers and no orchestrator. */
 export function useStage(options: AuthorizationServerOptions = {}, mcpOptions: Partial<McpServerOptions> = {}): Stage {
   let as: AuthorizationServerProcess
   let mcp: McpServerProcess
@@ -72,30 +98,27 @@ export function useStage(options: AuthorizationServerOptions = {}, mcpOptions: P
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'authchart-e2e-'))
-    as = await startAuthorizationServer(options)
-    mcp = await startMcpServer({ issuer: as.issuer, ...mcpOptions })
+    ;({ as, mcp } = await startServers(options, mcpOptions))
   })
-  afterAll(async () => {
-    await Promise.all([as.stop(), mcp.stop(), rm(folder, { recursive: true })])
-  })
+  afterAll(() => rm(folder, { recursive: true }))
   beforeEach(async () => {
     await as.up()
     await Promise.all([as.reset(), mcp.reset()])
   })
   afterEach(async () => {
     await as.release()
-    await killWorkers()
+    await dismissWorkers()
     const printed = workers.splice(0).map((worker) => worker.output())
     // A library prints nothing, least of all a secret.
     expect(printed.join('')).toBe('')
   })
 
-  const address = (kind: (typeof STORES)[number]): StoreAddress =>
+  const address = (kind: (typeof SHARED_STORES)[number]): StoreAddress =>
     kind === 'redis'
       ? { kind, url: inject('redisUrl'), prefix: `e2e-${randomUUID()}:` }
       : { kind, path: join(folder, `${randomUUID()}.sqlite`) }
 
-  const scene = (store: (typeof STORES)[number] | StoreAddress, changes: WorkerChanges = {}): Scene => {
+  const scene = (store: (typeof SHARED_STORES)[number] | StoreAddress, changes: WorkerChanges = {}): Scene => {
     const init: WorkerInit = {
       store: typeof store === 'string' ? address(store) : store,
       keys: randomKeys(),

@@ -63,7 +63,7 @@ export interface WorkerCalls {
   storeDown(down: boolean): Promise<void>
 }
 
-export type ToWorker = { init: WorkerInit } | { id: number; call: keyof WorkerCalls; args: unknown[] }
+export type ToWorker = { init: WorkerInit } | { rest: true } | { id: number; call: keyof WorkerCalls; args: unknown[] }
 
 /** An error as it travels: what an `AuthorizationError` says, and no stack. */
 export interface SentError {
@@ -76,4 +76,8 @@ export interface SentError {
 }
 
 export type FromWorker =
-  { ready: true } | { reached: string } | { id: number; value: unknown } | { id: number; error: SentError }
+  | { ready: true }
+  | { rested: boolean }
+  | { reached: string }
+  | { id: number; value: unknown }
+  | { id: number; error: SentError }

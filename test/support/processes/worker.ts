@@ -14,7 +14,13 @@ const readKeys = ({ name, sealing }: TextKeys) => ({
   sealing: sealing.map(({ id, secret }) => ({ id, secret: bytes(secret) })),
 })
 
-function build(init: WorkerInit): WorkerCalls {
+interface Built {
+  calls: WorkerCalls
+  /** Closes everything, unless something is in the middle of it; answers whether it did. */
+  rest(): Promise<boolean>
+}
+
+function build(init: WorkerInit): Built {
   const { store: address, keys, clockOffsetMs = 0, faults = [], ...options } = init
   const { store: inner, end } = openStore(address)
   const store = new FaultyStore(inner, (point) => tell({ reached: point }))
@@ -25,7 +31,15 @@ function build(init: WorkerInit): WorkerCalls {
     keys: readKeys(keys),
     clock: { ...systemClock, now: () => systemClock.now() + clockOffsetMs },
   })
-  return {
+  let closing: Promise<void> | undefined
+  const closeAll = async (): Promise<void> => {
+    await orchestrator.close()
+    // Whoever hands a store in closes it.
+    await inner.close()
+    await end()
+  }
+  const close = (): Promise<void> => (closing ??= closeAll())
+  const calls: WorkerCalls = {
     authorize: (of, ...args) => orchestrator.connection(of).authorize(...args),
     accessToken: (of, ...args) => orchestrator.connection(of).accessToken(...args),
     status: (of) => orchestrator.connection(of).status(),
@@ -50,12 +64,7 @@ function build(init: WorkerInit): WorkerCalls {
       await client.close()
       return content.map((part) => (part.type === 'text' ? part.text : '')).join('')
     },
-    close: async () => {
-      await orchestrator.close()
-      // Whoever hands a store in closes it.
-      await inner.close()
-      await end()
-    },
+    close,
     arm: (fault) => Promise.resolve(store.arm(fault)),
     resume: (point) => Promise.resolve(store.resume(point)),
     storeDown: (down) => {
@@ -63,6 +72,14 @@ function build(init: WorkerInit): WorkerCalls {
       return Promise.resolve()
     },
   }
+  const rest = async (): Promise<boolean> => {
+    if (store.isPaused) return false
+    store.disarm()
+    store.down = false
+    await close()
+    return true
+  }
+  return { calls, rest }
 }
 
 function sendable(error: unknown): SentError {
@@ -70,17 +87,24 @@ function sendable(error: unknown): SentError {
   return JSON.parse(JSON.stringify({ name, message, code, retryable, nextAction, failure })) as SentError
 }
 
-let calls: WorkerCalls | undefined
+let built: Built | undefined
 
 process.on('message', (message: ToWorker) => {
   if ('init' in message) {
-    calls = build(message.init)
     // Whoever is killed would not leave it to the next ones.
-    flushCompileCache()
+    if (built === undefined) flushCompileCache()
+    built = build(message.init)
     return tell({ ready: true })
   }
+  if ('rest' in message) {
+    const answer = (rested: boolean): void => tell({ rested })
+    return void Promise.resolve(built?.rest()).then(
+      (rested) => answer(rested === true),
+      () => answer(false),
+    )
+  }
   const { id, call, args } = message
-  const run = calls?.[call] as ((...args: unknown[]) => Promise<unknown>) | undefined
+  const run = built?.calls[call] as ((...args: unknown[]) => Promise<unknown>) | undefined
   Promise.resolve()
     .then(() => run?.(...args))
     .then(

@@ -1,18 +1,15 @@
-import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { once } from 'node:events'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { setTimeout as delay } from 'node:timers/promises'
 import { exportJWK, generateKeyPair } from 'jose'
 import { cookieHeader, keepCookies, type Cookie } from '../cookie-jar.ts'
 import { debianProgram } from '../debian-packages.ts'
+import { startProgram, untilReady } from '../processes/program.ts'
 import { freePort } from '../redis-server.ts'
 import { type RealServer, revokeAt } from './real-server.ts'
 
-const START_TIMEOUT_MS = 15_000
 const SCOPES = ['mcp:tools', 'mcp:admin']
 /** What Debian's database begins with. */
 const ADMIN = { username: 'admin', password: 'password' }
@@ -45,18 +42,18 @@ export async function createGlewlwyd(resource: string): Promise<Glewlwyd> {
   const port = await freePort()
   const origin = `http://127.0.0.1:${port}`
   await prepare(folder, root, port, origin)
-  const server = spawn(command, ['--config-file', join(folder, 'glewlwyd.conf')], { env, stdio: 'ignore' })
-  const kill = (): void => void server.kill('SIGKILL')
-  process.once('exit', kill)
-  const gone = once(server, 'exit')
+  const server = startProgram(command, ['--config-file', join(folder, 'glewlwyd.conf')], { env })
   const close = async (): Promise<void> => {
-    process.off('exit', kill)
-    kill()
-    await gone
+    await server.stop('SIGKILL')
     await rm(folder, { recursive: true, force: true })
   }
   try {
-    await answering(`${origin}/api/auth`, gone)
+    await untilReady(server, () =>
+      fetch(`${origin}/api/auth`).then(
+        () => true,
+        () => false,
+      ),
+    )
     const issuer = `${origin}/api/oidc`
     const admin = await session(origin, ADMIN)
     await configure(admin, issuer, resource)
@@ -125,25 +122,6 @@ async function prepare(folder: string, root: string, port: number, origin: strin
     `database = { type = "sqlite3" path = ${JSON.stringify(join(folder, 'glewlwyd.db'))} };`,
   ]
   await writeFile(join(folder, 'glewlwyd.conf'), `${lines.join('\n')}\n`)
-}
-
-async function answering(url: string, gone: Promise<unknown>): Promise<void> {
-  const starting = new AbortController()
-  void gone.then(() => starting.abort(new Error('glewlwyd ended while it started')))
-  const timer = setTimeout(() => starting.abort(new Error('glewlwyd did not start in time')), START_TIMEOUT_MS)
-  try {
-    while (
-      !(await fetch(url).then(
-        () => true,
-        () => false,
-      ))
-    ) {
-      starting.signal.throwIfAborted()
-      await delay(20)
-    }
-  } finally {
-    clearTimeout(timer)
-  }
 }
 
 /** Logs in as its pages do, and answers its API within that session. */

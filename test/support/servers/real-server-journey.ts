@@ -139,7 +139,7 @@ export function describeRealServer<Server extends RealServer>(
       mcp.set({ issuer: server.issuer, requiredScopes: ['mcp:tools'] })
     })
 
-    it('signs a user in, and the MCP server takes the token', async () => {
+    it('a user signs in, and the MCP server accepts the token', async () => {
       const { connection, signIn, whoami, way } = scene()
       await signIn()
       expect(await whoami()).toMatch(/^you are \S+$/)
@@ -152,7 +152,7 @@ export function describeRealServer<Server extends RealServer>(
       })
     })
 
-    it('refreshes a token that has expired, and one that the MCP server refuses', async () => {
+    it('an expired token is refreshed, and so is one that the MCP server rejects', async () => {
       const { clock, connection, signIn, whoami, way } = scene()
       await signIn()
       const first = await connection.accessToken()
@@ -168,7 +168,7 @@ export function describeRealServer<Server extends RealServer>(
       expect(await way()).toEqual([...SIGNED_IN, ...refreshed, ...refreshed])
     })
 
-    it('refreshes once for everybody who asks at the same time, and the token is for the same resource', async () => {
+    it('twenty simultaneous accessToken() calls refresh once, for the same resource', async () => {
       const { auth, clock, connection, signIn, whoami } = scene()
       await signIn()
       let refreshed = 0
@@ -180,7 +180,7 @@ export function describeRealServer<Server extends RealServer>(
       expect(await whoami()).toMatch(/^you are \S+$/)
     })
 
-    it('believes no callback but its own, whole, and once', async () => {
+    it('a callback without code, with another issuer, or with a forged state is rejected, and a repeated one is alreadyAuthorized', async () => {
       const { auth, connection } = scene()
       const begun = await connection.authorize()
       if (begun.status !== 'redirect') throw new Error('no redirect')
@@ -206,7 +206,7 @@ export function describeRealServer<Server extends RealServer>(
       expect((await auth.completeCallback(callback)).status).toBe('alreadyAuthorized')
     })
 
-    it('asks for more when the MCP server wants more, and keeps what it had', async () => {
+    it('a challenge for more scope leads to an authorization for the union of scopes', async () => {
       const { connection, challenge, signIn, whoami } = scene()
       await signIn()
       mcp.set({ requiredScopes: ['mcp:tools', 'mcp:admin'] })
@@ -219,7 +219,7 @@ export function describeRealServer<Server extends RealServer>(
       expect(granted).toEqual(expect.arrayContaining(['mcp:tools', 'mcp:admin']))
     })
 
-    it('signs in anew where the MCP server moves to, with nothing of the old server', async () => {
+    it('when the MCP server moves to another authorization server, the user signs in there with a client and tokens of its own', async () => {
       const { connection, challenge, credentials, signIn, whoami } = scene()
       await signIn()
       const before = credentials()
@@ -234,7 +234,7 @@ export function describeRealServer<Server extends RealServer>(
       expect((await connection.status()).authorized).toBe(true)
     })
 
-    it('revokes what it holds when it is disconnected', async () => {
+    it('disconnect revokes the refresh token', async () => {
       const { connection, credentials, signIn } = scene()
       await signIn()
       const held = credentials()
@@ -245,7 +245,7 @@ export function describeRealServer<Server extends RealServer>(
       await expect(connection.accessToken()).rejects.toMatchObject({ code: 'AUTHORIZATION_REQUIRED' })
     })
 
-    it('needs the user again once the server has revoked the grant, and then goes on', async () => {
+    it('a grant revoked at the server requires the user again, and a new sign-in works', async () => {
       const { clock, connection, credentials, signIn, whoami } = scene()
       await signIn()
       await server.revoke(credentials())

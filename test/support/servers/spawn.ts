@@ -1,6 +1,5 @@
-import { spawn } from 'node:child_process'
-import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { type Program, startProgram } from '../processes/program.ts'
 import type { AuthorizationLedger } from './authorization-ledger.ts'
 import { control } from './control.ts'
 import type {
@@ -12,48 +11,23 @@ import type {
 import type { McpLedger, McpServerOptions } from './create-mcp-server.ts'
 import type { Fault } from './faults.ts'
 
-/** A program that runs beside the test. */
-export interface Program {
-  readonly pid: number
+/** A server that runs as a program of its own. */
+interface ServerProgram extends Pick<Program, 'pid' | 'signal' | 'stop'> {
   /** What its ready line said. */
   readonly facts: Record<string, string>
-  /** Ends it and waits until it is gone. */
-  stop(signal?: NodeJS.Signals): Promise<void>
-  /** Sends any other signal, for example SIGSTOP. */
-  signal(signal: NodeJS.Signals): void
 }
 
 /** Starts one of the programs beside this file and waits for its ready line. */
-async function startProgram(file: string, options: unknown): Promise<Program> {
+async function startServer(file: string, options: unknown): Promise<ServerProgram> {
   const script = fileURLToPath(new URL(file, import.meta.url))
-  const child = spawn(process.execPath, [script, JSON.stringify(options)], {
-    // A channel, so that the program notices when the test is gone.
-    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-  })
-  const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()))
-  let complaints = ''
-  child.stderr?.on('data', (chunk: Buffer) => (complaints += chunk.toString()))
-  const facts = await new Promise<Record<string, string>>((resolve, reject) => {
-    child.once('error', reject)
-    void gone.then(() => reject(new Error(`${file} ended before it was ready: ${complaints}`)))
-    if (child.stdout === null) return
-    createInterface(child.stdout).on('line', (line) => {
-      if (line.startsWith('{"ready":true')) resolve(JSON.parse(line) as Record<string, string>)
-    })
-  })
-  return {
-    pid: child.pid ?? 0,
-    facts,
-    signal: (signal) => void child.kill(signal),
-    stop: async (signal = 'SIGTERM') => {
-      if (child.exitCode === null && child.signalCode === null) child.kill(signal)
-      await gone
-    },
-  }
+  // A channel, so that the server ends when the test's process is gone.
+  const program = startProgram(process.execPath, [script, JSON.stringify(options)], { channel: 'json' })
+  const [, line = ''] = await program.printed(/^(\{"ready":true.*\})$/m)
+  return { ...program, facts: JSON.parse(line) as Record<string, string> }
 }
 
 /** The real authorization server in a process of its own, and what may be asked of it beside OAuth. */
-export interface AuthorizationServerProcess extends Program {
+export interface AuthorizationServerProcess extends ServerProgram {
   readonly issuer: string
   ledger(): Promise<AuthorizationLedger>
   reset(): Promise<void>
@@ -70,7 +44,7 @@ export interface AuthorizationServerProcess extends Program {
 export async function startAuthorizationServer(
   options: AuthorizationServerOptions = {},
 ): Promise<AuthorizationServerProcess> {
-  const program = await startProgram('authorization-server.ts', options)
+  const program = await startServer('authorization-server.ts', options)
   const { issuer = '', ledgerUrl = '' } = program.facts
   return {
     ...program,
@@ -89,7 +63,7 @@ export async function startAuthorizationServer(
 }
 
 /** The real MCP server in a process of its own. */
-export interface McpServerProcess extends Program {
+export interface McpServerProcess extends ServerProgram {
   readonly url: string
   ledger(): Promise<McpLedger>
   reset(): Promise<void>
@@ -97,7 +71,7 @@ export interface McpServerProcess extends Program {
 }
 
 export async function startMcpServer(options: McpServerOptions): Promise<McpServerProcess> {
-  const program = await startProgram('mcp-server.ts', options)
+  const program = await startServer('mcp-server.ts', options)
   const { url = '', ledgerUrl = '' } = program.facts
   return {
     ...program,
