@@ -2,16 +2,17 @@ import { setImmediate } from 'node:timers/promises'
 import type { Clock } from '../clock.ts'
 import { portError } from '../errors/index.ts'
 import { createAddressGuard, type Resolve, systemResolve } from './address-guard.ts'
-import { startDeadline } from './deadline.ts'
+import { startDeadline, untilAborted } from './deadline.ts'
 import { createDeparture } from './departure.ts'
 import { createHostFetchSender } from './host-fetch-sender.ts'
 import { type NetworkOptions, parseNetworkOptions } from './network-options.ts'
 import { readBytes } from './read-bytes.ts'
 import { type Answer, repeatOnce } from './repeat-once.ts'
 import { requestBody } from './request-body.ts'
-import type { IncomingResponse, OutgoingRequest } from './sender.ts'
+import type { IncomingResponse, OutgoingRequest, Sender } from './sender.ts'
 import { translateError } from './translate-error.ts'
 import type { ExchangeRequest, ExchangeResponse, Transport } from './transport.ts'
+import { loadUndici } from './undici.ts'
 import { createUndiciSender } from './undici-sender.ts'
 import { toWebStream } from './web-streams.ts'
 
@@ -33,10 +34,11 @@ export function createTransport(options: {
 }): Transport {
   const { allow, proxy, fetch, timeoutMs, maxResponseBytes } = parseNetworkOptions(options.network)
   const guard = createAddressGuard({ allow, resolve: options.resolve ?? systemResolve })
-  const sender =
+  const createSender = async (): Promise<Sender> =>
     fetch === undefined
-      ? createUndiciSender({ guard, proxy, connectTimeoutMs: timeoutMs })
+      ? createUndiciSender({ undici: await loadUndici(), guard, proxy, connectTimeoutMs: timeoutMs })
       : createHostFetchSender({ guard, fetch })
+  let sender: Promise<Sender> | undefined
   const check = (url: URL): void => (proxy === undefined ? guard.check(url) : guard.checkUnresolved(url))
   let closing: Promise<void> | undefined
 
@@ -70,7 +72,9 @@ export function createTransport(options: {
     }
 
     async function send(request: Omit<OutgoingRequest, 'url'>): Promise<IncomingResponse> {
-      const response = await sender.send({ url, ...request }, departure)
+      sender ??= createSender()
+      const opened = await untilAborted(sender, request.signal)
+      const response = await opened.send({ url, ...request }, departure)
       // Also 0, which the fetch standard makes of a redirect that is not followed.
       if (response.status < 200 || response.status > 599) {
         response.body?.destroy()
@@ -80,6 +84,10 @@ export function createTransport(options: {
     }
 
     return { signal: deadline.signal, translating, run, send }
+  }
+
+  async function closeSender(): Promise<void> {
+    await (await sender?.catch(() => undefined))?.close()
   }
 
   return {
@@ -121,7 +129,7 @@ export function createTransport(options: {
     },
 
     close() {
-      closing ??= sender.close()
+      closing ??= closeSender()
       return closing
     },
   }

@@ -1,22 +1,27 @@
 import type { Socket } from 'node:net'
+import type { buildConnector } from 'undici/index.js'
 import { portError } from '../errors/index.ts'
 import { type AddressGuard, destinationOf } from './address-guard.ts'
 import { untilAborted } from './deadline.ts'
-import { buildConnector } from './undici.ts'
+import type { Undici } from './undici.ts'
 
 /**
  * Makes connections for undici that go where the guard has looked and nowhere else: it resolves the name once, connects
  * to those addresses only, and looks at the one that was reached. undici asks its own `lookup` for names but never for
  * addresses, so this stands before it for both.
  */
-export function createGuardedConnector(guard: AddressGuard, timeoutMs: number): buildConnector.connector {
+export function createGuardedConnector(
+  undici: Undici,
+  guard: AddressGuard,
+  timeoutMs: number,
+): buildConnector.connector {
   async function connect(options: buildConnector.Options): Promise<Socket> {
     const destination = destinationOf(options)
     const timeout = AbortSignal.timeout(timeoutMs)
     const addresses = await untilAborted(guard.resolve(destination), timeout).catch((error: unknown) => {
       throw timeout.aborted ? portError('HTTP_TIMEOUT', 'notSent', { reason: 'nameNotResolved' }) : error
     })
-    const connector = buildConnector({
+    const connector = undici.buildConnector({
       allowH2: false,
       // Always asks for all addresses at once.
       autoSelectFamily: true,

@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http'
+import type { Dispatcher } from 'undici/index.js'
 import type { AddressGuard } from './address-guard.ts'
 import { untilAborted } from './deadline.ts'
 import type { Departure } from './departure.ts'
@@ -6,7 +7,7 @@ import { decoded } from './decoded.ts'
 import { createGuardedConnector } from './guarded-connector.ts'
 import { MAX_HEADER_BYTES } from './limits.ts'
 import type { Sender } from './sender.ts'
-import { Agent, type Dispatcher, Pool, ProxyAgent } from './undici.ts'
+import type { Undici } from './undici.ts'
 
 /** Tells the departure, which travels as `opaque`, right before undici writes the request to its socket. */
 const announceDeparture: Dispatcher.DispatcherComposeInterceptor = (dispatch) => (options, handler) => {
@@ -33,22 +34,24 @@ function toHeaders(raw: IncomingHttpHeaders): Headers {
  * would end a stream that is meant to last.
  */
 export function createUndiciSender(options: {
+  undici: Undici
   guard: AddressGuard
   proxy: string | undefined
   connectTimeoutMs: number
 }): Sender {
-  const { guard, proxy, connectTimeoutMs } = options
+  const { undici, guard, proxy, connectTimeoutMs } = options
   const limits = { allowH2: false, headersTimeout: 0, bodyTimeout: 0, maxHeaderSize: MAX_HEADER_BYTES }
 
   function createDispatcher(): Dispatcher {
-    if (proxy === undefined) return new Agent({ ...limits, connect: createGuardedConnector(guard, connectTimeoutMs) })
-    return new ProxyAgent({
+    if (proxy === undefined)
+      return new undici.Agent({ ...limits, connect: createGuardedConnector(undici, guard, connectTimeoutMs) })
+    return new undici.ProxyAgent({
       ...limits,
       uri: proxy,
       connectTimeout: connectTimeoutMs,
       proxyTls: { allowH2: false },
       // The proxy has to answer CONNECT in the time of a connection.
-      clientFactory: (origin, settings) => new Pool(origin, { ...settings, headersTimeout: connectTimeoutMs }),
+      clientFactory: (origin, settings) => new undici.Pool(origin, { ...settings, headersTimeout: connectTimeoutMs }),
     })
   }
 
