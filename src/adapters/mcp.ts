@@ -1,3 +1,4 @@
+import '../errors/supported-node.ts'
 import type { Connection } from '../connection.ts'
 import { type AnyAuthorizationError, isAuthorizationError } from '../errors/authorization-error.ts'
 import { invalidArgument } from '../errors/invalid-argument.ts'
