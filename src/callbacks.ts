@@ -48,7 +48,11 @@ function bindingCookie({ nameKey, options }: Kernel, state: string): { name: str
   return { name: `${prefix}authchart-${hashState(state).slice(0, 8)}`, value }
 }
 
-/** A 302 to the authorization server, with the cookie that `handleCallback` asks for. */
+/**
+ * A 302 to the authorization server, with the cookie that `handleCallback` asks for.
+ *
+ * @internal
+ */
 export function redirectResponse(kernel: Kernel, result: Extract<AuthorizeResult, { status: 'redirect' }>): Response {
   if (result?.status !== 'redirect')
     throw invalidArgument('redirectResponse()', "needs a result of authorize() whose status is 'redirect'")
@@ -79,6 +83,8 @@ function hasCookie(kernel: Kernel, state: string, cookieHeader: string): boolean
 /**
  * The same as `completeCallback` for a Web request: asks for the cookie of `redirectResponse`, answers with a page. Of
  * the URL only the query counts.
+ *
+ * @internal
  */
 export async function handleCallback(kernel: Kernel, request: Request): Promise<Response> {
   // HEAD as well: whoever looks a link over in advance must not spend its code.
@@ -112,7 +118,11 @@ interface Proof {
   proof?: 'proven' | 'missing' | undefined
 }
 
-/** Finishes the attempt that a callback belongs to. Never throws for what a browser can bring. */
+/**
+ * Finishes the attempt that a callback belongs to. Never throws for what a browser can bring.
+ *
+ * @internal
+ */
 export async function completeCallback(kernel: Kernel, url: string | URL, by: Proof): Promise<CallbackResult> {
   const parameters = parseCallback(url)
   const { state, malformed } = parameters

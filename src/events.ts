@@ -84,7 +84,11 @@ function lateNews(
 
 const isConnection = (context: DurableContext): context is ConnectionContext => 'identity' in context
 
-/** Tells listeners what a save of a connection's record means for them. */
+/**
+ * Tells listeners what a save of a connection's record means for them.
+ *
+ * @internal
+ */
 export function createConnectionTeller(
   listeners: Listeners,
 ): (context: DurableContext, entries: readonly JournalEntry[], before: DurableContext | undefined) => void {

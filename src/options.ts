@@ -138,7 +138,11 @@ export interface AuthOrchestratorOptions {
   inspect?: ((record: InspectionRecord) => void) | undefined
 }
 
-/** The policy of one connection, complete. */
+/**
+ * The policy of one connection, complete.
+ *
+ * @internal
+ */
 export interface Policy {
   registrationScope: 'deployment' | 'tenant' | 'connection'
   chooseIssuer: ((issuers: readonly string[]) => string | undefined) | undefined
@@ -228,13 +232,18 @@ const OptionsSchema = v.strictObject({
   inspect: maybe(callable<(record: InspectionRecord) => void>()),
 })
 
-/** What the options come to, apart from defaults that need other parts. */
+/**
+ * What the options come to, apart from defaults that need other parts.
+ *
+ * @internal
+ */
 export type ParsedOptions = v.InferOutput<typeof OptionsSchema>
 
 /**
  * Checks the options of an orchestrator; what is wrong is named.
  *
  * @throws `TypeError` with `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE`.
+ * @internal
  */
 export function parseOrchestratorOptions(options: unknown): ParsedOptions {
   // A union would say no more than that neither side fits, so the values are looked at first.
@@ -266,7 +275,11 @@ export function parseOrchestratorOptions(options: unknown): ParsedOptions {
   return parsed
 }
 
-/** The policy of a connection, checked where it is used, since it may be a function. */
+/**
+ * The policy of a connection, checked where it is used, since it may be a function.
+ *
+ * @internal
+ */
 export function policyFor(options: ParsedOptions, timeoutMs: number, connection: ConnectionIdentity): Policy {
   const { policy } = options
   const given = typeof policy === 'function' ? parseOptions(PolicySchema, policy(connection), 'policy') : (policy ?? {})
@@ -300,7 +313,11 @@ export function policyFor(options: ParsedOptions, timeoutMs: number, connection:
 
 const IdentitySchema = v.strictObject({ tenant: Text, user: maybe(Text), server: Text, label: maybe(Text) })
 
-/** Checks whose connection is meant. The server is made canonical elsewhere. */
+/**
+ * Checks whose connection is meant. The server is made canonical elsewhere.
+ *
+ * @internal
+ */
 export function parseIdentity(identity: unknown): v.InferOutput<typeof IdentitySchema> {
   return parseOptions(IdentitySchema, identity, 'connection')
 }

@@ -40,7 +40,15 @@ export default defineConfig({
           ...withRedis,
         },
       },
-      { extends: true, test: { name: 'packaging', include: ['test/packaging/**/*.test.ts'], testTimeout: 120_000 } },
+      {
+        extends: true,
+        test: {
+          name: 'packaging',
+          include: ['test/packaging/*.test.ts'],
+          testTimeout: 120_000,
+          globalSetup: ['test/packaging/support/global-package.ts'],
+        },
+      },
       {
         extends: true,
         test: {
