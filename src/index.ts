@@ -1,3 +1,4 @@
+import './errors/supported-node.ts'
 export type {
   AssertionRequest,
   ClientOptions,

@@ -60,7 +60,15 @@ export default defineConfig({
           ...withRedis,
         },
       },
-      { extends: true, test: { name: 'packaging', include: ['test/packaging/**/*.test.ts'], testTimeout: 120_000 } },
+      {
+        extends: true,
+        test: {
+          name: 'packaging',
+          include: ['test/packaging/*.test.ts'],
+          testTimeout: 120_000,
+          globalSetup: ['test/packaging/support/global-package.ts'],
+        },
+      },
       {
         extends: true,
         test: {

@@ -1,3 +1,4 @@
+import '../errors/supported-node.ts'
 import type { Connection } from '../connection/connection.ts'
 import { type AnyAuthorizationError, isAuthorizationError } from '../errors/authorization-error.ts'
 import { invalidArgument } from '../schemas/parse-options.ts'

@@ -1,3 +1,4 @@
+import '../errors/supported-node.ts'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { toWebStream } from '../http/body-streams.ts'
 

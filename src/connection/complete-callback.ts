@@ -37,7 +37,11 @@ interface Proof {
   proof?: 'proven' | 'missing' | undefined
 }
 
-/** Finishes the attempt that a callback belongs to. Never throws for what a browser can bring. */
+/**
+ * Finishes the attempt that a callback belongs to. Never throws for what a browser can bring.
+ *
+ * @internal
+ */
 export async function completeCallback(
   services: OrchestratorServices,
   url: string | URL,

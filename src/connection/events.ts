@@ -85,7 +85,11 @@ function lateNews(
 
 const isConnection = (context: DurableContext): context is ConnectionContext => 'identity' in context
 
-/** Tells listeners what a save of a connection's record means for them. */
+/**
+ * Tells listeners what a save of a connection's record means for them.
+ *
+ * @internal
+ */
 export function connectionEventPublisher(
   listeners: Emitter,
 ): (context: DurableContext, entries: readonly JournalEntry[], before: DurableContext | undefined) => void {

@@ -27,7 +27,11 @@ export interface InspectionRecord {
   failureCode?: string | undefined
 }
 
-/** Turns what XState tells an inspector into redacted records. An inspector that throws does not disturb the chart. */
+/**
+ * Turns what XState tells an inspector into redacted records. An inspector that throws does not disturb the chart.
+ *
+ * @internal
+ */
 export function inspector(tell: (record: InspectionRecord) => void): (event: InspectionEvent) => void {
   const inspect = (record: InspectionRecord): void => {
     try {

@@ -1,12 +1,13 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Socket } from 'node:net'
+import type { buildConnector, Dispatcher } from 'undici/index.js'
 import { portError } from '../errors/port-error.ts'
 import { type AddressGuard, destinationOf } from './address-guard.ts'
 import { decoded } from './body-streams.ts'
 import { untilAborted } from './deadline.ts'
 import { MAX_HEADER_BYTES } from './limits.ts'
 import type { SendGate, Sender } from './outgoing.ts'
-import { Agent, buildConnector, type Dispatcher, Pool, ProxyAgent } from './undici.ts'
+import type { Undici } from './undici.ts'
 
 /** Tells the departure, which travels as `opaque`, right before undici writes the request to its socket. */
 const openGateOnWrite: Dispatcher.DispatcherComposeInterceptor = (dispatch) => (options, handler) => {
@@ -33,22 +34,24 @@ function toHeaders(raw: IncomingHttpHeaders): Headers {
  * would end a stream that is meant to last.
  */
 export function createUndiciSender(options: {
+  undici: Undici
   guard: AddressGuard
   proxy: string | undefined
   connectTimeoutMs: number
 }): Sender {
-  const { guard, proxy, connectTimeoutMs } = options
+  const { undici, guard, proxy, connectTimeoutMs } = options
   const limits = { allowH2: false, headersTimeout: 0, bodyTimeout: 0, maxHeaderSize: MAX_HEADER_BYTES }
 
   function createDispatcher(): Dispatcher {
-    if (proxy === undefined) return new Agent({ ...limits, connect: createGuardedConnector(guard, connectTimeoutMs) })
-    return new ProxyAgent({
+    if (proxy === undefined)
+      return new undici.Agent({ ...limits, connect: createGuardedConnector(undici, guard, connectTimeoutMs) })
+    return new undici.ProxyAgent({
       ...limits,
       uri: proxy,
       connectTimeout: connectTimeoutMs,
       proxyTls: { allowH2: false },
       // The proxy has to answer CONNECT in the time of a connection.
-      clientFactory: (origin, settings) => new Pool(origin, { ...settings, headersTimeout: connectTimeoutMs }),
+      clientFactory: (origin, settings) => new undici.Pool(origin, { ...settings, headersTimeout: connectTimeoutMs }),
     })
   }
 
@@ -91,14 +94,18 @@ export function createUndiciSender(options: {
  * to those addresses only, and looks at the one that was reached. undici asks its own `lookup` for names but never for
  * addresses, so this stands before it for both.
  */
-export function createGuardedConnector(guard: AddressGuard, timeoutMs: number): buildConnector.connector {
+export function createGuardedConnector(
+  undici: Undici,
+  guard: AddressGuard,
+  timeoutMs: number,
+): buildConnector.connector {
   async function connect(options: buildConnector.Options): Promise<Socket> {
     const destination = destinationOf(options)
     const timeout = AbortSignal.timeout(timeoutMs)
     const addresses = await untilAborted(guard.resolve(destination), timeout).catch((error: unknown) => {
       throw timeout.aborted ? portError('HTTP_TIMEOUT', 'notSent', { reason: 'nameNotResolved' }) : error
     })
-    const connector = buildConnector({
+    const connector = undici.buildConnector({
       allowH2: false,
       // Always asks for all addresses at once.
       autoSelectFamily: true,

@@ -3,13 +3,14 @@ import type { Clock } from '../clock.ts'
 import { portError } from '../errors/port-error.ts'
 import { createAddressGuard, type Resolve, systemResolve } from './address-guard.ts'
 import { readBytes, requestBody, toWebStream } from './body-streams.ts'
-import { startDeadline } from './deadline.ts'
+import { startDeadline, untilAborted } from './deadline.ts'
 import { createHostFetchSender } from './host-fetch.ts'
 import { type NetworkOptions, parseNetworkOptions } from './network-options.ts'
-import { createSendGate, type IncomingResponse, type OutgoingRequest } from './outgoing.ts'
+import { createSendGate, type IncomingResponse, type OutgoingRequest, type Sender } from './outgoing.ts'
 import { type Answer, repeatOnce } from './repeat-once.ts'
 import { translateError } from './translate-error.ts'
 import { createUndiciSender } from './sender.ts'
+import { loadUndici } from './undici.ts'
 
 /** What servers and the firewalls before them expect of everybody. */
 const DEFAULT_HEADERS = { accept: '*/*', 'user-agent': 'authchart' }
@@ -29,10 +30,11 @@ export function createTransport(options: {
 }): Transport {
   const { allow, proxy, fetch, timeoutMs, maxResponseBytes } = parseNetworkOptions(options.network)
   const guard = createAddressGuard({ allow, resolve: options.resolve ?? systemResolve })
-  const sender =
+  const createSender = async (): Promise<Sender> =>
     fetch === undefined
-      ? createUndiciSender({ guard, proxy, connectTimeoutMs: timeoutMs })
+      ? createUndiciSender({ undici: await loadUndici(), guard, proxy, connectTimeoutMs: timeoutMs })
       : createHostFetchSender({ guard, fetch })
+  let sender: Promise<Sender> | undefined
   const check = (url: URL): void => (proxy === undefined ? guard.check(url) : guard.checkUnresolved(url))
   let closing: Promise<void> | undefined
 
@@ -66,7 +68,9 @@ export function createTransport(options: {
     }
 
     async function send(request: Omit<OutgoingRequest, 'url'>): Promise<IncomingResponse> {
-      const response = await sender.send({ url, ...request }, departure)
+      sender ??= createSender()
+      const opened = await untilAborted(sender, request.signal)
+      const response = await opened.send({ url, ...request }, departure)
       // Also 0, which the fetch standard makes of a redirect that is not followed.
       if (response.status < 200 || response.status > 599) {
         response.body?.destroy()
@@ -76,6 +80,10 @@ export function createTransport(options: {
     }
 
     return { signal: deadline.signal, translating, run, send }
+  }
+
+  async function closeSender(): Promise<void> {
+    await (await sender?.catch(() => undefined))?.close()
   }
 
   return {
@@ -117,7 +125,7 @@ export function createTransport(options: {
     },
 
     close() {
-      closing ??= sender.close()
+      closing ??= closeSender()
       return closing
     },
   }

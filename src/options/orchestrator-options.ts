@@ -153,7 +153,11 @@ export function parseOrchestratorOptions(options: unknown): ParsedOptions {
 
 const IdentitySchema = v.strictObject({ tenant: Text, user: maybe(Text), server: Text, label: maybe(Text) })
 
-/** Checks whose connection is meant. The server is made canonical elsewhere. */
+/**
+ * Checks whose connection is meant. The server is made canonical elsewhere.
+ *
+ * @internal
+ */
 export function parseIdentity(identity: unknown): v.InferOutput<typeof IdentitySchema> {
   return parseOptions(IdentitySchema, identity, 'connection')
 }

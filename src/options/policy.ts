@@ -58,7 +58,11 @@ export interface PolicyOptions {
   refuseAccountChange?: boolean | undefined
 }
 
-/** The policy of one connection, complete. */
+/**
+ * The policy of one connection, complete.
+ *
+ * @internal
+ */
 export interface Policy {
   registrationScope: 'deployment' | 'tenant' | 'connection'
   chooseIssuer: ((issuers: readonly string[]) => string | undefined) | undefined
@@ -101,7 +105,11 @@ export const PolicySchema = v.strictObject({
   refuseAccountChange: maybe(v.boolean()),
 })
 
-/** The policy of a connection, checked where it is used, since it may be a function. */
+/**
+ * The policy of a connection, checked where it is used, since it may be a function.
+ *
+ * @internal
+ */
 export function policyFor(
   policy: PolicyOptions | ((connection: ConnectionIdentity) => PolicyOptions) | undefined,
   timeoutMs: number,

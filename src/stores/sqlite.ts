@@ -1,3 +1,4 @@
+import '../errors/supported-node.ts'
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { setTimeout as delay } from 'node:timers/promises'
 import * as v from 'valibot'

@@ -1,3 +1,4 @@
+import '../errors/supported-node.ts'
 export type { IntegrationAction, IntegrationState } from './integration-model.ts'
 export { connectionPaths, type Integration, type IntegrationPath, type IntegrationStep } from './integration-paths.ts'
 export { SimulatedClock, type SimulatedClockOptions } from './simulated-clock.ts'

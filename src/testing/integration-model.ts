@@ -45,7 +45,11 @@ export interface IntegrationState {
 
 type Snapshot = SnapshotFrom<typeof connectionMachine>
 
-/** The record of a connection as the chart makes it, what time it is, and what only the servers know. */
+/**
+ * The record of a connection as the chart makes it, what time it is, and what only the servers know.
+ *
+ * @internal
+ */
 export interface ModelState {
   readonly record: Snapshot | undefined
   readonly at: number
@@ -121,7 +125,11 @@ const hasFreshToken = ({ record, at }: ModelState): boolean => {
   return tokens !== undefined && isFresh(tokens, at, marginMs(tokens, MIN_TOKEN_TTL_MS), undefined)
 }
 
-/** What a model state looks like from outside. */
+/**
+ * What a model state looks like from outside.
+ *
+ * @internal
+ */
 export function lookOf({ record, at }: ModelState): IntegrationState {
   const context: ConnectionContext | undefined = record?.context
   return context === undefined
@@ -142,7 +150,11 @@ const APPLIES: Readonly<Record<IntegrationAction, (state: ModelState) => boolean
   restartProcess: () => true,
 }
 
-/** Whether an action makes sense. */
+/**
+ * Whether an action makes sense.
+ *
+ * @internal
+ */
 export function applies(state: ModelState, action: IntegrationAction): boolean {
   return APPLIES[action](state)
 }
@@ -183,10 +195,18 @@ function take(before: ModelState, { type }: { type: IntegrationAction }): ModelS
 
 const beginning: ModelState = { record: undefined, at: 1_800_000_000_000, isRevoked: false, succeeded: true }
 
-/** The integration as a logic of its own, whose every step is one of the chart's. */
+/**
+ * The integration as a logic of its own, whose every step is one of the chart's.
+ *
+ * @internal
+ */
 export const integrationLogic = fromTransition(take, beginning)
 
-/** What decides how an integration goes on: equal texts, equal futures. */
+/**
+ * What decides how an integration goes on: equal texts, equal futures.
+ *
+ * @internal
+ */
 export function essenceOf(state: ModelState): string {
   const { record, isRevoked } = state
   return JSON.stringify([

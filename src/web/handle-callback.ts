@@ -6,7 +6,11 @@ import { invalidArgument } from '../schemas/parse-options.ts'
 import { COOKIE_SLACK_MS, hasCookie, setCookie } from './binding-cookie.ts'
 import { callbackPage } from './callback-page.ts'
 
-/** A 302 to the authorization server, with the cookie that `handleCallback` asks for. */
+/**
+ * A 302 to the authorization server, with the cookie that `handleCallback` asks for.
+ *
+ * @internal
+ */
 export function redirectResponse(
   services: OrchestratorServices,
   result: Extract<AuthorizeResult, { status: 'redirect' }>,
@@ -29,6 +33,8 @@ export function redirectResponse(
 /**
  * The same as `completeCallback` for a Web request: asks for the cookie of `redirectResponse`, answers with a page. Of
  * the URL only the query counts.
+ *
+ * @internal
  */
 export async function handleCallback(services: OrchestratorServices, request: Request): Promise<Response> {
   // HEAD as well: whoever looks a link over in advance must not spend its code.

@@ -1,2 +1,3 @@
+import '../../errors/supported-node.ts'
 export { TooFewReplicasError } from '../snapshot-store.ts'
 export { RedisStore, type RedisStoreOptions } from './redis-store.ts'
