@@ -158,6 +158,25 @@ describe('handleCallback', () => {
     const done = await orchestrator.handleCallback(comeBack(url, cookie))
     expect([done.status, done.headers.getSetCookie()]).toEqual([200, [expect.stringContaining('Max-Age=0')]])
   })
+
+  test('the binding cookie is retained after an unknown outcome, so the same browser completes the sign-in', async () => {
+    const clock = new TestClock()
+    const [policy, network] = [
+      { leaseMs: 5_000, graceMs: 1_000 },
+      { allow: ['127.0.0.1'], timeoutMs: 1_000 },
+    ]
+    const { world, orchestrator, redirect, cookie } = await sentAway({ clock, policy, network })
+    const url = world.callback(redirect)
+    world.tokenAnswers.push({ status: 500, body: {} })
+    const unknown = await orchestrator.handleCallback(comeBack(url, cookie))
+    expect([unknown.status, unknown.headers.getSetCookie()]).toEqual([503, []])
+    expect(await unknown.text()).toContain('<footer>For support: TOKEN_OUTCOME_UNKNOWN</footer>')
+    // After the lease and its grace period the exchange is repeated once.
+    clock.advance(6_001)
+    const done = await orchestrator.handleCallback(comeBack(url, cookie))
+    expect([done.status, done.headers.getSetCookie()]).toEqual([200, [expect.stringContaining('Max-Age=0')]])
+    expect(world.tokenRequests()).toHaveLength(2)
+  })
 })
 
 describe('bad input of handleCallback', () => {
