@@ -8,6 +8,7 @@ import { createHostFetchSender } from './host-fetch.ts'
 import { type NetworkOptions, parseNetworkOptions } from './network-options.ts'
 import { createSendGate, type IncomingResponse, type OutgoingRequest } from './outgoing.ts'
 import { type Answer, repeatOnce } from './repeat-once.ts'
+import { withUrl } from './response-url.ts'
 import { translateError } from './translate-error.ts'
 import { createUndiciSender } from './sender.ts'
 
@@ -108,11 +109,12 @@ export function createTransport(options: {
 
     async fetch(request: Request): Promise<Response> {
       const { method, signal } = request
-      const { run, send } = begin(parseUrl(request.url), { signal })
+      const url = parseUrl(request.url)
+      const { run, send } = begin(url, { signal })
       return run(async () => {
         const headers = { ...DEFAULT_HEADERS, ...Object.fromEntries(request.headers) }
         const body = request.body === null ? undefined : await requestBody(request.body)
-        return toResponse(await send({ method, headers, body, signal, fresh: false }), method)
+        return withUrl(toResponse(await send({ method, headers, body, signal, fresh: false }), method), url)
       })
     },
 
@@ -176,7 +178,8 @@ export interface Transport {
   exchange(request: ExchangeRequest): Promise<ExchangeResponse>
   /**
    * Sends a request to the MCP server itself and answers as soon as the headers are there; the body streams, without a
-   * byte cap or a deadline. Follows no redirect. The same guard of addresses and schemes.
+   * byte cap or a deadline. Follows no redirect, whatever `request.redirect` says. `response.url` is the URL of the
+   * request without its fragment. The same guard of addresses and schemes.
    */
   fetch(request: Request): Promise<Response>
   close(): Promise<void>
