@@ -98,8 +98,7 @@ export class Connection {
    *
    * @throws {@link AuthorizationError} As {@link Connection.accessToken}, with the server's `challenge`:
    *   `AUTHORIZATION_REQUIRED` where the user is needed (hand the challenge to `authorize({ challenge })`),
-   *   `HTTP_NETWORK` with reason `bodyNotRepeatable` where a new token is there but the body was a stream: send the
-   *   same again.
+   *   `BODY_NOT_REPLAYABLE` where a new token is available but the body was a stream: send the request again.
    * @throws `TypeError` for another origin, and for a redirect where `redirect` is `'error'`.
    * @see [RFC 6750 §3.1](https://www.rfc-editor.org/rfc/rfc6750.html#section-3.1)
    */

@@ -35,8 +35,8 @@ function canBeReadTwice(body: unknown): boolean {
  * user.
  *
  * @throws {@link AuthorizationError} With the server's `challenge`: `AUTHORIZATION_REQUIRED` where the user is needed,
- *   `HTTP_NETWORK` with reason `bodyNotRepeatable` where the caller has to send the same again, since a new token, or
- *   the server's nonce, is there but the body is spent.
+ *   `BODY_NOT_REPLAYABLE` where a new token, or the server's nonce, is available, but the body was a stream: the caller
+ *   has to send the request again.
  * @throws `TypeError` For another origin, and for a redirect where `redirect` is `error`.
  * @see [RFC 6750 §3.1](https://www.rfc-editor.org/rfc/rfc6750.html#section-3.1)
  */
@@ -66,14 +66,14 @@ export async function fetchWithToken(
     const params = asksForNonce(response) ? 'nonce' : wishIn(status, challenge)
     if (params === undefined || (params === 'nonce' && isRepeatable)) return response
     await response.body?.cancel()
-    if (params === 'nonce') throw bodySpent(status, challenge)
+    if (params === 'nonce') throw bodyNotReplayable(status, challenge)
     if (params === 'user') throw authorizationRequired(status, 'insufficientAuthentication', challenge)
     const reason = params === 'wider' ? 'insufficientScope' : 'refusedAgain'
     if (answered.has(status)) throw authorizationRequired(status, reason, challenge)
     answered.add(status)
     const next = await anotherToken(source, token, challenge, params, signal)
     if (next === undefined) throw authorizationRequired(status, reason, challenge)
-    if (!isRepeatable) throw bodySpent(status, challenge)
+    if (!isRepeatable) throw bodyNotReplayable(status, challenge)
     token = next
   }
 }
@@ -101,9 +101,9 @@ async function anotherToken(
   }
 }
 
-/** What was missing is there now, but the body is gone: the caller has to send the same again. */
-function bodySpent(status: number, challenge: string | undefined): AuthorizationError {
-  return new AuthorizationError(failure('HTTP_NETWORK', { status, reason: 'bodyNotRepeatable' }), { challenge })
+/** What was missing is available now, but the body was a stream: the caller has to send the request again. */
+function bodyNotReplayable(status: number, challenge: string | undefined): AuthorizationError {
+  return new AuthorizationError(failure('BODY_NOT_REPLAYABLE', { status }), { challenge })
 }
 
 /** Only the user can help: the host hands the challenge to `authorize({ challenge })`. */
