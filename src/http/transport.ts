@@ -2,19 +2,17 @@ import { setImmediate } from 'node:timers/promises'
 import type { Clock } from '../clock.ts'
 import { portError } from '../errors/port-error.ts'
 import { createAddressGuard, type Resolve, systemResolve } from './address-guard.ts'
-import { readBytes, requestBody, toWebStream } from './body-streams.ts'
+import { readBytes, requestBody } from './body-streams.ts'
 import { startDeadline } from './deadline.ts'
 import { createHostFetchSender } from './host-fetch.ts'
 import { type NetworkOptions, parseNetworkOptions } from './network-options.ts'
-import { createSendGate, type IncomingResponse, type OutgoingRequest } from './outgoing.ts'
+import { createSendGate, type IncomingResponse, type OutgoingRequest, toResponse } from './outgoing.ts'
 import { type Answer, repeatOnce } from './repeat-once.ts'
-import { withUrl } from './response-url.ts'
 import { translateError } from './translate-error.ts'
 import { createUndiciSender } from './sender.ts'
 
 /** What servers and the firewalls before them expect of everybody. */
 const DEFAULT_HEADERS = { accept: '*/*', 'user-agent': 'authchart' }
-const NULL_BODY_STATUSES: ReadonlySet<number> = new Set([204, 205, 304])
 
 /**
  * Builds the only way out of the process: every destination is checked, every connection goes where was checked,
@@ -114,7 +112,7 @@ export function createTransport(options: {
       return run(async () => {
         const headers = { ...DEFAULT_HEADERS, ...Object.fromEntries(request.headers) }
         const body = request.body === null ? undefined : await requestBody(request.body)
-        return withUrl(toResponse(await send({ method, headers, body, signal, fresh: false }), method), url)
+        return toResponse(await send({ method, headers, body, signal, fresh: false }), method, url)
       })
     },
 
@@ -131,14 +129,6 @@ function parseUrl(text: string): URL {
   } catch {
     throw portError('ADDRESS_FORBIDDEN', 'notSent', { reason: 'malformedUrl' })
   }
-}
-
-function toResponse({ status, statusText, headers, body }: IncomingResponse, method: string): Response {
-  if (body === undefined || method === 'HEAD' || NULL_BODY_STATUSES.has(status)) {
-    body?.resume()
-    return new Response(null, { status, statusText, headers })
-  }
-  return new Response(toWebStream(body), { status, statusText, headers })
 }
 
 /** One request that is answered as a whole: bounded in time over headers and body, and in bytes after decompression. */
