@@ -263,8 +263,31 @@ describe('bad input of handleCallback', () => {
     await isUnharmed(scene)
   })
 
-  test('on this machine over http the cookie has no prefix, which a browser may refuse there', async () => {
-    const { cookie } = await sentAway({ client: { ...CLIENT, redirectUri: 'http://localhost:3000/callback' } })
-    expect(cookie).toMatch(/^authchart-/)
-  })
+  test.each(['http://localhost:3000/callback', 'http://127.0.0.1:3000/callback', 'http://[::1]:3000/callback'])(
+    'the binding cookie of the redirect URI %s has neither a prefix nor Secure, which Safari drops, also when it is taken back',
+    async (redirectUri) => {
+      const { world, orchestrator, redirect, response, cookie } = await sentAway({
+        client: { ...CLIENT, redirectUri },
+        clock: new TestClock(),
+      })
+      expect(response.headers.get('set-cookie')).toMatch(
+        /^authchart-[\w-]{8}=[\w-]{43}; Path=\/; Max-Age=3900; HttpOnly; SameSite=Lax$/,
+      )
+      const done = await orchestrator.handleCallback(comeBack(world.callback(redirect), cookie))
+      expect([done.status, done.headers.getSetCookie()]).toEqual([
+        200,
+        [`${cookie.split('=')[0]}=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax`],
+      ])
+    },
+  )
+
+  test.each(['https://localhost:3000/callback', 'https://127.0.0.1/callback'])(
+    'the binding cookie of the redirect URI %s is Secure',
+    async (redirectUri) => {
+      const { response } = await sentAway({ client: { ...CLIENT, redirectUri }, clock: new TestClock() })
+      expect(response.headers.get('set-cookie')).toMatch(
+        /^__Host-authchart-[\w-]{8}=[\w-]{43}; Path=\/; Max-Age=3900; HttpOnly; Secure; SameSite=Lax$/,
+      )
+    },
+  )
 })
