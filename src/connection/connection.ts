@@ -92,13 +92,14 @@ export class Connection {
   /**
    * `fetch` with the token of this connection, which goes to its server's origin only, with a proof of possession if it
    * is bound to a key. A 401 is answered with one refresh, a 403 that asks for more scope with one wider token where no
-   * user is needed, and either with one repeat. Bound, so that it can be handed on.
+   * user is needed, and either with one repeat. `redirect: 'follow'`, the default, follows redirects for GET and HEAD
+   * within that origin and returns all others; `'manual'` and `'error'` are those of the global `fetch`. Bound, so that
+   * it can be handed on.
    *
    * @throws {@link AuthorizationError} As {@link Connection.accessToken}, with the server's `challenge`:
    *   `AUTHORIZATION_REQUIRED` where the user is needed (hand the challenge to `authorize({ challenge })`),
-   *   `HTTP_NETWORK` with reason `bodyNotRepeatable` where a new token is there but the body was a stream: send the
-   *   same again.
-   * @throws `TypeError` for another origin.
+   *   `BODY_NOT_REPLAYABLE` where a new token is available but the body was a stream: send the request again.
+   * @throws `TypeError` for another origin, and for a redirect where `redirect` is `'error'`.
    * @see [RFC 6750 §3.1](https://www.rfc-editor.org/rfc/rfc6750.html#section-3.1)
    */
   readonly fetch = async (input: string | URL | Request, init?: RequestInit): Promise<Response> => {

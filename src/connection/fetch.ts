@@ -3,6 +3,7 @@ import type { DpopProver } from '../actors/token-endpoint/dpop-prover.ts'
 import { AuthorizationError } from '../errors/authorization-error.ts'
 import { failure } from '../errors/failure.ts'
 import { PortError } from '../errors/port-error.ts'
+import { markRedirected } from '../http/outgoing.ts'
 import type { Transport } from '../http/transport.ts'
 import { asksForNonce } from '../protocol/dpop.ts'
 import { bearerChallenge } from '../protocol/www-authenticate.ts'
@@ -28,13 +29,15 @@ function canBeReadTwice(body: unknown): boolean {
 }
 
 /**
- * Sends a request with the connection's token, to its server's origin only. Redirects within that origin are followed
- * for GET and HEAD; all others are returned as they are. A 401, and a 403 that asks for more scope, are each answered
- * once with another token and the same request, as far as that needs no user.
+ * Sends a request with the connection's token, to its server's origin only. With `redirect: 'follow'`, the default,
+ * redirects within that origin are followed for GET and HEAD; all others are returned as they are. A 401, and a 403
+ * that asks for more scope, are each answered once with another token and the same request, as far as that needs no
+ * user.
  *
  * @throws {@link AuthorizationError} With the server's `challenge`: `AUTHORIZATION_REQUIRED` where the user is needed,
- *   `HTTP_NETWORK` with reason `bodyNotRepeatable` where the caller has to send the same again, since a new token, or
- *   the server's nonce, is there but the body is spent.
+ *   `BODY_NOT_REPLAYABLE` where a new token, or the server's nonce, is available, but the body was a stream: the caller
+ *   has to send the request again.
+ * @throws `TypeError` For another origin, and for a redirect where `redirect` is `error`.
  * @see [RFC 6750 §3.1](https://www.rfc-editor.org/rfc/rfc6750.html#section-3.1)
  */
 export async function fetchWithToken(
@@ -47,7 +50,7 @@ export async function fetchWithToken(
   const { origin } = new URL(server)
   const target = typeof input === 'string' ? new URL(input, server) : input
   const body = init.body ?? undefined
-  const request = new Request(target, { redirect: 'manual', ...(body !== undefined && { duplex: 'half' }), ...init })
+  const request = new Request(target, { ...(body !== undefined && { duplex: 'half' }), ...init })
   if (new URL(request.url).origin !== origin)
     throw invalidArgument('fetch()', `sends this connection's token to ${origin} only`)
   const isRepeatable = body === undefined ? request.body === null : canBeReadTwice(body)
@@ -63,14 +66,14 @@ export async function fetchWithToken(
     const params = asksForNonce(response) ? 'nonce' : wishIn(status, challenge)
     if (params === undefined || (params === 'nonce' && isRepeatable)) return response
     await response.body?.cancel()
-    if (params === 'nonce') throw bodySpent(status, challenge)
+    if (params === 'nonce') throw bodyNotReplayable(status, challenge)
     if (params === 'user') throw authorizationRequired(status, 'insufficientAuthentication', challenge)
     const reason = params === 'wider' ? 'insufficientScope' : 'refusedAgain'
     if (answered.has(status)) throw authorizationRequired(status, reason, challenge)
     answered.add(status)
     const next = await anotherToken(source, token, challenge, params, signal)
     if (next === undefined) throw authorizationRequired(status, reason, challenge)
-    if (!isRepeatable) throw bodySpent(status, challenge)
+    if (!isRepeatable) throw bodyNotReplayable(status, challenge)
     token = next
   }
 }
@@ -98,9 +101,9 @@ async function anotherToken(
   }
 }
 
-/** What was missing is there now, but the body is gone: the caller has to send the same again. */
-function bodySpent(status: number, challenge: string | undefined): AuthorizationError {
-  return new AuthorizationError(failure('HTTP_NETWORK', { status, reason: 'bodyNotRepeatable' }), { challenge })
+/** What was missing is available now, but the body was a stream: the caller has to send the request again. */
+function bodyNotReplayable(status: number, challenge: string | undefined): AuthorizationError {
+  return new AuthorizationError(failure('BODY_NOT_REPLAYABLE', { status }), { challenge })
 }
 
 /** Only the user can help: the host hands the challenge to `authorize({ challenge })`. */
@@ -124,20 +127,32 @@ async function send(
     const response = await sendWithToken(sender, current, token, repeatable).catch((error: unknown) => {
       throw error instanceof PortError ? new AuthorizationError(error.failure) : error
     })
-    const location = response.headers.get('location')
-    const isFollowed = REDIRECTS.has(response.status) && (request.method === 'GET' || request.method === 'HEAD')
-    if (!isFollowed || location === null || !URL.canParse(location, current.url)) return response
-    const next = new URL(location, current.url)
-    const hasCredentials = next.username + next.password !== ''
-    if (next.origin !== origin || hasCredentials || redirects >= MAX_REDIRECTS) return response
+    const isRedirect = REDIRECTS.has(response.status)
+    if (isRedirect && request.redirect === 'error') {
+      await response.body?.cancel()
+      throw unexpectedRedirect(response.status)
+    }
+    const next = isRedirect && request.redirect === 'follow' ? redirectTarget(current, response, origin) : undefined
+    if (next === undefined || redirects >= MAX_REDIRECTS) return redirects > 0 ? markRedirected(response) : response
     await response.body?.cancel()
-    current = new Request(next, {
-      method: request.method,
-      headers: request.headers,
-      signal: request.signal,
-      redirect: 'manual',
-    })
+    current = new Request(next, { method: request.method, headers: request.headers, signal: request.signal })
   }
+}
+
+/** Where a redirect may be followed to; `undefined` if it has to be returned as it is. */
+function redirectTarget({ method, url }: Request, { headers }: Response, origin: string): URL | undefined {
+  const location = headers.get('location')
+  const isFollowed = method === 'GET' || method === 'HEAD'
+  if (!isFollowed || location === null || !URL.canParse(location, url)) return undefined
+  const next = new URL(location, url)
+  return next.origin === origin && next.username + next.password === '' ? next : undefined
+}
+
+/** A network error of the fetch standard, as the global `fetch` reports it. */
+function unexpectedRedirect(status: number): TypeError {
+  return new TypeError('fetch failed', {
+    cause: new Error(`the server responded with the redirect ${status}, and \`redirect\` is 'error'`),
+  })
 }
 
 /** The way out to an MCP server. */

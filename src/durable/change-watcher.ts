@@ -1,4 +1,5 @@
 import type { SnapshotStore } from '../stores/snapshot-store.ts'
+import { RESUBSCRIBE_AFTER_MS } from './limits.ts'
 
 /** A look at one key that began before its record was loaded, so that no change in between is missed. */
 export interface ChangeSubscription {
@@ -22,8 +23,6 @@ export interface ChangeWatcher {
   listen(listener: (key: string | undefined) => void): void
   close(): Promise<void>
 }
-
-const RESUBSCRIBE_AFTER_MS = 1_000
 
 /** Builds the one subscription of an orchestrator. Nothing is asked of the store before it is needed. */
 export function createChangeWatcher(store: SnapshotStore, monotonic: () => number): ChangeWatcher {
@@ -51,14 +50,14 @@ export function createChangeWatcher(store: SnapshotStore, monotonic: () => numbe
     } catch {
       failedAt = monotonic()
     }
-    trying = undefined
     return isReliable
   }
   return {
     async ready() {
       if (isReliable || isClosed) return isReliable
       if (trying === undefined && monotonic() - failedAt < RESUBSCRIBE_AFTER_MS) return false
-      trying ??= subscribe()
+      // Cleared only once it is assigned: a store may throw before it returns a promise.
+      trying ??= subscribe().finally(() => (trying = undefined))
       // After a gap nobody waits: until the subscription stands again, everything is read anew.
       return standing === undefined ? await trying : false
     },

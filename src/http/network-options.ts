@@ -1,13 +1,11 @@
 import { isIP } from 'node:net'
 import * as v from 'valibot'
 import { MAX_TIMER_MS } from '../clock.ts'
+import { isLoopbackHost } from '../schemas/loopback.ts'
 import { invalidArgument } from '../schemas/parse-options.ts'
 import { destinationOf } from './address-guard.ts'
 import { type AllowEntry, type AllowList, createAllowList, parseAllowEntry } from './allow-list.ts'
 import { DEFAULT_TIMEOUT_MS, MAX_RESPONSE_BYTES } from './limits.ts'
-
-/** Names and addresses of the machine itself. */
-const LOOPBACK = /^(?:localhost|127(?:\.\d+){3}|::1)$/
 
 function isProxyUrl(text: string): boolean {
   const url = URL.canParse(text) ? new URL(text) : undefined
@@ -123,5 +121,5 @@ export function parseNetworkOptions(options: NetworkOptions): NetworkRules {
 /** Whether a plain http URL may be used: the user's browser on this machine, or what the host has listed. */
 export function mayUseHttp(allow: AllowList, url: URL): boolean {
   const { host, port } = destinationOf(url)
-  return LOOPBACK.test(host) || allow.hasName(host, port) || (isIP(host) !== 0 && allow.hasAddress(host, port))
+  return isLoopbackHost(host) || allow.hasName(host, port) || (isIP(host) !== 0 && allow.hasAddress(host, port))
 }

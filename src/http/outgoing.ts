@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream'
 import type { Clock } from '../clock.ts'
 import { type PortError, portError } from '../errors/port-error.ts'
+import { toWebStream } from './body-streams.ts'
 
 /** Watches whether a request has left, and keeps it from leaving too late. */
 export interface SendGate {
@@ -54,4 +55,39 @@ export interface IncomingResponse {
 export interface Sender {
   send(request: OutgoingRequest, departure: SendGate): Promise<IncomingResponse>
   close(): Promise<void>
+}
+
+const NULL_BODY_STATUSES: ReadonlySet<number> = new Set([204, 205, 304])
+
+/** The answer as a `Response` of the platform, with the URL that sent it. */
+export function toResponse(
+  { status, statusText, headers, body }: IncomingResponse,
+  method: string,
+  url: URL,
+): Response {
+  const isNullBody = body === undefined || method === 'HEAD' || NULL_BODY_STATUSES.has(status)
+  if (isNullBody) body?.resume()
+  const response = new Response(isNullBody ? null : toWebStream(body), { status, statusText, headers })
+  const bare = new URL(url)
+  bare.hash = ''
+  return locate(response, bare.href, false)
+}
+
+/** The response as one that came after a redirect which was followed. */
+export function markRedirected(response: Response): Response {
+  return locate(response, response.url, true)
+}
+
+/**
+ * Sets what a constructor of `Response` cannot: `url` and `redirected`, for clones too.
+ *
+ * @see [Fetch Standard, Response class](https://fetch.spec.whatwg.org/#response-class)
+ */
+function locate(response: Response, url: string, redirected: boolean): Response {
+  const clone = (): Response => locate(Response.prototype.clone.call(response), url, redirected)
+  return Object.defineProperties(response, {
+    url: { value: url, configurable: true },
+    redirected: { value: redirected, configurable: true },
+    clone: { value: clone, configurable: true },
+  })
 }

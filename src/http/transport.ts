@@ -2,11 +2,11 @@ import { setImmediate } from 'node:timers/promises'
 import type { Clock } from '../clock.ts'
 import { portError } from '../errors/port-error.ts'
 import { createAddressGuard, type Resolve, systemResolve } from './address-guard.ts'
-import { readBytes, requestBody, toWebStream } from './body-streams.ts'
+import { readBytes, requestBody } from './body-streams.ts'
 import { startDeadline, untilAborted } from './deadline.ts'
 import { createHostFetchSender } from './host-fetch.ts'
 import { type NetworkOptions, parseNetworkOptions } from './network-options.ts'
-import { createSendGate, type IncomingResponse, type OutgoingRequest, type Sender } from './outgoing.ts'
+import { createSendGate, type IncomingResponse, type OutgoingRequest, type Sender, toResponse } from './outgoing.ts'
 import { type Answer, repeatOnce } from './repeat-once.ts'
 import { translateError } from './translate-error.ts'
 import { createUndiciSender } from './sender.ts'
@@ -14,7 +14,6 @@ import { loadUndici } from './undici.ts'
 
 /** What servers and the firewalls before them expect of everybody. */
 const DEFAULT_HEADERS = { accept: '*/*', 'user-agent': 'authchart' }
-const NULL_BODY_STATUSES: ReadonlySet<number> = new Set([204, 205, 304])
 
 /**
  * Builds the only way out of the process: every destination is checked, every connection goes where was checked,
@@ -116,11 +115,12 @@ export function createTransport(options: {
 
     async fetch(request: Request): Promise<Response> {
       const { method, signal } = request
-      const { run, send } = begin(parseUrl(request.url), { signal })
+      const url = parseUrl(request.url)
+      const { run, send } = begin(url, { signal })
       return run(async () => {
         const headers = { ...DEFAULT_HEADERS, ...Object.fromEntries(request.headers) }
         const body = request.body === null ? undefined : await requestBody(request.body)
-        return toResponse(await send({ method, headers, body, signal, fresh: false }), method)
+        return toResponse(await send({ method, headers, body, signal, fresh: false }), method, url)
       })
     },
 
@@ -137,14 +137,6 @@ function parseUrl(text: string): URL {
   } catch {
     throw portError('ADDRESS_FORBIDDEN', 'notSent', { reason: 'malformedUrl' })
   }
-}
-
-function toResponse({ status, statusText, headers, body }: IncomingResponse, method: string): Response {
-  if (body === undefined || method === 'HEAD' || NULL_BODY_STATUSES.has(status)) {
-    body?.resume()
-    return new Response(null, { status, statusText, headers })
-  }
-  return new Response(toWebStream(body), { status, statusText, headers })
 }
 
 /** One request that is answered as a whole: bounded in time over headers and body, and in bytes after decompression. */
@@ -184,7 +176,8 @@ export interface Transport {
   exchange(request: ExchangeRequest): Promise<ExchangeResponse>
   /**
    * Sends a request to the MCP server itself and answers as soon as the headers are there; the body streams, without a
-   * byte cap or a deadline. Follows no redirect. The same guard of addresses and schemes.
+   * byte cap or a deadline. Follows no redirect, whatever `request.redirect` says. `response.url` is the URL of the
+   * request without its fragment. The same guard of addresses and schemes.
    */
   fetch(request: Request): Promise<Response>
   close(): Promise<void>

@@ -1,4 +1,5 @@
 import type { ClientAuthenticationMethod } from '../protocol/client-authentication.ts'
+import { isLoopbackHost } from '../schemas/loopback.ts'
 import type { ClientOptions } from './client-options.ts'
 
 /**
@@ -28,8 +29,7 @@ export function clientMetadata(client: ClientOptions, redirectUri: string, metho
 /** Whether the browser comes back to this machine, or to an application by a scheme of its own. */
 function isNative(redirectUri: string): boolean {
   const { protocol, hostname } = new URL(redirectUri)
-  const loopback = hostname === 'localhost' || hostname === '[::1]' || hostname.startsWith('127.')
-  return loopback || (protocol !== 'https:' && protocol !== 'http:')
+  return isLoopbackHost(hostname) || (protocol !== 'https:' && protocol !== 'http:')
 }
 
 /** Authorization servers need not read more, in bytes. */

@@ -1,4 +1,5 @@
 import * as v from 'valibot'
+import { isLoopbackHost } from './loopback.ts'
 
 const isText = (value: unknown): value is string => typeof value === 'string' && value !== '' && value.isWellFormed()
 /** A non-empty string of well-formed Unicode: lone surrogates would all become one name in a store. */
@@ -29,13 +30,12 @@ export const Origin = v.pipe(
     "must be an origin such as 'https://app.example', without a path or a final slash",
   ),
 )
-const LOOPBACK = /^(localhost|127(\.\d+){3}|\[::1\])$/
 
 /** RFC 6749 §3.1.2, OAuth 2.1 §2.3.1: absolute, without a fragment, https or loopback. */
 function isRedirectUri(text: string): boolean {
   if (!isWebUrl(text) || text.includes('#')) return false
   const { protocol, hostname, username, password } = new URL(text)
-  return (protocol === 'https:' || LOOPBACK.test(hostname)) && username + password === ''
+  return (protocol === 'https:' || isLoopbackHost(hostname)) && username + password === ''
 }
 
 /** Where authorization servers send the browser back. */

@@ -8,15 +8,18 @@ export const COOKIE_SLACK_MS = 3_600_000
 /**
  * The cookie of one attempt: its name is bound to the attempt, so that two tabs work; its value only we can make.
  *
- * Behind https the prefix keeps hosts beside ours from planting one (RFC 6265bis §4.1.3.2). For http on this machine
- * there is none, since a browser may refuse it there.
+ * Behind https it is `Secure`, and the prefix keeps hosts beside ours from planting one (RFC 6265bis §4.1.3.2). With an
+ * http redirect URI, which is a loopback one, it has neither: Safari drops `Secure` cookies there.
  */
-function bindingCookie({ nameKey, options }: OrchestratorServices, state: string): { name: string; value: string } {
+function bindingCookie(
+  { nameKey, options }: OrchestratorServices,
+  state: string,
+): { name: string; value: string; isSecure: boolean } {
   const value = createHmac('sha256', nameKey)
     .update(JSON.stringify(['binding', state]))
     .digest('base64url')
-  const prefix = new URL(options.client.redirectUri).protocol === 'https:' ? '__Host-' : ''
-  return { name: `${prefix}authchart-${hashState(state).slice(0, 8)}`, value }
+  const isSecure = new URL(options.client.redirectUri).protocol === 'https:'
+  return { name: `${isSecure ? '__Host-' : ''}authchart-${hashState(state).slice(0, 8)}`, value, isSecure }
 }
 
 /** Whether the browser has the cookie that went with this `state`. */
@@ -35,7 +38,8 @@ export function hasCookie(services: OrchestratorServices, state: string, cookieH
  * host, since a proxy may show another path to the browser than to us.
  */
 export function setCookie(services: OrchestratorServices, state: string, maxAgeMs: number): string {
-  const { name, value } = bindingCookie(services, state)
-  const kept = maxAgeMs === 0 ? '' : value
-  return `${name}=${kept}; Path=/; Max-Age=${Math.ceil(maxAgeMs / 1_000)}; HttpOnly; Secure; SameSite=Lax`
+  const { name, value, isSecure } = bindingCookie(services, state)
+  const pair = `${name}=${maxAgeMs === 0 ? '' : value}`
+  const maxAge = Math.ceil(maxAgeMs / 1_000)
+  return `${pair}; Path=/; Max-Age=${maxAge}; HttpOnly;${isSecure ? ' Secure;' : ''} SameSite=Lax`
 }

@@ -165,7 +165,7 @@ describe('a nonce', () => {
     const body = new Blob(['streamed']).stream()
     const init = { method: 'POST', body, duplex: 'half' } as RequestInit
     expect(await rejection(connection.fetch(world.server, init))).toEqual({
-      failure: { code: 'HTTP_NETWORK', details: { status: 401, reason: 'bodyNotRepeatable' } },
+      failure: { code: 'BODY_NOT_REPLAYABLE', details: { status: 401 } },
       retryable: true,
       nextAction: 'retry',
     })

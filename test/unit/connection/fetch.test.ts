@@ -113,7 +113,7 @@ describe('fetch', () => {
     const send = (): Promise<Response> =>
       connection.fetch(world.server, { method: 'POST', body: body(), duplex: 'half' } as RequestInit)
     expect(await rejection(send())).toEqual({
-      failure: { code: 'HTTP_NETWORK', details: { status: 401, reason: 'bodyNotRepeatable' } },
+      failure: { code: 'BODY_NOT_REPLAYABLE', details: { status: 401 } },
       retryable: true,
       nextAction: 'retry',
     })
@@ -224,7 +224,7 @@ describe('a 403', () => {
 
   test.each([
     ['a text', () => 'hello', 200],
-    ['a stream', () => text('hello'), 'HTTP_NETWORK'],
+    ['a stream', () => text('hello'), 'BODY_NOT_REPLAYABLE'],
   ])('gets a grant without a user a wider token, and one repeat of %s', async (_name, body, outcome) => {
     const world = await startWorld()
     const connection = orchestrate({

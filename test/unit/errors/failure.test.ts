@@ -41,6 +41,7 @@ describe('every code', () => {
       'HTTP_NETWORK',
       'SERVER_UNAVAILABLE',
       'RATE_LIMITED',
+      'BODY_NOT_REPLAYABLE',
       'STORE_UNAVAILABLE',
       'ABORTED',
       'TIMED_OUT',
@@ -52,6 +53,12 @@ describe('every code', () => {
     const advised = FAILURE_CODES.filter((code) => nextActionFor({ code }) === 'retry')
     expect(advised.filter((code) => !isRetryable({ code }))).toEqual([])
   })
+})
+
+test('the sentence for a body that cannot be sent again names the stream, and the host is advised to retry', () => {
+  const notReplayable = { code: 'BODY_NOT_REPLAYABLE', details: { status: 401 } } as const
+  expect(describeFailure(notReplayable)).toBe('the request body was a stream and cannot be sent again (status 401)')
+  expect(nextActionFor(notReplayable)).toBe('retry')
 })
 
 test('details are named and quoted, whatever they hold', () => {

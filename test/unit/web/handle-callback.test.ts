@@ -158,6 +158,25 @@ describe('handleCallback', () => {
     const done = await orchestrator.handleCallback(comeBack(url, cookie))
     expect([done.status, done.headers.getSetCookie()]).toEqual([200, [expect.stringContaining('Max-Age=0')]])
   })
+
+  test('the binding cookie is retained after an unknown outcome, so the same browser completes the sign-in', async () => {
+    const clock = new TestClock()
+    const [policy, network] = [
+      { leaseMs: 5_000, graceMs: 1_000 },
+      { allow: ['127.0.0.1'], timeoutMs: 1_000 },
+    ]
+    const { world, orchestrator, redirect, cookie } = await sentAway({ clock, policy, network })
+    const url = world.callback(redirect)
+    world.tokenAnswers.push({ status: 500, body: {} })
+    const unknown = await orchestrator.handleCallback(comeBack(url, cookie))
+    expect([unknown.status, unknown.headers.getSetCookie()]).toEqual([503, []])
+    expect(await unknown.text()).toContain('<footer>For support: TOKEN_OUTCOME_UNKNOWN</footer>')
+    // After the lease and its grace period the exchange is repeated once.
+    clock.advance(6_001)
+    const done = await orchestrator.handleCallback(comeBack(url, cookie))
+    expect([done.status, done.headers.getSetCookie()]).toEqual([200, [expect.stringContaining('Max-Age=0')]])
+    expect(world.tokenRequests()).toHaveLength(2)
+  })
 })
 
 describe('bad input of handleCallback', () => {
@@ -244,8 +263,31 @@ describe('bad input of handleCallback', () => {
     await isUnharmed(scene)
   })
 
-  test('on this machine over http the cookie has no prefix, which a browser may refuse there', async () => {
-    const { cookie } = await sentAway({ client: { ...CLIENT, redirectUri: 'http://localhost:3000/callback' } })
-    expect(cookie).toMatch(/^authchart-/)
-  })
+  test.each(['http://localhost:3000/callback', 'http://127.0.0.1:3000/callback', 'http://[::1]:3000/callback'])(
+    'the binding cookie of the redirect URI %s has neither a prefix nor Secure, which Safari drops, also when it is taken back',
+    async (redirectUri) => {
+      const { world, orchestrator, redirect, response, cookie } = await sentAway({
+        client: { ...CLIENT, redirectUri },
+        clock: new TestClock(),
+      })
+      expect(response.headers.get('set-cookie')).toMatch(
+        /^authchart-[\w-]{8}=[\w-]{43}; Path=\/; Max-Age=3900; HttpOnly; SameSite=Lax$/,
+      )
+      const done = await orchestrator.handleCallback(comeBack(world.callback(redirect), cookie))
+      expect([done.status, done.headers.getSetCookie()]).toEqual([
+        200,
+        [`${cookie.split('=')[0]}=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax`],
+      ])
+    },
+  )
+
+  test.each(['https://localhost:3000/callback', 'https://127.0.0.1/callback'])(
+    'the binding cookie of the redirect URI %s is Secure',
+    async (redirectUri) => {
+      const { response } = await sentAway({ client: { ...CLIENT, redirectUri }, clock: new TestClock() })
+      expect(response.headers.get('set-cookie')).toMatch(
+        /^__Host-authchart-[\w-]{8}=[\w-]{43}; Path=\/; Max-Age=3900; HttpOnly; Secure; SameSite=Lax$/,
+      )
+    },
+  )
 })
