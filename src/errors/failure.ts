@@ -93,24 +93,6 @@ export interface Failure {
 /** What the host can do about a failure. */
 export type NextAction = 'retry' | 'authorize' | 'configureClient' | 'fixServer' | 'none'
 
-const RETRYABLE: ReadonlySet<FailureCode> = new Set([
-  'RESOURCE_METADATA_UNAVAILABLE',
-  'SERVER_METADATA_UNAVAILABLE',
-  'HTTP_TIMEOUT',
-  'HTTP_NETWORK',
-  'RATE_LIMITED',
-  'TOKEN_OUTCOME_UNKNOWN',
-  'STORE_UNAVAILABLE',
-  'ABORTED',
-  'TIMED_OUT',
-  'CLOSED',
-] satisfies FailureCode[])
-
-/** Whether the same call may succeed later without anybody changing anything. */
-export function isRetryable(failure: Failure): boolean {
-  return RETRYABLE.has(failure.code)
-}
-
 const MAX_UNTRUSTED_LENGTH = 200
 
 /** Cuts a string from another party to a length that is safe to keep and to print. */
@@ -171,6 +153,11 @@ const CATALOGUE: Record<FailureCode, readonly [sentence: string, nextAction: Nex
 /** What the host can do about this failure. */
 export function nextActionFor(failure: Failure): NextAction {
   return CATALOGUE[failure.code][1]
+}
+
+/** Whether the same call may succeed later without anybody changing anything: exactly where the next action is `retry`. */
+export function isRetryable(failure: Failure): boolean {
+  return nextActionFor(failure) === 'retry'
 }
 
 /**

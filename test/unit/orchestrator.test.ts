@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { MemoryStore } from '../../src/index.ts'
 import { orchestrate, redirectOf, rejection, signIn, startWorld } from './connection/world.ts'
 
-const CLOSED = { failure: { code: 'CLOSED' }, retryable: true, nextAction: 'none' }
+const CLOSED = { failure: { code: 'CLOSED' }, retryable: false, nextAction: 'none' }
 
 /** A store that counts how often it is closed. */
 class CountedStore extends MemoryStore {
