@@ -1,4 +1,4 @@
-import { MAX_ISSUED_GENERATIONS } from './connection/limits.ts'
+import { MAX_ISSUED_GENERATIONS, MAX_UNDELIVERED } from './connection/limits.ts'
 import { connectionMachine } from '../machines/connection.ts'
 import { registrationMachine } from '../machines/registration.ts'
 import { connectionActors, registrationActors } from './actors/index.ts'
@@ -19,6 +19,7 @@ import { Runner } from './durable/runner.ts'
 import { createSealer, plainSealer } from './durable/sealing.ts'
 import { AuthorizationError } from './errors/authorization-error.ts'
 import { failure } from './errors/failure.ts'
+import { warnOnFailure } from './errors/warn-on-failure.ts'
 import { mayUseHttp, parseNetworkOptions } from './http/network-options.ts'
 import { createTransport } from './http/transport.ts'
 import { LruMap } from './lru-map.ts'
@@ -71,14 +72,17 @@ export interface AuthOrchestrator {
    */
   handleClientMetadata(request: Request): Promise<Response>
   /**
-   * Tells a listener; returns what ends that. Nothing told is secret.
+   * Registers an event listener; returns an unsubscribe function. Events never contain secrets. A listener that throws
+   * or rejects is reported as a process warning with the code `AUTHCHART_CALLBACK_FAILED`, and fails no call.
    *
    * @throws `TypeError` for an event that does not exist, and for a listener that is no function.
    */
   on<Name extends keyof OrchestratorEvents>(name: Name, listener: (event: OrchestratorEvents[Name]) => void): () => void
   /**
-   * Takes no new calls, lets what runs come to rest (bounded by the lease), and closes what the orchestrator and its
-   * store made.
+   * Rejects new calls, waits for operations in flight (at most one lease), and closes what the orchestrator and its
+   * store made; a store that several orchestrators share is closed with the last of them. Every call returns the same
+   * promise. It never rejects: what cannot be closed is a process warning with the code `AUTHCHART_CLOSE_FAILED`, and
+   * everything else is closed all the same.
    */
   close(): Promise<void>
 }
@@ -138,7 +142,7 @@ export function createAuthOrchestrator(options: AuthOrchestratorOptions): AuthOr
     hashState,
     ...registrations({ runner, chart: registration, nameKey, policy }),
   })
-  let isClosed = false
+  let closing: Promise<void> | undefined
   const services: OrchestratorServices = {
     options: parsed,
     clock,
@@ -152,10 +156,22 @@ export function createAuthOrchestrator(options: AuthOrchestratorOptions): AuthOr
     authorizing: new Map(),
     renewing: new Map(),
     issuedGenerations: new LruMap(MAX_ISSUED_GENERATIONS),
+    undeliveredActions: new LruMap(MAX_UNDELIVERED),
     policy,
     assertOpen() {
-      if (isClosed) throw new AuthorizationError(failure('CLOSED'))
+      if (closing !== undefined) throw new AuthorizationError(failure('CLOSED'))
     },
+  }
+
+  async function close(): Promise<void> {
+    const closePart = (name: string, work: () => Promise<void>): Promise<boolean> =>
+      warnOnFailure('AUTHCHART_CLOSE_FAILED', `closing ${name}`, work)
+    await closePart('the runner', () => runner.close())
+    await closePart('the change subscription', () => changes.close())
+    await closePart('the transport', () => transport.close())
+    const { users } = stores.get(store) ?? { users: 1 }
+    stores.set(store, { ...shared, users: users - 1 })
+    if (users <= 1) await closePart('the store', () => store.close())
   }
 
   return {
@@ -177,16 +193,6 @@ export function createAuthOrchestrator(options: AuthOrchestratorOptions): AuthOr
     },
     handleClientMetadata: async (request) => handleClientMetadata(parsed.client, request),
     on: (name, listener) => listeners.on(name, listener),
-    async close() {
-      if (isClosed) return
-      isClosed = true
-      await runner.close()
-      await changes.close()
-      await transport.close()
-      const use = stores.get(store)
-      if (use === undefined) return
-      stores.set(store, { ...use, users: use.users - 1 })
-      if (use.users <= 1) await store.close()
-    },
+    close: () => (closing ??= close()),
   }
 }

@@ -61,7 +61,8 @@ export async function completeCallback(
       : await finish(services, key, view, { ...parameters, state }, by)
   } catch (error) {
     if (!isAuthorizationError(error)) throw error
-    return failed(error.failure, isRetryable(error.failure))
+    // Nothing was redeemed by a process that is closing: the same callback can succeed in another one.
+    return failed(error.failure, isRetryable(error.failure) || error.code === 'CLOSED')
   }
 }
 

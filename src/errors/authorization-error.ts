@@ -17,7 +17,7 @@ export interface AuthorizationErrorJson {
   code: FailureCode
   /** One lower-case sentence; nothing in it is secret. */
   message: string
-  /** Whether the same call may succeed later without anybody changing anything. */
+  /** Whether the same call may succeed later without anybody changing anything: exactly where `nextAction` is `retry`. */
   retryable: boolean
   /** What the host can do about it. */
   nextAction: NextAction
@@ -35,7 +35,7 @@ export class AuthorizationError extends Error {
   readonly code: FailureCode
   /** The same with its details; plain data. */
   readonly failure: Failure
-  /** Whether the same call may succeed later without anybody changing anything. */
+  /** Whether the same call may succeed later without anybody changing anything: exactly where `nextAction` is `retry`. */
   readonly retryable: boolean
   /** What the host can do about it. */
   readonly nextAction: NextAction

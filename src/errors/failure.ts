@@ -96,26 +96,6 @@ export interface Failure {
 /** What the host can do about a failure. */
 export type NextAction = 'retry' | 'authorize' | 'configureClient' | 'fixServer' | 'none'
 
-const RETRYABLE: ReadonlySet<FailureCode> = new Set([
-  'RESOURCE_METADATA_UNAVAILABLE',
-  'SERVER_METADATA_UNAVAILABLE',
-  'HTTP_TIMEOUT',
-  'HTTP_NETWORK',
-  'SERVER_UNAVAILABLE',
-  'RATE_LIMITED',
-  'BODY_NOT_REPLAYABLE',
-  'TOKEN_OUTCOME_UNKNOWN',
-  'STORE_UNAVAILABLE',
-  'ABORTED',
-  'TIMED_OUT',
-  'CLOSED',
-] satisfies FailureCode[])
-
-/** Whether the same call may succeed later without anybody changing anything. */
-export function isRetryable(failure: Failure): boolean {
-  return RETRYABLE.has(failure.code)
-}
-
 const MAX_UNTRUSTED_LENGTH = 200
 
 /** Cuts a string from another party to a length that is safe to keep and to print. */
@@ -181,6 +161,11 @@ export function nextActionFor(failure: Failure): NextAction {
   // A client that we registered ourselves is registered anew by the next authorization.
   if (failure.code === 'CLIENT_REJECTED' && failure.details?.reason === 'dynamicClient') return 'authorize'
   return CATALOGUE[failure.code][1]
+}
+
+/** Whether the same call may succeed later without anybody changing anything: exactly where the next action is `retry`. */
+export function isRetryable(failure: Failure): boolean {
+  return nextActionFor(failure) === 'retry'
 }
 
 /**

@@ -352,4 +352,22 @@ describe('a callback', () => {
     store.load = load
     expect((await orchestrator.completeCallback(world.callback(redirect))).status).toBe('authorized')
   })
+
+  test('a callback that arrives while its process closes is retryable, and succeeds in another process', async () => {
+    const { world, clock, store, orchestrator, redirect } = await waiting()
+    const other = orchestrate({ clock, store })
+    const { load } = store
+    const gate = Promise.withResolvers<void>()
+    store.load = async (key) => {
+      await gate.promise
+      return await load.call(store, key)
+    }
+    const url = world.callback(redirect)
+    const result = orchestrator.completeCallback(url)
+    const closing = orchestrator.close()
+    gate.resolve()
+    expect(await result).toEqual(failed({ code: 'CLOSED' }, true))
+    await closing
+    expect((await other.completeCallback(url)).status).toBe('authorized')
+  })
 })

@@ -249,6 +249,6 @@ describe('awaitAuthorized', () => {
     expect(await aborted).toEqual({ failure: { code: 'ABORTED' }, retryable: true, nextAction: 'retry' })
     const closed = rejection(connection.awaitAuthorized())
     await orchestrator.close()
-    expect(await closed).toEqual({ failure: { code: 'CLOSED' }, retryable: true, nextAction: 'none' })
+    expect(await closed).toEqual({ failure: { code: 'CLOSED' }, retryable: false, nextAction: 'none' })
   })
 })

@@ -6,7 +6,7 @@ describe('close()', () => {
   test('without runs is done at once, and no run is taken any more', async () => {
     const process = createWorld().process()
     await process.runner.close()
-    await expect(process.run(REFRESH)).rejects.toMatchObject({ code: 'CLOSED', retryable: true })
+    await expect(process.run(REFRESH)).rejects.toMatchObject({ code: 'CLOSED', retryable: false })
     expect(process.store.saves).toEqual([])
   })
 

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { AuthorizationError } from '../../../src/errors/authorization-error.ts'
 import {
   describeFailure,
   failure,
@@ -32,8 +33,10 @@ describe('every code', () => {
     expect(['retry', 'authorize', 'configureClient', 'fixServer', 'none']).toContain(nextActionFor({ code }))
   })
 
-  test('that may pass by itself is retryable', () => {
-    expect(FAILURE_CODES.filter((code) => isRetryable({ code }))).toEqual([
+  test('isRetryable() is true for exactly the codes whose next action is retry', () => {
+    const retryable = FAILURE_CODES.filter((code) => isRetryable({ code }))
+    expect(retryable).toEqual(FAILURE_CODES.filter((code) => nextActionFor({ code }) === 'retry'))
+    expect(retryable).toEqual([
       'RESOURCE_METADATA_UNAVAILABLE',
       'SERVER_METADATA_UNAVAILABLE',
       'TOKEN_OUTCOME_UNKNOWN',
@@ -45,13 +48,15 @@ describe('every code', () => {
       'STORE_UNAVAILABLE',
       'ABORTED',
       'TIMED_OUT',
-      'CLOSED',
     ])
   })
 
-  test('that says to retry is retryable', () => {
-    const advised = FAILURE_CODES.filter((code) => nextActionFor({ code }) === 'retry')
-    expect(advised.filter((code) => !isRetryable({ code }))).toEqual([])
+  test.each(FAILURE_CODES)('an AuthorizationError %s is retryable exactly if its nextAction is retry', (code) => {
+    const { retryable, nextAction } = new AuthorizationError({ code })
+    expect({ retryable, nextAction }).toEqual({
+      retryable: nextAction === 'retry',
+      nextAction: nextActionFor({ code }),
+    })
   })
 })
 
