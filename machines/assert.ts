@@ -1,10 +1,10 @@
-/** A fact that the state being entered guarantees; without it the chart is wrong, and says which fact. */
+/** A value that the state being entered guarantees; its absence is a mistake in the chart. */
 export function assertDefined<Fact>(fact: Fact | undefined, name: string): Fact {
   if (fact === undefined) throw new Error(`the chart entered a working state without ${name}`)
   return fact
 }
 
-/** The event as one of the types that lead to an action. Anything else is a mistake in the chart, which is told by name. */
+/** The event, narrowed to the types that lead to an action. Any other type is a mistake in the chart. */
 export function eventAs<Event extends { type: string }, Type extends Event['type']>(
   event: Event,
   ...types: readonly Type[]

@@ -40,7 +40,7 @@ export interface ConnectionInput {
 
 /**
  * One connection for its whole life: a tenant, perhaps a user, and an MCP server. Rests in `resting` and in claims;
- * works everywhere else; decides in `settling` where to rest.
+ * works everywhere else; decides its resting state in `settling`.
  *
  * @see [MCP authorization](https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization)
  */
@@ -81,7 +81,7 @@ export const connectionMachine = setup({
     isClientRejected: ({ context, event }) => isClientRejected(portFailureOf(event)) && guards.isClientDynamic(context),
     isRetryLater: ({ event }) => isRetryLater(portFailureOf(event)),
     isRefreshTokenRejected: ({ event }) => isGrantRejected(portFailureOf(event)),
-    restsIn: ({ context }, params: { place: RestingState }) => restingState(context) === params.place,
+    restsIn: ({ context }, params: { state: RestingState }) => restingState(context) === params.state,
   },
   actions: {
     updateClock: assign({ at: ({ context, event }) => actions.readClock(context, event) }),
@@ -154,7 +154,7 @@ export const connectionMachine = setup({
     clearRejectedClient: assign({ rejectedClient: undefined }),
     releaseClaim: assign({ claim: undefined }),
     reset: assign(({ context }) => actions.reset(context)),
-    tidy: assign(({ context }) => actions.pruneExpired(context)),
+    pruneExpired: assign(({ context }) => actions.pruneExpired(context)),
     journal: assign({
       journal: ({ context, event }, params: { to: string }) =>
         appendToJournal(context, event, params.to, 'disconnected'),
@@ -164,7 +164,7 @@ export const connectionMachine = setup({
   id: 'connection',
   options: { maxIterations: 100 },
   description:
-    'The whole life of one connection. What may happen at rest is handled once, on `resting`; where to rest next is decided once, in `settling`.',
+    'The whole life of one connection. Events of resting states are handled once, on `resting`; the next resting state is decided once, in `settling`.',
   context: ({ input: { identity, at } }) => ({
     identity,
     at,
@@ -178,100 +178,102 @@ export const connectionMachine = setup({
   initial: 'resting',
   states: {
     resting: {
-      description: 'Nothing runs. Attempts are data, so that an authorized connection may have one waiting as well.',
+      description: 'Nothing runs. Attempts are data, so that an authorized connection may have a pending one as well.',
       initial: 'disconnected',
       states: {
         disconnected: {
           tags: ['storable'],
-          description: 'No tokens, and nobody has been asked for any.',
+          description: 'No tokens, and no authorization in progress.',
         },
         awaitingCallback: {
           tags: ['storable'],
           description:
-            'At least one attempt waits for its callback (RFC 6749 §4.1.2), or for its code to be spent once the server can be asked again.',
+            'At least one attempt waits for its callback (RFC 6749 §4.1.2), or has a code that will be redeemed once the server can be reached again.',
         },
         authorized: {
           tags: ['storable'],
-          description: 'A token can be had without the user: it is stored, or it can be refreshed (RFC 6749 §6).',
+          description:
+            'An access token can be obtained without the user: it is stored, or it can be refreshed (RFC 6749 §6).',
         },
         reauthorizationRequired: {
           tags: ['storable'],
-          description: 'It was signed in once; now only its user can sign it in again.',
+          description: 'It was signed in before; now only its user can sign it in again.',
         },
         failed: {
           tags: ['storable'],
-          description: 'It was never signed in, and the last try failed. The failure says why.',
+          description: 'It was never signed in, and the last attempt failed. The failure says why.',
         },
       },
       on: {
         'authorization.requested': {
-          description: 'The host wants a token that cannot be had without a new authorization.',
+          description: 'The host needs a token that cannot be obtained without a new authorization.',
           target: 'discovering',
           actions: ['beginRequest'],
         },
         'challenge.insufficientScope': [
           {
-            description: 'The server wants scope that was granted already (RFC 6750 §3.1): asking again cannot help.',
+            description:
+              'The server requires scope that was granted already (RFC 6750 §3.1): another authorization cannot help.',
             guard: 'asksForNothingNew',
             target: 'settling',
             actions: ['rejectScope'],
           },
           {
-            description: 'The same scope was asked for as often as the policy allows.',
+            description: 'The same scope was requested as often as the policy allows.',
             guard: 'isStepUpExhausted',
             target: 'settling',
             actions: ['endStepUps'],
           },
           {
-            description: 'The server wants more scope (RFC 6750 §3.1). The old tokens stay usable meanwhile.',
+            description: 'The server requires more scope (RFC 6750 §3.1). The present tokens stay usable meanwhile.',
             target: 'discovering',
             actions: ['countStepUp', 'beginRequest'],
           },
         ],
         'challenge.insufficientAuthentication': {
-          description: 'The server wants its user to sign in again, or in a stronger way (RFC 9470 §3).',
+          description: 'The server requires the user to sign in again, or with stronger authentication (RFC 9470 §3).',
           target: 'discovering',
           actions: ['beginRequest'],
         },
         'callback.received': {
           description:
-            'The browser came back with a code (RFC 6749 §4.1.2), from the issuer that was asked (RFC 9207 §2.4).',
+            'The browser returned with a code (RFC 6749 §4.1.2), from the issuer of the attempt (RFC 9207 §2.4).',
           guard: 'isAcceptableCallback',
           target: 'exchanging',
           actions: ['claimExchange'],
         },
         'exchange.resumed': {
-          description: 'A code was kept because nothing had been spent; it is still alive.',
+          description: 'A code is stored that was not redeemed yet and has not expired.',
           guard: 'hasPendingCode',
           target: 'exchanging',
           actions: ['claimExchange'],
         },
         'callback.denied': {
-          description: 'The browser came back with an error (RFC 6749 §4.1.2.1).',
+          description: 'The browser returned with an error (RFC 6749 §4.1.2.1).',
           guard: 'isAcceptableCallback',
           target: 'settling',
           actions: ['endDenied'],
         },
         'attempt.expired': {
-          description: 'Time has passed: attempts that nobody finished end here.',
+          description: 'Attempts that were not finished in time end here.',
           target: 'settling',
           actions: ['updateClock'],
         },
         'refresh.requested': [
           {
-            description: 'Imported tokens: their authorization server has to be found first.',
+            description: 'Imported tokens: their authorization server has to be discovered first.',
             guard: 'needsDiscovery',
             target: 'discovering',
             actions: ['beginRenewal'],
           },
           {
-            description: 'A grant without a user has no refresh token; it asks for a new access token.',
+            description: 'A non-interactive grant needs no refresh token; it requests a new access token.',
             guard: 'renewsWithoutRefreshToken',
             target: 'requestingToken',
             actions: ['claimRenewal'],
           },
           {
-            description: 'The tokens are still those that the asker saw.',
+            description: 'The tokens are still those that the requester saw.',
             guard: 'isCurrentGeneration',
             target: 'refreshing',
             actions: ['claimRefresh'],
@@ -287,19 +289,19 @@ export const connectionMachine = setup({
           { description: 'There is nothing to revoke.', target: 'settling', actions: ['updateClock', 'reset'] },
         ],
         'credentials.imported': {
-          description: 'Credentials that the host held before.',
+          description: 'Credentials that the host already has.',
           target: 'settling',
           actions: ['importCredentials'],
         },
         'result.late': [
           {
-            description: 'The holder of an abandoned claim came back with what it had spent its secret for.',
+            description: 'The holder of an orphaned claim submits its result.',
             guard: 'isAcceptableLateResult',
             target: 'settling',
             actions: ['acceptLateResult'],
           },
           {
-            description: 'The same, but the connection was disconnected meanwhile: what came is revoked.',
+            description: 'The same, but the connection was disconnected in the meantime: the result is revoked.',
             guard: 'isOrphanedResult',
             target: 'disconnecting',
             actions: ['acceptLateResult', 'claimDisconnect'],
@@ -308,11 +310,11 @@ export const connectionMachine = setup({
       },
     },
     discovering: {
-      description: 'Finds out where to sign in (MCP authorization, Authorization Server Discovery).',
+      description: 'Discovers where to sign in (MCP authorization, Authorization Server Discovery).',
       initial: 'protectedResource',
       states: {
         protectedResource: {
-          description: 'Which resource is this, and which authorization servers may be asked for it?',
+          description: 'Reads which resource this is, and which authorization servers protect it.',
           meta: { rfc: 'RFC 9728 §3' },
           invoke: {
             id: 'discoverResource',
@@ -323,7 +325,7 @@ export const connectionMachine = setup({
           },
         },
         authorizationServer: {
-          description: 'What can this authorization server do, and is it the one it says it is?',
+          description: 'Reads what the authorization server supports, and confirms its issuer.',
           meta: { rfc: 'RFC 8414 §3' },
           invoke: {
             id: 'discoverServer',
@@ -337,7 +339,7 @@ export const connectionMachine = setup({
     },
     registering: {
       description:
-        'Who are we at this authorization server: a client that the host gave, a metadata document, or the registration that a whole deployment shares.',
+        'Selects the client for this authorization server: one that the host provided, a client ID metadata document, or the registration that a whole deployment shares.',
       meta: { rfc: 'RFC 7591 §3' },
       invoke: {
         id: 'ensureRegistration',
@@ -348,8 +350,7 @@ export const connectionMachine = setup({
       },
     },
     selectingGrant: {
-      description:
-        'By which grant are tokens obtained? Where the server does not say, by authorization code (RFC 8414 §2).',
+      description: 'Selects the grant: authorization code where the server publishes no list (RFC 8414 §2).',
       always: [
         { guard: 'isRenewal', target: 'refreshing', actions: ['claimTokenRequest'] },
         { guard: 'usesAuthorizationCode', target: 'preparingRequest' },
@@ -373,12 +374,13 @@ export const connectionMachine = setup({
       },
     },
     exchanging: {
-      description: 'Redeems an authorization code, which can be done once.',
+      description: 'Redeems an authorization code, which is possible once.',
       initial: 'claimed',
       states: {
         claimed: {
           tags: ['storable', 'checkpoint', 'claim'],
-          description: 'The intent is stored before the code leaves. Whoever finds it past its lease tries once more.',
+          description:
+            'The intent is stored before the code is sent. After the lease another process sends it once more.',
           entry: { type: 'journal', params: { to: 'exchanging' } },
           on: {
             'checkpoint.saved': { guard: 'canProceed', target: 'requesting', actions: ['updateClock'] },
@@ -389,7 +391,7 @@ export const connectionMachine = setup({
           },
         },
         requesting: {
-          description: 'The code is on its way, with the verifier, the redirect URI and the client of its attempt.',
+          description: 'The code was sent with the verifier, the redirect URI and the client of its attempt.',
           meta: { rfc: 'RFC 6749 §4.1.3' },
           invoke: {
             id: 'exchangeCode',
@@ -411,13 +413,13 @@ export const connectionMachine = setup({
       },
     },
     refreshing: {
-      description: 'Renews the tokens by the refresh token, which a server may accept only once.',
+      description: 'Renews the tokens with the refresh token, which a server may accept only once.',
       initial: 'claimed',
       states: {
         claimed: {
           tags: ['storable', 'checkpoint', 'claim'],
           description:
-            'The intent is stored before the refresh token leaves. Everyone else waits and adopts the result.',
+            'The intent is stored before the refresh token is sent. All other processes wait and adopt the result.',
           entry: { type: 'journal', params: { to: 'refreshing' } },
           on: {
             'checkpoint.saved': { guard: 'canProceed', target: 'requesting', actions: ['updateClock'] },
@@ -428,7 +430,7 @@ export const connectionMachine = setup({
           },
         },
         requesting: {
-          description: 'The refresh token is on its way, to its own issuer only.',
+          description: 'The refresh token was sent, to its own issuer only.',
           meta: { rfc: 'RFC 6749 §6' },
           invoke: {
             id: 'refreshTokens',
@@ -454,12 +456,12 @@ export const connectionMachine = setup({
       },
     },
     requestingToken: {
-      description: 'Obtains a token by a grant that needs no user.',
+      description: 'Obtains a token by a non-interactive grant.',
       initial: 'claimed',
       states: {
         claimed: {
           tags: ['storable', 'checkpoint', 'claim'],
-          description: 'The intent is stored, so that a whole fleet makes one request.',
+          description: 'The intent is stored, so that a whole fleet sends one request.',
           entry: { type: 'journal', params: { to: 'requestingToken' } },
           on: {
             'checkpoint.saved': { guard: 'canProceed', target: 'requesting', actions: ['updateClock'] },
@@ -471,7 +473,7 @@ export const connectionMachine = setup({
         },
         requesting: {
           description:
-            'The client asks in its own name, by the JWT of its platform, or by what an identity provider made of an ID token. The claim says by which grant.',
+            'Requests a token with client credentials, a JWT of the platform, or an identity assertion. The claim names the grant.',
           meta: { rfc: 'RFC 6749 §4.4, RFC 7523 §2.1' },
           invoke: {
             id: 'requestToken',
@@ -487,17 +489,17 @@ export const connectionMachine = setup({
       },
     },
     retiring: {
-      description: 'The server no longer knows the client that we registered: the shared registration forgets it.',
+      description: 'The server rejected the dynamically registered client: the shared registration forgets it.',
       initial: 'recorded',
       states: {
         recorded: {
           tags: ['storable', 'checkpoint'],
-          description: 'What was lost is stored first. Whoever finds this goes on with it.',
+          description: 'The rejection is stored first. Whichever process finds it continues.',
           entry: ['releaseClaim', { type: 'journal', params: { to: 'retiring' } }],
           on: { 'checkpoint.saved': { target: 'forgetting', actions: ['updateClock'] } },
         },
         forgetting: {
-          description: 'The registration forgets this client id, unless it has another one by now.',
+          description: 'The registration forgets this client ID, unless it has another one by now.',
           meta: { rfc: 'RFC 6749 §5.2' },
           invoke: {
             id: 'retireRegistration',
@@ -515,7 +517,7 @@ export const connectionMachine = setup({
       states: {
         claimed: {
           tags: ['storable', 'checkpoint', 'claim'],
-          description: 'The intent is stored. No token is answered from here on.',
+          description: 'The intent is stored. From here on no token is issued to callers.',
           entry: { type: 'journal', params: { to: 'disconnecting' } },
           on: {
             'checkpoint.saved': { guard: 'canProceed', target: 'revoking', actions: ['updateClock'] },
@@ -530,8 +532,7 @@ export const connectionMachine = setup({
           },
         },
         revoking: {
-          description:
-            'Both tokens are revoked, the refresh token first. What the server answers changes nothing here.',
+          description: 'Revokes both tokens, the refresh token first. The response of the server changes nothing here.',
           meta: { rfc: 'RFC 7009 §2' },
           invoke: {
             id: 'revokeTokens',
@@ -544,26 +545,26 @@ export const connectionMachine = setup({
       },
     },
     settling: {
-      description: 'Decides from the facts alone where to rest, so that a failure never hides a good token.',
-      entry: ['tidy'],
+      description: 'Decides the resting state from the context alone, so that a failure never hides a usable token.',
+      entry: ['pruneExpired'],
       always: [
         {
-          guard: { type: 'restsIn', params: { place: 'authorized' } },
+          guard: { type: 'restsIn', params: { state: 'authorized' } },
           target: 'resting.authorized',
           actions: [{ type: 'journal', params: { to: 'authorized' } }],
         },
         {
-          guard: { type: 'restsIn', params: { place: 'awaitingCallback' } },
+          guard: { type: 'restsIn', params: { state: 'awaitingCallback' } },
           target: 'resting.awaitingCallback',
           actions: [{ type: 'journal', params: { to: 'awaitingCallback' } }],
         },
         {
-          guard: { type: 'restsIn', params: { place: 'reauthorizationRequired' } },
+          guard: { type: 'restsIn', params: { state: 'reauthorizationRequired' } },
           target: 'resting.reauthorizationRequired',
           actions: [{ type: 'journal', params: { to: 'reauthorizationRequired' } }],
         },
         {
-          guard: { type: 'restsIn', params: { place: 'failed' } },
+          guard: { type: 'restsIn', params: { state: 'failed' } },
           target: 'resting.failed',
           actions: [{ type: 'journal', params: { to: 'failed' } }],
         },

@@ -3,7 +3,7 @@ import type { JournalEntry } from '../src/schemas/connection-context.ts'
 import { MAX_JOURNAL_ENTRIES } from './limits.ts'
 import { portFailureOf } from './rejection.ts'
 
-/** Why: the failure's code, the answer of a port (`refreshTokens.done`), or the event itself. */
+/** The reason of a transition: the failure's code, the result of a port (`refreshTokens.done`), or the event itself. */
 function reasonOf(event: { type: string }, failure: Failure | undefined): string {
   if (event.type.startsWith('xstate.error.')) return portFailureOf(event).failure.code
   if (!event.type.startsWith('xstate.done.actor.')) return event.type

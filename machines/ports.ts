@@ -9,32 +9,32 @@ import type {
   NonInteractiveGrant,
 } from '../src/schemas/credentials.ts'
 
-/** What every port is told: the record time at which it starts. What it answers is stamped in the same time. */
+/** The input of every port: the record time at which it starts. Its result is stamped in the same time. */
 export interface PortInput {
   /** Record time now. */
   at: number
 }
 
-/** What every port answers with, besides its result. */
+/** What every port returns besides its result. */
 export interface PortOutput {
-  /** Record time when the answer was complete: `input.at` plus what the port itself took, by the monotonic clock. */
+  /** Record time when the response was complete: `input.at` plus the port's own duration, by the monotonic clock. */
   at: number
 }
 
-/** What a port that spends something single-use is told besides. */
+/** The further input of a port that uses a single-use credential. */
 export interface SingleUseInput extends PortInput {
-  /** Monotonic instant after which the request must not leave any more (the fence of the claim). */
+  /** Monotonic instant after which the request must not be sent any more (the deadline of the claim). */
   sendBefore: number
 }
 
 /** RFC 9728: where the resource is described, and by which authorization servers it may be reached. */
 export interface DiscoverResourceInput extends PortInput {
   identity: ConnectionIdentity
-  /** From a challenge: the only place to look. */
+  /** From a challenge: the only place that is read. */
   resourceMetadataUrl: string | undefined
-  /** The issuer that the caller insists on. */
+  /** The issuer that the caller requires. */
   issuer: string | undefined
-  /** A challenge led here: what was read before it is no good. */
+  /** A challenge led here: cached metadata may be outdated. */
   challenged: boolean
 }
 export interface DiscoverResourceOutput extends PortOutput {
@@ -50,22 +50,19 @@ export interface DiscoverServerOutput extends PortOutput {
   metadata: ServerMetadata
 }
 
-/**
- * Who we are at this issuer: given, configured, a metadata document, or registered dynamically through the registration
- * chart.
- */
+/** The client at this issuer: provided, configured, a metadata document, or registered through the registration chart. */
 export interface EnsureRegistrationInput extends PortInput {
   identity: ConnectionIdentity
   metadata: ServerMetadata
-  /** What the caller gave. */
+  /** The client that the caller provided. */
   clientInformation: ClientInformation | undefined
-  /** The grant that the client is for. Grants without a user never register dynamically. */
+  /** The grant that the client is for. Non-interactive grants never register dynamically. */
   grant: Grant
-  /** Whether a new client may be registered: a refresh token is good for the client alone that it was issued to. */
+  /** Whether a new client may be registered: a refresh token works only for the client that it was issued to. */
   mayRegister: boolean
-  /** A dynamic registration that the server refused: to be retired first, if it is still the stored one. */
+  /** A dynamic registration that the server rejected: to be retired first, if it is still the stored one. */
   rejectedClientId: string | undefined
-  /** Where the tokens of this connection come from, if a client did that which was registered beforehand. */
+  /** The issuer of this connection's tokens, if they were issued to a pre-registered client. */
   configuredIssuer: string | undefined
 }
 export interface EnsureRegistrationOutput extends PortOutput {
@@ -73,8 +70,8 @@ export interface EnsureRegistrationOutput extends PortOutput {
 }
 
 /**
- * RFC 6749 §4.1.1, RFC 7636, RFC 8707: the URL that the user is sent to. Asks nobody, unless it has to be pushed (RFC
- * 9126).
+ * RFC 6749 §4.1.1, RFC 7636, RFC 8707: the URL that the user is sent to. Performs no I/O, unless it has to be pushed
+ * (RFC 9126).
  */
 export interface BuildAuthorizationRequestInput extends PortInput {
   identity: ConnectionIdentity
@@ -93,18 +90,18 @@ export interface BuildAuthorizationRequestOutput extends PortOutput {
   verifier: string
 }
 
-/** RFC 6749 §5.1, as every token request answers it. */
+/** RFC 6749 §5.1: the result of every token request. */
 export interface TokenResult extends PortOutput {
   accessToken: string
   tokenType: string
-  /** As granted; absent: as asked for. */
+  /** As granted; absent: as requested. */
   scope: string | undefined
-  /** Counted from before the request left; absent: the server did not say. */
+  /** Counted from before the request was sent; absent if the server does not say. */
   expiresInMs: number | undefined
   refreshToken: string | undefined
   refreshTokenExpiresInMs: number | undefined
   subject: string | undefined
-  /** The key that they are bound to (RFC 9449), made by the port unless it was given one. */
+  /** The key that they are bound to (RFC 9449); created by the port unless its input has one. */
   dpopKey?: DpopKey | undefined
 }
 
@@ -114,7 +111,7 @@ export interface ExchangeCodeInput extends SingleUseInput {
   server: AuthorizationServer
   code: string
   verifier: string
-  /** The only account whose tokens are wanted, if any is told. */
+  /** The only account whose tokens are accepted, where the response names one. */
   expectedSubject: string | undefined
 }
 
@@ -128,7 +125,7 @@ export interface RefreshTokensInput extends SingleUseInput {
 }
 
 /**
- * RFC 6749 §4.4, RFC 7523 §2.1, and an identity assertion for RFC 7523: a grant without a user. Where it needs an
+ * RFC 6749 §4.4, RFC 7523 §2.1, and an identity assertion for RFC 7523: a non-interactive grant. Where it needs an
  * assertion, the port obtains it, and it goes no further than the request.
  */
 export interface RequestTokenInput extends SingleUseInput {
@@ -138,7 +135,7 @@ export interface RequestTokenInput extends SingleUseInput {
   scope: string | undefined
 }
 
-/** RFC 7009. Best effort: what a server answers decides nothing. */
+/** RFC 7009. Best effort: the response of the server decides nothing. */
 export interface RevokeTokensInput extends SingleUseInput {
   identity: ConnectionIdentity
   server: AuthorizationServer
@@ -146,7 +143,7 @@ export interface RevokeTokensInput extends SingleUseInput {
   refreshToken: string | undefined
 }
 
-/** The client was refused by its server: the shared registration forgets it, if it is still the one that was refused. */
+/** The server rejected the client: the shared registration forgets it, if it is still the stored one. */
 export interface RetireRegistrationInput extends PortInput {
   identity: ConnectionIdentity
   issuer: string
@@ -159,14 +156,14 @@ export interface RegisterClientInput extends SingleUseInput {
   redirectUri: string
   registrationEndpoint: string
   tokenEndpointAuthMethodsSupported: string[] | undefined
-  /** Whether the client tells that it uses bound tokens only (RFC 9449 §5.2). */
+  /** Whether the client registers that it uses bound tokens only (RFC 9449 §5.2). */
   dpopBoundAccessTokens?: true | undefined
 }
 export interface RegisterClientOutput extends PortOutput {
   client: ClientInformation
 }
 
-/** A port that nobody has provided: fails as soon as it is used, by name. */
+/** A port that was not provided: fails as soon as it is used, with its name. */
 function unprovided<Output, Input>(port: string) {
   return fromPromise<Output, Input>(() => Promise.reject(new Error(`the actor port ${port} was not provided`)))
 }

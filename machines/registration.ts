@@ -87,34 +87,34 @@ export const registrationMachine = setup({
       description: 'Nothing runs.',
       initial: 'unregistered',
       states: {
-        unregistered: { tags: ['storable'], description: 'No client is known here, or the server no longer knows it.' },
-        registered: { tags: ['storable'], description: 'A client is known; its secret may have an end.' },
-        failed: { tags: ['storable'], description: 'The last try failed. The next request tries again.' },
+        unregistered: { tags: ['storable'], description: 'No client is stored, or the server no longer accepts it.' },
+        registered: { tags: ['storable'], description: 'A client is stored; its secret may expire.' },
+        failed: { tags: ['storable'], description: 'The last registration failed. The next request tries again.' },
       },
       on: {
         'registration.requested': [
           {
             description:
-              'A connection needs a client, but as many were registered within an hour as the policy allows.',
+              'A connection needs a client, but as many were registered within the last hour as the policy allows.',
             guard: 'isLimited',
             target: 'settling',
             actions: ['rejectRegistration'],
           },
           {
-            description: 'A connection needs a client, and there is none whose secret is still good.',
+            description: 'A connection needs a client, and none with an unexpired secret is stored.',
             guard: 'needsRegistration',
             target: 'registering',
             actions: ['claimRegistration'],
           },
         ],
         'client.rejected': {
-          description: 'The server refused this very client (RFC 6749 §5.2, `invalid_client`).',
+          description: 'The server rejected this client (RFC 6749 §5.2, `invalid_client`).',
           guard: 'isCurrentClient',
           target: 'settling',
           actions: ['forgetClient'],
         },
         'result.late': {
-          description: 'The holder of an abandoned claim came back with a client.',
+          description: 'The holder of an orphaned claim submits its client.',
           guard: 'isAcceptableLateResult',
           target: 'settling',
           actions: ['acceptLateResult'],
@@ -122,12 +122,12 @@ export const registrationMachine = setup({
       },
     },
     registering: {
-      description: 'Registers a client, once for everybody.',
+      description: 'Registers a client, once for all connections.',
       initial: 'claimed',
       states: {
         claimed: {
           tags: ['storable', 'checkpoint', 'claim'],
-          description: 'The intent is stored before the request leaves. Everyone else waits for the client.',
+          description: 'The intent is stored before the request is sent. All other processes wait for the client.',
           entry: { type: 'journal', params: { to: 'registering' } },
           on: {
             'checkpoint.saved': { guard: 'canProceed', target: 'requesting', actions: ['updateClock'] },
@@ -138,7 +138,7 @@ export const registrationMachine = setup({
           },
         },
         requesting: {
-          description: 'The registration request is on its way.',
+          description: 'The registration request was sent.',
           meta: { rfc: 'RFC 7591 §3.1' },
           invoke: {
             id: 'registerClient',
@@ -154,7 +154,7 @@ export const registrationMachine = setup({
       },
     },
     settling: {
-      description: 'Decides from the facts alone where to rest.',
+      description: 'Decides the resting state from the context alone.',
       entry: ['releaseClaim'],
       always: [
         {

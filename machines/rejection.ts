@@ -8,7 +8,7 @@ export interface PortFailure {
   outcome: RequestOutcome
 }
 
-/** What is made of a rejection that no port should ever give: nobody can say whether the request left. */
+/** What any other rejection counts as: whether the request was sent is unknown. */
 const UNEXPECTED: PortFailure = {
   failure: { code: 'TOKEN_OUTCOME_UNKNOWN', details: { reason: 'unexpected' } },
   outcome: 'unknown',
@@ -22,23 +22,23 @@ export function portFailureOf(event: { type: string; error?: unknown }): PortFai
     : UNEXPECTED
 }
 
-/** Whether the server refused the client itself: its registration is gone, or its secret is over. */
+/** Whether the server rejected the client itself: its registration is gone, or its secret has expired. */
 export function isClientRejected({ failure, outcome }: PortFailure): boolean {
   if (outcome !== 'rejected') return false
   return isClientError(failure.details?.error) || isSecretExpired(failure)
 }
 
-/** Whether the client's secret is over (RFC 7591 §3.2.1): its server has not been asked. */
+/** Whether the client's secret has expired (RFC 7591 §3.2.1), so that no request was sent. */
 export function isSecretExpired(failure: Failure | undefined): boolean {
   return failure?.details?.reason === 'secretExpired'
 }
 
-/** Whether the server refused the refresh token itself (RFC 6749 §5.2). Other refusals say nothing about it. */
+/** Whether the server rejected the refresh token itself (RFC 6749 §5.2). Other rejections say nothing about it. */
 export function isGrantRejected({ failure, outcome }: PortFailure): boolean {
   return outcome === 'rejected' && failure.details?.error === 'invalid_grant'
 }
 
-/** Whether the server asks to come again with the same request: nothing was spent. */
+/** Whether the same request can be sent again later: nothing was consumed. */
 export function isRetryLater({ failure, outcome }: PortFailure): boolean {
   const { status, error } = failure.details ?? {}
   if (outcome === 'notSent') return true

@@ -31,7 +31,7 @@ export function addAttempt(
   }
 }
 
-/** For the caller alone: the URL to send the user to. */
+/** The URL to send the user to, for the caller alone. */
 export function authorizationRequestBuilt(
   context: ConnectionContext,
   { authorizationUrl, state }: { authorizationUrl: string; state: string },
@@ -40,7 +40,7 @@ export function authorizationRequestBuilt(
   return { type: 'authorizationRequest.built', authorizationUrl, state, expiresAt }
 }
 
-/** Remembers how attempts ended, for a day and no more than the newest few. */
+/** Adds attempts to the history, which is bounded in length and time. */
 export function end(
   context: ConnectionContext,
   attempts: readonly Attempt[],
@@ -55,7 +55,7 @@ export function end(
   return { endedAttempts: endedAttempts.slice(-MAX_ENDED_ATTEMPTS), historyTruncatedAt }
 }
 
-/** The attempt of a callback ends, or of the claim in progress. */
+/** Ends the attempt of a callback, or of the present claim. */
 export function endAttempt(
   context: ConnectionContext,
   stateHash: string | undefined,
@@ -78,7 +78,7 @@ export function endDenied(context: ConnectionContext, event: Sent<'callback.deni
   return { ...endAttempt(context, stateHash, 'denied', at), failure }
 }
 
-/** One attempt succeeded: the others that asked for no more than was granted are done as well. */
+/** One attempt succeeded: those that requested no more than was granted are authorized as well. */
 export function finishAttempts(context: ConnectionContext, finished: Attempt, tokens: Tokens, at: number): Change {
   const done = context.attempts.filter((other) => other !== finished && coversScope(tokens.scope, other.scope))
   const first = end(context, [finished], 'authorized', at)

@@ -6,7 +6,7 @@ import type { Change, ConnectionEvent, Sent, Stamp } from './events.ts'
 import { canRetry, isRenewal } from './guards.ts'
 import { requestedScope, wantedGrant } from './selectors.ts'
 
-/** The intent, stored before the request leaves. */
+/** The intent, which is stored before the request is sent. */
 export function claim(
   { at, claimId, leaseMs }: Stamp,
   what: Pick<Claim, 'kind' | 'stateHash' | 'serverId' | 'scope' | 'grant' | 'afterRejection'>,

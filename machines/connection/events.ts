@@ -9,28 +9,28 @@ import type {
   TokenResult,
 } from '../ports.ts'
 
-/** What the runner puts on every event that it sends: the chart itself knows no time, no randomness and no policy. */
+/** What the runner adds to every event: the chart itself has no clock and no source of randomness. */
 export interface Stamp {
   /** Record time now. */
   at: number
   /** The id of the claim that this event may lead to. */
   claimId: string
-  /** How long that claim holds, in milliseconds. */
+  /** How long that claim lasts, in milliseconds. */
   leaseMs: number
 }
 
-/** What every callback brings. */
+/** What every callback contains. */
 export interface Callback {
   stateHash: string
   /** `iss` of RFC 9207, as it came. */
   iss?: string | undefined
-  /** The hash of what ties the callback to the browser that was sent away. */
+  /** The hash of the value that binds the callback to the browser which was redirected. */
   bindingHash?: string | undefined
-  /** The browser was recognised by other means, so that no hash need match. */
+  /** The browser was recognised by its cookie, so that no hash has to match. */
   bindingProven?: true | undefined
 }
 
-/** What a host or another process may tell a connection. `Stamp` is added by the runner. */
+/** The events that a host or another process sends to a connection. `Stamp` is added by the runner. */
 export type ConnectionCommand =
   | { type: 'authorization.requested'; request: RequestedAuthorization }
   | { type: 'challenge.insufficientScope'; request: RequestedAuthorization }
@@ -39,7 +39,7 @@ export type ConnectionCommand =
       type: 'callback.received'
       code: string
       codeTtlMs: number
-      /** Tokens of another account than before are not to be stored. */
+      /** Tokens of another account than before must not be stored. */
       refuseAccountChange?: true | undefined
     } & Callback)
   | ({ type: 'callback.denied'; error: string } & Callback)
@@ -48,7 +48,7 @@ export type ConnectionCommand =
   | {
       type: 'refresh.requested'
       generation: number
-      /** A server refused the access token of this generation. */
+      /** A server rejected the access token of this generation. */
       rejectedToken?: true | undefined
     }
   | { type: 'disconnect.requested' }
@@ -61,7 +61,7 @@ export type ConnectionCommand =
   | {
       type: 'result.late'
       orphanId: string
-      /** The `stateHash` of the attempt whose code was spent for it, if it was an exchange. */
+      /** The `stateHash` of the attempt whose code was redeemed for it, if it was an exchange. */
       attemptHash?: string | undefined
       generation: number
       tokens: Tokens
@@ -70,14 +70,14 @@ export type ConnectionCommand =
   | { type: 'claim.expired'; orphanId: string }
   | { type: 'checkpoint.saved'; sendBefore: number }
 
-/** The wishes of one `authorize()` call; the chart adds what it finds out. */
+/** The parameters of one `authorize()` call; the chart adds what it discovers. */
 export type RequestedAuthorization = Omit<
   AuthorizationRequest,
   'purpose' | 'resource' | 'metadata' | 'client' | 'claimId' | 'leaseMs'
 >
 
-/** How the ports answer. */
-type Answer =
+/** The results of the ports. */
+type PortResult =
   | { type: 'xstate.done.actor.discoverResource'; output: DiscoverResourceOutput }
   | { type: 'xstate.done.actor.discoverServer'; output: DiscoverServerOutput }
   | { type: 'xstate.done.actor.ensureRegistration'; output: EnsureRegistrationOutput }
@@ -90,9 +90,9 @@ type Answer =
   | { type: `xstate.error.actor.${string}`; error: unknown }
 
 /** Everything that the connection chart reacts to. */
-export type ConnectionEvent = (ConnectionCommand & Stamp) | Answer
+export type ConnectionEvent = (ConnectionCommand & Stamp) | PortResult
 
-/** Told to whoever runs the chart, once what led to it is stored; never part of a snapshot. */
+/** Emitted to whoever runs the chart, after what led to it was stored; never part of a snapshot. */
 export interface AuthorizationRequestBuilt {
   type: 'authorizationRequest.built'
   /** Secret. */
@@ -102,8 +102,11 @@ export interface AuthorizationRequestBuilt {
   expiresAt: number
 }
 
+/** What an action changes in the context. */
 export type Change = Partial<ConnectionContext>
 
+/** A command of this type, as the runner sends it. */
 export type Sent<Type extends ConnectionCommand['type']> = Extract<ConnectionCommand, { type: Type }> & Stamp
 
+/** The result of this port. */
 export type Done<Port extends string> = Extract<ConnectionEvent, { type: `xstate.done.actor.${Port}` }>

@@ -40,30 +40,29 @@ export function needsDiscovery(context: ConnectionContext): boolean {
 }
 
 /**
- * Whether this is the wanted grant, the policy allows it, and the server offers it or, where the host insists, says
- * nothing against it. Grants by assertion are never chosen by us: for a host that names one, what a server lists is
- * advice.
+ * Whether this is the grant of the request, the policy allows it, and the server offers it, or publishes no list where
+ * the host named the grant. Grants by assertion are used only if the host names them, whatever the server lists.
  */
 export function canUseGrant(context: ConnectionContext, grant: Grant): boolean {
   const { request } = context
   if (request === undefined || wantedGrant(request) !== grant || !isGrantAllowed(request)) return false
   if (grant === 'jwt_bearer' || grant === 'identity_assertion') return true
-  const isAskedForInSilence = request.grant === grant && request.metadata?.grantTypesSupported === undefined
-  return isAskedForInSilence || grantOffered(request.metadata ?? {}, grant)
+  const isUnlisted = request.grant === grant && request.metadata?.grantTypesSupported === undefined
+  return isUnlisted || grantOffered(request.metadata ?? {}, grant)
 }
 
-/** Whether the wanted grant needs no user, and can be used. */
+/** Whether the grant of the request needs no user, and can be used. */
 export function canUseNonInteractiveGrant(context: ConnectionContext): boolean {
   const grant = nonInteractiveGrant(context.request && wantedGrant(context.request))
   return grant !== undefined && canUseGrant(context, grant)
 }
 
-/** Whether the policy of the deployment allows the wanted grant. */
+/** Whether the policy allows the grant of the request. */
 export function isGrantAllowed(request: AuthorizationRequest): boolean {
   return request.allowedGrants?.includes(wantedGrant(request)) ?? true
 }
 
-/** A renewal of imported tokens, by the refresh token that came with them. */
+/** Whether the request renews imported tokens by their refresh token. */
 export function isRenewal(context: ConnectionContext): boolean {
   return context.request?.purpose === 'renew' && context.tokens?.refreshToken !== undefined
 }
@@ -93,12 +92,12 @@ export function isOrphanedResult(context: ConnectionContext, event: ConnectionEv
   return event.generation < context.generation && orphanedClaim(context, event.orphanId) !== undefined
 }
 
-/** Whether the client of the request was registered by us, and was not registered anew under this request already. */
+/** Whether the client of the request is a dynamic one that was not replaced under this request yet. */
 export function mayRegisterAgain({ request }: ConnectionContext): boolean {
   return request?.client?.source === 'dynamic' && !request.registeredAgain
 }
 
-/** Whether the claim's client was registered by us, so that we may register again. */
+/** Whether the claim's client was registered dynamically, so that another one may be registered. */
 export function isClientDynamic(context: ConnectionContext): boolean {
   return claimedServer(context)?.client.source === 'dynamic'
 }

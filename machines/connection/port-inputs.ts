@@ -29,8 +29,9 @@ const metadataOf = (context: ConnectionContext): ServerMetadata =>
 const clientOf = (context: ConnectionContext): ClientInformation => assertDefined(requestOf(context).client, 'a client')
 const serverOf = (context: ConnectionContext): AuthorizationServer => assertDefined(claimedServer(context), 'a server')
 
-/** The fence comes with the event that leaves a checkpoint: a request without one must not leave. */
-const fenceOf = (event: ConnectionEvent): number => (event.type === 'checkpoint.saved' ? event.sendBefore : -Infinity)
+/** The deadline comes with the event that leaves a checkpoint: without one no request may be sent. */
+const sendDeadline = (event: ConnectionEvent): number =>
+  event.type === 'checkpoint.saved' ? event.sendBefore : -Infinity
 
 export function discoverResourceInput(context: ConnectionContext): DiscoverResourceInput {
   const { at, identity } = context
@@ -87,7 +88,7 @@ export function exchangeCodeInput(context: ConnectionContext, event: ConnectionE
     expectedSubject: account?.issuer === server.issuer ? account.subject : undefined,
     code: assertDefined(attempt.code, 'a code'),
     verifier: attempt.verifier,
-    sendBefore: fenceOf(event),
+    sendBefore: sendDeadline(event),
   }
 }
 
@@ -99,14 +100,14 @@ export function refreshTokensInput(context: ConnectionContext, event: Connection
     server: serverOf(context),
     refreshToken: assertDefined(context.tokens?.refreshToken, 'a refresh token'),
     dpopKey: context.tokens?.dpopKey,
-    sendBefore: fenceOf(event),
+    sendBefore: sendDeadline(event),
   }
 }
 
 export function requestTokenInput(context: ConnectionContext, event: ConnectionEvent): RequestTokenInput {
   const { at, identity, claim } = context
   const { scope, grant = 'client_credentials' } = assertDefined(claim, 'a claim')
-  return { at, identity, server: serverOf(context), scope, grant, sendBefore: fenceOf(event) }
+  return { at, identity, server: serverOf(context), scope, grant, sendBefore: sendDeadline(event) }
 }
 
 export function revokeTokensInput(context: ConnectionContext, event: ConnectionEvent): RevokeTokensInput {
@@ -118,11 +119,11 @@ export function revokeTokensInput(context: ConnectionContext, event: ConnectionE
     server: serverOf(context),
     accessToken: tokens.accessToken,
     refreshToken: tokens.refreshToken,
-    sendBefore: fenceOf(event),
+    sendBefore: sendDeadline(event),
   }
 }
 
 export function retireRegistrationInput(context: ConnectionContext): RetireRegistrationInput {
   const { at, identity } = context
-  return { at, identity, ...assertDefined(context.rejectedClient, 'a refused client') }
+  return { at, identity, ...assertDefined(context.rejectedClient, 'a rejected client') }
 }

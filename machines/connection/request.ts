@@ -8,19 +8,19 @@ import type { Change, Done, Sent } from './events.ts'
 import { isGrantAllowed } from './guards.ts'
 import { requestedScope, wantedGrant } from './selectors.ts'
 
-/** After a challenge what the tokens hold is asked for again, together with what is new (MCP authorization, step-up). */
+/** A request after a challenge covers the scope of the present tokens as well (MCP authorization, step-up). */
 export function beginRequest(
   context: ConnectionContext,
   event: Sent<'authorization.requested' | 'challenge.insufficientScope' | 'challenge.insufficientAuthentication'>,
 ): Change {
   const { at, claimId, leaseMs, request } = event
   const clientInformation = request.clientInformation ?? context.imported?.clientInformation
-  const held = event.type === 'authorization.requested' ? undefined : context.tokens
-  const scope = unionScopes(request.scope, unionScopes(held?.requestedScope, held?.scope))
+  const current = event.type === 'authorization.requested' ? undefined : context.tokens
+  const scope = unionScopes(request.scope, unionScopes(current?.requestedScope, current?.scope))
   return { at, request: { ...request, scope, clientInformation, purpose: 'authorize', claimId, leaseMs } }
 }
 
-/** A refresh by tokens that a host brought along: their server has to be found first. */
+/** A refresh of imported tokens: their authorization server has to be discovered first. */
 export function beginRenewal(context: ConnectionContext, event: Sent<'refresh.requested'>): Change {
   const { at, claimId, leaseMs } = event
   const { imported, tokens } = context
@@ -39,7 +39,7 @@ export function beginRenewal(context: ConnectionContext, event: Sent<'refresh.re
   }
 }
 
-/** What a port found out joins the request. A client that the host gave is kept for later, bound to its issuer now. */
+/** Adds the result of a port to the request. A client that the host provided is stored, bound to its issuer. */
 export function recordDiscovery(
   context: ConnectionContext,
   event: Done<'discoverResource'> | Done<'discoverServer'> | Done<'ensureRegistration'>,
@@ -51,11 +51,11 @@ export function recordDiscovery(
   if (event.type === 'xstate.done.actor.discoverServer')
     return { at, request: { ...request, metadata: event.output.metadata } }
   const { client } = event.output
-  const given = client.source === 'given' && { imported: { clientInformation: client, issuer: client.issuer } }
-  return { at, request: { ...request, client }, rejectedClient: undefined, ...given }
+  const provided = client.source === 'provided' && { imported: { clientInformation: client, issuer: client.issuer } }
+  return { at, request: { ...request, client }, rejectedClient: undefined, ...provided }
 }
 
-/** No grant that we know is offered, or not the one that was asked for, or the policy does not allow it. */
+/** The server offers no supported grant, or not the requested one, or the policy does not allow it. */
 export function rejectGrant(context: ConnectionContext): Change {
   const request = assertDefined(context.request, 'a request')
   if (!isGrantAllowed(request))
@@ -70,8 +70,8 @@ export function rejectGrant(context: ConnectionContext): Change {
 }
 
 /**
- * What is known of the server by now becomes the entry that attempts and tokens name; an equal entry is used again.
- * Imported tokens are bound to it.
+ * Stores what was discovered as the server entry that attempts and tokens refer to; an equal entry is reused. Imported
+ * tokens are bound to it.
  */
 export function adoptServer(context: ConnectionContext): Change {
   const { metadata, client, resource, purpose } = assertDefined(context.request, 'a request')
@@ -105,7 +105,7 @@ export function withServer(
   return [...servers.filter((server) => server !== same), { id, ...entry }]
 }
 
-/** The authorization server does not know the client of this request: another one is registered, once. */
+/** The authorization server rejects the client of this request: another one is registered, once. */
 export function replaceClient(context: ConnectionContext): Change {
   const request = assertDefined(context.request, 'a request')
   const { issuer, clientId } = assertDefined(request.client, 'a client')

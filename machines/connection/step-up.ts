@@ -4,10 +4,7 @@ import { MAX_STEP_UPS, STEP_UP_TTL_MS } from '../limits.ts'
 import type { Change, ConnectionEvent, Sent } from './events.ts'
 import { isPending } from './selectors.ts'
 
-/**
- * Whether a server insists on scope that was granted already, or does not say on which: the same authorization once
- * more cannot help.
- */
+/** Whether a challenge names no scope beyond what was granted: another authorization cannot help. */
 export function asksForNothingNew(context: ConnectionContext, event: ConnectionEvent): boolean {
   if (event.type !== 'challenge.insufficientScope') return false
   const { scope, challengeScope, allowedScopes } = event.request
@@ -16,17 +13,17 @@ export function asksForNothingNew(context: ConnectionContext, event: ConnectionE
 }
 
 /**
- * Which round of asking for this scope comes next. An attempt for it that still waits is the same round: many callers
- * may have met the same challenge.
+ * Which step-up for this scope comes next, counted from 1. A pending attempt for it is the same one: many callers may
+ * have received the same challenge.
  */
 export function stepUpRound(context: ConnectionContext, scope: string, at: number): number {
   const before = context.stepUps?.find((round) => round.scope === scope && at - round.at < STEP_UP_TTL_MS)
   if (before === undefined) return 1
-  const isWaitedFor = context.attempts.some((attempt) => isPending(attempt, at) && coversScope(attempt.scope, scope))
-  return isWaitedFor ? before.rounds : before.rounds + 1
+  const isRequested = context.attempts.some((attempt) => isPending(attempt, at) && coversScope(attempt.scope, scope))
+  return isRequested ? before.rounds : before.rounds + 1
 }
 
-/** Whether the same scope was asked for as often as the policy allows, or it would be more than anybody means. */
+/** Whether the scope was requested as often as the policy allows, or the whole scope would be unreasonably long. */
 export function isStepUpExhausted(context: ConnectionContext, event: ConnectionEvent): boolean {
   if (event.type !== 'challenge.insufficientScope') return false
   const { scope, challengeScope, maxStepUps = Infinity } = event.request
@@ -36,7 +33,7 @@ export function isStepUpExhausted(context: ConnectionContext, event: ConnectionE
   return stepUpRound(context, wanted, event.at) > maxStepUps
 }
 
-/** Counts how often the same scope was insisted on without being granted. */
+/** Counts the step-ups for the same scope. */
 export function countStepUp(context: ConnectionContext, event: Sent<'challenge.insufficientScope'>): Change {
   const { at, request } = event
   const scope = challengedScope(request.challengeScope) ?? ''
@@ -44,13 +41,13 @@ export function countStepUp(context: ConnectionContext, event: Sent<'challenge.i
   return { stepUps: [...others, { scope, rounds: stepUpRound(context, scope, at), at }].slice(-MAX_STEP_UPS) }
 }
 
-/** The server insists on scope that was granted already. */
+/** The server demands scope that was granted already. */
 export function rejectScope(_context: ConnectionContext, { at, request }: Sent<'challenge.insufficientScope'>): Change {
   const expected = challengedScope(request.challengeScope)?.slice(0, 200)
   return { at, failure: { code: 'INSUFFICIENT_SCOPE', ...(expected !== undefined && { details: { expected } }) } }
 }
 
-/** The same scope was asked for often enough. */
+/** The same scope was requested as often as the policy allows. */
 export function endStepUps(_context: ConnectionContext, { at, request }: Sent<'challenge.insufficientScope'>): Change {
   const expected = challengedScope(request.challengeScope)?.slice(0, 200)
   return { at, failure: { code: 'STEP_UP_EXHAUSTED', ...(expected !== undefined && { details: { expected } }) } }
@@ -60,7 +57,7 @@ export function endStepUps(_context: ConnectionContext, { at, request }: Sent<'c
 export function withoutRound(context: ConnectionContext): ConnectionContext['stepUps'] {
   const { at, request, stepUps } = context
   const wanted = challengedScope(request?.challengeScope)
-  // While an attempt waits for the same scope, none was counted.
+  // Nothing was counted while an attempt for the same scope was pending.
   const isCounted = ({ scope, rounds }: { scope: string; rounds: number }): boolean =>
     scope === wanted && stepUpRound(context, scope, at) > rounds
   return stepUps

@@ -12,18 +12,18 @@ import { withServer } from './request.ts'
 import { accountOf, attemptOf, claimedServer, isPending } from './selectors.ts'
 import { withoutRound } from './step-up.ts'
 
-/** Record time moves on with every event; the answers of ports bring theirs. */
+/** The record clock as this event brings it: commands carry it, and so do the results of ports. */
 export function readClock(context: ConnectionContext, event: ConnectionEvent): number {
   if ('at' in event) return event.at
   return 'output' in event ? event.output.at : context.at
 }
 
-/** Tokens as a token response gave them; a response without a refresh token keeps the old one (RFC 6749 §6). */
+/** Stores the tokens of a token response; one without a refresh token keeps the old one (RFC 6749 §6). */
 export function storeTokens(context: ConnectionContext, output: TokenResult): Change {
-  const { claim: held, tokens: old } = context
-  const attempt = attemptOf(context, held?.stateHash)
-  const isRefresh = held?.kind === 'refresh'
-  const asked = isRefresh ? old?.requestedScope : (attempt ?? held)?.scope
+  const { claim, tokens: old } = context
+  const attempt = attemptOf(context, claim?.stateHash)
+  const isRefresh = claim?.kind === 'refresh'
+  const asked = isRefresh ? old?.requestedScope : (attempt ?? claim)?.scope
   const tokens: Tokens = {
     accessToken: output.accessToken,
     tokenType: output.tokenType,
@@ -43,10 +43,10 @@ export function storeTokens(context: ConnectionContext, output: TokenResult): Ch
       ? assertDefined(old, 'tokens').grant
       : attempt
         ? 'authorization_code'
-        : (held?.grant ?? 'client_credentials'),
+        : (claim?.grant ?? 'client_credentials'),
     serverId: claimedServer(context)?.id,
     subject: output.subject ?? (isRefresh ? old?.subject : undefined),
-    renewedAfterRejection: held?.afterRejection,
+    renewedAfterRejection: claim?.afterRejection,
     dpopKey: output.dpopKey,
   }
   return {
@@ -56,7 +56,7 @@ export function storeTokens(context: ConnectionContext, output: TokenResult): Ch
   }
 }
 
-/** The account is kept beyond its tokens only where that decides something. */
+/** The account outlives its tokens only where `refuseAccountChange` depends on it. */
 function newAccount(context: ConnectionContext, tokens: Tokens): ConnectionContext['account'] {
   return accountOf({ ...context, account: undefined, tokens }) ?? accountOf(context)
 }
@@ -75,7 +75,7 @@ function signedIn(context: ConnectionContext, tokens: Tokens, at: number): Chang
   }
 }
 
-/** Tokens that come after their claim was given up. If it was repeated, the first refresh has to prove them. */
+/** Stores tokens that came after their claim had expired. If the request was repeated, a refresh has to verify them. */
 export function acceptLateResult(context: ConnectionContext, event: Sent<'result.late'>): Change {
   const { id: _, ...entry } = event.server
   const servers = withServer(context.servers, entry)
@@ -85,28 +85,25 @@ export function acceptLateResult(context: ConnectionContext, event: Sent<'result
   return { servers, ...signedIn(context, taken, event.at), ...finishLate(context, event, taken) }
 }
 
-/**
- * The attempt of a late exchange has succeeded after all, whatever was thought of it meanwhile: its code must not be
- * sent again.
- */
+/** The attempt of a late exchange has succeeded after all: its code must not be sent again. */
 function finishLate(context: ConnectionContext, { attemptHash, at }: Sent<'result.late'>, tokens: Tokens): Change {
   const attempt = attemptOf(context, attemptHash)
   if (attempt !== undefined) return finishAttempts(context, attempt, tokens, at)
-  const succeeded = (endedAttempts: EndedAttempt): EndedAttempt =>
-    endedAttempts.stateHash === attemptHash ? { ...endedAttempts, outcome: 'authorized' } : endedAttempts
+  const succeeded = (ended: EndedAttempt): EndedAttempt =>
+    ended.stateHash === attemptHash ? { ...ended, outcome: 'authorized' } : ended
   return { endedAttempts: context.endedAttempts.map(succeeded) }
 }
 
-/** Credentials that the host held before; they are bound to an issuer by the first discovery. */
+/** Stores credentials that the host has; without an issuer, the first discovery binds them to one. */
 export function importCredentials(context: ConnectionContext, event: Sent<'credentials.imported'>): Change {
   const { at, tokens } = event
-  // A client and its tokens may come one after the other.
+  // A client and its tokens may be imported one after the other.
   const { clientInformation = context.imported?.clientInformation, issuer = context.imported?.issuer } = event
   const imported = { clientInformation, issuer }
   return tokens === undefined ? { at, imported } : { ...signedIn(context, tokens, at), imported }
 }
 
-/** What a port failed with becomes the connection's failure. Nothing is deleted by it. */
+/** Records the failure of a port. Nothing is deleted by it. */
 export function recordFailure(context: ConnectionContext, event: ConnectionEvent): Change {
   const { failure } = portFailureOf(event)
   const retryDelayMs = backoffMs(context.retryDelayMs, REFRESH_BACKOFF)
@@ -115,8 +112,8 @@ export function recordFailure(context: ConnectionContext, event: ConnectionEvent
 }
 
 /**
- * The server refused the refresh token: the user is needed. If it may have been sent before, that may have had the
- * whole family revoked.
+ * The server rejected the refresh token: the user is needed. If the token may have been consumed before, its reuse may
+ * have revoked the access token as well.
  */
 export function dropRefreshToken({ tokens }: ConnectionContext): Change {
   if (tokens === undefined || tokens.refreshTokenMayBeConsumed || tokens.unverified)
@@ -125,13 +122,13 @@ export function dropRefreshToken({ tokens }: ConnectionContext): Change {
   return { reauthorizationRequired: true, tokens: { ...rest, refreshTokenRejected: true } }
 }
 
-/** The server no longer knows our client: what it issued to it is worth nothing either. */
+/** The server no longer knows our client: the tokens that it issued to it are void as well. */
 export function forgetClient(context: ConnectionContext): Change {
   const server = claimedServer(context)
   const ofServer = context.tokens?.serverId === server?.id
   return {
     rejectedClient: server && { issuer: server.issuer, clientId: server.client.clientId },
-    // Without its secret the client can refresh no more, but the access token is as good as it was.
+    // Without its secret the client cannot refresh, but the access token remains valid.
     ...(ofServer &&
       (isSecretExpired(context.failure)
         ? dropRefreshToken(context)
@@ -139,7 +136,7 @@ export function forgetClient(context: ConnectionContext): Change {
   }
 }
 
-/** Everything that the connection held is forgotten but its generation, its journal, and how its attempts ended. */
+/** Forgets everything but the generation, the journal, and how the attempts ended. */
 export function reset(context: ConnectionContext): Change {
   return {
     generation: context.generation + 1,
@@ -157,7 +154,7 @@ export function reset(context: ConnectionContext): Change {
   }
 }
 
-/** At rest: what only a working state needed goes, and so does what time has ended. */
+/** Drops what only a working state needs, and what has expired. */
 export function pruneExpired(context: ConnectionContext): Change {
   const { at } = context
   const expired = context.attempts.filter((attempt) => !isPending(attempt, at))

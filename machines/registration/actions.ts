@@ -11,7 +11,7 @@ import { limitedUntil, recentRegistrations } from './guards.ts'
 type Change = Partial<RegistrationContext>
 type Sent<Type extends RegistrationCommand['type']> = Extract<RegistrationCommand, { type: Type }> & Stamp
 
-/** The intent, stored before the request leaves. */
+/** The intent, which is stored before the request is sent. */
 export function claimRegistration(context: RegistrationContext, event: Sent<'registration.requested'>): Change {
   const { at, claimId, leaseMs, registrationEndpoint, tokenEndpointAuthMethodsSupported, dpopBoundAccessTokens } = event
   return {
@@ -25,12 +25,12 @@ export function claimRegistration(context: RegistrationContext, event: Sent<'reg
   }
 }
 
-/** Another registration leaves now. Of those within the last hour the newest are remembered. */
+/** Adds a registration to those of the last hour. */
 function sentAt(context: RegistrationContext, at: number): number[] {
   return [...recentRegistrations(context, at), at].slice(-MAX_REMEMBERED_REGISTRATIONS)
 }
 
-/** As many were sent within the last hour as the policy allows. */
+/** As many registrations were sent within the last hour as the policy allows. */
 export function rejectRegistration(context: RegistrationContext, event: Sent<'registration.requested'>): Change {
   const { at } = event
   const retryAfterMs = assertDefined(limitedUntil(context, event), 'a limit') - at
@@ -50,7 +50,7 @@ export function expireClaim(context: RegistrationContext, event: Sent<'claim.exp
   return { at, ...changes, ...(retried && { registeredAt: sentAt(context, at) }) }
 }
 
-/** The client that everybody shares from now on. */
+/** The client that all connections share from now on. */
 export function storeClient(
   context: RegistrationContext,
   { at, client }: { at: number; client: ClientInformation },
@@ -63,7 +63,7 @@ export function forgetClient({ at }: { at: number }): Change {
   return { at, client: undefined }
 }
 
-/** The fence comes with the event that leaves a checkpoint: a request without one must not leave. */
+/** The deadline comes with the event that leaves a checkpoint: without one no request may be sent. */
 export function registerClientInput(context: RegistrationContext, event: RegistrationEvent): RegisterClientInput {
   const { at, issuer, redirectUri, registrationEndpoint } = context
   const { tokenEndpointAuthMethodsSupported, dpopBoundAccessTokens } = context

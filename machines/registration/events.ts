@@ -2,7 +2,7 @@ import type { ClientInformation } from '../../src/schemas/credentials.ts'
 import type { Stamp } from '../connection/events.ts'
 import type { RegisterClientOutput } from '../ports.ts'
 
-/** What a registration may be told. `Stamp` is added by the runner. */
+/** The events that are sent to a registration. `Stamp` is added by the runner. */
 export type RegistrationCommand =
   | {
       type: 'registration.requested'

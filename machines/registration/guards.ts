@@ -3,7 +3,7 @@ import { orphanedClaim } from '../claim-rules.ts'
 import { REGISTRATION_WINDOW_MS } from '../limits.ts'
 import type { RegistrationEvent } from './events.ts'
 
-/** Whether there is no client whose secret is still good (RFC 7591 §3.2.1, `client_secret_expires_at`). */
+/** Whether no client with an unexpired secret is stored (RFC 7591 §3.2.1, `client_secret_expires_at`). */
 export function needsRegistration(context: RegistrationContext, event: RegistrationEvent): boolean {
   if (event.type !== 'registration.requested') return false
   const { client } = context
@@ -23,7 +23,7 @@ export function limitedUntil(context: RegistrationContext, event: RegistrationEv
   return (recent.at(-event.maxPerHour) ?? event.at) + REGISTRATION_WINDOW_MS
 }
 
-/** Whether the client that a server refused is still the stored one. */
+/** Whether the client that a server rejected is still the stored one. */
 export function isCurrentClient(context: RegistrationContext, event: RegistrationEvent): boolean {
   return event.type === 'client.rejected' && event.clientId === context.client?.clientId
 }

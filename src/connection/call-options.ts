@@ -202,6 +202,6 @@ export function staticClient(client: StaticClientInformation, issuer: string | u
     clientSecretExpiresAt,
     tokenEndpointAuthMethod: tokenEndpointAuthMethod ?? (clientSecret === undefined ? 'none' : 'client_secret_basic'),
     redirectUri,
-    source: 'given',
+    source: 'provided',
   }
 }

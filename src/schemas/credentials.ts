@@ -82,10 +82,10 @@ export const ClientInformationSchema = v.strictObject({
   /** The scope that the host configured for this client. */
   scope: maybe(v.string()),
   /**
-   * `given` by the host in a call, `configured` in `clients`, a client id `metadataDocument`, registered `dynamic`ally,
+   * `provided` by the host in a call, `configured` in `clients`, a client id `metadataDocument`, registered `dynamic`ally,
    * or `anonymous`, where an assertion alone says who asks.
    */
-  source: v.picklist(['given', 'configured', 'metadataDocument', 'dynamic', 'anonymous']),
+  source: v.picklist(['provided', 'configured', 'metadataDocument', 'dynamic', 'anonymous']),
 })
 
 export type ClientInformation = v.InferOutput<typeof ClientInformationSchema>

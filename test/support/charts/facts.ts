@@ -56,7 +56,7 @@ export const staticClient: ClientInformation = {
   issuer,
   clientId: 'given-1',
   tokenEndpointAuthMethod: 'none',
-  source: 'given',
+  source: 'provided',
 }
 
 export const server: AuthorizationServer = {

@@ -19,7 +19,7 @@ const given: ClientInformation = {
   clientId: 'given',
   clientSecret: 's',
   tokenEndpointAuthMethod: 'client_secret_post',
-  source: 'given',
+  source: 'provided',
 }
 const dynamic: ClientInformation = {
   issuer: 'https://as',
@@ -251,10 +251,10 @@ describe('a client with a key', () => {
       issuer: 'https://as',
       clientId: 'robot',
       tokenEndpointAuthMethod: 'private_key_jwt',
-      source: 'given',
+      source: 'provided',
     }
     const { done } = ensure({ clientInformation }, { clients: [client] })
-    expect((await done).client).toEqual({ ...robot, signingAlg: 'RS256', source: 'given' })
+    expect((await done).client).toEqual({ ...robot, signingAlg: 'RS256', source: 'provided' })
   })
 
   test('is our metadata document, if that is what the host registered the key for', async () => {
