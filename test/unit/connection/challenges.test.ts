@@ -219,6 +219,26 @@ describe('a server that insists on more scope', () => {
       expect((await connection.authorize({ challenge: insufficient('mcp:admin') })).status).toBe('redirect')
   })
 
+  test('a disconnected connection forgets its step-up rounds: the same scope may be requested again after the next sign-in', async () => {
+    const world = await startWorld()
+    const orchestrator = orchestrate({ policy: { maxStepUps: 1 } })
+    const connection = await signIn(world, orchestrator)
+    const challenge = insufficient('mcp:admin')
+    const redirect = redirectOf(await connection.authorize({ challenge }))
+    grantsLess(world, 'mcp:admin')
+    expect((await orchestrator.completeCallback(world.callback(redirect))).status).toBe('authorized')
+    expect(await rejection(connection.authorize({ challenge }))).toMatchObject({
+      failure: { code: 'STEP_UP_EXHAUSTED', details: { expected: 'mcp:admin' } },
+    })
+    await connection.disconnect()
+    await signIn(world, orchestrator)
+    const again = connection.authorize({ challenge }).then(
+      ({ status }) => status,
+      (error: unknown) => String(error),
+    )
+    expect(await again).toBe('redirect')
+  })
+
   test('which is granted may ask for more', async () => {
     const world = await startWorld()
     const orchestrator = orchestrate({ policy: { maxStepUps: 1 } })

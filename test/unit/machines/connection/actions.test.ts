@@ -688,29 +688,40 @@ describe('a failure', () => {
   })
 })
 
-test('what is forgotten on purpose leaves a generation, a journal and the ends of its attempts', () => {
+test('a reset record retains its identity, clock, generation, journal, ended attempts and orphaned claims, and nothing else', () => {
   const journal = [{ at: START, from: 'disconnected', to: 'authorized', reason: 'exchangeCode.done' }]
-  const context = contextWith({
+  const ended = { stateHash: 'hash-0', outcome: 'denied', endedAt: NOW } as const
+  // Every member of the context, so that one that is added later has to be decided on here.
+  const full: Required<ConnectionContext> = {
+    ...contextWith(),
     at: NOW,
     generation: 3,
     servers: [server],
-    tokens,
     attempts: [attemptOf(1)],
-    orphanedClaims: [{ id: 'claim-0', retried: false }],
+    endedAttempts: [ended],
+    historyTruncatedAt: NOW,
+    tokens,
     imported: { issuer },
-    reauthorizationRequired: true,
+    claim: refreshing,
+    orphanedClaims: [{ id: 'claim-0', retried: false }],
+    request,
     failure: { code: 'HTTP_NETWORK' },
     retryAt: NOW,
+    retryDelayMs: 5_000,
+    reauthorizationRequired: true,
     rejectedClient: { issuer, clientId: 'client-1' },
+    account: { issuer, subject: 'alice' },
+    stepUps: [{ scope: 'admin', rounds: 3, at: NOW }],
     journal,
-  })
-  const forgotten = after(context, change.reset(context))
+  }
+  const forgotten = after(full, change.reset(full))
   expect(after(forgotten, change.pruneExpired(forgotten))).toEqual(
     contextWith({
       at: NOW,
       generation: 4,
-      endedAttempts: [{ stateHash: 'hash-1', outcome: 'superseded', endedAt: NOW }],
-      // So that what comes late can be revoked as well.
+      endedAttempts: [ended, { stateHash: 'hash-1', outcome: 'superseded', endedAt: NOW }],
+      historyTruncatedAt: NOW,
+      // A late result has to be recognized, so that it is revoked as well.
       orphanedClaims: [{ id: 'claim-0', retried: false }],
       journal,
     }),
