@@ -3,6 +3,7 @@ import { unionScopes } from '../../src/protocol/scopes.ts'
 import type { ConnectionContext } from '../../src/schemas/connection-context.ts'
 import type { AuthorizationServer } from '../../src/schemas/credentials.ts'
 import { assertDefined } from '../assert.ts'
+import { canonicalJson } from '../canonical-json.ts'
 import type { Change, Done, Sent } from './events.ts'
 import { isGrantAllowed } from './guards.ts'
 import { requestedScope, wantedGrant } from './selectors.ts'
@@ -93,15 +94,15 @@ export function adoptServer(context: ConnectionContext): Change {
   return { servers, ...(tokens && { tokens }) }
 }
 
-/** The list with this server last; an entry that says the same keeps its id. */
+/** The list with this server last; an entry with equal members, in whatever order, keeps its id. */
 export function withServer(
   servers: AuthorizationServer[],
   entry: Omit<AuthorizationServer, 'id'>,
 ): [...AuthorizationServer[], AuthorizationServer] {
-  const facts = JSON.stringify(entry)
-  const known = servers.find(({ id: _, ...rest }) => JSON.stringify(rest) === facts)
-  const id = known?.id ?? Math.max(0, ...servers.map((server) => server.id)) + 1
-  return [...servers.filter((server) => server !== known), { id, ...entry }]
+  const facts = canonicalJson(entry)
+  const same = servers.find(({ id: _, ...rest }) => canonicalJson(rest) === facts)
+  const id = same?.id ?? Math.max(0, ...servers.map((server) => server.id)) + 1
+  return [...servers.filter((server) => server !== same), { id, ...entry }]
 }
 
 /** The authorization server does not know the client of this request: another one is registered, once. */

@@ -1,4 +1,5 @@
 import { POLL_INTERVAL_MS } from './limits.ts'
+import { canonicalJson } from '../../machines/canonical-json.ts'
 import {
   isAuthorized,
   isFresh,
@@ -69,7 +70,7 @@ export class Connection {
     checkPolicy(params, this.identity.server, record.policy)
     const { authorizing } = record.services
     return await abortable(
-      () => record.singleFlight(authorizing, JSON.stringify(params), () => authorize(record, params)),
+      () => record.singleFlight(authorizing, canonicalJson(params), () => authorize(record, params)),
       signal,
     )
   }
