@@ -19,6 +19,7 @@ import { Runner } from './durable/runner.ts'
 import { createSealer, plainSealer } from './durable/sealing.ts'
 import { AuthorizationError } from './errors/authorization-error.ts'
 import { failure } from './errors/failure.ts'
+import { warnOnFailure } from './errors/warn-on-failure.ts'
 import { mayUseHttp, parseNetworkOptions } from './http/network-options.ts'
 import { createTransport } from './http/transport.ts'
 import { LruMap } from './lru-map.ts'
@@ -77,8 +78,10 @@ export interface AuthOrchestrator {
    */
   on<Name extends keyof OrchestratorEvents>(name: Name, listener: (event: OrchestratorEvents[Name]) => void): () => void
   /**
-   * Takes no new calls, lets what runs come to rest (bounded by the lease), and closes what the orchestrator and its
-   * store made.
+   * Rejects new calls, waits for operations in flight (at most one lease), and closes what the orchestrator and its
+   * store made; a store that several orchestrators share is closed with the last of them. Every call returns the same
+   * promise. It never rejects: what cannot be closed is a process warning with the code `AUTHCHART_CLOSE_FAILED`, and
+   * everything else is closed all the same.
    */
   close(): Promise<void>
 }
@@ -138,7 +141,7 @@ export function createAuthOrchestrator(options: AuthOrchestratorOptions): AuthOr
     hashState,
     ...registrations({ runner, chart: registration, nameKey, policy }),
   })
-  let isClosed = false
+  let closing: Promise<void> | undefined
   const services: OrchestratorServices = {
     options: parsed,
     clock,
@@ -154,8 +157,19 @@ export function createAuthOrchestrator(options: AuthOrchestratorOptions): AuthOr
     issuedGenerations: new LruMap(MAX_ISSUED_GENERATIONS),
     policy,
     assertOpen() {
-      if (isClosed) throw new AuthorizationError(failure('CLOSED'))
+      if (closing !== undefined) throw new AuthorizationError(failure('CLOSED'))
     },
+  }
+
+  async function close(): Promise<void> {
+    const closePart = (name: string, work: () => Promise<void>): Promise<boolean> =>
+      warnOnFailure('AUTHCHART_CLOSE_FAILED', `closing ${name}`, work)
+    await closePart('the runner', () => runner.close())
+    await closePart('the change subscription', () => changes.close())
+    await closePart('the transport', () => transport.close())
+    const { users } = stores.get(store) ?? { users: 1 }
+    stores.set(store, { ...shared, users: users - 1 })
+    if (users <= 1) await closePart('the store', () => store.close())
   }
 
   return {
@@ -177,16 +191,6 @@ export function createAuthOrchestrator(options: AuthOrchestratorOptions): AuthOr
     },
     handleClientMetadata: async (request) => handleClientMetadata(parsed.client, request),
     on: (name, listener) => listeners.on(name, listener),
-    async close() {
-      if (isClosed) return
-      isClosed = true
-      await runner.close()
-      await changes.close()
-      await transport.close()
-      const use = stores.get(store)
-      if (use === undefined) return
-      stores.set(store, { ...use, users: use.users - 1 })
-      if (use.users <= 1) await store.close()
-    },
+    close: () => (closing ??= close()),
   }
 }

@@ -20,6 +20,7 @@ export interface ChangeWatcher {
   watch(key: string): ChangeSubscription
   /** Called for every changed key, and with `undefined` when notices may have been missed. */
   listen(listener: (key: string | undefined) => void): void
+  /** Ends the subscription. Rejects with whatever the store could not end it for; no listener is called afterwards. */
   close(): Promise<void>
 }
 

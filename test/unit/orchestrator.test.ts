@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { MemoryStore } from '../../src/index.ts'
+import type { ChangeListener } from '../../src/stores/snapshot-store.ts'
+import { processWarnings } from '../support/process-warnings.ts'
 import { orchestrate, redirectOf, rejection, signIn, startWorld } from './connection/world.ts'
 
 const CLOSED = { failure: { code: 'CLOSED' }, retryable: false, nextAction: 'none' }
@@ -11,6 +13,25 @@ class CountedStore extends MemoryStore {
   override close(): Promise<void> {
     this.closed += 1
     return super.close()
+  }
+}
+
+/** A store parts of which cannot be closed. */
+class FailingStore extends CountedStore {
+  readonly failing = { unsubscribe: false, unsubscribeAtOnce: false, close: false }
+
+  override async subscribe(listener: ChangeListener): Promise<() => Promise<void>> {
+    const unsubscribe = await super.subscribe(listener)
+    return () => {
+      const error = new TypeError('redis://user:password@host is gone')
+      if (this.failing.unsubscribeAtOnce) throw error
+      return this.failing.unsubscribe ? Promise.reject(error) : unsubscribe()
+    }
+  }
+
+  override async close(): Promise<void> {
+    await super.close()
+    if (this.failing.close) throw new TypeError('redis://user:password@host is gone')
   }
 }
 
@@ -82,6 +103,57 @@ describe('close', () => {
     expect((await second.completeCallback(world.callback(redirect))).status).toBe('authorized')
     expect((await second.connection(of).accessToken()).value).toBe('access-1')
   })
+
+  test('every close() call returns the same promise, which settles after the operations in flight', async () => {
+    const world = await startWorld()
+    const orchestrator = orchestrate()
+    const connection = await signIn(world, orchestrator)
+    const gate = Promise.withResolvers<void>()
+    const arrived = Promise.withResolvers<void>()
+    world.tokenAnswers.push((good) => {
+      arrived.resolve()
+      return { body: good, until: gate.promise }
+    })
+    const order: string[] = []
+    const refreshed = connection.accessToken({ rejectedToken: 'access-1' }).then(() => order.push('refreshed'))
+    await arrived.promise
+    const first = orchestrator.close()
+    const second = orchestrator.close()
+    expect(second).toBe(first)
+    const closed = second.then(() => order.push('closed'))
+    gate.resolve()
+    await Promise.all([refreshed, closed])
+    expect(order).toEqual(['refreshed', 'closed'])
+    expect(orchestrator.close()).toBe(first)
+  })
+
+  test.each<[string, keyof FailingStore['failing'], string]>([
+    ['an unsubscribe that rejects', 'unsubscribe', 'closing the change subscription failed: TypeError'],
+    ['an unsubscribe that throws', 'unsubscribeAtOnce', 'closing the change subscription failed: TypeError'],
+    ['a store that cannot be closed', 'close', 'closing the store failed: TypeError'],
+  ])(
+    'close() resolves and closes everything else after %s, which is a process warning',
+    async (_name, part, message) => {
+      const world = await startWorld()
+      const store = new FailingStore()
+      const [first, second] = [orchestrate({ store }), orchestrate({ store })]
+      await signIn(world, first)
+      await signIn(world, second, { tenant: 't2', server: world.server })
+      store.failing[part] = true
+      const warnings = await processWarnings(async () => {
+        await first.close()
+        await first.close()
+        // The other orchestrator still uses it.
+        expect(store.closed).toBe(0)
+        expect((await second.connection({ tenant: 't2', server: world.server }).accessToken()).value).toBe('access-2')
+        await second.close()
+        expect(store.closed).toBe(1)
+      })
+      const warning = { name: 'AuthchartWarning', code: 'AUTHCHART_CLOSE_FAILED', message }
+      // Both orchestrators have a subscription, and one store.
+      expect(warnings).toEqual(part === 'close' ? [warning] : [warning, warning])
+    },
+  )
 
   test('turns waiting callers away', async () => {
     const world = await startWorld()
