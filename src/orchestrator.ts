@@ -1,4 +1,4 @@
-import { MAX_ISSUED_GENERATIONS } from './connection/limits.ts'
+import { MAX_ISSUED_GENERATIONS, MAX_UNDELIVERED } from './connection/limits.ts'
 import { connectionMachine } from '../machines/connection.ts'
 import { registrationMachine } from '../machines/registration.ts'
 import { connectionActors, registrationActors } from './actors/index.ts'
@@ -72,7 +72,8 @@ export interface AuthOrchestrator {
    */
   handleClientMetadata(request: Request): Promise<Response>
   /**
-   * Tells a listener; returns what ends that. Nothing told is secret.
+   * Registers an event listener; returns an unsubscribe function. Events never contain secrets. A listener that throws
+   * or rejects is reported as a process warning with the code `AUTHCHART_CALLBACK_FAILED`, and fails no call.
    *
    * @throws `TypeError` for an event that does not exist, and for a listener that is no function.
    */
@@ -155,6 +156,7 @@ export function createAuthOrchestrator(options: AuthOrchestratorOptions): AuthOr
     authorizing: new Map(),
     renewing: new Map(),
     issuedGenerations: new LruMap(MAX_ISSUED_GENERATIONS),
+    undeliveredActions: new LruMap(MAX_UNDELIVERED),
     policy,
     assertOpen() {
       if (closing !== undefined) throw new AuthorizationError(failure('CLOSED'))

@@ -11,7 +11,7 @@ import { isWebUrl } from '../schemas/option-values.ts'
 import { invalidArgument } from '../schemas/parse-options.ts'
 import { renew } from './access-token.ts'
 import { type AuthorizeOptions, type AuthorizeResult, staticClient } from './call-options.ts'
-import { actionsBetween } from './host-actions.ts'
+import { deliverActions } from './host-actions.ts'
 import { hashBinding } from './routing.ts'
 import type { ConnectionRecord } from './record.ts'
 import type { View } from './services.ts'
@@ -67,8 +67,7 @@ export async function authorize(record: ConnectionRecord, params: AuthorizeParam
   const isNoUse = params.force || asksForMore || (stored !== undefined && isSatisfied(stored))
   const view = stored === undefined || isNoUse ? stored : await renewed(record, stored, rejectedGeneration)
   if (view !== undefined && isSatisfied(view)) {
-    const actions = actionsBetween(stored?.context, view.context)
-    await record.services.options.onActions?.(actions)
+    const actions = await deliverActions(record.services, record.key, stored, view, { isDue: true })
     return { status: 'authorized', actions }
   }
   const request = requestFor(record, params, challenge, tokensOf(view?.context))

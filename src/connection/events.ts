@@ -1,6 +1,7 @@
 import { accountOf } from '../../machines/connection/selectors.ts'
 import type { DurableContext } from '../durable/chart.ts'
 import type { Failure } from '../errors/failure.ts'
+import { warnOnFailure } from '../errors/warn-on-failure.ts'
 import type { ConnectionContext, JournalEntry } from '../schemas/connection-context.ts'
 import type { ConnectionIdentity } from '../schemas/credentials.ts'
 import { invalidArgument } from '../schemas/parse-options.ts'
@@ -25,7 +26,7 @@ export interface OrchestratorEvents {
 
 type Listener<Name extends keyof OrchestratorEvents> = (event: OrchestratorEvents[Name]) => void
 
-/** Typed listeners. One that throws does not keep the others from being told. */
+/** Typed listeners. One that throws or rejects is a process warning, and does not keep the event from the others. */
 export class Emitter {
   readonly #listeners: { readonly [Name in keyof OrchestratorEvents]: Set<Listener<Name>> } = {
     transition: new Set(),
@@ -52,15 +53,8 @@ export class Emitter {
 
   emit<Name extends keyof OrchestratorEvents>(name: Name, event: OrchestratorEvents[Name]): void {
     const listeners: Set<Listener<Name>> = this.#listeners[name]
-    for (const listener of listeners) {
-      try {
-        listener(event)
-      } catch (error) {
-        queueMicrotask(() => {
-          throw error
-        })
-      }
-    }
+    for (const listener of listeners)
+      void warnOnFailure('AUTHCHART_CALLBACK_FAILED', `a listener of '${name}'`, () => listener(event))
   }
 }
 

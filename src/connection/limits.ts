@@ -6,6 +6,12 @@ export const MAX_CACHED_TOKENS = 10_000
 /** Of how many connections a process remembers which generation it issued last. */
 export const MAX_ISSUED_GENERATIONS = 10_000
 
+/** Of how many connections a process remembers that their actions were not delivered. */
+export const MAX_UNDELIVERED = 10_000
+
+/** How many actions that say to forget something are remembered for one connection until they are delivered. */
+export const MAX_UNDELIVERED_ACTIONS = 8
+
 /** How long `awaitAuthorized()` waits before it loads the record again, with or without a notice, in milliseconds. */
 export const POLL_INTERVAL_MS = 1_000
 

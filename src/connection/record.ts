@@ -4,7 +4,7 @@ import type { HostAction } from '../options/host-action.ts'
 import type { Policy } from '../options/policy.ts'
 import type { ConnectionContext } from '../schemas/connection-context.ts'
 import type { ConnectionIdentity } from '../schemas/credentials.ts'
-import { actionsBetween } from './host-actions.ts'
+import { deliverActions } from './host-actions.ts'
 import type { OrchestratorServices, View } from './services.ts'
 import { singleFlight } from './single-flight.ts'
 
@@ -64,13 +64,13 @@ export async function runConnection(
   step: Step<ConnectionContext, ConnectionCommand>,
   loaded: { view: View | undefined },
 ): Promise<ConnectionRun> {
-  const { runner, chart, options } = services
+  const { runner, chart } = services
   const result = await runner.run(chart, key, step, {
     input: { identity },
     lease: services.policy(identity),
     loaded,
   })
-  const actions = actionsBetween(loaded.view?.context, result.view?.context)
-  if (result.accepted || result.consumed) await options.onActions?.(actions)
+  const hasChanged = result.accepted || result.consumed
+  const actions = await deliverActions(services, key, loaded.view, result.view, { isDue: hasChanged })
   return { ...result, emitted: result.emitted.filter(isRequestBuilt), actions }
 }

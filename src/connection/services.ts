@@ -6,6 +6,7 @@ import type { DurableChart, RecordView } from '../durable/chart.ts'
 import type { Runner } from '../durable/runner.ts'
 import type { Transport } from '../http/transport.ts'
 import type { LruMap } from '../lru-map.ts'
+import type { HostAction } from '../options/host-action.ts'
 import type { ParsedOptions } from '../options/orchestrator-options.ts'
 import type { Policy } from '../options/policy.ts'
 import type { ConnectionContext } from '../schemas/connection-context.ts'
@@ -33,6 +34,8 @@ export interface OrchestratorServices {
   readonly renewing: Map<string, Promise<View>>
   /** The generation of the token that this process issued last, by key. */
   readonly issuedGenerations: LruMap<string, number>
+  /** The forgetting actions of connections whose last `onActions` failed, by key; empty where only saving ones were due. */
+  readonly undeliveredActions: LruMap<string, readonly HostAction[]>
   policy(connection: ConnectionIdentity): Policy
   assertOpen(): void
 }

@@ -1,4 +1,5 @@
 import type { InspectionEvent } from 'xstate'
+import { warnOnFailure } from '../errors/warn-on-failure.ts'
 
 /**
  * A redacted record of what a chart does: names and codes by allow-list, never a value out of a context, an event or an
@@ -27,17 +28,13 @@ export interface InspectionRecord {
   failureCode?: string | undefined
 }
 
-/** Turns what XState tells an inspector into redacted records. An inspector that throws does not disturb the chart. */
-export function inspector(tell: (record: InspectionRecord) => void): (event: InspectionEvent) => void {
-  const inspect = (record: InspectionRecord): void => {
-    try {
-      tell(record)
-    } catch (error) {
-      queueMicrotask(() => {
-        throw error
-      })
-    }
-  }
+/**
+ * Turns what XState reports to an inspector into redacted records. An inspector that throws or rejects is a process
+ * warning, and does not disturb the chart.
+ */
+export function inspector(receive: (record: InspectionRecord) => unknown): (event: InspectionEvent) => void {
+  const inspect = (record: InspectionRecord): void =>
+    void warnOnFailure('AUTHCHART_CALLBACK_FAILED', 'inspect()', () => receive(record))
   return (inspected) => {
     const { actorRef, rootId } = inspected
     // XState's type for it lacks the id.

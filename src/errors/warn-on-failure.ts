@@ -27,8 +27,8 @@ export async function warnOnFailure(code: WarningCode, subject: string, work: ()
 function described(error: unknown, member: 'message' | 'name'): { text: string; detail?: string | undefined } {
   try {
     if (!(error instanceof Error)) return { text: member === 'name' ? typeof error : String(error) }
-    const text = String(Reflect.get(error, member))
-    return member === 'name' ? { text } : { text, detail: error.stack }
+    const text: unknown = error[member]
+    return { text: String(text), detail: member === 'name' ? undefined : error.stack }
   } catch {
     return { text: 'unknown error' }
   }

@@ -55,14 +55,21 @@ export interface AuthOrchestratorOptions {
   /** Rules of this deployment: values, or a function of the connection. @defaultValue as below */
   policy?: PolicyOptions | ((connection: ConnectionIdentity) => PolicyOptions) | undefined
   /**
-   * For hosts that keep credentials themselves: every list of actions, awaited before the caller gets its answer.
+   * For hosts that store credentials themselves: every list of actions, awaited before the caller gets its answer. One
+   * that throws or rejects is a process warning with the code `AUTHCHART_CALLBACK_FAILED` and fails no call: the next
+   * call that changes the connection, or `authorize()`, delivers again.
    *
    * @defaultValue none
    */
   onActions?: ((actions: readonly HostAction[]) => Promise<void> | void) | undefined
   /** Where time and randomness come from. @defaultValue the machine's own */
   clock?: Clock | undefined
-  /** Gets a redacted record of each actor, event and snapshot. @defaultValue none */
+  /**
+   * Receives a redacted record of each actor, event and snapshot. One that throws or rejects is a process warning with
+   * the code `AUTHCHART_CALLBACK_FAILED`, and fails no call.
+   *
+   * @defaultValue none
+   */
   inspect?: ((record: InspectionRecord) => void) | undefined
 }
 

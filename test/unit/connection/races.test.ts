@@ -151,23 +151,6 @@ describe('a callback', () => {
     expect((await late).status).toBe('expired')
     expect(world.tokenRequests().map(({ grant_type: grant }) => grant)).toEqual(['authorization_code', 'refresh_token'])
   })
-
-  test('that the host cannot take is its error, and the sign-in stands', async () => {
-    const world = await startWorld()
-    let isBroken = false
-    const orchestrator = orchestrate({
-      onActions: () => {
-        if (isBroken) throw new Error('the database is down')
-      },
-    })
-    const connection = orchestrator.connection({ tenant: 't1', server: world.server })
-    const url = world.callback(redirectOf(await connection.authorize()))
-    isBroken = true
-    await expect(orchestrator.completeCallback(url)).rejects.toThrow('the database is down')
-    isBroken = false
-    expect((await orchestrator.completeCallback(url)).status).toBe('alreadyAuthorized')
-    expect((await connection.accessToken()).value).toBe('access-1')
-  })
 })
 
 describe('a refresh', () => {
@@ -216,20 +199,6 @@ describe('a refresh', () => {
 })
 
 describe('fetch', () => {
-  test("tells the host's own error as it is", async () => {
-    const world = await startWorld()
-    let isBroken = false
-    const orchestrator = orchestrate({
-      onActions: () => {
-        if (isBroken) throw new RangeError('the database is down')
-      },
-    })
-    const connection = await signIn(world, orchestrator)
-    world.rejectedToken.add('access-1')
-    isBroken = true
-    await expect(connection.fetch(world.server)).rejects.toThrow(new RangeError('the database is down'))
-  })
-
   test('names the type of a token that is no bearer token', async () => {
     const world = await startWorld()
     world.rs.routes['GET /echo'] = ({ headers }) => ({ body: { authorization: headers.authorization } })

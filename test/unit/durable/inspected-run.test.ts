@@ -1,5 +1,6 @@
-import { describe, expect, test, vi } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { portError } from '../../../src/errors/port-error.ts'
+import { processWarnings } from '../../support/process-warnings.ts'
 import { CALLBACK, REFRESH, SIGNED_IN, WAITING } from './records.ts'
 import { createWorld, UNTIL_ABANDONED_MS } from './world.ts'
 
@@ -111,27 +112,32 @@ describe('what an inspector is told', () => {
     expect(process.inspected).toEqual([])
   })
 
-  test('an inspector that throws does not disturb the run', async () => {
+  test.each<[string, () => unknown]>([
+    [
+      'throws',
+      () => {
+        throw new Error('the inspector is wrong')
+      },
+    ],
+    ['rejects', () => Promise.reject(new Error('the inspector is wrong'))],
+  ])('an inspector that %s is a process warning, and does not disturb the run', async (_how, inspect) => {
     const world = createWorld()
     await world.seed(SIGNED_IN)
-    const thrown: unknown[] = []
-    vi.spyOn(globalThis, 'queueMicrotask').mockImplementation((callback) => {
-      try {
-        callback()
-      } catch (error) {
-        thrown.push(error)
-      }
+    const process = world.process({ inspect })
+    const generations: unknown[] = []
+    const warnings = await processWarnings(async () => {
+      generations.push((await process.run(REFRESH)).view?.context.generation)
     })
-    const wrong = new Error('the inspector is wrong')
-    const process = world.process({
-      inspect: () => {
-        throw wrong
-      },
-    })
-    const { view } = await process.run(REFRESH)
-    vi.restoreAllMocks()
-    expect(view?.context.generation).toBe(2)
-    expect(new Set(thrown)).toEqual(new Set([wrong]))
+    expect(generations).toEqual([2])
+    expect(new Set(warnings.map((warning) => JSON.stringify(warning)))).toEqual(
+      new Set([
+        JSON.stringify({
+          name: 'AuthchartWarning',
+          code: 'AUTHCHART_CALLBACK_FAILED',
+          message: 'inspect() failed: the inspector is wrong',
+        }),
+      ]),
+    )
   })
 
   test('without an inspector everything is the same', async () => {
