@@ -41,7 +41,7 @@ export function checkGrant(
   grant: AuthorizeParameters['grant'],
   { assertions, identityProvider }: Pick<ParsedOptions, 'assertions' | 'identityProvider'>,
 ): void {
-  const needs = (option: string): Error => invalidArgument('authorize().grant', `'${grant}' needs options.${option}`)
+  const needs = (option: string): Error => invalidArgument('authorize().grant', `'${grant}' needs ${option}`)
   if (grant !== 'jwt_bearer' && grant !== 'identity_assertion') return
   if (assertions === undefined) throw needs('assertions')
   if (grant === 'identity_assertion' && identityProvider === undefined) throw needs('identityProvider')
