@@ -11,7 +11,7 @@ import { isWebUrl } from '../schemas/option-values.ts'
 import { invalidArgument } from '../schemas/parse-options.ts'
 import { renew } from './access-token.ts'
 import { type AuthorizeOptions, type AuthorizeResult, staticClient } from './call-options.ts'
-import { deliverActions } from './deliver-actions.ts'
+import { deliverActions } from './host-actions.ts'
 import { hashBinding } from './routing.ts'
 import type { ConnectionRecord } from './record.ts'
 import type { View } from './services.ts'
@@ -41,7 +41,7 @@ export function checkGrant(
   grant: AuthorizeParameters['grant'],
   { assertions, identityProvider }: Pick<ParsedOptions, 'assertions' | 'identityProvider'>,
 ): void {
-  const needs = (option: string): Error => invalidArgument('authorize().grant', `'${grant}' needs options.${option}`)
+  const needs = (option: string): Error => invalidArgument('authorize().grant', `'${grant}' needs ${option}`)
   if (grant !== 'jwt_bearer' && grant !== 'identity_assertion') return
   if (assertions === undefined) throw needs('assertions')
   if (grant === 'identity_assertion' && identityProvider === undefined) throw needs('identityProvider')

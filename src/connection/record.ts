@@ -4,7 +4,7 @@ import type { HostAction } from '../options/host-action.ts'
 import type { Policy } from '../options/policy.ts'
 import type { ConnectionContext } from '../schemas/connection-context.ts'
 import type { ConnectionIdentity } from '../schemas/credentials.ts'
-import { deliverActions } from './deliver-actions.ts'
+import { deliverActions } from './host-actions.ts'
 import type { OrchestratorServices, View } from './services.ts'
 import { singleFlight } from './single-flight.ts'
 

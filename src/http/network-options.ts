@@ -2,7 +2,7 @@ import { isIP } from 'node:net'
 import * as v from 'valibot'
 import { MAX_TIMER_MS } from '../clock.ts'
 import { isLoopbackHost } from '../schemas/loopback.ts'
-import { invalidArgument } from '../schemas/parse-options.ts'
+import { parseOptions } from '../schemas/parse-options.ts'
 import { destinationOf } from './address-guard.ts'
 import { type AllowEntry, type AllowList, createAllowList, parseAllowEntry } from './allow-list.ts'
 import { DEFAULT_TIMEOUT_MS, MAX_RESPONSE_BYTES } from './limits.ts'
@@ -16,36 +16,28 @@ function isProxyUrl(text: string): boolean {
 
 function positiveInteger(most: number) {
   const problem = `must be an integer from 1 to ${most}`
-  return v.optional(
-    v.pipe(v.number('must be a number'), v.integer(problem), v.minValue(1, problem), v.maxValue(most, problem)),
-  )
+  return v.optional(v.pipe(v.number(), v.integer(problem), v.minValue(1, problem), v.maxValue(most, problem)))
 }
 
 /** Checks the `network` option. Its messages never hold the value, which may be a proxy's password. */
 const NetworkOptionsSchema = v.pipe(
-  v.strictObject(
-    {
-      allow: v.optional(
-        v.array(
-          v.pipe(
-            v.string('must be a string'),
-            v.check(
-              (text) => parseAllowEntry(text) !== undefined,
-              'must be an address, a network in CIDR notation or a host name, each with an optional port',
-            ),
+  v.strictObject({
+    allow: v.optional(
+      v.array(
+        v.pipe(
+          v.string(),
+          v.check(
+            (text) => parseAllowEntry(text) !== undefined,
+            'must be an address, a network in CIDR notation or a host name, each with an optional port',
           ),
-          'must be an array',
         ),
       ),
-      proxy: v.optional(
-        v.pipe(v.string('must be a string'), v.check(isProxyUrl, 'must be the http or https URL of a proxy')),
-      ),
-      timeoutMs: positiveInteger(MAX_TIMER_MS),
-      maxResponseBytes: positiveInteger(Number.MAX_SAFE_INTEGER),
-      fetch: v.optional(v.custom<typeof fetch>((value) => typeof value === 'function', 'must be a function')),
-    },
-    (issue) => (issue.expected === 'never' ? 'is not a known option' : 'must be an object'),
-  ),
+    ),
+    proxy: v.optional(v.pipe(v.string(), v.check(isProxyUrl, 'must be the http or https URL of a proxy'))),
+    timeoutMs: positiveInteger(MAX_TIMER_MS),
+    maxResponseBytes: positiveInteger(Number.MAX_SAFE_INTEGER),
+    fetch: v.optional(v.custom<typeof fetch>((value) => typeof value === 'function', 'must be a function')),
+  }),
   v.forward(
     v.partialCheck(
       [['proxy'], ['fetch']],
@@ -89,26 +81,19 @@ export interface NetworkRules {
   readonly fetch: typeof fetch | undefined
 }
 
-function nameOf(path: readonly { readonly key?: unknown }[]): string {
-  return path.map(({ key }) => (typeof key === 'number' ? `[${key}]` : `.${String(key)}`)).join('')
-}
-
 /**
  * Understands the `network` option.
  *
  * @throws `TypeError` that names the wrong part, for example `network.allow[2]`.
  */
 export function parseNetworkOptions(options: NetworkOptions): NetworkRules {
-  const parsed = v.safeParse(NetworkOptionsSchema, options)
-  if (!parsed.success) {
-    const [issue] = parsed.issues
-    throw invalidArgument(
-      `network${nameOf(issue.path ?? [])}`,
-      issue.message,
-      issue.kind === 'schema' ? 'ERR_INVALID_ARG_TYPE' : 'ERR_INVALID_ARG_VALUE',
-    )
-  }
-  const { allow = [], proxy, timeoutMs, maxResponseBytes, fetch } = parsed.output
+  const {
+    allow = [],
+    proxy,
+    timeoutMs,
+    maxResponseBytes,
+    fetch,
+  } = parseOptions(NetworkOptionsSchema, options, 'network')
   return {
     allow: createAllowList(allow.map(parseAllowEntry).filter((entry): entry is AllowEntry => entry !== undefined)),
     proxy,

@@ -13,7 +13,7 @@ import { readSigningKey } from './signing-key.ts'
 export function configuredClients(clients: readonly PreRegisteredClient[]): ConfiguredClient[] {
   return clients.map((client, index) => {
     const { privateKey, privateKeyId: kid, tokenEndpointAuthSigningAlg: alg, ...rest } = client
-    const option = `options.clients[${index}]`
+    const option = `clients[${index}]`
     if (clients.findIndex(({ issuer }) => issuer === client.issuer) !== index)
       throw invalidArgument(`${option}.issuer`, 'must not be that of another client')
     const problem = methodProblem(rest)

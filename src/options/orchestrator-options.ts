@@ -132,27 +132,27 @@ export function parseOrchestratorOptions(options: unknown): ParsedOptions {
   // A union would say no more than that neither side fits, so the values are looked at first.
   const policy = typeof options === 'object' && options !== null && 'policy' in options ? options.policy : undefined
   if (policy !== undefined && typeof policy !== 'function') parseOptions(PolicySchema, policy, 'policy')
-  const parsed = parseOptions(OptionsSchema, options, 'options')
+  const parsed = parseOptions(OptionsSchema, options, '')
   const { sealer, keys, store, client, clients = [], identityProvider, assertions } = parsed
   if (Buffer.byteLength(clientMetadataDocument(client) ?? '') > MAX_CLIENT_METADATA_BYTES)
     throw invalidArgument(
-      'options.client',
+      'client',
       `must fit into ${MAX_CLIENT_METADATA_BYTES} bytes of client id metadata, of which authorization servers read no more`,
     )
   const isProven = ({ clientId, clientSecret, privateKey }: (typeof clients)[number]): boolean =>
     clientId === client.metadataUrl && (clientSecret ?? privateKey) !== undefined
   if (clients.some(isProven))
     throw invalidArgument(
-      'options.clients',
+      'clients',
       'must give client.metadataUrl no secret and no key: its document says that this client has none',
     )
   if (identityProvider !== undefined && assertions === undefined)
-    throw invalidArgument('options.identityProvider', 'needs options.assertions')
+    throw invalidArgument('identityProvider', 'needs assertions')
   if (sealer !== undefined && keys?.sealing !== undefined)
-    throw invalidArgument('options.sealer', 'cannot be combined with options.keys.sealing')
+    throw invalidArgument('sealer', 'cannot be combined with keys.sealing')
   if (store !== undefined && !store.insideProcess && (keys === undefined || (sealer ?? keys.sealing) === undefined))
     throw invalidArgument(
-      'options.keys',
+      'keys',
       "is required, since this store is outside the process: { name: <32 bytes>, sealing: [{ id: '1', secret: <32 bytes> }] }; make each with crypto.randomBytes(32), keep them, and give the same to every process",
     )
   return parsed
@@ -166,5 +166,5 @@ const IdentitySchema = v.strictObject({ tenant: Text, user: maybe(Text), server:
  * @internal
  */
 export function parseIdentity(identity: unknown): v.InferOutput<typeof IdentitySchema> {
-  return parseOptions(IdentitySchema, identity, 'connection')
+  return parseOptions(IdentitySchema, identity, 'connection()')
 }

@@ -10,11 +10,11 @@ import { invalidArgument } from '../schemas/parse-options.ts'
 export function canonicalServer(server: string): string {
   const parts = /^(https?):\/\/([^/?#]+)([^#]*)(#.*)?$/is.exec(server)
   if (parts === null || /[\s\\]/.test(server) || !URL.canParse(server)) {
-    throw invalidArgument('server', 'must be an absolute http(s) URL')
+    throw invalidArgument('connection().server', 'must be an absolute http(s) URL')
   }
   const [, , authority = '', rest = '', fragment] = parts
-  if (authority.includes('@')) throw invalidArgument('server', 'must have no credentials')
-  if (fragment !== undefined) throw invalidArgument('server', 'must have no fragment')
+  if (authority.includes('@')) throw invalidArgument('connection().server', 'must have no credentials')
+  if (fragment !== undefined) throw invalidArgument('connection().server', 'must have no fragment')
   return new URL(server).origin + (rest.startsWith('/') ? rest : `/${rest}`)
 }
 

@@ -7,7 +7,8 @@ const CODES = {
 } as const
 
 function join(path: string, item: { key: unknown }): string {
-  return typeof item.key === 'number' ? `${path}[${item.key}]` : `${path}.${String(item.key)}`
+  if (typeof item.key === 'number') return `${path}[${item.key}]`
+  return path === '' ? String(item.key) : `${path}.${String(item.key)}`
 }
 
 /** The issue in words of ours: valibot's own message quotes what it received, which may be a key. */
@@ -20,7 +21,8 @@ function problemOf({ kind, type, expected, received, message }: v.BaseIssue<unkn
 /**
  * Parses options that a host gave.
  *
- * @param name What the host calls them, for the message.
+ * @param name What stands before the names of the members in messages: an option (`policy`: `policy.leaseMs`) or a call
+ *   (`authorize()`: `authorize().returnTo`). Empty for the options of a constructor, whose members stand alone.
  * @throws `TypeError` that names the option, and never its value.
  */
 export function parseOptions<const Schema extends v.GenericSchema>(
@@ -31,7 +33,8 @@ export function parseOptions<const Schema extends v.GenericSchema>(
   const result = v.safeParse(schema, input, { abortEarly: true })
   if (result.success) return result.output
   const [issue] = result.issues
-  throw invalidArgument((issue.path ?? []).reduce(join, name), problemOf(issue), CODES[issue.kind])
+  const option = (issue.path ?? []).reduce(join, name)
+  throw invalidArgument(option === '' ? 'options' : option, problemOf(issue), CODES[issue.kind])
 }
 
 /** A `TypeError` for misuse, with the `code` that Node gives to such errors. The name of the option comes first. */

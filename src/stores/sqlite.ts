@@ -135,7 +135,7 @@ export class SqliteStore implements SnapshotStore {
 
   /** @throws `TypeError` that names the option if one is wrong. */
   constructor(options: SqliteStoreOptions) {
-    const { path, busyTimeoutMs } = parseOptions(OptionsSchema, options, 'options')
+    const { path, busyTimeoutMs } = parseOptions(OptionsSchema, options, '')
     this.#path = path
     this.#busyTimeoutMs = busyTimeoutMs
   }

@@ -62,11 +62,11 @@ afterEach(async () => {
 describe('RedisStore options', () => {
   const client = new Redis({ lazyConnect: true })
   test.each([
-    [{ prefix: 1 }, 'options.prefix must be of type string'],
-    [{ commandTimeoutMs: 0 }, 'options.commandTimeoutMs must be at least 1'],
-    [{ commandTimeoutMs: 1.5 }, 'options.commandTimeoutMs must be whole'],
-    [{ replicas: '1' }, 'options.replicas must be of type number'],
-    [{ replica: 1 }, 'options.replica is not a known option'],
+    [{ prefix: 1 }, 'prefix must be of type string'],
+    [{ commandTimeoutMs: 0 }, 'commandTimeoutMs must be at least 1'],
+    [{ commandTimeoutMs: 1.5 }, 'commandTimeoutMs must be whole'],
+    [{ replicas: '1' }, 'replicas must be of type number'],
+    [{ replica: 1 }, 'replica is not a known option'],
   ])('new RedisStore(client, %j) throws a TypeError that names the option', (options, message) => {
     expect(() => new RedisStore(client, options as RedisStoreOptions)).toThrow(
       expect.objectContaining({ name: 'TypeError', message }),

@@ -163,13 +163,13 @@ describe('SqliteStore on a file', () => {
 describe('SqliteStore options', () => {
   test.each([
     [undefined, 'options is required'],
-    [{}, 'options.path is required'],
-    [{ path: 1 }, 'options.path must be of type string'],
-    [{ path: '' }, 'options.path must be the path of a file; use MemoryStore for none'],
-    [{ path: ':memory:' }, 'options.path must be the path of a file; use MemoryStore for none'],
-    [{ path: 'a.db', busyTimeoutMs: 0 }, 'options.busyTimeoutMs must be at least 1'],
-    [{ path: 'a.db', busyTimeoutMs: 0.5 }, 'options.busyTimeoutMs must be whole'],
-    [{ path: 'a.db', timeout: 1 }, 'options.timeout is not a known option'],
+    [{}, 'path is required'],
+    [{ path: 1 }, 'path must be of type string'],
+    [{ path: '' }, 'path must be the path of a file; use MemoryStore for none'],
+    [{ path: ':memory:' }, 'path must be the path of a file; use MemoryStore for none'],
+    [{ path: 'a.db', busyTimeoutMs: 0 }, 'busyTimeoutMs must be at least 1'],
+    [{ path: 'a.db', busyTimeoutMs: 0.5 }, 'busyTimeoutMs must be whole'],
+    [{ path: 'a.db', timeout: 1 }, 'timeout is not a known option'],
   ])('new SqliteStore(%j) throws a TypeError that names the option', (options, message) => {
     expect(() => new SqliteStore(options as { path: string })).toThrow(
       expect.objectContaining({ name: 'TypeError', message }),

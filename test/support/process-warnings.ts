@@ -12,6 +12,9 @@ export async function processWarnings(work: () => Promise<unknown>): Promise<Pro
     const { name, code, message } = warning
     if (name === 'AuthchartWarning') warnings.push({ name, code, message })
   }
+  // Without those that print: some tests cause hundreds.
+  const others = process.listeners('warning')
+  process.removeAllListeners('warning')
   process.on('warning', listener)
   try {
     await work()
@@ -19,6 +22,7 @@ export async function processWarnings(work: () => Promise<unknown>): Promise<Pro
     await new Promise((resolve) => setImmediate(resolve))
   } finally {
     process.off('warning', listener)
+    for (const other of others) process.on('warning', other)
   }
   return warnings
 }

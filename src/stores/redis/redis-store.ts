@@ -104,7 +104,7 @@ export class RedisStore implements SnapshotStore {
    */
   constructor(client: Redis | Cluster, options: RedisStoreOptions = {}) {
     parseOptions(ClientSchema, client, 'client')
-    const { prefix, commandTimeoutMs, replicas } = parseOptions(OptionsSchema, options, 'options')
+    const { prefix, commandTimeoutMs, replicas } = parseOptions(OptionsSchema, options, '')
     this.#prefix = prefix
     this.#timeoutMs = commandTimeoutMs
     this.#channel = `${client.options.keyPrefix ?? ''}${prefix}authchart:changes`

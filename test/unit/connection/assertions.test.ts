@@ -146,18 +146,13 @@ describe('an identity assertion', () => {
 
 describe('misuse is told at the call', () => {
   test.each<[string, 'jwt_bearer' | 'identity_assertion', object, string]>([
-    ['no assertions', 'jwt_bearer', {}, "authorize().grant 'jwt_bearer' needs options.assertions"],
-    [
-      'no assertions at all',
-      'identity_assertion',
-      {},
-      "authorize().grant 'identity_assertion' needs options.assertions",
-    ],
+    ['no assertions', 'jwt_bearer', {}, "authorize().grant 'jwt_bearer' needs assertions"],
+    ['no assertions at all', 'identity_assertion', {}, "authorize().grant 'identity_assertion' needs assertions"],
     [
       'no identity provider',
       'identity_assertion',
       { assertions: unasked },
-      "authorize().grant 'identity_assertion' needs options.identityProvider",
+      "authorize().grant 'identity_assertion' needs identityProvider",
     ],
   ])('%s', async (_, grant, options, message) => {
     const connection = orchestrate(options).connection({ tenant: 't1', server: 'https://mcp.example/mcp' })

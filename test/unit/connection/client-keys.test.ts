@@ -55,24 +55,24 @@ describe('options that do not fit a key', () => {
   const SECRET = 'do-not-print-me'
   const key = 'must be a private key that can sign: RSA of at least 2048 bits, EC on P-256, P-384 or P-521, or Ed25519'
   test.each<[string, Partial<PreRegisteredClient>, string]>([
-    ['a number', { privateKey: 7 as never }, 'options.clients[0].privateKey must be a CryptoKey, a JWK or PEM'],
-    ['text that is no PEM', { privateKey: SECRET }, `options.clients[0].privateKey ${key}`],
-    ['a JWK that is none', { privateKey: { kty: 'EC', d: SECRET } }, `options.clients[0].privateKey ${key}`],
+    ['a number', { privateKey: 7 as never }, 'clients[0].privateKey must be a CryptoKey, a JWK or PEM'],
+    ['text that is no PEM', { privateKey: SECRET }, `clients[0].privateKey ${key}`],
+    ['a JWK that is none', { privateKey: { kty: 'EC', d: SECRET } }, `clients[0].privateKey ${key}`],
     [
       'another algorithm than the key has',
       { privateKey: pem, tokenEndpointAuthSigningAlg: 'RS256' },
-      'options.clients[0].tokenEndpointAuthSigningAlg does not go with privateKey, which signs with ES256',
+      'clients[0].tokenEndpointAuthSigningAlg does not go with privateKey, which signs with ES256',
     ],
     [
       'a method without its key',
       { tokenEndpointAuthMethod: 'private_key_jwt' },
-      'options.clients[0].tokenEndpointAuthMethod needs privateKey',
+      'clients[0].tokenEndpointAuthMethod needs privateKey',
     ],
-    ['the name of no key', { privateKeyId: 'k1' }, 'options.clients[0].privateKeyId needs privateKey'],
+    ['the name of no key', { privateKeyId: 'k1' }, 'clients[0].privateKeyId needs privateKey'],
     [
       'the algorithm of no key',
       { tokenEndpointAuthSigningAlg: 'ES256' },
-      'options.clients[0].tokenEndpointAuthSigningAlg needs privateKey',
+      'clients[0].tokenEndpointAuthSigningAlg needs privateKey',
     ],
   ])('%s: a TypeError that names the option', async (_, client, message) => {
     const build = async (): Promise<unknown> =>

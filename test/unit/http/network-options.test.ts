@@ -130,17 +130,17 @@ describe('the network option', () => {
 
   const integer = (most: number): string => `must be an integer from 1 to ${most}`
   test.each([
-    [null, 'network must be an object', 'ERR_INVALID_ARG_TYPE'],
+    [null, 'network must be of type Object', 'ERR_INVALID_ARG_TYPE'],
     [{ allowed: [] }, 'network.allowed is not a known option', 'ERR_INVALID_ARG_TYPE'],
-    [{ allow: 'localhost' }, 'network.allow must be an array', 'ERR_INVALID_ARG_TYPE'],
-    [{ allow: [1] }, 'network.allow[0] must be a string', 'ERR_INVALID_ARG_TYPE'],
-    [{ timeoutMs: '1' }, 'network.timeoutMs must be a number', 'ERR_INVALID_ARG_TYPE'],
+    [{ allow: 'localhost' }, 'network.allow must be of type Array', 'ERR_INVALID_ARG_TYPE'],
+    [{ allow: [1] }, 'network.allow[0] must be of type string', 'ERR_INVALID_ARG_TYPE'],
+    [{ timeoutMs: '1' }, 'network.timeoutMs must be of type number', 'ERR_INVALID_ARG_TYPE'],
     [{ timeoutMs: 0 }, `network.timeoutMs ${integer(2_147_483_647)}`, 'ERR_INVALID_ARG_VALUE'],
     [{ timeoutMs: 1.5 }, `network.timeoutMs ${integer(2_147_483_647)}`, 'ERR_INVALID_ARG_VALUE'],
     [{ timeoutMs: 2 ** 31 }, `network.timeoutMs ${integer(2_147_483_647)}`, 'ERR_INVALID_ARG_VALUE'],
     [{ maxResponseBytes: 0 }, `network.maxResponseBytes ${integer(Number.MAX_SAFE_INTEGER)}`, 'ERR_INVALID_ARG_VALUE'],
     [{ fetch: {} }, 'network.fetch must be a function', 'ERR_INVALID_ARG_TYPE'],
-    [{ proxy: 1 }, 'network.proxy must be a string', 'ERR_INVALID_ARG_TYPE'],
+    [{ proxy: 1 }, 'network.proxy must be of type string', 'ERR_INVALID_ARG_TYPE'],
     [{ proxy: 'proxy:3128' }, 'network.proxy must be the http or https URL of a proxy', 'ERR_INVALID_ARG_VALUE'],
     [{ proxy: 'secret' }, 'network.proxy must be the http or https URL of a proxy', 'ERR_INVALID_ARG_VALUE'],
     [{ proxy: 'http://a/?b' }, 'network.proxy must be the http or https URL of a proxy', 'ERR_INVALID_ARG_VALUE'],

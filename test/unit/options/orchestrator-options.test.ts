@@ -29,59 +29,59 @@ class OutsideStore extends MemoryStore {
 describe('createAuthOrchestrator', () => {
   test.each<[string, unknown, object]>([
     ['nothing', undefined, type('options is required')],
-    ['no client', {}, type('options.client is required')],
-    ['no name', { client: { redirectUri: CLIENT.redirectUri } }, type('options.client.name is required')],
+    ['no client', {}, type('client is required')],
+    ['no name', { client: { redirectUri: CLIENT.redirectUri } }, type('client.name is required')],
     [
       'an empty name',
       { client: { ...CLIENT, name: '' } },
-      type('options.client.name must be a non-empty string of well-formed Unicode'),
+      type('client.name must be a non-empty string of well-formed Unicode'),
     ],
     [
       'half a character',
       { client: { ...CLIENT, name: 'a\uD800' } },
-      type('options.client.name must be a non-empty string of well-formed Unicode'),
+      type('client.name must be a non-empty string of well-formed Unicode'),
     ],
     [
       'a redirect URI that is a number',
       { client: { ...CLIENT, redirectUri: 7 } },
-      type('options.client.redirectUri must be of type string'),
+      type('client.redirectUri must be of type string'),
     ],
     [
       'a logo that is no URL',
       { client: { ...CLIENT, logoUri: 'file:///logo.png' } },
-      value('options.client.logoUri must be an absolute http(s) URL'),
+      value('client.logoUri must be an absolute http(s) URL'),
     ],
     [
       'contacts that are a string',
       { client: { ...CLIENT, contacts: 'a@b.example' } },
-      type('options.client.contacts must be of type Array'),
+      type('client.contacts must be of type Array'),
     ],
     [
       'a contact that is a number',
       { client: { ...CLIENT, contacts: ['a', 1] } },
-      type('options.client.contacts[1] must be a non-empty string of well-formed Unicode'),
+      type('client.contacts[1] must be a non-empty string of well-formed Unicode'),
     ],
     [
       'a scope that is none',
       { client: { ...CLIENT, scope: ' a' } },
-      value('options.client.scope must be scopes with single spaces between'),
+      value('client.scope must be scopes with single spaces between'),
     ],
-    ['an unknown option', { client: CLIENT, clientt: {} }, type('options.clientt is not a known option')],
-    ['an unknown option within', { client: { ...CLIENT, url: 'x' } }, type('options.client.url is not a known option')],
+    ['an unknown option', { client: CLIENT, clientt: {} }, type('clientt is not a known option')],
+    ['an unknown option within', { client: { ...CLIENT, url: 'x' } }, type('client.url is not a known option')],
     [
       'a client without an issuer',
       { client: CLIENT, clients: [{ clientId: 'c', clientSecret: SECRET }] },
-      type('options.clients[0].issuer is required'),
+      type('clients[0].issuer is required'),
     ],
     [
       'a client secret that is none',
       { client: CLIENT, clients: [{ issuer: 'https://as', clientId: 'c', clientSecret: [SECRET] }] },
-      type('options.clients[0].clientSecret must be a non-empty string of well-formed Unicode'),
+      type('clients[0].clientSecret must be a non-empty string of well-formed Unicode'),
     ],
     [
       'a client whose issuer is no URL',
       { client: CLIENT, clients: [{ issuer: 'as.example', clientId: 'c' }] },
-      value('options.clients[0].issuer must be an absolute http(s) URL'),
+      value('clients[0].issuer must be an absolute http(s) URL'),
     ],
     [
       'two clients at one issuer',
@@ -89,13 +89,13 @@ describe('createAuthOrchestrator', () => {
         client: CLIENT,
         clients: ['https://a', 'https://b', 'https://a'].map((issuer) => ({ issuer, clientId: issuer })),
       },
-      value('options.clients[2].issuer must not be that of another client'),
+      value('clients[2].issuer must not be that of another client'),
     ],
     [
       'a method that is not known',
       { client: CLIENT, clients: [{ issuer: 'https://a', clientId: 'c', tokenEndpointAuthMethod: 'tls_client_auth' }] },
       value(
-        'options.clients[0].tokenEndpointAuthMethod must be client_secret_basic, client_secret_post, private_key_jwt or none',
+        'clients[0].tokenEndpointAuthMethod must be client_secret_basic, client_secret_post, private_key_jwt or none',
       ),
     ],
     [
@@ -104,7 +104,7 @@ describe('createAuthOrchestrator', () => {
         client: CLIENT,
         clients: [{ issuer: 'https://a', clientId: 'c', tokenEndpointAuthMethod: 'client_secret_post' }],
       },
-      value('options.clients[0].tokenEndpointAuthMethod needs clientSecret'),
+      value('clients[0].tokenEndpointAuthMethod needs clientSecret'),
     ],
     [
       'a secret that is never used',
@@ -112,7 +112,7 @@ describe('createAuthOrchestrator', () => {
         client: CLIENT,
         clients: [{ issuer: 'https://a', clientId: 'c', clientSecret: SECRET, tokenEndpointAuthMethod: 'none' }],
       },
-      value("options.clients[0].tokenEndpointAuthMethod must not be 'none' beside clientSecret"),
+      value("clients[0].tokenEndpointAuthMethod must not be 'none' beside clientSecret"),
     ],
     ...['https://app.example/', 'https://app.example/settings', 'app.example', '*', 'javascript:alert(1)'].map(
       (origin): [string, unknown, object] => [
@@ -128,22 +128,18 @@ describe('createAuthOrchestrator', () => {
       { client: CLIENT, policy: { [name]: ['mcp.example'] } },
       value(`policy.${name}[0] must be an absolute http(s) URL`),
     ]),
-    ['a store that is none', { client: CLIENT, store: { load() {} } }, type('options.store must be a SnapshotStore')],
-    ['keys without a name', { client: CLIENT, keys: { sealing: [] } }, type('options.keys.name is required')],
-    [
-      'a key that is text',
-      { client: CLIENT, keys: { name: SECRET } },
-      type('options.keys.name must be of type Uint8Array'),
-    ],
+    ['a store that is none', { client: CLIENT, store: { load() {} } }, type('store must be a SnapshotStore')],
+    ['keys without a name', { client: CLIENT, keys: { sealing: [] } }, type('keys.name is required')],
+    ['a key that is text', { client: CLIENT, keys: { name: SECRET } }, type('keys.name must be of type Uint8Array')],
     [
       'a key that is short',
       { client: CLIENT, keys: { name: new TextEncoder().encode(SECRET) } },
-      value('options.keys.name must be 32 bytes long'),
+      value('keys.name must be 32 bytes long'),
     ],
     [
       'a sealing key that is short',
       { client: CLIENT, keys: { name: KEY, sealing: [{ id: '1', secret: new Uint8Array(31) }] } },
-      value('options.keys.sealing[0].secret must be 32 bytes long'),
+      value('keys.sealing[0].secret must be 32 bytes long'),
     ],
     [
       'two sealing keys with one id',
@@ -159,28 +155,24 @@ describe('createAuthOrchestrator', () => {
       },
       value('keys.sealing must not hold two keys with one id'),
     ],
-    ['a sealer that is none', { client: CLIENT, sealer: { seal() {} } }, type('options.sealer must be a Sealer')],
+    ['a sealer that is none', { client: CLIENT, sealer: { seal() {} } }, type('sealer must be a Sealer')],
     [
       'a sealer beside sealing keys',
       { client: CLIENT, sealer: { seal() {}, open() {} }, keys: { name: KEY, sealing: [{ id: '1', secret: KEY }] } },
-      value('options.sealer cannot be combined with options.keys.sealing'),
+      value('sealer cannot be combined with keys.sealing'),
     ],
-    [
-      'assertions that are no function',
-      { client: CLIENT, assertions: {} },
-      type('options.assertions must be a function'),
-    ],
+    ['assertions that are no function', { client: CLIENT, assertions: {} }, type('assertions must be a function')],
     [
       'an identity provider without an issuer',
       { client: CLIENT, identityProvider: { clientId: 'x', clientSecret: SECRET } },
-      type('options.identityProvider.issuer is required'),
+      type('identityProvider.issuer is required'),
     ],
     [
       'an identity provider without assertions',
       { client: CLIENT, identityProvider: { issuer: 'https://idp', clientId: 'x' } },
-      value('options.identityProvider needs options.assertions'),
+      value('identityProvider needs assertions'),
     ],
-    ['a network that is none', { client: CLIENT, network: 7 }, type('options.network must be an object')],
+    ['a network that is none', { client: CLIENT, network: 7 }, type('network must be an object')],
     [
       'a network with an unknown option',
       { client: CLIENT, network: { timeout: 7 } },
@@ -239,13 +231,13 @@ describe('createAuthOrchestrator', () => {
       { client: CLIENT, policy: { registrationsPerIssuerPerHour: -1 } },
       value('policy.registrationsPerIssuerPerHour must be an integer of at least 0'),
     ],
-    ['actions that are no function', { client: CLIENT, onActions: 7 }, type('options.onActions must be a function')],
+    ['actions that are no function', { client: CLIENT, onActions: 7 }, type('onActions must be a function')],
     [
       'a clock that is none',
       { client: CLIENT, clock: { now: () => 0 } },
-      type('options.clock must have now(), monotonic() and random()'),
+      type('clock must have now(), monotonic() and random()'),
     ],
-    ['an inspector that is none', { client: CLIENT, inspect: {} }, type('options.inspect must be a function')],
+    ['an inspector that is none', { client: CLIENT, inspect: {} }, type('inspect must be a function')],
   ])('refuses %s', (_name, options, complaint) => {
     expect(complaintAbout(options)).toEqual(complaint)
   })
@@ -261,7 +253,7 @@ describe('createAuthOrchestrator', () => {
     'refuses the redirect URI %s',
     verifies([3, 71], (redirectUri) => {
       expect(complaintAbout({ client: { ...CLIENT, redirectUri } })).toEqual(
-        value('options.client.redirectUri must be an https URL, or http on a loopback address, without a fragment'),
+        value('client.redirectUri must be an https URL, or http on a loopback address, without a fragment'),
       )
     }),
   )
@@ -275,7 +267,7 @@ describe('createAuthOrchestrator', () => {
 
   test('asks for keys where the store is outside the process, and says how to make them', () => {
     const complaint = value(
-      "options.keys is required, since this store is outside the process: { name: <32 bytes>, sealing: [{ id: '1', secret: <32 bytes> }] }; make each with crypto.randomBytes(32), keep them, and give the same to every process",
+      "keys is required, since this store is outside the process: { name: <32 bytes>, sealing: [{ id: '1', secret: <32 bytes> }] }; make each with crypto.randomBytes(32), keep them, and give the same to every process",
     )
     const store = new OutsideStore()
     expect(complaintAbout({ client: CLIENT, store })).toEqual(complaint)
@@ -309,22 +301,22 @@ describe('connection', () => {
   const text = 'must be a non-empty string of well-formed Unicode'
 
   test.each<[unknown, object]>([
-    [undefined, type('connection is required')],
-    [{ server }, type('connection.tenant is required')],
-    [{ tenant: '', server }, type(`connection.tenant ${text}`)],
-    [{ tenant: 't', user: '', server }, type(`connection.user ${text}`)],
-    [{ tenant: 't', label: '', server }, type(`connection.label ${text}`)],
-    [{ tenant: 'a\uDC00', server }, type(`connection.tenant ${text}`)],
-    [{ tenant: 't', user: '\uD83D', server }, type(`connection.user ${text}`)],
-    [{ tenant: 't' }, type('connection.server is required')],
-    [{ tenant: 't', server: new URL(server) }, type(`connection.server ${text}`)],
-    [{ tenant: 't', server, provider: 'x' }, type('connection.provider is not a known option')],
-    [{ tenant: 't', server: 'ftp://mcp.example/' }, value('server must be an absolute http(s) URL')],
-    [{ tenant: 't', server: 'mcp.example/mcp' }, value('server must be an absolute http(s) URL')],
-    [{ tenant: 't', server: 'https://mcp.example/a b' }, value('server must be an absolute http(s) URL')],
-    [{ tenant: 't', server: 'https://user:pass@mcp.example/' }, value('server must have no credentials')],
-    [{ tenant: 't', server: 'https://mcp.example/#x' }, value('server must have no fragment')],
-    [{ tenant: 't', server: 'https://mcp.example/\uD800' }, type(`connection.server ${text}`)],
+    [undefined, type('connection() is required')],
+    [{ server }, type('connection().tenant is required')],
+    [{ tenant: '', server }, type(`connection().tenant ${text}`)],
+    [{ tenant: 't', user: '', server }, type(`connection().user ${text}`)],
+    [{ tenant: 't', label: '', server }, type(`connection().label ${text}`)],
+    [{ tenant: 'a\uDC00', server }, type(`connection().tenant ${text}`)],
+    [{ tenant: 't', user: '\uD83D', server }, type(`connection().user ${text}`)],
+    [{ tenant: 't' }, type('connection().server is required')],
+    [{ tenant: 't', server: new URL(server) }, type(`connection().server ${text}`)],
+    [{ tenant: 't', server, provider: 'x' }, type('connection().provider is not a known option')],
+    [{ tenant: 't', server: 'ftp://mcp.example/' }, value('connection().server must be an absolute http(s) URL')],
+    [{ tenant: 't', server: 'mcp.example/mcp' }, value('connection().server must be an absolute http(s) URL')],
+    [{ tenant: 't', server: 'https://mcp.example/a b' }, value('connection().server must be an absolute http(s) URL')],
+    [{ tenant: 't', server: 'https://user:pass@mcp.example/' }, value('connection().server must have no credentials')],
+    [{ tenant: 't', server: 'https://mcp.example/#x' }, value('connection().server must have no fragment')],
+    [{ tenant: 't', server: 'https://mcp.example/\uD800' }, type(`connection().server ${text}`)],
   ])('refuses %j', (identity, complaint) => {
     expect(complain(identity)).toEqual(complaint)
   })

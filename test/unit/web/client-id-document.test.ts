@@ -80,7 +80,7 @@ describe('the client id metadata document', () => {
       expect.objectContaining({
         name: 'TypeError',
         message:
-          'options.client.metadataUrl must be an https URL with a path of its own, without dot segments, query, fragment or credentials',
+          'client.metadataUrl must be an https URL with a path of its own, without dot segments, query, fragment or credentials',
         code: 'ERR_INVALID_ARG_VALUE',
       }),
     )
@@ -121,7 +121,7 @@ describe('the client id metadata document', () => {
       for (const proof of [{ clientSecret: 'secret' }, { privateKey: { kty: 'EC' } }]) {
         const clients = [{ issuer: world.issuer, clientId: metadataUrl, ...proof }]
         expect(() => createAuthOrchestrator({ client, clients })).toThrow(
-          'options.clients must give client.metadataUrl no secret and no key: its document says that this client has none',
+          'clients must give client.metadataUrl no secret and no key: its document says that this client has none',
         )
       }
     }),
