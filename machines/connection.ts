@@ -1,14 +1,35 @@
 import { assign, emit, setup } from 'xstate'
-import type { ConnectionContext, ConnectionIdentity } from '../src/schemas/connection-context.ts'
-import * as change from './connection-actions.ts'
-import type { AuthorizationRequestBuilt, ConnectionEvent } from './connection-events.ts'
-import * as ask from './connection-guards.ts'
-import * as input from './connection-inputs.ts'
-import { eventOf } from './event-of.ts'
-import { journalled } from './journal.ts'
-import { isClientRefused, isGrantRefused, isRetryLater, portFailureOf } from './port-failure.ts'
+import type { ConnectionContext } from '../src/schemas/connection-context.ts'
+import type { ConnectionIdentity } from '../src/schemas/credentials.ts'
+import { eventAs } from './assert.ts'
+import { isCurrentClaim } from './claim-rules.ts'
+import { addAttempt, authorizationRequestBuilt, endAttempt, endDenied } from './connection/attempts.ts'
+import {
+  claim,
+  claimExchange,
+  claimRefresh,
+  claimRenewal,
+  claimTokenRequest,
+  expireClaim,
+  markOutcomeUnknown,
+} from './connection/claims.ts'
+import type { AuthorizationRequestBuilt, ConnectionEvent } from './connection/events.ts'
+import * as guards from './connection/guards.ts'
+import * as inputs from './connection/port-inputs.ts'
+import {
+  adoptServer,
+  beginRenewal,
+  beginRequest,
+  recordDiscovery,
+  rejectGrant,
+  replaceClient,
+} from './connection/request.ts'
+import { isReRequestable, restingState, type RestingState } from './connection/selectors.ts'
+import { asksForNothingNew, countStepUp, endStepUps, isStepUpExhausted, rejectScope } from './connection/step-up.ts'
+import * as actions from './connection/tokens.ts'
+import { appendToJournal } from './journal.ts'
 import { connectionPorts } from './ports.ts'
-import { isAskedAgain, restingPlace, type RestingPlace } from './resting-place.ts'
+import { isClientRejected, isGrantRejected, isRetryLater, portFailureOf } from './rejection.ts'
 
 /** What a connection begins with. */
 export interface ConnectionInput {
@@ -34,38 +55,40 @@ export const connectionMachine = setup({
   },
   actors: connectionPorts,
   guards: {
-    isAcceptableCallback: ({ context, event }) => ask.isAcceptableCallback(context, event),
-    hasKeptCode: ({ context, event }) => ask.hasKeptCode(context, event),
-    isCurrentGeneration: ({ context, event }) => ask.isCurrentGeneration(context, event),
-    needsDiscovery: ({ context, event }) => ask.isCurrentGeneration(context, event) && ask.needsDiscovery(context),
-    needsNoRefreshToken: ({ context, event }) =>
-      ask.isCurrentGeneration(context, event) && context.tokens !== undefined && isAskedAgain(context.tokens),
-    isWantedResult: ({ context, event }) => ask.isWantedResult(context, event),
-    isOrphanedResult: ({ context, event }) => ask.isOrphanedResult(context, event),
-    hasTokensToRevoke: ({ context }) => context.tokens !== undefined && !ask.needsDiscovery(context),
-    isRenewal: ({ context }) => ask.isRenewal(context),
-    mayRegisterAgain: ({ context, event }) => isClientRefused(portFailureOf(event)) && ask.mayRegisterAgain(context),
-    asksForNothingNew: ({ context, event }) => ask.asksForNothingNew(context, event),
-    isStepUpExhausted: ({ context, event }) => ask.isStepUpExhausted(context, event),
-    usesAuthorizationCode: ({ context }) => ask.canUseGrant(context, 'authorization_code'),
-    usesGrantWithoutUser: ({ context }) => ask.canUseGrantWithoutUser(context),
-    isGoAhead: ({ context }) => !context.claim?.outcomeUnknown,
-    isThisClaim: ({ context, event }) => ask.isThisClaim(context, event),
-    mayRepeat: ({ context, event }) =>
-      ask.isThisClaim(context, event) && ask.mayRepeat(context, change.readClock(context, event)),
-    isUnknownAtFirst: ({ context, event }) =>
-      portFailureOf(event).outcome === 'unknown' && ask.mayRepeat(context, context.at),
-    isClientRefused: ({ context, event }) => isClientRefused(portFailureOf(event)) && ask.isClientDynamic(context),
+    isAcceptableCallback: ({ context, event }) => guards.isAcceptableCallback(context, event),
+    hasPendingCode: ({ context, event }) => guards.hasPendingCode(context, event),
+    isCurrentGeneration: ({ context, event }) => guards.isCurrentGeneration(context, event),
+    needsDiscovery: ({ context, event }) =>
+      guards.isCurrentGeneration(context, event) && guards.needsDiscovery(context),
+    renewsWithoutRefreshToken: ({ context, event }) =>
+      guards.isCurrentGeneration(context, event) && context.tokens !== undefined && isReRequestable(context.tokens),
+    isAcceptableLateResult: ({ context, event }) => guards.isAcceptableLateResult(context, event),
+    isOrphanedResult: ({ context, event }) => guards.isOrphanedResult(context, event),
+    hasTokensToRevoke: ({ context }) => context.tokens !== undefined && !guards.needsDiscovery(context),
+    isRenewal: ({ context }) => guards.isRenewal(context),
+    mayRegisterAgain: ({ context, event }) =>
+      isClientRejected(portFailureOf(event)) && guards.mayRegisterAgain(context),
+    asksForNothingNew: ({ context, event }) => asksForNothingNew(context, event),
+    isStepUpExhausted: ({ context, event }) => isStepUpExhausted(context, event),
+    usesAuthorizationCode: ({ context }) => guards.canUseGrant(context, 'authorization_code'),
+    usesNonInteractiveGrant: ({ context }) => guards.canUseNonInteractiveGrant(context),
+    canProceed: ({ context }) => !context.claim?.outcomeUnknown,
+    isCurrentClaim: ({ context, event }) => isCurrentClaim(context, event),
+    canRetry: ({ context, event }) =>
+      isCurrentClaim(context, event) && guards.canRetry(context, actions.readClock(context, event)),
+    canRetryUnknownOutcome: ({ context, event }) =>
+      portFailureOf(event).outcome === 'unknown' && guards.canRetry(context, context.at),
+    isClientRejected: ({ context, event }) => isClientRejected(portFailureOf(event)) && guards.isClientDynamic(context),
     isRetryLater: ({ event }) => isRetryLater(portFailureOf(event)),
-    isRefreshTokenRefused: ({ event }) => isGrantRefused(portFailureOf(event)),
-    restsIn: ({ context }, params: { place: RestingPlace }) => restingPlace(context) === params.place,
+    isRefreshTokenRejected: ({ event }) => isGrantRejected(portFailureOf(event)),
+    restsIn: ({ context }, params: { place: RestingState }) => restingState(context) === params.place,
   },
   actions: {
-    noteTime: assign({ at: ({ context, event }) => change.readClock(context, event) }),
+    updateClock: assign({ at: ({ context, event }) => actions.readClock(context, event) }),
     beginRequest: assign(({ context, event }) =>
-      change.beginRequest(
+      beginRequest(
         context,
-        eventOf(
+        eventAs(
           event,
           'authorization.requested',
           'challenge.insufficientScope',
@@ -73,21 +96,15 @@ export const connectionMachine = setup({
         ),
       ),
     ),
-    countStepUp: assign(({ context, event }) =>
-      change.countStepUp(context, eventOf(event, 'challenge.insufficientScope')),
-    ),
-    replaceClient: assign(({ context }) => change.replaceClient(context)),
-    refuseScope: assign(({ context, event }) =>
-      change.refuseScope(context, eventOf(event, 'challenge.insufficientScope')),
-    ),
-    endStepUps: assign(({ context, event }) =>
-      change.endStepUps(context, eventOf(event, 'challenge.insufficientScope')),
-    ),
-    beginRenewal: assign(({ context, event }) => change.beginRenewal(context, eventOf(event, 'refresh.requested'))),
-    noteFacts: assign(({ context, event }) =>
-      change.noteFacts(
+    countStepUp: assign(({ context, event }) => countStepUp(context, eventAs(event, 'challenge.insufficientScope'))),
+    replaceClient: assign(({ context }) => replaceClient(context)),
+    rejectScope: assign(({ context, event }) => rejectScope(context, eventAs(event, 'challenge.insufficientScope'))),
+    endStepUps: assign(({ context, event }) => endStepUps(context, eventAs(event, 'challenge.insufficientScope'))),
+    beginRenewal: assign(({ context, event }) => beginRenewal(context, eventAs(event, 'refresh.requested'))),
+    recordDiscovery: assign(({ context, event }) =>
+      recordDiscovery(
         context,
-        eventOf(
+        eventAs(
           event,
           'xstate.done.actor.discoverResource',
           'xstate.done.actor.discoverServer',
@@ -95,29 +112,29 @@ export const connectionMachine = setup({
         ),
       ),
     ),
-    adoptServer: assign(({ context }) => change.adoptServer(context)),
-    refuseGrant: assign(({ context }) => change.refuseGrant(context)),
+    adoptServer: assign(({ context }) => adoptServer(context)),
+    rejectGrant: assign(({ context }) => rejectGrant(context)),
     addAttempt: assign(({ context, event }) =>
-      change.addAttempt(context, eventOf(event, 'xstate.done.actor.buildAuthorizationRequest').output),
+      addAttempt(context, eventAs(event, 'xstate.done.actor.buildAuthorizationRequest').output),
     ),
-    tellAuthorizationRequest: emit(({ context, event }) =>
-      change.authorizationRequestBuilt(context, eventOf(event, 'xstate.done.actor.buildAuthorizationRequest').output),
+    emitAuthorizationRequest: emit(({ context, event }) =>
+      authorizationRequestBuilt(context, eventAs(event, 'xstate.done.actor.buildAuthorizationRequest').output),
     ),
     claimExchange: assign(({ context, event }) =>
-      change.claimExchange(context, eventOf(event, 'callback.received', 'exchange.resumed')),
+      claimExchange(context, eventAs(event, 'callback.received', 'exchange.resumed')),
     ),
-    claimRefresh: assign(({ event }) => change.claimRefresh(eventOf(event, 'refresh.requested'))),
-    claimTokenRequest: assign(({ context }) => change.claimTokenRequest(context)),
-    claimRenewal: assign(({ context, event }) => change.claimRenewal(context, eventOf(event, 'refresh.requested'))),
+    claimRefresh: assign(({ event }) => claimRefresh(eventAs(event, 'refresh.requested'))),
+    claimTokenRequest: assign(({ context }) => claimTokenRequest(context)),
+    claimRenewal: assign(({ context, event }) => claimRenewal(context, eventAs(event, 'refresh.requested'))),
     claimDisconnect: assign(({ event }) =>
-      change.claim(eventOf(event, 'disconnect.requested', 'result.late'), { kind: 'disconnect' }),
+      claim(eventAs(event, 'disconnect.requested', 'result.late'), { kind: 'disconnect' }),
     ),
-    suspectClaim: assign(({ context, event }) => change.suspectClaim(context, event)),
-    abandonClaim: assign(({ context, event }) => change.abandonClaim(context, eventOf(event, 'claim.abandoned'))),
+    markOutcomeUnknown: assign(({ context, event }) => markOutcomeUnknown(context, event)),
+    expireClaim: assign(({ context, event }) => expireClaim(context, eventAs(event, 'claim.expired'))),
     storeTokens: assign(({ context, event }) =>
-      change.storeTokens(
+      actions.storeTokens(
         context,
-        eventOf(
+        eventAs(
           event,
           'xstate.done.actor.exchangeCode',
           'xstate.done.actor.refreshTokens',
@@ -125,21 +142,22 @@ export const connectionMachine = setup({
         ).output,
       ),
     ),
-    takeLateResult: assign(({ context, event }) => change.takeLateResult(context, eventOf(event, 'result.late'))),
+    acceptLateResult: assign(({ context, event }) => actions.acceptLateResult(context, eventAs(event, 'result.late'))),
     importCredentials: assign(({ context, event }) =>
-      change.importCredentials(context, eventOf(event, 'credentials.imported')),
+      actions.importCredentials(context, eventAs(event, 'credentials.imported')),
     ),
-    endDenied: assign(({ context, event }) => change.endDenied(context, eventOf(event, 'callback.denied'))),
-    endFailed: assign(({ context }) => change.endAttempt(context, context.claim?.stateHash, 'failed', context.at)),
-    recordFailure: assign(({ context, event }) => change.recordFailure(context, event)),
-    dropRefreshToken: assign(({ context }) => change.dropRefreshToken(context)),
-    forgetClient: assign(({ context }) => change.forgetClient(context)),
-    forgetRefusedClient: assign({ refusedClient: undefined }),
+    endDenied: assign(({ context, event }) => endDenied(context, eventAs(event, 'callback.denied'))),
+    endFailed: assign(({ context }) => endAttempt(context, context.claim?.stateHash, 'failed', context.at)),
+    recordFailure: assign(({ context, event }) => actions.recordFailure(context, event)),
+    dropRefreshToken: assign(({ context }) => actions.dropRefreshToken(context)),
+    forgetClient: assign(({ context }) => actions.forgetClient(context)),
+    clearRejectedClient: assign({ rejectedClient: undefined }),
     releaseClaim: assign({ claim: undefined }),
-    forgetEverything: assign(({ context }) => change.forgetEverything(context)),
-    tidy: assign(({ context }) => change.tidy(context)),
+    reset: assign(({ context }) => actions.reset(context)),
+    tidy: assign(({ context }) => actions.pruneExpired(context)),
     journal: assign({
-      journal: ({ context, event }, params: { to: string }) => journalled(context, event, params.to, 'disconnected'),
+      journal: ({ context, event }, params: { to: string }) =>
+        appendToJournal(context, event, params.to, 'disconnected'),
     }),
   },
 }).createMachine({
@@ -153,8 +171,8 @@ export const connectionMachine = setup({
     generation: 0,
     servers: [],
     attempts: [],
-    ended: [],
-    abandoned: [],
+    endedAttempts: [],
+    orphanedClaims: [],
     journal: [],
   }),
   initial: 'resting',
@@ -196,7 +214,7 @@ export const connectionMachine = setup({
             description: 'The server wants scope that was granted already (RFC 6750 §3.1): asking again cannot help.',
             guard: 'asksForNothingNew',
             target: 'settling',
-            actions: ['refuseScope'],
+            actions: ['rejectScope'],
           },
           {
             description: 'The same scope was asked for as often as the policy allows.',
@@ -224,7 +242,7 @@ export const connectionMachine = setup({
         },
         'exchange.resumed': {
           description: 'A code was kept because nothing had been spent; it is still alive.',
-          guard: 'hasKeptCode',
+          guard: 'hasPendingCode',
           target: 'exchanging',
           actions: ['claimExchange'],
         },
@@ -237,7 +255,7 @@ export const connectionMachine = setup({
         'attempt.expired': {
           description: 'Time has passed: attempts that nobody finished end here.',
           target: 'settling',
-          actions: ['noteTime'],
+          actions: ['updateClock'],
         },
         'refresh.requested': [
           {
@@ -248,7 +266,7 @@ export const connectionMachine = setup({
           },
           {
             description: 'A grant without a user has no refresh token; it asks for a new access token.',
-            guard: 'needsNoRefreshToken',
+            guard: 'renewsWithoutRefreshToken',
             target: 'requestingToken',
             actions: ['claimRenewal'],
           },
@@ -266,7 +284,7 @@ export const connectionMachine = setup({
             target: 'disconnecting',
             actions: ['claimDisconnect'],
           },
-          { description: 'There is nothing to revoke.', target: 'settling', actions: ['noteTime', 'forgetEverything'] },
+          { description: 'There is nothing to revoke.', target: 'settling', actions: ['updateClock', 'reset'] },
         ],
         'credentials.imported': {
           description: 'Credentials that the host held before.',
@@ -276,15 +294,15 @@ export const connectionMachine = setup({
         'result.late': [
           {
             description: 'The holder of an abandoned claim came back with what it had spent its secret for.',
-            guard: 'isWantedResult',
+            guard: 'isAcceptableLateResult',
             target: 'settling',
-            actions: ['takeLateResult'],
+            actions: ['acceptLateResult'],
           },
           {
             description: 'The same, but the connection was disconnected meanwhile: what came is revoked.',
             guard: 'isOrphanedResult',
             target: 'disconnecting',
-            actions: ['takeLateResult', 'claimDisconnect'],
+            actions: ['acceptLateResult', 'claimDisconnect'],
           },
         ],
       },
@@ -299,8 +317,8 @@ export const connectionMachine = setup({
           invoke: {
             id: 'discoverResource',
             src: 'discoverResource',
-            input: ({ context }) => input.discoverResourceInput(context),
-            onDone: { target: 'authorizationServer', actions: ['noteFacts'] },
+            input: ({ context }) => inputs.discoverResourceInput(context),
+            onDone: { target: 'authorizationServer', actions: ['recordDiscovery'] },
             onError: { target: '#connection.settling', actions: ['recordFailure'] },
           },
         },
@@ -310,8 +328,8 @@ export const connectionMachine = setup({
           invoke: {
             id: 'discoverServer',
             src: 'discoverServer',
-            input: ({ context }) => input.discoverServerInput(context),
-            onDone: { target: '#connection.registering', actions: ['noteFacts'] },
+            input: ({ context }) => inputs.discoverServerInput(context),
+            onDone: { target: '#connection.registering', actions: ['recordDiscovery'] },
             onError: { target: '#connection.settling', actions: ['recordFailure'] },
           },
         },
@@ -324,8 +342,8 @@ export const connectionMachine = setup({
       invoke: {
         id: 'ensureRegistration',
         src: 'ensureRegistration',
-        input: ({ context }) => input.ensureRegistrationInput(context),
-        onDone: { target: 'selectingGrant', actions: ['noteFacts', 'adoptServer'] },
+        input: ({ context }) => inputs.ensureRegistrationInput(context),
+        onDone: { target: 'selectingGrant', actions: ['recordDiscovery', 'adoptServer'] },
         onError: { target: 'settling', actions: ['recordFailure'] },
       },
     },
@@ -335,8 +353,8 @@ export const connectionMachine = setup({
       always: [
         { guard: 'isRenewal', target: 'refreshing', actions: ['claimTokenRequest'] },
         { guard: 'usesAuthorizationCode', target: 'preparingRequest' },
-        { guard: 'usesGrantWithoutUser', target: 'requestingToken', actions: ['claimTokenRequest'] },
-        { target: 'settling', actions: ['refuseGrant'] },
+        { guard: 'usesNonInteractiveGrant', target: 'requestingToken', actions: ['claimTokenRequest'] },
+        { target: 'settling', actions: ['rejectGrant'] },
       ],
     },
     preparingRequest: {
@@ -346,8 +364,8 @@ export const connectionMachine = setup({
       invoke: {
         id: 'buildAuthorizationRequest',
         src: 'buildAuthorizationRequest',
-        input: ({ context }) => input.buildAuthorizationRequestInput(context),
-        onDone: { target: 'settling', actions: ['addAttempt', 'tellAuthorizationRequest'] },
+        input: ({ context }) => inputs.buildAuthorizationRequestInput(context),
+        onDone: { target: 'settling', actions: ['addAttempt', 'emitAuthorizationRequest'] },
         onError: [
           { guard: 'mayRegisterAgain', target: 'registering', actions: ['replaceClient'] },
           { target: 'settling', actions: ['recordFailure'] },
@@ -363,10 +381,10 @@ export const connectionMachine = setup({
           description: 'The intent is stored before the code leaves. Whoever finds it past its lease tries once more.',
           entry: { type: 'journal', params: { to: 'exchanging' } },
           on: {
-            'checkpoint.saved': { guard: 'isGoAhead', target: 'requesting', actions: ['noteTime'] },
-            'claim.abandoned': [
-              { guard: 'mayRepeat', target: 'claimed', reenter: true, actions: ['abandonClaim'] },
-              { guard: 'isThisClaim', target: '#connection.settling', actions: ['endFailed', 'abandonClaim'] },
+            'checkpoint.saved': { guard: 'canProceed', target: 'requesting', actions: ['updateClock'] },
+            'claim.expired': [
+              { guard: 'canRetry', target: 'claimed', reenter: true, actions: ['expireClaim'] },
+              { guard: 'isCurrentClaim', target: '#connection.settling', actions: ['endFailed', 'expireClaim'] },
             ],
           },
         },
@@ -376,13 +394,13 @@ export const connectionMachine = setup({
           invoke: {
             id: 'exchangeCode',
             src: 'exchangeCode',
-            input: ({ context, event }) => input.exchangeCodeInput(context, event),
+            input: ({ context, event }) => inputs.exchangeCodeInput(context, event),
             onDone: { target: '#connection.settling', actions: ['storeTokens'] },
             onError: [
-              { guard: 'isUnknownAtFirst', target: 'claimed', actions: ['suspectClaim'] },
+              { guard: 'canRetryUnknownOutcome', target: 'claimed', actions: ['markOutcomeUnknown'] },
               { guard: 'isRetryLater', target: '#connection.settling', actions: ['recordFailure'] },
               {
-                guard: 'isClientRefused',
+                guard: 'isClientRejected',
                 target: '#connection.retiring',
                 actions: ['recordFailure', 'forgetClient', 'endFailed'],
               },
@@ -402,10 +420,10 @@ export const connectionMachine = setup({
             'The intent is stored before the refresh token leaves. Everyone else waits and adopts the result.',
           entry: { type: 'journal', params: { to: 'refreshing' } },
           on: {
-            'checkpoint.saved': { guard: 'isGoAhead', target: 'requesting', actions: ['noteTime'] },
-            'claim.abandoned': [
-              { guard: 'mayRepeat', target: 'claimed', reenter: true, actions: ['abandonClaim'] },
-              { guard: 'isThisClaim', target: '#connection.settling', actions: ['abandonClaim'] },
+            'checkpoint.saved': { guard: 'canProceed', target: 'requesting', actions: ['updateClock'] },
+            'claim.expired': [
+              { guard: 'canRetry', target: 'claimed', reenter: true, actions: ['expireClaim'] },
+              { guard: 'isCurrentClaim', target: '#connection.settling', actions: ['expireClaim'] },
             ],
           },
         },
@@ -415,17 +433,17 @@ export const connectionMachine = setup({
           invoke: {
             id: 'refreshTokens',
             src: 'refreshTokens',
-            input: ({ context, event }) => input.refreshTokensInput(context, event),
+            input: ({ context, event }) => inputs.refreshTokensInput(context, event),
             onDone: { target: '#connection.settling', actions: ['storeTokens'] },
             onError: [
-              { guard: 'isUnknownAtFirst', target: 'claimed', actions: ['suspectClaim'] },
+              { guard: 'canRetryUnknownOutcome', target: 'claimed', actions: ['markOutcomeUnknown'] },
               {
-                guard: 'isClientRefused',
+                guard: 'isClientRejected',
                 target: '#connection.retiring',
                 actions: ['recordFailure', 'forgetClient'],
               },
               {
-                guard: 'isRefreshTokenRefused',
+                guard: 'isRefreshTokenRejected',
                 target: '#connection.settling',
                 actions: ['recordFailure', 'dropRefreshToken'],
               },
@@ -444,10 +462,10 @@ export const connectionMachine = setup({
           description: 'The intent is stored, so that a whole fleet makes one request.',
           entry: { type: 'journal', params: { to: 'requestingToken' } },
           on: {
-            'checkpoint.saved': { guard: 'isGoAhead', target: 'requesting', actions: ['noteTime'] },
-            'claim.abandoned': [
-              { guard: 'mayRepeat', target: 'claimed', reenter: true, actions: ['abandonClaim'] },
-              { guard: 'isThisClaim', target: '#connection.settling', actions: ['abandonClaim'] },
+            'checkpoint.saved': { guard: 'canProceed', target: 'requesting', actions: ['updateClock'] },
+            'claim.expired': [
+              { guard: 'canRetry', target: 'claimed', reenter: true, actions: ['expireClaim'] },
+              { guard: 'isCurrentClaim', target: '#connection.settling', actions: ['expireClaim'] },
             ],
           },
         },
@@ -458,10 +476,10 @@ export const connectionMachine = setup({
           invoke: {
             id: 'requestToken',
             src: 'requestToken',
-            input: ({ context, event }) => input.requestTokenInput(context, event),
+            input: ({ context, event }) => inputs.requestTokenInput(context, event),
             onDone: { target: '#connection.settling', actions: ['storeTokens'] },
             onError: [
-              { guard: 'isUnknownAtFirst', target: 'claimed', actions: ['suspectClaim'] },
+              { guard: 'canRetryUnknownOutcome', target: 'claimed', actions: ['markOutcomeUnknown'] },
               { target: '#connection.settling', actions: ['recordFailure'] },
             ],
           },
@@ -476,7 +494,7 @@ export const connectionMachine = setup({
           tags: ['storable', 'checkpoint'],
           description: 'What was lost is stored first. Whoever finds this goes on with it.',
           entry: ['releaseClaim', { type: 'journal', params: { to: 'retiring' } }],
-          on: { 'checkpoint.saved': { target: 'forgetting', actions: ['noteTime'] } },
+          on: { 'checkpoint.saved': { target: 'forgetting', actions: ['updateClock'] } },
         },
         forgetting: {
           description: 'The registration forgets this client id, unless it has another one by now.',
@@ -484,9 +502,9 @@ export const connectionMachine = setup({
           invoke: {
             id: 'retireRegistration',
             src: 'retireRegistration',
-            input: ({ context }) => input.retireRegistrationInput(context),
-            onDone: { target: '#connection.settling', actions: ['forgetRefusedClient'] },
-            onError: { target: '#connection.settling', actions: ['noteTime'] },
+            input: ({ context }) => inputs.retireRegistrationInput(context),
+            onDone: { target: '#connection.settling', actions: ['clearRejectedClient'] },
+            onError: { target: '#connection.settling', actions: ['updateClock'] },
           },
         },
       },
@@ -500,13 +518,13 @@ export const connectionMachine = setup({
           description: 'The intent is stored. No token is answered from here on.',
           entry: { type: 'journal', params: { to: 'disconnecting' } },
           on: {
-            'checkpoint.saved': { guard: 'isGoAhead', target: 'revoking', actions: ['noteTime'] },
-            'claim.abandoned': [
-              { guard: 'mayRepeat', target: 'claimed', reenter: true, actions: ['abandonClaim'] },
+            'checkpoint.saved': { guard: 'canProceed', target: 'revoking', actions: ['updateClock'] },
+            'claim.expired': [
+              { guard: 'canRetry', target: 'claimed', reenter: true, actions: ['expireClaim'] },
               {
-                guard: 'isThisClaim',
+                guard: 'isCurrentClaim',
                 target: '#connection.settling',
-                actions: ['abandonClaim', 'forgetEverything'],
+                actions: ['expireClaim', 'reset'],
               },
             ],
           },
@@ -518,9 +536,9 @@ export const connectionMachine = setup({
           invoke: {
             id: 'revokeTokens',
             src: 'revokeTokens',
-            input: ({ context, event }) => input.revokeTokensInput(context, event),
-            onDone: { target: '#connection.settling', actions: ['noteTime', 'forgetEverything'] },
-            onError: { target: '#connection.settling', actions: ['noteTime', 'forgetEverything'] },
+            input: ({ context, event }) => inputs.revokeTokensInput(context, event),
+            onDone: { target: '#connection.settling', actions: ['updateClock', 'reset'] },
+            onError: { target: '#connection.settling', actions: ['updateClock', 'reset'] },
           },
         },
       },

@@ -1,9 +1,7 @@
 import type { Failure } from '../src/errors/failure.ts'
 import type { JournalEntry } from '../src/schemas/connection-context.ts'
-import { portFailureOf } from './port-failure.ts'
-
-/** How many transitions a record remembers. */
-export const MAX_JOURNAL_ENTRIES = 16
+import { MAX_JOURNAL_ENTRIES } from './limits.ts'
+import { portFailureOf } from './rejection.ts'
 
 /** Why: the failure's code, the answer of a port (`refreshTokens.done`), or the event itself. */
 function reasonOf(event: { type: string }, failure: Failure | undefined): string {
@@ -13,7 +11,7 @@ function reasonOf(event: { type: string }, failure: Failure | undefined): string
 }
 
 /** The journal with one more transition, and without the oldest if it is full. */
-export function journalled(
+export function appendToJournal(
   context: { at: number; journal: JournalEntry[]; failure?: Failure | undefined },
   event: { type: string },
   to: string,

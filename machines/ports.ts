@@ -1,14 +1,13 @@
 import { fromPromise } from 'xstate'
+import type { ResourceFacts, ServerMetadata } from '../src/schemas/connection-context.ts'
 import type {
   AuthorizationServer,
   ClientInformation,
   ConnectionIdentity,
   DpopKey,
   Grant,
-  GrantWithoutUser,
-  ResourceFacts,
-  ServerMetadata,
-} from '../src/schemas/connection-context.ts'
+  NonInteractiveGrant,
+} from '../src/schemas/credentials.ts'
 
 /** What every port is told: the record time at which it starts. What it answers is stamped in the same time. */
 export interface PortInput {
@@ -23,7 +22,7 @@ export interface PortOutput {
 }
 
 /** What a port that spends something single-use is told besides. */
-export interface SpendingInput extends PortInput {
+export interface SingleUseInput extends PortInput {
   /** Monotonic instant after which the request must not leave any more (the fence of the claim). */
   sendBefore: number
 }
@@ -65,7 +64,7 @@ export interface EnsureRegistrationInput extends PortInput {
   /** Whether a new client may be registered: a refresh token is good for the client alone that it was issued to. */
   mayRegister: boolean
   /** A dynamic registration that the server refused: to be retired first, if it is still the stored one. */
-  refusedClientId: string | undefined
+  rejectedClientId: string | undefined
   /** Where the tokens of this connection come from, if a client did that which was registered beforehand. */
   configuredIssuer: string | undefined
 }
@@ -110,7 +109,7 @@ export interface TokenResult extends PortOutput {
 }
 
 /** RFC 6749 §4.1.3. */
-export interface ExchangeCodeInput extends SpendingInput {
+export interface ExchangeCodeInput extends SingleUseInput {
   identity: ConnectionIdentity
   server: AuthorizationServer
   code: string
@@ -120,7 +119,7 @@ export interface ExchangeCodeInput extends SpendingInput {
 }
 
 /** RFC 6749 §6. */
-export interface RefreshTokensInput extends SpendingInput {
+export interface RefreshTokensInput extends SingleUseInput {
   identity: ConnectionIdentity
   server: AuthorizationServer
   refreshToken: string
@@ -132,15 +131,15 @@ export interface RefreshTokensInput extends SpendingInput {
  * RFC 6749 §4.4, RFC 7523 §2.1, and an identity assertion for RFC 7523: a grant without a user. Where it needs an
  * assertion, the port obtains it, and it goes no further than the request.
  */
-export interface RequestTokenInput extends SpendingInput {
-  grant: GrantWithoutUser
+export interface RequestTokenInput extends SingleUseInput {
+  grant: NonInteractiveGrant
   identity: ConnectionIdentity
   server: AuthorizationServer
   scope: string | undefined
 }
 
 /** RFC 7009. Best effort: what a server answers decides nothing. */
-export interface RevokeTokensInput extends SpendingInput {
+export interface RevokeTokensInput extends SingleUseInput {
   identity: ConnectionIdentity
   server: AuthorizationServer
   accessToken: string
@@ -155,7 +154,7 @@ export interface RetireRegistrationInput extends PortInput {
 }
 
 /** RFC 7591 §3. */
-export interface RegisterClientInput extends SpendingInput {
+export interface RegisterClientInput extends SingleUseInput {
   issuer: string
   redirectUri: string
   registrationEndpoint: string

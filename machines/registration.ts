@@ -1,12 +1,13 @@
 import { assign, setup } from 'xstate'
 import type { RegistrationContext } from '../src/schemas/registration-context.ts'
-import { eventOf } from './event-of.ts'
-import { journalled } from './journal.ts'
-import { portFailureOf } from './port-failure.ts'
+import { eventAs } from './assert.ts'
+import { hasRetriesLeft, isCurrentClaim, withUnknownOutcome } from './claim-rules.ts'
+import { appendToJournal } from './journal.ts'
 import { registrationPorts } from './ports.ts'
-import * as change from './registration-actions.ts'
-import type { RegistrationEvent } from './registration-events.ts'
-import * as ask from './registration-guards.ts'
+import * as actions from './registration/actions.ts'
+import type { RegistrationEvent } from './registration/events.ts'
+import * as guards from './registration/guards.ts'
+import { portFailureOf } from './rejection.ts'
 
 /** What a registration begins with. */
 export interface RegistrationInput {
@@ -32,37 +33,39 @@ export const registrationMachine = setup({
   },
   actors: registrationPorts,
   guards: {
-    needsRegistration: ({ context, event }) => ask.needsRegistration(context, event),
+    needsRegistration: ({ context, event }) => guards.needsRegistration(context, event),
     isLimited: ({ context, event }) =>
-      ask.needsRegistration(context, event) && ask.limitedUntil(context, event) !== undefined,
-    isCurrentClient: ({ context, event }) => ask.isCurrentClient(context, event),
-    isWantedResult: ({ context, event }) => ask.isWantedResult(context, event),
-    isGoAhead: ({ context }) => context.claim !== undefined && !context.claim.outcomeUnknown,
-    isThisClaim: ({ context, event }) => ask.isThisClaim(context, event),
-    mayRepeat: ({ context, event }) => ask.isThisClaim(context, event) && ask.mayRepeat(context),
-    isUnknownAtFirst: ({ context, event }) => portFailureOf(event).outcome === 'unknown' && ask.mayRepeat(context),
+      guards.needsRegistration(context, event) && guards.limitedUntil(context, event) !== undefined,
+    isCurrentClient: ({ context, event }) => guards.isCurrentClient(context, event),
+    isAcceptableLateResult: ({ context, event }) => guards.isAcceptableLateResult(context, event),
+    canProceed: ({ context }) => context.claim !== undefined && !context.claim.outcomeUnknown,
+    isCurrentClaim: ({ context, event }) => isCurrentClaim(context, event),
+    canRetry: ({ context, event }) => isCurrentClaim(context, event) && hasRetriesLeft(context.claim),
+    canRetryUnknownOutcome: ({ context, event }) =>
+      portFailureOf(event).outcome === 'unknown' && hasRetriesLeft(context.claim),
     isRegistered: ({ context }) => context.client !== undefined,
     hasFailed: ({ context }) => context.failure !== undefined,
   },
   actions: {
-    noteTime: assign({ at: ({ event }) => eventOf(event, 'checkpoint.saved').at }),
+    updateClock: assign({ at: ({ event }) => eventAs(event, 'checkpoint.saved').at }),
     claimRegistration: assign(({ context, event }) =>
-      change.claimRegistration(context, eventOf(event, 'registration.requested')),
+      actions.claimRegistration(context, eventAs(event, 'registration.requested')),
     ),
-    refuseRegistration: assign(({ context, event }) =>
-      change.refuseRegistration(context, eventOf(event, 'registration.requested')),
+    rejectRegistration: assign(({ context, event }) =>
+      actions.rejectRegistration(context, eventAs(event, 'registration.requested')),
     ),
-    suspectClaim: assign(({ context, event }) => change.suspectClaim(context, event)),
-    abandonClaim: assign(({ context, event }) => change.abandonClaim(context, eventOf(event, 'claim.abandoned'))),
+    markOutcomeUnknown: assign(({ context, event }) => withUnknownOutcome(context, event)),
+    expireClaim: assign(({ context, event }) => actions.expireClaim(context, eventAs(event, 'claim.expired'))),
     storeClient: assign(({ context, event }) =>
-      change.storeClient(context, eventOf(event, 'xstate.done.actor.registerClient').output),
+      actions.storeClient(context, eventAs(event, 'xstate.done.actor.registerClient').output),
     ),
-    takeLateResult: assign(({ context, event }) => change.storeClient(context, eventOf(event, 'result.late'))),
-    forgetClient: assign(({ event }) => change.forgetClient(eventOf(event, 'client.refused'))),
+    acceptLateResult: assign(({ context, event }) => actions.storeClient(context, eventAs(event, 'result.late'))),
+    forgetClient: assign(({ event }) => actions.forgetClient(eventAs(event, 'client.rejected'))),
     recordFailure: assign(({ event }) => ({ failure: portFailureOf(event).failure })),
     releaseClaim: assign({ claim: undefined }),
     journal: assign({
-      journal: ({ context, event }, params: { to: string }) => journalled(context, event, params.to, 'unregistered'),
+      journal: ({ context, event }, params: { to: string }) =>
+        appendToJournal(context, event, params.to, 'unregistered'),
     }),
   },
 }).createMachine({
@@ -75,7 +78,7 @@ export const registrationMachine = setup({
     at,
     generation: 0,
     registrationEndpoint: '',
-    abandoned: [],
+    orphanedClaims: [],
     journal: [],
   }),
   initial: 'resting',
@@ -95,7 +98,7 @@ export const registrationMachine = setup({
               'A connection needs a client, but as many were registered within an hour as the policy allows.',
             guard: 'isLimited',
             target: 'settling',
-            actions: ['refuseRegistration'],
+            actions: ['rejectRegistration'],
           },
           {
             description: 'A connection needs a client, and there is none whose secret is still good.',
@@ -104,7 +107,7 @@ export const registrationMachine = setup({
             actions: ['claimRegistration'],
           },
         ],
-        'client.refused': {
+        'client.rejected': {
           description: 'The server refused this very client (RFC 6749 §5.2, `invalid_client`).',
           guard: 'isCurrentClient',
           target: 'settling',
@@ -112,9 +115,9 @@ export const registrationMachine = setup({
         },
         'result.late': {
           description: 'The holder of an abandoned claim came back with a client.',
-          guard: 'isWantedResult',
+          guard: 'isAcceptableLateResult',
           target: 'settling',
-          actions: ['takeLateResult'],
+          actions: ['acceptLateResult'],
         },
       },
     },
@@ -127,10 +130,10 @@ export const registrationMachine = setup({
           description: 'The intent is stored before the request leaves. Everyone else waits for the client.',
           entry: { type: 'journal', params: { to: 'registering' } },
           on: {
-            'checkpoint.saved': { guard: 'isGoAhead', target: 'requesting', actions: ['noteTime'] },
-            'claim.abandoned': [
-              { guard: 'mayRepeat', target: 'claimed', reenter: true, actions: ['abandonClaim'] },
-              { guard: 'isThisClaim', target: '#registration.settling', actions: ['abandonClaim'] },
+            'checkpoint.saved': { guard: 'canProceed', target: 'requesting', actions: ['updateClock'] },
+            'claim.expired': [
+              { guard: 'canRetry', target: 'claimed', reenter: true, actions: ['expireClaim'] },
+              { guard: 'isCurrentClaim', target: '#registration.settling', actions: ['expireClaim'] },
             ],
           },
         },
@@ -140,10 +143,10 @@ export const registrationMachine = setup({
           invoke: {
             id: 'registerClient',
             src: 'registerClient',
-            input: ({ context, event }) => change.registerClientInput(context, event),
+            input: ({ context, event }) => actions.registerClientInput(context, event),
             onDone: { target: '#registration.settling', actions: ['storeClient'] },
             onError: [
-              { guard: 'isUnknownAtFirst', target: 'claimed', actions: ['suspectClaim'] },
+              { guard: 'canRetryUnknownOutcome', target: 'claimed', actions: ['markOutcomeUnknown'] },
               { target: '#registration.settling', actions: ['recordFailure'] },
             ],
           },

@@ -1,41 +1,47 @@
+import './errors/supported-node.ts'
 export type {
   AssertionRequest,
   ClientOptions,
   IdentityProviderOptions,
   PreRegisteredClient,
-} from './actors/dependencies.ts'
+} from './options/client-options.ts'
 export type {
   AccessTokenOptions,
   AuthorizeOptions,
   AwaitOptions,
   CallbackOptions,
-  GivenClientInformation,
+  StaticClientInformation,
   ImportOptions,
-} from './call-options.ts'
-export type { CallbackResult } from './callbacks.ts'
+} from './connection/call-options.ts'
+export type { CallbackResult } from './connection/complete-callback.ts'
 export type { Clock } from './clock.ts'
-export type { AuthorizeResult } from './authorize-result.ts'
-export type { Connection, ConnectionStatus } from './connection.ts'
+export type { AuthorizeResult } from './connection/call-options.ts'
+export type { Connection } from './connection/connection.ts'
+export type { ConnectionStatus } from './connection/status.ts'
 export {
   type AnyAuthorizationError,
   AuthorizationError,
   type AuthorizationErrorJson,
+  isAuthorizationError,
+} from './errors/authorization-error.ts'
+export {
   describeFailure,
   type Failure,
   type FailureCode,
   type FailureDetails,
-  isAuthorizationError,
   type NextAction,
-} from './errors/index.ts'
-export type { OrchestratorEvents } from './events.ts'
-export type { HostAction } from './host-actions.ts'
+} from './errors/failure.ts'
+export type { OrchestratorEvents } from './connection/events.ts'
+export type { HostAction } from './options/host-action.ts'
 export type { NetworkOptions } from './http/network-options.ts'
-export type { InspectionRecord } from './inspection.ts'
-export type { AuthOrchestratorOptions, KeyOptions, PolicyOptions } from './options.ts'
+export type { InspectionRecord } from './durable/inspection.ts'
+export type { AuthOrchestratorOptions, KeyOptions } from './options/orchestrator-options.ts'
+export type { PolicyOptions } from './options/policy.ts'
 export { type AuthOrchestrator, createAuthOrchestrator } from './orchestrator.ts'
-export type { ConnectionIdentity, Grant, JournalEntry } from './schemas/connection-context.ts'
+export type { JournalEntry } from './schemas/connection-context.ts'
+export type { ConnectionIdentity, Grant } from './schemas/credentials.ts'
 export { MemoryStore } from './stores/memory.ts'
-export type { Sealer, SealingKey } from './stores/sealing.ts'
+export type { Sealer, SealingKey } from './durable/sealing.ts'
 export type { ChangeListener, SaveOptions, SnapshotStore, StoredRecord } from './stores/snapshot-store.ts'
-export type { AccessToken } from './token-cache.ts'
-export type { ConnectionState } from './token-state.ts'
+export type { AccessToken } from './connection/token-cache.ts'
+export type { ConnectionState } from '../machines/connection/selectors.ts'

@@ -1,40 +1,41 @@
+import { MAX_ISSUED_GENERATIONS } from './connection/limits.ts'
 import { connectionMachine } from '../machines/connection.ts'
 import { registrationMachine } from '../machines/registration.ts'
 import { connectionActors, registrationActors } from './actors/index.ts'
-import { DpopProver } from './actors/dpop-prover.ts'
-import { completeCallback, type CallbackResult, handleCallback, redirectResponse } from './callbacks.ts'
-import { type CallbackOptions, CallbackOptionsSchema } from './call-options.ts'
-import { createChanges } from './changes.ts'
-import { configuredClients } from './configured-clients.ts'
-import { handleClientMetadata } from './client-metadata-document.ts'
+import { DpopProver } from './actors/token-endpoint/dpop-prover.ts'
 import { systemClock } from './clock.ts'
-import type { AuthorizeResult } from './authorize-result.ts'
-import { Connection } from './connection.ts'
-import { durableConnection, durableRegistration } from './durable-charts.ts'
+import { type AuthorizeResult, type CallbackOptions, CallbackOptionsSchema } from './connection/call-options.ts'
+import { durableConnection, durableRegistration } from './connection/chart-definitions.ts'
+import { type CallbackResult, completeCallback } from './connection/complete-callback.ts'
+import { Connection } from './connection/connection.ts'
+import { connectionEventPublisher, Emitter, type OrchestratorEvents } from './connection/events.ts'
+import { connectionKey, createState, hashState, routingId } from './connection/routing.ts'
+import type { OrchestratorServices } from './connection/services.ts'
+import { registrations } from './connection/shared-registration.ts'
+import { abortable } from './connection/single-flight.ts'
+import { TokenCache } from './connection/token-cache.ts'
+import { createChangeWatcher } from './durable/change-watcher.ts'
+import { Runner } from './durable/runner.ts'
+import { createSealer, plainSealer } from './durable/sealing.ts'
 import { AuthorizationError } from './errors/authorization-error.ts'
 import { failure } from './errors/failure.ts'
-import { createConnectionTeller, Listeners, type OrchestratorEvents } from './events.ts'
-import { createTransport } from './http/create-transport.ts'
 import { mayUseHttp, parseNetworkOptions } from './http/network-options.ts'
-import { detachable, type Kernel } from './kernel.ts'
+import { createTransport } from './http/transport.ts'
+import { LruMap } from './lru-map.ts'
+import { configuredClients } from './options/configured-clients.ts'
 import {
   type AuthOrchestratorOptions,
   parseIdentity,
   parseOrchestratorOptions,
-  policyFor,
-  type Policy,
-} from './options.ts'
+} from './options/orchestrator-options.ts'
+import { type Policy, policyFor } from './options/policy.ts'
 import { canonicalServer } from './protocol/resource-identifier.ts'
-import { RecentGenerations } from './recent-generations.ts'
-import { registrations } from './registrations.ts'
-import { Runner } from './runner.ts'
-import type { ConnectionIdentity } from './schemas/connection-context.ts'
+import type { ConnectionIdentity } from './schemas/credentials.ts'
+import { parseOptions } from './schemas/parse-options.ts'
 import { MemoryStore } from './stores/memory.ts'
-import { parseOptions } from './stores/parse-options.ts'
-import { connectionKey, createState, hashState, routingId } from './stores/record-keys.ts'
-import { createSealer, plainSealer } from './stores/sealing.ts'
 import type { SnapshotStore } from './stores/snapshot-store.ts'
-import { TokenCache } from './token-cache.ts'
+import { handleClientMetadata } from './web/client-id-document.ts'
+import { handleCallback, redirectResponse } from './web/handle-callback.ts'
 
 /** Signs in to many MCP servers, for many tenants and users. All handlers are bound. */
 export interface AuthOrchestrator {
@@ -96,7 +97,7 @@ export function createAuthOrchestrator(options: AuthOrchestratorOptions): AuthOr
   const clock = parsed.clock ?? systemClock
   const network = parsed.network ?? {}
   const rules = parseNetworkOptions(network)
-  const policy = (identity: ConnectionIdentity): Policy => policyFor(parsed, rules.timeoutMs, identity)
+  const policy = (identity: ConnectionIdentity): Policy => policyFor(parsed.policy, rules.timeoutMs, identity)
   if (typeof parsed.policy !== 'function') policy({ tenant: '-', server: '-' })
   const store = parsed.store ?? new MemoryStore()
   if (store instanceof MemoryStore) store.useClock(clock)
@@ -105,15 +106,15 @@ export function createAuthOrchestrator(options: AuthOrchestratorOptions): AuthOr
   const sealer = parsed.sealer ?? (parsed.keys?.sealing ? createSealer(parsed.keys.sealing) : plainSealer)
   stores.set(store, { ...shared, users: shared.users + 1 })
 
-  const listeners = new Listeners()
-  const changes = createChanges(store, () => clock.monotonic())
+  const listeners = new Emitter()
+  const changes = createChangeWatcher(store, () => clock.monotonic())
   const runner = new Runner({
     store,
     sealer,
     clock,
     changes,
     requestTimeoutMs: rules.timeoutMs,
-    onTransitions: createConnectionTeller(listeners),
+    onTransitions: connectionEventPublisher(listeners),
     inspect: parsed.inspect,
   })
   const transport = createTransport({ network, clock })
@@ -138,7 +139,7 @@ export function createAuthOrchestrator(options: AuthOrchestratorOptions): AuthOr
     ...registrations({ runner, chart: registration, nameKey, policy }),
   })
   let isClosed = false
-  const kernel: Kernel = {
+  const services: OrchestratorServices = {
     options: parsed,
     clock,
     runner,
@@ -150,7 +151,7 @@ export function createAuthOrchestrator(options: AuthOrchestratorOptions): AuthOr
     nameKey,
     authorizing: new Map(),
     renewing: new Map(),
-    answered: new RecentGenerations(),
+    issuedGenerations: new LruMap(MAX_ISSUED_GENERATIONS),
     policy,
     assertOpen() {
       if (isClosed) throw new AuthorizationError(failure('CLOSED'))
@@ -162,17 +163,17 @@ export function createAuthOrchestrator(options: AuthOrchestratorOptions): AuthOr
       const { tenant, user, server, label } = parseIdentity(identity)
       const canonical: ConnectionIdentity = { tenant, user, server: canonicalServer(server), label }
       policy(canonical)
-      return new Connection(kernel, canonical, connectionKey(idOf(canonical)))
+      return new Connection(services, canonical, connectionKey(idOf(canonical)))
     },
-    redirectResponse: (result) => redirectResponse(kernel, result),
+    redirectResponse: (result) => redirectResponse(services, result),
     async completeCallback(callbackUrl, callbackOptions = {}) {
-      kernel.assertOpen()
+      services.assertOpen()
       const { binding, signal } = parseOptions(CallbackOptionsSchema, callbackOptions, 'completeCallback()')
-      return await detachable(() => completeCallback(kernel, callbackUrl, { binding }), signal)
+      return await abortable(() => completeCallback(services, callbackUrl, { binding }), signal)
     },
     async handleCallback(request) {
-      kernel.assertOpen()
-      return await handleCallback(kernel, request)
+      services.assertOpen()
+      return await handleCallback(services, request)
     },
     handleClientMetadata: async (request) => handleClientMetadata(parsed.client, request),
     on: (name, listener) => listeners.on(name, listener),

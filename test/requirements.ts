@@ -51,7 +51,7 @@ export const REQUIREMENTS = [
     source:
       'https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization/authorization-server-discovery',
     behaviour: 'Parse `WWW-Authenticate` on 401 and react to it.',
-    where: ['src/protocol/www-authenticate.ts', 'src/authorize.ts'],
+    where: ['src/protocol/www-authenticate.ts', 'src/connection/authorize.ts'],
   },
   {
     id: 11,
@@ -61,7 +61,7 @@ export const REQUIREMENTS = [
       'https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization/authorization-server-discovery',
     behaviour:
       'Order for PRM: (1) `resource_metadata` URL of the challenge when present; otherwise (2) `https://host/.well-known/oauth-protected-resource/<mcp path>`; then (3) `https://host/.well-known/oauth-protected-resource`. (2)=(3) when the MCP URL has no path.',
-    where: ['src/protocol/discovery-urls.ts', 'src/actors/discover-resource.ts'],
+    where: ['src/protocol/discovery-urls.ts', 'src/actors/discovery/discover-resource.ts'],
   },
   {
     id: 12,
@@ -96,7 +96,7 @@ export const REQUIREMENTS = [
     source: 'https://www.rfc-editor.org/rfc/rfc9728.html',
     behaviour:
       'Validate PRM `resource`: found via well-known → identical to the identifier the well-known URL was built from; found via challenge → identical to the URL that was requested. Mismatch → data MUST NOT be used. Code-point comparison, no Unicode normalisation.',
-    where: ['src/protocol/resource-identifier.ts', 'src/actors/discover-resource.ts'],
+    where: ['src/protocol/resource-identifier.ts', 'src/actors/discovery/discover-resource.ts'],
   },
   {
     id: 16,
@@ -114,7 +114,7 @@ export const REQUIREMENTS = [
       'https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization/authorization-server-discovery',
     behaviour:
       "`authorization_servers` lists ≥1 issuer; choosing one is the client's job (9728 §7.6: no automatic trust; client policy / allow-list; cross-check with AS metadata `protected_resources` when both are present is advised).",
-    where: ['src/actors/discover-resource.ts'],
+    where: ['src/actors/discovery/discover-resource.ts'],
   },
   {
     id: 18,
@@ -123,7 +123,7 @@ export const REQUIREMENTS = [
     source: 'https://www.rfc-editor.org/rfc/rfc9728.html',
     behaviour:
       'On any later challenge carrying `resource_metadata`, re-fetch and re-validate the PRM and use the new values (this is how AS migration is seen).',
-    where: ['src/actors/discover-resource.ts', 'src/actors/metadata-cache.ts'],
+    where: ['src/actors/discovery/discover-resource.ts', 'src/actors/discovery/metadata-cache.ts'],
   },
   {
     id: 19,
@@ -139,7 +139,7 @@ export const REQUIREMENTS = [
     level: 'SHOULD',
     source: 'https://www.rfc-editor.org/rfc/rfc9728.html',
     behaviour: 'Respect HTTP cache headers for metadata.',
-    where: ['src/actors/metadata-cache.ts'],
+    where: ['src/actors/discovery/metadata-cache.ts'],
   },
   {
     id: 21,
@@ -164,7 +164,7 @@ export const REQUIREMENTS = [
     level: 'MUST',
     source: 'https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization',
     behaviour: 'Support both RFC 8414 and OIDC Discovery.',
-    where: ['src/actors/discover-server.ts'],
+    where: ['src/actors/discovery/discover-server.ts'],
   },
   {
     id: 31,
@@ -212,7 +212,7 @@ export const REQUIREMENTS = [
       'https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization/authorization-server-discovery',
     behaviour:
       '`issuer` in the document identical to the issuer used to build the URL (the PRM `authorization_servers` string); otherwise the metadata MUST NOT be used. No normalisation.',
-    where: ['src/actors/discover-server.ts'],
+    where: ['src/actors/discovery/discover-server.ts'],
   },
   {
     id: 36,
@@ -245,7 +245,7 @@ export const REQUIREMENTS = [
     level: 'MUST',
     source: 'https://datatracker.ietf.org/doc/html/draft-ietf-oauth-v2-1',
     behaviour: 'Endpoint URLs may have a query string that has to be kept when adding parameters; no fragment.',
-    where: ['src/actors/build-authorization-request.ts', 'src/schemas/wire.ts'],
+    where: ['src/actors/authorization-request/build-authorization-request.ts', 'src/schemas/wire.ts'],
   },
   {
     id: 40,
@@ -253,7 +253,7 @@ export const REQUIREMENTS = [
     level: 'MUST',
     source: 'https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization',
     behaviour: 'Obtain a client id through one of CIMD, pre-registration, DCR before the flow.',
-    where: ['src/actors/ensure-registration.ts'],
+    where: ['src/actors/registration/ensure-registration.ts'],
   },
   {
     id: 41,
@@ -262,7 +262,7 @@ export const REQUIREMENTS = [
     source: 'https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization/client-registration',
     behaviour:
       'Priority: (1) pre-registered info for that AS, (2) CIMD if AS metadata has `client_id_metadata_document_supported: true`, (3) DCR if AS metadata has `registration_endpoint`, (4) ask the user for client id (and secret).',
-    where: ['src/actors/ensure-registration.ts'],
+    where: ['src/actors/registration/ensure-registration.ts'],
   },
   {
     id: 42,
@@ -270,7 +270,7 @@ export const REQUIREMENTS = [
     level: 'SHOULD',
     source: 'https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization/client-registration',
     behaviour: 'Offer static credentials: built in, or a UI for user-entered id/secret.',
-    where: ['src/options.ts'],
+    where: ['src/options/orchestrator-options.ts'],
   },
   {
     id: 43,
@@ -278,7 +278,7 @@ export const REQUIREMENTS = [
     level: 'SHOULD',
     source: 'https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization/client-registration',
     behaviour: 'Support CIMD; check the capability flag; MAY fall back to DCR/pre-registration when absent.',
-    where: ['src/actors/ensure-registration.ts'],
+    where: ['src/actors/registration/ensure-registration.ts'],
   },
   {
     id: 44,
@@ -288,7 +288,7 @@ export const REQUIREMENTS = [
     behaviour:
       'CIMD URL: https, has a path component (use something other than `/`), no `.`/`..` segments, no fragment, no userinfo; query SHOULD NOT; port allowed; compared by simple string comparison (`:443` makes it a different client).',
 
-    where: ['src/options.ts', 'src/schemas/option-values.ts'],
+    where: ['src/options/orchestrator-options.ts', 'src/schemas/option-values.ts'],
   },
   {
     id: 45,
@@ -298,7 +298,7 @@ export const REQUIREMENTS = [
     behaviour:
       'Document served with 200 (ASes do not follow redirects), JSON, `client_id` equal to the URL character by character, plus at least `client_name`, `redirect_uris`. Keep it below 5 kB (recommended AS read limit).',
 
-    where: ['src/client-metadata-document.ts'],
+    where: ['src/web/client-id-document.ts'],
   },
   {
     id: 46,
@@ -308,7 +308,7 @@ export const REQUIREMENTS = [
     behaviour:
       'Document has `client_secret`, `client_secret_expires_at`, private keys, or `token_endpoint_auth_method` of `client_secret_post/basic/jwt`. Use `none` or `private_key_jwt` with `jwks_uri`/`jwks`.',
 
-    where: ['src/client-metadata-document.ts'],
+    where: ['src/web/client-id-document.ts'],
   },
   {
     id: 47,
@@ -318,7 +318,7 @@ export const REQUIREMENTS = [
     behaviour:
       'If the document declares `private_key_jwt`, authenticate every AS request with it. Newer CIMD: clients able to keep a key SHOULD do so.',
 
-    where: ['src/client-metadata-document.ts', 'src/options.ts'],
+    where: ['src/web/client-id-document.ts', 'src/options/orchestrator-options.ts'],
   },
   {
     id: 48,
@@ -328,7 +328,7 @@ export const REQUIREMENTS = [
     behaviour:
       'Put `refresh_token` into `grant_types` (DCR body and CIMD document) if refresh tokens are wanted. (The sample document in R lacks it.)',
 
-    where: ['src/actors/client-metadata.ts'],
+    where: ['src/options/client-metadata.ts'],
   },
   {
     id: 49,
@@ -351,7 +351,7 @@ export const REQUIREMENTS = [
     source: 'https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization/client-registration',
     behaviour:
       'DCR body contains `application_type`: SHOULD be `native` for desktop/mobile/CLI/locally hosted (localhost) apps, SHOULD be `web` for remote browser-based apps. Heuristic used by SDKs: loopback host or custom scheme → native, else web; explicit caller value wins.',
-    where: ['src/actors/register-client.ts'],
+    where: ['src/actors/registration/register-client.ts'],
   },
   {
     id: 52,
@@ -360,7 +360,7 @@ export const REQUIREMENTS = [
     source: 'https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization/client-registration',
     behaviour:
       'Be prepared for DCR rejection on redirect URIs; surface a meaningful error; may retry with other `application_type` or redirect URIs.',
-    where: ['src/actors/register-client.ts'],
+    where: ['src/actors/registration/register-client.ts'],
   },
   {
     id: 53,
@@ -394,7 +394,7 @@ export const REQUIREMENTS = [
       'https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization/authorization-server-discovery',
     behaviour:
       'Keep registration state (credentials and tokens) per AS; persist pre-registered or DCR credentials keyed by the AS `issuer`.',
-    where: ['src/registrations.ts'],
+    where: ['src/connection/shared-registration.ts'],
   },
   {
     id: 57,
@@ -403,7 +403,7 @@ export const REQUIREMENTS = [
     source: 'https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization/client-registration',
     behaviour:
       'PRM now names another AS → never send old client credentials (nor tokens) there; re-register. Old `client_id` seen at the new `/authorize` or `/token` = failure.',
-    where: ['src/actors/ensure-registration.ts'],
+    where: ['src/actors/registration/ensure-registration.ts'],
   },
   {
     id: 58,
@@ -411,7 +411,7 @@ export const REQUIREMENTS = [
     level: 'SHOULD',
     source: 'https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization/client-registration',
     behaviour: 'Pre-registered credentials whose AS no longer matches → surface an error instead of trying.',
-    where: ['src/actors/ensure-registration.ts'],
+    where: ['src/actors/registration/ensure-registration.ts'],
   },
   {
     id: 59,
@@ -462,7 +462,10 @@ export const REQUIREMENTS = [
     source: 'https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization',
     behaviour:
       'Send `resource` in the authorization request and in every token request (code, refresh, client credentials), same value, regardless of AS support.',
-    where: ['src/actors/token-request.ts', 'src/actors/build-authorization-request.ts'],
+    where: [
+      'src/actors/token-endpoint/token-request.ts',
+      'src/actors/authorization-request/build-authorization-request.ts',
+    ],
   },
   {
     id: 65,
@@ -488,7 +491,7 @@ export const REQUIREMENTS = [
     source: 'https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization/security-considerations',
     behaviour:
       'PKCE; `S256` when able (always). Verifier 43-128 unreserved chars, ≥256 bit entropy (32 random octets base64url), fresh per request and after any error; challenge = base64url(SHA-256(ASCII verifier)) without padding.',
-    where: ['src/actors/build-authorization-request.ts'],
+    where: ['src/actors/authorization-request/build-authorization-request.ts'],
   },
   {
     id: 68,
@@ -497,7 +500,7 @@ export const REQUIREMENTS = [
     source: 'https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization/security-considerations',
     behaviour:
       'Check `code_challenge_methods_supported`: absent (RFC 8414 or OIDC document) → refuse to continue. Present without `S256` → also unusable.',
-    where: ['src/actors/build-authorization-request.ts'],
+    where: ['src/actors/authorization-request/build-authorization-request.ts'],
   },
   {
     id: 69,
@@ -514,7 +517,7 @@ export const REQUIREMENTS = [
     source: 'https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization/security-considerations',
     behaviour:
       'Use `state`, verify it, discard results with missing/different state. OAuth 2.1 lets PKCE replace it; MCP still says SHOULD. One-time, bound to the user agent, protect contents if it carries data.',
-    where: ['src/stores/record-keys.ts', 'src/callbacks.ts'],
+    where: ['src/connection/record-keys.ts', 'src/connection/complete-callback.ts'],
   },
   {
     id: 71,
@@ -523,7 +526,7 @@ export const REQUIREMENTS = [
     source: 'https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization/security-considerations',
     behaviour:
       'Redirect URI registered with the AS; exact string match except the port of loopback redirects. Prefer `http://127.0.0.1:{port}/path` or `[::1]`; `localhost` name NOT RECOMMENDED by OAuth 2.1 (MCP allows it). Always send `redirect_uri`.',
-    where: ['src/schemas/option-values.ts', 'src/actors/build-authorization-request.ts'],
+    where: ['src/schemas/option-values.ts', 'src/actors/authorization-request/build-authorization-request.ts'],
   },
   {
     id: 72,
@@ -532,7 +535,7 @@ export const REQUIREMENTS = [
     source: 'https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization',
     behaviour:
       'Before redirecting: record the validated `issuer` in the same per-request record as verifier and `state` (also: token endpoint/AS metadata, resource, scope, redirect_uri, client id).',
-    where: ['machines/connection-actions.ts'],
+    where: ['machines/connection/tokens.ts'],
   },
   {
     id: 73,
@@ -541,7 +544,7 @@ export const REQUIREMENTS = [
     source: 'https://modelcontextprotocol.io/docs/2026-07-28/tutorials/security/security_best_practices',
     behaviour:
       'Only http(s) authorization URLs, http just for loopback; reject `javascript:`, `data:`, `file:`, `vbscript:` …; SHOULD be an allow-list. Never open the URL through a shell; SHOULD use a platform opener. Sanitise every server-supplied URL.',
-    where: ['src/schemas/wire.ts', 'src/actors/build-authorization-request.ts'],
+    where: ['src/schemas/wire.ts', 'src/actors/authorization-request/build-authorization-request.ts'],
   },
   {
     id: 74,
@@ -558,7 +561,7 @@ export const REQUIREMENTS = [
     source: 'https://www.rfc-editor.org/rfc/rfc9207.html#section-2.4',
     behaviour:
       'RFC 9207 table, before the code goes to any token endpoint: AS flag `authorization_response_iss_parameter_supported`=true & `iss` present → compare; true & absent → reject; false/missing & present → compare; false/missing & absent → proceed.',
-    where: ['src/protocol/callback.ts'],
+    where: ['src/protocol/authorization-endpoint.ts'],
   },
   {
     id: 81,
@@ -567,7 +570,7 @@ export const REQUIREMENTS = [
     source: 'https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization',
     behaviour:
       'After form-decoding, apply no case folding, default-port removal, trailing-slash or percent normalisation; plain string equality (a trailing slash is a mismatch).',
-    where: ['src/protocol/callback.ts'],
+    where: ['src/protocol/authorization-endpoint.ts'],
   },
   {
     id: 82,
@@ -576,7 +579,7 @@ export const REQUIREMENTS = [
     source: 'https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization',
     behaviour:
       'The same check covers error responses; on mismatch neither act on nor display `error`, `error_description`, `error_uri`.',
-    where: ['machines/connection-guards.ts'],
+    where: ['machines/connection/guards.ts'],
   },
   {
     id: 83,
@@ -585,7 +588,7 @@ export const REQUIREMENTS = [
     source: 'https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization/security-considerations',
     behaviour:
       '`state` check first; unknown state → discard, do not consume the pending flow. Reject repeated parameters, ignore unknown ones.',
-    where: ['src/callbacks.ts', 'src/protocol/callback.ts'],
+    where: ['src/connection/complete-callback.ts', 'src/protocol/authorization-endpoint.ts'],
   },
   {
     id: 84,
@@ -594,7 +597,7 @@ export const REQUIREMENTS = [
     source: 'https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization',
     behaviour:
       'Send the code only to the token endpoint of the recorded issuer, even if re-discovery now yields another AS; no recorded issuer on the callback leg → stop.',
-    where: ['src/actors/exchange-code.ts'],
+    where: ['src/actors/token-endpoint/grants.ts'],
   },
   {
     id: 85,
@@ -611,7 +614,7 @@ export const REQUIREMENTS = [
     source: 'https://datatracker.ietf.org/doc/html/draft-ietf-oauth-v2-1',
     behaviour:
       'Redirect page loads no third-party content; redirect away after extracting the code; MUST NOT be an open redirector.',
-    where: ['src/callback-page.ts'],
+    where: ['src/web/callback-page.ts'],
   },
   {
     id: 90,
@@ -620,7 +623,7 @@ export const REQUIREMENTS = [
     source: 'https://datatracker.ietf.org/doc/html/draft-ietf-oauth-v2-1',
     behaviour:
       'POST, form-encoded UTF-8, `grant_type=authorization_code`, `code`, `code_verifier`, `resource`, `client_id` if not otherwise authenticated; keep sending `redirect_uri` (dropped by OAuth 2.1, still demanded by OAuth 2.0 ASes, which must tolerate it).',
-    where: ['src/actors/exchange-code.ts'],
+    where: ['src/actors/token-endpoint/grants.ts'],
   },
   {
     id: 91,
@@ -678,7 +681,7 @@ export const REQUIREMENTS = [
     source: 'https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization',
     behaviour:
       '`Authorization: Bearer <token>` on every HTTP request to the MCP server (POST; also GET/DELETE/SSE for legacy revisions).',
-    where: ['src/fetch-with-token.ts'],
+    where: ['src/connection/fetch.ts'],
   },
   {
     id: 98,
@@ -686,7 +689,7 @@ export const REQUIREMENTS = [
     level: 'MUST NOT',
     source: 'https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization',
     behaviour: 'Token in the URI query.',
-    where: ['src/fetch-with-token.ts'],
+    where: ['src/connection/fetch.ts'],
   },
   {
     id: 99,
@@ -695,7 +698,7 @@ export const REQUIREMENTS = [
     source: 'https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization',
     behaviour:
       "Send the MCP server a token not issued by that server's AS; never forward a token to another origin (drop on cross-origin redirects).",
-    where: ['src/fetch-with-token.ts'],
+    where: ['src/connection/fetch.ts'],
   },
   {
     id: 100,
@@ -726,7 +729,7 @@ export const REQUIREMENTS = [
     level: 'MUST',
     source: 'https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization',
     behaviour: 'Refresh tokens confidential in transit and at rest; only to the AS, never to the MCP server.',
-    where: ['src/stores/sealing.ts', 'src/actors/refresh-tokens.ts'],
+    where: ['src/durable/sealing.ts', 'src/actors/token-endpoint/grants.ts'],
   },
   {
     id: 111,
@@ -734,7 +737,7 @@ export const REQUIREMENTS = [
     level: 'MUST NOT',
     source: 'https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization',
     behaviour: 'Assume one will be issued.',
-    where: ['machines/resting-place.ts'],
+    where: ['machines/connection/selectors.ts'],
   },
   {
     id: 112,
@@ -751,7 +754,7 @@ export const REQUIREMENTS = [
     source: 'https://datatracker.ietf.org/doc/html/draft-ietf-oauth-v2-1',
     behaviour:
       'New refresh token in the response → replace and discard the old one; none → keep the old one. Persist before use; a persistence failure must surface (the old token may be dead).',
-    where: ['machines/connection-actions.ts', 'src/runner.ts'],
+    where: ['machines/connection/tokens.ts', 'src/durable/runner.ts'],
   },
   {
     id: 114,
@@ -760,7 +763,7 @@ export const REQUIREMENTS = [
     source: 'https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization/security-considerations',
     behaviour:
       'Public clients get rotated or sender-constrained refresh tokens; replay revokes the family → single-flight per (issuer, client, resource, subject), across processes/tabs too, with re-read and compare-and-swap.',
-    where: ['src/runner.ts', 'machines/connection.ts'],
+    where: ['src/durable/runner.ts', 'machines/connection.ts'],
   },
   {
     id: 115,
@@ -791,7 +794,7 @@ export const REQUIREMENTS = [
     source: 'https://www.rfc-editor.org/rfc/rfc7009.html#section-2',
     behaviour:
       'Revocation (RFC 7009): POST `token` (+`token_type_hint`) to `revocation_endpoint` with client auth; 200 also for unknown tokens; 400 `unsupported_token_type`; 503 (+`Retry-After`) = still valid, retry later; revoke the refresh token first (kills the grant); on logout delete local tokens regardless. EMA.',
-    where: ['src/actors/revoke-tokens.ts'],
+    where: ['src/actors/token-endpoint/revoke-tokens.ts'],
   },
   {
     id: 120,
@@ -822,7 +825,7 @@ export const REQUIREMENTS = [
     level: 'SHOULD / MAY',
     source: 'https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization',
     behaviour: 'User-delegated clients SHOULD attempt step-up; client_credentials clients MAY attempt or abort.',
-    where: ['src/authorize.ts', 'machines/connection.ts'],
+    where: ['src/connection/authorize.ts', 'machines/connection.ts'],
   },
   {
     id: 124,
@@ -831,7 +834,7 @@ export const REQUIREMENTS = [
     source: 'https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization',
     behaviour:
       'New scope = union(previously requested set, challenge scope). Not union with `scopes_supported` (the scenario makes it disjoint). Redundant hierarchical entries are fine.',
-    where: ['src/authorize.ts', 'src/protocol/scopes.ts'],
+    where: ['src/connection/authorize.ts', 'src/protocol/scopes.ts'],
   },
   {
     id: 125,
@@ -894,7 +897,7 @@ export const REQUIREMENTS = [
     level: 'MUST',
     source: 'https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization/security-considerations',
     behaviour: 'Secure token storage.',
-    where: ['src/stores/sealing.ts'],
+    where: ['src/durable/sealing.ts'],
   },
   {
     id: 141,
@@ -912,7 +915,7 @@ export const REQUIREMENTS = [
     source: 'https://modelcontextprotocol.io/docs/2026-07-28/tutorials/security/security_best_practices',
     behaviour:
       'https only (loopback http in dev, explicit opt-out); block 10/8, 172.16/12, 192.168/16, 127/8, ::1, 169.254/16, fc00::/7, fe80::/10 (and mapped forms, use a library); same checks on each redirect hop, or no redirects; egress proxy; beware DNS rebinding (pin). Do not echo fetched bodies in errors.',
-    where: ['src/http/public-address.ts', 'src/http/guarded-connector.ts'],
+    where: ['src/http/public-address.ts', 'src/http/undici-sender.ts'],
   },
   {
     id: 143,
@@ -921,7 +924,7 @@ export const REQUIREMENTS = [
     source: 'https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization/security-considerations',
     behaviour:
       'Mix-up defence: requirements 72, 80-84. PKCE and `resource` alone do not prevent mix-up. Distinct redirect URI per issuer is the alternative but impossible with CIMD.',
-    where: ['src/protocol/callback.ts', 'src/actors/exchange-code.ts'],
+    where: ['src/protocol/authorization-endpoint.ts', 'src/actors/token-endpoint/grants.ts'],
   },
   {
     id: 144,
@@ -929,7 +932,7 @@ export const REQUIREMENTS = [
     level: 'MUST',
     source: 'https://datatracker.ietf.org/doc/html/draft-ietf-oauth-v2-1',
     behaviour: 'Client prevents CSRF on the redirect endpoint (PKCE if support is verified, else state).',
-    where: ['src/stores/record-keys.ts', 'src/callbacks.ts'],
+    where: ['src/connection/record-keys.ts', 'src/connection/complete-callback.ts'],
   },
   {
     id: 145,
@@ -937,7 +940,7 @@ export const REQUIREMENTS = [
     level: 'SHOULD',
     source: 'https://modelcontextprotocol.io/docs/2026-07-28/tutorials/security/security_best_practices',
     behaviour: "Web clients: CSP `script-src 'self'`, `default-src 'self'`.",
-    where: ['src/callback-page.ts'],
+    where: ['src/web/callback-page.ts'],
   },
   {
     id: 146,
@@ -945,7 +948,7 @@ export const REQUIREMENTS = [
     level: 'MUST NOT',
     source: 'https://datatracker.ietf.org/doc/html/draft-ietf-oauth-v2-1',
     behaviour: 'Log tokens, codes, assertions; no bearer tokens in cookies sent in clear.',
-    where: ['src/inspection.ts', 'src/errors/failure.ts'],
+    where: ['src/durable/inspection.ts', 'src/errors/failure.ts'],
   },
   {
     id: 147,
@@ -980,7 +983,7 @@ export const REQUIREMENTS = [
       'https://github.com/modelcontextprotocol/ext-auth/blob/main/specification/draft/oauth-client-credentials.mdx',
     behaviour:
       'Client credentials (`io.modelcontextprotocol/oauth-client-credentials`): `grant_type=client_credentials`, `resource`, optional `scope`; pre-registered credentials only, no DCR; same 401→PRM→AS discovery.',
-    where: ['src/actors/ensure-registration.ts', 'src/actors/request-client-credentials.ts'],
+    where: ['src/actors/registration/ensure-registration.ts', 'src/actors/token-endpoint/grants.ts'],
   },
   {
     id: 171,
@@ -1036,7 +1039,7 @@ export const REQUIREMENTS = [
       'https://github.com/modelcontextprotocol/ext-auth/blob/main/specification/stable/enterprise-managed-authorization.mdx',
     behaviour: 'Step 2, RFC 8693 at the IdP token endpoint.',
 
-    where: ['src/actors/obtain-assertion.ts', 'src/actors/request-identity-assertion.ts'],
+    where: ['src/actors/token-endpoint/assertions.ts', 'src/actors/token-endpoint/assertions.ts'],
   },
   {
     id: 182,
@@ -1056,7 +1059,7 @@ export const REQUIREMENTS = [
     behaviour:
       "Step 3 at the MCP AS token endpoint: `grant_type=urn:ietf:params:oauth:grant-type:jwt-bearer`, `assertion`=ID-JAG, own client authentication there (id in the JAG's `client_id` must equal it); not registered → may use the CIMD URL as client_id, optionally private_key_jwt. Do not send the user to the AS authorization endpoint.",
 
-    where: ['src/actors/request-identity-assertion.ts'],
+    where: ['src/actors/token-endpoint/assertions.ts'],
   },
   {
     id: 184,
@@ -1098,7 +1101,7 @@ export const REQUIREMENTS = [
     source: 'https://github.com/modelcontextprotocol/ext-auth/blob/main/specification/draft/dpop-extension.mdx',
     behaviour:
       'DPoP (draft): plain RFC 9449, no body digest (the `content_digest` claim of an older draft was dropped). Token request with `DPoP` header for every grant; use `Authorization: DPoP <at>` + fresh proof per MCP request.',
-    where: ['src/actors/token-request.ts', 'src/send-with-token.ts'],
+    where: ['src/actors/token-endpoint/token-request.ts', 'src/connection/fetch.ts'],
   },
   {
     id: 191,
@@ -1107,7 +1110,7 @@ export const REQUIREMENTS = [
     source: 'https://www.rfc-editor.org/rfc/rfc9449.html',
     behaviour:
       'Proof JWT: header `typ=dpop+jwt`, asymmetric `alg` (from `dpop_signing_alg_values_supported` / challenge `algs`; ES256 default), `jwk` public only; claims `jti` (≥96 bit random), `htm`, `htu` (no query/fragment), `iat`; with access token `ath`=base64url(SHA-256(ASCII token)); `nonce` when one was given.',
-    where: ['src/actors/dpop-prover.ts', 'src/protocol/dpop.ts'],
+    where: ['src/actors/token-endpoint/dpop-prover.ts', 'src/protocol/dpop.ts'],
   },
   {
     id: 192,
@@ -1116,7 +1119,11 @@ export const REQUIREMENTS = [
     source: 'https://www.rfc-editor.org/rfc/rfc9449.html',
     behaviour:
       'AS nonce: 400 `error=use_dpop_nonce` + `DPoP-Nonce` → retry with new proof. RS nonce: 401 `WWW-Authenticate: DPoP error="use_dpop_nonce"` + `DPoP-Nonce` → retry. Also take `DPoP-Nonce` from 200 responses; store the latest per server/origin, never mix AS and RS. Retry once per new nonce.',
-    where: ['src/actors/dpop-prover.ts', 'src/actors/token-request.ts', 'src/send-with-token.ts'],
+    where: [
+      'src/actors/token-endpoint/dpop-prover.ts',
+      'src/actors/token-endpoint/token-request.ts',
+      'src/connection/fetch.ts',
+    ],
   },
   {
     id: 193,
@@ -1125,7 +1132,7 @@ export const REQUIREMENTS = [
     source: 'https://www.rfc-editor.org/rfc/rfc9449.html',
     behaviour:
       '`token_type` other than `DPoP`: discard if binding is required, else go on as Bearer. DPoP token + `WWW-Authenticate: Bearer` only → MAY be sent as Bearer to DPoP-unaware servers. Public client: refresh token bound to the same key → persist key with tokens; confidential: not bound.',
-    where: ['src/actors/token-request.ts', 'machines/connection-inputs.ts'],
+    where: ['src/actors/token-endpoint/token-request.ts', 'machines/connection/port-inputs.ts'],
   },
   {
     id: 200,
@@ -1136,7 +1143,7 @@ export const REQUIREMENTS = [
     behaviour:
       'WIF (draft): `grant_type=urn:ietf:params:oauth:grant-type:jwt-bearer`, `assertion`=platform JWT, `resource`; no client id/secret/registration required. JWT has iss, sub, aud, exp, iat, jti.',
 
-    where: ['src/actors/request-jwt-bearer.ts'],
+    where: ['src/actors/token-endpoint/grants.ts'],
   },
   {
     id: 201,
@@ -1155,7 +1162,7 @@ export const REQUIREMENTS = [
     behaviour:
       'No retry after the AS rejected the assertion (incl. `invalid_scope`); no switch to another grant on `unauthorized_client`; surface the error.',
 
-    where: ['src/actors/request-jwt-bearer.ts', 'machines/connection.ts'],
+    where: ['src/actors/token-endpoint/grants.ts', 'machines/connection.ts'],
   },
   {
     id: 210,

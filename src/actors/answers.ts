@@ -1,20 +1,20 @@
-import { type FailureCode, type FailureDetails, untrusted } from '../errors/failure.ts'
+import { type FailureCode, type FailureDetails, truncate } from '../errors/failure.ts'
 import { type PortError, portError } from '../errors/port-error.ts'
 import type { ExchangeResponse } from '../http/transport.ts'
-import { wireErrorOf } from '../schemas/error-response.ts'
+import { wireErrorOf } from '../schemas/endpoint-responses.ts'
 import { decodeAnswer } from '../schemas/token-response.ts'
 import { MAX_RETRY_AFTER_MS } from './limits.ts'
 
 /** Which codes a refusal and an outcome that nobody knows have at this endpoint. */
-export interface RefusalCodes {
+export interface RejectionCodes {
   readonly rejected: FailureCode
   readonly unknown: FailureCode
 }
 
 /** A URL as failures show it: without its query, which may hold a secret. */
-export function shownUrl(url: string): string {
+export function redactUrl(url: string): string {
   const { origin, pathname } = new URL(url)
-  return untrusted(origin + pathname)
+  return truncate(origin + pathname)
 }
 
 /** How long a server asks us to wait, in milliseconds; no more than 5 minutes. */
@@ -25,23 +25,23 @@ export function retryAfterMs(headers: Headers, now: number): number | undefined 
 }
 
 /**
- * What an answer means that is not 2xx: 429 and 503 ask to come again, every other 4xx is a refusal, and after any
- * other 5xx nobody knows whether the request took effect.
+ * The failure that a response other than 2xx stands for: 429 and 503 ask to try again, every other 4xx is a rejection,
+ * and any other 5xx leaves the outcome unknown.
  *
  * @see [RFC 6749 §5.2](https://www.rfc-editor.org/rfc/rfc6749.html#section-5.2)
  */
-export function refusal(answer: ExchangeResponse, url: string, now: number, codes: RefusalCodes): PortError {
+export function rejectionOf(answer: ExchangeResponse, url: string, now: number, codes: RejectionCodes): PortError {
   const { status, headers, text } = answer
   const { fields = {} } = decodeAnswer(text) ?? {}
   const details: FailureDetails = {
-    url: shownUrl(url),
+    url: redactUrl(url),
     status,
     error: wireErrorOf(fields)?.error,
     retryAfterMs: retryAfterMs(headers, now),
   }
-  if (status === 429) return portError('RATE_LIMITED', 'refused', details)
-  if (status === 503) return portError('HTTP_NETWORK', 'refused', details)
-  return status >= 500 ? portError(codes.unknown, 'unknown', details) : portError(codes.rejected, 'refused', details)
+  if (status === 429) return portError('RATE_LIMITED', 'rejected', details)
+  if (status === 503) return portError('SERVER_UNAVAILABLE', 'rejected', details)
+  return status >= 500 ? portError(codes.unknown, 'unknown', details) : portError(codes.rejected, 'rejected', details)
 }
 
 /** Whether the server did what it was asked for. */

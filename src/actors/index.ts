@@ -1,16 +1,13 @@
 import { fromPromise } from 'xstate'
-import { createBuildAuthorizationRequest } from './build-authorization-request.ts'
+import { createBuildAuthorizationRequest } from './authorization-request/build-authorization-request.ts'
 import type { ConnectionDependencies, RegistrationDependencies } from './dependencies.ts'
-import { createDiscoverResource, type ResourceAnswer } from './discover-resource.ts'
-import { createDiscoverServer, type ServerAnswer } from './discover-server.ts'
-import { createEnsureRegistration } from './ensure-registration.ts'
-import { createExchangeCode } from './exchange-code.ts'
-import { MetadataCache } from './metadata-cache.ts'
-import { createRefreshTokens } from './refresh-tokens.ts'
-import { createRegisterClient } from './register-client.ts'
-import { createRequestToken } from './request-token.ts'
-import { createRetireRegistration } from './retire-registration.ts'
-import { createRevokeTokens } from './revoke-tokens.ts'
+import { createDiscoverResource, type ResourceAnswer } from './discovery/discover-resource.ts'
+import { createDiscoverServer, type ServerAnswer } from './discovery/discover-server.ts'
+import { MetadataCache } from './discovery/metadata-cache.ts'
+import { createEnsureRegistration, createRetireRegistration } from './registration/ensure-registration.ts'
+import { createRegisterClient } from './registration/register-client.ts'
+import { createExchangeCode, createRefreshTokens, createRequestToken } from './token-endpoint/grants.ts'
+import { createRevokeTokens } from './token-endpoint/revoke-tokens.ts'
 
 /** One of our functions as a port of a chart. */
 function port<Input, Output>(run: (input: Input, signal: AbortSignal) => Promise<Output>) {
@@ -30,7 +27,7 @@ export function connectionActors(deps: ConnectionDependencies) {
     buildAuthorizationRequest: port(createBuildAuthorizationRequest(deps)),
     exchangeCode: port(createExchangeCode(deps)),
     refreshTokens: port(createRefreshTokens(deps)),
-    requestToken: port(createRequestToken(deps, discoverServer)),
+    requestToken: port(createRequestToken({ ...deps, discoverServer })),
     revokeTokens: port(createRevokeTokens(deps)),
     retireRegistration: port(createRetireRegistration(deps)),
   }

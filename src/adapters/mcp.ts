@@ -1,6 +1,7 @@
-import type { Connection } from '../connection.ts'
+import '../errors/supported-node.ts'
+import type { Connection } from '../connection/connection.ts'
 import { type AnyAuthorizationError, isAuthorizationError } from '../errors/authorization-error.ts'
-import { invalidArgument } from '../errors/invalid-argument.ts'
+import { invalidArgument } from '../schemas/parse-options.ts'
 
 /** What of a {@link Connection} an MCP client needs. */
 type ClientConnection = Pick<Connection, 'identity' | 'fetch'>

@@ -1,5 +1,6 @@
+import '../errors/supported-node.ts'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { toWebStream } from '../http/web-streams.ts'
+import { toWebStream } from '../http/body-streams.ts'
 
 /**
  * Makes of a Web handler one for `node:http`, Express, and everything that passes Node's request and response.

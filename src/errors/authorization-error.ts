@@ -1,5 +1,11 @@
-import { describeFailure, nextActionFor } from './describe-failure.ts'
-import { type Failure, type FailureCode, isRetryable, type NextAction } from './failure.ts'
+import {
+  describeFailure,
+  type Failure,
+  type FailureCode,
+  isRetryable,
+  type NextAction,
+  nextActionFor,
+} from './failure.ts'
 
 const BRAND: unique symbol = Symbol.for('authchart.AuthorizationError')
 

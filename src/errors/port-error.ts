@@ -1,12 +1,11 @@
-import { describeFailure } from './describe-failure.ts'
-import { failure, type Failure, type FailureCode, type FailureDetails } from './failure.ts'
+import { describeFailure, failure, type Failure, type FailureCode, type FailureDetails } from './failure.ts'
 
 /**
- * What became of a request that failed: it never left (`notSent`), the server said no (`refused`: 4xx, 429 and 503), or
- * nobody knows whether it took effect (`unknown`: any other 5xx, a reset or time-out after sending, a 200 that cannot
- * be read). Only the chart decides what follows.
+ * What became of a request that failed: it never left (`notSent`), the server said no (`rejected`: 4xx, 429 and 503),
+ * or nobody knows whether it took effect (`unknown`: any other 5xx, a reset or time-out after sending, a 200 that
+ * cannot be read). Only the chart decides what follows.
  */
-export type RequestOutcome = 'notSent' | 'refused' | 'unknown'
+export type RequestOutcome = 'notSent' | 'rejected' | 'unknown'
 
 /**
  * What an actor rejects with. Carries plain data only, so that the chart can keep it and nothing secret can travel

@@ -1,7 +1,7 @@
 import type { LookupAddress } from 'node:dns'
 import { lookup } from 'node:dns/promises'
 import { isIP, isIPv6 } from 'node:net'
-import { portError } from '../errors/index.ts'
+import { portError } from '../errors/port-error.ts'
 import { type AllowList, canonicalName } from './allow-list.ts'
 import { isPublicAddress } from './public-address.ts'
 

@@ -31,10 +31,14 @@ export function startDeadline(timeoutMs: number | undefined, callerSignal: Abort
   }
 }
 
-/** Settles as the promise does, or rejects as soon as the signal aborts, whichever comes first. */
-export async function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+/** Settles as the promise does, or rejects with `reason` as soon as the signal aborts, whichever comes first. */
+export async function untilAborted<T>(
+  promise: Promise<T>,
+  signal: AbortSignal,
+  reason: unknown = signal.reason,
+): Promise<T> {
   const { promise: aborted, reject } = Promise.withResolvers<never>()
-  const onAbort = (): void => reject(signal.reason)
+  const onAbort = (): void => reject(reason)
   signal.addEventListener('abort', onAbort, { once: true })
   if (signal.aborted) onAbort()
   try {

@@ -1,14 +1,13 @@
 import { isIP } from 'node:net'
 import * as v from 'valibot'
-import { invalidArgument } from '../errors/index.ts'
+import { MAX_TIMER_MS } from '../clock.ts'
+import { invalidArgument } from '../schemas/parse-options.ts'
 import { destinationOf } from './address-guard.ts'
 import { type AllowEntry, type AllowList, createAllowList, parseAllowEntry } from './allow-list.ts'
 import { DEFAULT_TIMEOUT_MS, MAX_RESPONSE_BYTES } from './limits.ts'
 
 /** Names and addresses of the machine itself. */
 const LOOPBACK = /^(?:localhost|127(?:\.\d+){3}|::1)$/
-/** Node's timers do not count further. */
-const MAX_TIMER_MS = 2_147_483_647
 
 function isProxyUrl(text: string): boolean {
   const url = URL.canParse(text) ? new URL(text) : undefined

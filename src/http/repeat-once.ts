@@ -1,5 +1,5 @@
 import ky from 'ky'
-import { PortError } from '../errors/index.ts'
+import { PortError } from '../errors/port-error.ts'
 
 /** A whole answer, its body as bytes after decompression. */
 export interface Answer {

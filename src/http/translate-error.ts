@@ -1,9 +1,10 @@
-import { failure, type FailureDetails, PortError, portError, untrusted } from '../errors/index.ts'
+import { failure, type FailureDetails, truncate } from '../errors/failure.ts'
+import { PortError, portError } from '../errors/port-error.ts'
 import type { Deadline } from './deadline.ts'
 
 /** Where a request went, for a failure: never the query, which may hold a secret, nor credentials. */
 function whereabouts(url: URL): FailureDetails {
-  return { url: untrusted(`${url.protocol}//${url.host}${url.pathname}`), host: untrusted(url.host) }
+  return { url: truncate(`${url.protocol}//${url.host}${url.pathname}`), host: truncate(url.host) }
 }
 
 /** The first `code` of an error or of what caused it. */
@@ -27,13 +28,13 @@ const PROXY_REFUSAL = /^Proxy (?:response \((\d{3})\)|Authentication Required \(
  */
 export function translateError(
   error: unknown,
-  { url, hasLeft, endedBy }: { url: URL; hasLeft: boolean; endedBy: Deadline['endedBy'] },
+  { url, wasSent, endedBy }: { url: URL; wasSent: boolean; endedBy: Deadline['endedBy'] },
 ): PortError {
   const where = whereabouts(url)
   if (error instanceof PortError) {
     return new PortError(failure(error.failure.code, { ...where, ...error.failure.details }), error.outcome)
   }
-  const outcome = hasLeft ? 'unknown' : 'notSent'
+  const outcome = wasSent ? 'unknown' : 'notSent'
   if (endedBy !== undefined) return portError(endedBy, outcome, where)
 
   const code = codeOf(error)
@@ -48,8 +49,8 @@ export function translateError(
   if (code === 'UND_ERR_CONNECT_TIMEOUT') return portError('HTTP_TIMEOUT', 'notSent', { ...where, reason: 'connect' })
   if (code === 'ECONNREFUSED') return portError('HTTP_NETWORK', 'notSent', { ...where, reason: 'connectionRefused' })
   if (NAME_CODE.test(code)) return portError('HTTP_NETWORK', 'notSent', { ...where, reason: 'nameNotResolved' })
-  if (!hasLeft && CERTIFICATE_CODE.test(code)) {
+  if (!wasSent && CERTIFICATE_CODE.test(code)) {
     return portError('HTTP_NETWORK', 'notSent', { ...where, reason: 'certificate' })
   }
-  return portError('HTTP_NETWORK', outcome, { ...where, reason: hasLeft ? 'connectionLost' : 'connectionFailed' })
+  return portError('HTTP_NETWORK', outcome, { ...where, reason: wasSent ? 'connectionLost' : 'connectionFailed' })
 }

@@ -62,3 +62,11 @@ export function chooseSigningAlg(
 ): string | undefined {
   return able.find((alg) => supported?.includes(alg) ?? true)
 }
+
+/** RFC 6749 §5.2; the last one comes from pushed authorization requests, whose server no longer has our redirect URI. */
+const CLIENT_ERRORS: ReadonlySet<string> = new Set(['invalid_client', 'unauthorized_client', 'invalid_redirect_uri'])
+
+/** Whether an error code rejects the client itself: its registration is gone, or its secret is wrong. */
+export function isClientError(error: string | undefined): boolean {
+  return error !== undefined && CLIENT_ERRORS.has(error)
+}

@@ -1,4 +1,5 @@
-import type { DpopTerms, ResourceFacts, ServerMetadata } from '../schemas/connection-context.ts'
+import type { ResourceFacts, ServerMetadata } from '../schemas/connection-context.ts'
+import type { DpopTerms } from '../schemas/credentials.ts'
 import { parseChallenges, wantsNonce } from './www-authenticate.ts'
 
 /** Whether tokens are to be bound to a key of ours. */

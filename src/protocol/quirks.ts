@@ -56,7 +56,7 @@ export interface RawTokenResponse {
 }
 
 /** The fields as a server without habits would have sent them. */
-export function straighten({ form, fields }: RawTokenResponse): Readonly<Record<string, unknown>> {
+export function normalize({ form, fields }: RawTokenResponse): Readonly<Record<string, unknown>> {
   const quirk = QUIRKS.find(({ when }) => ('form' in when ? form : fields['ok'] === true))
   if (quirk === undefined) return fields
   const { token_type: type, scope } = fields

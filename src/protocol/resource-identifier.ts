@@ -1,4 +1,4 @@
-import { invalidArgument } from '../errors/invalid-argument.ts'
+import { invalidArgument } from '../schemas/parse-options.ts'
 
 /**
  * The one form under which an MCP endpoint is known: scheme, host and default port canonical, path and query as they

@@ -1,4 +1,4 @@
-import type { Grant } from '../schemas/connection-context.ts'
+import type { Grant } from '../schemas/credentials.ts'
 
 /** Where the scope of a request can come from; the first that says something counts. */
 export interface ScopeSources {

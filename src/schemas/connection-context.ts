@@ -1,112 +1,18 @@
 import * as v from 'valibot'
-import { FAILURE_CODES } from '../errors/failure.ts'
-
-const Text = v.pipe(v.string(), v.nonEmpty())
-const Instant = v.pipe(v.number(), v.finite())
-const Count = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
-/** An optional member, absent or `undefined` alike. */
-export const maybe = <T extends v.GenericSchema>(schema: T) => v.optional(schema)
-
-/** How tokens are obtained. */
-export const GrantSchema = v.picklist(['authorization_code', 'client_credentials', 'jwt_bearer', 'identity_assertion'])
-/** How tokens are obtained (RFC 6749 §1.3 and its extensions). */
-export type Grant = v.InferOutput<typeof GrantSchema>
-const GrantWithoutUserSchema = v.picklist(['client_credentials', 'jwt_bearer', 'identity_assertion'])
-/** Those of them by which a connection signs in without its user. */
-export type GrantWithoutUser = v.InferOutput<typeof GrantWithoutUserSchema>
-
-export const FailureSchema = v.strictObject({
-  code: v.picklist(FAILURE_CODES),
-  details: maybe(
-    v.strictObject({
-      url: maybe(v.string()),
-      host: maybe(v.string()),
-      status: maybe(v.number()),
-      error: maybe(v.string()),
-      document: maybe(v.string()),
-      field: maybe(v.string()),
-      expected: maybe(v.string()),
-      received: maybe(v.string()),
-      offered: maybe(v.string()),
-      retryAfterMs: maybe(v.number()),
-      reason: maybe(v.string()),
-    }),
-  ),
-})
-
-/** Whose credentials they are. `server` is the canonical MCP endpoint URL. */
-export const ConnectionIdentitySchema = v.strictObject({
-  tenant: Text,
-  user: maybe(Text),
-  server: Text,
-  label: maybe(Text),
-})
-/** Whose credentials they are: a tenant, perhaps a user, an MCP endpoint, and perhaps a label that tells several apart. */
-export type ConnectionIdentity = v.InferOutput<typeof ConnectionIdentitySchema>
-
-/** Who we are at one authorization server. */
-export const ClientInformationSchema = v.strictObject({
-  issuer: v.string(),
-  /** Empty for an `anonymous` client. */
-  clientId: v.string(),
-  clientSecret: maybe(Text),
-  /** Instant after which the secret must not be used; absent: never, or unknown. */
-  clientSecretExpiresAt: maybe(Instant),
-  tokenEndpointAuthMethod: Text,
-  /** `private_key_jwt`: what assertions are signed with. The key itself is never stored. */
-  signingAlg: maybe(Text),
-  redirectUri: maybe(Text),
-  /** The scope that the host configured for this client. */
-  scope: maybe(v.string()),
-  /**
-   * `given` by the host in a call, `configured` in `clients`, a client id `metadataDocument`, registered `dynamic`ally,
-   * or `anonymous`, where an assertion alone says who asks.
-   */
-  source: v.picklist(['given', 'configured', 'metadataDocument', 'dynamic', 'anonymous']),
-})
-export type ClientInformation = v.InferOutput<typeof ClientInformationSchema>
-
-/** How token requests at a server prove that we hold a key (RFC 9449). */
-const DpopTermsSchema = v.strictObject({
-  /** Signs the proofs. */
-  alg: Text,
-  /** Tokens that are not bound to the key are refused. */
-  required: maybe(v.literal(true)),
-})
-export type DpopTerms = v.InferOutput<typeof DpopTermsSchema>
-
-/** The key that tokens are bound to, as a JWK (RFC 7518 §6.2, RFC 8037 §2). */
-export const DpopKeySchema = v.strictObject({
-  kty: v.picklist(['EC', 'OKP']),
-  crv: Text,
-  x: Text,
-  y: v.exactOptional(Text),
-  /** Secret. */
-  d: Text,
-  alg: Text,
-})
-export type DpopKey = v.InferOutput<typeof DpopKeySchema>
-
-/**
- * An authorization server as an attempt or a set of tokens needs it: the few metadata fields by value, since they must
- * not change under an attempt, and the client that we are there.
- */
-export const AuthorizationServerSchema = v.strictObject({
-  /** Names this entry inside the record. */
-  id: Count,
-  issuer: v.string(),
-  /** The RFC 8707 `resource` value, verbatim from the protected resource metadata; absent for legacy servers. */
-  resource: maybe(Text),
-  authorizationEndpoint: maybe(Text),
-  tokenEndpoint: Text,
-  revocationEndpoint: maybe(Text),
-  /** `authorization_response_iss_parameter_supported` (RFC 9207 §3). */
-  issRequired: maybe(v.literal(true)),
-  /** Absent: token requests bring no proof. */
-  dpop: maybe(DpopTermsSchema),
-  client: ClientInformationSchema,
-})
-export type AuthorizationServer = v.InferOutput<typeof AuthorizationServerSchema>
+import {
+  AuthorizationServerSchema,
+  ClientInformationSchema,
+  ConnectionIdentitySchema,
+  Count,
+  DpopTermsSchema,
+  FailureSchema,
+  GrantSchema,
+  NonInteractiveGrantSchema,
+  Instant,
+  maybe,
+  Text,
+  TokensSchema,
+} from './credentials.ts'
 
 /** One authorization request that waits for its callback. */
 export const AttemptSchema = v.strictObject({
@@ -132,43 +38,6 @@ export const EndedAttemptSchema = v.strictObject({
 })
 export type EndedAttempt = v.InferOutput<typeof EndedAttemptSchema>
 
-export const TokensSchema = v.strictObject({
-  accessToken: Text,
-  tokenType: Text,
-  /** As granted. */
-  scope: maybe(v.string()),
-  /** As asked for, so that a renewal asks for the same. */
-  requestedScope: maybe(v.string()),
-  /** Absent: the server did not say. */
-  expiresAt: maybe(Instant),
-  /** How long the access token was said to live when it was issued, in milliseconds. */
-  lifetimeMs: maybe(v.number()),
-  refreshToken: maybe(Text),
-  refreshTokenExpiresAt: maybe(Instant),
-  grant: GrantSchema,
-  /** The entry of `servers` that issued them; absent for imported tokens whose server was not discovered yet. */
-  serverId: maybe(Count),
-  /** The account, where an ID token or `sub` told. */
-  subject: maybe(v.string()),
-  /** The server refused the refresh token: the access token is the last one. */
-  refreshRefused: maybe(v.literal(true)),
-  /** They were got because a server had refused those before: if it refuses these too, getting others is no help. */
-  renewedAfterRefusal: maybe(v.literal(true)),
-  /** The refresh token was sent and nobody knows what became of it: a refusal may have ended the access token as well. */
-  doubted: maybe(v.literal(true)),
-  /**
-   * The result of a claim that others had given up and repeated: no access token is answered from it until a refresh
-   * has proven it.
-   */
-  unproven: maybe(v.literal(true)),
-  /**
-   * The key that the access token is bound to, if its type is `DPoP`, and the refresh token, if the client is public.
-   * It lives as long as they do.
-   */
-  dpopKey: maybe(DpopKeySchema),
-})
-export type Tokens = v.InferOutput<typeof TokensSchema>
-
 /** Written before a request that spends something single-use. */
 export const ClaimSchema = v.strictObject({
   id: Text,
@@ -180,21 +49,21 @@ export const ClaimSchema = v.strictObject({
   serverId: maybe(Count),
   scope: maybe(v.string()),
   /** `requestToken`: by which grant; absent: client credentials. */
-  grant: maybe(GrantWithoutUserSchema),
+  grant: maybe(NonInteractiveGrantSchema),
   /** `refresh` and `requestToken`: a server refused the tokens that are renewed. */
-  afterRefusal: maybe(v.literal(true)),
+  afterRejection: maybe(v.literal(true)),
   /** How often the same was tried before under an earlier claim whose outcome nobody knows. */
-  repeats: Count,
+  retries: Count,
   /** The request was sent and its outcome is unknown: nothing more happens under this claim until its lease is over. */
   outcomeUnknown: maybe(v.literal(true)),
 })
 export type Claim = v.InferOutput<typeof ClaimSchema>
 
 /** A claim that was given up after its lease. Its holder may still come back with a result. */
-export const AbandonedClaimSchema = v.strictObject({
+export const OrphanedClaimSchema = v.strictObject({
   id: Text,
   /** Whether the same was sent once more under a new claim. */
-  repeated: v.boolean(),
+  retried: v.boolean(),
 })
 
 /** One transition between storable states, for operators: when, from, to, why. */
@@ -296,14 +165,14 @@ export const ConnectionContextSchema = v.strictObject({
   generation: Count,
   servers: v.array(AuthorizationServerSchema),
   attempts: v.array(AttemptSchema),
-  ended: v.array(EndedAttemptSchema),
+  endedAttempts: v.array(EndedAttemptSchema),
   /** When an ended attempt was last dropped to keep the list short: a state not known here may have been one of them. */
-  forgotAt: maybe(Instant),
+  historyTruncatedAt: maybe(Instant),
   tokens: maybe(TokensSchema),
   /** Credentials that the host held before, until the first discovery binds them to an issuer. */
   imported: maybe(v.strictObject({ clientInformation: maybe(ClientInformationSchema), issuer: maybe(v.string()) })),
   claim: maybe(ClaimSchema),
-  abandoned: v.array(AbandonedClaimSchema),
+  orphanedClaims: v.array(OrphanedClaimSchema),
   request: maybe(AuthorizationRequestSchema),
   failure: maybe(FailureSchema),
   /** Not before this instant is an early refresh tried again. */
@@ -311,9 +180,9 @@ export const ConnectionContextSchema = v.strictObject({
   /** How far that was away when it was set: the next failure doubles it. */
   retryDelayMs: maybe(Count),
   /** Signed in once, and now its user is needed again. */
-  lapsed: maybe(v.literal(true)),
+  reauthorizationRequired: maybe(v.literal(true)),
   /** A dynamic registration that its server refused, until it is retired. */
-  refusedClient: maybe(v.strictObject({ issuer: v.string(), clientId: Text })),
+  rejectedClient: maybe(v.strictObject({ issuer: v.string(), clientId: Text })),
   /**
    * Whose tokens they are or were, where an ID token or `sub` told and no other account is wanted. A subject means
    * something to its issuer only.

@@ -1,12 +1,6 @@
 import * as v from 'valibot'
-import {
-  AbandonedClaimSchema,
-  ClaimSchema,
-  ClientInformationSchema,
-  FailureSchema,
-  maybe,
-  JournalEntrySchema,
-} from './connection-context.ts'
+import { OrphanedClaimSchema, ClaimSchema, JournalEntrySchema } from './connection-context.ts'
+import { ClientInformationSchema, FailureSchema, maybe } from './credentials.ts'
 
 /** The whole memory of one client registration at one issuer. JSON, parsed on every load. */
 export const RegistrationContextSchema = v.strictObject({
@@ -22,7 +16,7 @@ export const RegistrationContextSchema = v.strictObject({
   dpopBoundAccessTokens: maybe(v.literal(true)),
   client: maybe(ClientInformationSchema),
   claim: maybe(ClaimSchema),
-  abandoned: v.array(AbandonedClaimSchema),
+  orphanedClaims: v.array(OrphanedClaimSchema),
   failure: maybe(FailureSchema),
   /** When registrations were sent within the last hour, oldest first. */
   registeredAt: maybe(v.array(v.number())),

@@ -1,6 +1,6 @@
 import { type Clock, systemClock } from '../clock.ts'
 import { ChangeListeners } from './change-listeners.ts'
-import { DELETED, type Fence, ruleDelete, ruleSave, TOMBSTONE_MS, wholeTtl } from './record-rules.ts'
+import { DELETED, type Fence, ruleDelete, ruleSave, TOMBSTONE_MS, wholeTtl } from './compare-and-set.ts'
 import type { ChangeListener, SaveOptions, SnapshotStore, StoredRecord } from './snapshot-store.ts'
 
 /** How often a write also drops what has expired, in milliseconds. */
@@ -75,14 +75,14 @@ export class MemoryStore implements SnapshotStore {
     return { value: record.value, version: record.version, ageMs: now - record.writtenAt }
   }
 
-  async save(key: string, value: string, options: SaveOptions): Promise<{ version: string } | 'refused'> {
+  async save(key: string, value: string, options: SaveOptions): Promise<{ version: string } | 'conflict'> {
     const now = this.#now()
     const { answer, next } = ruleSave(this.#held(key, now), options)
     if (next !== undefined) {
       const expiresAt = options.ttlMs === undefined ? Number.POSITIVE_INFINITY : now + wholeTtl(options.ttlMs)
       this.#put(key, { ...next, value, writtenAt: now, expiresAt })
     }
-    return answer === 'refused' ? answer : { version: answer }
+    return answer === 'conflict' ? answer : { version: answer }
   }
 
   async delete(key: string, options: { expectedVersion: string; writeId: string }): Promise<boolean> {

@@ -30,10 +30,10 @@ export interface SnapshotStore {
   /** The record under this key, or `undefined` if there is none or it has expired. */
   load(key: string): Promise<StoredRecord | undefined>
   /**
-   * Replaces the record only if it still has `expectedVersion` (`undefined`: absent); answers `refused` otherwise, with
-   * nothing changed. A repeat with the same `writeId` answers as the first.
+   * Replaces the record only if it still has `expectedVersion` (`undefined`: absent); answers `conflict` otherwise,
+   * with nothing changed. A repeat with the same `writeId` answers as the first.
    */
-  save(key: string, value: string, options: SaveOptions): Promise<{ version: string } | 'refused'>
+  save(key: string, value: string, options: SaveOptions): Promise<{ version: string } | 'conflict'>
   /** Deletes the record if it still has `expectedVersion`, and leaves a tombstone for a while. */
   delete(key: string, options: { expectedVersion: string; writeId: string }): Promise<boolean>
   /** Tells which keys changed, anywhere. Best effort; `onGap` says that notices may have been missed. */
@@ -48,4 +48,20 @@ export interface ChangeListener {
   onChange(key: string): void
   /** Notices may have been missed: any record may have changed. */
   onGap(): void
+}
+
+/**
+ * A write was done, but fewer replicas than asked for confirmed it in time: it would be lost if the master failed now.
+ *
+ * The same write sent again waits for the replicas again. To take it back, write over `version`.
+ */
+export class TooFewReplicasError extends Error {
+  override readonly name = 'TooFewReplicasError'
+  /** The version that the write made; `undefined` for a deletion. */
+  readonly version: string | undefined
+
+  constructor(confirmed: number, wanted: number, version: string | undefined) {
+    super(`${confirmed} of ${wanted} replicas confirmed the write`)
+    this.version = version
+  }
 }

@@ -1,9 +1,10 @@
+import '../errors/supported-node.ts'
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { setTimeout as delay } from 'node:timers/promises'
 import * as v from 'valibot'
+import { parseOptions } from '../schemas/parse-options.ts'
 import { ChangeListeners } from './change-listeners.ts'
-import { parseOptions } from './parse-options.ts'
-import { DELETED, type Fence, ruleDelete, ruleSave, type Ruling, TOMBSTONE_MS, wholeTtl } from './record-rules.ts'
+import { DELETED, type Fence, ruleDelete, ruleSave, type Ruling, TOMBSTONE_MS, wholeTtl } from './compare-and-set.ts'
 import type { ChangeListener, SaveOptions, SnapshotStore, StoredRecord } from './snapshot-store.ts'
 
 /** How often a subscriber looks for the writes of other connections, in milliseconds. */
@@ -172,9 +173,9 @@ export class SqliteStore implements SnapshotStore {
     return await this.#attempt(({ load }) => v.parse(RecordSchema, load.get(key)))
   }
 
-  async save(key: string, value: string, options: SaveOptions): Promise<{ version: string } | 'refused'> {
+  async save(key: string, value: string, options: SaveOptions): Promise<{ version: string } | 'conflict'> {
     const answer = await this.#write(key, value, options.ttlMs, (row) => ruleSave(row, options))
-    return answer === 'refused' ? answer : { version: answer }
+    return answer === 'conflict' ? answer : { version: answer }
   }
 
   async delete(key: string, options: { expectedVersion: string; writeId: string }): Promise<boolean> {

@@ -1,3 +1,4 @@
+import '../errors/supported-node.ts'
 export type { IntegrationAction, IntegrationState } from './integration-model.ts'
 export { connectionPaths, type Integration, type IntegrationPath, type IntegrationStep } from './integration-paths.ts'
 export { SimulatedClock, type SimulatedClockOptions } from './simulated-clock.ts'
@@ -9,7 +10,7 @@ export {
   type TestAuthorizationServerOptions,
   type TestClient,
 } from './test-authorization-server.ts'
-export { fingerprint, type LedgerEntry, type Spend, type TestEndpoint, TestLedger } from './test-ledger.ts'
+export { fingerprint, type LedgerEntry, type Spend, type TestEndpoint, RequestLog } from './test-ledger.ts'
 export { TestMcpServer, type TestMcpServerOptions } from './test-mcp-server.ts'
-export { inProcessFetch, type TestFault, type TestServer, type TestServerOptions } from './test-server.ts'
+export { inProcessFetch, type TestFault, type TestServer, type TestServerOptions } from './loopback-server.ts'
 export type { Granted } from './token-book.ts'

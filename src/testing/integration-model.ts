@@ -1,11 +1,18 @@
 import { fromTransition, getInitialSnapshot, getNextSnapshot, type SnapshotFrom } from 'xstate'
 import { connectionMachine } from '../../machines/connection.ts'
-import type { ConnectionCommand, ConnectionEvent, Stamp } from '../../machines/connection-events.ts'
+import type { ConnectionCommand, ConnectionEvent, Stamp } from '../../machines/connection/events.ts'
+import {
+  type ConnectionState,
+  isPending,
+  isAuthorized,
+  isFresh,
+  marginMs,
+  stateOf,
+  tokensOf,
+} from '../../machines/connection/selectors.ts'
 import type { TokenResult } from '../../machines/ports.ts'
-import { isAlive } from '../../machines/resting-place.ts'
 import { portError } from '../errors/port-error.ts'
 import type { ConnectionContext } from '../schemas/connection-context.ts'
-import { type ConnectionState, isAuthorized, isFresh, marginMs, stateOf, tokensOf } from '../token-state.ts'
 
 /** What a host can let happen to its integration. Each is asked for only where it makes sense. */
 export type IntegrationAction =
@@ -38,7 +45,11 @@ export interface IntegrationState {
 
 type Snapshot = SnapshotFrom<typeof connectionMachine>
 
-/** The record of a connection as the chart makes it, what time it is, and what only the servers know. */
+/**
+ * The record of a connection as the chart makes it, what time it is, and what only the servers know.
+ *
+ * @internal
+ */
 export interface ModelState {
   readonly record: Snapshot | undefined
   readonly at: number
@@ -101,12 +112,12 @@ function goAhead(snapshot: Snapshot, stamp: Stamp): ConnectionEvent | undefined 
 
 function answerOf(port: string, at: number, isRevoked: boolean): ConnectionEvent | undefined {
   if (port !== 'refreshTokens' || !isRevoked) return answersAt(at)[port]
-  const error = portError('REFRESH_REJECTED', 'refused', { error: 'invalid_grant' })
+  const error = portError('REFRESH_REJECTED', 'rejected', { error: 'invalid_grant' })
   return { type: 'xstate.error.actor.refreshTokens', error }
 }
 
 const newestAttempt = ({ record, at }: ModelState): string | undefined =>
-  record?.context.attempts.findLast((attempt) => isAlive(attempt, at))?.stateHash
+  record?.context.attempts.findLast((attempt) => isPending(attempt, at))?.stateHash
 
 /** Whether a call would go through with the token as it is. */
 const hasFreshToken = ({ record, at }: ModelState): boolean => {
@@ -114,7 +125,11 @@ const hasFreshToken = ({ record, at }: ModelState): boolean => {
   return tokens !== undefined && isFresh(tokens, at, marginMs(tokens, MIN_TOKEN_TTL_MS), undefined)
 }
 
-/** What a model state looks like from outside. */
+/**
+ * What a model state looks like from outside.
+ *
+ * @internal
+ */
 export function lookOf({ record, at }: ModelState): IntegrationState {
   const context: ConnectionContext | undefined = record?.context
   return context === undefined
@@ -135,7 +150,11 @@ const APPLIES: Readonly<Record<IntegrationAction, (state: ModelState) => boolean
   restartProcess: () => true,
 }
 
-/** Whether an action makes sense. */
+/**
+ * Whether an action makes sense.
+ *
+ * @internal
+ */
 export function applies(state: ModelState, action: IntegrationAction): boolean {
   return APPLIES[action](state)
 }
@@ -176,10 +195,18 @@ function take(before: ModelState, { type }: { type: IntegrationAction }): ModelS
 
 const beginning: ModelState = { record: undefined, at: 1_800_000_000_000, isRevoked: false, succeeded: true }
 
-/** The integration as a logic of its own, whose every step is one of the chart's. */
+/**
+ * The integration as a logic of its own, whose every step is one of the chart's.
+ *
+ * @internal
+ */
 export const integrationLogic = fromTransition(take, beginning)
 
-/** What decides how an integration goes on: equal texts, equal futures. */
+/**
+ * What decides how an integration goes on: equal texts, equal futures.
+ *
+ * @internal
+ */
 export function essenceOf(state: ModelState): string {
   const { record, isRevoked } = state
   return JSON.stringify([

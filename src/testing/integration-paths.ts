@@ -1,17 +1,17 @@
 import assert from 'node:assert/strict'
 import { getInitialSnapshot, getNextSnapshot } from 'xstate'
 import { getShortestPaths } from 'xstate/graph'
-import type { ConnectionStatus } from '../connection.ts'
+import type { ConnectionStatus } from '../connection/status.ts'
 import {
   applies,
   essenceOf,
-  integrationLogic,
   type IntegrationAction,
+  integrationLogic,
   type IntegrationState,
   lookOf,
   type ModelState,
 } from './integration-model.ts'
-import type { TestLedger } from './test-ledger.ts'
+import type { RequestLog } from './test-ledger.ts'
 
 /** What a host hands to the model: how to do things to its integration, and how to look at it. */
 export interface Integration {
@@ -20,7 +20,7 @@ export interface Integration {
   /** Does each thing that a path may ask for. */
   readonly actions: Readonly<Record<IntegrationAction, () => Promise<unknown>>>
   /** Of its authorization servers: no code or refresh token may be presented twice, and none elsewhere. */
-  readonly ledgers?: readonly TestLedger[] | undefined
+  readonly ledgers?: readonly RequestLog[] | undefined
 }
 
 /** One step of a path: what is done, and what must be so afterwards. */

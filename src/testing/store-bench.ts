@@ -12,7 +12,7 @@ export interface StoreUnderTest {
 }
 
 /** The checks of one chapter of the contract, by their names. */
-export type StoreChecks = Readonly<Record<string, (bench: StoreBench) => Promise<void>>>
+export type StoreChecks = Readonly<Record<string, (bench: StoreFixture) => Promise<void>>>
 
 /** How long a store may take, in milliseconds. */
 export interface StoreTimes {
@@ -23,7 +23,7 @@ export interface StoreTimes {
 }
 
 /** How often it is looked for. */
-const LOOK_AGAIN_MS = 10
+const POLL_INTERVAL_MS = 10
 
 /** Names a key that no other check uses. */
 export const freshKey = (): string => `authchart:{${randomUUID()}}:connection`
@@ -31,9 +31,9 @@ export const freshKey = (): string => `authchart:{${randomUUID()}}:connection`
 export const freshId = (): string => randomUUID()
 
 /** The answer of a store that must not be a refusal, nor nothing. */
-export function required<T>(value: T | 'refused' | undefined): T {
+export function required<T>(value: T | 'conflict' | undefined): T {
   assert.ok(value !== undefined, 'there is no record')
-  assert.ok(value !== 'refused', 'the save was refused')
+  assert.ok(value !== 'conflict', 'the save was refused')
   return value
 }
 
@@ -50,7 +50,7 @@ export function recorder(): ChangeListener & { readonly changes: string[]; reado
 }
 
 /** An empty place for the records of one check, with a store on it and a key of its own. */
-export class StoreBench {
+export class StoreFixture {
   /** The record that the check is about. */
   key = freshKey()
   readonly #underTest: StoreUnderTest
@@ -89,7 +89,7 @@ export class StoreBench {
       } catch (error) {
         if (performance.now() > until) throw error
       }
-      await sleep(LOOK_AGAIN_MS)
+      await sleep(POLL_INTERVAL_MS)
     }
   }
 

@@ -1,4 +1,4 @@
-import { StoreBench, type StoreChecks, type StoreUnderTest } from './store-bench.ts'
+import { StoreFixture, type StoreChecks, type StoreUnderTest } from './store-bench.ts'
 import { ageChecks } from './store-checks/age.ts'
 import { contentChecks } from './store-checks/contents.ts'
 import { deletionChecks } from './store-checks/deletion.ts'
@@ -47,7 +47,7 @@ export function storeContract(
     Object.entries(checks).map(([name, check]) => ({
       name: `${chapter}: ${name}`,
       async run() {
-        const bench = new StoreBench(await makeStore(), { answerWithinMs, soonMs })
+        const bench = new StoreFixture(await makeStore(), { answerWithinMs, soonMs })
         try {
           await bench.begin()
           await check(bench)

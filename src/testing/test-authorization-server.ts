@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto'
 import { UnsecuredJWT } from 'jose'
 import type { TestEndpoint } from './test-ledger.ts'
 import { fingerprint } from './test-ledger.ts'
-import { type Answered, TestServer, type TestServerOptions } from './test-server.ts'
-import { type Granted, TokenBook } from './token-book.ts'
+import { type Answered, TestServer, type TestServerOptions } from './loopback-server.ts'
+import { type Granted, TokenRegistry } from './token-book.ts'
 
 /** How a test authorization server behaves. Every member may be changed while it runs. */
 export interface AuthorizationServerSwitches {
@@ -77,13 +77,13 @@ interface KnownClient extends TestClient {
 export class TestAuthorizationServer extends TestServer {
   /** How it behaves; to be changed at will. */
   readonly switches: AuthorizationServerSwitches
-  readonly #book: TokenBook
+  readonly #book: TokenRegistry
   readonly #clients = new Map<string, KnownClient>()
 
   constructor({ clients = [], origin, clock, ...switches }: TestAuthorizationServerOptions = {}) {
     super({ origin, clock })
     this.switches = switches
-    this.#book = new TokenBook(this.clock, this.ledger)
+    this.#book = new TokenRegistry(this.clock, this.ledger)
     for (const client of clients) this.#clients.set(client.clientId, { ...client, redirectUris: undefined })
   }
 

@@ -47,7 +47,7 @@ export function fingerprint(secret: string): string {
 }
 
 /** What a test server was asked. Holds fingerprints, never secrets. */
-export class TestLedger {
+export class RequestLog {
   readonly #entries: LedgerEntry[] = []
   readonly #issued = new Set<string>()
 

@@ -1,6 +1,6 @@
 import type { TestAuthorizationServer } from './test-authorization-server.ts'
 import { fingerprint, type TestEndpoint } from './test-ledger.ts'
-import { type Answered, TestServer, type TestServerOptions } from './test-server.ts'
+import { type Answered, TestServer, type TestServerOptions } from './loopback-server.ts'
 
 /** What a test MCP server begins with. */
 export interface TestMcpServerOptions extends TestServerOptions {

@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.ts'
-import type { TestLedger } from './test-ledger.ts'
+import type { RequestLog } from './test-ledger.ts'
 
 /** What a user, or a client in its own name, has granted. */
 export interface Granted {
@@ -35,14 +35,14 @@ interface Secret<Of> {
 export type Presented<Of> = { readonly state: 'good' | 'repeated'; readonly of: Of } | { readonly state: 'bad' }
 
 /** The codes and tokens of a test server. Times in milliseconds, by the monotonic clock. */
-export class TokenBook {
+export class TokenRegistry {
   readonly #clock: Clock
-  readonly #ledger: TestLedger
+  readonly #ledger: RequestLog
   readonly #codes = new Map<string, Secret<IssuedCode>>()
   readonly #refreshTokens = new Map<string, Secret<Granted>>()
   readonly #accessTokens = new Map<string, Secret<Granted>>()
 
-  constructor(clock: Clock, ledger: TestLedger) {
+  constructor(clock: Clock, ledger: RequestLog) {
     this.#clock = clock
     this.#ledger = ledger
   }

@@ -1,7 +1,6 @@
-import { test } from 'vitest'
 import { type ChangeListener } from '../../src/index.ts'
-import { storeContract } from '../../src/testing/index.ts'
 import { type Database, type Row, TableStore } from '../examples/own-store.ts'
+import { testStore } from '../examples/store-contract.ts'
 
 /** A table in memory: a transaction is a turn of its own. */
 class Table implements Database {
@@ -26,11 +25,7 @@ class Table implements Database {
   }
 }
 
-async function makeTable() {
+testStore(async () => {
   const table = new Table()
   return { open: () => new TableStore(table), cleanUp: async () => {} }
-}
-
-// #region contract
-for (const { name, run } of storeContract(makeTable)) test(name, run)
-// #endregion
+})

@@ -34,7 +34,7 @@ describe('the Redis permissions of docs/operating.md', () => {
     await store.subscribe({ onChange: (key) => void changes.push(key), onGap: () => {} })
     const key = 'authchart:{AAAA}:connection'
     const saved = await store.save(key, 'first', { expectedVersion: undefined, writeId: '1' })
-    const version = saved === 'refused' ? expect.unreachable() : saved.version
+    const version = saved === 'conflict' ? expect.unreachable() : saved.version
     expect(await store.load(key)).toMatchObject({ value: 'first', version })
     const kept = await store.save(key, 'second', { expectedVersion: version, writeId: '2', ttlMs: 60_000 })
     expect(await store.delete(key, { expectedVersion: Reflect.get(Object(kept), 'version'), writeId: '3' })).toBe(true)

@@ -59,7 +59,7 @@ describe('RedisStore in a Redis Cluster', () => {
 
   const save = async (expectedVersion: string | undefined) => {
     const answer = await store.save(key, 'value', { expectedVersion, writeId: randomUUID() })
-    return answer === 'refused' ? expect.unreachable() : answer.version
+    return answer === 'conflict' ? expect.unreachable() : answer.version
   }
   /** The master that holds the key, and another one. */
   const owners = async () => {

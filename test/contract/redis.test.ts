@@ -103,7 +103,7 @@ describe('RedisStore on a dedicated server', () => {
   }
   const create = async (store: RedisStore, value = 'value', ttlMs?: number) => {
     const saved = await store.save(key, value, { ...creation(), ttlMs })
-    return saved === 'refused' ? expect.unreachable() : saved.version
+    return saved === 'conflict' ? expect.unreachable() : saved.version
   }
   const subscribers = async () => {
     const list = String(await client.client('LIST'))
@@ -210,7 +210,7 @@ describe('RedisStore on a dedicated server', () => {
     const record = await patient.load(key)
     expect(record).toMatchObject({ value: 'secret' })
     expect(await patient.save(key, 'secret', write)).toEqual({ version: record?.version })
-    expect(await patient.save(key, 'late', { ...write, writeId: randomUUID() })).toBe('refused')
+    expect(await patient.save(key, 'late', { ...write, writeId: randomUUID() })).toBe('conflict')
   })
 
   test('a RedisStore error contains the kind of the Redis error and nothing of the record', async () => {
@@ -373,7 +373,7 @@ describe('RedisStore on a dedicated server', () => {
       process.kill(replica.pid, 'SIGCONT')
       const first = await saving
       expect(told).toEqual([key])
-      const expectedVersion = first === 'refused' ? expect.unreachable() : first.version
+      const expectedVersion = first === 'conflict' ? expect.unreachable() : first.version
       await make().save(key, 'by another process', { expectedVersion, writeId: randomUUID() })
       await soon(() => expect(told).toEqual([key, key]))
     })
@@ -430,7 +430,7 @@ describe('RedisStore on a dedicated server', () => {
       const lost = once(client, 'close')
       await client.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'no')
       await lost
-      expect(await store.save(key, 'second', { expectedVersion: version, writeId: randomUUID() })).not.toBe('refused')
+      expect(await store.save(key, 'second', { expectedVersion: version, writeId: randomUUID() })).not.toBe('conflict')
     })
   })
 })

@@ -12,7 +12,7 @@ async function write(): Promise<void> {
     const record = await store.load(key)
     const value = String(Number(record?.value ?? 0) + 1)
     const answer = await store.save(key, value, { expectedVersion: record?.version, writeId: randomUUID() })
-    if (answer === 'refused') refused += 1
+    if (answer === 'conflict') refused += 1
     else done += 1
   }
   await store.close()

@@ -43,13 +43,13 @@ function initialOf(node: AnyStateNode): string | undefined {
   return target && idOf(target)
 }
 
-/** The guard as text: its name, and what it is told unless that is the name of the target. */
+/** The guard as text: its name and parameters, except the name of the target. */
 function guardOf({ guard, target }: AnyTransitionDefinition): string {
   if (guard === undefined) return ''
   if (typeof guard === 'string') return ` [${guard}]`
   const { type, params } = guard as { type: string; params?: object }
-  const told = Object.values(params ?? {}).filter((value) => value !== target?.[0]?.key)
-  return ` [${[type, ...told].join(' ')}]`
+  const values = Object.values(params ?? {}).filter((value) => value !== target?.[0]?.key)
+  return ` [${[type, ...values].join(' ')}]`
 }
 
 /** `done` and `error` of the port that a state asks, anything else by its name; what always happens only by its guard. */

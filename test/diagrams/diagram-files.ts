@@ -46,11 +46,11 @@ ${fenced(mermaidOf(diagram))}
   })
   return `# The statecharts
 
-Drawn from \`machines/\` by \`npm run diagrams\`; do not edit by hand.
+Generated from \`machines/\` by \`npm run diagrams\`; do not edit.
 
-Green: a place to rest, stored. Yellow: a checkpoint, stored before it is left; a \`claim\` stands before a request that spends something. Blue: a port is asked, in memory only. Grey: left at once.
-\`done\` and \`error\` are the answers of the port, guards stand in brackets, \`↻\` is a step back into the same state, and \`→ name\` says which of the states in a frame is entered.
-Transitions out of one state are tried from the top.
+Green: a resting state, persisted. Yellow: a checkpoint, persisted before it is left; a \`claim\` precedes a request with a single-use credential. Blue: waits for a port, in memory only. Grey: left at once.
+\`done\` and \`error\` are the results of the port, guards are in brackets, \`↻\` is a transition back to the same state, and \`→ name\` names the child state that is entered.
+Transitions out of one state are evaluated from top to bottom.
 
 ${parts.join('\n')}`
 }

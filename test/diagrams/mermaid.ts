@@ -2,7 +2,7 @@ import type { ChartDiagram, DiagramArrow, DiagramState } from './chart-diagram.t
 
 const nameOf = (id: string): string => id.replaceAll('.', '_')
 
-/** The chart as Mermaid text, each compound state with those that it holds. */
+/** The chart as Mermaid text, each compound state with its child states. */
 export function mermaidOf({ initial, states, arrows }: ChartDiagram): string {
   const lines = (parent: string | undefined, first: string | undefined, indent: string): string[] => [
     ...(first === undefined ? [] : [`${indent}[*] --> ${nameOf(first)}`]),
@@ -10,6 +10,8 @@ export function mermaidOf({ initial, states, arrows }: ChartDiagram): string {
   ]
   const drawState = ({ id, name, initial: first }: DiagramState, indent: string): string[] => {
     const head = `${indent}state "${name}" as ${nameOf(id)}`
+    // Mermaid takes a state that is only named by its arrows for one of that name.
+    if (id === name && first === undefined) return []
     return first === undefined ? [head] : [`${head} {`, ...lines(id, first, `${indent}  `), `${indent}}`]
   }
   const drawArrow = ({ source, target, labels }: DiagramArrow): string =>
@@ -32,7 +34,7 @@ export function mermaidOf({ initial, states, arrows }: ChartDiagram): string {
   ].join('\n')
 }
 
-/** The chart from afar: no state within another, each event named once. */
+/** The chart simplified: top-level states only, each event named once. */
 export function overviewOf(diagram: ChartDiagram): ChartDiagram {
   const top = (id: string): string => id.split('.')[0] ?? id
   const merged = new Map<string, { source: string; target: string; labels: string[] }>()

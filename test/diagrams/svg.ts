@@ -37,7 +37,7 @@ const rectangle = (
 ): string =>
   `<rect x="${number(x)}" y="${number(y)}" width="${number(width)}" height="${number(height)}" rx="${radius}"/>`
 
-/** What a state is, as its colour tells it. */
+/** The kind of a state, which selects its colour. */
 function kindOf({ isCompound, state: { tags, asks } }: PlacedState): string {
   if (isCompound) return 'compound'
   if (tags.includes('checkpoint')) return 'claim'

@@ -85,9 +85,9 @@ describe('enterprise-managed authorization', () => {
       ])
       expect(await callTool(a)).toEqual([200, 'you are alice'])
 
-      const { value: refused } = await a.accessToken()
-      const renewed = await b.accessToken({ refused })
-      expect(renewed.value).not.toBe(refused)
+      const { value: rejectedToken } = await a.accessToken()
+      const renewed = await b.accessToken({ rejectedToken })
+      expect(renewed.value).not.toBe(rejectedToken)
       expect([provider.requests.length, as.requests.length]).toEqual([2, 2])
       expect(as.requests[0]?.['assertion']).not.toBe(as.requests[1]?.['assertion'])
       expect(await callTool(b)).toEqual([200, 'you are alice'])
@@ -99,8 +99,8 @@ describe('enterprise-managed authorization', () => {
     const connection = start()
     await connection.authorize({ grant: 'identity_assertion' })
     provider.refuse('insufficient_user_authentication')
-    const { value: refused } = await connection.accessToken()
-    await expect(connection.accessToken({ refused })).rejects.toMatchObject({
+    const { value: rejectedToken } = await connection.accessToken()
+    await expect(connection.accessToken({ rejectedToken })).rejects.toMatchObject({
       code: 'EXCHANGE_REJECTED',
       failure: {
         details: { url: `${provider.url}/token`, status: 400, error: 'insufficient_user_authentication' },
@@ -108,7 +108,7 @@ describe('enterprise-managed authorization', () => {
       nextAction: 'authorize',
     })
     expect([provider.requests.length, as.requests.length]).toEqual([2, 1])
-    expect((await connection.accessToken()).value).toBe(refused)
+    expect((await connection.accessToken()).value).toBe(rejectedToken)
   })
 })
 

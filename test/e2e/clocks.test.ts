@@ -72,13 +72,13 @@ describe.each(EVERY_STORE)('processes whose clocks are five minutes apart, on %s
       start({ clockOffsetMs: -FIVE_MINUTES }),
       start({ clockOffsetMs: FIVE_MINUTES }),
     ])
-    const refused = await signIn(ahead)
+    const rejectedToken = await signIn(ahead)
     await behind.arm(pause('claimed', 'after'))
-    void behind.accessToken(of, { refused })
+    void behind.accessToken(of, { rejectedToken })
     await behind.waitFor('claimed')
     const claimedAt = performance.now()
     await behind.kill('SIGKILL')
-    expect((await ahead.accessToken(of, { refused })).value).not.toBe(refused)
+    expect((await ahead.accessToken(of, { rejectedToken })).value).not.toBe(rejectedToken)
     const tookMs = performance.now() - claimedAt
     const { leaseMs, graceMs } = BRISK.policy
     expect(tookMs).toBeGreaterThan(leaseMs + graceMs - 200)

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
+import { connectionKey, routingId } from '../../src/connection/routing.ts'
 import { openStore } from '../support/processes/open-store.ts'
 import { BRISK, pause, soon, STORES, useStage } from '../support/processes/stage.ts'
-import { connectionKey, routingId } from '../../src/stores/record-keys.ts'
 
 const stage = useStage()
 
@@ -12,21 +12,24 @@ describe.each(STORES)('processes that crash or stall, on %s', (store) => {
   it('another process refreshes once the lease of a process killed right after its claim has ended', async () => {
     const { of, start, signIn } = stage.scene(store, BRISK)
     const [a, b, c] = await Promise.all([start(), start(), start()])
-    const refused = await signIn(a, b)
+    const rejectedToken = await signIn(a, b)
     await a.arm(pause('claimed', 'after'))
-    void a.accessToken(of, { refused })
+    void a.accessToken(of, { rejectedToken })
     await a.waitFor('claimed')
     const killedAt = performance.now()
     await a.kill('SIGKILL')
 
-    const [first, second] = await Promise.all([b.accessToken(of, { refused }), c.accessToken(of, { refused })])
+    const [first, second] = await Promise.all([
+      b.accessToken(of, { rejectedToken }),
+      c.accessToken(of, { rejectedToken }),
+    ])
     expect(performance.now() - killedAt).toBeGreaterThan(AFTER_LEASE - 200)
-    expect(first.value).not.toBe(refused)
+    expect(first.value).not.toBe(rejectedToken)
     expect(second).toEqual(first)
     expect(await stage.tokenRequests()).toEqual(['authorization_code 200', 'refresh_token 200'])
     expect((await stage.way(c, of)).slice(-3)).toEqual([
       'refreshing: refresh.requested',
-      'refreshing: claim.abandoned',
+      'refreshing: claim.expired',
       'authorized: refreshTokens.done',
     ])
     expect(await c.whoami(of)).toBe('you are alice')
@@ -47,7 +50,7 @@ describe.each(STORES)('processes that crash or stall, on %s', (store) => {
     expect(await stage.way(b, of)).toEqual([
       'awaitingCallback: buildAuthorizationRequest.done',
       'exchanging: callback.received',
-      'exchanging: claim.abandoned',
+      'exchanging: claim.expired',
       'authorized: exchangeCode.done',
     ])
     expect(await b.accessToken(of)).toEqual(token)
@@ -57,20 +60,20 @@ describe.each(STORES)('processes that crash or stall, on %s', (store) => {
   it('a process that was stopped between claim and request for longer than its lease sends nothing and adopts the tokens of another', async () => {
     const { of, start, signIn } = stage.scene(store, BRISK)
     const [a, b] = await Promise.all([start(), start()])
-    const refused = await signIn(a, b)
+    const rejectedToken = await signIn(a, b)
     await a.arm(pause('claimed', 'after'))
-    const stalled = a.accessToken(of, { refused })
+    const stalled = a.accessToken(of, { rejectedToken })
     await a.waitFor('claimed')
     await a.kill('SIGSTOP')
-    const renewed = await b.accessToken(of, { refused })
-    expect(renewed.value).not.toBe(refused)
+    const renewed = await b.accessToken(of, { rejectedToken })
+    expect(renewed.value).not.toBe(rejectedToken)
     await a.kill('SIGCONT')
     await a.resume('claimed')
     expect(await stalled).toEqual(renewed)
     expect(await stage.tokenRequests()).toEqual(['authorization_code 200', 'refresh_token 200'])
     expect((await stage.way(a, of)).slice(-3)).toEqual([
       'refreshing: refresh.requested',
-      'refreshing: claim.abandoned',
+      'refreshing: claim.expired',
       'authorized: refreshTokens.done',
     ])
     expect(await a.whoami(of)).toBe('you are alice')
@@ -80,9 +83,9 @@ describe.each(STORES)('processes that crash or stall, on %s', (store) => {
   it('a process that was stopped past its lease rejects with HTTP_TIMEOUT instead of sending late, even if no other process took over', async () => {
     const { of, start, signIn } = stage.scene(store, BRISK)
     const a = await start()
-    const refused = await signIn(a)
+    const rejectedToken = await signIn(a)
     await a.arm(pause('claimed', 'after'))
-    const stalled = a.accessToken(of, { refused })
+    const stalled = a.accessToken(of, { rejectedToken })
     await a.waitFor('claimed')
     const { nextWakeAt = Infinity } = await a.status(of)
     await a.kill('SIGSTOP')
@@ -95,7 +98,7 @@ describe.each(STORES)('processes that crash or stall, on %s', (store) => {
       failure: { details: { reason: 'leaseTooShort' } },
     })
     expect(await stage.tokenRequests()).toEqual(['authorization_code 200'])
-    expect((await a.accessToken(of, { refused })).value).not.toBe(refused)
+    expect((await a.accessToken(of, { rejectedToken })).value).not.toBe(rejectedToken)
     expect(await stage.tokenRequests()).toEqual(['authorization_code 200', 'refresh_token 200'])
   })
 
@@ -104,9 +107,9 @@ describe.each(STORES)('processes that crash or stall, on %s', (store) => {
     const { of, start, signIn } = stage.scene(store, BRISK)
     await stage.as.set({ replay: 'refuse' })
     const [a, b] = await Promise.all([start(), start()])
-    const refused = await signIn(a, b)
+    const rejectedToken = await signIn(a, b)
     await a.arm(pause('result', 'before', 1))
-    const late = a.accessToken(of, { refused })
+    const late = a.accessToken(of, { rejectedToken })
     await a.waitFor('result')
     const { actions } = await b.disconnect(of)
     expect(actions).toEqual([{ type: 'forgetTokens', ...of, label: undefined, generation: 2, data: expect.anything() }])
@@ -120,7 +123,7 @@ describe.each(STORES)('processes that crash or stall, on %s', (store) => {
       'exchanging: callback.received',
       'authorized: exchangeCode.done',
       'refreshing: refresh.requested',
-      'refreshing: claim.abandoned',
+      'refreshing: claim.expired',
       'reauthorizationRequired: REFRESH_REJECTED',
       'disconnected: disconnect.requested',
       'disconnecting: result.late',
@@ -132,16 +135,16 @@ describe.each(STORES)('processes that crash or stall, on %s', (store) => {
   it('disconnect waits for a refresh in progress and revokes the tokens it obtained', async () => {
     const { of, start, signIn } = stage.scene(store)
     const [a, b] = await Promise.all([start(), start()])
-    const refused = await signIn(a, b)
+    const rejectedToken = await signIn(a, b)
     await stage.as.fault({ when: 'after', action: 'hold' })
-    const renewed = a.accessToken(of, { refused })
+    const renewed = a.accessToken(of, { rejectedToken })
     await soon(async () => expect(await stage.as.held()).toBe(1))
     const disconnected = b.disconnect(of)
     await stage.as.release()
     expect((await disconnected).actions.map(({ type, generation }) => [type, generation])).toEqual([
       ['forgetTokens', 3],
     ])
-    expect((await renewed).value).not.toBe(refused)
+    expect((await renewed).value).not.toBe(rejectedToken)
     await expect(a.accessToken(of)).rejects.toMatchObject({ code: 'AUTHORIZATION_REQUIRED' })
     expect(await stage.liveTokens()).toBe(0)
     expect((await stage.as.ledger()).counts.revocation).toBe(2)
@@ -157,9 +160,9 @@ describe.each(STORES)('processes that crash or stall, on %s', (store) => {
   it('a result for a record that was deleted and created again meanwhile is not stored', async () => {
     const { of, init, start, signIn } = stage.scene(store, BRISK)
     const [a, b] = await Promise.all([start(), start()])
-    const refused = await signIn(a, b)
+    const rejectedToken = await signIn(a, b)
     await a.arm(pause('result', 'before', 1))
-    const late = a.accessToken(of, { refused })
+    const late = a.accessToken(of, { rejectedToken })
     await a.waitFor('result')
 
     const nameKey = new Uint8Array(Buffer.from(init.keys.name, 'base64url'))

@@ -72,8 +72,8 @@ describe('DPoP where both servers require nonces', () => {
       expect(await b.whoami(of)).toBe('you are alice')
       expect((await b.fetch(of, of.server, POST)).status).toBe(200)
       expect((await stage.mcp.ledger()).nonceChallenges).toBe(1)
-      const { value: refused } = await a.accessToken(of)
-      expect((await a.accessToken(of, { refused })).type).toBe('DPoP')
+      const { value: rejectedToken } = await a.accessToken(of)
+      expect((await a.accessToken(of, { rejectedToken })).type).toBe('DPoP')
       expect((await a.fetch(of, of.server, POST)).status).toBe(200)
       expect(await stage.mcp.ledger()).toMatchObject({ nonceChallenges: 2, unauthorized: 2 })
       expect(await stage.tokenRequests()).toEqual([
@@ -86,7 +86,7 @@ describe('DPoP where both servers require nonces', () => {
       expect(new Set(keys)).toEqual(new Set([expect.any(String)]))
       // The nonce that it knows is still good.
       const { value } = await a.accessToken(of)
-      await a.accessToken(of, { refused: value })
+      await a.accessToken(of, { rejectedToken: value })
       expect((await stage.tokenRequests()).at(-1)).toBe('refresh_token 200')
     }),
   )

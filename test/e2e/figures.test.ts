@@ -128,7 +128,7 @@ describe('requests and Redis commands per call', () => {
     const cached = await commandsOf(() => alice.accessToken())
     expect(cached).toEqual({ commands: [], result: read.result })
 
-    const refreshed = await commandsOf(() => alice.accessToken({ refused: read.result.value }))
+    const refreshed = await commandsOf(() => alice.accessToken({ rejectedToken: read.result.value }))
     expect(refreshed.commands).toEqual(evals(3))
     expect(refreshed.result.value).not.toBe(read.result.value)
     expect(as.ledger().counts.token).toBe(2)
@@ -174,7 +174,7 @@ describe('requests and Redis commands per call', () => {
 
     // And what this process has done itself, it knows without them.
     notices.hold()
-    const { value } = await connection.accessToken({ refused: first.result.value })
+    const { value } = await connection.accessToken({ rejectedToken: first.result.value })
     expect(value).not.toBe(first.result.value)
     expect((await connection.accessToken()).value).toBe(value)
     notices.release()

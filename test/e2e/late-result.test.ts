@@ -10,13 +10,13 @@ describe.each(STORES)('a result that arrives after its claim expired, on %s', (s
     const { of, start, signIn } = stage.scene(store, BRISK)
     await stage.as.set({ replay: 'refuse' })
     const [a, b] = await Promise.all([start(), start()])
-    const refused = await signIn(a, b)
+    const rejectedToken = await signIn(a, b)
     await a.arm(pause('result', 'before', 1))
-    const late = a.accessToken(of, { refused })
+    const late = a.accessToken(of, { rejectedToken })
     await a.waitFor('result')
     await a.kill('SIGSTOP')
     // The server rotated: the repeat of the other process finds that the stored token is spent.
-    await expect(b.accessToken(of, { refused })).rejects.toMatchObject({
+    await expect(b.accessToken(of, { rejectedToken })).rejects.toMatchObject({
       code: 'AUTHORIZATION_REQUIRED',
       failure: { details: { reason: 'REFRESH_REJECTED', error: 'invalid_grant' } },
     })
@@ -25,7 +25,7 @@ describe.each(STORES)('a result that arrives after its claim expired, on %s', (s
     await a.resume('result')
 
     const token = await late
-    expect(token.value).not.toBe(refused)
+    expect(token.value).not.toBe(rejectedToken)
     expect(await b.accessToken(of)).toEqual(token)
     expect(await stage.as.introspect(token.value)).toMatchObject({ active: true, sub: 'alice' })
     expect(await stage.tokenRequests()).toEqual([
@@ -38,7 +38,7 @@ describe.each(STORES)('a result that arrives after its claim expired, on %s', (s
     expect({ state, authorized, failure }).toEqual({ state: 'authorized', authorized: true, failure: undefined })
     expect((await stage.way(b, of)).slice(-6)).toEqual([
       'refreshing: refresh.requested',
-      'refreshing: claim.abandoned',
+      'refreshing: claim.expired',
       'reauthorizationRequired: REFRESH_REJECTED',
       'authorized: result.late',
       'refreshing: refresh.requested',
@@ -50,12 +50,12 @@ describe.each(STORES)('a result that arrives after its claim expired, on %s', (s
   it('a late refresh result yields no dead token, where the server revokes the token family for the replayed refresh token', async () => {
     const { of, start, signIn } = stage.scene(store, BRISK)
     const [a, b] = await Promise.all([start(), start()])
-    const refused = await signIn(a, b)
+    const rejectedToken = await signIn(a, b)
     await a.arm(pause('result', 'before', 1))
-    const late = a.accessToken(of, { refused })
+    const late = a.accessToken(of, { rejectedToken })
     await a.waitFor('result')
     await a.kill('SIGSTOP')
-    await expect(b.accessToken(of, { refused })).rejects.toMatchObject({ code: 'AUTHORIZATION_REQUIRED' })
+    await expect(b.accessToken(of, { rejectedToken })).rejects.toMatchObject({ code: 'AUTHORIZATION_REQUIRED' })
     expect(await stage.liveTokens()).toBe(0)
     await a.kill('SIGCONT')
     await a.resume('result')
@@ -80,7 +80,7 @@ describe.each(STORES)('a result that arrives after its claim expired, on %s', (s
     })
     expect((await stage.way(b, of)).slice(-6)).toEqual([
       'refreshing: refresh.requested',
-      'refreshing: claim.abandoned',
+      'refreshing: claim.expired',
       'reauthorizationRequired: REFRESH_REJECTED',
       'authorized: result.late',
       'refreshing: refresh.requested',
@@ -117,7 +117,7 @@ describe.each(STORES)('a result that arrives after its claim expired, on %s', (s
     expect(await stage.way(b, of)).toEqual([
       'awaitingCallback: buildAuthorizationRequest.done',
       'exchanging: callback.received',
-      'exchanging: claim.abandoned',
+      'exchanging: claim.expired',
       'failed: EXCHANGE_REJECTED',
       'authorized: result.late',
       'refreshing: refresh.requested',

@@ -22,7 +22,7 @@ describe.each(STORES)('outages of the authorization server, on %s', (store) => {
     {
       outage: 'answers 503',
       begin: () => refusedBy(503),
-      failure: () => ({ code: 'HTTP_NETWORK', details: { ...at(), status: 503, retryAfterMs: 1_000 } }),
+      failure: () => ({ code: 'SERVER_UNAVAILABLE', details: { ...at(), status: 503, retryAfterMs: 1_000 } }),
       requests: ['authorization_code status before'],
       way: 'accessToken()',
       finish: async (worker: Worker, _url: string, of: Parameters<Worker['status']>[0]) =>
@@ -79,16 +79,16 @@ describe.each(STORES)('outages of the authorization server, on %s', (store) => {
     expect(claimed).toMatchObject({ state: 'exchanging', authorized: false, failure: unknown, nextAction: 'retry' })
     expect(await stage.tokenRequests()).toEqual(['authorization_code status after'])
 
-    const refused = { code: 'EXCHANGE_REJECTED', details: { ...at(), status: 400, error: 'invalid_grant' } }
-    expect(await b.completeCallback(url)).toMatchObject({ status: 'failed', failure: refused, retryable: false })
-    expect(await a.completeCallback(url)).toMatchObject({ status: 'failed', failure: refused, retryable: false })
+    const rejectedToken = { code: 'EXCHANGE_REJECTED', details: { ...at(), status: 400, error: 'invalid_grant' } }
+    expect(await b.completeCallback(url)).toMatchObject({ status: 'failed', failure: rejectedToken, retryable: false })
+    expect(await a.completeCallback(url)).toMatchObject({ status: 'failed', failure: rejectedToken, retryable: false })
     await expect(a.accessToken(of)).rejects.toMatchObject({ code: 'AUTHORIZATION_REQUIRED' })
     expect(await stage.tokenRequests()).toEqual(['authorization_code status after', 'authorization_code 400'])
     expect(await stage.way(a, of)).toEqual([
       'awaitingCallback: buildAuthorizationRequest.done',
       'exchanging: callback.received',
       'exchanging: TOKEN_OUTCOME_UNKNOWN',
-      'exchanging: claim.abandoned',
+      'exchanging: claim.expired',
       'failed: EXCHANGE_REJECTED',
     ])
   })
@@ -96,14 +96,14 @@ describe.each(STORES)('outages of the authorization server, on %s', (store) => {
   it('a refresh whose connection broke after the rotation is retried once after the lease, and never again', async () => {
     const { of, start, signIn } = stage.scene(store, BRISK)
     const [a, b] = await Promise.all([start(), start()])
-    const refused = await signIn(a, b)
+    const rejectedToken = await signIn(a, b)
     await stage.as.fault({ when: 'after', action: 'reset' })
-    await expect(a.accessToken(of, { refused })).rejects.toMatchObject({
+    await expect(a.accessToken(of, { rejectedToken })).rejects.toMatchObject({
       code: 'TOKEN_OUTCOME_UNKNOWN',
       retryable: true,
     })
     const required = { code: 'AUTHORIZATION_REQUIRED', failure: { details: { reason: 'REFRESH_REJECTED' } } }
-    await expect(b.accessToken(of, { refused })).rejects.toMatchObject(required)
+    await expect(b.accessToken(of, { rejectedToken })).rejects.toMatchObject(required)
     await expect(a.accessToken(of)).rejects.toMatchObject(required)
     await expect(b.accessToken(of)).rejects.toMatchObject(required)
     expect(await stage.tokenRequests()).toEqual([
@@ -114,7 +114,7 @@ describe.each(STORES)('outages of the authorization server, on %s', (store) => {
     expect((await stage.way(a, of)).slice(-4)).toEqual([
       'refreshing: refresh.requested',
       'refreshing: HTTP_NETWORK',
-      'refreshing: claim.abandoned',
+      'refreshing: claim.expired',
       'reauthorizationRequired: REFRESH_REJECTED',
     ])
   })
@@ -122,16 +122,20 @@ describe.each(STORES)('outages of the authorization server, on %s', (store) => {
   it('processes that waited for a failed refresh get its failure and send no request themselves', async () => {
     const { of, start, signIn } = stage.scene(store)
     const fleet = await Promise.all([start(), start(), start(), start()])
-    const refused = await signIn(fleet[0])
+    const rejectedToken = await signIn(fleet[0])
     await refusedBy(503)
     await Promise.all(fleet.map((worker) => worker.arm(pause('claim', 'before'))))
-    const asked = Promise.allSettled(fleet.map((worker) => worker.accessToken(of, { refused })))
+    const asked = Promise.allSettled(fleet.map((worker) => worker.accessToken(of, { rejectedToken })))
     await Promise.all(fleet.map((worker) => worker.waitFor('claim')))
     await Promise.all(fleet.map((worker) => worker.resume('claim')))
     for (const answer of await asked)
       expect(answer).toMatchObject({
         status: 'rejected',
-        reason: { code: 'HTTP_NETWORK', retryable: true, failure: { details: { status: 503, retryAfterMs: 1_000 } } },
+        reason: {
+          code: 'SERVER_UNAVAILABLE',
+          retryable: true,
+          failure: { details: { status: 503, retryAfterMs: 1_000 } },
+        },
       })
     expect(await stage.tokenRequests()).toEqual(['authorization_code 200', 'refresh_token status before'])
   })
@@ -140,27 +144,36 @@ describe.each(STORES)('outages of the authorization server, on %s', (store) => {
   it('no failed refresh deletes tokens, and the connection recovers without the user', async () => {
     const { of, start, signIn } = stage.scene(store, BRISK)
     const [a, b] = await Promise.all([start(), start()])
-    const refused = await signIn(a, b)
+    const rejectedToken = await signIn(a, b)
     const stillThere = { state: 'authorized', authorized: true, nextAction: 'retry' }
 
     await stage.as.fault({ when: 'before', action: 'status', status: 500, times: 2 })
-    await expect(a.accessToken(of, { refused })).rejects.toMatchObject({ code: 'TOKEN_OUTCOME_UNKNOWN' })
+    await expect(a.accessToken(of, { rejectedToken })).rejects.toMatchObject({ code: 'TOKEN_OUTCOME_UNKNOWN' })
     expect(await a.status(of)).toMatchObject({ ...stillThere, state: 'refreshing' })
     // After the lease, once more; then the claim is over, and so is the waiting.
-    await expect(b.accessToken(of, { refused })).rejects.toMatchObject({ code: 'TOKEN_OUTCOME_UNKNOWN' })
+    await expect(b.accessToken(of, { rejectedToken })).rejects.toMatchObject({ code: 'TOKEN_OUTCOME_UNKNOWN' })
     expect(await a.status(of)).toMatchObject(stillThere)
 
     await refusedBy(503)
-    await expect(a.accessToken(of, { refused })).rejects.toMatchObject({ code: 'HTTP_NETWORK', nextAction: 'retry' })
+    await expect(a.accessToken(of, { rejectedToken })).rejects.toMatchObject({
+      code: 'HTTP_NETWORK',
+      nextAction: 'retry',
+    })
     await refusedBy(429)
-    await expect(b.accessToken(of, { refused })).rejects.toMatchObject({ code: 'RATE_LIMITED', nextAction: 'retry' })
+    await expect(b.accessToken(of, { rejectedToken })).rejects.toMatchObject({
+      code: 'RATE_LIMITED',
+      nextAction: 'retry',
+    })
     await stage.as.down()
-    await expect(a.accessToken(of, { refused })).rejects.toMatchObject({ code: 'HTTP_NETWORK', nextAction: 'retry' })
+    await expect(a.accessToken(of, { rejectedToken })).rejects.toMatchObject({
+      code: 'HTTP_NETWORK',
+      nextAction: 'retry',
+    })
     expect(await b.status(of)).toMatchObject(stillThere)
     await stage.as.up()
 
-    const { value } = await b.accessToken(of, { refused })
-    expect(value).not.toBe(refused)
+    const { value } = await b.accessToken(of, { rejectedToken })
+    expect(value).not.toBe(rejectedToken)
     expect((await a.accessToken(of)).value).toBe(value)
     const { state, authorized, nextAction, failure } = await a.status(of)
     expect({ state, authorized, nextAction, failure }).toEqual({

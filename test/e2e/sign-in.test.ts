@@ -76,9 +76,9 @@ describe.each(STORES)('signing in on %s', (store) => {
       })
       const [a, b] = await Promise.all([start(), start()])
       await signIn(a, b)
-      const { value: refused } = await a.accessToken(of)
-      const { value } = await a.accessToken(of, { refused })
-      expect(value).not.toBe(refused)
+      const { value: rejectedToken } = await a.accessToken(of)
+      const { value } = await a.accessToken(of, { rejectedToken })
+      expect(value).not.toBe(rejectedToken)
       expect(await stage.tokenRequests()).toEqual(['authorization_code 200', 'refresh_token 200'])
       const { counts, tokenRequests } = await stage.as.ledger()
       expect(counts.registration).toBe(0)
@@ -106,10 +106,10 @@ describe.each(STORES)('signing in on %s', (store) => {
       expect(new Set(tokens.map(({ value }) => value)).size).toBe(1)
       expect(await stage.tokenRequests()).toEqual(['client_credentials 200'])
 
-      const refused = tokens[0]?.value ?? ''
-      const renewed = await Promise.all(fleet.map((worker) => worker.accessToken(of, { refused })))
+      const rejectedToken = tokens[0]?.value ?? ''
+      const renewed = await Promise.all(fleet.map((worker) => worker.accessToken(of, { rejectedToken })))
       expect(new Set(renewed.map(({ value }) => value)).size).toBe(1)
-      expect(renewed[0]?.value).not.toBe(refused)
+      expect(renewed[0]?.value).not.toBe(rejectedToken)
       expect(await stage.tokenRequests()).toEqual(['client_credentials 200', 'client_credentials 200'])
       expect(await stage.way(fleet[0], of)).toEqual([
         'requestingToken: ensureRegistration.done',

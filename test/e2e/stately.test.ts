@@ -98,11 +98,11 @@ test("the Stately inspector receives every state of a connection's life and noth
   const callback = await new UserAgent().signIn(begun.authorizationUrl, { login: 'alice' })
   const { status } = await auth.completeCallback(callback, { binding })
   expect(status).toBe('authorized')
-  const { value: refused } = await connection.accessToken()
-  const { value: renewed } = await connection.accessToken({ refused })
+  const { value: rejectedToken } = await connection.accessToken()
+  const { value: renewed } = await connection.accessToken({ rejectedToken })
   await connection.disconnect()
 
-  for (const secret of ['planted-', begun.state, ...begun.state.split('.'), refused, renewed]) secrets.add(secret)
+  for (const secret of ['planted-', begun.state, ...begun.state.split('.'), rejectedToken, renewed]) secrets.add(secret)
   for (const value of new URL(begun.authorizationUrl).searchParams.getAll('code_challenge')) secrets.add(value)
   secrets.add(new URL(callback).searchParams.get('code') ?? '')
 

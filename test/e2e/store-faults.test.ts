@@ -21,12 +21,12 @@ describe.each(EVERY_STORE)('a store that loses answers, on %s', (store) => {
   ] as const)('a lost answer to the save of %s causes neither a second refresh nor an error', async (_of, fault) => {
     const { of, start, signIn } = stage.scene(store)
     const [a, b] = await Promise.all([start(), start()])
-    const refused = await signIn(b)
+    const rejectedToken = await signIn(b)
     await a.arm(fault)
-    const renewed = a.accessToken(of, { refused })
+    const renewed = a.accessToken(of, { rejectedToken })
     await a.waitFor('lost')
-    const other = await b.accessToken(of, { refused })
-    expect(other.value).not.toBe(refused)
+    const other = await b.accessToken(of, { rejectedToken })
+    expect(other.value).not.toBe(rejectedToken)
     expect(await renewed).toEqual(other)
     expect(await stage.tokenRequests()).toEqual(['authorization_code 200', 'refresh_token 200'])
     expect((await stage.way(b, of)).slice(-2)).toEqual([
@@ -49,9 +49,9 @@ describe.each(EVERY_STORE)('a store that loses answers, on %s', (store) => {
     const { of, start, signIn, callback } = stage.scene(store, BRISK)
     const [a, b] = await Promise.all([start(), start()])
     const url = await callback(b, {}, { ...of, tenant: 'globex' })
-    const refused = await signIn(b)
+    const rejectedToken = await signIn(b)
     await a.arm({ name: 'failed', operation: 'save', when: 'before', action: 'fail', times: 1_000 })
-    const [token, finished] = await Promise.allSettled([a.accessToken(of, { refused }), a.completeCallback(url)])
+    const [token, finished] = await Promise.allSettled([a.accessToken(of, { rejectedToken }), a.completeCallback(url)])
     expect(token).toMatchObject({ status: 'rejected', reason: { code: 'STORE_UNAVAILABLE', retryable: true } })
     expect(finished).toEqual({
       status: 'fulfilled',
@@ -60,7 +60,7 @@ describe.each(EVERY_STORE)('a store that loses answers, on %s', (store) => {
     expect(await stage.tokenRequests()).toEqual(['authorization_code 200'])
     // The code is as good as it was.
     expect((await b.completeCallback(url)).status).toBe('authorized')
-    expect((await b.accessToken(of, { refused })).value).not.toBe(refused)
+    expect((await b.accessToken(of, { rejectedToken })).value).not.toBe(rejectedToken)
   })
 })
 
@@ -111,10 +111,10 @@ describe.each([
     const { of, start, signIn, callback } = outage.scene()
     const workers = await Promise.all([start(), start()])
     const [a, b] = workers
-    const refused = await signIn(a, b)
+    const rejectedToken = await signIn(a, b)
     const url = await callback(a, {}, { ...of, tenant: 'globex' })
     await outage.stop(workers)
-    const [token, finished] = await Promise.allSettled([a.accessToken(of, { refused }), b.completeCallback(url)])
+    const [token, finished] = await Promise.allSettled([a.accessToken(of, { rejectedToken }), b.completeCallback(url)])
     expect(token).toMatchObject({ status: 'rejected', reason: { code: 'STORE_UNAVAILABLE', retryable: true } })
     expect(finished).toEqual({
       status: 'fulfilled',
@@ -123,7 +123,7 @@ describe.each([
     expect(await stage.tokenRequests()).toEqual(['authorization_code 200'])
     await outage.resume(workers)
     await soon(async () => expect((await b.completeCallback(url)).status).toBe('authorized'))
-    expect((await a.accessToken(of, { refused })).value).not.toBe(refused)
+    expect((await a.accessToken(of, { rejectedToken })).value).not.toBe(rejectedToken)
     expect(await stage.tokenRequests()).toEqual([
       'authorization_code 200',
       'authorization_code 200',
@@ -136,9 +136,9 @@ describe.each([
     const { of, start, signIn } = outage.scene()
     const workers = await Promise.all([start(), start()])
     const [a, b] = workers
-    const refused = await signIn(a, b)
+    const rejectedToken = await signIn(a, b)
     await stage.as.fault({ when: 'after', action: 'hold' })
-    const renewed = a.accessToken(of, { refused })
+    const renewed = a.accessToken(of, { rejectedToken })
     await soon(async () => expect(await stage.as.held()).toBe(1))
     await outage.stop(workers)
     await stage.as.release()
@@ -146,9 +146,9 @@ describe.each([
     const closed = a.close()
     await outage.resume(workers)
     const { value } = await renewed
-    expect(value).not.toBe(refused)
+    expect(value).not.toBe(rejectedToken)
     await closed
-    expect((await b.accessToken(of, { refused })).value).toBe(value)
+    expect((await b.accessToken(of, { rejectedToken })).value).toBe(value)
     expect(await stage.tokenRequests()).toEqual(['authorization_code 200', 'refresh_token hold after'])
     expect((await stage.way(b, of)).slice(-2)).toEqual([
       'refreshing: refresh.requested',

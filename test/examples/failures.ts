@@ -1,8 +1,7 @@
 import { type AuthOrchestrator, type Connection, isAuthorizationError } from '../../src/index.ts'
 
-/** What a host does about a failure, by what can be done at all. */
+/** Calls the MCP server, or responds with a redirect to sign in, or with the failure. */
 export async function callTool(auth: AuthOrchestrator, connection: Connection, url: string): Promise<Response> {
-  // #region failures
   try {
     return await connection.fetch(url, { method: 'POST', body: '{}' })
   } catch (error) {
@@ -14,15 +13,4 @@ export async function callTool(auth: AuthOrchestrator, connection: Connection, u
     const status = error.retryable ? 503 : 502
     return Response.json({ code: error.code, message: error.message }, { status })
   }
-  // #endregion
-}
-
-/** What a host's log gets. Nothing told is secret. */
-export function log(auth: AuthOrchestrator, write: (line: object) => void): () => void {
-  // #region events
-  const stop = auth.on('failed', ({ connection, failure }) => {
-    write({ tenant: connection.tenant, server: connection.server, code: failure.code })
-  })
-  // #endregion
-  return stop
 }

@@ -5,7 +5,7 @@ import { StreamableHTTPClientTransport as Sdk1Transport } from '@modelcontextpro
 import { aiSdkTransport, mcpTransportOptions } from '../../src/adapters/mcp.ts'
 import type { Connection } from '../../src/index.ts'
 
-/** Clients of the MCP SDKs, each with the one line that signs them in. */
+/** Clients of the MCP SDKs, each with the one line that adds authorization. */
 
 export async function sdk2(connection: Connection, server: string): Promise<Client> {
   const client = new Client({ name: 'acme-agents', version: '1.0.0' })
@@ -15,7 +15,7 @@ export async function sdk2(connection: Connection, server: string): Promise<Clie
   return client
 }
 
-/** The same for a client that asks the server first which revision it speaks. */
+/** The same for a client that negotiates the protocol revision first. */
 export async function sdk2Negotiating(connection: Connection, server: string): Promise<Client> {
   const client = new Client({ name: 'acme-agents', version: '1.0.0' }, { versionNegotiation: { mode: 'auto' } })
   await client.connect(new StreamableHTTPClientTransport(new URL(server), mcpTransportOptions(connection)))

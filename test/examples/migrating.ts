@@ -1,6 +1,6 @@
 import type { AuthOrchestrator } from '../../src/index.ts'
 
-/** What a host held for one provider before. */
+/** One set of credentials as the host stored it before. */
 export interface OldCredentials {
   tenantId: string
   providerId: string
@@ -12,13 +12,11 @@ export interface OldCredentials {
   scope: string | undefined
 }
 
-/** Hands one set of credentials over. */
-export async function takeOver(auth: AuthOrchestrator, old: OldCredentials): Promise<void> {
-  // #region import
+/** Imports one set of credentials. */
+export async function importCredentials(auth: AuthOrchestrator, old: OldCredentials): Promise<void> {
   const connection = auth.connection({ tenant: old.tenantId, server: old.serverUrl, label: old.providerId })
   await connection.import({
     clientInformation: { clientId: old.clientId, clientSecret: old.clientSecret },
     tokens: { accessToken: old.accessToken, refreshToken: old.refreshToken, scope: old.scope },
   })
-  // #endregion
 }

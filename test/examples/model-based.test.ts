@@ -9,7 +9,7 @@ import {
   TestMcpServer,
 } from '../../src/testing/index.ts'
 
-/** The host's own integration, as new: here the orchestrator itself, in a process that can be restarted. */
+/** A new instance of the host's integration: here the orchestrator itself, in a process that can be restarted. */
 function startIntegration(): Integration {
   const clock = new SimulatedClock()
   const as = new TestAuthorizationServer({ clock })

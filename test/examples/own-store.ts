@@ -1,6 +1,6 @@
 import type { ChangeListener, SaveOptions, SnapshotStore, StoredRecord } from '../../src/index.ts'
 
-/** A row of a table that holds records; whoever tests it counts the time of the database. */
+/** One record. `value` is absent in a tombstone; instants are epoch milliseconds by the database's clock. */
 export interface Row {
   value: string | undefined
   version: number
@@ -9,22 +9,18 @@ export interface Row {
   expiresAt: number | undefined
 }
 
-/** What the store needs of a database: one row is read and written in one transaction. */
+/** What the store needs from a database: its clock, a transaction on one row, and notices of changed keys. */
 export interface Database {
   now(): number
   transaction<T>(key: string, work: (row: Row | undefined) => { row?: Row; answer: T }): Promise<T>
   listen(listener: ChangeListener): Promise<() => Promise<void>>
 }
 
-const REMEMBERED_WRITES = 8
+const RETAINED_WRITES = 8
 const TOMBSTONE_MS = 600_000
 const DELETED = 'deleted'
 
-// #region store
-/**
- * Keeps records in a table of a database with transactions. Versions only grow, since a deleted row stays as a
- * tombstone.
- */
+/** Stores records in one table. Versions only grow, because a deleted row remains as a tombstone. */
 export class TableStore implements SnapshotStore {
   readonly insideProcess = false
   readonly #database: Database
@@ -34,14 +30,14 @@ export class TableStore implements SnapshotStore {
   }
 
   async load(key: string): Promise<StoredRecord | undefined> {
-    const row = await this.#database.transaction(key, (held) => ({ answer: this.#alive(held) }))
+    const row = await this.#database.transaction(key, (stored) => ({ answer: this.#unexpired(stored) }))
     if (row?.value === undefined) return undefined
     return { value: row.value, version: String(row.version), ageMs: Math.max(0, this.#database.now() - row.writtenAt) }
   }
 
-  async save(key: string, value: string, options: SaveOptions): Promise<{ version: string } | 'refused'> {
+  async save(key: string, value: string, options: SaveOptions): Promise<{ version: string } | 'conflict'> {
     const version = await this.#write(key, value, options, options.ttlMs)
-    return version === undefined || version === DELETED ? 'refused' : { version }
+    return version === undefined || version === DELETED ? 'conflict' : { version }
   }
 
   async delete(key: string, options: { expectedVersion: string; writeId: string }): Promise<boolean> {
@@ -60,27 +56,26 @@ export class TableStore implements SnapshotStore {
     { expectedVersion, writeId }: SaveOptions,
     ttlMs: number | undefined,
   ): Promise<string | undefined> {
-    return await this.#database.transaction(key, (held) => {
-      const row = this.#alive(held)
+    return await this.#database.transaction(key, (stored) => {
+      const row = this.#unexpired(stored)
       const earlier = row?.writes.find(([id]) => id === writeId)
       if (earlier !== undefined) return { answer: earlier[1] }
       const current = row?.value === undefined ? undefined : String(row.version)
       if (current !== expectedVersion) return { answer: undefined }
       const writtenAt = this.#database.now()
-      // Later than any earlier one of this key, even if its row has ended.
-      const version = Math.max(held?.version ?? 0, writtenAt) + 1
+      // Greater than every earlier version of this key, including those of an expired row.
+      const version = Math.max(stored?.version ?? 0, writtenAt) + 1
       const answer = value === undefined ? DELETED : String(version)
       const writes: Row['writes'] = [...(row?.writes ?? []), [writeId, answer]]
       const expiresAt = ttlMs === undefined ? undefined : writtenAt + ttlMs
       return {
-        row: { value, version, writes: writes.slice(-REMEMBERED_WRITES), writtenAt, expiresAt },
+        row: { value, version, writes: writes.slice(-RETAINED_WRITES), writtenAt, expiresAt },
         answer,
       }
     })
   }
 
-  #alive(row: Row | undefined): Row | undefined {
+  #unexpired(row: Row | undefined): Row | undefined {
     return row?.expiresAt !== undefined && row.expiresAt <= this.#database.now() ? undefined : row
   }
 }
-// #endregion

@@ -1,6 +1,6 @@
 /**
- * Writes the code blocks of README, docs and doc comments that name a source, and the tables of options. `--check`
- * writes nothing, and fails if something is stale.
+ * Regenerates the code blocks of README, docs and doc comments that name a source, and the tables of options. `--check`
+ * writes nothing, and fails if a file is out of date.
  */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'

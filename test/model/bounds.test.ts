@@ -28,7 +28,7 @@ describe("bounds of a connection's record", () => {
     const live = connection()
     for (const _ of numbers(1, 11)) await live.authorize()
     expect(live.context.attempts.map(({ stateHash }) => stateHash)).toEqual(numbers(4, 11).map((n) => `hash-${n}`))
-    expect(live.context.ended.map(({ stateHash, outcome }) => [stateHash, outcome])).toEqual([
+    expect(live.context.endedAttempts.map(({ stateHash, outcome }) => [stateHash, outcome])).toEqual([
       ['hash-1', 'superseded'],
       ['hash-2', 'superseded'],
       ['hash-3', 'superseded'],
@@ -40,11 +40,11 @@ describe("bounds of a connection's record", () => {
   test('a connection retains the 16 newest ended attempts and records that older ones were dropped', async () => {
     const live = connection()
     for (const _ of numbers(1, 24)) await live.authorize()
-    expect(live.context.ended).toHaveLength(16)
-    expect(live.context.forgotAt).toBeUndefined()
+    expect(live.context.endedAttempts).toHaveLength(16)
+    expect(live.context.historyTruncatedAt).toBeUndefined()
     await live.authorize()
-    expect(live.context.ended.map(({ stateHash }) => stateHash)).toEqual(numbers(2, 17).map((n) => `hash-${n}`))
-    expect(live.context.forgotAt).toBe(live.context.at)
+    expect(live.context.endedAttempts.map(({ stateHash }) => stateHash)).toEqual(numbers(2, 17).map((n) => `hash-${n}`))
+    expect(live.context.historyTruncatedAt).toBe(live.context.at)
   })
 
   test('a connection retains each ended attempt for a day', async () => {
@@ -52,13 +52,13 @@ describe("bounds of a connection's record", () => {
     for (const _ of numbers(1, 25)) await live.authorize()
     const day = 86_400_000
     await live.send({ type: 'attempt.expired' }, { afterMs: 300_000 })
-    expect(live.context.ended).toHaveLength(16)
+    expect(live.context.endedAttempts).toHaveLength(16)
     expect(live.context.attempts).toEqual([])
     await live.send({ type: 'attempt.expired' }, { afterMs: day - 1 })
-    expect(live.context.ended.map(({ outcome }) => outcome)).toEqual(numbers(1, 8).map(() => 'expired'))
-    expect(live.context.forgotAt).toBe(START + 25 + 300_000)
+    expect(live.context.endedAttempts.map(({ outcome }) => outcome)).toEqual(numbers(1, 8).map(() => 'expired'))
+    expect(live.context.historyTruncatedAt).toBe(START + 25 + 300_000)
     await live.send({ type: 'attempt.expired' })
-    expect([live.context.ended, live.context.forgotAt]).toEqual([[], undefined])
+    expect([live.context.endedAttempts, live.context.historyTruncatedAt]).toEqual([[], undefined])
   })
 
   test('the journal of a connection retains the 16 newest transitions', async () => {
@@ -85,11 +85,11 @@ describe("bounds of a connection's record", () => {
       claims.push(live.context.claim?.id)
       await live.abandon()
     }
-    expect(live.context.abandoned).toEqual([
-      { id: claims[2], repeated: true },
-      { id: claims[3], repeated: false },
-      { id: claims[4], repeated: true },
-      { id: claims[5], repeated: false },
+    expect(live.context.orphanedClaims).toEqual([
+      { id: claims[2], retried: true },
+      { id: claims[3], retried: false },
+      { id: claims[4], retried: true },
+      { id: claims[5], retried: false },
     ])
   })
 })
@@ -108,8 +108,8 @@ test('a registration retains the 4 newest orphaned claims', async () => {
     await live.send(request, { stopAtCheckpoint: true })
     while (live.context.claim !== undefined) {
       claims.push(live.context.claim?.id)
-      await live.send({ type: 'claim.abandoned', abandonedId: live.context.claim?.id }, { stopAtCheckpoint: true })
+      await live.send({ type: 'claim.expired', orphanId: live.context.claim?.id }, { stopAtCheckpoint: true })
     }
   }
-  expect(live.context.abandoned.map(({ id }) => id)).toEqual(claims.slice(-4))
+  expect(live.context.orphanedClaims.map(({ id }) => id)).toEqual(claims.slice(-4))
 })

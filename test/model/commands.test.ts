@@ -1,9 +1,9 @@
-import type { AnyMachineSnapshot } from 'xstate'
 import { describe, expect, test } from 'vitest'
-import type { ConnectionCommand } from '../../machines/connection-events.ts'
-import type { RegistrationCommand } from '../../machines/registration-events.ts'
+import type { AnyMachineSnapshot } from 'xstate'
 import { connectionMachine } from '../../machines/connection.ts'
+import type { ConnectionCommand } from '../../machines/connection/events.ts'
 import { registrationMachine } from '../../machines/registration.ts'
+import type { RegistrationCommand } from '../../machines/registration/events.ts'
 import type { ConnectionContext } from '../../src/schemas/connection-context.ts'
 import type { RegistrationContext } from '../../src/schemas/registration-context.ts'
 import { leavesOf, placeOf, restore } from '../support/charts/chart-graph.ts'
@@ -33,12 +33,12 @@ const claimOf = (kind: 'exchange' | 'refresh' | 'requestToken' | 'disconnect'): 
   id: 'claim-1',
   kind,
   leaseMs: LEASE_MS,
-  repeats: 0,
+  retries: 0,
   ...(kind === 'exchange' && { stateHash: 'hash-1' }),
 })
 const { serverId: _, ...importedTokens } = tokens
 const { refreshToken: _token, ...lastTokens } = tokens
-const abandoned = [{ id: 'claim-0', repeated: false }]
+const orphanedClaims = [{ id: 'claim-0', retried: false }]
 const withServer = { servers: [server], generation: 1 }
 
 /**
@@ -46,66 +46,71 @@ const withServer = { servers: [server], generation: 1 }
  * otherwise.
  */
 const connections: Record<string, { value: unknown; context: ConnectionContext }> = {
-  disconnected: { value: { resting: 'disconnected' }, context: contextWith({ abandoned }) },
+  disconnected: { value: { resting: 'disconnected' }, context: contextWith({ orphanedClaims }) },
   awaiting: {
     value: { resting: 'awaitingCallback' },
-    context: contextWith({ servers: [server], attempts: [attempt], abandoned }),
+    context: contextWith({ servers: [server], attempts: [attempt], orphanedClaims }),
   },
   'awaiting+code': {
     value: { resting: 'awaitingCallback' },
-    context: contextWith({ servers: [server], attempts: [{ ...attempt, code: 'fake-code' }], abandoned }),
+    context: contextWith({ servers: [server], attempts: [{ ...attempt, code: 'fake-code' }], orphanedClaims }),
   },
-  authorized: { value: { resting: 'authorized' }, context: contextWith({ ...withServer, tokens, abandoned }) },
+  authorized: { value: { resting: 'authorized' }, context: contextWith({ ...withServer, tokens, orphanedClaims }) },
   imported: {
     value: { resting: 'authorized' },
-    context: contextWith({ generation: 1, tokens: importedTokens, abandoned }),
+    context: contextWith({ generation: 1, tokens: importedTokens, orphanedClaims }),
   },
   clientCredentials: {
     value: { resting: 'authorized' },
-    context: contextWith({ ...withServer, tokens: { ...lastTokens, grant: 'client_credentials' }, abandoned }),
+    context: contextWith({ ...withServer, tokens: { ...lastTokens, grant: 'client_credentials' }, orphanedClaims }),
   },
   lastToken: {
     value: { resting: 'authorized' },
-    context: contextWith({ ...withServer, tokens: lastTokens, abandoned }),
+    context: contextWith({ ...withServer, tokens: lastTokens, orphanedClaims }),
   },
   reauthorize: {
     value: { resting: 'reauthorizationRequired' },
-    context: contextWith({ ...withServer, tokens: { ...lastTokens, refreshRefused: true }, lapsed: true, abandoned }),
+    context: contextWith({
+      ...withServer,
+      tokens: { ...lastTokens, refreshTokenRejected: true },
+      reauthorizationRequired: true,
+      orphanedClaims,
+    }),
   },
-  failed: { value: { resting: 'failed' }, context: contextWith({ failure: { code: 'HTTP_NETWORK' }, abandoned }) },
+  failed: { value: { resting: 'failed' }, context: contextWith({ failure: { code: 'HTTP_NETWORK' }, orphanedClaims }) },
   exchanging: {
     value: { exchanging: 'claimed' },
     context: contextWith({
       servers: [server],
       attempts: [{ ...attempt, code: 'fake-code' }],
       claim: claimOf('exchange'),
-      abandoned,
+      orphanedClaims,
     }),
   },
   refreshing: {
     value: { refreshing: 'claimed' },
-    context: contextWith({ ...withServer, tokens, claim: claimOf('refresh'), abandoned }),
+    context: contextWith({ ...withServer, tokens, claim: claimOf('refresh'), orphanedClaims }),
   },
   suspected: {
     value: { refreshing: 'claimed' },
     context: contextWith({
       ...withServer,
       tokens,
-      claim: { id: 'claim-1', kind: 'refresh', leaseMs: LEASE_MS, repeats: 0, outcomeUnknown: true },
-      abandoned,
+      claim: { id: 'claim-1', kind: 'refresh', leaseMs: LEASE_MS, retries: 0, outcomeUnknown: true },
+      orphanedClaims,
     }),
   },
   requestingToken: {
     value: { requestingToken: 'claimed' },
-    context: contextWith({ ...withServer, claim: claimOf('requestToken'), abandoned }),
+    context: contextWith({ ...withServer, claim: claimOf('requestToken'), orphanedClaims }),
   },
   retiring: {
     value: { retiring: 'recorded' },
-    context: contextWith({ ...withServer, refusedClient: { issuer, clientId: 'client-1' }, abandoned }),
+    context: contextWith({ ...withServer, rejectedClient: { issuer, clientId: 'client-1' }, orphanedClaims }),
   },
   disconnecting: {
     value: { disconnecting: 'claimed' },
-    context: contextWith({ ...withServer, tokens, claim: claimOf('disconnect'), abandoned }),
+    context: contextWith({ ...withServer, tokens, claim: claimOf('disconnect'), orphanedClaims }),
   },
 }
 
@@ -114,7 +119,7 @@ const denied = { type: 'callback.denied', error: 'access_denied' } as const
 const mine = { stateHash: 'hash-1', bindingHash: 'fake-binding-hash' }
 const late = {
   type: 'result.late',
-  abandonedId: 'claim-0',
+  orphanId: 'claim-0',
   server,
   tokens: { ...tokens, expiresAt: START + TOKEN_TTL_MS },
 } as const
@@ -157,9 +162,9 @@ const commands: Record<string, (context: ConnectionContext) => ConnectionCommand
   }),
   'result.late': ({ generation }) => ({ ...late, generation }),
   'result.late, older generation': ({ generation }) => ({ ...late, generation: generation - 1 }),
-  'result.late, unknown claim': ({ generation }) => ({ ...late, generation, abandonedId: 'unknown' }),
-  'claim.abandoned': () => ({ type: 'claim.abandoned', abandonedId: 'claim-1' }),
-  'claim.abandoned, another claim': () => ({ type: 'claim.abandoned', abandonedId: 'claim-0' }),
+  'result.late, unknown claim': ({ generation }) => ({ ...late, generation, orphanId: 'unknown' }),
+  'claim.expired': () => ({ type: 'claim.expired', orphanId: 'claim-1' }),
+  'claim.expired, another claim': () => ({ type: 'claim.expired', orphanId: 'claim-0' }),
   'checkpoint.saved': () => ({ type: 'checkpoint.saved', sendBefore: 1_000 }),
 }
 
@@ -191,8 +196,8 @@ const taken: Record<string, string> = {
   // The connection was disconnected meanwhile: what comes late is revoked.
   'result.late, older generation': 'disconnected, awaiting, awaiting+code, failed',
   'result.late, unknown claim': '',
-  'claim.abandoned': 'exchanging, refreshing, suspected, requestingToken, disconnecting',
-  'claim.abandoned, another claim': '',
+  'claim.expired': 'exchanging, refreshing, suspected, requestingToken, disconnecting',
+  'claim.expired, another claim': '',
   'checkpoint.saved': 'exchanging, refreshing, requestingToken, retiring, disconnecting',
 }
 
@@ -211,8 +216,8 @@ describe('a connection', () => {
   })
 
   test('the commands of this test cover every event of the connection chart', () => {
-    const known = new Set(connectionMachine.events.filter((type) => !type.startsWith('xstate.')))
-    expect(new Set(Object.values(commands).map((command) => command(contextWith()).type))).toEqual(known)
+    const existing = new Set(connectionMachine.events.filter((type) => !type.startsWith('xstate.')))
+    expect(new Set(Object.values(commands).map((command) => command(contextWith()).type))).toEqual(existing)
     expect(Object.keys(taken)).toEqual(Object.keys(commands))
   })
 
@@ -228,22 +233,25 @@ describe('a connection', () => {
 })
 
 describe('a registration', () => {
-  const claim = { id: 'claim-1', kind: 'register', leaseMs: LEASE_MS, repeats: 0 } as const
+  const claim = { id: 'claim-1', kind: 'register', leaseMs: LEASE_MS, retries: 0 } as const
   const records: Record<string, { value: unknown; context: RegistrationContext }> = {
-    unregistered: { value: { resting: 'unregistered' }, context: registrationWith({ abandoned }) },
-    registered: { value: { resting: 'registered' }, context: registrationWith({ client: dynamicClient, abandoned }) },
+    unregistered: { value: { resting: 'unregistered' }, context: registrationWith({ orphanedClaims }) },
+    registered: {
+      value: { resting: 'registered' },
+      context: registrationWith({ client: dynamicClient, orphanedClaims }),
+    },
     expired: {
       value: { resting: 'registered' },
-      context: registrationWith({ client: { ...dynamicClient, clientSecretExpiresAt: START + 1 }, abandoned }),
+      context: registrationWith({ client: { ...dynamicClient, clientSecretExpiresAt: START + 1 }, orphanedClaims }),
     },
     failed: {
       value: { resting: 'failed' },
-      context: registrationWith({ failure: { code: 'REGISTRATION_REJECTED' }, abandoned }),
+      context: registrationWith({ failure: { code: 'REGISTRATION_REJECTED' }, orphanedClaims }),
     },
-    registering: { value: { registering: 'claimed' }, context: registrationWith({ claim, abandoned }) },
+    registering: { value: { registering: 'claimed' }, context: registrationWith({ claim, orphanedClaims }) },
     suspected: {
       value: { registering: 'claimed' },
-      context: registrationWith({ claim: { ...claim, outcomeUnknown: true }, abandoned }),
+      context: registrationWith({ claim: { ...claim, outcomeUnknown: true }, orphanedClaims }),
     },
   }
   const request = {
@@ -251,16 +259,16 @@ describe('a registration', () => {
     registrationEndpoint: 'https://as.example.com/register',
     tokenEndpointAuthMethodsSupported: undefined,
   } as const
-  const result = { type: 'result.late', abandonedId: 'claim-0', generation: 0, client: dynamicClient } as const
+  const result = { type: 'result.late', orphanId: 'claim-0', generation: 0, client: dynamicClient } as const
   const rows: [string, RegistrationCommand, string][] = [
     ['registration.requested', request, 'unregistered, expired, failed'],
-    ['client.refused', { type: 'client.refused', clientId: 'client-1' }, 'registered, expired'],
-    ['client.refused, another client', { type: 'client.refused', clientId: 'client-2' }, ''],
+    ['client.rejected', { type: 'client.rejected', clientId: 'client-1' }, 'registered, expired'],
+    ['client.rejected, another client', { type: 'client.rejected', clientId: 'client-2' }, ''],
     ['result.late', result, 'unregistered, registered, expired, failed'],
     ['result.late, older generation', { ...result, generation: -1 }, ''],
-    ['result.late, unknown claim', { ...result, abandonedId: 'unknown' }, ''],
-    ['claim.abandoned', { type: 'claim.abandoned', abandonedId: 'claim-1' }, 'registering, suspected'],
-    ['claim.abandoned, another claim', { type: 'claim.abandoned', abandonedId: 'claim-0' }, ''],
+    ['result.late, unknown claim', { ...result, orphanId: 'unknown' }, ''],
+    ['claim.expired', { type: 'claim.expired', orphanId: 'claim-1' }, 'registering, suspected'],
+    ['claim.expired, another claim', { type: 'claim.expired', orphanId: 'claim-0' }, ''],
     ['checkpoint.saved', { type: 'checkpoint.saved', sendBefore: 1_000 }, 'registering'],
   ]
   const snapshots = Object.entries(records).map(
@@ -272,8 +280,8 @@ describe('a registration', () => {
       tags.includes('storable') ? [path.join('.')] : [],
     )
     expect(new Set(snapshots.map(([, record]) => placeOf(record)))).toEqual(new Set(places))
-    const known = registrationMachine.events.filter((type) => !type.startsWith('xstate.'))
-    expect(new Set(rows.map(([, { type }]) => type))).toEqual(new Set(known))
+    const existing = registrationMachine.events.filter((type) => !type.startsWith('xstate.'))
+    expect(new Set(rows.map(([, { type }]) => type))).toEqual(new Set(existing))
   })
 
   test.each(rows)('the registration chart accepts %s only in the states listed for it', (_name, command, where) => {

@@ -2,17 +2,16 @@ import { isDeepStrictEqual } from 'node:util'
 import * as v from 'valibot'
 import { afterAll, describe, expect, test } from 'vitest'
 import { connectionMachine } from '../../machines/connection.ts'
-import { MAX_ATTEMPTS, MAX_ENDED_ATTEMPTS } from '../../machines/connection-actions.ts'
-import { MAX_JOURNAL_ENTRIES } from '../../machines/journal.ts'
+import { MAX_ATTEMPTS, MAX_ENDED_ATTEMPTS, MAX_JOURNAL_ENTRIES } from '../../machines/limits.ts'
+import { restingState } from '../../machines/connection/selectors.ts'
 import { connectionPorts } from '../../machines/ports.ts'
-import { restingPlace } from '../../machines/resting-place.ts'
 import type { PortError } from '../../src/errors/port-error.ts'
 import { ConnectionContextSchema } from '../../src/schemas/connection-context.ts'
 import { leavesOf, placeOf, runningPorts, stored } from '../support/charts/chart-graph.ts'
 import {
-  type ConnectionSnapshot,
   connectionGraph,
   connectionModelOptions,
+  type ConnectionSnapshot,
   input,
   SPENDING_PORTS,
 } from '../support/charts/connection-model.ts'
@@ -117,7 +116,7 @@ describe('what is stored', () => {
     expect(
       failing(
         (state) =>
-          !placeOf(state).startsWith('resting.') || placeOf(state) === `resting.${restingPlace(state.context)}`,
+          !placeOf(state).startsWith('resting.') || placeOf(state) === `resting.${restingState(state.context)}`,
       ),
     ).toEqual([])
   })
@@ -146,10 +145,10 @@ describe('what is stored', () => {
   test('attempts, ended attempts, orphaned claims and journal of a connection stay within their bounds', () => {
     expect(
       failing(
-        ({ context: { attempts, ended, abandoned, journal } }) =>
+        ({ context: { attempts, endedAttempts, orphanedClaims, journal } }) =>
           attempts.length <= MAX_ATTEMPTS &&
-          ended.length <= MAX_ENDED_ATTEMPTS &&
-          abandoned.length <= 4 &&
+          endedAttempts.length <= MAX_ENDED_ATTEMPTS &&
+          orphanedClaims.length <= 4 &&
           journal.length <= MAX_JOURNAL_ENTRIES,
       ),
     ).toEqual([])
@@ -231,7 +230,7 @@ describe('every step', () => {
         'credentials.imported',
         'disconnect.requested',
         'xstate.error.actor.revokeTokens',
-        'claim.abandoned',
+        'claim.expired',
       ].includes(type)
     expect(
       wrong(({ state, event, next }) => next.context.generation === state.context.generation || stores(event.type)),
@@ -252,7 +251,7 @@ describe('every step', () => {
         return [placeOf(state), event.type, reasonOf(event)].filter(Boolean).join(' ')
       })
     expect([...new Set(lost)].toSorted()).toEqual([
-      'disconnecting.claimed claim.abandoned',
+      'disconnecting.claimed claim.expired',
       'disconnecting.revoking xstate.done.actor.revokeTokens',
       'disconnecting.revoking xstate.error.actor.revokeTokens notSent',
       'exchanging.requesting xstate.error.actor.exchangeCode invalid_client',
@@ -270,7 +269,9 @@ describe('every step', () => {
         const left = state.context.attempts.filter(
           ({ stateHash }) => !next.context.attempts.some((other) => other.stateHash === stateHash),
         )
-        return left.every(({ stateHash }) => next.context.ended.some((ended) => ended.stateHash === stateHash))
+        return left.every(({ stateHash }) =>
+          next.context.endedAttempts.some((endedAttempts) => endedAttempts.stateHash === stateHash),
+        )
       }),
     ).toEqual([])
   })

@@ -106,7 +106,7 @@ describe.each(charts)('the %s chart', (_, machine, ports) => {
       expect([dotted(leaf), ...events(leaf)]).toEqual([
         dotted(leaf),
         'checkpoint.saved',
-        ...(leaf.tags.includes('claim') ? ['claim.abandoned'] : []),
+        ...(leaf.tags.includes('claim') ? ['claim.expired'] : []),
       ])
   })
 

@@ -5,7 +5,7 @@ import { ConnectionContextSchema } from '../../src/schemas/connection-context.ts
 import { SPENDING_PORTS } from '../support/charts/connection-model.ts'
 import {
   dynamicClient,
-  givenClient,
+  staticClient,
   issuer,
   metadata,
   rejections,
@@ -58,7 +58,7 @@ const MOODS: readonly Mood[] = [
 const bare = { accessToken: 'fake-access-token', tokenType: 'Bearer', grant: 'authorization_code' } as const
 
 async function move(live: LiveConnection, what: Move): Promise<void> {
-  const { attempts, generation, abandoned, servers } = live.context
+  const { attempts, generation, orphanedClaims, servers } = live.context
   // The runner does the same: whoever finds a claim past its lease gives it up first.
   if (live.context.claim !== undefined) await live.abandon()
   const newest = attempts.at(-1)?.stateHash ?? 'none'
@@ -97,7 +97,7 @@ async function move(live: LiveConnection, what: Move): Promise<void> {
       return void (await live.send({
         type: 'credentials.imported',
         tokens: { ...bare, refreshToken: `imported-${live.now}` },
-        clientInformation: givenClient,
+        clientInformation: staticClient,
         issuer,
       }))
     case 'crash':
@@ -108,7 +108,7 @@ async function move(live: LiveConnection, what: Move): Promise<void> {
     case 'late':
       return void (await live.send({
         type: 'result.late',
-        abandonedId: abandoned.at(-1)?.id ?? 'none',
+        orphanId: orphanedClaims.at(-1)?.id ?? 'none',
         generation,
         tokens: { ...bare, refreshToken: `late-${live.now}` },
         server: servers[0] ?? { id: 1, issuer, tokenEndpoint: metadata.tokenEndpoint, client: dynamicClient },

@@ -1,11 +1,11 @@
 import * as v from 'valibot'
-import { createMachine } from 'xstate'
 import { expect, onTestFinished, test } from 'vitest'
-import { createChanges } from '../../src/changes.ts'
-import type { DurableChart, DurableContext } from '../../src/durable-chart.ts'
-import { Runner } from '../../src/runner.ts'
+import { createMachine } from 'xstate'
+import { createChangeWatcher } from '../../src/durable/change-watcher.ts'
+import type { DurableChart, DurableContext } from '../../src/durable/chart.ts'
+import { Runner } from '../../src/durable/runner.ts'
+import { plainSealer } from '../../src/durable/sealing.ts'
 import { MemoryStore } from '../../src/stores/memory.ts'
-import { plainSealer } from '../../src/stores/sealing.ts'
 import { SimulatedClock } from '../../src/testing/index.ts'
 
 /** A careless chart: it would believe whoever says that a port has answered. */
@@ -21,7 +21,7 @@ const credulous = createMachine({
 test('the runner does not send a chart an event that only a port may produce', async () => {
   const clock = new SimulatedClock()
   const store = new MemoryStore({ clock })
-  const changes = createChanges(store, () => clock.monotonic())
+  const changes = createChangeWatcher(store, () => clock.monotonic())
   onTestFinished(() => changes.close())
   const options = { store, clock, changes, sealer: plainSealer, requestTimeoutMs: 1_000, onTransitions: () => {} }
   const runner = new Runner({ ...options, inspect: undefined })
@@ -34,7 +34,7 @@ test('the runner does not send a chart an event that only a port may produce', a
     lateResult: () => undefined,
   }
   const send = async (type: string): Promise<boolean> =>
-    (await runner.run(chart, 'key', () => ({ type }), { input: {}, lease: { leaseMs: 9_000, graceMs: 1 } })).taken
+    (await runner.run(chart, 'key', () => ({ type }), { input: {}, lease: { leaseMs: 9_000, graceMs: 1 } })).accepted
   expect(await send('xstate.done.actor.exchangeCode')).toBe(false)
   expect(await store.load('key')).toBeUndefined()
   expect(await send('code.brought')).toBe(true)

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import * as v from 'valibot'
 import { afterAll, describe, expect, test } from 'vitest'
-import { MAX_JOURNAL_ENTRIES } from '../../machines/journal.ts'
+import { MAX_JOURNAL_ENTRIES } from '../../machines/limits.ts'
 import { registrationPorts } from '../../machines/ports.ts'
 import { registrationMachine } from '../../machines/registration.ts'
 import { RegistrationContextSchema } from '../../src/schemas/registration-context.ts'
@@ -90,19 +90,22 @@ describe('what is stored', () => {
   })
 
   test('a registration rests in the state that its context implies', () => {
-    const restingPlace = ({ client, failure }: RegistrationSnapshot['context']): string =>
+    const restingState = ({ client, failure }: RegistrationSnapshot['context']): string =>
       client !== undefined ? 'registered' : failure !== undefined ? 'failed' : 'unregistered'
     expect(
       failing(
         (state) =>
-          !placeOf(state).startsWith('resting.') || placeOf(state) === `resting.${restingPlace(state.context)}`,
+          !placeOf(state).startsWith('resting.') || placeOf(state) === `resting.${restingState(state.context)}`,
       ),
     ).toEqual([])
   })
 
   test('orphaned claims and journal of a registration stay within their bounds', () => {
     expect(
-      failing(({ context: { abandoned, journal } }) => abandoned.length <= 4 && journal.length <= MAX_JOURNAL_ENTRIES),
+      failing(
+        ({ context: { orphanedClaims, journal } }) =>
+          orphanedClaims.length <= 4 && journal.length <= MAX_JOURNAL_ENTRIES,
+      ),
     ).toEqual([])
   })
 })
@@ -118,7 +121,7 @@ describe('every step', () => {
     const lost = steps.filter(
       ({ state, next }) => state.context.client !== undefined && next.context.client === undefined,
     )
-    expect(new Set(lost.map(({ event }) => event.type))).toEqual(new Set(['client.refused']))
+    expect(new Set(lost.map(({ event }) => event.type))).toEqual(new Set(['client.rejected']))
   })
 
   test('the generation of a registration is incremented exactly when a client is stored, and neither it nor the record clock goes back', () => {

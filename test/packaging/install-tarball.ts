@@ -12,11 +12,13 @@ import { projectRoot } from '../support/source-files.ts'
 
 /** Entries that need an optional peer, by its name. */
 const NEEDS: ReadonlyMap<string, string> = new Map([['./redis', 'ioredis']])
+/** The oldest TypeScript that understands the declarations, as docs/platforms.md says. */
+const OLDEST_TYPESCRIPT = '5.2.2'
 /** What the project is compiled with: as strict as TypeScript is, and nothing is taken on trust. */
 const TSCONFIG = {
   compilerOptions: {
-    target: 'ES2024',
-    lib: ['ES2024', 'DOM', 'DOM.Iterable'],
+    target: 'ES2022',
+    lib: ['ES2023', 'DOM', 'DOM.Iterable'],
     module: 'NodeNext',
     types: ['node'],
     strict: true,
@@ -59,19 +61,24 @@ function copyExample(project: string, name: string): void {
   writeFileSync(join(project, `${name}.ts`), withPackageNames(path, readFileSync(join(projectRoot, path), 'utf8')))
 }
 
-function tryOut(tarball: string, title: string, peers: readonly string[], examples: readonly string[]): void {
+function tryOut(
+  tarball: string,
+  title: string,
+  { peers = [], examples = [], typescript }: { peers?: string[]; examples?: string[]; typescript?: string },
+): void {
   const project = join(scratch, title.replaceAll(' ', '-'))
   mkdirSync(project)
   writeFileSync(join(project, 'package.json'), JSON.stringify({ name: 'consumer', private: true, type: 'module' }))
   writeFileSync(join(project, 'tsconfig.json'), JSON.stringify(TSCONFIG))
   const packages = [tarball, ...versionsOf('@types/node', ...peers)]
+  if (typescript !== undefined) packages.push(`typescript@${typescript}`)
   run('npm', ['install', '--prefer-offline', '--no-audit', '--no-fund', '--ignore-scripts', ...packages], project)
   const entries = [...packageEntries().keys()]
     .filter((subpath) => peers.includes(NEEDS.get(subpath) ?? '') || !NEEDS.has(subpath))
     .map((subpath) => `authchart${subpath.slice(1)}`)
   writeFileSync(join(project, 'entries.ts'), loader(entries))
   for (const example of examples) copyExample(project, example)
-  run(join(projectRoot, 'node_modules/.bin/tsc'), ['-p', project], project)
+  run(join(typescript === undefined ? projectRoot : project, 'node_modules/.bin/tsc'), ['-p', project], project)
   const exported = JSON.parse(run(process.execPath, ['entries.ts'], project)) as Record<string, number>
   const empty = Object.entries(exported).filter(([, count]) => count === 0)
   if (Object.keys(exported).length !== entries.length || empty.length > 0)
@@ -84,8 +91,9 @@ try {
     run('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', scratch], projectRoot),
   ) as [{ filename: string }]
   const tarball = join(scratch, filename)
-  tryOut(tarball, 'without ioredis', [], ['quick-start', 'failures', 'migrating', 'own-store'])
-  tryOut(tarball, 'with ioredis', ['ioredis'], ['quick-start', 'stores'])
+  tryOut(tarball, 'without ioredis', { examples: ['quick-start', 'failures', 'migrating', 'own-store'] })
+  tryOut(tarball, 'with ioredis', { peers: ['ioredis'], examples: ['quick-start', 'redis', 'stores'] })
+  tryOut(tarball, `with TypeScript ${OLDEST_TYPESCRIPT}`, { peers: ['ioredis'], typescript: OLDEST_TYPESCRIPT })
 } finally {
   rmSync(scratch, { recursive: true, force: true })
 }

@@ -2,31 +2,33 @@ import { builtinModules } from 'node:module'
 import { importsOf } from './imports-of.ts'
 import { resolveRelative } from './source-files.ts'
 
-const BASE = ['clock', 'errors', 'schemas']
-const PURE = [...BASE, 'protocol']
-const INNER = [...PURE, 'machines', 'http', 'stores', 'actors', 'runner']
-const OUTER = [...INNER, 'orchestrator', 'adapters', 'testing', 'cli', 'index']
+/**
+ * The rooms of the house, floor by floor from the ground up: every folder of `src`, `machines`, and every file that
+ * lies directly in `src`. A room imports from lower floors only, never from its own floor or a higher one.
+ */
+export const FLOORS: readonly (readonly string[])[] = [
+  ['errors', 'clock', 'backoff', 'lru-map'],
+  ['schemas'],
+  ['http', 'stores', 'protocol'],
+  ['durable', 'machines'],
+  ['options'],
+  ['actors'],
+  ['connection'],
+  ['web', 'adapters'],
+  ['orchestrator', 'testing', 'cli'],
+  ['index'],
+]
 
-/** Which layers each layer may import, besides itself. */
-const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
-  clock: [],
-  errors: [],
-  schemas: ['clock', 'errors'],
-  protocol: BASE,
-  machines: PURE,
-  http: PURE,
-  stores: PURE,
-  actors: [...PURE, 'machines', 'http', 'stores'],
-  runner: [...PURE, 'machines', 'stores'],
-  orchestrator: INNER,
-  adapters: OUTER,
-  testing: OUTER,
-  cli: OUTER,
-  index: OUTER,
+/** Lower rooms that a room must not import all the same. */
+const FORBIDDEN: Readonly<Record<string, readonly string[]>> = {
+  // The engine knows no OAuth and no network.
+  durable: ['http', 'protocol'],
+  // The charts are drawn in a browser.
+  machines: ['clock', 'http', 'lru-map', 'stores'],
 }
 
-/** The folders of `src`, each a layer of its own. */
-const FOLDERS = ['actors', 'adapters', 'cli', 'errors', 'http', 'protocol', 'schemas', 'stores', 'testing']
+/** Rooms of which `machines` may import more than types. */
+const VALUES_FOR_MACHINES = ['backoff', 'protocol']
 
 /** Packages that one folder alone may import. */
 const OWNED: Readonly<Record<string, string>> = {
@@ -35,27 +37,17 @@ const OWNED: Readonly<Record<string, string>> = {
   ioredis: 'src/stores/redis/',
 }
 
-/** All that the charts may import from packages: they are drawn in a browser. */
+/** All that the charts may import from packages. */
 const CHART_PACKAGES = ['xstate']
 
-/** Files that stand directly in `src` and belong to a layer of another name. */
-const FILES: Readonly<Record<string, string>> = {
-  'src/clock.ts': 'clock',
-  'src/changes.ts': 'runner',
-  'src/durable-chart.ts': 'runner',
-  'src/chart-actor.ts': 'runner',
-  'src/inspection.ts': 'runner',
-  'src/runner.ts': 'runner',
-  'src/index.ts': 'index',
-}
+const floorOf = (room: string): number => FLOORS.findIndex((rooms) => rooms.includes(room))
 
-/** The layer of a project path. Files directly in `src` that are not listed are parts of the orchestrator. */
-export function layerOf(path: string): string | undefined {
-  const [top, folder = '', file] = path.split('/')
-  if (top === 'machines') return 'machines'
-  if (top !== 'src') return undefined
-  if (file === undefined) return FILES[path] ?? 'orchestrator'
-  return FOLDERS.includes(folder) ? folder : undefined
+/** The room of a project path; `undefined` for one that no floor lists. */
+export function roomOf(path: string): string | undefined {
+  const [top, second = '', ...rest] = path.split('/')
+  if (top !== 'src' && top !== 'machines') return undefined
+  const room = top === 'machines' ? 'machines' : rest.length === 0 ? second.replace(/\.ts$/, '') : second
+  return floorOf(room) < 0 ? undefined : room
 }
 
 function isNodeModule(specifier: string): boolean {
@@ -75,33 +67,34 @@ export function wrongImports(files: ReadonlyMap<string, string>): string[] {
 }
 
 function wrongImportsOf(path: string, text: string, files: ReadonlyMap<string, string>): string[] {
-  const layer = layerOf(path)
-  if (layer === undefined) return [`${path}: is in no layer of test/support/layers.ts`]
+  const room = roomOf(path)
+  if (room === undefined) return [`${path}: is in no room of test/support/layers.ts`]
   return importsOf(path, text).flatMap(({ specifier, typeOnly, place }) => {
     const why = specifier.startsWith('.')
-      ? whyNotFile(layer, resolveRelative(path, specifier), typeOnly, files)
-      : whyNotPackage(path, layer, specifier)
+      ? whyNotFile(room, resolveRelative(path, specifier), typeOnly, files)
+      : whyNotPackage(path, room, specifier)
     return why === undefined ? [] : [`${place}: ${why}`]
   })
 }
 
 function whyNotFile(
-  layer: string,
+  room: string,
   target: string,
   typeOnly: boolean,
   files: ReadonlyMap<string, string>,
 ): string | undefined {
   if (!files.has(target)) return `${target} is no file of src or machines`
-  const other = layerOf(target)
-  if (other === undefined || other === layer) return undefined
-  if (!MAY_IMPORT[layer]?.includes(other)) return `${layer} may not import ${other}`
-  if (layer === 'machines' && other !== 'protocol' && !typeOnly) return `machines may import only types from ${other}`
+  const other = roomOf(target)
+  if (other === undefined || other === room) return undefined
+  if (floorOf(other) >= floorOf(room) || FORBIDDEN[room]?.includes(other)) return `${room} may not import ${other}`
+  if (room === 'machines' && !VALUES_FOR_MACHINES.includes(other) && !typeOnly)
+    return `machines may import only types from ${other}`
   return undefined
 }
 
-function whyNotPackage(path: string, layer: string, specifier: string): string | undefined {
+function whyNotPackage(path: string, room: string, specifier: string): string | undefined {
   if (specifier === '(computed)') return 'a computed specifier cannot be checked'
-  if (layer === 'machines') {
+  if (room === 'machines') {
     if (isNodeModule(specifier)) return 'machines may not import modules of Node'
     return CHART_PACKAGES.includes(packageOf(specifier))
       ? undefined
@@ -115,7 +108,7 @@ function whyNotPackage(path: string, layer: string, specifier: string): string |
 export function nodeModulesBehindCharts(files: ReadonlyMap<string, string>): string[] {
   const found: string[] = []
   const seen = new Set<string>()
-  const queue = [...files.keys()].filter((path) => layerOf(path) === 'machines')
+  const queue = [...files.keys()].filter((path) => roomOf(path) === 'machines')
   for (let path = queue.pop(); path !== undefined; path = queue.pop()) {
     const text = files.get(path)
     if (text === undefined || seen.has(path)) continue
@@ -126,5 +119,57 @@ export function nodeModulesBehindCharts(files: ReadonlyMap<string, string>): str
       else if (specifier.startsWith('.')) queue.push(resolveRelative(path, specifier))
     }
   }
+  return found
+}
+
+/** How the rooms hang together, counted from the imports themselves. */
+export interface House {
+  rooms: string[]
+  /** Each room with the rooms that it imports from. */
+  arrows: Map<string, string[]>
+  /** The rooms by the longest chain of imports below each, from the ground up. */
+  floors: string[][]
+  /** Chains of files that lead back to their first file. */
+  circles: string[]
+}
+
+/** Measures the house. Type-only imports count like all others. */
+export function measureHouse(files: ReadonlyMap<string, string>): House {
+  const targetsOf = (path: string, text: string): string[] =>
+    importsOf(path, text).flatMap(({ specifier }) => {
+      const target = specifier.startsWith('.') ? resolveRelative(path, specifier) : ''
+      return files.has(target) ? [target] : []
+    })
+  const fileGraph = new Map([...files].map(([path, text]) => [path, targetsOf(path, text)] as const))
+  const arrows = new Map<string, string[]>()
+  for (const [path, targets] of fileGraph) {
+    const room = roomOf(path) ?? path
+    const others = targets.map((target) => roomOf(target) ?? target).filter((other) => other !== room)
+    arrows.set(room, [...new Set([...(arrows.get(room) ?? []), ...others])].toSorted())
+  }
+  const rooms = [...arrows.keys()].toSorted()
+  const depth = (room: string, above: readonly string[] = []): number =>
+    Math.max(
+      0,
+      ...(arrows.get(room) ?? [])
+        .filter((next) => !above.includes(next))
+        .map((next) => 1 + depth(next, [...above, room])),
+    )
+  const floors: string[][] = []
+  for (const room of rooms) (floors[depth(room)] ??= []).push(room)
+  return { rooms, arrows, floors, circles: circlesIn(fileGraph) }
+}
+
+function circlesIn(graph: ReadonlyMap<string, readonly string[]>): string[] {
+  const done = new Set<string>()
+  const found: string[] = []
+  const walk = (path: string, trail: readonly string[]): void => {
+    const start = trail.indexOf(path)
+    if (start >= 0) found.push([...trail.slice(start), path].join(' → '))
+    if (start >= 0 || done.has(path)) return
+    for (const next of graph.get(path) ?? []) walk(next, [...trail, path])
+    done.add(path)
+  }
+  for (const path of graph.keys()) walk(path, [])
   return found
 }

@@ -11,7 +11,8 @@ const cell = (text: string): string => text.replaceAll('|', '\\|').replaceAll('<
 function proofOf({ id, outOfScope }: Requirement, citations: readonly Citation[]): string {
   if (outOfScope !== undefined) return `out of scope: ${cell(outOfScope)}`
   const proofs = citations.filter((citation) => citation.id === id)
-  return proofs.map(({ path, title }) => `[${cell(title)}](../${path})`).join('<br>')
+  // No links, which would lead nowhere in the published package: the tests are not part of it.
+  return proofs.map(({ path, title }) => `${cell(title)} (\`${path}\`)`).join('<br>')
 }
 
 /** The table of all requirements: what is asked, where it is done, and which test proves it. */

@@ -1,9 +1,9 @@
 import { describe, expectTypeOf, test } from 'vitest'
 import type { ContextFrom } from 'xstate'
-import type { ConnectionCommand } from '../../machines/connection-events.ts'
 import type { connectionMachine } from '../../machines/connection.ts'
-import type { RegistrationCommand } from '../../machines/registration-events.ts'
+import type { ConnectionCommand } from '../../machines/connection/events.ts'
 import type { registrationMachine } from '../../machines/registration.ts'
+import type { RegistrationCommand } from '../../machines/registration/events.ts'
 import type { ConnectionContext } from '../../src/schemas/connection-context.ts'
 import type { RegistrationContext } from '../../src/schemas/registration-context.ts'
 

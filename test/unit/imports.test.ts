@@ -1,34 +1,89 @@
 import { describe, expect, test } from 'vitest'
-import { layerOf, nodeModulesBehindCharts, wrongImports } from '../support/layers.ts'
+import { measureHouse, nodeModulesBehindCharts, roomOf, wrongImports } from '../support/layers.ts'
 import { sourceFiles } from '../support/source-files.ts'
 
-describe('the direction of imports', () => {
-  const files = sourceFiles('src', 'machines')
+const files = sourceFiles('src', 'machines')
 
-  test('there is something to check', () => {
+describe('the house', () => {
+  test('imports run downwards in every file of src and machines', () => {
     expect([...files.keys()]).toEqual(expect.arrayContaining(['machines/ports.ts', 'src/errors/failure.ts']))
-  })
-
-  test('holds in every file of src and machines', () => {
     expect(wrongImports(files)).toEqual([])
   })
 
-  test('lets the charts load in a browser', () => {
+  test('no chain of imports leads back to its first file', () => {
+    expect(measureHouse(files).circles).toEqual([])
+  })
+
+  test('at most 20 rooms stand on at most 11 floors, joined by at most 90 arrows', () => {
+    const { rooms, floors, arrows } = measureHouse(files)
+    const arrowCount = [...arrows.values()].flat().length
+    const plan = floors.flatMap((onIt, floor) =>
+      onIt.map((room) => `${floor + 1}  ${room} → ${arrows.get(room)?.join(', ')}`),
+    )
+    const counts = `${rooms.length} rooms, ${floors.length} floors, ${arrowCount} arrows`
+    process.stdout.write(
+      `${counts}, ${measureHouse(files).circles.length} circles, ${wrongImports(files).length} back up\n${plan.join('\n')}\n`,
+    )
+    expect(rooms.length).toBeLessThanOrEqual(20)
+    expect(floors.length).toBeLessThanOrEqual(11)
+    expect(arrowCount).toBeLessThanOrEqual(90)
+  })
+
+  test('at most five files lie directly in src', () => {
+    const loose = [...files.keys()].filter((path) => /^src\/[^/]+$/.test(path))
+    expect(loose.length).toBeLessThanOrEqual(5)
+  })
+
+  test('only the connection chart has more than 400 lines, and half of the files have 80 to 140 or fewer', () => {
+    const lines = [...files].map(([path, text]) => ({ path, count: text.split('\n').length - 1 }))
+    const long = lines.filter(({ count }) => count > 400).map(({ path }) => path)
+    expect(long.filter((path) => path !== 'machines/connection.ts')).toEqual([])
+    const counts = lines.map(({ count }) => count).toSorted((a, b) => a - b)
+    const median = counts[Math.floor(counts.length / 2)]
+    expect(median).toBeGreaterThanOrEqual(80)
+    expect(median).toBeLessThanOrEqual(140)
+  })
+
+  test('no two file names of one folder differ in one particle', () => {
+    expect(likeNames([...files.keys()])).toEqual([])
+  })
+
+  test('the charts load in a browser', () => {
     expect(nodeModulesBehindCharts(files)).toEqual([])
   })
 })
 
-describe('the check itself', () => {
+/** Pairs of files of one folder of which one name is the other with one word more, or its plural. */
+function likeNames(paths: readonly string[]): string[] {
+  const wordsOf = (path: string): string[] =>
+    path
+      .slice(path.lastIndexOf('/') + 1, -'.ts'.length)
+      .split('-')
+      .map((word) => word.replace(/s$/, ''))
+  const folderOf = (path: string): string => path.slice(0, path.lastIndexOf('/'))
+  return paths.flatMap((one) =>
+    paths
+      .filter((other) => other !== one && folderOf(other) === folderOf(one) && !other.endsWith('/index.ts'))
+      .filter((other) => {
+        const [shorter, longer] = [wordsOf(one), wordsOf(other)]
+        const extra = longer.filter((word) => !shorter.includes(word))
+        return shorter.every((word) => longer.includes(word)) && extra.length <= 1
+      })
+      .map((other) => `${one} ~ ${other}`),
+  )
+}
+
+describe('the check of imports', () => {
   // What the planted files may point at.
   const targets = [
     'machines/ports.ts',
     'src/actors/revoke-tokens.ts',
     'src/clock.ts',
-    'src/kernel.ts',
+    'src/orchestrator.ts',
     'src/errors/failure.ts',
     'src/http/transport.ts',
     'src/protocol/scopes.ts',
-    'src/runner.ts',
+    'src/durable/runner.ts',
     'src/stores/redis/redis-store.ts',
   ]
   const planted = (path: string, text: string): Map<string, string> =>
@@ -38,10 +93,13 @@ describe('the check itself', () => {
     ['src/errors/bad.ts', "import { scopes } from '../protocol/scopes.ts'", 'errors may not import protocol'],
     ['src/http/bad.ts', "import type { A } from '../../machines/ports.ts'", 'http may not import machines'],
     ['src/stores/bad.ts', "export { a } from '../http/transport.ts'", 'stores may not import http'],
-    ['src/runner.ts', "export * from './http/transport.ts'", 'runner may not import http'],
-    ['src/runner.ts', "import { kernel } from './kernel.ts'", 'runner may not import orchestrator'],
+    ['src/durable/bad.ts', "export * from '../http/transport.ts'", 'durable may not import http'],
+    ['src/durable/bad.ts', "import { scopes } from '../protocol/scopes.ts'", 'durable may not import protocol'],
+    ['src/durable/bad.ts', "import { ports } from '../../machines/ports.ts'", 'durable may not import machines'],
+    ['src/connection/bad.ts', "import { create } from '../orchestrator.ts'", 'connection may not import orchestrator'],
+    ['machines/bad.ts', "import type { Clock } from '../src/clock.ts'", 'machines may not import clock'],
     ['src/protocol/bad.ts', "type A = import('../actors/revoke-tokens.ts').A", 'protocol may not import actors'],
-    ['src/actors/bad.ts', "const run = await import('../runner.ts')", 'actors may not import runner'],
+    ['src/stores/bad.ts', "const run = await import('../durable/runner.ts')", 'stores may not import durable'],
     [
       'machines/bad.ts',
       "import { failure } from '../src/errors/failure.ts'",
@@ -68,9 +126,9 @@ describe('the check itself', () => {
     ])
   })
 
-  test('finds a file that stands in no layer', () => {
+  test('finds a file that stands in no room', () => {
     expect(wrongImports(new Map([['src/helpers/bad.ts', '']]))).toEqual([
-      'src/helpers/bad.ts: is in no layer of test/support/layers.ts',
+      'src/helpers/bad.ts: is in no room of test/support/layers.ts',
     ])
   })
 
@@ -88,7 +146,7 @@ describe('the check itself', () => {
       "import ky from 'ky'\nimport { Agent } from 'undici'\nimport { systemClock } from '../clock.ts'",
     ],
     ['src/stores/redis/good.ts', "import type { Redis } from 'ioredis'"],
-    ['src/orchestrator.ts', "import { run } from './runner.ts'\nimport './actors/revoke-tokens.ts'"],
+    ['src/orchestrator.ts', "import { run } from './durable/runner.ts'\nimport './actors/revoke-tokens.ts'"],
     ['src/index.ts', "export { RedisStore } from './stores/redis/redis-store.ts'"],
   ])('finds nothing in %s', (path, text) => {
     expect(wrongImports(planted(path, text))).toEqual([])
@@ -107,26 +165,26 @@ describe('the check itself', () => {
     expect(nodeModulesBehindCharts(files)).toEqual(["src/protocol/pkce.ts:1: import { createHash } from 'node:crypto'"])
   })
 
-  test('knows the layer of a path', () => {
-    const paths = [
-      'machines/a.ts',
-      'src/clock.ts',
-      'src/stores/redis/a.ts',
-      'src/index.ts',
-      'src/runner.ts',
-      'src/kernel.ts',
-      'src/a/b.ts',
-      'test/a.ts',
-    ]
-    expect(paths.map(layerOf)).toEqual([
-      'machines',
-      'clock',
-      'stores',
-      'index',
-      'runner',
-      'orchestrator',
-      undefined,
-      undefined,
+  test('finds a circle of files', () => {
+    const circle = new Map([
+      ['src/web/a.ts', "import './b.ts'"],
+      ['src/web/b.ts', "import type { A } from './a.ts'"],
     ])
+    expect(measureHouse(circle).circles).toEqual(['src/web/a.ts → src/web/b.ts → src/web/a.ts'])
+  })
+
+  test('finds names that differ in one particle', () => {
+    const paths = ['src/web/page.ts', 'src/web/pages.ts', 'src/web/callback-page.ts', 'src/http/page.ts']
+    expect(likeNames(paths)).toEqual([
+      'src/web/page.ts ~ src/web/pages.ts',
+      'src/web/page.ts ~ src/web/callback-page.ts',
+      'src/web/pages.ts ~ src/web/page.ts',
+      'src/web/pages.ts ~ src/web/callback-page.ts',
+    ])
+  })
+
+  test('knows the room of a path', () => {
+    const paths = ['machines/a.ts', 'src/clock.ts', 'src/stores/redis/a.ts', 'src/index.ts', 'src/a/b.ts', 'test/a.ts']
+    expect(paths.map(roomOf)).toEqual(['machines', 'clock', 'stores', 'index', undefined, undefined])
   })
 })

@@ -1,6 +1,6 @@
 import * as v from 'valibot'
-import type { InspectionRecord } from '../../inspection.ts'
-import { parseOptions } from '../../stores/parse-options.ts'
+import type { InspectionRecord } from '../../durable/inspection.ts'
+import { parseOptions } from '../../schemas/parse-options.ts'
 import { toStately } from './to-stately.ts'
 
 /** How the inspector is opened. There is no option for a host: it listens on 127.0.0.1. */

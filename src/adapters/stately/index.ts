@@ -1,3 +1,4 @@
+import '../../errors/supported-node.ts'
 export {
   createStatelyInspector,
   type StatelyInspector,

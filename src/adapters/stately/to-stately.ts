@@ -1,7 +1,7 @@
 import type { ActorRefLike } from 'xstate'
 import { connectionMachine } from '../../../machines/connection.ts'
 import { registrationMachine } from '../../../machines/registration.ts'
-import type { InspectionRecord } from '../../inspection.ts'
+import type { InspectionRecord } from '../../durable/inspection.ts'
 
 /** An actor as `@statelyai/inspect` wants to have it: it reads the definition from `logic.config`. */
 export interface InspectedActor extends ActorRefLike {
@@ -53,14 +53,14 @@ export function toStately(inspector: InspectorCalls): (record: InspectionRecord)
   return (record) => {
     const { kind, sessionId, eventType: type = '' } = record
     const actor = actorOf(record)
-    if (kind === 'event' && shown.has(sessionId)) inspector.event(actor, eventOf(record), sourceOf(record))
+    if (kind === 'event' && shown.has(sessionId)) inspector.event(actor, eventAs(record), sourceOf(record))
     if (kind !== 'snapshot') return
     const snapshot = snapshotOf(record)
     // An actor is shown from its first snapshot on: before that it is nowhere, and may never start.
     if (snapshot.status === 'active' && !shown.has(sessionId)) {
       shown.add(sessionId)
       inspector.actor(actor, snapshot)
-      inspector.event(actor, eventOf(record))
+      inspector.event(actor, eventAs(record))
     }
     if (!shown.has(sessionId)) return
     inspector.snapshot(actor, snapshot, { event: { type } })
@@ -80,7 +80,7 @@ function actorOf({ sessionId, rootId, name }: InspectionRecord): InspectedActor 
   return { ...ref(sessionId, { id: name }), _parent: ref(rootId, {}) }
 }
 
-function eventOf({ eventType: type = '', failureCode }: InspectionRecord): { type: string; failureCode?: string } {
+function eventAs({ eventType: type = '', failureCode }: InspectionRecord): { type: string; failureCode?: string } {
   return { type, ...(failureCode !== undefined && { failureCode }) }
 }
 

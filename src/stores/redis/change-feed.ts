@@ -1,8 +1,8 @@
 import type { Redis } from 'ioredis'
 import * as v from 'valibot'
+import { LruMap } from '../../lru-map.ts'
 import { ChangeListeners } from '../change-listeners.ts'
 import type { ChangeListener } from '../snapshot-store.ts'
-import { within } from './within.ts'
 
 const NoticeSchema = v.pipe(v.string(), v.parseJson(), v.tuple([v.string(), v.string()]))
 /** How many writes of ours may be waiting for their notice to come back. */
@@ -29,7 +29,7 @@ export class ChangeFeed {
    * Writes of ours, by their ids. Each is told once, by its answer or by its notice, whichever comes first: the other
    * is no news, and would only drop fresh copies.
    */
-  readonly #own = new Map<string, 'sent' | 'answered' | 'noticed'>()
+  readonly #own = new LruMap<string, 'sent' | 'answered' | 'noticed'>(MAX_OWN_WRITES)
   #waiting: { resolve: () => void; reject: (error: Error) => void }[] = []
   #link: Redis | undefined
   #live = false
@@ -64,10 +64,7 @@ export class ChangeFeed {
 
   /** A write of ours is about to leave. */
   expectOwn(writeId: string): void {
-    if (this.#own.has(writeId)) return
-    const [oldest] = this.#own.keys()
-    if (this.#own.size >= MAX_OWN_WRITES && oldest !== undefined) this.#own.delete(oldest)
-    this.#own.set(writeId, 'sent')
+    if (this.#own.get(writeId) === undefined) this.#own.set(writeId, 'sent')
   }
 
   /** Tells our own listeners of a write of ours, before its caller goes on. */
@@ -171,5 +168,18 @@ export class ChangeFeed {
     this.#retry = undefined
     this.#missed = false
     this.#disconnect()
+  }
+}
+
+/** Rejects when the promise is not settled in time. What becomes of it later is ignored, a rejection too. */
+export async function within<T>(timeoutMs: number, promise: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const timeout = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs)
+  })
+  try {
+    return await Promise.race([promise, timeout])
+  } finally {
+    clearTimeout(timer)
   }
 }

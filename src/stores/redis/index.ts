@@ -1,2 +1,3 @@
-export { TooFewReplicasError } from '../too-few-replicas-error.ts'
+import '../../errors/supported-node.ts'
+export { TooFewReplicasError } from '../snapshot-store.ts'
 export { RedisStore, type RedisStoreOptions } from './redis-store.ts'

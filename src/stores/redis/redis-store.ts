@@ -1,16 +1,18 @@
 import { createHash } from 'node:crypto'
 import type { Cluster, Redis } from 'ioredis'
 import * as v from 'valibot'
-import { parseOptions } from '../parse-options.ts'
-import { DELETED, newIncarnation, REMEMBERED_WRITES, TOMBSTONE_MS, wholeTtl } from '../record-rules.ts'
-import type { ChangeListener, SaveOptions, SnapshotStore, StoredRecord } from '../snapshot-store.ts'
-import { TooFewReplicasError } from '../too-few-replicas-error.ts'
-import { ChangeFeed, noticeOf } from './change-feed.ts'
-import { del } from './delete.ts'
-import { load } from './load.ts'
+import { parseOptions } from '../../schemas/parse-options.ts'
+import { DELETED, newIncarnation, REMEMBERED_WRITES, TOMBSTONE_MS, wholeTtl } from '../compare-and-set.ts'
+import {
+  type ChangeListener,
+  type SaveOptions,
+  type SnapshotStore,
+  type StoredRecord,
+  TooFewReplicasError,
+} from '../snapshot-store.ts'
+import { ChangeFeed, noticeOf, within } from './change-feed.ts'
 import { isCluster, ReplicatedWrites } from './replicated-writes.ts'
-import { save } from './save.ts'
-import { within } from './within.ts'
+import { del, load, save } from './scripts.ts'
 
 /** How a {@link RedisStore} uses Redis. */
 export interface RedisStoreOptions {
@@ -125,12 +127,12 @@ export class RedisStore implements SnapshotStore {
     key: string,
     value: string,
     { expectedVersion, writeId, ttlMs }: SaveOptions,
-  ): Promise<{ version: string } | 'refused'> {
+  ): Promise<{ version: string } | 'conflict'> {
     const ttl = ttlMs === undefined ? '' : String(wholeTtl(ttlMs))
     const fence = [writeId, expectedVersion ?? '', this.#channel, noticeOf(writeId, key), String(REMEMBERED_WRITES)]
     const args = [this.#prefix + key, ...fence, value, newIncarnation(), ttl]
     const version = await this.#write('save', this.#save, writeId, key, args)
-    return version === null ? 'refused' : { version }
+    return version === null ? 'conflict' : { version }
   }
 
   async delete(

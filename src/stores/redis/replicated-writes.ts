@@ -1,6 +1,6 @@
 import type { Cluster, Redis } from 'ioredis'
 import * as v from 'valibot'
-import { TooFewReplicasError } from '../too-few-replicas-error.ts'
+import { TooFewReplicasError } from '../snapshot-store.ts'
 
 const ErrorSchema = v.nullable(v.instance(Error))
 const RepliesSchema = v.tuple([

@@ -28,7 +28,7 @@ export const ageChecks: StoreChecks = {
     const version = await bench.create('short', 500)
     assert.deepEqual(await bench.held(), { value: 'short', version })
     await bench.soon(() => bench.holdsNothing())
-    assert.equal(await store.save(key, 'late', { expectedVersion: version, writeId: freshId() }), 'refused')
+    assert.equal(await store.save(key, 'late', { expectedVersion: version, writeId: freshId() }), 'conflict')
     assert.equal(await store.delete(key, { expectedVersion: version, writeId: freshId() }), false)
     assert.notEqual(await bench.create('again'), version)
     await bench.holds('again')

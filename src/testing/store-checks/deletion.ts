@@ -31,7 +31,7 @@ export const deletionChecks: StoreChecks = {
     const { store, key } = bench
     const version = await bench.create()
     await store.delete(key, { expectedVersion: version, writeId: freshId() })
-    assert.equal(await store.save(key, 'late', { expectedVersion: version, writeId: freshId() }), 'refused')
+    assert.equal(await store.save(key, 'late', { expectedVersion: version, writeId: freshId() }), 'conflict')
     await bench.holdsNothing()
   },
 
@@ -52,7 +52,7 @@ export const deletionChecks: StoreChecks = {
       const { version } = required(await store.save(key, 'second', { expectedVersion: first, writeId: freshId() }))
       versions.push(first, version)
       for (const old of versions.slice(0, -1)) {
-        assert.equal(await store.save(key, 'late', { expectedVersion: old, writeId: freshId() }), 'refused')
+        assert.equal(await store.save(key, 'late', { expectedVersion: old, writeId: freshId() }), 'conflict')
         assert.equal(await store.delete(key, { expectedVersion: old, writeId: freshId() }), false)
       }
       assert.equal(await store.delete(key, { expectedVersion: version, writeId: freshId() }), true)
@@ -67,7 +67,7 @@ export const deletionChecks: StoreChecks = {
     assert.equal(await store.delete(key, { expectedVersion: version, writeId: written.writeId }), false)
     const removed = { expectedVersion: version, writeId: freshId() }
     assert.equal(await store.delete(key, removed), true)
-    assert.equal(await store.save(key, 'again', { ...removed, expectedVersion: undefined }), 'refused')
+    assert.equal(await store.save(key, 'again', { ...removed, expectedVersion: undefined }), 'conflict')
   },
 
   async 'and saves that race have one winner'(bench) {
@@ -78,7 +78,7 @@ export const deletionChecks: StoreChecks = {
       store.delete(key, { expectedVersion: version, writeId: freshId() }),
       other.save(key, 'second', { expectedVersion: version, writeId: freshId() }),
     ])
-    assert.equal(deleted, saved === 'refused')
+    assert.equal(deleted, saved === 'conflict')
     assert.equal((await store.load(key))?.value, deleted ? undefined : 'second')
   },
 }

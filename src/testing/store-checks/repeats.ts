@@ -27,8 +27,8 @@ export const repeatChecks: StoreChecks = {
     const { store, key } = bench
     const version = await bench.create()
     const options = { expectedVersion: undefined, writeId: freshId() }
-    assert.equal(await store.save(key, 'loser', options), 'refused')
-    assert.equal(await store.save(key, 'loser', options), 'refused')
+    assert.equal(await store.save(key, 'loser', options), 'conflict')
+    assert.equal(await store.save(key, 'loser', options), 'conflict')
     assert.deepEqual(await bench.held(), { value: 'first', version })
   },
 
@@ -43,7 +43,7 @@ export const repeatChecks: StoreChecks = {
     for (let count = 2; count <= 8; count += 1) await write(`${count}`)
     assert.deepEqual(await store.save(key, 'first', options), first)
     await write('9')
-    assert.equal(await store.save(key, 'first', options), 'refused')
+    assert.equal(await store.save(key, 'first', options), 'conflict')
     assert.deepEqual(await bench.held(), { value: '9', version })
   },
 

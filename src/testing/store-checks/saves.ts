@@ -27,13 +27,13 @@ export const saveChecks: StoreChecks = {
     const first = await bench.create()
     const { version } = required(await store.save(key, 'second', { expectedVersion: first, writeId: freshId() }))
     for (const expectedVersion of [undefined, first, `${version}0`, 'no version'])
-      assert.equal(await store.save(key, 'late', { expectedVersion, writeId: freshId(), ttlMs: 1 }), 'refused')
+      assert.equal(await store.save(key, 'late', { expectedVersion, writeId: freshId(), ttlMs: 1 }), 'conflict')
     assert.deepEqual(await bench.held(), { value: 'second', version })
   },
 
   async 'a save over a version is refused where no record is'(bench) {
     const { store, key } = bench
-    assert.equal(await store.save(key, 'late', { expectedVersion: 'aaaa.1', writeId: freshId() }), 'refused')
+    assert.equal(await store.save(key, 'late', { expectedVersion: 'aaaa.1', writeId: freshId() }), 'conflict')
     await bench.holdsNothing()
   },
 
@@ -47,7 +47,7 @@ export const saveChecks: StoreChecks = {
       })
       const answers = await Promise.all(racers)
       const winners = answers.flatMap((answer, index) =>
-        answer === 'refused' ? [] : [{ value: `racer ${index}`, version: answer.version }],
+        answer === 'conflict' ? [] : [{ value: `racer ${index}`, version: answer.version }],
       )
       assert.deepEqual(winners, [await bench.held()])
       return winners[0]?.version

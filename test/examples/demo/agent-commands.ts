@@ -1,23 +1,23 @@
-/** What a process of the demo is started with. JSON. */
+/** The configuration of one process of the demo. JSON. */
 export interface AgentInit {
-  /** How it calls itself in what it prints. */
+  /** Its name in the output. */
   name: string
   /** The MCP endpoint that both tenants sign in to. */
   server: string
-  /** Where the browser comes back; without it, this process takes it to itself. */
+  /** The redirect URI. Without it, the process uses its own URL. */
   redirectUri?: string
   /** A Redis, or the path of an SQLite file. */
   store: { redisUrl: string; prefix: string } | { path: string }
   /** Base64url, 32 bytes each */
   keys: { name: string; sealing: string }
-  /** Asks for the login page even if the browser has a session: for a person who signs in twice. */
+  /** Requests the login page even if the browser has a session, for one person who signs in twice. */
   promptLogin: boolean
 }
 
-/** What the demo asks one of its processes. No answer holds a secret. */
+/** The commands of one process of the demo. No result contains a secret. */
 export interface AgentCommands {
   callTool(tenant: string): Promise<string>
-  /** Asks for a usable token, and answers its fingerprint and when it expires. */
+  /** Requests a usable token and returns its fingerprint and expiry. */
   accessToken(tenant: string): Promise<{ fingerprint: string; expiresAt: number | undefined }>
   status(tenant: string): Promise<{ state: string; expiresAt: number | undefined; failure: string | undefined }>
   disconnect(tenant: string): Promise<void>

@@ -9,9 +9,9 @@ import { RedisStore } from '../../../src/stores/redis/index.ts'
 import { SqliteStore } from '../../../src/stores/sqlite.ts'
 import type { AgentCommands, AgentInit, FromAgent, ToAgent } from './agent-commands.ts'
 
-/** One process of an agent platform: it can begin a sign-in, receive the callback of any, and call tools. */
+/** One process of an agent platform: starts sign-ins, receives callbacks of any process, and calls tools. */
 
-const tell = (message: FromAgent): void => void process.send?.(message)
+const report = (message: FromAgent): void => void process.send?.(message)
 const key = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, 'base64url'))
 
 async function start(init: AgentInit): Promise<AgentCommands> {
@@ -30,11 +30,11 @@ async function start(init: AgentInit): Promise<AgentCommands> {
     client: { name: 'authchart demo', redirectUri: init.redirectUri ?? `${origin}/callback` },
     store,
     keys: { name: key(init.keys.name), sealing: [{ id: 'demo', secret: key(init.keys.sealing) }] },
-    // Loopback and plain http are refused unless they are listed.
+    // Loopback addresses and plain http are blocked unless they are listed.
     network: { allow: ['127.0.0.1'] },
   })
   orchestrator.on('transition', ({ connection, from, to, reason }) => {
-    tell({ line: `${connection.tenant}: ${from} → ${to} (${reason})` })
+    report({ line: `${connection.tenant}: ${from} → ${to} (${reason})` })
   })
   const connectionOf = (tenant: string) => orchestrator.connection({ tenant, server: init.server })
 
@@ -46,7 +46,7 @@ async function start(init: AgentInit): Promise<AgentCommands> {
     const result = await connectionOf(tenant).authorize(init.promptLogin ? { parameters: { prompt: 'login' } } : {})
     return result.status === 'redirect' ? orchestrator.redirectResponse(result) : new Response('already signed in')
   }
-  tell({ listening: origin })
+  report({ listening: origin })
 
   return {
     async callTool(tenant) {
@@ -88,8 +88,8 @@ process.on('message', (message: ToAgent) => {
   const { id, command, tenant } = message
   const run = async (): Promise<unknown> => (await commands)?.[command](tenant)
   run().then(
-    (value) => tell({ id, value }),
-    (error: unknown) => tell({ id, error: error instanceof Error ? error.message : 'something else was thrown' }),
+    (value) => report({ id, value }),
+    (error: unknown) => report({ id, error: error instanceof Error ? error.message : 'something else was thrown' }),
   )
 })
 process.once('disconnect', () => process.exit())

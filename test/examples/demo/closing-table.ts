@@ -1,7 +1,7 @@
-/** One line of the closing table: what was counted, by which server, what it came to, and what it has to be. */
+/** One line of the closing table: what was counted, by which server, the count, and the expected count. */
 export type Figure = readonly [what: string, countedBy: string, figure: number, expected: number]
 
-/** Prints the figures, and says what is wrong with them; an empty string if nothing is. */
+/** Prints the figures and returns what is wrong with them, or an empty string. */
 export function closingTable(figures: readonly Figure[], print: (line: string) => void): string {
   const width = Math.max(...figures.map(([what]) => what.length))
   const source = Math.max(...figures.map(([, countedBy]) => countedBy.length))

@@ -29,7 +29,7 @@ const say = (who: string, line: string): void => console.log(`${who.padEnd(22)} 
 const me = `demo (pid ${process.pid})`
 const cleanUps: (() => Promise<unknown>)[] = []
 
-/** Starts something that has to be ended, however the demo ends. */
+/** Starts a resource that is closed however the demo ends. */
 async function using<T>(starting: Promise<T>, end: (started: T) => Promise<unknown>): Promise<T> {
   const started = await starting
   cleanUps.unshift(() => end(started))
@@ -37,7 +37,7 @@ async function using<T>(starting: Promise<T>, end: (started: T) => Promise<unkno
 }
 
 async function demo(): Promise<void> {
-  // The servers, each in a process of its own, that count what they are asked.
+  // The servers, each in its own process, which count their requests.
   const as = await using(startAuthorizationServer({ accessTokenTtlSeconds: TOKEN_TTL_SECONDS }), (it) => it.stop())
   const mcp = await using(startMcpServer({ issuer: as.issuer }), (it) => it.stop())
   say(me, `${AS}: pid ${as.pid}; ${MCP}: pid ${mcp.pid}`)
@@ -61,7 +61,7 @@ async function demo(): Promise<void> {
   const two = await agent({ ...common, name: 'process 2' })
   const one = await agent({ ...common, name: 'process 1', redirectUri: `${two.origin}/callback` })
 
-  // Process 1 begins, process 2 receives the callbacks.
+  // Process 1 starts the sign-ins, process 2 receives the callbacks.
   let exchangedWhileStopped = 0
   if (isOpen) {
     await signInByHand({ one, two, say })
@@ -84,7 +84,7 @@ async function demo(): Promise<void> {
   if (first === second) throw new Error('both tenants are signed in as the same user')
   if (!isOpen && first !== USERS.acme) throw new Error('the tenants were mixed up')
 
-  // The token expires, and both processes ask at once.
+  // The token expires, and both processes request one at the same time.
   const { expiresAt = 0 } = await one.status('acme')
   say(me, 'waits until the token of acme has expired')
   await sleep(Math.max(0, expiresAt - Date.now()) + 1000)
@@ -97,7 +97,7 @@ async function demo(): Promise<void> {
   const refreshes = (await requests('refresh_token')).filter(({ at }) => at >= askedAt)
   say(two.name, `acme: called the tool, which says "${await two.callTool('acme')}"`)
 
-  // Disconnecting revokes, for this tenant alone.
+  // Disconnecting revokes the tokens of this tenant only.
   const liveBefore = await liveTokens(first)
   await two.disconnect('acme')
   const { state } = await one.status('acme')
@@ -126,13 +126,13 @@ async function demo(): Promise<void> {
   if (wrong !== '') throw new Error(wrong)
 }
 
-/** What must not happen, so that the demo can show that it would be noticed. */
+/** A deliberate violation, to show that the demo detects it. */
 async function plantSecondRefresh(issuer: string): Promise<void> {
   const body = new URLSearchParams({ grant_type: 'refresh_token', refresh_token: 'planted', client_id: 'planted' })
   await fetch(`${issuer}/token`, { method: 'POST', body })
 }
 
-/** Leaves the Redis as it was. */
+/** Removes the demo's keys from Redis. */
 async function forgetRecords(url: string, prefix: string): Promise<void> {
   const redis = new Redis(url)
   const keys = await redis.keys(`${prefix}*`)

@@ -8,7 +8,7 @@ export const USERS = { acme: 'alice', globex: 'bob' } as const
 export type Tenant = keyof typeof USERS
 export const TENANTS = ['acme', 'globex'] as const satisfies Tenant[]
 
-/** The process that begins, the one that gets the callbacks, and a way to tell what happens. */
+/** The process that starts a sign-in, the process that receives the callbacks, and an output for progress. */
 export interface SignIn {
   one: Agent
   two: Agent
@@ -16,8 +16,8 @@ export interface SignIn {
 }
 
 /**
- * Two users sign in and consent, each at a browser of their own. Process 1 stands still from before they approve until
- * both callbacks were answered by process 2.
+ * Two users sign in and consent, each in their own browser. Process 1 is suspended from before they approve until
+ * process 2 has responded to both callbacks.
  *
  * @param beforeApproval Called while both are at the consent page.
  * @param whileStopped Called before process 1 goes on.

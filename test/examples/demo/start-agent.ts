@@ -2,17 +2,17 @@ import { fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import type { AgentCommands, AgentInit, FromAgent, ToAgent } from './agent-commands.ts'
 
-/** A process of the demo, seen from the one that directs it. */
+/** A process of the demo, as the directing process sees it. */
 export interface Agent extends AgentCommands {
-  /** How it is called in what is printed. */
+  /** Its name in the output. */
   readonly name: string
-  /** Where its HTTP server listens. */
+  /** The URL of its HTTP server. */
   readonly origin: string
   signal(signal: NodeJS.Signals): void
   end(): Promise<void>
 }
 
-/** Starts a process of the demo; `say` gets its lines. */
+/** Starts a process of the demo; `say` receives its output lines. */
 export async function startAgent(init: AgentInit, say: (who: string, line: string) => void): Promise<Agent> {
   const child = fork(fileURLToPath(new URL('agent.ts', import.meta.url)), { execArgv: [], serialization: 'advanced' })
   const name = `${init.name} (pid ${child.pid})`

@@ -4,7 +4,7 @@ import { authorizationErrorOf, mcpTransportOptions } from '../../../src/adapters
 import { createAuthOrchestrator } from '../../../src/index.ts'
 import { RedisStore } from '../../../src/stores/redis/index.ts'
 
-/** What every host has: one orchestrator a process, over the Redis of the deployment. */
+/** Shared by all hosts: one orchestrator per process, on the deployment's Redis. */
 
 function setting(name: string): string {
   const value = process.env[name]
@@ -28,7 +28,7 @@ export const auth = createAuthOrchestrator({
   policy: { returnToOrigins: [origin] },
 })
 
-/** Calls a tool for the user of a session; one who has to sign in at the MCP server first is sent there. */
+/** Calls a tool for the user of a session, or redirects the user to sign in at the MCP server first. */
 export async function whoami(user: string | undefined): Promise<Response> {
   if (user === undefined) return new Response('who are you?', { status: 401 })
   const connection = auth.connection({ tenant: 'acme', user, server })
@@ -47,7 +47,7 @@ export async function whoami(user: string | undefined): Promise<Response> {
   }
 }
 
-/** On SIGTERM no new requests are taken; then authchart comes to rest, and at last Redis is let go. */
+/** On SIGTERM: rejects new requests, drains authchart's in-flight operations, then closes Redis. */
 export function closeOnSigterm(closeServer: () => Promise<unknown>): void {
   const close = async (): Promise<void> => {
     await closeServer()

@@ -7,13 +7,13 @@ import { auth, closeOnSigterm, port, sessionSecret, whoami } from './auth.ts'
 const app = express()
 app.use(cookieSession({ name: 'session', keys: [sessionSecret], sameSite: 'lax' }))
 
-/** Whoever the session belongs to. Untrusted until the framework has checked its signature. */
+/** The user of the session, whose signature the framework has verified. */
 const userOf = ({ session }: ExpressRequest): string | undefined => {
   const user: unknown = session?.['user']
   return typeof user === 'string' ? user : undefined
 }
 
-// Your own login stands here.
+// Replace this with your own login.
 app.post('/login', (request, response) => {
   request.session = { user: request.query['user'] }
   response.sendStatus(204)

@@ -6,13 +6,13 @@ import { auth, closeOnSigterm, port, sessionSecret, whoami } from './auth.ts'
 const app = fastify()
 await app.register(cookie, { secret: sessionSecret })
 
-/** Whoever the session belongs to, if its signature is ours. */
+/** The user of the session, if its signature is valid. */
 const userOf = (request: FastifyRequest): string | undefined => {
   const { valid, value } = request.unsignCookie(request.cookies['session'] ?? '')
   return valid ? value : undefined
 }
 
-// Your own login stands here.
+// Replace this with your own login.
 app.post<{ Querystring: { user: string } }>('/login', async ({ query }, reply) => {
   reply.setCookie('session', query.user, { signed: true, httpOnly: true, sameSite: 'lax', path: '/' })
   return await reply.code(204).send()

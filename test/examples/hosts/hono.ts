@@ -6,11 +6,11 @@ import { auth, closeOnSigterm, port, sessionSecret, whoami } from './auth.ts'
 
 const app = new Hono()
 
-/** Whoever the session belongs to, if its signature is ours. */
+/** The user of the session, if its signature is valid. */
 const userOf = async (context: Context): Promise<string | undefined> =>
   (await getSignedCookie(context, sessionSecret, 'session')) || undefined
 
-// Your own login stands here.
+// Replace this with your own login.
 app.post('/login', async (context) => {
   const user = context.req.query('user') ?? ''
   await setSignedCookie(context, 'session', user, sessionSecret, { httpOnly: true, sameSite: 'Lax', path: '/' })

@@ -1,15 +1,16 @@
-import { type SnapshotFrom } from 'xstate'
+import type { SnapshotFrom } from 'xstate'
 import { getAdjacencyMap } from 'xstate/graph'
 import { connectionMachine } from '../../../machines/connection.ts'
-import type { ConnectionEvent, RequestedAuthorization, Stamp } from '../../../machines/connection-events.ts'
-import { isAlive, isRenewable, isUsable } from '../../../machines/resting-place.ts'
-import type { Attempt, ConnectionContext, Tokens } from '../../../src/schemas/connection-context.ts'
+import type { ConnectionEvent, RequestedAuthorization, Stamp } from '../../../machines/connection/events.ts'
+import { isPending, isRenewable, isUsable } from '../../../machines/connection/selectors.ts'
+import type { Attempt, ConnectionContext } from '../../../src/schemas/connection-context.ts'
+import type { Tokens } from '../../../src/schemas/credentials.ts'
 import { runningPorts } from './chart-graph.ts'
 import {
   ATTEMPT_TTL_MS,
   CODE_TTL_MS,
   dynamicClient,
-  givenClient,
+  staticClient,
   identity,
   issuer,
   LEASE_MS,
@@ -101,7 +102,7 @@ export function commandsFor(context: ConnectionContext): ConnectionEvent[] {
       ...stamp(),
       type: 'credentials.imported',
       tokens: { ...bare, refreshToken: 'imported' },
-      clientInformation: givenClient,
+      clientInformation: staticClient,
       issuer,
     },
     {
@@ -111,16 +112,16 @@ export function commandsFor(context: ConnectionContext): ConnectionEvent[] {
       clientInformation: undefined,
       issuer: undefined,
     },
-    { ...stamp(), type: 'credentials.imported', tokens: undefined, clientInformation: givenClient, issuer },
-    ...context.abandoned.slice(-1).flatMap(({ id }) => [
-      { ...stamp(), ...late, abandonedId: id },
-      { ...stamp(), ...late, abandonedId: id, tokens: withoutRefreshToken },
-      { ...stamp(), ...late, abandonedId: id, generation: generation - 1 },
+    { ...stamp(), type: 'credentials.imported', tokens: undefined, clientInformation: staticClient, issuer },
+    ...context.orphanedClaims.slice(-1).flatMap(({ id }) => [
+      { ...stamp(), ...late, orphanId: id },
+      { ...stamp(), ...late, orphanId: id, tokens: withoutRefreshToken },
+      { ...stamp(), ...late, orphanId: id, generation: generation - 1 },
     ]),
-    { ...stamp(), ...late, abandonedId: 'unknown' },
-    { ...stamp(LEASE_MS + 5_000), type: 'claim.abandoned', abandonedId: context.claim?.id ?? 'none' },
-    { ...stamp(CODE_TTL_MS + 5_000), type: 'claim.abandoned', abandonedId: context.claim?.id ?? 'none' },
-    { ...stamp(LEASE_MS + 5_000), type: 'claim.abandoned', abandonedId: 'unknown' },
+    { ...stamp(), ...late, orphanId: 'unknown' },
+    { ...stamp(LEASE_MS + 5_000), type: 'claim.expired', orphanId: context.claim?.id ?? 'none' },
+    { ...stamp(CODE_TTL_MS + 5_000), type: 'claim.expired', orphanId: context.claim?.id ?? 'none' },
+    { ...stamp(LEASE_MS + 5_000), type: 'claim.expired', orphanId: 'unknown' },
     { ...stamp(), type: 'checkpoint.saved', sendBefore: 1_000 },
   ]
 }
@@ -147,10 +148,10 @@ function answersFor(snapshot: ConnectionSnapshot): ConnectionEvent[] {
         return [
           ...failed.slice(0, 1),
           { type: 'xstate.done.actor.ensureRegistration', output: { at, client: dynamicClient } },
-          { type: 'xstate.done.actor.ensureRegistration', output: { at, client: givenClient } },
+          { type: 'xstate.done.actor.ensureRegistration', output: { at, client: staticClient } },
         ]
       case 'buildAuthorizationRequest': {
-        const state = `state-${context.attempts.length + context.ended.length}`
+        const state = `state-${context.attempts.length + context.endedAttempts.length}`
         const output = {
           at,
           authorizationUrl: 'https://as.example.com/authorize?…',
@@ -185,7 +186,7 @@ function answersFor(snapshot: ConnectionSnapshot): ConnectionEvent[] {
 
 const flagsOfAttempt = ({ at, claim }: ConnectionContext, attempt: Attempt): string =>
   [
-    isAlive(attempt, at) ? 'alive' : 'over',
+    isPending(attempt, at) ? 'alive' : 'over',
     attempt.code === undefined ? 'waits' : 'code',
     attempt.scope,
     attempt.stateHash === claim?.stateHash && 'claimed',
@@ -208,13 +209,13 @@ function essenceOf(snapshot: ConnectionSnapshot): string {
       isUsable(held, at),
       isRenewable(held, at),
       held.serverId !== undefined,
-      held.refreshRefused,
-      held.doubted,
-      held.unproven,
-      held.doubted,
+      held.refreshTokenRejected,
+      held.refreshTokenMayBeConsumed,
+      held.unverified,
+      held.refreshTokenMayBeConsumed,
     ],
-    claim && [claim.kind, claim.grant, claim.repeats, claim.outcomeUnknown],
-    context.abandoned.at(-1)?.repeated,
+    claim && [claim.kind, claim.grant, claim.retries, claim.outcomeUnknown],
+    context.orphanedClaims.at(-1)?.retried,
     request &&
       claim === undefined && [
         request.purpose,
@@ -225,8 +226,8 @@ function essenceOf(snapshot: ConnectionSnapshot): string {
         request.registeredAgain,
       ],
     (claim ?? request) && context.servers.at(-1)?.client.source,
-    context.refusedClient === undefined,
-    held === undefined && [context.lapsed, context.failure === undefined],
+    context.rejectedClient === undefined,
+    held === undefined && [context.reauthorizationRequired, context.failure === undefined],
   ])
 }
 
@@ -241,7 +242,7 @@ export const connectionModelOptions = {
   serializeEvent: (event: ConnectionEvent) => JSON.stringify(event),
 }
 
-let known: ReturnType<typeof exploreConnection> | undefined
+let assertDefined: ReturnType<typeof exploreConnection> | undefined
 
 function exploreConnection() {
   return Object.values(getAdjacencyMap(connectionMachine as never, connectionModelOptions as never)) as unknown as {
@@ -252,6 +253,6 @@ function exploreConnection() {
 
 /** Every state that the connection chart can be brought into, and every step between them. */
 export function connectionGraph(): ReturnType<typeof exploreConnection> {
-  known ??= exploreConnection()
-  return known
+  assertDefined ??= exploreConnection()
+  return assertDefined
 }

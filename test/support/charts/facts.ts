@@ -1,18 +1,16 @@
-import { PortError, type RequestOutcome } from '../../../src/errors/port-error.ts'
+import type { RequestedAuthorization } from '../../../machines/connection/events.ts'
+import type { TokenResult } from '../../../machines/ports.ts'
 import type { FailureCode, FailureDetails } from '../../../src/errors/failure.ts'
+import { PortError, type RequestOutcome } from '../../../src/errors/port-error.ts'
+import type { ConnectionContext, ResourceFacts, ServerMetadata } from '../../../src/schemas/connection-context.ts'
 import type {
   AuthorizationServer,
   ClientInformation,
-  ConnectionContext,
   ConnectionIdentity,
   DpopKey,
-  ResourceFacts,
-  ServerMetadata,
   Tokens,
-} from '../../../src/schemas/connection-context.ts'
+} from '../../../src/schemas/credentials.ts'
 import type { RegistrationContext } from '../../../src/schemas/registration-context.ts'
-import type { RequestedAuthorization } from '../../../machines/connection-events.ts'
-import type { TokenResult } from '../../../machines/ports.ts'
 
 /** Record time at which every chart of these tests begins. */
 export const START = 1_800_000_000_000
@@ -54,7 +52,7 @@ export const anonymousClient: ClientInformation = {
 }
 
 /** A client that the host gave in a call. */
-export const givenClient: ClientInformation = {
+export const staticClient: ClientInformation = {
   issuer,
   clientId: 'given-1',
   tokenEndpointAuthMethod: 'none',
@@ -95,8 +93,8 @@ export function contextWith(changes: Partial<ConnectionContext> = {}): Connectio
     generation: 0,
     servers: [],
     attempts: [],
-    ended: [],
-    abandoned: [],
+    endedAttempts: [],
+    orphanedClaims: [],
     journal: [],
     ...changes,
   }
@@ -110,7 +108,7 @@ export function registrationWith(changes: Partial<RegistrationContext> = {}): Re
     at: START,
     generation: 0,
     registrationEndpoint: '',
-    abandoned: [],
+    orphanedClaims: [],
     journal: [],
     ...changes,
   }
@@ -144,11 +142,11 @@ export function rejection(code: FailureCode, outcome: RequestOutcome, details?: 
 /** The rejections that the charts tell apart. */
 export const rejections = {
   notSent: rejection('HTTP_NETWORK', 'notSent', { host: 'as.example.com' }),
-  unavailable: rejection('HTTP_NETWORK', 'refused', { status: 503 }),
-  rateLimited: rejection('RATE_LIMITED', 'refused', { status: 429, retryAfterMs: 7_000 }),
-  invalidGrant: rejection('REFRESH_REJECTED', 'refused', { status: 400, error: 'invalid_grant' }),
-  invalidClient: rejection('REFRESH_REJECTED', 'refused', { status: 401, error: 'invalid_client' }),
-  otherRefusal: rejection('EXCHANGE_REJECTED', 'refused', { status: 400, error: 'invalid_request' }),
+  unavailable: rejection('SERVER_UNAVAILABLE', 'rejected', { status: 503 }),
+  rateLimited: rejection('RATE_LIMITED', 'rejected', { status: 429, retryAfterMs: 7_000 }),
+  invalidGrant: rejection('REFRESH_REJECTED', 'rejected', { status: 400, error: 'invalid_grant' }),
+  invalidClient: rejection('REFRESH_REJECTED', 'rejected', { status: 401, error: 'invalid_client' }),
+  otherRefusal: rejection('EXCHANGE_REJECTED', 'rejected', { status: 400, error: 'invalid_request' }),
   unknown: rejection('HTTP_TIMEOUT', 'unknown', { host: 'as.example.com' }),
   unexpected: new Error('a bug in a port'),
 } as const

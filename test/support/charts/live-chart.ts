@@ -1,5 +1,5 @@
 import { type AnyActor, type AnyMachineSnapshot, type AnyStateMachine, createActor, fromPromise, waitFor } from 'xstate'
-import type { Stamp } from '../../../machines/connection-events.ts'
+import type { Stamp } from '../../../machines/connection/events.ts'
 import { runningPorts } from './chart-graph.ts'
 import { LEASE_MS, START } from './facts.ts'
 

@@ -64,7 +64,7 @@ export class LiveConnection extends LiveChart<ConnectionContext> {
 
   /** Somebody found the claim past its lease. */
   async abandon(options: { stopAtCheckpoint?: boolean; afterMs?: number } = {}): Promise<unknown> {
-    const event = { type: 'claim.abandoned', abandonedId: this.context.claim?.id ?? 'none' }
+    const event = { type: 'claim.expired', orphanId: this.context.claim?.id ?? 'none' }
     return (await this.send(event, { afterMs: 35_000, ...options })).value
   }
 }

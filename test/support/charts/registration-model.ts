@@ -1,9 +1,9 @@
-import { type SnapshotFrom } from 'xstate'
+import type { SnapshotFrom } from 'xstate'
 import { getAdjacencyMap } from 'xstate/graph'
-import type { Stamp } from '../../../machines/connection-events.ts'
+import type { Stamp } from '../../../machines/connection/events.ts'
 import { registrationMachine } from '../../../machines/registration.ts'
-import { recentRegistrations } from '../../../machines/registration-guards.ts'
-import type { RegistrationEvent } from '../../../machines/registration-events.ts'
+import type { RegistrationEvent } from '../../../machines/registration/events.ts'
+import { recentRegistrations } from '../../../machines/registration/guards.ts'
 import type { RegistrationContext } from '../../../src/schemas/registration-context.ts'
 import { runningPorts } from './chart-graph.ts'
 import { dynamicClient, issuer, LEASE_MS, metadata, rejections, START } from './facts.ts'
@@ -29,15 +29,15 @@ export function registrationCommandsFor(context: RegistrationContext): Registrat
     { ...stamp(), ...request },
     { ...stamp(SECRET_TTL_MS), ...request },
     { ...stamp(), ...request, maxPerHour: 1 },
-    { ...stamp(), type: 'client.refused', clientId: context.client?.clientId ?? 'unknown' },
-    { ...stamp(), type: 'client.refused', clientId: 'another' },
-    ...context.abandoned.slice(-1).flatMap(({ id }) => [
-      { ...stamp(), type: 'result.late' as const, abandonedId: id, generation, client: dynamicClient },
-      { ...stamp(), type: 'result.late' as const, abandonedId: id, generation: generation - 1, client: dynamicClient },
+    { ...stamp(), type: 'client.rejected', clientId: context.client?.clientId ?? 'unknown' },
+    { ...stamp(), type: 'client.rejected', clientId: 'another' },
+    ...context.orphanedClaims.slice(-1).flatMap(({ id }) => [
+      { ...stamp(), type: 'result.late' as const, orphanId: id, generation, client: dynamicClient },
+      { ...stamp(), type: 'result.late' as const, orphanId: id, generation: generation - 1, client: dynamicClient },
     ]),
-    { ...stamp(), type: 'result.late', abandonedId: 'unknown', generation, client: dynamicClient },
-    { ...stamp(LEASE_MS + 5_000), type: 'claim.abandoned', abandonedId: context.claim?.id ?? 'none' },
-    { ...stamp(LEASE_MS + 5_000), type: 'claim.abandoned', abandonedId: 'unknown' },
+    { ...stamp(), type: 'result.late', orphanId: 'unknown', generation, client: dynamicClient },
+    { ...stamp(LEASE_MS + 5_000), type: 'claim.expired', orphanId: context.claim?.id ?? 'none' },
+    { ...stamp(LEASE_MS + 5_000), type: 'claim.expired', orphanId: 'unknown' },
     { ...stamp(), type: 'checkpoint.saved', sendBefore: 1_000 },
   ]
 }
@@ -58,8 +58,8 @@ function registrationEssenceOf({ value, context }: RegistrationSnapshot): string
   return JSON.stringify([
     value,
     client && [client.clientSecretExpiresAt === undefined, (client.clientSecretExpiresAt ?? Infinity) <= at],
-    claim && [claim.repeats, claim.outcomeUnknown],
-    context.abandoned.at(-1)?.repeated,
+    claim && [claim.retries, claim.outcomeUnknown],
+    context.orphanedClaims.at(-1)?.retried,
     recentRegistrations(context, at + 1).length > 0,
     context.failure === undefined,
   ])
@@ -77,7 +77,7 @@ export const registrationModelOptions = {
   serializeEvent: (event: RegistrationEvent) => JSON.stringify(event),
 }
 
-let known: ReturnType<typeof exploreRegistration> | undefined
+let assertDefined: ReturnType<typeof exploreRegistration> | undefined
 
 function exploreRegistration() {
   return Object.values(getAdjacencyMap(registrationMachine as never, registrationModelOptions as never)) as unknown as {
@@ -88,6 +88,6 @@ function exploreRegistration() {
 
 /** Every state that the registration chart can be brought into, and every step between them. */
 export function registrationGraph(): ReturnType<typeof exploreRegistration> {
-  known ??= exploreRegistration()
-  return known
+  assertDefined ??= exploreRegistration()
+  return assertDefined
 }

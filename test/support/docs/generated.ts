@@ -5,13 +5,13 @@ import { markdownFiles, projectRoot, sourceFiles } from '../source-files.ts'
 import { optionTable } from './option-tables.ts'
 import { withSnippets } from './snippets.ts'
 
-/** Around a table of options in Markdown: the interface that it is read from. */
-const TABLE = /<!-- options: (\S+)#(\w+) -->\n[\s\S]*?<!-- end of options -->/g
+/** Around a table of options in Markdown: the interface that it is generated from. */
+const TABLE = /<!-- options: (\w+) -->\n[\s\S]*?<!-- end of options -->/g
 
 function withTables(text: string, sources: ReadonlyMap<string, string>): string {
-  return text.replaceAll(TABLE, (_table, path: string, name: string) => {
-    const table = optionTable(sources, path, name)
-    return `<!-- options: ${path}#${name} -->\n\n${table}\n\n<!-- end of options -->`
+  return text.replaceAll(TABLE, (_table, name: string) => {
+    const [path = name] = [...sources].find(([, source]) => source.includes(`export interface ${name} {`)) ?? []
+    return `<!-- options: ${name} -->\n\n${optionTable(sources, path, name)}\n\n<!-- end of options -->`
   })
 }
 
@@ -21,8 +21,8 @@ function readFile(path: string): string | undefined {
 }
 
 /**
- * The files whose generated parts are not what they would be now, with the text that they should have: blocks of code
- * in README, docs and doc comments that name a source, and tables of options.
+ * The files whose generated parts are out of date, with their current text: code blocks in README, docs and doc
+ * comments that name a source, and tables of options.
  */
 export async function staleFiles(): Promise<Map<string, string>> {
   const sources = sourceFiles('src', 'machines')

@@ -3,10 +3,10 @@ import { programOf } from '../doc-comments.ts'
 
 /** One option, with what its doc comment says. */
 interface Option {
-  /** As a host writes it: `policy.leaseMs`. */
+  /** Its full name, such as `policy.leaseMs`. */
   name: string
   meaning: string
-  /** `required`, or what happens without it. */
+  /** `required`, or the default. */
   fallback: string
 }
 
@@ -19,7 +19,7 @@ const UNITS: readonly (readonly [suffix: string, unit: string])[] = [
 
 const unitOf = (name: string): string => UNITS.find(([suffix]) => name.endsWith(suffix))?.[1] ?? ''
 
-/** The text of a doc comment, one line, its links as plain code. */
+/** The text of a doc comment as one line, with links as code spans. */
 function plain(parts: string | ts.NodeArray<ts.JSDocComment> | undefined): string {
   return (ts.getTextOfJSDocComment(parts) ?? '')
     .replaceAll(/\{@link ([^}]+)\}/g, '`$1`')
@@ -27,7 +27,7 @@ function plain(parts: string | ts.NodeArray<ts.JSDocComment> | undefined): strin
     .trim()
 }
 
-/** The option types that a member's type names: itself, the items of an array, the members of a union; no functions. */
+/** The option types in a member's type: the type itself, array items, members of a union; not functions. */
 function* nestedTypes(node: ts.TypeNode | undefined): Generator<{ type: ts.TypeNode; suffix: string }> {
   if (node === undefined) return
   if (ts.isUnionTypeNode(node)) for (const part of node.types) yield* nestedTypes(part)
@@ -37,7 +37,7 @@ function* nestedTypes(node: ts.TypeNode | undefined): Generator<{ type: ts.TypeN
   else if (ts.isTypeLiteralNode(node) || ts.isTypeReferenceNode(node)) yield { type: node, suffix: '' }
 }
 
-/** The members of an object type of ours, if it holds options: a port with methods does not. */
+/** The members of an object type, unless it has methods (a port is not a set of options). */
 function membersOf(checker: ts.TypeChecker, node: ts.TypeNode): readonly ts.PropertySignature[] | undefined {
   const declaration = ts.isTypeReferenceNode(node)
     ? checker.getTypeFromTypeNode(node).symbol?.declarations?.find(ts.isInterfaceDeclaration)

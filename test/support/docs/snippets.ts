@@ -3,12 +3,12 @@ import { withPackageNames } from './package-names.ts'
 /** Reads a file of the project; `undefined` if there is none. */
 export type ReadFile = (path: string) => string | undefined
 
-/** Before a block of code in Markdown: which file it is, or which region of it. */
+/** Before a Markdown code block: its source file, or a region of it. */
 const IN_MARKDOWN = /<!-- source: ([^\s#]+)(?:#([\w-]+))? -->\n\n```(\w+)\n[\s\S]*?```/g
-/** In a doc comment the same stands behind the language of the block. */
+/** In a doc comment, the source follows the language of the block. */
 const IN_COMMENT = /^([ \t]*\*[ \t]+)```(\w+) source="([^"#\n]+)(?:#([\w-]+))?"\n[\s\S]*?\n[ \t]*\*[ \t]*```$/gm
 
-/** The lines between `// #region name` and `// #endregion`, moved to the left as far as they go together. */
+/** The lines between `// #region name` and `// #endregion`, without their common indentation. */
 function regionOf(text: string, region: string): string | undefined {
   const lines = text.split('\n')
   const start = lines.findIndex((line) => line.trim() === `// #region ${region}`)
@@ -30,7 +30,7 @@ function codeOf(read: ReadFile, path: string, region: string | undefined): strin
   return code.trimEnd()
 }
 
-/** A text, Markdown or TypeScript, with every block of code that names its source as that source is now. */
+/** Replaces every code block that names its source, in Markdown or TypeScript, by the current source. */
 export function withSnippets(text: string, read: ReadFile): string {
   return text
     .replaceAll(IN_MARKDOWN, (_block, path: string, region: string | undefined, language: string) => {

@@ -1,5 +1,5 @@
 import { expect } from 'vitest'
-import type { Connection } from '../../../src/connection.ts'
+import type { Connection } from '../../../src/connection/connection.ts'
 import { isAuthorizationError, MemoryStore, type SaveOptions } from '../../../src/index.ts'
 import {
   type AuthorizationServerSwitches,
@@ -37,7 +37,7 @@ export interface FleetCounts {
   saves: number
   crashes: number
   pauses: number
-  repeats: number
+  retries: number
   lateResults: number
 }
 
@@ -49,7 +49,7 @@ export const noCounts = (): FleetCounts => ({
   saves: 0,
   crashes: 0,
   pauses: 0,
-  repeats: 0,
+  retries: 0,
   lateResults: 0,
 })
 
@@ -70,7 +70,7 @@ class VersionedStore extends MemoryStore {
   override async save(key: string, value: string, options: SaveOptions): ReturnType<MemoryStore['save']> {
     this.saves += 1
     const saved = await super.save(key, value, options)
-    if (saved === 'refused') return saved
+    if (saved === 'conflict') return saved
     const name = `${key} ${saved.version}`
     const writeId = this.#writeOf.get(name) ?? options.writeId
     if (writeId !== options.writeId) this.reused.push(name)
@@ -169,7 +169,7 @@ export class FleetWorld {
         const { by, connection } = this.#connection(step.by, step.user)
         const calls = {
           token: () => connection.accessToken(),
-          refresh: async () => await connection.accessToken({ refused: (await connection.accessToken()).value }),
+          refresh: async () => await connection.accessToken({ rejectedToken: (await connection.accessToken()).value }),
           tool: () => this.#call(connection),
           wake: () => connection.wake(),
           disconnect: () => connection.disconnect(),
@@ -245,7 +245,7 @@ export class FleetWorld {
     for (const { ledger } of this.#servers) {
       counts.tokenRequests += ledger.count({ endpoint: 'token' })
       counts.registrations += ledger.count({ endpoint: 'registration', outcome: 'ok' })
-      counts.repeats += [...ledger.spends().values()].filter(({ presented }) => presented > 1).length
+      counts.retries += [...ledger.spends().values()].filter(({ presented }) => presented > 1).length
     }
     counts.lateResults += this.#told.filter(
       (text) => text.startsWith('transition') && text.includes('result.late'),

@@ -59,7 +59,7 @@ export class FaultyStore implements SnapshotStore {
     return this.#through('load', key, () => this.#inner.load(key))
   }
 
-  save(key: string, value: string, options: SaveOptions): Promise<{ version: string } | 'refused'> {
+  save(key: string, value: string, options: SaveOptions): Promise<{ version: string } | 'conflict'> {
     return this.#through('save', key, () => this.#inner.save(key, value, options))
   }
 

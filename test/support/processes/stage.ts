@@ -4,14 +4,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, inject, vi } from 'vitest'
 import type { AuthorizeResult } from '../../../src/index.ts'
-import type { ConnectionIdentity } from '../../../src/schemas/connection-context.ts'
+import type { ConnectionIdentity } from '../../../src/schemas/credentials.ts'
 import type { AuthorizationServerOptions } from '../servers/create-authorization-server.ts'
 import type { McpServerOptions } from '../servers/create-mcp-server.ts'
 import {
-  startAuthorizationServer,
-  startMcpServer,
   type AuthorizationServerProcess,
   type McpServerProcess,
+  startAuthorizationServer,
+  startMcpServer,
 } from '../servers/spawn.ts'
 import { UserAgent } from '../user-agent.ts'
 import type { StoreFault } from './faulty-store.ts'

@@ -1,6 +1,6 @@
 import type { createAuthOrchestrator } from '../../../src/index.ts'
-import type { PolicyOptions } from '../../../src/options.ts'
-import type { ConnectionIdentity } from '../../../src/schemas/connection-context.ts'
+import type { PolicyOptions } from '../../../src/options/policy.ts'
+import type { ConnectionIdentity } from '../../../src/schemas/credentials.ts'
 import type { StoreFault } from './faulty-store.ts'
 import type { StoreAddress } from './open-store.ts'
 

@@ -67,7 +67,7 @@ export async function createMcpServer(options: McpServerOptions): Promise<TestMc
     requiredScopes: options.requiredScopes ?? ['mcp:tools'],
   }
   const seen = new Set<string>()
-  const refused = new Set<string>()
+  const rejectedTokens = new Set<string>()
   const none = (): McpLedger => ({
     pid: process.pid,
     toolCalls: {},
@@ -93,7 +93,7 @@ export async function createMcpServer(options: McpServerOptions): Promise<TestMc
       const { issuer } = settings
       const { payload } = await jwtVerify(token, keysOf(issuer), { issuer, audience: url, typ: 'at+jwt' })
       const id = payload.jti ?? ''
-      if (refused.has(id)) throw new Error('refused by the test')
+      if (rejectedTokens.has(id)) throw new Error('refused by the test')
       seen.add(id)
       return {
         token,
@@ -155,11 +155,11 @@ export async function createMcpServer(options: McpServerOptions): Promise<TestMc
   }
   const reset = (): void => {
     ledger = none()
-    refused.clear()
+    rejectedTokens.clear()
   }
   const set = (changes: Partial<McpServerSettings>): void => void Object.assign(settings, changes)
   const refuseSeenTokens = (): void => {
-    for (const id of seen) refused.add(id)
+    for (const id of seen) rejectedTokens.add(id)
   }
 
   const port = await listenForControl({

@@ -66,13 +66,14 @@ class Scene<Server extends RealServer = RealServer> {
 
   /** The challenge that `connection.fetch` hands to the host, since only the user can help. */
   readonly challenge = async (): Promise<string> => {
-    const refused = await this.connection.fetch(this.mcp.url, { method: 'POST', body: '{}' }).then(
+    const rejectedToken = await this.connection.fetch(this.mcp.url, { method: 'POST', body: '{}' }).then(
       ({ status }) => `nothing was thrown for ${status}`,
       (error: unknown) => error,
     )
-    if (!isAuthorizationError(refused) || refused.challenge === undefined) throw new Error(String(refused))
-    expect(refused.code).toBe('AUTHORIZATION_REQUIRED')
-    return refused.challenge
+    if (!isAuthorizationError(rejectedToken) || rejectedToken.challenge === undefined)
+      throw new Error(String(rejectedToken))
+    expect(rejectedToken.code).toBe('AUTHORIZATION_REQUIRED')
+    return rejectedToken.challenge
   }
 
   /** What the host was told to keep last. */

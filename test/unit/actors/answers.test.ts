@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { retryAfterMs, shownUrl } from '../../../src/actors/answers.ts'
+import { retryAfterMs, redactUrl } from '../../../src/actors/answers.ts'
 
 const now = Date.parse('2026-11-01T00:00:00Z')
 
@@ -18,9 +18,9 @@ test.each([
   expect(retryAfterMs(new Headers(value === undefined ? {} : { 'retry-after': value }), now)).toBe(expected)
 })
 
-describe('shownUrl', () => {
+describe('redactUrl', () => {
   test('leaves the query out, and is cut', () => {
-    expect(shownUrl('https://as/token?secret=1#x')).toBe('https://as/token')
-    expect(shownUrl(`https://as/${'a'.repeat(500)}`)).toHaveLength(201)
+    expect(redactUrl('https://as/token?secret=1#x')).toBe('https://as/token')
+    expect(redactUrl(`https://as/${'a'.repeat(500)}`)).toHaveLength(201)
   })
 })

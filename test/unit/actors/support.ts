@@ -1,9 +1,10 @@
+import type { IdentityAssertionDependencies } from '../../../src/actors/token-endpoint/assertions.ts'
 import type { IncomingHttpHeaders } from 'node:http'
-import { type Clock, systemClock } from '../../../src/clock.ts'
 import type { ConnectionDependencies } from '../../../src/actors/dependencies.ts'
-import { DpopProver } from '../../../src/actors/dpop-prover.ts'
-import { PortError } from '../../../src/errors/index.ts'
-import type { AuthorizationServer, ConnectionIdentity } from '../../../src/schemas/connection-context.ts'
+import { DpopProver } from '../../../src/actors/token-endpoint/dpop-prover.ts'
+import { type Clock, systemClock } from '../../../src/clock.ts'
+import { PortError } from '../../../src/errors/port-error.ts'
+import type { AuthorizationServer, ConnectionIdentity } from '../../../src/schemas/credentials.ts'
 import { makeTransport, startServer } from '../http/support.ts'
 
 /** What a route of the peer answers. */
@@ -46,7 +47,9 @@ export async function startPeer(routes: Record<string, Answer | ((seen: Seen) =>
 }
 
 /** Everything that an actor may need, on the real transport. */
-export function makeDependencies(overrides: Partial<ConnectionDependencies> = {}): ConnectionDependencies {
+type Dependencies = ConnectionDependencies & IdentityAssertionDependencies
+
+export function makeDependencies(overrides: Partial<Dependencies> = {}): Dependencies {
   return {
     transport: makeTransport(),
     clock: systemClock,
@@ -59,6 +62,7 @@ export function makeDependencies(overrides: Partial<ConnectionDependencies> = {}
     retireDynamicRegistration: () => Promise.reject(new Error('no retirement expected')),
     createState: () => 'the-state',
     hashState: (state) => `hash of ${state}`,
+    discoverServer: () => Promise.reject(new Error('no discovery expected')),
     ...overrides,
   }
 }

@@ -1,12 +1,8 @@
 import { describe, expect, test } from 'vitest'
-import {
-  AuthorizationError,
-  failure,
-  invalidArgument,
-  isAuthorizationError,
-  PortError,
-  portError,
-} from '../../../src/errors/index.ts'
+import { AuthorizationError, isAuthorizationError } from '../../../src/errors/authorization-error.ts'
+import { failure } from '../../../src/errors/failure.ts'
+import { PortError, portError } from '../../../src/errors/port-error.ts'
+import { invalidArgument } from '../../../src/schemas/parse-options.ts'
 
 const reason = failure('HTTP_TIMEOUT', { host: 'as.example.com' })
 
@@ -61,7 +57,7 @@ test('a PortError carries plain data for the chart', () => {
     failure: reason,
     outcome: 'unknown',
   })
-  expect(portError('RATE_LIMITED', 'refused').failure).toStrictEqual({ code: 'RATE_LIMITED' })
+  expect(portError('RATE_LIMITED', 'rejected').failure).toStrictEqual({ code: 'RATE_LIMITED' })
 })
 
 test('misuse is a TypeError with the code that Node gives', () => {

@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'vitest'
 import {
   describeFailure,
-  FAILURE_CODES,
   failure,
+  FAILURE_CODES,
   isRetryable,
   nextActionFor,
-  untrusted,
-} from '../../../src/errors/index.ts'
+  truncate,
+} from '../../../src/errors/failure.ts'
 
 test('a failure leaves out what is not known, so that equal failures are equal as JSON', () => {
   expect(failure('HTTP_TIMEOUT')).toStrictEqual({ code: 'HTTP_TIMEOUT' })
@@ -18,8 +18,8 @@ test('a failure leaves out what is not known, so that equal failures are equal a
 })
 
 test('a string from another party is cut', () => {
-  expect(untrusted('x'.repeat(200))).toBe('x'.repeat(200))
-  expect(untrusted('x'.repeat(201))).toBe(`${'x'.repeat(200)}…`)
+  expect(truncate('x'.repeat(200))).toBe('x'.repeat(200))
+  expect(truncate('x'.repeat(201))).toBe(`${'x'.repeat(200)}…`)
 })
 
 describe('every code', () => {
@@ -39,6 +39,7 @@ describe('every code', () => {
       'TOKEN_OUTCOME_UNKNOWN',
       'HTTP_TIMEOUT',
       'HTTP_NETWORK',
+      'SERVER_UNAVAILABLE',
       'RATE_LIMITED',
       'STORE_UNAVAILABLE',
       'ABORTED',

@@ -91,9 +91,9 @@ describe("the host's own fetch", () => {
     expect((await redirected.fetch(new Request('https://mcp.example/'))).status).toBe(302)
     const opaque = makeTransport({ fetch: async () => Response.error() }, { resolve: PUBLIC })
     expect((await rejection(opaque.exchange({ url: 'https://mcp.example/', method: 'GET' }))).code).toBe(
-      'RESPONSE_NOT_CONFORM',
+      'RESPONSE_INVALID',
     )
-    expect((await rejection(opaque.fetch(new Request('https://mcp.example/')))).code).toBe('RESPONSE_NOT_CONFORM')
+    expect((await rejection(opaque.fetch(new Request('https://mcp.example/')))).code).toBe('RESPONSE_INVALID')
   })
 
   test.each([

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { systemClock } from '../../../src/clock.ts'
 import { createAllowList, parseAllowEntry } from '../../../src/http/allow-list.ts'
-import { createTransport } from '../../../src/http/create-transport.ts'
 import { mayUseHttp, parseNetworkOptions } from '../../../src/http/network-options.ts'
+import { createTransport } from '../../../src/http/transport.ts'
 
 function misuse(network: unknown): { message: string; code: unknown; name: string } {
   try {

@@ -27,7 +27,7 @@ async function startProxy(
   server.on('request', (request: IncomingMessage, response) => {
     note(request)
     if (refuseWith !== undefined) {
-      response.writeHead(refuseWith).end('refused')
+      response.writeHead(refuseWith).end('rejected')
       return
     }
     const { port, pathname, search } = new URL(request.url ?? '')

@@ -4,11 +4,10 @@ import { createServer as createSecureServer } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
 import { onTestFinished } from 'vitest'
 import { type Clock, systemClock } from '../../../src/clock.ts'
-import { PortError } from '../../../src/errors/index.ts'
+import { PortError } from '../../../src/errors/port-error.ts'
 import type { Resolve } from '../../../src/http/address-guard.ts'
-import { createTransport } from '../../../src/http/create-transport.ts'
 import type { NetworkOptions } from '../../../src/http/network-options.ts'
-import type { Transport } from '../../../src/http/transport.ts'
+import { createTransport, type Transport } from '../../../src/http/transport.ts'
 import { cert, key } from './certificate.ts'
 
 export interface TestServer {

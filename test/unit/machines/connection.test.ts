@@ -2,7 +2,7 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { LiveConnection } from '../../support/charts/live-connection.ts'
 import {
   dynamicClient,
-  givenClient,
+  staticClient,
   issuer,
   metadata,
   rejections,
@@ -129,7 +129,7 @@ describe('a sign-in', () => {
     expect((await live.send({ type: 'attempt.expired' }, { afterMs: 300_000 })).value).toEqual({
       resting: 'disconnected',
     })
-    expect(live.context.ended.map(({ outcome }) => outcome)).toEqual(['expired'])
+    expect(live.context.endedAttempts.map(({ outcome }) => outcome)).toEqual(['expired'])
     expect(await live.callback('hash-1')).toEqual({ resting: 'disconnected' })
   })
 })
@@ -148,7 +148,7 @@ describe('an exchange', () => {
   test('that is refused ends its attempt', async () => {
     const live = connection({ exchangeCode: fail(rejections.otherRefusal) })
     expect(await live.signIn()).toEqual({ resting: 'failed' })
-    expect(live.context.ended.map(({ outcome }) => outcome)).toEqual(['failed'])
+    expect(live.context.endedAttempts.map(({ outcome }) => outcome)).toEqual(['failed'])
   })
 
   test('that nobody knows about is sent once more after its lease, and no more', async () => {
@@ -157,7 +157,7 @@ describe('an exchange', () => {
     expect(live.context.claim?.outcomeUnknown).toBe(true)
     expect(await live.abandon()).toEqual({ resting: 'failed' })
     expect(counted(live, 'exchangeCode')).toBe(2)
-    expect(live.context.ended.map(({ outcome }) => outcome)).toEqual(['failed'])
+    expect(live.context.endedAttempts.map(({ outcome }) => outcome)).toEqual(['failed'])
   })
 
   test('is given up once its code is dead', async () => {
@@ -175,7 +175,7 @@ describe('an exchange', () => {
       port: 'retireRegistration',
       input: expect.objectContaining({ issuer, clientId: 'client-1' }) as unknown,
     })
-    expect(live.context).toMatchObject({ attempts: [], claim: undefined, refusedClient: undefined })
+    expect(live.context).toMatchObject({ attempts: [], claim: undefined, rejectedClient: undefined })
   })
 })
 
@@ -207,7 +207,7 @@ describe('a refresh', () => {
     const live = connection({ refreshTokens: fail(rejections.invalidGrant) })
     await live.signIn()
     expect(await live.refresh()).toEqual({ resting: 'reauthorizationRequired' })
-    expect(live.context.tokens).toMatchObject({ refreshRefused: true })
+    expect(live.context.tokens).toMatchObject({ refreshTokenRejected: true })
     expect(live.context.tokens?.refreshToken).toBeUndefined()
   })
 
@@ -231,7 +231,7 @@ describe('a refresh', () => {
   })
 
   test('of imported tokens finds their server first', async () => {
-    const live = connection({ ensureRegistration: ({ at }: { at: number }) => ({ at, client: givenClient }) })
+    const live = connection({ ensureRegistration: ({ at }: { at: number }) => ({ at, client: staticClient }) })
     await live.send({
       type: 'credentials.imported',
       tokens: {
@@ -241,14 +241,14 @@ describe('a refresh', () => {
         requestedScope: 'read',
         grant: 'authorization_code',
       },
-      clientInformation: givenClient,
+      clientInformation: staticClient,
       issuer,
     })
     expect(await live.refresh()).toEqual({ resting: 'authorized' })
     expect(ports(live)).toEqual(['discoverResource', 'discoverServer', 'ensureRegistration', 'refreshTokens'])
     expect(live.calls.at(-1)?.input).toMatchObject({
       refreshToken: 'imported',
-      server: { ...server, client: givenClient },
+      server: { ...server, client: staticClient },
     })
     expect(live.context.tokens).toMatchObject({ serverId: 1, requestedScope: 'read' })
   })
@@ -284,15 +284,15 @@ describe('a refresh', () => {
     await live.refresh()
     expect(live.value).toEqual({ resting: 'reauthorizationRequired' })
     // The registration could not be told: the next sign-in does.
-    expect(live.context.refusedClient).toEqual({ issuer, clientId: 'client-1' })
+    expect(live.context.rejectedClient).toEqual({ issuer, clientId: 'client-1' })
     await live.authorize()
-    expect(live.calls.find(({ input }) => input['refusedClientId'] === 'client-1')?.port).toBe('ensureRegistration')
-    expect(live.context.refusedClient).toBeUndefined()
+    expect(live.calls.find(({ input }) => input['rejectedClientId'] === 'client-1')?.port).toBe('ensureRegistration')
+    expect(live.context.rejectedClient).toBeUndefined()
   })
 
   test('keeps a client that the host gave, whatever its server says', async () => {
     const live = connection({
-      ensureRegistration: ({ at }: { at: number }) => ({ at, client: givenClient }),
+      ensureRegistration: ({ at }: { at: number }) => ({ at, client: staticClient }),
       refreshTokens: fail(rejections.invalidClient),
     })
     await live.signIn()
@@ -359,7 +359,7 @@ describe('a disconnection', () => {
     const calls = live.calls.length
     await live.send({ type: 'disconnect.requested' })
     expect(live.value).toEqual({ resting: 'disconnected' })
-    expect(live.context.ended.map(({ outcome }) => outcome)).toEqual(['superseded'])
+    expect(live.context.endedAttempts.map(({ outcome }) => outcome)).toEqual(['superseded'])
     expect(live.calls).toHaveLength(calls)
   })
 
@@ -369,7 +369,7 @@ describe('a disconnection', () => {
     await live.refresh({ stopAtCheckpoint: true })
     const late = {
       type: 'result.late',
-      abandonedId: live.context.claim?.id,
+      orphanId: live.context.claim?.id,
       generation: live.context.generation,
       tokens: { ...live.context.tokens, refreshToken: 'late-refresh-token' },
       server,

@@ -1,21 +1,22 @@
 import { expect, test } from 'vitest'
-import { journalled, MAX_JOURNAL_ENTRIES } from '../../../machines/journal.ts'
+import { appendToJournal } from '../../../machines/journal.ts'
+import { MAX_JOURNAL_ENTRIES } from '../../../machines/limits.ts'
 import { rejections, START } from '../../support/charts/facts.ts'
 
 const first = { at: START, from: 'disconnected', to: 'authorized', reason: 'exchangeCode.done' }
 
 test('a transition says when, from where, to where and why', () => {
   const context = { at: START + 1, journal: [first] }
-  expect(journalled(context, { type: 'refresh.requested' }, 'refreshing', 'disconnected')).toEqual([
+  expect(appendToJournal(context, { type: 'refresh.requested' }, 'refreshing', 'disconnected')).toEqual([
     first,
     { at: START + 1, from: 'authorized', to: 'refreshing', reason: 'refresh.requested' },
   ])
 })
 
 test('the first one comes from where the chart begins', () => {
-  expect(journalled({ at: START, journal: [] }, { type: 'attempt.expired' }, 'disconnected', 'unregistered')).toEqual([
-    { at: START, from: 'unregistered', to: 'disconnected', reason: 'attempt.expired' },
-  ])
+  expect(
+    appendToJournal({ at: START, journal: [] }, { type: 'attempt.expired' }, 'disconnected', 'unregistered'),
+  ).toEqual([{ at: START, from: 'unregistered', to: 'disconnected', reason: 'attempt.expired' }])
 })
 
 test.each([
@@ -46,12 +47,14 @@ test.each([
     'TOKEN_OUTCOME_UNKNOWN',
   ],
 ])('the reason is %s', (_, event, failure, reason) => {
-  expect(journalled({ at: START, journal: [], failure }, event, 'authorized', 'disconnected')[0]?.reason).toBe(reason)
+  expect(appendToJournal({ at: START, journal: [], failure }, event, 'authorized', 'disconnected')[0]?.reason).toBe(
+    reason,
+  )
 })
 
 test('the oldest one goes', () => {
   const full = Array.from({ length: MAX_JOURNAL_ENTRIES }, (_, index) => ({ ...first, at: START + index }))
-  const journal = journalled(
+  const journal = appendToJournal(
     { at: START + 99, journal: full },
     { type: 'attempt.expired' },
     'disconnected',

@@ -1,9 +1,10 @@
+import { hasRetriesLeft, isCurrentClaim, withUnknownOutcome } from '../../../machines/claim-rules.ts'
 import { afterEach, describe, expect, test } from 'vitest'
 import { registrationPorts } from '../../../machines/ports.ts'
 import { registrationMachine } from '../../../machines/registration.ts'
-import * as change from '../../../machines/registration-actions.ts'
-import * as ask from '../../../machines/registration-guards.ts'
-import type { RegistrationEvent } from '../../../machines/registration-events.ts'
+import * as change from '../../../machines/registration/actions.ts'
+import type { RegistrationEvent } from '../../../machines/registration/events.ts'
+import * as ask from '../../../machines/registration/guards.ts'
 import type { RegistrationContext } from '../../../src/schemas/registration-context.ts'
 import { dynamicClient, issuer, LEASE_MS, registrationWith, rejections, START } from '../../support/charts/facts.ts'
 import { type Answer, LiveChart } from '../../support/charts/live-chart.ts'
@@ -16,8 +17,8 @@ const request = {
   registrationEndpoint: endpoint,
   tokenEndpointAuthMethodsSupported: ['none'],
 }
-const claim = { id: 'claim-1', kind: 'register', leaseMs: LEASE_MS, repeats: 0 } as const
-const expired: RegistrationEvent = { ...stamp, type: 'client.refused', clientId: 'another' }
+const claim = { id: 'claim-1', kind: 'register', leaseMs: LEASE_MS, retries: 0 } as const
+const expired: RegistrationEvent = { ...stamp, type: 'client.rejected', clientId: 'another' }
 
 describe('the guards', () => {
   test.each<[string, Partial<RegistrationContext>, RegistrationEvent, boolean]>([
@@ -41,17 +42,21 @@ describe('the guards', () => {
   })
 
   test('are false for every other event', () => {
-    const context = registrationWith({ client: dynamicClient, claim, abandoned: [{ id: 'claim-1', repeated: false }] })
-    const guards = [ask.isThisClaim, ask.isWantedResult, ask.isCurrentClient]
+    const context = registrationWith({
+      client: dynamicClient,
+      claim,
+      orphanedClaims: [{ id: 'claim-1', retried: false }],
+    })
+    const guards = [isCurrentClaim, ask.isAcceptableLateResult, ask.isCurrentClient]
     expect(guards.map((guard) => guard(context, expired))).toEqual([false, false, false])
     expect(ask.isCurrentClient(context, { ...expired, clientId: 'client-1' })).toBe(true)
     expect(ask.isCurrentClient(context, { ...stamp, ...request })).toBe(false)
   })
 
   test('a claim may be repeated once', () => {
-    expect(ask.mayRepeat(registrationWith({ claim }))).toBe(true)
-    expect(ask.mayRepeat(registrationWith({ claim: { ...claim, repeats: 1 } }))).toBe(false)
-    expect(ask.mayRepeat(registrationWith())).toBe(false)
+    expect(hasRetriesLeft(claim)).toBe(true)
+    expect(hasRetriesLeft({ ...claim, retries: 1 })).toBe(false)
+    expect(hasRetriesLeft(undefined)).toBe(false)
   })
 })
 
@@ -98,33 +103,33 @@ describe('the actions', () => {
   test('a claim whose outcome nobody knows says so', () => {
     const event = { type: 'xstate.error.actor.registerClient', error: rejections.unknown } as const
     const { failure } = rejections.unknown
-    expect(change.suspectClaim(registrationWith({ claim }), event)).toEqual({
+    expect(withUnknownOutcome(registrationWith({ claim }), event)).toEqual({
       failure,
       claim: { ...claim, outcomeUnknown: true },
     })
-    expect(change.suspectClaim(registrationWith(), event)).toEqual({ failure, claim: undefined })
+    expect(withUnknownOutcome(registrationWith(), event)).toEqual({ failure, claim: undefined })
   })
 
   test('a claim that is given up is repeated once', () => {
-    const event = { ...stamp, type: 'claim.abandoned', abandonedId: 'claim-1' } as const
+    const event = { ...stamp, type: 'claim.expired', orphanId: 'claim-1' } as const
     const failure = { code: 'HTTP_TIMEOUT' } as const
-    expect(
-      change.abandonClaim(registrationWith({ claim: { ...claim, outcomeUnknown: true }, failure }), event),
-    ).toEqual({
-      at: NOW,
-      registeredAt: [NOW],
-      abandoned: [{ id: 'claim-1', repeated: true }],
-      claim: { ...claim, id: 'claim-2', repeats: 1 },
-      failure,
-    })
+    expect(change.expireClaim(registrationWith({ claim: { ...claim, outcomeUnknown: true }, failure }), event)).toEqual(
+      {
+        at: NOW,
+        registeredAt: [NOW],
+        orphanedClaims: [{ id: 'claim-1', retried: true }],
+        claim: { ...claim, id: 'claim-2', retries: 1 },
+        failure,
+      },
+    )
     const given = {
       at: NOW,
-      abandoned: [{ id: 'claim-1', repeated: false }],
+      orphanedClaims: [{ id: 'claim-1', retried: false }],
       claim: undefined,
       failure: { code: 'REGISTRATION_UNAVAILABLE' },
     }
-    expect(change.abandonClaim(registrationWith({ claim: { ...claim, repeats: 1 } }), event)).toEqual(given)
-    expect(change.abandonClaim(registrationWith(), event)).toEqual(given)
+    expect(change.expireClaim(registrationWith({ claim: { ...claim, retries: 1 } }), event)).toEqual(given)
+    expect(change.expireClaim(registrationWith(), event)).toEqual(given)
   })
 
   test('a client is everybody’s from then on, until its server refuses it', () => {
@@ -192,7 +197,7 @@ describe('the live chart', () => {
       registrationEndpoint: endpoint,
       tokenEndpointAuthMethodsSupported: ['none'],
       client: dynamicClient,
-      abandoned: [],
+      orphanedClaims: [],
       journal: [
         { at: START + 1, from: 'unregistered', to: 'registering', reason: 'registration.requested' },
         { at: START + 101, from: 'registering', to: 'registered', reason: 'registerClient.done' },
@@ -204,9 +209,9 @@ describe('the live chart', () => {
   test('registers anew once its server refused this very client', async () => {
     const live = registration(well)
     await live.send(request)
-    await live.send({ type: 'client.refused', clientId: 'another' })
+    await live.send({ type: 'client.rejected', clientId: 'another' })
     expect(live.value).toEqual({ resting: 'registered' })
-    await live.send({ type: 'client.refused', clientId: 'client-1' })
+    await live.send({ type: 'client.rejected', clientId: 'client-1' })
     expect(live.value).toEqual({ resting: 'unregistered' })
     await live.send(request)
     expect(live.value).toEqual({ resting: 'registered' })
@@ -227,20 +232,20 @@ describe('the live chart', () => {
     await live.send(request)
     expect(live.value).toEqual({ registering: 'claimed' })
     expect(live.calls).toHaveLength(1)
-    await live.send({ type: 'claim.abandoned', abandonedId: live.context.claim?.id }, { afterMs: 35_000 })
+    await live.send({ type: 'claim.expired', orphanId: live.context.claim?.id }, { afterMs: 35_000 })
     expect([live.value, live.context.failure]).toEqual([{ resting: 'failed' }, rejections.unknown.failure])
     expect(live.calls).toHaveLength(2)
-    expect(live.context.abandoned.map(({ repeated }) => repeated)).toEqual([true])
+    expect(live.context.orphanedClaims.map(({ retried }) => retried)).toEqual([true])
   })
 
   test('takes what comes late for a claim that was given up', async () => {
     const live = registration(failing(rejections.unknown))
     await live.send(request, { stopAtCheckpoint: true })
-    await live.send({ type: 'claim.abandoned', abandonedId: live.context.claim?.id }, { stopAtCheckpoint: true })
-    await live.send({ type: 'claim.abandoned', abandonedId: live.context.claim?.id }, { stopAtCheckpoint: true })
+    await live.send({ type: 'claim.expired', orphanId: live.context.claim?.id }, { stopAtCheckpoint: true })
+    await live.send({ type: 'claim.expired', orphanId: live.context.claim?.id }, { stopAtCheckpoint: true })
     expect([live.value, live.context.failure]).toEqual([{ resting: 'failed' }, { code: 'REGISTRATION_UNAVAILABLE' }])
-    const [first] = live.context.abandoned
-    await live.send({ type: 'result.late', abandonedId: first?.id, generation: 0, client: dynamicClient })
+    const [first] = live.context.orphanedClaims
+    await live.send({ type: 'result.late', orphanId: first?.id, generation: 0, client: dynamicClient })
     expect([live.value, live.context.client, live.context.generation]).toEqual([
       { resting: 'registered' },
       dynamicClient,

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { resourceToSend, straighten } from '../../../src/protocol/quirks.ts'
+import { resourceToSend, normalize } from '../../../src/protocol/quirks.ts'
 
 test.each([
   [
@@ -23,7 +23,7 @@ test.each([
     { access_token: 't', token_type: 'user', scope: 'a,b' },
   ],
 ])('%s', (_, raw, expected) => {
-  expect(straighten(raw)).toEqual(expected)
+  expect(normalize(raw)).toEqual(expected)
 })
 
 const entra = 'https://login.microsoftonline.com/tenant/v2.0'

@@ -1,7 +1,8 @@
 import * as v from 'valibot'
 import { describe, expect, test } from 'vitest'
-import { FAILURE_CODES, type Failure } from '../../../src/errors/failure.ts'
-import { ConnectionContextSchema, type FailureSchema } from '../../../src/schemas/connection-context.ts'
+import { type Failure, FAILURE_CODES } from '../../../src/errors/failure.ts'
+import { ConnectionContextSchema } from '../../../src/schemas/connection-context.ts'
+import type { FailureSchema } from '../../../src/schemas/credentials.ts'
 import { RegistrationContextSchema } from '../../../src/schemas/registration-context.ts'
 import {
   contextWith,
@@ -17,9 +18,9 @@ const whole = contextWith({
   servers: [server],
   tokens,
   attempts: [{ stateHash: 'hash-1', verifier: 'fake-verifier', serverId: 1, expiresAt: START }],
-  ended: [{ stateHash: 'hash-0', outcome: 'denied', endedAt: START }],
-  claim: { id: 'claim-1', kind: 'refresh', leaseMs: LEASE_MS, repeats: 0 },
-  abandoned: [{ id: 'claim-0', repeated: true }],
+  endedAttempts: [{ stateHash: 'hash-0', outcome: 'denied', endedAt: START }],
+  claim: { id: 'claim-1', kind: 'refresh', leaseMs: LEASE_MS, retries: 0 },
+  orphanedClaims: [{ id: 'claim-0', retried: true }],
   failure: { code: 'HTTP_TIMEOUT', details: { host: 'as.example.com', retryAfterMs: 1 } },
   journal: [{ at: START, from: 'disconnected', to: 'authorized', reason: 'exchangeCode.done' }],
 })
@@ -33,12 +34,12 @@ test('a whole context is read as it is', () => {
 
 test('what is optional may be there as `undefined`, or not at all', () => {
   const optional = {
-    forgotAt: undefined,
+    historyTruncatedAt: undefined,
     imported: undefined,
     request: undefined,
     retryAt: undefined,
-    lapsed: undefined,
-    refusedClient: undefined,
+    reauthorizationRequired: undefined,
+    rejectedClient: undefined,
   }
   expect(
     v.parse(ConnectionContextSchema, {
@@ -63,9 +64,12 @@ describe('a context is refused', () => {
     ['with a token that nobody knows of', { tokens: { ...tokens, idToken: 'fake' } }],
     ['with an unknown grant', { tokens: { ...tokens, grant: 'password' } }],
     ['with an empty access token', { tokens: { ...tokens, accessToken: '' } }],
-    ['with a mark that is not true', { tokens: { ...tokens, unproven: false } }],
-    ['with an unknown claim', { claim: { id: 'claim-1', kind: 'wash', leaseMs: 1, repeats: 0 } }],
-    ['with an unknown end of an attempt', { ended: [{ stateHash: 'hash-1', outcome: 'lost', endedAt: START }] }],
+    ['with a mark that is not true', { tokens: { ...tokens, unverified: false } }],
+    ['with an unknown claim', { claim: { id: 'claim-1', kind: 'wash', leaseMs: 1, retries: 0 } }],
+    [
+      'with an unknown end of an attempt',
+      { endedAttempts: [{ stateHash: 'hash-1', outcome: 'lost', endedAt: START }] },
+    ],
     ['with a code that is not ours', { failure: { code: 'OOPS' } }],
     ['with a detail that is not ours', { failure: { code: 'HTTP_TIMEOUT', details: { body: 'secret' } } }],
     ['with a client from nowhere', { servers: [{ ...server, client: { ...dynamicClient, source: 'found' } }] }],

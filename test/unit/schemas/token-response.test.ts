@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { wireErrorOf } from '../../../src/schemas/error-response.ts'
+import { wireErrorOf } from '../../../src/schemas/endpoint-responses.ts'
 import { decodeAnswer, TokenResponseSchema } from '../../../src/schemas/token-response.ts'
 import { check } from '../../../src/schemas/wire.ts'
 

@@ -11,7 +11,7 @@ const creation = (ttlMs?: number) => ({ expectedVersion: undefined, writeId: `w$
 
 async function saved(store: MemoryStore, key: string, ttlMs?: number): Promise<string> {
   const answer = await store.save(key, 'value', creation(ttlMs))
-  return answer === 'refused' ? expect.unreachable() : answer.version
+  return answer === 'conflict' ? expect.unreachable() : answer.version
 }
 
 test('age and expiry follow the clock that was given', async () => {
@@ -31,7 +31,7 @@ test('a tombstone stays for ten minutes', async () => {
   const store = new MemoryStore({ clock })
   const first = creation()
   const answer = await store.save('key', 'value', first)
-  const removal = { expectedVersion: answer === 'refused' ? '' : answer.version, writeId: 'removal' }
+  const removal = { expectedVersion: answer === 'conflict' ? '' : answer.version, writeId: 'removal' }
   await store.delete('key', removal)
   clock.advance(599_999)
   expect(await store.delete('key', removal)).toBe(true)

@@ -1,21 +1,21 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
-import { del } from '../../../src/stores/redis/delete.ts'
-import { load } from '../../../src/stores/redis/load.ts'
-import { save } from '../../../src/stores/redis/save.ts'
+import { del, load, save } from '../../../src/stores/redis/scripts.ts'
 
 const places = (text: string, name: string) =>
   [...new Set([...text.matchAll(new RegExp(`${name}\\[(\\d+)\\]`, 'g'))].map(([, index]) => Number(index)))].toSorted(
     (a, b) => a - b,
   )
 
+const source = readFileSync(new URL('../../../src/stores/redis/scripts.ts', import.meta.url), 'utf8')
+
 describe.each([
-  ['load.ts', load],
-  ['save.ts', save],
-  ['delete.ts', del],
-])('the script in %s', (file, script) => {
-  const source = readFileSync(new URL(`../../../src/stores/redis/${file}`, import.meta.url), 'utf8')
-  const [header = ''] = source.split('*/', 1)
+  ['load', load],
+  ['save', save],
+  ['del', del],
+])('the script %s', (name, script) => {
+  const before = source.slice(0, source.indexOf(`export const ${name} =`))
+  const header = before.slice(before.lastIndexOf('/**'))
 
   test('uses the keys and arguments that its header names', () => {
     for (const name of ['KEYS', 'ARGV']) expect(places(script.lua, name)).toEqual(places(header, name))

@@ -49,7 +49,7 @@ const lies: [string, string, Broken][] = [
     (store) => ({
       save: async (key, value, options) => {
         const current = await store.load(key)
-        if (current?.version !== options.expectedVersion) return 'refused'
+        if (current?.version !== options.expectedVersion) return 'conflict'
         await turn()
         const now = await store.load(key)
         return await store.save(key, value, { ...options, expectedVersion: now?.version })
@@ -62,7 +62,7 @@ const lies: [string, string, Broken][] = [
     (store) => ({
       save: async (key, value, options) => {
         const saved = await store.save(key, value, options)
-        return saved === 'refused' ? { version: 'aaaa.2' } : saved
+        return saved === 'conflict' ? { version: 'aaaa.2' } : saved
       },
     }),
   ],
@@ -83,7 +83,7 @@ const lies: [string, string, Broken][] = [
         save: async (key, value, options) => {
           const before = await real(key, options.expectedVersion)
           const saved = await store.save(key, value, { ...options, expectedVersion: before })
-          if (saved === 'refused') return saved
+          if (saved === 'conflict') return saved
           const count = Number(versions.get(before ?? '')?.slice(1) ?? 0) + 1
           versions.set(saved.version, `v${count}`)
           return { version: `v${count}` }

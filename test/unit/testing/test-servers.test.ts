@@ -218,7 +218,7 @@ describe('the test servers', () => {
     await signIn()
     as.expireAccessTokens()
     as.fail({ when: 'before', answer: 503, retryAfterSeconds: 0 })
-    await expect(callTool()).rejects.toMatchObject({ code: 'HTTP_NETWORK' })
+    await expect(callTool()).rejects.toMatchObject({ code: 'SERVER_UNAVAILABLE' })
     clock.advance(1)
     as.fail({ when: 'after', answer: 'hold' })
     const call = callTool()

@@ -10,7 +10,7 @@ export async function sessionCookie(user: string): Promise<string> {
   return `session=${token}; Path=/; HttpOnly; SameSite=Lax`
 }
 
-/** Whoever the session belongs to, if its signature is ours. */
+/** The user of the session, if its signature is valid. */
 export async function userOf(request: Request): Promise<string | undefined> {
   const [, token = ''] = COOKIE.exec(request.headers.get('cookie') ?? '') ?? []
   const verified = await jwtVerify(token, secret, { algorithms: ['HS256'] }).catch(() => undefined)

@@ -1,5 +1,5 @@
 import { auth } from '../../auth.ts'
 
 export const GET = auth.handleCallback
-// A server that sends a form instead of a link gets a page that says so.
+// A response by `form_post` is not supported: the page says so.
 export const POST = auth.handleCallback

@@ -1,0 +1,89 @@
+import { coversScope } from '../../src/protocol/scopes.ts'
+import type { Attempt, ConnectionContext, EndedAttempt } from '../../src/schemas/connection-context.ts'
+import type { Tokens } from '../../src/schemas/credentials.ts'
+import { assertDefined } from '../assert.ts'
+import { MAX_ATTEMPTS, MAX_ENDED_ATTEMPTS } from '../limits.ts'
+import type { AuthorizationRequestBuilt, Change, Sent } from './events.ts'
+import { attemptOf, requestedScope } from './selectors.ts'
+
+/** A new attempt waits for its callback; the oldest is dropped if there are too many. */
+export function addAttempt(
+  context: ConnectionContext,
+  output: { at: number; stateHash: string; verifier: string },
+): Change {
+  const { bindingHash, returnTo, attemptTtlMs } = assertDefined(context.request, 'a request')
+  const attempt: Attempt = {
+    stateHash: output.stateHash,
+    verifier: output.verifier,
+    serverId: assertDefined(context.servers.at(-1), 'a server').id,
+    scope: requestedScope(context),
+    bindingHash,
+    returnTo,
+    expiresAt: output.at + attemptTtlMs,
+  }
+  const attempts = [...context.attempts, attempt]
+  const superseded = attempts.slice(0, -MAX_ATTEMPTS)
+  return {
+    at: output.at,
+    failure: undefined,
+    attempts: attempts.slice(-MAX_ATTEMPTS),
+    ...end(context, superseded, 'superseded', output.at),
+  }
+}
+
+/** For the caller alone: the URL to send the user to. */
+export function authorizationRequestBuilt(
+  context: ConnectionContext,
+  { authorizationUrl, state }: { authorizationUrl: string; state: string },
+): AuthorizationRequestBuilt {
+  const { expiresAt } = assertDefined(context.attempts.at(-1), 'an attempt')
+  return { type: 'authorizationRequest.built', authorizationUrl, state, expiresAt }
+}
+
+/** Remembers how attempts ended, for a day and no more than the newest few. */
+export function end(
+  context: ConnectionContext,
+  attempts: readonly Attempt[],
+  outcome: EndedAttempt['outcome'],
+  endedAt: number,
+): Pick<ConnectionContext, 'endedAttempts' | 'historyTruncatedAt'> {
+  const endedAttempts = [
+    ...context.endedAttempts,
+    ...attempts.map(({ stateHash }) => ({ stateHash, outcome, endedAt })),
+  ]
+  const historyTruncatedAt = endedAttempts.length > MAX_ENDED_ATTEMPTS ? endedAt : context.historyTruncatedAt
+  return { endedAttempts: endedAttempts.slice(-MAX_ENDED_ATTEMPTS), historyTruncatedAt }
+}
+
+/** The attempt of a callback ends, or of the claim in progress. */
+export function endAttempt(
+  context: ConnectionContext,
+  stateHash: string | undefined,
+  outcome: EndedAttempt['outcome'],
+  at: number,
+): Change {
+  const attempt = attemptOf(context, stateHash)
+  if (attempt === undefined) return { at }
+  return {
+    at,
+    attempts: context.attempts.filter((other) => other !== attempt),
+    ...end(context, [attempt], outcome, at),
+  }
+}
+
+/** A denied authorization (RFC 6749 §4.1.2.1) ends its attempt and touches nothing else. */
+export function endDenied(context: ConnectionContext, event: Sent<'callback.denied'>): Change {
+  const { at, stateHash, error } = event
+  const failure = { code: 'AUTHORIZATION_DENIED' as const, details: { error } }
+  return { ...endAttempt(context, stateHash, 'denied', at), failure }
+}
+
+/** One attempt succeeded: the others that asked for no more than was granted are done as well. */
+export function finishAttempts(context: ConnectionContext, finished: Attempt, tokens: Tokens, at: number): Change {
+  const done = context.attempts.filter((other) => other !== finished && coversScope(tokens.scope, other.scope))
+  const first = end(context, [finished], 'authorized', at)
+  return {
+    attempts: context.attempts.filter((other) => other !== finished && !done.includes(other)),
+    ...end({ ...context, ...first }, done, 'alreadyAuthorized', at),
+  }
+}

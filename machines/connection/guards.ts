@@ -1,0 +1,104 @@
+import { grantOffered, nonInteractiveGrant } from '../../src/protocol/grants.ts'
+import type { AuthorizationRequest, ConnectionContext } from '../../src/schemas/connection-context.ts'
+import type { Grant } from '../../src/schemas/credentials.ts'
+import { hasRetriesLeft, orphanedClaim } from '../claim-rules.ts'
+import type { ConnectionEvent } from './events.ts'
+import {
+  attemptOf,
+  claimedServer,
+  isExchangePending,
+  isPending,
+  isRenewable,
+  judgeCallback,
+  serverOf,
+  wantedGrant,
+} from './selectors.ts'
+
+export function isAcceptableCallback(context: ConnectionContext, event: ConnectionEvent): boolean {
+  return 'stateHash' in event && 'at' in event && judgeCallback(context, event, event.at) === 'acceptable'
+}
+
+/** Whether the event names a stored code that was not redeemed yet. */
+export function hasPendingCode(context: ConnectionContext, event: ConnectionEvent): boolean {
+  if (event.type !== 'exchange.resumed') return false
+  const attempt = attemptOf(context, event.stateHash)
+  return attempt !== undefined && isExchangePending(attempt, event.at)
+}
+
+/** Whether the tokens are still those that the requester of a refresh saw. */
+export function isCurrentGeneration(context: ConnectionContext, event: ConnectionEvent): boolean {
+  return (
+    event.type === 'refresh.requested' &&
+    event.generation === context.generation &&
+    isRenewable(context.tokens, event.at)
+  )
+}
+
+/** Whether the authorization server of imported tokens was not discovered yet. */
+export function needsDiscovery(context: ConnectionContext): boolean {
+  return serverOf(context, context.tokens?.serverId) === undefined
+}
+
+/**
+ * Whether this is the wanted grant, the policy allows it, and the server offers it or, where the host insists, says
+ * nothing against it. Grants by assertion are never chosen by us: for a host that names one, what a server lists is
+ * advice.
+ */
+export function canUseGrant(context: ConnectionContext, grant: Grant): boolean {
+  const { request } = context
+  if (request === undefined || wantedGrant(request) !== grant || !isGrantAllowed(request)) return false
+  if (grant === 'jwt_bearer' || grant === 'identity_assertion') return true
+  const isAskedForInSilence = request.grant === grant && request.metadata?.grantTypesSupported === undefined
+  return isAskedForInSilence || grantOffered(request.metadata ?? {}, grant)
+}
+
+/** Whether the wanted grant needs no user, and can be used. */
+export function canUseNonInteractiveGrant(context: ConnectionContext): boolean {
+  const grant = nonInteractiveGrant(context.request && wantedGrant(context.request))
+  return grant !== undefined && canUseGrant(context, grant)
+}
+
+/** Whether the policy of the deployment allows the wanted grant. */
+export function isGrantAllowed(request: AuthorizationRequest): boolean {
+  return request.allowedGrants?.includes(wantedGrant(request)) ?? true
+}
+
+/** A renewal of imported tokens, by the refresh token that came with them. */
+export function isRenewal(context: ConnectionContext): boolean {
+  return context.request?.purpose === 'renew' && context.tokens?.refreshToken !== undefined
+}
+
+/** Whether the request of the claim may be sent once more. */
+export function canRetry(context: ConnectionContext, at: number): boolean {
+  const { claim } = context
+  if (!hasRetriesLeft(claim)) return false
+  if (claim.kind !== 'exchange') return true
+  const attempt = attemptOf(context, claim.stateHash)
+  return attempt !== undefined && isPending(attempt, at)
+}
+
+/**
+ * Whether a result that came after its claim had expired is still useful: no newer tokens stand. If the request was
+ * repeated, the server may have answered the repeat by revoking this result, so a refresh must be able to verify it.
+ */
+export function isAcceptableLateResult(context: ConnectionContext, event: ConnectionEvent): boolean {
+  if (event.type !== 'result.late' || event.generation !== context.generation) return false
+  const claim = orphanedClaim(context, event.orphanId)
+  return claim !== undefined && (!claim.retried || event.tokens.refreshToken !== undefined)
+}
+
+/** Whether a result came after its claim had expired and the connection was disconnected: it has to be revoked too. */
+export function isOrphanedResult(context: ConnectionContext, event: ConnectionEvent): boolean {
+  if (event.type !== 'result.late' || context.tokens !== undefined || context.reauthorizationRequired) return false
+  return event.generation < context.generation && orphanedClaim(context, event.orphanId) !== undefined
+}
+
+/** Whether the client of the request was registered by us, and was not registered anew under this request already. */
+export function mayRegisterAgain({ request }: ConnectionContext): boolean {
+  return request?.client?.source === 'dynamic' && !request.registeredAgain
+}
+
+/** Whether the claim's client was registered by us, so that we may register again. */
+export function isClientDynamic(context: ConnectionContext): boolean {
+  return claimedServer(context)?.client.source === 'dynamic'
+}

@@ -1,0 +1,128 @@
+import { resourceToSend } from '../../src/protocol/quirks.ts'
+import type {
+  AuthorizationRequest,
+  ConnectionContext,
+  ResourceFacts,
+  ServerMetadata,
+} from '../../src/schemas/connection-context.ts'
+import type { AuthorizationServer, ClientInformation } from '../../src/schemas/credentials.ts'
+import { assertDefined } from '../assert.ts'
+import type {
+  BuildAuthorizationRequestInput,
+  DiscoverResourceInput,
+  DiscoverServerInput,
+  EnsureRegistrationInput,
+  ExchangeCodeInput,
+  RefreshTokensInput,
+  RequestTokenInput,
+  RetireRegistrationInput,
+  RevokeTokensInput,
+} from '../ports.ts'
+import type { ConnectionEvent } from './events.ts'
+import { accountOf, attemptOf, claimedServer, requestedScope, wantedGrant } from './selectors.ts'
+
+const requestOf = (context: ConnectionContext): AuthorizationRequest => assertDefined(context.request, 'a request')
+const resourceOf = (context: ConnectionContext): ResourceFacts =>
+  assertDefined(requestOf(context).resource, 'a resource')
+const metadataOf = (context: ConnectionContext): ServerMetadata =>
+  assertDefined(requestOf(context).metadata, 'server metadata')
+const clientOf = (context: ConnectionContext): ClientInformation => assertDefined(requestOf(context).client, 'a client')
+const serverOf = (context: ConnectionContext): AuthorizationServer => assertDefined(claimedServer(context), 'a server')
+
+/** The fence comes with the event that leaves a checkpoint: a request without one must not leave. */
+const fenceOf = (event: ConnectionEvent): number => (event.type === 'checkpoint.saved' ? event.sendBefore : -Infinity)
+
+export function discoverResourceInput(context: ConnectionContext): DiscoverResourceInput {
+  const { at, identity } = context
+  const { resourceMetadataUrl, issuer, challenged = false } = requestOf(context)
+  return { at, identity, resourceMetadataUrl, issuer, challenged }
+}
+
+export function discoverServerInput(context: ConnectionContext): DiscoverServerInput {
+  const { at, identity } = context
+  return { at, identity, resource: resourceOf(context) }
+}
+
+export function ensureRegistrationInput(context: ConnectionContext): EnsureRegistrationInput {
+  const { at, identity, rejectedClient, tokens, servers } = context
+  const metadata = metadataOf(context)
+  const issuedBy = servers.find(({ id }) => id === tokens?.serverId)
+  return {
+    at,
+    identity,
+    metadata,
+    clientInformation: requestOf(context).clientInformation,
+    grant: wantedGrant(requestOf(context)),
+    mayRegister: requestOf(context).purpose === 'authorize',
+    rejectedClientId: rejectedClient?.issuer === metadata.issuer ? rejectedClient.clientId : undefined,
+    configuredIssuer: issuedBy?.client.source === 'configured' ? issuedBy.issuer : undefined,
+  }
+}
+
+export function buildAuthorizationRequestInput(context: ConnectionContext): BuildAuthorizationRequestInput {
+  const { at, identity } = context
+  const metadata = metadataOf(context)
+  const resource = resourceOf(context)
+  const scope = requestedScope(context)
+  return {
+    at,
+    identity,
+    metadata,
+    resource: { ...resource, resource: resourceToSend(metadata.issuer, resource.resource, scope) },
+    client: clientOf(context),
+    scope,
+    parameters: requestOf(context).parameters,
+  }
+}
+
+export function exchangeCodeInput(context: ConnectionContext, event: ConnectionEvent): ExchangeCodeInput {
+  const { at, identity } = context
+  const attempt = assertDefined(attemptOf(context, context.claim?.stateHash), 'an attempt')
+  const server = serverOf(context)
+  const account = attempt.refuseAccountChange ? accountOf(context) : undefined
+  return {
+    at,
+    identity,
+    server,
+    expectedSubject: account?.issuer === server.issuer ? account.subject : undefined,
+    code: assertDefined(attempt.code, 'a code'),
+    verifier: attempt.verifier,
+    sendBefore: fenceOf(event),
+  }
+}
+
+export function refreshTokensInput(context: ConnectionContext, event: ConnectionEvent): RefreshTokensInput {
+  const { at, identity } = context
+  return {
+    at,
+    identity,
+    server: serverOf(context),
+    refreshToken: assertDefined(context.tokens?.refreshToken, 'a refresh token'),
+    dpopKey: context.tokens?.dpopKey,
+    sendBefore: fenceOf(event),
+  }
+}
+
+export function requestTokenInput(context: ConnectionContext, event: ConnectionEvent): RequestTokenInput {
+  const { at, identity, claim } = context
+  const { scope, grant = 'client_credentials' } = assertDefined(claim, 'a claim')
+  return { at, identity, server: serverOf(context), scope, grant, sendBefore: fenceOf(event) }
+}
+
+export function revokeTokensInput(context: ConnectionContext, event: ConnectionEvent): RevokeTokensInput {
+  const { at, identity } = context
+  const tokens = assertDefined(context.tokens, 'tokens')
+  return {
+    at,
+    identity,
+    server: serverOf(context),
+    accessToken: tokens.accessToken,
+    refreshToken: tokens.refreshToken,
+    sendBefore: fenceOf(event),
+  }
+}
+
+export function retireRegistrationInput(context: ConnectionContext): RetireRegistrationInput {
+  const { at, identity } = context
+  return { at, identity, ...assertDefined(context.rejectedClient, 'a refused client') }
+}

@@ -1,0 +1,184 @@
+import { issuerVerdict } from '../../src/protocol/authorization-endpoint.ts'
+import { grantOffered } from '../../src/protocol/grants.ts'
+import { permittedScope, selectScope } from '../../src/protocol/scopes.ts'
+import type { Account, Attempt, AuthorizationRequest, ConnectionContext } from '../../src/schemas/connection-context.ts'
+import type { AuthorizationServer, Grant, Tokens } from '../../src/schemas/credentials.ts'
+import { assertDefined } from '../assert.ts'
+import type { Callback } from './events.ts'
+
+/** The states in which a connection rests. */
+export type RestingState = 'disconnected' | 'awaitingCallback' | 'authorized' | 'reauthorizationRequired' | 'failed'
+
+/**
+ * Whether an access token can be used at `at`, with `minTtlMs` of its lifetime left. A token without an expiry is
+ * usable until a server rejects it.
+ */
+export function isUsable(tokens: Tokens | undefined, at: number, minTtlMs = 0): tokens is Tokens {
+  if (tokens === undefined || tokens.unverified) return false
+  return tokens.expiresAt === undefined || tokens.expiresAt - at > minTtlMs
+}
+
+/** Whether the grant can simply be requested again: only what a user consented to needs a refresh token. */
+export function isReRequestable({ grant }: Tokens): boolean {
+  return grant !== 'authorization_code'
+}
+
+/** Whether new tokens can be obtained without the user: by a refresh token, or by a non-interactive grant. */
+export function isRenewable(tokens: Tokens | undefined, at: number): tokens is Tokens {
+  if (tokens === undefined || tokens.refreshTokenRejected) return false
+  if (isReRequestable(tokens)) return true
+  const { refreshToken, refreshTokenExpiresAt } = tokens
+  return refreshToken !== undefined && (refreshTokenExpiresAt === undefined || refreshTokenExpiresAt > at)
+}
+
+/** Whether a callback for this attempt can still be redeemed. */
+export function isPending(attempt: Attempt, at: number): boolean {
+  return attempt.expiresAt > at
+}
+
+/**
+ * The resting state that follows from the context alone: the chart settles by it, and a reader sees what has changed
+ * since by the passing of time.
+ */
+export function restingState(context: ConnectionContext, at: number = context.at): RestingState {
+  const { tokens } = context
+  if (!tokens?.refreshTokenRejected && (isUsable(tokens, at) || isRenewable(tokens, at))) return 'authorized'
+  if (context.attempts.some((attempt) => isPending(attempt, at))) return 'awaitingCallback'
+  if (context.reauthorizationRequired || tokens !== undefined) return 'reauthorizationRequired'
+  return context.failure === undefined ? 'disconnected' : 'failed'
+}
+
+/** The attempt that a `state` belongs to, pending or expired. */
+export function attemptOf(context: ConnectionContext, stateHash: string | undefined): Attempt | undefined {
+  return context.attempts.find((attempt) => attempt.stateHash === stateHash)
+}
+
+/** The authorization server that an attempt or tokens belong to. */
+export function serverOf(context: ConnectionContext, serverId: number | undefined): AuthorizationServer | undefined {
+  return context.servers.find(({ id }) => id === serverId)
+}
+
+/** The authorization server that the present claim's request goes to. */
+export function claimedServer(context: ConnectionContext): AuthorizationServer | undefined {
+  const { claim, tokens } = context
+  return serverOf(context, claim?.serverId ?? attemptOf(context, claim?.stateHash)?.serverId ?? tokens?.serverId)
+}
+
+/** The account whose tokens are stored, or were last. */
+export function accountOf({ account, tokens, servers }: ConnectionContext): Account | undefined {
+  const issuer = servers.find(({ id }) => id === tokens?.serverId)?.issuer
+  const { subject } = tokens ?? {}
+  return account ?? (subject !== undefined && issuer !== undefined ? { issuer, subject } : undefined)
+}
+
+/** The result of checking a callback before anything in it is trusted (RFC 9207 §2.4, RFC 6749 §10.12). */
+export type CallbackVerdict = 'acceptable' | 'unknown' | 'expired' | 'bindingMismatch' | 'issuerMismatch'
+
+/** Checks a callback against the attempt that it names: still pending, from the same browser, from the right issuer. */
+export function judgeCallback(context: ConnectionContext, callback: Callback, at: number): CallbackVerdict {
+  const attempt = attemptOf(context, callback.stateHash)
+  const server = serverOf(context, attempt?.serverId)
+  if (attempt === undefined || server === undefined) return 'unknown'
+  if (!isPending(attempt, at)) return 'expired'
+  if (!callback.bindingProven && attempt.bindingHash !== undefined && attempt.bindingHash !== callback.bindingHash)
+    return 'bindingMismatch'
+  return issuerVerdict(server, callback.iss) ? 'acceptable' : 'issuerMismatch'
+}
+
+/**
+ * The grant of this authorization: the caller's, or the first of ours that the server offers (RFC 8414 §2:
+ * authorization code where it publishes no list).
+ */
+export function wantedGrant(request: AuthorizationRequest): Grant {
+  if (request.grant !== undefined) return request.grant
+  const { metadata = {} } = request
+  return grantOffered(metadata, 'authorization_code') || !grantOffered(metadata, 'client_credentials')
+    ? 'authorization_code'
+    : 'client_credentials'
+}
+
+/** The scope that a request asks for. */
+export function requestedScope(context: ConnectionContext): string | undefined {
+  const request = assertDefined(context.request, 'a request')
+  const { allowedScopes } = request
+  const scope = selectScope({
+    asked: request.scope,
+    challenge: request.challengeScope,
+    client: request.client?.scope,
+    resource: request.resource?.scopesSupported,
+    fallback: request.defaultScope,
+    server: request.metadata?.scopesSupported,
+    grant: wantedGrant(request),
+  })
+  return permittedScope(scope, allowedScopes)
+}
+/** Where a connection is, as an operator reads it. */
+export type ConnectionState = RestingState | 'exchanging' | 'refreshing' | 'requestingToken' | 'disconnecting'
+
+const CLAIM_STATES = {
+  exchange: 'exchanging',
+  refresh: 'refreshing',
+  requestToken: 'requestingToken',
+  disconnect: 'disconnecting',
+} as const
+
+/** Where a connection is at `at`: in a claim, or in the resting state that follows from the time that has passed. */
+export function stateOf(context: ConnectionContext, at: number): ConnectionState {
+  const kind = context.claim?.kind
+  return kind === undefined || kind === 'register' ? restingState(context, at) : CLAIM_STATES[kind]
+}
+
+/** The stored tokens, unless they are being revoked. */
+export function tokensOf(context: ConnectionContext | undefined): Tokens | undefined {
+  return context?.claim?.kind === 'disconnect' ? undefined : context?.tokens
+}
+
+/**
+ * How much lifetime a token must have left to be used without a refresh: the policy's margin, and at most a quarter of
+ * its lifetime.
+ */
+export function marginMs(tokens: Tokens, minTokenTtlMs: number): number {
+  return Math.min(minTokenTtlMs, (tokens.lifetimeMs ?? Infinity) / 4)
+}
+
+/** Whether the access token may be used as it is. */
+export function isFresh(
+  tokens: Tokens | undefined,
+  at: number,
+  minTtlMs: number,
+  rejectedToken: string | undefined,
+): tokens is Tokens {
+  return tokens !== undefined && tokens.accessToken !== rejectedToken && isUsable(tokens, at, minTtlMs)
+}
+
+/** Whether the code of an attempt is stored and can still be redeemed. */
+export function isExchangePending(attempt: Attempt, at: number): boolean {
+  return attempt.code !== undefined && isPending(attempt, at)
+}
+
+/** The attempt whose code is stored and can still be redeemed. */
+export function pendingExchange(context: ConnectionContext, at: number): Attempt | undefined {
+  return context.attempts.find((attempt) => isExchangePending(attempt, at))
+}
+
+/** Whether an access token can be obtained without the user. */
+export function isAuthorized(context: ConnectionContext, at: number): boolean {
+  const tokens = tokensOf(context)
+  return isUsable(tokens, at) || isRenewable(tokens, at)
+}
+
+/** The next instant at which something is due; `undefined` if only the user or the host can change anything. */
+export function nextWakeAt(
+  context: ConnectionContext,
+  at: number,
+  claimEndsAt: number | undefined,
+  minTokenTtlMs: number,
+): number | undefined {
+  if (claimEndsAt !== undefined) return claimEndsAt
+  const { tokens, attempts, retryAt } = context
+  const due = attempts.map(({ expiresAt }) => expiresAt)
+  if (tokens?.expiresAt !== undefined && isRenewable(tokens, at))
+    due.push(Math.max(tokens.expiresAt - marginMs(tokens, minTokenTtlMs), retryAt ?? 0))
+  if (pendingExchange(context, at)) due.push(retryAt ?? at)
+  return due.length === 0 ? undefined : Math.min(...due)
+}

@@ -1,9 +1,0 @@
-/** The event as one of the types that lead to an action. Anything else is a mistake in the chart, which is told by name. */
-export function eventOf<Event extends { type: string }, Type extends Event['type']>(
-  event: Event,
-  ...types: readonly Type[]
-): Extract<Event, { type: Type }> {
-  if (!types.some((type) => type === event.type))
-    throw new Error(`the chart runs an action of ${types.join(', ')} at ${event.type}`)
-  return event as Extract<Event, { type: Type }>
-}

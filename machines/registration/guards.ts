@@ -1,0 +1,38 @@
+import type { RegistrationContext } from '../../src/schemas/registration-context.ts'
+import { orphanedClaim } from '../claim-rules.ts'
+import { REGISTRATION_WINDOW_MS } from '../limits.ts'
+import type { RegistrationEvent } from './events.ts'
+
+/** Whether there is no client whose secret is still good (RFC 7591 §3.2.1, `client_secret_expires_at`). */
+export function needsRegistration(context: RegistrationContext, event: RegistrationEvent): boolean {
+  if (event.type !== 'registration.requested') return false
+  const { client } = context
+  return client === undefined || (client.clientSecretExpiresAt ?? Infinity) <= event.at
+}
+
+/** The registrations that were sent within the last hour. */
+export function recentRegistrations({ registeredAt = [] }: RegistrationContext, at: number): number[] {
+  return registeredAt.filter((sentAt) => at - sentAt < REGISTRATION_WINDOW_MS)
+}
+
+/** When the next registration may be sent, if as many were sent within the last hour as the policy allows. */
+export function limitedUntil(context: RegistrationContext, event: RegistrationEvent): number | undefined {
+  if (event.type !== 'registration.requested' || event.maxPerHour === undefined) return undefined
+  const recent = recentRegistrations(context, event.at)
+  if (recent.length < event.maxPerHour) return undefined
+  return (recent.at(-event.maxPerHour) ?? event.at) + REGISTRATION_WINDOW_MS
+}
+
+/** Whether the client that a server refused is still the stored one. */
+export function isCurrentClient(context: RegistrationContext, event: RegistrationEvent): boolean {
+  return event.type === 'client.rejected' && event.clientId === context.client?.clientId
+}
+
+/** Whether a client that came after its claim had expired is still useful: no newer one stands. */
+export function isAcceptableLateResult(context: RegistrationContext, event: RegistrationEvent): boolean {
+  return (
+    event.type === 'result.late' &&
+    event.generation === context.generation &&
+    orphanedClaim(context, event.orphanId) !== undefined
+  )
+}

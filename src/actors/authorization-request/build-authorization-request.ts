@@ -1,0 +1,89 @@
+import { calculatePKCECodeChallenge } from 'oauth4webapi'
+import type { BuildAuthorizationRequestInput, BuildAuthorizationRequestOutput } from '../../../machines/ports.ts'
+import { stopwatch } from '../../clock.ts'
+import { truncate } from '../../errors/failure.ts'
+import { portError } from '../../errors/port-error.ts'
+import { RESERVED_PARAMETERS } from '../../protocol/authorization-endpoint.ts'
+import type { ServerMetadata } from '../../schemas/connection-context.ts'
+import { redactUrl } from '../answers.ts'
+import type { ClientRequestDependencies, ConnectionDependencies } from '../dependencies.ts'
+import { pushAuthorizationRequest } from './push-authorization-request.ts'
+
+/** 256 bits, as 43 characters (RFC 7636 §4.1). */
+const VERIFIER_BYTES = 32
+
+type Dependencies = ClientRequestDependencies &
+  Pick<ConnectionDependencies, 'client' | 'mayUseHttp' | 'createState' | 'hashState'>
+
+/**
+ * Builds the URL that the user is sent to. Asks nobody, unless the server requires that the request is pushed first.
+ *
+ * @throws `PortError` `GRANT_UNSUPPORTED`, `PKCE_UNSUPPORTED`, `INSECURE_ENDPOINT`, or as
+ *   {@link pushAuthorizationRequest}.
+ * @see [RFC 6749 §4.1.1](https://www.rfc-editor.org/rfc/rfc6749.html#section-4.1.1), [RFC 7636 §4](https://www.rfc-editor.org/rfc/rfc7636.html#section-4), [RFC 8707 §2.1](https://www.rfc-editor.org/rfc/rfc8707.html#section-2.1)
+ */
+export function createBuildAuthorizationRequest(deps: Dependencies) {
+  return async (
+    input: BuildAuthorizationRequestInput,
+    signal: AbortSignal,
+  ): Promise<BuildAuthorizationRequestOutput> => {
+    const { identity, metadata, resource, client, scope, parameters } = input
+    const recordTime = stopwatch(deps.clock, input.at)
+    const url = endpointOf(deps, metadata)
+    const verifier = base64url(deps.clock.random(VERIFIER_BYTES))
+    const state = deps.createState(identity)
+    const ours = {
+      response_type: 'code',
+      client_id: client.clientId,
+      redirect_uri: client.redirectUri ?? deps.client.redirectUri,
+      scope,
+      resource: resource.resource,
+      state,
+      code_challenge: await calculatePKCECodeChallenge(verifier),
+      code_challenge_method: 'S256',
+    }
+    for (const name of RESERVED_PARAMETERS) url.searchParams.delete(name)
+    // OpenID Connect Core §11: offline access without asking for consent is ignored.
+    const defaults = scope?.split(' ').includes('offline_access') ? { prompt: 'consent' } : {}
+    const wished = Object.entries({ ...defaults, ...parameters }).filter(([name]) => !RESERVED_PARAMETERS.has(name))
+    const all = [...wished, ...Object.entries(ours)].flatMap(([name, value]): [string, string][] =>
+      value === undefined ? [] : [[name, value]],
+    )
+    const { pushedAuthorizationRequestEndpoint: endpoint } = metadata
+    const shown: [string, string][] =
+      endpoint === undefined
+        ? all
+        : [
+            ['client_id', client.clientId],
+            ['request_uri', await pushAuthorizationRequest(deps, { endpoint, client, parameters: all }, signal)],
+          ]
+    for (const [name, value] of shown) url.searchParams.set(name, value)
+    return { at: recordTime(), authorizationUrl: url.href, state, stateHash: deps.hashState(state), verifier }
+  }
+}
+
+/** The authorization endpoint, if a code with PKCE may be asked for there. */
+function endpointOf(deps: Dependencies, metadata: ServerMetadata): URL {
+  const { authorizationEndpoint, responseTypesSupported, codeChallengeMethodsSupported, legacy } = metadata
+  if (authorizationEndpoint === undefined) {
+    throw portError('GRANT_UNSUPPORTED', 'notSent', { reason: 'noAuthorizationEndpoint' })
+  }
+  if (responseTypesSupported !== undefined && !responseTypesSupported.includes('code')) {
+    const offered = truncate(responseTypesSupported.join(' '))
+    throw portError('GRANT_UNSUPPORTED', 'notSent', { reason: 'responseType', expected: 'code', offered })
+  }
+  // Whether a server without metadata knows PKCE cannot be told; it is sent all the same.
+  if (!legacy && !codeChallengeMethodsSupported?.includes('S256')) {
+    const offered = codeChallengeMethodsSupported && truncate(codeChallengeMethodsSupported.join(' '))
+    throw portError('PKCE_UNSUPPORTED', 'notSent', { expected: 'S256', offered })
+  }
+  const url = new URL(authorizationEndpoint)
+  if (url.protocol !== 'https:' && !deps.mayUseHttp(url)) {
+    throw portError('INSECURE_ENDPOINT', 'notSent', { url: redactUrl(authorizationEndpoint) })
+  }
+  return url
+}
+
+function base64url(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('base64url')
+}

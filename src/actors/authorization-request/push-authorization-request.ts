@@ -1,0 +1,44 @@
+import * as oauth from 'oauth4webapi'
+import { portError } from '../../errors/port-error.ts'
+import type { ClientInformation } from '../../schemas/credentials.ts'
+import { PushedAuthorizationResponseSchema } from '../../schemas/endpoint-responses.ts'
+import { check, parseJson } from '../../schemas/wire.ts'
+import { isSuccess, rejectionOf, redactUrl } from '../answers.ts'
+import { clientAuthentication } from '../client-authentication.ts'
+import type { ClientRequestDependencies } from '../dependencies.ts'
+import { sendOnce } from '../send-once.ts'
+
+/**
+ * Hands an authorization request to its server before the user is sent there. Spends nothing: if nobody knows what
+ * became of it, the next authorization pushes its own.
+ *
+ * @returns The `request_uri`, which stands for the request.
+ * @throws `PortError` `AUTHORIZATION_DENIED`, `RATE_LIMITED` or `HTTP_NETWORK` (refused, or unknown for a 5xx),
+ *   `RESPONSE_NOT_JSON`, `RESPONSE_INVALID`, `CLIENT_AUTH_UNSUPPORTED`, or what the transport rejects with.
+ * @see [RFC 9126 §2](https://www.rfc-editor.org/rfc/rfc9126.html#section-2)
+ */
+export async function pushAuthorizationRequest(
+  deps: ClientRequestDependencies,
+  { endpoint, client, parameters }: { endpoint: string; client: ClientInformation; parameters: [string, string][] },
+  signal: AbortSignal,
+): Promise<string> {
+  const authentication = clientAuthentication(deps, client)
+  const answer = await sendOnce({ transport: deps.transport, sendBefore: Infinity, signal }, (options) =>
+    oauth.pushedAuthorizationRequest(
+      { issuer: client.issuer, pushed_authorization_request_endpoint: endpoint },
+      { client_id: client.clientId },
+      authentication,
+      parameters,
+      options,
+    ),
+  )
+  if (!isSuccess(answer)) {
+    throw rejectionOf(answer, endpoint, deps.clock.now(), { rejected: 'AUTHORIZATION_DENIED', unknown: 'HTTP_NETWORK' })
+  }
+  const where = { url: redactUrl(endpoint), status: answer.status, document: 'pushed authorization response' }
+  const json = parseJson(answer.text)
+  if (json === undefined) throw portError('RESPONSE_NOT_JSON', 'unknown', where)
+  const checked = check(PushedAuthorizationResponseSchema, json)
+  if ('field' in checked) throw portError('RESPONSE_INVALID', 'unknown', { ...where, field: checked.field })
+  return checked.output.request_uri
+}

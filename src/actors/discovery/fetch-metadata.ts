@@ -1,0 +1,43 @@
+import type { GenericSchema, InferOutput } from 'valibot'
+import type { FailureCode } from '../../errors/failure.ts'
+import { type PortError, portError } from '../../errors/port-error.ts'
+import { MAX_METADATA_BYTES } from '../../http/limits.ts'
+import type { ExchangeResponse, Transport } from '../../http/transport.ts'
+import { check, parseJson } from '../../schemas/wire.ts'
+import { retryAfterMs, redactUrl } from '../answers.ts'
+import { MCP_PROTOCOL_VERSION, USER_AGENT } from '../limits.ts'
+
+/** Asks for a metadata document. Says nothing about what was answered. */
+export function fetchMetadata(transport: Transport, url: string): Promise<ExchangeResponse> {
+  const headers = {
+    accept: 'application/json',
+    'mcp-protocol-version': MCP_PROTOCOL_VERSION,
+    'user-agent': USER_AGENT,
+  }
+  return transport.exchange({ url, method: 'GET', headers, maxBytes: MAX_METADATA_BYTES })
+}
+
+/**
+ * The document in a 2xx answer.
+ *
+ * @throws `PortError` `RESPONSE_NOT_JSON`, `RESPONSE_INVALID` with the document and the field.
+ */
+export function documentIn<Schema extends GenericSchema>(
+  schema: Schema,
+  answer: ExchangeResponse,
+  where: { url: string; document: string },
+): InferOutput<Schema> {
+  const details = { url: redactUrl(where.url), status: answer.status, document: where.document }
+  const json = parseJson(answer.text)
+  if (json === undefined) throw portError('RESPONSE_NOT_JSON', 'rejected', details)
+  const checked = check(schema, json)
+  if ('field' in checked) throw portError('RESPONSE_INVALID', 'rejected', { ...details, field: checked.field })
+  return checked.output
+}
+
+/** Why a place that answered 429 or 5xx gave no document. It may, later. */
+export function unavailable(answer: ExchangeResponse, url: string, now: number, code: FailureCode): PortError {
+  const { status, headers } = answer
+  const details = { url: redactUrl(url), status, retryAfterMs: retryAfterMs(headers, now) }
+  return portError(status === 429 ? 'RATE_LIMITED' : code, 'rejected', details)
+}

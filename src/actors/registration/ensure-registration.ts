@@ -1,0 +1,183 @@
+import type {
+  EnsureRegistrationInput,
+  EnsureRegistrationOutput,
+  PortOutput,
+  RetireRegistrationInput,
+} from '../../../machines/ports.ts'
+import { stopwatch } from '../../clock.ts'
+import { truncate } from '../../errors/failure.ts'
+import { portError } from '../../errors/port-error.ts'
+import type { SigningKey } from '../../options/signing-key.ts'
+import { chooseMethod, chooseSigningAlg } from '../../protocol/client-authentication.ts'
+import type { ServerMetadata } from '../../schemas/connection-context.ts'
+import type { ClientInformation } from '../../schemas/credentials.ts'
+import type { ConnectionDependencies } from '../dependencies.ts'
+
+type Dependencies = Pick<
+  ConnectionDependencies,
+  'clock' | 'client' | 'clients' | 'ensureDynamicRegistration' | 'retireDynamicRegistration'
+>
+
+/**
+ * Says who we are at an issuer: what the caller gave, what the host configured, our client id metadata document where
+ * the server takes one, or else a dynamic registration. Client credentials need one of the first two, with a secret or
+ * a key.
+ *
+ * @throws `PortError` `CLIENT_INFORMATION_REQUIRED`, `REGISTRATION_UNAVAILABLE`, `CLIENT_AUTH_UNSUPPORTED`, or what the
+ *   registration rejects with.
+ * @see [MCP client registration](https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization/client-registration)
+ */
+export function createEnsureRegistration(deps: Dependencies) {
+  return async (input: EnsureRegistrationInput): Promise<EnsureRegistrationOutput> => {
+    const recordTime = stopwatch(deps.clock, input.at)
+    const { identity, metadata, rejectedClientId: clientId } = input
+    const { issuer } = metadata
+    const { redirectUri } = deps.client
+    if (clientId !== undefined) {
+      await deps.retireDynamicRegistration({ identity, issuer, redirectUri, clientId, at: recordTime() })
+    }
+    const known = heldClient(deps, input) ?? unregisteredClient(deps, input)
+    const client = known ?? (await registeredClient(deps, input, recordTime()))
+    return { at: recordTime(), client }
+  }
+}
+
+/** A client that the host holds, if it may be used here. */
+function heldClient(deps: Dependencies, input: EnsureRegistrationInput): ClientInformation | undefined {
+  const { metadata, clientInformation, configuredIssuer } = input
+  const held = clientInformation ?? configuredClient(deps, input)
+  const { signingKey: key } =
+    deps.clients.find(({ issuer, clientId }) => issuer === metadata.issuer && clientId === held?.clientId) ?? {}
+  const problem = held && problemOf(held, key, input)
+  if (problem !== undefined) throw portError('CLIENT_INFORMATION_REQUIRED', 'notSent', problem)
+  if (held !== undefined) {
+    // The code is redeemed with the redirect URI that it was asked for with, whatever is configured by then.
+    const redirectUri = held.redirectUri ?? deps.client.redirectUri
+    return { ...held, issuer: metadata.issuer, redirectUri, ...authenticationOf(held, key, metadata) }
+  }
+  // The server moved: whoever registered a client there by hand has to say who we are here.
+  if (configuredIssuer !== undefined && configuredIssuer !== metadata.issuer) {
+    const problem = {
+      reason: 'otherIssuer',
+      expected: truncate(metadata.issuer),
+      received: truncate(configuredIssuer),
+    }
+    throw portError('CLIENT_INFORMATION_REQUIRED', 'notSent', problem)
+  }
+  return undefined
+}
+
+/**
+ * A client that needs no registration: our metadata document where the server takes one, or nobody, where a workload's
+ * assertion alone says who asks. Client credentials are given, or there are none.
+ */
+function unregisteredClient(
+  deps: Dependencies,
+  { metadata, grant, mayRegister }: EnsureRegistrationInput,
+): ClientInformation | undefined {
+  const { issuer, clientIdMetadataDocumentSupported } = metadata
+  const { metadataUrl, redirectUri } = deps.client
+  const unverified = { issuer, tokenEndpointAuthMethod: 'none', redirectUri }
+  if (grant === 'jwt_bearer') return { ...unverified, clientId: '', source: 'anonymous' }
+  const isFree = grant === 'authorization_code' ? mayRegister : grant === 'identity_assertion'
+  if (isFree && metadataUrl !== undefined && clientIdMetadataDocumentSupported)
+    return { ...unverified, clientId: metadataUrl, source: 'metadataDocument' }
+  if (isFree && grant === 'authorization_code') return undefined
+  throw portError('CLIENT_INFORMATION_REQUIRED', 'notSent', {
+    reason: mayRegister ? 'nonInteractiveGrant' : 'importedTokens',
+    expected: truncate(issuer),
+  })
+}
+
+/** Why what the host holds is of no use here. Credentials of one issuer are never shown to another. */
+function problemOf(
+  client: ClientInformation,
+  key: SigningKey | undefined,
+  { at, metadata, grant }: EnsureRegistrationInput,
+) {
+  const { issuer, clientSecret, clientSecretExpiresAt: expiresAt } = client
+  if (issuer !== '' && issuer !== metadata.issuer) {
+    return { reason: 'otherIssuer', expected: truncate(metadata.issuer), received: truncate(issuer) }
+  }
+  if (expiresAt !== undefined && expiresAt <= at) return { reason: 'secretExpired' }
+  const isProven = clientSecret !== undefined || key !== undefined
+  return grant === 'client_credentials' && !isProven ? { reason: 'secretMissing' } : undefined
+}
+
+/** What the host configured for this issuer. How it proves itself is settled with the server's list. */
+function configuredClient(deps: Dependencies, { metadata }: EnsureRegistrationInput): ClientInformation | undefined {
+  const client = deps.clients.find(({ issuer }) => issuer === metadata.issuer)
+  if (client === undefined) return undefined
+  const { issuer, clientId, clientSecret, tokenEndpointAuthMethod = '', scope } = client
+  return {
+    issuer,
+    clientId,
+    ...(clientSecret !== undefined && { clientSecret }),
+    tokenEndpointAuthMethod,
+    redirectUri: deps.client.redirectUri,
+    ...(scope !== undefined && { scope }),
+    source: 'configured',
+  }
+}
+
+/** A method that the host configured is obeyed to the letter; for what a caller gave, the server's list counts too. */
+function authenticationOf(
+  client: ClientInformation,
+  key: SigningKey | undefined,
+  metadata: ServerMetadata,
+): Pick<ClientInformation, 'tokenEndpointAuthMethod' | 'signingAlg'> {
+  const registered = client.tokenEndpointAuthMethod || undefined
+  const isObeyed = client.source === 'configured' && registered !== undefined
+  const supported = isObeyed ? undefined : metadata.tokenEndpointAuthMethodsSupported
+  const hasSecret = client.clientSecret !== undefined
+  const method = chooseMethod({ supported, registered, hasSecret, hasKey: key !== undefined })
+  if (method === undefined) {
+    const offered = supported && truncate(supported.join(' '))
+    throw portError('CLIENT_AUTH_UNSUPPORTED', 'notSent', { received: registered, offered })
+  }
+  if (method !== 'private_key_jwt' || key === undefined) return { tokenEndpointAuthMethod: method }
+  const { tokenEndpointAuthSigningAlgValuesSupported: algs } = metadata
+  const signingAlg = chooseSigningAlg(key.algs, algs)
+  if (signingAlg !== undefined) return { tokenEndpointAuthMethod: method, signingAlg }
+  throw portError('CLIENT_AUTH_UNSUPPORTED', 'notSent', {
+    reason: 'signingAlg',
+    expected: key.algs.join(' '),
+    offered: algs && truncate(algs.join(' ')),
+  })
+}
+
+/** A client that the server has not met yet. */
+async function registeredClient(
+  deps: Dependencies,
+  input: EnsureRegistrationInput,
+  at: number,
+): Promise<ClientInformation> {
+  const { identity, metadata } = input
+  const { issuer, registrationEndpoint, tokenEndpointAuthMethodsSupported } = metadata
+  const { redirectUri } = deps.client
+  if (registrationEndpoint === undefined) {
+    throw portError('REGISTRATION_UNAVAILABLE', 'notSent', {
+      reason: 'noRegistrationEndpoint',
+      expected: truncate(issuer),
+    })
+  }
+  const request = { identity, issuer, redirectUri, registrationEndpoint, tokenEndpointAuthMethodsSupported, at }
+  return deps.ensureDynamicRegistration(request)
+}
+
+/**
+ * Has the shared registration forget a client that its server no longer knows.
+ *
+ * @throws What the registration rejects with.
+ * @see [RFC 6749 §5.2](https://www.rfc-editor.org/rfc/rfc6749.html#section-5.2)
+ */
+export function createRetireRegistration(
+  deps: Pick<ConnectionDependencies, 'clock' | 'client' | 'retireDynamicRegistration'>,
+) {
+  return async ({ at, identity, issuer, clientId }: RetireRegistrationInput): Promise<PortOutput> => {
+    const recordTime = stopwatch(deps.clock, at)
+    const { redirectUri } = deps.client
+    await deps.retireDynamicRegistration({ identity, issuer, redirectUri, clientId, at })
+    return { at: recordTime() }
+  }
+}

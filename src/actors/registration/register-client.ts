@@ -1,0 +1,97 @@
+import * as oauth from 'oauth4webapi'
+import type { RegisterClientInput, RegisterClientOutput } from '../../../machines/ports.ts'
+import { stopwatch } from '../../clock.ts'
+import { truncate } from '../../errors/failure.ts'
+import { portError } from '../../errors/port-error.ts'
+import { clientMetadata } from '../../options/client-metadata.ts'
+import { chooseMethod, methodToAskFor } from '../../protocol/client-authentication.ts'
+import { RegistrationResponseSchema } from '../../schemas/endpoint-responses.ts'
+import { check, parseJson } from '../../schemas/wire.ts'
+import { isSuccess, rejectionOf, redactUrl } from '../answers.ts'
+import type { RegistrationDependencies } from '../dependencies.ts'
+import { sendOnce } from '../send-once.ts'
+
+/**
+ * Registers this client dynamically. What the server answers counts, not what was asked for.
+ *
+ * @throws `PortError` `REGISTRATION_REJECTED`, `RATE_LIMITED` or `HTTP_NETWORK` (refused), `REGISTRATION_UNAVAILABLE`,
+ *   `RESPONSE_NOT_JSON` or `RESPONSE_INVALID` (unknown), `CLIENT_AUTH_UNSUPPORTED`, or what the transport rejects
+ *   with.
+ * @see [RFC 7591 §3](https://www.rfc-editor.org/rfc/rfc7591.html#section-3)
+ */
+export function createRegisterClient(deps: RegistrationDependencies) {
+  return async (input: RegisterClientInput, signal: AbortSignal): Promise<RegisterClientOutput> => {
+    const {
+      issuer,
+      redirectUri,
+      registrationEndpoint,
+      tokenEndpointAuthMethodsSupported: supported,
+      dpopBoundAccessTokens,
+      sendBefore,
+    } = input
+    const recordTime = stopwatch(deps.clock, input.at)
+    const method = methodToAskFor(supported)
+    if (method === undefined) {
+      throw portError('CLIENT_AUTH_UNSUPPORTED', 'notSent', { offered: truncate((supported ?? []).join(' ')) })
+    }
+    const answer = await sendOnce({ transport: deps.transport, sendBefore, signal }, (options) =>
+      oauth.dynamicClientRegistrationRequest(
+        { issuer, registration_endpoint: registrationEndpoint },
+        {
+          ...clientMetadata(deps.client, redirectUri, method),
+          ...(dpopBoundAccessTokens && { dpop_bound_access_tokens: true }),
+        },
+        options,
+      ),
+    )
+    if (!isSuccess(answer)) {
+      const codes = { rejected: 'REGISTRATION_REJECTED', unknown: 'REGISTRATION_UNAVAILABLE' } as const
+      throw rejectionOf(answer, registrationEndpoint, deps.clock.now(), codes)
+    }
+    const where = {
+      url: redactUrl(registrationEndpoint),
+      status: answer.status,
+      document: 'registration response',
+    }
+    const json = parseJson(answer.text)
+    if (json === undefined) throw portError('RESPONSE_NOT_JSON', 'unknown', where)
+    const checked = check(RegistrationResponseSchema, json)
+    if ('field' in checked) throw portError('RESPONSE_INVALID', 'unknown', { ...where, field: checked.field })
+    const {
+      clientId,
+      clientSecret,
+      secretExpiresAtSeconds,
+      tokenEndpointAuthMethod: answered = method,
+      redirectUris = [redirectUri],
+      grantTypes = ['authorization_code'],
+    } = checked.output
+    const refuse = (field: string, expected: string, received: readonly string[]) =>
+      portError('REGISTRATION_REJECTED', 'rejected', {
+        ...where,
+        field,
+        expected,
+        received: truncate(received.join(' ')),
+      })
+    // A client that may not do what it is for is none; nothing of it is kept.
+    if (!redirectUris.includes(redirectUri)) throw refuse('redirect_uris', redirectUri, redirectUris)
+    if (!grantTypes.includes('authorization_code')) throw refuse('grant_types', 'authorization_code', grantTypes)
+    const chosen = chooseMethod({ supported, registered: answered, hasSecret: clientSecret !== undefined })
+    if (chosen === undefined)
+      throw portError('CLIENT_AUTH_UNSUPPORTED', 'rejected', { ...where, received: truncate(answered) })
+    const at = recordTime()
+    const secretLeftMs =
+      secretExpiresAtSeconds === undefined ? undefined : secretExpiresAtSeconds * 1000 - deps.clock.now()
+    return {
+      at,
+      client: {
+        issuer,
+        clientId,
+        ...(chosen !== 'none' && { clientSecret }),
+        ...(chosen !== 'none' && secretLeftMs !== undefined && { clientSecretExpiresAt: at + secretLeftMs }),
+        tokenEndpointAuthMethod: chosen,
+        redirectUri,
+        source: 'dynamic',
+      },
+    }
+  }
+}

@@ -1,0 +1,133 @@
+import type { ExchangeCodeInput, RefreshTokensInput, RequestTokenInput, TokenResult } from '../../../machines/ports.ts'
+import { stopwatch } from '../../clock.ts'
+import type { FailureCode } from '../../errors/failure.ts'
+import { portError } from '../../errors/port-error.ts'
+import { GRANT_TYPES, type NonInteractiveGrant } from '../../schemas/credentials.ts'
+import type { RegistrationDependencies, TokenRequestDependencies } from '../dependencies.ts'
+import { exchangeForAssertion, type IdentityAssertionDependencies, obtainAssertion } from './assertions.ts'
+import { createRevokeTokens } from './revoke-tokens.ts'
+import { requestTokens } from './token-request.ts'
+
+type Parameters = Readonly<Record<string, string | undefined>>
+type ExchangeCodeDependencies = TokenRequestDependencies & Pick<RegistrationDependencies, 'client'>
+
+/** What one grant adds to a token request. */
+interface GrantRow<Dependencies, Input> {
+  readonly grantType: string
+  /** The failure when the token endpoint rejects it. */
+  readonly rejected: FailureCode
+  parameters(deps: Dependencies, input: Input, signal: AbortSignal): Parameters | Promise<Parameters>
+}
+
+/**
+ * An authorization code, at the issuer of its attempt only.
+ *
+ * @see [RFC 6749 §4.1.3](https://www.rfc-editor.org/rfc/rfc6749.html#section-4.1.3), [RFC 7636 §4.5](https://www.rfc-editor.org/rfc/rfc7636.html#section-4.5)
+ */
+const AUTHORIZATION_CODE: GrantRow<ExchangeCodeDependencies, ExchangeCodeInput> = {
+  grantType: GRANT_TYPES.authorization_code,
+  rejected: 'EXCHANGE_REJECTED',
+  parameters: ({ client }, { server, code, verifier }) => ({
+    code,
+    code_verifier: verifier,
+    redirect_uri: server.client.redirectUri ?? client.redirectUri,
+  }),
+}
+
+/**
+ * A refresh token, at the issuer that issued it only. It names no scope, which keeps what was granted.
+ *
+ * @see [RFC 6749 §6](https://www.rfc-editor.org/rfc/rfc6749.html#section-6)
+ */
+const REFRESH_TOKEN: GrantRow<unknown, RefreshTokensInput> = {
+  grantType: 'refresh_token',
+  rejected: 'REFRESH_REJECTED',
+  parameters: (_deps, { refreshToken }) => ({ refresh_token: refreshToken }),
+}
+
+/**
+ * The grants that need no user. An assertion is requested anew for every token request, and stored nowhere.
+ *
+ * @see [RFC 6749 §4.4](https://www.rfc-editor.org/rfc/rfc6749.html#section-4.4), [RFC 7523 §2.1](https://www.rfc-editor.org/rfc/rfc7523.html#section-2.1)
+ */
+const NON_INTERACTIVE: Record<NonInteractiveGrant, GrantRow<IdentityAssertionDependencies, RequestTokenInput>> = {
+  client_credentials: {
+    grantType: GRANT_TYPES.client_credentials,
+    rejected: 'EXCHANGE_REJECTED',
+    parameters: (_deps, { scope }) => ({ scope }),
+  },
+  jwt_bearer: {
+    grantType: GRANT_TYPES.jwt_bearer,
+    rejected: 'EXCHANGE_REJECTED',
+    async parameters(deps, { identity: connection, server, scope, sendBefore }, signal) {
+      const { issuer: audience, tokenEndpoint, resource } = server
+      const wanted = { connection, audience, tokenEndpoint, resource, scope }
+      const { assertion } = await obtainAssertion(deps, ['workload'], wanted, { sendBefore, signal })
+      return { assertion, scope }
+    },
+  },
+  identity_assertion: {
+    grantType: GRANT_TYPES.identity_assertion,
+    rejected: 'EXCHANGE_REJECTED',
+    parameters: async (deps, input, signal) => ({ assertion: await exchangeForAssertion(deps, input, signal) }),
+  },
+}
+
+async function requestByGrant<
+  Dependencies extends TokenRequestDependencies,
+  Input extends ExchangeCodeInput | RefreshTokensInput | RequestTokenInput,
+>(
+  deps: Dependencies,
+  { grantType, rejected, parameters }: GrantRow<Dependencies, Input>,
+  input: Input,
+  signal: AbortSignal,
+): Promise<TokenResult> {
+  const recordTime = stopwatch(deps.clock, input.at)
+  const own = await parameters(deps, input, signal)
+  const { server, sendBefore } = input
+  const dpopKey = 'dpopKey' in input ? input.dpopKey : undefined
+  return await requestTokens(
+    deps,
+    { at: recordTime(), sendBefore, server, grantType, parameters: own, rejected, dpopKey },
+    signal,
+  )
+}
+
+/**
+ * Redeems an authorization code. Tokens of another account than the expected one are revoked, best effort, and not
+ * returned.
+ *
+ * @throws `PortError` `EXCHANGE_REJECTED`, `ACCOUNT_CHANGED` (rejected), or as {@link requestTokens}.
+ */
+export function createExchangeCode(deps: ExchangeCodeDependencies) {
+  const revokeTokens = createRevokeTokens(deps)
+  return async (input: ExchangeCodeInput, signal: AbortSignal): Promise<TokenResult> => {
+    const result = await requestByGrant(deps, AUTHORIZATION_CODE, input, signal)
+    const { expectedSubject } = input
+    if (expectedSubject === undefined || (result.subject ?? expectedSubject) === expectedSubject) return result
+    await revokeTokens({ ...input, ...result, at: input.at }, signal).catch(() => {})
+    throw portError('ACCOUNT_CHANGED', 'rejected')
+  }
+}
+
+/**
+ * Redeems a refresh token.
+ *
+ * @throws `PortError` `REFRESH_REJECTED` (`details.error` is `invalid_grant` for the token itself), or as
+ *   {@link requestTokens}.
+ */
+export function createRefreshTokens(deps: TokenRequestDependencies) {
+  return (input: RefreshTokensInput, signal: AbortSignal): Promise<TokenResult> =>
+    requestByGrant(deps, REFRESH_TOKEN, input, signal)
+}
+
+/**
+ * Obtains tokens by the non-interactive grant that the claim names.
+ *
+ * @throws `PortError` `EXCHANGE_REJECTED`, or as {@link obtainAssertion}, {@link exchangeForAssertion} and
+ *   {@link requestTokens}.
+ */
+export function createRequestToken(deps: IdentityAssertionDependencies) {
+  return (input: RequestTokenInput, signal: AbortSignal): Promise<TokenResult> =>
+    requestByGrant(deps, NON_INTERACTIVE[input.grant], input, signal)
+}

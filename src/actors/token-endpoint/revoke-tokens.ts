@@ -1,0 +1,50 @@
+import * as oauth from 'oauth4webapi'
+import type { PortOutput, RevokeTokensInput } from '../../../machines/ports.ts'
+import { stopwatch } from '../../clock.ts'
+import { isSuccess, rejectionOf } from '../answers.ts'
+import { asClient, clientAuthentication } from '../client-authentication.ts'
+import type { ClientRequestDependencies } from '../dependencies.ts'
+import { sendOnce } from '../send-once.ts'
+
+/**
+ * Revokes both tokens, the refresh token first, since that ends the grant. The second is tried whatever became of the
+ * first.
+ *
+ * @throws `PortError` of the first that failed: `EXCHANGE_REJECTED`, `RATE_LIMITED`, `HTTP_NETWORK`,
+ *   `TOKEN_OUTCOME_UNKNOWN`, `CLIENT_AUTH_UNSUPPORTED`, or what the transport rejects with. It decides nothing: the
+ *   tokens are forgotten anyway.
+ * @see [RFC 7009 §2](https://www.rfc-editor.org/rfc/rfc7009.html#section-2)
+ */
+export function createRevokeTokens(deps: ClientRequestDependencies) {
+  return async (input: RevokeTokensInput, signal: AbortSignal): Promise<PortOutput> => {
+    const { server, accessToken, refreshToken } = input
+    const recordTime = stopwatch(deps.clock, input.at)
+    const endpoint = server.revocationEndpoint
+    if (endpoint === undefined) return { at: recordTime() }
+
+    const revoke = async (token: string, token_type_hint: string) => {
+      const authentication = clientAuthentication(deps, server.client)
+      const answer = await sendOnce({ transport: deps.transport, sendBefore: input.sendBefore, signal }, (options) =>
+        oauth.revocationRequest(
+          { issuer: server.issuer, revocation_endpoint: endpoint },
+          asClient(server.client),
+          authentication,
+          token,
+          { ...options, additionalParameters: { token_type_hint } },
+        ),
+      )
+      if (isSuccess(answer)) return
+      const codes = { rejected: 'EXCHANGE_REJECTED', unknown: 'TOKEN_OUTCOME_UNKNOWN' } as const
+      const refused = rejectionOf(answer, endpoint, deps.clock.now(), codes)
+      // RFC 7009 §2.2.1: a token that cannot be revoked on its own ends with its grant.
+      if (refused.failure.details?.error !== 'unsupported_token_type') throw refused
+    }
+
+    const failures: unknown[] = []
+    if (refreshToken !== undefined)
+      await revoke(refreshToken, 'refresh_token').catch((error: unknown) => failures.push(error))
+    await revoke(accessToken, 'access_token').catch((error: unknown) => failures.push(error))
+    if (failures.length > 0) throw failures[0]
+    return { at: recordTime() }
+  }
+}

@@ -1,0 +1,54 @@
+import type { AnyStateMachine } from 'xstate'
+import type { ConnectionCommand } from '../../machines/connection/events.ts'
+import type { RegistrationCommand } from '../../machines/registration/events.ts'
+import type { DurableChart } from '../durable/chart.ts'
+import { type ConnectionContext, ConnectionContextSchema } from '../schemas/connection-context.ts'
+import { type RegistrationContext, RegistrationContextSchema } from '../schemas/registration-context.ts'
+import { CLAIM_TTL_MS, IDLE_TTL_MS } from './limits.ts'
+
+/** How long the record of a connection is worth keeping: a pure function of what it holds. */
+function connectionTtlMs({ at, claim, tokens, attempts }: ConnectionContext): number | undefined {
+  const attemptsEndAt = Math.max(at, ...attempts.map(({ expiresAt }) => expiresAt))
+  if (tokens !== undefined) {
+    const { grant, refreshToken, refreshTokenExpiresAt } = tokens
+    const needsRefreshToken = grant === 'authorization_code' && refreshToken !== undefined
+    if (!needsRefreshToken || refreshTokenExpiresAt === undefined) return undefined
+    return Math.max(refreshTokenExpiresAt, attemptsEndAt) - at + IDLE_TTL_MS
+  }
+  return claim === undefined ? attemptsEndAt - at + IDLE_TTL_MS : CLAIM_TTL_MS
+}
+
+/** The connection chart as the runner runs it. */
+export function durableConnection(machine: AnyStateMachine): DurableChart<ConnectionContext, ConnectionCommand> {
+  return {
+    name: 'connection',
+    version: 1,
+    machine,
+    contextSchema: ConnectionContextSchema,
+    ttlMs: connectionTtlMs,
+    lateResult(claimed, rested) {
+      const { claim, generation } = claimed
+      const server = rested.servers.find(({ id }) => id === rested.tokens?.serverId)
+      if (claim === undefined || server === undefined || rested.tokens === undefined) return undefined
+      if (rested.generation === generation) return undefined
+      const { id: orphanId, stateHash: attemptHash } = claim
+      return { type: 'result.late', orphanId, attemptHash, generation, tokens: rested.tokens, server }
+    },
+  }
+}
+
+/** The registration chart as the runner runs it. */
+export function durableRegistration(machine: AnyStateMachine): DurableChart<RegistrationContext, RegistrationCommand> {
+  return {
+    name: 'registration',
+    version: 1,
+    machine,
+    contextSchema: RegistrationContextSchema,
+    ttlMs: ({ client, claim }) => (client !== undefined ? undefined : claim ? CLAIM_TTL_MS : IDLE_TTL_MS),
+    lateResult(claimed, rested) {
+      const { claim, generation } = claimed
+      if (claim === undefined || rested.client === undefined || rested.generation === generation) return undefined
+      return { type: 'result.late', orphanId: claim.id, generation, client: rested.client }
+    },
+  }
+}

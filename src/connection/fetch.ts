@@ -1,0 +1,179 @@
+import { MAX_REDIRECTS } from './limits.ts'
+import type { DpopProver } from '../actors/token-endpoint/dpop-prover.ts'
+import { AuthorizationError } from '../errors/authorization-error.ts'
+import { failure } from '../errors/failure.ts'
+import { PortError } from '../errors/port-error.ts'
+import type { Transport } from '../http/transport.ts'
+import { asksForNonce } from '../protocol/dpop.ts'
+import { bearerChallenge } from '../protocol/www-authenticate.ts'
+import type { ConnectionIdentity } from '../schemas/credentials.ts'
+import { invalidArgument } from '../schemas/parse-options.ts'
+import type { IssuedToken } from './token-cache.ts'
+
+/** What a request needs of its connection. */
+interface TokenSource {
+  readonly identity: ConnectionIdentity
+  accessToken(options: { rejectedToken?: string | undefined; signal?: AbortSignal | undefined }): Promise<IssuedToken>
+  /** A token with the scope that a challenge to this one asks for; `undefined` if only the user can grant that. */
+  widerToken(rejectedToken: string, challenge: string, signal: AbortSignal): Promise<IssuedToken | undefined>
+}
+
+const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
+
+/** Whether a body can be read twice: a stream cannot. */
+function canBeReadTwice(body: unknown): boolean {
+  return (
+    !(body instanceof ReadableStream) && !(typeof body === 'object' && body !== null && Symbol.asyncIterator in body)
+  )
+}
+
+/**
+ * Sends a request with the connection's token, to its server's origin only. Redirects within that origin are followed
+ * for GET and HEAD; all others are returned as they are. A 401, and a 403 that asks for more scope, are each answered
+ * once with another token and the same request, as far as that needs no user.
+ *
+ * @throws {@link AuthorizationError} With the server's `challenge`: `AUTHORIZATION_REQUIRED` where the user is needed,
+ *   `HTTP_NETWORK` with reason `bodyNotRepeatable` where the caller has to send the same again, since a new token, or
+ *   the server's nonce, is there but the body is spent.
+ * @see [RFC 6750 §3.1](https://www.rfc-editor.org/rfc/rfc6750.html#section-3.1)
+ */
+export async function fetchWithToken(
+  source: TokenSource,
+  sender: TokenSender,
+  input: string | URL | Request,
+  init: RequestInit = {},
+): Promise<Response> {
+  const { server } = source.identity
+  const { origin } = new URL(server)
+  const target = typeof input === 'string' ? new URL(input, server) : input
+  const body = init.body ?? undefined
+  const request = new Request(target, { redirect: 'manual', ...(body !== undefined && { duplex: 'half' }), ...init })
+  if (new URL(request.url).origin !== origin)
+    throw invalidArgument('fetch()', `sends this connection's token to ${origin} only`)
+  const isRepeatable = body === undefined ? request.body === null : canBeReadTwice(body)
+  const { signal } = request
+
+  let token = await source.accessToken({ signal })
+  const answered = new Set<number>()
+  for (;;) {
+    const response = await send(sender, isRepeatable ? request.clone() : request, token, isRepeatable, origin)
+    const challenge = response.headers.get('www-authenticate') ?? undefined
+    const { status } = response
+    // What only wants a nonce says nothing against the token.
+    const params = asksForNonce(response) ? 'nonce' : wishIn(status, challenge)
+    if (params === undefined || (params === 'nonce' && isRepeatable)) return response
+    await response.body?.cancel()
+    if (params === 'nonce') throw bodySpent(status, challenge)
+    if (params === 'user') throw authorizationRequired(status, 'insufficientAuthentication', challenge)
+    const reason = params === 'wider' ? 'insufficientScope' : 'refusedAgain'
+    if (answered.has(status)) throw authorizationRequired(status, reason, challenge)
+    answered.add(status)
+    const next = await anotherToken(source, token, challenge, params, signal)
+    if (next === undefined) throw authorizationRequired(status, reason, challenge)
+    if (!isRepeatable) throw bodySpent(status, challenge)
+    token = next
+  }
+}
+
+/** What an answer asks for: another token, a wider one, or the user. A 403 without such a challenge is just a refusal. */
+function wishIn(status: number, challenge: string | undefined): 'fresh' | 'wider' | 'user' | undefined {
+  const { error } = (challenge === undefined ? undefined : bearerChallenge(challenge)) ?? {}
+  if (status === 401) return error === 'insufficient_user_authentication' ? 'user' : 'fresh'
+  return status === 403 && error === 'insufficient_scope' ? 'wider' : undefined
+}
+
+async function anotherToken(
+  source: TokenSource,
+  { value: rejectedToken }: IssuedToken,
+  challenge: string | undefined,
+  params: 'fresh' | 'wider',
+  signal: AbortSignal,
+): Promise<IssuedToken | undefined> {
+  try {
+    return params === 'wider'
+      ? await source.widerToken(rejectedToken, challenge ?? '', signal)
+      : await source.accessToken({ rejectedToken, signal })
+  } catch (error) {
+    throw error instanceof AuthorizationError ? new AuthorizationError(error.failure, { challenge }) : error
+  }
+}
+
+/** What was missing is there now, but the body is gone: the caller has to send the same again. */
+function bodySpent(status: number, challenge: string | undefined): AuthorizationError {
+  return new AuthorizationError(failure('HTTP_NETWORK', { status, reason: 'bodyNotRepeatable' }), { challenge })
+}
+
+/** Only the user can help: the host hands the challenge to `authorize({ challenge })`. */
+function authorizationRequired(
+  status: number,
+  reason: 'refusedAgain' | 'insufficientScope' | 'insufficientAuthentication',
+  challenge: string | undefined,
+): AuthorizationError {
+  return new AuthorizationError(failure('AUTHORIZATION_REQUIRED', { status, reason }), { challenge })
+}
+
+async function send(
+  sender: TokenSender,
+  request: Request,
+  token: IssuedToken,
+  repeatable: boolean,
+  origin: string,
+): Promise<Response> {
+  let current = request
+  for (let redirects = 0; ; redirects += 1) {
+    const response = await sendWithToken(sender, current, token, repeatable).catch((error: unknown) => {
+      throw error instanceof PortError ? new AuthorizationError(error.failure) : error
+    })
+    const location = response.headers.get('location')
+    const isFollowed = REDIRECTS.has(response.status) && (request.method === 'GET' || request.method === 'HEAD')
+    if (!isFollowed || location === null || !URL.canParse(location, current.url)) return response
+    const next = new URL(location, current.url)
+    const hasCredentials = next.username + next.password !== ''
+    if (next.origin !== origin || hasCredentials || redirects >= MAX_REDIRECTS) return response
+    await response.body?.cancel()
+    current = new Request(next, {
+      method: request.method,
+      headers: request.headers,
+      signal: request.signal,
+      redirect: 'manual',
+    })
+  }
+}
+
+/** The way out to an MCP server. */
+export interface TokenSender {
+  readonly transport: Transport
+  readonly dpop: DpopProver
+}
+
+/**
+ * Sends one request with a token. With a bound one, a proof of its own goes along; a server that only wants its nonce
+ * in it is answered once, if the body can be sent again.
+ *
+ * @throws `PortError` as the transport.
+ * @see [RFC 6750 §2.1](https://www.rfc-editor.org/rfc/rfc6750.html#section-2.1), [RFC 9449 §7, §9](https://www.rfc-editor.org/rfc/rfc9449.html#section-7)
+ */
+export async function sendWithToken(
+  sender: TokenSender,
+  request: Request,
+  token: IssuedToken,
+  isRepeatable: boolean,
+): Promise<Response> {
+  const { transport, dpop } = sender
+  const { value, type, dpopKey } = token
+  const send = (once: Request, headers: Record<string, string>): Promise<Response> =>
+    transport.fetch(new Request(once, { headers: { ...Object.fromEntries(once.headers), ...headers } }))
+  if (type !== 'DPoP' || dpopKey === undefined)
+    return await send(request, { authorization: `${/^bearer$/i.test(type) ? 'Bearer' : type} ${value}` })
+
+  const sendProven = async (once: Request): Promise<Response> => {
+    const response = await send(once, await dpop.authorizationHeaders(once, value, dpopKey))
+    dpop.noteNonce('resourceServer', once.url, response.headers)
+    return response
+  }
+  const spare = isRepeatable ? request.clone() : undefined
+  const response = await sendProven(request)
+  if (spare === undefined || !asksForNonce(response)) return response
+  await response.body?.cancel()
+  return await sendProven(spare)
+}

@@ -1,0 +1,38 @@
+import type { ConnectionCommand } from '../../machines/connection/events.ts'
+import type { DpopProver } from '../actors/token-endpoint/dpop-prover.ts'
+import type { Clock } from '../clock.ts'
+import type { ChangeWatcher } from '../durable/change-watcher.ts'
+import type { DurableChart, RecordView } from '../durable/chart.ts'
+import type { Runner } from '../durable/runner.ts'
+import type { Transport } from '../http/transport.ts'
+import type { LruMap } from '../lru-map.ts'
+import type { ParsedOptions } from '../options/orchestrator-options.ts'
+import type { Policy } from '../options/policy.ts'
+import type { ConnectionContext } from '../schemas/connection-context.ts'
+import type { ConnectionIdentity } from '../schemas/credentials.ts'
+import type { AuthorizeResult } from './call-options.ts'
+import type { TokenCache } from './token-cache.ts'
+
+/** A connection's record, as it was read. */
+export type View = RecordView<ConnectionContext>
+
+/** What all connections of one orchestrator share. */
+export interface OrchestratorServices {
+  readonly options: ParsedOptions
+  readonly clock: Clock
+  readonly runner: Runner
+  readonly chart: DurableChart<ConnectionContext, ConnectionCommand>
+  readonly changes: ChangeWatcher
+  readonly cache: TokenCache
+  readonly transport: Transport
+  readonly dpop: DpopProver
+  /** Names the records of this deployment. */
+  readonly nameKey: Uint8Array
+  /** Operations in flight, so that callers with equal intents share one. */
+  readonly authorizing: Map<string, Promise<AuthorizeResult>>
+  readonly renewing: Map<string, Promise<View>>
+  /** The generation of the token that this process issued last, by key. */
+  readonly issuedGenerations: LruMap<string, number>
+  policy(connection: ConnectionIdentity): Policy
+  assertOpen(): void
+}

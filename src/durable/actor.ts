@@ -1,0 +1,98 @@
+import {
+  type Actor,
+  type ActorLogic,
+  type ActorSystem,
+  type ActorSystemInfo,
+  type AnyActorRef,
+  createActor,
+  type MachineContext,
+  type MachineSnapshot,
+  type MetaObject,
+  type Snapshot,
+  type StateSchema,
+  type StateValue,
+} from 'xstate'
+import { AuthorizationError } from '../errors/authorization-error.ts'
+import { failure } from '../errors/failure.ts'
+import type { inspector } from './inspection.ts'
+
+/** A chart at one moment. */
+export type ChartSnapshot<Context extends object> = MachineSnapshot<
+  Context & MachineContext,
+  { type: string },
+  Record<string, AnyActorRef | undefined>,
+  StateValue,
+  string,
+  unknown,
+  MetaObject,
+  StateSchema
+>
+
+/** A machine with all its actors provided, whose context is of this type. */
+export type ChartLogic<Context extends object> = ActorLogic<
+  ChartSnapshot<Context>,
+  { type: string },
+  object,
+  ActorSystem<ActorSystemInfo>,
+  { type: string }
+>
+
+/** A chart that runs, or is about to. */
+export type ChartActor<Context extends object> = Actor<ChartLogic<Context>>
+
+/** How the actors of a run are named and inspected. */
+export interface ChartActorOptions {
+  readonly id: string
+  readonly inspect?: ReturnType<typeof inspector>
+}
+
+/** What a record comes to that this release cannot go on with. It is left as it is. */
+export function incompatible(reason?: string): AuthorizationError {
+  return new AuthorizationError(failure('SNAPSHOT_INCOMPATIBLE', { reason }))
+}
+
+/**
+ * An actor as it was stored, not started.
+ *
+ * @throws {@link AuthorizationError} `SNAPSHOT_INCOMPATIBLE` for a state that the machine does not have.
+ */
+export function restoreActor<Context extends object>(
+  logic: ChartLogic<Context>,
+  stored: { value: unknown; context: Context },
+  options: ChartActorOptions,
+): ChartActor<Context> {
+  const { value, context } = stored
+  const rest = { status: 'active' as const, output: undefined, error: undefined, historyValue: {}, children: {} }
+  const snapshot: Snapshot<unknown> = Object.assign(rest, { value, context })
+  const actor = createActor(logic, { ...options, input: {}, snapshot })
+  // XState keeps the error instead of throwing it.
+  if (actor.getSnapshot().status !== 'active') throw incompatible()
+  return actor
+}
+
+/** The next snapshot in which no child is active: the only kind that may be stored. */
+export function atRest<Context extends object>(actor: ChartActor<Context>): Promise<ChartSnapshot<Context>> {
+  return new Promise((resolve, reject) => {
+    const settle = (snapshot: ChartSnapshot<Context>): boolean => {
+      if (snapshot.status !== 'active') {
+        reject(incompatible(snapshot.status))
+        return true
+      }
+      if (Object.values(snapshot.children).some(isWorking)) return false
+      resolve(snapshot)
+      return true
+    }
+    if (settle(actor.getSnapshot())) return
+    const subscription = actor.subscribe({
+      next: (snapshot) => {
+        if (settle(snapshot)) subscription.unsubscribe()
+      },
+      error: () => reject(incompatible('error')),
+    })
+  })
+}
+
+function isWorking(child: AnyActorRef | undefined): boolean {
+  const snapshot: unknown = child?.getSnapshot()
+  return typeof snapshot === 'object' && snapshot !== null && 'status' in snapshot && snapshot.status === 'active'
+}

@@ -1,0 +1,85 @@
+import { createActor } from 'xstate'
+import { atRest, type ChartActorOptions, restoreActor } from './actor.ts'
+import { type DurableContext, type RecordView, type Run, type RunnerOptions, sendDeadline } from './chart.ts'
+import { inspector } from './inspection.ts'
+import type { SnapshotRepository } from './snapshot-repository.ts'
+
+/** What became of one event on one record. */
+export interface Execution<Context extends DurableContext, Command> {
+  /** `settled`: stored. `ignored`: the chart does not take the event here. `conflict`: another process stored first. */
+  readonly kind: 'settled' | 'ignored' | 'conflict'
+  readonly view: RecordView<Context> | undefined
+  /** Whether a request with a single-use credential was sent. */
+  readonly consumed: boolean
+  readonly emitted: { type: string }[]
+  /** `conflict` after such a request: the event that offers its result to whoever took the claim over. */
+  readonly lateResult?: Command | undefined
+}
+
+/** Sends one event to one record and stores every persistable state that the chart comes to. */
+export async function execute<Context extends DurableContext, Command extends { type: string }>(
+  { clock, requestTimeoutMs, onTransitions, inspect }: RunnerOptions,
+  repository: SnapshotRepository,
+  run: Run<Context, Command>,
+  view: RecordView<Context> | undefined,
+  command: { type: string },
+): Promise<Execution<Context, Command>> {
+  const { chart, lease } = run
+  const base = view?.at() ?? Math.round(clock.now())
+  const startedAt = clock.monotonic()
+  const now = (): number => base + Math.round(clock.monotonic() - startedAt)
+  const stamp = <Event extends { type: string }>(event: Event) => ({
+    ...event,
+    at: now(),
+    claimId: repository.createId(),
+    leaseMs: lease.leaseMs,
+  })
+  const deadlineFrom = (begunAt: number): number => sendDeadline(begunAt, lease, requestTimeoutMs)
+
+  const options: ChartActorOptions = { id: chart.name, ...(inspect && { inspect: inspector(inspect) }) }
+  const actor =
+    view === undefined
+      ? createActor(chart.machine, { ...options, input: { ...run.input, at: base } })
+      : restoreActor(chart.machine, view, options)
+  const emitted: { type: string }[] = []
+  const event = stamp({ sendBefore: deadlineFrom(startedAt), ...command })
+  // XState would take an event of this prefix for the answer of a port.
+  const isForged = event.type.startsWith('xstate.')
+  if (isForged || !actor.getSnapshot().can(event)) return { kind: 'ignored', view, consumed: false, emitted }
+  actor.on('*', (emission) => emitted.push(emission))
+  // Without an observer XState would throw an error of the chart where nobody can catch it; `atRest` reports it.
+  actor.subscribe({ error: () => {} })
+  actor.start()
+  actor.send(event)
+  let current = view
+  let claimed: Context | undefined
+  try {
+    for (;;) {
+      const snapshot = await atRest(actor)
+      const { context } = snapshot
+      const begunAt = clock.monotonic()
+      const consumed = claimed !== undefined
+      const saved = await repository.save(run, { snapshot, current, now, isConsumed: consumed })
+      if (saved === 'conflict') {
+        const lateResult = claimed && chart.lateResult(claimed, context)
+        return { kind: 'conflict', view: current, consumed, emitted: [], lateResult }
+      }
+      const before = current?.context
+      const earlier = new Set(before?.journal)
+      current = saved
+      onTransitions(
+        context,
+        context.journal.filter((entry) => !earlier.has(entry)),
+        before,
+      )
+      if (!snapshot.hasTag('checkpoint')) break
+      const proceed = stamp({ type: 'checkpoint.saved', sendBefore: deadlineFrom(begunAt) })
+      if (!snapshot.can(proceed)) break
+      claimed = context.claim === undefined ? claimed : context
+      actor.send(proceed)
+    }
+  } finally {
+    actor.stop()
+  }
+  return { kind: 'settled', view: current, consumed: claimed !== undefined, emitted }
+}

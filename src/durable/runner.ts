@@ -1,0 +1,165 @@
+import { AuthorizationError } from '../errors/authorization-error.ts'
+import { failure } from '../errors/failure.ts'
+import type { Claim } from '../schemas/connection-context.ts'
+import { restoreActor, incompatible } from './actor.ts'
+import type { ChangeSubscription } from './change-watcher.ts'
+import type { DurableChart, DurableContext, Lease, RecordView, Run, RunnerOptions, RunResult, Step } from './chart.ts'
+import { type Execution, execute } from './execute.ts'
+import { MAX_CONFLICT_PAUSE_MS, MAX_LEASES, MAX_ROUNDS, POLL_INTERVAL_MS } from './limits.ts'
+import type { SnapshotCodec } from './snapshot-codec.ts'
+import { SnapshotRepository } from './snapshot-repository.ts'
+
+const expired = ({ id }: Claim): { type: string; orphanId: string } => ({ type: 'claim.expired', orphanId: id })
+const closed = (): AuthorizationError => new AuthorizationError(failure('CLOSED'))
+const timedOut = (reason: string): AuthorizationError => new AuthorizationError(failure('TIMED_OUT', { reason }))
+
+/**
+ * Durable executor: loads a snapshot, sends one event, and stores every persistable state; on a compare-and-set
+ * conflict it reloads and retries. One queue per key inside a process, compare-and-set between processes.
+ */
+export class Runner {
+  readonly #options: RunnerOptions
+  readonly #repository: SnapshotRepository
+  readonly #queues = new Map<string, Promise<void>>()
+  #longestLeaseMs = 0
+
+  constructor(options: RunnerOptions) {
+    this.#options = options
+    this.#repository = new SnapshotRepository(options)
+  }
+
+  /** Reads a record, as {@link SnapshotRepository.load}. Starts nothing. */
+  load<Context extends DurableContext>(
+    chart: SnapshotCodec<Context>,
+    key: string,
+  ): Promise<RecordView<Context> | undefined> {
+    return this.#repository.load(chart, key)
+  }
+
+  /**
+   * Runs one event until its result is stored.
+   *
+   * @param step Chooses the event by the record as it stands; asked again after a winner was adopted.
+   * @param options.isNested Part of another run, which `close()` waits for.
+   * @param options.loaded A record that was just read, or its absence, which spares the first load.
+   * @throws {@link AuthorizationError} `STORE_UNAVAILABLE`, `SNAPSHOT_*`, `CLOSED`, `TIMED_OUT`.
+   */
+  run<Context extends DurableContext, Command extends { type: string }>(
+    chart: DurableChart<Context, Command>,
+    key: string,
+    step: Step<Context, Command>,
+    options: { input: object; lease: Lease; loaded?: { view: RecordView<Context> | undefined }; isNested?: true },
+  ): Promise<RunResult<Context>> {
+    if (this.#repository.isClosing && !options.isNested) return Promise.reject(closed())
+    const { input, lease } = options
+    this.#longestLeaseMs = Math.max(this.#longestLeaseMs, lease.leaseMs + lease.graceMs)
+    const before = this.#queues.get(key)
+    // A run that queued behind another loads again: the record that it brought is old by then.
+    const loaded = before === undefined ? options.loaded : undefined
+    const turn = (before ?? Promise.resolve()).then(() =>
+      this.#repeat({ chart, key, input, lease, carriesResult: false }, step, loaded),
+    )
+    const settled = turn.then(
+      () => {},
+      () => {},
+    )
+    this.#queues.set(key, settled)
+    void settled.then(() => {
+      if (this.#queues.get(key) === settled) this.#queues.delete(key)
+    })
+    return turn
+  }
+
+  /** Rejects new runs and waits for those in flight, at most the longest lease among them. */
+  async close(): Promise<void> {
+    this.#repository.isClosing = true
+    let timer: NodeJS.Timeout | undefined
+    const bound = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, this.#longestLeaseMs)
+    })
+    await Promise.race([Promise.all(this.#queues.values()), bound])
+    clearTimeout(timer)
+    this.#repository.isOver = true
+  }
+
+  async #repeat<Context extends DurableContext, Command extends { type: string }>(
+    run: Run<Context, Command>,
+    step: Step<Context, Command>,
+    loaded?: { view: RecordView<Context> | undefined },
+  ): Promise<RunResult<Context>> {
+    const { changes, clock } = this.#options
+    await changes.ready()
+    const subscription = changes.watch(run.key)
+    const waitUntil = clock.monotonic() + MAX_LEASES * (run.lease.leaseMs + run.lease.graceMs)
+    try {
+      let view = loaded === undefined ? await this.#repository.reload(run) : loaded.view
+      let consumed = false
+      for (let rounds = 0; rounds < MAX_ROUNDS || run.carriesResult;) {
+        const recovery = await this.#recovery(run, view, subscription, waitUntil)
+        if (recovery === 'reload') {
+          view = await this.#repository.reload(run)
+          continue
+        }
+        const command = recovery ?? step(view)
+        if (command === undefined) return { view, accepted: false, consumed, emitted: [] }
+        const result = await execute(this.#options, this.#repository, run, view, command)
+        consumed ||= result.consumed
+        rounds += 1
+        if (result.kind === 'conflict') {
+          await this.#submitLateResult(run, result)
+          await this.#repository.pause(this.#jitter(Math.min(2 ** rounds, MAX_CONFLICT_PAUSE_MS)))
+          view = await this.#repository.reload(run)
+          continue
+        }
+        view = result.view
+        const accepted = result.kind === 'settled'
+        if (recovery === undefined) return { view, accepted, consumed, emitted: result.emitted }
+        // A checkpoint that its own chart does not leave: no release of ours wrote that.
+        if (!accepted) throw incompatible('checkpoint')
+      }
+      throw timedOut('contention')
+    } finally {
+      subscription.stop()
+    }
+  }
+
+  /**
+   * What a record needs before any other event: a claim younger than its lease is waited for, an older one expires, and
+   * any other checkpoint is left by `checkpoint.saved`.
+   */
+  async #recovery<Context extends DurableContext, Command extends { type: string }>(
+    run: Run<Context, Command>,
+    view: RecordView<Context> | undefined,
+    subscription: ChangeSubscription,
+    waitUntil: number,
+  ): Promise<{ type: string } | 'reload' | undefined> {
+    if (view === undefined) return undefined
+    const { claim } = view.context
+    if (claim === undefined) {
+      const { machine, name } = run.chart
+      const snapshot = restoreActor(machine, view, { id: name }).getSnapshot()
+      return snapshot.hasTag('checkpoint') ? { type: 'checkpoint.saved' } : undefined
+    }
+    const remainingMs = claim.leaseMs + run.lease.graceMs - view.ageMs()
+    if (remainingMs <= 0) return expired(claim)
+    if (!run.carriesResult) {
+      if (this.#repository.isClosing) throw closed()
+      if (this.#options.clock.monotonic() > waitUntil) throw timedOut('claimed')
+    }
+    await subscription.changed(Math.min(remainingMs, POLL_INTERVAL_MS))
+    return 'reload'
+  }
+
+  /** Offers the result of a single-use credential to the process that took its claim over. */
+  async #submitLateResult<Context extends DurableContext, Command extends { type: string }>(
+    run: Run<Context, Command>,
+    { lateResult }: Execution<Context, Command>,
+  ): Promise<void> {
+    if (lateResult === undefined) return
+    await this.#repeat({ ...run, carriesResult: true }, (view) => view && lateResult)
+  }
+
+  #jitter(mostMs: number): number {
+    return (Buffer.from(this.#options.clock.random(1)).readUInt8() / 256) * mostMs
+  }
+}

@@ -1,0 +1,97 @@
+import { compactDecrypt, CompactEncrypt } from 'jose'
+import * as v from 'valibot'
+import { AuthorizationError, isAuthorizationError } from '../errors/authorization-error.ts'
+import { failure } from '../errors/failure.ts'
+import { parseOptions } from '../schemas/parse-options.ts'
+
+/**
+ * Seals records before they leave the process. A host may bring its own, for a key management service or a key for each
+ * tenant; its errors should be {@link AuthorizationError}s with the codes named here.
+ */
+export interface Sealer {
+  /** Encrypts and authenticates the plaintext, bound to the key of the record that it is for. */
+  seal(plaintext: string, binding: { key: string }): Promise<string>
+  /**
+   * Opens what `seal` made for the same record.
+   *
+   * @throws {@link AuthorizationError} `SNAPSHOT_KEY_UNKNOWN` if the sealing key is not configured,
+   *   `SNAPSHOT_UNREADABLE` if it does not open otherwise.
+   */
+  open(sealed: string, binding: { key: string }): Promise<string>
+}
+
+/** A key that seals records. */
+export interface SealingKey {
+  /** Names the key inside each sealed record. Not secret. */
+  id: string
+  /** 32 random bytes. */
+  secret: Uint8Array
+}
+
+const KEY_BYTES = 32
+
+const SealingKeySchema = v.object({
+  id: v.pipe(v.string(), v.nonEmpty('must not be empty')),
+  secret: v.pipe(
+    v.instance(Uint8Array),
+    v.check((secret) => secret.length === KEY_BYTES, `must be ${KEY_BYTES} bytes long`),
+  ),
+})
+
+const SealingKeysSchema = v.pipe(
+  v.tupleWithRest([SealingKeySchema], SealingKeySchema),
+  v.check((keys) => new Set(keys.map((key) => key.id)).size === keys.length, 'must not hold two keys with one id'),
+)
+
+const unreadable = () => new AuthorizationError(failure('SNAPSHOT_UNREADABLE', { reason: 'doesNotOpen' }))
+
+/**
+ * Seals with AES-256-GCM, as a compact JWE that names its key (`kid`) and is bound to the key of its record, so that a
+ * record copied to another key does not open.
+ *
+ * @param keys The first one seals, all open: to rotate, put a new one in front and keep the old ones while records
+ *   live.
+ * @throws `TypeError` if there is no key, if a secret is not 32 bytes long, or if two keys have one id.
+ * @see [RFC 7516 §3.1](https://www.rfc-editor.org/rfc/rfc7516.html#section-3.1)
+ */
+export function createSealer(keys: readonly SealingKey[]): Sealer {
+  const parsed = parseOptions(SealingKeysSchema, keys, 'keys.sealing')
+  // Imported once; the bytes are copied before this returns, so the host may wipe its own.
+  const imported = new Map(
+    parsed.map(({ id, secret }) => [
+      id,
+      crypto.subtle.importKey('raw', new Uint8Array(secret), 'AES-GCM', false, ['encrypt', 'decrypt']),
+    ]),
+  )
+  const sealingId = parsed[0].id
+  const keyNamed = async (id: string | undefined) => {
+    const key = await imported.get(id ?? '')
+    if (key === undefined) throw new AuthorizationError(failure('SNAPSHOT_KEY_UNKNOWN'))
+    return key
+  }
+  return {
+    async seal(plaintext, { key }) {
+      return await new CompactEncrypt(Buffer.from(plaintext))
+        .setProtectedHeader({ alg: 'dir', enc: 'A256GCM', kid: sealingId, key })
+        .encrypt(await keyNamed(sealingId))
+    },
+    async open(sealed, { key }) {
+      try {
+        const { plaintext, protectedHeader } = await compactDecrypt(sealed, ({ kid }) => keyNamed(kid), {
+          keyManagementAlgorithms: ['dir'],
+          contentEncryptionAlgorithms: ['A256GCM'],
+        })
+        if (protectedHeader['key'] !== key) throw unreadable()
+        return Buffer.from(plaintext).toString()
+      } catch (error) {
+        throw isAuthorizationError(error) ? error : unreadable()
+      }
+    },
+  }
+}
+
+/** Leaves records as they are, for a store inside the process when the host gave no keys. */
+export const plainSealer: Sealer = {
+  seal: async (plaintext) => plaintext,
+  open: async (sealed) => sealed,
+}

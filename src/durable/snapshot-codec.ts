@@ -1,0 +1,122 @@
+import * as v from 'valibot'
+import { AuthorizationError } from '../errors/authorization-error.ts'
+import { failure } from '../errors/failure.ts'
+
+/** How the snapshots of one chart are written and read. */
+export interface SnapshotCodec<Context> {
+  /** The machine's name in the envelope. */
+  readonly name: string
+  /** The machine's version in the envelope; raised by a change after which an older release could not resume. */
+  readonly version: number
+  readonly contextSchema: v.GenericSchema<unknown, Context>
+}
+
+const SnapshotSchema = v.object({
+  value: v.union([v.string(), v.record(v.string(), v.unknown())]),
+  context: v.unknown(),
+})
+
+/** The envelope's text for a snapshot at rest: only what cannot be told from the machine itself. */
+export function encodeSnapshot<Context>(
+  { name, version }: SnapshotCodec<Context>,
+  { value, context }: { value: unknown; context: Context },
+  savedAt: number,
+): string {
+  return encodeEnvelope({ machine: name, machineVersion: version, savedAt, snapshot: { value, context } })
+}
+
+/**
+ * Reads what {@link encodeSnapshot} wrote.
+ *
+ * @throws {@link AuthorizationError} `SNAPSHOT_UNREADABLE`, `SNAPSHOT_TOO_NEW`.
+ */
+export function decodeSnapshot<Context>(
+  { name, version, contextSchema }: SnapshotCodec<Context>,
+  text: string,
+): { savedAt: number; value: unknown; context: Context } {
+  const envelope = decodeEnvelope(text)
+  if (envelope.machine !== name) throw new AuthorizationError(failure('SNAPSHOT_UNREADABLE', { field: 'machine' }))
+  if (envelope.machineVersion > version)
+    throw new AuthorizationError(failure('SNAPSHOT_TOO_NEW', { field: 'machineVersion' }))
+  const snapshot = v.safeParse(SnapshotSchema, envelope.snapshot)
+  if (!snapshot.success) throw new AuthorizationError(failure('SNAPSHOT_UNREADABLE', { field: 'snapshot' }))
+  const context = v.safeParse(contextSchema, snapshot.output.context)
+  if (!context.success) {
+    const path = v.getDotPath(context.issues[0])
+    throw new AuthorizationError(
+      failure('SNAPSHOT_UNREADABLE', { field: path === null ? 'context' : `context.${path}` }),
+    )
+  }
+  return { savedAt: envelope.savedAt, value: snapshot.output.value, context: context.output }
+}
+
+/** The format that this release writes. */
+const FORMAT = 1
+
+/** Members that are not known here are dropped: a newer release may add some without a new format. */
+const FirstFormatSchema = v.object({
+  format: v.literal(1),
+  machine: v.pipe(v.string(), v.nonEmpty()),
+  machineVersion: v.pipe(v.number(), v.safeInteger(), v.minValue(1)),
+  savedAt: v.pipe(v.number(), v.finite()),
+  snapshot: v.record(v.string(), v.unknown()),
+})
+
+/**
+ * Every format that this release reads. When there is a second one, the schema of the first gets a `v.transform` that
+ * lifts it to the second, and stays here; a golden file in `test/fixtures/snapshots` proves it.
+ */
+const FORMATS: ReadonlyMap<number, v.GenericSchema<unknown, Envelope>> = new Map([[1, FirstFormatSchema]])
+
+const HeadSchema = v.object({ format: v.pipe(v.number(), v.safeInteger(), v.minValue(1)) })
+
+/**
+ * What is sealed and stored: a persisted snapshot with what is needed to read it years later. An XState snapshot itself
+ * names neither its machine nor that machine's version.
+ */
+export interface Envelope {
+  /** Raised when the envelope or the meaning of a snapshot changes so that an older release could not read it. */
+  format: typeof FORMAT
+  /** The id of the statechart. */
+  machine: string
+  /** The version of that statechart's snapshots, from 1. */
+  machineVersion: number
+  /** When it was saved, in the record's own time. */
+  savedAt: number
+  /** The persisted snapshot. */
+  snapshot: Record<string, unknown>
+}
+
+/** The text to seal and store. */
+export function encodeEnvelope(envelope: Omit<Envelope, 'format'>): string {
+  const { machine, machineVersion, savedAt, snapshot } = envelope
+  return JSON.stringify({ format: FORMAT, machine, machineVersion, savedAt, snapshot })
+}
+
+const unreadable = (reason: string) => new AuthorizationError(failure('SNAPSHOT_UNREADABLE', { reason }))
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    // The parser's message quotes the text.
+    throw unreadable('notJson')
+  }
+}
+
+/**
+ * Reads what {@link encodeEnvelope} wrote, in this release or an older one.
+ *
+ * @throws {@link AuthorizationError} `SNAPSHOT_UNREADABLE` if it is not an envelope, `SNAPSHOT_TOO_NEW` if a newer
+ *   release wrote it in a format that this one does not know.
+ */
+export function decodeEnvelope(text: string): Envelope {
+  const value = parseJson(text)
+  const head = v.safeParse(HeadSchema, value)
+  if (!head.success) throw unreadable('notAnEnvelope')
+  const schema = FORMATS.get(head.output.format)
+  if (schema === undefined) throw new AuthorizationError(failure('SNAPSHOT_TOO_NEW'))
+  const envelope = v.safeParse(schema, value)
+  if (!envelope.success) throw unreadable('notAnEnvelope')
+  return envelope.output
+}

@@ -1,0 +1,18 @@
+/** The oldest Node that undici and ky run on: `engines` of package.json. */
+const MIN_MAJOR = 22
+const MIN_MINOR = 19
+
+/**
+ * Rejects a Node that is too old when the package is imported, instead of a crash inside a dependency. Accepts Bun,
+ * Deno and browsers.
+ *
+ * @throws `Error` that names the version that is required and the one that was found.
+ */
+export function assertSupportedNode(versions: Readonly<Record<string, string | undefined>> | undefined): void {
+  if (versions?.['node'] === undefined || 'bun' in versions || 'deno' in versions) return
+  const [major = 0, minor = 0] = versions['node'].split('.').map(Number)
+  if (major > MIN_MAJOR || (major === MIN_MAJOR && minor >= MIN_MINOR)) return
+  throw new Error(`authchart needs Node ${MIN_MAJOR}.${MIN_MINOR} or later, and this is Node ${versions['node']}`)
+}
+
+assertSupportedNode(globalThis.process?.versions)

@@ -1,0 +1,174 @@
+import { createHash } from 'node:crypto'
+import { describe, expect, test } from 'vitest'
+import type { BuildAuthorizationRequestInput } from '../../../../machines/ports.ts'
+import { createBuildAuthorizationRequest } from '../../../../src/actors/authorization-request/build-authorization-request.ts'
+import type { ServerMetadata } from '../../../../src/schemas/connection-context.ts'
+import { verifies } from '../../../support/verifies.ts'
+import { identityOf, makeDependencies, never, rejectionOf, serverAt, steppingClock } from '../support.ts'
+
+const metadata: ServerMetadata = {
+  issuer: 'https://as',
+  authorizationEndpoint: 'https://as/authorize',
+  tokenEndpoint: 'https://as/token',
+  codeChallengeMethodsSupported: ['plain', 'S256'],
+  responseTypesSupported: ['code', 'token'],
+}
+
+function build(
+  input: Partial<BuildAuthorizationRequestInput> = {},
+  overrides: Parameters<typeof makeDependencies>[0] = {},
+) {
+  const deps = makeDependencies({ clock: steppingClock(), ...overrides })
+  return createBuildAuthorizationRequest(deps)(
+    {
+      at: 5000,
+      identity: identityOf('https://h/mcp'),
+      metadata,
+      resource: { issuer: 'https://as', resource: 'https://h' },
+      client: serverAt('https://as').client,
+      scope: 'a b',
+      parameters: undefined,
+      ...input,
+    },
+    never,
+  )
+}
+
+/** The parameters, in order, with what is repeated. */
+async function parametersOf(...args: Parameters<typeof build>) {
+  return [...new URL((await build(...args)).authorizationUrl).searchParams]
+}
+
+const verifier = Buffer.alloc(32, 7).toString('base64url')
+const protocol = {
+  response_type: 'code',
+  client_id: 'c 1',
+  redirect_uri: 'https://app.example/callback',
+  scope: 'a b',
+  resource: 'https://h',
+  state: 'the-state',
+  code_challenge: createHash('sha256').update(verifier).digest('base64url'),
+  code_challenge_method: 'S256',
+}
+
+describe('the URL', () => {
+  test(
+    'has each parameter of the protocol once',
+    verifies(67, async () => {
+      const output = await build()
+      expect(output).toEqual({
+        at: 6000,
+        authorizationUrl: `https://as/authorize?${new URLSearchParams(protocol)}`,
+        state: 'the-state',
+        stateHash: 'hash of the-state',
+        verifier,
+      })
+      expect(verifier).toHaveLength(43)
+    }),
+  )
+
+  test(
+    'leaves out what there is not, and falls back to our redirect URI',
+    verifies(71, async () => {
+      const { scope: _, resource: __, ...rest } = protocol
+      const client = { ...serverAt('https://as').client, redirectUri: undefined }
+      expect(await parametersOf({ scope: undefined, resource: { issuer: 'https://as' }, client })).toEqual(
+        Object.entries(rest),
+      )
+    }),
+  )
+
+  test(
+    'keeps the query of the endpoint, but lets nothing in it count twice',
+    verifies(39, async () => {
+      const authorizationEndpoint =
+        'https://as/authorize?p=B2C_1&state=theirs&state=again&request_uri=urn:x&prompt=none'
+      const parameters = { prompt: 'login' }
+      expect(await parametersOf({ metadata: { ...metadata, authorizationEndpoint }, parameters })).toEqual([
+        ['p', 'B2C_1'],
+        ['prompt', 'login'],
+        ...Object.entries(protocol),
+      ])
+    }),
+  )
+
+  test('takes the parameters of the host, none of which may be ours', async () => {
+    const parameters = {
+      login_hint: 'u@x',
+      client_id: 'evil',
+      state: 'evil',
+      redirect_uri: 'https://evil',
+      code_challenge_method: 'plain',
+      response_mode: 'fragment',
+      request: 'jwt',
+    }
+    expect(await parametersOf({ parameters })).toEqual([['login_hint', 'u@x'], ...Object.entries(protocol)])
+  })
+
+  test('asks for consent where offline access is wanted, unless the host says otherwise', async () => {
+    const scope = 'a offline_access'
+    expect(await parametersOf({ scope })).toContainEqual(['prompt', 'consent'])
+    expect(await parametersOf({ scope, parameters: { prompt: 'none' } })).not.toContainEqual(['prompt', 'consent'])
+    expect(await parametersOf({ scope: 'no_offline_access' })).not.toContainEqual(['prompt', 'consent'])
+  })
+})
+
+describe('there is none', () => {
+  test.each<[string, Partial<ServerMetadata>, object]>([
+    [
+      'without an endpoint',
+      { authorizationEndpoint: undefined },
+      { code: 'GRANT_UNSUPPORTED', details: { reason: 'noAuthorizationEndpoint' } },
+    ],
+    [
+      'without the response type code',
+      { responseTypesSupported: ['token', 'code id_token'] },
+      {
+        code: 'GRANT_UNSUPPORTED',
+        details: { reason: 'responseType', expected: 'code', offered: 'token code id_token' },
+      },
+    ],
+    [
+      'without a word of PKCE',
+      { codeChallengeMethodsSupported: undefined },
+      { code: 'PKCE_UNSUPPORTED', details: { expected: 'S256' } },
+    ],
+    [
+      'with plain PKCE only',
+      { codeChallengeMethodsSupported: ['plain'] },
+      { code: 'PKCE_UNSUPPORTED', details: { expected: 'S256', offered: 'plain' } },
+    ],
+    [
+      'over plain http',
+      { authorizationEndpoint: 'http://as/authorize?x' },
+      { code: 'INSECURE_ENDPOINT', details: { url: 'http://as/authorize' } },
+    ],
+  ])('%s', async (_, wrong, expected) => {
+    expect(await rejectionOf(build({ metadata: { ...metadata, ...wrong } }))).toEqual({
+      outcome: 'notSent',
+      ...expected,
+    })
+  })
+})
+
+test('a server of 2025-03-26 without metadata is sent PKCE on trust', async () => {
+  const legacy: ServerMetadata = {
+    issuer: 'https://as',
+    authorizationEndpoint: 'https://as/authorize',
+    tokenEndpoint: 'https://as/token',
+    legacy: true,
+  }
+  expect(await parametersOf({ metadata: legacy })).toContainEqual(['code_challenge_method', 'S256'])
+})
+
+test(
+  'plain http is for those whom the host allows',
+  verifies(73, async () => {
+    const asked: string[] = []
+    const mayUseHttp = (url: URL) => asked.push(url.host) > 0
+    const authorizationEndpoint = 'http://127.0.0.1:3000/authorize'
+    const { authorizationUrl } = await build({ metadata: { ...metadata, authorizationEndpoint } }, { mayUseHttp })
+    expect(authorizationUrl).toMatch(/^http:\/\/127\.0\.0\.1:3000\/authorize\?/)
+    expect(asked).toEqual(['127.0.0.1:3000'])
+  }),
+)

@@ -1,0 +1,212 @@
+import { describe, expect, test } from 'vitest'
+import { createRegisterClient } from '../../../../src/actors/registration/register-client.ts'
+import type { ClientOptions } from '../../../../src/options/client-options.ts'
+import { verifies } from '../../../support/verifies.ts'
+import { type Answer, makeDependencies, never, rejectionOf, sendBefore, startPeer, steppingClock } from '../support.ts'
+
+const redirectUri = 'https://app.example/callback'
+
+interface Options {
+  client?: ClientOptions
+  redirectUri?: string
+  supported?: string[]
+  dpopBoundAccessTokens?: true
+}
+
+async function register(answer: Answer, options: Options = {}) {
+  const peer = await startPeer({ '/register': answer })
+  const clock = steppingClock()
+  const run = createRegisterClient(makeDependencies({ clock, ...(options.client && { client: options.client }) }))
+  const done = run(
+    {
+      at: 5000,
+      issuer: 'https://as',
+      redirectUri: options.redirectUri ?? redirectUri,
+      registrationEndpoint: `${peer.origin}/register`,
+      tokenEndpointAuthMethodsSupported: options.supported,
+      dpopBoundAccessTokens: options.dpopBoundAccessTokens,
+      sendBefore,
+    },
+    never,
+  )
+  await Promise.allSettled([done])
+  const { body, ...request } = peer.seen[0] ?? { body: 'null' }
+  return { done, request, sent: JSON.parse(body) as unknown, asked: peer.seen.length }
+}
+
+describe('what is sent', () => {
+  test(
+    'by a client that says little of itself',
+    verifies(48, async () => {
+      const { sent, request } = await register({ status: 201, body: { client_id: 'c' } })
+      expect(sent).toEqual({
+        client_name: 'Acme',
+        redirect_uris: [redirectUri],
+        grant_types: ['authorization_code', 'refresh_token'],
+        response_types: ['code'],
+        token_endpoint_auth_method: 'client_secret_basic',
+        application_type: 'web',
+      })
+      expect(request).toMatchObject({
+        method: 'POST',
+        headers: { 'content-type': 'application/json', accept: 'application/json', 'user-agent': 'authchart/0.1.0' },
+      })
+    }),
+  )
+
+  test('by a client that uses bound tokens only', async () => {
+    const { sent } = await register({ status: 201, body: { client_id: 'c' } }, { dpopBoundAccessTokens: true })
+    expect(sent).toMatchObject({ client_name: 'Acme', dpop_bound_access_tokens: true })
+  })
+
+  test('by a client that says all', async () => {
+    const client = {
+      name: 'Acme',
+      redirectUri,
+      uri: 'https://app.example',
+      logoUri: 'https://app.example/logo',
+      contacts: ['ops@app.example'],
+      softwareId: 'acme',
+      softwareVersion: '2',
+      scope: 'a b',
+    }
+    const { sent } = await register(
+      { status: 201, body: { client_id: 'c' } },
+      { client, supported: ['client_secret_post'] },
+    )
+    expect(sent).toEqual({
+      client_name: 'Acme',
+      redirect_uris: [redirectUri],
+      grant_types: ['authorization_code', 'refresh_token'],
+      response_types: ['code'],
+      token_endpoint_auth_method: 'client_secret_post',
+      application_type: 'web',
+      client_uri: 'https://app.example',
+      logo_uri: 'https://app.example/logo',
+      contacts: ['ops@app.example'],
+      software_id: 'acme',
+      software_version: '2',
+      scope: 'a b',
+    })
+  })
+
+  test.each([
+    ['http://127.0.0.1:3000/cb', 'native'],
+    ['http://localhost:3000/cb', 'native'],
+    ['http://[::1]/cb', 'native'],
+    ['com.acme.app:/cb', 'native'],
+    ['https://app.example/cb', 'web'],
+    ['http://app.internal/cb', 'web'],
+  ])(
+    'with the redirect URI %s: a %s application',
+    verifies(51, async (uri, application_type) => {
+      const { sent } = await register({ body: { client_id: 'c' } }, { redirectUri: uri })
+      expect(sent).toMatchObject({ application_type, redirect_uris: [uri] })
+    }),
+  )
+
+  test('nothing where the server wants what we cannot do', async () => {
+    const { done, asked } = await register({}, { supported: ['private_key_jwt', 'tls_client_auth'] })
+    expect(await rejectionOf(done)).toEqual({
+      code: 'CLIENT_AUTH_UNSUPPORTED',
+      outcome: 'notSent',
+      details: { offered: 'private_key_jwt tls_client_auth' },
+    })
+    expect(asked).toBe(0)
+  })
+})
+
+describe('what is made of the answer', () => {
+  const base = { issuer: 'https://as', clientId: 'c', redirectUri, source: 'dynamic' }
+
+  test.each<[string, object, string[] | undefined, object]>([
+    ['no secret', { client_id: 'c' }, undefined, { tokenEndpointAuthMethod: 'none' }],
+    [
+      'a secret, for the method that was asked for',
+      { client_id: 'c', client_secret: 's', client_secret_expires_at: 0 },
+      undefined,
+      { clientSecret: 's', tokenEndpointAuthMethod: 'client_secret_basic' },
+    ],
+    [
+      'a method of the server’s own choice',
+      { client_id: 'c', client_secret: 's', token_endpoint_auth_method: 'client_secret_post' },
+      undefined,
+      { clientSecret: 's', tokenEndpointAuthMethod: 'client_secret_post' },
+    ],
+    [
+      'a secret that is not to be used',
+      {
+        client_id: 'c',
+        client_secret: 's',
+        client_secret_expires_at: 1_700_000_060,
+        token_endpoint_auth_method: 'client_secret_post',
+      },
+      ['none'],
+      { tokenEndpointAuthMethod: 'none' },
+    ],
+    [
+      'a secret that ends, in record time',
+      { client_id: 'c', client_secret: 's', client_secret_expires_at: 1_700_000_060 },
+      undefined,
+      { clientSecret: 's', clientSecretExpiresAt: 66_000, tokenEndpointAuthMethod: 'client_secret_basic' },
+    ],
+  ])('%s', async (_, body, supported, expected) => {
+    const { done } = await register({ status: 201, body }, supported ? { supported } : {})
+    expect(await done).toEqual({ at: 6000, client: { ...base, ...expected } })
+  })
+
+  test.each<[string, Answer, object]>([
+    [
+      'a refusal',
+      { status: 400, body: { error: 'invalid_redirect_uri', error_description: 'x' } },
+      { code: 'REGISTRATION_REJECTED', outcome: 'rejected', details: { status: 400, error: 'invalid_redirect_uri' } },
+    ],
+    [
+      'a demand for an initial token',
+      { status: 401, body: '' },
+      { code: 'REGISTRATION_REJECTED', outcome: 'rejected', details: { status: 401 } },
+    ],
+    ['a rate limit', { status: 429 }, { code: 'RATE_LIMITED', outcome: 'rejected', details: { status: 429 } }],
+    ['unavailability', { status: 503 }, { code: 'SERVER_UNAVAILABLE', outcome: 'rejected', details: { status: 503 } }],
+    [
+      'a server error',
+      { status: 500 },
+      { code: 'REGISTRATION_UNAVAILABLE', outcome: 'unknown', details: { status: 500 } },
+    ],
+    [
+      'a page',
+      { status: 201, body: '<html>' },
+      {
+        code: 'RESPONSE_NOT_JSON',
+        outcome: 'unknown',
+        details: { status: 201, document: 'registration response' },
+      },
+    ],
+    [
+      'a wrong document',
+      { status: 201, body: { client_id: 7, client_secret: 'hunter2' } },
+      {
+        code: 'RESPONSE_INVALID',
+        outcome: 'unknown',
+        details: { status: 201, document: 'registration response', field: 'client_id' },
+      },
+    ],
+    [
+      'a method that we cannot do',
+      { status: 201, body: { client_id: 'c', token_endpoint_auth_method: 'private_key_jwt' } },
+      {
+        code: 'CLIENT_AUTH_UNSUPPORTED',
+        outcome: 'rejected',
+        details: { status: 201, document: 'registration response', received: 'private_key_jwt' },
+      },
+    ],
+  ])('%s', async (_, answer, expected) => {
+    const { done, asked } = await register(answer)
+    const url: unknown = expect.stringMatching(/\/register$/)
+    expect(await rejectionOf(done)).toEqual({
+      ...expected,
+      details: { url, ...('details' in expected && (expected.details as object)) },
+    })
+    expect(asked).toBe(1)
+  })
+})

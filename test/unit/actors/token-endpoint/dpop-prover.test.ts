@@ -1,0 +1,276 @@
+import { decodeJwt } from 'jose'
+import { describe, expect, test } from 'vitest'
+import { MAX_NONCES } from '../../../../src/actors/limits.ts'
+import { DpopProver } from '../../../../src/actors/token-endpoint/dpop-prover.ts'
+import {
+  createExchangeCode,
+  createRefreshTokens,
+  createRequestToken,
+} from '../../../../src/actors/token-endpoint/grants.ts'
+import { DPOP_ALGORITHMS } from '../../../../src/protocol/dpop.ts'
+import type { AuthorizationServer, DpopKey } from '../../../../src/schemas/credentials.ts'
+import { hashOfToken, readProof } from '../../../support/proofs.ts'
+import { verifies } from '../../../support/verifies.ts'
+import { makeTransport } from '../../http/support.ts'
+import {
+  type Answer,
+  identityOf,
+  makeDependencies,
+  never,
+  rejectionOf,
+  sendBefore,
+  serverAt,
+  startPeer,
+  steppingClock,
+} from '../support.ts'
+
+const identity = identityOf('https://h/mcp')
+const bearer = { access_token: 't', token_type: 'Bearer', refresh_token: 'r2' }
+const bound = { ...bearer, token_type: 'dpop' }
+/** A challenge whose error nothing but the body tells. */
+const challenge = (nonce: string): Answer => ({
+  status: 400,
+  headers: { 'dpop-nonce': nonce },
+  body: { error: 'use_dpop_nonce' },
+})
+const offered = { alg: 'ES256' }
+const required = { alg: 'ES256', required: true } as const
+
+/** A token endpoint that gives these answers one after the other, the last one again and again. */
+async function start(answers: Answer[], dpop: AuthorizationServer['dpop'] = offered) {
+  const peer = await startPeer({ '/token': (): Answer => (answers.length > 1 ? answers.shift() : answers[0]) ?? {} })
+  const deps = makeDependencies()
+  const common = { at: 5000, identity, server: serverAt(peer.origin, { dpop }), sendBefore }
+  return {
+    peer,
+    deps,
+    exchange: () =>
+      createExchangeCode(deps)({ ...common, code: 'c', verifier: 'v', expectedSubject: undefined }, never),
+    refresh: (dpopKey: DpopKey | undefined) =>
+      createRefreshTokens(deps)({ ...common, refreshToken: 'r1', dpopKey }, never),
+    request: () => createRequestToken(deps)({ ...common, scope: undefined, grant: 'client_credentials' }, never),
+    nonces: () => peer.seen.map(({ headers }) => decodeJwt(String(headers['dpop'])).nonce),
+    proofs: () => Promise.all(peer.seen.map(({ headers }) => readProof(headers['dpop']))),
+  }
+}
+
+describe('a proof', () => {
+  test.each(DPOP_ALGORITHMS)(
+    'is signed with %s, and shows the public half of the key alone',
+    verifies(191, async (alg) => {
+      const prover = new DpopProver(steppingClock())
+      const key = await prover.createKey(alg)
+      const request = new Request('https://h:8443/mcp?secret=1#part', { method: 'post' })
+      const { authorization, dpop } = await prover.authorizationHeaders(request, 'the-token', key)
+      expect(authorization).toBe('DPoP the-token')
+      const { header, claims } = await readProof(dpop)
+      const { d: _, alg: _alg, ...publicHalf } = key
+      expect(header).toEqual({ typ: 'dpop+jwt', alg, jwk: publicHalf })
+      expect(claims).toEqual({
+        jti: Buffer.alloc(16, 7).toString('base64url'),
+        htm: 'POST',
+        htu: 'https://h:8443/mcp',
+        iat: 1_700_000_000,
+        ath: hashOfToken('the-token'),
+      })
+    }),
+  )
+
+  test(
+    'has the nonce that this server gave last, as an authorization server or as a resource',
+    verifies(192, async () => {
+      const { dpop: prover } = makeDependencies()
+      const key = await prover.createKey('ES256')
+      const note = (nonce: string, ...[verifier, url]: [Parameters<DpopProver['noteNonce']>[0], string]): void =>
+        prover.noteNonce(verifier, url, new Headers({ 'dpop-nonce': nonce }))
+      const nonceAt = async (url: string) =>
+        decodeJwt((await prover.authorizationHeaders(new Request(url), 't', key)).dpop).nonce
+      note('of the server', 'authorizationServer', 'https://h/token')
+      expect(await nonceAt('https://h/mcp')).toBeUndefined()
+      note('first', 'resourceServer', 'https://h/mcp')
+      note('second', 'resourceServer', 'https://h/other')
+      note('of another', 'resourceServer', 'https://h:8443/mcp')
+      prover.noteNonce('resourceServer', 'https://h/mcp', new Headers())
+      expect(await nonceAt('https://h/mcp')).toBe('second')
+      expect(await nonceAt('https://h:8443/mcp')).toBe('of another')
+    }),
+  )
+
+  test('has no nonce of a server that was last heard of long ago: not all are remembered', async () => {
+    const { dpop: prover } = makeDependencies()
+    const key = await prover.createKey('ES256')
+    const nonceAt = async (url: string) =>
+      decodeJwt((await prover.authorizationHeaders(new Request(url), 't', key)).dpop).nonce
+    const note = (host: string) =>
+      prover.noteNonce('resourceServer', `https://${host}/`, new Headers({ 'dpop-nonce': host }))
+    note('h1')
+    note('h2')
+    // What is used is as good as new.
+    expect(await nonceAt('https://h1/')).toBe('h1')
+    for (let count = 1; count < MAX_NONCES; count += 1) note(`more-${count}`)
+    expect([await nonceAt('https://h1/'), await nonceAt('https://h2/')]).toEqual(['h1', undefined])
+  })
+})
+
+describe('a token request', () => {
+  test('brings no proof where nobody wants it', async () => {
+    const { peer, deps } = await start([{ body: bearer }])
+    const input = {
+      at: 0,
+      identity,
+      server: serverAt(peer.origin),
+      code: 'c',
+      verifier: 'v',
+      expectedSubject: undefined,
+      sendBefore,
+    }
+    expect((await createExchangeCode(deps)(input, never)).dpopKey).toBeUndefined()
+    expect(peer.seen[0]?.headers['dpop']).toBeUndefined()
+  })
+
+  test.each(['exchange', 'request'] as const)(
+    'of the kind %s makes a key, and answers it with the tokens that are bound to it',
+    verifies(190, async (kind) => {
+      const world = await start([{ body: bound }])
+      const { tokenType, dpopKey } = await world[kind]()
+      expect(tokenType).toBe('DPoP')
+      const [proof] = await world.proofs()
+      const { d: _, alg, ...publicHalf } = dpopKey ?? { d: '', alg: '' }
+      expect([alg, proof?.header.jwk]).toEqual(['ES256', publicHalf])
+      expect(proof?.claims).toMatchObject({ htm: 'POST', htu: `${world.peer.origin}/token` })
+      expect(proof?.claims).not.toHaveProperty('ath')
+      expect(proof?.claims).not.toHaveProperty('nonce')
+    }),
+  )
+
+  test(
+    'to refresh proves the key that the tokens are bound to, and keeps it whatever comes',
+    verifies(193, async () => {
+      const { deps, peer, refresh, proofs } = await start([{ body: bound }, { body: bearer }])
+      const key = await deps.dpop.createKey('ES384')
+      expect((await refresh(key)).dpopKey).toEqual(key)
+      expect(await refresh(key)).toMatchObject({ tokenType: 'Bearer', dpopKey: key })
+      const { d: _, alg: _alg, ...publicHalf } = key
+      expect((await proofs()).map(({ header }) => header.jwk)).toEqual([publicHalf, publicHalf])
+      expect(new Set(peer.seen.map(({ headers }) => headers['dpop'])).size).toBe(2)
+    }),
+  )
+
+  test('to refresh tokens that are not bound yet binds them', async () => {
+    const { refresh } = await start([{ body: bound }])
+    expect(await refresh(undefined)).toMatchObject({ tokenType: 'DPoP', dpopKey: { alg: 'ES256' } })
+  })
+
+  test(
+    'is sent once more, with a new proof, if only its nonce is missing',
+    verifies(192, async () => {
+      const { exchange, peer, proofs, nonces } = await start([challenge('n1'), { body: bound }])
+      expect((await exchange()).tokenType).toBe('DPoP')
+      expect(nonces()).toEqual([undefined, 'n1'])
+      const [first, second] = await proofs()
+      expect(second?.thumbprint).toBe(first?.thumbprint)
+      expect(second?.claims.jti).not.toBe(first?.claims.jti)
+      expect(peer.seen[1]?.body).toBe(peer.seen[0]?.body)
+    }),
+  )
+
+  test(
+    'takes the nonce of any answer for the next proof',
+    verifies(192, async () => {
+      const { request, nonces } = await start([
+        { body: bound, headers: { 'dpop-nonce': 'n1' } },
+        { status: 400, body: { error: 'invalid_client' }, headers: { 'dpop-nonce': 'n2' } },
+        { body: bound },
+      ])
+      await request()
+      await rejectionOf(request())
+      await request()
+      expect(nonces()).toEqual([undefined, 'n1', 'n2'])
+    }),
+  )
+
+  test('is not sent a third time', async () => {
+    const { exchange, peer, nonces } = await start([challenge('n1'), challenge('n2'), { body: bound }])
+    expect(await rejectionOf(exchange())).toEqual({
+      code: 'EXCHANGE_REJECTED',
+      outcome: 'rejected',
+      details: { url: `${peer.origin}/token`, status: 400, error: 'use_dpop_nonce' },
+    })
+    expect(nonces()).toEqual([undefined, 'n1'])
+  })
+
+  test.each<[string, Answer]>([
+    ['gives no nonce', { status: 400, body: { error: 'use_dpop_nonce' } }],
+    ['refuses something else', { status: 400, headers: { 'dpop-nonce': 'n' }, body: { error: 'invalid_dpop_proof' } }],
+    ['may have done it', { status: 500, headers: { 'dpop-nonce': 'n' }, body: { error: 'use_dpop_nonce' } }],
+    ['says nothing', { status: 400, headers: { 'dpop-nonce': 'n' }, body: '<html>' }],
+  ])('is not repeated for a server that %s', async (_, answer) => {
+    const { exchange, peer } = await start([answer, { body: bound }])
+    await rejectionOf(exchange())
+    expect(peer.seen).toHaveLength(1)
+  })
+
+  test('without a proof is not repeated', async () => {
+    const { peer, deps } = await start([challenge('n1'), { body: bearer }])
+    const input = { at: 0, identity, server: serverAt(peer.origin), refreshToken: 'r', sendBefore }
+    expect(await rejectionOf(createRefreshTokens(deps)(input, never))).toMatchObject({ outcome: 'rejected' })
+    expect(peer.seen).toHaveLength(1)
+  })
+
+  test('is not repeated after its fence: nothing was spent', async () => {
+    let now = 0
+    const clock = { ...steppingClock(), monotonic: () => now }
+    const peer = await startPeer({
+      '/token': () => {
+        now = 2_000
+        return challenge('n1')
+      },
+    })
+    const run = createRefreshTokens(makeDependencies({ clock, transport: makeTransport({}, { clock }) }))
+    const server = serverAt(peer.origin, { dpop: offered })
+    expect(
+      await rejectionOf(run({ at: 0, identity, server, refreshToken: 'r', sendBefore: 1_000 }, never)),
+    ).toMatchObject({ code: 'HTTP_TIMEOUT', outcome: 'notSent', details: { reason: 'leaseTooShort' } })
+    expect(peer.seen).toHaveLength(1)
+  })
+})
+
+describe('tokens of the wrong type', () => {
+  test(
+    'are used as they are if binding is no duty',
+    verifies(193, async () => {
+      const { exchange } = await start([{ body: bearer }])
+      expect(await exchange()).toMatchObject({ accessToken: 't', tokenType: 'Bearer', dpopKey: undefined })
+    }),
+  )
+
+  test(
+    'are refused if it is',
+    verifies(193, async () => {
+      const { exchange, peer } = await start([{ body: bearer }], required)
+      expect(await rejectionOf(exchange())).toEqual({
+        code: 'TOKEN_RESPONSE_INVALID',
+        outcome: 'rejected',
+        details: {
+          url: `${peer.origin}/token`,
+          status: 200,
+          document: 'token response',
+          field: 'token_type',
+          expected: 'DPoP',
+          received: 'Bearer',
+        },
+      })
+    }),
+  )
+
+  test('are refused if no proof was sent for them', async () => {
+    const { peer, deps } = await start([{ body: bound }])
+    const grant = 'client_credentials' as const
+    const input = { at: 0, identity, server: serverAt(peer.origin), scope: undefined, grant, sendBefore }
+    expect(await rejectionOf(createRequestToken(deps)(input, never))).toMatchObject({
+      code: 'TOKEN_RESPONSE_INVALID',
+      outcome: 'unknown',
+      details: { field: 'token_type' },
+    })
+  })
+})

@@ -1,0 +1,198 @@
+import { once } from 'node:events'
+import { createServer, type IncomingMessage, request as ask } from 'node:http'
+import { connect as connectHttp2, createServer as createHttp2Server } from 'node:http2'
+import { type AddressInfo, connect } from 'node:net'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { toNodeHandler } from '../../../src/adapters/node.ts'
+import { CLIENT, orchestrate, redirectOf, startWorld } from '../connection/world.ts'
+
+describe('toNodeHandler', () => {
+  async function serve(handler: (request: Request) => Promise<Response>): Promise<string> {
+    const server = createServer(toNodeHandler(handler)).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    onTestFinished(() => {
+      server.closeAllConnections()
+      server.close()
+    })
+    return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  }
+
+  test('lets a real browser come back over HTTP', async () => {
+    const world = await startWorld()
+    const orchestrator = orchestrate()
+    const redirect = redirectOf(await orchestrator.connection({ tenant: 't1', server: world.server }).authorize())
+    const [cookie = ''] = (orchestrator.redirectResponse(redirect).headers.get('set-cookie') ?? '').split(';', 1)
+    const origin = await serve(orchestrator.handleCallback)
+    const { pathname, search } = new URL(world.callback(redirect))
+    const response = await fetch(origin + pathname + search, { headers: { cookie } })
+    expect(response.status).toBe(200)
+    expect(await response.text()).toContain('<title>You are signed in</title>')
+    expect(response.headers.get('x-content-type-options')).toBe('nosniff')
+  })
+
+  test('hands on method, URL, headers and body', async () => {
+    const origin = await serve(async (request) =>
+      Response.json(
+        { method: request.method, url: request.url, header: request.headers.get('x-a'), body: await request.text() },
+        { status: 201 },
+      ),
+    )
+    const response = await fetch(`${origin}/a?b=c`, { method: 'POST', body: 'hello', headers: { 'x-a': '1' } })
+    expect([response.status, await response.json()]).toEqual([
+      201,
+      { method: 'POST', url: `${origin}/a?b=c`, header: '1', body: 'hello' },
+    ])
+  })
+
+  test('keeps cookies apart', async () => {
+    const origin = await serve(async () => {
+      const headers = new Headers()
+      headers.append('set-cookie', 'a=1; Path=/')
+      headers.append('set-cookie', 'b=2; Path=/')
+      return new Response(null, { status: 204, headers })
+    })
+    expect((await fetch(origin)).headers.getSetCookie()).toEqual(['a=1; Path=/', 'b=2; Path=/'])
+  })
+
+  test('prefers the URL before a router cut it, and bears with strange ones', async () => {
+    const urls: string[] = []
+    const handler = toNodeHandler(async (request) => {
+      urls.push(request.url)
+      return new Response('x')
+    })
+    const server = createServer((incoming, outgoing) => {
+      handler(Object.assign(incoming, { originalUrl: `/mounted${incoming.url}` }), outgoing)
+    }).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    onTestFinished(() => {
+      server.closeAllConnections()
+      server.close()
+    })
+    const { port } = server.address() as AddressInfo
+    await (await fetch(`http://127.0.0.1:${port}/a`)).text()
+    expect(urls).toEqual([`http://127.0.0.1:${port}/mounted/a`])
+
+    const origin = await serve(async (request) => new Response(new URL(request.url).pathname))
+    const strange = (path: string): Promise<string> =>
+      new Promise((resolve, reject) => {
+        const { hostname, port: at } = new URL(origin)
+        ask({ hostname, port: at, path, agent: false }, (incoming) => {
+          let body = ''
+          incoming.on('data', (chunk) => (body += chunk))
+          incoming.on('end', () => resolve(body))
+        })
+          .on('error', reject)
+          .end()
+      })
+    expect(await strange('//')).toBe('//')
+    expect(await strange('http://[')).toBe('/')
+  })
+
+  test('serves HTTP/2 and HTTP/1.0, where there is no Host', async () => {
+    const urls: string[] = []
+    const handler = toNodeHandler(async (request) => {
+      urls.push(request.url)
+      return new Response(request.headers.get('x-a'), { headers: { 'x-b': '2' } })
+    })
+    const second = createHttp2Server()
+    second.on('request', (incoming, outgoing) => handler(incoming as never, outgoing as never))
+    second.listen(0, '127.0.0.1')
+    await once(second, 'listening')
+    const session = connectHttp2(`http://127.0.0.1:${(second.address() as AddressInfo).port}`)
+    onTestFinished(() => {
+      session.destroy()
+      second.close()
+    })
+    const stream = session.request({ ':path': '/a?b=c', 'x-a': '1' })
+    const [headers] = (await once(stream, 'response')) as [Record<string, unknown>]
+    expect([headers[':status'], headers['x-b'], Buffer.concat(await stream.toArray()).toString()]).toEqual([
+      200,
+      '2',
+      '1',
+    ])
+
+    const { port } = new URL(await serve(async (request) => new Response(request.url)))
+    const socket = connect(Number(port), '127.0.0.1')
+    socket.end('GET /d HTTP/1.0\r\n\r\n')
+    expect(Buffer.concat(await socket.toArray()).toString()).toMatch(/^HTTP\/1\.1 200 OK[^]*http:\/\/localhost\/d$/)
+    expect(urls).toEqual(['http://localhost/a?b=c'])
+  })
+
+  test('bears with any Host, and believes no forwarded one', async () => {
+    const origin = await serve(async (request) => new Response(request.url))
+    const { port } = new URL(origin)
+    const asked = async (...lines: string[]): Promise<string> => {
+      const socket = connect(Number(port), '127.0.0.1')
+      socket.end(`${lines.join('\r\n')}\r\nConnection: close\r\n\r\n`)
+      return (
+        Buffer.concat(await socket.toArray())
+          .toString()
+          .split('\r\n\r\n')[1] ?? ''
+      )
+    }
+    expect(await asked('GET /a?b=c HTTP/1.1', 'Host: not a host')).toBe('http://localhost/a?b=c')
+    expect(await asked('GET /a?b=c HTTP/1.1', 'Host: user:pass@app.example')).toBe('http://app.example/a?b=c')
+    expect(await asked('GET //evil.example/a?b=c HTTP/1.1', 'Host: app')).toBe('http://app//evil.example/a?b=c')
+    expect(await asked('GET http://u:p@evil.example/a?b=c HTTP/1.1', 'Host: app')).toBe('http://app/a?b=c')
+    expect(await asked('OPTIONS * HTTP/1.1', 'Host: app')).toBe('http://app/')
+    expect(await asked('GET /a HTTP/1.1', 'Host: app', 'X-Forwarded-Host: evil', 'X-Forwarded-Proto: https')).toBe(
+      'http://app/a',
+    )
+  })
+
+  test('lets the handler see the request of Node, keeps headers that were set before, and hands errors to next', async () => {
+    const errors: unknown[] = []
+    const handler = toNodeHandler(async (_request, { session }: IncomingMessage & { session: string }) => {
+      if (session !== 'alice') throw new Error(session)
+      return new Response(session, { headers: { 'set-cookie': 'b=2', 'x-a': 'new' } })
+    })
+    const server = createServer((incoming, outgoing) => {
+      outgoing.setHeader('set-cookie', 'a=1')
+      outgoing.setHeader('x-a', 'old')
+      const next = (error: unknown): void => {
+        errors.push(error)
+        outgoing.writeHead(418).end()
+      }
+      handler(Object.assign(incoming, { session: incoming.url?.slice(1) ?? '' }), outgoing, next)
+    }).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    onTestFinished(() => {
+      server.closeAllConnections()
+      server.close()
+    })
+    const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+    const response = await fetch(`${origin}/alice`)
+    expect([await response.text(), response.headers.getSetCookie(), response.headers.get('x-a')]).toEqual([
+      'alice',
+      ['a=1', 'b=2'],
+      'new',
+    ])
+    expect((await fetch(`${origin}/bob`)).status).toBe(418)
+    expect(errors).toEqual([new Error('bob')])
+  })
+
+  test('says nothing about an error of the handler', async () => {
+    const origin = await serve(() => Promise.reject(new Error('secret')))
+    const response = await fetch(origin)
+    expect([response.status, await response.text()]).toEqual([500, 'Internal Server Error'])
+  })
+
+  test('ends an answer whose body breaks off', async () => {
+    const origin = await serve(async () => {
+      const body = new ReadableStream({
+        pull() {
+          throw new Error('secret')
+        },
+      })
+      return new Response(body)
+    })
+    expect(await (await fetch(origin)).text()).toBe('Internal Server Error')
+  })
+
+  test('a closed orchestrator is an error that says nothing', async () => {
+    const orchestrator = orchestrate({ client: CLIENT })
+    await orchestrator.close()
+    const origin = await serve(orchestrator.handleCallback)
+    expect((await fetch(`${origin}/oauth/callback?state=x`)).status).toBe(500)
+  })
+})

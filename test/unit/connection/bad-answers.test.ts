@@ -1,0 +1,371 @@
+import { describe, expect, test } from 'vitest'
+import { type AuthOrchestratorOptions, MemoryStore } from '../../../src/index.ts'
+import { TestClock } from './test-clock.ts'
+import { orchestrate, redirectOf, rejection, startWorld, type World } from './world.ts'
+import { verifies } from '../../support/verifies.ts'
+
+/** What `authorize()` on a fresh connection rejects with; nothing is stored but the reason. */
+async function refusal(world: World, options: Parameters<typeof orchestrate>[0] = {}): Promise<unknown> {
+  const connection = orchestrate(options).connection({ tenant: 't1', server: world.server })
+  const { failure } = (await rejection(connection.authorize())) as { failure: unknown }
+  expect(await connection.status()).toMatchObject({ state: 'failed', authorized: false, failure, scope: undefined })
+  return failure
+}
+
+describe('protected resource metadata', () => {
+  const url = (world: World): string => `${world.rs.origin}/.well-known/oauth-protected-resource/mcp`
+  const where = (world: World): object => ({ url: url(world), status: 200, document: 'protected resource metadata' })
+
+  test.each<[string, object, string]>([
+    ['without a resource', { resource: undefined }, 'resource'],
+    ['whose servers are a string', { authorization_servers: 'https://as.example' }, 'authorization_servers'],
+    ['whose server is no URL', { authorization_servers: ['as.example'] }, 'authorization_servers.0'],
+    ['whose server has a fragment', { authorization_servers: ['https://as.example#x'] }, 'authorization_servers.0'],
+    ['whose scopes are no list', { scopes_supported: 'a b' }, 'scopes_supported'],
+  ])('%s is a failure with its field', async (_name, change, field) => {
+    const world = await startWorld()
+    Object.assign(world.resourceMetadata, change)
+    expect(await refusal(world)).toEqual({ code: 'RESPONSE_INVALID', details: { ...where(world), field } })
+    expect(world.as.seen).toEqual([])
+  })
+
+  test('that is not JSON, or is a list, is a failure', async () => {
+    const world = await startWorld()
+    const place = 'GET /.well-known/oauth-protected-resource/mcp'
+    world.rs.routes[place] = { body: '<html>' }
+    expect(await refusal(world)).toEqual({ code: 'RESPONSE_NOT_JSON', details: where(world) })
+    world.rs.routes[place] = { body: '[]' }
+    expect(await refusal(world)).toMatchObject({ code: 'RESPONSE_INVALID', details: where(world) })
+  })
+
+  test('for another resource is a failure', async () => {
+    const world = await startWorld()
+    world.resourceMetadata['resource'] = 'https://other.example/mcp'
+    expect(await refusal(world)).toEqual({
+      code: 'RESOURCE_MISMATCH',
+      details: { url: url(world), expected: world.server, received: 'https://other.example/mcp' },
+    })
+  })
+
+  test('for the whole origin is taken, unless the policy is strict', async () => {
+    const world = await startWorld()
+    world.resourceMetadata['resource'] = world.rs.origin
+    const redirect = redirectOf(await orchestrate().connection({ tenant: 't1', server: world.server }).authorize())
+    expect(new URL(redirect.authorizationUrl).searchParams.get('resource')).toBe(world.rs.origin)
+    expect(await refusal(world, { policy: { strictResource: true } })).toMatchObject({ code: 'RESOURCE_MISMATCH' })
+  })
+
+  test('of a server that is down is no reason to guess', async () => {
+    const world = await startWorld()
+    world.rs.routes['GET /.well-known/oauth-protected-resource/mcp'] = { status: 500, body: {} }
+    expect(await refusal(world)).toEqual({
+      code: 'RESOURCE_METADATA_UNAVAILABLE',
+      details: { url: url(world), status: 500 },
+    })
+    expect(world.rs.asked()).not.toContain('GET /.well-known/oauth-authorization-server')
+  })
+
+  test('that is too large is no reason to guess either', async () => {
+    const world = await startWorld()
+    world.rs.routes['GET /.well-known/oauth-protected-resource/mcp'] = { body: { x: 'y'.repeat(300_000) } }
+    expect(await refusal(world)).toMatchObject({ code: 'RESPONSE_TOO_LARGE' })
+  })
+
+  test('that is not there at the first place is looked for at the root', async () => {
+    const world = await startWorld()
+    delete world.rs.routes['GET /.well-known/oauth-protected-resource/mcp']
+    world.rs.routes['GET /.well-known/oauth-protected-resource'] = { body: world.resourceMetadata }
+    const connection = orchestrate().connection({ tenant: 't1', server: world.server })
+    expect((await connection.authorize()).status).toBe('redirect')
+    expect(world.rs.asked()).toEqual([
+      'GET /.well-known/oauth-protected-resource/mcp',
+      'GET /.well-known/oauth-protected-resource',
+    ])
+  })
+})
+
+describe('authorization server metadata', () => {
+  const url = (world: World): string => `${world.issuer}/.well-known/oauth-authorization-server`
+  const where = (world: World): object => ({ url: url(world), status: 200, document: 'authorization server metadata' })
+
+  test.each<[string, object, string]>([
+    ['without an issuer', { issuer: undefined }, 'issuer'],
+    ['without a token endpoint', { token_endpoint: undefined }, 'token_endpoint'],
+    ['whose token endpoint is no URL', { token_endpoint: '/token' }, 'token_endpoint'],
+    [
+      'whose authorization endpoint is a script',
+      { authorization_endpoint: 'javascript:alert(1)' },
+      'authorization_endpoint',
+    ],
+    [
+      'whose registration endpoint has credentials',
+      { registration_endpoint: 'https://u:p@as.example/' },
+      'registration_endpoint',
+    ],
+    ['whose methods are no list', { code_challenge_methods_supported: 'S256' }, 'code_challenge_methods_supported'],
+  ])('%s is a failure with its field', async (_name, change, field) => {
+    const world = await startWorld()
+    Object.assign(world.serverMetadata, change)
+    expect(await refusal(world)).toEqual({ code: 'RESPONSE_INVALID', details: { ...where(world), field } })
+    expect(world.as.asked()).not.toContain('POST /register')
+  })
+
+  test(
+    'of another issuer is a failure, be it by a slash',
+    verifies(35, async () => {
+      const world = await startWorld()
+      for (const issuer of [`${world.issuer}/`, 'https://evil.example']) {
+        world.serverMetadata['issuer'] = issuer
+        expect(await refusal(world)).toEqual({
+          code: 'SERVER_ISSUER_MISMATCH',
+          details: { url: url(world), expected: world.issuer, received: issuer },
+        })
+      }
+      expect(world.as.asked()).not.toContain('POST /register')
+    }),
+  )
+
+  test('that is not there, or not good, is looked for by OpenID Connect', async () => {
+    for (const first of [
+      { status: 404 },
+      { status: 500 },
+      { body: '<html>' },
+      { status: 302, headers: { location: '/' } },
+    ]) {
+      const world = await startWorld()
+      world.as.routes['GET /.well-known/oauth-authorization-server'] = first
+      world.as.routes['GET /.well-known/openid-configuration'] = { body: world.serverMetadata }
+      const connection = orchestrate().connection({ tenant: 't1', server: world.server })
+      expect((await connection.authorize()).status).toBe('redirect')
+    }
+  })
+
+  test('that is nowhere is a failure', async () => {
+    const world = await startWorld()
+    delete world.as.routes['GET /.well-known/oauth-authorization-server']
+    expect(await refusal(world)).toEqual({
+      code: 'SERVER_METADATA_UNAVAILABLE',
+      details: { url: `${world.issuer}/.well-known/openid-configuration`, status: 404 },
+    })
+  })
+
+  test(
+    'without S256 or the response type code is a failure',
+    verifies(68, async () => {
+      const world = await startWorld()
+      delete world.serverMetadata['code_challenge_methods_supported']
+      expect(await refusal(world)).toEqual({ code: 'PKCE_UNSUPPORTED', details: { expected: 'S256' } })
+      const other = await startWorld()
+      other.serverMetadata['response_types_supported'] = ['token']
+      expect(await refusal(other)).toEqual({
+        code: 'GRANT_UNSUPPORTED',
+        details: { reason: 'responseType', expected: 'code', offered: 'token' },
+      })
+    }),
+  )
+
+  test(
+    'of a server inside a network that is not allowed is not asked for',
+    verifies(141, async () => {
+      const world = await startWorld()
+      world.resourceMetadata['authorization_servers'] = ['https://169.254.169.254']
+      expect(await refusal(world)).toEqual({
+        code: 'ADDRESS_FORBIDDEN',
+        details: {
+          url: 'https://169.254.169.254/.well-known/oauth-authorization-server',
+          host: '169.254.169.254',
+        },
+      })
+    }),
+  )
+})
+
+describe('a registration', () => {
+  const details = (world: World, status: number): object => ({ url: `${world.issuer}/register`, status })
+
+  test(
+    'that is refused is a failure, and the next try asks again',
+    verifies(52, async () => {
+      const world = await startWorld()
+      const register = world.as.routes['POST /register']
+      world.as.routes['POST /register'] = {
+        status: 400,
+        body: { error: 'invalid_redirect_uri', error_description: 'secret' },
+      }
+      const store = new MemoryStore()
+      const connection = orchestrate({ store }).connection({ tenant: 't1', server: world.server })
+      expect(await rejection(connection.authorize())).toEqual({
+        failure: { code: 'REGISTRATION_REJECTED', details: { ...details(world, 400), error: 'invalid_redirect_uri' } },
+        retryable: false,
+        nextAction: 'configureClient',
+      })
+      world.as.routes['POST /register'] = register ?? {}
+      expect((await connection.authorize()).status).toBe('redirect')
+    }),
+  )
+
+  test('that is not offered is a failure', async () => {
+    const world = await startWorld()
+    delete world.serverMetadata['registration_endpoint']
+    expect(await refusal(world)).toEqual({
+      code: 'REGISTRATION_UNAVAILABLE',
+      details: { reason: 'noRegistrationEndpoint', expected: world.issuer },
+    })
+  })
+
+  test.each<[string, unknown, object]>([
+    ['is not JSON', '<html>', { code: 'RESPONSE_NOT_JSON' }],
+    ['has no client id', { client_secret: 's' }, { code: 'RESPONSE_INVALID', field: 'client_id' }],
+    [
+      'has a secret that is no text',
+      { client_id: 'c', client_secret: 7 },
+      { code: 'RESPONSE_INVALID', field: 'client_secret' },
+    ],
+    [
+      'has an end that is no time',
+      { client_id: 'c', client_secret: 's', client_secret_expires_at: 'soon' },
+      { code: 'RESPONSE_INVALID', field: 'client_secret_expires_at' },
+    ],
+  ])('whose answer %s is a failure with its field, and no client is kept', async (_name, body, wrong) => {
+    const world = await startWorld()
+    const { code, ...field } = wrong as { code: string }
+    world.as.routes['POST /register'] = { status: 201, body }
+    expect(await refusal(world)).toEqual({
+      code,
+      details: { ...details(world, 201), document: 'registration response', ...field },
+    })
+  })
+
+  test('with a method that we do not know is a failure', async () => {
+    const world = await startWorld()
+    world.as.routes['POST /register'] = {
+      status: 201,
+      body: { client_id: 'c', client_secret: 's', token_endpoint_auth_method: 'tls_client_auth' },
+    }
+    expect(await refusal(world)).toMatchObject({
+      code: 'CLIENT_AUTH_UNSUPPORTED',
+      details: { received: 'tls_client_auth' },
+    })
+  })
+
+  test('whose secret has ended is made anew', async () => {
+    const world = await startWorld()
+    const clock = new TestClock()
+    const register = world.as.routes['POST /register']
+    world.as.routes['POST /register'] = (seen) => {
+      const answer = typeof register === 'function' ? register(seen) : {}
+      const endsAt = Math.floor(clock.now() / 1000) + 100
+      return { ...answer, body: { ...(answer.body as object), client_secret_expires_at: String(endsAt) } }
+    }
+    const connection = orchestrate({ clock }).connection({ tenant: 't1', server: world.server })
+    const clientOf = async (): Promise<string | null> =>
+      new URL(redirectOf(await connection.authorize()).authorizationUrl).searchParams.get('client_id')
+    expect(await clientOf()).toBe('client-1')
+    expect(await clientOf()).toBe('client-1')
+    clock.advance(100_000)
+    expect(await clientOf()).toBe('client-2')
+  })
+
+  test('is shared by a deployment, a tenant or nobody, as the policy says', async () => {
+    const world = await startWorld()
+    const count = async (registrationScope: 'deployment' | 'tenant' | 'connection'): Promise<number> => {
+      const before = world.as.asked().length
+      const orchestrator = orchestrate({ policy: { registrationScope } })
+      for (const of of [
+        { tenant: 't1' },
+        { tenant: 't1', user: 'u1' },
+        { tenant: 't2' },
+        { tenant: 't2', label: 'x' },
+      ]) {
+        await orchestrator.connection({ ...of, server: world.server }).authorize()
+      }
+      return world.as
+        .asked()
+        .slice(before)
+        .filter((asked) => asked === 'POST /register').length
+    }
+    expect([await count('deployment'), await count('tenant'), await count('connection')]).toEqual([1, 2, 4])
+  })
+})
+
+describe('a stored record', () => {
+  const keys = { name: new Uint8Array(32).fill(1), sealing: [{ id: '1', secret: new Uint8Array(32).fill(2) }] }
+
+  /** A connection whose record holds this text instead of what was saved. */
+  async function spoilt(
+    text: (sealed: string) => string,
+    options: Pick<AuthOrchestratorOptions, 'keys' | 'sealer'> = { keys },
+  ) {
+    const world = await startWorld()
+    const store = new MemoryStore()
+    const orchestrator = orchestrate({ store, keys, ...(options.sealer && options) })
+    const identity = { tenant: 't1', server: world.server }
+    const redirect = redirectOf(await orchestrator.connection(identity).authorize())
+    const key = `authchart:{${redirect.state.split('.')[0]}}:connection`
+    const record = await store.load(key)
+    const value = text(record?.value ?? '')
+    await store.save(key, value, { expectedVersion: record?.version, writeId: 'spoilt' })
+    const connection = orchestrate({ store, ...options }).connection(identity)
+    return { connection, isUntouched: async () => (await store.load(key))?.value === value }
+  }
+
+  test.each<[string, (sealed: string) => string, object]>([
+    ['is no sealed record', () => 'hello', { code: 'SNAPSHOT_UNREADABLE', details: { reason: 'doesNotOpen' } }],
+    [
+      'was changed',
+      (sealed) => `${sealed.slice(0, -3)}AAA`,
+      { code: 'SNAPSHOT_UNREADABLE', details: { reason: 'doesNotOpen' } },
+    ],
+    ['is empty', () => '', { code: 'SNAPSHOT_UNREADABLE', details: { reason: 'doesNotOpen' } }],
+  ])('that %s is an error for every call, and is left as it is', async (_name, text, failure) => {
+    const { connection, isUntouched } = await spoilt(text)
+    const calls = [
+      () => connection.authorize(),
+      () => connection.authorize({ force: true }),
+      () => connection.accessToken(),
+      () => connection.status(),
+      () => connection.wake(),
+      () => connection.awaitAuthorized(),
+      () => connection.disconnect(),
+      () => connection.import({ tokens: { accessToken: 'a' } }),
+    ]
+    for (const call of calls) expect(await rejection(call())).toEqual({ failure, retryable: false, nextAction: 'none' })
+    expect(await isUntouched()).toBe(true)
+  })
+
+  test.each<[string, (text: string) => string, object]>([
+    [
+      'does not fit',
+      (text) => text.replace('"tenant":"t1"', '"tenant":7'),
+      { code: 'SNAPSHOT_UNREADABLE', details: { field: 'context.identity.tenant' } },
+    ],
+    [
+      'belongs to another chart',
+      (text) => text.replace('"connection"', '"registration"'),
+      { code: 'SNAPSHOT_UNREADABLE', details: { field: 'machine' } },
+    ],
+    ['has a newer format', (text) => text.replace('"format":1', '"format":99'), { code: 'SNAPSHOT_TOO_NEW' }],
+    [
+      'rests where nothing can rest',
+      (text) => text.replace('"awaitingCallback"}', '"nowhere"}'),
+      { code: 'SNAPSHOT_INCOMPATIBLE' },
+    ],
+  ])('that opens and %s is an error, and is left as it is', async (_name, text, failure) => {
+    const sealer = { seal: async (plain: string) => plain, open: async (plain: string) => plain }
+    const { connection, isUntouched } = await spoilt(text, { keys: { name: keys.name }, sealer })
+    expect(await rejection(connection.authorize())).toEqual({ failure, retryable: false, nextAction: 'none' })
+    expect(await rejection(connection.disconnect())).toEqual({ failure, retryable: false, nextAction: 'none' })
+    expect(await isUntouched()).toBe(true)
+  })
+
+  test('that was sealed with another key says so, and is left as it is', async () => {
+    const other = { ...keys, sealing: [{ id: '2', secret: new Uint8Array(32).fill(3) }] }
+    const { connection, isUntouched } = await spoilt((sealed) => sealed, { keys: other })
+    expect(await rejection(connection.authorize())).toMatchObject({ failure: { code: 'SNAPSHOT_KEY_UNKNOWN' } })
+    const rotated = await spoilt((sealed) => sealed, {
+      keys: { ...keys, sealing: [...other.sealing, ...keys.sealing] },
+    })
+    expect((await rotated.connection.status()).state).toBe('awaitingCallback')
+    expect(await isUntouched()).toBe(true)
+  })
+})

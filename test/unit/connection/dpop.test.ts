@@ -1,0 +1,315 @@
+import { decodeJwt } from 'jose'
+import { describe, expect, test } from 'vitest'
+import type { AuthOrchestratorOptions } from '../../../src/index.ts'
+import { hashOfToken, readProof } from '../../support/proofs.ts'
+import { verifies } from '../../support/verifies.ts'
+import type { Answer, Seen } from './peer.ts'
+import { TestClock } from './test-clock.ts'
+import { orchestrate, redirectOf, rejection, signIn, startWorld, type World } from './world.ts'
+
+const bound = (good: Record<string, unknown>): Answer => ({ body: { ...good, token_type: 'DPoP' } })
+const nonceOf = ({ headers }: Seen): unknown => decodeJwt(String(headers['dpop'])).nonce
+
+/** A world whose servers bind tokens, and a resource that asks for no nonce until a test says so. */
+async function boundWorld(policy: AuthOrchestratorOptions['policy'] = { dpop: 'whenOffered' }) {
+  const world = await startWorld()
+  world.serverMetadata['dpop_signing_alg_values_supported'] = ['ES256']
+  world.tokenAnswers.push(bound)
+  /** What the resource wants next beside a token. */
+  const wanted: { nonce: string | undefined; next: string | undefined } = { nonce: undefined, next: undefined }
+  const serve = (seen: Seen): Answer => {
+    const { method, path, headers, body } = seen
+    const token = /^DPoP (.+)$/.exec(headers.authorization ?? '')?.[1] ?? ''
+    if (wanted.nonce !== undefined && nonceOf(seen) !== wanted.nonce)
+      return {
+        status: 401,
+        headers: { 'www-authenticate': 'DPoP error="use_dpop_nonce", algs="ES256"', 'dpop-nonce': wanted.nonce },
+        body: { error: 'use_dpop_nonce' },
+      }
+    if (token === '' || world.rejectedToken.has(token))
+      return { status: 401, headers: { 'www-authenticate': 'DPoP error="invalid_token"' }, body: {} }
+    if (wanted.next !== undefined) wanted.nonce = wanted.next
+    return { headers: { ...(wanted.next && { 'dpop-nonce': wanted.next }) }, body: { method, path, token, body } }
+  }
+  for (const method of ['GET', 'POST', 'HEAD']) world.rs.routes[`${method} /mcp`] = serve
+  const clock = new TestClock()
+  const orchestrator = orchestrate({ policy, clock })
+  const connection = await signIn(world, orchestrator)
+  const asked = (peer: World['as'], path: string): Seen[] => peer.seen.filter((seen) => seen.path.startsWith(path))
+  return {
+    world,
+    wanted,
+    clock,
+    orchestrator,
+    connection,
+    mcp: () => asked(world.rs, '/mcp'),
+    tokenRequests: () => asked(world.as, '/token'),
+  }
+}
+
+describe('a bound token', () => {
+  test(
+    'is told as such, without its key',
+    verifies(190, async () => {
+      const { connection, world, clock } = await boundWorld()
+      const expected = { value: 'access-1', type: 'DPoP', scope: 'mcp:tools', expiresAt: clock.now() + 3_600_000 }
+      expect(await connection.accessToken()).toEqual(expected)
+      // From memory as well.
+      expect(await connection.accessToken()).toEqual(expected)
+      expect(world.tokenRequests()).toHaveLength(1)
+    }),
+  )
+
+  test(
+    'goes out with a fresh proof for each request, by the key that it was asked for with',
+    verifies([190, 191], async () => {
+      const { connection, world, mcp, tokenRequests } = await boundWorld()
+      const init = { method: 'POST', headers: { 'x-own': '1', dpop: 'ignored' }, body: 'hello' }
+      const response = await connection.fetch(`${world.server}?secret=1`, init)
+      expect(await response.json()).toEqual({ method: 'POST', path: '/mcp?secret=1', token: 'access-1', body: 'hello' })
+      await connection.fetch(world.server)
+      expect(mcp().map(({ headers }) => [headers.authorization, headers['x-own']])).toEqual([
+        ['DPoP access-1', '1'],
+        ['DPoP access-1', undefined],
+      ])
+      const proofs = await Promise.all(mcp().map(({ headers }) => readProof(headers['dpop'])))
+      expect(proofs.map(({ claims: { jti: _jti, iat: _iat, ...claims } }) => claims)).toEqual([
+        { htm: 'POST', htu: world.server, ath: hashOfToken('access-1') },
+        { htm: 'GET', htu: world.server, ath: hashOfToken('access-1') },
+      ])
+      const first = await readProof(tokenRequests()[0]?.headers['dpop'])
+      const all = [first, ...proofs]
+      expect(new Set(all.map(({ thumbprint }) => thumbprint)).size).toBe(1)
+      expect(new Set(all.map(({ claims }) => claims.jti)).size).toBe(3)
+    }),
+  )
+
+  test(
+    'is refreshed by the same key after a 401, and by it alone',
+    verifies(193, async () => {
+      const { connection, world, mcp, tokenRequests } = await boundWorld()
+      world.rejectedToken.add('access-1')
+      world.tokenAnswers.push(bound)
+      expect(await (await connection.fetch(world.server)).json()).toMatchObject({ token: 'access-2' })
+      const sent = [...tokenRequests(), ...mcp()].map(({ headers }) => readProof(headers['dpop']))
+      expect(new Set((await Promise.all(sent)).map(({ thumbprint }) => thumbprint)).size).toBe(1)
+      expect(tokenRequests()).toHaveLength(2)
+    }),
+  )
+
+  test('of another sign-in has another key', async () => {
+    const { world, orchestrator, tokenRequests } = await boundWorld()
+    world.tokenAnswers.push(bound)
+    await signIn(world, orchestrator, { tenant: 't2', server: world.server })
+    const keys = await Promise.all(tokenRequests().map(({ headers }) => readProof(headers['dpop'])))
+    expect(new Set(keys.map(({ thumbprint }) => thumbprint)).size).toBe(2)
+  })
+
+  test('that was stepped up for is asked for by the scope that its challenge names', async () => {
+    const { connection } = await boundWorld()
+    const challenge = 'DPoP error="insufficient_scope", scope="mcp:admin", algs="ES256"'
+    const { authorizationUrl } = redirectOf(await connection.authorize({ challenge }))
+    expect(new URL(authorizationUrl).searchParams.get('scope')).toBe('mcp:tools mcp:admin')
+  })
+})
+
+describe('a nonce', () => {
+  test(
+    'that the resource asks for is answered once, which costs no refresh',
+    verifies(192, async () => {
+      const { connection, world, wanted, mcp } = await boundWorld()
+      wanted.nonce = 'n1'
+      const response = await connection.fetch(world.server, { method: 'POST', body: 'hello' })
+      expect(await response.json()).toMatchObject({ body: 'hello' })
+      expect(mcp().map(nonceOf)).toEqual([undefined, 'n1'])
+      // The next request has it at once.
+      await connection.fetch(world.server)
+      expect(mcp().map(nonceOf)).toEqual([undefined, 'n1', 'n1'])
+      expect(world.tokenRequests()).toHaveLength(1)
+    }),
+  )
+
+  test(
+    'is taken from any answer, and is not told to the authorization server',
+    verifies(192, async () => {
+      const { connection, world, wanted, mcp, tokenRequests } = await boundWorld()
+      wanted.next = 'n1'
+      await connection.fetch(world.server)
+      wanted.next = 'n2'
+      await connection.fetch(world.server)
+      wanted.next = undefined
+      world.rejectedToken.add('access-1')
+      world.tokenAnswers.push(bound)
+      await connection.fetch(world.server)
+      expect(mcp().map(nonceOf)).toEqual([undefined, 'n1', 'n2', 'n2'])
+      expect(tokenRequests().map(nonceOf)).toEqual([undefined, undefined])
+    }),
+  )
+
+  test('that is never right is not tried again, and the answer is the 401', async () => {
+    const { connection, world, mcp } = await boundWorld()
+    let asked = 0
+    world.rs.routes['GET /mcp'] = () => {
+      asked += 1
+      const headers = { 'www-authenticate': 'DPoP error="use_dpop_nonce"', 'dpop-nonce': `n${asked}` }
+      return { status: 401, headers, body: {} }
+    }
+    expect((await connection.fetch(world.server)).status).toBe(401)
+    expect(mcp().map(nonceOf)).toEqual([undefined, 'n1'])
+    expect(world.tokenRequests()).toHaveLength(1)
+  })
+
+  test('for a body that cannot be sent again is kept for the next request', async () => {
+    const { connection, world, wanted, mcp } = await boundWorld()
+    wanted.nonce = 'n1'
+    const body = new Blob(['streamed']).stream()
+    const init = { method: 'POST', body, duplex: 'half' } as RequestInit
+    expect(await rejection(connection.fetch(world.server, init))).toEqual({
+      failure: { code: 'HTTP_NETWORK', details: { status: 401, reason: 'bodyNotRepeatable' } },
+      retryable: true,
+      nextAction: 'retry',
+    })
+    expect((await connection.fetch(world.server)).status).toBe(200)
+    expect(mcp().map(nonceOf)).toEqual([undefined, 'n1'])
+    expect(world.tokenRequests()).toHaveLength(1)
+  })
+
+  test('and a refresh may both be needed', async () => {
+    const { connection, world, wanted, mcp } = await boundWorld()
+    wanted.nonce = 'n1'
+    world.rejectedToken.add('access-1')
+    world.tokenAnswers.push(bound)
+    const response = await connection.fetch(world.server, { method: 'POST', body: 'hello' })
+    expect(await response.json()).toMatchObject({ token: 'access-2', body: 'hello' })
+    expect(mcp().map((seen) => [seen.headers.authorization, nonceOf(seen)])).toEqual([
+      ['DPoP access-1', undefined],
+      ['DPoP access-1', 'n1'],
+      ['DPoP access-2', 'n1'],
+    ])
+  })
+
+  test('that the authorization server asks for costs no code', async () => {
+    const { world, orchestrator, connection, tokenRequests } = await boundWorld()
+    const redirect = redirectOf(await connection.authorize({ force: true }))
+    world.tokenAnswers.push(
+      { status: 400, headers: { 'dpop-nonce': 'of the server' }, body: { error: 'use_dpop_nonce' } },
+      bound,
+    )
+    expect((await orchestrator.completeCallback(world.callback(redirect))).status).toBe('authorized')
+    expect(tokenRequests().map(nonceOf)).toEqual([undefined, undefined, 'of the server'])
+  })
+})
+
+test('a redirect within the origin has a proof of its own', async () => {
+  const { connection, world } = await boundWorld()
+  world.rs.routes['GET /old'] = { status: 307, headers: { location: '/mcp?moved=1' } }
+  expect((await connection.fetch('/old')).status).toBe(200)
+  const sent = world.rs.seen.slice(-2).map(({ headers }) => readProof(headers['dpop']))
+  const { origin } = world.rs
+  expect((await Promise.all(sent)).map(({ claims }) => claims['htu'])).toEqual([`${origin}/old`, `${origin}/mcp`])
+})
+
+describe('the policy', () => {
+  test('never: no proof, whatever is offered', async () => {
+    const world = await startWorld()
+    world.serverMetadata['dpop_signing_alg_values_supported'] = ['ES256']
+    world.resourceMetadata['dpop_bound_access_tokens_required'] = true
+    await signIn(world, orchestrate())
+    expect(world.as.seen.filter(({ headers }) => 'dpop' in headers)).toEqual([])
+  })
+
+  test('whenOffered: no proof where nobody speaks of it, and a Bearer token where nobody binds it', async () => {
+    const world = await startWorld()
+    const orchestrator = orchestrate({ policy: { dpop: 'whenOffered' } })
+    await signIn(world, orchestrator)
+    expect(world.as.seen.filter(({ headers }) => 'dpop' in headers)).toEqual([])
+    world.resourceMetadata['dpop_bound_access_tokens_required'] = true
+    const other = await signIn(world, orchestrate({ policy: { dpop: 'whenOffered' } }))
+    expect(world.as.seen.filter(({ headers }) => 'dpop' in headers)).toHaveLength(1)
+    expect(await (await other.fetch(world.server)).json()).toMatchObject({ token: 'access-2' })
+    expect(world.rs.seen.at(-1)?.headers).not.toHaveProperty('dpop')
+  })
+
+  test(
+    'required: tokens of another type are discarded, with the reason',
+    verifies(193, async () => {
+      const world = await startWorld()
+      const orchestrator = orchestrate({ policy: { dpop: 'required' } })
+      const connection = orchestrator.connection({ tenant: 't1', server: world.server })
+      const redirect = redirectOf(await connection.authorize())
+      const details = {
+        url: `${world.issuer}/token`,
+        status: 200,
+        document: 'token response',
+        field: 'token_type',
+        expected: 'DPoP',
+        received: 'Bearer',
+      }
+      expect(await orchestrator.completeCallback(world.callback(redirect))).toMatchObject({
+        status: 'failed',
+        retryable: false,
+        failure: { code: 'TOKEN_RESPONSE_INVALID', details },
+        actions: [],
+      })
+      expect(await connection.status()).toMatchObject({ state: 'failed', authorized: false })
+      expect(await rejection(connection.accessToken())).toMatchObject({ failure: { code: 'AUTHORIZATION_REQUIRED' } })
+    }),
+  )
+
+  test('required: the client registers as one that uses bound tokens only, apart from the others', async () => {
+    const world = await startWorld()
+    const orchestrator = orchestrate({ policy: ({ tenant }) => ({ dpop: tenant === 'strict' ? 'required' : 'never' }) })
+    world.tokenAnswers.push(bound)
+    for (const tenant of ['strict', 'lax', 'lax too'])
+      await signIn(world, orchestrator, { tenant, server: world.server })
+    const registrations = world.as.seen.filter(({ path }) => path === '/register')
+    expect(registrations.map(({ body }) => (JSON.parse(body) as object)['dpop_bound_access_tokens' as never])).toEqual([
+      true,
+      undefined,
+    ])
+  })
+
+  test('required: a server that can check none of our proofs is not signed in to', async () => {
+    const world = await startWorld()
+    world.serverMetadata['dpop_signing_alg_values_supported'] = ['RS256']
+    const connection = orchestrate({ policy: { dpop: 'required' } }).connection({ tenant: 't1', server: world.server })
+    expect(await rejection(connection.authorize())).toEqual({
+      failure: {
+        code: 'POLICY_REFUSED',
+        details: { reason: 'dpop', expected: 'ES256 ES384 ES512 EdDSA Ed25519', offered: 'RS256' },
+      },
+      retryable: false,
+      nextAction: 'none',
+    })
+    expect(world.as.asked()).not.toContain('POST /register')
+  })
+
+  test('client credentials are bound as well, with a new key for each token', async () => {
+    const world = await startWorld()
+    const clock = new TestClock()
+    const orchestrator = orchestrate({
+      clock,
+      policy: { dpop: 'required' },
+      clients: [{ issuer: world.issuer, clientId: 'c', clientSecret: 's' }],
+    })
+    world.tokenAnswers.push(bound, bound)
+    const connection = orchestrator.connection({ tenant: 't1', server: world.server })
+    await connection.authorize({ grant: 'client_credentials' })
+    expect(await connection.accessToken()).toMatchObject({ value: 'access-1', type: 'DPoP' })
+    clock.advance(3_600_000)
+    expect(await connection.accessToken()).toMatchObject({ value: 'access-2', type: 'DPoP' })
+    const sent = world.as.seen.filter(({ path }) => path === '/token').map(({ headers }) => readProof(headers['dpop']))
+    expect(new Set((await Promise.all(sent)).map(({ thumbprint }) => thumbprint)).size).toBe(2)
+  })
+})
+
+test('a bound token cannot be imported: its key is elsewhere', async () => {
+  const world = await startWorld()
+  const connection = orchestrate().connection({ tenant: 't1', server: world.server })
+  expect(await rejection(connection.import({ tokens: { accessToken: 'secret', tokenType: 'dpop' } }))).toEqual({
+    name: 'TypeError',
+    message: 'import().tokens.tokenType must not be DPoP: such a token is of no use without its key',
+    code: 'ERR_INVALID_ARG_VALUE',
+  })
+  expect((await connection.status()).state).toBe('disconnected')
+})

@@ -1,0 +1,248 @@
+import { describe, expect, test, vi } from 'vitest'
+import type { HostAction, InspectionRecord, OrchestratorEvents } from '../../../src/index.ts'
+import { TestClock } from './test-clock.ts'
+import { orchestrate, redirectOf, rejection, signIn, startWorld } from './world.ts'
+import { EVENT_NAMES } from '../../support/event-names.ts'
+
+/** Everything that an orchestrator tells, in order. */
+function listen(orchestrator: ReturnType<typeof orchestrate>): [string, unknown][] {
+  const told: [string, unknown][] = []
+  for (const name of EVENT_NAMES) orchestrator.on(name, (event) => told.push([name, event]))
+  return told
+}
+
+describe('on', () => {
+  test('tells a whole life, in order', async () => {
+    const world = await startWorld()
+    const clock = new TestClock()
+    const orchestrator = orchestrate({ clock })
+    const told = listen(orchestrator)
+    const connection = await signIn(world, orchestrator)
+    clock.advance(3_600_000)
+    await connection.accessToken()
+    await connection.disconnect()
+    const identity = { tenant: 't1', user: 'u1', server: world.server, label: undefined }
+    const [start, later] = [clock.now() - 3_600_000, clock.now()]
+    const transition = (at: number, from: string, to: string, reason: string): [string, unknown] => [
+      'transition',
+      { connection: identity, at, from, to, reason },
+    ]
+    expect(told).toEqual([
+      transition(start, 'disconnected', 'awaitingCallback', 'buildAuthorizationRequest.done'),
+      transition(start, 'awaitingCallback', 'exchanging', 'callback.received'),
+      transition(start, 'exchanging', 'authorized', 'exchangeCode.done'),
+      ['authorized', { connection: identity, at: start, generation: 1 }],
+      transition(later, 'authorized', 'refreshing', 'refresh.requested'),
+      transition(later, 'refreshing', 'authorized', 'refreshTokens.done'),
+      ['refreshed', { connection: identity, at: later, generation: 2 }],
+      transition(later, 'authorized', 'disconnecting', 'disconnect.requested'),
+      transition(later, 'disconnecting', 'disconnected', 'revokeTokens.done'),
+      ['disconnected', { connection: identity, at: later }],
+    ])
+  })
+
+  test('tells failures, and that the user is needed', async () => {
+    const world = await startWorld()
+    const clock = new TestClock()
+    const orchestrator = orchestrate({ clock })
+    const connection = await signIn(world, orchestrator)
+    const told = listen(orchestrator)
+    clock.advance(3_600_000)
+    world.tokenAnswers.push({ status: 400, body: { error: 'invalid_grant' } })
+    await rejection(connection.accessToken())
+    const failure = {
+      code: 'REFRESH_REJECTED',
+      details: { url: `${world.issuer}/token`, status: 400, error: 'invalid_grant' },
+    }
+    expect(told.filter(([name]) => name !== 'transition')).toEqual([
+      ['authorizationRequired', { connection: { ...connection.identity }, at: clock.now() }],
+      ['failed', { connection: { ...connection.identity }, at: clock.now(), failure }],
+    ])
+  })
+
+  test('tells a denied consent as a failure', async () => {
+    const world = await startWorld()
+    const orchestrator = orchestrate()
+    const told = listen(orchestrator)
+    const redirect = redirectOf(await orchestrator.connection({ tenant: 't1', server: world.server }).authorize())
+    await orchestrator.completeCallback(world.callback(redirect, { code: undefined, error: 'access_denied' }))
+    expect(told.filter(([name]) => name === 'failed')).toMatchObject([
+      ['failed', { failure: { code: 'AUTHORIZATION_DENIED', details: { error: 'access_denied' } } }],
+    ])
+  })
+
+  test('tells nobody of a sign-in that is only begun, nor of a parting that is none', async () => {
+    const world = await startWorld()
+    const clock = new TestClock()
+    const orchestrator = orchestrate({ clock })
+    const connection = await signIn(world, orchestrator)
+    const other = orchestrator.connection({ tenant: 't2', server: world.server })
+    const told = listen(orchestrator)
+    await connection.authorize({ force: true })
+    await other.authorize()
+    clock.advance(300_000)
+    await other.wake()
+    expect(told.map(([name, event]) => [name, (event as OrchestratorEvents['transition']).to])).toEqual([
+      ['transition', 'authorized'],
+      ['transition', 'awaitingCallback'],
+      ['transition', 'disconnected'],
+    ])
+    await other.authorize()
+    await other.disconnect()
+    expect(told.at(-1)).toEqual(['disconnected', { connection: { ...other.identity }, at: clock.now() }])
+  })
+
+  test('ends when it is told to, and a listener that throws harms nobody', async () => {
+    const world = await startWorld()
+    const orchestrator = orchestrate()
+    const heard: OrchestratorEvents['transition'][] = []
+    const uncaught: unknown[] = []
+    const note = (error: unknown): number => uncaught.push(error)
+    process.on('uncaughtException', note)
+    const end = orchestrator.on('transition', () => {
+      throw new Error('a bug of the host')
+    })
+    orchestrator.on('transition', (event) => heard.push(event))
+    const connection = orchestrator.connection({ tenant: 't1', server: world.server })
+    await connection.authorize()
+    await vi.waitFor(() => expect(uncaught).toHaveLength(1))
+    process.off('uncaughtException', note)
+    expect(heard).toHaveLength(1)
+    end()
+    end()
+    await connection.authorize()
+    expect(heard).toHaveLength(2)
+    expect(uncaught).toHaveLength(1)
+  })
+})
+
+describe('actions', () => {
+  test('are handed to the host before the caller gets its answer, those of refreshes too', async () => {
+    const world = await startWorld()
+    const clock = new TestClock()
+    const lists: (readonly HostAction[])[] = []
+    let isSaved = false
+    const orchestrator = orchestrate({
+      clock,
+      onActions: async (actions) => {
+        isSaved = false
+        await new Promise((resolve) => setImmediate(resolve))
+        lists.push(actions)
+        isSaved = true
+      },
+    })
+    const connection = await signIn(world, orchestrator)
+    expect(isSaved).toBe(true)
+    clock.advance(3_600_000)
+    isSaved = false
+    await connection.accessToken()
+    expect(isSaved).toBe(true)
+    world.rejectedToken.add('access-2')
+    isSaved = false
+    await connection.fetch(world.server)
+    expect(isSaved).toBe(true)
+    await connection.disconnect()
+    expect(lists.map((list) => list.map(({ type, generation }) => [type, generation]))).toEqual([
+      [['saveClientInformation', 0]],
+      [
+        ['saveClientInformation', 1],
+        ['saveTokens', 1],
+      ],
+      [
+        ['saveClientInformation', 2],
+        ['saveTokens', 2],
+      ],
+      [
+        ['saveClientInformation', 3],
+        ['saveTokens', 3],
+      ],
+      [['forgetTokens', 4]],
+    ])
+    expect(lists.at(-2)?.at(-1)?.data).toMatchObject({ accessToken: 'access-3', refreshToken: 'refresh-3' })
+  })
+
+  test('say which registration is gone', async () => {
+    const world = await startWorld()
+    const clock = new TestClock()
+    const lists: (readonly HostAction[])[] = []
+    const orchestrator = orchestrate({ clock, onActions: (actions) => void lists.push(actions) })
+    const connection = await signIn(world, orchestrator)
+    clock.advance(3_600_000)
+    world.tokenAnswers.push({ status: 401, body: { error: 'invalid_client' } })
+    await rejection(connection.accessToken())
+    const about = { tenant: 't1', user: 'u1', server: world.server, label: undefined, generation: 1 }
+    expect(lists.at(-1)).toEqual([
+      { type: 'forgetTokens', ...about, data: { issuer: world.issuer } },
+      { type: 'forgetClientInformation', ...about, data: { issuer: world.issuer } },
+    ])
+  })
+
+  test('of a refresh token that was refused say to forget the tokens', async () => {
+    const world = await startWorld()
+    const clock = new TestClock()
+    const lists: (readonly HostAction[])[] = []
+    const orchestrator = orchestrate({ clock, onActions: (actions) => void lists.push(actions) })
+    const connection = await signIn(world, orchestrator)
+    clock.advance(3_600_000)
+    world.tokenAnswers.push({ status: 400, body: { error: 'invalid_grant' } })
+    await rejection(connection.accessToken())
+    expect(lists.at(-1)?.map(({ type }) => type)).not.toContain('saveTokens')
+  })
+
+  test('that the host cannot take are its own error, and the tokens are stored all the same', async () => {
+    const world = await startWorld()
+    let isBroken = false
+    const orchestrator = orchestrate({
+      onActions: () => {
+        if (isBroken) throw new Error('the database is down')
+      },
+    })
+    const connection = await signIn(world, orchestrator)
+    isBroken = true
+    await expect(connection.accessToken({ rejectedToken: 'access-1' })).rejects.toThrow('the database is down')
+    isBroken = false
+    expect((await connection.accessToken()).value).toBe('access-2')
+  })
+})
+
+describe('inspect', () => {
+  test('records actors, events and snapshots by name only', async () => {
+    const world = await startWorld()
+    const clock = new TestClock()
+    const records: InspectionRecord[] = []
+    const orchestrator = orchestrate({ clock, inspect: (record) => records.push(record) })
+    const connection = await signIn(world, orchestrator)
+    const actors = new Set(records.filter(({ kind }) => kind === 'actor').map(({ name }) => name))
+    expect([...actors]).toEqual([
+      'connection',
+      'discoverResource',
+      'discoverServer',
+      'ensureRegistration',
+      'registration',
+      'registerClient',
+      'buildAuthorizationRequest',
+      'exchangeCode',
+    ])
+    const values = records
+      .filter(({ kind, name }) => kind === 'snapshot' && name === 'connection')
+      .map(({ value }) => value)
+    expect(values).toContainEqual({ discovering: 'protectedResource' })
+    expect(values).toContainEqual({ exchanging: 'claimed' })
+    expect(values.at(-1)).toEqual({ resting: 'authorized' })
+    const claimed = records.find(({ value }) => JSON.stringify(value) === '{"exchanging":"claimed"}')
+    expect(claimed).toMatchObject({ kind: 'snapshot', status: 'active', eventType: 'callback.received' })
+    expect(claimed?.tags?.toSorted()).toEqual(['checkpoint', 'claim', 'storable'])
+
+    clock.advance(3_600_000)
+    world.tokenAnswers.push({ status: 503, body: {} })
+    await rejection(connection.accessToken())
+    expect(records.filter(({ failureCode }) => failureCode !== undefined)).toMatchObject([
+      {
+        kind: 'event',
+        name: 'connection',
+        eventType: 'xstate.error.actor.refreshTokens',
+        failureCode: 'SERVER_UNAVAILABLE',
+      },
+    ])
+  })
+})

@@ -1,0 +1,137 @@
+import { describe, expect, test } from 'vitest'
+import { TestClock } from './test-clock.ts'
+import { orchestrate, rejection, startWorld } from './world.ts'
+import { verifies } from '../../support/verifies.ts'
+
+const clientInformation = { clientId: 'robot', clientSecret: 'robot secret' }
+const BASIC = `Basic ${Buffer.from('robot:robot+secret').toString('base64')}`
+
+describe('client credentials', () => {
+  test('with given credentials sign in without a user, and are renewed in the same way', async () => {
+    const world = await startWorld()
+    const clock = new TestClock()
+    const connection = orchestrate({ clock }).connection({ tenant: 't1', server: world.server })
+    const result = await connection.authorize({ grant: 'client_credentials', clientInformation, scope: 'mcp:tools' })
+    expect(result).toEqual({
+      status: 'authorized',
+      actions: [
+        expect.objectContaining({ type: 'saveClientInformation' }),
+        {
+          type: 'saveTokens',
+          tenant: 't1',
+          user: undefined,
+          server: world.server,
+          label: undefined,
+          generation: 1,
+          data: {
+            accessToken: 'access-1',
+            tokenType: 'Bearer',
+            scope: 'mcp:tools',
+            expiresAt: clock.now() + 3_600_000,
+            refreshToken: undefined,
+            grant: 'client_credentials',
+            issuer: world.issuer,
+          },
+        },
+      ],
+    })
+    expect(await connection.status()).toMatchObject({ state: 'authorized', authorized: true, scope: 'mcp:tools' })
+    clock.advance(3_600_000)
+    expect(await connection.status()).toMatchObject({ state: 'authorized', authorized: true })
+    expect((await connection.accessToken()).value).toBe('access-2')
+    const asked = { grant_type: 'client_credentials', scope: 'mcp:tools', resource: world.server }
+    expect(world.tokenRequests()).toEqual([asked, asked])
+    const sent = world.as.seen.filter(({ path }) => path === '/token').map(({ headers }) => headers.authorization)
+    expect(sent).toEqual([BASIC, BASIC])
+    expect(world.as.asked()).not.toContain('POST /register')
+  })
+
+  test('with configured credentials ask for the configured scope', async () => {
+    const world = await startWorld()
+    const clients = [{ issuer: world.issuer, ...clientInformation, scope: 'robots' }]
+    const connection = orchestrate({ clients }).connection({ tenant: 't1', server: world.server })
+    expect((await connection.authorize({ grant: 'client_credentials' })).status).toBe('authorized')
+    expect(world.tokenRequests()).toEqual([
+      { grant_type: 'client_credentials', scope: 'robots', resource: world.server },
+    ])
+  })
+
+  test('are chosen where the server offers nothing else', async () => {
+    const world = await startWorld()
+    world.serverMetadata['grant_types_supported'] = ['Client_Credentials']
+    const connection = orchestrate().connection({ tenant: 't1', server: world.server })
+    expect((await connection.authorize({ clientInformation })).status).toBe('authorized')
+  })
+
+  test(
+    'that nobody gave are a clear failure, and no token is asked for',
+    verifies(170, async () => {
+      const world = await startWorld()
+      const connection = orchestrate().connection({ tenant: 't1', server: world.server })
+      const missing = (reason: string): object => ({
+        failure: { code: 'CLIENT_INFORMATION_REQUIRED', details: expect.objectContaining({ reason }) },
+        retryable: false,
+        nextAction: 'configureClient',
+      })
+      expect(await rejection(connection.authorize({ grant: 'client_credentials' }))).toEqual(
+        missing('nonInteractiveGrant'),
+      )
+      const withoutSecret = { grant: 'client_credentials', clientInformation: { clientId: 'robot' } } as const
+      expect(await rejection(connection.authorize(withoutSecret))).toEqual(missing('secretMissing'))
+      expect(await connection.status()).toMatchObject({
+        state: 'failed',
+        authorized: false,
+        failure: { code: 'CLIENT_INFORMATION_REQUIRED' },
+        nextAction: 'configureClient',
+      })
+      expect(world.as.asked()).toEqual(['GET /.well-known/oauth-authorization-server'])
+    }),
+  )
+
+  test('that the server refuses are a failure', async () => {
+    const world = await startWorld()
+    world.tokenAnswers.push({
+      status: 401,
+      body: { error: 'invalid_client', error_description: 'robot secret is wrong' },
+    })
+    const connection = orchestrate().connection({ tenant: 't1', server: world.server })
+    expect(await rejection(connection.authorize({ grant: 'client_credentials', clientInformation }))).toEqual({
+      failure: {
+        code: 'CLIENT_REJECTED',
+        details: { url: `${world.issuer}/token`, status: 401, error: 'invalid_client' },
+      },
+      retryable: false,
+      nextAction: 'configureClient',
+    })
+  })
+
+  test('replace tokens of a user only when they are asked for', async () => {
+    const world = await startWorld()
+    const connection = orchestrate().connection({ tenant: 't1', server: world.server })
+    await connection.authorize({ grant: 'client_credentials', clientInformation })
+    expect((await connection.authorize()).status).toBe('authorized')
+    expect((await connection.authorize({ grant: 'authorization_code' })).status).toBe('redirect')
+    expect((await connection.accessToken()).value).toBe('access-1')
+  })
+})
+
+describe('other grants', () => {
+  test('a server that does not say which grants it offers is asked for authorization code, unless the host insists', async () => {
+    const world = await startWorld()
+    delete world.serverMetadata['grant_types_supported']
+    const connection = orchestrate().connection({ tenant: 't1', server: world.server })
+    expect((await connection.authorize({ clientInformation })).status).toBe('redirect')
+    expect((await connection.authorize({ grant: 'client_credentials', clientInformation })).status).toBe('authorized')
+  })
+
+  test('a server that lists others only is not asked for authorization code', async () => {
+    const world = await startWorld()
+    world.serverMetadata['grant_types_supported'] = ['implicit', 'password']
+    const connection = orchestrate().connection({ tenant: 't1', server: world.server })
+    expect(await rejection(connection.authorize())).toEqual({
+      failure: { code: 'GRANT_UNSUPPORTED', details: { expected: 'authorization_code', offered: 'implicit password' } },
+      retryable: false,
+      nextAction: 'configureClient',
+    })
+  })
+})

@@ -1,0 +1,120 @@
+import { describe, expect, test } from 'vitest'
+import { actionsBetween, identityOf } from '../../../src/connection/host-actions.ts'
+import type { ConnectionContext } from '../../../src/schemas/connection-context.ts'
+import { ATTEMPT, IDENTITY, ISSUER, SERVER, TOKENS } from '../durable/records.ts'
+import { BEGINNING } from '../durable/test-time.ts'
+
+const COMMON = { tenant: 't1', user: 'u1', server: IDENTITY.server, label: undefined }
+const EMPTY: ConnectionContext = {
+  identity: IDENTITY,
+  at: BEGINNING,
+  generation: 1,
+  servers: [],
+  attempts: [],
+  endedAttempts: [],
+  orphanedClaims: [],
+  journal: [],
+}
+const SIGNED_IN: ConnectionContext = { ...EMPTY, servers: [SERVER], tokens: TOKENS }
+
+const SAVE_CLIENT = {
+  type: 'saveClientInformation',
+  ...COMMON,
+  generation: 1,
+  data: {
+    issuer: ISSUER,
+    clientId: 'client-1',
+    clientSecret: 'secret-of-client-1',
+    clientSecretExpiresAt: undefined,
+    tokenEndpointAuthMethod: 'client_secret_basic',
+    redirectUri: 'https://app.example/callback',
+  },
+}
+const SAVE_TOKENS = {
+  type: 'saveTokens',
+  ...COMMON,
+  generation: 1,
+  data: {
+    accessToken: 'access-old',
+    tokenType: 'Bearer',
+    scope: 'mcp:tools',
+    expiresAt: BEGINNING + 60_000,
+    refreshToken: 'refresh-old',
+    grant: 'authorization_code',
+    issuer: ISSUER,
+  },
+}
+const FORGET_TOKENS = { type: 'forgetTokens', ...COMMON, generation: 2, data: { issuer: ISSUER } }
+
+describe('what a host has to do', () => {
+  test('nothing, where nothing is stored', () => {
+    expect(actionsBetween(undefined, undefined)).toEqual([])
+    expect(actionsBetween(undefined, EMPTY)).toEqual([])
+  })
+
+  test('to save the client as soon as an attempt needs it, and the tokens with their client', () => {
+    expect(actionsBetween(undefined, { ...EMPTY, servers: [SERVER], attempts: [ATTEMPT] })).toEqual([SAVE_CLIENT])
+    expect(actionsBetween(EMPTY, SIGNED_IN)).toEqual([SAVE_CLIENT, SAVE_TOKENS])
+  })
+
+  test('the client of the tokens comes before that of an attempt elsewhere', () => {
+    const elsewhere = { ...SERVER, id: 2, issuer: 'https://other.example' }
+    const after = { ...SIGNED_IN, servers: [SERVER, elsewhere], attempts: [{ ...ATTEMPT, serverId: 2 }] }
+    expect(actionsBetween(SIGNED_IN, after)).toEqual([SAVE_CLIENT, SAVE_TOKENS])
+  })
+
+  test('imported tokens name the issuer that came with them, if one did', () => {
+    const { serverId: _, ...tokens } = TOKENS
+    const after = { ...EMPTY, tokens, imported: { issuer: ISSUER } }
+    expect(actionsBetween(undefined, after)).toEqual([SAVE_TOKENS])
+    expect(actionsBetween(undefined, { ...EMPTY, tokens })).toEqual([
+      { ...SAVE_TOKENS, data: { ...SAVE_TOKENS.data, issuer: undefined } },
+    ])
+  })
+
+  test('not to save tokens that are of no use any more, or that nobody has proven yet', () => {
+    const dead = { ...SIGNED_IN, tokens: { ...TOKENS, refreshTokenRejected: true as const } }
+    expect(actionsBetween(SIGNED_IN, dead)).toEqual([SAVE_CLIENT])
+    const unverified = { ...SIGNED_IN, tokens: { ...TOKENS, unverified: true as const } }
+    expect(actionsBetween(SIGNED_IN, unverified)).toEqual([SAVE_CLIENT])
+  })
+
+  test('to forget tokens that are gone', () => {
+    expect(actionsBetween(SIGNED_IN, { ...EMPTY, generation: 2 })).toEqual([FORGET_TOKENS])
+    const { serverId: _, ...unbound } = TOKENS
+    expect(actionsBetween({ ...SIGNED_IN, tokens: unbound }, { ...EMPTY, generation: 2 })).toEqual([
+      { ...FORGET_TOKENS, data: { issuer: undefined } },
+    ])
+  })
+
+  test('to forget the client as well where its server no longer knew it', () => {
+    const retiring = { at: BEGINNING + 1, from: 'refreshing', to: 'retiring', reason: 'REFRESH_REJECTED' }
+    const after = { ...EMPTY, generation: 2, journal: [retiring] }
+    const registered = { ...SERVER, client: { ...SERVER.client, source: 'dynamic' as const } }
+    const before = { ...SIGNED_IN, servers: [registered] }
+    const forgetClient = { ...FORGET_TOKENS, type: 'forgetClientInformation' }
+    expect(actionsBetween(before, after)).toEqual([FORGET_TOKENS, forgetClient])
+    // Without tokens as well: its server refused it at the exchange.
+    const waiting = { ...EMPTY, servers: [registered], attempts: [ATTEMPT] }
+    expect(actionsBetween(waiting, after)).toEqual([forgetClient])
+    // The client of the tokens elsewhere is as good as before.
+    const other = { ...registered, id: 2, issuer: 'https://other.example' }
+    const moving = { ...before, servers: [registered, other], attempts: [{ ...ATTEMPT, serverId: 2 }] }
+    expect(actionsBetween(moving, { ...before, journal: [retiring] })).toContainEqual({
+      ...forgetClient,
+      generation: before.generation,
+      data: { issuer: other.issuer },
+    })
+    // That was another time.
+    expect(actionsBetween({ ...before, journal: [retiring] }, after)).toEqual([FORGET_TOKENS])
+  })
+})
+
+test('each action says whose it is, in four parts', () => {
+  expect(identityOf({ tenant: 't', server: 's' })).toEqual({
+    tenant: 't',
+    user: undefined,
+    server: 's',
+    label: undefined,
+  })
+})

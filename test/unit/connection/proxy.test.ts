@@ -1,0 +1,78 @@
+import { once } from 'node:events'
+import { createServer, request as forward } from 'node:http'
+import type { AddressInfo, Socket } from 'node:net'
+import { expect, onTestFinished, test } from 'vitest'
+import { orchestrate, redirectOf, rejection, startWorld } from './world.ts'
+
+/** An egress proxy that forwards plain http and refuses tunnels. */
+async function startProxy(): Promise<{ url: string; asked: string[] }> {
+  const asked: string[] = []
+  const server = createServer((request, response) => {
+    const { method, url = '' } = request
+    const { 'proxy-authorization': _ours, ...headers } = request.headers
+    const { host, hostname, port, pathname, search } = new URL(url)
+    asked.push(`${method} ${host}${pathname}`)
+    const onward = forward({ hostname, port, path: pathname + search, method, headers }, (answer) => {
+      response.writeHead(answer.statusCode ?? 0, answer.headers)
+      answer.pipe(response)
+    })
+    request.pipe(onward)
+  })
+  server.on('connect', (request, socket: Socket) => {
+    asked.push(`CONNECT ${request.url}`)
+    socket.end('HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n')
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  onTestFinished(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  return { url: `http://user:password@127.0.0.1:${(server.address() as AddressInfo).port}`, asked }
+}
+
+test('every request of a whole life goes through the egress proxy', async () => {
+  const world = await startWorld()
+  const proxy = await startProxy()
+  const orchestrator = orchestrate({ network: { allow: ['127.0.0.1'], proxy: proxy.url } })
+  const connection = orchestrator.connection({ tenant: 't1', server: world.server })
+  const redirect = redirectOf(await connection.authorize())
+  expect((await orchestrator.completeCallback(world.callback(redirect))).status).toBe('authorized')
+  expect((await connection.accessToken({ rejectedToken: 'access-1' })).value).toBe('access-2')
+  expect((await connection.fetch(world.server, { method: 'POST', body: 'x' })).status).toBe(200)
+  await connection.disconnect()
+  const [as, rs] = [new URL(world.issuer).host, new URL(world.server).host]
+  expect(proxy.asked).toEqual([
+    `GET ${rs}/.well-known/oauth-protected-resource/mcp`,
+    `GET ${as}/.well-known/oauth-authorization-server`,
+    `POST ${as}/register`,
+    `POST ${as}/token`,
+    `POST ${as}/token`,
+    `POST ${rs}/mcp`,
+    `POST ${as}/revoke`,
+    `POST ${as}/revoke`,
+  ])
+  expect(world.as.seen.length + world.rs.seen.length).toBe(proxy.asked.length)
+})
+
+test('a refusal by the proxy is an error of its own', async () => {
+  const proxy = await startProxy()
+  const connection = orchestrate({ network: { proxy: proxy.url } }).connection({
+    tenant: 't1',
+    server: 'https://mcp.example/mcp',
+  })
+  expect(await rejection(connection.authorize())).toEqual({
+    failure: {
+      code: 'HTTP_NETWORK',
+      details: {
+        url: 'https://mcp.example/.well-known/oauth-protected-resource/mcp',
+        host: 'mcp.example',
+        status: 403,
+        reason: 'proxyRefused',
+      },
+    },
+    retryable: true,
+    nextAction: 'retry',
+  })
+  expect(proxy.asked).toContain('CONNECT mcp.example:443')
+})

@@ -1,0 +1,123 @@
+import { describe, expect, test } from 'vitest'
+import type { Answer } from './peer.ts'
+import { orchestrate, redirectOf, REDIRECT_URI, rejection, startWorld, type World } from './world.ts'
+
+const of = (world: World) => ({ tenant: 't1', server: world.server })
+const REQUEST_URI = 'urn:ietf:params:oauth:request_uri:one'
+
+/** An authorization server that takes pushed requests only. */
+async function pushingWorld(...answers: Answer[]): Promise<World & { pushed: () => Record<string, string>[] }> {
+  const world = await startWorld()
+  world.serverMetadata['pushed_authorization_request_endpoint'] = `${world.issuer}/par`
+  world.serverMetadata['require_pushed_authorization_requests'] = true
+  world.as.routes['POST /par'] = () =>
+    answers.shift() ?? { status: 201, body: { request_uri: REQUEST_URI, expires_in: 60 } }
+  const pushed = () =>
+    world.as.seen.filter(({ path }) => path === '/par').map(({ body }) => Object.fromEntries(new URLSearchParams(body)))
+  return Object.assign(world, { pushed })
+}
+
+describe('where pushed authorization requests are required', () => {
+  test('the request goes to the server first, with our authentication, and the browser gets its name only', async () => {
+    const world = await pushingWorld()
+    world.serverMetadata['authorization_endpoint'] = `${world.issuer}/authorize?theme=dark`
+    const connection = orchestrate().connection(of(world))
+    const redirect = redirectOf(await connection.authorize({ parameters: { login_hint: 'me' } }))
+    expect(redirect.authorizationUrl).toBe(
+      `${world.issuer}/authorize?theme=dark&client_id=client-1&request_uri=${encodeURIComponent(REQUEST_URI)}`,
+    )
+    const [{ code_challenge: challenge, ...rest } = {}] = world.pushed()
+    expect(challenge).toMatch(/^[\w-]{43}$/)
+    expect(rest).toEqual({
+      response_type: 'code',
+      client_id: 'client-1',
+      redirect_uri: REDIRECT_URI,
+      scope: 'mcp:tools',
+      resource: world.server,
+      state: redirect.state,
+      code_challenge_method: 'S256',
+      login_hint: 'me',
+    })
+    expect(world.as.seen.at(-1)?.headers.authorization).toBe(
+      `Basic ${Buffer.from('client-1:client-secret-1').toString('base64')}`,
+    )
+  })
+
+  test('its callback is finished like any other', async () => {
+    const world = await pushingWorld()
+    const orchestrator = orchestrate()
+    const redirect = redirectOf(await orchestrator.connection(of(world)).authorize())
+    const asked = new URLSearchParams(world.pushed()[0])
+    const whole = { ...redirect, authorizationUrl: `${world.issuer}/authorize?${asked.toString()}` }
+    expect((await orchestrator.completeCallback(world.callback(whole))).status).toBe('authorized')
+  })
+
+  test.each(['invalid_client', 'unauthorized_client', 'invalid_redirect_uri'])(
+    'a client that the server no longer knows (%s) is registered once more',
+    async (error) => {
+      const world = await pushingWorld({ status: 400, body: { error } })
+      const redirect = redirectOf(await orchestrate().connection(of(world)).authorize())
+      expect(new URL(redirect.authorizationUrl).searchParams.get('client_id')).toBe('client-2')
+      expect(world.pushed().map(({ client_id: id }) => id)).toEqual(['client-1', 'client-2'])
+    },
+  )
+
+  test('but only once', async () => {
+    const refusal = { status: 401, body: { error: 'invalid_client' } }
+    const world = await pushingWorld(refusal, refusal)
+    expect(await rejection(orchestrate().connection(of(world)).authorize())).toEqual({
+      failure: {
+        code: 'AUTHORIZATION_DENIED',
+        details: { url: `${world.issuer}/par`, status: 401, error: 'invalid_client' },
+      },
+      retryable: false,
+      nextAction: 'authorize',
+    })
+    expect(world.pushed().map(({ client_id: id }) => id)).toEqual(['client-1', 'client-2'])
+  })
+
+  test('a client that was given is not replaced', async () => {
+    const world = await pushingWorld({ status: 401, body: { error: 'invalid_client' } })
+    const clients = [{ issuer: world.issuer, clientId: 'mine', clientSecret: 's' }]
+    expect(await rejection(orchestrate({ clients }).connection(of(world)).authorize())).toMatchObject({
+      failure: { code: 'AUTHORIZATION_DENIED', details: { error: 'invalid_client' } },
+    })
+    expect(world.as.asked()).not.toContain('POST /register')
+  })
+
+  test.each<[string, Answer, object]>([
+    ['is down', { status: 500, body: 'oops' }, { code: 'HTTP_NETWORK' }],
+    ['hangs up', { hangUp: true }, { code: 'HTTP_NETWORK' }],
+    ['asks to wait', { status: 429, headers: { 'retry-after': '3' } }, { code: 'RATE_LIMITED' }],
+    ['answers no JSON', { status: 201, body: 'hello' }, { code: 'RESPONSE_NOT_JSON' }],
+    [
+      'answers no request_uri',
+      { status: 201, body: {} },
+      { code: 'RESPONSE_INVALID', details: { document: 'pushed authorization response', field: 'request_uri' } },
+    ],
+  ])('a server that %s costs nothing, and the next try pushes again', async (_name, answer, failure) => {
+    const world = await pushingWorld(answer)
+    const connection = orchestrate().connection(of(world))
+    expect(await rejection(connection.authorize())).toMatchObject({ failure })
+    expect((await connection.authorize()).status).toBe('redirect')
+    expect(world.pushed()).toHaveLength(2)
+  })
+
+  test('metadata that names no endpoint for it is not usable', async () => {
+    const world = await pushingWorld()
+    delete world.serverMetadata['pushed_authorization_request_endpoint']
+    expect(await rejection(orchestrate().connection(of(world)).authorize())).toMatchObject({
+      failure: {
+        code: 'RESPONSE_INVALID',
+        details: { document: 'authorization server metadata', field: 'pushed_authorization_request_endpoint' },
+      },
+    })
+  })
+})
+
+test('where they are only offered, nothing is pushed', async () => {
+  const world = await pushingWorld()
+  world.serverMetadata['require_pushed_authorization_requests'] = false
+  await orchestrate().connection(of(world)).authorize()
+  expect(world.pushed()).toEqual([])
+})

@@ -1,0 +1,242 @@
+import { describe, expect, test } from 'vitest'
+import { MemoryStore } from '../../../src/index.ts'
+import type { SaveOptions } from '../../../src/index.ts'
+import { TestClock } from './test-clock.ts'
+import { orchestrate, redirectOf, rejection, signIn, startWorld, type World } from './world.ts'
+
+/** A store in which something happens right before the next save of a connection. */
+class InterruptedStore extends MemoryStore {
+  beforeSave: ((key: string) => Promise<void>) | undefined
+
+  override async save(key: string, value: string, options: SaveOptions): ReturnType<MemoryStore['save']> {
+    const { beforeSave } = this
+    if (key.endsWith(':connection')) {
+      this.beforeSave = undefined
+      await beforeSave?.(key)
+    }
+    return await super.save(key, value, options)
+  }
+
+  async vanish(key: string): Promise<void> {
+    const record = await this.load(key)
+    await this.delete(key, { expectedVersion: record?.version ?? '', writeId: 'vanish' })
+  }
+}
+
+async function twoProcesses() {
+  const world = await startWorld()
+  const clock = new TestClock()
+  const store = new InterruptedStore({ clock })
+  const [here, there] = [orchestrate({ clock, store }), orchestrate({ clock, store })]
+  const identity = { tenant: 't1', server: world.server }
+  return {
+    world,
+    clock,
+    store,
+    here,
+    there,
+    connection: here.connection(identity),
+    elsewhere: there.connection(identity),
+    identity,
+  }
+}
+
+/** Holds the next answer of the token endpoint. */
+function issuedToken(world: World, answer: (good: Record<string, unknown>) => object = (body) => ({ body })) {
+  const gate = Promise.withResolvers<void>()
+  const arrived = Promise.withResolvers<void>()
+  world.tokenAnswers.push((good) => {
+    arrived.resolve()
+    return { ...answer(good), until: gate.promise }
+  })
+  return { arrived: arrived.promise, go: gate.resolve }
+}
+
+describe('authorize', () => {
+  test('adopts what another process got while this one was discovering', async () => {
+    const { world, connection, elsewhere, store } = await twoProcesses()
+    store.beforeSave = async () => {
+      await elsewhere.import({ tokens: { accessToken: 'brought', scope: 'mcp:tools' }, issuer: world.issuer })
+    }
+    const result = await connection.authorize({ scope: 'mcp:tools' })
+    expect(result).toMatchObject({
+      status: 'authorized',
+      actions: [{ type: 'saveTokens', data: { accessToken: 'brought' } }],
+    })
+  })
+
+  test('goes on if what another process got is not enough', async () => {
+    const { connection, elsewhere, store } = await twoProcesses()
+    store.beforeSave = async () => {
+      await elsewhere.import({ tokens: { accessToken: 'brought', scope: 'mcp:tools' } })
+    }
+    expect((await connection.authorize({ scope: 'mcp:admin' })).status).toBe('redirect')
+    expect((await connection.accessToken()).value).toBe('brought')
+  })
+
+  test('does not send the user away while nobody knows what became of a refresh', async () => {
+    const { world, clock, here } = await twoProcesses()
+    const connection = await signIn(world, here)
+    clock.advance(3_600_000)
+    world.tokenAnswers.push({ status: 500, body: {} })
+    expect(await rejection(connection.authorize())).toEqual({
+      failure: { code: 'TOKEN_OUTCOME_UNKNOWN' },
+      retryable: true,
+      nextAction: 'retry',
+    })
+  })
+
+  test('finds the metadata that a challenge names by a path', async () => {
+    const { world, connection } = await twoProcesses()
+    world.rs.routes['GET /elsewhere'] = { body: world.resourceMetadata }
+    expect((await connection.authorize({ challenge: 'Bearer resource_metadata="/elsewhere"' })).status).toBe('redirect')
+    expect(world.rs.asked()).toEqual(['GET /elsewhere'])
+    expect(await rejection(connection.authorize({ challenge: 'Bearer resource_metadata="http://["' }))).toMatchObject({
+      failure: { code: 'RESPONSE_INVALID' },
+    })
+  })
+})
+
+describe('a callback', () => {
+  test('in two processes at once asks for one token', async () => {
+    const { world, here, there, connection } = await twoProcesses()
+    const url = world.callback(redirectOf(await connection.authorize()))
+    const held = issuedToken(world)
+    const first = here.completeCallback(url)
+    await held.arrived
+    const second = there.completeCallback(url)
+    held.go()
+    expect([(await first).status, (await second).status]).toEqual(['authorized', 'alreadyAuthorized'])
+    expect(world.tokenRequests()).toHaveLength(1)
+  })
+
+  test('whose record vanishes under it is unknown', async () => {
+    const { world, store, here, connection } = await twoProcesses()
+    const url = world.callback(redirectOf(await connection.authorize()))
+    store.beforeSave = (key) => store.vanish(key)
+    expect(await here.completeCallback(url)).toEqual({ status: 'unknown', actions: [] })
+    expect(world.tokenRequests()).toEqual([])
+  })
+
+  test('whose record is made anew under it is unknown', async () => {
+    const { world, store, here, connection, elsewhere } = await twoProcesses()
+    const url = world.callback(redirectOf(await connection.authorize()))
+    store.beforeSave = async (key) => {
+      await store.vanish(key)
+      await elsewhere.authorize()
+    }
+    expect(await here.completeCallback(url)).toEqual({ status: 'unknown', actions: [] })
+    expect(world.tokenRequests()).toEqual([])
+  })
+
+  test('whose connection is parted from under it is superseded', async () => {
+    const { world, store, here, connection, elsewhere } = await twoProcesses()
+    const url = world.callback(redirectOf(await connection.authorize()))
+    store.beforeSave = async () => void (await elsewhere.disconnect())
+    expect((await here.completeCallback(url)).status).toBe('superseded')
+    expect(world.tokenRequests()).toEqual([])
+  })
+
+  test('whose attempt ends while it waits for a refresh is expired', async () => {
+    const { world, clock, here, there } = await twoProcesses()
+    const connection = await signIn(world, here)
+    const url = world.callback(redirectOf(await connection.authorize({ force: true })))
+    const held = issuedToken(world)
+    const refreshing = connection.accessToken({ rejectedToken: 'access-1' })
+    await held.arrived
+    const late = there.completeCallback(url)
+    clock.advance(300_000)
+    held.go()
+    expect(await refreshing).toMatchObject({ value: 'access-2' })
+    expect((await late).status).toBe('expired')
+    expect(world.tokenRequests().map(({ grant_type: grant }) => grant)).toEqual(['authorization_code', 'refresh_token'])
+  })
+
+  test('that the host cannot take is its error, and the sign-in stands', async () => {
+    const world = await startWorld()
+    let isBroken = false
+    const orchestrator = orchestrate({
+      onActions: () => {
+        if (isBroken) throw new Error('the database is down')
+      },
+    })
+    const connection = orchestrator.connection({ tenant: 't1', server: world.server })
+    const url = world.callback(redirectOf(await connection.authorize()))
+    isBroken = true
+    await expect(orchestrator.completeCallback(url)).rejects.toThrow('the database is down')
+    isBroken = false
+    expect((await orchestrator.completeCallback(url)).status).toBe('alreadyAuthorized')
+    expect((await connection.accessToken()).value).toBe('access-1')
+  })
+})
+
+describe('a refresh', () => {
+  test('that fails in one process is not tried again by those who waited for it', async () => {
+    const { world, clock, here, there } = await twoProcesses()
+    const connection = await signIn(world, here)
+    const elsewhere = there.connection(connection.identity)
+    clock.advance(3_600_000)
+    const held = issuedToken(world, () => ({ status: 503, body: {} }))
+    const first = rejection(connection.accessToken())
+    await held.arrived
+    const second = rejection(elsewhere.accessToken())
+    held.go()
+    const told = {
+      failure: { code: 'SERVER_UNAVAILABLE', details: { url: `${world.issuer}/token`, status: 503 } },
+      retryable: true,
+      nextAction: 'retry',
+    }
+    expect([await first, await second]).toEqual([told, told])
+    expect(world.tokenRequests()).toHaveLength(2)
+  })
+
+  test('whose record vanishes under it needs the user', async () => {
+    const { world, clock, store, here } = await twoProcesses()
+    const connection = await signIn(world, here)
+    clock.advance(3_600_000)
+    store.beforeSave = (key) => store.vanish(key)
+    expect(await rejection(connection.accessToken())).toMatchObject({ failure: { code: 'AUTHORIZATION_REQUIRED' } })
+    expect(world.tokenRequests()).toHaveLength(1)
+    expect(await connection.status()).toMatchObject({ state: 'disconnected', journal: [] })
+  })
+
+  test('that is due finds that somebody else has done it', async () => {
+    const { world, clock, store, here, there } = await twoProcesses()
+    const connection = await signIn(world, here)
+    const elsewhere = there.connection(connection.identity)
+    clock.advance(3_600_000)
+    store.beforeSave = async () => void (await elsewhere.accessToken())
+    await connection.wake()
+    expect(world.tokenRequests()).toHaveLength(2)
+    clock.advance(3_600_000)
+    store.beforeSave = (key) => store.vanish(key)
+    await connection.wake()
+    expect(world.tokenRequests()).toHaveLength(2)
+  })
+})
+
+describe('fetch', () => {
+  test("tells the host's own error as it is", async () => {
+    const world = await startWorld()
+    let isBroken = false
+    const orchestrator = orchestrate({
+      onActions: () => {
+        if (isBroken) throw new RangeError('the database is down')
+      },
+    })
+    const connection = await signIn(world, orchestrator)
+    world.rejectedToken.add('access-1')
+    isBroken = true
+    await expect(connection.fetch(world.server)).rejects.toThrow(new RangeError('the database is down'))
+  })
+
+  test('names the type of a token that is no bearer token', async () => {
+    const world = await startWorld()
+    world.rs.routes['GET /echo'] = ({ headers }) => ({ body: { authorization: headers.authorization } })
+    const connection = orchestrate().connection({ tenant: 't1', server: world.server })
+    await connection.import({ tokens: { accessToken: 'abc', tokenType: 'Token' } })
+    expect(await (await connection.fetch('/echo')).json()).toEqual({ authorization: 'Token abc' })
+    await connection.import({ tokens: { accessToken: 'abc', tokenType: 'bearer' } })
+    expect(await (await connection.fetch('/echo')).json()).toEqual({ authorization: 'Bearer abc' })
+  })
+})

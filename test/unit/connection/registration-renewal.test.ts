@@ -1,0 +1,138 @@
+import { describe, expect, test } from 'vitest'
+import { verifies } from '../../support/verifies.ts'
+import type { Answer } from './peer.ts'
+import { TestClock } from './test-clock.ts'
+import { orchestrate, redirectOf, REDIRECT_URI, rejection, signIn, startWorld, type World } from './world.ts'
+
+const of = (world: World, tenant = 't1') => ({ tenant, user: 'u1', server: world.server })
+const clientIdOf = (url: string): string | null => new URL(url).searchParams.get('client_id')
+const registrations = (world: World): number => world.as.asked().filter((asked) => asked === 'POST /register').length
+
+/** Registrations whose secret lives for an hour. */
+function withShortSecrets(world: World, clock: TestClock): void {
+  const route = world.as.routes['POST /register']
+  if (typeof route !== 'function') throw new Error('no such route')
+  world.as.routes['POST /register'] = (seen) => {
+    const answer = route(seen)
+    return {
+      ...answer,
+      body: { ...Object(answer.body), client_secret_expires_at: Math.floor(clock.now() / 1000) + 3_600 },
+    }
+  }
+}
+
+describe('a client secret with an end', () => {
+  test(
+    'is not shown after it, and the next sign-in registers anew',
+    verifies(54, async () => {
+      const world = await startWorld()
+      const clock = new TestClock()
+      withShortSecrets(world, clock)
+      const orchestrator = orchestrate({ clock })
+      world.tokenAnswers.push((good) => ({ body: { ...good, expires_in: 7_200 } }))
+      const connection = await signIn(world, orchestrator, of(world))
+      clock.advance(3_600_001)
+      // The access token is as good as it was; only a renewal cannot be had any more.
+      expect((await connection.accessToken()).value).toBe('access-1')
+      expect(await rejection(connection.accessToken({ rejectedToken: 'access-1' }))).toMatchObject({
+        failure: { code: 'AUTHORIZATION_REQUIRED', details: { reason: 'REFRESH_REJECTED' } },
+      })
+      expect(world.tokenRequests()).toHaveLength(1)
+      expect((await connection.accessToken()).value).toBe('access-1')
+      expect((await connection.status()).state).toBe('reauthorizationRequired')
+      clock.advance(3_600_000)
+      const redirect = redirectOf(await connection.authorize())
+      expect(clientIdOf(redirect.authorizationUrl)).toBe('client-2')
+      expect((await orchestrator.completeCallback(world.callback(redirect))).status).toBe('authorized')
+      expect(world.tokenRequests()).toHaveLength(2)
+    }),
+  )
+
+  test('that ends while the user signs in costs one more sign-in, and is not shown either', async () => {
+    const world = await startWorld()
+    const clock = new TestClock()
+    withShortSecrets(world, clock)
+    const orchestrator = orchestrate({ clock, policy: { attemptTtlMs: 7_200_000 } })
+    const connection = orchestrator.connection(of(world))
+    const redirect = redirectOf(await connection.authorize())
+    clock.advance(3_600_001)
+    expect(await orchestrator.completeCallback(world.callback(redirect))).toMatchObject({
+      status: 'failed',
+      failure: { code: 'EXCHANGE_REJECTED', details: { reason: 'secretExpired' } },
+    })
+    expect(world.tokenRequests()).toEqual([])
+    expect(clientIdOf(redirectOf(await connection.authorize()).authorizationUrl)).toBe('client-2')
+  })
+})
+
+describe('a registration', () => {
+  test.each<[string, object, string, string]>([
+    ['another redirect URI', { redirect_uris: ['https://other.example/'] }, 'redirect_uris', REDIRECT_URI],
+    ['no redirect URI', { redirect_uris: [] }, 'redirect_uris', REDIRECT_URI],
+    ['other grants', { grant_types: ['client_credentials'] }, 'grant_types', 'authorization_code'],
+  ])(
+    'that answers with %s is none',
+    verifies(53, async (_name, change, field, expected) => {
+      const world = await startWorld()
+      const route = world.as.routes['POST /register'] as (seen: never) => Answer
+      world.as.routes['POST /register'] = (seen) => ({
+        status: 201,
+        body: { ...Object(route(seen as never).body), ...change },
+      })
+      expect(await rejection(orchestrate().connection(of(world)).authorize())).toMatchObject({
+        failure: { code: 'REGISTRATION_REJECTED', details: { document: 'registration response', field, expected } },
+        nextAction: 'configureClient',
+      })
+    }),
+  )
+
+  test.each([
+    ['redirect_uris', 'https://app.example/oauth/callback'],
+    ['grant_types', { 0: 'authorization_code' }],
+    ['client_id', 7],
+  ])('whose %s is of the wrong type is named', async (field, value) => {
+    const world = await startWorld()
+    world.as.routes['POST /register'] = { status: 201, body: { client_id: 'c', [field]: value } }
+    expect(
+      await rejection(
+        orchestrate({ policy: { leaseMs: 20_000, graceMs: 0 } })
+          .connection(of(world))
+          .authorize(),
+      ),
+    ).toMatchObject({
+      failure: { code: 'RESPONSE_INVALID', details: { document: 'registration response', field } },
+    })
+  })
+
+  test('is sent no more often in an hour than the policy allows, by all who share it', async () => {
+    const world = await startWorld()
+    const clock = new TestClock()
+    const orchestrator = orchestrate({ clock, policy: { registrationsPerIssuerPerHour: 1 } })
+    world.as.routes['POST /register'] = { status: 400, body: { error: 'invalid_client_metadata' } }
+    expect(await rejection(orchestrator.connection(of(world)).authorize())).toMatchObject({
+      failure: { code: 'REGISTRATION_REJECTED' },
+    })
+    clock.advance(600_000)
+    const rejectedToken = {
+      failure: {
+        code: 'RATE_LIMITED',
+        details: { reason: 'registrationsPerIssuerPerHour', retryAfterMs: 3_000_000 },
+      },
+      retryable: true,
+      nextAction: 'retry',
+    }
+    expect(await rejection(orchestrator.connection(of(world, 't2')).authorize())).toEqual(rejectedToken)
+    expect(registrations(world)).toBe(1)
+    clock.advance(3_000_000)
+    await rejection(orchestrator.connection(of(world, 't2')).authorize())
+    expect(registrations(world)).toBe(2)
+  })
+
+  test('within the limit serves any number of connections', async () => {
+    const world = await startWorld()
+    const orchestrator = orchestrate({ policy: { registrationsPerIssuerPerHour: 1 } })
+    for (const tenant of ['t1', 't2', 't3'])
+      expect((await orchestrator.connection(of(world, tenant)).authorize()).status).toBe('redirect')
+    expect(registrations(world)).toBe(1)
+  })
+})

@@ -1,0 +1,254 @@
+import { describe, expect, test } from 'vitest'
+import { MemoryStore } from '../../../src/index.ts'
+import { TestClock } from './test-clock.ts'
+import { orchestrate, redirectOf, rejection, signIn, startWorld } from './world.ts'
+
+async function begun(policy: object = {}) {
+  const world = await startWorld()
+  const clock = new TestClock()
+  const store = new MemoryStore({ clock })
+  const orchestrator = orchestrate({ clock, store, policy })
+  const connection = orchestrator.connection({ tenant: 't1', server: world.server })
+  return { world, clock, store, orchestrator, connection }
+}
+
+describe('status', () => {
+  test('of a connection that nobody has touched', async () => {
+    const { connection, store, world } = await begun()
+    expect(await connection.status()).toEqual({
+      state: 'disconnected',
+      authorized: false,
+      scope: undefined,
+      expiresAt: undefined,
+      nextWakeAt: undefined,
+      failure: undefined,
+      nextAction: 'authorize',
+      journal: [],
+    })
+    await connection.wake()
+    expect({ records: store.size, asked: world.rs.seen }).toEqual({ records: 0, asked: [] })
+  })
+
+  test('tells the whole way, and when to look again', async () => {
+    const { world, clock, orchestrator, connection } = await begun()
+    const t0 = clock.now()
+    const redirect = redirectOf(await connection.authorize())
+    const first = { at: t0, from: 'disconnected', to: 'awaitingCallback', reason: 'buildAuthorizationRequest.done' }
+    expect(await connection.status()).toEqual({
+      state: 'awaitingCallback',
+      authorized: false,
+      scope: undefined,
+      expiresAt: undefined,
+      nextWakeAt: t0 + 300_000,
+      failure: undefined,
+      nextAction: 'authorize',
+      journal: [first],
+    })
+    clock.advance(10_000)
+    await orchestrator.completeCallback(world.callback(redirect))
+    expect(await connection.status()).toEqual({
+      state: 'authorized',
+      authorized: true,
+      scope: 'mcp:tools',
+      expiresAt: t0 + 10_000 + 3_600_000,
+      nextWakeAt: t0 + 10_000 + 3_600_000 - 30_000,
+      failure: undefined,
+      nextAction: 'none',
+      journal: [
+        first,
+        { at: t0 + 10_000, from: 'awaitingCallback', to: 'exchanging', reason: 'callback.received' },
+        { at: t0 + 10_000, from: 'exchanging', to: 'authorized', reason: 'exchangeCode.done' },
+      ],
+    })
+  })
+
+  test('of a first try that failed', async () => {
+    const { world, connection } = await begun()
+    world.serverMetadata['code_challenge_methods_supported'] = ['plain']
+    const failure = { code: 'PKCE_UNSUPPORTED', details: { expected: 'S256', offered: 'plain' } }
+    expect(await rejection(connection.authorize())).toEqual({ failure, retryable: false, nextAction: 'fixServer' })
+    expect(await connection.status()).toMatchObject({
+      state: 'failed',
+      authorized: false,
+      failure,
+      nextAction: 'fixServer',
+      journal: [{ from: 'disconnected', to: 'failed', reason: 'PKCE_UNSUPPORTED' }],
+    })
+  })
+
+  test('while a claim stands: exchanging, requestingToken, disconnecting', async () => {
+    const { world, clock, orchestrator, connection } = await begun()
+    const held = (): { arrived: Promise<void>; go(): void } => {
+      const gate = Promise.withResolvers<void>()
+      const arrived = Promise.withResolvers<void>()
+      world.tokenAnswers.push((good) => {
+        arrived.resolve()
+        return { body: good, until: gate.promise }
+      })
+      return { arrived: arrived.promise, go: gate.resolve }
+    }
+    const url = world.callback(redirectOf(await connection.authorize()))
+    const exchange = held()
+    const finishing = orchestrator.completeCallback(url)
+    await exchange.arrived
+    expect(await connection.status()).toMatchObject({
+      state: 'exchanging',
+      authorized: false,
+      nextWakeAt: clock.now() + 35_000,
+    })
+    exchange.go()
+    await finishing
+
+    const clientInformation = { clientId: 'robot', clientSecret: 's' }
+    const robot = orchestrator.connection({ tenant: 'robots', server: world.server })
+    const request = held()
+    const requesting = robot.authorize({ grant: 'client_credentials', clientInformation })
+    await request.arrived
+    expect(await robot.status()).toMatchObject({ state: 'requestingToken', authorized: false })
+    request.go()
+    await requesting
+
+    const gate = Promise.withResolvers<void>()
+    const arrived = Promise.withResolvers<void>()
+    world.as.routes['POST /revoke'] = () => {
+      arrived.resolve()
+      return { body: {}, until: gate.promise }
+    }
+    const disconnecting = connection.disconnect()
+    await arrived.promise
+    expect(await connection.status()).toMatchObject({
+      state: 'disconnecting',
+      authorized: false,
+      scope: undefined,
+      expiresAt: undefined,
+    })
+    gate.resolve()
+    await disconnecting
+    expect(await connection.status()).toMatchObject({
+      state: 'disconnected',
+      authorized: false,
+      nextAction: 'authorize',
+    })
+  })
+
+  test('keeps the last sixteen transitions', async () => {
+    const { world, orchestrator } = await begun()
+    const connection = await signIn(world, orchestrator)
+    for (let turn = 1; turn <= 10; turn += 1) await connection.accessToken({ rejectedToken: `access-${turn}` })
+    const { journal } = await connection.status()
+    expect(journal).toHaveLength(16)
+    expect(journal.map(({ to }) => to)).toEqual(Array.from({ length: 8 }, () => ['refreshing', 'authorized']).flat())
+  })
+})
+
+describe('wake', () => {
+  test('does nothing before anything is due', async () => {
+    const { world, clock, store, orchestrator } = await begun()
+    const connection = await signIn(world, orchestrator)
+    const { nextWakeAt } = await connection.status()
+    clock.advance((nextWakeAt ?? 0) - clock.now() - 1)
+    const save = store.save.bind(store)
+    let saves = 0
+    store.save = (key, value, options) => {
+      saves += 1
+      return save(key, value, options)
+    }
+    await connection.wake()
+    expect(saves).toBe(0)
+    clock.advance(1)
+    await connection.wake()
+    expect(saves).toBe(2)
+    expect((await connection.accessToken()).value).toBe('access-2')
+  })
+
+  test('ends attempts that nobody finished, and leaves good tokens alone', async () => {
+    const { world, clock, orchestrator } = await begun()
+    const connection = await signIn(world, orchestrator)
+    await connection.authorize({ force: true })
+    expect((await connection.status()).nextWakeAt).toBe(clock.now() + 300_000)
+    clock.advance(300_000)
+    await connection.wake()
+    expect(await connection.status()).toMatchObject({
+      state: 'authorized',
+      nextWakeAt: clock.now() + 3_300_000 - 30_000,
+      journal: [{}, {}, {}, {}, { from: 'authorized', to: 'authorized', reason: 'attempt.expired' }],
+    })
+    expect(world.tokenRequests()).toHaveLength(1)
+  })
+
+  test('after a refresh that failed waits until the server may be asked again', async () => {
+    const { world, clock, orchestrator } = await begun()
+    const connection = await signIn(world, orchestrator)
+    clock.advance(3_570_000)
+    world.tokenAnswers.push({ status: 503, headers: { 'retry-after': '12' }, body: {} })
+    await connection.wake()
+    expect(await connection.status()).toMatchObject({
+      authorized: true,
+      failure: { code: 'SERVER_UNAVAILABLE' },
+      nextWakeAt: clock.now() + 12_000,
+    })
+    await connection.wake()
+    expect(world.tokenRequests()).toHaveLength(2)
+    clock.advance(12_000)
+    await connection.wake()
+    expect((await connection.accessToken()).value).toBe('access-2')
+  })
+
+  test('finds out about a claim whose holder is gone', async () => {
+    const { world, clock, store, orchestrator } = await begun()
+    const connection = await signIn(world, orchestrator)
+    clock.advance(3_600_000)
+    // A process that claims the refresh and is then heard of no more.
+    const gone = orchestrate({
+      clock,
+      store,
+      network: { allow: ['127.0.0.1'], fetch: () => new Promise(() => {}), timeoutMs: 300 },
+    })
+    await rejection(gone.connection(connection.identity).accessToken())
+    expect(await connection.status()).toMatchObject({ state: 'refreshing', nextWakeAt: clock.now() + 35_000 })
+    clock.advance(35_000)
+    await connection.wake()
+    expect(await connection.status()).toMatchObject({ state: 'authorized', failure: undefined })
+    expect((await connection.accessToken()).value).toBe('access-2')
+  })
+})
+
+describe('awaitAuthorized', () => {
+  test('resolves in another orchestrator on the same store as soon as the user is back', async () => {
+    const { world, clock, store, orchestrator, connection } = await begun()
+    const redirect = redirectOf(await connection.authorize())
+    const elsewhere = orchestrate({ clock, store })
+    let isDone = false
+    const waiting = elsewhere
+      .connection(connection.identity)
+      .awaitAuthorized()
+      .then(() => (isDone = true))
+    expect(isDone).toBe(false)
+    await orchestrator.completeCallback(world.callback(redirect))
+    await waiting
+    expect((await elsewhere.connection(connection.identity).accessToken()).value).toBe('access-1')
+  })
+
+  test('resolves at once where a token can be had', async () => {
+    const { world, orchestrator } = await begun()
+    await (await signIn(world, orchestrator)).awaitAuthorized({ timeoutMs: 1 })
+  })
+
+  test('ends with its time, its signal, or its orchestrator', async () => {
+    const world = await startWorld()
+    const orchestrator = orchestrate()
+    const connection = orchestrator.connection({ tenant: 't1', server: world.server })
+    expect(await rejection(connection.awaitAuthorized({ timeoutMs: 20 }))).toEqual({
+      failure: { code: 'TIMED_OUT' },
+      retryable: true,
+      nextAction: 'retry',
+    })
+    const controller = new AbortController()
+    const aborted = rejection(connection.awaitAuthorized({ signal: controller.signal }))
+    controller.abort()
+    expect(await aborted).toEqual({ failure: { code: 'ABORTED' }, retryable: true, nextAction: 'retry' })
+    const closed = rejection(connection.awaitAuthorized())
+    await orchestrator.close()
+    expect(await closed).toEqual({ failure: { code: 'CLOSED' }, retryable: true, nextAction: 'none' })
+  })
+})

@@ -1,0 +1,122 @@
+import { describe, expect, test } from 'vitest'
+import { type AccessToken, TokenCache } from '../../../src/connection/token-cache.ts'
+import type { ChangeWatcher } from '../../../src/durable/change-watcher.ts'
+
+const token = (value: string): AccessToken => ({ value, type: 'Bearer', scope: undefined, expiresAt: undefined })
+
+function setUp({ isReliable = true } = {}) {
+  const time = { now: 1_000 }
+  let tell: (key: string | undefined) => void = () => {}
+  const changes: ChangeWatcher = {
+    ready: async () => isReliable,
+    listen: (listener) => (tell = listener),
+    watch: () => ({ changed: async () => {}, stop: () => {} }),
+    close: async () => {},
+  }
+  const cache = new TokenCache(changes, () => time.now)
+  const keep = async (
+    key: string,
+    kept: Partial<{ token: AccessToken; ttlMs: number; marginMs: number; trustMs: number }> = {},
+  ) => {
+    const ticket = await cache.begin(key)
+    cache.end(ticket, { token: token(key), ttlMs: 60_000, marginMs: 10_000, trustMs: 5_000, ...kept })
+  }
+  return { cache, time, keep, tell: (key: string | undefined) => tell(key) }
+}
+
+describe('the copies of tokens', () => {
+  test('are answered while they are trusted, and not a moment longer', async () => {
+    const { cache, time, keep } = setUp()
+    expect(cache.get('k', undefined)).toBeUndefined()
+    await keep('k')
+    time.now += 4_999
+    expect(cache.get('k', undefined)).toEqual(token('k'))
+    time.now += 1
+    expect(cache.get('k', undefined)).toBeUndefined()
+    time.now -= 1
+    expect(cache.get('k', undefined)).toBeUndefined()
+  })
+
+  test('are answered while they have more life left than the margin, or than the caller asks for', async () => {
+    const { cache, time, keep } = setUp()
+    await keep('k', { trustMs: Infinity })
+    time.now += 49_999
+    expect(cache.get('k', undefined)).toEqual(token('k'))
+    expect(cache.get('k', 10_000)).toEqual(token('k'))
+    expect(cache.get('k', 10_001)).toBeUndefined()
+    time.now += 1
+    expect(cache.get('k', undefined)).toBeUndefined()
+    expect(cache.get('k', 9_999)).toEqual(token('k'))
+    expect(cache.get('k', 10_000)).toBeUndefined()
+  })
+
+  test('without a known end live as long as they are trusted', async () => {
+    const { cache, keep } = setUp()
+    await keep('k', { ttlMs: Infinity, marginMs: 30_000 })
+    expect(cache.get('k', 999_999_999)).toEqual(token('k'))
+  })
+
+  test('go as soon as their record changes, and all of them when nobody knows which did', async () => {
+    const { cache, keep, tell } = setUp()
+    await keep('a')
+    await keep('b')
+    tell('a')
+    expect([cache.get('a', undefined), cache.get('b', undefined)]).toEqual([undefined, token('b')])
+    tell(undefined)
+    expect(cache.get('b', undefined)).toBeUndefined()
+  })
+
+  test.each([
+    ['a change of its record', 'k'],
+    ['a gap in the notices', undefined],
+  ])('are not made by a read that %s has spoilt', async (_what, changed) => {
+    const { cache, tell } = setUp()
+    const ticket = await cache.begin('k')
+    const other = await cache.begin('k')
+    tell(changed)
+    for (const each of [ticket, other])
+      cache.end(each, { token: token('old'), ttlMs: 60_000, marginMs: 0, trustMs: 5_000 })
+    expect(cache.get('k', undefined)).toBeUndefined()
+  })
+
+  test('are made by a read that a change of another record does not concern', async () => {
+    const { cache, tell } = setUp()
+    const ticket = await cache.begin('k')
+    tell('other')
+    cache.end(ticket, { token: token('k'), ttlMs: 60_000, marginMs: 0, trustMs: 5_000 })
+    expect(cache.get('k', undefined)).toEqual(token('k'))
+  })
+
+  test('are not made where notices cannot be relied on', async () => {
+    const { cache, keep } = setUp({ isReliable: false })
+    await keep('k')
+    expect(cache.get('k', undefined)).toBeUndefined()
+  })
+
+  test('a read may end with nothing, and end twice', async () => {
+    const { cache } = setUp()
+    const ticket = await cache.begin('k')
+    cache.end(ticket)
+    cache.end(ticket)
+    expect(cache.get('k', undefined)).toBeUndefined()
+  })
+
+  test('are never more than ten thousand; those used longest ago go first', async () => {
+    const { cache, keep } = setUp()
+    await keep('first')
+    await keep('second')
+    for (let n = 2; n < 10_000; n += 1) await keep(`k${n}`)
+    // Used, or made anew, counts alike.
+    expect(cache.get('first', undefined)).toEqual(token('first'))
+    await keep('k2')
+    await keep('one too many')
+    expect(cache.get('second', undefined)).toBeUndefined()
+    await keep('another')
+    expect(cache.get('k3', undefined)).toBeUndefined()
+    expect([cache.get('first', undefined), cache.get('k2', undefined), cache.get('k4', undefined)]).toEqual([
+      token('first'),
+      token('k2'),
+      token('k4'),
+    ])
+  })
+})

@@ -1,0 +1,16 @@
+import { expect, test } from 'vitest'
+import { TestClock } from './test-clock.ts'
+import { orchestrate, signIn, startWorld } from './world.ts'
+
+// Keycloak says `refresh_expires_in: 0` of an offline token, which has no end.
+test.each(['refresh_expires_in', 'refresh_token_expires_in'])(
+  'a %s of 0 does not end the refresh token',
+  async (name) => {
+    const world = await startWorld()
+    const clock = new TestClock()
+    world.tokenAnswers.push((good) => ({ body: { ...good, [name]: 0 } }))
+    const connection = await signIn(world, orchestrate({ clock }))
+    clock.advance(7 * 86_400_000)
+    expect((await connection.accessToken()).value).toBe('access-2')
+  },
+)

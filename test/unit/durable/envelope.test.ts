@@ -1,0 +1,62 @@
+import { describe, expect, test } from 'vitest'
+import { decodeEnvelope, encodeEnvelope } from '../../../src/durable/snapshot-codec.ts'
+
+const content = {
+  machine: 'connection',
+  machineVersion: 1,
+  savedAt: 1_790_000_000_000.5,
+  snapshot: { status: 'active', value: { resting: 'authorized' }, context: { generation: 3 } },
+}
+const text = JSON.stringify({ format: 1, ...content })
+const changed = (change: object) => JSON.stringify({ format: 1, ...content, ...change })
+
+const failing = (run: () => unknown) => {
+  try {
+    run()
+  } catch (error) {
+    return error
+  }
+  return expect.unreachable()
+}
+
+test('an envelope is what it was before', () => {
+  expect(encodeEnvelope(content)).toBe(text)
+  expect(decodeEnvelope(text)).toEqual({ format: 1, ...content })
+})
+
+test('members that this release does not know are dropped', () => {
+  expect(decodeEnvelope(changed({ later: true }))).toEqual({ format: 1, ...content })
+})
+
+describe('what is not an envelope', () => {
+  test.each(['', '{', 'eyJhbGciOiJkaXIi.secret', 'undefined'])('%j is not JSON', (wrong) => {
+    const error = failing(() => decodeEnvelope(wrong))
+    expect(error).toMatchObject({ failure: { code: 'SNAPSHOT_UNREADABLE', details: { reason: 'notJson' } } })
+    expect(error).not.toHaveProperty('cause')
+  })
+
+  test.each([
+    'null',
+    '1',
+    '[]',
+    '{}',
+    changed({ format: '1' }),
+    changed({ format: 0 }),
+    changed({ format: 1.5 }),
+    changed({ machine: '' }),
+    changed({ machine: undefined }),
+    changed({ machineVersion: 0 }),
+    changed({ machineVersion: '1' }),
+    changed({ savedAt: null }),
+    changed({ snapshot: 'secret' }),
+    changed({ snapshot: null }),
+  ])('%s has the wrong shape', (wrong) => {
+    const error = failing(() => decodeEnvelope(wrong))
+    expect(error).toMatchObject({ failure: { code: 'SNAPSHOT_UNREADABLE', details: { reason: 'notAnEnvelope' } } })
+  })
+
+  test('a newer format is told apart, whatever else it holds', () => {
+    const error = failing(() => decodeEnvelope('{"format":2,"everything":"else"}'))
+    expect(error).toMatchObject({ failure: { code: 'SNAPSHOT_TOO_NEW' } })
+  })
+})

@@ -1,0 +1,143 @@
+import { describe, expect, test, vi } from 'vitest'
+import { portError } from '../../../src/errors/port-error.ts'
+import { CALLBACK, REFRESH, SIGNED_IN, WAITING } from './records.ts'
+import { createWorld, UNTIL_ABANDONED_MS } from './world.ts'
+
+/** Everything that must never be shown, as it appears in records, events and answers of these tests. */
+const SECRETS = /secret|access-|refresh-(?!requested)|hash-of|claim-of|t1\b|u1\b|mcp\.example|as\.example|client-1/
+
+describe('what an inspector is told', () => {
+  test('names and codes, by allow-list, of every actor that ran', async () => {
+    const world = createWorld()
+    await world.seed(SIGNED_IN)
+    const process = world.process()
+    process.answers.refreshTokens = () =>
+      Promise.reject(portError('REFRESH_REJECTED', 'rejected', { error: 'invalid_grant', received: 'secret' }))
+    await process.run(REFRESH)
+    const rootId = process.inspected[0]?.rootId
+    const portId = process.inspected.find(({ name }) => name === 'refreshTokens')?.sessionId
+    const connection = { sessionId: rootId, rootId, name: 'connection' }
+    const port = { sessionId: portId, rootId, name: 'refreshTokens' }
+    const at = (eventType: string, value: unknown, tags: string[], status = 'active') => ({
+      kind: 'snapshot',
+      ...connection,
+      eventType,
+      status,
+      value,
+      tags,
+    })
+    expect(process.inspected.filter(({ name }) => name === 'connection')).toEqual([
+      { kind: 'actor', ...connection },
+      { kind: 'event', ...connection, eventType: 'xstate.init' },
+      at('xstate.init', { resting: 'authorized' }, ['storable']),
+      { kind: 'event', ...connection, eventType: 'refresh.requested' },
+      at('refresh.requested', { refreshing: 'claimed' }, ['storable', 'checkpoint', 'claim']),
+      { kind: 'event', ...connection, eventType: 'checkpoint.saved' },
+      at('checkpoint.saved', { refreshing: 'requesting' }, []),
+      {
+        kind: 'event',
+        ...connection,
+        sourceId: portId,
+        eventType: 'xstate.error.actor.refreshTokens',
+        failureCode: 'REFRESH_REJECTED',
+      },
+      at('xstate.error.actor.refreshTokens', { resting: 'reauthorizationRequired' }, ['storable']),
+      at('xstate.stop', { resting: 'reauthorizationRequired' }, ['storable'], 'stopped'),
+    ])
+    expect(process.inspected.filter(({ name }) => name === 'refreshTokens')).toEqual([
+      { kind: 'actor', ...port },
+      { kind: 'event', ...port, sourceId: rootId, eventType: 'xstate.init' },
+      { kind: 'snapshot', ...port, eventType: 'xstate.init', status: 'active' },
+      { kind: 'event', ...port, sourceId: portId, eventType: 'xstate.promise.reject' },
+      { kind: 'snapshot', ...port, eventType: 'xstate.promise.reject', status: 'error' },
+    ])
+  })
+
+  test('and never a value, whatever is planted where', async () => {
+    const world = createWorld()
+    await world.seed(WAITING, { resting: 'awaitingCallback' })
+    const process = world.process()
+    await process.run({ ...CALLBACK, bindingHash: 'secret-binding', iss: 'https://as.example' })
+    await process.run(REFRESH)
+    process.answers.refreshTokens = () => Promise.reject(new Error('secret-cause'))
+    await process.run({ ...REFRESH, generation: 2 })
+    world.time.advance(UNTIL_ABANDONED_MS)
+    await process.run({
+      type: 'authorization.requested',
+      request: { attemptTtlMs: 1_000, parameters: { login_hint: 'secret-hint' }, returnTo: 'https://secret.example' },
+    })
+    await process.run({ type: 'callback.denied', stateHash: 'hash-of-secret-state', error: 'access_denied' })
+    await process.run({
+      type: 'credentials.imported',
+      tokens: { accessToken: 'secret', tokenType: 'Bearer', grant: 'authorization_code', serverId: 1 },
+      clientInformation: undefined,
+      issuer: undefined,
+    })
+    await process.run({ type: 'disconnect.requested' })
+    const names = new Set(process.inspected.map(({ name }) => name))
+    expect([...names].sort()).toEqual([
+      'buildAuthorizationRequest',
+      'connection',
+      'discoverResource',
+      'discoverServer',
+      'ensureRegistration',
+      'exchangeCode',
+      'refreshTokens',
+      'revokeTokens',
+    ])
+    expect(process.inspected.map((record) => JSON.stringify(record)).filter((text) => SECRETS.test(text))).toEqual([])
+    const keys = new Set(process.inspected.flatMap((record) => Object.keys(record)))
+    expect([...keys].sort()).toEqual([
+      'eventType',
+      'failureCode',
+      'kind',
+      'name',
+      'rootId',
+      'sessionId',
+      'sourceId',
+      'status',
+      'tags',
+      'value',
+    ])
+    // The check can fail: what it looks for is really there.
+    expect(JSON.stringify(await world.stored())).toMatch(SECRETS)
+  })
+
+  test('a run that has nothing to do shows no actor', async () => {
+    const world = createWorld()
+    await world.seed(SIGNED_IN)
+    const process = world.process()
+    await process.run(() => undefined)
+    expect(process.inspected).toEqual([])
+  })
+
+  test('an inspector that throws does not disturb the run', async () => {
+    const world = createWorld()
+    await world.seed(SIGNED_IN)
+    const thrown: unknown[] = []
+    vi.spyOn(globalThis, 'queueMicrotask').mockImplementation((callback) => {
+      try {
+        callback()
+      } catch (error) {
+        thrown.push(error)
+      }
+    })
+    const wrong = new Error('the inspector is wrong')
+    const process = world.process({
+      inspect: () => {
+        throw wrong
+      },
+    })
+    const { view } = await process.run(REFRESH)
+    vi.restoreAllMocks()
+    expect(view?.context.generation).toBe(2)
+    expect(new Set(thrown)).toEqual(new Set([wrong]))
+  })
+
+  test('without an inspector everything is the same', async () => {
+    const world = createWorld()
+    await world.seed(SIGNED_IN)
+    const { view } = await world.process({ inspect: 'none' }).run(REFRESH)
+    expect(view?.context.generation).toBe(2)
+  })
+})

@@ -1,0 +1,185 @@
+import { createHash } from 'node:crypto'
+import { afterAll, describe, expect, test } from 'vitest'
+import { connectionMachine } from '../../../machines/connection.ts'
+import { durableConnection } from '../../../src/connection/chart-definitions.ts'
+import { connectionKey, hashBinding, hashState, routingId } from '../../../src/connection/routing.ts'
+import { createSealer } from '../../../src/durable/sealing.ts'
+import { encodeSnapshot } from '../../../src/durable/snapshot-codec.ts'
+import type { AuthorizationServer } from '../../../src/schemas/credentials.ts'
+import { CODE_TTL_MS, rejection, rejections, wishes } from '../../support/charts/facts.ts'
+import { LiveConnection } from '../../support/charts/live-connection.ts'
+
+const KIB = 1024
+const sealer = createSealer([{ id: '2026-11', secret: new Uint8Array(32).fill(7) }])
+const key = connectionKey(routingId(new Uint8Array(32).fill(9), ['t', 'u', 's', null]))
+const report: string[] = []
+
+/** As many characters of base64url as a real random value of that kind has. */
+const random = (name: string, length: number): string =>
+  createHash('shake256', { outputLength: length }).update(name).digest('base64url').slice(0, length)
+
+const mcpUrl = 'http://127.0.0.1:43127/mcp'
+const issuer = 'http://127.0.0.1:43128'
+const client: AuthorizationServer['client'] = {
+  issuer,
+  clientId: random('client id', 43),
+  clientSecret: random('client secret', 86),
+  tokenEndpointAuthMethod: 'client_secret_basic',
+  redirectUri: 'http://127.0.0.1:43129/oauth/callback',
+  source: 'dynamic',
+}
+const metadata = {
+  issuer,
+  authorizationEndpoint: `${issuer}/auth`,
+  tokenEndpoint: `${issuer}/token`,
+  registrationEndpoint: `${issuer}/reg`,
+  revocationEndpoint: `${issuer}/token/revocation`,
+  grantTypesSupported: ['authorization_code', 'refresh_token', 'client_credentials'],
+  scopesSupported: ['openid', 'offline_access', 'mcp:read', 'mcp:write'],
+  issRequired: true as const,
+}
+const scope = 'mcp:read mcp:write offline_access'
+const dpop = { dpopSigningAlgValuesSupported: ['ES256', 'EdDSA'], dpop: { alg: 'ES256', required: true as const } }
+const bound = {
+  tokenType: 'DPoP',
+  dpopKey: { kty: 'EC', crv: 'P-256', x: random('x', 43), y: random('y', 43), d: random('d', 43), alg: 'ES256' },
+}
+
+/** A connection whose ids, endpoints and secrets are as long as those of a real one. */
+class RealisticConnection extends LiveConnection {
+  #built = 0
+
+  constructor({ isBound = false } = {}) {
+    super()
+    Object.assign(this.answers, {
+      discoverResource: ({ at }: { at: number }) => ({
+        at,
+        resource: { resource: mcpUrl, issuer, scopesSupported: ['mcp:read', 'mcp:write'] },
+      }),
+      discoverServer: ({ at }: { at: number }) => ({ at, metadata: { ...metadata, ...(isBound && dpop) } }),
+      ensureRegistration: ({ at }: { at: number }) => ({ at, client }),
+      buildAuthorizationRequest: ({ at }: { at: number }) => {
+        this.#built += 1
+        const state = random(`state ${this.#built}`, 66)
+        const verifier = random(`verifier ${this.#built}`, 43)
+        return { at, state, stateHash: hashState(state), verifier, authorizationUrl: `${issuer}/auth` }
+      },
+      exchangeCode: ({ at }: { at: number }) => ({
+        at,
+        // An access token of oidc-provider in the JWT format, RS256, with the usual claims.
+        accessToken: [random('header', 90), random('claims', 480), random('signature', 342)].join('.'),
+        tokenType: 'Bearer',
+        scope,
+        expiresInMs: 3_600_000,
+        refreshToken: random('refresh token', 43),
+        subject: '7a1f8d0e-7f5c-4a39-9b0c-2f5f5b6a1c11',
+        ...(isBound && bound),
+      }),
+    })
+  }
+
+  async ask(): Promise<unknown> {
+    const bindingHash = hashBinding('session')
+    return (await this.send({ type: 'authorization.requested', request: wishes({ scope, bindingHash }) })).value
+  }
+
+  async comeBack(): Promise<unknown> {
+    const [attempt] = this.context.attempts
+    const callback = {
+      type: 'callback.received',
+      stateHash: attempt?.stateHash,
+      bindingHash: hashBinding('session'),
+      iss: issuer,
+      code: random('code', 43),
+      codeTtlMs: CODE_TTL_MS,
+    }
+    return (await this.send(callback)).value
+  }
+}
+
+const many = async (times: number, run: () => Promise<unknown>): Promise<void> => {
+  for (let count = 0; count < times; count += 1) await run()
+}
+
+async function sizeOf(live: LiveConnection, what: string): Promise<number> {
+  const plain = encodeSnapshot(durableConnection(connectionMachine), live.snapshot, live.now)
+  const sealed = await sealer.seal(plain, { key })
+  report.push(`${what}: ${sealed.length} bytes sealed, ${plain.length} plain`)
+  live.stop()
+  return sealed.length
+}
+
+const fail = (error: unknown) => () => {
+  throw error
+}
+
+afterAll(() => {
+  // For whoever changes what a record holds.
+  process.stdout.write(`${report.join('\n')}\n`)
+})
+
+describe('a sealed record', () => {
+  test('of a first attempt takes at most 3 KB', async () => {
+    const live = new RealisticConnection()
+    expect(await live.ask()).toEqual({ resting: 'awaitingCallback' })
+    expect(live.context).toMatchObject({ attempts: [{ bindingHash: hashBinding('session'), scope }], journal: [{}] })
+    expect(await sizeOf(live, 'first attempt')).toBeLessThanOrEqual(3 * KIB)
+  })
+
+  test('of the worst case takes at most 9 KB', async () => {
+    const live = await fullest({ orphanedClaims: 0, failing: rejections.invalidClient })
+    expect([live.value, live.context.tokens]).toEqual([{ resting: 'awaitingCallback' }, undefined])
+    expect(await sizeOf(live, 'worst case')).toBeLessThanOrEqual(9 * KIB)
+  })
+
+  test('takes little more with claims that were given up, or with tokens', async () => {
+    const orphanedClaims = await fullest({ orphanedClaims: 4, failing: rejections.invalidClient })
+    expect(await sizeOf(orphanedClaims, 'worst case with 4 abandoned claims')).toBeLessThanOrEqual(9 * KIB)
+    // An access token of 914 characters.
+    const withTokens = await fullest({ orphanedClaims: 0, failing: rejections.unavailable })
+    expect(withTokens.value).toEqual({ resting: 'authorized' })
+    expect(await sizeOf(withTokens, 'worst case with tokens, a JWT')).toBeLessThanOrEqual(10 * KIB)
+    const withKey = await fullest({ orphanedClaims: 0, failing: rejections.unavailable, isBound: true })
+    expect(withKey.context.tokens).toMatchObject(bound)
+    expect(await sizeOf(withKey, 'worst case with tokens and their key')).toBeLessThanOrEqual(10.5 * KIB)
+  })
+})
+
+/**
+ * As much as a record can hold: sixteen attempts that ended, eight failures with the longest names in the journal,
+ * eight attempts that wait, and if wanted claims that were given up.
+ */
+async function fullest(options: {
+  orphanedClaims: 0 | 4
+  failing: Error
+  isBound?: boolean
+}): Promise<RealisticConnection> {
+  const { orphanedClaims, failing } = options
+  const live = new RealisticConnection(options)
+  await live.ask()
+  await live.comeBack()
+  while (live.context.orphanedClaims.length < orphanedClaims) {
+    await live.refresh({ stopAtCheckpoint: true })
+    await live.abandon({ stopAtCheckpoint: true })
+    await live.abandon({ stopAtCheckpoint: true })
+  }
+  await many(24, () => live.ask())
+  await live.send({ type: 'attempt.expired' }, { afterMs: 300_000 })
+  live.answers['refreshTokens'] = fail(failing)
+  await live.refresh()
+  const { discoverResource } = live.answers
+  const details = { url: `${mcpUrl}/.well-known/oauth-protected-resource`, status: 500 }
+  live.answers['discoverResource'] = fail(rejection('RESOURCE_METADATA_UNAVAILABLE', 'unknown', details))
+  await many(8, () => live.ask())
+  Object.assign(live.answers, { discoverResource })
+  await many(8, () => live.ask())
+  const { attempts, endedAttempts, journal } = live.context
+  expect([attempts.length, endedAttempts.length, live.context.orphanedClaims.length, journal.length]).toEqual([
+    8,
+    16,
+    orphanedClaims,
+    16,
+  ])
+  expect(attempts.every((attempt) => attempt.bindingHash !== undefined && attempt.scope === scope)).toBe(true)
+  return live
+}

@@ -1,0 +1,96 @@
+import { describe, expect, test, vi } from 'vitest'
+import { isUsable } from '../../../machines/connection/selectors.ts'
+import { REFRESH, SIGNED_IN } from './records.ts'
+import { BEGINNING } from './test-time.ts'
+import { createWorld, issued } from './world.ts'
+
+const FIVE_MINUTES = 300_000
+const AUTHORIZE = { type: 'authorization.requested', request: { attemptTtlMs: FIVE_MINUTES } } as const
+
+describe("◆3 age is the store's", () => {
+  test('processes whose wall clocks are five minutes apart agree on what time it is', async () => {
+    const world = createWorld()
+    await world.seed(SIGNED_IN)
+    world.time.advance(1_000)
+    const ahead = await world.process({ wrongByMs: FIVE_MINUTES, bootedMs: 9_000_000 }).load()
+    const behind = await world.process({ wrongByMs: -FIVE_MINUTES }).load()
+    expect([ahead?.at(), behind?.at()]).toEqual([BEGINNING + 1_000, BEGINNING + 1_000])
+    world.time.advance(58_000)
+    expect([ahead?.at(), ahead?.ageMs()]).toEqual([BEGINNING + 59_000, 59_000])
+    // The token lives for a minute: neither calls it expired too early, nor too late.
+    expect(isUsable(ahead?.context.tokens, ahead?.at() ?? 0)).toBe(true)
+    world.time.advance(1_000)
+    expect(isUsable(behind?.context.tokens, behind?.at() ?? 0)).toBe(false)
+  })
+
+  test('a writer continues the time of the record', async () => {
+    const world = createWorld()
+    await world.seed(SIGNED_IN)
+    world.time.advance(2_000)
+    const { view } = await world.process({ wrongByMs: FIVE_MINUTES }).run(REFRESH)
+    const stored = await world.stored()
+    expect(stored?.savedAt).toBe(BEGINNING + 2_000)
+    expect(view?.context).toMatchObject({ at: BEGINNING + 2_000, tokens: { expiresAt: BEGINNING + 2_000 + 3_600_000 } })
+    expect(view?.at()).toBe(BEGINNING + 2_000)
+    const read = await world.process({ wrongByMs: -FIVE_MINUTES }).load()
+    expect(read?.at()).toBe(BEGINNING + 2_000)
+  })
+
+  test('it never goes back, although a port counts a millisecond that has only begun', async () => {
+    const world = createWorld()
+    await world.seed(SIGNED_IN)
+    const process = world.process()
+    process.answers.refreshTokens = async () => {
+      world.time.advance(0.25)
+      return issued(1)
+    }
+    const { view } = await process.run(REFRESH)
+    const stored = await world.stored()
+    expect([stored?.context.at, stored?.savedAt]).toEqual([BEGINNING + 1, BEGINNING + 1])
+    expect(view?.at()).toBe(BEGINNING + 1)
+  })
+
+  test('the first writer sets it by its wall clock, and only the first', async () => {
+    const world = createWorld()
+    const first = await world.process({ wrongByMs: FIVE_MINUTES }).run(AUTHORIZE)
+    expect(first.view?.context.attempts[0]?.expiresAt).toBe(BEGINNING + 2 * FIVE_MINUTES)
+    world.time.advance(FIVE_MINUTES - 1)
+    const alive = await world.process({ wrongByMs: -FIVE_MINUTES }).run({ type: 'attempt.expired' })
+    expect(alive.view?.context.attempts).toHaveLength(1)
+    world.time.advance(1)
+    const expired = await world.process().run({ type: 'attempt.expired' })
+    expect(expired.view?.context.endedAttempts).toEqual([
+      { stateHash: 'hash-of-secret-state', outcome: 'expired', endedAt: BEGINNING + 2 * FIVE_MINUTES },
+    ])
+  })
+
+  test('a lease ends by the age of its record, whatever the clocks say', async () => {
+    const world = createWorld()
+    await world.seed(
+      { ...SIGNED_IN, claim: { id: 'c1', kind: 'refresh', leaseMs: 30_000, retries: 0 } },
+      { refreshing: 'claimed' },
+    )
+    world.time.advance(35_000)
+    const { view } = await world.process({ wrongByMs: -FIVE_MINUTES, bootedMs: 123_456 }).run(() => undefined)
+    expect(view?.context.tokens?.accessToken).toBe(issued(1).accessToken)
+    expect(view?.context.orphanedClaims).toEqual([{ id: 'c1', retried: true }])
+  })
+
+  test('an outage during a save is not taken off the life of what was saved', async () => {
+    const world = createWorld()
+    await world.seed(SIGNED_IN)
+    const process = world.process()
+    process.answers.refreshTokens = async () => {
+      process.store.down = true
+      return issued(1)
+    }
+    const run = process.run(REFRESH)
+    await vi.waitFor(() => expect(process.store.saves.length).toBeGreaterThan(1))
+    world.time.advance(600_000)
+    process.store.down = false
+    const { view } = await run
+    const read = await world.process().load()
+    expect(read?.context.tokens?.expiresAt).toBe(BEGINNING + 3_600_000)
+    expect([read?.at(), view?.at()]).toEqual([BEGINNING + 600_000, BEGINNING + 600_000])
+  })
+})

@@ -1,0 +1,90 @@
+import { describe, expect, test } from 'vitest'
+import { type SaveOptions, TooFewReplicasError } from '../../../src/stores/snapshot-store.ts'
+import { SERVER, TOKENS } from './records.ts'
+import { createWorld, type TestProcess, type World } from './world.ts'
+
+/** From now on every write is done, and no replica confirms it; each of them takes a while. */
+function loseReplicas({ time }: World, { store }: TestProcess, passMs: number): void {
+  const save = store.save.bind(store)
+  store.save = async (key: string, value: string, options: SaveOptions) => {
+    const saved = await save(key, value, options)
+    time.advance(passMs)
+    if (saved === 'conflict') return saved
+    throw new TooFewReplicasError(0, 1, saved.version)
+  }
+}
+
+const refresh = { type: 'refresh.requested', generation: 1 } as const
+
+describe('writes that too few replicas confirm', () => {
+  test('a claim is tried for as long as it may, released, and nothing is spent', async () => {
+    const world = createWorld()
+    await world.seed({ generation: 1, servers: [SERVER], tokens: TOKENS })
+    const process = world.process()
+    loseReplicas(world, process, 10_000)
+    await expect(process.run(refresh)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE', retryable: true })
+    expect(world.requests).toEqual([])
+    const stored = await world.stored()
+    expect([stored?.value, stored?.context.claim, stored?.context.tokens]).toEqual([
+      { resting: 'authorized' },
+      undefined,
+      TOKENS,
+    ])
+    const [claim, again, release] = process.store.saves
+    expect(again?.writeId).toBe(claim?.writeId)
+    expect(release?.writeId).not.toBe(claim?.writeId)
+  })
+
+  test('a result that stands on its master is taken once its claim would have ended', async () => {
+    const world = createWorld()
+    await world.seed({ generation: 1, servers: [SERVER], tokens: TOKENS })
+    const process = world.process()
+    process.answers.refreshTokens = async () => {
+      loseReplicas(world, process, 10_000)
+      return {
+        accessToken: 'new',
+        tokenType: 'Bearer',
+        scope: undefined,
+        expiresInMs: undefined,
+        refreshToken: 'next',
+        refreshTokenExpiresInMs: undefined,
+        subject: undefined,
+      }
+    }
+    const { accepted, consumed, view } = await process.run(refresh)
+    expect([accepted, consumed, view?.context.tokens?.accessToken]).toEqual([true, true, 'new'])
+    expect((await world.stored())?.context.tokens?.accessToken).toBe('new')
+  })
+
+  test('what spends nothing does not wait for them', async () => {
+    const world = createWorld()
+    const process = world.process()
+    loseReplicas(world, process, 1)
+    const { accepted } = await process.run({
+      type: 'credentials.imported',
+      tokens: TOKENS,
+      clientInformation: undefined,
+      issuer: undefined,
+    })
+    expect([accepted, process.store.saves.length]).toEqual([true, 1])
+  })
+
+  test('a claim on a record that was not there before is deleted again', async () => {
+    const world = createWorld()
+    const process = world.process()
+    process.answers.discoverServer = async () => ({
+      metadata: {
+        issuer: 'https://as.example',
+        tokenEndpoint: SERVER.tokenEndpoint,
+        grantTypesSupported: ['client_credentials'],
+      },
+    })
+    loseReplicas(world, process, 10_000)
+    const request = { attemptTtlMs: 300_000 }
+    await expect(process.run({ type: 'authorization.requested', request })).rejects.toMatchObject({
+      code: 'STORE_UNAVAILABLE',
+    })
+    expect(world.requests).toEqual([])
+    expect(await world.stored()).toBe(undefined)
+  })
+})

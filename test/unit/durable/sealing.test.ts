@@ -1,0 +1,144 @@
+import { randomBytes } from 'node:crypto'
+import { CompactEncrypt, decodeProtectedHeader } from 'jose'
+import { describe, expect, test } from 'vitest'
+import { createSealer, plainSealer, type SealingKey } from '../../../src/durable/sealing.ts'
+import { failure } from '../../../src/errors/failure.ts'
+import { verifies } from '../../support/verifies.ts'
+
+const key = (id: string): SealingKey => ({ id, secret: new Uint8Array(randomBytes(32)) })
+const record = { key: 'authchart:{AAAA}:connection' }
+const UNREADABLE = failure('SNAPSHOT_UNREADABLE', { reason: 'doesNotOpen' })
+
+const opening = (promise: Promise<string>) =>
+  promise.then(
+    () => expect.unreachable(),
+    (error: unknown) => error,
+  )
+
+describe('createSealer', () => {
+  test('opens what it sealed, whatever the text', async () => {
+    const sealer = createSealer([key('k1')])
+    for (const text of ['', '{"a":1}', 'é 漢字 \u{1F600}\0', 'x'.repeat(100_000)]) {
+      const sealed = await sealer.seal(text, record)
+      expect(await sealer.open(sealed, record)).toBe(text)
+      expect(sealed.split('.')).toHaveLength(5)
+    }
+  })
+
+  test('never seals the same text to the same record twice alike', async () => {
+    const sealer = createSealer([key('k1')])
+    expect(await sealer.seal('text', record)).not.toBe(await sealer.seal('text', record))
+  })
+
+  test('names its key and the record in the protected header, and nothing more', async () => {
+    const sealed = await createSealer([key('k1'), key('k2')]).seal('text', record)
+    expect(decodeProtectedHeader(sealed)).toEqual({ alg: 'dir', enc: 'A256GCM', kid: 'k1', key: record.key })
+    expect(sealed.length).toBeLessThan(220)
+  })
+
+  test('the first key seals, all open', async () => {
+    const [older, newer] = [key('older'), key('newer')]
+    const old = await createSealer([older]).seal('text', record)
+    const rotated = createSealer([newer, older])
+    expect(await rotated.open(old, record)).toBe('text')
+    expect(decodeProtectedHeader(await rotated.seal('text', record)).kid).toBe('newer')
+  })
+
+  test('a key that is not configured is told apart', async () => {
+    const [older, newer] = [key('older'), key('newer')]
+    const sealed = await createSealer([older]).seal('text', record)
+    const error = await opening(createSealer([newer]).open(sealed, record))
+    expect(error).toMatchObject({ name: 'AuthorizationError', failure: failure('SNAPSHOT_KEY_UNKNOWN') })
+    expect(error).not.toHaveProperty('cause')
+  })
+
+  test('a record that names no key was not sealed with one of ours', async () => {
+    const { secret } = key('k1')
+    const sealed = await new CompactEncrypt(Buffer.from('text'))
+      .setProtectedHeader({ alg: 'dir', enc: 'A256GCM' })
+      .encrypt(secret)
+    expect(await opening(createSealer([{ id: 'k1', secret }]).open(sealed, record))).toMatchObject({
+      code: 'SNAPSHOT_KEY_UNKNOWN',
+    })
+  })
+
+  test(
+    'a record that was copied to another key does not open',
+    verifies(140, async () => {
+      const sealer = createSealer([key('k1')])
+      const sealed = await sealer.seal('text', record)
+      const error = await opening(sealer.open(sealed, { key: 'authchart:{BBBB}:connection' }))
+      expect(error).toMatchObject({ name: 'AuthorizationError', failure: UNREADABLE })
+    }),
+  )
+
+  test('a record that was changed anywhere does not open', async () => {
+    const sealer = createSealer([key('k1')])
+    const sealed = await sealer.seal('text', record)
+    const parts = sealed.split('.')
+    const header = Buffer.from(JSON.stringify({ alg: 'dir', enc: 'A256GCM', kid: 'k1', key: 'x' })).toString(
+      'base64url',
+    )
+    const changed = [
+      [header, ...parts.slice(1)].join('.'),
+      parts.with(2, 'A'.repeat(16)).join('.'),
+      parts.with(3, `${parts[3]?.startsWith('A') === true ? 'B' : 'A'}${parts[3]?.slice(1)}`).join('.'),
+      parts.with(4, 'A'.repeat(22)).join('.'),
+      sealed.slice(0, -2),
+      parts.slice(0, 4).join('.'),
+      '{"format":1}',
+      '',
+    ]
+    for (const other of changed) {
+      const error = await opening(sealer.open(other, record))
+      expect(error).toMatchObject({ name: 'AuthorizationError', failure: UNREADABLE })
+      expect(error).not.toHaveProperty('cause')
+    }
+  })
+
+  test('only its own algorithms open', async () => {
+    const secret = new Uint8Array(randomBytes(32))
+    const sealer = createSealer([{ id: 'k1', secret }])
+    const header = { kid: 'k1', key: record.key }
+    const wrapped = await new CompactEncrypt(Buffer.from('text'))
+      .setProtectedHeader({ alg: 'A256GCMKW', enc: 'A256GCM', ...header })
+      .encrypt(secret)
+    const narrower = await new CompactEncrypt(Buffer.from('text'))
+      .setProtectedHeader({ alg: 'dir', enc: 'A128CBC-HS256', ...header })
+      .encrypt(secret)
+    for (const sealed of [wrapped, narrower]) {
+      expect(await opening(sealer.open(sealed, record))).toMatchObject({ failure: UNREADABLE })
+    }
+  })
+
+  test('keeps a copy of the secrets', async () => {
+    const mine = key('k1')
+    const sealer = createSealer([mine])
+    mine.secret.fill(0)
+    const sealed = await sealer.seal('text', record)
+    expect(await opening(createSealer([mine]).open(sealed, record))).toMatchObject({ failure: UNREADABLE })
+    expect(await sealer.open(sealed, record)).toBe('text')
+  })
+
+  test.each<[unknown, string, string]>([
+    [[], 'keys.sealing[0] is required', 'ERR_INVALID_ARG_TYPE'],
+    ['secret', 'keys.sealing must be of type Array', 'ERR_INVALID_ARG_TYPE'],
+    [[{ id: '', secret: new Uint8Array(32) }], 'keys.sealing[0].id must not be empty', 'ERR_INVALID_ARG_VALUE'],
+    [[{ id: 'a', secret: 'secret' }], 'keys.sealing[0].secret must be of type Uint8Array', 'ERR_INVALID_ARG_TYPE'],
+    [
+      [key('a'), { id: 'b', secret: new Uint8Array(31) }],
+      'keys.sealing[1].secret must be 32 bytes long',
+      'ERR_INVALID_ARG_VALUE',
+    ],
+    [[key('a'), key('a')], 'keys.sealing must not hold two keys with one id', 'ERR_INVALID_ARG_VALUE'],
+  ])('wrong keys are a TypeError: %#', (keys, message, code) => {
+    expect(() => createSealer(keys as SealingKey[])).toThrow(
+      expect.objectContaining({ name: 'TypeError', message, code }),
+    )
+  })
+})
+
+test('plainSealer leaves records as they are', async () => {
+  expect(await plainSealer.seal('text', record)).toBe('text')
+  expect(await plainSealer.open('text', record)).toBe('text')
+})

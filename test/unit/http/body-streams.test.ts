@@ -1,0 +1,48 @@
+import { PassThrough, Readable } from 'node:stream'
+import { expect, test } from 'vitest'
+import { fromWebStream, toWebStream } from '../../../src/http/body-streams.ts'
+
+const read = async (stream: ReadableStream<Uint8Array>): Promise<string> =>
+  await new Response(stream as BodyInit).text()
+
+test('a stream goes over whole, there and back', async () => {
+  expect(await read(toWebStream(Readable.from([Buffer.from('a'), Buffer.from('b')])))).toBe('ab')
+  expect(await read(toWebStream(fromWebStream(new Blob(['there and back']).stream())))).toBe('there and back')
+})
+
+test('no more is read ahead than is allowed', async () => {
+  let sent = 0
+  const source = new Readable({
+    highWaterMark: 1,
+    read() {
+      sent += 1
+      this.push(Buffer.alloc(16_384))
+    },
+  })
+  const reader = toWebStream(source).getReader()
+  await reader.read()
+  await new Promise((resolve) => setImmediate(resolve))
+  expect(sent).toBeLessThanOrEqual(8)
+  await reader.cancel()
+})
+
+test('an error on the way comes out', async () => {
+  const source = new PassThrough()
+  const reader = toWebStream(source).getReader()
+  source.destroy(new Error('broken'))
+  await expect(reader.read()).rejects.toThrow('broken')
+})
+
+test('a stream that is cancelled ends its source, and what comes late ends nothing', async () => {
+  const source = new PassThrough()
+  const stream = toWebStream(source)
+  const uncaught: unknown[] = []
+  const note = (error: unknown): number => uncaught.push(error)
+  process.on('uncaughtException', note)
+  await stream.cancel()
+  source.emit('data', Buffer.from('late'))
+  source.emit('readable')
+  await new Promise((resolve) => setImmediate(resolve))
+  process.off('uncaughtException', note)
+  expect({ isDestroyed: source.destroyed, uncaught }).toEqual({ isDestroyed: true, uncaught: [] })
+})

@@ -1,0 +1,186 @@
+import { describe, expect, test } from 'vitest'
+import type { ConnectionEvent } from '../../../../machines/connection/events.ts'
+import * as input from '../../../../machines/connection/port-inputs.ts'
+import type { AuthorizationRequest, ConnectionContext } from '../../../../src/schemas/connection-context.ts'
+import {
+  contextWith,
+  dpopKey,
+  dynamicClient,
+  staticClient,
+  identity,
+  issuer,
+  LEASE_MS,
+  metadata,
+  resource,
+  server,
+  START,
+  tokens,
+  wishes,
+} from '../../../support/charts/facts.ts'
+
+const goAhead: ConnectionEvent = {
+  type: 'checkpoint.saved',
+  sendBefore: 7_000,
+  at: START,
+  claimId: 'claim-2',
+  leaseMs: LEASE_MS,
+}
+const request: AuthorizationRequest = {
+  ...wishes({ parameters: { prompt: 'consent' }, resourceMetadataUrl: 'https://mcp.example.com/prm', issuer }),
+  purpose: 'authorize',
+  claimId: 'claim-1',
+  leaseMs: LEASE_MS,
+  resource,
+  metadata,
+  client: dynamicClient,
+}
+const common = { at: START, identity }
+
+test('discovery is told where to look and whom to insist on', () => {
+  expect(input.discoverResourceInput(contextWith({ request }))).toEqual({
+    ...common,
+    challenged: false,
+    resourceMetadataUrl: 'https://mcp.example.com/prm',
+    issuer,
+  })
+  expect(input.discoverServerInput(contextWith({ request }))).toEqual({ ...common, resource })
+})
+
+describe('registration is told', () => {
+  test('which client the host gave', () => {
+    const context = contextWith({ request: { ...request, clientInformation: staticClient } })
+    expect(input.ensureRegistrationInput(context)).toEqual({
+      ...common,
+      metadata,
+      clientInformation: staticClient,
+      grant: 'authorization_code',
+      mayRegister: true,
+      rejectedClientId: undefined,
+      configuredIssuer: undefined,
+    })
+  })
+
+  test('to register nobody for a refresh token, which is good for its own client alone', () => {
+    const context = contextWith({ request: { ...request, purpose: 'renew' } })
+    expect(input.ensureRegistrationInput(context).mayRegister).toBe(false)
+  })
+
+  test('which client this very server refused', () => {
+    const rejectedToken = (at: string): string | undefined =>
+      input.ensureRegistrationInput(contextWith({ request, rejectedClient: { issuer: at, clientId: 'client-1' } }))
+        .rejectedClientId
+    expect([rejectedToken(issuer), rejectedToken('https://other.example')]).toEqual(['client-1', undefined])
+  })
+})
+
+test('the authorization request is built from what was found out', () => {
+  expect(input.buildAuthorizationRequestInput(contextWith({ request }))).toEqual({
+    ...common,
+    metadata,
+    resource,
+    client: dynamicClient,
+    scope: 'read',
+    parameters: { prompt: 'consent' },
+  })
+})
+
+describe('what spends something is told its fence, and goes to its own server', () => {
+  const other = { ...server, id: 2, issuer: 'https://other.example' }
+  const servers = [other, server]
+  const claim = { id: 'claim-1', leaseMs: LEASE_MS, retries: 0 }
+
+  test('an exchange', () => {
+    const attempt = {
+      stateHash: 'hash-1',
+      verifier: 'fake-verifier',
+      serverId: 2,
+      expiresAt: START + 1,
+      code: 'fake-code',
+    }
+    const context = contextWith({
+      servers,
+      attempts: [attempt],
+      claim: { ...claim, kind: 'exchange', stateHash: 'hash-1' },
+    })
+    expect(input.exchangeCodeInput(context, goAhead)).toEqual({
+      ...common,
+      server: other,
+      code: 'fake-code',
+      verifier: 'fake-verifier',
+      sendBefore: 7_000,
+    })
+  })
+
+  test('a refresh', () => {
+    const context = contextWith({ servers, tokens, claim: { ...claim, kind: 'refresh' } })
+    expect(input.refreshTokensInput(context, goAhead)).toEqual({
+      ...common,
+      server,
+      refreshToken: 'fake-refresh-token',
+      sendBefore: 7_000,
+    })
+  })
+
+  test('a refresh of tokens that are bound to a key', () => {
+    const context = contextWith({ servers, tokens: { ...tokens, dpopKey }, claim: { ...claim, kind: 'refresh' } })
+    expect(input.refreshTokensInput(context, goAhead).dpopKey).toEqual(dpopKey)
+  })
+
+  test.each([
+    ['of an older release', undefined, 'client_credentials'],
+    ['by assertion', 'jwt_bearer', 'jwt_bearer'],
+  ] as const)('a grant without a user, %s', (_, held, grant) => {
+    const wanted = { ...claim, kind: 'requestToken', serverId: 2, scope: 'read', grant: held } as const
+    expect(input.requestTokenInput(contextWith({ servers, claim: wanted }), goAhead)).toEqual({
+      ...common,
+      server: other,
+      scope: 'read',
+      grant,
+      sendBefore: 7_000,
+    })
+  })
+
+  test('a revocation', () => {
+    const context = contextWith({ servers, tokens, claim: { ...claim, kind: 'disconnect' } })
+    expect(input.revokeTokensInput(context, goAhead)).toEqual({
+      ...common,
+      server,
+      accessToken: 'fake-access-token',
+      refreshToken: 'fake-refresh-token',
+      sendBefore: 7_000,
+    })
+  })
+
+  test('never leaves without a fence', () => {
+    const context = contextWith({ servers, tokens, claim: { ...claim, kind: 'refresh' } })
+    const expired: ConnectionEvent = { type: 'attempt.expired', at: START, claimId: 'claim-2', leaseMs: LEASE_MS }
+    expect(input.refreshTokensInput(context, expired).sendBefore).toBe(-Infinity)
+  })
+})
+
+test('what was refused is retired by name', () => {
+  const rejectedClient = { issuer, clientId: 'client-1' }
+  expect(input.retireRegistrationInput(contextWith({ rejectedClient }))).toEqual({ ...common, ...rejectedClient })
+})
+
+describe('a chart that enters a state without what it guarantees says what is missing', () => {
+  const { resource: _resource, metadata: _metadata, client: _client, ...bare } = request
+  test.each<[string, (context: ConnectionContext) => unknown, Partial<ConnectionContext>]>([
+    ['a request', input.discoverResourceInput, {}],
+    ['a resource', input.discoverServerInput, { request: bare }],
+    ['server metadata', input.ensureRegistrationInput, { request: bare }],
+    ['a client', input.buildAuthorizationRequestInput, { request: { ...bare, metadata, resource } }],
+    ['an attempt', (context) => input.exchangeCodeInput(context, goAhead), {}],
+    ['a server', (context) => input.refreshTokensInput(context, goAhead), { tokens }],
+    [
+      'a refresh token',
+      (context) => input.refreshTokensInput(context, goAhead),
+      { servers: [server], tokens: { ...tokens, refreshToken: undefined } },
+    ],
+    ['a claim', (context) => input.requestTokenInput(context, goAhead), {}],
+    ['tokens', (context) => input.revokeTokensInput(context, goAhead), {}],
+    ['a refused client', input.retireRegistrationInput, {}],
+  ])('%s', (what, build, changes) => {
+    expect(() => build(contextWith(changes))).toThrow(new Error(`the chart entered a working state without ${what}`))
+  })
+})

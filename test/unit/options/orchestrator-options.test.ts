@@ -1,0 +1,447 @@
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { type AuthOrchestratorOptions, createAuthOrchestrator, MemoryStore } from '../../../src/index.ts'
+import { CLIENT, orchestrate, rejection } from '../connection/world.ts'
+import { verifies } from '../../support/verifies.ts'
+
+const KEY = new Uint8Array(32).fill(1)
+const SECRET = 'do-not-print-me'
+
+/** What `createAuthOrchestrator` says to wrong options. */
+function complaintAbout(options: unknown): { message: string; code: unknown } {
+  try {
+    const orchestrator = createAuthOrchestrator(options as AuthOrchestratorOptions)
+    onTestFinished(() => orchestrator.close())
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error
+    expect(error.message + String(error.stack)).not.toContain(SECRET)
+    return { message: error.message, code: Reflect.get(error, 'code') }
+  }
+  return expect.unreachable('nothing was said')
+}
+const type = (message: string): object => ({ message, code: 'ERR_INVALID_ARG_TYPE' })
+const value = (message: string): object => ({ message, code: 'ERR_INVALID_ARG_VALUE' })
+
+/** A store that says that it is outside the process. */
+class OutsideStore extends MemoryStore {
+  override readonly insideProcess = false as never
+}
+
+describe('createAuthOrchestrator', () => {
+  test.each<[string, unknown, object]>([
+    ['nothing', undefined, type('options is required')],
+    ['no client', {}, type('options.client is required')],
+    ['no name', { client: { redirectUri: CLIENT.redirectUri } }, type('options.client.name is required')],
+    [
+      'an empty name',
+      { client: { ...CLIENT, name: '' } },
+      type('options.client.name must be a non-empty string of well-formed Unicode'),
+    ],
+    [
+      'half a character',
+      { client: { ...CLIENT, name: 'a\uD800' } },
+      type('options.client.name must be a non-empty string of well-formed Unicode'),
+    ],
+    [
+      'a redirect URI that is a number',
+      { client: { ...CLIENT, redirectUri: 7 } },
+      type('options.client.redirectUri must be of type string'),
+    ],
+    [
+      'a logo that is no URL',
+      { client: { ...CLIENT, logoUri: 'file:///logo.png' } },
+      value('options.client.logoUri must be an absolute http(s) URL'),
+    ],
+    [
+      'contacts that are a string',
+      { client: { ...CLIENT, contacts: 'a@b.example' } },
+      type('options.client.contacts must be of type Array'),
+    ],
+    [
+      'a contact that is a number',
+      { client: { ...CLIENT, contacts: ['a', 1] } },
+      type('options.client.contacts[1] must be a non-empty string of well-formed Unicode'),
+    ],
+    [
+      'a scope that is none',
+      { client: { ...CLIENT, scope: ' a' } },
+      value('options.client.scope must be scopes with single spaces between'),
+    ],
+    ['an unknown option', { client: CLIENT, clientt: {} }, type('options.clientt is not a known option')],
+    ['an unknown option within', { client: { ...CLIENT, url: 'x' } }, type('options.client.url is not a known option')],
+    [
+      'a client without an issuer',
+      { client: CLIENT, clients: [{ clientId: 'c', clientSecret: SECRET }] },
+      type('options.clients[0].issuer is required'),
+    ],
+    [
+      'a client secret that is none',
+      { client: CLIENT, clients: [{ issuer: 'https://as', clientId: 'c', clientSecret: [SECRET] }] },
+      type('options.clients[0].clientSecret must be a non-empty string of well-formed Unicode'),
+    ],
+    [
+      'a client whose issuer is no URL',
+      { client: CLIENT, clients: [{ issuer: 'as.example', clientId: 'c' }] },
+      value('options.clients[0].issuer must be an absolute http(s) URL'),
+    ],
+    [
+      'two clients at one issuer',
+      {
+        client: CLIENT,
+        clients: ['https://a', 'https://b', 'https://a'].map((issuer) => ({ issuer, clientId: issuer })),
+      },
+      value('options.clients[2].issuer must not be that of another client'),
+    ],
+    [
+      'a method that is not known',
+      { client: CLIENT, clients: [{ issuer: 'https://a', clientId: 'c', tokenEndpointAuthMethod: 'tls_client_auth' }] },
+      value(
+        'options.clients[0].tokenEndpointAuthMethod must be client_secret_basic, client_secret_post, private_key_jwt or none',
+      ),
+    ],
+    [
+      'a method that needs a secret',
+      {
+        client: CLIENT,
+        clients: [{ issuer: 'https://a', clientId: 'c', tokenEndpointAuthMethod: 'client_secret_post' }],
+      },
+      value('options.clients[0].tokenEndpointAuthMethod needs clientSecret'),
+    ],
+    [
+      'a secret that is never used',
+      {
+        client: CLIENT,
+        clients: [{ issuer: 'https://a', clientId: 'c', clientSecret: SECRET, tokenEndpointAuthMethod: 'none' }],
+      },
+      value("options.clients[0].tokenEndpointAuthMethod must not be 'none' beside clientSecret"),
+    ],
+    ...['https://app.example/', 'https://app.example/settings', 'app.example', '*', 'javascript:alert(1)'].map(
+      (origin): [string, unknown, object] => [
+        `the origin ${origin}`,
+        { client: CLIENT, policy: { returnToOrigins: ['https://app.example', origin] } },
+        value(
+          "policy.returnToOrigins[1] must be an origin such as 'https://app.example', without a path or a final slash",
+        ),
+      ],
+    ),
+    ...(['allowedServers', 'allowedIssuers'] as const).map((name): [string, unknown, object] => [
+      `${name} that are no URLs`,
+      { client: CLIENT, policy: { [name]: ['mcp.example'] } },
+      value(`policy.${name}[0] must be an absolute http(s) URL`),
+    ]),
+    ['a store that is none', { client: CLIENT, store: { load() {} } }, type('options.store must be a SnapshotStore')],
+    ['keys without a name', { client: CLIENT, keys: { sealing: [] } }, type('options.keys.name is required')],
+    [
+      'a key that is text',
+      { client: CLIENT, keys: { name: SECRET } },
+      type('options.keys.name must be of type Uint8Array'),
+    ],
+    [
+      'a key that is short',
+      { client: CLIENT, keys: { name: new TextEncoder().encode(SECRET) } },
+      value('options.keys.name must be 32 bytes long'),
+    ],
+    [
+      'a sealing key that is short',
+      { client: CLIENT, keys: { name: KEY, sealing: [{ id: '1', secret: new Uint8Array(31) }] } },
+      value('options.keys.sealing[0].secret must be 32 bytes long'),
+    ],
+    [
+      'two sealing keys with one id',
+      {
+        client: CLIENT,
+        keys: {
+          name: KEY,
+          sealing: [
+            { id: '1', secret: KEY },
+            { id: '1', secret: KEY },
+          ],
+        },
+      },
+      value('keys.sealing must not hold two keys with one id'),
+    ],
+    ['a sealer that is none', { client: CLIENT, sealer: { seal() {} } }, type('options.sealer must be a Sealer')],
+    [
+      'a sealer beside sealing keys',
+      { client: CLIENT, sealer: { seal() {}, open() {} }, keys: { name: KEY, sealing: [{ id: '1', secret: KEY }] } },
+      value('options.sealer cannot be combined with options.keys.sealing'),
+    ],
+    [
+      'assertions that are no function',
+      { client: CLIENT, assertions: {} },
+      type('options.assertions must be a function'),
+    ],
+    [
+      'an identity provider without an issuer',
+      { client: CLIENT, identityProvider: { clientId: 'x', clientSecret: SECRET } },
+      type('options.identityProvider.issuer is required'),
+    ],
+    [
+      'an identity provider without assertions',
+      { client: CLIENT, identityProvider: { issuer: 'https://idp', clientId: 'x' } },
+      value('options.identityProvider needs options.assertions'),
+    ],
+    ['a network that is none', { client: CLIENT, network: 7 }, type('options.network must be an object')],
+    [
+      'a network with an unknown option',
+      { client: CLIENT, network: { timeout: 7 } },
+      type('network.timeout is not a known option'),
+    ],
+    [
+      'an address that is none',
+      { client: CLIENT, network: { allow: ['10.0.0.0/8', '10.0.0.0/99'] } },
+      value(
+        'network.allow[1] must be an address, a network in CIDR notation or a host name, each with an optional port',
+      ),
+    ],
+    [
+      'a proxy that is none',
+      { client: CLIENT, network: { proxy: `ftp://u:${SECRET}@proxy` } },
+      value('network.proxy must be the http or https URL of a proxy'),
+    ],
+    [
+      'a time-out that is none',
+      { client: CLIENT, network: { timeoutMs: 0 } },
+      value('network.timeoutMs must be an integer from 1 to 2147483647'),
+    ],
+    ['a policy that is none', { client: CLIENT, policy: 7 }, type('policy must be of type Object')],
+    [
+      'a policy with an unknown rule',
+      { client: CLIENT, policy: { lease: 7 } },
+      type('policy.lease is not a known option'),
+    ],
+    [
+      'a lease that is none',
+      { client: CLIENT, policy: { leaseMs: 0.5 } },
+      value('policy.leaseMs must be an integer of at least 1'),
+    ],
+    [
+      'a count that is none',
+      { client: CLIENT, policy: { graceMs: -1 } },
+      value('policy.graceMs must be an integer of at least 0'),
+    ],
+    [
+      'a lease shorter than a request',
+      { client: CLIENT, policy: { leaseMs: 10_000 } },
+      value('policy.leaseMs must exceed network.timeoutMs (10000) by a margin for the save of the result'),
+    ],
+    [
+      'a request longer than the lease',
+      { client: CLIENT, network: { timeoutMs: 30_000 } },
+      value('policy.leaseMs must exceed network.timeoutMs (30000) by a margin for the save of the result'),
+    ],
+    [
+      'a use of DPoP that is none',
+      { client: CLIENT, policy: { dpop: 'always' } },
+      type('policy.dpop must be of type ("never" | "whenOffered" | "required")'),
+    ],
+    [
+      'a limit that is no number',
+      { client: CLIENT, policy: { registrationsPerIssuerPerHour: -1 } },
+      value('policy.registrationsPerIssuerPerHour must be an integer of at least 0'),
+    ],
+    ['actions that are no function', { client: CLIENT, onActions: 7 }, type('options.onActions must be a function')],
+    [
+      'a clock that is none',
+      { client: CLIENT, clock: { now: () => 0 } },
+      type('options.clock must have now(), monotonic() and random()'),
+    ],
+    ['an inspector that is none', { client: CLIENT, inspect: {} }, type('options.inspect must be a function')],
+  ])('refuses %s', (_name, options, complaint) => {
+    expect(complaintAbout(options)).toEqual(complaint)
+  })
+
+  test.each([
+    'http://app.example/callback',
+    'https://app.example/callback#x',
+    'https://user:pass@app.example/callback',
+    '/callback',
+    'javascript:alert(1)',
+    'https://',
+  ])(
+    'refuses the redirect URI %s',
+    verifies([3, 71], (redirectUri) => {
+      expect(complaintAbout({ client: { ...CLIENT, redirectUri } })).toEqual(
+        value('options.client.redirectUri must be an https URL, or http on a loopback address, without a fragment'),
+      )
+    }),
+  )
+
+  test.each([
+    'http://localhost:3000/callback',
+    'http://127.0.0.1:3000/callback',
+    'http://[::1]/callback',
+    'https://app.example',
+  ])('takes the redirect URI %s', (redirectUri) => void orchestrate({ client: { ...CLIENT, redirectUri } }))
+
+  test('asks for keys where the store is outside the process, and says how to make them', () => {
+    const complaint = value(
+      "options.keys is required, since this store is outside the process: { name: <32 bytes>, sealing: [{ id: '1', secret: <32 bytes> }] }; make each with crypto.randomBytes(32), keep them, and give the same to every process",
+    )
+    const store = new OutsideStore()
+    expect(complaintAbout({ client: CLIENT, store })).toEqual(complaint)
+    expect(complaintAbout({ client: CLIENT, store, keys: { name: KEY } })).toEqual(complaint)
+    const sealer = { seal: async (text: string) => text, open: async (text: string) => text }
+    expect(complaintAbout({ client: CLIENT, store, sealer })).toEqual(complaint)
+    orchestrate({ store, keys: { name: KEY, sealing: [{ id: '1', secret: KEY }] } })
+    orchestrate({ store, keys: { name: KEY }, sealer })
+  })
+
+  test('a policy that is a function is checked where it is used', async () => {
+    const orchestrator = orchestrate({ policy: ({ tenant }) => (tenant === 'bad' ? { leaseMs: 1 } : {}) })
+    orchestrator.connection({ tenant: 'good', server: 'https://mcp.example/mcp' })
+    expect(() => orchestrator.connection({ tenant: 'bad', server: 'https://mcp.example/mcp' })).toThrow(
+      'policy.leaseMs must exceed network.timeoutMs (10000) by a margin for the save of the result',
+    )
+  })
+})
+
+describe('connection', () => {
+  const complain = (identity: unknown): { message: string; code: unknown } => {
+    try {
+      orchestrate().connection(identity as never)
+    } catch (error) {
+      if (!(error instanceof TypeError)) throw error
+      return { message: error.message, code: Reflect.get(error, 'code') }
+    }
+    return expect.unreachable('nothing was said')
+  }
+  const server = 'https://mcp.example/mcp'
+  const text = 'must be a non-empty string of well-formed Unicode'
+
+  test.each<[unknown, object]>([
+    [undefined, type('connection is required')],
+    [{ server }, type('connection.tenant is required')],
+    [{ tenant: '', server }, type(`connection.tenant ${text}`)],
+    [{ tenant: 't', user: '', server }, type(`connection.user ${text}`)],
+    [{ tenant: 't', label: '', server }, type(`connection.label ${text}`)],
+    [{ tenant: 'a\uDC00', server }, type(`connection.tenant ${text}`)],
+    [{ tenant: 't', user: '\uD83D', server }, type(`connection.user ${text}`)],
+    [{ tenant: 't' }, type('connection.server is required')],
+    [{ tenant: 't', server: new URL(server) }, type(`connection.server ${text}`)],
+    [{ tenant: 't', server, provider: 'x' }, type('connection.provider is not a known option')],
+    [{ tenant: 't', server: 'ftp://mcp.example/' }, value('server must be an absolute http(s) URL')],
+    [{ tenant: 't', server: 'mcp.example/mcp' }, value('server must be an absolute http(s) URL')],
+    [{ tenant: 't', server: 'https://mcp.example/a b' }, value('server must be an absolute http(s) URL')],
+    [{ tenant: 't', server: 'https://user:pass@mcp.example/' }, value('server must have no credentials')],
+    [{ tenant: 't', server: 'https://mcp.example/#x' }, value('server must have no fragment')],
+    [{ tenant: 't', server: 'https://mcp.example/\uD800' }, type(`connection.server ${text}`)],
+  ])('refuses %j', (identity, complaint) => {
+    expect(complain(identity)).toEqual(complaint)
+  })
+
+  test('knows a server under one form, with its path verbatim', () => {
+    const orchestrator = orchestrate()
+    const serverOf = (url: string): string => orchestrator.connection({ tenant: 't', server: url }).identity.server
+    expect(serverOf('HTTPS://MCP.Example:443/Mcp?a=%2f')).toBe('https://mcp.example/Mcp?a=%2f')
+    expect(serverOf('https://mcp.example')).toBe('https://mcp.example/')
+    expect(serverOf('https://mcp.example/mcp/')).toBe('https://mcp.example/mcp/')
+  })
+})
+
+describe('calls that are not asynchronous', () => {
+  test.each<[string, (orchestrator: ReturnType<typeof orchestrate>) => unknown, object]>([
+    ['an event that does not exist', (it) => it.on('signedIn' as never, () => {}), value('on() knows no such event')],
+    ['an inherited name', (it) => it.on('toString' as never, () => {}), value('on() knows no such event')],
+    ['no listener', (it) => it.on('authorized', undefined as never), type('on() needs a function that listens')],
+    [
+      'a result that is no redirect',
+      (it) => it.redirectResponse({ status: 'authorized', actions: [] } as never),
+      value("redirectResponse() needs a result of authorize() whose status is 'redirect'"),
+    ],
+    [
+      'no result',
+      (it) => it.redirectResponse(undefined as never),
+      value("redirectResponse() needs a result of authorize() whose status is 'redirect'"),
+    ],
+  ])('refuse %s', (_name, call, complaint) => {
+    expect(() => call(orchestrate())).toThrow(expect.objectContaining(complaint))
+  })
+
+  test('a policy that is a function is checked for each connection', () => {
+    const orchestrator = orchestrate({
+      policy: ({ tenant }) => ({ returnToOrigins: tenant === 'good' ? ['https://app.example'] : ['app.example'] }),
+    })
+    const server = 'https://mcp.example/mcp'
+    expect(orchestrator.connection({ tenant: 'good', server }).identity.tenant).toBe('good')
+    expect(() => orchestrator.connection({ tenant: 'bad', server })).toThrow(
+      expect.objectContaining(
+        value(
+          "policy.returnToOrigins[0] must be an origin such as 'https://app.example', without a path or a final slash",
+        ),
+      ),
+    )
+  })
+})
+
+describe('calls', () => {
+  const connection = () => orchestrate().connection({ tenant: 't', server: 'https://mcp.example/mcp' })
+  const text = 'must be a non-empty string of well-formed Unicode'
+
+  test.each<[string, object | string, string]>([
+    ['authorize', 'x', 'authorize() must be of type Object'],
+    ['authorize', { scopes: 'x' }, 'authorize().scopes is not a known option'],
+    ['authorize', { scope: 'a  b' }, 'authorize().scope must be scopes with single spaces between'],
+    ['authorize', { scope: '' }, 'authorize().scope must be scopes with single spaces between'],
+    ['authorize', { challenge: 7 }, 'authorize().challenge must be of type string'],
+    ['authorize', { binding: '' }, `authorize().binding ${text}`],
+    [
+      'authorize',
+      { grant: 'password' },
+      'authorize().grant must be of type ("authorization_code" | "client_credentials" | "jwt_bearer" | "identity_assertion")',
+    ],
+    ['authorize', { force: 'yes' }, 'authorize().force must be of type boolean'],
+    ['authorize', { parameters: { prompt: 7 } }, 'authorize().parameters.prompt must be of type string'],
+    [
+      'authorize',
+      { parameters: { login_hint: 'a\uD800' } },
+      'authorize().parameters.login_hint must be well-formed Unicode',
+    ],
+    [
+      'authorize',
+      { parameters: { state: 'x' } },
+      'authorize().parameters must not set a parameter of the protocol itself',
+    ],
+    ['authorize', { signal: {} }, 'authorize().signal must be of type AbortSignal'],
+    [
+      'authorize',
+      { clientInformation: { clientSecret: SECRET } },
+      'authorize().clientInformation.clientId is required',
+    ],
+    [
+      'authorize',
+      { clientInformation: { clientId: 'c', clientSecret: { SECRET } } },
+      `authorize().clientInformation.clientSecret ${text}`,
+    ],
+    ['accessToken', { minTtlMs: -1 }, 'accessToken().minTtlMs must be at least 0'],
+    ['accessToken', { minTtlMs: Number.NaN }, 'accessToken().minTtlMs must be of type number'],
+    ['accessToken', { rejectedToken: 7 }, `accessToken().rejectedToken ${text}`],
+    ['awaitAuthorized', { timeoutMs: 0 }, 'awaitAuthorized().timeoutMs must be an integer of at least 1'],
+    ['import', { tokens: { refreshToken: SECRET } }, 'import().tokens.accessToken is required'],
+    ['import', { tokens: { accessToken: 'a', expiresAt: SECRET } }, 'import().tokens.expiresAt must be of type number'],
+    [
+      'import',
+      { tokens: { accessToken: 'a', refresh_token: SECRET } },
+      'import().tokens.refresh_token is not a known option',
+    ],
+  ])('%s(%j) is a TypeError that names the option', async (name, options, message) => {
+    const call = connection()[name as 'authorize'](options as never)
+    expect(await rejection(call)).toMatchObject({ name: 'TypeError', message })
+    expect(message).not.toContain(SECRET)
+  })
+
+  test('completeCallback names its options too', async () => {
+    const orchestrator = orchestrate()
+    expect(await rejection(orchestrator.completeCallback('x', { binding: '' }))).toMatchObject({
+      message: `completeCallback().binding ${text}`,
+    })
+    expect(await rejection(orchestrator.completeCallback('x', { state: 'y' } as never))).toMatchObject({
+      message: 'completeCallback().state is not a known option',
+    })
+  })
+
+  test("the tokens of an authorize({ signal }) that is already aborted are nobody else's trouble", async () => {
+    expect(await rejection(connection().accessToken({ signal: AbortSignal.abort() }))).toMatchObject({
+      failure: { code: 'ABORTED' },
+    })
+  })
+})

@@ -1,0 +1,98 @@
+import * as fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { issuerVerdict, parseCallback } from '../../../src/protocol/authorization-endpoint.ts'
+import { verifies } from '../../support/verifies.ts'
+
+const base = 'https://app.example/callback'
+
+describe('parseCallback', () => {
+  test.each<[string, ReturnType<typeof parseCallback>]>([
+    [`${base}?code=c&state=s`, { code: 'c', state: 's' }],
+    [`${base}?code=c&state=s&iss=https%3A%2F%2Fas%2F&x=1&x=2`, { code: 'c', state: 's', iss: 'https://as/' }],
+    [`${base}?code=a%2Bb+c`, { code: 'a+b c' }],
+    [`${base}?error=access_denied&state=s&iss=i`, { error: 'access_denied', state: 's', iss: 'i' }],
+    [`${base}?error=access_denied&error_description=secret&error_uri=u`, { error: 'access_denied' }],
+    [`${base}?error=Not%20a%20code`, { error: 'other' }],
+    [`${base}?error=${'a'.repeat(65)}`, { error: 'other' }],
+    [`${base}?error=&code=c&state=`, { code: 'c' }],
+    [base, { malformed: 'noCode' }],
+    [`${base}?state=s`, { state: 's', malformed: 'noCode' }],
+    [`${base}?state=s&iss=i`, { state: 's', iss: 'i', malformed: 'noCode' }],
+    [`${base}?code=a&code=b&state=s`, { state: 's', malformed: 'repeatedParameter' }],
+    [`${base}?code=a&code=a&state=s`, { state: 's', malformed: 'repeatedParameter' }],
+    [`${base}?code=a&state=s&state=s`, { malformed: 'repeatedParameter' }],
+    [`${base}?code=a&state=s&state=`, { malformed: 'repeatedParameter' }],
+    [`${base}?code=a&iss=a&iss=b`, { malformed: 'repeatedParameter' }],
+    [`${base}?error=a&error=b`, { malformed: 'repeatedParameter' }],
+    [`${base}?code=a&error=b&state=s`, { state: 's', malformed: 'codeAndError' }],
+    [`${base}?code=${'a'.repeat(16_384)}`, { malformed: 'tooLong' }],
+    [`${base}?code=${'a'.repeat(16_378)}`, { code: 'a'.repeat(16_378) }],
+    [`${base}#code=a&state=s`, { malformed: 'noCode' }],
+    ['/callback?code=a', { malformed: 'notAUrl' }],
+    ['', { malformed: 'notAUrl' }],
+  ])(
+    'reads %.80s',
+    verifies(83, (url, expected) => {
+      expect(parseCallback(url)).toEqual(expected)
+    }),
+  )
+
+  test('reads a URL object, and leaves it as it is', () => {
+    const url = new URL(`${base}?code=c`)
+    expect(parseCallback(url)).toEqual({ code: 'c' })
+    expect(url.href).toBe(`${base}?code=c`)
+  })
+
+  test('never throws', () => {
+    const unit = fc.constantFrom(
+      'code',
+      'state',
+      'iss',
+      'error',
+      '=',
+      '&',
+      '%',
+      '%zz',
+      '?',
+      '#',
+      'https://a/',
+      '😀',
+      '\ud800',
+    )
+    fc.assert(
+      fc.property(fc.string({ unit, maxLength: 40 }), fc.string(), (query, url) => {
+        const found = parseCallback(`${base}?${query}`)
+        expect([found.code, found.error, found.malformed].filter((value) => value !== undefined)).toHaveLength(1)
+        expect(Object.keys(parseCallback(url))).not.toHaveLength(0)
+      }),
+    )
+  })
+
+  test('takes time in proportion to its input', () => {
+    const start = performance.now()
+    parseCallback(`${base}?${'state=s&'.repeat(2000)}`)
+    parseCallback(`${base}?${'%'.repeat(5_000_000)}`)
+    expect(performance.now() - start).toBeLessThan(1000)
+  })
+})
+
+describe('issuerVerdict', () => {
+  const issuer = 'https://as'
+  test.each([
+    [true, issuer, true],
+    [true, undefined, false],
+    [true, 'https://evil', false],
+    [undefined, issuer, true],
+    [undefined, 'https://evil', false],
+    [undefined, undefined, true],
+    [undefined, 'https://as/', false],
+    [undefined, 'https://AS', false],
+    [undefined, 'https://as:443', false],
+    [undefined, '', false],
+  ] as const)(
+    'promised %j, came %j: %s',
+    verifies([80, 81], (issRequired, iss, expected) => {
+      expect(issuerVerdict({ issuer, issRequired }, iss)).toBe(expected)
+    }),
+  )
+})

@@ -1,0 +1,251 @@
+import { describe, expect, test, vi } from 'vitest'
+import { type AuthOrchestratorOptions, MemoryStore } from '../../../src/index.ts'
+import { TestClock } from '../connection/test-clock.ts'
+import { CLIENT, orchestrate, REDIRECT_URI, redirectOf, startWorld } from '../connection/world.ts'
+import { verifies } from '../../support/verifies.ts'
+
+const RETURN_TO = 'https://app.example/settings'
+
+async function sentAway(options: Partial<AuthOrchestratorOptions> = {}, wishes: { returnTo?: string } = {}) {
+  const world = await startWorld()
+  const orchestrator = orchestrate({ policy: { returnToOrigins: ['https://app.example'] }, ...options })
+  const connection = orchestrator.connection({ tenant: 't1', server: world.server })
+  const leave = async () => {
+    const redirect = redirectOf(await connection.authorize({ force: true, ...wishes }))
+    const response = orchestrator.redirectResponse(redirect)
+    return { redirect, response, cookie: (response.headers.get('set-cookie') ?? '').split(';', 1)[0] ?? '' }
+  }
+  return { world, orchestrator, connection, leave, ...(await leave()) }
+}
+
+const comeBack = (url: string, cookie?: string): Request =>
+  new Request(url, cookie === undefined ? {} : { headers: { cookie } })
+
+const titleOf = async (response: Response): Promise<string | undefined> =>
+  /<title>(.*)<\/title>/.exec(await response.text())?.[1]
+
+describe('redirectResponse', () => {
+  test('sends the browser away with a cookie of this attempt', async () => {
+    const { redirect, response, leave } = await sentAway({ clock: new TestClock() })
+    expect(response.status).toBe(302)
+    const { location, 'set-cookie': cookie, ...rest } = Object.fromEntries(response.headers)
+    expect(location).toBe(redirect.authorizationUrl)
+    expect(cookie).toMatch(
+      /^__Host-authchart-[\w-]{8}=[\w-]{43}; Path=\/; Max-Age=3900; HttpOnly; Secure; SameSite=Lax$/,
+    )
+    expect(cookie).not.toContain(redirect.state)
+    expect(rest).toEqual({ 'cache-control': 'no-store', 'referrer-policy': 'no-referrer' })
+    const other = await leave()
+    expect(other.cookie.split('=')[0]).not.toBe(cookie?.split('=')[0])
+  })
+})
+
+describe('handleCallback', () => {
+  test(
+    'signs in with the cookie, and shows a page without a word of anybody else',
+    verifies([86, 145], async () => {
+      const { world, orchestrator, connection, redirect, cookie } = await sentAway()
+      const response = await orchestrator.handleCallback(
+        comeBack(world.callback(redirect), `theme=dark; ${cookie}; x=y`),
+      )
+      expect(response.status).toBe(200)
+      expect(Object.fromEntries(response.headers)).toEqual({
+        // What was asked for once is not asked for again.
+        'set-cookie': `${cookie.split('=')[0]}=; Path=/; Max-Age=0; HttpOnly; Secure; SameSite=Lax`,
+        'content-type': 'text/html; charset=utf-8',
+        'content-security-policy': expect.stringMatching(
+          /^default-src 'none'; style-src 'sha256-[\w+/]{43}='; base-uri 'none'; form-action 'none'; frame-ancestors 'none'$/,
+        ),
+        'cache-control': 'no-store',
+        'referrer-policy': 'no-referrer',
+        'x-content-type-options': 'nosniff',
+      })
+      expect(await titleOf(response)).toBe('You are signed in')
+      expect((await connection.accessToken()).value).toBe('access-1')
+      const again = await orchestrator.handleCallback(comeBack(world.callback(redirect), cookie))
+      expect([again.status, await titleOf(again)]).toEqual([200, 'You are already signed in'])
+    }),
+  )
+
+  test('sends the browser on to where the host wanted it', async () => {
+    const { world, orchestrator, redirect, cookie } = await sentAway({}, { returnTo: RETURN_TO })
+    const url = world.callback(redirect)
+    const refused = await orchestrator.handleCallback(comeBack(url))
+    expect([refused.status, refused.headers.get('location')]).toEqual([400, null])
+    const response = await orchestrator.handleCallback(comeBack(url, cookie))
+    expect([response.status, response.headers.get('location')]).toEqual([303, RETURN_TO])
+  })
+
+  test.each([
+    ['no cookie', (_cookie: string) => undefined],
+    ['another value', (cookie: string) => `${cookie.split('=')[0]}=${'A'.repeat(43)}`],
+    ['a shorter value', (cookie: string) => cookie.slice(0, -1)],
+    ['another name', (cookie: string) => `x${cookie}`],
+  ])('refuses a browser with %s, and the right one still works', async (_name, change) => {
+    const { world, orchestrator, redirect, cookie } = await sentAway()
+    const url = world.callback(redirect)
+    const response = await orchestrator.handleCallback(comeBack(url, change(cookie)))
+    expect([response.status, await titleOf(response)]).toEqual([400, 'This sign-in was not started in this browser'])
+    expect(world.tokenRequests()).toEqual([])
+    expect((await orchestrator.handleCallback(comeBack(url, cookie))).status).toBe(200)
+  })
+
+  test('the cookie of another tab is not good enough, but does no harm', async () => {
+    const { world, orchestrator, redirect, cookie, leave } = await sentAway()
+    const other = await leave()
+    const url = world.callback(redirect)
+    expect((await orchestrator.handleCallback(comeBack(url, other.cookie))).status).toBe(400)
+    expect((await orchestrator.handleCallback(comeBack(url, `${other.cookie}; ${cookie}`))).status).toBe(200)
+  })
+
+  test('has a status for every end', async () => {
+    const { world, orchestrator, connection, redirect, cookie } = await sentAway()
+    const end = async (url: string): Promise<unknown> => {
+      const response = await orchestrator.handleCallback(comeBack(url, cookie))
+      return [response.status, await titleOf(response)]
+    }
+    expect(await end(world.callback(redirect, { state: 'x' }))).toEqual([404, 'This sign-in is not known here'])
+    world.tokenAnswers.push({ status: 503, body: {} })
+    const response = await orchestrator.handleCallback(comeBack(world.callback(redirect), cookie))
+    expect(response.status).toBe(503)
+    expect(await response.text()).toContain('please try again in a moment.')
+    await connection.disconnect()
+    expect(await end(world.callback(redirect))).toEqual([410, 'This sign-in was replaced by a newer one'])
+  })
+
+  test('a denied consent and a late one are told as such', async () => {
+    const { world, orchestrator, redirect, cookie } = await sentAway()
+    const url = world.callback(redirect, { code: undefined, error: 'access_denied' })
+    const denied = await orchestrator.handleCallback(comeBack(url, cookie))
+    expect([denied.status, await titleOf(denied)]).toEqual([200, 'Access was not granted'])
+    const clock = new TestClock()
+    const late = await sentAway({ clock })
+    clock.advance(300_000)
+    const expired = await late.orchestrator.handleCallback(comeBack(late.world.callback(late.redirect), late.cookie))
+    expect([expired.status, await titleOf(expired)]).toEqual([410, 'This sign-in took too long'])
+  })
+
+  test('offers the way back after a no, to the browser that was sent away and to no other', async () => {
+    const { world, orchestrator, redirect, cookie } = await sentAway({}, { returnTo: `${RETURN_TO}?a=1&b="<ü>` })
+    const url = world.callback(redirect, { code: undefined, error: 'access_denied' })
+    const link = `<a href="${RETURN_TO}?a=1&amp;b=%22%3C%C3%BC%3E">Go back</a>`
+    const stranger = await orchestrator.handleCallback(comeBack(url))
+    expect([stranger.status, (await stranger.text()).includes('<a ')]).toEqual([400, false])
+    const denied = await orchestrator.handleCallback(comeBack(url, cookie))
+    expect([denied.status, denied.headers.get('location')]).toEqual([200, null])
+    expect(await denied.text()).toContain(link)
+  })
+
+  test('offers the way back after a failure as well, with its code and what the server called it', async () => {
+    const { world, orchestrator, redirect, cookie } = await sentAway({}, { returnTo: RETURN_TO })
+    world.tokenAnswers.push({ status: 400, body: { error: 'invalid_grant', error_description: 'secret words' } })
+    const response = await orchestrator.handleCallback(comeBack(world.callback(redirect), cookie))
+    expect(response.status).toBe(400)
+    const html = await response.text()
+    expect(html).toContain('<title>The sign-in was not accepted</title>')
+    expect(html).toContain(`<a href="${RETURN_TO}">Go back</a>`)
+    expect(html).toContain('<footer>For support: EXCHANGE_REJECTED, &quot;invalid_grant&quot;</footer>')
+    expect(html).not.toContain('secret words')
+  })
+
+  test('keeps the cookie while the same callback can still be finished', async () => {
+    const { world, orchestrator, redirect, cookie } = await sentAway()
+    const url = world.callback(redirect)
+    world.tokenAnswers.push({ status: 429, headers: { 'retry-after': '7' }, body: {} })
+    const busy = await orchestrator.handleCallback(comeBack(url, cookie))
+    expect([busy.status, busy.headers.get('retry-after'), busy.headers.get('set-cookie')]).toEqual([503, '7', null])
+    expect(await busy.text()).toContain('<a href="">Try again</a>')
+    const done = await orchestrator.handleCallback(comeBack(url, cookie))
+    expect([done.status, done.headers.getSetCookie()]).toEqual([200, [expect.stringContaining('Max-Age=0')]])
+  })
+})
+
+describe('bad input of handleCallback', () => {
+  /** Nothing was asked of a server, and the right callback still works. */
+  async function isUnharmed({ world, orchestrator, redirect, cookie }: Awaited<ReturnType<typeof sentAway>>) {
+    expect(world.tokenRequests()).toEqual([])
+    expect((await orchestrator.handleCallback(comeBack(world.callback(redirect), cookie))).status).toBe(200)
+  }
+
+  test.each(['POST', 'HEAD', 'DELETE', 'OPTIONS'])('%s is told that only GET is taken', async (method) => {
+    const scene = await sentAway()
+    const { world, orchestrator, redirect, cookie } = scene
+    const request = new Request(world.callback(redirect), { method, headers: { cookie } })
+    const response = await orchestrator.handleCallback(request)
+    expect([response.status, response.headers.get('allow'), await titleOf(response)]).toEqual([
+      405,
+      'GET',
+      'The sign-in did not arrive in the right way',
+    ])
+    await isUnharmed(scene)
+  })
+
+  test('a form instead of a query (form_post) is told so, and not read', async () => {
+    const scene = await sentAway()
+    const { world, orchestrator, redirect, cookie } = scene
+    const { origin, pathname, searchParams } = new URL(world.callback(redirect))
+    const request = new Request(origin + pathname, { method: 'POST', headers: { cookie }, body: searchParams })
+    expect((await orchestrator.handleCallback(request)).status).toBe(405)
+    expect(request.bodyUsed).toBe(false)
+    await isUnharmed(scene)
+  })
+
+  test('a query of 100 KB is a page, and costs no load', async () => {
+    const store = new MemoryStore()
+    const scene = await sentAway({ store })
+    const { world, orchestrator, redirect, cookie } = scene
+    const load = vi.spyOn(store, 'load')
+    for (const long of [
+      `${world.callback(redirect)}&x=${'y'.repeat(100_000)}`,
+      world.callback(redirect, { code: 'c'.repeat(100_000) }),
+      world.callback(redirect, { state: 's'.repeat(100_000) }),
+    ]) {
+      const response = await orchestrator.handleCallback(comeBack(long, cookie))
+      expect([response.status, await titleOf(response)]).toEqual([414, 'The link is incomplete or damaged'])
+    }
+    expect(load).not.toHaveBeenCalled()
+    await isUnharmed(scene)
+  })
+
+  test('a proxy that rewrites scheme, host and path does no harm: only the query counts', async () => {
+    const { world, orchestrator, redirect, cookie } = await sentAway()
+    const { search } = new URL(world.callback(redirect))
+    const request = comeBack(`http://10.0.0.7:8080/internal/cb/${search}`, cookie)
+    expect((await orchestrator.handleCallback(request)).status).toBe(200)
+  })
+
+  test('a process with another redirectUri finishes with that of the attempt', async () => {
+    const store = new MemoryStore()
+    const { world, redirect } = await sentAway({ store })
+    const elsewhere = orchestrate({ store, client: { ...CLIENT, redirectUri: 'https://other.example/cb' } })
+    const again = new Request(world.callback(redirect))
+    // The other process asks for the cookie as well.
+    expect((await elsewhere.handleCallback(again)).status).toBe(400)
+    expect((await elsewhere.completeCallback(world.callback(redirect))).status).toBe('authorized')
+    expect(world.tokenRequests()).toEqual([expect.objectContaining({ redirect_uri: REDIRECT_URI })])
+  })
+
+  test('two cookies of one name: the right one is enough, two wrong ones are not', async () => {
+    const scene = await sentAway()
+    const { world, orchestrator, redirect, cookie } = scene
+    const [name = ''] = cookie.split('=')
+    const wrong = `${name}=${'A'.repeat(43)}`
+    const url = world.callback(redirect, { code: undefined, error: 'access_denied' })
+    expect((await orchestrator.handleCallback(comeBack(url, `${wrong}; ${name}=`))).status).toBe(400)
+    expect(scene.world.tokenRequests()).toEqual([])
+    const both = comeBack(world.callback(redirect), `${wrong}; ${cookie}`)
+    expect((await orchestrator.handleCallback(both)).status).toBe(200)
+  })
+
+  test('an address without any query is a page', async () => {
+    const scene = await sentAway()
+    const response = await scene.orchestrator.handleCallback(comeBack(REDIRECT_URI, scene.cookie))
+    expect([response.status, await titleOf(response)]).toEqual([404, 'This sign-in is not known here'])
+    await isUnharmed(scene)
+  })
+
+  test('on this machine over http the cookie has no prefix, which a browser may refuse there', async () => {
+    const { cookie } = await sentAway({ client: { ...CLIENT, redirectUri: 'http://localhost:3000/callback' } })
+    expect(cookie).toMatch(/^authchart-/)
+  })
+})
