@@ -33,14 +33,14 @@ afterAll(() => Promise.all([sentinel.stop(), replica.stop(), master.stop()]))
 describeStore('RedisStore behind Sentinel', async () => {
   const client = connect()
   return {
-    open: () => new RedisStore(client),
+    open: () => new RedisStore(client, { commandTimeoutMs: 10_000 }),
     cleanUp: async () => void (await client.quit()),
   }
 })
 
 test('after a Sentinel failover the RedisStore still has its records and its subscription delivers changes again', async () => {
   const client = connect()
-  const store = new RedisStore(client, { replicas: 1, commandTimeoutMs: 4_000 })
+  const store = new RedisStore(client, { replicas: 1, commandTimeoutMs: 10_000 })
   const key = `authchart:{${randomUUID()}}:connection`
   const told: string[] = []
   await store.subscribe({ onChange: (changed) => void told.push(changed), onGap: () => void told.push('gap') })

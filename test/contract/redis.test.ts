@@ -6,6 +6,9 @@ import { RedisStore, type RedisStoreOptions, TooFewReplicasError } from '../../s
 import { freePort, type RedisServer, startRedisServer } from '../support/redis-server.ts'
 import { describeStore } from './describe-store.ts'
 
+/** For commands that must not time out, whatever else the machine does. */
+const PATIENT_MS = 10_000
+
 async function removeAll(client: Redis, prefix: string): Promise<void> {
   const keys = await client.keys(`${prefix}*`)
   if (keys.length > 0) await client.del(...keys)
@@ -15,7 +18,7 @@ describeStore('RedisStore', async () => {
   const prefix = `test:${randomUUID()}:`
   const client = new Redis(inject('redisUrl'))
   return {
-    open: () => new RedisStore(client, { prefix }),
+    open: () => new RedisStore(client, { prefix, commandTimeoutMs: PATIENT_MS }),
     cleanUp: async () => {
       await removeAll(client, prefix)
       await client.quit()
@@ -28,7 +31,7 @@ describeStore('RedisStore on a client with a prefix, automatic pipelining and RE
   const client = new Redis(inject('redisUrl'), { keyPrefix: prefix, enableAutoPipelining: true, protocol: 2 })
   const cleaner = new Redis(inject('redisUrl'))
   return {
-    open: () => new RedisStore(client),
+    open: () => new RedisStore(client, { commandTimeoutMs: PATIENT_MS }),
     cleanUp: async () => {
       await removeAll(cleaner, prefix)
       await Promise.all([client.quit(), cleaner.quit()])

@@ -9,7 +9,7 @@ const main = fileURLToPath(new URL('../examples/demo/main.ts', import.meta.url))
 
 function runDemo(args: string[], env: Record<string, string> = {}): Program {
   const { REDIS_URL: _ours, ...inherited } = process.env
-  const limit = { AUTHCHART_DEMO_LIMIT_MS: '110000' }
+  const limit = { AUTHCHART_DEMO_LIMIT_MS: '220000' }
   return startProgram(process.execPath, [main, ...args], { env: { ...inherited, ...limit, ...env } })
 }
 

@@ -91,7 +91,7 @@ async function sentAway(connection: Connection, challenge: string | undefined): 
   return await new UserAgent().signIn(result.authorizationUrl, { login: 'alice' })
 }
 
-const TTL_MS = 2_000
+const TTL_MS = 1_000
 
 describe.each(Object.entries(CLIENTS))('%s', (_name, whoami) => {
   it('the MCP client calls a tool with tokens that the other instance obtained, and with renewed ones after expiry and after a 401', async () => {

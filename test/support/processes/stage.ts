@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, inject, vi } from 'vitest'
+import type { AuthorizeResult } from '../../../src/index.ts'
 import type { ConnectionIdentity } from '../../../src/schemas/credentials.ts'
 import type { AuthorizationServerOptions } from '../servers/create-authorization-server.ts'
 import type { McpServerOptions } from '../servers/create-mcp-server.ts'
@@ -35,7 +36,7 @@ export const STORES: readonly (typeof SHARED_STORES)[number][] =
 export const REDIRECT_URI = 'http://127.0.0.1:1/callback'
 
 /** So short that a test can wait for the end of a lease, and long enough for a request on a busy machine. */
-export const BRISK = { network: { timeoutMs: 800 }, policy: { leaseMs: 2_500, graceMs: 300 } }
+export const BRISK = { network: { timeoutMs: 1_500 }, policy: { leaseMs: 3_500, graceMs: 300 } }
 
 /** Stops a process right before, or right after, one of the saves of its connection's record. */
 export function pause(name: string, when: StoreFault['when'], skip = 0): StoreFault {
@@ -53,6 +54,8 @@ export interface Scene {
   start(changes?: WorkerChanges): Promise<Worker>
   /** Begins in `starter`, signs the user in at the real pages, finishes in `finisher`; answers the access token. */
   signIn(starter: Worker, finisher?: Worker, who?: ConnectionIdentity): Promise<string>
+  /** Signs the user in at the real pages, and answers the callback URL, which is not opened. */
+  consent(begun: AuthorizeResult): Promise<string>
   /** Begins in `starter` and comes back with the callback URL, which is not opened. */
   callback(starter: Worker, options?: Parameters<Worker['authorize']>[1], who?: ConnectionIdentity): Promise<string>
 }
@@ -127,11 +130,12 @@ export function useStage(options: AuthorizationServerOptions = {}, mcpOptions: P
       network: { allow: ['127.0.0.1'], ...changes.network },
     }
     const of = { tenant: 'acme', user: 'u1', server: mcp.url }
-    const callback: Scene['callback'] = async (starter, wishes = {}, who = of) => {
-      const begun = await starter.authorize(who, wishes)
+    const consent: Scene['consent'] = async (begun) => {
       if (begun.status !== 'redirect') throw new Error('no redirect')
       return await new UserAgent().signIn(begun.authorizationUrl, { login: 'alice' })
     }
+    const callback: Scene['callback'] = async (starter, options = {}, who = of) =>
+      await consent(await starter.authorize(who, options))
     return {
       of,
       init,
@@ -145,6 +149,7 @@ export function useStage(options: AuthorizationServerOptions = {}, mcpOptions: P
         workers.push(worker)
         return worker
       },
+      consent,
       callback,
       async signIn(starter, finisher = starter, who = of) {
         const { status, failure, actions } = await finisher.completeCallback(await callback(starter, {}, who))
