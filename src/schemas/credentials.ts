@@ -82,8 +82,8 @@ export const ClientInformationSchema = v.strictObject({
   /** The scope that the host configured for this client. */
   scope: maybe(v.string()),
   /**
-   * `provided` by the host in a call, `configured` in `clients`, a client id `metadataDocument`, registered `dynamic`ally,
-   * or `anonymous`, where an assertion alone says who asks.
+   * `provided` by the host in a call, `configured` in `clients`, a client id `metadataDocument`, registered
+   * `dynamic`ally, or `anonymous`, where an assertion alone says who asks.
    */
   source: v.picklist(['provided', 'configured', 'metadataDocument', 'dynamic', 'anonymous']),
 })

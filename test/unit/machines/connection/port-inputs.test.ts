@@ -179,7 +179,7 @@ describe('a chart that enters a state without what it guarantees says what is mi
     ],
     ['a claim', (context) => input.requestTokenInput(context, goAhead), {}],
     ['tokens', (context) => input.revokeTokensInput(context, goAhead), {}],
-    ['a refused client', input.retireRegistrationInput, {}],
+    ['a rejected client', input.retireRegistrationInput, {}],
   ])('%s', (what, build, changes) => {
     expect(() => build(contextWith(changes))).toThrow(new Error(`the chart entered a working state without ${what}`))
   })
