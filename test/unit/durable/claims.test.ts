@@ -37,12 +37,15 @@ describe('a claim younger than its lease', () => {
     await vi.waitFor(() => expect(world.requests).toHaveLength(1))
 
     const waiter = world.process()
-    waiter.store.arm({ name: 'seen', operation: 'load', when: 'after', action: 'pause', skip: 1 })
+    waiter.store.arm({ name: 'claim', operation: 'load', when: 'after', action: 'pause' })
+    waiter.store.arm({ name: 'result', operation: 'load', when: 'after', action: 'pause', skip: 1 })
     const waiting = waiter.run(REFRESH)
+    await waiter.reached('claim')
     answer()
     const winner = await held
-    await waiter.reached('seen')
-    waiter.store.resume('seen')
+    waiter.store.resume('claim')
+    await waiter.reached('result')
+    waiter.store.resume('result')
     expect(await waiting).toMatchObject({ accepted: false, consumed: false, view: { version: winner.view?.version } })
     expect(world.requests).toEqual(['refreshTokens'])
   })
