@@ -71,8 +71,8 @@ describe('the token cache of a process', () => {
       { tenant: 't1' },
       { tenant: 't1', user: 'u1', label: 'x' },
     ]) {
-      const stranger = orchestrator.connection({ ...other, server: world.server })
-      expect(await rejection(stranger.accessToken())).toEqual({
+      const unrelated = orchestrator.connection({ ...other, server: world.server })
+      expect(await rejection(unrelated.accessToken())).toEqual({
         failure: { code: 'AUTHORIZATION_REQUIRED' },
         retryable: false,
         nextAction: 'authorize',
@@ -180,13 +180,13 @@ describe('a failed refresh', () => {
       const { world, clock, connection } = await signedIn()
       clock.advance(3_600_000)
       world.tokenAnswers.push(answer, answer)
-      const told = {
+      const expected = {
         failure: { code, details: { url: `${world.issuer}/token`, status: answer.status, retryAfterMs: 20_000 } },
         retryable: true,
         nextAction: 'retry',
       }
-      expect(await rejection(connection.accessToken())).toEqual(told)
-      expect(await rejection(connection.accessToken())).toEqual(told)
+      expect(await rejection(connection.accessToken())).toEqual(expected)
+      expect(await rejection(connection.accessToken())).toEqual(expected)
       expect(await connection.status()).toMatchObject({ state: 'authorized', authorized: true })
       expect((await connection.accessToken()).value).toBe('access-2')
     },
@@ -252,7 +252,7 @@ describe('a failed refresh', () => {
     expect(refreshes(world)).toBe(1)
   })
 
-  test('the refresh token is kept when the token endpoint rejects the refresh with an error other than invalid_grant', async () => {
+  test('the refresh token is retained when the token endpoint rejects the refresh with an error other than invalid_grant', async () => {
     const { world, clock, connection } = await signedIn()
     clock.advance(3_600_000)
     world.tokenAnswers.push({ status: 400, body: { error: 'invalid_request' } })
@@ -276,7 +276,7 @@ describe('a failed refresh', () => {
     expect(world.as.asked().filter((asked) => asked === 'POST /register')).toHaveLength(2)
   })
 
-  test('invalid_client at the refresh of a configured client rejects with CLIENT_REJECTED and registers no other client', async () => {
+  test('invalid_client at the refresh of a configured client makes accessToken() reject with CLIENT_REJECTED and registers no other client', async () => {
     const world = await startWorld()
     const clock = new TestClock()
     const clients = [{ issuer: world.issuer, clientId: 'configured', clientSecret: 's' }]

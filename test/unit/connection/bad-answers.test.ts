@@ -4,8 +4,8 @@ import { TestClock } from './test-clock.ts'
 import { orchestrate, redirectOf, rejection, startWorld, type World } from './world.ts'
 import { verifies } from '../../support/verifies.ts'
 
-/** What `authorize()` on a fresh connection rejects with; nothing is stored but the reason. */
-async function refusal(world: World, options: Parameters<typeof orchestrate>[0] = {}): Promise<unknown> {
+/** What `authorize()` on a fresh connection rejects with; only the failure is stored. */
+async function failureOf(world: World, options: Parameters<typeof orchestrate>[0] = {}): Promise<unknown> {
   const connection = orchestrate(options).connection({ tenant: 't1', server: world.server })
   const { failure } = (await rejection(connection.authorize())) as { failure: unknown }
   expect(await connection.status()).toMatchObject({ state: 'failed', authorized: false, failure, scope: undefined })
@@ -31,28 +31,28 @@ describe('protected resource metadata', () => {
     ],
     ['whose scopes_supported is not a list', { scopes_supported: 'a b' }, 'scopes_supported'],
   ])(
-    'protected resource metadata %s rejects with RESPONSE_INVALID and the name of the field',
+    'protected resource metadata %s is rejected with RESPONSE_INVALID and the name of the field',
     async (_name, change, field) => {
       const world = await startWorld()
       Object.assign(world.resourceMetadata, change)
-      expect(await refusal(world)).toEqual({ code: 'RESPONSE_INVALID', details: { ...where(world), field } })
+      expect(await failureOf(world)).toEqual({ code: 'RESPONSE_INVALID', details: { ...where(world), field } })
       expect(world.as.seen).toEqual([])
     },
   )
 
-  test('protected resource metadata that is not JSON, or a list, rejects', async () => {
+  test('protected resource metadata that is not JSON, or is a list, is rejected', async () => {
     const world = await startWorld()
     const place = 'GET /.well-known/oauth-protected-resource/mcp'
     world.rs.routes[place] = { body: '<html>' }
-    expect(await refusal(world)).toEqual({ code: 'RESPONSE_NOT_JSON', details: where(world) })
+    expect(await failureOf(world)).toEqual({ code: 'RESPONSE_NOT_JSON', details: where(world) })
     world.rs.routes[place] = { body: '[]' }
-    expect(await refusal(world)).toMatchObject({ code: 'RESPONSE_INVALID', details: where(world) })
+    expect(await failureOf(world)).toMatchObject({ code: 'RESPONSE_INVALID', details: where(world) })
   })
 
-  test('protected resource metadata of another resource rejects with RESOURCE_MISMATCH', async () => {
+  test('protected resource metadata of another resource is rejected with RESOURCE_MISMATCH', async () => {
     const world = await startWorld()
     world.resourceMetadata['resource'] = 'https://other.example/mcp'
-    expect(await refusal(world)).toEqual({
+    expect(await failureOf(world)).toEqual({
       code: 'RESOURCE_MISMATCH',
       details: { url: url(world), expected: world.server, received: 'https://other.example/mcp' },
     })
@@ -63,23 +63,23 @@ describe('protected resource metadata', () => {
     world.resourceMetadata['resource'] = world.rs.origin
     const redirect = redirectOf(await orchestrate().connection({ tenant: 't1', server: world.server }).authorize())
     expect(new URL(redirect.authorizationUrl).searchParams.get('resource')).toBe(world.rs.origin)
-    expect(await refusal(world, { policy: { strictResource: true } })).toMatchObject({ code: 'RESOURCE_MISMATCH' })
+    expect(await failureOf(world, { policy: { strictResource: true } })).toMatchObject({ code: 'RESOURCE_MISMATCH' })
   })
 
-  test('protected resource metadata that responds with 500 rejects without a fallback to the origin', async () => {
+  test('protected resource metadata that responds with 500 makes authorize() reject without a fallback to the origin', async () => {
     const world = await startWorld()
     world.rs.routes['GET /.well-known/oauth-protected-resource/mcp'] = { status: 500, body: {} }
-    expect(await refusal(world)).toEqual({
+    expect(await failureOf(world)).toEqual({
       code: 'RESOURCE_METADATA_UNAVAILABLE',
       details: { url: url(world), status: 500 },
     })
     expect(world.rs.asked()).not.toContain('GET /.well-known/oauth-authorization-server')
   })
 
-  test('protected resource metadata that is too large rejects without a fallback to the origin', async () => {
+  test('protected resource metadata that is too large makes authorize() reject without a fallback to the origin', async () => {
     const world = await startWorld()
     world.rs.routes['GET /.well-known/oauth-protected-resource/mcp'] = { body: { x: 'y'.repeat(300_000) } }
-    expect(await refusal(world)).toMatchObject({ code: 'RESPONSE_TOO_LARGE' })
+    expect(await failureOf(world)).toMatchObject({ code: 'RESPONSE_TOO_LARGE' })
   })
 
   test('protected resource metadata that is missing at the path of the resource is requested at the root', async () => {
@@ -119,22 +119,22 @@ describe('authorization server metadata', () => {
       'code_challenge_methods_supported',
     ],
   ])(
-    'authorization server metadata %s rejects with RESPONSE_INVALID and the name of the field',
+    'authorization server metadata %s is rejected with RESPONSE_INVALID and the name of the field',
     async (_name, change, field) => {
       const world = await startWorld()
       Object.assign(world.serverMetadata, change)
-      expect(await refusal(world)).toEqual({ code: 'RESPONSE_INVALID', details: { ...where(world), field } })
+      expect(await failureOf(world)).toEqual({ code: 'RESPONSE_INVALID', details: { ...where(world), field } })
       expect(world.as.asked()).not.toContain('POST /register')
     },
   )
 
   test(
-    'authorization server metadata of another issuer rejects, even if only a trailing slash differs',
+    'authorization server metadata of another issuer is rejected, even if only a trailing slash differs',
     verifies(35, async () => {
       const world = await startWorld()
       for (const issuer of [`${world.issuer}/`, 'https://evil.example']) {
         world.serverMetadata['issuer'] = issuer
-        expect(await refusal(world)).toEqual({
+        expect(await failureOf(world)).toEqual({
           code: 'SERVER_ISSUER_MISMATCH',
           details: { url: url(world), expected: world.issuer, received: issuer },
         })
@@ -158,24 +158,24 @@ describe('authorization server metadata', () => {
     }
   })
 
-  test('authorization server metadata that is missing at every URL rejects with SERVER_METADATA_UNAVAILABLE', async () => {
+  test('authorization server metadata that is missing at every URL makes authorize() reject with SERVER_METADATA_UNAVAILABLE', async () => {
     const world = await startWorld()
     delete world.as.routes['GET /.well-known/oauth-authorization-server']
-    expect(await refusal(world)).toEqual({
+    expect(await failureOf(world)).toEqual({
       code: 'SERVER_METADATA_UNAVAILABLE',
       details: { url: `${world.issuer}/.well-known/openid-configuration`, status: 404 },
     })
   })
 
   test(
-    'authorization server metadata without S256 or without the response type code rejects',
+    'authorization server metadata without S256 or without the response type code is rejected',
     verifies(68, async () => {
       const world = await startWorld()
       delete world.serverMetadata['code_challenge_methods_supported']
-      expect(await refusal(world)).toEqual({ code: 'PKCE_UNSUPPORTED', details: { expected: 'S256' } })
+      expect(await failureOf(world)).toEqual({ code: 'PKCE_UNSUPPORTED', details: { expected: 'S256' } })
       const other = await startWorld()
       other.serverMetadata['response_types_supported'] = ['token']
-      expect(await refusal(other)).toEqual({
+      expect(await failureOf(other)).toEqual({
         code: 'GRANT_UNSUPPORTED',
         details: { reason: 'responseType', expected: 'code', offered: 'token' },
       })
@@ -187,7 +187,7 @@ describe('authorization server metadata', () => {
     verifies(141, async () => {
       const world = await startWorld()
       world.resourceMetadata['authorization_servers'] = ['https://169.254.169.254']
-      expect(await refusal(world)).toEqual({
+      expect(await failureOf(world)).toEqual({
         code: 'ADDRESS_FORBIDDEN',
         details: {
           url: 'https://169.254.169.254/.well-known/oauth-authorization-server',
@@ -202,7 +202,7 @@ describe('dynamic client registration', () => {
   const details = (world: World, status: number): object => ({ url: `${world.issuer}/register`, status })
 
   test(
-    'a rejected registration rejects authorize(), and the next call registers again',
+    'a rejected registration makes authorize() reject, and the next call registers again',
     verifies(52, async () => {
       const world = await startWorld()
       const register = world.as.routes['POST /register']
@@ -222,10 +222,10 @@ describe('dynamic client registration', () => {
     }),
   )
 
-  test('a server without a registration endpoint rejects with REGISTRATION_UNAVAILABLE', async () => {
+  test('a server without a registration endpoint makes authorize() reject with REGISTRATION_UNAVAILABLE', async () => {
     const world = await startWorld()
     delete world.serverMetadata['registration_endpoint']
-    expect(await refusal(world)).toEqual({
+    expect(await failureOf(world)).toEqual({
       code: 'REGISTRATION_UNAVAILABLE',
       details: { reason: 'noRegistrationEndpoint', expected: world.issuer },
     })
@@ -245,25 +245,25 @@ describe('dynamic client registration', () => {
       { code: 'RESPONSE_INVALID', field: 'client_secret_expires_at' },
     ],
   ])(
-    'a registration response that %s rejects with the name of the field, and the client is not stored',
+    'a registration response that %s is rejected with the name of the field, and the client is not stored',
     async (_name, body, wrong) => {
       const world = await startWorld()
       const { code, ...field } = wrong as { code: string }
       world.as.routes['POST /register'] = { status: 201, body }
-      expect(await refusal(world)).toEqual({
+      expect(await failureOf(world)).toEqual({
         code,
         details: { ...details(world, 201), document: 'registration response', ...field },
       })
     },
   )
 
-  test('a registration with an unsupported token_endpoint_auth_method rejects with CLIENT_AUTH_UNSUPPORTED', async () => {
+  test('a registration with an unsupported token_endpoint_auth_method is rejected with CLIENT_AUTH_UNSUPPORTED', async () => {
     const world = await startWorld()
     world.as.routes['POST /register'] = {
       status: 201,
       body: { client_id: 'c', client_secret: 's', token_endpoint_auth_method: 'tls_client_auth' },
     }
-    expect(await refusal(world)).toMatchObject({
+    expect(await failureOf(world)).toMatchObject({
       code: 'CLIENT_AUTH_UNSUPPORTED',
       details: { received: 'tls_client_auth' },
     })
@@ -382,7 +382,7 @@ describe('an unreadable record', () => {
     },
   )
 
-  test('a record that was sealed with a missing key rejects with SNAPSHOT_KEY_UNKNOWN, and stays unchanged', async () => {
+  test('a record that was sealed with a missing key makes authorize() reject with SNAPSHOT_KEY_UNKNOWN, and stays unchanged', async () => {
     const other = { ...keys, sealing: [{ id: '2', secret: new Uint8Array(32).fill(3) }] }
     const { connection, isUntouched } = await spoilt((sealed) => sealed, { keys: other })
     expect(await rejection(connection.authorize())).toMatchObject({ failure: { code: 'SNAPSHOT_KEY_UNKNOWN' } })

@@ -25,7 +25,7 @@ describe('a changed authorization server', () => {
       const connection = await signIn(world, orchestrator)
       const next = await moved(world)
 
-      // The old server still refreshes, and its new token is refused as well.
+      // The old server still refreshes, and its new token is rejected as well.
       world.rejectedToken.add('access-1').add('access-2')
       const error: unknown = await connection.fetch(world.server).catch((reason: unknown) => reason)
       expect(error).toMatchObject({ code: 'AUTHORIZATION_REQUIRED' })
@@ -106,7 +106,7 @@ describe('a 401 challenge', () => {
     const connection = await signIn(world, orchestrator)
     expect((await connection.accessToken()).value).toBe('access-1')
     expect((await connection.authorize({ challenge: invalidToken })).status).toBe('authorized')
-    // Nobody in this process has got the new token yet, so that a late answer must be about the old one.
+    // No caller in this process has received the new token yet, so a late challenge must be about the old one.
     expect((await connection.authorize({ challenge: invalidToken })).status).toBe('authorized')
     expect(grants(world)).toEqual(['authorization_code', 'refresh_token'])
     expect((await connection.accessToken()).value).toBe('access-2')
@@ -152,7 +152,7 @@ describe('an insufficient_scope challenge', () => {
     ['names only granted scope', 'mcp:tools'],
     ['names no scope', undefined],
   ])(
-    'an insufficient_scope challenge that %s rejects with INSUFFICIENT_SCOPE and sends no request',
+    'an insufficient_scope challenge that %s makes authorize() reject with INSUFFICIENT_SCOPE without any request',
     verifies(127, async (_name, scope) => {
       const world = await startWorld()
       const connection = await signIn(world, orchestrate())
@@ -253,7 +253,7 @@ describe('an insufficient_scope challenge', () => {
   test.each<[string, object, string]>([
     ['policy.maxStepUps is 0', { maxStepUps: 0 }, 'STEP_UP_EXHAUSTED'],
     ['policy.allowedScopes lacks the scope', { allowedScopes: ['mcp:tools'] }, 'INSUFFICIENT_SCOPE'],
-  ])('an insufficient_scope challenge rejects when %s', async (_name, policy, code) => {
+  ])('an insufficient_scope challenge makes authorize() reject when %s', async (_name, policy, code) => {
     const world = await startWorld()
     const connection = await signIn(world, orchestrate({ policy }))
     expect(await rejection(connection.authorize({ challenge: insufficient('mcp:admin') }))).toMatchObject({
@@ -261,7 +261,7 @@ describe('an insufficient_scope challenge', () => {
     })
   })
 
-  test('challenges that name ever new scopes reject with STEP_UP_EXHAUSTED after three rounds', async () => {
+  test('challenges that name ever new scopes are rejected with STEP_UP_EXHAUSTED after three rounds', async () => {
     const world = await startWorld()
     const orchestrator = orchestrate()
     const connection = await signIn(world, orchestrator)

@@ -9,13 +9,13 @@ const about = (world: World) => ({ ...of(world), label: undefined })
 const failed = (failure: object, retryable = false): object => ({ status: 'failed', failure, retryable, actions: [] })
 
 /** A world in which one attempt waits. */
-async function waiting(options: Parameters<typeof orchestrate>[0] = {}, wishes: { binding?: string } = {}) {
+async function waiting(options: Parameters<typeof orchestrate>[0] = {}, authorizeOptions: { binding?: string } = {}) {
   const world = await startWorld()
   const clock = new TestClock()
   const store = new MemoryStore({ clock })
   const orchestrator = orchestrate({ clock, store, ...options })
   const connection = orchestrator.connection(of(world))
-  const redirect: Redirect = redirectOf(await connection.authorize(wishes))
+  const redirect: Redirect = redirectOf(await connection.authorize(authorizeOptions))
   return { world, clock, store, orchestrator, connection, redirect }
 }
 
@@ -251,7 +251,7 @@ describe('completeCallback()', () => {
   test('a callback whose code is rejected returns failed, also when it is repeated', async () => {
     const { world, orchestrator, connection, redirect } = await waiting()
     const url = `${REDIRECT_URI}?state=${redirect.state}&code=made-up&iss=${world.issuer}`
-    const refusal = {
+    const rejected = {
       ...failed({
         code: 'EXCHANGE_REJECTED',
         details: { url: `${world.issuer}/token`, status: 400, error: 'invalid_grant' },
@@ -259,8 +259,8 @@ describe('completeCallback()', () => {
       connection: about(world),
       returnTo: undefined,
     }
-    expect(await orchestrator.completeCallback(url)).toEqual(refusal)
-    expect(await orchestrator.completeCallback(url)).toEqual(refusal)
+    expect(await orchestrator.completeCallback(url)).toEqual(rejected)
+    expect(await orchestrator.completeCallback(url)).toEqual(rejected)
     expect(world.tokenRequests()).toHaveLength(1)
     expect(await connection.status()).toMatchObject({ state: 'failed', authorized: false, nextAction: 'authorize' })
   })
@@ -324,7 +324,7 @@ describe('completeCallback()', () => {
       returnTo: undefined,
     })
     expect(await connection.status()).toMatchObject({ state: 'exchanging', failure: unknown, nextAction: 'retry' })
-    // The server had not spent the code: the one repeat succeeds.
+    // The server had not consumed the code: the one retry succeeds.
     await vi.waitFor(async () => expect((await orchestrator.completeCallback(url)).status).toMatch(/uthorized$/), {
       timeout: 4_000,
     })

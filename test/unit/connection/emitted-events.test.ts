@@ -4,11 +4,11 @@ import { TestClock } from './test-clock.ts'
 import { orchestrate, redirectOf, rejection, signIn, startWorld } from './world.ts'
 import { EVENT_NAMES } from '../../support/event-names.ts'
 
-/** Everything that an orchestrator tells, in order. */
+/** Everything that an orchestrator emits, in order. */
 function listen(orchestrator: ReturnType<typeof orchestrate>): [string, unknown][] {
-  const told: [string, unknown][] = []
-  for (const name of EVENT_NAMES) orchestrator.on(name, (event) => told.push([name, event]))
-  return told
+  const emitted: [string, unknown][] = []
+  for (const name of EVENT_NAMES) orchestrator.on(name, (event) => emitted.push([name, event]))
+  return emitted
 }
 
 describe('orchestrator.on()', () => {
@@ -16,7 +16,7 @@ describe('orchestrator.on()', () => {
     const world = await startWorld()
     const clock = new TestClock()
     const orchestrator = orchestrate({ clock })
-    const told = listen(orchestrator)
+    const emitted = listen(orchestrator)
     const connection = await signIn(world, orchestrator)
     clock.advance(3_600_000)
     await connection.accessToken()
@@ -27,7 +27,7 @@ describe('orchestrator.on()', () => {
       'transition',
       { connection: identity, at, from, to, reason },
     ]
-    expect(told).toEqual([
+    expect(emitted).toEqual([
       transition(start, 'disconnected', 'awaitingCallback', 'buildAuthorizationRequest.done'),
       transition(start, 'awaitingCallback', 'exchanging', 'callback.received'),
       transition(start, 'exchanging', 'authorized', 'exchangeCode.done'),
@@ -46,7 +46,7 @@ describe('orchestrator.on()', () => {
     const clock = new TestClock()
     const orchestrator = orchestrate({ clock })
     const connection = await signIn(world, orchestrator)
-    const told = listen(orchestrator)
+    const emitted = listen(orchestrator)
     clock.advance(3_600_000)
     world.tokenAnswers.push({ status: 400, body: { error: 'invalid_grant' } })
     await rejection(connection.accessToken())
@@ -54,7 +54,7 @@ describe('orchestrator.on()', () => {
       code: 'REFRESH_REJECTED',
       details: { url: `${world.issuer}/token`, status: 400, error: 'invalid_grant' },
     }
-    expect(told.filter(([name]) => name !== 'transition')).toEqual([
+    expect(emitted.filter(([name]) => name !== 'transition')).toEqual([
       ['authorizationRequired', { connection: { ...connection.identity }, at: clock.now() }],
       ['failed', { connection: { ...connection.identity }, at: clock.now(), failure }],
     ])
@@ -63,10 +63,10 @@ describe('orchestrator.on()', () => {
   test('a denied consent emits failed', async () => {
     const world = await startWorld()
     const orchestrator = orchestrate()
-    const told = listen(orchestrator)
+    const emitted = listen(orchestrator)
     const redirect = redirectOf(await orchestrator.connection({ tenant: 't1', server: world.server }).authorize())
     await orchestrator.completeCallback(world.callback(redirect, { code: undefined, error: 'access_denied' }))
-    expect(told.filter(([name]) => name === 'failed')).toMatchObject([
+    expect(emitted.filter(([name]) => name === 'failed')).toMatchObject([
       ['failed', { failure: { code: 'AUTHORIZATION_DENIED', details: { error: 'access_denied' } } }],
     ])
   })
@@ -77,19 +77,19 @@ describe('orchestrator.on()', () => {
     const orchestrator = orchestrate({ clock })
     const connection = await signIn(world, orchestrator)
     const other = orchestrator.connection({ tenant: 't2', server: world.server })
-    const told = listen(orchestrator)
+    const emitted = listen(orchestrator)
     await connection.authorize({ force: true })
     await other.authorize()
     clock.advance(300_000)
     await other.wake()
-    expect(told.map(([name, event]) => [name, (event as OrchestratorEvents['transition']).to])).toEqual([
+    expect(emitted.map(([name, event]) => [name, (event as OrchestratorEvents['transition']).to])).toEqual([
       ['transition', 'authorized'],
       ['transition', 'awaitingCallback'],
       ['transition', 'disconnected'],
     ])
     await other.authorize()
     await other.disconnect()
-    expect(told.at(-1)).toEqual(['disconnected', { connection: { ...other.identity }, at: clock.now() }])
+    expect(emitted.at(-1)).toEqual(['disconnected', { connection: { ...other.identity }, at: clock.now() }])
   })
 
   test('a listener receives no event after it unsubscribed, twice or not', async () => {

@@ -7,9 +7,9 @@ import { IDENTITY, SIGNED_IN, TOKENS } from '../durable/records.ts'
 
 function listenToAll() {
   const listeners = new Emitter()
-  const heard: [keyof OrchestratorEvents, unknown][] = []
-  for (const name of EVENT_NAMES) listeners.on(name, (event) => heard.push([name, event]))
-  return { listeners, heard }
+  const received: [keyof OrchestratorEvents, unknown][] = []
+  for (const name of EVENT_NAMES) listeners.on(name, (event) => received.push([name, event]))
+  return { listeners, received }
 }
 
 const CONTEXT: ConnectionContext = {
@@ -24,11 +24,11 @@ const CONTEXT: ConnectionContext = {
   generation: 3,
 }
 
-/** What listeners hear when these transitions are saved, but for the transitions themselves. */
-function told(entry: Omit<JournalEntry, 'at'>, extra: Partial<ConnectionContext> = {}): unknown[] {
-  const { listeners, heard } = listenToAll()
+/** What listeners receive when this transition is saved, except the transition itself. */
+function emittedFor(entry: Omit<JournalEntry, 'at'>, extra: Partial<ConnectionContext> = {}): unknown[] {
+  const { listeners, received } = listenToAll()
   connectionEventPublisher(listeners)({ ...CONTEXT, ...extra }, [{ at: 5, ...entry }], undefined)
-  const [first, ...rest] = heard
+  const [first, ...rest] = received
   expect(first).toEqual(['transition', { connection: IDENTITY, at: 5, ...entry }])
   return rest
 }
@@ -36,16 +36,16 @@ function told(entry: Omit<JournalEntry, 'at'>, extra: Partial<ConnectionContext>
 describe('the event emitter', () => {
   test('listeners receive an event in the order of registration until they unsubscribe', () => {
     const listeners = new Emitter()
-    const heard: string[] = []
-    const leave = listeners.on('disconnected', () => heard.push('first'))
-    listeners.on('disconnected', () => heard.push('second'))
+    const received: string[] = []
+    const unsubscribe = listeners.on('disconnected', () => received.push('first'))
+    listeners.on('disconnected', () => received.push('second'))
     const event = { connection: IDENTITY, at: 1 }
     listeners.emit('disconnected', event)
-    leave()
-    leave()
+    unsubscribe()
+    unsubscribe()
     listeners.emit('disconnected', event)
     listeners.emit('accountChanged', event)
-    expect(heard).toEqual(['first', 'second', 'second'])
+    expect(received).toEqual(['first', 'second', 'second'])
   })
 
   test('a listener that throws or rejects is reported as a process warning, and the others receive the event', async () => {
@@ -109,7 +109,7 @@ describe('events of a transition', () => {
       [],
     ],
   ])('%s', (_what, entry, expected) => {
-    expect(told(entry)).toEqual(expected)
+    expect(emittedFor(entry)).toEqual(expected)
   })
 
   test.each<[string, Partial<ConnectionContext>, Partial<ConnectionContext> | undefined, string[]]>([
@@ -124,38 +124,38 @@ describe('events of a transition', () => {
     ],
     ['that was revoked emits only the transition', { tokens: undefined }, {}, ['transition']],
   ])('a late result %s', (_, extra, old, expected) => {
-    const { listeners, heard } = listenToAll()
+    const { listeners, received } = listenToAll()
     const entry = { at: 5, from: 'refreshing', to: 'authorized', reason: 'result.late' }
     connectionEventPublisher(listeners)({ ...CONTEXT, ...extra }, [entry], old && { ...CONTEXT, ...old })
-    expect(heard.map(([name]) => name)).toEqual(expected)
+    expect(received.map(([name]) => name)).toEqual(expected)
   })
 
   test('a failure emits failed at the transition that it caused, and not at a later one', () => {
     const failure = { code: 'HTTP_NETWORK' } as const
     const entry = { from: 'refreshing', to: 'authorized' }
     const failed = ['failed', { connection: IDENTITY, at: 5, failure }]
-    expect(told({ ...entry, reason: 'HTTP_NETWORK' }, { failure })).toEqual([failed])
-    expect(told({ ...entry, reason: 'attempt.expired' }, { failure })).toEqual([])
-    expect(told({ ...entry, reason: 'HTTP_NETWORK' })).toEqual([])
+    expect(emittedFor({ ...entry, reason: 'HTTP_NETWORK' }, { failure })).toEqual([failed])
+    expect(emittedFor({ ...entry, reason: 'attempt.expired' }, { failure })).toEqual([])
+    expect(emittedFor({ ...entry, reason: 'HTTP_NETWORK' })).toEqual([])
   })
 
   test('a denied consent emits failed, and authorizationRequired when the user must sign in again', () => {
     const failure = { code: 'AUTHORIZATION_DENIED' } as const
     const entry = { from: 'awaitingCallback', to: 'reauthorizationRequired', reason: 'callback.denied' }
-    expect(told(entry, { failure })).toEqual([
+    expect(emittedFor(entry, { failure })).toEqual([
       ['authorizationRequired', { connection: IDENTITY, at: 5 }],
       ['failed', { connection: IDENTITY, at: 5, failure }],
     ])
   })
 
   test('several transitions are emitted in order, and a record that is not a connection emits no event', () => {
-    const { listeners, heard } = listenToAll()
-    const tell = connectionEventPublisher(listeners)
+    const { listeners, received } = listenToAll()
+    const publish = connectionEventPublisher(listeners)
     const entries = ['exchanging', 'retiring'].map((to, at) => ({ at, from: 'x', to, reason: 'r' }))
-    tell(CONTEXT, entries, undefined)
-    expect(heard).toEqual(entries.map((entry) => ['transition', { connection: IDENTITY, ...entry }]))
-    tell({ at: 5, journal: entries }, entries, { at: 4, journal: [] })
-    expect(heard).toHaveLength(2)
+    publish(CONTEXT, entries, undefined)
+    expect(received).toEqual(entries.map((entry) => ['transition', { connection: IDENTITY, ...entry }]))
+    publish({ at: 5, journal: entries }, entries, { at: 4, journal: [] })
+    expect(received).toHaveLength(2)
   })
 
   test.each([
@@ -164,11 +164,11 @@ describe('events of a transition', () => {
     ['any account after tokens without a subject emit no event', undefined, 'bob', []],
     ['an unknown account emit no event', 'alice', undefined, []],
   ])('tokens of %s', (_, old, now, expected) => {
-    const { listeners, heard } = listenToAll()
+    const { listeners, received } = listenToAll()
     const tokensOf = (subject: string | undefined): Partial<ConnectionContext> => ({
       tokens: { accessToken: 'a', tokenType: 'Bearer', grant: 'authorization_code', serverId: 1, subject },
     })
     connectionEventPublisher(listeners)({ ...CONTEXT, ...tokensOf(now) }, [], { ...CONTEXT, ...tokensOf(old) })
-    expect(heard).toEqual(expected)
+    expect(received).toEqual(expected)
   })
 })

@@ -275,8 +275,8 @@ describe('a 403 response', () => {
       world.rs.routes['GET /mcp'] = (seen) => {
         if (seen.headers.authorization !== 'Bearer access-1') return served(seen)
         if (seen.path.includes('late')) arrived.resolve()
-        const refusal = { status: 403, headers: { 'www-authenticate': insufficient('mcp:admin') } }
-        return seen.path.includes('late') ? { ...refusal, until: late.promise } : refusal
+        const forbidden = { status: 403, headers: { 'www-authenticate': insufficient('mcp:admin') } }
+        return seen.path.includes('late') ? { ...forbidden, until: late.promise } : forbidden
       }
       const waiting = connection.fetch(`${world.server}?late=1`)
       await arrived.promise

@@ -94,7 +94,7 @@ describe('actionsBetween()', () => {
     const before = { ...SIGNED_IN, servers: [registered] }
     const forgetClient = { ...FORGET_TOKENS, type: 'forgetClientInformation' }
     expect(actionsBetween(before, after)).toEqual([FORGET_TOKENS, forgetClient])
-    // Without tokens as well: its server refused it at the exchange.
+    // Without tokens as well: its server rejected it at the exchange.
     const waiting = { ...EMPTY, servers: [registered], attempts: [ATTEMPT] }
     expect(actionsBetween(waiting, after)).toEqual([forgetClient])
     // The client of the tokens elsewhere is as good as before.

@@ -36,10 +36,10 @@ test('a new authorization request does not emit authorized', async () => {
   const world = await startWorld()
   const orchestrator = orchestrate()
   const connection = await signIn(world, orchestrator)
-  const told: unknown[] = []
-  orchestrator.on('authorized', (event) => told.push(event))
+  const emitted: unknown[] = []
+  orchestrator.on('authorized', (event) => emitted.push(event))
   await connection.authorize({ force: true })
-  expect(told).toEqual([])
+  expect(emitted).toEqual([])
 })
 
 test('a client and its tokens can be imported by two import() calls', async () => {

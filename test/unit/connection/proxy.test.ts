@@ -55,7 +55,7 @@ test('every request from discovery to revocation is sent through the egress prox
   expect(world.as.seen.length + world.rs.seen.length).toBe(proxy.asked.length)
 })
 
-test('a tunnel that the proxy refuses rejects with HTTP_NETWORK and the reason proxyRefused', async () => {
+test('a tunnel that the proxy refuses makes authorize() reject with HTTP_NETWORK and the reason proxyRefused', async () => {
   const proxy = await startProxy()
   const connection = orchestrate({ network: { proxy: proxy.url } }).connection({
     tenant: 't1',

@@ -63,8 +63,8 @@ describe('required pushed authorization requests', () => {
   )
 
   test('a client that the PAR endpoint rejects twice is not registered a third time', async () => {
-    const refusal = { status: 401, body: { error: 'invalid_client' } }
-    const world = await pushingWorld(refusal, refusal)
+    const unauthorized = { status: 401, body: { error: 'invalid_client' } }
+    const world = await pushingWorld(unauthorized, unauthorized)
     expect(await rejection(orchestrate().connection(of(world)).authorize())).toEqual({
       failure: {
         code: 'AUTHORIZATION_DENIED',

@@ -41,7 +41,7 @@ async function twoProcesses() {
   }
 }
 
-/** Holds the next answer of the token endpoint. */
+/** Delays the next response of the token endpoint. */
 function issuedToken(world: World, answer: (good: Record<string, unknown>) => object = (body) => ({ body })) {
   const gate = Promise.withResolvers<void>()
   const arrived = Promise.withResolvers<void>()
@@ -101,11 +101,11 @@ describe('callback races', () => {
   test('a callback that arrives in two processes at the same time sends one token request', async () => {
     const { world, here, there, connection } = await twoProcesses()
     const url = world.callback(redirectOf(await connection.authorize()))
-    const held = issuedToken(world)
+    const pending = issuedToken(world)
     const first = here.completeCallback(url)
-    await held.arrived
+    await pending.arrived
     const second = there.completeCallback(url)
-    held.go()
+    pending.go()
     expect([(await first).status, (await second).status]).toEqual(['authorized', 'alreadyAuthorized'])
     expect(world.tokenRequests()).toHaveLength(1)
   })
@@ -141,12 +141,12 @@ describe('callback races', () => {
     const { world, clock, here, there } = await twoProcesses()
     const connection = await signIn(world, here)
     const url = world.callback(redirectOf(await connection.authorize({ force: true })))
-    const held = issuedToken(world)
+    const pending = issuedToken(world)
     const refreshing = connection.accessToken({ rejectedToken: 'access-1' })
-    await held.arrived
+    await pending.arrived
     const late = there.completeCallback(url)
     clock.advance(300_000)
-    held.go()
+    pending.go()
     expect(await refreshing).toMatchObject({ value: 'access-2' })
     expect((await late).status).toBe('expired')
     expect(world.tokenRequests().map(({ grant_type: grant }) => grant)).toEqual(['authorization_code', 'refresh_token'])
@@ -159,21 +159,21 @@ describe('refresh races', () => {
     const connection = await signIn(world, here)
     const elsewhere = there.connection(connection.identity)
     clock.advance(3_600_000)
-    const held = issuedToken(world, () => ({ status: 503, body: {} }))
+    const pending = issuedToken(world, () => ({ status: 503, body: {} }))
     const first = rejection(connection.accessToken())
-    await held.arrived
+    await pending.arrived
     const second = rejection(elsewhere.accessToken())
-    held.go()
-    const told = {
+    pending.go()
+    const expected = {
       failure: { code: 'SERVER_UNAVAILABLE', details: { url: `${world.issuer}/token`, status: 503 } },
       retryable: true,
       nextAction: 'retry',
     }
-    expect([await first, await second]).toEqual([told, told])
+    expect([await first, await second]).toEqual([expected, expected])
     expect(world.tokenRequests()).toHaveLength(2)
   })
 
-  test('a refresh whose record is deleted in the meantime rejects with AUTHORIZATION_REQUIRED', async () => {
+  test('a refresh whose record is deleted in the meantime makes accessToken() reject with AUTHORIZATION_REQUIRED', async () => {
     const { world, clock, store, here } = await twoProcesses()
     const connection = await signIn(world, here)
     clock.advance(3_600_000)

@@ -77,7 +77,7 @@ test(
     }
     const connection = orchestrator.connection({ tenant: 't1', user: 'u1', server: world.server })
     const states: string[] = []
-    const leave = async (options = {}) => {
+    const startSignIn = async (options = {}) => {
       const redirect = redirectOf(await connection.authorize({ force: true, binding: 'planted-binding', ...options }))
       states.push(redirect.state, redirect.state.split('.')[1] ?? '')
       return redirect
@@ -104,8 +104,8 @@ test(
     }
     const withCode = { code: 'planted-code' }
 
-    // Callbacks that are refused.
-    const first = await leave()
+    // Callbacks that are rejected.
+    const first = await startSignIn()
     await comeBack(world.callback(first, withCode), 'planted-other-binding')
     await comeBack(world.callback(first, { ...withCode, iss: 'https://evil.example' }))
     await comeBack(`${world.callback(first, withCode)}&code=planted-code-2`)
@@ -121,7 +121,7 @@ test(
       echo(200, (secrets) => ({ error: secrets })),
     ]) {
       world.tokenAnswers.push(answer)
-      expect((await comeBack(world.callback(await leave(), withCode))).status).toBe('failed')
+      expect((await comeBack(world.callback(await startSignIn(), withCode))).status).toBe('failed')
       note(await connection.status())
     }
     // And in each way that leaves the outcome open.
@@ -131,13 +131,13 @@ test(
       echo(200, (secrets) => ({ ...planted, token_type: secrets })),
     ]) {
       world.tokenAnswers.push(answer, answer)
-      expect((await comeBack(world.callback(await leave(), withCode))).status).toBe('failed')
+      expect((await comeBack(world.callback(await startSignIn(), withCode))).status).toBe('failed')
       note(await connection.status())
     }
 
     // Signed in; refreshes that fail.
     world.tokenAnswers.push({ body: planted })
-    expect((await comeBack(world.callback(await leave(), withCode))).status).toBe('authorized')
+    expect((await comeBack(world.callback(await startSignIn(), withCode))).status).toBe('authorized')
     note(await connection.status())
     world.tokenAnswers.push(echo(503, (secrets) => secrets))
     await failing(connection.accessToken())

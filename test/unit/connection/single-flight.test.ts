@@ -21,11 +21,11 @@ describe('abortable()', () => {
     const controller = new AbortController()
     let fail = (_error: Error): void => {}
     const work = new Promise((_resolve, reject) => (fail = reject))
-    const detached = abortable(() => work, controller.signal)
+    const aborted = abortable(() => work, controller.signal)
     controller.abort()
-    await expect(detached).rejects.toMatchObject({ code: 'ABORTED', retryable: true })
-    fail(new Error('too late to be told'))
-    await expect(work).rejects.toThrow('too late to be told')
+    await expect(aborted).rejects.toMatchObject({ code: 'ABORTED', retryable: true })
+    fail(new Error('too late'))
+    await expect(work).rejects.toThrow('too late')
     expect(getEventListeners(controller.signal, 'abort')).toEqual([])
   })
 

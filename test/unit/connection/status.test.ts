@@ -78,7 +78,7 @@ describe('status()', () => {
 
   test('status() returns exchanging, requestingToken or disconnecting while that request is in progress', async () => {
     const { world, clock, orchestrator, connection } = await begun()
-    const held = (): { arrived: Promise<void>; go(): void } => {
+    const delayedToken = (): { arrived: Promise<void>; go(): void } => {
       const gate = Promise.withResolvers<void>()
       const arrived = Promise.withResolvers<void>()
       world.tokenAnswers.push((good) => {
@@ -88,7 +88,7 @@ describe('status()', () => {
       return { arrived: arrived.promise, go: gate.resolve }
     }
     const url = world.callback(redirectOf(await connection.authorize()))
-    const exchange = held()
+    const exchange = delayedToken()
     const finishing = orchestrator.completeCallback(url)
     await exchange.arrived
     expect(await connection.status()).toMatchObject({
@@ -101,7 +101,7 @@ describe('status()', () => {
 
     const clientInformation = { clientId: 'robot', clientSecret: 's' }
     const robot = orchestrator.connection({ tenant: 'robots', server: world.server })
-    const request = held()
+    const request = delayedToken()
     const requesting = robot.authorize({ grant: 'client_credentials', clientInformation })
     await request.arrived
     expect(await robot.status()).toMatchObject({ state: 'requestingToken', authorized: false })
@@ -198,7 +198,7 @@ describe('wake()', () => {
     const { world, clock, store, orchestrator } = await begun()
     const connection = await signIn(world, orchestrator)
     clock.advance(3_600_000)
-    // A process that claims the refresh and is then heard of no more.
+    // A process that claims the refresh and then stops.
     const gone = orchestrate({
       clock,
       store,

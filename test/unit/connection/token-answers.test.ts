@@ -139,7 +139,7 @@ describe('an invalid token response', () => {
         failure,
         expiresAt: undefined,
       })
-      // Nobody knows whether the code was spent: it is sent once more after the lease, and no more.
+      // The server may have consumed the code: it is sent once more after the lease, and not again.
       clock.advance(35_000)
       world.tokenAnswers.push({ body: answer })
       await connection.wake()

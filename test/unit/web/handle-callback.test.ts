@@ -6,16 +6,16 @@ import { verifies } from '../../support/verifies.ts'
 
 const RETURN_TO = 'https://app.example/settings'
 
-async function sentAway(options: Partial<AuthOrchestratorOptions> = {}, wishes: { returnTo?: string } = {}) {
+async function sentAway(options: Partial<AuthOrchestratorOptions> = {}, authorizeOptions: { returnTo?: string } = {}) {
   const world = await startWorld()
   const orchestrator = orchestrate({ policy: { returnToOrigins: ['https://app.example'] }, ...options })
   const connection = orchestrator.connection({ tenant: 't1', server: world.server })
-  const leave = async () => {
-    const redirect = redirectOf(await connection.authorize({ force: true, ...wishes }))
+  const sendAway = async () => {
+    const redirect = redirectOf(await connection.authorize({ force: true, ...authorizeOptions }))
     const response = orchestrator.redirectResponse(redirect)
     return { redirect, response, cookie: (response.headers.get('set-cookie') ?? '').split(';', 1)[0] ?? '' }
   }
-  return { world, orchestrator, connection, leave, ...(await leave()) }
+  return { world, orchestrator, connection, sendAway, ...(await sendAway()) }
 }
 
 const comeBack = (url: string, cookie?: string): Request =>
@@ -26,7 +26,7 @@ const titleOf = async (response: Response): Promise<string | undefined> =>
 
 describe('redirectResponse()', () => {
   test('redirectResponse() redirects the browser with a binding cookie of its own for each attempt', async () => {
-    const { redirect, response, leave } = await sentAway({ clock: new TestClock() })
+    const { redirect, response, sendAway } = await sentAway({ clock: new TestClock() })
     expect(response.status).toBe(302)
     const { location, 'set-cookie': cookie, ...rest } = Object.fromEntries(response.headers)
     expect(location).toBe(redirect.authorizationUrl)
@@ -35,7 +35,7 @@ describe('redirectResponse()', () => {
     )
     expect(cookie).not.toContain(redirect.state)
     expect(rest).toEqual({ 'cache-control': 'no-store', 'referrer-policy': 'no-referrer' })
-    const other = await leave()
+    const other = await sendAway()
     expect(other.cookie.split('=')[0]).not.toBe(cookie?.split('=')[0])
   })
 })
@@ -70,8 +70,8 @@ describe('handleCallback()', () => {
   test('handleCallback() redirects the browser that has the binding cookie to returnTo', async () => {
     const { world, orchestrator, redirect, cookie } = await sentAway({}, { returnTo: RETURN_TO })
     const url = world.callback(redirect)
-    const refused = await orchestrator.handleCallback(comeBack(url))
-    expect([refused.status, refused.headers.get('location')]).toEqual([400, null])
+    const rejected = await orchestrator.handleCallback(comeBack(url))
+    expect([rejected.status, rejected.headers.get('location')]).toEqual([400, null])
     const response = await orchestrator.handleCallback(comeBack(url, cookie))
     expect([response.status, response.headers.get('location')]).toEqual([303, RETURN_TO])
   })
@@ -94,8 +94,8 @@ describe('handleCallback()', () => {
   )
 
   test('handleCallback() rejects the binding cookie of another tab, and accepts the right cookie beside it', async () => {
-    const { world, orchestrator, redirect, cookie, leave } = await sentAway()
-    const other = await leave()
+    const { world, orchestrator, redirect, cookie, sendAway } = await sentAway()
+    const other = await sendAway()
     const url = world.callback(redirect)
     expect((await orchestrator.handleCallback(comeBack(url, other.cookie))).status).toBe(400)
     expect((await orchestrator.handleCallback(comeBack(url, `${other.cookie}; ${cookie}`))).status).toBe(200)
@@ -132,8 +132,8 @@ describe('handleCallback()', () => {
     const { world, orchestrator, redirect, cookie } = await sentAway({}, { returnTo: `${RETURN_TO}?a=1&b="<ü>` })
     const url = world.callback(redirect, { code: undefined, error: 'access_denied' })
     const link = `<a href="${RETURN_TO}?a=1&amp;b=%22%3C%C3%BC%3E">Go back</a>`
-    const stranger = await orchestrator.handleCallback(comeBack(url))
-    expect([stranger.status, (await stranger.text()).includes('<a ')]).toEqual([400, false])
+    const otherBrowser = await orchestrator.handleCallback(comeBack(url))
+    expect([otherBrowser.status, (await otherBrowser.text()).includes('<a ')]).toEqual([400, false])
     const denied = await orchestrator.handleCallback(comeBack(url, cookie))
     expect([denied.status, denied.headers.get('location')]).toEqual([200, null])
     expect(await denied.text()).toContain(link)
