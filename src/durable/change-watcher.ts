@@ -1,4 +1,5 @@
 import type { SnapshotStore } from '../stores/snapshot-store.ts'
+import { RESUBSCRIBE_AFTER_MS } from './limits.ts'
 
 /** A look at one key that began before its record was loaded, so that no change in between is missed. */
 export interface ChangeSubscription {
@@ -22,8 +23,6 @@ export interface ChangeWatcher {
   listen(listener: (key: string | undefined) => void): void
   close(): Promise<void>
 }
-
-const RESUBSCRIBE_AFTER_MS = 1_000
 
 /** Builds the one subscription of an orchestrator. Nothing is asked of the store before it is needed. */
 export function createChangeWatcher(store: SnapshotStore, monotonic: () => number): ChangeWatcher {
@@ -50,6 +49,8 @@ export function createChangeWatcher(store: SnapshotStore, monotonic: () => numbe
       await before?.()
     } catch {
       failedAt = monotonic()
+      // A store may throw before it returns a promise, when `trying` is not assigned yet.
+      await Promise.resolve()
     }
     trying = undefined
     return isReliable

@@ -65,6 +65,27 @@ describe('ready()', () => {
     expect(store.subscriptions).toBe(2)
   })
 
+  test.each<[string, () => never | Promise<never>]>([
+    [
+      'throws',
+      () => {
+        throw new Error('no notices')
+      },
+    ],
+    ['rejects', async () => Promise.reject(new Error('no notices'))],
+  ])('ready() asks a store whose subscribe %s again after a second', async (_how, fail) => {
+    const { store, changes, time } = setUp()
+    const subscribe = vi.spyOn(store, 'subscribe').mockImplementationOnce(fail).mockImplementationOnce(fail)
+    expect(await Promise.all([changes.ready(), changes.ready()])).toEqual([false, false])
+    time.now = 1_000
+    expect(await changes.ready()).toBe(false)
+    time.now = 2_000
+    expect(await changes.ready()).toBe(true)
+    expect(subscribe).toHaveBeenCalledTimes(3)
+    await changes.close()
+    expect(store.listeners.size).toBe(0)
+  })
+
   test('after a gap nothing is relied on until a new subscription stands, and nobody waits for it', async () => {
     const { store, changes, heard } = setUp()
     await changes.ready()
