@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis'
 import * as v from 'valibot'
+import { backoffMs } from '../../backoff.ts'
 import { LruMap } from '../../lru-map.ts'
 import { ChangeListeners } from '../change-listeners.ts'
 import type { ChangeListener } from '../snapshot-store.ts'
@@ -13,8 +14,8 @@ export function noticeOf(writeId: string, key: string): string {
   return JSON.stringify([writeId, key])
 }
 
-const FIRST_RETRY_MS = 50
-const LONGEST_RETRY_MS = 2_000
+/** Pauses before a lost connection is made again, in milliseconds. */
+const RECONNECT = { firstMs: 50, longestMs: 2_000 }
 
 /**
  * One subscribed connection, kept up while anybody listens. It makes a new connection after each loss rather than let
@@ -30,11 +31,12 @@ export class ChangeFeed {
    * is no news, and would only drop fresh copies.
    */
   readonly #own = new LruMap<string, 'sent' | 'answered' | 'noticed'>(MAX_OWN_WRITES)
-  #waiting: { resolve: () => void; reject: (error: Error) => void }[] = []
+  /** Who waits for the subscription to stand; each removes itself. */
+  readonly #waiting = new Set<PromiseWithResolvers<void>>()
   #link: Redis | undefined
   #live = false
   #missed = false
-  #failures = 0
+  #pauseMs: number | undefined
   #retry: NodeJS.Timeout | undefined
   #heartbeat: NodeJS.Timeout | undefined
   #closed = false
@@ -53,11 +55,17 @@ export class ChangeFeed {
       removeListener()
       if (this.#listeners.isEmpty) this.#drop()
     }
+    const waiter = Promise.withResolvers<void>()
     try {
-      await within(this.#timeoutMs, this.#whenLive())
+      if (!this.#isLive()) {
+        this.#waiting.add(waiter)
+        await within(this.#timeoutMs, waiter.promise)
+      }
     } catch (error) {
       await remove()
       throw error
+    } finally {
+      this.#waiting.delete(waiter)
     }
     return remove
   }
@@ -100,14 +108,14 @@ export class ChangeFeed {
     this.#closed = true
     this.#listeners.close()
     this.#drop()
-    for (const { reject } of this.#waiting.splice(0)) reject(new Error('the store is closed'))
+    for (const { reject } of this.#waiting) reject(new Error('the store is closed'))
   }
 
-  async #whenLive(): Promise<void> {
+  /** Whether the subscription stands; if not, it is on its way from now on. */
+  #isLive(): boolean {
     if (this.#closed) throw new Error('the store is closed')
-    if (this.#live) return
-    if (this.#link === undefined && this.#retry === undefined) this.#start()
-    await new Promise<void>((resolve, reject) => this.#waiting.push({ resolve, reject }))
+    if (!this.#live && this.#link === undefined && this.#retry === undefined) this.#start()
+    return this.#live
   }
 
   #start(): void {
@@ -127,11 +135,11 @@ export class ChangeFeed {
     await link.subscribe(this.#channel)
     if (this.#link !== link) return
     this.#live = true
-    this.#failures = 0
+    this.#pauseMs = undefined
     // A connection may die without a word.
     const beat = () => void within(this.#timeoutMs, link.ping()).catch(() => this.#lost(link))
     this.#heartbeat = setInterval(beat, this.#timeoutMs).unref()
-    for (const { resolve } of this.#waiting.splice(0)) resolve()
+    for (const { resolve } of this.#waiting) resolve()
     if (this.#missed) {
       this.#missed = false
       this.#listeners.onGap()
@@ -150,9 +158,9 @@ export class ChangeFeed {
   }
 
   #retryLater(): void {
-    const longest = Math.min(FIRST_RETRY_MS * 2 ** this.#failures, LONGEST_RETRY_MS)
-    this.#failures += 1
-    this.#retry = setTimeout(() => this.#start(), longest * (0.5 + Math.random() / 2)).unref()
+    this.#pauseMs = backoffMs(this.#pauseMs, RECONNECT)
+    // Processes that lost the same server do not return to it all at once.
+    this.#retry = setTimeout(() => this.#start(), this.#pauseMs * (0.5 + Math.random() / 2)).unref()
   }
 
   #disconnect(): void {
