@@ -93,8 +93,8 @@ export class Connection {
    * `fetch` with the token of this connection, which goes to its server's origin only, with a proof of possession if it
    * is bound to a key. A 401 is answered with one refresh, a 403 that asks for more scope with one wider token where no
    * user is needed, and either with one repeat. `redirect: 'follow'`, the default, follows redirects for GET and HEAD
-   * within that origin and returns all others; `'manual'` and `'error'` are those of the global `fetch`. Bound, so that
-   * it can be handed on.
+   * within that origin and returns all others; `'manual'` and `'error'` are those of the global `fetch`. A streamed
+   * body is cancelled by whatever keeps it from being sent to its end. Bound, so that it can be handed on.
    *
    * @throws {@link AuthorizationError} As {@link Connection.accessToken}, with the server's `challenge`:
    *   `AUTHORIZATION_REQUIRED` where the user is needed (hand the challenge to `authorize({ challenge })`),
@@ -103,7 +103,8 @@ export class Connection {
    * @see [RFC 6750 §3.1](https://www.rfc-editor.org/rfc/rfc6750.html#section-3.1)
    */
   readonly fetch = async (input: string | URL | Request, init?: RequestInit): Promise<Response> => {
-    const record = this.#open()
+    // The first token rejects with CLOSED, so that the body of the request is cancelled then as well.
+    const record = this.#core
     const source = {
       identity: this.identity,
       accessToken: (options: AccessTokenOptions) => this.#issuedToken(options),

@@ -3,6 +3,7 @@ import type { DpopProver } from '../actors/token-endpoint/dpop-prover.ts'
 import { AuthorizationError } from '../errors/authorization-error.ts'
 import { failure } from '../errors/failure.ts'
 import { PortError } from '../errors/port-error.ts'
+import { cancelUnread } from '../http/body-streams.ts'
 import { markRedirected } from '../http/outgoing.ts'
 import type { Transport } from '../http/transport.ts'
 import { asksForNonce } from '../protocol/dpop.ts'
@@ -32,7 +33,7 @@ function canBeReadTwice(body: unknown): boolean {
  * Sends a request with the connection's token, to its server's origin only. With `redirect: 'follow'`, the default,
  * redirects within that origin are followed for GET and HEAD; all others are returned as they are. A 401, and a 403
  * that asks for more scope, are each answered once with another token and the same request, as far as that needs no
- * user.
+ * user. A streamed body is cancelled by every failure before or while it is sent.
  *
  * @throws {@link AuthorizationError} With the server's `challenge`: `AUTHORIZATION_REQUIRED` where the user is needed,
  *   `BODY_NOT_REPLAYABLE` where a new token, or the server's nonce, is available, but the body was a stream: the caller
@@ -51,11 +52,25 @@ export async function fetchWithToken(
   const target = typeof input === 'string' ? new URL(input, server) : input
   const body = init.body ?? undefined
   const request = new Request(target, { ...(body !== undefined && { duplex: 'half' }), ...init })
-  if (new URL(request.url).origin !== origin)
-    throw invalidArgument('fetch()', `sends this connection's token to ${origin} only`)
   const isRepeatable = body === undefined ? request.body === null : canBeReadTwice(body)
-  const { signal } = request
+  try {
+    if (new URL(request.url).origin !== origin)
+      throw invalidArgument('fetch()', `sends this connection's token to ${origin} only`)
+    return await sendAuthorized(source, sender, request, isRepeatable)
+  } catch (error) {
+    cancelUnread(request.body, error)
+    throw error
+  }
+}
 
+async function sendAuthorized(
+  source: TokenSource,
+  sender: TokenSender,
+  request: Request,
+  isRepeatable: boolean,
+): Promise<Response> {
+  const { origin } = new URL(source.identity.server)
+  const { signal } = request
   let token = await source.accessToken({ signal })
   const answered = new Set<number>()
   for (;;) {

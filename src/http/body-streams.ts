@@ -58,6 +58,11 @@ export function decoded(body: Readable, headers: Headers): Readable {
   return decoder === undefined ? body : pipeline(body, decoder, () => undefined)
 }
 
+/** Cancels a body that nobody has begun to read. A locked one is the business of its reader. */
+export function cancelUnread(stream: ReadableStream | null | undefined, reason: unknown): void {
+  if (stream?.locked === false) stream.cancel(reason).catch(() => undefined)
+}
+
 /**
  * The body of a `Request` for sending. What is there at once is gathered, so that an ordinary text goes out with its
  * length and not in chunks, which some servers refuse; what takes longer is streamed as it comes.

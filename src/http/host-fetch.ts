@@ -1,4 +1,4 @@
-import { Readable } from 'node:stream'
+import { finished, Readable } from 'node:stream'
 import { type AddressGuard, destinationOf } from './address-guard.ts'
 import { fromWebStream, toWebStream } from './body-streams.ts'
 import { untilAborted } from './deadline.ts'
@@ -29,11 +29,18 @@ export function createHostFetchSender({
         signal,
       }
       const response = await untilAborted(fetch(url.href, init), signal)
+      const incoming = response.body === null ? undefined : fromWebStream(response.body)
+      if (body instanceof Readable && incoming !== undefined) {
+        // Node's fetch notices a cancelled exchange only with the next chunk of the request body.
+        finished(incoming, (error) => {
+          if (error) body.destroy()
+        })
+      }
       return {
         status: response.status,
         statusText: response.statusText,
         headers: response.headers,
-        body: response.body === null ? undefined : fromWebStream(response.body),
+        body: incoming,
       }
     },
     async close() {},

@@ -1,8 +1,9 @@
+import { Readable } from 'node:stream'
 import { setImmediate } from 'node:timers/promises'
 import type { Clock } from '../clock.ts'
 import { portError } from '../errors/port-error.ts'
 import { createAddressGuard, type Resolve, systemResolve } from './address-guard.ts'
-import { readBytes, requestBody } from './body-streams.ts'
+import { cancelUnread, readBytes, requestBody } from './body-streams.ts'
 import { startDeadline } from './deadline.ts'
 import { createHostFetchSender } from './host-fetch.ts'
 import { type NetworkOptions, parseNetworkOptions } from './network-options.ts'
@@ -109,11 +110,19 @@ export function createTransport(options: {
       const { method, signal } = request
       const url = parseUrl(request.url)
       const { run, send } = begin(url, { signal })
-      return run(async () => {
-        const headers = { ...DEFAULT_HEADERS, ...Object.fromEntries(request.headers) }
-        const body = request.body === null ? undefined : await requestBody(request.body)
-        return toResponse(await send({ method, headers, body, signal, fresh: false }), method, url)
-      })
+      let body: OutgoingRequest['body']
+      try {
+        return await run(async () => {
+          const headers = { ...DEFAULT_HEADERS, ...Object.fromEntries(request.headers) }
+          body = request.body === null ? undefined : await requestBody(request.body)
+          return toResponse(await send({ method, headers, body, signal, fresh: false }), method, url)
+        })
+      } catch (error) {
+        // Whoever makes the body must learn that nobody reads it, whatever the reason.
+        if (body instanceof Readable) body.destroy()
+        else cancelUnread(request.body, error)
+        throw error
+      }
     },
 
     close() {
@@ -169,7 +178,8 @@ export interface Transport {
   /**
    * Sends a request to the MCP server itself and answers as soon as the headers are there; the body streams, without a
    * byte cap or a deadline. Follows no redirect, whatever `request.redirect` says. `response.url` is the URL of the
-   * request without its fragment. The same guard of addresses and schemes.
+   * request without its fragment. The same guard of addresses and schemes. A body that is not read to its end because
+   * of a failure is cancelled.
    */
   fetch(request: Request): Promise<Response>
   close(): Promise<void>
