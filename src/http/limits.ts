@@ -17,6 +17,22 @@ export const MAX_METADATA_BYTES = 262_144
 export const MAX_HEADER_BYTES = 16_384
 
 /**
+ * How often a GET is repeated after a failure of its connection. Answers servers and firewalls that hang up on headers
+ * which they do not expect; everything else is the chart's decision.
+ */
+export const MAX_GET_RETRIES = 1
+
+/** How far the `cause` of an error is followed. Answers causes that lead in a circle. */
+export const MAX_CAUSE_DEPTH = 4
+
+/**
+ * Statuses whose responses have no body.
+ *
+ * @see [Fetch Standard, null body status](https://fetch.spec.whatwg.org/#null-body-status), RFC 9110 §15.3.5, §15.3.6, §15.4.5
+ */
+export const NULL_BODY_STATUSES: ReadonlySet<number> = new Set([204, 205, 304])
+
+/**
  * Up to this many bytes of a request body are gathered, if they are there at once, to send them with their length: 1
  * MiB.
  */

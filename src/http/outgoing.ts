@@ -2,6 +2,7 @@ import type { Readable } from 'node:stream'
 import type { Clock } from '../clock.ts'
 import { type PortError, portError } from '../errors/port-error.ts'
 import { toWebStream } from './body-streams.ts'
+import { NULL_BODY_STATUSES } from './limits.ts'
 
 /** Watches whether a request has left, and keeps it from leaving too late. */
 export interface SendGate {
@@ -56,8 +57,6 @@ export interface Sender {
   send(request: OutgoingRequest, departure: SendGate): Promise<IncomingResponse>
   close(): Promise<void>
 }
-
-const NULL_BODY_STATUSES: ReadonlySet<number> = new Set([204, 205, 304])
 
 /** The answer as a `Response` of the platform, with the URL that sent it. */
 export function toResponse(

@@ -1,5 +1,6 @@
 import ky from 'ky'
 import { PortError } from '../errors/port-error.ts'
+import { MAX_GET_RETRIES } from './limits.ts'
 
 /** A whole answer, its body as bytes after decompression. */
 export interface Answer {
@@ -18,7 +19,7 @@ const client = ky.create({
   // The deadline is the caller's: ky's own time-outs end before the body.
   timeout: false,
   retry: {
-    limit: 1,
+    limit: MAX_GET_RETRIES,
     methods: ['get'],
     delay: () => 0,
     jitter: false,

@@ -1,6 +1,7 @@
 import { failure, type FailureDetails, truncate } from '../errors/failure.ts'
 import { PortError, portError } from '../errors/port-error.ts'
 import type { Deadline } from './deadline.ts'
+import { MAX_CAUSE_DEPTH } from './limits.ts'
 
 /** Where a request went, for a failure: never the query, which may hold a secret, nor credentials. */
 function whereabouts(url: URL): FailureDetails {
@@ -10,7 +11,7 @@ function whereabouts(url: URL): FailureDetails {
 /** The first `code` of an error or of what caused it. */
 function codeOf(error: unknown): string {
   let current = error
-  for (let depth = 0; depth < 4 && typeof current === 'object' && current !== null; depth += 1) {
+  for (let depth = 0; depth < MAX_CAUSE_DEPTH && typeof current === 'object' && current !== null; depth += 1) {
     if ('code' in current && typeof current.code === 'string') return current.code
     current = 'cause' in current ? current.cause : undefined
   }

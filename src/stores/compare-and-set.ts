@@ -1,13 +1,5 @@
 import { randomBytes } from 'node:crypto'
-
-/**
- * How long a deleted record is remembered, in milliseconds. Longer than any command that timed out can still be under
- * way, so that a late repeat of a write that was done before the deletion revives nothing.
- */
-export const TOMBSTONE_MS = 600_000
-
-/** How many of its last writes a record remembers, so that a repeat answers as the first did. */
-export const REMEMBERED_WRITES = 8
+import { REMEMBERED_WRITES } from './limits.ts'
 
 /** What a deletion leaves in the list of writes instead of a version; a version always has a dot. */
 export const DELETED = 'deleted'

@@ -1,10 +1,8 @@
 import { type Clock, systemClock } from '../clock.ts'
 import { ChangeListeners } from './change-listeners.ts'
-import { DELETED, type Fence, ruleDelete, ruleSave, TOMBSTONE_MS, wholeTtl } from './compare-and-set.ts'
+import { DELETED, type Fence, ruleDelete, ruleSave, wholeTtl } from './compare-and-set.ts'
+import { SWEEP_INTERVAL_MS, TOMBSTONE_MS } from './limits.ts'
 import type { ChangeListener, SaveOptions, SnapshotStore, StoredRecord } from './snapshot-store.ts'
-
-/** How often a write also drops what has expired, in milliseconds. */
-const SWEEP_INTERVAL_MS = 60_000
 
 interface MemoryRecord extends Fence {
   value: string

@@ -3,11 +3,15 @@ import { setTimeout as delay } from 'node:timers/promises'
 import * as v from 'valibot'
 import { parseOptions } from '../schemas/parse-options.ts'
 import { ChangeListeners } from './change-listeners.ts'
-import { DELETED, type Fence, ruleDelete, ruleSave, type Ruling, TOMBSTONE_MS, wholeTtl } from './compare-and-set.ts'
+import { DELETED, type Fence, ruleDelete, ruleSave, type Ruling, wholeTtl } from './compare-and-set.ts'
+import {
+  DEFAULT_BUSY_TIMEOUT_MS,
+  EXPIRED_ROWS_PER_WRITE,
+  MAX_BUSY_PAUSE_MS,
+  POLL_INTERVAL_MS,
+  TOMBSTONE_MS,
+} from './limits.ts'
 import type { ChangeListener, SaveOptions, SnapshotStore, StoredRecord } from './snapshot-store.ts'
-
-/** How often a subscriber looks for the writes of other connections, in milliseconds. */
-const POLL_INTERVAL_MS = 50
 
 /** The low byte of an extended result code: SQLITE_BUSY and SQLITE_LOCKED. */
 const BUSY_CODES: ReadonlySet<number> = new Set([5, 6])
@@ -41,9 +45,8 @@ const FENCE = `${CLOCK} SELECT version, coalesce(writes, '[]') AS writes, now FR
 const REPLACE = `
   INSERT OR REPLACE INTO authchart_records (key, value, version, writes, written_at, expires_at) VALUES (?, ?, ?, ?, ?, ?)
 `
-/** A few at each write: cheap, and more than a write adds. */
 const CLEAN = `
-  DELETE FROM authchart_records WHERE change IN (SELECT change FROM authchart_records WHERE expires_at <= ? LIMIT 8)
+  DELETE FROM authchart_records WHERE change IN (SELECT change FROM authchart_records WHERE expires_at <= ? LIMIT ${EXPIRED_ROWS_PER_WRITE})
 `
 const CHANGES = 'SELECT change, key FROM authchart_records WHERE change > ? ORDER BY change'
 const LAST_CHANGE = 'SELECT coalesce(max(change), 0) AS last FROM authchart_records'
@@ -53,7 +56,10 @@ const OptionsSchema = v.strictObject({
     v.string(),
     v.check((path) => path !== '' && path !== ':memory:', 'must be the path of a file; use MemoryStore for none'),
   ),
-  busyTimeoutMs: v.optional(v.pipe(v.number(), v.integer('must be whole'), v.minValue(1, 'must be at least 1')), 5_000),
+  busyTimeoutMs: v.optional(
+    v.pipe(v.number(), v.integer('must be whole'), v.minValue(1, 'must be at least 1')),
+    DEFAULT_BUSY_TIMEOUT_MS,
+  ),
 })
 
 const RecordSchema = v.optional(v.object({ value: v.string(), version: v.string(), ageMs: v.number() }))
@@ -144,7 +150,7 @@ export class SqliteStore implements SnapshotStore {
       } catch (error) {
         if (!isBusy(error) || performance.now() >= deadline) throw error
       }
-      await delay(1 + Math.random() * 20)
+      await delay(1 + Math.random() * (MAX_BUSY_PAUSE_MS - 1))
     }
   }
 

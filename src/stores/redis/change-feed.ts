@@ -3,19 +3,15 @@ import * as v from 'valibot'
 import { backoffMs } from '../../backoff.ts'
 import { LruMap } from '../../lru-map.ts'
 import { ChangeListeners } from '../change-listeners.ts'
+import { MAX_OWN_WRITES, RECONNECT } from '../limits.ts'
 import type { ChangeListener } from '../snapshot-store.ts'
 
 const NoticeSchema = v.pipe(v.string(), v.parseJson(), v.tuple([v.string(), v.string()]))
-/** How many writes of ours may be waiting for their notice to come back. */
-const MAX_OWN_WRITES = 1_000
 
 /** What a write publishes: its id, and the key that it changed. */
 export function noticeOf(writeId: string, key: string): string {
   return JSON.stringify([writeId, key])
 }
-
-/** Pauses before a lost connection is made again, in milliseconds. */
-const RECONNECT = { firstMs: 50, longestMs: 2_000 }
 
 /**
  * One subscribed connection, kept up while anybody listens. It makes a new connection after each loss rather than let

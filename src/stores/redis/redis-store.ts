@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto'
 import type { Cluster, Redis } from 'ioredis'
 import * as v from 'valibot'
 import { parseOptions } from '../../schemas/parse-options.ts'
-import { DELETED, newIncarnation, REMEMBERED_WRITES, TOMBSTONE_MS, wholeTtl } from '../compare-and-set.ts'
+import { DELETED, newIncarnation, wholeTtl } from '../compare-and-set.ts'
+import { DEFAULT_COMMAND_TIMEOUT_MS, REMEMBERED_WRITES, TOMBSTONE_MS } from '../limits.ts'
 import {
   type ChangeListener,
   type SaveOptions,
@@ -36,7 +37,7 @@ export interface RedisStoreOptions {
 const Positive = v.pipe(v.number(), v.integer('must be whole'), v.minValue(1, 'must be at least 1'))
 const OptionsSchema = v.strictObject({
   prefix: v.optional(v.string(), ''),
-  commandTimeoutMs: v.optional(Positive, 2_000),
+  commandTimeoutMs: v.optional(Positive, DEFAULT_COMMAND_TIMEOUT_MS),
   replicas: v.optional(Positive),
 })
 const ClientSchema = v.object({ defineCommand: v.function(), duplicate: v.function() })
