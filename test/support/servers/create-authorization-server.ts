@@ -1,6 +1,5 @@
 import { createServer } from 'node:http'
 import { randomBytes } from 'node:crypto'
-import { exportJWK, generateKeyPair } from 'jose'
 import { Provider, type ClientModel, type ProviderContext } from 'oidc-provider'
 import {
   ENDPOINTS,
@@ -15,6 +14,7 @@ import type { TestFault } from '../../../src/testing/index.ts'
 import { listen, listenForControl, readText, type Listening } from './control.ts'
 import { interactionPages, newSessionAtPromptLogin } from './interaction-pages.ts'
 import { Storage } from './map-adapter.ts'
+import { createSigningKey } from './signing-key.ts'
 import { readProof } from '../proofs.ts'
 
 /** A client that the server knows from the start, in the words of RFC 7591 §2. */
@@ -208,7 +208,7 @@ async function configuration(
 ): Promise<Record<string, unknown>> {
   const scopes = options.scopes ?? ['mcp:tools', 'mcp:admin']
   const accessTokenTtl = (): number => settings().accessTokenTtlSeconds ?? 3600
-  const { privateKey } = await generateKeyPair('ES256', { extractable: true })
+  const { privateJwk } = await createSigningKey()
   return {
     adapter: storage.adapter(),
     clients: [
@@ -226,7 +226,7 @@ async function configuration(
       id_token_signed_response_alg: 'ES256',
       token_endpoint_auth_method: 'client_secret_basic',
     },
-    jwks: { keys: [{ ...(await exportJWK(privateKey)), use: 'sig', alg: 'ES256', kid: 'test' }] },
+    jwks: { keys: [privateJwk] },
     cookies: { keys: [randomBytes(32).toString('hex')] },
     routes: {
       authorization: '/authorize',
