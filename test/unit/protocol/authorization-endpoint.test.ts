@@ -31,19 +31,19 @@ describe('parseCallback', () => {
     ['/callback?code=a', { malformed: 'notAUrl' }],
     ['', { malformed: 'notAUrl' }],
   ])(
-    'reads %.80s',
+    'parses %.80s',
     verifies(83, (url, expected) => {
       expect(parseCallback(url)).toEqual(expected)
     }),
   )
 
-  test('reads a URL object, and leaves it as it is', () => {
+  test('parses a URL object without changing it', () => {
     const url = new URL(`${base}?code=c`)
     expect(parseCallback(url)).toEqual({ code: 'c' })
     expect(url.href).toBe(`${base}?code=c`)
   })
 
-  test('never throws', () => {
+  test('returns a result for any input without throwing', () => {
     const unit = fc.constantFrom(
       'code',
       'state',
@@ -68,7 +68,7 @@ describe('parseCallback', () => {
     )
   })
 
-  test('takes time in proportion to its input', () => {
+  test('takes linear time', () => {
     const start = performance.now()
     parseCallback(`${base}?${'state=s&'.repeat(2000)}`)
     parseCallback(`${base}?${'%'.repeat(5_000_000)}`)
@@ -90,7 +90,7 @@ describe('issuerVerdict', () => {
     [undefined, 'https://as:443', false],
     [undefined, '', false],
   ] as const)(
-    'promised %j, came %j: %s',
+    'with issRequired %j and iss %j returns %s',
     verifies([80, 81], (issRequired, iss, expected) => {
       expect(issuerVerdict({ issuer, issRequired }, iss)).toBe(expected)
     }),
