@@ -6,7 +6,7 @@ import { verifies } from '../../support/verifies.ts'
 const base = 'https://app.example/callback'
 
 describe('parseCallback', () => {
-  test.each<[string, ReturnType<typeof parseCallback>]>([
+  const callbacks: [string, ReturnType<typeof parseCallback>][] = [
     [`${base}?code=c&state=s`, { code: 'c', state: 's' }],
     [`${base}?code=c&state=s&iss=https%3A%2F%2Fas%2F&x=1&x=2`, { code: 'c', state: 's', iss: 'https://as/' }],
     [`${base}?code=a%2Bb+c`, { code: 'a+b c' }],
@@ -30,9 +30,10 @@ describe('parseCallback', () => {
     [`${base}#code=a&state=s`, { malformed: 'noCode' }],
     ['/callback?code=a', { malformed: 'notAUrl' }],
     ['', { malformed: 'notAUrl' }],
-  ])(
-    'parses %.80s',
-    verifies(83, (url, expected) => {
+  ]
+  test.each(callbacks.map(([url, expected]) => [url.slice(0, 80), url, expected] as const))(
+    'parses %s',
+    verifies(83, (_, url, expected) => {
       expect(parseCallback(url)).toEqual(expected)
     }),
   )

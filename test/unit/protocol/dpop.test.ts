@@ -20,7 +20,7 @@ describe('dpopTerms', () => {
     ['required', listing('Ed25519'), silent, { alg: 'Ed25519', required: true }],
     ['required', listing('PS256'), silent, 'noAlgorithm'],
   ])(
-    'with the policy %s, server metadata %j and resource metadata %j returns the terms of binding',
+    'with the policy %s, server metadata %j and resource metadata %j returns %j',
     verifies(191, (policy, server, resource, expected) => {
       expect(dpopTerms(policy, server, resource)).toEqual(expected)
     }),

@@ -50,6 +50,6 @@ test.each([
   ['client_secret_expires_at', { client_id: 'c', client_secret_expires_at: Number.POSITIVE_INFINITY }],
   ['token_endpoint_auth_method', { client_id: 'c', token_endpoint_auth_method: ['none'] }],
   [undefined, 'c'],
-])('a registration response with an invalid %s is rejected, naming that member', (field, answer) => {
+])('a registration response is rejected with the invalid field %s', (field, answer) => {
   expect(check(RegistrationResponseSchema, answer)).toEqual({ field })
 })

@@ -67,7 +67,7 @@ describe('protected resource metadata', () => {
     ['dpop_bound_access_tokens_required', { resource, dpop_bound_access_tokens_required: 'true' }],
     [undefined, 'https://h/mcp'],
     [undefined, null],
-  ])('with an invalid %s is rejected, naming that member', (field, document) => {
+  ])('is rejected with the invalid field %s', (field, document) => {
     expect(check(ProtectedResourceMetadataSchema, document)).toEqual({ field })
   })
 })
@@ -142,7 +142,7 @@ describe('authorization server metadata', () => {
       { ...least, authorization_response_iss_parameter_supported: 'true' },
     ],
     [undefined, 'x'],
-  ])('with an invalid %s is rejected, naming that member', (field, document) => {
+  ])('is rejected with the invalid field %s', (field, document) => {
     expect(check(AuthorizationServerMetadataSchema, document)).toEqual({ field })
   })
 })

@@ -67,7 +67,7 @@ describe('a token response', () => {
     ['-5', 0],
     [Number.POSITIVE_INFINITY, 315_360_000_000],
     [1e300, 315_360_000_000],
-  ])('with expires_in %j expires in %i ms', (expires_in, expiresInMs) => {
+  ])('with expires_in %o expires in %i ms', (expires_in, expiresInMs) => {
     expect(parse({ expires_in })).toEqual({
       output: { accessToken: 't', tokenType: 'Bearer', ...nothing, expiresInMs },
     })
@@ -82,7 +82,7 @@ describe('a token response', () => {
   })
 
   test.each(['', 'x', 'a.b.c', jwt({}), jwt({ sub: 7 }), jwt({ sub: '' }), jwt({ sub: 'a'.repeat(256) }), jwt(null)])(
-    'with the ID token %.30s has an undefined subject',
+    'with the ID token %s has an undefined subject',
     (id_token) => {
       expect(parse({ id_token })).toMatchObject({ output: { subject: undefined } })
     },
