@@ -44,8 +44,12 @@ describe.each(Object.entries(documents))('%s', (_, [schema, least]) => {
 })
 
 test('decodeAnswer returns fields or undefined for any text', () => {
+  // fc.webQueryParameters() takes seconds to build.
+  const form = fc
+    .dictionary(fc.oneof(fc.constantFrom('access_token', 'error'), fc.string()), fc.string())
+    .map((fields) => new URLSearchParams(fields).toString())
   fc.assert(
-    fc.property(fc.oneof(fc.string(), fc.json(), fc.webQueryParameters()), (text) => {
+    fc.property(fc.oneof(fc.string(), fc.json(), form), (text) => {
       const decoded = decodeAnswer(text)
       expect(decoded === undefined || typeof decoded.fields === 'object').toBe(true)
     }),
