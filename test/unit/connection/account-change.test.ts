@@ -27,8 +27,8 @@ async function signedInAs(subject: string, refuseAccountChange: boolean) {
   return { world, clock, orchestrator, connection, told, revoked }
 }
 
-describe('tokens of another account', () => {
-  test('are revoked instead of stored where the policy says so', async () => {
+describe('an account change', () => {
+  test('tokens of another account are revoked instead of stored when policy.refuseAccountChange is set', async () => {
     const { world, orchestrator, connection, told, revoked } = await signedInAs('alice', true)
     expect(await signInAgain(world, orchestrator, connection, 'mallory')).toMatchObject({
       status: 'failed',
@@ -39,7 +39,7 @@ describe('tokens of another account', () => {
     expect([revoked(), told]).toEqual([['refresh-2', 'access-2'], []])
   })
 
-  test('are refused although the old ones have gone, and although they cannot be revoked', async () => {
+  test('tokens of another account are rejected also when the previous tokens are gone and revocation fails', async () => {
     const { world, clock, orchestrator, connection } = await signedInAs('alice', true)
     world.as.routes['POST /revoke'] = { status: 500 }
     clock.advance(3_600_001)
@@ -52,20 +52,20 @@ describe('tokens of another account', () => {
 
   test.each<[string, string | undefined]>([
     ['of the same account', 'alice'],
-    ['of an account that nobody tells', undefined],
-  ])('those %s are stored', async (_name, subject) => {
+    ['without a subject', undefined],
+  ])('tokens %s are stored when policy.refuseAccountChange is set', async (_name, subject) => {
     const { world, orchestrator, connection, told } = await signedInAs('alice', true)
     expect((await signInAgain(world, orchestrator, connection, subject)).status).toBe('authorized')
     expect(told).toEqual([])
   })
 
-  test('are stored and told without the policy', async () => {
+  test('tokens of another account are stored and emit accountChanged when policy.refuseAccountChange is not set', async () => {
     const { world, orchestrator, connection, told, revoked } = await signedInAs('alice', false)
     expect((await signInAgain(world, orchestrator, connection, 'mallory')).status).toBe('authorized')
     expect([(await connection.accessToken()).value, told.length, revoked()]).toEqual(['access-2', 1, []])
   })
 
-  test('of another issuer cannot be compared', async () => {
+  test('tokens of another issuer are stored without accountChanged because their subjects cannot be compared', async () => {
     const { world, orchestrator, connection, told } = await signedInAs('alice', true)
     const next = await startWorld()
     world.resourceMetadata['authorization_servers'] = [next.issuer]
@@ -75,7 +75,7 @@ describe('tokens of another account', () => {
     expect(told).toEqual([])
   })
 
-  test('are nobody else than before once the connection was disconnected', async () => {
+  test('tokens of another account are stored after disconnect() because the previous account was forgotten', async () => {
     const { world, orchestrator, connection } = await signedInAs('alice', true)
     await connection.disconnect()
     expect((await signInAgain(world, orchestrator, connection, 'bob')).status).toBe('authorized')

@@ -11,8 +11,8 @@ function listen(orchestrator: ReturnType<typeof orchestrate>): [string, unknown]
   return told
 }
 
-describe('on', () => {
-  test('tells a whole life, in order', async () => {
+describe('orchestrator.on()', () => {
+  test('a connection emits its events in order, from sign-in to disconnect()', async () => {
     const world = await startWorld()
     const clock = new TestClock()
     const orchestrator = orchestrate({ clock })
@@ -41,7 +41,7 @@ describe('on', () => {
     ])
   })
 
-  test('tells failures, and that the user is needed', async () => {
+  test('a rejected refresh token emits authorizationRequired and failed', async () => {
     const world = await startWorld()
     const clock = new TestClock()
     const orchestrator = orchestrate({ clock })
@@ -60,7 +60,7 @@ describe('on', () => {
     ])
   })
 
-  test('tells a denied consent as a failure', async () => {
+  test('a denied consent emits failed', async () => {
     const world = await startWorld()
     const orchestrator = orchestrate()
     const told = listen(orchestrator)
@@ -71,7 +71,7 @@ describe('on', () => {
     ])
   })
 
-  test('tells nobody of a sign-in that is only begun, nor of a parting that is none', async () => {
+  test('pending and expired attempts emit only transitions, and disconnect() without tokens emits disconnected', async () => {
     const world = await startWorld()
     const clock = new TestClock()
     const orchestrator = orchestrate({ clock })
@@ -106,8 +106,8 @@ describe('on', () => {
   })
 })
 
-describe('actions', () => {
-  test('are handed to the host before the caller gets its answer, those of refreshes too', async () => {
+describe('host actions', () => {
+  test('actions are passed to onActions() before the call returns, also after refreshes', async () => {
     const world = await startWorld()
     const clock = new TestClock()
     const lists: (readonly HostAction[])[] = []
@@ -151,7 +151,7 @@ describe('actions', () => {
     expect(lists.at(-2)?.at(-1)?.data).toMatchObject({ accessToken: 'access-3', refreshToken: 'refresh-3' })
   })
 
-  test('say which registration is gone', async () => {
+  test('actions after invalid_client forget the tokens and the registered client', async () => {
     const world = await startWorld()
     const clock = new TestClock()
     const lists: (readonly HostAction[])[] = []
@@ -167,7 +167,7 @@ describe('actions', () => {
     ])
   })
 
-  test('of a refresh token that was refused say to forget the tokens', async () => {
+  test('actions after a rejected refresh token do not save the tokens', async () => {
     const world = await startWorld()
     const clock = new TestClock()
     const lists: (readonly HostAction[])[] = []
@@ -180,8 +180,8 @@ describe('actions', () => {
   })
 })
 
-describe('inspect', () => {
-  test('records actors, events and snapshots by name only', async () => {
+describe('options.inspect', () => {
+  test('inspect() receives actors, events and snapshots by name only', async () => {
     const world = await startWorld()
     const clock = new TestClock()
     const records: InspectionRecord[] = []

@@ -33,8 +33,8 @@ function told(entry: Omit<JournalEntry, 'at'>, extra: Partial<ConnectionContext>
   return rest
 }
 
-describe('listeners', () => {
-  test('are told in the order in which they came, until they leave', () => {
+describe('the event emitter', () => {
+  test('listeners receive an event in the order of registration until they unsubscribe', () => {
     const listeners = new Emitter()
     const heard: string[] = []
     const leave = listeners.on('disconnected', () => heard.push('first'))
@@ -48,7 +48,7 @@ describe('listeners', () => {
     expect(heard).toEqual(['first', 'second', 'second'])
   })
 
-  test('a listener that throws or rejects is a process warning, and the others receive the event', async () => {
+  test('a listener that throws or rejects is reported as a process warning, and the others receive the event', async () => {
     const listeners = new Emitter()
     const received: unknown[] = []
     listeners.on('disconnected', () => {
@@ -69,51 +69,68 @@ describe('listeners', () => {
   })
 })
 
-describe('what a saved transition means for listeners', () => {
+describe('events of a transition', () => {
   const news = { connection: IDENTITY, at: 5, generation: 3 }
 
   test.each([
     [
-      'a code was exchanged',
+      'a code exchange emits authorized',
       { from: 'exchanging', to: 'authorized', reason: 'exchangeCode.done' },
       [['authorized', news]],
     ],
     [
-      'a grant without a user',
+      'a non-interactive grant emits authorized',
       { from: 'requestingToken', to: 'authorized', reason: 'requestToken.done' },
       [['authorized', news]],
     ],
-    ['a refresh', { from: 'refreshing', to: 'authorized', reason: 'refreshTokens.done' }, [['refreshed', news]]],
-    ['an attempt was added', { from: 'authorized', to: 'authorized', reason: 'buildAuthorizationRequest.done' }, []],
     [
-      'the end',
+      'a refresh emits refreshed',
+      { from: 'refreshing', to: 'authorized', reason: 'refreshTokens.done' },
+      [['refreshed', news]],
+    ],
+    [
+      'a new attempt emits only the transition',
+      { from: 'authorized', to: 'authorized', reason: 'buildAuthorizationRequest.done' },
+      [],
+    ],
+    [
+      'a disconnect with revocation emits disconnected',
       { from: 'disconnecting', to: 'disconnected', reason: 'revokeTokens.done' },
       [['disconnected', { connection: IDENTITY, at: 5 }]],
     ],
     [
-      'the end of nothing',
+      'a disconnect without tokens emits disconnected',
       { from: 'awaitingCallback', to: 'disconnected', reason: 'disconnect.requested' },
       [['disconnected', { connection: IDENTITY, at: 5 }]],
     ],
-    ['an attempt ran out', { from: 'awaitingCallback', to: 'disconnected', reason: 'attempt.expired' }, []],
+    [
+      'an expired attempt emits only the transition',
+      { from: 'awaitingCallback', to: 'disconnected', reason: 'attempt.expired' },
+      [],
+    ],
   ])('%s', (_what, entry, expected) => {
     expect(told(entry)).toEqual(expected)
   })
 
   test.each<[string, Partial<ConnectionContext>, Partial<ConnectionContext> | undefined, string[]]>([
-    ['where tokens stood', {}, {}, ['transition', 'refreshed']],
-    ['where none stood', {}, { tokens: undefined }, ['transition', 'authorized']],
-    ['for a record that was not there', {}, undefined, ['transition', 'authorized']],
-    ['and has to be proven first', { tokens: { ...TOKENS, unverified: true } }, {}, ['transition']],
-    ['and was revoked', { tokens: undefined }, {}, ['transition']],
-  ])('what came late %s is told as what it is', (_, extra, old, expected) => {
+    ['that replaces tokens emits refreshed', {}, {}, ['transition', 'refreshed']],
+    ['where tokens were missing emits authorized', {}, { tokens: undefined }, ['transition', 'authorized']],
+    ['for a record that did not exist emits authorized', {}, undefined, ['transition', 'authorized']],
+    [
+      'with unverified tokens emits only the transition',
+      { tokens: { ...TOKENS, unverified: true } },
+      {},
+      ['transition'],
+    ],
+    ['that was revoked emits only the transition', { tokens: undefined }, {}, ['transition']],
+  ])('a late result %s', (_, extra, old, expected) => {
     const { listeners, heard } = listenToAll()
     const entry = { at: 5, from: 'refreshing', to: 'authorized', reason: 'result.late' }
     connectionEventPublisher(listeners)({ ...CONTEXT, ...extra }, [entry], old && { ...CONTEXT, ...old })
     expect(heard.map(([name]) => name)).toEqual(expected)
   })
 
-  test('a failure is told where it is what led there, and not again later', () => {
+  test('a failure emits failed at the transition that it caused, and not at a later one', () => {
     const failure = { code: 'HTTP_NETWORK' } as const
     const entry = { from: 'refreshing', to: 'authorized' }
     const failed = ['failed', { connection: IDENTITY, at: 5, failure }]
@@ -122,7 +139,7 @@ describe('what a saved transition means for listeners', () => {
     expect(told({ ...entry, reason: 'HTTP_NETWORK' })).toEqual([])
   })
 
-  test('a denied consent is a failure, and whoever needs the user now is told so', () => {
+  test('a denied consent emits failed, and authorizationRequired when the user must sign in again', () => {
     const failure = { code: 'AUTHORIZATION_DENIED' } as const
     const entry = { from: 'awaitingCallback', to: 'reauthorizationRequired', reason: 'callback.denied' }
     expect(told(entry, { failure })).toEqual([
@@ -131,7 +148,7 @@ describe('what a saved transition means for listeners', () => {
     ])
   })
 
-  test('several transitions at once are told in their order; what is no connection is not told', () => {
+  test('several transitions are emitted in order, and a record that is not a connection emits no event', () => {
     const { listeners, heard } = listenToAll()
     const tell = connectionEventPublisher(listeners)
     const entries = ['exchanging', 'retiring'].map((to, at) => ({ at, from: 'x', to, reason: 'r' }))
@@ -142,10 +159,10 @@ describe('what a saved transition means for listeners', () => {
   })
 
   test.each([
-    ['another account', 'alice', 'bob', [['accountChanged', { connection: IDENTITY, at: 5 }]]],
-    ['the same account', 'alice', 'alice', []],
-    ['an account that nobody knew before', undefined, 'bob', []],
-    ['an account that nobody knows now', 'alice', undefined, []],
+    ['another account emit accountChanged', 'alice', 'bob', [['accountChanged', { connection: IDENTITY, at: 5 }]]],
+    ['the same account emit no event', 'alice', 'alice', []],
+    ['any account after tokens without a subject emit no event', undefined, 'bob', []],
+    ['an unknown account emit no event', 'alice', undefined, []],
   ])('tokens of %s', (_, old, now, expected) => {
     const { listeners, heard } = listenToAll()
     const tokensOf = (subject: string | undefined): Partial<ConnectionContext> => ({

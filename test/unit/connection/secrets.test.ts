@@ -45,7 +45,7 @@ function visible(value: unknown): string {
 }
 
 test(
-  'no secret leaves a whole run but in results and actions',
+  'secrets appear only in results and actions, never in errors, status, events, inspection records or what is passed to the store',
   verifies([110, 146], async () => {
     const world = await startWorld()
     const store = new WatchedStore()

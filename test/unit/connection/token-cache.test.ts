@@ -24,8 +24,8 @@ function setUp({ isReliable = true } = {}) {
   return { cache, time, keep, tell: (key: string | undefined) => tell(key) }
 }
 
-describe('the copies of tokens', () => {
-  test('are answered while they are trusted, and not a moment longer', async () => {
+describe('TokenCache', () => {
+  test('TokenCache returns a token for trustMs and not longer, also after the clock was set back', async () => {
     const { cache, time, keep } = setUp()
     expect(cache.get('k', undefined)).toBeUndefined()
     await keep('k')
@@ -37,7 +37,7 @@ describe('the copies of tokens', () => {
     expect(cache.get('k', undefined)).toBeUndefined()
   })
 
-  test('are answered while they have more life left than the margin, or than the caller asks for', async () => {
+  test('TokenCache returns a token while its remaining lifetime exceeds the margin, or the lifetime that the caller requires', async () => {
     const { cache, time, keep } = setUp()
     await keep('k', { trustMs: Infinity })
     time.now += 49_999
@@ -50,13 +50,13 @@ describe('the copies of tokens', () => {
     expect(cache.get('k', 10_000)).toBeUndefined()
   })
 
-  test('without a known end live as long as they are trusted', async () => {
+  test('TokenCache returns a token without an expiry for trustMs, whatever lifetime the caller requires', async () => {
     const { cache, keep } = setUp()
     await keep('k', { ttlMs: Infinity, marginMs: 30_000 })
     expect(cache.get('k', 999_999_999)).toEqual(token('k'))
   })
 
-  test('go as soon as their record changes, and all of them when nobody knows which did', async () => {
+  test('TokenCache drops a token when its record changes, and all tokens when the changed record is unknown', async () => {
     const { cache, keep, tell } = setUp()
     await keep('a')
     await keep('b')
@@ -68,8 +68,8 @@ describe('the copies of tokens', () => {
 
   test.each([
     ['a change of its record', 'k'],
-    ['a gap in the notices', undefined],
-  ])('are not made by a read that %s has spoilt', async (_what, changed) => {
+    ['a gap in the change notifications', undefined],
+  ])('TokenCache does not store a token whose load overlapped with %s', async (_what, changed) => {
     const { cache, tell } = setUp()
     const ticket = await cache.begin('k')
     const other = await cache.begin('k')
@@ -79,7 +79,7 @@ describe('the copies of tokens', () => {
     expect(cache.get('k', undefined)).toBeUndefined()
   })
 
-  test('are made by a read that a change of another record does not concern', async () => {
+  test('TokenCache stores a token whose load overlapped with a change of another record', async () => {
     const { cache, tell } = setUp()
     const ticket = await cache.begin('k')
     tell('other')
@@ -87,13 +87,13 @@ describe('the copies of tokens', () => {
     expect(cache.get('k', undefined)).toEqual(token('k'))
   })
 
-  test('are not made where notices cannot be relied on', async () => {
+  test('TokenCache does not store tokens when change notifications are unreliable', async () => {
     const { cache, keep } = setUp({ isReliable: false })
     await keep('k')
     expect(cache.get('k', undefined)).toBeUndefined()
   })
 
-  test('a read may end with nothing, and end twice', async () => {
+  test('TokenCache accepts a load that ends without a token, and one that ends twice', async () => {
     const { cache } = setUp()
     const ticket = await cache.begin('k')
     cache.end(ticket)
@@ -101,7 +101,7 @@ describe('the copies of tokens', () => {
     expect(cache.get('k', undefined)).toBeUndefined()
   })
 
-  test('are never more than ten thousand; those used longest ago go first', async () => {
+  test('TokenCache stores at most ten thousand tokens and evicts the least recently used', async () => {
     const { cache, keep } = setUp()
     await keep('first')
     await keep('second')

@@ -14,7 +14,7 @@ async function shown(end: CallbackEnd): Promise<[status: number, title: string]>
   return [response.status, titleOf(await response.text())]
 }
 
-describe('the page of a callback', () => {
+describe('callbackPage()', () => {
   test.each<[CallbackEnd, number, string]>([
     [{ status: 'authorized' }, 200, 'You are signed in'],
     [{ status: 'alreadyAuthorized' }, 200, 'You are already signed in'],
@@ -37,7 +37,7 @@ describe('the page of a callback', () => {
     [failed('HTTP_NETWORK', true), 503, 'The sign-in is not finished yet'],
     [failed('STORE_UNAVAILABLE', true), 503, 'The sign-in is not finished yet'],
     [failed('HTTP_NETWORK'), 400, 'The sign-in did not work'],
-  ])('of %o has the status %i and the title “%s”', async (end, status, title) => {
+  ])('callbackPage() for %o responds with status %i and the title “%s”', async (end, status, title) => {
     expect(await shown(end)).toEqual([status, title])
   })
 
@@ -45,14 +45,14 @@ describe('the page of a callback', () => {
     ['access_denied', 'Access was not granted'],
     ['invalid_scope', 'The sign-in server refused the sign-in'],
     ['other', 'The sign-in server refused the sign-in'],
-  ])('of a refusal with %s says whose it was', async (error, title) => {
+  ])('callbackPage() for a denied callback with the error %s names who denied it', async (error, title) => {
     const response = callbackPage({ status: 'denied', failure: { code: 'AUTHORIZATION_DENIED', details: { error } } })
     const html = await response.text()
     expect([response.status, titleOf(html)]).toEqual([200, title])
     expect(html).toContain(`<footer>For support: AUTHORIZATION_DENIED, &quot;${error}&quot;</footer>`)
   })
 
-  test('is whole for every failure, in plain words, without script or anything from elsewhere', async () => {
+  test('callbackPage() returns a complete page for every failure, without scripts and external resources', async () => {
     const ends = FAILURE_CODES.flatMap((code) => [failed(code), failed(code, true)])
     for (const end of ends) {
       const response = callbackPage(end)
@@ -64,13 +64,13 @@ describe('the page of a callback', () => {
     }
   })
 
-  test('quotes what a stranger said, even if it is markup', async () => {
+  test('callbackPage() escapes markup in a server-supplied error code', async () => {
     const details = { error: '<b>"&' }
     const html = await callbackPage({ status: 'failed', failure: { code: 'EXCHANGE_REJECTED', details } }).text()
     expect(html).toContain('<footer>For support: EXCHANGE_REJECTED, &quot;&lt;b&gt;\\&quot;&amp;&quot;</footer>')
   })
 
-  test('leads on after a success, and offers the way back after anything else', async () => {
+  test('callbackPage() redirects to returnTo after a success and links to it after any other result', async () => {
     const returnTo = 'https://app.example/ü?a=1&b=2'
     const link = '<a href="https://app.example/%C3%BC?a=1&amp;b=2">Go back</a>'
     const seen = await Promise.all(
@@ -87,7 +87,7 @@ describe('the page of a callback', () => {
     ])
   })
 
-  test('says when to come again where that is known', () => {
+  test('callbackPage() sets Retry-After when a retry is possible', () => {
     const failure = { code: 'RATE_LIMITED', details: { retryAfterMs: 6_500 } } as const
     const waits = [{ status: 'failed', failure, retryable: true } as const, failed('TOKEN_OUTCOME_UNKNOWN')]
     expect(waits.map((end) => callbackPage(end).headers.get('retry-after'))).toEqual(['7', '5'])
