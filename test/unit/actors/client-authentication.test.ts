@@ -19,7 +19,7 @@ function countingClock() {
   return { now: () => NOW_SECONDS * 1000 + 999, monotonic: () => 0, random }
 }
 
-/** An authorization server entry whose client proves itself by a key, and the dependencies that hold that key. */
+/** An authorization server entry whose client proves itself by a key, and dependencies with that key. */
 async function withKey(
   key: Parameters<typeof readSigningKey>[0] = privateKey,
   { signingAlg = 'ES256', ...named }: { signingAlg?: string; kid?: string } = {},
@@ -40,7 +40,7 @@ async function withKey(
 const form = (body: string | undefined): Record<string, string> => Object.fromEntries(new URLSearchParams(body))
 
 test(
-  'a token request proves the client by an assertion for the issuer alone, short-lived and new each time',
+  'a token request with private_key_jwt contains a short-lived assertion for the issuer alone, new for each request',
   verifies([171, 172], async () => {
     const { peer, server, deps } = await withKey(privateKey, { kid: 'key 1' })
     const refresh = createRefreshTokens(deps)
@@ -73,7 +73,7 @@ test(
   }),
 )
 
-test('each of two revocations brings an assertion of its own', async () => {
+test('each of two revocations contains its own client assertion', async () => {
   const { peer, server, deps } = await withKey()
   const input = { at: 0, identity, server, accessToken: 'a', refreshToken: 'r', sendBefore }
   await createRevokeTokens(deps)(input, never)
@@ -84,9 +84,9 @@ test('each of two revocations brings an assertion of its own', async () => {
 })
 
 test.each([
-  ['the one that was chosen at the registration', 'PS384', 'PS384'],
-  ['the first of the key, if it was another key then', 'ES256', 'RS256'],
-])('it signs by %s', async (_, signingAlg, alg) => {
+  ['the algorithm chosen at registration', 'PS384', 'PS384'],
+  ['the first algorithm of the key when the registered one belongs to another key', 'ES256', 'RS256'],
+])('a client assertion is signed with %s', async (_, signingAlg, alg) => {
   const rsa = await generateKeyPair('RS256', { extractable: true })
   const { peer, server, deps } = await withKey(await exportJWK(rsa.privateKey), { signingAlg })
   await createRefreshTokens(deps)({ at: 0, identity, server, refreshToken: 'r', sendBefore }, never)
@@ -96,7 +96,7 @@ test.each([
   await jwtVerify(assertion, verifier, { currentDate: new Date(NOW_SECONDS * 1000) })
 })
 
-test('without the key nothing is sent: it is in no record', async () => {
+test('a token request with private_key_jwt is not sent when the signing key is not configured', async () => {
   const { peer, server } = await withKey()
   const input = { at: 0, identity, server, refreshToken: 'r', sendBefore }
   expect(await rejectionOf(createRefreshTokens(makeDependencies())(input, never))).toEqual({

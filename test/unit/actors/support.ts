@@ -110,5 +110,5 @@ export async function rejectionOf(run: Promise<unknown>) {
 }
 
 export const never = new AbortController().signal
-/** The fence is far away. */
+/** A send deadline that never passes. */
 export const sendBefore = Number.MAX_SAFE_INTEGER

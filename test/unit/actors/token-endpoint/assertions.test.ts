@@ -55,7 +55,7 @@ async function startAs(answer: Answer = tokens, client: Partial<ClientInformatio
 
 describe('a workload', () => {
   test(
-    'gives the JWT of its platform, and nothing of a client',
+    'sends the JWT of its platform without client authentication',
     verifies(200, async () => {
       const { asked, assertions } = host({ workload: 'the-jwt' })
       const { peer, input, forms } = await startAs()
@@ -83,14 +83,14 @@ describe('a workload', () => {
     }),
   )
 
-  test('names its client if it has one', async () => {
+  test('sends its client_id when it has a client', async () => {
     const { input, forms } = await startAs(tokens, {})
     await createRequestToken(makeDependencies(host({ workload: 'j' })))(input, never)
     expect(forms()[0]?.['client_id']).toBe('c 1')
   })
 
   test.each(['invalid_grant', 'invalid_scope', 'unauthorized_client'])(
-    'is refused with %s once',
+    'rejected with %s is not retried',
     verifies(202, async (error) => {
       const { input, peer } = await startAs({ status: 400, body: { error, error_description: SECRET } })
       const run = createRequestToken(makeDependencies(host({ workload: 'j' })))
@@ -103,7 +103,7 @@ describe('a workload', () => {
     }),
   )
 
-  test('revokes its tokens without a client as well', async () => {
+  test('revokes its tokens without client authentication', async () => {
     const { input, forms } = await startAs()
     const revocation = { ...input, accessToken: 't', refreshToken: undefined }
     await createRevokeTokens(makeDependencies())(revocation, never)
@@ -111,11 +111,15 @@ describe('a workload', () => {
   })
 })
 
-describe('without an assertion nothing is sent', () => {
+describe('an assertion request', () => {
   const expected = { code: 'AUTHORIZATION_REQUIRED', outcome: 'notSent' }
   test.each<[string, Assertions | undefined, object]>([
-    ['no option', undefined, { code: 'GRANT_UNSUPPORTED', outcome: 'notSent', details: { reason: 'noAssertions' } }],
-    ['the host has none', () => Promise.resolve(undefined), expected],
+    [
+      'the host has not configured assertions',
+      undefined,
+      { code: 'GRANT_UNSUPPORTED', outcome: 'notSent', details: { reason: 'noAssertions' } },
+    ],
+    ['the host returns undefined', () => Promise.resolve(undefined), expected],
     ['the host rejects', () => Promise.reject(new Error(SECRET)), expected],
     [
       'the host throws',
@@ -124,9 +128,9 @@ describe('without an assertion nothing is sent', () => {
       },
       expected,
     ],
-    ['the host gives something else', () => Promise.resolve({ jwt: SECRET } as never), expected],
-    ['the host gives nothing at all', () => Promise.resolve(''), expected],
-  ])('%s', async (_, assertions, wanted) => {
+    ['the host returns a value that is not a string', () => Promise.resolve({ jwt: SECRET } as never), expected],
+    ['the host returns an empty string', () => Promise.resolve(''), expected],
+  ])('is not sent when %s', async (_, assertions, wanted) => {
     const { input, peer } = await startAs()
     const rejected = await rejectionOf(createRequestToken(makeDependencies({ assertions }))(input, never))
     const details = { reason: 'assertionUnavailable', expected: 'workload' }
@@ -136,9 +140,9 @@ describe('without an assertion nothing is sent', () => {
   })
 
   test.each<[string, number, AbortSignal, string]>([
-    ['the host is asked too late', 0, never, 'HTTP_TIMEOUT'],
-    ['the run was ended', sendBefore, AbortSignal.abort(), 'ABORTED'],
-  ])('%s', async (_, until, signal, code) => {
+    ['the send deadline passes while the host is pending', 0, never, 'HTTP_TIMEOUT'],
+    ['the operation is aborted while the host is pending', sendBefore, AbortSignal.abort(), 'ABORTED'],
+  ])('is not sent when %s', async (_, until, signal, code) => {
     const { promise, resolve } = Promise.withResolvers<string>()
     onTestFinished(() => resolve('late'))
     const { input, peer } = await startAs()
@@ -157,14 +161,14 @@ describe('an identity assertion', () => {
     exchange?: Answer
     methods?: string[]
     metadata?: Answer
-    known?: boolean
+    withEndpoint?: boolean
     clientSecret?: string | undefined
   }
 
   /** An identity provider, an authorization server, and one request that goes through both. */
   async function stage(
     has: Parameters<typeof host>[0],
-    { exchange = exchanged, methods, metadata, known = false, clientSecret }: Provider = {},
+    { exchange = exchanged, methods, metadata, withEndpoint = false, clientSecret }: Provider = {},
     as: Answer = tokens,
   ) {
     const idp = await startPeer({ '/idp/token': exchange })
@@ -181,7 +185,7 @@ describe('an identity assertion', () => {
       issuer,
       clientId: 'at idp',
       clientSecret,
-      ...(known && { tokenEndpoint: `${issuer}/token` }),
+      ...(withEndpoint && { tokenEndpoint: `${issuer}/token` }),
     }
     const deps = makeDependencies({ assertions, identityProvider })
     const run = createRequestToken({
@@ -203,7 +207,7 @@ describe('an identity assertion', () => {
   }
 
   test(
-    'is made of an ID token at the identity provider, and is the grant at the authorization server',
+    'is obtained from the identity provider for an ID token and redeemed at the authorization server',
     verifies([181, 183], async () => {
       const { issuer, peer, input, forms, asked, exchanges, run } = await stage({ id_token: 'the-id-token' })
       expect(await run(input, never)).toMatchObject({ accessToken: 't', expiresInMs: 60_000 })
@@ -241,7 +245,7 @@ describe('an identity assertion', () => {
     }),
   )
 
-  test('is made of a refresh token where the host has no ID token', async () => {
+  test('is obtained for a refresh token when the host has no ID token', async () => {
     const { input, asked, exchanges, run } = await stage({ refresh_token: 'the-refresh-token' })
     await run(input, never)
     expect(asked.map(({ kind }) => kind)).toEqual(['id_token', 'refresh_token'])
@@ -251,21 +255,21 @@ describe('an identity assertion', () => {
     })
   })
 
-  test('names the endpoint itself where the server knows no resource', async () => {
+  test('is requested for the URL of the server when the server has no resource identifier', async () => {
     const { input, forms, exchanges, run } = await stage({ id_token: 'i' })
     await run({ ...input, server: { ...input.server, resource: undefined } }, never)
     expect([exchanges()[0]?.['resource'], forms()[0]?.['resource']]).toEqual(['https://h/mcp', undefined])
   })
 
-  test('is asked for where the host says, without looking, and by a secret', async () => {
-    const { idp, input, run } = await stage({ id_token: 'i' }, { known: true, clientSecret: 'idp secret' })
+  test('is requested at the configured token endpoint, without discovery, with the client secret', async () => {
+    const { idp, input, run } = await stage({ id_token: 'i' }, { withEndpoint: true, clientSecret: 'idp secret' })
     await run(input, never)
     expect(idp.seen.map(({ path, headers }) => [path, headers.authorization])).toEqual([
       ['/idp/token', `Basic ${Buffer.from('at+idp:idp+secret').toString('base64')}`],
     ])
   })
 
-  test('is asked for by the method that the identity provider lists', async () => {
+  test('is requested with an authentication method that the identity provider lists', async () => {
     const { input, exchanges, run } = await stage(
       { id_token: 'i' },
       { methods: ['client_secret_post'], clientSecret: 'p' },
@@ -276,23 +280,27 @@ describe('an identity assertion', () => {
 
   test.each<[string, Provider, object]>([
     [
-      'the identity provider is another',
+      'the identity provider has another issuer',
       { metadata: { body: { issuer: 'https://evil', token_endpoint: 'https://evil/token' } } },
       { code: 'SERVER_ISSUER_MISMATCH', outcome: 'notSent' },
     ],
-    ['the identity provider is down', { metadata: { hangUp: true } }, { code: 'HTTP_NETWORK', outcome: 'notSent' }],
     [
-      'the identity provider knows no method of ours',
+      'the identity provider is unreachable',
+      { metadata: { hangUp: true } },
+      { code: 'HTTP_NETWORK', outcome: 'notSent' },
+    ],
+    [
+      'the identity provider supports no available authentication method',
       { methods: ['tls_client_auth'], clientSecret: 's' },
       { code: 'CLIENT_AUTH_UNSUPPORTED', outcome: 'notSent', details: { offered: 'tls_client_auth' } },
     ],
     [
-      'the user has to sign in there again',
+      'the user has to sign in to the identity provider again',
       { exchange: { status: 400, body: { error: 'insufficient_user_authentication', max_age: 60 } } },
       { code: 'EXCHANGE_REJECTED', outcome: 'rejected', details: { error: 'insufficient_user_authentication' } },
     ],
     [
-      'the answer is an access token',
+      'the token exchange returns an access token',
       { exchange: { body: { access_token: SECRET, token_type: 'Bearer' } } },
       {
         code: 'TOKEN_RESPONSE_INVALID',
@@ -301,11 +309,11 @@ describe('an identity assertion', () => {
       },
     ],
     [
-      'the answer is a page',
+      'the token exchange returns an HTML page',
       { exchange: { body: `<html>${SECRET}` } },
       { code: 'TOKEN_RESPONSE_INVALID', outcome: 'unknown', details: { reason: 'unreadable' } },
     ],
-  ])('goes no further where %s', async (_, provider, expected) => {
+  ])('is not redeemed when %s', async (_, provider, expected) => {
     const { peer, input, run } = await stage({ id_token: 'i' }, provider)
     const rejected = await rejectionOf(run(input, never))
     expect(rejected).toMatchObject(expected)
@@ -313,7 +321,7 @@ describe('an identity assertion', () => {
     expect(peer.seen).toEqual([])
   })
 
-  test('is never taken for an access token', async () => {
+  test('is not accepted as an access token', async () => {
     const { input, run } = await stage({ id_token: 'i' }, {}, { body: { access_token: 'x', token_type: 'N_A' } })
     expect(await rejectionOf(run(input, never))).toMatchObject({
       code: 'TOKEN_RESPONSE_INVALID',
@@ -321,14 +329,14 @@ describe('an identity assertion', () => {
     })
   })
 
-  test('is not exchanged, nor redeemed, once the fence has passed', async () => {
+  test('is neither requested nor redeemed after the send deadline', async () => {
     const { idp, peer, input, run } = await stage({ id_token: 'i' })
     const late = await rejectionOf(run({ ...input, sendBefore: 0 }, never))
     expect(late).toMatchObject({ code: 'HTTP_TIMEOUT', outcome: 'notSent' })
     expect([idp.paths().includes('/idp/token'), peer.seen]).toEqual([false, []])
   })
 
-  test('needs an identity provider', async () => {
+  test('requires an identity provider', async () => {
     const { input } = await startAs()
     const deps = makeDependencies(host({ id_token: 'i' }))
     const run = createRequestToken({ ...deps, discoverServer: () => Promise.reject(new Error('unused')) })
@@ -339,7 +347,7 @@ describe('an identity assertion', () => {
     })
   })
 
-  test('passes on what no port should reject with', async () => {
+  test('rejects with an unexpected error of discovery unchanged', async () => {
     const { input } = await startAs()
     const identityProvider = { issuer: 'https://idp', clientId: 'x' }
     const deps = makeDependencies({ ...host({ id_token: 'i' }), identityProvider })

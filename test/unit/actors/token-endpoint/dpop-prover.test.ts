@@ -27,7 +27,7 @@ import {
 const identity = identityOf('https://h/mcp')
 const bearer = { access_token: 't', token_type: 'Bearer', refresh_token: 'r2' }
 const bound = { ...bearer, token_type: 'dpop' }
-/** A challenge whose error nothing but the body tells. */
+/** A nonce challenge with its error in the body only. */
 const challenge = (nonce: string): Answer => ({
   status: 400,
   headers: { 'dpop-nonce': nonce },
@@ -54,9 +54,9 @@ async function start(answers: Answer[], dpop: AuthorizationServer['dpop'] = offe
   }
 }
 
-describe('a proof', () => {
+describe('a DPoP proof', () => {
   test.each(DPOP_ALGORITHMS)(
-    'is signed with %s, and shows the public half of the key alone',
+    'is signed with %s and contains only the public key',
     verifies(191, async (alg) => {
       const prover = new DpopProver(steppingClock())
       const key = await prover.createKey(alg)
@@ -77,7 +77,7 @@ describe('a proof', () => {
   )
 
   test(
-    'has the nonce that this server gave last, as an authorization server or as a resource',
+    'contains the last nonce of its server, separately for authorization server and resource server',
     verifies(192, async () => {
       const { dpop: prover } = makeDependencies()
       const key = await prover.createKey('ES256')
@@ -96,7 +96,7 @@ describe('a proof', () => {
     }),
   )
 
-  test('has no nonce of a server that was last heard of long ago: not all are remembered', async () => {
+  test('has no nonce after the least recently used nonces were evicted', async () => {
     const { dpop: prover } = makeDependencies()
     const key = await prover.createKey('ES256')
     const nonceAt = async (url: string) =>
@@ -113,7 +113,7 @@ describe('a proof', () => {
 })
 
 describe('a token request', () => {
-  test('brings no proof where nobody wants it', async () => {
+  test('has no proof when DPoP is not negotiated', async () => {
     const { peer, deps } = await start([{ body: bearer }])
     const input = {
       at: 0,
@@ -129,7 +129,7 @@ describe('a token request', () => {
   })
 
   test.each(['exchange', 'request'] as const)(
-    'of the kind %s makes a key, and answers it with the tokens that are bound to it',
+    'of kind %s creates a key and returns it with the bound tokens',
     verifies(190, async (kind) => {
       const world = await start([{ body: bound }])
       const { tokenType, dpopKey } = await world[kind]()
@@ -144,7 +144,7 @@ describe('a token request', () => {
   )
 
   test(
-    'to refresh proves the key that the tokens are bound to, and keeps it whatever comes',
+    'to refresh proves possession of the key of the tokens and returns that key, whatever the token type',
     verifies(193, async () => {
       const { deps, peer, refresh, proofs } = await start([{ body: bound }, { body: bearer }])
       const key = await deps.dpop.createKey('ES384')
@@ -156,13 +156,13 @@ describe('a token request', () => {
     }),
   )
 
-  test('to refresh tokens that are not bound yet binds them', async () => {
+  test('to refresh unbound tokens creates a key', async () => {
     const { refresh } = await start([{ body: bound }])
     expect(await refresh(undefined)).toMatchObject({ tokenType: 'DPoP', dpopKey: { alg: 'ES256' } })
   })
 
   test(
-    'is sent once more, with a new proof, if only its nonce is missing',
+    'is retried once with a new proof after use_dpop_nonce',
     verifies(192, async () => {
       const { exchange, peer, proofs, nonces } = await start([challenge('n1'), { body: bound }])
       expect((await exchange()).tokenType).toBe('DPoP')
@@ -175,7 +175,7 @@ describe('a token request', () => {
   )
 
   test(
-    'takes the nonce of any answer for the next proof',
+    'has the nonce of the last response, successful or not',
     verifies(192, async () => {
       const { request, nonces } = await start([
         { body: bound, headers: { 'dpop-nonce': 'n1' } },
@@ -189,7 +189,7 @@ describe('a token request', () => {
     }),
   )
 
-  test('is not sent a third time', async () => {
+  test('is not sent a third time after a second use_dpop_nonce', async () => {
     const { exchange, peer, nonces } = await start([challenge('n1'), challenge('n2'), { body: bound }])
     expect(await rejectionOf(exchange())).toEqual({
       code: 'EXCHANGE_REJECTED',
@@ -200,24 +200,24 @@ describe('a token request', () => {
   })
 
   test.each<[string, Answer]>([
-    ['gives no nonce', { status: 400, body: { error: 'use_dpop_nonce' } }],
-    ['refuses something else', { status: 400, headers: { 'dpop-nonce': 'n' }, body: { error: 'invalid_dpop_proof' } }],
-    ['may have done it', { status: 500, headers: { 'dpop-nonce': 'n' }, body: { error: 'use_dpop_nonce' } }],
-    ['says nothing', { status: 400, headers: { 'dpop-nonce': 'n' }, body: '<html>' }],
-  ])('is not repeated for a server that %s', async (_, answer) => {
+    ['without a nonce', { status: 400, body: { error: 'use_dpop_nonce' } }],
+    ['with another error', { status: 400, headers: { 'dpop-nonce': 'n' }, body: { error: 'invalid_dpop_proof' } }],
+    ['with status 500', { status: 500, headers: { 'dpop-nonce': 'n' }, body: { error: 'use_dpop_nonce' } }],
+    ['without an error code', { status: 400, headers: { 'dpop-nonce': 'n' }, body: '<html>' }],
+  ])('is not retried after a response %s', async (_, answer) => {
     const { exchange, peer } = await start([answer, { body: bound }])
     await rejectionOf(exchange())
     expect(peer.seen).toHaveLength(1)
   })
 
-  test('without a proof is not repeated', async () => {
+  test('without a proof is not retried', async () => {
     const { peer, deps } = await start([challenge('n1'), { body: bearer }])
     const input = { at: 0, identity, server: serverAt(peer.origin), refreshToken: 'r', sendBefore }
     expect(await rejectionOf(createRefreshTokens(deps)(input, never))).toMatchObject({ outcome: 'rejected' })
     expect(peer.seen).toHaveLength(1)
   })
 
-  test('is not repeated after its fence: nothing was spent', async () => {
+  test('is not retried after its send deadline, and the outcome is notSent', async () => {
     let now = 0
     const clock = { ...steppingClock(), monotonic: () => now }
     const peer = await startPeer({
@@ -235,9 +235,9 @@ describe('a token request', () => {
   })
 })
 
-describe('tokens of the wrong type', () => {
+describe('a response with the wrong token_type', () => {
   test(
-    'are used as they are if binding is no duty',
+    'is accepted as Bearer when binding is optional',
     verifies(193, async () => {
       const { exchange } = await start([{ body: bearer }])
       expect(await exchange()).toMatchObject({ accessToken: 't', tokenType: 'Bearer', dpopKey: undefined })
@@ -245,7 +245,7 @@ describe('tokens of the wrong type', () => {
   )
 
   test(
-    'are refused if it is',
+    'is rejected when binding is required',
     verifies(193, async () => {
       const { exchange, peer } = await start([{ body: bearer }], required)
       expect(await rejectionOf(exchange())).toEqual({
@@ -263,7 +263,7 @@ describe('tokens of the wrong type', () => {
     }),
   )
 
-  test('are refused if no proof was sent for them', async () => {
+  test('is rejected when it is DPoP and no proof was sent', async () => {
     const { peer, deps } = await start([{ body: bound }])
     const grant = 'client_credentials' as const
     const input = { at: 0, identity, server: serverAt(peer.origin), scope: undefined, grant, sendBefore }

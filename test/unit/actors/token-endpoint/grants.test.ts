@@ -49,9 +49,9 @@ async function exchange(answer: Answer, overrides: Parameters<typeof makeDepende
   )
 }
 
-describe('what is sent', () => {
+describe('a token request', () => {
   test(
-    'to exchange a code',
+    'to exchange a code contains the code, the verifier, the redirect URI and the resource',
     verifies([64, 90], async () => {
       const peer = await startPeer({ '/token': { body: tokens } })
       const clock = steppingClock()
@@ -92,7 +92,7 @@ describe('what is sent', () => {
     }),
   )
 
-  test('to exchange a code where the client has no redirect URI of its own, nor the server a resource', async () => {
+  test("to exchange a code falls back to the host's redirect URI and omits an absent resource", async () => {
     const peer = await startPeer({ '/token': { body: tokens } })
     const server = { ...withClient(peer.origin, { redirectUri: undefined }), resource: undefined }
     const run = createExchangeCode(
@@ -109,7 +109,7 @@ describe('what is sent', () => {
   })
 
   test(
-    'to refresh: no scope, so that all that was granted stays',
+    'to refresh omits the scope, so that the granted scope is retained',
     verifies(64, async () => {
       const peer = await startPeer({ '/token': { body: { access_token: 't', token_type: 'Bearer' } } })
       const run = createRefreshTokens(makeDependencies())
@@ -128,7 +128,7 @@ describe('what is sent', () => {
   )
 
   test(
-    'for client credentials, by Basic with both parts encoded as a form encodes them',
+    'for client credentials by Basic form-encodes both parts',
     verifies([64, 93, 170], async () => {
       const peer = await startPeer({ '/token': { body: tokens } })
       const server = withClient(peer.origin, {
@@ -145,7 +145,7 @@ describe('what is sent', () => {
   )
 
   test(
-    'for client credentials in the body, without a scope',
+    'for client credentials in the body omits an absent scope',
     verifies(91, async () => {
       const peer = await startPeer({ '/token': { body: tokens } })
       const server = withClient(peer.origin, { clientSecret: 's&', tokenEndpointAuthMethod: 'client_secret_post' })
@@ -175,11 +175,11 @@ describe('what is sent', () => {
   )
 })
 
-describe('what is never sent', () => {
+describe('a token request that must not be sent', () => {
   test.each([
     { tokenEndpointAuthMethod: 'private_key_jwt', clientSecret: 's' },
     { tokenEndpointAuthMethod: 'client_secret_basic' },
-  ])('a request of a client that cannot prove itself: %j', async (client) => {
+  ])('is rejected when the client cannot authenticate: %j', async (client) => {
     const peer = await startPeer()
     const server = withClient(peer.origin, client)
     const run = createRefreshTokens(makeDependencies())
@@ -192,7 +192,7 @@ describe('what is never sent', () => {
     expect(peer.seen).toEqual([])
   })
 
-  test('a request whose fence has passed', async () => {
+  test('is rejected after its send deadline', async () => {
     const peer = await startPeer({ '/token': { body: tokens } })
     const input = { at: 0, identity, server: serverAt(peer.origin), refreshToken: 'r', sendBefore: 0 }
     const rejected = await rejectionOf(createRefreshTokens(makeDependencies())(input, never))
@@ -201,18 +201,18 @@ describe('what is never sent', () => {
   })
 })
 
-describe('what an answer means', () => {
+describe('a token response', () => {
   const secret = 'sk-very-secret'
   const description = { error_description: secret }
 
   test.each<[string, Answer, object]>([
     [
-      'a refusal',
+      'an OAuth error',
       { status: 400, body: { error: 'invalid_grant', ...description } },
       { code: 'EXCHANGE_REJECTED', outcome: 'rejected', details: { status: 400, error: 'invalid_grant' } },
     ],
     [
-      'a refusal of the client',
+      'invalid_client',
       { status: 401, body: { error: 'invalid_client' } },
       {
         code: 'CLIENT_REJECTED',
@@ -221,37 +221,37 @@ describe('what an answer means', () => {
       },
     ],
     [
-      'a refusal that is not JSON',
+      'status 403 and no JSON',
       { status: 403, body: `<html>${secret}` },
       { code: 'EXCHANGE_REJECTED', outcome: 'rejected', details: { status: 403 } },
     ],
     [
-      'free text for an error',
+      'free text as error code',
       { status: 400, body: { error: `bad ${secret}` } },
       { code: 'EXCHANGE_REJECTED', outcome: 'rejected', details: { status: 400 } },
     ],
     [
-      'a rate limit',
+      'status 429',
       { status: 429, headers: { 'retry-after': '2' }, body: '' },
       { code: 'RATE_LIMITED', outcome: 'rejected', details: { status: 429, retryAfterMs: 2000 } },
     ],
     [
-      'unavailability',
+      'status 503',
       { status: 503, body: { error: 'temporarily_unavailable' } },
       { code: 'SERVER_UNAVAILABLE', outcome: 'rejected', details: { status: 503, error: 'temporarily_unavailable' } },
     ],
     [
-      'a server error',
+      'status 500',
       { status: 500, body: secret },
       { code: 'TOKEN_OUTCOME_UNKNOWN', outcome: 'unknown', details: { status: 500 } },
     ],
     [
-      'an error in a 200, as Slack sends it',
+      'an error in a 200 (Slack)',
       { body: { ok: false, error: 'invalid_code' } },
       { code: 'EXCHANGE_REJECTED', outcome: 'rejected', details: { status: 200, error: 'invalid_code' } },
     ],
     [
-      'an error in a form, as GitHub sends it',
+      'an error in a form (GitHub)',
       {
         headers: { 'content-type': 'application/x-www-form-urlencoded' },
         body: 'error=bad_verification_code&error_uri=x',
@@ -259,7 +259,7 @@ describe('what an answer means', () => {
       { code: 'EXCHANGE_REJECTED', outcome: 'rejected', details: { status: 200, error: 'bad_verification_code' } },
     ],
     [
-      'a page',
+      'an HTML page',
       { body: `<html>${secret}` },
       {
         code: 'TOKEN_RESPONSE_INVALID',
@@ -268,7 +268,7 @@ describe('what an answer means', () => {
       },
     ],
     [
-      'nothing',
+      'an empty body',
       { body: '' },
       {
         code: 'TOKEN_RESPONSE_INVALID',
@@ -277,7 +277,7 @@ describe('what an answer means', () => {
       },
     ],
     [
-      'a token of another kind',
+      'another token type',
       { body: { access_token: secret, token_type: 'mac' } },
       {
         code: 'TOKEN_RESPONSE_INVALID',
@@ -286,7 +286,7 @@ describe('what an answer means', () => {
       },
     ],
     [
-      'a life that is no number',
+      'an invalid expires_in',
       { body: { access_token: secret, token_type: 'Bearer', expires_in: '3600abc' } },
       {
         code: 'TOKEN_RESPONSE_INVALID',
@@ -294,7 +294,7 @@ describe('what an answer means', () => {
         details: { status: 200, document: 'token response', field: 'expires_in' },
       },
     ],
-  ])('%s', async (_, answer, expected) => {
+  ])('with %s fails with the matching code, and the error omits its text', async (_, answer, expected) => {
     const rejected = await rejectionOf(exchange(answer))
     expect(rejected).toEqual({
       ...expected,
@@ -308,22 +308,22 @@ describe('what an answer means', () => {
 
   test.each<[string, Answer, object]>([
     [
-      'form-encoded',
+      'a form-encoded body',
       { body: 'access_token=t&scope=a%2Cb&token_type=bearer' },
       { accessToken: 't', scope: 'a b', tokenType: 'Bearer' },
     ],
     [
-      'of Slack',
+      'the Slack format',
       { body: { ok: true, access_token: 't', token_type: 'user', scope: 'a,b' } },
       { accessToken: 't', scope: 'a b' },
     ],
-    ['with a 201', { status: 201, body: tokens }, { accessToken: 't' }],
-    ['with a life of 0', { body: { ...tokens, expires_in: '0' } }, { expiresInMs: 0 }],
-  ])('tokens %s', async (_, answer, expected) => {
+    ['status 201', { status: 201, body: tokens }, { accessToken: 't' }],
+    ['expires_in 0', { body: { ...tokens, expires_in: '0' } }, { expiresInMs: 0 }],
+  ])('with %s is parsed', async (_, answer, expected) => {
     expect(await exchange(answer)).toMatchObject(expected)
   })
 
-  test('what the transport says is passed on', async () => {
+  test('that the transport rejects fails with the error of the transport', async () => {
     expect(await rejectionOf(exchange({ hangUp: true }))).toMatchObject({ code: 'HTTP_NETWORK', outcome: 'unknown' })
     const redirect = { status: 307, headers: { location: 'https://evil/' } }
     expect(await rejectionOf(exchange(redirect))).toMatchObject({ code: 'TOO_MANY_REDIRECTS' })
@@ -331,7 +331,7 @@ describe('what an answer means', () => {
     expect(await rejectionOf(exchange(large))).toMatchObject({ code: 'RESPONSE_TOO_LARGE', outcome: 'unknown' })
   })
 
-  test('a refused refresh has a code of its own', async () => {
+  test('to a refresh fails with REFRESH_REJECTED on invalid_grant', async () => {
     const peer = await startPeer({ '/token': { status: 400, body: { error: 'invalid_grant' } } })
     const input = { at: 0, identity, server: serverAt(peer.origin), refreshToken: 'r', sendBefore }
     expect(await rejectionOf(createRefreshTokens(makeDependencies())(input, never))).toMatchObject({
@@ -341,7 +341,7 @@ describe('what an answer means', () => {
     })
   })
 
-  test('a request is sent once, whatever is answered', async () => {
+  test('with status 503 is not retried', async () => {
     const peer = await startPeer({ '/token': { status: 503 } })
     const input = { at: 0, identity, server: serverAt(peer.origin), refreshToken: 'r', sendBefore }
     await rejectionOf(createRefreshTokens(makeDependencies())(input, never))

@@ -31,7 +31,7 @@ const both = [
 ]
 
 test(
-  'revokes the refresh token, then the access token',
+  'revokeTokens revokes the refresh token, then the access token',
   verifies(118, async () => {
     const { done, asked } = await revoke({ body: '' })
     expect((await done).at).toBeGreaterThan(5000)
@@ -39,7 +39,7 @@ test(
   }),
 )
 
-test('revokes the access token alone where there is no other', async () => {
+test('revokeTokens revokes the access token alone when there is no refresh token', async () => {
   const peer = await startPeer({ '/revoke': {} })
   const server = serverAt(peer.origin, { revocationEndpoint: `${peer.origin}/revoke` })
   const input = { at: 0, identity, server, accessToken: 'a', refreshToken: undefined, sendBefore }
@@ -47,7 +47,7 @@ test('revokes the access token alone where there is no other', async () => {
   expect(peer.seen.map(({ body }) => new URLSearchParams(body).get('token'))).toEqual(['a'])
 })
 
-test('asks nobody where there is no endpoint', async () => {
+test('revokeTokens sends no request without a revocation endpoint', async () => {
   const input = { at: 5000, identity, server: serverAt('https://as'), accessToken: 'a', refreshToken: 'r', sendBefore }
   const { at } = await createRevokeTokens(makeDependencies({ clock: steppingClock() }))(input, never)
   expect(at).toBe(6000)
@@ -55,26 +55,30 @@ test('asks nobody where there is no endpoint', async () => {
 
 test.each<[string, Answer | ((seen: Seen) => Answer), object]>([
   [
-    'rejected',
+    'both are rejected',
     { status: 401, body: { error: 'invalid_client' } },
     { code: 'EXCHANGE_REJECTED', outcome: 'rejected', details: { error: 'invalid_client' } },
   ],
-  ['told to come again', { status: 503 }, { code: 'SERVER_UNAVAILABLE', outcome: 'rejected' }],
-  ['left in doubt', { status: 500 }, { code: 'TOKEN_OUTCOME_UNKNOWN', outcome: 'unknown' }],
-  ['cut off', { hangUp: true }, { code: 'HTTP_NETWORK', outcome: 'unknown' }],
+  ['both return 503', { status: 503 }, { code: 'SERVER_UNAVAILABLE', outcome: 'rejected' }],
+  ['both have an unknown outcome', { status: 500 }, { code: 'TOKEN_OUTCOME_UNKNOWN', outcome: 'unknown' }],
+  ['both connections are lost', { hangUp: true }, { code: 'HTTP_NETWORK', outcome: 'unknown' }],
   [
-    'refused at first',
+    'only the first is rejected',
     ({ body }) => (body.includes('refresh_token') ? { status: 400 } : {}),
     { code: 'EXCHANGE_REJECTED' },
   ],
-  ['refused at last', ({ body }) => (body.includes('refresh_token') ? {} : { status: 429 }), { code: 'RATE_LIMITED' }],
-])('tries both, and says which failed first: %s', async (_, answer, expected) => {
+  [
+    'only the second is rejected',
+    ({ body }) => (body.includes('refresh_token') ? {} : { status: 429 }),
+    { code: 'RATE_LIMITED' },
+  ],
+])('revokeTokens attempts both revocations and rejects with the first failure when %s', async (_, answer, expected) => {
   const { done, asked } = await revoke(answer)
   expect(await rejectionOf(done)).toMatchObject(expected)
   expect(asked).toEqual(both)
 })
 
-test('takes a token that cannot be revoked on its own for revoked with its grant', async () => {
+test('revokeTokens succeeds when the server revokes an access token only with its grant', async () => {
   const { done, asked } = await revoke(({ body }) =>
     body.includes('refresh_token') ? {} : { status: 400, body: { error: 'unsupported_token_type' } },
   )
