@@ -1,22 +1,23 @@
 import { describe, expect, onTestFinished, test } from 'vitest'
-import type { RequestTokenInput } from '../../../../machines/ports.ts'
 import type { ConnectionDependencies } from '../../../../src/actors/dependencies.ts'
 import { createDiscoverServer } from '../../../../src/actors/discovery/discover-server.ts'
 import { MetadataCache } from '../../../../src/actors/discovery/metadata-cache.ts'
-import { createRequestToken } from '../../../../src/actors/token-endpoint/grants.ts'
-import { createRevokeTokens } from '../../../../src/actors/token-endpoint/revoke-tokens.ts'
+import { systemClock } from '../../../../src/clock.ts'
 import type { AssertionRequest } from '../../../../src/options/client-options.ts'
 import type { ClientInformation } from '../../../../src/schemas/credentials.ts'
 import { verifies } from '../../../support/verifies.ts'
 import {
   type Answer,
+  type Dependencies,
+  formOf,
   identityOf,
   makeDependencies,
   never,
   rejectionOf,
   sendBefore,
-  serverAt,
   startPeer,
+  startTokenEndpoint,
+  type TokenEndpointSetup,
 } from '../support.ts'
 
 const SECRET = 'sk-very-secret'
@@ -25,7 +26,6 @@ const tokens: Answer = { body: { access_token: 't', token_type: 'Bearer', expire
 const anonymous: Partial<ClientInformation> = { clientId: '', source: 'anonymous' }
 const ID_JAG = 'urn:ietf:params:oauth:token-type:id-jag'
 const exchanged: Answer = { body: { access_token: 'the-id-jag', issued_token_type: ID_JAG, token_type: 'N_A' } }
-const form = (body: string | undefined): Record<string, string> => Object.fromEntries(new URLSearchParams(body))
 
 type Assertions = NonNullable<ConnectionDependencies['assertions']>
 
@@ -39,18 +39,15 @@ function host(has: Partial<Record<AssertionRequest['kind'], string>>) {
   return { asked, assertions }
 }
 
-async function startAs(answer: Answer = tokens, client: Partial<ClientInformation> = anonymous) {
-  const peer = await startPeer({ '/token': answer, '/revoke': { body: '' } })
-  const server = serverAt(peer.origin, { revocationEndpoint: `${peer.origin}/revoke` })
-  const input: RequestTokenInput = {
-    at: 5000,
-    identity,
-    server: { ...server, client: { ...server.client, ...client } },
-    scope: 'a b',
-    grant: 'jwt_bearer',
-    sendBefore,
+/** A token endpoint, and a request by the JWT-bearer grant: without a client unless the set-up names one. */
+async function start(dependencies: Partial<Dependencies>, setup: TokenEndpointSetup = {}) {
+  const world = await startTokenEndpoint({ token: tokens, client: anonymous, dependencies, ...setup })
+  const input = { scope: 'a b', grant: 'jwt_bearer' as const }
+  return {
+    ...world,
+    run: (overrides: Parameters<typeof world.request>[0] = {}, signal = never) =>
+      world.request({ ...input, ...overrides }, signal),
   }
-  return { peer, input, forms: () => peer.seen.map(({ body }) => form(body)) }
 }
 
 describe('a workload', () => {
@@ -58,9 +55,8 @@ describe('a workload', () => {
     'sends the JWT of its platform without client authentication',
     verifies(200, async () => {
       const { asked, assertions } = host({ workload: 'the-jwt' })
-      const { peer, input, forms } = await startAs()
-      const result = await createRequestToken(makeDependencies({ assertions }))(input, never)
-      expect(result).toMatchObject({ accessToken: 't', expiresInMs: 60_000 })
+      const { peer, run, forms } = await start({ assertions })
+      expect(await run()).toMatchObject({ accessToken: 't', expiresInMs: 60_000 })
       expect(forms()).toEqual([
         {
           grant_type: 'urn:ietf:params:oauth:grant-type:jwt-bearer',
@@ -84,17 +80,17 @@ describe('a workload', () => {
   )
 
   test('sends its client_id when it has a client', async () => {
-    const { input, forms } = await startAs(tokens, {})
-    await createRequestToken(makeDependencies(host({ workload: 'j' })))(input, never)
+    const { run, forms } = await start(host({ workload: 'j' }), { client: {} })
+    await run()
     expect(forms()[0]?.['client_id']).toBe('c 1')
   })
 
   test.each(['invalid_grant', 'invalid_scope', 'unauthorized_client'])(
     'rejected with %s is not retried',
     verifies(202, async (error) => {
-      const { input, peer } = await startAs({ status: 400, body: { error, error_description: SECRET } })
-      const run = createRequestToken(makeDependencies(host({ workload: 'j' })))
-      expect(await rejectionOf(run(input, never))).toEqual({
+      const token = { status: 400, body: { error, error_description: SECRET } }
+      const { peer, run } = await start(host({ workload: 'j' }), { token })
+      expect(await rejectionOf(run())).toEqual({
         code: error === 'unauthorized_client' ? 'CLIENT_REJECTED' : 'EXCHANGE_REJECTED',
         outcome: 'rejected',
         details: { url: `${peer.origin}/token`, status: 400, error },
@@ -104,9 +100,8 @@ describe('a workload', () => {
   )
 
   test('revokes its tokens without client authentication', async () => {
-    const { input, forms } = await startAs()
-    const revocation = { ...input, accessToken: 't', refreshToken: undefined }
-    await createRevokeTokens(makeDependencies())(revocation, never)
+    const { revoke, forms } = await startTokenEndpoint({ client: anonymous })
+    await revoke({ accessToken: 't', refreshToken: undefined })
     expect(forms()).toEqual([{ token: 't', token_type_hint: 'access_token' }])
   })
 })
@@ -131,8 +126,8 @@ describe('an assertion request', () => {
     ['the host returns a value that is not a string', () => Promise.resolve({ jwt: SECRET } as never), expected],
     ['the host returns an empty string', () => Promise.resolve(''), expected],
   ])('is not sent when %s', async (_, assertions, wanted) => {
-    const { input, peer } = await startAs()
-    const rejected = await rejectionOf(createRequestToken(makeDependencies({ assertions }))(input, never))
+    const { peer, run } = await start({ assertions })
+    const rejected = await rejectionOf(run())
     const details = { reason: 'assertionUnavailable', expected: 'workload' }
     expect(rejected).toEqual({ details, ...wanted })
     expect(JSON.stringify(rejected)).not.toContain(SECRET)
@@ -145,9 +140,8 @@ describe('an assertion request', () => {
   ])('is not sent when %s', async (_, until, signal, code) => {
     const { promise, resolve } = Promise.withResolvers<string>()
     onTestFinished(() => resolve('late'))
-    const { input, peer } = await startAs()
-    const run = createRequestToken(makeDependencies({ assertions: () => promise }))
-    expect(await rejectionOf(run({ ...input, sendBefore: until }, signal))).toEqual({
+    const { peer, run } = await start({ assertions: () => promise })
+    expect(await rejectionOf(run({ sendBefore: until }, signal))).toEqual({
       code,
       outcome: 'notSent',
       details: { reason: 'assertionTooLate' },
@@ -177,40 +171,34 @@ describe('an identity assertion', () => {
       body: { issuer, token_endpoint: `${issuer}/token`, token_endpoint_auth_methods_supported: methods },
     }
     const { asked, assertions } = host(has)
-    const { peer, input, forms } = await startAs(as, {
-      clientSecret: 's',
-      tokenEndpointAuthMethod: 'client_secret_post',
-    })
     const identityProvider = {
       issuer,
       clientId: 'at idp',
       clientSecret,
       ...(withEndpoint && { tokenEndpoint: `${issuer}/token` }),
     }
-    const deps = makeDependencies({ assertions, identityProvider })
-    const run = createRequestToken({
-      ...deps,
-      discoverServer: createDiscoverServer(deps, new MetadataCache(deps.clock)),
-    })
-    const exchanges = (): Record<string, string>[] =>
-      idp.seen.flatMap(({ path, body }) => (path === '/idp/token' ? [form(body)] : []))
+    const discoverServer = createDiscoverServer(makeDependencies(), new MetadataCache(systemClock))
+    const { peer, server, run, forms } = await start(
+      { assertions, identityProvider, discoverServer },
+      { token: as, client: { clientSecret: 's', tokenEndpointAuthMethod: 'client_secret_post' } },
+    )
     return {
       idp,
       issuer,
       peer,
-      input: { ...input, grant: 'identity_assertion' as const },
+      server,
       forms,
       asked,
-      exchanges,
-      run,
+      exchanges: () => idp.seen.flatMap(({ path, body }) => (path === '/idp/token' ? [formOf(body)] : [])),
+      run: (overrides: Parameters<typeof run>[0] = {}) => run({ grant: 'identity_assertion', ...overrides }),
     }
   }
 
   test(
     'is obtained from the identity provider for an ID token and redeemed at the authorization server',
     verifies([181, 183], async () => {
-      const { issuer, peer, input, forms, asked, exchanges, run } = await stage({ id_token: 'the-id-token' })
-      expect(await run(input, never)).toMatchObject({ accessToken: 't', expiresInMs: 60_000 })
+      const { issuer, peer, forms, asked, exchanges, run } = await stage({ id_token: 'the-id-token' })
+      expect(await run()).toMatchObject({ accessToken: 't', expiresInMs: 60_000 })
       expect(exchanges()).toEqual([
         {
           grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
@@ -246,8 +234,8 @@ describe('an identity assertion', () => {
   )
 
   test('is obtained for a refresh token when the host has no ID token', async () => {
-    const { input, asked, exchanges, run } = await stage({ refresh_token: 'the-refresh-token' })
-    await run(input, never)
+    const { asked, exchanges, run } = await stage({ refresh_token: 'the-refresh-token' })
+    await run()
     expect(asked.map(({ kind }) => kind)).toEqual(['id_token', 'refresh_token'])
     expect(exchanges()[0]).toMatchObject({
       subject_token: 'the-refresh-token',
@@ -256,25 +244,22 @@ describe('an identity assertion', () => {
   })
 
   test('is requested for the URL of the server when the server has no resource identifier', async () => {
-    const { input, forms, exchanges, run } = await stage({ id_token: 'i' })
-    await run({ ...input, server: { ...input.server, resource: undefined } }, never)
+    const { server, forms, exchanges, run } = await stage({ id_token: 'i' })
+    await run({ server: { ...server, resource: undefined } })
     expect([exchanges()[0]?.['resource'], forms()[0]?.['resource']]).toEqual(['https://h/mcp', undefined])
   })
 
   test('is requested at the configured token endpoint, without discovery, with the client secret', async () => {
-    const { idp, input, run } = await stage({ id_token: 'i' }, { withEndpoint: true, clientSecret: 'idp secret' })
-    await run(input, never)
+    const { idp, run } = await stage({ id_token: 'i' }, { withEndpoint: true, clientSecret: 'idp secret' })
+    await run()
     expect(idp.seen.map(({ path, headers }) => [path, headers.authorization])).toEqual([
       ['/idp/token', `Basic ${Buffer.from('at+idp:idp+secret').toString('base64')}`],
     ])
   })
 
   test('is requested with an authentication method that the identity provider lists', async () => {
-    const { input, exchanges, run } = await stage(
-      { id_token: 'i' },
-      { methods: ['client_secret_post'], clientSecret: 'p' },
-    )
-    await run(input, never)
+    const { exchanges, run } = await stage({ id_token: 'i' }, { methods: ['client_secret_post'], clientSecret: 'p' })
+    await run()
     expect(exchanges()[0]).toMatchObject({ client_id: 'at idp', client_secret: 'p' })
   })
 
@@ -314,33 +299,31 @@ describe('an identity assertion', () => {
       { code: 'TOKEN_RESPONSE_INVALID', outcome: 'unknown', details: { reason: 'unreadable' } },
     ],
   ])('is not redeemed when %s', async (_, provider, expected) => {
-    const { peer, input, run } = await stage({ id_token: 'i' }, provider)
-    const rejected = await rejectionOf(run(input, never))
+    const { peer, run } = await stage({ id_token: 'i' }, provider)
+    const rejected = await rejectionOf(run())
     expect(rejected).toMatchObject(expected)
     expect(JSON.stringify(rejected)).not.toContain(SECRET)
     expect(peer.seen).toEqual([])
   })
 
   test('is not accepted as an access token', async () => {
-    const { input, run } = await stage({ id_token: 'i' }, {}, { body: { access_token: 'x', token_type: 'N_A' } })
-    expect(await rejectionOf(run(input, never))).toMatchObject({
+    const { run } = await stage({ id_token: 'i' }, {}, { body: { access_token: 'x', token_type: 'N_A' } })
+    expect(await rejectionOf(run())).toMatchObject({
       code: 'TOKEN_RESPONSE_INVALID',
       details: { field: 'token_type' },
     })
   })
 
   test('is neither requested nor redeemed after the send deadline', async () => {
-    const { idp, peer, input, run } = await stage({ id_token: 'i' })
-    const late = await rejectionOf(run({ ...input, sendBefore: 0 }, never))
+    const { idp, peer, run } = await stage({ id_token: 'i' })
+    const late = await rejectionOf(run({ sendBefore: 0 }))
     expect(late).toMatchObject({ code: 'HTTP_TIMEOUT', outcome: 'notSent' })
     expect([idp.paths().includes('/idp/token'), peer.seen]).toEqual([false, []])
   })
 
   test('requires an identity provider', async () => {
-    const { input } = await startAs()
-    const deps = makeDependencies(host({ id_token: 'i' }))
-    const run = createRequestToken({ ...deps, discoverServer: () => Promise.reject(new Error('unused')) })
-    expect(await rejectionOf(run({ ...input, grant: 'identity_assertion' }, never))).toEqual({
+    const { run } = await start(host({ id_token: 'i' }))
+    expect(await rejectionOf(run({ grant: 'identity_assertion' }))).toEqual({
       code: 'GRANT_UNSUPPORTED',
       outcome: 'notSent',
       details: { reason: 'noIdentityProvider' },
@@ -348,10 +331,11 @@ describe('an identity assertion', () => {
   })
 
   test('rejects with an unexpected error of discovery unchanged', async () => {
-    const { input } = await startAs()
-    const identityProvider = { issuer: 'https://idp', clientId: 'x' }
-    const deps = makeDependencies({ ...host({ id_token: 'i' }), identityProvider })
-    const run = createRequestToken({ ...deps, discoverServer: () => Promise.reject(new Error('a bug')) })
-    await expect(run({ ...input, grant: 'identity_assertion' }, never)).rejects.toThrow('a bug')
+    const { run } = await start({
+      ...host({ id_token: 'i' }),
+      identityProvider: { issuer: 'https://idp', clientId: 'x' },
+      discoverServer: () => Promise.reject(new Error('a bug')),
+    })
+    await expect(run({ grant: 'identity_assertion' })).rejects.toThrow('a bug')
   })
 })

@@ -2,29 +2,13 @@ import { decodeJwt } from 'jose'
 import { describe, expect, test } from 'vitest'
 import { MAX_NONCES } from '../../../../src/actors/limits.ts'
 import { DpopProver } from '../../../../src/actors/token-endpoint/dpop-prover.ts'
-import {
-  createExchangeCode,
-  createRefreshTokens,
-  createRequestToken,
-} from '../../../../src/actors/token-endpoint/grants.ts'
 import { DPOP_ALGORITHMS } from '../../../../src/protocol/dpop.ts'
-import type { AuthorizationServer, DpopKey } from '../../../../src/schemas/credentials.ts'
+import type { AuthorizationServer } from '../../../../src/schemas/credentials.ts'
 import { hashOfToken, readProof } from '../../../support/proofs.ts'
 import { verifies } from '../../../support/verifies.ts'
 import { makeTransport } from '../../http/support.ts'
-import {
-  type Answer,
-  identityOf,
-  makeDependencies,
-  never,
-  rejectionOf,
-  sendBefore,
-  serverAt,
-  startPeer,
-  steppingClock,
-} from '../support.ts'
+import { type Answer, makeDependencies, rejectionOf, startTokenEndpoint, steppingClock } from '../support.ts'
 
-const identity = identityOf('https://h/mcp')
 const bearer = { access_token: 't', token_type: 'Bearer', refresh_token: 'r2' }
 const bound = { ...bearer, token_type: 'dpop' }
 /** A nonce challenge with its error in the body only. */
@@ -36,21 +20,14 @@ const challenge = (nonce: string): Answer => ({
 const offered = { alg: 'ES256' }
 const required = { alg: 'ES256', required: true } as const
 
-/** A token endpoint that gives these answers one after the other, the last one again and again. */
+/** A token endpoint with these answers one after the other, the last one again and again. */
 async function start(answers: Answer[], dpop: AuthorizationServer['dpop'] = offered) {
-  const peer = await startPeer({ '/token': (): Answer => (answers.length > 1 ? answers.shift() : answers[0]) ?? {} })
-  const deps = makeDependencies()
-  const common = { at: 5000, identity, server: serverAt(peer.origin, { dpop }), sendBefore }
+  const token = (): Answer => (answers.length > 1 ? answers.shift() : answers[0]) ?? {}
+  const world = await startTokenEndpoint({ token, server: { dpop } })
   return {
-    peer,
-    deps,
-    exchange: () =>
-      createExchangeCode(deps)({ ...common, code: 'c', verifier: 'v', expectedSubject: undefined }, never),
-    refresh: (dpopKey: DpopKey | undefined) =>
-      createRefreshTokens(deps)({ ...common, refreshToken: 'r1', dpopKey }, never),
-    request: () => createRequestToken(deps)({ ...common, scope: undefined, grant: 'client_credentials' }, never),
-    nonces: () => peer.seen.map(({ headers }) => decodeJwt(String(headers['dpop'])).nonce),
-    proofs: () => Promise.all(peer.seen.map(({ headers }) => readProof(headers['dpop']))),
+    ...world,
+    nonces: () => world.peer.seen.map(({ headers }) => decodeJwt(String(headers['dpop'])).nonce),
+    proofs: () => Promise.all(world.peer.seen.map(({ headers }) => readProof(headers['dpop']))),
   }
 }
 
@@ -114,17 +91,8 @@ describe('a DPoP proof', () => {
 
 describe('a token request', () => {
   test('has no proof when DPoP is not negotiated', async () => {
-    const { peer, deps } = await start([{ body: bearer }])
-    const input = {
-      at: 0,
-      identity,
-      server: serverAt(peer.origin),
-      code: 'c',
-      verifier: 'v',
-      expectedSubject: undefined,
-      sendBefore,
-    }
-    expect((await createExchangeCode(deps)(input, never)).dpopKey).toBeUndefined()
+    const { peer, exchange } = await startTokenEndpoint({ token: { body: bearer } })
+    expect((await exchange()).dpopKey).toBeUndefined()
     expect(peer.seen[0]?.headers['dpop']).toBeUndefined()
   })
 
@@ -148,8 +116,8 @@ describe('a token request', () => {
     verifies(193, async () => {
       const { deps, peer, refresh, proofs } = await start([{ body: bound }, { body: bearer }])
       const key = await deps.dpop.createKey('ES384')
-      expect((await refresh(key)).dpopKey).toEqual(key)
-      expect(await refresh(key)).toMatchObject({ tokenType: 'Bearer', dpopKey: key })
+      expect((await refresh({ dpopKey: key })).dpopKey).toEqual(key)
+      expect(await refresh({ dpopKey: key })).toMatchObject({ tokenType: 'Bearer', dpopKey: key })
       const { d: _, alg: _alg, ...publicHalf } = key
       expect((await proofs()).map(({ header }) => header.jwk)).toEqual([publicHalf, publicHalf])
       expect(new Set(peer.seen.map(({ headers }) => headers['dpop'])).size).toBe(2)
@@ -158,7 +126,7 @@ describe('a token request', () => {
 
   test('to refresh unbound tokens creates a key', async () => {
     const { refresh } = await start([{ body: bound }])
-    expect(await refresh(undefined)).toMatchObject({ tokenType: 'DPoP', dpopKey: { alg: 'ES256' } })
+    expect(await refresh()).toMatchObject({ tokenType: 'DPoP', dpopKey: { alg: 'ES256' } })
   })
 
   test(
@@ -211,26 +179,27 @@ describe('a token request', () => {
   })
 
   test('without a proof is not retried', async () => {
-    const { peer, deps } = await start([challenge('n1'), { body: bearer }])
-    const input = { at: 0, identity, server: serverAt(peer.origin), refreshToken: 'r', sendBefore }
-    expect(await rejectionOf(createRefreshTokens(deps)(input, never))).toMatchObject({ outcome: 'rejected' })
+    const { peer, refresh } = await startTokenEndpoint({ token: challenge('n1') })
+    expect(await rejectionOf(refresh())).toMatchObject({ outcome: 'rejected' })
     expect(peer.seen).toHaveLength(1)
   })
 
   test('is not retried after its send deadline, and the outcome is notSent', async () => {
     let now = 0
     const clock = { ...steppingClock(), monotonic: () => now }
-    const peer = await startPeer({
-      '/token': () => {
+    const { peer, refresh } = await startTokenEndpoint({
+      token: () => {
         now = 2_000
         return challenge('n1')
       },
+      server: { dpop: offered },
+      dependencies: { clock, transport: makeTransport({}, { clock }) },
     })
-    const run = createRefreshTokens(makeDependencies({ clock, transport: makeTransport({}, { clock }) }))
-    const server = serverAt(peer.origin, { dpop: offered })
-    expect(
-      await rejectionOf(run({ at: 0, identity, server, refreshToken: 'r', sendBefore: 1_000 }, never)),
-    ).toMatchObject({ code: 'HTTP_TIMEOUT', outcome: 'notSent', details: { reason: 'leaseTooShort' } })
+    expect(await rejectionOf(refresh({ sendBefore: 1_000 }))).toMatchObject({
+      code: 'HTTP_TIMEOUT',
+      outcome: 'notSent',
+      details: { reason: 'leaseTooShort' },
+    })
     expect(peer.seen).toHaveLength(1)
   })
 })
@@ -264,10 +233,8 @@ describe('a response with the wrong token_type', () => {
   )
 
   test('is rejected when it is DPoP and no proof was sent', async () => {
-    const { peer, deps } = await start([{ body: bound }])
-    const grant = 'client_credentials' as const
-    const input = { at: 0, identity, server: serverAt(peer.origin), scope: undefined, grant, sendBefore }
-    expect(await rejectionOf(createRequestToken(deps)(input, never))).toMatchObject({
+    const { request } = await startTokenEndpoint({ token: { body: bound } })
+    expect(await rejectionOf(request())).toMatchObject({
       code: 'TOKEN_RESPONSE_INVALID',
       outcome: 'unknown',
       details: { field: 'token_type' },
