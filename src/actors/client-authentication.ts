@@ -1,15 +1,12 @@
 import * as oauth from 'oauth4webapi'
-import type { Clock } from '../clock.ts'
+import { type Clock, randomId } from '../clock.ts'
 import { truncate } from '../errors/failure.ts'
 import { portError } from '../errors/port-error.ts'
 import type { SigningKey } from '../options/signing-key.ts'
 import { isKnownMethod } from '../protocol/client-authentication.ts'
 import type { ClientInformation } from '../schemas/credentials.ts'
 import type { ClientRequestDependencies } from './dependencies.ts'
-import { CLIENT_ASSERTION_SECONDS } from './limits.ts'
-
-/** RFC 7519 §4.1.7: enough that no two assertions share it. */
-const ASSERTION_ID_BYTES = 16
+import { ASSERTION_ID_BYTES, CLIENT_ASSERTION_SECONDS } from './limits.ts'
 
 /** The client as oauth4webapi knows it; for an anonymous one a name that is never sent. */
 export function asClient({ clientId, source }: ClientInformation): oauth.Client {
@@ -51,7 +48,7 @@ function privateKeyJwt(key: SigningKey, stored: string | undefined, clock: Clock
   const alg = key.algs.find((able) => able === stored) ?? key.algs[0] ?? ''
   const modify: oauth.ModifyAssertionFunction = (header, payload) => {
     const issuedAt = Math.floor(clock.now() / 1000)
-    const jti = Buffer.from(clock.random(ASSERTION_ID_BYTES)).toString('base64url')
+    const jti = randomId(clock, ASSERTION_ID_BYTES)
     Object.assign(header, { alg, typ: 'client-authentication+jwt' })
     Object.assign(payload, { jti, iat: issuedAt, exp: issuedAt + CLIENT_ASSERTION_SECONDS })
     delete payload['nbf']

@@ -1,26 +1,35 @@
-/** The newest revision of MCP that we speak; told to metadata endpoints, as 2025-03-26 asks. */
+/** The newest MCP revision that is supported; sent to metadata endpoints, as 2025-03-26 requires. */
 export const MCP_PROTOCOL_VERSION = '2026-07-28'
 
-/** Ours, as servers see it. */
+/** The `User-Agent` of every request that is sent to an authorization server. */
 export const USER_AGENT = 'authchart/0.1.0'
 
-/** Enough for a token response with an ID token and long opaque tokens. */
+/** Upper bound for a token response: 64 KiB. An ID token and long opaque tokens fit in. */
 export const MAX_TOKEN_RESPONSE_BYTES = 65_536
 
-/** How long a client assertion is good for. It is made right before it is sent. */
+/** Length of a PKCE verifier: 256 bits, encoded as 43 characters (RFC 7636 §4.1). */
+export const VERIFIER_BYTES = 32
+
+/** Length of the `jti` of a client assertion: 128 bits, so that no two are equal (RFC 7519 §4.1.7). */
+export const ASSERTION_ID_BYTES = 16
+
+/** Length of the `jti` of a DPoP proof: 128 bits; RFC 9449 §4.2 requires at least 96. */
+export const PROOF_ID_BYTES = 16
+
+/** Lifetime of a client assertion. It is created right before it is sent. */
 export const CLIENT_ASSERTION_SECONDS = 60
 
-/** Nobody makes us wait longer than this (RFC 9110 §10.2.3). */
+/** Upper bound for the delay that a server requests by `Retry-After` (RFC 9110 §10.2.3): 5 minutes. */
 export const MAX_RETRY_AFTER_MS = 300_000
 
-/** How long a metadata document is used whose server says nothing about it. */
+/** How long a metadata document without cache headers is cached: 5 minutes. */
 export const DEFAULT_METADATA_FRESH_MS = 300_000
 
-/** How long a metadata document is used at most, whatever its server says. */
+/** Upper bound for the time that a metadata document is cached, whatever its headers say: one day. */
 export const MAX_METADATA_FRESH_MS = 86_400_000
 
-/** How many metadata documents a process remembers, of each kind. */
+/** Upper bound for the cached metadata documents of each kind in one process. */
 export const MAX_CACHED_DOCUMENTS = 256
 
-/** How many nonces of DPoP a process remembers. */
-export const MAX_NONCES = 1024
+/** Upper bound for the cached DPoP nonces in one process. */
+export const MAX_NONCES = 1_024

@@ -1,11 +1,10 @@
 import { createHash, createHmac } from 'node:crypto'
+import { base64url } from '../clock.ts'
 
 const ROUTING_ID_BYTES = 16
 const RANDOM_BYTES = 32
 /** 22 characters of base64url hold 132 bits. */
 const HASH_LENGTH = 22
-
-const toBase64url = (bytes: Uint8Array) => Buffer.from(bytes).toString('base64url')
 
 /**
  * The name under which a record is kept: the first 16 bytes of HMAC-SHA-256 over the parts as a JSON array.
@@ -20,7 +19,7 @@ export function routingId(nameKey: Uint8Array, parts: readonly (string | null)[]
 }
 
 const recordKey = (id: Uint8Array | string, kind: string) =>
-  `authchart:{${typeof id === 'string' ? id : toBase64url(id)}}:${kind}`
+  `authchart:{${typeof id === 'string' ? id : base64url(id)}}:${kind}`
 
 /** The key of a connection's record. The braces make the routing id the hash tag of a Redis Cluster. */
 export function connectionKey(id: Uint8Array | string): string {
@@ -39,14 +38,14 @@ export function registrationKey(id: Uint8Array | string): string {
  * @see [RFC 6749 §10.12](https://www.rfc-editor.org/rfc/rfc6749.html#section-10.12)
  */
 export function createState(id: Uint8Array, random: Uint8Array): string {
-  return `${toBase64url(id)}.${toBase64url(random)}`
+  return `${base64url(id)}.${base64url(random)}`
 }
 
 /** Whether a text is the one base64url encoding of so many bytes. */
 function encodesBytes(text: string | undefined, length: number): text is string {
   if (text === undefined) return false
   const bytes = Buffer.from(text, 'base64url')
-  return bytes.length === length && toBase64url(bytes) === text
+  return bytes.length === length && base64url(bytes) === text
 }
 
 /**

@@ -1,3 +1,6 @@
+import { isErrorCode } from '../schemas/endpoint-responses.ts'
+import { MAX_QUERY_LENGTH } from '../schemas/limits.ts'
+
 /** What a browser brought back, before anything in it is believed. All strings are untrusted. */
 export interface CallbackParameters {
   readonly state?: string | undefined
@@ -11,7 +14,6 @@ export interface CallbackParameters {
   readonly malformed?: 'notAUrl' | 'tooLong' | 'repeatedParameter' | 'noCode' | 'codeAndError' | undefined
 }
 
-const MAX_QUERY_LENGTH = 16_384
 const NAMES = ['state', 'code', 'iss', 'error'] as const
 
 /**
@@ -33,7 +35,7 @@ export function parseCallback(url: string | URL): CallbackParameters {
   const from = iss === undefined ? whose : { ...whose, iss }
   if (error !== undefined) {
     if (code !== undefined) return { ...from, malformed: 'codeAndError' }
-    return { ...from, error: /^[a-z_]{1,64}$/.test(error) ? error : 'other' }
+    return { ...from, error: isErrorCode(error) ? error : 'other' }
   }
   return code === undefined ? { ...from, malformed: 'noCode' } : { ...from, code }
 }

@@ -1,4 +1,5 @@
 import type { Grant } from '../schemas/credentials.ts'
+import { MAX_SCOPE_LENGTH, MAX_SERVER_SCOPE_LENGTH } from '../schemas/limits.ts'
 
 /** Where the scope of a request can come from; the first that says something counts. */
 export interface ScopeSources {
@@ -20,13 +21,6 @@ export interface ScopeSources {
 const OFFLINE_ACCESS = 'offline_access'
 /** RFC 6749 §3.3: what a scope may be made of; longer ones are no scopes that anybody means. */
 const SCOPE = /^[\x21\x23-\x5B\x5D-\x7E]{1,256}$/
-/**
- * How much scope another party may make us ask for, in characters: it is stored with every attempt, and goes into a
- * URL.
- */
-const MAX_FOREIGN_LENGTH = 1_024
-/** How much scope a connection ever asks for, in characters: with every step-up there is more of it. */
-const MAX_SCOPE_LENGTH = 4_096
 
 /** Each scope once, in the order in which it came. */
 function split(...scopes: readonly (string | undefined)[]): string[] {
@@ -35,7 +29,7 @@ function split(...scopes: readonly (string | undefined)[]): string[] {
 
 /** Scopes that another party names: only what looks like scopes, and no more than is reasonable. */
 function foreign(...scopes: readonly (string | undefined)[]): string[] {
-  let left = MAX_FOREIGN_LENGTH
+  let left = MAX_SERVER_SCOPE_LENGTH
   return split(...scopes).filter((token) => {
     if (!SCOPE.test(token) || token.length > left) return false
     left -= token.length + 1

@@ -1,3 +1,6 @@
+import { isErrorCode } from '../schemas/endpoint-responses.ts'
+import { MAX_CHALLENGE_HEADER_LENGTH, MAX_CHALLENGE_PARAMETERS, MAX_CHALLENGES } from '../schemas/limits.ts'
+
 /** One challenge of a `WWW-Authenticate` field. Everything in it is untrusted. */
 export interface Challenge {
   /** Lower case. */
@@ -21,11 +24,6 @@ export interface BearerChallenge {
   /** RFC 9470 §3: how long ago the user may have signed in, in seconds. */
   readonly maxAge?: string | undefined
 }
-
-/** A longer field is refused as a whole: servers that mean it well stay far below. */
-const MAX_HEADER_LENGTH = 65_536
-const MAX_CHALLENGES = 64
-const MAX_PARAMETERS = 256
 
 const TOKEN = /[!#$%&'*+\-.^_`|~0-9A-Za-z]+/y
 const TOKEN68 = /[A-Za-z0-9\-._~+/]+=*(?=[ \t]*(?:,|$))/y
@@ -87,9 +85,9 @@ class Scanner {
  */
 export function parseChallenges(header: string): Challenge[] {
   const challenges: Challenge[] = []
-  if (header.length > MAX_HEADER_LENGTH) return challenges
+  if (header.length > MAX_CHALLENGE_HEADER_LENGTH) return challenges
   const scanner = new Scanner(header)
-  let budget = MAX_PARAMETERS
+  let budget = MAX_CHALLENGE_PARAMETERS
   while (challenges.length < MAX_CHALLENGES && budget > 0) {
     scanner.take(SEPARATORS)
     if (scanner.atEnd) break
@@ -142,7 +140,7 @@ export function bearerChallenge(header: string): BearerChallenge | undefined {
   const acrValues = bearer?.parameters.get('acr_values')?.trim()
   const maxAge = bearer?.parameters.get('max_age')?.trim()
   return {
-    ...(error !== undefined && /^[a-z_]{1,64}$/.test(error) && { error }),
+    ...(error !== undefined && isErrorCode(error) && { error }),
     ...(scope !== undefined && scope !== '' && { scope }),
     ...(resourceMetadataUrl !== undefined && { resourceMetadataUrl }),
     ...(acrValues !== undefined && /^[\x21-\x7E][\x20-\x7E]{0,511}$/.test(acrValues) && { acrValues }),

@@ -1,7 +1,14 @@
 import * as v from 'valibot'
 import { Secret, Text } from './wire.ts'
 
-const WIRE_ERROR = /^[a-z_]{1,64}$/
+/**
+ * Whether a text has the form of an error code. Free text may echo a secret.
+ *
+ * @see [RFC 6749 §5.2](https://www.rfc-editor.org/rfc/rfc6749.html#section-5.2)
+ */
+export function isErrorCode(text: string): boolean {
+  return /^[a-z_]{1,64}$/.test(text)
+}
 
 /** What a server's answer says about an error, beside its status. */
 export interface WireError {
@@ -18,7 +25,7 @@ export interface WireError {
 export function wireErrorOf(fields: Readonly<Record<string, unknown>>): WireError | undefined {
   const { error } = fields
   if (error === undefined || error === null) return undefined
-  return { error: typeof error === 'string' && WIRE_ERROR.test(error) ? error : undefined }
+  return { error: typeof error === 'string' && isErrorCode(error) ? error : undefined }
 }
 
 /**

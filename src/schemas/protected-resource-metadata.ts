@@ -1,8 +1,6 @@
 import * as v from 'valibot'
+import { MAX_ISSUERS } from './limits.ts'
 import { Issuer, Names, Text } from './wire.ts'
-
-/** How many authorization servers a resource may name. */
-const MAX_ISSUERS = 64
 
 /**
  * What a protected resource says of itself. Beside the plural `authorization_servers` the singular

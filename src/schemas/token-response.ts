@@ -1,12 +1,7 @@
 import { decodeJwt } from 'jose'
 import * as v from 'valibot'
+import { MAX_LIFETIME_SECONDS, MAX_SCOPE_LENGTH, MAX_SUBJECT_LENGTH } from './limits.ts'
 import { parseJson } from './wire.ts'
-
-/** No token lives longer, whatever the server says: a number that is out of range must not spoil the arithmetic. */
-const MAX_LIFETIME_SECONDS = 10 * 365 * 86_400
-
-/** It is stored with the tokens. In characters. */
-const MAX_SCOPE_LENGTH = 4_096
 
 /** Seconds as a number or, with some servers, as a string; what is gone already has ended now. */
 const Lifetime = v.pipe(
@@ -59,7 +54,7 @@ function subjectOf(idToken: string | null | undefined): string | undefined {
 }
 
 function subjectIn({ sub }: { sub?: unknown }): string | undefined {
-  return typeof sub === 'string' && sub !== '' && sub.length <= 255 ? sub : undefined
+  return typeof sub === 'string' && sub !== '' && sub.length <= MAX_SUBJECT_LENGTH ? sub : undefined
 }
 
 /** The fields of a token endpoint's answer, JSON or form-encoded. */

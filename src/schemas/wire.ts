@@ -1,7 +1,5 @@
 import * as v from 'valibot'
-
-/** A URL longer than this is nobody's; it would only fill the record. */
-const MAX_URL_LENGTH = 2048
+import { MAX_NAME_LENGTH, MAX_NAMES, MAX_SECRET_LENGTH, MAX_URL_LENGTH } from './limits.ts'
 
 /** Half a character cannot be encoded for a URL or a header. */
 const WellFormed = v.check((text: string) => !/\p{Surrogate}/u.test(text))
@@ -10,7 +8,7 @@ const WellFormed = v.check((text: string) => !/\p{Surrogate}/u.test(text))
 export const Text = v.pipe(v.string(), v.nonEmpty(), v.maxLength(MAX_URL_LENGTH), WellFormed)
 
 /** A secret that a server gives us to keep; an empty one is none. */
-export const Secret = v.pipe(v.string(), v.maxLength(4096), WellFormed)
+export const Secret = v.pipe(v.string(), v.maxLength(MAX_SECRET_LENGTH), WellFormed)
 
 /** An absolute http(s) URL without credentials and fragment, kept as it came. */
 export const HttpUrl = v.pipe(Text, v.check(isHttpUrl))
@@ -23,8 +21,8 @@ export const Issuer = v.pipe(
 
 /** A list of names; the empty list says no more than a missing one (RFC 9728 §3.2). */
 export const Names = v.pipe(
-  v.array(v.pipe(v.string(), v.maxLength(256))),
-  v.maxLength(1000),
+  v.array(v.pipe(v.string(), v.maxLength(MAX_NAME_LENGTH))),
+  v.maxLength(MAX_NAMES),
   v.transform((names) => (names.length === 0 ? undefined : names)),
 )
 

@@ -1,12 +1,12 @@
-import { randomBytes } from 'node:crypto'
-import { REMEMBERED_WRITES } from './limits.ts'
+import { randomId, systemClock } from '../clock.ts'
+import { INCARNATION_BYTES, REMEMBERED_WRITES } from './limits.ts'
 
 /** What a deletion leaves in the list of writes instead of a version; a version always has a dot. */
 export const DELETED = 'deleted'
 
 /** The beginning of every version of a record that is created now. Random, so that versions never come back. */
 export function newIncarnation(): string {
-  return randomBytes(12).toString('base64url')
+  return randomId(systemClock, INCARNATION_BYTES)
 }
 
 /** A time to live as every store takes it: whole milliseconds, at least one. */

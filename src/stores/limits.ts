@@ -44,3 +44,6 @@ export const MAX_OWN_WRITES = 1_000
 
 /** Pauses before a lost subscription is made again, in milliseconds. Answers a fleet that reconnects all at once. */
 export const RECONNECT = { firstMs: 50, longestMs: 2_000 }
+
+/** Length of the incarnation in every version: 96 random bits, so that no version of a deleted record returns. */
+export const INCARNATION_BYTES = 12

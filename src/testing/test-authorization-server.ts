@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { UnsecuredJWT } from 'jose'
+import { randomId } from '../clock.ts'
 import type { TestEndpoint } from './test-ledger.ts'
 import { fingerprint } from './test-ledger.ts'
 import { type Answered, TestServer, type TestServerOptions } from './loopback-server.ts'
@@ -318,7 +319,7 @@ export class TestAuthorizationServer extends TestServer {
   }
 
   #random(): string {
-    return Buffer.from(this.clock.random(18)).toString('base64url')
+    return randomId(this.clock, 18)
   }
 }
 

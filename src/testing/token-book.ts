@@ -1,4 +1,4 @@
-import type { Clock } from '../clock.ts'
+import { type Clock, randomId } from '../clock.ts'
 import type { RequestLog } from './test-ledger.ts'
 
 /** What a user, or a client in its own name, has granted. */
@@ -106,7 +106,7 @@ export class TokenRegistry {
   }
 
   #issue<Of>(kind: string, into: Map<string, Secret<Of>>, of: Of, family: Family, ttlMs: number): string {
-    const secret = `${kind}-${Buffer.from(this.#clock.random(24)).toString('base64url')}`
+    const secret = `${kind}-${randomId(this.#clock, 24)}`
     into.set(secret, { of, family, expiresAt: this.#clock.monotonic() + ttlMs, spentAt: undefined })
     return this.#ledger.issued(secret)
   }

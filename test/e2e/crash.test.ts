@@ -136,7 +136,7 @@ describe.each(STORES)('processes that crash or stall, on %s', (store) => {
     const { of, start, signIn } = stage.scene(store)
     const [a, b] = await Promise.all([start(), start()])
     const rejectedToken = await signIn(a, b)
-    await stage.as.fault({ when: 'after', action: 'hold' })
+    await stage.as.fault({ when: 'after', answer: 'hold' })
     const renewed = a.accessToken(of, { rejectedToken })
     await soon(async () => expect(await stage.as.held()).toBe(1))
     const disconnected = b.disconnect(of)

@@ -137,7 +137,7 @@ describe.each([
     const workers = await Promise.all([start(), start()])
     const [a, b] = workers
     const rejectedToken = await signIn(a, b)
-    await stage.as.fault({ when: 'after', action: 'hold' })
+    await stage.as.fault({ when: 'after', answer: 'hold' })
     const renewed = a.accessToken(of, { rejectedToken })
     await soon(async () => expect(await stage.as.held()).toBe(1))
     await outage.stop(workers)
@@ -149,7 +149,7 @@ describe.each([
     expect(value).not.toBe(rejectedToken)
     await closed
     expect((await b.accessToken(of, { rejectedToken })).value).toBe(value)
-    expect(await stage.tokenRequests()).toEqual(['authorization_code 200', 'refresh_token hold after'])
+    expect(await stage.tokenRequests()).toEqual(['authorization_code 200', 'refresh_token after hold'])
     expect((await stage.way(b, of)).slice(-2)).toEqual([
       'refreshing: refresh.requested',
       'authorized: refreshTokens.done',

@@ -11,12 +11,22 @@ function numericConstants(text: string): string[] {
 }
 
 describe('limits.ts', () => {
-  test.each(['http', 'stores'])('src/%s declares its numeric constants in limits.ts only', (folder) => {
+  test.each(['actors', 'http', 'stores'])('src/%s declares its numeric constants in limits.ts only', (folder) => {
     const elsewhere = [...files]
       .filter(([path]) => path.startsWith(`src/${folder}/`) && path !== `src/${folder}/limits.ts`)
       .flatMap(([path, text]) => numericConstants(text).map((name) => `${path}: ${name}`))
     expect(elsewhere).toEqual([])
   })
+
+  test.each(['protocol', 'schemas'])(
+    'src/%s declares its numeric constants in src/schemas/limits.ts only',
+    (folder) => {
+      const elsewhere = [...files]
+        .filter(([path]) => path.startsWith(`src/${folder}/`) && path !== 'src/schemas/limits.ts')
+        .flatMap(([path, text]) => numericConstants(text).map((name) => `${path}: ${name}`))
+      expect(elsewhere).toEqual([])
+    },
+  )
 
   test('every layer that has bounds has one file of them', () => {
     expect(limits.map(([path]) => path).toSorted()).toEqual([
@@ -24,6 +34,7 @@ describe('limits.ts', () => {
       'src/connection/limits.ts',
       'src/durable/limits.ts',
       'src/http/limits.ts',
+      'src/schemas/limits.ts',
       'src/stores/limits.ts',
     ])
   })

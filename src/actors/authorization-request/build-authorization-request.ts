@@ -1,16 +1,14 @@
 import { calculatePKCECodeChallenge } from 'oauth4webapi'
 import type { BuildAuthorizationRequestInput, BuildAuthorizationRequestOutput } from '../../../machines/ports.ts'
-import { stopwatch } from '../../clock.ts'
+import { randomId, stopwatch } from '../../clock.ts'
 import { truncate } from '../../errors/failure.ts'
 import { portError } from '../../errors/port-error.ts'
 import { RESERVED_PARAMETERS } from '../../protocol/authorization-endpoint.ts'
 import type { ServerMetadata } from '../../schemas/connection-context.ts'
 import { redactUrl } from '../answers.ts'
 import type { ClientRequestDependencies, ConnectionDependencies } from '../dependencies.ts'
+import { VERIFIER_BYTES } from '../limits.ts'
 import { pushAuthorizationRequest } from './push-authorization-request.ts'
-
-/** 256 bits, as 43 characters (RFC 7636 §4.1). */
-const VERIFIER_BYTES = 32
 
 type Dependencies = ClientRequestDependencies &
   Pick<ConnectionDependencies, 'client' | 'mayUseHttp' | 'createState' | 'hashState'>
@@ -30,7 +28,7 @@ export function createBuildAuthorizationRequest(deps: Dependencies) {
     const { identity, metadata, resource, client, scope, parameters } = input
     const recordTime = stopwatch(deps.clock, input.at)
     const url = endpointOf(deps, metadata)
-    const verifier = base64url(deps.clock.random(VERIFIER_BYTES))
+    const verifier = randomId(deps.clock, VERIFIER_BYTES)
     const state = deps.createState(identity)
     const ours = {
       response_type: 'code',
@@ -82,8 +80,4 @@ function endpointOf(deps: Dependencies, metadata: ServerMetadata): URL {
     throw portError('INSECURE_ENDPOINT', 'notSent', { url: redactUrl(authorizationEndpoint) })
   }
   return url
-}
-
-function base64url(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString('base64url')
 }

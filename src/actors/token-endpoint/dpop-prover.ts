@@ -4,13 +4,10 @@ import * as v from 'valibot'
 import { type Clock, randomId } from '../../clock.ts'
 import { LruMap } from '../../lru-map.ts'
 import { type DpopKey, DpopKeySchema } from '../../schemas/credentials.ts'
-import { MAX_NONCES } from '../limits.ts'
+import { MAX_NONCES, PROOF_ID_BYTES } from '../limits.ts'
 
 /** Whom a proof is for: their nonces are kept apart, even where both have one origin (RFC 9449 §8, §9). */
 export type DpopVerifier = 'authorizationServer' | 'resourceServer'
-
-/** 128 bits; at least 96 are asked for (RFC 9449 §4.2). */
-const PROOF_ID_BYTES = 16
 
 /**
  * Proves to servers that we hold the key of a token, with the nonce that each server gave last. One for all connections

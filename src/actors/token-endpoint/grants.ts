@@ -16,7 +16,7 @@ interface GrantRow<Dependencies, Input> {
   readonly grantType: string
   /** The failure when the token endpoint rejects it. */
   readonly rejected: FailureCode
-  parameters(deps: Dependencies, input: Input, signal: AbortSignal): Parameters | Promise<Parameters>
+  readonly parameters: (deps: Dependencies, input: Input, signal: AbortSignal) => Parameters | Promise<Parameters>
 }
 
 /**

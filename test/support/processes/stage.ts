@@ -67,7 +67,7 @@ export interface Stage {
   scene(store: (typeof SHARED_STORES)[number] | StoreAddress, changes?: WorkerChanges): Scene
   /** What an operator reads of the way of a connection: where to, and why. */
   way(worker: Worker, of: ConnectionIdentity): Promise<string[]>
-  /** What reached the token endpoint since the test began: `refresh_token 200`, or `refresh_token status after`. */
+  /** What reached the token endpoint since the test began: `refresh_token 200`, or `refresh_token after 500`. */
   tokenRequests(): Promise<string[]>
   /** How many refresh tokens the server would still take from the client of this test's first token request. */
   liveTokens(): Promise<number>

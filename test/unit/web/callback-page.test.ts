@@ -1,50 +1,50 @@
 import { describe, expect, test } from 'vitest'
 import { FAILURE_CODES, type FailureCode } from '../../../src/errors/failure.ts'
-import { type CallbackEnd, callbackPage } from '../../../src/web/callback-page.ts'
+import { type CallbackOutcome, callbackPage } from '../../../src/web/callback-page.ts'
 
 const titleOf = (html: string): string => /<h1>(.*)<\/h1>/.exec(html)?.[1] ?? ''
-const failed = (code: FailureCode, retryable = false): CallbackEnd => ({
+const failed = (code: FailureCode, retryable = false): CallbackOutcome => ({
   status: 'failed',
   failure: { code },
   retryable,
 })
 
-async function shown(end: CallbackEnd): Promise<[status: number, title: string]> {
+async function shown(end: CallbackOutcome): Promise<[status: number, title: string]> {
   const response = callbackPage(end)
   return [response.status, titleOf(await response.text())]
 }
 
 describe('callbackPage()', () => {
-  test.each<[CallbackEnd, number, string]>([
+  test.each<[CallbackOutcome, number, string]>([
     [{ status: 'authorized' }, 200, 'You are signed in'],
     [{ status: 'alreadyAuthorized' }, 200, 'You are already signed in'],
     [{ status: 'denied' }, 200, 'Access was not granted'],
     [{ status: 'expired' }, 410, 'This sign-in took too long'],
     [{ status: 'superseded' }, 410, 'This sign-in was replaced by a newer one'],
-    [{ status: 'unknown' }, 404, 'This sign-in is not known here'],
-    [{ status: 'failed' }, 400, 'The sign-in did not work'],
-    [{ status: 'wrongMethod' }, 405, 'The sign-in did not arrive in the right way'],
+    [{ status: 'unknown' }, 404, 'This sign-in was not found'],
+    [{ status: 'failed' }, 400, 'The sign-in failed'],
+    [{ status: 'wrongMethod' }, 405, 'Unsupported request method'],
     [failed('CALLBACK_BINDING_MISMATCH'), 400, 'This sign-in was not started in this browser'],
-    [failed('CALLBACK_ISSUER_MISMATCH'), 400, 'The answer came from the wrong place'],
+    [failed('CALLBACK_ISSUER_MISMATCH'), 400, 'The response came from another sign-in server'],
     [failed('CALLBACK_MALFORMED'), 400, 'The link is incomplete or damaged'],
     [failed('EXCHANGE_REJECTED'), 400, 'The sign-in was not accepted'],
-    [failed('AUTHORIZATION_REQUIRED'), 400, 'Please sign in once more'],
-    [failed('ACCOUNT_CHANGED'), 409, 'That was another account than before'],
+    [failed('AUTHORIZATION_REQUIRED'), 400, 'Please sign in again'],
+    [failed('ACCOUNT_CHANGED'), 409, 'You signed in with another account than before'],
     [failed('POLICY_REFUSED'), 403, 'This sign-in is not allowed here'],
-    [failed('TOKEN_OUTCOME_UNKNOWN'), 503, 'It is not known yet whether the sign-in worked'],
-    [failed('TOKEN_RESPONSE_INVALID'), 502, 'The sign-in server gave an answer that cannot be used'],
+    [failed('TOKEN_OUTCOME_UNKNOWN'), 503, 'We could not confirm your sign-in'],
+    [failed('TOKEN_RESPONSE_INVALID'), 502, 'The sign-in server returned an invalid response'],
     [failed('SNAPSHOT_KEY_UNKNOWN'), 500, 'Something is wrong on our side'],
     [failed('HTTP_NETWORK', true), 503, 'The sign-in is not finished yet'],
     [failed('STORE_UNAVAILABLE', true), 503, 'The sign-in is not finished yet'],
-    [failed('HTTP_NETWORK'), 400, 'The sign-in did not work'],
+    [failed('HTTP_NETWORK'), 400, 'The sign-in failed'],
   ])('callbackPage() for %o responds with status %i and the title “%s”', async (end, status, title) => {
     expect(await shown(end)).toEqual([status, title])
   })
 
   test.each([
     ['access_denied', 'Access was not granted'],
-    ['invalid_scope', 'The sign-in server refused the sign-in'],
-    ['other', 'The sign-in server refused the sign-in'],
+    ['invalid_scope', 'The sign-in server rejected the sign-in'],
+    ['other', 'The sign-in server rejected the sign-in'],
   ])('callbackPage() for a denied callback with the error %s names who denied it', async (error, title) => {
     const response = callbackPage({ status: 'denied', failure: { code: 'AUTHORIZATION_DENIED', details: { error } } })
     const html = await response.text()

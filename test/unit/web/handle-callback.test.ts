@@ -107,7 +107,7 @@ describe('handleCallback()', () => {
       const response = await orchestrator.handleCallback(comeBack(url, cookie))
       return [response.status, await titleOf(response)]
     }
-    expect(await end(world.callback(redirect, { state: 'x' }))).toEqual([404, 'This sign-in is not known here'])
+    expect(await end(world.callback(redirect, { state: 'x' }))).toEqual([404, 'This sign-in was not found'])
     world.tokenAnswers.push({ status: 503, body: {} })
     const response = await orchestrator.handleCallback(comeBack(world.callback(redirect), cookie))
     expect(response.status).toBe(503)
@@ -199,7 +199,7 @@ describe('invalid callback requests', () => {
       expect([response.status, response.headers.get('allow'), await titleOf(response)]).toEqual([
         405,
         'GET',
-        'The sign-in did not arrive in the right way',
+        'Unsupported request method',
       ])
       await isUnharmed(scene)
     },
@@ -265,7 +265,7 @@ describe('invalid callback requests', () => {
   test('handleCallback() responds to a URL without a query with a 404 page', async () => {
     const scene = await sentAway()
     const response = await scene.orchestrator.handleCallback(comeBack(REDIRECT_URI, scene.cookie))
-    expect([response.status, await titleOf(response)]).toEqual([404, 'This sign-in is not known here'])
+    expect([response.status, await titleOf(response)]).toEqual([404, 'This sign-in was not found'])
     await isUnharmed(scene)
   })
 

@@ -1,6 +1,6 @@
 import { getEventListeners } from 'node:events'
 import { describe, expect, test } from 'vitest'
-import { abortable } from '../../../src/connection/single-flight.ts'
+import { abortable } from '../../../src/connection/record.ts'
 
 describe('abortable()', () => {
   test.each([

@@ -1,0 +1,49 @@
+// Bounds of documents, callbacks and challenges from outside, for src/schemas and src/protocol, each with its reason.
+
+/** Upper bound for a URL, an identifier and an issuer, in characters. Answers a server that fills the record. */
+export const MAX_URL_LENGTH = 2_048
+
+/** Upper bound for a client secret, in characters. Answers a server that fills the record. */
+export const MAX_SECRET_LENGTH = 4_096
+
+/** Upper bound for one name in a metadata list, in characters, and for one scope. Registered names have less than 60. */
+export const MAX_NAME_LENGTH = 256
+
+/** Upper bound for the names in one metadata list. Answers a document that is all list. */
+export const MAX_NAMES = 1_000
+
+/** Upper bound for the authorization servers of one resource. Answers a document that is all list. */
+export const MAX_ISSUERS = 64
+
+/** Upper bound for a subject, in characters (OpenID Connect Core §2, `sub`). */
+export const MAX_SUBJECT_LENGTH = 255
+
+/** Upper bound for a token lifetime, in seconds: ten years. An instant computed from a larger one may not be finite. */
+export const MAX_LIFETIME_SECONDS = 315_360_000
+
+/**
+ * Upper bound for the scope of a request or of tokens, in characters. It is stored in the record and sent in a URL, and
+ * every step-up adds to it.
+ */
+export const MAX_SCOPE_LENGTH = 4_096
+
+/**
+ * Upper bound for the scope that one challenge or metadata document adds to a request, in characters. It is stored with
+ * every attempt and sent in a URL.
+ */
+export const MAX_SERVER_SCOPE_LENGTH = 1_024
+
+/** Upper bound for the query of a callback URL, in characters. Answers a link made by an attacker. */
+export const MAX_QUERY_LENGTH = 16_384
+
+/**
+ * Upper bound for a `WWW-Authenticate` field, in characters; a longer one is ignored. Legitimate fields are far
+ * shorter.
+ */
+export const MAX_CHALLENGE_HEADER_LENGTH = 65_536
+
+/** Upper bound for the challenges that are read from one field. Answers a field that is all commas. */
+export const MAX_CHALLENGES = 64
+
+/** Upper bound for the parameters that are read from one field. Answers a field that is all parameters. */
+export const MAX_CHALLENGE_PARAMETERS = 256
