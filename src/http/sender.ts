@@ -94,7 +94,7 @@ export function createUndiciSender(options: {
  * to those addresses only, and looks at the one that was reached. undici asks its own `lookup` for names but never for
  * addresses, so this stands before it for both.
  */
-export function createGuardedConnector(
+function createGuardedConnector(
   undici: Undici,
   guard: AddressGuard,
   timeoutMs: number,

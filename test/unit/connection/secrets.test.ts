@@ -61,8 +61,8 @@ test(
     const orchestrator = orchestrate({
       store,
       keys: { name: bytes(NAME_KEY), sealing: [{ id: 'k1', secret: bytes(SEALING_KEY) }] },
-      policy: { leaseMs: 1_000, graceMs: 20, dpop: 'whenOffered' },
-      network: { allow: ['127.0.0.1'], timeoutMs: 250 },
+      policy: { leaseMs: 10_000, graceMs: 20, dpop: 'whenOffered' },
+      network: { allow: ['127.0.0.1'], timeoutMs: 2_500 },
       inspect: note,
     })
     for (const name of EVENT_NAMES) orchestrator.on(name, note)
