@@ -73,7 +73,7 @@ describe.each(STORES)('outages of the authorization server, on %s', (store) => {
   it('an exchange answered with 500 after the code was redeemed is retried once after the lease, and never again', async () => {
     const { of, start, callback } = stage.scene(store, BRISK)
     const [a, b] = await Promise.all([start(), start()])
-    const url = await callback(a)
+    const url = await callback()
     await stage.as.fault({ when: 'after', answer: 500 })
     const unknown = { code: 'TOKEN_OUTCOME_UNKNOWN', details: { ...at(), status: 500, error: 'server_error' } }
     expect(await a.completeCallback(url)).toMatchObject({ status: 'failed', failure: unknown, retryable: false })
@@ -98,7 +98,7 @@ describe.each(STORES)('outages of the authorization server, on %s', (store) => {
   it('a refresh whose connection broke after the rotation is retried once after the lease, and never again', async () => {
     const { of, start, signIn } = stage.scene(store, BRISK)
     const [a, b] = await Promise.all([start(), start()])
-    const rejectedToken = await signIn(a, b)
+    const rejectedToken = await signIn()
     await stage.as.fault({ when: 'after', answer: 'reset' })
     await expect(a.accessToken(of, { rejectedToken })).rejects.toMatchObject({
       code: 'TOKEN_OUTCOME_UNKNOWN',
@@ -146,7 +146,7 @@ describe.each(STORES)('outages of the authorization server, on %s', (store) => {
   it('no failed refresh deletes tokens, and the connection recovers without the user', async () => {
     const { of, start, signIn } = stage.scene(store, BRISK)
     const [a, b] = await Promise.all([start(), start()])
-    const rejectedToken = await signIn(a, b)
+    const rejectedToken = await signIn()
     const stillThere = { state: 'authorized', authorized: true, nextAction: 'retry' }
 
     await stage.as.fault({ when: 'before', answer: 500, times: 2 })
