@@ -26,7 +26,7 @@ test('a change feed retains nothing of the subscribers that it could not subscri
   expect(countPromises() - before).toBeLessThan(failing / 2)
 })
 
-test('a change feed that is closed rejects everybody who waits, and every later subscriber', async () => {
+test('a closed change feed rejects every pending and every later subscriber', async () => {
   const feed = feedWithoutNode(60_000)
   const waiting = [feed.add(listener), feed.add(listener)]
   feed.close()
