@@ -24,7 +24,7 @@ test('a change feed retains nothing of a subscriber that it could not subscribe 
   expect(failures.map((failure) => failure.deref())).toEqual(failures.map(() => undefined))
 })
 
-test('a change feed that is closed rejects everybody who waits, and every later subscriber', async () => {
+test('a closed change feed rejects every pending and every later subscriber', async () => {
   const feed = feedWithoutNode(60_000)
   const waiting = [feed.add(listener), feed.add(listener)]
   feed.close()

@@ -11,7 +11,7 @@ import { attemptOf, NOW, request, stamp } from './support.ts'
 describe('an attempt', () => {
   const built = { at: NOW, stateHash: 'hash-1', verifier: 'verifier-1' }
 
-  test('waits with what its callback will need', () => {
+  test('addAttempt stores everything that the callback of the attempt needs', () => {
     expect(addAttempt(contextWith({ request, servers: [server], failure: { code: 'HTTP_NETWORK' } }), built)).toEqual({
       at: NOW,
       failure: undefined,
@@ -31,7 +31,7 @@ describe('an attempt', () => {
     })
   })
 
-  test('is told to its caller alone', () => {
+  test('authorizationRequestBuilt emits the authorization URL and state with the expiry of the attempt', () => {
     const context = contextWith({ attempts: [attemptOf(1, { expiresAt: NOW })] })
     const url = 'https://as.example.com/authorize?state=fake'
     expect(authorizationRequestBuilt(context, { authorizationUrl: url, state: 'fake' })).toEqual({
@@ -42,7 +42,7 @@ describe('an attempt', () => {
     })
   })
 
-  test('ends once, and the others stay', () => {
+  test('endAttempt ends only the named attempt and ignores an unknown one', () => {
     const context = contextWith({ attempts: [attemptOf(1), attemptOf(2)] })
     expect(endAttempt(context, 'hash-1', 'failed', NOW)).toEqual({
       at: NOW,
@@ -54,7 +54,7 @@ describe('an attempt', () => {
     expect(endAttempt(context, undefined, 'failed', NOW)).toEqual({ at: NOW })
   })
 
-  test('is denied with the wire code', () => {
+  test('endDenied ends the attempt as denied and records the OAuth error code', () => {
     const event = { ...stamp, type: 'callback.denied', stateHash: 'hash-1', error: 'access_denied' } as const
     expect(endDenied(contextWith({ attempts: [attemptOf(1)] }), event)).toEqual({
       at: NOW,

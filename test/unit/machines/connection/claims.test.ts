@@ -10,7 +10,7 @@ import { CODE_TTL_MS, contextWith, LEASE_MS, rejections, server, tokens } from '
 import { after, attemptOf, exchanging, NOW, refreshing, request, stamp } from './support.ts'
 
 describe('a claim', () => {
-  test('of a grant without a user knows where and what', () => {
+  test('claimTokenRequest records server, scope and grant of a non-interactive request', () => {
     const asked = { ...request, grant: 'jwt_bearer' as const }
     const context = contextWith({ at: NOW, request: asked, servers: [server] })
     const claim = { id: 'claim-1', leaseMs: LEASE_MS, retries: 0, serverId: 1 }
@@ -22,7 +22,7 @@ describe('a claim', () => {
     expect(claimTokenRequest(renewal)).toEqual({ at: NOW, claim: { ...claim, kind: 'refresh' } })
   })
 
-  test('of a renewal without a refresh token asks for the same again', () => {
+  test('claimRenewal without a refresh token requests the same grant and scope again', () => {
     const held = { ...tokens, grant: 'identity_assertion' as const }
     const event = { ...stamp, type: 'refresh.requested' as const, generation: 1 }
     expect(claimRenewal(contextWith({ tokens: held }), event)).toEqual({
@@ -46,7 +46,7 @@ describe('a claim', () => {
     })
   })
 
-  test('whose outcome nobody knows says so', () => {
+  test('markOutcomeUnknown marks the claim, and the refresh token as possibly consumed', () => {
     const event = { type: 'xstate.error.actor.refreshTokens', error: rejections.unknown } as const
     const { failure } = rejections.unknown
     expect(markOutcomeUnknown(contextWith({ claim: refreshing, tokens }), event)).toEqual({
@@ -63,7 +63,7 @@ describe('a claim', () => {
 
   const event = { ...stamp, type: 'claim.expired', orphanId: 'claim-1' } as const
 
-  test('that is given up is repeated once, as a new one', () => {
+  test('an expired claim is retried once under a new id, and the expired retry ends in TOKEN_OUTCOME_UNKNOWN', () => {
     const context = contextWith({
       claim: { ...refreshing, outcomeUnknown: true },
       tokens,
@@ -91,7 +91,7 @@ describe('a claim', () => {
     })
   })
 
-  test('that is not there is not repeated', () => {
+  test('expireClaim without a current claim starts no retry', () => {
     expect(expireClaim(contextWith(), event)).toMatchObject({
       claim: undefined,
       orphanedClaims: [{ id: 'claim-1', retried: false }],
@@ -99,7 +99,7 @@ describe('a claim', () => {
   })
 })
 
-test('keeps its code before it is spent, and lives as long as that', () => {
+test('claimExchange stores the first code in the attempt before redemption and extends the attempt by the code TTL', () => {
   const context = contextWith({ attempts: [attemptOf(1), attemptOf(2)] })
   const event = {
     ...stamp,

@@ -22,7 +22,7 @@ import {
 import { NOW, request, stamp } from './support.ts'
 
 describe('a request', () => {
-  test('begins with the wishes of its caller and the ids of its event', () => {
+  test('beginRequest stores the options of the caller with the claim id of the event', () => {
     const event = {
       ...stamp,
       type: 'authorization.requested',
@@ -37,7 +37,7 @@ describe('a request', () => {
     expect(beginRequest(contextWith(), event)).toEqual({ at: NOW, request: began })
   })
 
-  test('falls back on the client that the host brought along', () => {
+  test('beginRequest falls back to the client of imported credentials', () => {
     const imported = { clientInformation: { ...staticClient, clientId: 'imported' }, issuer }
     const client = (clientInformation: typeof staticClient | undefined): string | undefined =>
       beginRequest(contextWith({ imported }), {
@@ -48,7 +48,7 @@ describe('a request', () => {
     expect([client(undefined), client(staticClient)]).toEqual(['imported', 'given-1'])
   })
 
-  test('renews imported tokens as they were asked for', () => {
+  test('beginRenewal of imported tokens uses their original scope, grant, client and issuer', () => {
     const event = { ...stamp, type: 'refresh.requested', generation: 1 } as const
     const context = contextWith({ tokens, imported: { clientInformation: staticClient, issuer } })
     expect(beginRenewal(context, event)).toEqual({
@@ -66,7 +66,7 @@ describe('a request', () => {
     })
   })
 
-  test('learns what the ports found out', () => {
+  test('recordDiscovery adds resource, server metadata and client to the request', () => {
     const { resource: _resource, metadata: _metadata, client: _client, ...bare } = request
     const rejectedClient = { issuer, clientId: 'client-0' }
     const context = contextWith({ request: bare, rejectedClient })
@@ -90,7 +90,7 @@ describe('a request', () => {
     ).toEqual({ at: NOW, request: { ...bare, client: dynamicClient }, rejectedClient: undefined })
   })
 
-  test('keeps a client that the host gave, bound to its issuer', () => {
+  test('recordDiscovery stores a client of the host together with its issuer', () => {
     const output = { at: NOW, client: staticClient }
     expect(recordDiscovery(contextWith({ request }), { type: 'xstate.done.actor.ensureRegistration', output })).toEqual(
       {
@@ -102,7 +102,7 @@ describe('a request', () => {
     )
   })
 
-  test('is refused by the policy, or for want of a grant', () => {
+  test('rejectGrant reports POLICY_REFUSED for a disallowed grant and GRANT_UNSUPPORTED for one that the server lacks', () => {
     const refuse = (changes: Partial<AuthorizationRequest>): unknown =>
       rejectGrant(contextWith({ request: { ...request, ...changes } }))
     expect(refuse({ allowedGrants: ['jwt_bearer'] })).toEqual({
@@ -121,18 +121,18 @@ describe('a request', () => {
 })
 
 describe('a server', () => {
-  test('becomes an entry of the record', () => {
+  test('adoptServer adds the discovered server to the record', () => {
     expect(adoptServer(contextWith({ request }))).toEqual({ servers: [server] })
   })
 
-  test('keeps its id while it says the same, and comes last', () => {
+  test('adoptServer retains the id of an unchanged server and moves it to the end', () => {
     const other = { ...server, id: 4, issuer: 'https://other.example' }
     const { servers: known } = adoptServer(contextWith({ request }))
     const again = adoptServer(contextWith({ request, servers: [...(known ?? []), other] }))
     expect(again.servers?.map(({ id }) => id)).toEqual([4, 1])
   })
 
-  test('that says something else gets an id of its own', () => {
+  test('adoptServer gives a server with changed metadata a new id', () => {
     const context = contextWith({
       request,
       servers: [
@@ -148,13 +148,13 @@ describe('a server', () => {
     expect(changed).not.toHaveProperty('tokens')
   })
 
-  test('says how its tokens are bound', () => {
+  test('adoptServer stores the DPoP settings of the server', () => {
     const dpop = { alg: 'ES256', required: true } as const
     const asked = { ...request, metadata: { ...metadata, dpop } }
     expect(adoptServer(contextWith({ request: asked }))).toEqual({ servers: [{ ...server, dpop }] })
   })
 
-  test('binds imported tokens', () => {
+  test('adoptServer binds imported tokens to the server, but only in a renewal', () => {
     const imported = { ...tokens, serverId: undefined }
     const renewal = contextWith({ request: { ...request, purpose: 'renew' }, tokens: imported })
     expect(adoptServer(renewal).tokens).toEqual(tokens)
@@ -162,7 +162,7 @@ describe('a server', () => {
   })
 })
 
-test('asks for what was asked for, what was granted, and what is new', () => {
+test('beginRequest of a step-up combines the requested, previously requested and challenged scopes', () => {
   const held = { ...tokens, requestedScope: 'read delete', scope: 'read' }
   const event = {
     ...stamp,

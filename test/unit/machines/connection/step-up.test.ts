@@ -8,7 +8,7 @@ describe('a step-up', () => {
   const challenged = (request: Partial<RequestedAuthorization>) =>
     ({ ...stamp, type: 'challenge.insufficientScope', request: wishes(request) }) as const
 
-  test('counts the rounds of each scope, whatever its order, for a day and for a few', () => {
+  test('countStepUp counts rounds per scope regardless of order, for one day and at most MAX_STEP_UPS scopes', () => {
     const event = challenged({ challengeScope: 'write admin' })
     const old = { scope: 'old', rounds: 2, at: NOW - 86_400_000 }
     const others = ['a', 'b', 'c', 'd'].map((scope) => ({ scope, rounds: 1, at: NOW - 1 }))
@@ -24,7 +24,7 @@ describe('a step-up', () => {
     expect(countStepUp(contextWith(), challenged({})).stepUps).toEqual([{ scope: '', rounds: 1, at: NOW }])
   })
 
-  test('that cannot help says so without a scope as well', () => {
+  test('rejectScope and endStepUps record their failure codes for a challenge without a scope', () => {
     expect(rejectScope(contextWith(), challenged({}))).toEqual({
       at: NOW,
       failure: { code: 'INSUFFICIENT_SCOPE' },

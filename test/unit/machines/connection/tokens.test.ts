@@ -25,7 +25,7 @@ import {
 } from '../../../support/charts/facts.ts'
 import { after, attemptOf, exchanging, NOW, refreshing, request, stamp } from './support.ts'
 
-test('record time is that of the command, or of the answer, or what it was', () => {
+test('readClock returns the time of the command, of the port output, or the current record time', () => {
   const context = contextWith()
   expect(readClock(context, { ...stamp, type: 'attempt.expired' })).toBe(NOW)
   expect(readClock(context, { type: 'xstate.done.actor.revokeTokens', output: { at: NOW + 1 } })).toBe(NOW + 1)
@@ -50,7 +50,7 @@ describe('tokens', () => {
     claim: exchanging,
   })
 
-  test('of an exchange end its attempt, and those that asked for no more', () => {
+  test('storeTokens of an exchange ends its attempt and every attempt that requested no more scope', () => {
     expect(storeTokens(exchange, tokenResult(NOW + 100, { subject: 'alice', refreshTokenExpiresInMs: 5_000 }))).toEqual(
       {
         ...stored,
@@ -78,7 +78,7 @@ describe('tokens', () => {
     )
   })
 
-  test('say nothing that the server did not say', () => {
+  test('storeTokens of an exchange omits expiry and refresh token if the response has neither', () => {
     const output = tokenResult(NOW + 100, { expiresInMs: undefined, refreshToken: undefined, scope: 'less' })
     expect(storeTokens(exchange, output).tokens).toEqual({
       accessToken: `access-${NOW + 100}`,
@@ -99,7 +99,7 @@ describe('tokens', () => {
     claim: refreshing,
   })
 
-  test('of a refresh keep what the answer leaves out, and end no attempt', () => {
+  test('storeTokens of a refresh retains what the response omits and ends no attempt', () => {
     const output = tokenResult(NOW + 100, { refreshToken: undefined })
     expect(storeTokens(refresh, output)).toEqual({
       ...stored,
@@ -119,7 +119,7 @@ describe('tokens', () => {
     })
   })
 
-  test('of a refresh with a new refresh token forget the life of the old one', () => {
+  test('storeTokens of a refresh with a new refresh token drops the expiry of the old one', () => {
     const changed = storeTokens(refresh, tokenResult(NOW + 100, { scope: 'read' }))
     expect(changed.tokens).toMatchObject({
       scope: 'read',
@@ -128,7 +128,7 @@ describe('tokens', () => {
     })
   })
 
-  test('come with the key that they are bound to, and are bound to none that the port does not name', () => {
+  test('storeTokens takes token type and DPoP key from the port output alone', () => {
     const bound = { tokenType: 'DPoP', dpopKey }
     const before = { ...refresh, tokens: { ...tokens, ...bound } }
     expect(storeTokens(exchange, tokenResult(NOW + 100, bound)).tokens).toMatchObject(bound)
@@ -139,7 +139,7 @@ describe('tokens', () => {
     })
   })
 
-  test('of a grant without a user are marked as such', () => {
+  test('storeTokens records the grant and scope of a client_credentials claim', () => {
     const claim: Claim = { ...refreshing, kind: 'requestToken', serverId: 1, scope: 'admin' }
     const context = contextWith({ at: NOW, servers: [server], tokens, attempts: [attemptOf(1)], claim })
     expect(storeTokens(context, tokenResult(NOW, { refreshToken: undefined, expiresInMs: undefined }))).toEqual({
@@ -157,13 +157,13 @@ describe('tokens', () => {
     })
   })
 
-  test.each(['jwt_bearer', 'identity_assertion'] as const)('of a claim by %s say so', (grant) => {
+  test.each(['jwt_bearer', 'identity_assertion'] as const)('storeTokens of a %s claim records that grant', (grant) => {
     const claim: Claim = { ...refreshing, kind: 'requestToken', serverId: 1, grant }
     const context = contextWith({ at: NOW, servers: [server], claim })
     expect(storeTokens(context, tokenResult(NOW)).tokens?.grant).toBe(grant)
   })
 
-  test('that a host held before are bound to nothing yet', () => {
+  test('importCredentials stores imported tokens without a server', () => {
     const { serverId: _, ...imported } = tokens
     const event = {
       ...stamp,
@@ -196,12 +196,12 @@ describe('a late result', () => {
   } as const
   const context = contextWith({ generation: 3, orphanedClaims: [{ id: 'claim-1', retried: false }] })
 
-  test('brings the key that it is bound to', () => {
+  test('acceptLateResult stores the DPoP key of the late tokens', () => {
     const late = { ...event, tokens: { ...event.tokens, tokenType: 'DPoP', dpopKey } }
     expect(acceptLateResult(context, late).tokens).toEqual({ ...tokens, tokenType: 'DPoP', dpopKey })
   })
 
-  test('is taken with its server, under an id of this record', () => {
+  test('acceptLateResult stores late tokens with their server under an id of this record', () => {
     expect(acceptLateResult(context, event)).toEqual({
       at: NOW,
       generation: 4,
@@ -214,13 +214,13 @@ describe('a late result', () => {
     })
   })
 
-  test('has to prove itself if its claim was repeated', () => {
+  test('acceptLateResult marks tokens as unverified if their claim was retried', () => {
     const retried = after(context, { orphanedClaims: [{ id: 'claim-1', retried: true }] })
     expect(acceptLateResult(retried, event).tokens).toEqual({ ...tokens, unverified: true })
     expect(acceptLateResult(context, { ...event, tokens: { ...tokens, unverified: true } }).tokens).toEqual(tokens)
   })
 
-  test('of an exchange ends its attempt, or tells what became of it after all', () => {
+  test('acceptLateResult of an exchange ends its attempt or corrects the recorded outcome of an ended one', () => {
     const late = { ...event, attemptHash: 'hash-1' }
     expect(acceptLateResult(after(context, { attempts: [attemptOf(1)] }), late)).toMatchObject({
       attempts: [],
@@ -240,7 +240,7 @@ describe('a late result', () => {
 describe('a failure', () => {
   const error = (what: Error) => ({ type: 'xstate.error.actor.refreshTokens', error: what }) as const
 
-  test('is kept, and leaves an early refresh alone, twice as long each time', () => {
+  test('recordFailure stores the failure and doubles the refresh back-off up to ten minutes', () => {
     let context = contextWith({ tokens })
     const delays = Array.from({ length: 9 }, () => {
       const changed = recordFailure(context, error(rejections.otherRefusal))
@@ -252,14 +252,14 @@ describe('a failure', () => {
     expect(delays).toEqual([5_000, 10_000, 20_000, 40_000, 80_000, 160_000, 320_000, 600_000, 600_000])
   })
 
-  test('that names a time is tried again then', () => {
+  test('recordFailure uses the Retry-After time of the server as retryAt', () => {
     expect(recordFailure(contextWith(), error(rejections.rateLimited))).toMatchObject({
       retryAt: START + 7_000,
       retryDelayMs: 5_000,
     })
   })
 
-  test('before anybody was asked for more scope takes its round back', () => {
+  test('recordFailure takes back a step-up round that failed before an authorization request was built', () => {
     const other = { scope: 'list', rounds: 1, at: START }
     const counted = (rounds: number) => [other, { scope: 'write', rounds, at: START }]
     const left = (changes: Partial<ConnectionContext>) =>
@@ -275,7 +275,7 @@ describe('a failure', () => {
     expect(left({ stepUps: counted(2), claim: { ...refreshing, kind: 'requestToken' } })).toBeUndefined()
   })
 
-  test('of the refresh token leaves the access token its rest of life', () => {
+  test('dropRefreshToken retains the access token', () => {
     const { refreshToken: _, ...rest } = tokens
     const context = contextWith({ tokens: { ...tokens, refreshTokenExpiresAt: NOW } })
     expect(dropRefreshToken(context)).toEqual({
@@ -286,16 +286,16 @@ describe('a failure', () => {
 
   test.each<[string, Partial<ConnectionContext>]>([
     [
-      'it may have been sent before: the server may have revoked the whole family',
+      'the refresh token may already be consumed, since the server may have revoked the family',
       { tokens: { ...tokens, refreshTokenMayBeConsumed: true } },
     ],
-    ['it was to be proven', { tokens: { ...tokens, unverified: true } }],
-    ['nothing is there', {}],
-  ])('of the refresh token takes everything when %s', (_, changes) => {
+    ['the tokens are unverified', { tokens: { ...tokens, unverified: true } }],
+    ['the record has no tokens', {}],
+  ])('dropRefreshToken drops all tokens when %s', (_, changes) => {
     expect(dropRefreshToken(contextWith(changes))).toEqual({ reauthorizationRequired: true, tokens: undefined })
   })
 
-  test('of the client takes what was issued to it', () => {
+  test('forgetClient drops the tokens issued to the client and records it as rejected', () => {
     const context = contextWith({
       servers: [server, { ...server, id: 2, issuer: 'https://other.example' }],
       tokens,
@@ -349,7 +349,7 @@ test('a reset record retains its identity, clock, generation, journal, ended att
   )
 })
 
-test('at rest what nobody needs goes, and so does what time has ended', () => {
+test('pruneExpired removes the request, the claim, unused servers and everything that has expired', () => {
   const DAY = 86_400_000
   const later = START + DAY
   const context = contextWith({
