@@ -10,11 +10,11 @@ const turn = (ms = 20): Promise<void> => new Promise((resolve) => setTimeout(res
 let writes = 0
 const unknownWrite = (options: SaveOptions): SaveOptions => ({ ...options, writeId: `${(writes += 1)}` })
 
-/** Each lie of a store, with a check of the contract that must notice it. */
-const lies: [string, string, Broken][] = [
+/** Each violation, with the check of the contract that must detect it. */
+const violations: [string, string, Broken][] = [
   [
-    'answers before the record is written',
-    'compare-and-set: a record is created where none was expected',
+    'resolves save before the record is written',
+    'compare-and-set: save without an expected version creates an absent record',
     (store) => ({
       save: async (key, value, options) => {
         const probe = new MemoryStore()
@@ -24,18 +24,18 @@ const lies: [string, string, Broken][] = [
     }),
   ],
   [
-    'never answers a load',
-    'compare-and-set: a record that was never written is absent',
+    'never settles load',
+    'compare-and-set: load returns undefined for a key that was never written',
     () => ({ load: () => new Promise(() => {}) }),
   ],
   [
-    'never answers a save',
-    'compare-and-set: a record is replaced if it has the expected version, and gets another',
+    'never settles save',
+    'compare-and-set: save replaces a record that has the expected version, and changes the version',
     () => ({ save: () => new Promise(() => {}) }),
   ],
   [
-    'replaces whatever is there',
-    'compare-and-set: every other save is refused and changes nothing',
+    'ignores the expected version',
+    'compare-and-set: save with any other expected version is a conflict and changes nothing',
     (store) => ({
       save: async (key, value, options) => {
         const current = await store.load(key)
@@ -45,7 +45,7 @@ const lies: [string, string, Broken][] = [
   ],
   [
     'compares and sets in two steps',
-    'compare-and-set: of many simultaneous writers one wins',
+    'compare-and-set: exactly one of many simultaneous saves succeeds',
     (store) => ({
       save: async (key, value, options) => {
         const current = await store.load(key)
@@ -57,8 +57,8 @@ const lies: [string, string, Broken][] = [
     }),
   ],
   [
-    'answers a refusal with a version',
-    'compare-and-set: a save over a version is refused where no record is',
+    'returns a version for a conflict',
+    'compare-and-set: save with an expected version is a conflict if the record is absent',
     (store) => ({
       save: async (key, value, options) => {
         const saved = await store.save(key, value, options)
@@ -67,13 +67,13 @@ const lies: [string, string, Broken][] = [
     }),
   ],
   [
-    'gives every record the same versions',
-    'deletion: lets nobody see an earlier version again',
+    'uses the same versions for every record',
+    'deletion: no version is used again after a deletion',
     (store) => {
       const versions = new Map<string, string>()
-      const real = async (key: string, told: string | undefined): Promise<string | undefined> => {
+      const real = async (key: string, expected: string | undefined): Promise<string | undefined> => {
         const current = await store.load(key)
-        return told === (current && versions.get(current.version)) ? current?.version : 'another'
+        return expected === (current && versions.get(current.version)) ? current?.version : 'another'
       }
       return {
         load: async (key) => {
@@ -97,12 +97,12 @@ const lies: [string, string, Broken][] = [
   ],
   [
     'forgets the ids of its writes',
-    'a write that is sent again: answers as it did, and writes once',
+    'idempotent writes: a save that is sent again returns its first result and writes once',
     (store) => ({ save: (key, value, options) => store.save(key, value, unknownWrite(options)) }),
   ],
   [
-    'knows a write only in the process that sent it',
-    'a write that is sent again: can come from another process',
+    'recognizes a write id only in the process that sent it',
+    'idempotent writes: a save that is sent again from another process returns its first result',
     (store) => {
       const own = `${(writes += 1)} `
       return {
@@ -111,8 +111,8 @@ const lies: [string, string, Broken][] = [
     },
   ],
   [
-    'tells an age by nobody’s clock',
-    'age and expiry: the age grows, and a save resets it',
+    'reports every record as new',
+    'age and expiry: the age of a record grows, and a save resets it',
     (store) => ({
       load: async (key) => {
         const record = await store.load(key)
@@ -121,13 +121,13 @@ const lies: [string, string, Broken][] = [
     }),
   ],
   [
-    'keeps what should be gone',
-    'age and expiry: a record is gone after its time to live',
+    'does not expire records',
+    'age and expiry: a record is absent after its time to live',
     (store) => ({ save: (key, value, options) => store.save(key, value, { ...options, ttlMs: undefined }) }),
   ],
   [
-    'lets a late write revive what was deleted',
-    'deletion: is not undone by a writer that read the record before',
+    'lets a late write revive a deleted record',
+    'deletion: a save computed from the deleted version is a conflict',
     (store) => ({
       save: async (key, value, options) => {
         const current = await store.load(key)
@@ -137,18 +137,18 @@ const lies: [string, string, Broken][] = [
     }),
   ],
   [
-    'cuts what it stores at a zero byte',
-    String.raw`what it can hold: the value "nul\u0000byte"`,
+    'truncates values at a zero byte',
+    String.raw`contents: a value may be "nul\u0000byte"`,
     (store) => ({ save: (key, value, options) => store.save(key, value.split('\0')[0] ?? '', options) }),
   ],
   [
-    'tells nobody of changes in another process',
-    'notices: tell every subscriber, in every store, which key was saved or deleted',
+    'sends no notices to other processes',
+    'notices: every subscriber of every store is notified of saves and deletions',
     () => ({ subscribe: async () => async () => {} }),
   ],
   [
-    'tells of a change before it is done',
-    'notices: come after the change: whoever loads then sees it',
+    'sends a notice before the change is written',
+    'notices: a load after the notice returns the change',
     (store) => {
       const listeners = new Set<(key: string) => void>()
       return {
@@ -157,10 +157,10 @@ const lies: [string, string, Broken][] = [
           return async () => void listeners.delete(onChange)
         },
         save: async (key, value, options) => {
-          for (const tell of listeners) tell(key)
+          for (const notify of listeners) notify(key)
           await turn()
           const saved = await store.save(key, value, options)
-          for (const tell of listeners) tell(key)
+          for (const notify of listeners) notify(key)
           return saved
         },
       }
@@ -187,12 +187,12 @@ function contractOf(broken: Broken) {
 }
 
 describe('the store contract', () => {
-  test.each(lies)('finds a store that %s', async (_, name, broken) => {
+  test.each(violations)('the contract detects a store that %s', async (_, name, broken) => {
     const check = contractOf(broken).find((each) => each.name === name)
     await expect(check?.run()).rejects.toMatchObject({ name: 'AssertionError' })
   })
 
-  test('finds nothing wrong with a store that keeps it', async () => {
+  test('the contract reports no failure for a correct store', async () => {
     const failures = await Promise.all(
       contractOf(() => ({})).map(({ name, run }) =>
         run().then(
@@ -204,7 +204,7 @@ describe('the store contract', () => {
     expect(failures.flat()).toEqual([])
   }, 20_000)
 
-  test('names every check once', () => {
+  test('the names of all checks are unique', () => {
     const names = contractOf(() => ({})).map(({ name }) => name)
     expect(new Set(names).size).toBe(names.length)
     expect(names.length).toBeGreaterThan(50)

@@ -64,7 +64,7 @@ describe('the test servers', () => {
       id: 1,
       result: { content: [{ type: 'text', text: 'you are user-1' }] },
     })
-    as.fail({ when: 'before', answer: 'reset', endpoint: 'introspection' })
+    as.injectFault({ when: 'before', answer: 'reset', endpoint: 'introspection' })
     await expect(fetch(`${as.origin}/introspect`, { method: 'POST' })).rejects.toThrow(TypeError)
     await as.close()
   })
@@ -73,17 +73,17 @@ describe('the test servers', () => {
     const { as, mcp, signIn, callTool } = stage()
     await signIn()
     expect((await callTool()).status).toBe(200)
-    expect(as.ledger.counts()).toEqual({
+    expect(as.requestLog.counts()).toEqual({
       'serverMetadata ok': 1,
       'registration ok': 1,
       'authorization ok': 1,
       'token authorization_code ok': 1,
     })
-    expect(mcp.ledger.counts()).toEqual({ 'resourceMetadata ok': 1, 'mcp ok': 1 })
-    expect([...as.ledger.spends().values()]).toEqual([{ presented: 1, taken: 1, isOwn: true }])
-    expect(JSON.stringify([as.ledger.entries, mcp.ledger.entries])).not.toMatch(/(code|access|refresh|secret)-/)
-    as.ledger.clear()
-    expect(as.ledger.count()).toBe(0)
+    expect(mcp.requestLog.counts()).toEqual({ 'resourceMetadata ok': 1, 'mcp ok': 1 })
+    expect([...as.requestLog.credentialUses().values()]).toEqual([{ presented: 1, accepted: 1, isOwn: true }])
+    expect(JSON.stringify([as.requestLog.entries, mcp.requestLog.entries])).not.toMatch(/(code|access|refresh|secret)-/)
+    as.requestLog.clear()
+    expect(as.requestLog.count()).toBe(0)
   })
 
   test('answer as JSON-RPC does', async () => {
@@ -110,7 +110,7 @@ describe('the test servers', () => {
       code: 'AUTHORIZATION_REQUIRED',
       challenge: expect.stringContaining('Bearer error="insufficient_scope", scope="tools admin"'),
     })
-    expect(mcp.ledger.counts()).toMatchObject({ 'mcp unauthorized': 1, 'mcp insufficient_scope': 1 })
+    expect(mcp.requestLog.counts()).toMatchObject({ 'mcp unauthorized': 1, 'mcp insufficient_scope': 1 })
   })
 
   test('refuse a code that is used twice, and with it what came of the first use', async () => {
@@ -123,7 +123,7 @@ describe('the test servers', () => {
     const answer = await as.handle(new Request(`${as.origin}/token`, { method: 'POST', body: form }))
     expect([answer.status, await answer.json()]).toEqual([400, { error: 'invalid_grant' }])
     expect(as.introspect(value)).toBeUndefined()
-    expect(as.ledger.spends().get(fingerprint(code))).toEqual({ presented: 2, taken: 1, isOwn: true })
+    expect(as.requestLog.credentialUses().get(fingerprint(code))).toEqual({ presented: 2, accepted: 1, isOwn: true })
   })
 
   test.each([
@@ -152,18 +152,21 @@ describe('the test servers', () => {
     expect([one.status, two.status, as.introspect(token) ? 'alive' : 'revoked']).toEqual(expected)
   })
 
-  test.each(['github', 'slack', 'stringExpiresIn'] as const)('answer with the habits of %s', async (habit) => {
-    const { as, signIn, connection, clock, callTool } = stage({ habit })
-    const { status } = await signIn('tools more')
-    expect(status).toBe('authorized')
-    const { scope, expiresAt } = await connection.accessToken()
-    expect([scope, expiresAt]).toEqual(['tools more', clock.now() + 3_600_000])
-    as.expireAccessTokens()
-    expect((await callTool()).status).toBe(200)
-    as.revokeEverything()
-    await expect(callTool()).rejects.toMatchObject({ code: 'AUTHORIZATION_REQUIRED' })
-    expect(as.ledger.count({ ...refreshing, outcome: 'invalid_grant' })).toBe(1)
-  })
+  test.each(['github', 'slack', 'stringExpiresIn'] as const)(
+    'the test authorization server sends token responses with the quirk %s',
+    async (quirk) => {
+      const { as, signIn, connection, clock, callTool } = stage({ quirk })
+      const { status } = await signIn('tools more')
+      expect(status).toBe('authorized')
+      const { scope, expiresAt } = await connection.accessToken()
+      expect([scope, expiresAt]).toEqual(['tools more', clock.now() + 3_600_000])
+      as.expireAccessTokens()
+      expect((await callTool()).status).toBe(200)
+      as.revokeEverything()
+      await expect(callTool()).rejects.toMatchObject({ code: 'AUTHORIZATION_REQUIRED' })
+      expect(as.requestLog.count({ ...refreshing, outcome: 'invalid_grant' })).toBe(1)
+    },
+  )
 
   test('answer a refresh without a refresh token, or issue none at all', async () => {
     const { as, signIn, callTool } = stage({ omitsRefreshToken: true })
@@ -183,7 +186,7 @@ describe('the test servers', () => {
     const { as, begin, auth, signIn } = stage({ subject: 'alice' })
     expect(await auth.completeCallback(await as.deny(await begin()))).toMatchObject({ status: 'denied' })
     expect(await signIn('openid tools')).toMatchObject({ status: 'authorized' })
-    expect(as.ledger.counts()).toMatchObject({ 'authorization access_denied': 1, 'authorization ok': 1 })
+    expect(as.requestLog.counts()).toMatchObject({ 'authorization access_denied': 1, 'authorization ok': 1 })
   })
 
   test('name another issuer, register nobody, forget whom they registered', async () => {
@@ -196,7 +199,7 @@ describe('the test servers', () => {
     as.pruneRegistrations()
     as.expireAccessTokens()
     await expect(callTool()).rejects.toMatchObject({ code: 'AUTHORIZATION_REQUIRED' })
-    expect(as.ledger.count({ ...refreshing, outcome: 'invalid_client' })).toBe(1)
+    expect(as.requestLog.count({ ...refreshing, outcome: 'invalid_client' })).toBe(1)
     expect(await signIn()).toMatchObject({ status: 'authorized' })
   })
 
@@ -210,30 +213,30 @@ describe('the test servers', () => {
     expect(as.introspect(value)).toMatchObject({ subject: 'given', scope: 'tools' })
     await connection.disconnect()
     expect(as.introspect(value)).toBeUndefined()
-    expect(as.ledger.counts()).toMatchObject({ 'token client_credentials ok': 1, 'revocation ok': 1 })
+    expect(as.requestLog.counts()).toMatchObject({ 'token client_credentials ok': 1, 'revocation ok': 1 })
   })
 
   test('fail before anything is done, or after it, and hold an answer back', async () => {
     const { as, signIn, callTool, clock } = stage()
     await signIn()
     as.expireAccessTokens()
-    as.fail({ when: 'before', answer: 503, retryAfterSeconds: 0 })
+    as.injectFault({ when: 'before', answer: 503, retryAfterSeconds: 0 })
     await expect(callTool()).rejects.toMatchObject({ code: 'SERVER_UNAVAILABLE' })
     clock.advance(1)
-    as.fail({ when: 'after', answer: 'hold' })
+    as.injectFault({ when: 'after', answer: 'hold' })
     const call = callTool()
-    await vi.waitFor(() => expect(as.held).toBe(1))
+    await vi.waitFor(() => expect(as.delayed).toBe(1))
     as.release()
     expect((await call).status).toBe(200)
-    as.fail({ endpoint: 'token', when: 'after', answer: 500, times: 2 })
-    as.mend()
+    as.injectFault({ endpoint: 'token', when: 'after', answer: 500, times: 2 })
+    as.clearFaults()
     as.expireAccessTokens()
     expect((await callTool()).status).toBe(200)
-    expect(as.ledger.entries.filter(({ grantType }) => grantType === 'refresh_token')).toMatchObject([
+    expect(as.requestLog.entries.filter(({ grantType }) => grantType === 'refresh_token')).toMatchObject([
       { outcome: 'ok', fault: 'after hold' },
       { outcome: 'ok' },
     ])
-    expect(as.ledger.count({ fault: 'before 503' })).toBe(1)
+    expect(as.requestLog.count({ fault: 'before 503' })).toBe(1)
   })
 
   test.each([
