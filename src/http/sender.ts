@@ -94,11 +94,7 @@ export function createUndiciSender(options: {
  * to those addresses only, and looks at the one that was reached. undici asks its own `lookup` for names but never for
  * addresses, so this stands before it for both.
  */
-function createGuardedConnector(
-  undici: Undici,
-  guard: AddressGuard,
-  timeoutMs: number,
-): buildConnector.connector {
+function createGuardedConnector(undici: Undici, guard: AddressGuard, timeoutMs: number): buildConnector.connector {
   async function connect(options: buildConnector.Options): Promise<Socket> {
     const destination = destinationOf(options)
     const timeout = AbortSignal.timeout(timeoutMs)

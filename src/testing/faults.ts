@@ -1,4 +1,4 @@
-/** When a fault meets a request, how, and how often. */
+/** When a fault applies to a request, how, and how often. */
 interface Fault<Endpoint extends string> {
   readonly endpoint?: Endpoint | undefined
   readonly when: 'before' | 'after'
@@ -6,21 +6,21 @@ interface Fault<Endpoint extends string> {
   readonly times?: number | undefined
 }
 
-/** The faults that wait for a request, and the requests that wait for `release()`. */
+/** The injected faults, and the responses that are delayed until `release()`. */
 export class Faults<Endpoint extends string, F extends Fault<Endpoint>> {
   #queue: { readonly fault: F; left: number }[] = []
-  #held: (() => void)[] = []
+  #delayed: (() => void)[] = []
 
-  /** How many requests wait for `release()`. */
-  get held(): number {
-    return this.#held.length
+  /** The number of responses that wait for `release()`. */
+  get delayed(): number {
+    return this.#delayed.length
   }
 
   add(fault: F): void {
     this.#queue.push({ fault, left: fault.times ?? 1 })
   }
 
-  /** The next fault of this endpoint and moment, which it uses up. */
+  /** Takes the next fault of this endpoint and moment. */
   take(endpoint: Endpoint | 'token', when: Fault<Endpoint>['when']): F | undefined {
     const next = this.#queue.find(
       ({ fault, left }) => (fault.endpoint ?? 'token') === endpoint && fault.when === when && left > 0,
@@ -29,19 +29,19 @@ export class Faults<Endpoint extends string, F extends Fault<Endpoint>> {
     return next?.fault
   }
 
-  /** Waits for `release()`, if the fault says so. */
-  async hold({ answer }: F): Promise<void> {
-    if (answer === 'hold') await new Promise<void>((resolve) => this.#held.push(resolve))
+  /** Waits for `release()`, if the fault delays the response. */
+  async delay({ answer }: F): Promise<void> {
+    if (answer === 'hold') await new Promise<void>((resolve) => this.#delayed.push(resolve))
   }
 
-  /** Answers what was held, and says how much that was. */
+  /** Sends the delayed responses, and returns how many there were. */
   release(): number {
-    const held = this.#held.splice(0)
-    for (const resume of held) resume()
-    return held.length
+    const delayed = this.#delayed.splice(0)
+    for (const resume of delayed) resume()
+    return delayed.length
   }
 
-  /** Drops all faults, and answers what was held. */
+  /** Removes all faults, and sends the delayed responses. */
   clear(): void {
     this.#queue = []
     this.release()

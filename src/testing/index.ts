@@ -1,16 +1,16 @@
 import '../errors/supported-node.ts'
 export type { IntegrationAction, IntegrationState } from './integration-model.ts'
 export { connectionPaths, type Integration, type IntegrationPath, type IntegrationStep } from './integration-paths.ts'
+export { inProcessFetch, type TestFault, type TestServer, type TestServerOptions } from './loopback-server.ts'
+export { type CredentialUse, fingerprint, RequestLog, type RequestLogEntry, type TestEndpoint } from './request-log.ts'
 export { SimulatedClock, type SimulatedClockOptions } from './simulated-clock.ts'
-export type { StoreUnderTest } from './store-bench.ts'
 export { type StoreCheck, storeContract } from './store-contract.ts'
+export type { StoreUnderTest } from './store-fixture.ts'
 export {
   type AuthorizationServerSwitches,
   TestAuthorizationServer,
   type TestAuthorizationServerOptions,
   type TestClient,
 } from './test-authorization-server.ts'
-export { fingerprint, type LedgerEntry, type Spend, type TestEndpoint, RequestLog } from './test-ledger.ts'
 export { TestMcpServer, type TestMcpServerOptions } from './test-mcp-server.ts'
-export { inProcessFetch, type TestFault, type TestServer, type TestServerOptions } from './loopback-server.ts'
-export type { Granted } from './token-book.ts'
+export type { Granted } from './token-registry.ts'

@@ -14,47 +14,48 @@ import type { TokenResult } from '../../machines/ports.ts'
 import { portError } from '../errors/port-error.ts'
 import type { ConnectionContext } from '../schemas/connection-context.ts'
 
-/** What a host can let happen to its integration. Each is asked for only where it makes sense. */
+/** An action of a host on its integration. The model generates each only where it is applicable. */
 export type IntegrationAction =
-  /** The user wants to connect: `connection.authorize()`, and the link is kept. */
+  /** The user connects: `connection.authorize()`, and the host stores the authorization URL. */
   | 'beginSignIn'
-  /** The user says yes at the newest link, and the browser comes back. */
+  /** The user approves at the newest authorization URL, and the browser returns to the callback. */
   | 'approve'
-  /** The user says no at the newest link, and the browser comes back. */
+  /** The user denies at the newest authorization URL, and the browser returns to the callback. */
   | 'deny'
-  /** So much time passes that no link is good any more. */
+  /** The clock advances until every pending attempt has expired. */
   | 'letAttemptExpire'
-  /** So much time passes that the access token is good no more. */
+  /** The clock advances until the access token has expired. */
   | 'expireToken'
-  /** The authorization server takes back everything that it has granted. */
+  /** The authorization server revokes all codes and tokens. */
   | 'revokeTokens'
-  /** A tool is called, through `connection.fetch` or with `connection.accessToken()`. Rejects if that cannot be. */
+  /** A tool is called, through `connection.fetch` or with `connection.accessToken()`. Rejects if not authorized. */
   | 'callTool'
-  /** The user wants no connection any more: `connection.disconnect()`. */
+  /** The user disconnects: `connection.disconnect()`. */
   | 'disconnect'
-  /** The process ends, and another one takes its place. */
+  /** The process ends, and another process replaces it. */
   | 'restartProcess'
 
-/** What the model says of an integration. */
+/** The expected status of an integration. */
 export interface IntegrationState {
-  /** As `connection.status()` tells it. */
+  /** `state` of `connection.status()`. */
   readonly state: ConnectionState
-  /** As `connection.status()` tells it. */
+  /** `authorized` of `connection.status()`. */
   readonly authorized: boolean
 }
 
 type Snapshot = SnapshotFrom<typeof connectionMachine>
 
 /**
- * The record of a connection as the chart makes it, what time it is, and what only the servers know.
+ * The record of a connection as computed by the chart, the time, and what only the authorization server can observe.
  *
  * @internal
  */
 export interface ModelState {
   readonly record: Snapshot | undefined
   readonly at: number
+  /** Whether the authorization server revoked the current grant. */
   readonly isRevoked: boolean
-  /** Whether the last action could be done. */
+  /** Whether the last action succeeded. */
   readonly succeeded: boolean
 }
 
@@ -66,8 +67,8 @@ const MIN_TOKEN_TTL_MS = 30_000
 const LEASE_MS = 30_000
 const CLIENT = { issuer: ISSUER, clientId: 'client', tokenEndpointAuthMethod: 'none', source: 'dynamic' } as const
 
-/** What the ports answer while nothing is wrong with the servers. */
-function answersAt(at: number): Readonly<Record<string, ConnectionEvent>> {
+/** The results of the ports while all servers work. */
+function portResults(at: number): Readonly<Record<string, ConnectionEvent>> {
   const tokens: TokenResult = {
     at,
     accessToken: 'access',
@@ -92,7 +93,7 @@ function answersAt(at: number): Readonly<Record<string, ConnectionEvent>> {
   }
 }
 
-/** One command with everything that follows from it, as the runner and the ports bring it about. */
+/** Executes a command as the runner does, with the results of the ports, until the chart is stable. */
 function run({ record, at, isRevoked }: ModelState, command: ConnectionCommand): Snapshot {
   const stamp: Stamp = { at, claimId: `claim-${at}`, leaseMs: LEASE_MS }
   const identity = { tenant: 'tenant', server: SERVER }
@@ -100,18 +101,18 @@ function run({ record, at, isRevoked }: ModelState, command: ConnectionCommand):
   let snapshot = getNextSnapshot(connectionMachine, start, { ...stamp, ...command })
   for (;;) {
     const [port] = Object.entries(snapshot.children).flatMap(([id, child]) => (child === undefined ? [] : [id]))
-    const next = port === undefined ? goAhead(snapshot, stamp) : answerOf(port, at, isRevoked)
+    const next = port === undefined ? checkpointSaved(snapshot, stamp) : portResult(port, at, isRevoked)
     if (next === undefined) return snapshot
     snapshot = getNextSnapshot(connectionMachine, snapshot, next)
   }
 }
 
-function goAhead(snapshot: Snapshot, stamp: Stamp): ConnectionEvent | undefined {
+function checkpointSaved(snapshot: Snapshot, stamp: Stamp): ConnectionEvent | undefined {
   return snapshot.hasTag('checkpoint') ? { ...stamp, type: 'checkpoint.saved', sendBefore: Infinity } : undefined
 }
 
-function answerOf(port: string, at: number, isRevoked: boolean): ConnectionEvent | undefined {
-  if (port !== 'refreshTokens' || !isRevoked) return answersAt(at)[port]
+function portResult(port: string, at: number, isRevoked: boolean): ConnectionEvent | undefined {
+  if (port !== 'refreshTokens' || !isRevoked) return portResults(at)[port]
   const error = portError('REFRESH_REJECTED', 'rejected', { error: 'invalid_grant' })
   return { type: 'xstate.error.actor.refreshTokens', error }
 }
@@ -119,48 +120,48 @@ function answerOf(port: string, at: number, isRevoked: boolean): ConnectionEvent
 const newestAttempt = ({ record, at }: ModelState): string | undefined =>
   record?.context.attempts.findLast((attempt) => isPending(attempt, at))?.stateHash
 
-/** Whether a call would go through with the token as it is. */
+/** Whether a call needs no refresh. */
 const hasFreshToken = ({ record, at }: ModelState): boolean => {
   const tokens = tokensOf(record?.context)
   return tokens !== undefined && isFresh(tokens, at, marginMs(tokens, MIN_TOKEN_TTL_MS), undefined)
 }
 
 /**
- * What a model state looks like from outside.
+ * The public status of a model state.
  *
  * @internal
  */
-export function lookOf({ record, at }: ModelState): IntegrationState {
+export function statusOf({ record, at }: ModelState): IntegrationState {
   const context: ConnectionContext | undefined = record?.context
   return context === undefined
     ? { state: 'disconnected', authorized: false }
     : { state: stateOf(context, at), authorized: isAuthorized(context, at) }
 }
 
-/** Where each action makes sense. */
-const APPLIES: Readonly<Record<IntegrationAction, (state: ModelState) => boolean>> = {
-  beginSignIn: (state) => !lookOf(state).authorized && newestAttempt(state) === undefined,
+/** The states in which each action is applicable. */
+const APPLICABLE: Readonly<Record<IntegrationAction, (state: ModelState) => boolean>> = {
+  beginSignIn: (state) => !statusOf(state).authorized && newestAttempt(state) === undefined,
   approve: (state) => newestAttempt(state) !== undefined,
   deny: (state) => newestAttempt(state) !== undefined,
   letAttemptExpire: (state) => newestAttempt(state) !== undefined,
   expireToken: hasFreshToken,
-  revokeTokens: (state) => lookOf(state).state === 'authorized' && !state.isRevoked,
+  revokeTokens: (state) => statusOf(state).state === 'authorized' && !state.isRevoked,
   callTool: () => true,
   disconnect: ({ record }) => record !== undefined,
   restartProcess: () => true,
 }
 
 /**
- * Whether an action makes sense.
+ * Whether an action is applicable in this state.
  *
  * @internal
  */
-export function applies(state: ModelState, action: IntegrationAction): boolean {
-  return APPLIES[action](state)
+export function isApplicable(state: ModelState, action: IntegrationAction): boolean {
+  return APPLICABLE[action](state)
 }
 
-/** What an action comes to. */
-function take(before: ModelState, { type }: { type: IntegrationAction }): ModelState {
+/** The state after an action. */
+function transition(before: ModelState, { type }: { type: IntegrationAction }): ModelState {
   const state = { ...before, at: before.at + 1, succeeded: true }
   const stateHash = newestAttempt(before) ?? ''
   const after = (command: ConnectionCommand): ModelState => ({ ...state, record: run(state, command) })
@@ -193,24 +194,24 @@ function take(before: ModelState, { type }: { type: IntegrationAction }): ModelS
   }
 }
 
-const beginning: ModelState = { record: undefined, at: 1_800_000_000_000, isRevoked: false, succeeded: true }
+const initialState: ModelState = { record: undefined, at: 1_800_000_000_000, isRevoked: false, succeeded: true }
 
 /**
- * The integration as a logic of its own, whose every step is one of the chart's.
+ * Actor logic of the whole integration; each transition executes commands of the connection chart.
  *
  * @internal
  */
-export const integrationLogic = fromTransition(take, beginning)
+export const integrationLogic = fromTransition(transition, initialState)
 
 /**
- * What decides how an integration goes on: equal texts, equal futures.
+ * Serializes what determines the future behaviour of an integration: states with equal texts are equivalent.
  *
  * @internal
  */
-export function essenceOf(state: ModelState): string {
+export function serializeState(state: ModelState): string {
   const { record, isRevoked } = state
   return JSON.stringify([
-    lookOf(state),
+    statusOf(state),
     record === undefined,
     newestAttempt(state) !== undefined,
     hasFreshToken(state),

@@ -3,64 +3,70 @@ import { getInitialSnapshot, getNextSnapshot } from 'xstate'
 import { getShortestPaths } from 'xstate/graph'
 import type { ConnectionStatus } from '../connection/status.ts'
 import {
-  applies,
-  essenceOf,
   type IntegrationAction,
   integrationLogic,
   type IntegrationState,
-  lookOf,
+  isApplicable,
   type ModelState,
+  serializeState,
+  statusOf,
 } from './integration-model.ts'
-import type { RequestLog } from './test-ledger.ts'
+import type { RequestLog } from './request-log.ts'
 
-/** What a host hands to the model: how to do things to its integration, and how to look at it. */
+/** A host's integration, as the model drives and observes it. */
 export interface Integration {
-  /** What its connection says of itself: `() => connection.status()`. */
+  /** The status of its connection: `() => connection.status()`. */
   status(): Promise<ConnectionStatus>
-  /** Does each thing that a path may ask for. */
+  /** Performs each action. */
   readonly actions: Readonly<Record<IntegrationAction, () => Promise<unknown>>>
-  /** Of its authorization servers: no code or refresh token may be presented twice, and none elsewhere. */
-  readonly ledgers?: readonly RequestLog[] | undefined
+  /**
+   * The request logs of its authorization servers. After each step, every code and refresh token must have been
+   * presented once, to the server that issued it.
+   */
+  readonly requestLogs?: readonly RequestLog[] | undefined
 }
 
-/** One step of a path: what is done, and what must be so afterwards. */
+/** One step of a path: an action, and the expected status after it. */
 export interface IntegrationStep extends IntegrationState {
-  /** What is done. */
+  /** The action to perform. */
   readonly action: IntegrationAction
   /** Whether the action resolves. */
   readonly succeeds: boolean
 }
 
-/** A way through the life of a connection. */
+/** A sequence of actions from a new integration. */
 export interface IntegrationPath {
   /** `beginSignIn → approve → callTool`. */
   readonly description: string
-  /** What is done, in order. */
+  /** The actions, in order. */
   readonly steps: readonly IntegrationStep[]
   /**
-   * Goes this way with an integration that is as new, and looks after each step at what must hold.
+   * Performs the actions with a new integration, and checks the status and the invariants after each.
    *
-   * @throws `AssertionError` of `node:assert` that names the step.
+   * @throws `AssertionError` of `node:assert` that names the failed step.
    */
   walk(integration: Integration): Promise<void>
 }
 
-/** What must hold of every status, whatever was done before. */
+/** Invariants of every status, whatever actions preceded it. */
 const INVARIANTS: readonly { name: string; holds: (status: ConnectionStatus) => boolean }[] = [
   {
-    name: 'each transition begins where the one before ended',
+    name: 'each transition in the journal starts in the state in which the previous one ended',
     holds: ({ journal }) => journal.slice(1).every(({ from }, index) => from === journal[index]?.to),
   },
   {
-    name: 'record time never goes back',
+    name: 'the times in the journal never decrease',
     holds: ({ journal }) => journal.slice(1).every(({ at }, index) => at >= (journal[index]?.at ?? Infinity)),
   },
   {
-    name: 'an authorized connection needs nobody',
+    name: 'a connection in the state authorized reports authorized: true',
     holds: ({ state, authorized }) => state !== 'authorized' || authorized,
   },
-  { name: 'whoever fails says why', holds: ({ state, failure }) => state !== 'failed' || failure !== undefined },
-  { name: 'a token that is there ends some time, or never', holds: ({ expiresAt }) => !Number.isNaN(expiresAt) },
+  {
+    name: 'a connection in the state failed reports a failure',
+    holds: ({ state, failure }) => state !== 'failed' || failure !== undefined,
+  },
+  { name: 'expiresAt is never NaN', holds: ({ expiresAt }) => !Number.isNaN(expiresAt) },
 ]
 
 const ALL: readonly IntegrationAction[] = [
@@ -76,9 +82,9 @@ const ALL: readonly IntegrationAction[] = [
 ]
 
 /**
- * Ways through the life of a connection, worked out from the connection chart itself: for every state that the actions
- * lead to, and for every action that makes sense there, the shortest way to it and that action. Walk each with an
- * integration of its own, and it has met everything that the chart tells apart in such an integration.
+ * Paths through the life of a connection, computed from the connection chart: for every reachable state of the
+ * integration and every action applicable in it, the shortest path to the state, followed by the action. Walking every
+ * path with a new integration covers all transitions between the states that the chart distinguishes.
  *
  * @example
  *
@@ -86,21 +92,21 @@ const ALL: readonly IntegrationAction[] = [
  * for (const path of connectionPaths()) test(path.description, async () => path.walk(await startIntegration()))
  * ```
  *
- * @param options.actions The actions that the host can do. @defaultValue all
+ * @param options.actions The actions that the host implements. @defaultValue all
  */
 export function connectionPaths(
   options: { actions?: readonly IntegrationAction[] | undefined } = {},
 ): IntegrationPath[] {
   const { actions = ALL } = options
-  const sensible = (state: ModelState): IntegrationAction[] => actions.filter((action) => applies(state, action))
+  const applicable = (state: ModelState): IntegrationAction[] => actions.filter((action) => isApplicable(state, action))
   const shortest = getShortestPaths(integrationLogic, {
-    events: ({ context }) => sensible(context).map((type) => ({ type })),
-    serializeState: ({ context }) => essenceOf(context),
+    events: ({ context }) => applicable(context).map((type) => ({ type })),
+    serializeState: ({ context }) => serializeState(context),
   })
   return shortest.flatMap(({ state, steps }) => {
-    // The first step is the beginning itself.
-    const way = steps.slice(1).map(({ event }) => event.type)
-    return sensible(state.context).map((action) => pathOf(stepsOf([...way, action])))
+    // The first step is the initial state.
+    const prefix = steps.slice(1).map(({ event }) => event.type)
+    return applicable(state.context).map((action) => pathOf(stepsOf([...prefix, action])))
   })
 }
 
@@ -108,7 +114,7 @@ function stepsOf(actions: readonly IntegrationAction[]): IntegrationStep[] {
   let snapshot = getInitialSnapshot(integrationLogic)
   return actions.map((action) => {
     snapshot = getNextSnapshot(integrationLogic, snapshot, { type: action })
-    return { action, ...lookOf(snapshot.context), succeeds: snapshot.context.succeeded }
+    return { action, ...statusOf(snapshot.context), succeeds: snapshot.context.succeeded }
   })
 }
 
@@ -118,20 +124,20 @@ function pathOf(steps: readonly IntegrationStep[]): IntegrationPath {
     description,
     steps,
     async walk(integration) {
-      const { actions, ledgers = [] } = integration
+      const { actions, requestLogs = [] } = integration
       for (const [index, { action, succeeds, ...expected }] of steps.entries()) {
         const where = `${description}, step ${index + 1} (${action})`
-        const isDone = await actions[action]().then(
+        const succeeded = await actions[action]().then(
           () => true,
           () => false,
         )
-        assert.equal(isDone, succeeds, `${where}: it ${isDone ? 'could' : 'could not'} be done`)
+        assert.equal(succeeded, succeeds, `${where}: the action ${succeeded ? 'resolved' : 'rejected'}`)
         const { state, authorized, ...rest } = await integration.status()
         assert.deepEqual({ state, authorized }, expected, where)
         for (const { name, holds } of INVARIANTS) assert.ok(holds({ state, authorized, ...rest }), `${where}: ${name}`)
-        for (const ledger of ledgers)
-          for (const spend of ledger.spends().values())
-            assert.deepEqual(spend, { ...spend, presented: 1, isOwn: true }, `${where}: each secret is spent once`)
+        for (const requestLog of requestLogs)
+          for (const use of requestLog.credentialUses().values())
+            assert.deepEqual(use, { ...use, presented: 1, isOwn: true }, `${where}: each credential is presented once`)
       }
     },
   }

@@ -4,46 +4,46 @@ import type { AddressInfo } from 'node:net'
 import { toNodeHandler } from '../adapters/node.ts'
 import { type Clock, systemClock } from '../clock.ts'
 import { Faults } from './faults.ts'
-import { type LedgerEntry, type TestEndpoint, RequestLog } from './test-ledger.ts'
+import { type RequestLogEntry, type TestEndpoint, RequestLog } from './request-log.ts'
 
-/** Something that shall go wrong with the next requests of an endpoint. */
+/** A fault to inject into the next requests of an endpoint. */
 export interface TestFault {
-  /** Which endpoint it meets. @defaultValue 'token' */
+  /** The endpoint that fails. @defaultValue 'token' */
   readonly endpoint?: TestEndpoint | undefined
-  /** `before`: nothing is done for the request. `after`: it is done, and only its answer is replaced or lost. */
+  /** `before`: the request is not processed. `after`: it is processed, and only its response is replaced or lost. */
   readonly when: 'before' | 'after'
-  /** A status to answer with; `reset`: the connection breaks; `hold`: no answer until `release()`. */
+  /** A status to respond with; `reset`: the connection breaks; `hold`: the response is delayed until `release()`. */
   readonly answer: number | 'reset' | 'hold'
-  /** Sent along with a status, in seconds. */
+  /** The `Retry-After` header sent with a status, in seconds. */
   readonly retryAfterSeconds?: number | undefined
-  /** How many requests it meets. @defaultValue 1 */
+  /** Number of requests that fail. @defaultValue 1 */
   readonly times?: number | undefined
 }
 
-/** What every test server takes. */
+/** Options of every test server. */
 export interface TestServerOptions {
   /**
-   * Where it is, for use without a network through {@link inProcessFetch}. `listen()` replaces it. @defaultValue
+   * The server's origin while it runs in process, through {@link inProcessFetch}. `listen()` replaces it. @defaultValue
    * 'http://127.0.0.1:1'
    */
   readonly origin?: string | undefined
-  /** Counts lifetimes. @defaultValue the machine's own */
+  /** The clock that measures lifetimes. @defaultValue the system clock */
   readonly clock?: Clock | undefined
 }
 
-/** What an endpoint came to: its answer, and what the ledger says of it. */
-export interface Answered {
+/** The response of an endpoint, and what the request log records about it. */
+export interface EndpointResponse {
   readonly response: Response
   readonly outcome: string
   readonly grantType?: string | undefined
   readonly presented?: string | undefined
 }
 
-/** A server for tests: a Web handler that may listen on a loopback port, with a ledger and faults. */
+/** A server for tests: a Fetch-API handler that can listen on a loopback port, with a request log and faults. */
 export abstract class TestServer {
-  /** What it was asked. */
-  readonly ledger = new RequestLog()
-  /** Its clock. */
+  /** The requests that this server received. */
+  readonly requestLog = new RequestLog()
+  /** The clock that measures lifetimes. */
   readonly clock: Clock
   #origin: string
   #http: Server | undefined
@@ -59,36 +59,37 @@ export abstract class TestServer {
     return this.#origin
   }
 
-  /** How many requests wait for `release()`. */
-  get held(): number {
-    return this.#faults.held
+  /** The number of requests that wait for `release()`. */
+  get delayed(): number {
+    return this.#faults.delayed
   }
 
-  /** Answers a request without a network. Rejects where a connection would break. Bound. */
+  /** Handles a request in process. Rejects where a connection would break. Bound to the server. */
   readonly handle = async (request: Request): Promise<Response> => {
     const endpoint = this.endpointOf(request.method, new URL(request.url).pathname)
-    const before = await this.#meet(endpoint, 'before')
-    if (before !== undefined) {
-      this.#note({ endpoint, outcome: 'fault', fault: `before ${before.answer}` })
-      return failed(before)
+    const before = this.#faults.take(endpoint, 'before')
+    if (before !== undefined) await this.#faults.delay(before)
+    if (before !== undefined && before.answer !== 'hold') {
+      this.#log({ endpoint, outcome: 'fault', fault: `before ${before.answer}` })
+      return faultResponse(before)
     }
-    const { response, ...noted } = await this.answer(endpoint, request)
+    const { response, ...entry } = await this.respond(endpoint, request)
     const after = this.#faults.take(endpoint, 'after')
-    this.#note({ endpoint, ...noted, ...(after && { fault: `after ${after.answer}` }) })
+    this.#log({ endpoint, ...entry, ...(after && { fault: `after ${after.answer}` }) })
     if (after === undefined) return response
-    await this.#faults.hold(after)
-    return after.answer === 'hold' ? response : failed(after)
+    await this.#faults.delay(after)
+    return after.answer === 'hold' ? response : faultResponse(after)
   }
 
-  /** Listens on a free port of this machine. */
+  /** Listens on a free loopback port. */
   async listen(): Promise<this> {
     const http = createServer((incoming, outgoing) => {
-      const answer = (request: Request): Promise<Response> =>
+      const handler = (request: Request): Promise<Response> =>
         this.handle(request).catch((error: unknown) => {
           incoming.socket.destroy()
           throw error
         })
-      toNodeHandler(answer)(incoming, outgoing)
+      toNodeHandler(handler)(incoming, outgoing)
     })
     http.listen(0, '127.0.0.1')
     await once(http, 'listening')
@@ -97,24 +98,24 @@ export abstract class TestServer {
     return this
   }
 
-  /** Lets something go wrong. */
-  fail(fault: TestFault): void {
+  /** Makes the next requests of an endpoint fail. */
+  injectFault(fault: TestFault): void {
     this.#faults.add(fault)
   }
 
-  /** Lets nothing go wrong any more, and answers what was held. */
-  mend(): void {
+  /** Removes all faults, and sends the delayed responses. */
+  clearFaults(): void {
     this.#faults.clear()
   }
 
-  /** Answers what was held. */
+  /** Sends the delayed responses. */
   release(): void {
     this.#faults.release()
   }
 
-  /** Answers what is held, ends all connections and takes no more. */
+  /** Sends the delayed responses, closes all connections and stops listening. */
   async close(): Promise<void> {
-    this.mend()
+    this.clearFaults()
     const http = this.#http
     if (http === undefined) return
     this.#http = undefined
@@ -123,45 +124,38 @@ export abstract class TestServer {
     await once(http, 'close')
   }
 
-  /** Which endpoint a path is. */
+  /** Maps a method and path to an endpoint. */
   protected abstract endpointOf(method: string, path: string): TestEndpoint
 
-  /** What this server says, if nothing goes wrong. */
-  protected abstract answer(endpoint: TestEndpoint, request: Request): Promise<Answered>
+  /** Handles a request without faults. */
+  protected abstract respond(endpoint: TestEndpoint, request: Request): Promise<EndpointResponse>
 
-  #note(entry: Omit<LedgerEntry, 'at'>): void {
-    this.ledger.note({ at: this.clock.now(), ...entry })
-  }
-
-  /** A held request goes on as if nothing had happened, once it is released. */
-  async #meet(endpoint: TestEndpoint, when: TestFault['when']): Promise<TestFault | undefined> {
-    const fault = this.#faults.take(endpoint, when)
-    if (fault === undefined) return undefined
-    await this.#faults.hold(fault)
-    return fault.answer === 'hold' ? undefined : fault
+  #log(entry: Omit<RequestLogEntry, 'at'>): void {
+    this.requestLog.add({ at: this.clock.now(), ...entry })
   }
 }
 
-function failed({ answer, retryAfterSeconds }: TestFault): Response {
-  if (typeof answer !== 'number') throw new TypeError('the connection broke')
+function faultResponse({ answer, retryAfterSeconds }: TestFault): Response {
+  if (typeof answer !== 'number') throw new TypeError('the test server reset the connection')
   const headers = retryAfterSeconds === undefined ? {} : { 'retry-after': String(retryAfterSeconds) }
   return Response.json({ error: 'server_error' }, { status: answer, headers })
 }
 
 function originOf(address: AddressInfo | string | null): string {
-  if (address === null || typeof address === 'string') throw new Error('the server has no port')
+  if (address === null || typeof address === 'string') throw new Error('the test server is not listening on a port')
   return `http://127.0.0.1:${address.port}`
 }
 
 /**
- * A `fetch` that reaches these servers without a network, for `network.fetch` of an orchestrator; list their addresses
- * in `network.allow`. Whoever asks for another origin finds nobody.
+ * A `fetch` that reaches these servers in process, for `network.fetch` of an orchestrator. List their addresses in
+ * `network.allow`. Rejects with a `TypeError` for any other origin.
  */
 export function inProcessFetch(...servers: readonly TestServer[]): typeof globalThis.fetch {
   return async (input, init) => {
     const request = new Request(input, init)
-    const server = servers.find(({ origin }) => origin === new URL(request.url).origin)
-    if (server === undefined) throw new TypeError('nobody listens there')
+    const { origin } = new URL(request.url)
+    const server = servers.find((each) => each.origin === origin)
+    if (server === undefined) throw new TypeError(`no test server has the origin ${origin}`)
     return await server.handle(request)
   }
 }

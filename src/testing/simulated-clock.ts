@@ -1,17 +1,17 @@
 import { createHash } from 'node:crypto'
 import { type Clock, systemClock } from '../clock.ts'
 
-/** How a simulated clock begins. */
+/** Options of a simulated clock. */
 export interface SimulatedClockOptions {
-  /** What the wall clock shows first, epoch milliseconds. @defaultValue 1_800_000_000_000 */
+  /** Initial wall-clock time, epoch milliseconds. @defaultValue 1_800_000_000_000 */
   startAt?: number | undefined
-  /** What the monotonic time begins with, in milliseconds. @defaultValue 0 */
+  /** Initial monotonic time, in milliseconds. @defaultValue 0 */
   bootedMs?: number | undefined
-  /** Makes random values repeatable: equal seeds, equal values. For tests only. @defaultValue truly random values */
+  /** Makes random values reproducible: equal seeds, equal values. For tests only. @defaultValue secure random values */
   seed?: string | undefined
 }
 
-/** A clock that stands still until a test moves it. Hand the same one to the orchestrator, its store and the servers. */
+/** A clock that only a test advances. Pass the same instance to the orchestrator, its store and the test servers. */
 export class SimulatedClock implements Clock {
   readonly #startAt: number
   readonly #bootedMs: number
@@ -25,17 +25,17 @@ export class SimulatedClock implements Clock {
     this.#seed = seed
   }
 
-  /** The wall clock, epoch milliseconds. */
+  /** Wall-clock time, epoch milliseconds. */
   now(): number {
     return this.#startAt + this.#elapsedMs
   }
 
-  /** Milliseconds that only ever grow. */
+  /** Monotonic time, in milliseconds. */
   monotonic(): number {
     return this.#bootedMs + this.#elapsedMs
   }
 
-  /** Random bytes; the next ones of the sequence if there is a seed. */
+  /** Random bytes; with a seed, the next ones of its sequence. */
   random(bytes: number): Uint8Array {
     if (this.#seed === undefined) return systemClock.random(bytes)
     this.#draws += 1
@@ -45,12 +45,12 @@ export class SimulatedClock implements Clock {
   }
 
   /**
-   * Lets time pass, in milliseconds. Timers of the process do not notice.
+   * Advances both times by `ms` milliseconds. Timers of the process are not affected.
    *
-   * @throws `RangeError` for a number below zero: no clock goes back.
+   * @throws `RangeError` if `ms` is negative.
    */
   advance(ms: number): void {
-    if (!(ms >= 0)) throw new RangeError('a clock only goes forward')
+    if (!(ms >= 0)) throw new RangeError('SimulatedClock.advance: ms must not be negative')
     this.#elapsedMs += ms
   }
 }

@@ -1,31 +1,29 @@
-import { StoreFixture, type StoreChecks, type StoreUnderTest } from './store-bench.ts'
-import { ageChecks } from './store-checks/age.ts'
 import { contentChecks } from './store-checks/contents.ts'
-import { deletionChecks } from './store-checks/deletion.ts'
+import { ageChecks, deletionChecks } from './store-checks/lifetime.ts'
 import { noticeChecks } from './store-checks/notices.ts'
-import { repeatChecks } from './store-checks/repeats.ts'
-import { saveChecks } from './store-checks/saves.ts'
+import { idempotencyChecks, saveChecks } from './store-checks/saves.ts'
+import { StoreFixture, type StoreChecks, type StoreUnderTest } from './store-fixture.ts'
 
-/** One thing that every store must do. */
+/** One requirement of every store. */
 export interface StoreCheck {
-  /** What it must do, in words: `compare-and-set: exactly one of many simultaneous saves succeeds`. */
+  /** The requirement: `compare-and-set: exactly one of many simultaneous saves succeeds`. */
   readonly name: string
-  /** Resolves if the store does it; rejects with an `AssertionError` of `node:assert` that says what it did instead. */
+  /** Resolves if the store meets it; otherwise rejects with an `AssertionError` of `node:assert`. */
   run(): Promise<void>
 }
 
 const CHAPTERS: Readonly<Record<string, StoreChecks>> = {
   'compare-and-set': saveChecks,
-  'write retries': repeatChecks,
+  'idempotent writes': idempotencyChecks,
   'age and expiry': ageChecks,
   deletion: deletionChecks,
   contents: contentChecks,
-  notifications: noticeChecks,
+  notices: noticeChecks,
 }
 
 /**
- * What every `SnapshotStore` must do, as a list of checks for any test runner. Each check begins with an empty place of
- * its own, so that they may run side by side, and takes from a few milliseconds to two seconds.
+ * The contract of every `SnapshotStore`, as a list of checks for any test runner. Each check has its own empty storage,
+ * so that checks can run concurrently, and takes from a few milliseconds to two seconds.
  *
  * @example
  *
@@ -34,9 +32,9 @@ const CHAPTERS: Readonly<Record<string, StoreChecks>> = {
  *   test(name, run)
  * ```
  *
- * @param makeStore Prepares an empty place for the records of one check.
- * @param options.answerWithinMs How long any answer may take. @defaultValue 10_000
- * @param options.soonMs How long a notice may take, or the expiry of a record, after its time. @defaultValue 10_000
+ * @param makeStore Prepares empty storage for one check.
+ * @param options.answerWithinMs Longest time that an operation may take. @defaultValue 10_000
+ * @param options.soonMs Longest delay of a notice, or of the expiry of a record. @defaultValue 10_000
  */
 export function storeContract(
   makeStore: () => StoreUnderTest | Promise<StoreUnderTest>,
@@ -47,12 +45,12 @@ export function storeContract(
     Object.entries(checks).map(([name, check]) => ({
       name: `${chapter}: ${name}`,
       async run() {
-        const bench = new StoreFixture(await makeStore(), { answerWithinMs, soonMs })
+        const fixture = new StoreFixture(await makeStore(), { answerWithinMs, soonMs })
         try {
-          await bench.begin()
-          await check(bench)
+          await fixture.start()
+          await check(fixture)
         } finally {
-          await bench.end()
+          await fixture.stop()
         }
       },
     })),

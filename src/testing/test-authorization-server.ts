@@ -1,56 +1,55 @@
 import { createHash } from 'node:crypto'
 import { UnsecuredJWT } from 'jose'
-import { randomId } from '../clock.ts'
-import type { TestEndpoint } from './test-ledger.ts'
-import { fingerprint } from './test-ledger.ts'
-import { type Answered, TestServer, type TestServerOptions } from './loopback-server.ts'
-import { type Granted, TokenRegistry } from './token-book.ts'
+import { type EndpointResponse, TestServer, type TestServerOptions } from './loopback-server.ts'
+import type { TestEndpoint } from './request-log.ts'
+import { fingerprint } from './request-log.ts'
+import { type Granted, TokenRegistry } from './token-registry.ts'
 
-/** How a test authorization server behaves. Every member may be changed while it runs. */
+/** The behaviour of a test authorization server. Every member may be changed while the server runs. */
 export interface AuthorizationServerSwitches {
-  /** `expires_in`; `undefined`: it says nothing, and its tokens live on. @defaultValue 3_600 */
+  /** `expires_in`; `undefined`: no `expires_in` is sent, and tokens do not expire. @defaultValue 3_600 */
   accessTokenTtlSeconds?: number | undefined
-  /** How long a code may be exchanged. @defaultValue 60 */
+  /** Lifetime of an authorization code. @defaultValue 60 */
   codeTtlSeconds?: number | undefined
-  /** Whether refresh tokens are issued at all. @defaultValue true */
+  /** Whether refresh tokens are issued. @defaultValue true */
   refreshTokens?: boolean | undefined
-  /** A refresh token is good for one use and replaced by it. @defaultValue true */
+  /** Whether each refresh replaces the refresh token. @defaultValue true */
   rotation?: boolean | undefined
-  /** The second use of a code or refresh token revokes all that came of the first. @defaultValue true */
+  /** Whether reuse of a code or refresh token revokes all tokens derived from it. @defaultValue true */
   reuseDetection?: boolean | undefined
-  /** For how long after its first use a rotated refresh token is taken again, in milliseconds. @defaultValue 0 */
+  /** How long a rotated refresh token is still accepted after its first use, in milliseconds. @defaultValue 0 */
   graceMs?: number | undefined
   /** Whether clients may register (RFC 7591). @defaultValue true */
   dynamicRegistration?: boolean | undefined
-  /** The issuer that its metadata names. @defaultValue its own */
+  /** The `issuer` in the server's metadata. @defaultValue the server's origin */
   announcedIssuer?: string | undefined
-  /** What the user decides. @defaultValue 'approve' */
+  /** The user's decision where a browser opens the authorization URL. @defaultValue 'approve' */
   decision?: 'approve' | 'deny' | undefined
-  /** Who the user is. @defaultValue 'user-1' */
+  /** The user's account. @defaultValue 'user-1' */
   subject?: string | undefined
   /**
-   * A habit of its token answers. `github`: form-encoded, scopes with commas. `slack`: errors with status 200, `ok`,
-   * and a `token_type` of its own. `stringExpiresIn`: `expires_in` is a string.
+   * A quirk of the token responses. `github`: form-encoded, comma-separated scopes. `slack`: errors with status 200 and
+   * `ok: false`, and the `token_type` `user`. `stringExpiresIn`: `expires_in` is a string.
    */
-  habit?: 'github' | 'slack' | 'stringExpiresIn' | undefined
+  quirk?: 'github' | 'slack' | 'stringExpiresIn' | undefined
   /**
-   * A refresh is answered without a refresh token: the old one stays good, whatever `rotation` says. @defaultValue
+   * Whether refresh responses contain no refresh token. The old one stays valid, whatever `rotation` is. @defaultValue
    * false
    */
   omitsRefreshToken?: boolean | undefined
 }
 
-/** A client that the server knows from the start. */
+/** A pre-registered client. */
 export interface TestClient {
-  /** Its id. */
+  /** Its client ID. */
   readonly clientId: string
-  /** Its secret; without one it is a public client. */
+  /** Its client secret; omit it for a public client. */
   readonly clientSecret?: string | undefined
 }
 
-/** What a test authorization server begins with. */
+/** Options of a test authorization server. */
 export interface TestAuthorizationServerOptions extends TestServerOptions, AuthorizationServerSwitches {
-  /** Clients that it knows from the start. */
+  /** Pre-registered clients. */
   readonly clients?: readonly TestClient[] | undefined
 }
 
@@ -64,70 +63,71 @@ const PATHS: Readonly<Record<string, TestEndpoint>> = {
   'POST /introspect': 'introspection',
 }
 
-interface KnownClient extends TestClient {
+interface RegisteredClient extends TestClient {
+  /** `undefined` for a pre-registered client, which may use any redirect URI. */
   readonly redirectUris: readonly string[] | undefined
 }
 
 /**
- * An OAuth 2.1 authorization server for tests, on node:http or without a network: metadata, dynamic registration, PKCE,
- * `resource`, `iss`, rotation with reuse detection, client credentials, revocation. Its user says yes to everything, or
- * no. It keeps all it has in memory, and counts in its ledger what it was asked.
+ * An OAuth 2.1 authorization server for tests, in process or on node:http: metadata, dynamic registration, PKCE,
+ * `resource`, `iss`, rotation with reuse detection, client credentials, revocation. Its user approves or denies every
+ * request. All state is in memory; `requestLog` records the requests.
  *
  * @see [RFC 6749](https://www.rfc-editor.org/rfc/rfc6749.html), [RFC 8414](https://www.rfc-editor.org/rfc/rfc8414.html), [RFC 7591](https://www.rfc-editor.org/rfc/rfc7591.html)
  */
 export class TestAuthorizationServer extends TestServer {
-  /** How it behaves; to be changed at will. */
+  /** The server's behaviour; may be changed at any time. */
   readonly switches: AuthorizationServerSwitches
-  readonly #book: TokenRegistry
-  readonly #clients = new Map<string, KnownClient>()
+  readonly #tokens: TokenRegistry
+  readonly #clients = new Map<string, RegisteredClient>()
 
   constructor({ clients = [], origin, clock, ...switches }: TestAuthorizationServerOptions = {}) {
     super({ origin, clock })
     this.switches = switches
-    this.#book = new TokenRegistry(this.clock, this.ledger)
+    this.#tokens = new TokenRegistry(this.clock, this.requestLog)
     for (const client of clients) this.#clients.set(client.clientId, { ...client, redirectUris: undefined })
   }
 
-  /** Its issuer identifier. */
+  /** The issuer identifier. */
   get issuer(): string {
     return this.origin
   }
 
-  /** What its user comes back with: opens an authorization URL as a browser does, and answers the callback URL. */
+  /** Opens an authorization URL as the user's browser, approves, and returns the callback URL. */
   async approve(authorizationUrl: string): Promise<string> {
     return await this.#decide(authorizationUrl, 'approve')
   }
 
-  /** The same for a user who says no. */
+  /** Opens an authorization URL as the user's browser, denies, and returns the callback URL. */
   async deny(authorizationUrl: string): Promise<string> {
     return await this.#decide(authorizationUrl, 'deny')
   }
 
-  /** What a living access token of this server allows; `undefined` for any other. */
+  /** What a valid access token of this server grants; `undefined` for any other. */
   introspect(accessToken: string): Granted | undefined {
-    return this.#book.accessToken(accessToken)
+    return this.#tokens.accessToken(accessToken)
   }
 
-  /** Forgets the clients that registered themselves, as servers do that clean up: they are `invalid_client` now. */
+  /** Deletes all dynamically registered clients, as servers do in a clean-up: they are now `invalid_client`. */
   pruneRegistrations(): void {
     for (const [id, { redirectUris }] of this.#clients) if (redirectUris !== undefined) this.#clients.delete(id)
   }
 
-  /** The user, or an administrator, takes everything back: no code or token is good any more. */
+  /** Revokes all codes and tokens, as the user or an administrator can. */
   revokeEverything(): void {
-    this.#book.revokeEverything()
+    this.#tokens.revokeEverything()
   }
 
-  /** No access token is good any more; refresh tokens are. */
+  /** Expires all access tokens; refresh tokens stay valid. */
   expireAccessTokens(): void {
-    this.#book.expireAccessTokens()
+    this.#tokens.expireAccessTokens()
   }
 
   protected override endpointOf(method: string, path: string): TestEndpoint {
     return PATHS[`${method} ${path}`] ?? 'unknown'
   }
 
-  protected override async answer(endpoint: TestEndpoint, request: Request): Promise<Answered> {
+  protected override async respond(endpoint: TestEndpoint, request: Request): Promise<EndpointResponse> {
     switch (endpoint) {
       case 'serverMetadata':
         return ok(this.#metadata())
@@ -138,14 +138,14 @@ export class TestAuthorizationServer extends TestServer {
       case 'token':
         return this.#token(request.headers, new URLSearchParams(await request.text()))
       case 'revocation':
-        this.#book.revokeFamily(new URLSearchParams(await request.text()).get('token') ?? '')
+        this.#tokens.revokeFamily(new URLSearchParams(await request.text()).get('token') ?? '')
         return ok({})
       case 'introspection': {
         const granted = this.introspect(new URLSearchParams(await request.text()).get('token') ?? '')
         return ok(granted === undefined ? { active: false } : { active: true, sub: granted.subject, ...granted })
       }
       default:
-        return refused('not_found', 404)
+        return errorResponse('not_found', 404)
     }
   }
 
@@ -153,9 +153,9 @@ export class TestAuthorizationServer extends TestServer {
     const before = this.switches.decision
     this.switches.decision = decision
     try {
-      const answer = await this.handle(new Request(authorizationUrl))
-      const location = answer.headers.get('location')
-      if (location === null) throw new Error(`the authorization request was answered with ${answer.status}`)
+      const response = await this.handle(new Request(authorizationUrl))
+      const location = response.headers.get('location')
+      if (location === null) throw new Error(`the authorization endpoint responded with ${response.status}`)
       return location
     } finally {
       this.switches.decision = before
@@ -179,75 +179,77 @@ export class TestAuthorizationServer extends TestServer {
     }
   }
 
-  #register(document: unknown): Answered {
+  #register(document: unknown): EndpointResponse {
     const redirectUris: unknown =
       typeof document === 'object' && document !== null ? Reflect.get(document, 'redirect_uris') : undefined
-    if (this.switches.dynamicRegistration === false) return refused('access_denied', 403)
-    if (!isTexts(redirectUris) || redirectUris.length === 0) return refused('invalid_redirect_uri')
+    if (this.switches.dynamicRegistration === false) return errorResponse('access_denied', 403)
+    if (!isStringArray(redirectUris) || redirectUris.length === 0) return errorResponse('invalid_redirect_uri')
     const clientId = `client-${this.#random()}`
-    const clientSecret = this.ledger.issued(`secret-${this.#random()}`)
+    const clientSecret = this.requestLog.recordIssued(`secret-${this.#random()}`)
     this.#clients.set(clientId, { clientId, clientSecret, redirectUris })
     const issued = { client_id: clientId, client_secret: clientSecret, client_secret_expires_at: 0 }
     return { ...ok({}), response: Response.json(Object.assign({}, document, issued), { status: 201 }) }
   }
 
-  /** RFC 6749 §4.1.1; what cannot be trusted to lead back to the client is answered here. */
-  #authorize(asked: URLSearchParams, decision: 'approve' | 'deny'): Answered {
-    const client = this.#clients.get(asked.get('client_id') ?? '')
-    const redirectUri = asked.get('redirect_uri') ?? ''
-    if (client === undefined) return refused('invalid_client', 400)
+  /** RFC 6749 §4.1.1. An unknown client or redirect URI gets an error response instead of a redirect (§4.1.2.1). */
+  #authorize(parameters: URLSearchParams, decision: 'approve' | 'deny'): EndpointResponse {
+    const client = this.#clients.get(parameters.get('client_id') ?? '')
+    const redirectUri = parameters.get('redirect_uri') ?? ''
+    if (client === undefined) return errorResponse('invalid_client', 400)
     if (!URL.canParse(redirectUri) || client.redirectUris?.includes(redirectUri) === false)
-      return refused('invalid_redirect_uri')
-    const challenge = asked.get('code_challenge')
+      return errorResponse('invalid_redirect_uri')
+    const challenge = parameters.get('code_challenge')
     const isWellFormed =
-      asked.get('response_type') === 'code' && asked.get('code_challenge_method') === 'S256' && challenge !== null
+      parameters.get('response_type') === 'code' &&
+      parameters.get('code_challenge_method') === 'S256' &&
+      challenge !== null
     const error = isWellFormed ? (decision === 'deny' ? 'access_denied' : undefined) : 'invalid_request'
-    const back = new URL(redirectUri)
-    back.searchParams.set('iss', this.issuer)
-    const state = asked.get('state')
-    if (state !== null) back.searchParams.set('state', state)
-    if (error !== undefined || challenge === null) back.searchParams.set('error', error ?? 'invalid_request')
+    const callback = new URL(redirectUri)
+    callback.searchParams.set('iss', this.issuer)
+    const state = parameters.get('state')
+    if (state !== null) callback.searchParams.set('state', state)
+    if (error !== undefined || challenge === null) callback.searchParams.set('error', error ?? 'invalid_request')
     else {
-      const granted = this.#granted(client, asked)
+      const granted = this.#granted(client, parameters)
       const ttlMs = (this.switches.codeTtlSeconds ?? 60) * 1000
-      back.searchParams.set('code', this.#book.issueCode({ ...granted, redirectUri, challenge }, ttlMs))
+      callback.searchParams.set('code', this.#tokens.issueCode({ ...granted, redirectUri, challenge }, ttlMs))
     }
     return {
-      response: new Response(null, { status: 302, headers: { location: back.href } }),
+      response: new Response(null, { status: 302, headers: { location: callback.href } }),
       outcome: error ?? 'ok',
     }
   }
 
-  #granted({ clientId }: TestClient, asked: URLSearchParams): Granted {
+  #granted({ clientId }: TestClient, parameters: URLSearchParams): Granted {
     return {
       clientId,
       subject: this.switches.subject ?? 'user-1',
-      scope: asked.get('scope') ?? undefined,
-      resource: asked.get('resource') ?? undefined,
+      scope: parameters.get('scope') ?? undefined,
+      resource: parameters.get('resource') ?? undefined,
     }
   }
 
-  #token(headers: Headers, form: URLSearchParams): Answered {
+  #token(headers: Headers, form: URLSearchParams): EndpointResponse {
     const grantType = form.get('grant_type') ?? ''
     const secret = form.get('code') ?? form.get('refresh_token') ?? undefined
-    const noted = { grantType, ...(secret !== undefined && { presented: fingerprint(secret) }) }
+    const entry = { grantType, ...(secret !== undefined && { presented: fingerprint(secret) }) }
     const client = this.#authenticate(headers, form)
-    if (client === undefined) return { ...this.#refuse('invalid_client', 401), ...noted }
+    if (client === undefined) return { ...this.#tokenError('invalid_client', 401), ...entry }
     switch (grantType) {
       case 'authorization_code':
-        return { ...this.#exchange(client, form, secret ?? ''), ...noted }
+        return { ...this.#exchange(client, form, secret ?? ''), ...entry }
       case 'refresh_token':
-        return { ...this.#refresh(client, secret ?? ''), ...noted }
+        return { ...this.#refresh(client, secret ?? ''), ...entry }
       case 'client_credentials': {
         const granted = { ...this.#granted(client, form), subject: client.clientId }
-        return { ...this.#issue(granted, { withRefreshToken: false }), ...noted }
+        return { ...this.#issue(granted, { withRefreshToken: false }), ...entry }
       }
       default:
-        return { ...this.#refuse('unsupported_grant_type'), ...noted }
+        return { ...this.#tokenError('unsupported_grant_type'), ...entry }
     }
   }
 
-  /** RFC 6749 §2.3.1: by Basic, in the body, or a public client by its name alone. */
+  /** RFC 6749 §2.3.1: by Basic or in the body; a public client sends only its `client_id`. */
   #authenticate(headers: Headers, form: URLSearchParams): TestClient | undefined {
     const [, encoded] = /^Basic (.+)$/.exec(headers.get('authorization') ?? '') ?? []
     const [id, secret] =
@@ -258,85 +260,86 @@ export class TestAuthorizationServer extends TestServer {
     return secret === undefined || secret === client?.clientSecret ? client : undefined
   }
 
-  #exchange(client: TestClient, form: URLSearchParams, code: string): Answered {
-    const presented = this.#book.presentCode(code)
-    if (presented.state === 'repeated' && this.switches.reuseDetection !== false) this.#book.revokeFamily(code)
-    if (presented.state !== 'good') return this.#refuse('invalid_grant')
-    const { of } = presented
-    const verified = createHash('sha256')
+  #exchange(client: TestClient, form: URLSearchParams, code: string): EndpointResponse {
+    const presented = this.#tokens.presentCode(code)
+    if (presented.state === 'reused' && this.switches.reuseDetection !== false) this.#tokens.revokeFamily(code)
+    if (presented.state !== 'valid') return this.#tokenError('invalid_grant')
+    const { grant } = presented
+    const challenge = createHash('sha256')
       .update(form.get('code_verifier') ?? '')
       .digest('base64url')
-    const isRight =
-      of.clientId === client.clientId &&
-      of.redirectUri === form.get('redirect_uri') &&
-      of.challenge === verified &&
-      of.resource === (form.get('resource') ?? undefined)
-    this.#book.spend(code)
-    if (!isRight) return this.#refuse('invalid_grant')
-    return this.#issue(of, { from: code, withRefreshToken: this.switches.refreshTokens !== false })
+    const isValid =
+      grant.clientId === client.clientId &&
+      grant.redirectUri === form.get('redirect_uri') &&
+      grant.challenge === challenge &&
+      grant.resource === (form.get('resource') ?? undefined)
+    this.#tokens.markUsed(code)
+    if (!isValid) return this.#tokenError('invalid_grant')
+    return this.#issue(grant, { from: code, withRefreshToken: this.switches.refreshTokens !== false })
   }
 
-  #refresh(client: TestClient, token: string): Answered {
+  #refresh(client: TestClient, token: string): EndpointResponse {
     const { graceMs = 0, omitsRefreshToken = false, rotation = true, reuseDetection = true } = this.switches
     const rotates = rotation && !omitsRefreshToken
-    const presented = this.#book.presentRefreshToken(token, graceMs)
-    if (presented.state === 'repeated' && reuseDetection) this.#book.revokeFamily(token)
-    if (presented.state !== 'good' || presented.of.clientId !== client.clientId) return this.#refuse('invalid_grant')
-    if (rotates) this.#book.spend(token)
-    return this.#issue(presented.of, {
+    const presented = this.#tokens.presentRefreshToken(token, graceMs)
+    if (presented.state === 'reused' && reuseDetection) this.#tokens.revokeFamily(token)
+    if (presented.state !== 'valid' || presented.grant.clientId !== client.clientId)
+      return this.#tokenError('invalid_grant')
+    if (rotates) this.#tokens.markUsed(token)
+    return this.#issue(presented.grant, {
       from: token,
       withRefreshToken: rotates,
-      keptRefreshToken: omitsRefreshToken ? undefined : token,
+      currentRefreshToken: omitsRefreshToken ? undefined : token,
     })
   }
 
   #issue(
     granted: Granted,
-    options: { from?: string; withRefreshToken: boolean; keptRefreshToken?: string | undefined },
-  ): Answered {
-    const { habit, accessTokenTtlSeconds: ttl } = { accessTokenTtlSeconds: 3_600, ...this.switches }
+    options: { from?: string; withRefreshToken: boolean; currentRefreshToken?: string | undefined },
+  ): EndpointResponse {
+    const { quirk, accessTokenTtlSeconds: ttl } = { accessTokenTtlSeconds: 3_600, ...this.switches }
     const ttlMs = ttl === undefined ? Infinity : ttl * 1000
-    const { accessToken, refreshToken } = this.#book.issueTokens(granted, { ...options, ttlMs })
-    const separator = habit === 'github' || habit === 'slack' ? ',' : ' '
+    const { accessToken, refreshToken } = this.#tokens.issueTokens(granted, { ...options, ttlMs })
+    const separator = quirk === 'github' || quirk === 'slack' ? ',' : ' '
     const isOpenId = granted.scope?.split(' ').includes('openid') === true
     const fields = {
-      ...(habit === 'slack' && { ok: true }),
+      ...(quirk === 'slack' && { ok: true }),
       access_token: accessToken,
-      token_type: habit === 'slack' ? 'user' : 'Bearer',
-      expires_in: habit === 'stringExpiresIn' && ttl !== undefined ? String(ttl) : ttl,
-      refresh_token: refreshToken ?? options.keptRefreshToken,
+      token_type: quirk === 'slack' ? 'user' : 'Bearer',
+      expires_in: quirk === 'stringExpiresIn' && ttl !== undefined ? String(ttl) : ttl,
+      refresh_token: refreshToken ?? options.currentRefreshToken,
       scope: granted.scope?.replaceAll(' ', separator),
       id_token: isOpenId ? new UnsecuredJWT({ sub: granted.subject }).setIssuer(this.issuer).encode() : undefined,
     }
-    return ok(fields, habit === 'github')
+    return ok(fields, quirk === 'github')
   }
 
-  #refuse(error: string, status = 400): Answered {
-    const { habit } = this.switches
-    if (habit === 'github') return { ...ok({ error }, true), outcome: error }
-    if (habit === 'slack') return { ...ok({ ok: false, error }), outcome: error }
-    return refused(error, status)
+  #tokenError(error: string, status = 400): EndpointResponse {
+    const { quirk } = this.switches
+    if (quirk === 'github') return { ...ok({ error }, true), outcome: error }
+    if (quirk === 'slack') return { ...ok({ ok: false, error }), outcome: error }
+    return errorResponse(error, status)
   }
 
   #random(): string {
-    return randomId(this.clock, 18)
+    return Buffer.from(this.clock.random(18)).toString('base64url')
   }
 }
 
-/** RFC 6749 §2.3.1: Basic holds both parts as a form would. */
+/** RFC 6749 §2.3.1: both parts of Basic credentials are form-encoded. */
 const formDecoded = (text: string): string => decodeURIComponent(text.replaceAll('+', ' '))
 
-const isTexts = (value: unknown): value is string[] =>
+const isStringArray = (value: unknown): value is string[] =>
   Array.isArray(value) && value.every((each) => typeof each === 'string')
 
-function ok(fields: object, asForm = false): Answered {
-  const known = Object.entries(fields).filter(([, value]) => value !== undefined)
+function ok(fields: object, asForm = false): EndpointResponse {
+  const defined = Object.entries(fields).filter(([, value]) => value !== undefined)
   const response = asForm
-    ? new Response(new URLSearchParams(known.map(([name, value]) => [name, String(value)])))
-    : Response.json(Object.fromEntries(known), { headers: { 'cache-control': 'no-store' } })
+    ? new Response(new URLSearchParams(defined.map(([name, value]) => [name, String(value)])))
+    : Response.json(Object.fromEntries(defined), { headers: { 'cache-control': 'no-store' } })
   return { response, outcome: 'ok' }
 }
 
-function refused(error: string, status = 400): Answered {
+function errorResponse(error: string, status = 400): EndpointResponse {
   return { response: Response.json({ error }, { status }), outcome: error }
 }

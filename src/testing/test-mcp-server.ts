@@ -1,27 +1,27 @@
+import { type EndpointResponse, TestServer, type TestServerOptions } from './loopback-server.ts'
+import { fingerprint, type TestEndpoint } from './request-log.ts'
 import type { TestAuthorizationServer } from './test-authorization-server.ts'
-import { fingerprint, type TestEndpoint } from './test-ledger.ts'
-import { type Answered, TestServer, type TestServerOptions } from './loopback-server.ts'
 
-/** What a test MCP server begins with. */
+/** Options of a test MCP server. */
 export interface TestMcpServerOptions extends TestServerOptions {
-  /** Whose tokens it takes, and in which order its metadata names them. The list may be changed while it runs. */
+  /** The servers whose tokens are accepted, in the order of the metadata. The array may be changed at any time. */
   readonly authorizationServers: TestAuthorizationServer[]
-  /** Space-separated scopes without which a request is answered with 403. @defaultValue none */
+  /** Space-separated scopes that a request needs; without one of them the response is a 403. @defaultValue none */
   readonly requiredScope?: string | undefined
 }
 
 const METADATA_PATH = '/.well-known/oauth-protected-resource/mcp'
 
 /**
- * An MCP server for tests, on node:http or without a network: protected resource metadata, challenges, `initialize`,
- * `tools/list` and one tool, `whoami`, that says whose token it was called with. Answers in JSON.
+ * An MCP server for tests, in process or on node:http: protected resource metadata, challenges, `initialize`,
+ * `tools/list` and one tool, `whoami`, which returns the subject of the access token. Responses are JSON.
  *
  * @see [MCP authorization](https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization), [RFC 9728](https://www.rfc-editor.org/rfc/rfc9728.html)
  */
 export class TestMcpServer extends TestServer {
-  /** Whose tokens it takes. */
+  /** The servers whose tokens are accepted. */
   readonly authorizationServers: TestAuthorizationServer[]
-  /** To be changed at will. */
+  /** Space-separated scopes that a request needs; may be changed at any time. */
   requiredScope: string | undefined
 
   constructor({ authorizationServers, requiredScope, origin = 'http://127.0.0.1:2', clock }: TestMcpServerOptions) {
@@ -30,7 +30,7 @@ export class TestMcpServer extends TestServer {
     this.requiredScope = requiredScope
   }
 
-  /** The MCP endpoint, which is the resource identifier as well. */
+  /** The URL of the MCP endpoint, which is also the resource identifier. */
   get url(): string {
     return `${this.origin}/mcp`
   }
@@ -40,7 +40,7 @@ export class TestMcpServer extends TestServer {
     return method === 'GET' && path === METADATA_PATH ? 'resourceMetadata' : 'unknown'
   }
 
-  protected override async answer(endpoint: TestEndpoint, request: Request): Promise<Answered> {
+  protected override async respond(endpoint: TestEndpoint, request: Request): Promise<EndpointResponse> {
     if (endpoint === 'resourceMetadata') return ok(this.#metadata())
     if (endpoint === 'unknown') return { response: new Response(null, { status: 404 }), outcome: 'not_found' }
     const [, token] = /^Bearer (.+)$/i.exec(request.headers.get('authorization') ?? '') ?? []
@@ -48,13 +48,13 @@ export class TestMcpServer extends TestServer {
     const granted = this.authorizationServers
       .map((server) => server.introspect(token ?? ''))
       .find((each) => each !== undefined)
-    // RFC 8707 §2: a token for another resource is as good as none.
+    // RFC 8707 §2: a token for another resource is invalid here.
     if (granted === undefined || (granted.resource !== undefined && granted.resource !== this.url))
       return { ...this.#challenge(401, token === undefined ? undefined : 'invalid_token'), presented }
-    const held = granted.scope?.split(' ') ?? []
-    if (this.requiredScope?.split(' ').some((scope) => !held.includes(scope)))
+    const scopes = granted.scope?.split(' ') ?? []
+    if (this.requiredScope?.split(' ').some((scope) => !scopes.includes(scope)))
       return { ...this.#challenge(403, 'insufficient_scope'), presented }
-    return { ...answerMessage(await request.text(), granted.subject), presented }
+    return { ...handleMessage(await request.text(), granted.subject), presented }
   }
 
   #metadata(): object {
@@ -65,7 +65,7 @@ export class TestMcpServer extends TestServer {
     }
   }
 
-  #challenge(status: number, error: string | undefined): Answered {
+  #challenge(status: number, error: string | undefined): EndpointResponse {
     const parameters = [
       ...(error === undefined ? [] : [`error="${error}"`]),
       ...(this.requiredScope === undefined ? [] : [`scope="${this.requiredScope}"`]),
@@ -76,10 +76,12 @@ export class TestMcpServer extends TestServer {
   }
 }
 
-const TOOLS = [{ name: 'whoami', description: 'Says whose token it was called with.', inputSchema: { type: 'object' } }]
+const TOOLS = [
+  { name: 'whoami', description: 'Returns the subject of the access token.', inputSchema: { type: 'object' } },
+]
 
-/** One JSON-RPC message of the client, answered for the subject of its token. */
-function answerMessage(text: string, subject: string): Answered {
+/** Handles one JSON-RPC message on behalf of the token's subject. */
+function handleMessage(text: string, subject: string): EndpointResponse {
   const message: unknown = parse(text)
   const read = (name: string): unknown =>
     typeof message === 'object' && message !== null ? Reflect.get(message, name) : undefined
@@ -107,6 +109,6 @@ function parse(text: string): unknown {
   }
 }
 
-function ok(document: object): Answered {
+function ok(document: object): EndpointResponse {
   return { response: Response.json(document), outcome: 'ok' }
 }

@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client'
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
-import { fingerprint } from '../../src/testing/test-ledger.ts'
+import { fingerprint } from '../../src/testing/request-log.ts'
 import {
   startAuthorizationServer,
   startMcpServer,

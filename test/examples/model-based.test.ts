@@ -25,7 +25,7 @@ function startIntegration(): Integration {
   let link = ''
   return {
     status: () => connection().status(),
-    ledgers: [as.ledger],
+    requestLogs: [as.requestLog],
     actions: {
       beginSignIn: async () => {
         const result = await connection().authorize()

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { freshId, freshKey, recorder, required, type StoreChecks } from '../store-bench.ts'
+import { freshId, freshKey, recorder, required, type StoreChecks } from '../store-fixture.ts'
 
 const ODD_KEYS = [
   'with space',
@@ -24,48 +24,50 @@ const ODD_VALUES = [
   '-1',
 ]
 
-/** One check for each of these texts. */
+/** One check for each text. */
 function checksFor(
   what: string,
   texts: readonly string[],
   check: (text: string) => StoreChecks[string],
 ): [string, StoreChecks[string]][] {
-  return texts.map((text) => [`${what} ${JSON.stringify(text)}`, check(text)])
+  return texts.map((text) => [`${what} may be ${JSON.stringify(text)}`, check(text)])
 }
 
-const oddKeys = checksFor('a record can have the key', ODD_KEYS, (odd) => async (bench) => {
-  bench.key = `${freshKey()}${odd}`
-  const { store, key } = bench
-  const version = await bench.create(odd)
-  assert.deepEqual(await bench.held(), { value: odd, version })
+const oddKeys = checksFor('a key', ODD_KEYS, (odd) => async (fixture) => {
+  fixture.key = `${freshKey()}${odd}`
+  const { store, key } = fixture
+  const version = await fixture.create(odd)
+  assert.deepEqual(await fixture.record(), { value: odd, version })
   const listener = recorder()
   await store.subscribe(listener)
-  const other = await bench.open()
+  const other = await fixture.open()
   assert.equal(await other.delete(key, { expectedVersion: version, writeId: freshId() }), true)
-  await bench.soon(() => assert.ok(listener.changes.includes(key), 'no notice of the deletion'))
-  await bench.holdsNothing()
+  await fixture.eventually(() =>
+    assert.ok(listener.changes.includes(key), 'the subscriber received no notice of the deletion'),
+  )
+  await fixture.expectAbsent()
 })
 
-const oddValues = checksFor('a record can have the value', ODD_VALUES, (odd) => async (bench) => {
-  const version = await bench.create(odd)
-  assert.deepEqual(await bench.held(), { value: odd, version })
+const oddValues = checksFor('a value', ODD_VALUES, (odd) => async (fixture) => {
+  const version = await fixture.create(odd)
+  assert.deepEqual(await fixture.record(), { value: odd, version })
 })
 
-const oddWriteIds = checksFor('a save can have the write id', ODD_KEYS, (writeId) => async ({ store, key }) => {
+const oddWriteIds = checksFor('a write id', ODD_KEYS, (writeId) => async ({ store, key }) => {
   const first = required(await store.save(key, 'first', { expectedVersion: undefined, writeId }))
   await store.save(key, 'second', { expectedVersion: first.version, writeId: freshId() })
   assert.deepEqual(await store.save(key, 'first', { expectedVersion: undefined, writeId }), first)
 })
 
-/** Any text is a key, a value and a write id. */
+/** Keys, values and write ids may be any well-formed text. */
 export const contentChecks: StoreChecks = {
   ...Object.fromEntries([...oddKeys, ...oddValues, ...oddWriteIds]),
 
-  async 'a record can have a value of a million characters'(bench) {
+  async 'a value may have a million characters'(fixture) {
     const value = 'ä\u{1F600}'.repeat(250_000) + 'a'.repeat(250_000)
-    const version = await bench.create(value)
-    const record = required(await bench.store.load(bench.key))
-    assert.ok(record.value === value, 'another value came back')
+    const version = await fixture.create(value)
+    const record = required(await fixture.store.load(fixture.key))
+    assert.ok(record.value === value, 'load returned another value')
     assert.equal(record.version, version)
   },
 }

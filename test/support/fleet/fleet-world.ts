@@ -116,7 +116,7 @@ export class FleetWorld {
 
   /** However it stands, its users can be signed in again, and everything that was begun comes to an end. */
   async hasWayOut(): Promise<void> {
-    for (const server of [...this.#servers, this.#mcp]) server.mend()
+    for (const server of [...this.#servers, this.#mcp]) server.clearFaults()
     await this.#resume()
     await this.#time.wait(LONG_AFTER_ANY_CLAIM_MS)
     for (const [user] of ['u1', 'u2'].entries()) {
@@ -182,10 +182,10 @@ export class FleetWorld {
       case 'wait':
         return await this.#time.wait(step.ms)
       case 'fault':
-        for (const server of this.#servers) server.fail(step.fault)
+        for (const server of this.#servers) server.injectFault(step.fault)
         return
       case 'mend':
-        for (const server of this.#servers) server.mend()
+        for (const server of this.#servers) server.clearFaults()
         return
       case 'expireTokens':
         for (const server of this.#servers) server.expireAccessTokens()
@@ -223,8 +223,8 @@ export class FleetWorld {
     }
     this.#checkedSends = this.#sent.length
     // What one issuer gave goes to no other, and tokens go to the MCP server alone.
-    for (const { ledger } of this.#servers)
-      expect([...ledger.spends().values()].filter(({ isOwn }) => !isOwn)).toEqual([])
+    for (const { requestLog } of this.#servers)
+      expect([...requestLog.credentialUses().values()].filter(({ isOwn }) => !isOwn)).toEqual([])
     expect(this.#leaks).toEqual([])
     expect(this.#store.reused).toEqual([])
     // Every record can be read, and nothing secret is told.
@@ -242,10 +242,10 @@ export class FleetWorld {
   #count(): void {
     const counts = this.#counts
     counts.saves += this.#store.saves
-    for (const { ledger } of this.#servers) {
-      counts.tokenRequests += ledger.count({ endpoint: 'token' })
-      counts.registrations += ledger.count({ endpoint: 'registration', outcome: 'ok' })
-      counts.retries += [...ledger.spends().values()].filter(({ presented }) => presented > 1).length
+    for (const { requestLog } of this.#servers) {
+      counts.tokenRequests += requestLog.count({ endpoint: 'token' })
+      counts.registrations += requestLog.count({ endpoint: 'registration', outcome: 'ok' })
+      counts.retries += [...requestLog.credentialUses().values()].filter(({ presented }) => presented > 1).length
     }
     counts.lateResults += this.#told.filter(
       (text) => text.startsWith('transition') && text.includes('result.late'),

@@ -1,6 +1,6 @@
 import { createRemoteJWKSet, jwtVerify, type JWTPayload } from 'jose'
-import { type Answered, TestServer } from '../../../src/testing/loopback-server.ts'
-import type { TestEndpoint } from '../../../src/testing/test-ledger.ts'
+import { type EndpointResponse, TestServer } from '../../../src/testing/loopback-server.ts'
+import type { TestEndpoint } from '../../../src/testing/request-log.ts'
 import { createSigningKey, type SigningKey } from './signing-key.ts'
 
 const JWT_BEARER = 'urn:ietf:params:oauth:grant-type:jwt-bearer'
@@ -38,7 +38,7 @@ class Issuer extends TestServer {
     return path === '/jwks' || path.startsWith('/.well-known/') ? 'serverMetadata' : 'unknown'
   }
 
-  protected override async answer(endpoint: TestEndpoint, request: Request): Promise<Answered> {
+  protected override async respond(endpoint: TestEndpoint, request: Request): Promise<EndpointResponse> {
     if (endpoint === 'unknown') return answered('not_found', { error: 'not_found' }, 404)
     if (endpoint === 'serverMetadata')
       return answered('ok', new URL(request.url).pathname === '/jwks' ? this.#key.jwks : this.#metadata())
@@ -62,7 +62,7 @@ class Issuer extends TestServer {
   }
 }
 
-const answered = (outcome: string, body: object, status = 200): Answered => ({
+const answered = (outcome: string, body: object, status = 200): EndpointResponse => ({
   outcome,
   response: Response.json(body, { status }),
 })

@@ -9,7 +9,7 @@ import {
   type TokenRequest,
 } from './authorization-ledger.ts'
 import { Faults } from '../../../src/testing/faults.ts'
-import { fingerprint } from '../../../src/testing/test-ledger.ts'
+import { fingerprint } from '../../../src/testing/request-log.ts'
 import type { TestFault } from '../../../src/testing/index.ts'
 import { listen, listenForControl, readText, type Listening } from './control.ts'
 import { interactionPages, newSessionAtPromptLogin } from './interaction-pages.ts'
@@ -171,7 +171,7 @@ export async function createAuthorizationServer(
   const port = await listenForControl({
     'GET /ledger': () => book.read(),
     'GET /tokens': tokens,
-    'GET /held': () => faults.held,
+    'GET /held': () => faults.delayed,
     'POST /reset': reset,
     'POST /set': (changes) => set(changes as AuthorizationServerSettings),
     'POST /down': down,
@@ -189,7 +189,7 @@ export async function createAuthorizationServer(
     down,
     up,
     fault: (fault) => faults.add(fault),
-    held: () => faults.held,
+    held: () => faults.delayed,
     release: () => faults.release(),
     introspect,
     tokens,
@@ -299,7 +299,7 @@ function count(book: LedgerBook, faults: ServerFaults, uncounted: string) {
     const before = faults.take(endpoint, 'before')
     if (before !== undefined) {
       if (entry !== undefined) entry.fault = `before ${before.answer}`
-      await faults.hold(before)
+      await faults.delay(before)
       if (before.answer !== 'hold') {
         if (entry !== undefined) note(entry, new URLSearchParams(await readText(ctx.req)))
         return happen(ctx, before)
@@ -316,7 +316,7 @@ function count(book: LedgerBook, faults: ServerFaults, uncounted: string) {
     const after = faults.take(endpoint, 'after')
     if (after === undefined) return
     if (entry !== undefined) entry.fault = `after ${after.answer}`
-    await faults.hold(after)
+    await faults.delay(after)
     happen(ctx, after)
   }
 }

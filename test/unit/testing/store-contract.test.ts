@@ -10,11 +10,11 @@ const turn = (ms = 20): Promise<void> => new Promise((resolve) => setTimeout(res
 let writes = 0
 const unknownWrite = (options: SaveOptions): SaveOptions => ({ ...options, writeId: `${(writes += 1)}` })
 
-/** Each lie of a store, with a check of the contract that must notice it. */
-const lies: [string, string, Broken][] = [
+/** Each violation, with the check of the contract that must detect it. */
+const violations: [string, string, Broken][] = [
   [
-    'reports success before the record is written',
-    'compare-and-set: a save that expects no record creates the record',
+    'resolves save before the record is written',
+    'compare-and-set: save without an expected version creates an absent record',
     (store) => ({
       save: async (key, value, options) => {
         const probe = new MemoryStore()
@@ -24,18 +24,18 @@ const lies: [string, string, Broken][] = [
     }),
   ],
   [
-    'never answers a load',
-    'compare-and-set: load returns undefined for a record that was never written',
+    'never settles load',
+    'compare-and-set: load returns undefined for a key that was never written',
     () => ({ load: () => new Promise(() => {}) }),
   ],
   [
-    'never answers a save',
-    'compare-and-set: a save with the expected version replaces the record and changes its version',
+    'never settles save',
+    'compare-and-set: save replaces a record that has the expected version, and changes the version',
     () => ({ save: () => new Promise(() => {}) }),
   ],
   [
-    'replaces a record of any version',
-    'compare-and-set: a save with any other expected version conflicts and changes nothing',
+    'ignores the expected version',
+    'compare-and-set: save with any other expected version is a conflict and changes nothing',
     (store) => ({
       save: async (key, value, options) => {
         const current = await store.load(key)
@@ -57,8 +57,8 @@ const lies: [string, string, Broken][] = [
     }),
   ],
   [
-    'reports a conflict as a success',
-    'compare-and-set: a save that expects a version conflicts if the record does not exist',
+    'returns a version for a conflict',
+    'compare-and-set: save with an expected version is a conflict if the record is absent',
     (store) => ({
       save: async (key, value, options) => {
         const saved = await store.save(key, value, options)
@@ -67,13 +67,13 @@ const lies: [string, string, Broken][] = [
     }),
   ],
   [
-    'gives every record the same versions',
-    'deletion: a record that is created again never reuses an earlier version',
+    'uses the same versions for every record',
+    'deletion: no version is used again after a deletion',
     (store) => {
       const versions = new Map<string, string>()
-      const real = async (key: string, told: string | undefined): Promise<string | undefined> => {
+      const real = async (key: string, expected: string | undefined): Promise<string | undefined> => {
         const current = await store.load(key)
-        return told === (current && versions.get(current.version)) ? current?.version : 'another'
+        return expected === (current && versions.get(current.version)) ? current?.version : 'another'
       }
       return {
         load: async (key) => {
@@ -96,13 +96,13 @@ const lies: [string, string, Broken][] = [
     },
   ],
   [
-    'does not remember write ids',
-    'write retries: a retried save returns its first result and writes once',
+    'forgets the ids of its writes',
+    'idempotent writes: a save that is sent again returns its first result and writes once',
     (store) => ({ save: (key, value, options) => store.save(key, value, unknownWrite(options)) }),
   ],
   [
     'recognizes a write id only in the process that sent it',
-    'write retries: a retried save is recognized in another process',
+    'idempotent writes: a save that is sent again from another process returns its first result',
     (store) => {
       const own = `${(writes += 1)} `
       return {
@@ -111,7 +111,7 @@ const lies: [string, string, Broken][] = [
     },
   ],
   [
-    'reports an age of 0 for every record',
+    'reports every record as new',
     'age and expiry: the age of a record grows, and a save resets it',
     (store) => ({
       load: async (key) => {
@@ -121,13 +121,13 @@ const lies: [string, string, Broken][] = [
     }),
   ],
   [
-    'ignores the time to live',
+    'does not expire records',
     'age and expiry: a record is absent after its time to live',
     (store) => ({ save: (key, value, options) => store.save(key, value, { ...options, ttlMs: undefined }) }),
   ],
   [
-    'lets a late save restore a deleted record',
-    'deletion: a save that expects a deleted version conflicts',
+    'lets a late write revive a deleted record',
+    'deletion: a save computed from the deleted version is a conflict',
     (store) => ({
       save: async (key, value, options) => {
         const current = await store.load(key)
@@ -137,18 +137,18 @@ const lies: [string, string, Broken][] = [
     }),
   ],
   [
-    'truncates a value at a zero byte',
-    String.raw`contents: a record can have the value "nul\u0000byte"`,
+    'truncates values at a zero byte',
+    String.raw`contents: a value may be "nul\u0000byte"`,
     (store) => ({ save: (key, value, options) => store.save(key, value.split('\0')[0] ?? '', options) }),
   ],
   [
-    'notifies no subscriber in another process',
-    'notifications: a save and a delete notify every subscriber of every store with the key',
+    'sends no notices to other processes',
+    'notices: every subscriber of every store is notified of saves and deletions',
     () => ({ subscribe: async () => async () => {} }),
   ],
   [
-    'notifies subscribers before the change is written',
-    'notifications: a load after a notification returns the change',
+    'sends a notice before the change is written',
+    'notices: a load after the notice returns the change',
     (store) => {
       const listeners = new Set<(key: string) => void>()
       return {
@@ -157,10 +157,10 @@ const lies: [string, string, Broken][] = [
           return async () => void listeners.delete(onChange)
         },
         save: async (key, value, options) => {
-          for (const tell of listeners) tell(key)
+          for (const notify of listeners) notify(key)
           await turn()
           const saved = await store.save(key, value, options)
-          for (const tell of listeners) tell(key)
+          for (const notify of listeners) notify(key)
           return saved
         },
       }
@@ -187,12 +187,12 @@ function contractOf(broken: Broken) {
 }
 
 describe('the store contract', () => {
-  test.each(lies)('the store contract rejects a store that %s', async (_, name, broken) => {
+  test.each(violations)('the contract detects a store that %s', async (_, name, broken) => {
     const check = contractOf(broken).find((each) => each.name === name)
     await expect(check?.run()).rejects.toMatchObject({ name: 'AssertionError' })
   })
 
-  test('the store contract passes for a correct store', async () => {
+  test('the contract reports no failure for a correct store', async () => {
     const failures = await Promise.all(
       contractOf(() => ({})).map(({ name, run }) =>
         run().then(
@@ -204,7 +204,7 @@ describe('the store contract', () => {
     expect(failures.flat()).toEqual([])
   }, 20_000)
 
-  test('the store contract has a unique name for every check', () => {
+  test('the names of all checks are unique', () => {
     const names = contractOf(() => ({})).map(({ name }) => name)
     expect(new Set(names).size).toBe(names.length)
     expect(names.length).toBeGreaterThan(50)

@@ -43,7 +43,7 @@ function stage(switches: AuthorizationServerSwitches = {}, options: Partial<Auth
 const refreshing = { endpoint: 'token', grantType: 'refresh_token' } as const
 
 describe('the test servers', () => {
-  test('the test servers sign a user in over a real port and serve tools for the access token', async () => {
+  test('sign a user in over a real port, and serve tools to its token', async () => {
     const as = await new TestAuthorizationServer().listen()
     const mcp = await new TestMcpServer({ authorizationServers: [as] }).listen()
     const auth = createAuthOrchestrator({ client, network: { allow: ['127.0.0.1'] } })
@@ -64,29 +64,29 @@ describe('the test servers', () => {
       id: 1,
       result: { content: [{ type: 'text', text: 'you are user-1' }] },
     })
-    as.fail({ when: 'before', answer: 'reset', endpoint: 'introspection' })
+    as.injectFault({ when: 'before', answer: 'reset', endpoint: 'introspection' })
     await expect(fetch(`${as.origin}/introspect`, { method: 'POST' })).rejects.toThrow(TypeError)
     await as.close()
   })
 
-  test('the test servers count their requests and log no secret', async () => {
+  test('count what they were asked, and hold no secret', async () => {
     const { as, mcp, signIn, callTool } = stage()
     await signIn()
     expect((await callTool()).status).toBe(200)
-    expect(as.ledger.counts()).toEqual({
+    expect(as.requestLog.counts()).toEqual({
       'serverMetadata ok': 1,
       'registration ok': 1,
       'authorization ok': 1,
       'token authorization_code ok': 1,
     })
-    expect(mcp.ledger.counts()).toEqual({ 'resourceMetadata ok': 1, 'mcp ok': 1 })
-    expect([...as.ledger.spends().values()]).toEqual([{ presented: 1, taken: 1, isOwn: true }])
-    expect(JSON.stringify([as.ledger.entries, mcp.ledger.entries])).not.toMatch(/(code|access|refresh|secret)-/)
-    as.ledger.clear()
-    expect(as.ledger.count()).toBe(0)
+    expect(mcp.requestLog.counts()).toEqual({ 'resourceMetadata ok': 1, 'mcp ok': 1 })
+    expect([...as.requestLog.credentialUses().values()]).toEqual([{ presented: 1, accepted: 1, isOwn: true }])
+    expect(JSON.stringify([as.requestLog.entries, mcp.requestLog.entries])).not.toMatch(/(code|access|refresh|secret)-/)
+    as.requestLog.clear()
+    expect(as.requestLog.count()).toBe(0)
   })
 
-  test('TestMcpServer answers with JSON-RPC results and errors', async () => {
+  test('answer as JSON-RPC does', async () => {
     const { signIn, callTool, mcp } = stage()
     await signIn()
     expect((await callTool('notifications/initialized', null)).status).toBe(202)
@@ -97,7 +97,7 @@ describe('the test servers', () => {
     await expect(inProcessFetch(mcp)('http://127.0.0.1:9/')).rejects.toThrow(TypeError)
   })
 
-  test('TestMcpServer sends a challenge for a missing token, an invalid token or insufficient scope', async () => {
+  test('challenge whoever brings no token, a bad one, or too little scope', async () => {
     const { mcp, callTool, signIn } = stage()
     const answer = await mcp.handle(new Request(mcp.url, { method: 'POST', body: 'no JSON' }))
     expect([answer.status, answer.headers.get('www-authenticate')]).toEqual([
@@ -110,10 +110,10 @@ describe('the test servers', () => {
       code: 'AUTHORIZATION_REQUIRED',
       challenge: expect.stringContaining('Bearer error="insufficient_scope", scope="tools admin"'),
     })
-    expect(mcp.ledger.counts()).toMatchObject({ 'mcp unauthorized': 1, 'mcp insufficient_scope': 1 })
+    expect(mcp.requestLog.counts()).toMatchObject({ 'mcp unauthorized': 1, 'mcp insufficient_scope': 1 })
   })
 
-  test('TestAuthorizationServer rejects a code that is used twice and revokes the tokens of its first use', async () => {
+  test('refuse a code that is used twice, and with it what came of the first use', async () => {
     const { as, begin, auth, connection } = stage()
     const callback = new URL(await as.approve(await begin()))
     await auth.completeCallback(callback)
@@ -123,7 +123,7 @@ describe('the test servers', () => {
     const answer = await as.handle(new Request(`${as.origin}/token`, { method: 'POST', body: form }))
     expect([answer.status, await answer.json()]).toEqual([400, { error: 'invalid_grant' }])
     expect(as.introspect(value)).toBeUndefined()
-    expect(as.ledger.spends().get(fingerprint(code))).toEqual({ presented: 2, taken: 1, isOwn: true })
+    expect(as.requestLog.credentialUses().get(fingerprint(code))).toEqual({ presented: 2, accepted: 1, isOwn: true })
   })
 
   test.each([
@@ -131,34 +131,31 @@ describe('the test servers', () => {
     [{ reuseDetection: false }, [200, 400, 'alive']],
     [{ graceMs: 1_000 }, [200, 200, 'alive']],
     [{ rotation: false }, [200, 200, 'alive']],
-  ] as const)(
-    'TestAuthorizationServer handles a reused refresh token as its switches say: %j',
-    async (switches, expected) => {
-      const { as, signIn } = stage(switches)
-      const { actions } = await signIn()
-      const refreshToken =
-        actions.flatMap((each) => (each.type === 'saveTokens' ? [each.data.refreshToken ?? ''] : []))[0] ?? ''
-      const saved = actions.find(({ type }) => type === 'saveClientInformation')
-      const { clientId = '', clientSecret = '' } = saved?.type === 'saveClientInformation' ? saved.data : {}
-      const form = { grant_type: 'refresh_token', refresh_token: refreshToken }
-      const ask = async () =>
-        await as.handle(
-          new Request(`${as.origin}/token`, {
-            method: 'POST',
-            body: new URLSearchParams({ ...form, client_id: clientId, client_secret: clientSecret }),
-          }),
-        )
-      const one = await ask()
-      const { access_token: token } = (await one.json()) as { access_token: string }
-      const two = await ask()
-      expect([one.status, two.status, as.introspect(token) ? 'alive' : 'revoked']).toEqual(expected)
-    },
-  )
+  ] as const)('take a refresh token twice, or not: %j', async (switches, expected) => {
+    const { as, signIn } = stage(switches)
+    const { actions } = await signIn()
+    const refreshToken =
+      actions.flatMap((each) => (each.type === 'saveTokens' ? [each.data.refreshToken ?? ''] : []))[0] ?? ''
+    const saved = actions.find(({ type }) => type === 'saveClientInformation')
+    const { clientId = '', clientSecret = '' } = saved?.type === 'saveClientInformation' ? saved.data : {}
+    const form = { grant_type: 'refresh_token', refresh_token: refreshToken }
+    const ask = async () =>
+      await as.handle(
+        new Request(`${as.origin}/token`, {
+          method: 'POST',
+          body: new URLSearchParams({ ...form, client_id: clientId, client_secret: clientSecret }),
+        }),
+      )
+    const one = await ask()
+    const { access_token: token } = (await one.json()) as { access_token: string }
+    const two = await ask()
+    expect([one.status, two.status, as.introspect(token) ? 'alive' : 'revoked']).toEqual(expected)
+  })
 
   test.each(['github', 'slack', 'stringExpiresIn'] as const)(
-    'TestAuthorizationServer with the %s quirk completes sign-in and refresh',
-    async (habit) => {
-      const { as, signIn, connection, clock, callTool } = stage({ habit })
+    'the test authorization server sends token responses with the quirk %s',
+    async (quirk) => {
+      const { as, signIn, connection, clock, callTool } = stage({ quirk })
       const { status } = await signIn('tools more')
       expect(status).toBe('authorized')
       const { scope, expiresAt } = await connection.accessToken()
@@ -167,11 +164,11 @@ describe('the test servers', () => {
       expect((await callTool()).status).toBe(200)
       as.revokeEverything()
       await expect(callTool()).rejects.toMatchObject({ code: 'AUTHORIZATION_REQUIRED' })
-      expect(as.ledger.count({ ...refreshing, outcome: 'invalid_grant' })).toBe(1)
+      expect(as.requestLog.count({ ...refreshing, outcome: 'invalid_grant' })).toBe(1)
     },
   )
 
-  test('TestAuthorizationServer can omit the refresh token in a refresh response or in every response', async () => {
+  test('answer a refresh without a refresh token, or issue none at all', async () => {
     const { as, signIn, callTool } = stage({ omitsRefreshToken: true })
     await signIn()
     for (const _ of [1, 2]) {
@@ -185,14 +182,14 @@ describe('the test servers', () => {
     expect(tokens).toMatchObject([{ refreshToken: undefined, expiresAt: undefined }])
   })
 
-  test('TestAuthorizationServer lets a user deny, and names its subject', async () => {
+  test('let a user say no, and tell who it is', async () => {
     const { as, begin, auth, signIn } = stage({ subject: 'alice' })
     expect(await auth.completeCallback(await as.deny(await begin()))).toMatchObject({ status: 'denied' })
     expect(await signIn('openid tools')).toMatchObject({ status: 'authorized' })
-    expect(as.ledger.counts()).toMatchObject({ 'authorization access_denied': 1, 'authorization ok': 1 })
+    expect(as.requestLog.counts()).toMatchObject({ 'authorization access_denied': 1, 'authorization ok': 1 })
   })
 
-  test('TestAuthorizationServer can announce another issuer, reject registration and prune registrations', async () => {
+  test('name another issuer, register nobody, forget whom they registered', async () => {
     const wrong = stage({ announcedIssuer: 'https://evil.example' })
     await expect(wrong.begin()).rejects.toMatchObject({ code: 'SERVER_ISSUER_MISMATCH' })
     const closed = stage({ dynamicRegistration: false })
@@ -202,11 +199,11 @@ describe('the test servers', () => {
     as.pruneRegistrations()
     as.expireAccessTokens()
     await expect(callTool()).rejects.toMatchObject({ code: 'AUTHORIZATION_REQUIRED' })
-    expect(as.ledger.count({ ...refreshing, outcome: 'invalid_client' })).toBe(1)
+    expect(as.requestLog.count({ ...refreshing, outcome: 'invalid_client' })).toBe(1)
     expect(await signIn()).toMatchObject({ status: 'authorized' })
   })
 
-  test('TestAuthorizationServer supports client_credentials and revocation', async () => {
+  test('give tokens to a client in its own name, and revoke them', async () => {
     const clients = [{ issuer: 'http://127.0.0.1:1', ...GIVEN }]
     const { as, connection } = stage({}, { clients })
     expect(await connection.authorize({ grant: 'client_credentials', scope: 'tools' })).toMatchObject({
@@ -216,30 +213,30 @@ describe('the test servers', () => {
     expect(as.introspect(value)).toMatchObject({ subject: 'given', scope: 'tools' })
     await connection.disconnect()
     expect(as.introspect(value)).toBeUndefined()
-    expect(as.ledger.counts()).toMatchObject({ 'token client_credentials ok': 1, 'revocation ok': 1 })
+    expect(as.requestLog.counts()).toMatchObject({ 'token client_credentials ok': 1, 'revocation ok': 1 })
   })
 
-  test('TestAuthorizationServer injects faults before or after processing and can hold a response', async () => {
+  test('fail before anything is done, or after it, and hold an answer back', async () => {
     const { as, signIn, callTool, clock } = stage()
     await signIn()
     as.expireAccessTokens()
-    as.fail({ when: 'before', answer: 503, retryAfterSeconds: 0 })
+    as.injectFault({ when: 'before', answer: 503, retryAfterSeconds: 0 })
     await expect(callTool()).rejects.toMatchObject({ code: 'SERVER_UNAVAILABLE' })
     clock.advance(1)
-    as.fail({ when: 'after', answer: 'hold' })
+    as.injectFault({ when: 'after', answer: 'hold' })
     const call = callTool()
-    await vi.waitFor(() => expect(as.held).toBe(1))
+    await vi.waitFor(() => expect(as.delayed).toBe(1))
     as.release()
     expect((await call).status).toBe(200)
-    as.fail({ endpoint: 'token', when: 'after', answer: 500, times: 2 })
-    as.mend()
+    as.injectFault({ endpoint: 'token', when: 'after', answer: 500, times: 2 })
+    as.clearFaults()
     as.expireAccessTokens()
     expect((await callTool()).status).toBe(200)
-    expect(as.ledger.entries.filter(({ grantType }) => grantType === 'refresh_token')).toMatchObject([
+    expect(as.requestLog.entries.filter(({ grantType }) => grantType === 'refresh_token')).toMatchObject([
       { outcome: 'ok', fault: 'after hold' },
       { outcome: 'ok' },
     ])
-    expect(as.ledger.count({ fault: 'before 503' })).toBe(1)
+    expect(as.requestLog.count({ fault: 'before 503' })).toBe(1)
   })
 
   test.each([
@@ -251,12 +248,12 @@ describe('the test servers', () => {
     ['token', { method: 'POST', body: new URLSearchParams({ client_id: 'given', grant_type: 'x' }) }, 400],
     ['nothing', {}, 404],
     ['introspect', { method: 'POST', body: new URLSearchParams({ token: 'none' }) }, 200],
-  ])('TestAuthorizationServer answers the request %s %j with its error status', async (path, init, status) => {
+  ])('answer what is wrong: %s %j', async (path, init, status) => {
     const { as } = stage()
     expect((await as.handle(new Request(`${as.origin}/${path}`, init))).status).toBe(status)
   })
 
-  test('approve() rejects an invalid authorization URL', async () => {
+  test('do not pretend: a broken authorization URL has no callback', async () => {
     const { as } = stage()
     await expect(as.approve(`${as.origin}/authorize`)).rejects.toThrow('400')
   })

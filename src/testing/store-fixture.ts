@@ -3,41 +3,41 @@ import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ChangeListener, SnapshotStore } from '../stores/snapshot-store.ts'
 
-/** What the contract needs of a store that it checks. */
+/** A store to check, as the contract needs it. */
 export interface StoreUnderTest {
-  /** Opens another store on the same data, as another process would. The contract closes what it opened. */
+  /** Opens another store on the same data, as another process would. The contract closes all opened stores. */
   open(): SnapshotStore | Promise<SnapshotStore>
-  /** Removes the data. */
+  /** Deletes the data. */
   cleanUp(): Promise<void>
 }
 
-/** The checks of one chapter of the contract, by their names. */
-export type StoreChecks = Readonly<Record<string, (bench: StoreFixture) => Promise<void>>>
+/** The checks of one chapter of the contract, by name. */
+export type StoreChecks = Readonly<Record<string, (fixture: StoreFixture) => Promise<void>>>
 
-/** How long a store may take, in milliseconds. */
+/** Time limits for a store, in milliseconds. */
 export interface StoreTimes {
-  /** Any answer. */
+  /** For each operation. */
   readonly answerWithinMs: number
-  /** What has to come by itself: a notice, an expiry. */
+  /** For a notice, or for the expiry of a record. */
   readonly soonMs: number
 }
 
-/** How often it is looked for. */
+/** How often `eventually` repeats its check. */
 const POLL_INTERVAL_MS = 10
 
-/** Names a key that no other check uses. */
+/** A key that no other check uses. */
 export const freshKey = (): string => `authchart:{${randomUUID()}}:connection`
-/** Names a write. */
+/** A unique write id. */
 export const freshId = (): string => randomUUID()
 
-/** The answer of a store that must not be a refusal, nor nothing. */
+/** Asserts that a store operation returned neither a conflict nor `undefined`. */
 export function required<T>(value: T | 'conflict' | undefined): T {
-  assert.ok(value !== undefined, 'there is no record')
-  assert.ok(value !== 'conflict', 'the save was refused')
+  assert.ok(value !== undefined, 'the record is absent')
+  assert.ok(value !== 'conflict', 'the save was a conflict')
   return value
 }
 
-/** Remembers what a subscriber is told. */
+/** A subscriber that records its notices. */
 export function recorder(): ChangeListener & { readonly changes: string[]; readonly gaps: number[] } {
   const changes: string[] = []
   const gaps: number[] = []
@@ -49,9 +49,9 @@ export function recorder(): ChangeListener & { readonly changes: string[]; reado
   }
 }
 
-/** An empty place for the records of one check, with a store on it and a key of its own. */
+/** Empty storage for one check, with a store on it and a unique key. */
 export class StoreFixture {
-  /** The record that the check is about. */
+  /** The key of the record under test. */
   key = freshKey()
   readonly #underTest: StoreUnderTest
   readonly #times: StoreTimes
@@ -63,25 +63,25 @@ export class StoreFixture {
     this.#times = times
   }
 
-  /** The store of this process. */
+  /** The first store. */
   get store(): SnapshotStore {
     return required(this.#store)
   }
 
   /** Opens the first store. */
-  async begin(): Promise<void> {
+  async start(): Promise<void> {
     this.#store = await this.open()
   }
 
-  /** Another store on the same data, as another process has it. */
+  /** Opens another store on the same data, as another process would. */
   async open(): Promise<SnapshotStore> {
-    const opened = inTime(await this.#underTest.open(), this.#times.answerWithinMs)
+    const opened = withTimeout(await this.#underTest.open(), this.#times.answerWithinMs)
     this.#opened.push(opened)
     return opened
   }
 
-  /** Repeats a check until it holds, and for no longer than it may take. */
-  async soon(check: () => void | Promise<void>): Promise<void> {
+  /** Repeats a check until it passes, or fails with its last error after `soonMs`. */
+  async eventually(check: () => void | Promise<void>): Promise<void> {
     const until = performance.now() + this.#times.soonMs
     for (;;) {
       try {
@@ -93,49 +93,49 @@ export class StoreFixture {
     }
   }
 
-  /** Creates the record, and answers its version. */
+  /** Creates the record and returns its version. */
   async create(value = 'first', ttlMs?: number): Promise<string> {
     const saved = await this.store.save(this.key, value, { expectedVersion: undefined, writeId: freshId(), ttlMs })
     return required(saved).version
   }
 
   /** The record without its age. */
-  async held(): Promise<{ value: string; version: string } | undefined> {
+  async record(): Promise<{ value: string; version: string } | undefined> {
     const record = await this.store.load(this.key)
     return record && { value: record.value, version: record.version }
   }
 
-  /** Whether the record is there with this value. */
-  async holds(value: string, store: SnapshotStore = this.store): Promise<void> {
+  /** Asserts that the record has this value. */
+  async expectValue(value: string, store: SnapshotStore = this.store): Promise<void> {
     assert.equal((await store.load(this.key))?.value, value)
   }
 
-  /** Whether there is no record. */
-  async holdsNothing(): Promise<void> {
+  /** Asserts that the record is absent. */
+  async expectAbsent(): Promise<void> {
     assert.equal(await this.store.load(this.key), undefined)
   }
 
-  /** How old the record is. */
+  /** The age of the record. */
   async ageMs(): Promise<number> {
     return required(await this.store.load(this.key)).ageMs
   }
 
-  /** Closes what was opened, and removes the data. */
-  async end(): Promise<void> {
+  /** Closes all opened stores and deletes the data. */
+  async stop(): Promise<void> {
     for (const store of this.#opened) await store.close()
     await this.#underTest.cleanUp()
   }
 }
 
-/** The same store, each of whose answers must come in time. */
-function inTime(store: SnapshotStore, answerWithinMs: number): SnapshotStore {
-  const answered = async <Answer>(operation: string, answer: Promise<Answer>): Promise<Answer> => {
+/** Wraps a store so that an operation fails if it takes too long. */
+function withTimeout(store: SnapshotStore, answerWithinMs: number): SnapshotStore {
+  const timed = async <Result>(operation: string, result: Promise<Result>): Promise<Result> => {
     const waiting = new AbortController()
     const late = sleep(answerWithinMs, undefined, { signal: waiting.signal }).then(() =>
-      assert.fail(`${operation} gave no answer within ${answerWithinMs} ms`),
+      assert.fail(`${operation} did not settle within ${answerWithinMs} ms`),
     )
     try {
-      return await Promise.race([answer, late])
+      return await Promise.race([result, late])
     } finally {
       waiting.abort()
       late.catch(() => {})
@@ -143,10 +143,10 @@ function inTime(store: SnapshotStore, answerWithinMs: number): SnapshotStore {
   }
   return {
     insideProcess: store.insideProcess,
-    load: (key) => answered('load', store.load(key)),
-    save: (key, value, options) => answered('save', store.save(key, value, options)),
-    delete: (key, options) => answered('delete', store.delete(key, options)),
-    subscribe: (listener) => answered('subscribe', store.subscribe(listener)),
-    close: () => answered('close', store.close()),
+    load: (key) => timed('load', store.load(key)),
+    save: (key, value, options) => timed('save', store.save(key, value, options)),
+    delete: (key, options) => timed('delete', store.delete(key, options)),
+    subscribe: (listener) => timed('subscribe', store.subscribe(listener)),
+    close: () => timed('close', store.close()),
   }
 }
