@@ -251,7 +251,7 @@ describe('the test servers', () => {
     ['token', { method: 'POST', body: new URLSearchParams({ client_id: 'given', grant_type: 'x' }) }, 400],
     ['nothing', {}, 404],
     ['introspect', { method: 'POST', body: new URLSearchParams({ token: 'none' }) }, 200],
-  ])('TestAuthorizationServer answers the request %s %j with its error status', async (path, init, status) => {
+  ])('TestAuthorizationServer answers the request %s %j with status %i', async (path, init, status) => {
     const { as } = stage()
     expect((await as.handle(new Request(`${as.origin}/${path}`, init))).status).toBe(status)
   })
