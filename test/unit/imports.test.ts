@@ -14,7 +14,7 @@ describe('the layers', () => {
     expect(measureHouse(files).circles).toEqual([])
   })
 
-  test('at most 20 rooms stand on at most 11 floors, joined by at most 90 arrows', () => {
+  test('the layer plan has at most 20 rooms, 11 floors and 90 arrows', () => {
     const { rooms, floors, arrows } = measureHouse(files)
     const arrowCount = [...arrows.values()].flat().length
     const plan = floors.flatMap((onIt, floor) =>

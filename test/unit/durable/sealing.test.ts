@@ -25,7 +25,7 @@ describe('createSealer', () => {
     }
   })
 
-  test('a sealer never seals the same text twice with the same result', async () => {
+  test('a sealer seals the same text differently each time', async () => {
     const sealer = createSealer([key('k1')])
     expect(await sealer.seal('text', record)).not.toBe(await sealer.seal('text', record))
   })

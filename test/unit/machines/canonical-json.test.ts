@@ -11,13 +11,13 @@ describe('canonicalJson', () => {
   })
 
   test.each<[string, unknown, unknown]>([
-    ['a member value', { a: 1 }, { a: 2 }],
-    ['the type of a member value', { a: 1 }, { a: '1' }],
-    ['a null member instead of an absent one', { a: null }, {}],
-    ['the order of a list', ['a', 'b'], ['b', 'a']],
-    ['the object that a member belongs to', { a: { b: 1 }, c: {} }, { a: {}, c: { b: 1 } }],
-    ['a list instead of an object', ['a'], { 0: 'a' }],
-  ])('canonicalJson distinguishes values that differ in %s', (_what, left, right) => {
+    ['members with different values', { a: 1 }, { a: 2 }],
+    ['a number from a string', { a: 1 }, { a: '1' }],
+    ['a null member from an absent one', { a: null }, {}],
+    ['lists of different order', ['a', 'b'], ['b', 'a']],
+    ['members of different objects', { a: { b: 1 }, c: {} }, { a: {}, c: { b: 1 } }],
+    ['a list from an object', ['a'], { 0: 'a' }],
+  ])('canonicalJson distinguishes %s', (_what, left, right) => {
     expect(canonicalJson(left)).not.toBe(canonicalJson(right))
   })
 })

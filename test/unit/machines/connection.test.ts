@@ -409,7 +409,7 @@ test.each(WITHOUT_USER)('the %s grant is requested by name, and a renewal reques
 })
 
 test.each(WITHOUT_USER)(
-  'a %s request whose claim expires twice, or that the server rejects, ends in state failed',
+  'a request of the %s grant whose claim expires twice, or that the server rejects, ends in state failed',
   async (grant) => {
     const live = connection({ requestToken: fail(rejections.unknown) })
     const request = { type: 'authorization.requested', request: wishes({ grant }) }

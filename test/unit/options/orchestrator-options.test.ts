@@ -124,7 +124,7 @@ describe('createAuthOrchestrator', () => {
       ],
     ),
     ...(['allowedServers', 'allowedIssuers'] as const).map((name): [string, unknown, object] => [
-      `${name} that are no URLs`,
+      `${name} without a scheme`,
       { client: CLIENT, policy: { [name]: ['mcp.example'] } },
       value(`policy.${name}[0] must be an absolute http(s) URL`),
     ]),

@@ -13,7 +13,7 @@ describe('a private key', () => {
     ['ES384', ['ES384']],
     ['ES512', ['ES512']],
     ['Ed25519', ['EdDSA', 'Ed25519']],
-  ])('readSigningKey reads a %s private key with the algorithms %j from PEM and JWK', async (kind, algs) => {
+  ])('readSigningKey reads a private key of type %s with the algorithms %j from PEM and JWK', async (kind, algs) => {
     const { privateKey, publicKey } = await generateKeyPair(kind, extractable)
     for (const key of [await exportPKCS8(privateKey), await exportJWK(privateKey)]) {
       const read = readSigningKey(key)
@@ -74,7 +74,7 @@ describe('unusable signing keys', () => {
     ['an X25519 key', () => pem(generateKeyPairSync('x25519'))],
     ['a public CryptoKey', async () => (await generateKeyPair('ES256')).publicKey],
     ['a CryptoKey for decryption', async () => (await generateKeyPair('RSA-OAEP')).privateKey],
-  ])('%s', async (_, make) => {
+  ])('readSigningKey returns undefined for %s', async (_, make) => {
     expect(readSigningKey(await make())).toBeUndefined()
   })
 })

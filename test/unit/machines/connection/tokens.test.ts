@@ -157,11 +157,14 @@ describe('tokens', () => {
     })
   })
 
-  test.each(['jwt_bearer', 'identity_assertion'] as const)('storeTokens of a %s claim records that grant', (grant) => {
-    const claim: Claim = { ...refreshing, kind: 'requestToken', serverId: 1, grant }
-    const context = contextWith({ at: NOW, servers: [server], claim })
-    expect(storeTokens(context, tokenResult(NOW)).tokens?.grant).toBe(grant)
-  })
+  test.each(['jwt_bearer', 'identity_assertion'] as const)(
+    'storeTokens of a claim for %s records that grant',
+    (grant) => {
+      const claim: Claim = { ...refreshing, kind: 'requestToken', serverId: 1, grant }
+      const context = contextWith({ at: NOW, servers: [server], claim })
+      expect(storeTokens(context, tokenResult(NOW)).tokens?.grant).toBe(grant)
+    },
+  )
 
   test('importCredentials stores imported tokens without a server', () => {
     const { serverId: _, ...imported } = tokens
