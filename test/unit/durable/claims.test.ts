@@ -37,8 +37,11 @@ describe('a claim younger than its lease', () => {
     await vi.waitFor(() => expect(world.requests).toHaveLength(1))
 
     const waiter = world.process()
+    waiter.store.arm({ name: 'claimed', operation: 'load', when: 'after', action: 'pause' })
     waiter.store.arm({ name: 'seen', operation: 'load', when: 'after', action: 'pause', skip: 1 })
     const waiting = waiter.run(REFRESH)
+    await waiter.reached('claimed')
+    waiter.store.resume('claimed')
     answer()
     const winner = await held
     await waiter.reached('seen')
