@@ -1,5 +1,5 @@
 import type { Claim, ConnectionContext } from '../src/schemas/connection-context.ts'
-import type { RegistrationContext } from '../src/schemas/registration-context.ts'
+import type { RegistrationContext } from '../src/schemas/registration.ts'
 import { MAX_ORPHANED_CLAIMS, MAX_RETRIES } from './limits.ts'
 import { portFailureOf } from './rejection.ts'
 

@@ -1,5 +1,5 @@
 import { assign, setup } from 'xstate'
-import type { RegistrationContext } from '../src/schemas/registration-context.ts'
+import type { RegistrationContext } from '../src/schemas/registration.ts'
 import { eventAs } from './assert.ts'
 import { hasRetriesLeft, isCurrentClaim, withUnknownOutcome } from './claim-rules.ts'
 import { appendToJournal } from './journal.ts'

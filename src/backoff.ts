@@ -1,10 +1,10 @@
-/** How long the pauses between attempts are, in milliseconds. */
+/** The shortest and the longest pause between attempts, in milliseconds. */
 export interface BackoffBounds {
   readonly firstMs: number
   readonly longestMs: number
 }
 
-/** The next pause: the first one, then twice the previous one, up to the longest. */
+/** Exponential backoff: the first pause, then twice the previous one, up to the longest. */
 export function backoffMs(previousMs: number | undefined, { firstMs, longestMs }: BackoffBounds): number {
   return previousMs === undefined ? firstMs : Math.min(2 * previousMs, longestMs)
 }

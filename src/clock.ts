@@ -1,41 +1,41 @@
 import { randomFillSync } from 'node:crypto'
 import { performance } from 'node:perf_hooks'
 
-/** Where time and randomness come from, so that a test controls both. */
+/** The source of time and randomness, so that tests control both. */
 export interface Clock {
   /**
-   * Wall clock, epoch milliseconds. Read once for each record, by its first writer; from then on the record has its own
-   * clock.
+   * Wall-clock time, epoch milliseconds. Each record reads it once, when it is created; from then on the record has its
+   * own clock.
    */
   now(): number
-  /** Milliseconds that only ever grow, from any start. */
+  /** Monotonic time in milliseconds, from any start. */
   monotonic(): number
   /** Cryptographically strong random bytes. */
   random(bytes: number): Uint8Array
 }
 
-/** The machine's own clock and random source. */
+/** The clock and the random source of the system. */
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
   random: (bytes) => randomFillSync(new Uint8Array(bytes)),
 }
 
-/** Node's timers count no further, in milliseconds. */
+/** The longest timer of Node, in milliseconds. */
 export const MAX_TIMER_MS = 2_147_483_647
 
-/** Record time from `at` on, counted by the monotonic clock, in whole milliseconds. */
+/** Returns a function that returns the record time, `at` plus the time since this call, in whole milliseconds. */
 export function stopwatch(clock: Pick<Clock, 'monotonic'>, at: number): () => number {
   const startedAt = clock.monotonic()
   return () => at + Math.ceil(clock.monotonic() - startedAt)
 }
 
-/** RFC 4648 §5, without padding. */
+/** Base64url (RFC 4648 §5) without padding. */
 export function base64url(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString('base64url')
 }
 
-/** A random id, as base64url of so many bytes. */
+/** A random id: base64url of `bytes` random bytes. */
 export function randomId(clock: Pick<Clock, 'random'>, bytes: number): string {
   return base64url(clock.random(bytes))
 }

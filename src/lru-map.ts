@@ -1,6 +1,6 @@
-/** A map of bounded size: what was neither read nor written for longest is dropped first. */
+/** A map of bounded size that evicts the least recently used entry. */
 export class LruMap<Key, Value> {
-  // A `Map` iterates in the order of insertion: the first entry is the least recently used one.
+  // A `Map` iterates in insertion order: its first entry is the least recently used one.
   readonly #entries = new Map<Key, Value>()
   readonly #maxEntries: number
 
@@ -12,7 +12,7 @@ export class LruMap<Key, Value> {
     return this.#entries.size
   }
 
-  /** The value, which counts as used from now on. */
+  /** Returns the value and marks it as used. */
   get(key: Key): Value | undefined {
     const value = this.#entries.get(key)
     if (value !== undefined) this.#touch(key, value)

@@ -87,7 +87,7 @@ export const REQUIREMENTS = [
     source: 'https://www.rfc-editor.org/rfc/rfc9728.html',
     behaviour:
       'Well-known insertion: put the string between host and path and/or query; only the slash right after the host is removed when there is a path or query. So `https://h/mcp/` → `/.well-known/oauth-protected-resource/mcp/`, `https://h/mcp?x=1` → `…/mcp?x=1`. GET, 200, `application/json`, unknown members ignored.',
-    where: ['src/protocol/discovery-urls.ts', 'src/schemas/protected-resource-metadata.ts'],
+    where: ['src/protocol/discovery-urls.ts', 'src/schemas/metadata.ts'],
   },
   {
     id: 15,
@@ -156,7 +156,7 @@ export const REQUIREMENTS = [
     source: 'https://www.rfc-editor.org/rfc/rfc9728.html',
     behaviour:
       'PRM `scopes_supported` is not meant as "request everything" (9728 §7.2); MCP nevertheless uses it as the fallback (see 60). `bearer_methods_supported`, `dpop_signing_alg_values_supported`, `dpop_bound_access_tokens_required` are optional PRM members worth reading.',
-    where: ['src/schemas/protected-resource-metadata.ts'],
+    where: ['src/schemas/metadata.ts'],
   },
   {
     id: 30,

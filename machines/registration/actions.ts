@@ -1,5 +1,5 @@
 import type { ClientInformation } from '../../src/schemas/credentials.ts'
-import type { RegistrationContext } from '../../src/schemas/registration-context.ts'
+import type { RegistrationContext } from '../../src/schemas/registration.ts'
 import { assertDefined } from '../assert.ts'
 import { hasRetriesLeft, withExpiredClaim } from '../claim-rules.ts'
 import type { Stamp } from '../connection/events.ts'

@@ -1,4 +1,4 @@
-import type { RegistrationContext } from '../../src/schemas/registration-context.ts'
+import type { RegistrationContext } from '../../src/schemas/registration.ts'
 import { orphanedClaim } from '../claim-rules.ts'
 import { REGISTRATION_WINDOW_MS } from '../limits.ts'
 import type { RegistrationEvent } from './events.ts'

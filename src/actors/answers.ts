@@ -1,8 +1,7 @@
 import { type FailureCode, type FailureDetails, truncate } from '../errors/failure.ts'
 import { type PortError, portError } from '../errors/port-error.ts'
 import type { ExchangeResponse } from '../http/transport.ts'
-import { wireErrorOf } from '../schemas/endpoint-responses.ts'
-import { decodeAnswer } from '../schemas/token-response.ts'
+import { decodeAnswer, wireErrorOf } from '../schemas/endpoint-responses.ts'
 import { MAX_RETRY_AFTER_MS } from './limits.ts'
 
 /** Which codes a refusal and an outcome that nobody knows have at this endpoint. */

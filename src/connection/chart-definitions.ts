@@ -3,7 +3,7 @@ import type { ConnectionCommand } from '../../machines/connection/events.ts'
 import type { RegistrationCommand } from '../../machines/registration/events.ts'
 import type { DurableChart } from '../durable/chart.ts'
 import { type ConnectionContext, ConnectionContextSchema } from '../schemas/connection-context.ts'
-import { type RegistrationContext, RegistrationContextSchema } from '../schemas/registration-context.ts'
+import { type RegistrationContext, RegistrationContextSchema } from '../schemas/registration.ts'
 import { CLAIM_TTL_MS, IDLE_TTL_MS } from './limits.ts'
 
 /** How long the record of a connection is worth keeping: a pure function of what it holds. */

@@ -7,7 +7,7 @@ import { failure } from '../errors/failure.ts'
 import { PortError } from '../errors/port-error.ts'
 import type { Policy } from '../options/policy.ts'
 import type { ConnectionIdentity } from '../schemas/credentials.ts'
-import type { RegistrationContext } from '../schemas/registration-context.ts'
+import type { RegistrationContext } from '../schemas/registration.ts'
 import { registrationKey, routingId } from './routing.ts'
 
 /** The registrations that connections share, run durably as a chart of their own. */

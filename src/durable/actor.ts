@@ -16,7 +16,7 @@ import { AuthorizationError } from '../errors/authorization-error.ts'
 import { failure } from '../errors/failure.ts'
 import type { inspector } from './inspection.ts'
 
-/** A chart at one moment. */
+/** A snapshot of a chart. */
 export type ChartSnapshot<Context extends object> = MachineSnapshot<
   Context & MachineContext,
   { type: string },
@@ -37,22 +37,22 @@ export type ChartLogic<Context extends object> = ActorLogic<
   { type: string }
 >
 
-/** A chart that runs, or is about to. */
+/** An actor of a chart, started or not. */
 export type ChartActor<Context extends object> = Actor<ChartLogic<Context>>
 
-/** How the actors of a run are named and inspected. */
+/** The name of the actors of a run, and their inspector. */
 export interface ChartActorOptions {
   readonly id: string
   readonly inspect?: ReturnType<typeof inspector>
 }
 
-/** What a record comes to that this release cannot go on with. It is left as it is. */
+/** The error for a record that this release cannot continue. The record stays unchanged. */
 export function incompatible(reason?: string): AuthorizationError {
   return new AuthorizationError(failure('SNAPSHOT_INCOMPATIBLE', { reason }))
 }
 
 /**
- * An actor as it was stored, not started.
+ * Restores an actor from a stored snapshot, without starting it.
  *
  * @throws {@link AuthorizationError} `SNAPSHOT_INCOMPATIBLE` for a state that the machine does not have.
  */
@@ -65,13 +65,15 @@ export function restoreActor<Context extends object>(
   const rest = { status: 'active' as const, output: undefined, error: undefined, historyValue: {}, children: {} }
   const snapshot: Snapshot<unknown> = Object.assign(rest, { value, context })
   const actor = createActor(logic, { ...options, input: {}, snapshot })
-  // XState keeps the error instead of throwing it.
+  // XState stores the error in the snapshot instead of throwing it.
   if (actor.getSnapshot().status !== 'active') throw incompatible()
   return actor
 }
 
-/** The next snapshot in which no child is active: the only kind that may be stored. */
-export function atRest<Context extends object>(actor: ChartActor<Context>): Promise<ChartSnapshot<Context>> {
+/** Resolves with the next persistable snapshot: one without an active child. */
+export function persistableSnapshot<Context extends object>(
+  actor: ChartActor<Context>,
+): Promise<ChartSnapshot<Context>> {
   return new Promise((resolve, reject) => {
     const settle = (snapshot: ChartSnapshot<Context>): boolean => {
       if (snapshot.status !== 'active') {

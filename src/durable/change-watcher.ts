@@ -1,53 +1,53 @@
 import type { SnapshotStore } from '../stores/snapshot-store.ts'
 import { RESUBSCRIBE_AFTER_MS } from './limits.ts'
 
-/** A look at one key that began before its record was loaded, so that no change in between is missed. */
+/** A subscription to one key, created before its record is loaded, so that no change in between is missed. */
 export interface ChangeSubscription {
-  /** Resolves as soon as the key changed since the watch began, or after `timeoutMs`: then it is time to look again. */
+  /** Resolves when the key has changed since the last call, or after `timeoutMs`: then the record is to be reloaded. */
   changed(timeoutMs: number): Promise<void>
   stop(): void
 }
 
 /**
- * One subscription to a store, for everybody in this process who waits for a record or keeps a copy of one. Notices are
- * best effort: whoever waits looks again anyway, and copies are trusted only while nothing can have been missed.
+ * The single subscription of a process to a store, shared by runs that wait for a record and by caches of records.
+ * Notices are best effort: waiting runs also poll, and caches are trusted only while no notice can have been missed.
  */
 export interface ChangeWatcher {
   /**
-   * Subscribes if nobody has yet, or anew after a gap; resolves to whether notices can be relied on. Waits only for the
+   * Subscribes for the first time, or again after a gap; resolves to whether notices are reliable. Waits only for the
    * first subscription. Never rejects.
    */
   ready(): Promise<boolean>
   watch(key: string): ChangeSubscription
   /** Called for every changed key, and with `undefined` when notices may have been missed. */
   listen(listener: (key: string | undefined) => void): void
-  /** Ends the subscription. Rejects with whatever the store could not end it for; no listener is called afterwards. */
+  /** Unsubscribes. Rejects if the store fails to unsubscribe; no listener is called afterwards. */
   close(): Promise<void>
 }
 
-/** Builds the one subscription of an orchestrator. Nothing is asked of the store before it is needed. */
+/** Creates the subscription of an orchestrator. The store is not called before `ready()`. */
 export function createChangeWatcher(store: SnapshotStore, monotonic: () => number): ChangeWatcher {
   const listeners = new Set<(key: string | undefined) => void>()
-  let standing: (() => Promise<void>) | undefined
-  let trying: Promise<boolean> | undefined
+  let unsubscribe: (() => Promise<void>) | undefined
+  let subscribing: Promise<boolean> | undefined
   let isReliable = false
   let isClosed = false
   let failedAt = -Infinity
   let gaps = 0
-  const tell = (key: string | undefined): void => {
+  const notify = (key: string | undefined): void => {
     for (const listener of listeners) listener(key)
   }
   const onGap = (): void => {
     gaps += 1
     isReliable = false
-    tell(undefined)
+    notify(undefined)
   }
   const subscribe = async (): Promise<boolean> => {
-    const [gapsBefore, before] = [gaps, standing]
+    const [gapsBefore, unsubscribeBefore] = [gaps, unsubscribe]
     try {
-      standing = await store.subscribe({ onChange: tell, onGap })
+      unsubscribe = await store.subscribe({ onChange: notify, onGap })
       isReliable = gaps === gapsBefore
-      await before?.()
+      await unsubscribeBefore?.()
     } catch {
       failedAt = monotonic()
       // A store may throw before it returns a promise, when `trying` is not assigned yet.
@@ -58,11 +58,11 @@ export function createChangeWatcher(store: SnapshotStore, monotonic: () => numbe
   return {
     async ready() {
       if (isReliable || isClosed) return isReliable
-      if (trying === undefined && monotonic() - failedAt < RESUBSCRIBE_AFTER_MS) return false
-      // Cleared only once it is assigned: a store may throw before it returns a promise.
-      trying ??= subscribe().finally(() => (trying = undefined))
-      // After a gap nobody waits: until the subscription stands again, everything is read anew.
-      return standing === undefined ? await trying : false
+      if (subscribing === undefined && monotonic() - failedAt < RESUBSCRIBE_AFTER_MS) return false
+      // `finally` runs after the assignment, also if the store throws before it returns a promise.
+      subscribing ??= subscribe().finally(() => (subscribing = undefined))
+      // After a gap callers do not wait: until the subscription is active again, every record is loaded from the store.
+      return unsubscribe === undefined ? await subscribing : false
     },
     listen(listener) {
       listeners.add(listener)
@@ -92,9 +92,9 @@ export function createChangeWatcher(store: SnapshotStore, monotonic: () => numbe
     async close() {
       isClosed = true
       listeners.clear()
-      await trying
+      await subscribing
       isReliable = false
-      await standing?.()
+      await unsubscribe?.()
     },
   }
 }

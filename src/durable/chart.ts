@@ -8,14 +8,14 @@ import type { Sealer } from './sealing.ts'
 import type { SnapshotCodec } from './snapshot-codec.ts'
 import { SAVE_MARGIN_MS } from './limits.ts'
 
-/** What every durable chart has in its context. */
+/** Members of every durable chart's context. */
 export interface DurableContext {
   at: number
   claim?: Claim | undefined
   journal: JournalEntry[]
 }
 
-/** A chart that the runner can run durably: the machine with its actors provided, and how its context is stored. */
+/** A chart that the runner executes durably: the machine with its actors provided, and the codec of its snapshots. */
 export interface DurableChart<
   Context extends DurableContext,
   Command extends { type: string },
@@ -23,23 +23,23 @@ export interface DurableChart<
   readonly machine: ChartLogic<Context>
   /** How long a record with this context is retained, in milliseconds; `undefined`: until it is replaced. */
   ttlMs(context: Context): number | undefined
-  /** The event that offers a claim's result after its save conflicted; `undefined` if the claim brought nothing. */
+  /** The event that submits a claim's result after its save was a conflict; `undefined` without a result to submit. */
   lateResult(claimed: Context, settled: Context): Command | undefined
 }
 
-/** A record as it was read, with the means to compute its present age. */
+/** A loaded record, with functions that compute its current age. */
 export interface RecordView<Context> {
   readonly context: Context
-  /** The state value, as XState writes it. */
+  /** The XState state value. */
   readonly value: unknown
   readonly version: string
   /** The record clock: `savedAt`, plus the age that the store reported, plus the time since. */
   at(): number
-  /** How long ago it was written, in milliseconds. */
+  /** Time since the record was written, in milliseconds. */
   ageMs(): number
 }
 
-/** How long a claim lasts, and how long after that other processes leave it alone, in milliseconds. */
+/** The lease of a claim, and the grace period before another process takes the claim over, in milliseconds. */
 export interface Lease {
   readonly leaseMs: number
   readonly graceMs: number
@@ -49,35 +49,35 @@ export interface Lease {
 export interface Run<Context extends DurableContext, Command extends { type: string }> {
   readonly chart: DurableChart<Context, Command>
   readonly key: string
-  /** What a chart without a record begins with; the record time is added. */
+  /** The chart's input if the record is absent; the record time is added. */
   readonly input: object
   readonly lease: Lease
-  /** It carries the result of a single-use credential: only the end of the process ends it. */
+  /** The run submits the result of a single-use credential, and is retried as long as the process lives. */
   readonly carriesResult: boolean
 }
 
 /** The outcome of a run. */
 export interface RunResult<Context> {
-  /** The record as it stands now; `undefined` if there is none. */
+  /** The record after the run; `undefined` if absent. */
   readonly view: RecordView<Context> | undefined
-  /** Whether the chart accepted the event. If not, nothing was stored for it. */
+  /** Whether the chart accepted the event. Otherwise nothing was stored for it. */
   readonly accepted: boolean
   /** Whether this run itself sent a request with a single-use credential. */
   readonly consumed: boolean
-  /** What the chart emitted for its caller, in order. */
+  /** The events that the chart emitted, in order. */
   readonly emitted: readonly { type: string }[]
 }
 
-/** Chooses the event for a record; `undefined` if there is nothing to do, which is an outcome as well. */
+/** Chooses the event for a record; `undefined` ends the run without an event. */
 export type Step<Context, Command> = (view: RecordView<Context> | undefined) => Command | undefined
 
-/** What the runner needs from its surroundings. */
+/** Dependencies and settings of the runner. */
 export interface RunnerOptions {
   readonly store: SnapshotStore
   readonly sealer: Sealer
   readonly clock: Clock
   readonly changes: ChangeWatcher
-  /** The time-out of one request, in milliseconds: the deadline of a claim leaves that much time. */
+  /** The time-out of one request, in milliseconds; the send deadline of a claim leaves this much time. */
   readonly requestTimeoutMs: number
   /** Called after each save: the new journal entries, and the context that was stored before. */
   readonly onTransitions: (
@@ -88,12 +88,12 @@ export interface RunnerOptions {
   readonly inspect?: ((record: InspectionRecord) => void) | undefined
 }
 
-/** The last monotonic instant at which a request may leave under a claim whose save began at `begunAt`. */
-export function sendDeadline(begunAt: number, { leaseMs }: Lease, requestTimeoutMs: number): number {
-  return begunAt + leaseMs - requestTimeoutMs - saveMarginMs(leaseMs)
+/** The last monotonic instant at which a request may be sent under a claim whose save started at `saveStartedAt`. */
+export function sendDeadline(saveStartedAt: number, { leaseMs }: Lease, requestTimeoutMs: number): number {
+  return saveStartedAt + leaseMs - requestTimeoutMs - saveMarginMs(leaseMs)
 }
 
-/** How much of a lease is left for the save of the result, in milliseconds. */
+/** The part of a lease that is reserved for saving the result, in milliseconds. */
 export function saveMarginMs(leaseMs: number): number {
   return Math.min(SAVE_MARGIN_MS, leaseMs / 4)
 }

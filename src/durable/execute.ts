@@ -1,22 +1,22 @@
 import { createActor } from 'xstate'
-import { atRest, type ChartActorOptions, restoreActor } from './actor.ts'
+import { type ChartActorOptions, persistableSnapshot, restoreActor } from './actor.ts'
 import { type DurableContext, type RecordView, type Run, type RunnerOptions, sendDeadline } from './chart.ts'
 import { inspector } from './inspection.ts'
 import type { SnapshotRepository } from './snapshot-repository.ts'
 
-/** What became of one event on one record. */
+/** The outcome of one event on one record. */
 export interface Execution<Context extends DurableContext, Command> {
-  /** `settled`: stored. `ignored`: the chart does not take the event here. `conflict`: another process stored first. */
+  /** `settled`: stored. `ignored`: the chart does not accept the event. `conflict`: another process stored first. */
   readonly kind: 'settled' | 'ignored' | 'conflict'
   readonly view: RecordView<Context> | undefined
   /** Whether a request with a single-use credential was sent. */
   readonly consumed: boolean
   readonly emitted: { type: string }[]
-  /** `conflict` after such a request: the event that offers its result to whoever took the claim over. */
+  /** After a `conflict` with such a request: the event that submits its result to the process that took the claim over. */
   readonly lateResult?: Command | undefined
 }
 
-/** Sends one event to one record and stores every persistable state that the chart comes to. */
+/** Sends one event to one record and stores every persistable state that the chart reaches. */
 export async function execute<Context extends DurableContext, Command extends { type: string }>(
   { clock, requestTimeoutMs, onTransitions, inspect }: RunnerOptions,
   repository: SnapshotRepository,
@@ -34,7 +34,7 @@ export async function execute<Context extends DurableContext, Command extends { 
     claimId: repository.createId(),
     leaseMs: lease.leaseMs,
   })
-  const deadlineFrom = (begunAt: number): number => sendDeadline(begunAt, lease, requestTimeoutMs)
+  const deadlineFrom = (saveStartedAt: number): number => sendDeadline(saveStartedAt, lease, requestTimeoutMs)
 
   const options: ChartActorOptions = { id: chart.name, ...(inspect && { inspect: inspector(inspect) }) }
   const actor =
@@ -43,11 +43,11 @@ export async function execute<Context extends DurableContext, Command extends { 
       : restoreActor(chart.machine, view, options)
   const emitted: { type: string }[] = []
   const event = stamp({ sendBefore: deadlineFrom(startedAt), ...command })
-  // XState would take an event of this prefix for the answer of a port.
+  // XState would process an event with this prefix as the result of a port.
   const isForged = event.type.startsWith('xstate.')
   if (isForged || !actor.getSnapshot().can(event)) return { kind: 'ignored', view, consumed: false, emitted }
   actor.on('*', (emission) => emitted.push(emission))
-  // Without an observer XState would throw an error of the chart where nobody can catch it; `atRest` reports it.
+  // Without an observer XState would throw an error of the chart in a timer, uncaught. `persistableSnapshot` reports it.
   actor.subscribe({ error: () => {} })
   actor.start()
   actor.send(event)
@@ -55,9 +55,9 @@ export async function execute<Context extends DurableContext, Command extends { 
   let claimed: Context | undefined
   try {
     for (;;) {
-      const snapshot = await atRest(actor)
+      const snapshot = await persistableSnapshot(actor)
       const { context } = snapshot
-      const begunAt = clock.monotonic()
+      const saveStartedAt = clock.monotonic()
       const consumed = claimed !== undefined
       const saved = await repository.save(run, { snapshot, current, now, isConsumed: consumed })
       if (saved === 'conflict') {
@@ -73,7 +73,7 @@ export async function execute<Context extends DurableContext, Command extends { 
         before,
       )
       if (!snapshot.hasTag('checkpoint')) break
-      const proceed = stamp({ type: 'checkpoint.saved', sendBefore: deadlineFrom(begunAt) })
+      const proceed = stamp({ type: 'checkpoint.saved', sendBefore: deadlineFrom(saveStartedAt) })
       if (!snapshot.can(proceed)) break
       claimed = context.claim === undefined ? claimed : context
       actor.send(proceed)

@@ -2,44 +2,44 @@ import type { InspectionEvent } from 'xstate'
 import { warnOnFailure } from '../errors/warn-on-failure.ts'
 
 /**
- * A redacted record of what a chart does: names and codes by allow-list, never a value out of a context, an event or an
- * answer.
+ * A redacted record of a chart's execution: allow-listed names and codes, never a value of a context, an event or a
+ * response.
  */
 export interface InspectionRecord {
-  /** `actor`: one began. `event`: one was sent an event. `snapshot`: one moved. */
+  /** `actor`: an actor was created. `event`: an event was sent to it. `snapshot`: its snapshot changed. */
   kind: 'actor' | 'event' | 'snapshot'
-  /** Names one running actor inside this process. */
+  /** Identifies one actor inside this process. */
   sessionId: string
-  /** Names the chart that it belongs to. */
+  /** Identifies the actor of the chart that it belongs to. */
   rootId: string
-  /** The chart, or the port that it invokes. */
+  /** The name of the chart, or of the invoked port. */
   name: string
-  /** `event`: the actor that sent it, if one did. */
+  /** `event`: the actor that sent it, if any. */
   sourceId?: string | undefined
   /** `event` and `snapshot`: the type of the event. */
   eventType?: string | undefined
-  /** `snapshot` of a chart: where it is, as XState writes state values. */
+  /** `snapshot` of a chart: its XState state value. */
   value?: unknown
   /** `snapshot` of a chart: the tags of that state. */
   tags?: readonly string[] | undefined
   /** `snapshot`: `active`, `done`, `error` or `stopped`. */
   status?: 'active' | 'done' | 'error' | 'stopped' | undefined
-  /** `event`: the code of the failure that it carries. */
+  /** `event`: the failure code that it contains. */
   failureCode?: string | undefined
 }
 
 /**
- * Turns what XState reports to an inspector into redacted records. An inspector that throws or rejects is a process
- * warning, and does not disturb the chart.
+ * Converts XState's inspection events into redacted records. An inspector that throws or rejects causes a process
+ * warning, and does not affect the chart.
  *
  * @internal
  */
-export function inspector(receive: (record: InspectionRecord) => unknown): (event: InspectionEvent) => void {
+export function inspector(listener: (record: InspectionRecord) => unknown): (event: InspectionEvent) => void {
   const inspect = (record: InspectionRecord): void =>
-    void warnOnFailure('AUTHCHART_CALLBACK_FAILED', 'inspect()', () => receive(record))
+    void warnOnFailure('AUTHCHART_CALLBACK_FAILED', 'inspect()', () => listener(record))
   return (inspected) => {
     const { actorRef, rootId } = inspected
-    // XState's type for it lacks the id.
+    // The type of `actorRef` lacks the id.
     const common = { sessionId: actorRef.sessionId, rootId, name: String(Reflect.get(actorRef, 'id')) }
     if (inspected.type === '@xstate.actor') inspect({ kind: 'actor', ...common })
     if (inspected.type === '@xstate.event') {
@@ -62,10 +62,7 @@ export function inspector(receive: (record: InspectionRecord) => unknown): (even
   }
 }
 
-/**
- * The code of what an actor rejected with: ports reject with a `PortError`, and anything else leaves the outcome
- * unknown.
- */
+/** The failure code of a rejection: ports reject with a `PortError`; with anything else the outcome is unknown. */
 function failureCodeOf(event: { type: string; error?: { failure?: { code?: unknown } } }): string {
   const code = event.error?.failure?.code
   return typeof code === 'string' ? code : 'TOKEN_OUTCOME_UNKNOWN'

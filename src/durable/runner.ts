@@ -28,7 +28,7 @@ export class Runner {
     this.#repository = new SnapshotRepository(options)
   }
 
-  /** Reads a record, as {@link SnapshotRepository.load}. Starts nothing. */
+  /** Reads a record, as {@link SnapshotRepository.load}. Starts no actor. */
   load<Context extends DurableContext>(
     chart: SnapshotCodec<Context>,
     key: string,
@@ -37,11 +37,11 @@ export class Runner {
   }
 
   /**
-   * Runs one event until its result is stored.
+   * Sends one event and resolves once its result is stored.
    *
-   * @param step Chooses the event by the record as it stands; asked again after a winner was adopted.
-   * @param options.isNested Part of another run, which `close()` waits for.
-   * @param options.loaded A record that was just read, or its absence, which spares the first load.
+   * @param step Chooses the event for the current record; called again after a conflict or a reload.
+   * @param options.isNested The run is part of another one, and is accepted while `close()` waits for that.
+   * @param options.loaded The record as just loaded, or its absence, to skip the first load.
    * @throws {@link AuthorizationError} `STORE_UNAVAILABLE`, `SNAPSHOT_*`, `CLOSED`, `TIMED_OUT`.
    */
   run<Context extends DurableContext, Command extends { type: string }>(
@@ -54,10 +54,10 @@ export class Runner {
     const { input, lease } = options
     this.#longestLeaseMs = Math.max(this.#longestLeaseMs, lease.leaseMs + lease.graceMs)
     const before = this.#queues.get(key)
-    // A run that queued behind another loads again: the record that it brought is old by then.
+    // A run that waits for another loads again: its record may be outdated by then.
     const loaded = before === undefined ? options.loaded : undefined
     const turn = (before ?? Promise.resolve()).then(() =>
-      this.#repeat({ chart, key, input, lease, carriesResult: false }, step, loaded),
+      this.#runToResult({ chart, key, input, lease, carriesResult: false }, step, loaded),
     )
     const settled = turn.then(
       () => {},
@@ -82,7 +82,7 @@ export class Runner {
     this.#repository.isOver = true
   }
 
-  async #repeat<Context extends DurableContext, Command extends { type: string }>(
+  async #runToResult<Context extends DurableContext, Command extends { type: string }>(
     run: Run<Context, Command>,
     step: Step<Context, Command>,
     loaded?: { view: RecordView<Context> | undefined },
@@ -114,7 +114,7 @@ export class Runner {
         view = result.view
         const accepted = result.kind === 'settled'
         if (recovery === undefined) return { view, accepted, consumed, emitted: result.emitted }
-        // A checkpoint that its own chart does not leave: no release of ours wrote that.
+        // The chart does not leave its own checkpoint: no release of this package stores such a record.
         if (!accepted) throw incompatible('checkpoint')
       }
       throw timedOut('contention')
@@ -124,8 +124,8 @@ export class Runner {
   }
 
   /**
-   * What a record needs before any other event: a claim younger than its lease is waited for, an older one expires, and
-   * any other checkpoint is left by `checkpoint.saved`.
+   * Handles a checkpoint before any other event: waits while a claim is younger than its lease and grace period,
+   * expires an older one, and continues any other checkpoint with `checkpoint.saved`.
    */
   async #recovery<Context extends DurableContext, Command extends { type: string }>(
     run: Run<Context, Command>,
@@ -150,16 +150,16 @@ export class Runner {
     return 'reload'
   }
 
-  /** Offers the result of a single-use credential to the process that took its claim over. */
+  /** Submits the result of a single-use credential to the record whose claim another process took over. */
   async #submitLateResult<Context extends DurableContext, Command extends { type: string }>(
     run: Run<Context, Command>,
     { lateResult }: Execution<Context, Command>,
   ): Promise<void> {
     if (lateResult === undefined) return
-    await this.#repeat({ ...run, carriesResult: true }, (view) => view && lateResult)
+    await this.#runToResult({ ...run, carriesResult: true }, (view) => view && lateResult)
   }
 
-  #jitter(mostMs: number): number {
-    return (Buffer.from(this.#options.clock.random(1)).readUInt8() / 256) * mostMs
+  #jitter(longestMs: number): number {
+    return (Buffer.from(this.#options.clock.random(1)).readUInt8() / 256) * longestMs
   }
 }

@@ -5,24 +5,24 @@ import { failure } from '../errors/failure.ts'
 import { parseOptions } from '../schemas/parse-options.ts'
 
 /**
- * Seals records before they leave the process. A host may bring its own, for a key management service or a key for each
- * tenant; its errors should be {@link AuthorizationError}s with the codes named here.
+ * Encrypts records before they leave the process. A host may provide its own, for a key management service or one key
+ * for each tenant; its errors should be {@link AuthorizationError}s with the codes listed here.
  */
 export interface Sealer {
-  /** Encrypts and authenticates the plaintext, bound to the key of the record that it is for. */
+  /** Encrypts and authenticates the plaintext, bound to the store key of its record. */
   seal(plaintext: string, binding: { key: string }): Promise<string>
   /**
-   * Opens what `seal` made for the same record.
+   * Decrypts the result of `seal` for the same record.
    *
-   * @throws {@link AuthorizationError} `SNAPSHOT_KEY_UNKNOWN` if the sealing key is not configured,
-   *   `SNAPSHOT_UNREADABLE` if it does not open otherwise.
+   * @throws {@link AuthorizationError} `SNAPSHOT_KEY_UNKNOWN` if the encryption key is not configured,
+   *   `SNAPSHOT_UNREADABLE` if decryption fails for another reason.
    */
   open(sealed: string, binding: { key: string }): Promise<string>
 }
 
-/** A key that seals records. */
+/** A key that encrypts records. */
 export interface SealingKey {
-  /** Names the key inside each sealed record. Not secret. */
+  /** Identifies the key inside each encrypted record. Not secret. */
   id: string
   /** 32 random bytes. */
   secret: Uint8Array
@@ -40,30 +40,33 @@ const SealingKeySchema = v.object({
 
 const SealingKeysSchema = v.pipe(
   v.tupleWithRest([SealingKeySchema], SealingKeySchema),
-  v.check((keys) => new Set(keys.map((key) => key.id)).size === keys.length, 'must not hold two keys with one id'),
+  v.check(
+    (keys) => new Set(keys.map((key) => key.id)).size === keys.length,
+    'must not contain two keys with the same id',
+  ),
 )
 
 const unreadable = () => new AuthorizationError(failure('SNAPSHOT_UNREADABLE', { reason: 'doesNotOpen' }))
 
 /**
- * Seals with AES-256-GCM, as a compact JWE that names its key (`kid`) and is bound to the key of its record, so that a
- * record copied to another key does not open.
+ * Encrypts with AES-256-GCM, as a compact JWE that names its key (`kid`) and is bound to the store key of its record,
+ * so that a record copied to another key cannot be decrypted.
  *
- * @param keys The first one seals, all open: to rotate, put a new one in front and keep the old ones while records
- *   live.
- * @throws `TypeError` if there is no key, if a secret is not 32 bytes long, or if two keys have one id.
+ * @param keys The first one encrypts, all decrypt. To rotate, prepend a new key and retain the old ones while records
+ *   encrypted with them exist.
+ * @throws `TypeError` if the list is empty, if a secret is not 32 bytes long, or if two keys have the same id.
  * @see [RFC 7516 §3.1](https://www.rfc-editor.org/rfc/rfc7516.html#section-3.1)
  */
 export function createSealer(keys: readonly SealingKey[]): Sealer {
   const parsed = parseOptions(SealingKeysSchema, keys, 'keys.sealing')
-  // Imported once; the bytes are copied before this returns, so the host may wipe its own.
+  // The bytes are copied before this returns, so that the host may erase its own.
   const imported = new Map(
     parsed.map(({ id, secret }) => [
       id,
       crypto.subtle.importKey('raw', new Uint8Array(secret), 'AES-GCM', false, ['encrypt', 'decrypt']),
     ]),
   )
-  const sealingId = parsed[0].id
+  const encryptionKeyId = parsed[0].id
   const keyNamed = async (id: string | undefined) => {
     const key = await imported.get(id ?? '')
     if (key === undefined) throw new AuthorizationError(failure('SNAPSHOT_KEY_UNKNOWN'))
@@ -72,8 +75,8 @@ export function createSealer(keys: readonly SealingKey[]): Sealer {
   return {
     async seal(plaintext, { key }) {
       return await new CompactEncrypt(Buffer.from(plaintext))
-        .setProtectedHeader({ alg: 'dir', enc: 'A256GCM', kid: sealingId, key })
-        .encrypt(await keyNamed(sealingId))
+        .setProtectedHeader({ alg: 'dir', enc: 'A256GCM', kid: encryptionKeyId, key })
+        .encrypt(await keyNamed(encryptionKeyId))
     },
     async open(sealed, { key }) {
       try {
@@ -90,7 +93,7 @@ export function createSealer(keys: readonly SealingKey[]): Sealer {
   }
 }
 
-/** Leaves records as they are, for a store inside the process when the host gave no keys. */
+/** Does not encrypt: for a store inside the process if the host configured no keys. */
 export const plainSealer: Sealer = {
   seal: async (plaintext) => plaintext,
   open: async (sealed) => sealed,

@@ -2,11 +2,11 @@ import * as v from 'valibot'
 import { AuthorizationError } from '../errors/authorization-error.ts'
 import { failure } from '../errors/failure.ts'
 
-/** How the snapshots of one chart are written and read. */
+/** Encodes and decodes the snapshots of one chart. */
 export interface SnapshotCodec<Context> {
   /** The machine's name in the envelope. */
   readonly name: string
-  /** The machine's version in the envelope; raised by a change after which an older release could not resume. */
+  /** The machine's version in the envelope; increased by a change after which an older release could not resume. */
   readonly version: number
   readonly contextSchema: v.GenericSchema<unknown, Context>
 }
@@ -16,7 +16,7 @@ const SnapshotSchema = v.object({
   context: v.unknown(),
 })
 
-/** The envelope's text for a snapshot at rest: only what cannot be told from the machine itself. */
+/** Encodes a persistable snapshot: only the members that cannot be derived from the machine. */
 export function encodeSnapshot<Context>(
   { name, version }: SnapshotCodec<Context>,
   { value, context }: { value: unknown; context: Context },
@@ -26,7 +26,7 @@ export function encodeSnapshot<Context>(
 }
 
 /**
- * Reads what {@link encodeSnapshot} wrote.
+ * Decodes the result of {@link encodeSnapshot}.
  *
  * @throws {@link AuthorizationError} `SNAPSHOT_UNREADABLE`, `SNAPSHOT_TOO_NEW`.
  */
@@ -53,7 +53,7 @@ export function decodeSnapshot<Context>(
 /** The format that this release writes. */
 const FORMAT = 1
 
-/** Members that are not known here are dropped: a newer release may add some without a new format. */
+/** Unknown members are dropped: a newer release may add members without a new format. */
 const FirstFormatSchema = v.object({
   format: v.literal(1),
   machine: v.pipe(v.string(), v.nonEmpty()),
@@ -63,31 +63,31 @@ const FirstFormatSchema = v.object({
 })
 
 /**
- * Every format that this release reads. When there is a second one, the schema of the first gets a `v.transform` that
- * lifts it to the second, and stays here; a golden file in `test/fixtures/snapshots` proves it.
+ * Every format that this release reads. Once there is a second one, the schema of the first gets a `v.transform` that
+ * migrates it, and stays here; a golden file in `test/fixtures/snapshots` tests that.
  */
 const FORMATS: ReadonlyMap<number, v.GenericSchema<unknown, Envelope>> = new Map([[1, FirstFormatSchema]])
 
 const HeadSchema = v.object({ format: v.pipe(v.number(), v.safeInteger(), v.minValue(1)) })
 
 /**
- * What is sealed and stored: a persisted snapshot with what is needed to read it years later. An XState snapshot itself
- * names neither its machine nor that machine's version.
+ * The plaintext of a record: a persisted snapshot with the data needed to read it with later releases. An XState
+ * snapshot itself contains neither its machine's name nor that machine's version.
  */
 export interface Envelope {
-  /** Raised when the envelope or the meaning of a snapshot changes so that an older release could not read it. */
+  /** Increased if the envelope or the meaning of a snapshot changes so that an older release could not read it. */
   format: typeof FORMAT
   /** The id of the statechart. */
   machine: string
   /** The version of that statechart's snapshots, from 1. */
   machineVersion: number
-  /** When it was saved, in the record's own time. */
+  /** When it was saved, on the record clock. */
   savedAt: number
   /** The persisted snapshot. */
   snapshot: Record<string, unknown>
 }
 
-/** The text to seal and store. */
+/** Serializes an envelope as the text to encrypt and store. */
 export function encodeEnvelope(envelope: Omit<Envelope, 'format'>): string {
   const { machine, machineVersion, savedAt, snapshot } = envelope
   return JSON.stringify({ format: FORMAT, machine, machineVersion, savedAt, snapshot })
@@ -99,16 +99,16 @@ function parseJson(text: string): unknown {
   try {
     return JSON.parse(text)
   } catch {
-    // The parser's message quotes the text.
+    // The parser's own message quotes the text.
     throw unreadable('notJson')
   }
 }
 
 /**
- * Reads what {@link encodeEnvelope} wrote, in this release or an older one.
+ * Decodes the result of {@link encodeEnvelope} of this release or an older one.
  *
  * @throws {@link AuthorizationError} `SNAPSHOT_UNREADABLE` if it is not an envelope, `SNAPSHOT_TOO_NEW` if a newer
- *   release wrote it in a format that this one does not know.
+ *   release wrote it in a format that this one does not support.
  */
 export function decodeEnvelope(text: string): Envelope {
   const value = parseJson(text)

@@ -10,7 +10,7 @@ import { decodeSnapshot, encodeSnapshot, type SnapshotCodec } from './snapshot-c
 
 const unavailable = (): AuthorizationError => new AuthorizationError(failure('STORE_UNAVAILABLE'))
 
-/** A snapshot that is about to be stored. */
+/** A snapshot to store. */
 export interface PendingSave<Context extends DurableContext> {
   readonly snapshot: ChartSnapshot<Context>
   /** The record that it was computed from. */
@@ -21,12 +21,12 @@ export interface PendingSave<Context extends DurableContext> {
   readonly isConsumed: boolean
 }
 
-/** Loads and stores encrypted snapshots by compare-and-set, and retries what must not be lost. */
+/** Loads and stores encrypted snapshots by compare-and-set, and retries saves that must not be lost. */
 export class SnapshotRepository {
   readonly #options: RunnerOptions
-  /** Set once `close()` was called: nothing waits for the store any more unless a result depends on it. */
+  /** Set once `close()` was called: from then on only the result of a single-use credential is retried. */
   isClosing = false
-  /** Set once `close()` has waited for as long as it may: from then on no retry keeps the process alive. */
+  /** Set once `close()` has waited for its maximum time: from then on retries do not keep the process alive. */
   isOver = false
 
   constructor(options: RunnerOptions) {
@@ -34,7 +34,7 @@ export class SnapshotRepository {
   }
 
   /**
-   * Reads a record. Starts nothing.
+   * Reads a record. Starts no actor.
    *
    * @throws {@link AuthorizationError} `STORE_UNAVAILABLE`, `SNAPSHOT_UNREADABLE`, `SNAPSHOT_KEY_UNKNOWN`,
    *   `SNAPSHOT_TOO_NEW`.
@@ -44,20 +44,20 @@ export class SnapshotRepository {
     key: string,
   ): Promise<RecordView<Context> | undefined> {
     const { store, sealer, clock } = this.#options
-    const askedAt = clock.monotonic()
+    const requestedAt = clock.monotonic()
     const stored = await store.load(key).catch(() => {
       throw unavailable()
     })
     if (stored === undefined) return undefined
     const text = await sealer.open(stored.value, { key }).catch((error: unknown) => {
-      // A key management service that is down says nothing about the record.
+      // A key management service that is unavailable does not make the record unreadable.
       throw isAuthorizationError(error) ? error : unavailable()
     })
     const { savedAt, value, context } = decodeSnapshot(chart, text)
-    return this.#view({ context, value, version: stored.version }, savedAt, stored.ageMs, askedAt)
+    return this.#view({ context, value, version: stored.version }, savedAt, stored.ageMs, requestedAt)
   }
 
-  /** Loads the record of a run; a run that carries a result waits for the store, however long that takes. */
+  /** Loads the record of a run; a run that submits a result retries until the store is available. */
   async reload<Context extends DurableContext, Command extends { type: string }>({
     chart,
     key,
@@ -75,11 +75,10 @@ export class SnapshotRepository {
   }
 
   /**
-   * Stores a snapshot. A save whose answer was lost is sent again with the same write id until its outcome is known:
-   * before a request leaves, for as long as the claim would still allow it to; after it, for as long as the process
-   * lives.
+   * Stores a snapshot. A save whose response was lost is sent again with the same write id until its outcome is
+   * determined: before a request is sent, until its send deadline; after it, as long as the process lives.
    *
-   * @throws {@link AuthorizationError} `STORE_UNAVAILABLE` if nothing was consumed and the store cannot be asked.
+   * @throws {@link AuthorizationError} `STORE_UNAVAILABLE` if nothing was consumed and the store does not respond.
    */
   async save<Context extends DurableContext, Command extends { type: string }>(
     run: Run<Context, Command>,
@@ -91,12 +90,12 @@ export class SnapshotRepository {
     const writeId = this.createId()
     const deadline = sendDeadline(clock.monotonic(), lease, requestTimeoutMs)
     for (let pauseMs = backoffMs(undefined, STORE_RETRY); ; pauseMs = backoffMs(pauseMs, STORE_RETRY)) {
-      const askedAt = clock.monotonic()
-      // Set anew for each attempt: the store counts a record's age from its write, whenever that succeeds.
-      // A port counts its own time, so its answer may lie in the next millisecond: record time never goes back.
+      const requestedAt = clock.monotonic()
+      // Computed for each attempt: the store measures a record's age from the write that succeeds.
+      // A port measures its own time, so its result may be in the next millisecond: record time never decreases.
       const savedAt = Math.max(now(), context.at)
       const viewOf = (version: string): RecordView<Context> =>
-        this.#view({ context, value, version }, savedAt, 0, askedAt)
+        this.#view({ context, value, version }, savedAt, 0, requestedAt)
       try {
         const sealed = await sealer.seal(encodeSnapshot(chart, snapshot, savedAt), { key })
         const expectedVersion = current?.version
@@ -105,7 +104,7 @@ export class SnapshotRepository {
       } catch (error) {
         const isTooLate = clock.monotonic() > deadline
         const written = error instanceof TooFewReplicasError ? error.version : undefined
-        // It stands on its master. Only a claim must be on the replicas before a request leaves, and a result should be.
+        // The write is on the master. Only a claim must be on the replicas before a request is sent; a result should be.
         if (written !== undefined && !snapshot.hasTag('claim') && (isTooLate || !isConsumed)) return viewOf(written)
         if (!isConsumed && !carriesResult && (isTooLate || this.isClosing)) {
           if (written !== undefined) await this.#release(run, current, written, now)
@@ -116,7 +115,10 @@ export class SnapshotRepository {
     }
   }
 
-  /** Restores what stood before a claim that too few replicas have. Best effort: no request was sent under the claim. */
+  /**
+   * Restores the record before a claim that too few replicas confirmed. Best effort: no request was sent under the
+   * claim.
+   */
   async #release<Context extends DurableContext, Command extends { type: string }>(
     { chart, key }: Run<Context, Command>,
     before: RecordView<Context> | undefined,
@@ -131,11 +133,11 @@ export class SnapshotRepository {
         : sealer
             .seal(encodeSnapshot(chart, before, now()), { key })
             .then((sealed) => store.save(key, sealed, { ...write, ttlMs: chart.ttlMs(before.context) }))
-    // Most likely too few replicas for this as well; whatever else is wrong, the claim's lease ends by itself.
+    // Most likely too few replicas confirm this write either; if it fails, the claim expires after its lease.
     await released.catch(() => {})
   }
 
-  /** Waits. After `close()` has ended, a wait no longer keeps the process alive. */
+  /** Waits. After `close()` has ended, a pause does not keep the process alive. */
   pause(ms: number): Promise<void> {
     return new Promise((resolve) => {
       const timer = setTimeout(resolve, ms)
@@ -152,15 +154,15 @@ export class SnapshotRepository {
     record: { context: Context; value: unknown; version: string },
     savedAt: number,
     ageMs: number,
-    askedAt: number,
+    requestedAt: number,
   ): RecordView<Context> {
     const { clock } = this.#options
-    const answeredAt = clock.monotonic()
-    // The store read the age between question and answer. A claim must not look older than it is, nor a token younger.
+    const respondedAt = clock.monotonic()
+    // The store read the age between request and response. A claim must not appear too old, nor a token too young.
     return {
       ...record,
-      ageMs: () => ageMs + clock.monotonic() - answeredAt,
-      at: () => Math.round(savedAt + ageMs + clock.monotonic() - askedAt),
+      ageMs: () => ageMs + clock.monotonic() - respondedAt,
+      at: () => Math.round(savedAt + ageMs + clock.monotonic() - requestedAt),
     }
   }
 }

@@ -11,35 +11,35 @@ const BRAND: unique symbol = Symbol.for('authchart.AuthorizationError')
 
 /** The plain form of an {@link AuthorizationError}, for logs and responses. */
 export interface AuthorizationErrorJson {
-  /** Always the same. */
+  /** Constant. */
   name: 'AuthorizationError'
-  /** Why. */
+  /** The failure code. */
   code: FailureCode
-  /** One lower-case sentence; nothing in it is secret. */
+  /** One lower-case sentence without secrets. */
   message: string
-  /** Whether the same call may succeed later without anybody changing anything: exactly where `nextAction` is `retry`. */
+  /** Whether the same call may succeed later without any change: true exactly if `nextAction` is `retry`. */
   retryable: boolean
-  /** What the host can do about it. */
+  /** What the host can do. */
   nextAction: NextAction
   /** The code with its details. */
   failure: Failure
 }
 
 /**
- * Thrown by the facade for everything that it could not do. Holds no secret anywhere: neither in its message, nor in
- * `failure`, `cause` or `toJSON()`.
+ * The error of every failed operation, except for misuse, which is a `TypeError`. Contains no secret: not in its
+ * message, `failure`, `cause` or `toJSON()`.
  */
 export class AuthorizationError extends Error {
   override readonly name = 'AuthorizationError'
-  /** Why, as one of the closed union of codes. */
+  /** The failure code, one of a closed union. */
   readonly code: FailureCode
-  /** The same with its details; plain data. */
+  /** The code with its details; plain data. */
   readonly failure: Failure
-  /** Whether the same call may succeed later without anybody changing anything: exactly where `nextAction` is `retry`. */
+  /** Whether the same call may succeed later without any change: true exactly if `nextAction` is `retry`. */
   readonly retryable: boolean
-  /** What the host can do about it. */
+  /** What the host can do. */
   readonly nextAction: NextAction
-  /** The `WWW-Authenticate` value that led here, to be handed to `authorize({ challenge })`. Untrusted. */
+  /** The `WWW-Authenticate` value that caused the error, to pass to `authorize({ challenge })`. Untrusted. */
   readonly challenge: string | undefined
   /** @internal */
   readonly [BRAND] = true
@@ -68,7 +68,7 @@ export type AnyAuthorizationError = {
   }
 }[FailureCode]
 
-/** Whether a caught value is an {@link AuthorizationError}, whichever copy of this package made it. */
+/** Whether a caught value is an {@link AuthorizationError}, of any copy of this package. */
 export function isAuthorizationError(value: unknown): value is AnyAuthorizationError {
   return value instanceof Error && BRAND in value
 }

@@ -1,16 +1,15 @@
 import { describeFailure, failure, type Failure, type FailureCode, type FailureDetails } from './failure.ts'
 
 /**
- * What became of a request that failed: it never left (`notSent`), the server said no (`rejected`: 4xx, 429 and 503),
- * or nobody knows whether it took effect (`unknown`: any other 5xx, a reset or time-out after sending, a 200 that
- * cannot be read). Only the chart decides what follows.
+ * The outcome of a failed request. Only the chart decides what follows.
+ *
+ * - `notSent`: the request was not sent.
+ * - `rejected`: the server rejected it: 4xx (429 included) or 503.
+ * - `unknown`: it may have taken effect: any other 5xx, a reset or time-out after sending, an unreadable 200.
  */
 export type RequestOutcome = 'notSent' | 'rejected' | 'unknown'
 
-/**
- * What an actor rejects with. Carries plain data only, so that the chart can keep it and nothing secret can travel
- * along.
- */
+/** The rejection of an actor. Contains only plain data without secrets, so that the chart can store it. */
 export class PortError extends Error {
   override readonly name = 'PortError'
   readonly failure: Failure
@@ -23,7 +22,7 @@ export class PortError extends Error {
   }
 }
 
-/** Shorthand for the common throw: a code, its details and what became of the request. */
+/** Creates a {@link PortError} from a failure code, the outcome of the request, and details. */
 export function portError(code: FailureCode, outcome: RequestOutcome, details?: FailureDetails): PortError {
   return new PortError(failure(code, details), outcome)
 }

@@ -1,12 +1,12 @@
-/** The oldest Node that undici and ky run on: `engines` of package.json. */
+/** The oldest Node that undici and ky support: `engines` of package.json. */
 const MIN_MAJOR = 22
 const MIN_MINOR = 19
 
 /**
- * Rejects a Node that is too old when the package is imported, instead of a crash inside a dependency. Accepts Bun,
- * Deno and browsers.
+ * Throws for a Node that is too old, instead of a crash inside a dependency. Accepts Bun, Deno and browsers. Every
+ * entry point imports this module first, which runs the check on import.
  *
- * @throws `Error` that names the version that is required and the one that was found.
+ * @throws `Error` that names the required version and the current one.
  */
 export function assertSupportedNode(versions: Readonly<Record<string, string | undefined>> | undefined): void {
   if (versions?.['node'] === undefined || 'bun' in versions || 'deno' in versions) return

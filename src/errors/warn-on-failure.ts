@@ -1,14 +1,14 @@
 /**
- * `AUTHCHART_CALLBACK_FAILED`: a function of the host threw or rejected. `AUTHCHART_CLOSE_FAILED`: something could not
+ * `AUTHCHART_CALLBACK_FAILED`: a callback of the host threw or rejected. `AUTHCHART_CLOSE_FAILED`: a resource could not
  * be closed.
  */
 type WarningCode = 'AUTHCHART_CALLBACK_FAILED' | 'AUTHCHART_CLOSE_FAILED'
 
 /**
- * Does work whose failure must neither fail the operation that it belongs to nor end the process: a throw or a
- * rejection becomes a process warning. The work begins before this returns.
+ * Runs a function whose failure must neither fail the calling operation nor end the process: an exception or a
+ * rejection becomes a process warning. The function is called synchronously.
  *
- * @param subject What is done, as the message begins.
+ * @param subject The start of the warning, for example `inspect()`.
  * @returns Whether it succeeded.
  */
 export async function warnOnFailure(code: WarningCode, subject: string, work: () => unknown): Promise<boolean> {
@@ -16,14 +16,14 @@ export async function warnOnFailure(code: WarningCode, subject: string, work: ()
     await work()
     return true
   } catch (error) {
-    // The message of a store's client may hold its URL and password: only the host's own errors are repeated.
+    // The message of a store's client may contain its URL and password: only messages of the host's errors are repeated.
     const { text, detail } = described(error, code === 'AUTHCHART_CALLBACK_FAILED' ? 'message' : 'name')
     process.emitWarning(`${subject} failed: ${text}`, { type: 'AuthchartWarning', code, ...(detail && { detail }) })
     return false
   }
 }
 
-/** Anything can be thrown, also what throws again as soon as it is read. */
+/** Describes any thrown value, also one whose properties throw when they are read. */
 function described(error: unknown, member: 'message' | 'name'): { text: string; detail?: string | undefined } {
   try {
     if (!(error instanceof Error)) return { text: member === 'name' ? typeof error : String(error) }

@@ -1,7 +1,7 @@
 import { isIP } from 'node:net'
 import * as v from 'valibot'
 import { MAX_TIMER_MS } from '../clock.ts'
-import { isLoopbackHost } from '../schemas/loopback.ts'
+import { isLoopbackHost } from '../schemas/option-values.ts'
 import { parseOptions } from '../schemas/parse-options.ts'
 import { destinationOf } from './address-guard.ts'
 import { type AllowEntry, type AllowList, createAllowList, parseAllowEntry } from './allow-list.ts'

@@ -1,5 +1,5 @@
 import type { ClientAuthenticationMethod } from '../protocol/client-authentication.ts'
-import { isLoopbackHost } from '../schemas/loopback.ts'
+import { isLoopbackHost } from '../schemas/option-values.ts'
 import type { ClientOptions } from './client-options.ts'
 
 /**

@@ -14,7 +14,7 @@ import {
   TokensSchema,
 } from './credentials.ts'
 
-/** One authorization request that waits for its callback. */
+/** One authorization request that awaits its callback. */
 export const AttemptSchema = v.strictObject({
   stateHash: Text,
   verifier: Text,
@@ -23,14 +23,14 @@ export const AttemptSchema = v.strictObject({
   bindingHash: maybe(Text),
   returnTo: maybe(Text),
   expiresAt: Instant,
-  /** Tokens of another account than before are not to be stored. */
+  /** Tokens of another account than before must not be stored. */
   refuseAccountChange: maybe(v.literal(true)),
-  /** The authorization code, from its callback until it is spent; `expiresAt` is then the end of the code's life. */
+  /** The authorization code, from its callback until it is redeemed; `expiresAt` is then the expiry of the code. */
   code: maybe(Text),
 })
 export type Attempt = v.InferOutput<typeof AttemptSchema>
 
-/** What became of an attempt, kept so that a late callback can be told why. */
+/** The outcome of an ended attempt, retained so that a late callback can be explained. */
 export const EndedAttemptSchema = v.strictObject({
   stateHash: Text,
   outcome: v.picklist(['authorized', 'alreadyAuthorized', 'denied', 'expired', 'superseded', 'failed']),
@@ -38,65 +38,65 @@ export const EndedAttemptSchema = v.strictObject({
 })
 export type EndedAttempt = v.InferOutput<typeof EndedAttemptSchema>
 
-/** Written before a request that spends something single-use. */
+/** Persisted before a request that uses a single-use credential. */
 export const ClaimSchema = v.strictObject({
   id: Text,
   kind: v.picklist(['exchange', 'refresh', 'requestToken', 'disconnect', 'register']),
   leaseMs: Count,
-  /** `exchange`: the attempt whose code is spent. */
+  /** `exchange`: the attempt whose code is redeemed. */
   stateHash: maybe(Text),
-  /** `requestToken`: where, and which scope is asked for. */
+  /** `requestToken`: the authorization server, and the requested scope. */
   serverId: maybe(Count),
   scope: maybe(v.string()),
-  /** `requestToken`: by which grant; absent: client credentials. */
+  /** `requestToken`: the grant; absent: client credentials. */
   grant: maybe(NonInteractiveGrantSchema),
-  /** `refresh` and `requestToken`: a server refused the tokens that are renewed. */
+  /** `refresh` and `requestToken`: a server rejected the tokens that are renewed. */
   afterRejection: maybe(v.literal(true)),
-  /** How often the same was tried before under an earlier claim whose outcome nobody knows. */
+  /** Number of earlier claims for the same request whose outcome is unknown. */
   retries: Count,
-  /** The request was sent and its outcome is unknown: nothing more happens under this claim until its lease is over. */
+  /** The request was sent and its outcome is unknown: nothing else is done under this claim before it expires. */
   outcomeUnknown: maybe(v.literal(true)),
 })
 export type Claim = v.InferOutput<typeof ClaimSchema>
 
-/** A claim that was given up after its lease. Its holder may still come back with a result. */
+/** A claim that expired. The process that made it may still submit a late result. */
 export const OrphanedClaimSchema = v.strictObject({
   id: Text,
-  /** Whether the same was sent once more under a new claim. */
+  /** Whether its request was sent once more under a new claim. */
   retried: v.boolean(),
 })
 
-/** One transition between storable states, for operators: when, from, to, why. */
+/** One transition between persistable states, for operators. */
 export const JournalEntrySchema = v.strictObject({
   at: Instant,
   from: Text,
   to: Text,
-  /** The event or the failure code that led there. */
+  /** The event or the failure code that caused it. */
   reason: Text,
 })
 /** One transition, for operators. `at` is record time, epoch milliseconds; `reason` an event or a failure code. */
 export type JournalEntry = v.InferOutput<typeof JournalEntrySchema>
 
 /**
- * An authorization that is under way: the caller's wishes, then what discovery found. Only in working states and
+ * An authorization in progress: the caller's options, then the results of discovery. Present only in working states and
  * claims.
  */
 export const AuthorizationRequestSchema = v.strictObject({
   purpose: v.picklist(['authorize', 'renew']),
-  /** The scope that the caller asked for, joined with a step-up's. */
+  /** The scope that the caller requested, combined with that of a step-up. */
   scope: maybe(v.string()),
-  /** The scope of the challenge that led here. */
+  /** The scope of the challenge that caused the request. */
   challengeScope: maybe(v.string()),
   /** The `resource_metadata` URL of that challenge. */
   resourceMetadataUrl: maybe(Text),
-  /** A challenge led here: metadata that was read before it is no good. */
+  /** A challenge caused the request: metadata cached before it must not be used. */
   challenged: maybe(v.literal(true)),
-  /** How often a connection may be asked for the same scope again, by the policy of this deployment. */
+  /** Maximum number of step-ups for the same scope, by the policy of this deployment. */
   maxStepUps: maybe(Count),
-  /** What to ask for where nobody says anything else. */
+  /** The default scope. */
   defaultScope: maybe(v.string()),
   grant: maybe(GrantSchema),
-  /** What the policy of this deployment allows; absent: everything. */
+  /** The grants that the policy of this deployment allows; absent: all. */
   allowedGrants: maybe(v.array(GrantSchema)),
   allowedScopes: maybe(v.array(v.string())),
   issuer: maybe(v.string()),
@@ -107,7 +107,7 @@ export const AuthorizationRequestSchema = v.strictObject({
   attemptTtlMs: Count,
   leaseMs: Count,
   claimId: Text,
-  /** What the protected resource metadata said. */
+  /** The protected resource metadata. */
   resource: maybe(
     v.strictObject({
       /** The RFC 8707 value; absent for legacy servers. */
@@ -116,7 +116,7 @@ export const AuthorizationRequestSchema = v.strictObject({
       scopesSupported: maybe(v.array(v.string())),
       dpopSigningAlgValuesSupported: maybe(v.array(v.string())),
       dpopBoundAccessTokensRequired: maybe(v.literal(true)),
-      /** True where no protected resource metadata exists and the 2025-03-26 rules apply. */
+      /** True if no protected resource metadata exists and the 2025-03-26 rules apply. */
       legacy: maybe(v.literal(true)),
     }),
   ),
@@ -127,7 +127,7 @@ export const AuthorizationRequestSchema = v.strictObject({
       tokenEndpoint: Text,
       registrationEndpoint: maybe(Text),
       revocationEndpoint: maybe(Text),
-      /** Lower case; absent when the server did not say. */
+      /** Lower case; absent if the server publishes no list. */
       grantTypesSupported: maybe(v.array(v.string())),
       tokenEndpointAuthMethodsSupported: maybe(v.array(v.string())),
       tokenEndpointAuthSigningAlgValuesSupported: maybe(v.array(v.string())),
@@ -137,16 +137,16 @@ export const AuthorizationRequestSchema = v.strictObject({
       issRequired: maybe(v.literal(true)),
       clientIdMetadataDocumentSupported: maybe(v.literal(true)),
       dpopSigningAlgValuesSupported: maybe(v.array(v.string())),
-      /** What the policy of this deployment makes of it. */
+      /** DPoP as the policy of this deployment requires it. */
       dpop: maybe(DpopTermsSchema),
-      /** RFC 9126: where the server requires that authorization requests are pushed. */
+      /** RFC 9126; present only if the server requires pushed authorization requests. */
       pushedAuthorizationRequestEndpoint: maybe(Text),
-      /** True where the default endpoints of 2025-03-26 stand in for metadata that does not exist. */
+      /** True if no metadata exists and the default endpoints of 2025-03-26 are used. */
       legacy: maybe(v.literal(true)),
     }),
   ),
   client: maybe(ClientInformationSchema),
-  /** The server did not know the client that was registered before: this is the second. */
+  /** The server rejected the client that was registered before: this is the second registration. */
   registeredAgain: maybe(v.literal(true)),
 })
 export type AuthorizationRequest = v.InferOutput<typeof AuthorizationRequestSchema>
@@ -156,39 +156,39 @@ export type ServerMetadata = NonNullable<AuthorizationRequest['metadata']>
 const AccountSchema = v.strictObject({ issuer: v.string(), subject: v.string() })
 export type Account = v.InferOutput<typeof AccountSchema>
 
-/** The whole memory of one connection. JSON, parsed on every load. */
+/** The record of one connection. JSON, parsed on every load and before every save. */
 export const ConnectionContextSchema = v.strictObject({
   identity: ConnectionIdentitySchema,
   /** Record time of the last event. */
   at: Instant,
-  /** Raised whenever tokens are stored, never reset. */
+  /** Incremented whenever tokens are stored, never reset. */
   generation: Count,
   servers: v.array(AuthorizationServerSchema),
   attempts: v.array(AttemptSchema),
   endedAttempts: v.array(EndedAttemptSchema),
-  /** When an ended attempt was last dropped to keep the list short: a state not known here may have been one of them. */
+  /** When an ended attempt was last dropped from the full list: an unknown `state` may belong to a dropped one. */
   historyTruncatedAt: maybe(Instant),
   tokens: maybe(TokensSchema),
-  /** Credentials that the host held before, until the first discovery binds them to an issuer. */
+  /** Imported client information, until the first discovery binds it to an issuer. */
   imported: maybe(v.strictObject({ clientInformation: maybe(ClientInformationSchema), issuer: maybe(v.string()) })),
   claim: maybe(ClaimSchema),
   orphanedClaims: v.array(OrphanedClaimSchema),
   request: maybe(AuthorizationRequestSchema),
   failure: maybe(FailureSchema),
-  /** Not before this instant is an early refresh tried again. */
+  /** An early refresh is not retried before this instant. */
   retryAt: maybe(Instant),
-  /** How far that was away when it was set: the next failure doubles it. */
+  /** The delay that `retryAt` was computed from; the next failure doubles it. */
   retryDelayMs: maybe(Count),
-  /** Signed in once, and now its user is needed again. */
+  /** The connection was authorized before, and its user has to sign in again. */
   reauthorizationRequired: maybe(v.literal(true)),
-  /** A dynamic registration that its server refused, until it is retired. */
+  /** A dynamic registration that its server rejected, until it is retired. */
   rejectedClient: maybe(v.strictObject({ issuer: v.string(), clientId: Text })),
   /**
-   * Whose tokens they are or were, where an ID token or `sub` told and no other account is wanted. A subject means
-   * something to its issuer only.
+   * The account of the current or last tokens, from an ID token or `sub`, if the host allows no other account. A
+   * subject is meaningful only together with its issuer.
    */
   account: maybe(AccountSchema),
-  /** Scope that a server insisted on and that was not granted yet: how often it was asked for, and when last. */
+  /** Step-ups for scopes that are not granted yet: the number of rounds, and the last one. */
   stepUps: maybe(v.array(v.strictObject({ scope: v.string(), rounds: Count, at: Instant }))),
   journal: v.array(JournalEntrySchema),
 })

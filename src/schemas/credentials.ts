@@ -7,15 +7,15 @@ export const Instant = v.pipe(v.number(), v.finite())
 
 export const Count = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
 
-/** An optional member, absent or `undefined` alike. */
+/** An optional member; absent and `undefined` are equivalent. */
 export const maybe = <T extends v.GenericSchema>(schema: T) => v.optional(schema)
 
 /** RFC 7523 §2.1. */
 const JWT_BEARER = 'urn:ietf:params:oauth:grant-type:jwt-bearer'
 
 /**
- * Each grant with its `grant_type`; an identity assertion is redeemed as a JWT. A new grant is a member here, a row in
- * `actors/token-endpoint/grants.ts`, and a guard where it may not be chosen like the others.
+ * Each grant with its `grant_type`; an identity assertion is redeemed as a JWT bearer assertion. A new grant is a
+ * member here, a row in `actors/token-endpoint/grants.ts`, and a guard where it may not be chosen like the others.
  */
 export const GRANT_TYPES = {
   authorization_code: 'authorization_code',
@@ -25,14 +25,14 @@ export const GRANT_TYPES = {
 } as const
 /** How tokens are obtained (RFC 6749 §1.3 and its extensions). */
 export type Grant = keyof typeof GRANT_TYPES
-/** Those of them by which a connection signs in without its user. */
+/** The grants that need no user interaction. */
 export type NonInteractiveGrant = Exclude<Grant, 'authorization_code'>
 
 const isGrant = (value: unknown): value is Grant => typeof value === 'string' && Object.hasOwn(GRANT_TYPES, value)
 export const GrantSchema = v.picklist(Object.keys(GRANT_TYPES).filter(isGrant))
 export const NonInteractiveGrantSchema = v.picklist(Object.keys(GRANT_TYPES).filter(isGrant).filter(isNonInteractive))
 
-/** Whether a grant needs no user. */
+/** Whether a grant needs no user interaction. */
 export function isNonInteractive(grant: Grant): grant is NonInteractiveGrant {
   return grant !== 'authorization_code'
 }
@@ -56,7 +56,7 @@ export const FailureSchema = v.strictObject({
   ),
 })
 
-/** Whose credentials they are. `server` is the canonical MCP endpoint URL. */
+/** The owner of credentials. `server` is the canonical MCP endpoint URL. */
 export const ConnectionIdentitySchema = v.strictObject({
   tenant: Text,
   user: maybe(Text),
@@ -64,37 +64,37 @@ export const ConnectionIdentitySchema = v.strictObject({
   label: maybe(Text),
 })
 
-/** Whose credentials they are: a tenant, perhaps a user, an MCP endpoint, and perhaps a label that tells several apart. */
+/** The owner of credentials: a tenant, an optional user, an MCP endpoint, and an optional label to distinguish several. */
 export type ConnectionIdentity = v.InferOutput<typeof ConnectionIdentitySchema>
 
-/** Who we are at one authorization server. */
+/** The client's identity at one authorization server. */
 export const ClientInformationSchema = v.strictObject({
   issuer: v.string(),
   /** Empty for an `anonymous` client. */
   clientId: v.string(),
   clientSecret: maybe(Text),
-  /** Instant after which the secret must not be used; absent: never, or unknown. */
+  /** Instant after which the secret must not be used; absent: it does not expire, or the expiry is unknown. */
   clientSecretExpiresAt: maybe(Instant),
   tokenEndpointAuthMethod: Text,
-  /** `private_key_jwt`: what assertions are signed with. The key itself is never stored. */
+  /** `private_key_jwt`: the algorithm of the assertions. The key itself is never stored. */
   signingAlg: maybe(Text),
   redirectUri: maybe(Text),
   /** The scope that the host configured for this client. */
   scope: maybe(v.string()),
   /**
    * `provided` by the host in a call, `configured` in `clients`, a client id `metadataDocument`, registered
-   * `dynamic`ally, or `anonymous`, where an assertion alone says who asks.
+   * `dynamic`ally, or `anonymous`: identified only by an assertion.
    */
   source: v.picklist(['provided', 'configured', 'metadataDocument', 'dynamic', 'anonymous']),
 })
 
 export type ClientInformation = v.InferOutput<typeof ClientInformationSchema>
 
-/** How token requests at a server prove that we hold a key (RFC 9449). */
+/** The DPoP parameters of token requests at a server (RFC 9449). */
 export const DpopTermsSchema = v.strictObject({
-  /** Signs the proofs. */
+  /** The signature algorithm of the proofs. */
   alg: Text,
-  /** Tokens that are not bound to the key are refused. */
+  /** Tokens that are not bound to the key are rejected. */
   required: maybe(v.literal(true)),
 })
 
@@ -114,11 +114,11 @@ export const DpopKeySchema = v.strictObject({
 export type DpopKey = v.InferOutput<typeof DpopKeySchema>
 
 /**
- * An authorization server as an attempt or a set of tokens needs it: the few metadata fields by value, since they must
- * not change under an attempt, and the client that we are there.
+ * An authorization server as an attempt or a set of tokens needs it: a copy of the relevant metadata, which must not
+ * change during an attempt, and the client registered there.
  */
 export const AuthorizationServerSchema = v.strictObject({
-  /** Names this entry inside the record. */
+  /** Identifies this entry inside the record. */
   id: Count,
   issuer: v.string(),
   /** The RFC 8707 `resource` value, verbatim from the protected resource metadata; absent for legacy servers. */
@@ -128,7 +128,7 @@ export const AuthorizationServerSchema = v.strictObject({
   revocationEndpoint: maybe(Text),
   /** `authorization_response_iss_parameter_supported` (RFC 9207 §3). */
   issRequired: maybe(v.literal(true)),
-  /** Absent: token requests bring no proof. */
+  /** Absent: token requests contain no DPoP proof. */
   dpop: maybe(DpopTermsSchema),
   client: ClientInformationSchema,
 })
@@ -138,35 +138,35 @@ export type AuthorizationServer = v.InferOutput<typeof AuthorizationServerSchema
 export const TokensSchema = v.strictObject({
   accessToken: Text,
   tokenType: Text,
-  /** As granted. */
+  /** The granted scope. */
   scope: maybe(v.string()),
-  /** As asked for, so that a renewal asks for the same. */
+  /** The requested scope, which a renewal requests again. */
   requestedScope: maybe(v.string()),
-  /** Absent: the server did not say. */
+  /** Absent: the server sent no `expires_in`. */
   expiresAt: maybe(Instant),
-  /** How long the access token was said to live when it was issued, in milliseconds. */
+  /** The access token's lifetime when it was issued, in milliseconds. */
   lifetimeMs: maybe(v.number()),
   refreshToken: maybe(Text),
   refreshTokenExpiresAt: maybe(Instant),
   grant: GrantSchema,
-  /** The entry of `servers` that issued them; absent for imported tokens whose server was not discovered yet. */
+  /** The entry of `servers` that issued them; absent for imported tokens before the first discovery. */
   serverId: maybe(Count),
-  /** The account, where an ID token or `sub` told. */
+  /** The account, if the token response contained an ID token or `sub`. */
   subject: maybe(v.string()),
-  /** The server refused the refresh token: the access token is the last one. */
+  /** The server rejected the refresh token: the access token cannot be renewed. */
   refreshTokenRejected: maybe(v.literal(true)),
-  /** They were got because a server had refused those before: if it refuses these too, getting others is no help. */
+  /** They replace rejected tokens: if the server rejects these too, renewing again does not help. */
   renewedAfterRejection: maybe(v.literal(true)),
-  /** The refresh token was sent and nobody knows what became of it: a refusal may have ended the access token as well. */
+  /** The refresh token was sent with an unknown outcome: if it is rejected, the access token may be revoked as well. */
   refreshTokenMayBeConsumed: maybe(v.literal(true)),
   /**
-   * The result of a claim that others had given up and repeated: no access token is answered from it until a refresh
-   * has proven it.
+   * The late result of a claim that another process had expired and retried: the access token is not returned before a
+   * refresh has verified the grant.
    */
   unverified: maybe(v.literal(true)),
   /**
-   * The key that the access token is bound to, if its type is `DPoP`, and the refresh token, if the client is public.
-   * It lives as long as they do.
+   * The key that a `DPoP` access token is bound to, and the refresh token of a public client. It is stored as long as
+   * they are.
    */
   dpopKey: maybe(DpopKeySchema),
 })

@@ -1,5 +1,7 @@
+import { decodeJwt } from 'jose'
 import * as v from 'valibot'
-import { Secret, Text } from './wire.ts'
+import { MAX_LIFETIME_SECONDS, MAX_SCOPE_LENGTH, MAX_SUBJECT_LENGTH } from './limits.ts'
+import { parseJson, Text } from './wire.ts'
 
 /**
  * Whether a text has the form of an error code. Free text may echo a secret.
@@ -10,16 +12,16 @@ export function isErrorCode(text: string): boolean {
   return /^[a-z_]{1,64}$/.test(text)
 }
 
-/** What a server's answer says about an error, beside its status. */
+/** The error in a response, besides its status. */
 export interface WireError {
-  /** The error code; absent if it does not look like one: free text may echo a secret. */
+  /** The error code; absent if it is malformed, since free text may repeat a secret. */
   error: string | undefined
 }
 
 /**
- * The error in an answer, whatever its status.
+ * The error in a response, whatever its status.
  *
- * @returns `undefined` if it has none.
+ * @returns `undefined` if the response contains no error.
  * @see [RFC 6749 §5.2](https://www.rfc-editor.org/rfc/rfc6749.html#section-5.2)
  */
 export function wireErrorOf(fields: Readonly<Record<string, unknown>>): WireError | undefined {
@@ -29,21 +31,21 @@ export function wireErrorOf(fields: Readonly<Record<string, unknown>>): WireErro
 }
 
 /**
- * What a pushed authorization request answers. How long its URI lives need not be known: it is used at once.
+ * The response to a pushed authorization request. Its `expires_in` is not read: the URI is used at once.
  *
  * @see [RFC 9126 §2.2](https://www.rfc-editor.org/rfc/rfc9126.html#section-2.2)
  */
 export const PushedAuthorizationResponseSchema = v.object({ request_uri: Text })
 
-/** What the host answers when it is asked for an assertion; `undefined`: it has none of that kind. */
+/** The result of the host's assertion callback; `undefined`: it has no such assertion. */
 export const AssertionSchema = v.optional(v.pipe(v.string(), v.nonEmpty()))
 
-/** RFC 8693 §3 and the identity assertion draft §4.3: what an identity provider is given and asked for. */
+/** The token type of an identity assertion grant (identity assertion draft §4.3, RFC 8693 §3). */
 export const ID_JAG = 'urn:ietf:params:oauth:token-type:id-jag'
 
 /**
- * The answer to a token exchange for an identity assertion. What it calls `access_token` is none, and whatever its
- * `token_type` says it is never used as one.
+ * The response to a token exchange for an identity assertion. Its `access_token` is the assertion, and is never used as
+ * an access token, whatever its `token_type`.
  *
  * @see [RFC 8693 §2.2.1](https://www.rfc-editor.org/rfc/rfc8693.html#section-2.2.1)
  */
@@ -52,36 +54,80 @@ export const IdentityAssertionResponseSchema = v.object({
   issued_token_type: v.literal(ID_JAG),
 })
 
-/** Seconds since the epoch, also as a string. 0 means never. */
-const Seconds = v.pipe(
-  v.union([v.number(), v.pipe(v.string(), v.regex(/^\d{1,15}$/), v.transform(Number))]),
-  v.finite(),
-  v.minValue(0),
+/** Seconds as a number or, from some servers, as a string. A negative lifetime counts as 0. */
+const Lifetime = v.pipe(
+  v.union([v.number(), v.pipe(v.string(), v.regex(/^-?\d{1,15}$/), v.transform(Number))]),
+  v.transform((seconds) => Math.min(Math.max(seconds, 0), MAX_LIFETIME_SECONDS) * 1000),
 )
 
 /**
- * What a dynamic registration answers. `client_secret_expires_at` is required by the RFC where there is a secret, but
- * left out by real servers: then it is not known when the secret ends.
+ * A token response with the quirks of servers normalized.
  *
- * @see [RFC 7591 §3.2.1](https://www.rfc-editor.org/rfc/rfc7591.html#section-3.2.1)
+ * @see [RFC 6749 §5.1](https://www.rfc-editor.org/rfc/rfc6749.html#section-5.1)
  */
-export const RegistrationResponseSchema = v.pipe(
+export const TokenResponseSchema = v.pipe(
   v.object({
-    client_id: Text,
-    client_secret: v.nullish(Secret),
-    client_secret_expires_at: v.nullish(Seconds),
-    token_endpoint_auth_method: v.nullish(Text),
-    redirect_uris: v.nullish(v.array(Text)),
-    grant_types: v.nullish(v.array(Text)),
+    /** Visible characters only, since it is sent in a header. */
+    access_token: v.pipe(v.string(), v.regex(/^[\x21-\x7e]+$/)),
+    token_type: v.pipe(v.string(), v.regex(/^(?:bearer|dpop)$/i)),
+    expires_in: v.nullish(Lifetime),
+    scope: v.nullish(v.pipe(v.string(), v.maxLength(MAX_SCOPE_LENGTH))),
+    refresh_token: v.nullish(v.string()),
+    refresh_token_expires_in: v.nullish(Lifetime),
+    refresh_expires_in: v.nullish(Lifetime),
+    id_token: v.nullish(v.string()),
+    sub: v.optional(v.unknown()),
   }),
-  v.transform((answer) => ({
-    clientId: answer.client_id,
-    clientSecret: answer.client_secret || undefined,
-    /** Seconds since the epoch, by the server's clock; absent: never, or unknown. */
-    secretExpiresAtSeconds: answer.client_secret_expires_at || undefined,
-    /** What the server decided, whatever was asked for. */
-    tokenEndpointAuthMethod: answer.token_endpoint_auth_method ?? undefined,
-    redirectUris: answer.redirect_uris ?? undefined,
-    grantTypes: answer.grant_types ?? undefined,
+  v.transform((response) => ({
+    accessToken: response.access_token,
+    tokenType: /^dpop$/i.test(response.token_type) ? 'DPoP' : 'Bearer',
+    scope: response.scope?.trim() || undefined,
+    expiresInMs: response.expires_in ?? undefined,
+    refreshToken: response.refresh_token || undefined,
+    // Keycloak sends 0 for an offline token, which does not expire.
+    refreshTokenExpiresInMs: (response.refresh_token_expires_in ?? response.refresh_expires_in) || undefined,
+    subject: subjectOf(response.id_token) ?? subjectIn(response),
   })),
 )
+
+/**
+ * The subject of an ID token. Its signature need not be verified, since the token endpoint returned it over TLS. A
+ * malformed ID token is ignored.
+ *
+ * @see [OpenID Connect Core §3.1.3.7](https://openid.net/specs/openid-connect-core-1_0.html#IDTokenValidation)
+ */
+function subjectOf(idToken: string | null | undefined): string | undefined {
+  try {
+    return subjectIn(decodeJwt(idToken ?? ''))
+  } catch {
+    return undefined
+  }
+}
+
+function subjectIn({ sub }: { sub?: unknown }): string | undefined {
+  return typeof sub === 'string' && sub !== '' && sub.length <= MAX_SUBJECT_LENGTH ? sub : undefined
+}
+
+/** The fields of a token endpoint's response, JSON or form-encoded. */
+export interface DecodedAnswer {
+  form: boolean
+  fields: Record<string, unknown>
+}
+
+const Fields = v.custom<Record<string, unknown>>(
+  (fields) => typeof fields === 'object' && fields !== null && !Array.isArray(fields),
+)
+
+/**
+ * Parses the response of a token endpoint by its content, whatever its content type: GitHub's is form-encoded without
+ * an `Accept` header.
+ *
+ * @returns `undefined` if it is neither JSON nor form-encoded.
+ */
+export function decodeAnswer(text: string): DecodedAnswer | undefined {
+  const json = parseJson(text)
+  if (json !== undefined) return v.is(Fields, json) ? { form: false, fields: json } : undefined
+  if (!/^[^\s<>"{}]+$/.test(text.trim())) return undefined
+  const fields = Object.fromEntries(new URLSearchParams(text.trim()))
+  return 'access_token' in fields || 'error' in fields ? { form: true, fields } : undefined
+}

@@ -1,13 +1,12 @@
 import * as v from 'valibot'
-import { isLoopbackHost } from './loopback.ts'
 
 const isText = (value: unknown): value is string => typeof value === 'string' && value !== '' && value.isWellFormed()
-/** A non-empty string of well-formed Unicode: lone surrogates would all become one name in a store. */
+/** A non-empty string of well-formed Unicode: in a store all lone surrogates would become the same key. */
 export const Text = v.custom<string>(isText, 'must be a non-empty string of well-formed Unicode')
 /** Space-separated scopes (RFC 6749 §3.3). */
 export const Scope = v.pipe(
   v.string(),
-  v.regex(/^[\x21\x23-\x5B\x5D-\x7E]+( [\x21\x23-\x5B\x5D-\x7E]+)*$/, 'must be scopes with single spaces between'),
+  v.regex(/^[\x21\x23-\x5B\x5D-\x7E]+( [\x21\x23-\x5B\x5D-\x7E]+)*$/, 'must be scopes separated by single spaces'),
 )
 /** Milliseconds, at least one. */
 export const DurationMs = v.pipe(
@@ -22,7 +21,7 @@ export const callable = <T>() => v.custom<T>((value) => typeof value === 'functi
 /** Whether a text is an absolute http(s) URL: others, such as `blob:`, may have an origin as well. */
 export const isWebUrl = (text: string): boolean => URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)
 export const WebUrl = v.pipe(v.string(), v.check(isWebUrl, 'must be an absolute http(s) URL'))
-/** As `URL.origin` writes it: whatever else could never equal the origin of anything. */
+/** An origin as `URL.origin` serializes it: no other form could equal the origin of a URL. */
 export const Origin = v.pipe(
   v.string(),
   v.check(
@@ -31,6 +30,23 @@ export const Origin = v.pipe(
   ),
 )
 
+/** Matches a host name as `URL` serializes it. The last form is 127.0.0.0/8 mapped into IPv6 (RFC 4291 §2.5.5.2). */
+const LOOPBACK = /^(?:localhost\.?|127(?:\.\d+){3}|\[::1\]|\[::ffff:7f[\da-f]{2}:[\da-f]{1,4}\])$/
+
+/**
+ * Whether a host is a loopback host: `localhost`, 127.0.0.0/8 or ::1. Subdomains of `localhost` are not: a resolver may
+ * map them to any address.
+ *
+ * @param host A host name or an address without a port; an IPv6 address with or without brackets.
+ * @see [RFC 8252 §7.3, §8.3](https://www.rfc-editor.org/rfc/rfc8252.html#section-7.3)
+ */
+export function isLoopbackHost(host: string): boolean {
+  const text = `http://${host.includes(':') && !host.startsWith('[') ? `[${host}]` : host}`
+  if (!URL.canParse(text)) return false
+  const { href, hostname } = new URL(text)
+  return href === `http://${hostname}/` && LOOPBACK.test(hostname)
+}
+
 /** RFC 6749 §3.1.2, OAuth 2.1 §2.3.1: absolute, without a fragment, https or loopback. */
 function isRedirectUri(text: string): boolean {
   if (!isWebUrl(text) || text.includes('#')) return false
@@ -38,14 +54,14 @@ function isRedirectUri(text: string): boolean {
   return (protocol === 'https:' || isLoopbackHost(hostname)) && username + password === ''
 }
 
-/** Where authorization servers send the browser back. */
+/** The redirect URI to which authorization servers return the browser. */
 export const RedirectUri = v.pipe(
   v.string(),
   v.check(isRedirectUri, 'must be an https URL, or http on a loopback address, without a fragment'),
 )
 
 /**
- * A URL that can be a client id: compared character by character by everybody, so it has to have one form only.
+ * A URL that can be a client id: servers compare it character by character, so that it must have a single form.
  *
  * @see [OAuth Client ID Metadata Document §3](https://www.ietf.org/archive/id/draft-ietf-oauth-client-id-metadata-document-00.html#section-3)
  */
@@ -56,13 +72,10 @@ function isClientIdUrl(text: string): boolean {
   return username + password === '' && !hasDotSegment
 }
 
-/** Where the client id metadata document is served. */
+/** The URL of the client ID metadata document. */
 export const ClientIdUrl = v.pipe(
   v.string(),
-  v.check(
-    isClientIdUrl,
-    'must be an https URL with a path of its own, without dot segments, query, fragment or credentials',
-  ),
+  v.check(isClientIdUrl, 'must be an https URL with a path, without dot segments, query, fragment or credentials'),
 )
 
 /** 32 bytes. */
@@ -71,7 +84,7 @@ export const KeyBytes = v.pipe(
   v.check((bytes) => bytes.length === 32, 'must be 32 bytes long'),
 )
 
-/** Whether a value has all these methods, so that it can stand for a class of the host's own. */
+/** Whether a value has all these methods, as an implementation by the host needs them. */
 export const has =
   (methods: readonly string[]) =>
   (value: unknown): boolean =>

@@ -11,7 +11,7 @@ function join(path: string, item: { key: unknown }): string {
   return path === '' ? String(item.key) : `${path}.${String(item.key)}`
 }
 
-/** The issue in words of ours: valibot's own message quotes what it received, which may be a key. */
+/** A message without the value: valibot's own message quotes the input, which may be a key. */
 function problemOf({ kind, type, expected, received, message }: v.BaseIssue<unknown>): string {
   if (kind === 'validation' || type === 'custom') return message
   if (expected === 'never') return 'is not a known option'
@@ -19,10 +19,10 @@ function problemOf({ kind, type, expected, received, message }: v.BaseIssue<unkn
 }
 
 /**
- * Parses options that a host gave.
+ * Parses options of a host.
  *
- * @param name What stands before the names of the members in messages: an option (`policy`: `policy.leaseMs`) or a call
- *   (`authorize()`: `authorize().returnTo`). Empty for the options of a constructor, whose members stand alone.
+ * @param name The prefix of member names in messages: an option (`policy`: `policy.leaseMs`) or a call (`authorize()`:
+ *   `authorize().returnTo`). Empty for the options of a constructor.
  * @throws `TypeError` that names the option, and never its value.
  */
 export function parseOptions<const Schema extends v.GenericSchema>(
@@ -37,7 +37,7 @@ export function parseOptions<const Schema extends v.GenericSchema>(
   throw invalidArgument(option === '' ? 'options' : option, problemOf(issue), CODES[issue.kind])
 }
 
-/** A `TypeError` for misuse, with the `code` that Node gives to such errors. The name of the option comes first. */
+/** Creates a `TypeError` for misuse, with the `code` that Node uses for such errors. Its message starts with the option. */
 export function invalidArgument(
   option: string,
   problem: string,

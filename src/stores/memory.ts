@@ -1,18 +1,23 @@
 import { type Clock, systemClock } from '../clock.ts'
-import { ChangeListeners } from './change-listeners.ts'
-import { DELETED, type Fence, ruleDelete, ruleSave, wholeTtl } from './compare-and-set.ts'
+import { decideDelete, decideSave, DELETED, type RecordHead, wholeTtl } from './compare-and-set.ts'
 import { SWEEP_INTERVAL_MS, TOMBSTONE_MS } from './limits.ts'
-import type { ChangeListener, SaveOptions, SnapshotStore, StoredRecord } from './snapshot-store.ts'
+import {
+  type ChangeListener,
+  ChangeListeners,
+  type SaveOptions,
+  type SnapshotStore,
+  type StoredRecord,
+} from './snapshot-store.ts'
 
-interface MemoryRecord extends Fence {
+interface MemoryRecord extends RecordHead {
   value: string
   writtenAt: number
   expiresAt: number
 }
 
 /**
- * Keeps records in this process: the default store. Nothing survives a restart and no other process sees it, so it
- * needs no sealing keys.
+ * Stores records in the memory of this process: the default store. Records do not survive a restart and are not visible
+ * to other processes, so that encryption keys are not required.
  */
 export class MemoryStore implements SnapshotStore {
   readonly insideProcess = true
@@ -21,14 +26,14 @@ export class MemoryStore implements SnapshotStore {
   #clock: Pick<Clock, 'monotonic'> | undefined
   #nextSweepAt = Number.NEGATIVE_INFINITY
 
-  /** @param options.clock Counts age and expiry, for tests. Only its `monotonic` is used. */
+  /** @param options.clock Measures age and expiry, for tests. Only its `monotonic` is used. */
   constructor(options: { clock?: Pick<Clock, 'monotonic'> | undefined } = {}) {
     this.#clock = options.clock
   }
 
   /**
-   * Adopts a clock, unless the constructor was given one or another was adopted before. The orchestrator calls it, so
-   * that its clock governs the default store too.
+   * Sets the clock, unless the constructor received one or another was set before. The orchestrator calls it, so that
+   * its clock applies to the default store too.
    *
    * @internal
    */
@@ -37,7 +42,7 @@ export class MemoryStore implements SnapshotStore {
   }
 
   /**
-   * How many records and tombstones it holds.
+   * The number of records and tombstones.
    *
    * @internal
    */
@@ -49,8 +54,8 @@ export class MemoryStore implements SnapshotStore {
     return (this.#clock ?? systemClock).monotonic()
   }
 
-  /** The record or tombstone under this key that has not expired. */
-  #held(key: string, now: number): MemoryRecord | undefined {
+  /** The unexpired record or tombstone under this key. */
+  #current(key: string, now: number): MemoryRecord | undefined {
     const record = this.#records.get(key)
     return record === undefined || record.expiresAt <= now ? undefined : record
   }
@@ -68,26 +73,26 @@ export class MemoryStore implements SnapshotStore {
 
   async load(key: string): Promise<StoredRecord | undefined> {
     const now = this.#now()
-    const record = this.#held(key, now)
+    const record = this.#current(key, now)
     if (record?.version === undefined) return undefined
     return { value: record.value, version: record.version, ageMs: now - record.writtenAt }
   }
 
   async save(key: string, value: string, options: SaveOptions): Promise<{ version: string } | 'conflict'> {
     const now = this.#now()
-    const { answer, next } = ruleSave(this.#held(key, now), options)
+    const { result, next } = decideSave(this.#current(key, now), options)
     if (next !== undefined) {
       const expiresAt = options.ttlMs === undefined ? Number.POSITIVE_INFINITY : now + wholeTtl(options.ttlMs)
       this.#put(key, { ...next, value, writtenAt: now, expiresAt })
     }
-    return answer === 'conflict' ? answer : { version: answer }
+    return result === 'conflict' ? result : { version: result }
   }
 
   async delete(key: string, options: { expectedVersion: string; writeId: string }): Promise<boolean> {
     const now = this.#now()
-    const { answer, next } = ruleDelete(this.#held(key, now), options)
+    const { result, next } = decideDelete(this.#current(key, now), options)
     if (next !== undefined) this.#put(key, { ...next, value: '', writtenAt: now, expiresAt: now + TOMBSTONE_MS })
-    return answer === DELETED
+    return result === DELETED
   }
 
   async subscribe(listener: ChangeListener): Promise<() => Promise<void>> {
@@ -95,6 +100,6 @@ export class MemoryStore implements SnapshotStore {
     return async () => remove()
   }
 
-  /** Releases nothing: another orchestrator may share this store, and each unsubscribes by itself. */
+  /** Does nothing: another orchestrator may share this store, and each subscriber unsubscribes itself. */
   async close(): Promise<void> {}
 }

@@ -1,48 +1,48 @@
-/** A record as the store holds it: an opaque value, its version and its age. */
+/** A record as the store returns it: an opaque value, its version and its age. */
 export interface StoredRecord {
-  /** What was saved. Sealed, unless the store is inside the process. */
+  /** The saved value. Encrypted, unless the store is inside the process. */
   value: string
-  /** Opaque. Never comes back, not even after deletion and re-creation. */
+  /** Opaque. Never used again for this key, not even after the record was deleted and created again. */
   version: string
-  /** How long ago the record was written, by the store's own clock, in milliseconds. */
+  /** Time since the record was written, by the store's own clock, in milliseconds. */
   ageMs: number
 }
 
-/** How a save names what it replaces and what it is. */
+/** The version that a save replaces, and its identity. */
 export interface SaveOptions {
-  /** The version that the new value was computed from; `undefined` when there was no record. */
+  /** The version that the new value was computed from; `undefined` if the record was absent. */
   expectedVersion: string | undefined
-  /** Names this write. The same write sent again answers as it did the first time. */
+  /** Identifies this write. If the same write is sent again, the store returns its first result. */
   writeId: string
-  /** How long the record may live from now, in milliseconds. Without it the record stays until it is deleted. */
+  /** Time to live from now, in milliseconds. Without it the record stays until it is deleted. */
   ttlMs?: number | undefined
 }
 
 /**
- * Where snapshots live: one value under one key, replaced only by compare-and-set on its version.
+ * Storage of snapshots: one value under one key, replaced only by compare-and-set on its version.
  *
- * Every operation rejects with an ordinary `Error` when the store cannot be asked in time; the runner turns that into
- * `STORE_UNAVAILABLE`. A write that arrives late, after its caller gave up, must do no harm.
+ * Every operation rejects with an ordinary `Error` if the store does not respond in time; callers see
+ * `STORE_UNAVAILABLE`. A write that arrives after its caller timed out must do no harm.
  */
 export interface SnapshotStore {
-  /** True if the records never leave the process, so that sealing keys are not required. */
+  /** True if the records never leave the process, so that encryption keys are not required. */
   readonly insideProcess: boolean
-  /** The record under this key, or `undefined` if there is none or it has expired. */
+  /** Returns the record, or `undefined` if it is absent or expired. */
   load(key: string): Promise<StoredRecord | undefined>
   /**
-   * Replaces the record only if it still has `expectedVersion` (`undefined`: absent); answers `conflict` otherwise,
-   * with nothing changed. A repeat with the same `writeId` answers as the first.
+   * Replaces the record only if it still has `expectedVersion` (`undefined`: absent). Otherwise returns `conflict` and
+   * changes nothing. If a write with the same `writeId` was received before, returns its result.
    */
   save(key: string, value: string, options: SaveOptions): Promise<{ version: string } | 'conflict'>
   /** Deletes the record if it still has `expectedVersion`, and leaves a tombstone for a while. */
   delete(key: string, options: { expectedVersion: string; writeId: string }): Promise<boolean>
-  /** Tells which keys changed, anywhere. Best effort; `onGap` says that notices may have been missed. */
+  /** Notifies which keys changed, in any process. Best effort; `onGap` reports that notices may have been missed. */
   subscribe(listener: ChangeListener): Promise<() => Promise<void>>
-  /** Releases what the store made: connections, files, timers; never what the host handed in. */
+  /** Releases what the store created: connections, files, timers; never what the host passed in. */
   close(): Promise<void>
 }
 
-/** What a subscriber to changes is told. Neither may throw. */
+/** A subscriber to changes. Its methods must not throw. */
 export interface ChangeListener {
   /** The record under this key was saved or deleted. */
   onChange(key: string): void
@@ -50,18 +50,53 @@ export interface ChangeListener {
   onGap(): void
 }
 
+/** The subscribers of one store object. */
+export class ChangeListeners implements ChangeListener {
+  // Entries rather than the listeners themselves: one listener may subscribe twice.
+  readonly #entries = new Set<{ listener: ChangeListener }>()
+
+  get isEmpty(): boolean {
+    return this.#entries.size === 0
+  }
+
+  /** @returns A function that removes the listener. */
+  add(listener: ChangeListener): () => void {
+    const entry = { listener }
+    this.#entries.add(entry)
+    return () => {
+      this.#entries.delete(entry)
+    }
+  }
+
+  onChange(key: string): void {
+    for (const { listener } of this.#entries) listener.onChange(key)
+  }
+
+  onGap(): void {
+    for (const { listener } of this.#entries) listener.onGap()
+  }
+
+  /** Notifies every listener that it will miss notices from now on, and removes it. */
+  close(): void {
+    const entries = [...this.#entries]
+    this.#entries.clear()
+    for (const { listener } of entries) listener.onGap()
+  }
+}
+
 /**
- * A write was done, but fewer replicas than asked for confirmed it in time: it would be lost if the master failed now.
+ * A write was executed, but fewer replicas than required confirmed it in time: it would be lost if the master failed
+ * now.
  *
- * The same write sent again waits for the replicas again. To take it back, write over `version`.
+ * The same write sent again waits for the replicas again. To undo it, write over `version`.
  */
 export class TooFewReplicasError extends Error {
   override readonly name = 'TooFewReplicasError'
-  /** The version that the write made; `undefined` for a deletion. */
+  /** The version that the write created; `undefined` for a deletion. */
   readonly version: string | undefined
 
-  constructor(confirmed: number, wanted: number, version: string | undefined) {
-    super(`${confirmed} of ${wanted} replicas confirmed the write`)
+  constructor(confirmed: number, required: number, version: string | undefined) {
+    super(`${confirmed} of ${required} replicas confirmed the write`)
     this.version = version
   }
 }

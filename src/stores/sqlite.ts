@@ -3,8 +3,7 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { setTimeout as delay } from 'node:timers/promises'
 import * as v from 'valibot'
 import { parseOptions } from '../schemas/parse-options.ts'
-import { ChangeListeners } from './change-listeners.ts'
-import { DELETED, type Fence, ruleDelete, ruleSave, type Ruling, wholeTtl } from './compare-and-set.ts'
+import { decideDelete, decideSave, DELETED, type RecordHead, wholeTtl, type WriteDecision } from './compare-and-set.ts'
 import {
   DEFAULT_BUSY_TIMEOUT_MS,
   EXPIRED_ROWS_PER_WRITE,
@@ -12,13 +11,19 @@ import {
   POLL_INTERVAL_MS,
   TOMBSTONE_MS,
 } from './limits.ts'
-import type { ChangeListener, SaveOptions, SnapshotStore, StoredRecord } from './snapshot-store.ts'
+import {
+  type ChangeListener,
+  ChangeListeners,
+  type SaveOptions,
+  type SnapshotStore,
+  type StoredRecord,
+} from './snapshot-store.ts'
 
 /** The low byte of an extended result code: SQLITE_BUSY and SQLITE_LOCKED. */
 const BUSY_CODES: ReadonlySet<number> = new Set([5, 6])
 
 /**
- * `change` grows with every write and is never given twice, which tells a poll what is new. A row without a version is
+ * `change` increases with every write and is never reused, so that a poll finds new writes. A row without a version is
  * a tombstone.
  */
 const SCHEMA = `
@@ -37,12 +42,12 @@ const SCHEMA = `
 `
 
 const CLOCK = `WITH clock AS (SELECT CAST(unixepoch('subsec') * 1000 AS INTEGER) AS now)`
-const HELD = `authchart_records ON key = ? AND (expires_at IS NULL OR expires_at > now)`
+const CURRENT = `authchart_records ON key = ? AND (expires_at IS NULL OR expires_at > now)`
 const LOAD = `
-  ${CLOCK} SELECT value, version, max(0, now - written_at) AS ageMs FROM clock JOIN ${HELD} AND version IS NOT NULL
+  ${CLOCK} SELECT value, version, max(0, now - written_at) AS ageMs FROM clock JOIN ${CURRENT} AND version IS NOT NULL
 `
-/** Always one row: the version and the writes, if anything is held under the key, and the database's time. */
-const FENCE = `${CLOCK} SELECT version, coalesce(writes, '[]') AS writes, now FROM clock LEFT JOIN ${HELD}`
+/** Always returns one row: the version and the writes of a record or tombstone, if any, and the database's time. */
+const HEAD = `${CLOCK} SELECT version, coalesce(writes, '[]') AS writes, now FROM clock LEFT JOIN ${CURRENT}`
 const REPLACE = `
   INSERT OR REPLACE INTO authchart_records (key, value, version, writes, written_at, expires_at) VALUES (?, ?, ?, ?, ?, ?)
 `
@@ -55,7 +60,10 @@ const LAST_CHANGE = 'SELECT coalesce(max(change), 0) AS last FROM authchart_reco
 const OptionsSchema = v.strictObject({
   path: v.pipe(
     v.string(),
-    v.check((path) => path !== '' && path !== ':memory:', 'must be the path of a file; use MemoryStore for none'),
+    v.check(
+      (path) => path !== '' && path !== ':memory:',
+      'must be the path of a file; for records in memory use MemoryStore',
+    ),
   ),
   busyTimeoutMs: v.optional(
     v.pipe(v.number(), v.integer('must be whole'), v.minValue(1, 'must be at least 1')),
@@ -64,7 +72,7 @@ const OptionsSchema = v.strictObject({
 })
 
 const RecordSchema = v.optional(v.object({ value: v.string(), version: v.string(), ageMs: v.number() }))
-const FenceSchema = v.object({
+const HeadSchema = v.object({
   version: v.nullable(v.string()),
   writes: v.pipe(v.string(), v.parseJson(), v.array(v.tuple([v.string(), v.string()]))),
   now: v.number(),
@@ -76,7 +84,7 @@ const LastChangeSchema = v.object({ last: v.number() })
 interface OpenDatabase {
   database: DatabaseSync
   load: StatementSync
-  fence: StatementSync
+  head: StatementSync
   replace: StatementSync
   clean: StatementSync
   changes: StatementSync
@@ -85,7 +93,7 @@ interface OpenDatabase {
 }
 
 function open(path: string): OpenDatabase {
-  // Fetched here rather than imported: some releases of Node print a warning as soon as the module is loaded.
+  // Loaded here rather than imported: some releases of Node print a warning when the module is loaded.
   const { DatabaseSync } = process.getBuiltinModule('node:sqlite')
   const database = new DatabaseSync(path)
   try {
@@ -93,7 +101,7 @@ function open(path: string): OpenDatabase {
     return {
       database,
       load: database.prepare(LOAD),
-      fence: database.prepare(FENCE),
+      head: database.prepare(HEAD),
       replace: database.prepare(REPLACE),
       clean: database.prepare(CLEAN),
       changes: database.prepare(CHANGES),
@@ -109,20 +117,23 @@ function open(path: string): OpenDatabase {
 const isBusy = (error: unknown) =>
   error instanceof Error && 'errcode' in error && BUSY_CODES.has(Number(error.errcode) & 0xff)
 
-/** How a {@link SqliteStore} uses its file. */
+/** Options of a {@link SqliteStore}. */
 export interface SqliteStoreOptions {
-  /** The file. It is made when it is first needed; its folder must exist. */
+  /** Path of the database file, which is created when it is first needed; its folder must exist. */
   path: string
-  /** How long an operation tries while other processes hold the file, in milliseconds. Integer ≥ 1. @defaultValue 5_000 */
+  /**
+   * How long an operation retries while other processes lock the file, in milliseconds. Integer ≥ 1. @defaultValue
+   * 5_000
+   */
   busyTimeoutMs?: number | undefined
 }
 
 /**
- * Keeps records in a SQLite file: for one machine, several processes, and restarts. Uses the `node:sqlite` module of
- * Node.
+ * Stores records in a SQLite file: for several processes on one machine, with records that survive restarts. Uses
+ * `node:sqlite`.
  *
- * All processes may open a new file at once. Age and expiry are counted by the database's clock, which is the
- * machine's. A change is noticed at once inside this store and within about 50 ms elsewhere.
+ * Several processes may create the file at the same time. Age and expiry are measured by the clock of the machine.
+ * Subscribers of this store are notified at once, those of other processes within about 50 ms.
  */
 export class SqliteStore implements SnapshotStore {
   readonly insideProcess = false
@@ -133,14 +144,14 @@ export class SqliteStore implements SnapshotStore {
   #closed = false
   #poll: NodeJS.Timeout | undefined
 
-  /** @throws `TypeError` that names the option if one is wrong. */
+  /** @throws `TypeError` that names the invalid option. */
   constructor(options: SqliteStoreOptions) {
     const { path, busyTimeoutMs } = parseOptions(OptionsSchema, options, '')
     this.#path = path
     this.#busyTimeoutMs = busyTimeoutMs
   }
 
-  /** Runs an operation once the file is free. It waits here rather than inside SQLite, which would block the process. */
+  /** Retries an operation while the file is locked. Waits here rather than inside SQLite, which would block the process. */
   async #attempt<T>(operation: (open: OpenDatabase) => T): Promise<T> {
     const deadline = performance.now() + this.#busyTimeoutMs
     for (;;) {
@@ -155,12 +166,17 @@ export class SqliteStore implements SnapshotStore {
     }
   }
 
-  #write(key: string, value: string, ttlMs: number | undefined, rule: (held: Fence) => Ruling<Fence>): Promise<string> {
-    return this.#attempt(({ database, fence, replace, clean }) => {
+  #write(
+    key: string,
+    value: string,
+    ttlMs: number | undefined,
+    decide: (head: RecordHead) => WriteDecision<RecordHead>,
+  ): Promise<string> {
+    return this.#attempt(({ database, head, replace, clean }) => {
       database.exec('BEGIN IMMEDIATE')
       try {
-        const { version, writes, now } = v.parse(FenceSchema, fence.get(key))
-        const { answer, next } = rule({ version: version ?? undefined, writes })
+        const { version, writes, now } = v.parse(HeadSchema, head.get(key))
+        const { result, next } = decide({ version: version ?? undefined, writes })
         if (next !== undefined) {
           const expiresAt = ttlMs === undefined ? null : now + wholeTtl(ttlMs)
           replace.run(key, value, next.version ?? null, JSON.stringify(next.writes), now, expiresAt)
@@ -168,7 +184,7 @@ export class SqliteStore implements SnapshotStore {
         }
         database.exec('COMMIT')
         if (next !== undefined) this.#listeners.onChange(key)
-        return answer
+        return result
       } finally {
         if (database.isTransaction) database.exec('ROLLBACK')
       }
@@ -180,33 +196,33 @@ export class SqliteStore implements SnapshotStore {
   }
 
   async save(key: string, value: string, options: SaveOptions): Promise<{ version: string } | 'conflict'> {
-    const answer = await this.#write(key, value, options.ttlMs, (row) => ruleSave(row, options))
-    return answer === 'conflict' ? answer : { version: answer }
+    const result = await this.#write(key, value, options.ttlMs, (head) => decideSave(head, options))
+    return result === 'conflict' ? result : { version: result }
   }
 
   async delete(key: string, options: { expectedVersion: string; writeId: string }): Promise<boolean> {
-    return (await this.#write(key, '', TOMBSTONE_MS, (row) => ruleDelete(row, options))) === DELETED
+    return (await this.#write(key, '', TOMBSTONE_MS, (head) => decideDelete(head, options))) === DELETED
   }
 
   async subscribe(listener: ChangeListener): Promise<() => Promise<void>> {
     const remove = await this.#attempt((open) => {
-      this.#poll ??= this.#startLooking(open)
+      this.#poll ??= this.#startPolling(open)
       return this.#listeners.add(listener)
     })
     return async () => {
       remove()
-      if (this.#listeners.isEmpty) this.#stopLooking()
+      if (this.#listeners.isEmpty) this.#stopPolling()
     }
   }
 
-  /** `data_version` tells for the price of a page in memory whether any other connection has written. */
-  #startLooking({ dataVersion, lastChange, changes }: OpenDatabase): NodeJS.Timeout {
-    const look = () => v.parse(DataVersionSchema, dataVersion.get()).data_version
-    let seenVersion = look()
+  /** `data_version` changes when another connection has written; reading it costs one cached page. */
+  #startPolling({ dataVersion, lastChange, changes }: OpenDatabase): NodeJS.Timeout {
+    const readDataVersion = () => v.parse(DataVersionSchema, dataVersion.get()).data_version
+    let seenVersion = readDataVersion()
     let { last } = v.parse(LastChangeSchema, lastChange.get())
     const poll = () => {
       try {
-        const version = look()
+        const version = readDataVersion()
         if (version === seenVersion) return
         for (const { change, key } of v.parse(ChangesSchema, changes.all(last))) {
           last = change
@@ -220,15 +236,15 @@ export class SqliteStore implements SnapshotStore {
     return setInterval(poll, POLL_INTERVAL_MS).unref()
   }
 
-  #stopLooking(): void {
+  #stopPolling(): void {
     clearInterval(this.#poll)
     this.#poll = undefined
   }
 
-  /** Closes the file. The last process that does so also folds SQLite's write-ahead log into it. */
+  /** Closes the file. The last process to close it also merges SQLite's write-ahead log into it. */
   async close(): Promise<void> {
     this.#closed = true
-    this.#stopLooking()
+    this.#stopPolling()
     this.#listeners.close()
     this.#open?.database.close()
     this.#open = undefined

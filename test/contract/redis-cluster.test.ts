@@ -126,7 +126,7 @@ describe('RedisStore in a Redis Cluster', () => {
     nowhere.on('error', () => {})
     const lonely = new RedisStore(nowhere, { commandTimeoutMs: 300 })
     await expect(lonely.subscribe({ onChange() {}, onGap() {} })).rejects.toEqual(
-      new Error('redis subscribe failed: no answer within 300 ms'),
+      new Error('redis subscribe failed: no response within 300 ms'),
     )
     await lonely.close()
     nowhere.disconnect()

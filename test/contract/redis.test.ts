@@ -200,9 +200,9 @@ describe('RedisStore on a dedicated server', () => {
     const version = await create(patient)
     process.kill(server.pid, 'SIGSTOP')
     const write = { expectedVersion: version, writeId: randomUUID() }
-    await expect(store.load(key)).rejects.toEqual(new Error('redis load failed: no answer within 100 ms'))
+    await expect(store.load(key)).rejects.toEqual(new Error('redis load failed: no response within 100 ms'))
     await expect(store.save(key, 'secret', write)).rejects.toEqual(
-      new Error('redis save failed: no answer within 100 ms'),
+      new Error('redis save failed: no response within 100 ms'),
     )
     process.kill(server.pid, 'SIGCONT')
     await client.ping()
@@ -272,7 +272,7 @@ describe('RedisStore on a dedicated server', () => {
     const port = await freePort()
     const store = make({ commandTimeoutMs: 600 }, connect({ port, lazyConnect: true }))
     await expect(store.subscribe(recorder())).rejects.toEqual(
-      new Error('redis subscribe failed: no answer within 600 ms'),
+      new Error('redis subscribe failed: no response within 600 ms'),
     )
     const late = await startRedisServer({ port })
     try {

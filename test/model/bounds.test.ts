@@ -4,7 +4,7 @@ import { dynamicClient, issuer, metadata, rejections, START } from '../support/c
 import { LiveChart } from '../support/charts/live-chart.ts'
 import { registrationPorts } from '../../machines/ports.ts'
 import { registrationMachine } from '../../machines/registration.ts'
-import type { RegistrationContext } from '../../src/schemas/registration-context.ts'
+import type { RegistrationContext } from '../../src/schemas/registration.ts'
 
 const fail = (error: unknown) => () => {
   throw error

@@ -5,7 +5,7 @@ import type { ConnectionCommand } from '../../machines/connection/events.ts'
 import { registrationMachine } from '../../machines/registration.ts'
 import type { RegistrationCommand } from '../../machines/registration/events.ts'
 import type { ConnectionContext } from '../../src/schemas/connection-context.ts'
-import type { RegistrationContext } from '../../src/schemas/registration-context.ts'
+import type { RegistrationContext } from '../../src/schemas/registration.ts'
 import { leavesOf, placeOf, restore } from '../support/charts/chart-graph.ts'
 import {
   CODE_TTL_MS,

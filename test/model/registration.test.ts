@@ -4,7 +4,7 @@ import { afterAll, describe, expect, test } from 'vitest'
 import { MAX_JOURNAL_ENTRIES } from '../../machines/limits.ts'
 import { registrationPorts } from '../../machines/ports.ts'
 import { registrationMachine } from '../../machines/registration.ts'
-import { RegistrationContextSchema } from '../../src/schemas/registration-context.ts'
+import { RegistrationContextSchema } from '../../src/schemas/registration.ts'
 import { leavesOf, placeOf, runningPorts, stored } from '../support/charts/chart-graph.ts'
 import {
   registrationGraph,

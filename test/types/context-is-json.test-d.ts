@@ -5,7 +5,7 @@ import type { ConnectionCommand } from '../../machines/connection/events.ts'
 import type { registrationMachine } from '../../machines/registration.ts'
 import type { RegistrationCommand } from '../../machines/registration/events.ts'
 import type { ConnectionContext } from '../../src/schemas/connection-context.ts'
-import type { RegistrationContext } from '../../src/schemas/registration-context.ts'
+import type { RegistrationContext } from '../../src/schemas/registration.ts'
 
 /** What JSON keeps of a type as it is; whatever else there is becomes `never`. A member that is `undefined` is left out. */
 type Json<T> = T extends string | number | boolean | null | undefined

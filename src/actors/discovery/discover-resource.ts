@@ -8,7 +8,7 @@ import type { ResourceFacts } from '../../schemas/connection-context.ts'
 import {
   type ProtectedResourceMetadata,
   ProtectedResourceMetadataSchema,
-} from '../../schemas/protected-resource-metadata.ts'
+} from '../../schemas/metadata.ts'
 import { check, HttpUrl } from '../../schemas/wire.ts'
 import { isSuccess, redactUrl } from '../answers.ts'
 import type { ConnectionDependencies, DiscoveryPolicy } from '../dependencies.ts'

@@ -15,19 +15,19 @@ import { ChangeFeed, noticeOf, within } from './change-feed.ts'
 import { isCluster, ReplicatedWrites } from './replicated-writes.ts'
 import { del, load, save } from './scripts.ts'
 
-/** How a {@link RedisStore} uses Redis. */
+/** Options of a {@link RedisStore}. */
 export interface RedisStoreOptions {
-  /** Put before every key and the name of the channel. @defaultValue `''` */
+  /** Prefix of every key and of the channel name. @defaultValue `''` */
   prefix?: string | undefined
   /**
-   * How long an operation may take before it rejects, whatever the client is set to, in milliseconds. Integer ≥ 1. Its
-   * command may still run later, which does no harm. @defaultValue 2_000
+   * Time limit of an operation, independent of the client's settings, in milliseconds. Integer ≥ 1. Its command may
+   * still be executed later, which does no harm. @defaultValue 2_000
    */
   commandTimeoutMs?: number | undefined
   /**
-   * How many replicas must confirm each write, within half of `commandTimeoutMs`. With too few the write rejects with a
-   * {@link TooFewReplicasError}. Integer ≥ 1; without it no write waits. It narrows the window in which a failover
-   * forgets a write; it is not consensus. Writes then go over one connection of the store's own, one after the other.
+   * Number of replicas that must confirm each write, within half of `commandTimeoutMs`. With fewer the write rejects
+   * with a {@link TooFewReplicasError}. Integer ≥ 1; without it writes do not wait. It narrows the window in which a
+   * failover loses a write; it is not consensus. Writes then use a separate connection of the store, one at a time.
    *
    * @defaultValue none
    */
@@ -44,7 +44,7 @@ const ClientSchema = v.object({ defineCommand: v.function(), duplicate: v.functi
 
 const ErrorSchema = v.object({ name: v.string(), message: v.string(), code: v.optional(v.string()) })
 const RecordSchema = v.nullable(v.tuple([v.string(), v.string(), v.pipe(v.string(), v.transform(Number))]))
-const AnswerSchema = v.nullable(v.string())
+const ResultSchema = v.nullable(v.string())
 
 interface Script {
   numberOfKeys: number
@@ -52,16 +52,16 @@ interface Script {
 }
 
 /**
- * What a message may say: the words of Redis and Node for kinds of errors, such as `NOSCRIPT` or `ECONNREFUSED`, or our
- * own.
+ * What a message may repeat: error codes of Redis and Node, such as `NOSCRIPT` or `ECONNREFUSED`, and the messages of
+ * this store.
  */
-const KNOWN_WORDS = /^(?:[A-Z_]{2,32}\b|no answer within \d+ ms$|the store is closed$)/
+const SAFE_MESSAGE = /^(?:[A-Z_]{2,32}\b|no response within \d+ ms$|the store is closed$)/
 
-/** Messages and properties of ioredis's errors may quote the command, and with it the record. */
+/** Replaces an ioredis error: its message and properties may quote the command, and with it the record. */
 function plainError(operation: string, error: unknown): Error {
   if (error instanceof TooFewReplicasError) return error
   const { name, message, code = message } = v.parse(ErrorSchema, error)
-  return new Error(`redis ${operation} failed: ${KNOWN_WORDS.exec(code)?.[0] ?? name}`)
+  return new Error(`redis ${operation} failed: ${SAFE_MESSAGE.exec(code)?.[0] ?? name}`)
 }
 
 interface DefinedScript {
@@ -69,9 +69,12 @@ interface DefinedScript {
   run: (args: readonly string[]) => Promise<unknown>
 }
 
-/** One EVALSHA a call, or EVAL where the script is not loaded: ioredis knows when, with pipelining and in a Cluster too. */
+/**
+ * Each call is one EVALSHA, or EVAL if the script is not loaded; ioredis decides, also with pipelining and in a
+ * Cluster.
+ */
 function defineScript(client: Redis | Cluster, { lua, numberOfKeys }: Script): DefinedScript {
-  // Named after its text, so that several stores and several releases of this package can share a client.
+  // Named by the hash of its text, so that several stores and releases of this package can share a client.
   const name = `authchart:${createHash('sha1').update(lua).digest('hex')}`
   if (!Reflect.has(client, name)) client.defineCommand(name, { lua, numberOfKeys })
   const command = v.parse(v.function(), Reflect.get(client, name))
@@ -79,11 +82,11 @@ function defineScript(client: Redis | Cluster, { lua, numberOfKeys }: Script): D
 }
 
 /**
- * Keeps records in Redis 6 or later: a single server, Sentinel or a Cluster. Each operation is one command on the
- * host's own client; only change notices, and writes that wait for `replicas`, use connections that the store makes and
+ * Stores records in Redis 6 or later: a single server, Sentinel or a Cluster. Each operation is one command on the
+ * host's own client; only change notices, and writes that wait for `replicas`, use connections that the store opens and
  * closes itself.
  *
- * A record is a hash under its key, replaced by a Lua script that compares versions. Age and expiry are counted by the
+ * A record is a hash under its key, replaced by a Lua script that compares versions. Age and expiry are measured by the
  * server.
  */
 export class RedisStore implements SnapshotStore {
@@ -99,8 +102,8 @@ export class RedisStore implements SnapshotStore {
   #closed = false
 
   /**
-   * @param client The host's ioredis client. It is never closed here, and its `keyPrefix` is honoured.
-   * @throws `TypeError` that names the argument or option if one is wrong.
+   * @param client The host's ioredis client. The store never closes it, and honours its `keyPrefix`.
+   * @throws `TypeError` that names the invalid argument or option.
    */
   constructor(client: Redis | Cluster, options: RedisStoreOptions = {}) {
     parseOptions(ClientSchema, client, 'client')
@@ -111,14 +114,14 @@ export class RedisStore implements SnapshotStore {
     this.#load = defineScript(client, load)
     this.#save = defineScript(client, save)
     this.#delete = defineScript(client, del)
-    this.#feed = new ChangeFeed(() => makeLink(client, commandTimeoutMs), this.#channel, commandTimeoutMs)
+    this.#feed = new ChangeFeed(() => openConnection(client, commandTimeoutMs), this.#channel, commandTimeoutMs)
     if (replicas !== undefined) {
       this.#replicated = new ReplicatedWrites(client, replicas, Math.ceil(commandTimeoutMs / 2))
     }
   }
 
   async load(key: string): Promise<StoredRecord | undefined> {
-    const record = await this.#ask('load', RecordSchema, () => this.#load.run([this.#prefix + key]))
+    const record = await this.#send('load', RecordSchema, () => this.#load.run([this.#prefix + key]))
     if (record === null) return undefined
     const [value, version, ageMs] = record
     return { value, version, ageMs }
@@ -130,8 +133,8 @@ export class RedisStore implements SnapshotStore {
     { expectedVersion, writeId, ttlMs }: SaveOptions,
   ): Promise<{ version: string } | 'conflict'> {
     const ttl = ttlMs === undefined ? '' : String(wholeTtl(ttlMs))
-    const fence = [writeId, expectedVersion ?? '', this.#channel, noticeOf(writeId, key), String(REMEMBERED_WRITES)]
-    const args = [this.#prefix + key, ...fence, value, newIncarnation(), ttl]
+    const guard = [writeId, expectedVersion ?? '', this.#channel, noticeOf(writeId, key), String(REMEMBERED_WRITES)]
+    const args = [this.#prefix + key, ...guard, value, newIncarnation(), ttl]
     const version = await this.#write('save', this.#save, writeId, key, args)
     return version === null ? 'conflict' : { version }
   }
@@ -140,12 +143,12 @@ export class RedisStore implements SnapshotStore {
     key: string,
     { expectedVersion, writeId }: { expectedVersion: string; writeId: string },
   ): Promise<boolean> {
-    const fence = [writeId, expectedVersion, this.#channel, noticeOf(writeId, key), String(REMEMBERED_WRITES)]
-    const args = [this.#prefix + key, ...fence, String(TOMBSTONE_MS)]
+    const guard = [writeId, expectedVersion, this.#channel, noticeOf(writeId, key), String(REMEMBERED_WRITES)]
+    const args = [this.#prefix + key, ...guard, String(TOMBSTONE_MS)]
     return (await this.#write('delete', this.#delete, writeId, key, args)) === DELETED
   }
 
-  /** Rejects if the subscription does not stand in time. After that it is kept up, and every loss is told. */
+  /** Rejects if the subscription is not active in time. Afterwards it is maintained, and every loss is reported. */
   async subscribe(listener: ChangeListener): Promise<() => Promise<void>> {
     try {
       return await this.#feed.add(listener)
@@ -169,28 +172,28 @@ export class RedisStore implements SnapshotStore {
     args: readonly string[],
   ): Promise<string | null> {
     this.#feed.expectOwn(writeId)
-    const answer = await this.#ask(operation, AnswerSchema, () => this.#replicated?.write(lua, args) ?? run(args))
-    if (answer === null) this.#feed.forgetOwn(writeId)
-    else this.#feed.tellOwn(writeId, key)
-    return answer
+    const result = await this.#send(operation, ResultSchema, () => this.#replicated?.write(lua, args) ?? run(args))
+    if (result === null) this.#feed.forgetOwn(writeId)
+    else this.#feed.reportOwn(writeId, key)
+    return result
   }
 
-  async #ask<Schema extends v.GenericSchema>(
+  async #send<Schema extends v.GenericSchema>(
     operation: string,
     schema: Schema,
-    send: () => Promise<unknown>,
+    command: () => Promise<unknown>,
   ): Promise<v.InferOutput<Schema>> {
     try {
       if (this.#closed) throw new Error('the store is closed')
-      return v.parse(schema, await within(this.#timeoutMs, send()))
+      return v.parse(schema, await within(this.#timeoutMs, command()))
     } catch (error) {
       throw plainError(operation, error)
     }
   }
 }
 
-/** A connection for the subscription: to the same server, or to any node of a Cluster. */
-function makeLink(client: Redis | Cluster, timeoutMs: number): Redis | undefined {
+/** A client for the subscription: of the same server, or of any node of a Cluster. */
+function openConnection(client: Redis | Cluster, timeoutMs: number): Redis | undefined {
   let origin: Redis | undefined
   if (isCluster(client)) {
     if (client.status === 'wait') client.connect().catch(() => {})

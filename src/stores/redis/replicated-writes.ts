@@ -10,9 +10,9 @@ const RepliesSchema = v.tuple([
 const CountSchema = v.pipe(v.union([v.number(), v.string()]), v.transform(Number))
 
 /**
- * Writes that wait for replicas, on a connection of their own: `WAIT` counts only what its own connection wrote, and
- * blocks that connection meanwhile. In a Cluster a pipeline goes to one node as a whole, so the `WAIT` reaches the
- * master that wrote.
+ * Writes that wait for replicas, on a separate connection: `WAIT` covers only the writes of its own connection, and
+ * blocks that connection. In a Cluster a pipeline is sent to one node, so that the `WAIT` reaches the master that
+ * executed the write.
  */
 export class ReplicatedWrites {
   readonly #client: Redis | Cluster
@@ -27,15 +27,15 @@ export class ReplicatedWrites {
   }
 
   /**
-   * Runs a script with one key that writes, and waits.
+   * Executes a writing script with one key, and waits for the replicas.
    *
    * @param args The key, then the other arguments.
-   * @throws {@link TooFewReplicasError} When the write was done and too few replicas confirmed it.
+   * @throws {@link TooFewReplicasError} If the write was executed and too few replicas confirmed it.
    */
   async write(lua: string, args: readonly string[]): Promise<unknown> {
     this.#connection ??= connect(this.#client)
     const connection = this.#connection
-    // EVAL rather than EVALSHA: a script that had to be loaded first would run behind its WAIT.
+    // EVAL rather than EVALSHA: a script that had to be loaded first would be executed after its WAIT.
     const run = async () => {
       const pipeline = connection
         .pipeline()
@@ -45,18 +45,18 @@ export class ReplicatedWrites {
     }
     let [written, waited] = await run()
     if (written[0]?.message.startsWith('MOVED')) {
-      // A single command follows the slot to its new node, which a pipeline with a WAIT does not, and the Cluster remembers.
+      // A single command follows the slot to its new node, and updates the slot cache. A pipeline with a WAIT does not.
       await connection.eval(lua, 1, ...args)
       ;[written, waited] = await run()
     }
     if (written[0] !== null) throw written[0]
     if (waited[0] !== null) throw waited[0]
-    const answer = written[1]
+    const result = written[1]
     const confirmed = v.parse(CountSchema, waited[1])
-    if (typeof answer === 'string' && confirmed < this.#replicas) {
-      throw new TooFewReplicasError(confirmed, this.#replicas, answer.includes('.') ? answer : undefined)
+    if (typeof result === 'string' && confirmed < this.#replicas) {
+      throw new TooFewReplicasError(confirmed, this.#replicas, result.includes('.') ? result : undefined)
     }
-    return answer
+    return result
   }
 
   close(): void {
@@ -66,13 +66,13 @@ export class ReplicatedWrites {
 }
 
 function connect(client: Redis | Cluster): Redis | Cluster {
-  // A WAIT that is sent again on a new connection would wait for nothing.
+  // A WAIT that is sent again on a new connection would cover no write.
   const options = { autoResendUnfulfilledCommands: false, enableAutoPipelining: false, enableOfflineQueue: true }
   const connection = isCluster(client) ? client.duplicate([], { redisOptions: options }) : client.duplicate(options)
   return connection.on('error', () => {})
 }
 
-/** Whether the host's client is a Cluster: by its mark, since ioredis itself is never loaded here. */
+/** Whether the host's client is a Cluster: by its property, since this package never loads ioredis itself. */
 export function isCluster(client: Redis | Cluster): client is Cluster {
   return client.isCluster
 }

@@ -1,28 +1,28 @@
 /**
- * Replaces a record only if it still has the version that the new value was computed from. Harmless when it arrives
- * late or twice: a repeat finds its own write id among those that the record remembers, and answers as the first did.
+ * Replaces a record only if it still has the version that the new value was computed from. Harmless if it arrives late
+ * or twice: the script finds its write id among those that the record remembers, and returns the first result.
  *
  * - KEYS[1]: the record, a hash
  * - ARGV[1]: the write id
- * - ARGV[2]: the expected version, empty if there must be no record
+ * - ARGV[2]: the expected version, empty if the record must be absent
  * - ARGV[3]: the channel of change notices
  * - ARGV[4]: the notice
- * - ARGV[5]: how many writes a record remembers
+ * - ARGV[5]: the number of writes that a record remembers
  * - ARGV[6]: the new value
  * - ARGV[7]: the incarnation of a record that is created by this write
- * - ARGV[8]: how long the record may live, in milliseconds, empty for ever
+ * - ARGV[8]: the time to live in milliseconds, empty for no expiry
  *
- * Result: the version that this write made, or nil if it is refused.
+ * Result: the version that this write created, or nil for a conflict.
  */
 export const save = {
   numberOfKeys: 1,
   lua: `
-local held = redis.call('HMGET', KEYS[1], 'version', 'writes')
-local version, writes = held[1] or '', cjson.decode(held[2] or '[]')
+local head = redis.call('HMGET', KEYS[1], 'version', 'writes')
+local version, writes = head[1] or '', cjson.decode(head[2] or '[]')
 for i = 1, #writes, 2 do
   if writes[i] == ARGV[1] then
-    -- Changes nothing, but is a write, so that a WAIT behind it waits for what the first one wrote.
-    redis.call('HSET', KEYS[1], 'writes', held[2])
+    -- Changes nothing, but is a write, so that a WAIT after it covers the first write.
+    redis.call('HSET', KEYS[1], 'writes', head[2])
     return writes[i + 1] ~= 'deleted' and writes[i + 1]
   end
 end
@@ -43,11 +43,11 @@ return version
 }
 
 /**
- * Reads a record together with its age, by the server's clock, in one command.
+ * Reads a record and its age by the server's clock, in one command.
  *
  * - KEYS[1]: the record, a hash
  *
- * Result: nil if there is no record or only a tombstone, else the value, the version, and the age in milliseconds.
+ * Result: nil if the record is absent or a tombstone, else the value, the version, and the age in milliseconds.
  */
 export const load = {
   numberOfKeys: 1,
@@ -61,28 +61,28 @@ return { record[1], record[2], string.format('%.0f', math.max(0, math.floor(age 
 }
 
 /**
- * Deletes a record only if it still has the expected version, and leaves a tombstone: the writes that it remembered, so
- * that a late repeat of one revives nothing.
+ * Deletes a record only if it still has the expected version, and leaves a tombstone with the remembered writes, so
+ * that none of them revives the record when it is sent again late.
  *
  * - KEYS[1]: the record, a hash
  * - ARGV[1]: the write id
  * - ARGV[2]: the expected version
  * - ARGV[3]: the channel of change notices
  * - ARGV[4]: the notice
- * - ARGV[5]: how many writes a record remembers
- * - ARGV[6]: how long the tombstone stays, in milliseconds
+ * - ARGV[5]: the number of writes that a record remembers
+ * - ARGV[6]: the time to live of the tombstone, in milliseconds
  *
- * Result: `deleted`, or nil if it is refused.
+ * Result: `deleted`, or nil for a conflict.
  */
 export const del = {
   numberOfKeys: 1,
   lua: `
-local held = redis.call('HMGET', KEYS[1], 'version', 'writes')
-local version, writes = held[1], cjson.decode(held[2] or '[]')
+local head = redis.call('HMGET', KEYS[1], 'version', 'writes')
+local version, writes = head[1], cjson.decode(head[2] or '[]')
 for i = 1, #writes, 2 do
   if writes[i] == ARGV[1] then
-    -- Changes nothing, but is a write, so that a WAIT behind it waits for what the first one wrote.
-    redis.call('HSET', KEYS[1], 'writes', held[2])
+    -- Changes nothing, but is a write, so that a WAIT after it covers the first write.
+    redis.call('HSET', KEYS[1], 'writes', head[2])
     return writes[i + 1] == 'deleted' and writes[i + 1]
   end
 end

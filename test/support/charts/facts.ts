@@ -10,7 +10,7 @@ import type {
   DpopKey,
   Tokens,
 } from '../../../src/schemas/credentials.ts'
-import type { RegistrationContext } from '../../../src/schemas/registration-context.ts'
+import type { RegistrationContext } from '../../../src/schemas/registration.ts'
 
 /** Record time at which every chart of these tests begins. */
 export const START = 1_800_000_000_000

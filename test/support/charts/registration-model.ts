@@ -4,7 +4,7 @@ import type { Stamp } from '../../../machines/connection/events.ts'
 import { registrationMachine } from '../../../machines/registration.ts'
 import type { RegistrationEvent } from '../../../machines/registration/events.ts'
 import { recentRegistrations } from '../../../machines/registration/guards.ts'
-import type { RegistrationContext } from '../../../src/schemas/registration-context.ts'
+import type { RegistrationContext } from '../../../src/schemas/registration.ts'
 import { runningPorts } from './chart-graph.ts'
 import { dynamicClient, issuer, LEASE_MS, metadata, rejections, START } from './facts.ts'
 

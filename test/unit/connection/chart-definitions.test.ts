@@ -3,7 +3,7 @@ import { connectionMachine } from '../../../machines/connection.ts'
 import { registrationMachine } from '../../../machines/registration.ts'
 import { durableConnection, durableRegistration } from '../../../src/connection/chart-definitions.ts'
 import type { ConnectionContext } from '../../../src/schemas/connection-context.ts'
-import type { RegistrationContext } from '../../../src/schemas/registration-context.ts'
+import type { RegistrationContext } from '../../../src/schemas/registration.ts'
 import { ATTEMPT, CLAIM, IDENTITY, SERVER, TOKENS } from '../durable/records.ts'
 import { BEGINNING } from '../durable/test-time.ts'
 

@@ -130,7 +130,7 @@ describe('createSealer', () => {
       'keys.sealing[1].secret must be 32 bytes long',
       'ERR_INVALID_ARG_VALUE',
     ],
-    [[key('a'), key('a')], 'keys.sealing must not hold two keys with one id', 'ERR_INVALID_ARG_VALUE'],
+    [[key('a'), key('a')], 'keys.sealing must not contain two keys with the same id', 'ERR_INVALID_ARG_VALUE'],
   ])('createSealer throws a TypeError for invalid keys (case %#)', (keys, message, code) => {
     expect(() => createSealer(keys as SealingKey[])).toThrow(
       expect.objectContaining({ name: 'TypeError', message, code }),

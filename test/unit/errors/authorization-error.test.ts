@@ -17,7 +17,7 @@ describe('an AuthorizationError', () => {
       retryable: true,
       nextAction: 'retry',
     })
-    expect(error.message).toBe('the server did not answer in time (host "as.example.com")')
+    expect(error.message).toBe('the server did not respond in time (host "as.example.com")')
     expect(error.challenge).toBeUndefined()
     expect('cause' in error).toBe(false)
   })
@@ -33,7 +33,7 @@ describe('an AuthorizationError', () => {
     expect(JSON.parse(JSON.stringify(error))).toEqual({
       name: 'AuthorizationError',
       code: 'HTTP_TIMEOUT',
-      message: 'the server did not answer in time (host "as.example.com")',
+      message: 'the server did not respond in time (host "as.example.com")',
       retryable: true,
       nextAction: 'retry',
       failure: reason,
@@ -53,7 +53,7 @@ test('a PortError has the failure and outcome as plain data', () => {
   expect(error).toBeInstanceOf(PortError)
   expect({ name: error.name, message: error.message, failure: error.failure, outcome: error.outcome }).toEqual({
     name: 'PortError',
-    message: 'the server did not answer in time (host "as.example.com")',
+    message: 'the server did not respond in time (host "as.example.com")',
     failure: reason,
     outcome: 'unknown',
   })

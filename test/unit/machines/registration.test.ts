@@ -5,7 +5,7 @@ import { registrationMachine } from '../../../machines/registration.ts'
 import * as change from '../../../machines/registration/actions.ts'
 import type { RegistrationEvent } from '../../../machines/registration/events.ts'
 import * as ask from '../../../machines/registration/guards.ts'
-import type { RegistrationContext } from '../../../src/schemas/registration-context.ts'
+import type { RegistrationContext } from '../../../src/schemas/registration.ts'
 import { dynamicClient, issuer, LEASE_MS, registrationWith, rejections, START } from '../../support/charts/facts.ts'
 import { type Answer, LiveChart } from '../../support/charts/live-chart.ts'
 

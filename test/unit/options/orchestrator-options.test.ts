@@ -64,7 +64,7 @@ describe('createAuthOrchestrator', () => {
     [
       'a scope with a leading space',
       { client: { ...CLIENT, scope: ' a' } },
-      value('client.scope must be scopes with single spaces between'),
+      value('client.scope must be scopes separated by single spaces'),
     ],
     ['an unknown option', { client: CLIENT, clientt: {} }, type('clientt is not a known option')],
     ['an unknown option of the client', { client: { ...CLIENT, url: 'x' } }, type('client.url is not a known option')],
@@ -157,7 +157,7 @@ describe('createAuthOrchestrator', () => {
           ],
         },
       },
-      value('keys.sealing must not hold two keys with one id'),
+      value('keys.sealing must not contain two keys with the same id'),
     ],
     ['an incomplete sealer', { client: CLIENT, sealer: { seal() {} } }, type('sealer must be a Sealer')],
     [
@@ -388,8 +388,8 @@ describe('asynchronous calls', () => {
   test.each<[string, object | string, string]>([
     ['authorize', 'x', 'authorize() must be of type Object'],
     ['authorize', { scopes: 'x' }, 'authorize().scopes is not a known option'],
-    ['authorize', { scope: 'a  b' }, 'authorize().scope must be scopes with single spaces between'],
-    ['authorize', { scope: '' }, 'authorize().scope must be scopes with single spaces between'],
+    ['authorize', { scope: 'a  b' }, 'authorize().scope must be scopes separated by single spaces'],
+    ['authorize', { scope: '' }, 'authorize().scope must be scopes separated by single spaces'],
     ['authorize', { challenge: 7 }, 'authorize().challenge must be of type string'],
     ['authorize', { binding: '' }, `authorize().binding ${text}`],
     [

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { type Failure, FAILURE_CODES } from '../../../src/errors/failure.ts'
 import { ConnectionContextSchema } from '../../../src/schemas/connection-context.ts'
 import type { FailureSchema } from '../../../src/schemas/credentials.ts'
-import { RegistrationContextSchema } from '../../../src/schemas/registration-context.ts'
+import { RegistrationContextSchema } from '../../../src/schemas/registration.ts'
 import {
   contextWith,
   dynamicClient,

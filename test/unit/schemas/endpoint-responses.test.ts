@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { RegistrationResponseSchema } from '../../../src/schemas/endpoint-responses.ts'
+import { RegistrationResponseSchema } from '../../../src/schemas/registration.ts'
 import { check } from '../../../src/schemas/wire.ts'
 
 const nothing = { clientSecret: undefined, secretExpiresAtSeconds: undefined, tokenEndpointAuthMethod: undefined }

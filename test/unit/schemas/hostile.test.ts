@@ -1,9 +1,8 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { AuthorizationServerMetadataSchema } from '../../../src/schemas/authorization-server-metadata.ts'
-import { RegistrationResponseSchema } from '../../../src/schemas/endpoint-responses.ts'
-import { ProtectedResourceMetadataSchema } from '../../../src/schemas/protected-resource-metadata.ts'
-import { decodeAnswer, TokenResponseSchema } from '../../../src/schemas/token-response.ts'
+import { decodeAnswer, TokenResponseSchema } from '../../../src/schemas/endpoint-responses.ts'
+import { AuthorizationServerMetadataSchema, ProtectedResourceMetadataSchema } from '../../../src/schemas/metadata.ts'
+import { RegistrationResponseSchema } from '../../../src/schemas/registration.ts'
 import { check, parseJson } from '../../../src/schemas/wire.ts'
 
 const documents = {

@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { AuthorizationServerMetadataSchema } from '../../../src/schemas/authorization-server-metadata.ts'
-import { ProtectedResourceMetadataSchema } from '../../../src/schemas/protected-resource-metadata.ts'
+import { AuthorizationServerMetadataSchema, ProtectedResourceMetadataSchema } from '../../../src/schemas/metadata.ts'
 import { check } from '../../../src/schemas/wire.ts'
 
 describe('protected resource metadata', () => {

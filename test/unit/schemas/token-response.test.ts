@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { wireErrorOf } from '../../../src/schemas/endpoint-responses.ts'
-import { decodeAnswer, TokenResponseSchema } from '../../../src/schemas/token-response.ts'
+import { decodeAnswer, TokenResponseSchema } from '../../../src/schemas/endpoint-responses.ts'
 import { check } from '../../../src/schemas/wire.ts'
 
 const least = { access_token: 't', token_type: 'Bearer' }

@@ -83,7 +83,7 @@ describe('handleClientMetadata()', () => {
       expect.objectContaining({
         name: 'TypeError',
         message:
-          'client.metadataUrl must be an https URL with a path of its own, without dot segments, query, fragment or credentials',
+          'client.metadataUrl must be an https URL with a path, without dot segments, query, fragment or credentials',
         code: 'ERR_INVALID_ARG_VALUE',
       }),
     )

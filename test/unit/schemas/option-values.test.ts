@@ -3,8 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { createAllowList } from '../../../src/http/allow-list.ts'
 import { mayUseHttp } from '../../../src/http/network-options.ts'
 import { clientMetadata } from '../../../src/options/client-metadata.ts'
-import { isLoopbackHost } from '../../../src/schemas/loopback.ts'
-import { RedirectUri } from '../../../src/schemas/option-values.ts'
+import { isLoopbackHost, RedirectUri } from '../../../src/schemas/option-values.ts'
 
 const LOOPBACK = [
   'localhost',

@@ -1,10 +1,38 @@
 import * as v from 'valibot'
 import type { ServerMetadata } from './connection-context.ts'
-import { HttpUrl, Issuer, Names } from './wire.ts'
+import { MAX_ISSUERS } from './limits.ts'
+import { HttpUrl, Issuer, Names, Text } from './wire.ts'
 
 /**
- * What an authorization server says of itself, by RFC 8414 or OpenID Connect Discovery, as the chart keeps it. The
- * issuer stays as it came.
+ * Protected resource metadata. Besides `authorization_servers`, the `authorization_server_url` of old servers is
+ * accepted, as a string or as an array.
+ *
+ * @see [RFC 9728 §2](https://www.rfc-editor.org/rfc/rfc9728.html#section-2)
+ */
+export const ProtectedResourceMetadataSchema = v.pipe(
+  v.object({
+    resource: Text,
+    authorization_servers: v.nullish(v.pipe(v.array(Issuer), v.maxLength(MAX_ISSUERS))),
+    authorization_server_url: v.nullish(v.union([Issuer, v.pipe(v.array(Issuer), v.maxLength(MAX_ISSUERS))])),
+    scopes_supported: v.nullish(Names),
+    dpop_signing_alg_values_supported: v.nullish(Names),
+    dpop_bound_access_tokens_required: v.nullish(v.boolean()),
+  }),
+  v.transform((metadata) => ({
+    /** Verbatim. */
+    resource: metadata.resource,
+    /** Verbatim, without duplicates, in the document's order. May be empty. */
+    issuers: [...new Set([metadata.authorization_servers ?? [], metadata.authorization_server_url ?? []].flat())],
+    scopesSupported: metadata.scopes_supported ?? undefined,
+    dpopSigningAlgValuesSupported: metadata.dpop_signing_alg_values_supported ?? undefined,
+    dpopBoundAccessTokensRequired: metadata.dpop_bound_access_tokens_required || undefined,
+  })),
+)
+/** The members of protected resource metadata that are read. Untrusted. */
+export type ProtectedResourceMetadata = v.InferOutput<typeof ProtectedResourceMetadataSchema>
+
+/**
+ * Authorization server metadata (RFC 8414 or OpenID Connect Discovery), as the chart stores it. The issuer is verbatim.
  *
  * @see [RFC 8414 §2](https://www.rfc-editor.org/rfc/rfc8414.html#section-2)
  */

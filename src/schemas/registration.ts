@@ -1,0 +1,60 @@
+import * as v from 'valibot'
+import { ClaimSchema, JournalEntrySchema, OrphanedClaimSchema } from './connection-context.ts'
+import { ClientInformationSchema, FailureSchema, maybe } from './credentials.ts'
+import { Secret, Text } from './wire.ts'
+
+/** Seconds since the epoch, as a number or a string. 0 means never. */
+const Seconds = v.pipe(
+  v.union([v.number(), v.pipe(v.string(), v.regex(/^\d{1,15}$/), v.transform(Number))]),
+  v.finite(),
+  v.minValue(0),
+)
+
+/**
+ * The response to a dynamic registration. The RFC requires `client_secret_expires_at` with a secret, but some servers
+ * omit it: then the expiry of the secret is unknown.
+ *
+ * @see [RFC 7591 §3.2.1](https://www.rfc-editor.org/rfc/rfc7591.html#section-3.2.1)
+ */
+export const RegistrationResponseSchema = v.pipe(
+  v.object({
+    client_id: Text,
+    client_secret: v.nullish(Secret),
+    client_secret_expires_at: v.nullish(Seconds),
+    token_endpoint_auth_method: v.nullish(Text),
+    redirect_uris: v.nullish(v.array(Text)),
+    grant_types: v.nullish(v.array(Text)),
+  }),
+  v.transform((response) => ({
+    clientId: response.client_id,
+    clientSecret: response.client_secret || undefined,
+    /** Seconds since the epoch, by the server's clock; absent: never, or unknown. */
+    secretExpiresAtSeconds: response.client_secret_expires_at || undefined,
+    /** The server's choice, which may differ from the request. */
+    tokenEndpointAuthMethod: response.token_endpoint_auth_method ?? undefined,
+    redirectUris: response.redirect_uris ?? undefined,
+    grantTypes: response.grant_types ?? undefined,
+  })),
+)
+
+/** The record of one client registration at one issuer. JSON, parsed on every load and before every save. */
+export const RegistrationContextSchema = v.strictObject({
+  issuer: v.string(),
+  redirectUri: v.string(),
+  /** Record time of the last event. */
+  at: v.number(),
+  /** Incremented whenever a client is stored, never reset. */
+  generation: v.number(),
+  /** The registration endpoint of the last discovery. */
+  registrationEndpoint: v.string(),
+  tokenEndpointAuthMethodsSupported: maybe(v.array(v.string())),
+  dpopBoundAccessTokens: maybe(v.literal(true)),
+  client: maybe(ClientInformationSchema),
+  claim: maybe(ClaimSchema),
+  orphanedClaims: v.array(OrphanedClaimSchema),
+  failure: maybe(FailureSchema),
+  /** When registration requests were sent within the last hour, oldest first. */
+  registeredAt: maybe(v.array(v.number())),
+  journal: v.array(JournalEntrySchema),
+})
+export type RegistrationContext = v.InferOutput<typeof RegistrationContextSchema>
