@@ -3,7 +3,7 @@ import { type Clock, randomId } from '../clock.ts'
 import { truncate } from '../errors/failure.ts'
 import { portError } from '../errors/port-error.ts'
 import type { SigningKey } from '../options/signing-key.ts'
-import { isKnownMethod } from '../protocol/client-authentication.ts'
+import { isSupportedMethod } from '../protocol/token-endpoint.ts'
 import type { ClientInformation } from '../schemas/credentials.ts'
 import type { ClientRequestDependencies } from './dependencies.ts'
 import { ASSERTION_ID_BYTES, CLIENT_ASSERTION_SECONDS } from './limits.ts'
@@ -31,7 +31,7 @@ export function clientAuthentication(
   if (method === 'private_key_jwt') {
     const key = clients.find((known) => known.issuer === issuer && known.clientId === clientId)?.signingKey
     if (key !== undefined) return privateKeyJwt(key, signingAlg, clock)
-  } else if (isKnownMethod(method) && clientSecret !== undefined) {
+  } else if (isSupportedMethod(method) && clientSecret !== undefined) {
     return method === 'client_secret_post' ? oauth.ClientSecretPost(clientSecret) : basic(clientSecret)
   }
   throw portError('CLIENT_AUTH_UNSUPPORTED', 'notSent', { received: truncate(method) })

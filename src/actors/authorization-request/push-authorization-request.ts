@@ -3,10 +3,9 @@ import { portError } from '../../errors/port-error.ts'
 import type { ClientInformation } from '../../schemas/credentials.ts'
 import { PushedAuthorizationResponseSchema } from '../../schemas/endpoint-responses.ts'
 import { check, parseJson } from '../../schemas/wire.ts'
-import { isSuccess, rejectionOf, redactUrl } from '../answers.ts'
 import { clientAuthentication } from '../client-authentication.ts'
 import type { ClientRequestDependencies } from '../dependencies.ts'
-import { sendOnce } from '../send-once.ts'
+import { isSuccess, redactUrl, rejectionOf, sendOnce } from '../endpoint-request.ts'
 
 /**
  * Hands an authorization request to its server before the user is sent there. Spends nothing: if nobody knows what

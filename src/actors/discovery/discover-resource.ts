@@ -2,16 +2,16 @@ import type { DiscoverResourceInput, DiscoverResourceOutput } from '../../../mac
 import { stopwatch } from '../../clock.ts'
 import { truncate } from '../../errors/failure.ts'
 import { portError } from '../../errors/port-error.ts'
-import { legacyIssuer, resourceMetadataUrls } from '../../protocol/discovery-urls.ts'
-import { resourceMatches, resourceOf } from '../../protocol/resource-identifier.ts'
+import { legacyIssuer, resourceMetadataUrls } from '../../protocol/discovery.ts'
+import { resourceMatches, resourceOf } from '../../protocol/discovery.ts'
 import type { ResourceFacts } from '../../schemas/connection-context.ts'
 import {
   type ProtectedResourceMetadata,
   ProtectedResourceMetadataSchema,
 } from '../../schemas/protected-resource-metadata.ts'
 import { check, HttpUrl } from '../../schemas/wire.ts'
-import { isSuccess, redactUrl } from '../answers.ts'
 import type { ConnectionDependencies, DiscoveryPolicy } from '../dependencies.ts'
+import { isSuccess, redactUrl } from '../endpoint-request.ts'
 import { documentIn, fetchMetadata, unavailable } from './fetch-metadata.ts'
 import { freshnessOf, type Loaded, type MetadataCache } from './metadata-cache.ts'
 

@@ -4,7 +4,7 @@ import { type PortError, portError } from '../../errors/port-error.ts'
 import { MAX_METADATA_BYTES } from '../../http/limits.ts'
 import type { ExchangeResponse, Transport } from '../../http/transport.ts'
 import { check, parseJson } from '../../schemas/wire.ts'
-import { retryAfterMs, redactUrl } from '../answers.ts'
+import { redactUrl, retryAfterMs } from '../endpoint-request.ts'
 import { MCP_PROTOCOL_VERSION, USER_AGENT } from '../limits.ts'
 
 /** Asks for a metadata document. Says nothing about what was answered. */

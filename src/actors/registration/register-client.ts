@@ -4,12 +4,11 @@ import { stopwatch } from '../../clock.ts'
 import { truncate } from '../../errors/failure.ts'
 import { portError } from '../../errors/port-error.ts'
 import { clientMetadata } from '../../options/client-metadata.ts'
-import { chooseMethod, methodToAskFor } from '../../protocol/client-authentication.ts'
+import { chooseMethod, preferredSecretMethod } from '../../protocol/token-endpoint.ts'
 import { RegistrationResponseSchema } from '../../schemas/endpoint-responses.ts'
 import { check, parseJson } from '../../schemas/wire.ts'
-import { isSuccess, rejectionOf, redactUrl } from '../answers.ts'
 import type { RegistrationDependencies } from '../dependencies.ts'
-import { sendOnce } from '../send-once.ts'
+import { isSuccess, redactUrl, rejectionOf, sendOnce } from '../endpoint-request.ts'
 
 /**
  * Registers this client dynamically. What the server answers counts, not what was asked for.
@@ -30,7 +29,7 @@ export function createRegisterClient(deps: RegistrationDependencies) {
       sendBefore,
     } = input
     const recordTime = stopwatch(deps.clock, input.at)
-    const method = methodToAskFor(supported)
+    const method = preferredSecretMethod(supported)
     if (method === undefined) {
       throw portError('CLIENT_AUTH_UNSUPPORTED', 'notSent', { offered: truncate((supported ?? []).join(' ')) })
     }

@@ -1,10 +1,9 @@
 import * as oauth from 'oauth4webapi'
 import type { PortOutput, RevokeTokensInput } from '../../../machines/ports.ts'
 import { stopwatch } from '../../clock.ts'
-import { isSuccess, rejectionOf } from '../answers.ts'
 import { asClient, clientAuthentication } from '../client-authentication.ts'
 import type { ClientRequestDependencies } from '../dependencies.ts'
-import { sendOnce } from '../send-once.ts'
+import { isSuccess, rejectionOf, sendOnce } from '../endpoint-request.ts'
 
 /**
  * Revokes both tokens, the refresh token first, since that ends the grant. The second is tried whatever became of the

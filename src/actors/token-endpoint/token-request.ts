@@ -9,11 +9,10 @@ import type { AuthorizationServer, DpopKey } from '../../schemas/credentials.ts'
 import { wireErrorOf } from '../../schemas/endpoint-responses.ts'
 import { decodeAnswer, type DecodedAnswer, TokenResponseSchema } from '../../schemas/token-response.ts'
 import { check } from '../../schemas/wire.ts'
-import { isClientError } from '../../protocol/client-authentication.ts'
-import { isSuccess, rejectionOf, redactUrl } from '../answers.ts'
+import { isClientError } from '../../protocol/token-endpoint.ts'
 import { asClient, clientAuthentication } from '../client-authentication.ts'
 import type { TokenRequestDependencies } from '../dependencies.ts'
-import { sendOnce } from '../send-once.ts'
+import { isSuccess, redactUrl, rejectionOf, sendOnce } from '../endpoint-request.ts'
 
 /** Whose token endpoint is asked, and who we are there. */
 export type TokenServer = Pick<AuthorizationServer, 'issuer' | 'tokenEndpoint' | 'resource' | 'client' | 'dpop'>

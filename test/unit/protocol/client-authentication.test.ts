@@ -2,9 +2,9 @@ import { describe, expect, test } from 'vitest'
 import {
   chooseMethod,
   chooseSigningAlg,
-  isKnownMethod,
-  methodToAskFor,
-} from '../../../src/protocol/client-authentication.ts'
+  isSupportedMethod,
+  preferredSecretMethod,
+} from '../../../src/protocol/token-endpoint.ts'
 
 describe('chooseMethod', () => {
   test.each([
@@ -65,11 +65,11 @@ test.each([
   [['none'], 'none'],
   [['private_key_jwt'], undefined],
 ])('where %j is supported, %j is asked for', (supported, expected) => {
-  expect(methodToAskFor(supported)).toBe(expected)
+  expect(preferredSecretMethod(supported)).toBe(expected)
 })
 
-test('isKnownMethod', () => {
-  expect(['client_secret_basic', 'none', 'private_key_jwt', 'client_secret_jwt', ''].map(isKnownMethod)).toEqual([
+test('isSupportedMethod', () => {
+  expect(['client_secret_basic', 'none', 'private_key_jwt', 'client_secret_jwt', ''].map(isSupportedMethod)).toEqual([
     true,
     true,
     true,

@@ -4,7 +4,7 @@ import { verifies } from '../../support/verifies.ts'
 
 function select(sources: Partial<ScopeSources>): string | undefined {
   return selectScope({
-    asked: undefined,
+    requested: undefined,
     challenge: undefined,
     client: undefined,
     resource: undefined,
@@ -16,14 +16,14 @@ function select(sources: Partial<ScopeSources>): string | undefined {
 }
 
 describe('selectScope', () => {
-  const all = { asked: 'a', challenge: 'b', client: 'c', resource: ['d', 'e'], fallback: 'f' }
+  const all = { requested: 'a', challenge: 'b', client: 'c', resource: ['d', 'e'], fallback: 'f' }
   test.each<[string, Partial<ScopeSources>, string | undefined]>([
     ['what the caller asks for, joined with the challenge', all, 'a b'],
-    ['the challenge', { ...all, asked: undefined }, 'b'],
-    ['the resource, for a user', { ...all, asked: undefined, challenge: undefined }, 'd e'],
+    ['the challenge', { ...all, requested: undefined }, 'b'],
+    ['the resource, for a user', { ...all, requested: undefined, challenge: undefined }, 'd e'],
     [
       'the client, without a user',
-      { ...all, asked: undefined, challenge: undefined, grant: 'client_credentials' },
+      { ...all, requested: undefined, challenge: undefined, grant: 'client_credentials' },
       'c',
     ],
     [
@@ -33,20 +33,28 @@ describe('selectScope', () => {
     ],
     ['what the host asks for by default', { fallback: 'f' }, 'f'],
     ['none', {}, undefined],
-    ['none of blanks', { asked: ' ', challenge: '\t', resource: ['', ' '], fallback: '' }, undefined],
-    ['each once, in order', { asked: 'a  b a', challenge: 'b c' }, 'a b c'],
-    ['offline_access where the server lists it', { asked: 'a', server: ['offline_access', 'x'] }, 'a offline_access'],
-    ['it once', { asked: 'offline_access a', server: ['offline_access'] }, 'offline_access a'],
-    ['no offline_access where the server does not list it', { asked: 'a', server: ['x'] }, 'a'],
+    ['none of blanks', { requested: ' ', challenge: '\t', resource: ['', ' '], fallback: '' }, undefined],
+    ['each once, in order', { requested: 'a  b a', challenge: 'b c' }, 'a b c'],
+    [
+      'offline_access where the server lists it',
+      { requested: 'a', server: ['offline_access', 'x'] },
+      'a offline_access',
+    ],
+    ['it once', { requested: 'offline_access a', server: ['offline_access'] }, 'offline_access a'],
+    ['no offline_access where the server does not list it', { requested: 'a', server: ['x'] }, 'a'],
     ['no offline_access alone, which would narrow the default', { server: ['offline_access'] }, undefined],
-    ['no offline_access without a user', { asked: 'a', server: ['offline_access'], grant: 'client_credentials' }, 'a'],
+    [
+      'no offline_access without a user',
+      { requested: 'a', server: ['offline_access'], grant: 'client_credentials' },
+      'a',
+    ],
     ['no offline_access by the word of the resource', { resource: ['a', 'offline_access'] }, 'a'],
     [
       'offline_access of the resource where the server agrees',
       { resource: ['offline_access', 'a'], server: ['offline_access'] },
       'offline_access a',
     ],
-    ['offline_access where the caller insists', { asked: 'offline_access' }, 'offline_access'],
+    ['offline_access where the caller insists', { requested: 'offline_access' }, 'offline_access'],
   ])(
     'takes %s',
     verifies([22, 60, 61, 62], (_, sources, expected) => {
