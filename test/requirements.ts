@@ -915,7 +915,7 @@ export const REQUIREMENTS = [
     source: 'https://modelcontextprotocol.io/docs/2026-07-28/tutorials/security/security_best_practices',
     behaviour:
       'https only (loopback http in dev, explicit opt-out); block 10/8, 172.16/12, 192.168/16, 127/8, ::1, 169.254/16, fc00::/7, fe80::/10 (and mapped forms, use a library); same checks on each redirect hop, or no redirects; egress proxy; beware DNS rebinding (pin). Do not echo fetched bodies in errors.',
-    where: ['src/http/public-address.ts', 'src/http/undici-sender.ts'],
+    where: ['src/http/public-address.ts', 'src/http/undici.ts'],
   },
   {
     id: 143,
@@ -956,7 +956,7 @@ export const REQUIREMENTS = [
     level: 'MUST',
     source: 'https://www.rfc-editor.org/rfc/rfc9728.html',
     behaviour: 'TLS certificate validation for PRM and resource requests.',
-    where: ['src/http/undici-sender.ts'],
+    where: ['src/http/undici.ts'],
   },
   {
     id: 148,

@@ -7,7 +7,7 @@ import { check, parseJson } from '../../schemas/wire.ts'
 import { redactUrl, retryAfterMs } from '../endpoint-request.ts'
 import { MCP_PROTOCOL_VERSION, USER_AGENT } from '../limits.ts'
 
-/** Asks for a metadata document. Says nothing about what was answered. */
+/** Requests a metadata document. Resolves with any response, whatever its status. */
 export function fetchMetadata(transport: Transport, url: string): Promise<ExchangeResponse> {
   const headers = {
     accept: 'application/json',
@@ -18,26 +18,26 @@ export function fetchMetadata(transport: Transport, url: string): Promise<Exchan
 }
 
 /**
- * The document in a 2xx answer.
+ * Parses the document of a 2xx response.
  *
- * @throws `PortError` `RESPONSE_NOT_JSON`, `RESPONSE_INVALID` with the document and the field.
+ * @throws `PortError` `RESPONSE_NOT_JSON`, or `RESPONSE_INVALID` with the names of the document and the field.
  */
 export function documentIn<Schema extends GenericSchema>(
   schema: Schema,
-  answer: ExchangeResponse,
+  response: ExchangeResponse,
   where: { url: string; document: string },
 ): InferOutput<Schema> {
-  const details = { url: redactUrl(where.url), status: answer.status, document: where.document }
-  const json = parseJson(answer.text)
+  const details = { url: redactUrl(where.url), status: response.status, document: where.document }
+  const json = parseJson(response.text)
   if (json === undefined) throw portError('RESPONSE_NOT_JSON', 'rejected', details)
   const checked = check(schema, json)
   if ('field' in checked) throw portError('RESPONSE_INVALID', 'rejected', { ...details, field: checked.field })
   return checked.output
 }
 
-/** Why a place that answered 429 or 5xx gave no document. It may, later. */
-export function unavailable(answer: ExchangeResponse, url: string, now: number, code: FailureCode): PortError {
-  const { status, headers } = answer
+/** The failure for a metadata URL that responded 429 or 5xx, both of which may be temporary. */
+export function unavailable(response: ExchangeResponse, url: string, now: number, code: FailureCode): PortError {
+  const { status, headers } = response
   const details = { url: redactUrl(url), status, retryAfterMs: retryAfterMs(headers, now) }
   return portError(status === 429 ? 'RATE_LIMITED' : code, 'rejected', details)
 }

@@ -2,13 +2,13 @@ import type { Clock } from '../../clock.ts'
 import { LruMap } from '../../lru-map.ts'
 import { DEFAULT_METADATA_FRESH_MS, MAX_CACHED_DOCUMENTS, MAX_METADATA_FRESH_MS } from '../limits.ts'
 
-/** A document and how long it may be used again, in milliseconds; 0: only once. */
+/** A document and how long it may be cached, in milliseconds; 0: not at all. */
 export interface Loaded<Value> {
   value: Value
   freshForMs: number
 }
 
-/** Documents by URL, in this process, bounded. Simultaneous readers of one URL share one request. */
+/** A bounded cache of documents by URL, in this process. Concurrent reads of one URL share one request. */
 export class MetadataCache<Value> {
   private readonly cached: LruMap<string, { value: Value; freshUntil: number }>
   private readonly loading = new Map<string, Promise<Value>>()
@@ -22,7 +22,7 @@ export class MetadataCache<Value> {
   /**
    * The document under this URL.
    *
-   * @param options.refresh Reads it anew: a challenge says that a cached document may be outdated.
+   * @param options.refresh Bypasses the cache: after a challenge, a cached document may be outdated.
    */
   read(url: string, load: () => Promise<Loaded<Value>>, options: { refresh?: boolean } = {}): Promise<Value> {
     const cached = this.cached.get(url)
@@ -34,7 +34,7 @@ export class MetadataCache<Value> {
     return running
   }
 
-  /** Drops a document that turned out to be unusable. */
+  /** Removes a document that turned out to be unusable. */
   drop(url: string): void {
     this.cached.delete(url)
   }
@@ -52,7 +52,7 @@ export class MetadataCache<Value> {
 }
 
 /**
- * How long an answer may be used again, in milliseconds.
+ * How long a response may be cached, in milliseconds.
  *
  * @see [RFC 9111 §5.2.2](https://www.rfc-editor.org/rfc/rfc9111.html#section-5.2.2)
  */
@@ -61,12 +61,12 @@ export function freshnessOf(headers: Headers): number {
   if (/\bno-(?:store|cache)\b/i.test(control)) return 0
   const maxAge = /\bmax-age="?(\d{1,10})/i.exec(control)?.[1]
   const lifeMs = maxAge === undefined ? untilExpiryMs(headers) : Number(maxAge) * 1000
-  // Age: how long it has been in caches on its way.
+  // `Age`: the time that the response has already spent in caches.
   const ageMs = Number(/^\d{1,10}$/.exec(headers.get('age')?.trim() ?? '')?.[0] ?? 0) * 1000
   return lifeMs === undefined ? DEFAULT_METADATA_FRESH_MS : Math.max(0, Math.min(lifeMs - ageMs, MAX_METADATA_FRESH_MS))
 }
 
-/** Counted by the server's own clock. A value that is no date has expired (RFC 9111 §5.3). */
+/** Computed on the server's own clock. An invalid date counts as expired (RFC 9111 §5.3). */
 function untilExpiryMs(headers: Headers): number | undefined {
   const expires = headers.get('expires')
   if (expires === null) return undefined
