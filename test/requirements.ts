@@ -123,7 +123,7 @@ export const REQUIREMENTS = [
     source: 'https://www.rfc-editor.org/rfc/rfc9728.html',
     behaviour:
       'On any later challenge carrying `resource_metadata`, re-fetch and re-validate the PRM and use the new values (this is how AS migration is seen).',
-    where: ['src/actors/discovery/discover-resource.ts', 'src/actors/discovery/metadata-cache.ts'],
+    where: ['src/actors/discovery/discover-resource.ts', 'src/actors/discovery/metadata.ts'],
   },
   {
     id: 19,
@@ -139,7 +139,7 @@ export const REQUIREMENTS = [
     level: 'SHOULD',
     source: 'https://www.rfc-editor.org/rfc/rfc9728.html',
     behaviour: 'Respect HTTP cache headers for metadata.',
-    where: ['src/actors/discovery/metadata-cache.ts'],
+    where: ['src/actors/discovery/metadata.ts'],
   },
   {
     id: 21,

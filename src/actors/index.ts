@@ -3,7 +3,7 @@ import { createBuildAuthorizationRequest } from './authorization-request/build-a
 import type { ConnectionDependencies, RegistrationDependencies } from './dependencies.ts'
 import { createDiscoverResource, type ResourceLookup } from './discovery/discover-resource.ts'
 import { createDiscoverServer, type ServerLookup } from './discovery/discover-server.ts'
-import { MetadataCache } from './discovery/metadata-cache.ts'
+import { MetadataCache } from './discovery/metadata.ts'
 import { createEnsureRegistration, createRetireRegistration } from './registration/ensure-registration.ts'
 import { createRegisterClient } from './registration/register-client.ts'
 import { createExchangeCode, createRefreshTokens, createRequestToken } from './token-endpoint/grants.ts'

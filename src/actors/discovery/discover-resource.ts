@@ -11,14 +11,18 @@ import {
 } from '../../schemas/protected-resource-metadata.ts'
 import { check, HttpUrl } from '../../schemas/wire.ts'
 import type { ConnectionDependencies, DiscoveryPolicy } from '../dependencies.ts'
-import { isSuccess, redactUrl } from '../endpoint-request.ts'
-import { documentIn, fetchMetadata, unavailable } from './fetch-metadata.ts'
-import { freshnessOf, type Loaded, type MetadataCache } from './metadata-cache.ts'
+import { redactUrl } from '../endpoint-request.ts'
+import { loadMetadata, type MetadataCache, type MetadataLookup } from './metadata.ts'
 
-/** The result for one metadata URL: the document, or the 4xx status that says that it does not exist. */
-export type ResourceLookup = { metadata: ProtectedResourceMetadata } | { absent: number }
+/** The lookup of one metadata URL of a protected resource. */
+export type ResourceLookup = MetadataLookup<ProtectedResourceMetadata>
 
 const UNAVAILABLE = 'RESOURCE_METADATA_UNAVAILABLE'
+const EXPECTED = {
+  schema: ProtectedResourceMetadataSchema,
+  document: 'protected resource metadata',
+  unavailable: UNAVAILABLE,
+} as const
 
 type Dependencies = Pick<ConnectionDependencies, 'transport' | 'clock' | 'policy'>
 
@@ -56,7 +60,7 @@ async function findMetadata(
     throw portError('RESPONSE_INVALID', 'notSent', { document: 'challenge', field: 'resource_metadata' })
   }
   for (const url of named ? [resourceMetadataUrl] : resourceMetadataUrls(identity.server)) {
-    const lookup = await cache.read(url, () => load(deps, url), { refresh: challenged })
+    const lookup = await cache.read(url, () => loadMetadata(deps, url, EXPECTED), { refresh: challenged })
     if ('absent' in lookup) {
       if (named) throw portError(UNAVAILABLE, 'rejected', { url: redactUrl(url), status: lookup.absent })
       continue
@@ -68,20 +72,6 @@ async function findMetadata(
     throw portError('RESOURCE_MISMATCH', 'rejected', mismatch)
   }
   return undefined
-}
-
-async function load(deps: Dependencies, url: string): Promise<Loaded<ResourceLookup>> {
-  const response = await fetchMetadata(deps.transport, url)
-  if (isSuccess(response)) {
-    const metadata = documentIn(ProtectedResourceMetadataSchema, response, {
-      url,
-      document: 'protected resource metadata',
-    })
-    return { value: { metadata }, freshForMs: freshnessOf(response.headers) }
-  }
-  const { status } = response
-  if (status < 500 && status !== 429) return { value: { absent: status }, freshForMs: 0 }
-  throw unavailable(response, url, deps.clock.now(), UNAVAILABLE)
 }
 
 async function factsOf(

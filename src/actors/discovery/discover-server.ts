@@ -8,14 +8,18 @@ import { AuthorizationServerMetadataSchema } from '../../schemas/authorization-s
 import type { ResourceFacts, ServerMetadata } from '../../schemas/connection-context.ts'
 import type { DpopTerms } from '../../schemas/credentials.ts'
 import type { ConnectionDependencies, DiscoveryPolicy } from '../dependencies.ts'
-import { isSuccess, redactUrl } from '../endpoint-request.ts'
-import { documentIn, fetchMetadata, unavailable } from './fetch-metadata.ts'
-import { freshnessOf, type Loaded, type MetadataCache } from './metadata-cache.ts'
+import { redactUrl } from '../endpoint-request.ts'
+import { loadMetadata, type MetadataCache, type MetadataLookup } from './metadata.ts'
 
-/** The result for one metadata URL: the document, or the 4xx status that says that it does not exist. */
-export type ServerLookup = { metadata: ServerMetadata } | { absent: number }
+/** The lookup of one metadata URL of an authorization server. */
+export type ServerLookup = MetadataLookup<ServerMetadata>
 
 const UNAVAILABLE = 'SERVER_METADATA_UNAVAILABLE'
+const EXPECTED = {
+  schema: AuthorizationServerMetadataSchema,
+  document: 'authorization server metadata',
+  unavailable: UNAVAILABLE,
+} as const
 
 /** Failures of one metadata URL that may be temporary. */
 const TRANSIENT: ReadonlySet<FailureCode> = new Set([UNAVAILABLE, 'RATE_LIMITED', 'HTTP_NETWORK', 'HTTP_TIMEOUT'])
@@ -52,7 +56,7 @@ export function createDiscoverServer(deps: Dependencies, cache: MetadataCache<Se
     let absent: { url: string; status: number } | undefined
     for (const url of urls) {
       try {
-        const lookup = await cache.read(url, () => load(deps, url))
+        const lookup = await cache.read(url, () => loadMetadata(deps, url, EXPECTED))
         if ('metadata' in lookup) {
           return result(confirmed(lookup.metadata, resource, url, cache))
         }
@@ -106,18 +110,4 @@ function confirmed(
   cache.drop(url)
   const mismatch = { url: redactUrl(url), expected: truncate(issuer), received: truncate(metadata.issuer) }
   throw portError('SERVER_ISSUER_MISMATCH', 'rejected', mismatch)
-}
-
-async function load(deps: Dependencies, url: string): Promise<Loaded<ServerLookup>> {
-  const response = await fetchMetadata(deps.transport, url)
-  if (isSuccess(response)) {
-    const metadata = documentIn(AuthorizationServerMetadataSchema, response, {
-      url,
-      document: 'authorization server metadata',
-    })
-    return { value: { metadata }, freshForMs: freshnessOf(response.headers) }
-  }
-  const { status } = response
-  if (status < 500 && status !== 429) return { value: { absent: status }, freshForMs: 0 }
-  throw unavailable(response, url, deps.clock.now(), UNAVAILABLE)
 }

@@ -1,6 +1,59 @@
+import type { GenericSchema, InferOutput } from 'valibot'
 import type { Clock } from '../../clock.ts'
+import type { FailureCode } from '../../errors/failure.ts'
+import { portError } from '../../errors/port-error.ts'
+import { MAX_METADATA_BYTES } from '../../http/limits.ts'
 import { LruMap } from '../../lru-map.ts'
-import { DEFAULT_METADATA_FRESH_MS, MAX_CACHED_DOCUMENTS, MAX_METADATA_FRESH_MS } from '../limits.ts'
+import { check, parseJson } from '../../schemas/wire.ts'
+import type { ConnectionDependencies } from '../dependencies.ts'
+import { isSuccess, redactUrl, retryAfterMs } from '../endpoint-request.ts'
+import {
+  DEFAULT_METADATA_FRESH_MS,
+  MAX_CACHED_DOCUMENTS,
+  MAX_METADATA_FRESH_MS,
+  MCP_PROTOCOL_VERSION,
+  USER_AGENT,
+} from '../limits.ts'
+
+/** The result for one metadata URL: the document, or the 4xx status that says that it does not exist. */
+export type MetadataLookup<Metadata> = { metadata: Metadata } | { absent: number }
+
+/**
+ * Requests one metadata document.
+ *
+ * @param expected The schema of the document, its name in failures, and the failure code for a 5xx.
+ * @throws `PortError` `RESPONSE_NOT_JSON`, `RESPONSE_INVALID` with the names of the document and the field,
+ *   `RATE_LIMITED`, `expected.unavailable`, or what the transport rejects with.
+ */
+export async function loadMetadata<Schema extends GenericSchema>(
+  { transport, clock }: Pick<ConnectionDependencies, 'transport' | 'clock'>,
+  url: string,
+  expected: { schema: Schema; document: string; unavailable: FailureCode },
+): Promise<Loaded<MetadataLookup<InferOutput<Schema>>>> {
+  const response = await transport.exchange({
+    url,
+    method: 'GET',
+    headers: {
+      accept: 'application/json',
+      'mcp-protocol-version': MCP_PROTOCOL_VERSION,
+      'user-agent': USER_AGENT,
+    },
+    maxBytes: MAX_METADATA_BYTES,
+  })
+  const { status, headers } = response
+  const where = { url: redactUrl(url), status }
+  if (!isSuccess(response)) {
+    if (status < 500 && status !== 429) return { value: { absent: status }, freshForMs: 0 }
+    const details = { ...where, retryAfterMs: retryAfterMs(headers, clock.now()) }
+    throw portError(status === 429 ? 'RATE_LIMITED' : expected.unavailable, 'rejected', details)
+  }
+  const details = { ...where, document: expected.document }
+  const json = parseJson(response.text)
+  if (json === undefined) throw portError('RESPONSE_NOT_JSON', 'rejected', details)
+  const checked = check(expected.schema, json)
+  if ('field' in checked) throw portError('RESPONSE_INVALID', 'rejected', { ...details, field: checked.field })
+  return { value: { metadata: checked.output }, freshForMs: freshnessOf(headers) }
+}
 
 /** A document and how long it may be cached, in milliseconds; 0: not at all. */
 export interface Loaded<Value> {
@@ -61,7 +114,7 @@ export function freshnessOf(headers: Headers): number {
   if (/\bno-(?:store|cache)\b/i.test(control)) return 0
   const maxAge = /\bmax-age="?(\d{1,10})/i.exec(control)?.[1]
   const lifeMs = maxAge === undefined ? untilExpiryMs(headers) : Number(maxAge) * 1000
-  // `Age`: the time that the response has already spent in caches.
+  // `Age`: how long the response was already in caches.
   const ageMs = Number(/^\d{1,10}$/.exec(headers.get('age')?.trim() ?? '')?.[0] ?? 0) * 1000
   return lifeMs === undefined ? DEFAULT_METADATA_FRESH_MS : Math.max(0, Math.min(lifeMs - ageMs, MAX_METADATA_FRESH_MS))
 }
