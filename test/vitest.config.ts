@@ -23,7 +23,14 @@ export default defineConfig({
       {
         extends: true,
         // Hundreds of small files share what they load: a third of the time that isolated ones take.
-        test: { name: 'unit', include: ['test/unit/**/*.test.ts'], isolate: false, pool: 'threads' },
+        test: {
+          name: 'unit',
+          include: ['test/unit/**/*.test.ts'],
+          isolate: false,
+          pool: 'threads',
+          // Far more than any of them takes: a busy machine must not fail one.
+          testTimeout: 30_000,
+        },
       },
       {
         extends: true,

@@ -16,7 +16,7 @@ export function asksForNothingNew(context: ConnectionContext, event: ConnectionE
  * Which step-up for this scope comes next, counted from 1. A pending attempt for it is the same one: many callers may
  * have received the same challenge.
  */
-export function stepUpRound(context: ConnectionContext, scope: string, at: number): number {
+function stepUpRound(context: ConnectionContext, scope: string, at: number): number {
   const before = context.stepUps?.find((round) => round.scope === scope && at - round.at < STEP_UP_TTL_MS)
   if (before === undefined) return 1
   const isRequested = context.attempts.some((attempt) => isPending(attempt, at) && coversScope(attempt.scope, scope))

@@ -1,17 +1,5 @@
-import { POLL_INTERVAL_MS } from './limits.ts'
 import { canonicalJson } from '../../machines/canonical-json.ts'
-import {
-  isAuthorized,
-  isFresh,
-  isRenewable,
-  pendingExchange,
-  marginMs,
-  nextWakeAt,
-  stateOf,
-  tokensOf,
-} from '../../machines/connection/selectors.ts'
-import { AuthorizationError } from '../errors/authorization-error.ts'
-import { failure, type NextAction, nextActionFor } from '../errors/failure.ts'
+import { tokensOf } from '../../machines/connection/selectors.ts'
 import type { HostAction } from '../options/host-action.ts'
 import { coversScope } from '../protocol/scopes.ts'
 import { bearerChallenge } from '../protocol/www-authenticate.ts'
@@ -32,10 +20,9 @@ import {
   ImportOptionsSchema,
 } from './call-options.ts'
 import { fetchWithToken } from './fetch.ts'
-import { ConnectionRecord } from './record.ts'
-import type { OrchestratorServices, View } from './services.ts'
-import { abortable } from './single-flight.ts'
-import { type ConnectionStatus, NOTHING_STORED } from './status.ts'
+import { abortable, ConnectionRecord } from './record.ts'
+import type { OrchestratorServices } from './services.ts'
+import { awaitAuthorized, type ConnectionStatus, status, wake } from './status.ts'
 import type { AccessToken, IssuedToken } from './token-cache.ts'
 
 /** One tenant, perhaps one user, and one MCP server: a handle on its record. Holds nothing itself. */
@@ -131,24 +118,7 @@ export class Connection {
    *   `SNAPSHOT_TOO_NEW`.
    */
   async status(): Promise<ConnectionStatus> {
-    const record = this.#open()
-    const view = await record.load()
-    if (view === undefined) return NOTHING_STORED
-    const { context } = view
-    const at = view.at()
-    const tokens = tokensOf(context)
-    const authorized = isAuthorized(context, at)
-    const fallback: NextAction = authorized ? 'none' : 'authorize'
-    return {
-      state: stateOf(context, at),
-      authorized,
-      scope: tokens?.scope,
-      expiresAt: tokens?.expiresAt,
-      nextWakeAt: nextWakeAt(context, at, record.claimEndsAt(view), record.policy.minTokenTtlMs),
-      failure: context.failure,
-      nextAction: context.failure === undefined ? fallback : nextActionFor(context.failure),
-      journal: context.journal,
-    }
+    return await status(this.#open())
   }
 
   /**
@@ -156,28 +126,7 @@ export class Connection {
    * refreshes early, ends attempts.
    */
   async wake(): Promise<void> {
-    const record = this.#open()
-    const view = await record.load()
-    if (view === undefined) return
-    const { minTokenTtlMs } = record.policy
-    const isDue = (now: View): boolean =>
-      (nextWakeAt(now.context, now.at(), record.claimEndsAt(now), minTokenTtlMs) ?? Infinity) <= now.at()
-    if (!isDue(view)) return
-    const { generation } = view.context
-    await record.run(
-      (now) => {
-        // What was due may have been done, or have failed, since.
-        if (now === undefined || !isDue(now)) return undefined
-        const at = now.at()
-        const kept = pendingExchange(now.context, at)
-        if (kept !== undefined) return { type: 'exchange.resumed', stateHash: kept.stateHash }
-        const tokens = tokensOf(now.context)
-        const isEarly = isRenewable(tokens, at) && !isFresh(tokens, at, marginMs(tokens, minTokenTtlMs), undefined)
-        if (isEarly) return { type: 'refresh.requested', generation }
-        return now.context.attempts.some(({ expiresAt }) => expiresAt <= at) ? { type: 'attempt.expired' } : undefined
-      },
-      { view },
-    )
+    await wake(this.#open())
   }
 
   /**
@@ -187,22 +136,9 @@ export class Connection {
    * @throws {@link AuthorizationError} `TIMED_OUT`, `ABORTED`, `CLOSED`, `STORE_UNAVAILABLE`.
    */
   async awaitAuthorized(options: AwaitOptions = {}): Promise<void> {
-    const { changes, clock } = this.#open().services
+    const record = this.#open()
     const { timeoutMs = 300_000, signal } = parseOptions(AwaitOptionsSchema, options, 'awaitAuthorized()')
-    const until = clock.monotonic() + timeoutMs
-    await changes.ready()
-    const watch = changes.watch(this.#core.key)
-    try {
-      for (;;) {
-        const view = await abortable(() => this.#open().load(), signal)
-        if (view !== undefined && isAuthorized(view.context, view.at())) return
-        const leftMs = until - clock.monotonic()
-        if (leftMs <= 0) throw new AuthorizationError(failure('TIMED_OUT'))
-        await abortable(() => watch.changed(Math.min(leftMs, POLL_INTERVAL_MS)), signal)
-      }
-    } finally {
-      watch.stop()
-    }
+    await awaitAuthorized(record, { timeoutMs, signal })
   }
 
   /**

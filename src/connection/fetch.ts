@@ -183,7 +183,7 @@ export interface TokenSender {
  * @throws `PortError` as the transport.
  * @see [RFC 6750 §2.1](https://www.rfc-editor.org/rfc/rfc6750.html#section-2.1), [RFC 9449 §7, §9](https://www.rfc-editor.org/rfc/rfc9449.html#section-7)
  */
-export async function sendWithToken(
+async function sendWithToken(
   sender: TokenSender,
   request: Request,
   token: IssuedToken,

@@ -1,14 +1,16 @@
 import type { AuthorizationRequestBuilt, ConnectionCommand } from '../../machines/connection/events.ts'
 import type { RunResult, Step } from '../durable/chart.ts'
+import { AuthorizationError } from '../errors/authorization-error.ts'
+import { failure } from '../errors/failure.ts'
+import { untilAborted } from '../http/deadline.ts'
 import type { HostAction } from '../options/host-action.ts'
 import type { Policy } from '../options/policy.ts'
 import type { ConnectionContext } from '../schemas/connection-context.ts'
 import type { ConnectionIdentity } from '../schemas/credentials.ts'
 import { deliverActions } from './host-actions.ts'
 import type { OrchestratorServices, View } from './services.ts'
-import { singleFlight } from './single-flight.ts'
 
-/** One connection's record, and the means to read and change it. */
+/** The record of one connection: loads it and runs its chart. */
 export class ConnectionRecord {
   readonly services: OrchestratorServices
   readonly identity: ConnectionIdentity
@@ -35,12 +37,17 @@ export class ConnectionRecord {
     return runConnection(this.services, this.key, this.identity, step, loaded)
   }
 
-  /** As {@link singleFlight}, among the callers of this connection. */
+  /** Callers of this connection with equal intents share one operation and its result. */
   singleFlight<T>(running: Map<string, Promise<T>>, intent: string, start: () => Promise<T>): Promise<T> {
-    return singleFlight(running, `${this.key} ${intent}`, start)
+    const id = `${this.key} ${intent}`
+    const inFlight = running.get(id)
+    if (inFlight !== undefined) return inFlight
+    const started = start().finally(() => running.delete(id))
+    running.set(id, started)
+    return started
   }
 
-  /** When another process may take the present claim over, in record time. */
+  /** When another process may take over the current claim, in record time. */
   claimEndsAt(view: View): number | undefined {
     const { claim } = view.context
     return claim && view.at() - Math.round(view.ageMs()) + claim.leaseMs + this.policy.graceMs
@@ -73,4 +80,17 @@ export async function runConnection(
   const hasChanged = result.accepted || result.consumed
   const actions = await deliverActions(services, key, loaded.view, result.view, { isDue: hasChanged })
   return { ...result, emitted: result.emitted.filter(isRequestBuilt), actions }
+}
+
+/**
+ * Stops the caller's wait when its signal aborts; the operation itself continues. With a signal that has already
+ * aborted, the operation is not started.
+ *
+ * @throws {@link AuthorizationError} `ABORTED`.
+ */
+export async function abortable<T>(start: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return await start()
+  const aborted = new AuthorizationError(failure('ABORTED'))
+  if (signal.aborted) throw aborted
+  return await untilAborted(start(), signal, aborted)
 }

@@ -1,20 +1,34 @@
-import type { ConnectionState } from '../../machines/connection/selectors.ts'
-import type { Failure, NextAction } from '../errors/failure.ts'
+import {
+  type ConnectionState,
+  isAuthorized,
+  isFresh,
+  isRenewable,
+  marginMs,
+  nextWakeAt,
+  pendingExchange,
+  stateOf,
+  tokensOf,
+} from '../../machines/connection/selectors.ts'
+import { AuthorizationError } from '../errors/authorization-error.ts'
+import { failure, type Failure, type NextAction, nextActionFor } from '../errors/failure.ts'
 import type { JournalEntry } from '../schemas/connection-context.ts'
+import { POLL_INTERVAL_MS } from './limits.ts'
+import { abortable, type ConnectionRecord } from './record.ts'
+import type { View } from './services.ts'
 
-/** What an operator reads. Nothing in it is secret. */
+/** The state of a connection, for operators. Contains no secret. */
 export interface ConnectionStatus {
-  /** Where the connection is. */
+  /** The resting state of the chart, or the state of the claim in progress. */
   state: ConnectionState
-  /** Whether a token can be had without the user. */
+  /** Whether an access token can be obtained without user interaction. */
   authorized: boolean
   /** As granted; space-separated. */
   scope: string | undefined
-  /** The end of the access token: record time, epoch milliseconds; `undefined`: unknown. */
+  /** Expiry of the access token: record time, epoch milliseconds; `undefined`: unknown. */
   expiresAt: number | undefined
-  /** When `wake()` has something to do; `undefined`: nothing is due by itself. */
+  /** When `wake()` has work to do, epoch milliseconds; `undefined`: no work is scheduled. */
   nextWakeAt: number | undefined
-  /** The last failure, if nothing has succeeded since. */
+  /** The last failure, if no operation has succeeded since. */
   failure: Failure | undefined
   /** What the host can do now. */
   nextAction: NextAction
@@ -22,7 +36,7 @@ export interface ConnectionStatus {
   journal: readonly JournalEntry[]
 }
 
-export const NOTHING_STORED: ConnectionStatus = {
+const NOTHING_STORED: ConnectionStatus = {
   state: 'disconnected',
   authorized: false,
   scope: undefined,
@@ -31,4 +45,78 @@ export const NOTHING_STORED: ConnectionStatus = {
   failure: undefined,
   nextAction: 'authorize',
   journal: [],
+}
+
+/** The status of a connection, from one load of its record. */
+export async function status(record: ConnectionRecord): Promise<ConnectionStatus> {
+  const view = await record.load()
+  if (view === undefined) return NOTHING_STORED
+  const { context } = view
+  const at = view.at()
+  const tokens = tokensOf(context)
+  const authorized = isAuthorized(context, at)
+  const fallback: NextAction = authorized ? 'none' : 'authorize'
+  return {
+    state: stateOf(context, at),
+    authorized,
+    scope: tokens?.scope,
+    expiresAt: tokens?.expiresAt,
+    nextWakeAt: wakeAt(record, view),
+    failure: context.failure,
+    nextAction: context.failure === undefined ? fallback : nextActionFor(context.failure),
+    journal: context.journal,
+  }
+}
+
+function wakeAt(record: ConnectionRecord, view: View): number | undefined {
+  return nextWakeAt(view.context, view.at(), record.claimEndsAt(view), record.policy.minTokenTtlMs)
+}
+
+/** Performs the work that is due by `nextWakeAt`. The run itself takes over an orphaned claim. */
+export async function wake(record: ConnectionRecord): Promise<void> {
+  const view = await record.load()
+  if (view === undefined) return
+  const { minTokenTtlMs } = record.policy
+  const isDue = (now: View): boolean => (wakeAt(record, now) ?? Infinity) <= now.at()
+  if (!isDue(view)) return
+  const { generation } = view.context
+  await record.run(
+    (now) => {
+      // Another process may have completed the work, or failed, since the load.
+      if (now === undefined || !isDue(now)) return undefined
+      const at = now.at()
+      const attempt = pendingExchange(now.context, at)
+      if (attempt !== undefined) return { type: 'exchange.resumed', stateHash: attempt.stateHash }
+      const tokens = tokensOf(now.context)
+      const isEarly = isRenewable(tokens, at) && !isFresh(tokens, at, marginMs(tokens, minTokenTtlMs), undefined)
+      if (isEarly) return { type: 'refresh.requested', generation }
+      return now.context.attempts.some(({ expiresAt }) => expiresAt <= at) ? { type: 'attempt.expired' } : undefined
+    },
+    { view },
+  )
+}
+
+/** Waits until a token can be obtained without the user: loads the record on each change notice, and at an interval. */
+export async function awaitAuthorized(
+  record: ConnectionRecord,
+  { timeoutMs, signal }: { timeoutMs: number; signal: AbortSignal | undefined },
+): Promise<void> {
+  const { changes, clock } = record.services
+  const until = clock.monotonic() + timeoutMs
+  await changes.ready()
+  const watch = changes.watch(record.key)
+  try {
+    for (;;) {
+      const view = await abortable(() => {
+        record.services.assertOpen()
+        return record.load()
+      }, signal)
+      if (view !== undefined && isAuthorized(view.context, view.at())) return
+      const leftMs = until - clock.monotonic()
+      if (leftMs <= 0) throw new AuthorizationError(failure('TIMED_OUT'))
+      await abortable(() => watch.changed(Math.min(leftMs, POLL_INTERVAL_MS)), signal)
+    }
+  } finally {
+    watch.stop()
+  }
 }

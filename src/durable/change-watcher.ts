@@ -50,6 +50,8 @@ export function createChangeWatcher(store: SnapshotStore, monotonic: () => numbe
       await before?.()
     } catch {
       failedAt = monotonic()
+      // A store may throw before it returns a promise, when `trying` is not assigned yet.
+      await Promise.resolve()
     }
     return isReliable
   }

@@ -11,7 +11,7 @@ export const Count = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
 export const maybe = <T extends v.GenericSchema>(schema: T) => v.optional(schema)
 
 /** RFC 7523 §2.1. */
-export const JWT_BEARER = 'urn:ietf:params:oauth:grant-type:jwt-bearer'
+const JWT_BEARER = 'urn:ietf:params:oauth:grant-type:jwt-bearer'
 
 /**
  * Each grant with its `grant_type`; an identity assertion is redeemed as a JWT. A new grant is a member here, a row in

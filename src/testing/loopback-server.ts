@@ -3,6 +3,7 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { toNodeHandler } from '../adapters/node.ts'
 import { type Clock, systemClock } from '../clock.ts'
+import { Faults } from './faults.ts'
 import { type LedgerEntry, type TestEndpoint, RequestLog } from './test-ledger.ts'
 
 /** Something that shall go wrong with the next requests of an endpoint. */
@@ -46,8 +47,7 @@ export abstract class TestServer {
   readonly clock: Clock
   #origin: string
   #http: Server | undefined
-  #faults: (TestFault & { left: number })[] = []
-  #held: (() => void)[] = []
+  readonly #faults = new Faults<TestEndpoint, TestFault>()
 
   constructor({ origin = 'http://127.0.0.1:1', clock = systemClock }: TestServerOptions) {
     this.#origin = origin
@@ -61,7 +61,7 @@ export abstract class TestServer {
 
   /** How many requests wait for `release()`. */
   get held(): number {
-    return this.#held.length
+    return this.#faults.held
   }
 
   /** Answers a request without a network. Rejects where a connection would break. Bound. */
@@ -73,10 +73,10 @@ export abstract class TestServer {
       return failed(before)
     }
     const { response, ...noted } = await this.answer(endpoint, request)
-    const after = this.#take(endpoint, 'after')
+    const after = this.#faults.take(endpoint, 'after')
     this.#note({ endpoint, ...noted, ...(after && { fault: `after ${after.answer}` }) })
     if (after === undefined) return response
-    await this.#hold(after)
+    await this.#faults.hold(after)
     return after.answer === 'hold' ? response : failed(after)
   }
 
@@ -99,18 +99,17 @@ export abstract class TestServer {
 
   /** Lets something go wrong. */
   fail(fault: TestFault): void {
-    this.#faults.push({ ...fault, left: fault.times ?? 1 })
+    this.#faults.add(fault)
   }
 
   /** Lets nothing go wrong any more, and answers what was held. */
   mend(): void {
-    this.#faults = []
-    this.release()
+    this.#faults.clear()
   }
 
   /** Answers what was held. */
   release(): void {
-    for (const go of this.#held.splice(0)) go()
+    this.#faults.release()
   }
 
   /** Answers what is held, ends all connections and takes no more. */
@@ -134,24 +133,12 @@ export abstract class TestServer {
     this.ledger.note({ at: this.clock.now(), ...entry })
   }
 
-  #take(endpoint: TestEndpoint, when: TestFault['when']): TestFault | undefined {
-    const fault = this.#faults.find(
-      (each) => (each.endpoint ?? 'token') === endpoint && each.when === when && each.left > 0,
-    )
-    if (fault !== undefined) fault.left -= 1
-    return fault
-  }
-
   /** A held request goes on as if nothing had happened, once it is released. */
   async #meet(endpoint: TestEndpoint, when: TestFault['when']): Promise<TestFault | undefined> {
-    const fault = this.#take(endpoint, when)
+    const fault = this.#faults.take(endpoint, when)
     if (fault === undefined) return undefined
-    await this.#hold(fault)
+    await this.#faults.hold(fault)
     return fault.answer === 'hold' ? undefined : fault
-  }
-
-  async #hold({ answer }: TestFault): Promise<void> {
-    if (answer === 'hold') await new Promise<void>((resolve) => this.#held.push(resolve))
   }
 }
 

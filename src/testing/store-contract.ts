@@ -8,7 +8,7 @@ import { saveChecks } from './store-checks/saves.ts'
 
 /** One thing that every store must do. */
 export interface StoreCheck {
-  /** What it must do, in words: `compare-and-set: of many simultaneous writers one wins`. */
+  /** What it must do, in words: `compare-and-set: exactly one of many simultaneous saves succeeds`. */
   readonly name: string
   /** Resolves if the store does it; rejects with an `AssertionError` of `node:assert` that says what it did instead. */
   run(): Promise<void>
@@ -16,11 +16,11 @@ export interface StoreCheck {
 
 const CHAPTERS: Readonly<Record<string, StoreChecks>> = {
   'compare-and-set': saveChecks,
-  'a write that is sent again': repeatChecks,
+  'write retries': repeatChecks,
   'age and expiry': ageChecks,
   deletion: deletionChecks,
-  'what it can hold': contentChecks,
-  notices: noticeChecks,
+  contents: contentChecks,
+  notifications: noticeChecks,
 }
 
 /**

@@ -2,49 +2,49 @@ import { createHash } from 'node:crypto'
 import type { CallbackResult } from '../connection/complete-callback.ts'
 import type { FailureCode } from '../errors/failure.ts'
 
-/** What a person reads, and the HTTP status that goes with it. */
+/** What the user reads, and the HTTP status of the response. */
 interface Text {
   readonly title: string
   readonly text: string
   readonly httpStatus: number
 }
 
-type Ending = CallbackResult['status'] | 'wrongMethod'
+type Status = CallbackResult['status'] | 'wrongMethod'
 
-const START_AGAIN = 'Please go back to where you came from and start the sign-in once more.'
-const TELL = 'If that does not help, tell whoever runs this service.'
+const START_AGAIN = 'Please go back to where you came from and start the sign-in again.'
+const CONTACT = 'If that does not help, please contact the operator of this service.'
 
-const ENDINGS: Record<Ending, Text> = {
+const TEXTS: Record<Status, Text> = {
   authorized: { title: 'You are signed in', text: 'You can close this window and go back.', httpStatus: 200 },
   alreadyAuthorized: {
     title: 'You are already signed in',
-    text: 'This sign-in was finished before. You can close this window and go back.',
+    text: 'This sign-in was completed before. You can close this window and go back.',
     httpStatus: 200,
   },
   denied: {
     title: 'Access was not granted',
-    text: 'Nothing was changed. If you want to grant it after all, go back and start the sign-in once more.',
+    text: 'Nothing was changed. If you want to grant access after all, go back and start the sign-in again.',
     httpStatus: 200,
   },
   expired: {
     title: 'This sign-in took too long',
-    text: `For your safety it has ended, and nothing was changed. ${START_AGAIN}`,
+    text: `For your safety it has expired, and nothing was changed. ${START_AGAIN}`,
     httpStatus: 410,
   },
   superseded: {
     title: 'This sign-in was replaced by a newer one',
-    text: 'Please finish the newer one, or go back and start once more.',
+    text: 'Please complete the newer one, or go back and start again.',
     httpStatus: 410,
   },
   unknown: {
-    title: 'This sign-in is not known here',
-    text: `The link is incomplete, or too old. ${START_AGAIN}`,
+    title: 'This sign-in was not found',
+    text: `The link is incomplete or too old. ${START_AGAIN}`,
     httpStatus: 404,
   },
-  failed: { title: 'The sign-in did not work', text: `${START_AGAIN} ${TELL}`, httpStatus: 400 },
+  failed: { title: 'The sign-in failed', text: `${START_AGAIN} ${CONTACT}`, httpStatus: 400 },
   wrongMethod: {
-    title: 'The sign-in did not arrive in the right way',
-    text: `This address only takes what a browser brings as a link. Nothing was changed. ${START_AGAIN} ${TELL}`,
+    title: 'Unsupported request method',
+    text: `This address only accepts links that are opened in a browser. Nothing was changed. ${START_AGAIN} ${CONTACT}`,
     httpStatus: 405,
   },
 }
@@ -56,100 +56,100 @@ const NOT_FINISHED: Text = {
 }
 const STORE_DOWN: Text = {
   ...NOT_FINISHED,
-  text: 'This service cannot reach its own storage. Nothing is lost: please try again in a moment.',
+  text: 'This service could not reach its own storage. Nothing is lost: please try again in a moment.',
 }
-const NOT_KNOWN: Text = {
-  title: 'It is not known yet whether the sign-in worked',
-  text: `The sign-in server broke off in the middle. Please wait a minute, and then try again. ${TELL}`,
+const NOT_CONFIRMED: Text = {
+  title: 'We could not confirm your sign-in',
+  text: `The connection to the sign-in server was interrupted. Please wait a minute, and then try again. ${CONTACT}`,
   httpStatus: 503,
 }
-const THEIR_SIDE: Text = {
-  title: 'The sign-in server gave an answer that cannot be used',
-  text: 'Nothing was changed, and starting again will hardly help. Please tell whoever runs this service.',
+const INVALID_RESPONSE: Text = {
+  title: 'The sign-in server returned an invalid response',
+  text: 'Nothing was changed. Please contact the operator of this service.',
   httpStatus: 502,
 }
-const OUR_SIDE: Text = {
+const SERVICE_ERROR: Text = {
   title: 'Something is wrong on our side',
-  text: 'Starting again will hardly help. Please tell whoever runs this service.',
+  text: 'Please contact the operator of this service.',
   httpStatus: 500,
 }
 
-/** What failed, where more can be said than that it did. */
+/** The texts of failures for which a more specific text than that of `failed` exists. */
 const FAILURES: Partial<Record<FailureCode, Text>> = {
   CALLBACK_BINDING_MISMATCH: {
     title: 'This sign-in was not started in this browser',
-    text: 'It was started in another browser, or this one has not kept the cookie that belongs to it. Nothing was changed. Please open the service in this browser and start the sign-in once more, with cookies allowed. If somebody sent you the link, do not use it.',
+    text: 'It was started in another browser, or this browser has lost the cookie that belongs to it. Nothing was changed. Please open the service in this browser and start the sign-in again, with cookies allowed. If somebody sent you the link, do not use it.',
     httpStatus: 400,
   },
   CALLBACK_ISSUER_MISMATCH: {
-    title: 'The answer came from the wrong place',
-    text: `Another server answered than the one that was asked, so the answer was not used. Nothing was changed. ${START_AGAIN} ${TELL}`,
+    title: 'The response came from another sign-in server',
+    text: `It came from a server other than the one that you were sent to, so it was not used. Nothing was changed. ${START_AGAIN} ${CONTACT}`,
     httpStatus: 400,
   },
   CALLBACK_MALFORMED: {
     title: 'The link is incomplete or damaged',
-    text: `Nothing was changed. ${START_AGAIN} ${TELL}`,
+    text: `Nothing was changed. ${START_AGAIN} ${CONTACT}`,
     httpStatus: 400,
   },
   EXCHANGE_REJECTED: {
     title: 'The sign-in was not accepted',
-    text: `The sign-in server did not take the sign-in that it had just confirmed. ${START_AGAIN} ${TELL}`,
+    text: `The sign-in server rejected the sign-in that it had just confirmed. ${START_AGAIN} ${CONTACT}`,
     httpStatus: 400,
   },
   AUTHORIZATION_REQUIRED: {
-    title: 'Please sign in once more',
-    text: `The sign-in has already ended again. ${START_AGAIN}`,
+    title: 'Please sign in again',
+    text: `The sign-in has already expired. ${START_AGAIN}`,
     httpStatus: 400,
   },
   ACCOUNT_CHANGED: {
-    title: 'That was another account than before',
-    text: 'Nothing was changed. Please go back, start the sign-in once more, and use the account that you used before.',
+    title: 'You signed in with another account than before',
+    text: 'Nothing was changed. Please go back, start the sign-in again, and use the account that you used before.',
     httpStatus: 409,
   },
   POLICY_REFUSED: {
     title: 'This sign-in is not allowed here',
-    text: 'Whoever runs this service does not allow it. Nothing was changed.',
+    text: 'The operator of this service does not allow it. Nothing was changed.',
     httpStatus: 403,
   },
-  CLIENT_REJECTED: OUR_SIDE,
-  TOKEN_OUTCOME_UNKNOWN: NOT_KNOWN,
-  TOKEN_RESPONSE_INVALID: THEIR_SIDE,
-  INSECURE_ENDPOINT: THEIR_SIDE,
-  ADDRESS_FORBIDDEN: THEIR_SIDE,
-  TOO_MANY_REDIRECTS: THEIR_SIDE,
-  RESPONSE_TOO_LARGE: THEIR_SIDE,
-  RESPONSE_NOT_JSON: THEIR_SIDE,
-  RESPONSE_INVALID: THEIR_SIDE,
-  SNAPSHOT_UNREADABLE: OUR_SIDE,
-  SNAPSHOT_KEY_UNKNOWN: OUR_SIDE,
-  SNAPSHOT_TOO_NEW: OUR_SIDE,
-  SNAPSHOT_INCOMPATIBLE: OUR_SIDE,
+  CLIENT_REJECTED: SERVICE_ERROR,
+  TOKEN_OUTCOME_UNKNOWN: NOT_CONFIRMED,
+  TOKEN_RESPONSE_INVALID: INVALID_RESPONSE,
+  INSECURE_ENDPOINT: INVALID_RESPONSE,
+  ADDRESS_FORBIDDEN: INVALID_RESPONSE,
+  TOO_MANY_REDIRECTS: INVALID_RESPONSE,
+  RESPONSE_TOO_LARGE: INVALID_RESPONSE,
+  RESPONSE_NOT_JSON: INVALID_RESPONSE,
+  RESPONSE_INVALID: INVALID_RESPONSE,
+  SNAPSHOT_UNREADABLE: SERVICE_ERROR,
+  SNAPSHOT_KEY_UNKNOWN: SERVICE_ERROR,
+  SNAPSHOT_TOO_NEW: SERVICE_ERROR,
+  SNAPSHOT_INCOMPATIBLE: SERVICE_ERROR,
 }
 
-/** A refusal that was not the user's: the user said yes, or was not asked. */
-const REFUSED_BY_SERVER: Text = {
-  title: 'The sign-in server refused the sign-in',
-  text: `It gave a reason of its own, and nothing was changed. ${START_AGAIN} ${TELL}`,
+/** For any error response but `access_denied`: the server rejected the request, not the user. */
+const REJECTED_BY_SERVER: Text = {
+  title: 'The sign-in server rejected the sign-in',
+  text: `It returned an error, and nothing was changed. ${START_AGAIN} ${CONTACT}`,
   httpStatus: 200,
 }
 
-/** What is known about how a callback ended. */
-export interface CallbackEnd extends Pick<CallbackResult, 'failure' | 'retryable' | 'returnTo'> {
-  readonly status: Ending
+/** The part of a callback's result that the page shows. */
+export interface CallbackOutcome extends Pick<CallbackResult, 'failure' | 'retryable' | 'returnTo'> {
+  readonly status: Status
 }
 
-function textOf({ status, failure, retryable }: CallbackEnd): Text {
-  if (status === 'denied') return isRefusal(failure?.details?.error) ? REFUSED_BY_SERVER : ENDINGS.denied
-  if (status !== 'failed' || failure === undefined) return ENDINGS[status]
+function textOf({ status, failure, retryable }: CallbackOutcome): Text {
+  if (status === 'denied') return isServerError(failure?.details?.error) ? REJECTED_BY_SERVER : TEXTS.denied
+  if (status !== 'failed' || failure === undefined) return TEXTS[status]
   if (retryable) return failure.code === 'STORE_UNAVAILABLE' ? STORE_DOWN : NOT_FINISHED
-  const text = FAILURES[failure.code] ?? ENDINGS.failed
+  const text = FAILURES[failure.code] ?? TEXTS.failed
   return failure.details?.reason === 'tooLong' ? { ...text, httpStatus: 414 } : text
 }
 
-const isRefusal = (error: string | undefined): boolean => error !== undefined && error !== 'access_denied'
+const isServerError = (error: string | undefined): boolean => error !== undefined && error !== 'access_denied'
 
 /** RFC 9110 §10.2.3 */
-const retryAfter = ({ failure }: CallbackEnd): string =>
+const retryAfter = ({ failure }: CallbackOutcome): string =>
   String(Math.ceil((failure?.details?.retryAfterMs ?? 5_000) / 1_000))
 
 const escapeHtml = (text: string): string =>
@@ -169,19 +169,18 @@ const HEADERS = {
 }
 
 /**
- * A page that a person can read, in plain words and without JavaScript. No word in it is a stranger's, but for the
- * error code of a server, which is quoted. After a success the browser goes on to where the host wanted; after anything
- * else there is a link back to it.
+ * A page in plain words, without JavaScript. Its only server-supplied text is the error code, which is quoted and
+ * escaped. After a success it redirects to `returnTo`, after any other outcome it has a link there.
  */
-export function callbackPage(end: CallbackEnd): Response {
-  const { title, text, httpStatus } = textOf(end)
-  const { status, failure } = end
+export function callbackPage(outcome: CallbackOutcome): Response {
+  const { title, text, httpStatus } = textOf(outcome)
+  const { status, failure } = outcome
   const isDone = status === 'authorized' || status === 'alreadyAuthorized'
-  // A header holds ASCII only.
-  const returnTo = end.returnTo === undefined ? undefined : new URL(end.returnTo).href
+  // A header value must be ASCII.
+  const returnTo = outcome.returnTo === undefined ? undefined : new URL(outcome.returnTo).href
   const isTemporary = httpStatus === 503
   const links = [
-    // An empty reference is this very address, with what the browser brought.
+    // An empty reference resolves to the current URL, query included (RFC 3986 §4.4).
     ...(isTemporary ? ['<a href="">Try again</a>'] : []),
     ...(returnTo === undefined ? [] : [`<a href="${escapeHtml(returnTo)}">Go back</a>`]),
   ]
@@ -207,7 +206,7 @@ ${code === undefined ? '' : `<footer>For support: ${escapeHtml(code)}</footer>\n
     headers: {
       ...HEADERS,
       ...(isMoved && { location: returnTo }),
-      ...(isTemporary && { 'retry-after': retryAfter(end) }),
+      ...(isTemporary && { 'retry-after': retryAfter(outcome) }),
       // RFC 9110 §15.5.6
       ...(status === 'wrongMethod' && { allow: 'GET' }),
     },

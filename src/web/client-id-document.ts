@@ -1,7 +1,7 @@
 import { clientMetadataDocument } from '../options/client-metadata.ts'
 import type { ClientOptions } from '../options/client-options.ts'
 
-/** How long authorization servers may keep their copy. */
+/** How long authorization servers may cache the document, in seconds: one hour. */
 const MAX_AGE_SECONDS = 3_600
 
 const HEADERS = {
@@ -10,10 +10,17 @@ const HEADERS = {
   'x-content-type-options': 'nosniff',
 }
 
-/** Serves the document under whatever path the host gives it; `client.metadataUrl` has to lead there without a redirect. */
+/**
+ * Serves the client ID metadata document for GET and HEAD, at whatever path the host mounts it. `client.metadataUrl`
+ * must lead to that path without a redirect.
+ *
+ * @returns 200 with the document; 404 without `client.metadataUrl`; 405 for other methods.
+ * @see [OAuth Client ID Metadata Document §4](https://www.ietf.org/archive/id/draft-ietf-oauth-client-id-metadata-document-00.html#section-4)
+ */
 export function handleClientMetadata(client: ClientOptions, { method }: Request): Response {
   const document = clientMetadataDocument(client)
   if (document === undefined) return new Response(null, { status: 404 })
+  // RFC 9110 §15.5.6
   if (method !== 'GET' && method !== 'HEAD') return new Response(null, { status: 405, headers: { allow: 'GET, HEAD' } })
   return new Response(method === 'HEAD' ? null : document, { headers: HEADERS })
 }

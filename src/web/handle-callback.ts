@@ -1,13 +1,20 @@
+import { createHmac, timingSafeEqual } from 'node:crypto'
 import type { AuthorizeResult } from '../connection/call-options.ts'
 import { completeCallback } from '../connection/complete-callback.ts'
+import { hashState } from '../connection/routing.ts'
 import type { OrchestratorServices } from '../connection/services.ts'
 import { parseCallback } from '../protocol/authorization-endpoint.ts'
 import { invalidArgument } from '../schemas/parse-options.ts'
-import { COOKIE_SLACK_MS, hasCookie, setCookie } from './binding-cookie.ts'
 import { callbackPage } from './callback-page.ts'
 
 /**
- * A 302 to the authorization server, with the cookie that `handleCallback` asks for.
+ * How much longer than its attempt the binding cookie lives: clocks differ, and an unredeemed code is retained for
+ * retry.
+ */
+const COOKIE_SLACK_MS = 3_600_000
+
+/**
+ * A 302 to the authorization server, with the binding cookie that `handleCallback` requires.
  *
  * @internal
  */
@@ -31,21 +38,62 @@ export function redirectResponse(
 }
 
 /**
- * The same as `completeCallback` for a Web request: asks for the cookie of `redirectResponse`, answers with a page. Of
- * the URL only the query counts.
+ * `completeCallback` for a Web request: requires the cookie of `redirectResponse` and responds with a page. Of the URL
+ * only the query is read.
  *
  * @internal
  */
 export async function handleCallback(services: OrchestratorServices, request: Request): Promise<Response> {
-  // HEAD as well: whoever looks a link over in advance must not spend its code.
+  // HEAD is rejected as well: a link preview must not redeem the code.
   if (request.method !== 'GET') return callbackPage({ status: 'wrongMethod' })
   const url = new URL(request.url)
   const { state } = parseCallback(url)
   const isProven = state !== undefined && hasCookie(services, state, request.headers.get('cookie') ?? '')
   const result = await completeCallback(services, url, { proof: isProven ? 'proven' : 'missing' })
-  // Where its user was about to go is nobody else's business.
+  // `returnTo` is disclosed only to the browser that started the sign-in.
   const page = callbackPage({ ...result, returnTo: isProven ? result.returnTo : undefined })
   if (isProven && !result.retryable && result.failure?.code !== 'TOKEN_OUTCOME_UNKNOWN')
     page.headers.append('set-cookie', setCookie(services, state, 0))
   return page
+}
+
+/**
+ * The binding cookie of one attempt. Its name is derived from the attempt, so that two tabs do not overwrite each
+ * other; its value is an HMAC under the name key, so that only this deployment can create it.
+ *
+ * For an https redirect URI it is `Secure`, and the `__Host-` prefix prevents sibling hosts from setting it (RFC
+ * 6265bis §4.1.3.2). For an http redirect URI, which is a loopback URI, it has neither: Safari drops `Secure` cookies
+ * there.
+ */
+function bindingCookie(
+  { nameKey, options }: OrchestratorServices,
+  state: string,
+): { name: string; value: string; isSecure: boolean } {
+  const value = createHmac('sha256', nameKey)
+    .update(JSON.stringify(['binding', state]))
+    .digest('base64url')
+  const isSecure = new URL(options.client.redirectUri).protocol === 'https:'
+  return { name: `${isSecure ? '__Host-' : ''}authchart-${hashState(state).slice(0, 8)}`, value, isSecure }
+}
+
+/** Whether the request carries the binding cookie of this `state`. */
+function hasCookie(services: OrchestratorServices, state: string, cookieHeader: string): boolean {
+  const { name, value } = bindingCookie(services, state)
+  const expected = Buffer.from(value)
+  return cookieHeader.split(';').some((pair) => {
+    const [cookie, ...rest] = pair.trim().split('=')
+    const received = Buffer.from(rest.join('='))
+    return cookie === name && received.length === expected.length && timingSafeEqual(received, expected)
+  })
+}
+
+/**
+ * The `Set-Cookie` header of a binding cookie; a `maxAgeMs` of 0 deletes it. `Path` is the whole host, since a proxy
+ * may expose the callback to the browser under another path.
+ */
+function setCookie(services: OrchestratorServices, state: string, maxAgeMs: number): string {
+  const { name, value, isSecure } = bindingCookie(services, state)
+  const pair = `${name}=${maxAgeMs === 0 ? '' : value}`
+  const maxAge = Math.ceil(maxAgeMs / 1_000)
+  return `${pair}; Path=/; Max-Age=${maxAge}; HttpOnly;${isSecure ? ' Secure;' : ''} SameSite=Lax`
 }

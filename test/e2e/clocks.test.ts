@@ -72,7 +72,7 @@ describe.each(EVERY_STORE)('processes whose clocks are five minutes apart, on %s
       start({ clockOffsetMs: -FIVE_MINUTES }),
       start({ clockOffsetMs: FIVE_MINUTES }),
     ])
-    const rejectedToken = await signIn(ahead)
+    const rejectedToken = await signIn()
     await behind.arm(pause('claimed', 'after'))
     void behind.accessToken(of, { rejectedToken })
     await behind.waitFor('claimed')

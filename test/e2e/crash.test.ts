@@ -12,7 +12,7 @@ describe.each(STORES)('processes that crash or stall, on %s', (store) => {
   it('another process refreshes once the lease of a process killed right after its claim has ended', async () => {
     const { of, start, signIn } = stage.scene(store, BRISK)
     const [a, b, c] = await Promise.all([start(), start(), start()])
-    const rejectedToken = await signIn(a, b)
+    const rejectedToken = await signIn()
     await a.arm(pause('claimed', 'after'))
     void a.accessToken(of, { rejectedToken })
     await a.waitFor('claimed')
@@ -38,7 +38,7 @@ describe.each(STORES)('processes that crash or stall, on %s', (store) => {
   it('another process redeems the code once the lease of a process killed right after its claim has ended', async () => {
     const { of, start, callback } = stage.scene(store, BRISK)
     const [a, b, c] = await Promise.all([start({ faults: [pause('claimed', 'after')] }), start(), start()])
-    const url = await callback(b)
+    const url = await callback()
     void a.completeCallback(url)
     await a.waitFor('claimed')
     expect((await b.status(of)).state).toBe('exchanging')
@@ -60,7 +60,7 @@ describe.each(STORES)('processes that crash or stall, on %s', (store) => {
   it('a process that was stopped between claim and request for longer than its lease sends nothing and adopts the tokens of another', async () => {
     const { of, start, signIn } = stage.scene(store, BRISK)
     const [a, b] = await Promise.all([start(), start()])
-    const rejectedToken = await signIn(a, b)
+    const rejectedToken = await signIn()
     await a.arm(pause('claimed', 'after'))
     const stalled = a.accessToken(of, { rejectedToken })
     await a.waitFor('claimed')
@@ -83,7 +83,7 @@ describe.each(STORES)('processes that crash or stall, on %s', (store) => {
   it('a process that was stopped past its lease rejects with HTTP_TIMEOUT instead of sending late, even if no other process took over', async () => {
     const { of, start, signIn } = stage.scene(store, BRISK)
     const a = await start()
-    const rejectedToken = await signIn(a)
+    const rejectedToken = await signIn()
     await a.arm(pause('claimed', 'after'))
     const stalled = a.accessToken(of, { rejectedToken })
     await a.waitFor('claimed')
@@ -107,7 +107,7 @@ describe.each(STORES)('processes that crash or stall, on %s', (store) => {
     const { of, start, signIn } = stage.scene(store, BRISK)
     await stage.as.set({ replay: 'refuse' })
     const [a, b] = await Promise.all([start(), start()])
-    const rejectedToken = await signIn(a, b)
+    const rejectedToken = await signIn()
     await a.arm(pause('result', 'before', 1))
     const late = a.accessToken(of, { rejectedToken })
     await a.waitFor('result')
@@ -136,7 +136,7 @@ describe.each(STORES)('processes that crash or stall, on %s', (store) => {
     const { of, start, signIn } = stage.scene(store)
     const [a, b] = await Promise.all([start(), start()])
     const rejectedToken = await signIn(a, b)
-    await stage.as.fault({ when: 'after', action: 'hold' })
+    await stage.as.fault({ when: 'after', answer: 'hold' })
     const renewed = a.accessToken(of, { rejectedToken })
     await soon(async () => expect(await stage.as.held()).toBe(1))
     const disconnected = b.disconnect(of)
@@ -160,7 +160,7 @@ describe.each(STORES)('processes that crash or stall, on %s', (store) => {
   it('a result for a record that was deleted and created again meanwhile is not stored', async () => {
     const { of, init, start, signIn } = stage.scene(store, BRISK)
     const [a, b] = await Promise.all([start(), start()])
-    const rejectedToken = await signIn(a, b)
+    const rejectedToken = await signIn()
     await a.arm(pause('result', 'before', 1))
     const late = a.accessToken(of, { rejectedToken })
     await a.waitFor('result')
@@ -173,7 +173,7 @@ describe.each(STORES)('processes that crash or stall, on %s', (store) => {
     await opened.close()
     await end()
     expect((await b.status(of)).state).toBe('disconnected')
-    const anew = await signIn(b)
+    const anew = await signIn()
 
     await a.resume('result')
     expect((await late).value).toBe(anew)

@@ -4,7 +4,8 @@ import { BRISK, pause, soon, STORES, until, useStage } from '../support/processe
 
 const stage = useStage()
 
-const refusedBy = (status: number) => stage.as.fault({ when: 'before', action: 'status', status, retryAfter: 1 })
+const rejectWith = (answer: number, retryAfterSeconds = 1) =>
+  stage.as.fault({ when: 'before', answer, retryAfterSeconds })
 const at = (): { url: string } => ({ url: `${stage.as.issuer}/token` })
 
 describe.each(STORES)('outages of the authorization server, on %s', (store) => {
@@ -21,18 +22,19 @@ describe.each(STORES)('outages of the authorization server, on %s', (store) => {
     },
     {
       outage: 'answers 503',
-      begin: () => refusedBy(503),
+      begin: () => rejectWith(503),
       failure: () => ({ code: 'SERVER_UNAVAILABLE', details: { ...at(), status: 503, retryAfterMs: 1_000 } }),
-      requests: ['authorization_code status before'],
+      requests: ['authorization_code before 503'],
       way: 'accessToken()',
       finish: async (worker: Worker, _url: string, of: Parameters<Worker['status']>[0]) =>
         expect((await worker.accessToken(of)).type).toBe('Bearer'),
     },
     {
       outage: 'answers 429',
-      begin: () => refusedBy(429),
-      failure: () => ({ code: 'RATE_LIMITED', details: { ...at(), status: 429, retryAfterMs: 1_000 } }),
-      requests: ['authorization_code status before'],
+      // Long enough to look before it has passed.
+      begin: () => rejectWith(429, 4),
+      failure: () => ({ code: 'RATE_LIMITED', details: { ...at(), status: 429, retryAfterMs: 4_000 } }),
+      requests: ['authorization_code before 429'],
       way: 'wake()',
       finish: async (worker: Worker, _url: string, of: Parameters<Worker['status']>[0]) => {
         await worker.wake(of)
@@ -71,19 +73,19 @@ describe.each(STORES)('outages of the authorization server, on %s', (store) => {
   it('an exchange answered with 500 after the code was redeemed is retried once after the lease, and never again', async () => {
     const { of, start, callback } = stage.scene(store, BRISK)
     const [a, b] = await Promise.all([start(), start()])
-    const url = await callback(a)
-    await stage.as.fault({ when: 'after', action: 'status', status: 500 })
+    const url = await callback()
+    await stage.as.fault({ when: 'after', answer: 500 })
     const unknown = { code: 'TOKEN_OUTCOME_UNKNOWN', details: { ...at(), status: 500, error: 'server_error' } }
     expect(await a.completeCallback(url)).toMatchObject({ status: 'failed', failure: unknown, retryable: false })
     const claimed = await b.status(of)
     expect(claimed).toMatchObject({ state: 'exchanging', authorized: false, failure: unknown, nextAction: 'retry' })
-    expect(await stage.tokenRequests()).toEqual(['authorization_code status after'])
+    expect(await stage.tokenRequests()).toEqual(['authorization_code after 500'])
 
     const rejectedToken = { code: 'EXCHANGE_REJECTED', details: { ...at(), status: 400, error: 'invalid_grant' } }
     expect(await b.completeCallback(url)).toMatchObject({ status: 'failed', failure: rejectedToken, retryable: false })
     expect(await a.completeCallback(url)).toMatchObject({ status: 'failed', failure: rejectedToken, retryable: false })
     await expect(a.accessToken(of)).rejects.toMatchObject({ code: 'AUTHORIZATION_REQUIRED' })
-    expect(await stage.tokenRequests()).toEqual(['authorization_code status after', 'authorization_code 400'])
+    expect(await stage.tokenRequests()).toEqual(['authorization_code after 500', 'authorization_code 400'])
     expect(await stage.way(a, of)).toEqual([
       'awaitingCallback: buildAuthorizationRequest.done',
       'exchanging: callback.received',
@@ -96,8 +98,8 @@ describe.each(STORES)('outages of the authorization server, on %s', (store) => {
   it('a refresh whose connection broke after the rotation is retried once after the lease, and never again', async () => {
     const { of, start, signIn } = stage.scene(store, BRISK)
     const [a, b] = await Promise.all([start(), start()])
-    const rejectedToken = await signIn(a, b)
-    await stage.as.fault({ when: 'after', action: 'reset' })
+    const rejectedToken = await signIn()
+    await stage.as.fault({ when: 'after', answer: 'reset' })
     await expect(a.accessToken(of, { rejectedToken })).rejects.toMatchObject({
       code: 'TOKEN_OUTCOME_UNKNOWN',
       retryable: true,
@@ -108,7 +110,7 @@ describe.each(STORES)('outages of the authorization server, on %s', (store) => {
     await expect(b.accessToken(of)).rejects.toMatchObject(required)
     expect(await stage.tokenRequests()).toEqual([
       'authorization_code 200',
-      'refresh_token reset after',
+      'refresh_token after reset',
       'refresh_token 400',
     ])
     expect((await stage.way(a, of)).slice(-4)).toEqual([
@@ -123,7 +125,7 @@ describe.each(STORES)('outages of the authorization server, on %s', (store) => {
     const { of, start, signIn } = stage.scene(store)
     const fleet = await Promise.all([start(), start(), start(), start()])
     const rejectedToken = await signIn(fleet[0])
-    await refusedBy(503)
+    await rejectWith(503)
     await Promise.all(fleet.map((worker) => worker.arm(pause('claim', 'before'))))
     const asked = Promise.allSettled(fleet.map((worker) => worker.accessToken(of, { rejectedToken })))
     await Promise.all(fleet.map((worker) => worker.waitFor('claim')))
@@ -137,29 +139,29 @@ describe.each(STORES)('outages of the authorization server, on %s', (store) => {
           failure: { details: { status: 503, retryAfterMs: 1_000 } },
         },
       })
-    expect(await stage.tokenRequests()).toEqual(['authorization_code 200', 'refresh_token status before'])
+    expect(await stage.tokenRequests()).toEqual(['authorization_code 200', 'refresh_token before 503'])
   })
 
   // bifrost#2557, toolhive#4513, goose#12016: an outage that logs everybody out.
   it('no failed refresh deletes tokens, and the connection recovers without the user', async () => {
     const { of, start, signIn } = stage.scene(store, BRISK)
     const [a, b] = await Promise.all([start(), start()])
-    const rejectedToken = await signIn(a, b)
+    const rejectedToken = await signIn()
     const stillThere = { state: 'authorized', authorized: true, nextAction: 'retry' }
 
-    await stage.as.fault({ when: 'before', action: 'status', status: 500, times: 2 })
+    await stage.as.fault({ when: 'before', answer: 500, times: 2 })
     await expect(a.accessToken(of, { rejectedToken })).rejects.toMatchObject({ code: 'TOKEN_OUTCOME_UNKNOWN' })
     expect(await a.status(of)).toMatchObject({ ...stillThere, state: 'refreshing' })
     // After the lease, once more; then the claim is over, and so is the waiting.
     await expect(b.accessToken(of, { rejectedToken })).rejects.toMatchObject({ code: 'TOKEN_OUTCOME_UNKNOWN' })
     expect(await a.status(of)).toMatchObject(stillThere)
 
-    await refusedBy(503)
+    await rejectWith(503)
     await expect(a.accessToken(of, { rejectedToken })).rejects.toMatchObject({
-      code: 'HTTP_NETWORK',
+      code: 'SERVER_UNAVAILABLE',
       nextAction: 'retry',
     })
-    await refusedBy(429)
+    await rejectWith(429)
     await expect(b.accessToken(of, { rejectedToken })).rejects.toMatchObject({
       code: 'RATE_LIMITED',
       nextAction: 'retry',
@@ -184,7 +186,7 @@ describe.each(STORES)('outages of the authorization server, on %s', (store) => {
     })
     expect(await stage.tokenRequests()).toEqual([
       'authorization_code 200',
-      ...Array.from({ length: 4 }, () => 'refresh_token status before'),
+      ...[500, 500, 503, 429].map((answer) => `refresh_token before ${answer}`),
       'refresh_token 200',
     ])
     expect((await stage.as.ledger()).counts).toMatchObject({ registration: 1, authorization: 1 })

@@ -50,13 +50,13 @@ describe.each(STORES)('refreshing on %s', (store) => {
     for (const worker of fleet) expect((await worker.fetch(of, of.server, POST)).status).toBe(200)
     await stage.mcp.refuseSeenTokens()
     // Nobody is told of a new token before all have been refused.
-    await stage.as.fault({ when: 'before', action: 'hold' })
+    await stage.as.fault({ when: 'before', answer: 'hold' })
     const answers = fleet.flatMap((worker) => [worker.fetch(of, of.server, POST), worker.fetch(of, of.server, POST)])
     await soon(async () => expect((await stage.mcp.ledger()).unauthorized).toBe(8))
     await soon(async () => expect(await stage.as.held()).toBe(1))
     await stage.as.release()
     expect((await Promise.all(answers)).map(({ status }) => status)).toEqual(Array.from({ length: 8 }, () => 200))
-    expect(await stage.tokenRequests()).toEqual(['authorization_code 200', 'refresh_token hold before'])
+    expect(await stage.tokenRequests()).toEqual(['authorization_code 200', 'refresh_token before hold'])
     expect((await stage.mcp.ledger()).unauthorized).toBe(8)
     expect((await fleet[0].status(of)).state).toBe('authorized')
   })
@@ -87,7 +87,7 @@ describe.each(STORES)('refreshing on %s', (store) => {
     expect(nextWakeAt).toBe((kept.expiresAt ?? 0) - 3_000)
     await until(nextWakeAt)
 
-    await stage.as.fault({ when: 'before', action: 'hold' })
+    await stage.as.fault({ when: 'before', answer: 'hold' })
     const renewing = a.accessToken(of)
     await soon(async () => expect(await stage.as.held()).toBe(1))
     // The claim is held, and the request of its holder is on its way.
@@ -114,7 +114,7 @@ describe.each(STORES)('refreshing on %s', (store) => {
     expect(await stage.tokenRequests()).toEqual([
       'authorization_code 200',
       'authorization_code 200',
-      'refresh_token hold before',
+      'refresh_token before hold',
     ])
     expect((await stage.way(b, other)).slice(-2)).toEqual(['refreshing: refresh.requested', 'authorized: HTTP_NETWORK'])
   })

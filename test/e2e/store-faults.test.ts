@@ -48,8 +48,8 @@ describe.each(EVERY_STORE)('a store that loses answers, on %s', (store) => {
   it('no refresh token and no code is sent when the claim cannot be saved', async () => {
     const { of, start, signIn, callback } = stage.scene(store, BRISK)
     const [a, b] = await Promise.all([start(), start()])
-    const url = await callback(b, {}, { ...of, tenant: 'globex' })
-    const rejectedToken = await signIn(b)
+    const url = await callback(undefined, {}, { ...of, tenant: 'globex' })
+    const rejectedToken = await signIn()
     await a.arm({ name: 'failed', operation: 'save', when: 'before', action: 'fail', times: 1_000 })
     const [token, finished] = await Promise.allSettled([a.accessToken(of, { rejectedToken }), a.completeCallback(url)])
     expect(token).toMatchObject({ status: 'rejected', reason: { code: 'STORE_UNAVAILABLE', retryable: true } })
@@ -137,7 +137,7 @@ describe.each([
     const workers = await Promise.all([start(), start()])
     const [a, b] = workers
     const rejectedToken = await signIn(a, b)
-    await stage.as.fault({ when: 'after', action: 'hold' })
+    await stage.as.fault({ when: 'after', answer: 'hold' })
     const renewed = a.accessToken(of, { rejectedToken })
     await soon(async () => expect(await stage.as.held()).toBe(1))
     await outage.stop(workers)
@@ -149,7 +149,7 @@ describe.each([
     expect(value).not.toBe(rejectedToken)
     await closed
     expect((await b.accessToken(of, { rejectedToken })).value).toBe(value)
-    expect(await stage.tokenRequests()).toEqual(['authorization_code 200', 'refresh_token hold after'])
+    expect(await stage.tokenRequests()).toEqual(['authorization_code 200', 'refresh_token after hold'])
     expect((await stage.way(b, of)).slice(-2)).toEqual([
       'refreshing: refresh.requested',
       'authorized: refreshTokens.done',

@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client'
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
-import { fingerprint } from '../support/servers/authorization-ledger.ts'
+import { fingerprint } from '../../src/testing/test-ledger.ts'
 import {
   startAuthorizationServer,
   startMcpServer,
@@ -154,27 +154,27 @@ describe('the test servers', () => {
 
   it('the authorization server injects faults before and after it commits a token request', async () => {
     const { refresh_token: refreshToken } = await signIn('bob')
-    await as.fault({ when: 'before', action: 'status', status: 503 })
+    await as.fault({ when: 'before', answer: 503 })
     expect((await refresh(refreshToken)).status).toBe(503)
-    await as.fault({ when: 'before', action: 'reset' })
+    await as.fault({ when: 'before', answer: 'reset' })
     await expect(refresh(refreshToken)).rejects.toThrow('fetch failed')
 
-    await as.fault({ when: 'before', action: 'hold' })
+    await as.fault({ when: 'before', answer: 'hold' })
     const held = refresh(refreshToken)
     await vi.waitFor(async () => expect(await as.held()).toBe(1))
     expect(await as.release()).toBe(1)
     const next = (await held).body
     expect(next.refresh_token).toEqual(expect.any(String))
 
-    await as.fault({ when: 'after', action: 'status', status: 500 })
+    await as.fault({ when: 'after', answer: 500 })
     expect((await refresh(next.refresh_token)).status).toBe(500)
     expect((await refresh(next.refresh_token)).status).toBe(400)
     expect((await as.ledger()).tokenRequests.map(({ status, fault }) => ({ status, fault }))).toEqual([
       { status: 200, fault: undefined },
-      { status: undefined, fault: 'status before' },
-      { status: undefined, fault: 'reset before' },
-      { status: 200, fault: 'hold before' },
-      { status: 200, fault: 'status after' },
+      { status: undefined, fault: 'before 503' },
+      { status: undefined, fault: 'before reset' },
+      { status: 200, fault: 'before hold' },
+      { status: 200, fault: 'after 500' },
       { status: 400, fault: undefined },
     ])
   })

@@ -6,7 +6,7 @@ import { resolveRelative } from './source-files.ts'
  * The rooms of the house, floor by floor from the ground up: every folder of `src`, `machines`, and every file that
  * lies directly in `src`. A room imports from lower floors only, never from its own floor or a higher one.
  */
-export const FLOORS: readonly (readonly string[])[] = [
+const FLOORS: readonly (readonly string[])[] = [
   ['errors', 'clock', 'backoff', 'lru-map'],
   ['schemas'],
   ['http', 'stores', 'protocol'],

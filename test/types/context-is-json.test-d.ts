@@ -18,23 +18,23 @@ type Json<T> = T extends string | number | boolean | null | undefined
 
 const isJson = <T>(_same: Json<T> extends T ? (T extends Json<T> ? true : false) : false): void => {}
 
-describe('the contexts are JSON', () => {
-  test('of a connection', () => {
+describe('context types', () => {
+  test('the connection context is JSON', () => {
     expectTypeOf<Json<ConnectionContext>>().toEqualTypeOf<ConnectionContext>()
     isJson<ConnectionContext>(true)
   })
 
-  test('of a registration', () => {
+  test('the registration context is JSON', () => {
     expectTypeOf<Json<RegistrationContext>>().toEqualTypeOf<RegistrationContext>()
     isJson<RegistrationContext>(true)
   })
 
-  test('and are those of the charts', () => {
+  test('the contexts of the schemas are those of the charts', () => {
     expectTypeOf<ContextFrom<typeof connectionMachine>>().toEqualTypeOf<ConnectionContext>()
     expectTypeOf<ContextFrom<typeof registrationMachine>>().toEqualTypeOf<RegistrationContext>()
   })
 
-  test('and would not be with a member that JSON changes', () => {
+  test('isJson rejects every member type that JSON changes', () => {
     isJson<{ at: number; failure?: { code: string } | undefined; list: { a: string }[] }>(true)
     // @ts-expect-error an Error becomes {}
     isJson<Omit<ConnectionContext, 'failure'> & { failure: Error }>(true)
@@ -53,14 +53,14 @@ describe('the contexts are JSON', () => {
   })
 })
 
-describe('commands', () => {
-  test('are never named like an answer of XState', () => {
+describe('command types', () => {
+  test('no command type starts with xstate.', () => {
     expectTypeOf<
       Extract<ConnectionCommand['type'] | RegistrationCommand['type'], `xstate.${string}`>
     >().toEqualTypeOf<never>()
   })
 
-  test('are JSON as well', () => {
+  test('commands are JSON', () => {
     isJson<ConnectionCommand>(true)
     isJson<RegistrationCommand>(true)
   })

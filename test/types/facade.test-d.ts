@@ -21,7 +21,7 @@ declare const caught: unknown
 const client = { name: 'Acme', redirectUri: 'https://acme.example/callback' }
 
 describe('authorize()', () => {
-  test('is narrowed by its status', async () => {
+  test('the result of authorize() is narrowed by its status', async () => {
     const result = await connection.authorize()
     expectTypeOf(result.status).toEqualTypeOf<'authorized' | 'redirect'>()
     expectTypeOf(result.actions).toEqualTypeOf<HostAction[]>()
@@ -33,7 +33,7 @@ describe('authorize()', () => {
     expectTypeOf(auth.redirectResponse).parameter(0).toEqualTypeOf(result)
   })
 
-  test('takes no option that does not exist, and no grant of another name', () => {
+  test('authorize() rejects unknown options and unknown grants', () => {
     // @ts-expect-error unknown
     void connection.authorize({ scopes: 'a' })
     // @ts-expect-error another name
@@ -41,21 +41,21 @@ describe('authorize()', () => {
   })
 })
 
-describe('the other calls', () => {
-  test('say what they bring', () => {
+describe('other methods', () => {
+  test('accessToken, completeCallback and handleCallback have their documented return types', () => {
     expectTypeOf(connection.accessToken).returns.resolves.toEqualTypeOf<AccessToken>()
     expectTypeOf(auth.completeCallback).returns.resolves.toEqualTypeOf<CallbackResult>()
     expectTypeOf(auth.handleCallback).toEqualTypeOf<(request: Request) => Promise<Response>>()
   })
 
-  test('fetch can be handed on where the platform’s own is wanted', () => {
+  test('connection.fetch is assignable to the global fetch', () => {
     const handedOn: typeof fetch = connection.fetch
     expectTypeOf(handedOn).returns.resolves.toEqualTypeOf<Response>()
   })
 })
 
 describe('options', () => {
-  test('a policy is values, or a function of the connection', () => {
+  test('the policy option is an object or a function of the connection', () => {
     const options = {
       client,
       policy: (identity) => {
@@ -69,13 +69,13 @@ describe('options', () => {
     createAuthOrchestrator({ client, policy: { leaseSeconds: 30 } })
   })
 
-  test('may be undefined, so that a host can pass on what it does not have', () => {
+  test('optional options accept undefined', () => {
     expectTypeOf(createAuthOrchestrator).toBeCallableWith({ client, store: undefined, keys: undefined })
   })
 })
 
 describe('events', () => {
-  test('each have a payload of their own', () => {
+  test('each event has its own payload type', () => {
     auth.on('failed', (event) => {
       expectTypeOf(event).toEqualTypeOf<{ connection: ConnectionIdentity; at: number; failure: Failure }>()
     })
@@ -89,7 +89,7 @@ describe('events', () => {
 })
 
 describe('errors', () => {
-  test('are narrowed by their code, and their failure with them', () => {
+  test('an error and its failure are narrowed by the code', () => {
     if (!isAuthorizationError(caught)) return
     expectTypeOf(caught).toEqualTypeOf<AnyAuthorizationError>()
     expectTypeOf(caught.code).toEqualTypeOf<FailureCode>()

@@ -5,8 +5,8 @@ import { sourceFiles } from '../support/source-files.ts'
 
 const files = sourceFiles('src', 'machines')
 
-describe('the entries of the package', () => {
-  test('are exactly these', () => {
+describe('package exports', () => {
+  test('package.json exports exactly the documented entry points', () => {
     expect(Object.fromEntries(packageEntries())).toEqual({
       '.': 'src/index.ts',
       './redis': 'src/stores/redis/index.ts',
@@ -19,7 +19,7 @@ describe('the entries of the package', () => {
     })
   })
 
-  test('each name their types first, beside the module, and the package names itself', () => {
+  test('each package export lists types before the module, and ./package.json is exported', () => {
     const { './package.json': self, ...entries } = readPackageJson().exports
     expect(self).toBe('./package.json')
     expect(Object.values(entries).map((target) => JSON.stringify(target))).toEqual(
@@ -29,17 +29,17 @@ describe('the entries of the package', () => {
     )
   })
 
-  test('are each built from a source file', () => {
+  test('each package export is built from an existing source file', () => {
     expect([...packageEntries().values()].filter((path) => !files.has(path))).toEqual([])
   })
 })
 
 describe('sideEffects', { timeout: 60_000 }, () => {
-  test('names exactly the modules that do something when they are loaded', () => {
+  test('sideEffects lists exactly the modules with load-time effects', () => {
     expect(readPackageJson().sideEffects.map(sourceOf)).toEqual(modulesWithLoadEffects(files))
   })
 
-  test('would have to name whatever runs at the top of a module', () => {
+  test('modulesWithLoadEffects reports every module with a top-level call or bare import', () => {
     const planted = new Map([
       ['call.ts', 'start()'],
       ['bare.ts', "import './call.ts'"],

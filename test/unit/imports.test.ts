@@ -4,7 +4,7 @@ import { sourceFiles } from '../support/source-files.ts'
 
 const files = sourceFiles('src', 'machines')
 
-describe('the house', () => {
+describe('the layers', () => {
   test('imports run downwards in every file of src and machines', () => {
     expect([...files.keys()]).toEqual(expect.arrayContaining(['machines/ports.ts', 'src/errors/failure.ts']))
     expect(wrongImports(files)).toEqual([])
@@ -120,13 +120,13 @@ describe('the check of imports', () => {
     ['src/http/bad.ts', "const redis = require('ioredis')", 'only src/stores/redis/ may import ioredis'],
     ['src/http/bad.ts', 'const any = await import(name)', 'a computed specifier cannot be checked'],
     ['src/http/bad.ts', "import '../nowhere.ts'", 'src/nowhere.ts is no file of src or machines'],
-  ])('finds what is wrong in %s: %s', (path, text, why) => {
+  ])('the check reports the forbidden import in %s: %s', (path, text, why) => {
     expect(wrongImports(planted(path, `\n${text}\n`))).toEqual([
       `${path}:2: ${text.replace(/^(type A = |const \w+ = (await )?)/, '')}: ${why}`,
     ])
   })
 
-  test('finds a file that stands in no room', () => {
+  test('the check reports a file that belongs to no layer', () => {
     expect(wrongImports(new Map([['src/helpers/bad.ts', '']]))).toEqual([
       'src/helpers/bad.ts: is in no room of test/support/layers.ts',
     ])
@@ -148,11 +148,11 @@ describe('the check of imports', () => {
     ['src/stores/redis/good.ts', "import type { Redis } from 'ioredis'"],
     ['src/orchestrator.ts', "import { run } from './durable/runner.ts'\nimport './actors/revoke-tokens.ts'"],
     ['src/index.ts', "export { RedisStore } from './stores/redis/redis-store.ts'"],
-  ])('finds nothing in %s', (path, text) => {
+  ])('the check accepts the imports of %s', (path, text) => {
     expect(wrongImports(planted(path, text))).toEqual([])
   })
 
-  test('follows what the charts import down to the modules of Node', () => {
+  test('nodeModulesBehindCharts follows the imports of the charts to a Node module', () => {
     const files = new Map([
       [
         'machines/chart.ts',
@@ -165,7 +165,7 @@ describe('the check of imports', () => {
     expect(nodeModulesBehindCharts(files)).toEqual(["src/protocol/pkce.ts:1: import { createHash } from 'node:crypto'"])
   })
 
-  test('finds a circle of files', () => {
+  test('measureHouse reports a circle of files', () => {
     const circle = new Map([
       ['src/web/a.ts', "import './b.ts'"],
       ['src/web/b.ts', "import type { A } from './a.ts'"],
@@ -173,7 +173,7 @@ describe('the check of imports', () => {
     expect(measureHouse(circle).circles).toEqual(['src/web/a.ts → src/web/b.ts → src/web/a.ts'])
   })
 
-  test('finds names that differ in one particle', () => {
+  test('likeNames reports file names that differ in one particle', () => {
     const paths = ['src/web/page.ts', 'src/web/pages.ts', 'src/web/callback-page.ts', 'src/http/page.ts']
     expect(likeNames(paths)).toEqual([
       'src/web/page.ts ~ src/web/pages.ts',
@@ -183,7 +183,7 @@ describe('the check of imports', () => {
     ])
   })
 
-  test('knows the room of a path', () => {
+  test('roomOf returns the room of a path', () => {
     const paths = ['machines/a.ts', 'src/clock.ts', 'src/stores/redis/a.ts', 'src/index.ts', 'src/a/b.ts', 'test/a.ts']
     expect(paths.map(roomOf)).toEqual(['machines', 'clock', 'stores', 'index', undefined, undefined])
   })

@@ -26,16 +26,16 @@ function missing(packages: Packages): string[] {
 describe.each(['package-lock.json', 'test/conformance/package-lock.json'])('%s', (file) => {
   const { packages } = v.parse(LockFile, JSON.parse(readFileSync(join(projectRoot, file), 'utf8')))
 
-  test('names no registry', () => {
+  test('the lock file contains no registry URL', () => {
     const resolved = Object.entries(packages).filter(([, entry]) => entry.resolved !== undefined)
     expect(resolved).toEqual([])
   })
 
-  test('holds the packages of every platform', () => {
+  test('the lock file contains the optional packages of every platform', () => {
     expect(missing(packages)).toEqual([])
   })
 
-  test('would be found wanting without one of them', () => {
+  test('the check reports a missing platform package', () => {
     const planted: Packages = {
       'node_modules/a': { optionalDependencies: { 'a-linux': '1', 'a-darwin': '1', 'a-win32': '1' } },
       'node_modules/a-linux': { optionalDependencies: {} },

@@ -17,27 +17,27 @@ test('a full LruMap drops the entry that was written first when nothing was read
   expect(entriesOf(filled('a', 'b', 'c', 'd'))).toEqual({ a: undefined, b: 1, c: 2, d: 3 })
 })
 
-test('a full LruMap keeps an entry that was read and drops the next oldest instead', () => {
+test('a full LruMap retains an entry that was read and drops the next oldest instead', () => {
   const map = filled('a', 'b', 'c')
   expect(map.get('a')).toBe(0)
   map.set('d', 3)
   expect(entriesOf(map)).toEqual({ a: 0, b: undefined, c: 2, d: 3 })
 })
 
-test('a full LruMap keeps an entry that was written again and drops the next oldest instead', () => {
+test('a full LruMap retains an entry that was written again and drops the next oldest instead', () => {
   const map = filled('a', 'b', 'c')
   map.set('a', 7)
   map.set('d', 3)
   expect(entriesOf(map)).toEqual({ a: 7, b: undefined, c: 2, d: 3 })
 })
 
-test('an LruMap never holds more entries than its bound', () => {
+test('an LruMap never contains more entries than its bound', () => {
   const map = new LruMap<number, number>(3)
   for (let key = 0; key < 100; key += 1) map.set(key, key)
   expect([map.size, map.get(96), map.get(97), map.get(99)]).toEqual([3, undefined, 97, 99])
 })
 
-test('an LruMap forgets what is deleted, and everything when it is cleared', () => {
+test('an LruMap drops a deleted entry, and every entry when it is cleared', () => {
   const map = filled('a', 'b')
   map.delete('a')
   expect(entriesOf(map)).toEqual({ a: undefined, b: 1, c: undefined, d: undefined })

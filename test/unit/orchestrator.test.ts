@@ -36,7 +36,7 @@ class FailingStore extends CountedStore {
 }
 
 describe('close', () => {
-  test('ends everything with CLOSED, and may be called again', async () => {
+  test('every call after close() rejects with CLOSED, and close() may be called again', async () => {
     const world = await startWorld()
     const orchestrator = orchestrate()
     const connection = await signIn(world, orchestrator)
@@ -59,7 +59,7 @@ describe('close', () => {
     expect(orchestrator.connection(connection.identity).identity).toEqual(connection.identity)
   })
 
-  test('lets what runs come to rest first', async () => {
+  test('close() resolves after a refresh in flight has been saved', async () => {
     const world = await startWorld()
     const store = new MemoryStore()
     const orchestrator = orchestrate({ store })
@@ -81,7 +81,7 @@ describe('close', () => {
     expect((await orchestrate({ store }).connection(connection.identity).accessToken()).value).toBe('access-2')
   })
 
-  test('closes a shared store with its last orchestrator', async () => {
+  test('close() closes a shared store only with its last orchestrator', async () => {
     const store = new CountedStore()
     const [first, second] = [orchestrate({ store }), orchestrate({ store })]
     await first.close()
@@ -93,7 +93,7 @@ describe('close', () => {
     expect(store.closed).toBe(2)
   })
 
-  test('of one orchestrator does no harm to another on the same store, which names records alike', async () => {
+  test('close() of one orchestrator does not affect another one on the same store', async () => {
     const world = await startWorld()
     const store = new MemoryStore()
     const [first, second] = [orchestrate({ store }), orchestrate({ store })]
@@ -155,7 +155,7 @@ describe('close', () => {
     },
   )
 
-  test('turns waiting callers away', async () => {
+  test('close() rejects pending awaitAuthorized() calls with CLOSED', async () => {
     const world = await startWorld()
     const orchestrator = orchestrate()
     const waiting = rejection(orchestrator.connection({ tenant: 't1', server: world.server }).awaitAuthorized())

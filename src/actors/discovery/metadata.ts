@@ -56,7 +56,7 @@ export async function loadMetadata<Schema extends GenericSchema>(
 }
 
 /** A document and how long it may be cached, in milliseconds; 0: not at all. */
-export interface Loaded<Value> {
+interface Loaded<Value> {
   value: Value
   freshForMs: number
 }

@@ -3,9 +3,9 @@ import { freshId, freshKey, required, type StoreChecks } from '../store-bench.ts
 
 const isOlderThan = (ageMs: number, ms: number): void => assert.ok(ageMs > ms, `an age of ${ageMs} ms`)
 
-/** A record says how old it is, and goes when its time is over. */
+/** A record has an age, and is removed after its time to live. */
 export const ageChecks: StoreChecks = {
-  async 'the age grows, and a save resets it'(bench) {
+  async 'the age of a record grows, and a save resets it'(bench) {
     const version = await bench.create()
     const young = await bench.ageMs()
     assert.ok(young >= 0, `an age of ${young} ms`)
@@ -16,14 +16,14 @@ export const ageChecks: StoreChecks = {
     assert.ok(ageMs <= performance.now() - start + 5, `an age of ${ageMs} ms right after the save`)
   },
 
-  async 'a refused save leaves the age'(bench) {
+  async 'a save that conflicts does not reset the age'(bench) {
     await bench.create()
     await bench.soon(async () => isOlderThan(await bench.ageMs(), 100))
     await bench.store.save(bench.key, 'loser', { expectedVersion: undefined, writeId: freshId() })
     isOlderThan(await bench.ageMs(), 100)
   },
 
-  async 'a record is gone after its time to live'(bench) {
+  async 'a record is absent after its time to live'(bench) {
     const { store, key } = bench
     const version = await bench.create('short', 500)
     assert.deepEqual(await bench.held(), { value: 'short', version })
@@ -34,7 +34,7 @@ export const ageChecks: StoreChecks = {
     await bench.holds('again')
   },
 
-  async 'any time to live is taken: fractions, nothing left, longer than anybody lives'(bench) {
+  async 'a save accepts a time to live that is 0, a fraction or Number.MAX_VALUE'(bench) {
     await bench.create('gone', 0)
     await bench.soon(() => bench.holdsNothing())
     const version = await bench.create('fraction', 60_000.5)
@@ -44,7 +44,7 @@ export const ageChecks: StoreChecks = {
     await bench.holds('long')
   },
 
-  async 'a save without a time to live removes the one before, a longer one replaces it'(bench) {
+  async 'a save without a time to live removes the earlier one, and a longer one replaces it'(bench) {
     const { store, key } = bench
     const other = freshKey()
     const options = { expectedVersion: undefined, ttlMs: 1_000 }

@@ -33,7 +33,7 @@ function checksFor(
   return texts.map((text) => [`${what} ${JSON.stringify(text)}`, check(text)])
 }
 
-const oddKeys = checksFor('the key', ODD_KEYS, (odd) => async (bench) => {
+const oddKeys = checksFor('a record can have the key', ODD_KEYS, (odd) => async (bench) => {
   bench.key = `${freshKey()}${odd}`
   const { store, key } = bench
   const version = await bench.create(odd)
@@ -46,12 +46,12 @@ const oddKeys = checksFor('the key', ODD_KEYS, (odd) => async (bench) => {
   await bench.holdsNothing()
 })
 
-const oddValues = checksFor('the value', ODD_VALUES, (odd) => async (bench) => {
+const oddValues = checksFor('a record can have the value', ODD_VALUES, (odd) => async (bench) => {
   const version = await bench.create(odd)
   assert.deepEqual(await bench.held(), { value: odd, version })
 })
 
-const oddWriteIds = checksFor('the write id', ODD_KEYS, (writeId) => async ({ store, key }) => {
+const oddWriteIds = checksFor('a save can have the write id', ODD_KEYS, (writeId) => async ({ store, key }) => {
   const first = required(await store.save(key, 'first', { expectedVersion: undefined, writeId }))
   await store.save(key, 'second', { expectedVersion: first.version, writeId: freshId() })
   assert.deepEqual(await store.save(key, 'first', { expectedVersion: undefined, writeId }), first)
@@ -61,7 +61,7 @@ const oddWriteIds = checksFor('the write id', ODD_KEYS, (writeId) => async ({ st
 export const contentChecks: StoreChecks = {
   ...Object.fromEntries([...oddKeys, ...oddValues, ...oddWriteIds]),
 
-  async 'a value of a million characters'(bench) {
+  async 'a record can have a value of a million characters'(bench) {
     const value = 'ä\u{1F600}'.repeat(250_000) + 'a'.repeat(250_000)
     const version = await bench.create(value)
     const record = required(await bench.store.load(bench.key))

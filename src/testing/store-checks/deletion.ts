@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { freshId, required, type StoreChecks } from '../store-bench.ts'
 
-/** What was deleted stays deleted, whoever comes late. */
+/** A deleted record stays deleted, whatever is written late. */
 export const deletionChecks: StoreChecks = {
-  async 'removes the record if it has the expected version'(bench) {
+  async 'delete removes a record with the expected version and leaves any other'(bench) {
     const { store, key } = bench
     const version = await bench.create()
     assert.equal(await store.delete(key, { expectedVersion: 'aaaa.1', writeId: freshId() }), false)
@@ -12,11 +12,11 @@ export const deletionChecks: StoreChecks = {
     await bench.holdsNothing()
   },
 
-  async 'of nothing is refused'({ store, key }) {
+  async 'delete returns false for an absent record'({ store, key }) {
     assert.equal(await store.delete(key, { expectedVersion: 'aaaa.1', writeId: freshId() }), false)
   },
 
-  async 'sent again answers as it did, also after the record was created anew'(bench) {
+  async 'a retried delete returns its first result, even after the record was created again'(bench) {
     const { store, key } = bench
     const options = { expectedVersion: await bench.create(), writeId: freshId() }
     assert.equal(await store.delete(key, options), true)
@@ -27,7 +27,7 @@ export const deletionChecks: StoreChecks = {
     assert.deepEqual(await bench.held(), { value: 'again', version })
   },
 
-  async 'is not undone by a writer that read the record before'(bench) {
+  async 'a save that expects a deleted version conflicts'(bench) {
     const { store, key } = bench
     const version = await bench.create()
     await store.delete(key, { expectedVersion: version, writeId: freshId() })
@@ -35,7 +35,7 @@ export const deletionChecks: StoreChecks = {
     await bench.holdsNothing()
   },
 
-  async 'is not undone by the write that made the record, when it is sent again'(bench) {
+  async 'a retry of the save that created a record does not undo its deletion'(bench) {
     const { store, key } = bench
     const options = { expectedVersion: undefined, writeId: freshId() }
     const first = required(await store.save(key, 'first', options))
@@ -44,7 +44,7 @@ export const deletionChecks: StoreChecks = {
     await bench.holdsNothing()
   },
 
-  async 'lets nobody see an earlier version again'(bench) {
+  async 'a record that is created again never reuses an earlier version'(bench) {
     const { store, key } = bench
     const versions: string[] = []
     for (let round = 0; round < 5; round += 1) {
@@ -60,7 +60,7 @@ export const deletionChecks: StoreChecks = {
     assert.equal(new Set(versions).size, versions.length)
   },
 
-  async 'and a save do not take each other for a repeat'(bench) {
+  async 'a delete and a save with one write id are not retries of each other'(bench) {
     const { store, key } = bench
     const written = { expectedVersion: undefined, writeId: freshId() }
     const { version } = required(await store.save(key, 'first', written))
@@ -70,7 +70,7 @@ export const deletionChecks: StoreChecks = {
     assert.equal(await store.save(key, 'again', { ...removed, expectedVersion: undefined }), 'conflict')
   },
 
-  async 'and saves that race have one winner'(bench) {
+  async 'a concurrent delete and save have exactly one winner'(bench) {
     const { store, key } = bench
     const version = await bench.create()
     const other = await bench.open()

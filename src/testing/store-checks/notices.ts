@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { freshId, recorder, required, type StoreChecks } from '../store-bench.ts'
 
-const toldOf = (changes: readonly string[], key: string): void =>
-  assert.ok(changes.includes(key), 'the subscriber was not told of the key')
+const isNotifiedOf = (changes: readonly string[], key: string): void =>
+  assert.ok(changes.includes(key), 'the subscriber was not notified of the key')
 
-/** Whoever subscribes is told which keys changed, in this process or another. */
+/** Every subscriber is notified of changed keys, in this process or another. */
 export const noticeChecks: StoreChecks = {
-  async 'tell every subscriber, in every store, which key was saved or deleted'(bench) {
+  async 'a save and a delete notify every subscriber of every store with the key'(bench) {
     const { store, key } = bench
     const other = await bench.open()
     const [here, there, thereToo] = [recorder(), recorder(), recorder()]
@@ -15,22 +15,22 @@ export const noticeChecks: StoreChecks = {
     await other.subscribe(thereToo)
     const version = await bench.create()
     const all = [here, there, thereToo]
-    const allAreTold = (): void =>
+    const allAreNotified = (): void =>
       assert.ok(
         all.every(({ changes }) => changes.includes(key)),
-        'not all were told',
+        'not all subscribers were notified',
       )
-    await bench.soon(allAreTold)
+    await bench.soon(allAreNotified)
     for (const { changes } of all) changes.length = 0
     await store.delete(key, { expectedVersion: version, writeId: freshId() })
-    await bench.soon(allAreTold)
+    await bench.soon(allAreNotified)
     assert.deepEqual(
       all.map(({ gaps }) => gaps),
       [[], [], []],
     )
   },
 
-  async 'are not sent for what changed nothing'(bench) {
+  async 'a retry or a conflict notifies no subscriber'(bench) {
     const { store, key } = bench
     const other = await bench.open()
     const listener = recorder()
@@ -44,11 +44,11 @@ export const noticeChecks: StoreChecks = {
     // The same hash tag: in a Cluster only the notices of one master come in their order.
     bench.key = `${key}:last`
     await bench.create('last')
-    await bench.soon(() => toldOf(listener.changes, bench.key))
+    await bench.soon(() => isNotifiedOf(listener.changes, bench.key))
     assert.deepEqual(listener.changes, [key, bench.key])
   },
 
-  async 'come after the change: whoever loads then sees it'(bench) {
+  async 'a load after a notification returns the change'(bench) {
     const other = await bench.open()
     const seen: unknown[] = []
     await other.subscribe({
@@ -59,23 +59,23 @@ export const noticeChecks: StoreChecks = {
     await bench.soon(() => assert.deepEqual([...new Set(seen)], ['visible']))
   },
 
-  async 'end with the subscription, for this subscriber alone'(bench) {
+  async 'unsubscribe ends the notifications of its subscriber and of no other'(bench) {
     const [gone, staying] = [recorder(), recorder()]
     const unsubscribe = await bench.store.subscribe(gone)
     await bench.store.subscribe(staying)
     await unsubscribe()
     await bench.create()
-    await bench.soon(() => toldOf(staying.changes, bench.key))
+    await bench.soon(() => isNotifiedOf(staying.changes, bench.key))
     assert.deepEqual(gone.changes, [])
   },
 
-  async 'can be had again after the last subscriber left'(bench) {
+  async 'a new subscriber is notified after the last one has unsubscribed'(bench) {
     const unsubscribe = await bench.store.subscribe(recorder())
     await unsubscribe()
     await unsubscribe()
     const listener = recorder()
     await bench.store.subscribe(listener)
     await bench.create()
-    await bench.soon(() => toldOf(listener.changes, bench.key))
+    await bench.soon(() => isNotifiedOf(listener.changes, bench.key))
   },
 }

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { freshId, required, type StoreChecks } from '../store-bench.ts'
 
-/** A write whose answer was lost is sent again, and must not happen twice. */
+/** A write whose response was lost is retried, and must not take effect twice. */
 export const repeatChecks: StoreChecks = {
-  async 'answers as it did, and writes once'(bench) {
+  async 'a retried save returns its first result and writes once'(bench) {
     const { store, key } = bench
     const options = { expectedVersion: undefined, writeId: freshId() }
     const first = required(await store.save(key, 'first', options))
@@ -14,7 +14,7 @@ export const repeatChecks: StoreChecks = {
     assert.deepEqual(await bench.held(), { value: 'second', ...second })
   },
 
-  async 'answers as it did after a later write, which stays'(bench) {
+  async 'a retried save returns its first result after a later write and does not undo it'(bench) {
     const { store, key } = bench
     const options = { expectedVersion: undefined, writeId: freshId() }
     const first = required(await store.save(key, 'first', options))
@@ -23,7 +23,7 @@ export const repeatChecks: StoreChecks = {
     assert.deepEqual(await bench.held(), { value: 'later', ...later })
   },
 
-  async 'is still refused if it was refused'(bench) {
+  async 'a retry of a save that conflicted conflicts again'(bench) {
     const { store, key } = bench
     const version = await bench.create()
     const options = { expectedVersion: undefined, writeId: freshId() }
@@ -32,7 +32,7 @@ export const repeatChecks: StoreChecks = {
     assert.deepEqual(await bench.held(), { value: 'first', version })
   },
 
-  async 'is known for the last eight writes, and not kept for ever'(bench) {
+  async 'a retried save is recognized for the last eight writes and conflicts afterwards'(bench) {
     const { store, key } = bench
     const options = { expectedVersion: undefined, writeId: freshId() }
     const first = required(await store.save(key, 'first', options))
@@ -47,7 +47,7 @@ export const repeatChecks: StoreChecks = {
     assert.deepEqual(await bench.held(), { value: '9', version })
   },
 
-  async 'can come from another process'(bench) {
+  async 'a retried save is recognized in another process'(bench) {
     const options = { expectedVersion: undefined, writeId: freshId() }
     const first = required(await bench.store.save(bench.key, 'first', options))
     const other = await bench.open()

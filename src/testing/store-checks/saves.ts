@@ -1,20 +1,20 @@
 import assert from 'node:assert/strict'
 import { freshId, freshKey, required, type StoreChecks } from '../store-bench.ts'
 
-/** A record is replaced only by whoever knows its version. */
+/** A record is replaced only by a save with its current version. */
 export const saveChecks: StoreChecks = {
-  async 'a record that was never written is absent'({ store, key }) {
+  async 'load returns undefined for a record that was never written'({ store, key }) {
     assert.equal(await store.load(key), undefined)
   },
 
-  async 'a record is created where none was expected'(bench) {
+  async 'a save that expects no record creates the record'(bench) {
     const version = await bench.create('value')
     const { ageMs, ...record } = required(await bench.store.load(bench.key))
     assert.deepEqual(record, { value: 'value', version })
     assert.equal(typeof ageMs, 'number')
   },
 
-  async 'a record is replaced if it has the expected version, and gets another'(bench) {
+  async 'a save with the expected version replaces the record and changes its version'(bench) {
     const { store, key } = bench
     const first = await bench.create()
     const { version } = required(await store.save(key, 'second', { expectedVersion: first, writeId: freshId() }))
@@ -22,7 +22,7 @@ export const saveChecks: StoreChecks = {
     assert.deepEqual(await bench.held(), { value: 'second', version })
   },
 
-  async 'every other save is refused and changes nothing'(bench) {
+  async 'a save with any other expected version conflicts and changes nothing'(bench) {
     const { store, key } = bench
     const first = await bench.create()
     const { version } = required(await store.save(key, 'second', { expectedVersion: first, writeId: freshId() }))
@@ -31,13 +31,13 @@ export const saveChecks: StoreChecks = {
     assert.deepEqual(await bench.held(), { value: 'second', version })
   },
 
-  async 'a save over a version is refused where no record is'(bench) {
+  async 'a save that expects a version conflicts if the record does not exist'(bench) {
     const { store, key } = bench
     assert.equal(await store.save(key, 'late', { expectedVersion: 'aaaa.1', writeId: freshId() }), 'conflict')
     await bench.holdsNothing()
   },
 
-  async 'of many simultaneous writers one wins'(bench) {
+  async 'exactly one of many simultaneous saves succeeds'(bench) {
     const { store, key } = bench
     const other = await bench.open()
     const race = async (expectedVersion: string | undefined): Promise<string | undefined> => {
@@ -56,7 +56,7 @@ export const saveChecks: StoreChecks = {
     assert.notEqual(await race(first), first)
   },
 
-  async 'another store on the same data sees the same record'(bench) {
+  async 'another store on the same data loads the same record'(bench) {
     const version = await bench.create()
     const other = await bench.open()
     const { ageMs: _, ...seen } = required(await other.load(bench.key))
@@ -65,13 +65,13 @@ export const saveChecks: StoreChecks = {
     await bench.holds('second')
   },
 
-  async 'keys are apart'(bench) {
+  async 'a record is not visible under a similar key'(bench) {
     const { store, key } = bench
     await bench.create()
     for (const other of [freshKey(), `${key} `, key.toUpperCase()]) assert.equal(await store.load(other), undefined)
   },
 
-  async 'closing one store leaves the others and the records'(bench) {
+  async 'closing one store does not affect other stores and their records'(bench) {
     const version = await bench.create()
     const other = await bench.open()
     await other.subscribe({ onChange() {}, onGap() {} })

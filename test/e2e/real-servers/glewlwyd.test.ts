@@ -19,7 +19,7 @@ describeRealServer('glewlwyd', createGlewlwyd, (scene) => {
     })
   })
 
-  it('glewlwyd answers a registration with 200 and a wrong client secret with 403, which fails the exchange as EXCHANGE_REJECTED', async () => {
+  it('glewlwyd answers a registration with 200 and a wrong client secret with 403, which fails the exchange as CLIENT_REJECTED', async () => {
     const { server } = scene()
     const registration = await fetch(`${server.issuer}/register`, {
       method: 'POST',
@@ -37,7 +37,7 @@ describeRealServer('glewlwyd', createGlewlwyd, (scene) => {
     expect(result).toMatchObject({
       status: 'failed',
       retryable: false,
-      failure: { code: 'EXCHANGE_REJECTED', details: { status: 403 } },
+      failure: { code: 'CLIENT_REJECTED', details: { status: 403 } },
       actions: [],
     })
     expect(await connection.status()).toMatchObject({ state: 'failed', authorized: false })

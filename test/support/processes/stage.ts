@@ -38,6 +38,9 @@ export const REDIRECT_URI = 'http://127.0.0.1:1/callback'
 /** So short that a test can wait for the end of a lease, and long enough for a request on a busy machine. */
 export const BRISK = { network: { timeoutMs: 1_500 }, policy: { leaseMs: 3_500, graceMs: 300 } }
 
+/** For what must not time out, whatever else the machine does. */
+const PATIENT = { network: { timeoutMs: 20_000 }, policy: { leaseMs: 60_000 } }
+
 /** Stops a process right before, or right after, one of the saves of its connection's record. */
 export function pause(name: string, when: StoreFault['when'], skip = 0): StoreFault {
   return { name, operation: 'save', when, action: 'pause', record: 'connection', skip }
@@ -52,12 +55,15 @@ export interface Scene {
   readonly init: WorkerInit
   /** Starts a process. */
   start(changes?: WorkerChanges): Promise<Worker>
-  /** Begins in `starter`, signs the user in at the real pages, finishes in `finisher`; answers the access token. */
-  signIn(starter: Worker, finisher?: Worker, who?: ConnectionIdentity): Promise<string>
+  /**
+   * Begins in `starter`, signs the user in at the real pages, finishes in `finisher`; answers the access token. Without
+   * a starter, a process of its own does both, which has time, whatever the others have.
+   */
+  signIn(starter?: Worker, finisher?: Worker, who?: ConnectionIdentity): Promise<string>
   /** Signs the user in at the real pages, and answers the callback URL, which is not opened. */
   consent(begun: AuthorizeResult): Promise<string>
-  /** Begins in `starter` and comes back with the callback URL, which is not opened. */
-  callback(starter: Worker, options?: Parameters<Worker['authorize']>[1], who?: ConnectionIdentity): Promise<string>
+  /** Begins in `starter`, or in a process that has time, and answers the callback URL, which is not opened. */
+  callback(starter?: Worker, options?: Parameters<Worker['authorize']>[1], who?: ConnectionIdentity): Promise<string>
 }
 
 /** The servers of one test file. */
@@ -67,7 +73,7 @@ export interface Stage {
   scene(store: (typeof SHARED_STORES)[number] | StoreAddress, changes?: WorkerChanges): Scene
   /** What an operator reads of the way of a connection: where to, and why. */
   way(worker: Worker, of: ConnectionIdentity): Promise<string[]>
-  /** What reached the token endpoint since the test began: `refresh_token 200`, or `refresh_token status after`. */
+  /** What reached the token endpoint since the test began: `refresh_token 200`, or `refresh_token after 500`. */
   tokenRequests(): Promise<string[]>
   /** How many refresh tokens the server would still take from the client of this test's first token request. */
   liveTokens(): Promise<number>
@@ -134,25 +140,28 @@ export function useStage(options: AuthorizationServerOptions = {}, mcpOptions: P
       if (begun.status !== 'redirect') throw new Error('no redirect')
       return await new UserAgent().signIn(begun.authorizationUrl, { login: 'alice' })
     }
+    const start: Scene['start'] = async ({ network, policy, ...more } = {}) => {
+      const worker = await startWorker({
+        ...init,
+        ...more,
+        network: { ...init.network, ...network },
+        policy: { ...init.policy, ...policy },
+      })
+      workers.push(worker)
+      return worker
+    }
     const callback: Scene['callback'] = async (starter, options = {}, who = of) =>
-      await consent(await starter.authorize(who, options))
+      await consent(await (starter ?? (await start(PATIENT))).authorize(who, options))
     return {
       of,
       init,
-      async start({ network, policy, ...more } = {}) {
-        const worker = await startWorker({
-          ...init,
-          ...more,
-          network: { ...init.network, ...network },
-          policy: { ...init.policy, ...policy },
-        })
-        workers.push(worker)
-        return worker
-      },
+      start,
       consent,
       callback,
       async signIn(starter, finisher = starter, who = of) {
-        const { status, failure, actions } = await finisher.completeCallback(await callback(starter, {}, who))
+        const begins = starter ?? (await start(PATIENT))
+        const url = await callback(begins, {}, who)
+        const { status, failure, actions } = await (finisher ?? begins).completeCallback(url)
         for (const { type, data } of actions) if (type === 'saveTokens') return data.accessToken
         throw new Error(`the sign-in came to ${status} ${JSON.stringify(failure)}`)
       },

@@ -1,7 +1,7 @@
-import { randomUUID } from 'node:crypto'
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import { createRemoteJWKSet, exportJWK, generateKeyPair, jwtVerify, type JWTPayload, SignJWT } from 'jose'
-import { listen, readText } from './control.ts'
+import { createRemoteJWKSet, jwtVerify, type JWTPayload } from 'jose'
+import { type Answered, TestServer } from '../../../src/testing/loopback-server.ts'
+import type { TestEndpoint } from '../../../src/testing/test-ledger.ts'
+import { createSigningKey, type SigningKey } from './signing-key.ts'
 
 const JWT_BEARER = 'urn:ietf:params:oauth:grant-type:jwt-bearer'
 const TOKEN_EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange'
@@ -14,41 +14,60 @@ export const OUR_CLIENT = { clientId: 'agents-at-as', clientSecret: 'as secret: 
 type Form = Record<string, string>
 type Answer = Record<string, unknown>
 
+type Grant = (form: Form, authorization: string | undefined, issuer: Issuer) => Promise<Answer>
+
 /** An issuer with a key of its own, whose token endpoint answers what `grant` makes of a form. */
-async function startIssuer(grant: (form: Form, authorization: string | undefined, issuer: string) => Promise<Answer>) {
-  const { privateKey, publicKey } = await generateKeyPair('ES256')
-  const keys = { keys: [{ ...(await exportJWK(publicKey)), alg: 'ES256', use: 'sig' }] }
-  const requests: Form[] = []
-  const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
-    const send = (status: number, body: object): void => {
-      response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
-    }
-    if (request.url === '/jwks') return send(200, keys)
-    if (request.url?.startsWith('/.well-known/')) {
-      const methods = ['client_secret_basic', 'none']
-      const metadata = { issuer: url, token_endpoint: `${url}/token`, jwks_uri: `${url}/jwks` }
-      return send(200, { ...metadata, token_endpoint_auth_methods_supported: methods })
-    }
-    if (request.method !== 'POST' || request.url !== '/token') return send(404, { error: 'not_found' })
-    const form = Object.fromEntries(new URLSearchParams(await readText(request)))
-    requests.push(form)
+class Issuer extends TestServer {
+  /** The forms that its token endpoint was sent. */
+  readonly requests: Form[] = []
+  readonly #key: SigningKey
+  readonly #grant: Grant
+
+  constructor(key: SigningKey, grant: Grant) {
+    super({})
+    this.#key = key
+    this.#grant = grant
+  }
+
+  sign(typ: string, claims: JWTPayload, lifetime = '5m'): Promise<string> {
+    return this.#key.sign(typ, this.origin, claims, lifetime)
+  }
+
+  protected override endpointOf(method: string, path: string): TestEndpoint {
+    if (method === 'POST' && path === '/token') return 'token'
+    return path === '/jwks' || path.startsWith('/.well-known/') ? 'serverMetadata' : 'unknown'
+  }
+
+  protected override async answer(endpoint: TestEndpoint, request: Request): Promise<Answered> {
+    if (endpoint === 'unknown') return answered('not_found', { error: 'not_found' }, 404)
+    if (endpoint === 'serverMetadata')
+      return answered('ok', new URL(request.url).pathname === '/jwks' ? this.#key.jwks : this.#metadata())
+    const form = Object.fromEntries(new URLSearchParams(await request.text()))
+    this.requests.push(form)
     try {
-      return send(200, await grant(form, request.headers.authorization, url))
+      return answered('ok', await this.#grant(form, request.headers.get('authorization') ?? undefined, this))
     } catch (error) {
-      return send(400, { error: error instanceof Refusal ? error.message : 'invalid_grant' })
+      const code = error instanceof Refusal ? error.message : 'invalid_grant'
+      return answered(code, { error: code }, 400)
     }
   }
-  const http = createServer((request, response) => void answer(request, response))
-  const { url, close } = await listen(http)
-  const sign = (typ: string, claims: JWTPayload, lifetime = '5m'): Promise<string> =>
-    new SignJWT({ jti: randomUUID(), ...claims })
-      .setProtectedHeader({ alg: 'ES256', typ })
-      .setIssuer(url)
-      .setIssuedAt()
-      .setExpirationTime(lifetime)
-      .sign(privateKey)
-  return { url, close, requests, sign }
+
+  #metadata(): object {
+    return {
+      issuer: this.origin,
+      token_endpoint: `${this.origin}/token`,
+      jwks_uri: `${this.origin}/jwks`,
+      token_endpoint_auth_methods_supported: ['client_secret_basic', 'none'],
+    }
+  }
 }
+
+const answered = (outcome: string, body: object, status = 200): Answered => ({
+  outcome,
+  response: Response.json(body, { status }),
+})
+
+const startIssuer = async (grant: Grant): Promise<Issuer> => await new Issuer(await createSigningKey(), grant).listen()
 
 /** A refusal by its wire code. */
 class Refusal extends Error {}
@@ -75,22 +94,28 @@ export async function startIdentityProvider() {
     demand(form['subject_token_type'] === `${TOKEN_TYPE}:id_token`, 'invalid_request')
     demand(form['resource'] !== undefined && form['audience'] !== undefined, 'invalid_target')
     if (refusal !== undefined) throw new Refusal(refusal)
-    const { payload } = await jwtVerify(form['subject_token'] ?? '', createRemoteJWKSet(new URL(`${issuer}/jwks`)), {
-      issuer,
-      audience: PROVIDER_CLIENT.clientId,
-      typ: 'JWT',
-    })
+    const { payload } = await jwtVerify(
+      form['subject_token'] ?? '',
+      createRemoteJWKSet(new URL(`${issuer.origin}/jwks`)),
+      {
+        issuer: issuer.origin,
+        audience: PROVIDER_CLIENT.clientId,
+        typ: 'JWT',
+      },
+    )
     const { audience: aud = '', resource, scope } = form
     const claims = { sub: payload.sub ?? '', aud, resource, scope, client_id: OUR_CLIENT.clientId }
     return {
-      access_token: await provider.sign('oauth-id-jag+jwt', claims),
+      access_token: await issuer.sign('oauth-id-jag+jwt', claims),
       issued_token_type: `${TOKEN_TYPE}:id-jag`,
       token_type: 'N_A',
       expires_in: 300,
     }
   })
   return {
-    ...provider,
+    url: provider.origin,
+    requests: provider.requests,
+    close: () => provider.close(),
     /** What the user's sign-in brought. */
     idToken: (sub: string) => provider.sign('JWT', { sub, aud: PROVIDER_CLIENT.clientId }),
     /** The JWT of a workload of this platform. */
@@ -112,7 +137,7 @@ export async function startAssertionServer(trusted: string, kind: 'identity' | '
     else demand(authorization === undefined && clientId === undefined, 'invalid_client')
     const { payload } = await jwtVerify(form['assertion'] ?? '', trustedKeys, {
       issuer: trusted,
-      audience: issuer,
+      audience: issuer.origin,
       typ: kind === 'identity' ? 'oauth-id-jag+jwt' : 'JWT',
       requiredClaims: ['sub', 'exp', 'iat', 'jti'],
     })
@@ -125,11 +150,11 @@ export async function startAssertionServer(trusted: string, kind: 'identity' | '
     }
     const claims = { sub, aud: resource, scope: 'mcp:tools', client_id: OUR_CLIENT.clientId }
     return {
-      access_token: await server.sign('at+jwt', claims, '1h'),
+      access_token: await issuer.sign('at+jwt', claims, '1h'),
       token_type: 'Bearer',
       expires_in: 3600,
       scope: 'mcp:tools',
     }
   })
-  return server
+  return { url: server.origin, requests: server.requests, close: () => server.close() }
 }

@@ -1,5 +1,3 @@
-import { createHash } from 'node:crypto'
-
 /** The endpoints of the authorization server, as the ledger names them. */
 export const ENDPOINTS = {
   '/.well-known/oauth-authorization-server': 'oauthMetadata',
@@ -20,7 +18,7 @@ export interface TokenRequest {
   at: number
   grantType: string | undefined
   clientId: string | undefined
-  /** The first 8 hex digits of the SHA-256 of the refresh token or code that was presented. */
+  /** Fingerprint of the refresh token or code that was presented. */
   presented: string | undefined
   /** What the server decided, even if a fault kept the answer back or replaced it. */
   status: number | undefined
@@ -35,11 +33,6 @@ export interface AuthorizationLedger {
   pid: number
   counts: Record<Endpoint, number>
   tokenRequests: TokenRequest[]
-}
-
-/** The first 8 hex digits of the SHA-256 of a secret: tells two of them apart and gives neither away. */
-export function fingerprint(secret: string): string {
-  return createHash('sha256').update(secret).digest('hex').slice(0, 8)
 }
 
 const none = (): Record<Endpoint, number> => ({

@@ -1,19 +1,20 @@
 import { createServer } from 'node:http'
 import { randomBytes } from 'node:crypto'
-import { exportJWK, generateKeyPair } from 'jose'
 import { Provider, type ClientModel, type ProviderContext } from 'oidc-provider'
 import {
   ENDPOINTS,
   LedgerBook,
-  fingerprint,
   type AuthorizationLedger,
   type Endpoint,
   type TokenRequest,
 } from './authorization-ledger.ts'
+import { Faults } from '../../../src/testing/faults.ts'
+import { fingerprint } from '../../../src/testing/test-ledger.ts'
+import type { TestFault } from '../../../src/testing/index.ts'
 import { listen, listenForControl, readText, type Listening } from './control.ts'
-import { Faults, type Fault } from './faults.ts'
 import { interactionPages, newSessionAtPromptLogin } from './interaction-pages.ts'
 import { Storage } from './map-adapter.ts'
+import { createSigningKey } from './signing-key.ts'
 import { readProof } from '../proofs.ts'
 
 /** A client that the server knows from the start, in the words of RFC 7591 §2. */
@@ -63,6 +64,11 @@ export type AuthorizationServerSettings = Pick<
   'accessTokenTtlSeconds' | 'accessTokenFormat' | 'replay'
 >
 
+/** Something that shall go wrong with the next requests of an endpoint. JSON. */
+export type ServerFault = Omit<TestFault, 'endpoint'> & { endpoint?: Endpoint }
+
+type ServerFaults = Faults<Endpoint, ServerFault>
+
 /** What RFC 7662 §2.2 says about a token. */
 export interface Introspection {
   active: boolean
@@ -90,7 +96,7 @@ export interface AuthorizationServer {
   /** Forgets counts, faults and settings; tokens stay. */
   reset(): void
   set(settings: AuthorizationServerSettings): void
-  fault(fault: Fault): void
+  fault(fault: ServerFault): void
   /** How many requests are held at this moment. */
   held(): number
   /** Lets all held requests go on, and says how many there were. */
@@ -112,7 +118,7 @@ export async function createAuthorizationServer(
   options: AuthorizationServerOptions = {},
 ): Promise<AuthorizationServer> {
   const book = new LedgerBook()
-  const faults = new Faults()
+  const faults: ServerFaults = new Faults()
   let settings: AuthorizationServerSettings = options
   const storage = new Storage(() => settings.replay === 'refuse')
   const introspector = { client_id: 'introspector', client_secret: randomBytes(32).toString('base64url') }
@@ -148,7 +154,7 @@ export async function createAuthorizationServer(
     )
   const reset = (): void => {
     book.reset()
-    faults.reset()
+    faults.clear()
     settings = options
   }
   const set = (changes: AuthorizationServerSettings): void => {
@@ -170,7 +176,7 @@ export async function createAuthorizationServer(
     'POST /set': (changes) => set(changes as AuthorizationServerSettings),
     'POST /down': down,
     'POST /up': up,
-    'POST /fault': (fault) => faults.arm(fault as Fault),
+    'POST /fault': (fault) => faults.add(fault as ServerFault),
     'POST /release': () => faults.release(),
     'POST /introspect': (body) => introspect((body as { token: string }).token),
   })
@@ -182,7 +188,7 @@ export async function createAuthorizationServer(
     set,
     down,
     up,
-    fault: (fault) => faults.arm(fault),
+    fault: (fault) => faults.add(fault),
     held: () => faults.held,
     release: () => faults.release(),
     introspect,
@@ -202,7 +208,7 @@ async function configuration(
 ): Promise<Record<string, unknown>> {
   const scopes = options.scopes ?? ['mcp:tools', 'mcp:admin']
   const accessTokenTtl = (): number => settings().accessTokenTtlSeconds ?? 3600
-  const { privateKey } = await generateKeyPair('ES256', { extractable: true })
+  const { privateJwk } = await createSigningKey()
   return {
     adapter: storage.adapter(),
     clients: [
@@ -220,7 +226,7 @@ async function configuration(
       id_token_signed_response_alg: 'ES256',
       token_endpoint_auth_method: 'client_secret_basic',
     },
-    jwks: { keys: [{ ...(await exportJWK(privateKey)), use: 'sig', alg: 'ES256', kid: 'test' }] },
+    jwks: { keys: [privateJwk] },
     cookies: { keys: [randomBytes(32).toString('hex')] },
     routes: {
       authorization: '/authorize',
@@ -284,7 +290,7 @@ async function configuration(
 }
 
 /** Stands in front of the provider: counts what it is asked, and lets armed faults happen. */
-function count(book: LedgerBook, faults: Faults, uncounted: string) {
+function count(book: LedgerBook, faults: ServerFaults, uncounted: string) {
   return async (ctx: ProviderContext, next: () => Promise<void>): Promise<void> => {
     if (ctx.get(UNCOUNTED) === uncounted) return next()
     const endpoint: Endpoint = (ENDPOINTS as Record<string, Endpoint>)[ctx.path] ?? 'other'
@@ -292,10 +298,9 @@ function count(book: LedgerBook, faults: Faults, uncounted: string) {
     const entry = endpoint === 'token' ? book.tokenRequest() : undefined
     const before = faults.take(endpoint, 'before')
     if (before !== undefined) {
-      if (entry !== undefined) entry.fault = `${before.action} before`
-      if (before.action === 'hold') {
-        await faults.hold()
-      } else {
+      if (entry !== undefined) entry.fault = `before ${before.answer}`
+      await faults.hold(before)
+      if (before.answer !== 'hold') {
         if (entry !== undefined) note(entry, new URLSearchParams(await readText(ctx.req)))
         return happen(ctx, before)
       }
@@ -310,9 +315,9 @@ function count(book: LedgerBook, faults: Faults, uncounted: string) {
     }
     const after = faults.take(endpoint, 'after')
     if (after === undefined) return
-    if (entry !== undefined) entry.fault = `${after.action} after`
-    if (after.action === 'hold') await faults.hold()
-    else happen(ctx, after)
+    if (entry !== undefined) entry.fault = `after ${after.answer}`
+    await faults.hold(after)
+    happen(ctx, after)
   }
 }
 
@@ -323,13 +328,14 @@ function note(entry: TokenRequest, form: URLSearchParams, clientId = form.get('c
   entry.presented = secret === null ? undefined : fingerprint(secret)
 }
 
-function happen(ctx: ProviderContext, fault: Fault): void {
-  if (fault.action === 'reset') {
+function happen(ctx: ProviderContext, { answer, retryAfterSeconds }: ServerFault): void {
+  if (answer === 'hold') return
+  if (answer === 'reset') {
     ctx.respond = false
     ctx.req.socket.resetAndDestroy()
     return
   }
-  ctx.status = fault.status ?? 500
-  if (fault.retryAfter !== undefined) ctx.set('retry-after', String(fault.retryAfter))
-  ctx.body = { error: ctx.status === 503 ? 'temporarily_unavailable' : 'server_error' }
+  ctx.status = answer
+  if (retryAfterSeconds !== undefined) ctx.set('retry-after', String(retryAfterSeconds))
+  ctx.body = { error: answer === 503 ? 'temporarily_unavailable' : 'server_error' }
 }

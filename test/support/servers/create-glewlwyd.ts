@@ -3,12 +3,12 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { exportJWK, generateKeyPair } from 'jose'
 import { cookieHeader, keepCookies, type Cookie } from '../cookie-jar.ts'
 import { debianProgram } from '../debian-packages.ts'
 import { startProgram, untilReady } from '../processes/program.ts'
 import { freePort } from '../redis-server.ts'
 import { type RealServer, revokeAt } from './real-server.ts'
+import { createSigningKey } from './signing-key.ts'
 
 const SCOPES = ['mcp:tools', 'mcp:admin']
 /** What Debian's database begins with. */
@@ -143,15 +143,14 @@ async function session(origin: string, login: typeof ADMIN, cookies: Cookie[] = 
 async function configure(admin: Api, issuer: string, resource: string): Promise<void> {
   for (const name of SCOPES) await admin('POST', '/scope/', { name, display_name: name, password_required: true })
   await admin('POST', '/user/', { ...USER, name: USER.username, enabled: true, scope: ['openid', ...SCOPES] })
-  const { privateKey } = await generateKeyPair('ES256', { extractable: true })
-  const key = { ...(await exportJWK(privateKey)), alg: 'ES256', kid: 'test' }
+  const { privateJwk } = await createSigningKey()
   await admin('POST', '/mod/plugin/', {
     module: 'oidc',
     name: 'oidc',
     display_name: 'oidc',
     parameters: {
       iss: issuer,
-      'jwks-private': JSON.stringify({ keys: [key] }),
+      'jwks-private': JSON.stringify({ keys: [privateJwk] }),
       'jwks-show': true,
       'allowed-scope': ['openid', ...SCOPES],
       'allow-non-oidc': true,

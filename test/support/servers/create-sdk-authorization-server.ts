@@ -5,9 +5,9 @@ import type { OAuthServerProvider } from '@modelcontextprotocol/sdk/server/auth/
 import { mcpAuthRouter } from '@modelcontextprotocol/sdk/server/auth/router.js'
 import type { OAuthClientInformationFull, OAuthTokens } from '@modelcontextprotocol/sdk/shared/auth.js'
 import express from 'express'
-import { exportJWK, generateKeyPair, SignJWT } from 'jose'
 import { listen } from './control.ts'
 import type { RealServer } from './real-server.ts'
+import { createSigningKey } from './signing-key.ts'
 
 const ACCESS_TOKEN_TTL_SECONDS = 3600
 
@@ -32,7 +32,7 @@ export async function createSdkAuthorizationServer(): Promise<SdkAuthorizationSe
   const http = createServer()
   const { url, close } = await listen(http)
   const issuer = new URL(url)
-  const { privateKey, publicKey } = await generateKeyPair('ES256')
+  const { jwks, sign } = await createSigningKey()
   const clients = new Map<string, OAuthClientInformationFull>()
   const codes = new Map<string, Grant & { challenge: string }>()
   const refreshTokens = new Map<string, Grant>()
@@ -42,14 +42,8 @@ export async function createSdkAuthorizationServer(): Promise<SdkAuthorizationSe
     const refreshToken = randomBytes(32).toString('base64url')
     refreshTokens.set(refreshToken, grant)
     const scope = grant.scopes.join(' ')
-    const accessToken = await new SignJWT({ client_id: grant.clientId, scope })
-      .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt' })
-      .setIssuer(issuer.href)
-      .setSubject('alice')
-      .setAudience(grant.resource ?? '')
-      .setJti(randomUUID())
-      .setExpirationTime(`${ACCESS_TOKEN_TTL_SECONDS}s`)
-      .sign(privateKey)
+    const claims = { sub: 'alice', aud: grant.resource ?? '', client_id: grant.clientId, scope }
+    const accessToken = await sign('at+jwt', issuer.href, claims, `${ACCESS_TOKEN_TTL_SECONDS}s`)
     return {
       access_token: accessToken,
       token_type: 'bearer',
@@ -102,9 +96,7 @@ export async function createSdkAuthorizationServer(): Promise<SdkAuthorizationSe
   }
 
   const app = express()
-  app.get('/jwks', async (_request, response) => {
-    response.json({ keys: [{ ...(await exportJWK(publicKey)), alg: 'ES256', use: 'sig' }] })
-  })
+  app.get('/jwks', (_request, response) => void response.json(jwks))
   const unlimited = { rateLimit: false } as const
   app.use(
     mcpAuthRouter({

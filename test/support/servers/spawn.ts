@@ -7,9 +7,9 @@ import type {
   AuthorizationServerSettings,
   Introspection,
   IssuedToken,
+  ServerFault,
 } from './create-authorization-server.ts'
 import type { McpLedger, McpServerOptions } from './create-mcp-server.ts'
-import type { Fault } from './faults.ts'
 
 /** A server that runs as a program of its own. */
 interface ServerProgram extends Pick<Program, 'pid' | 'signal' | 'stop'> {
@@ -34,7 +34,7 @@ export interface AuthorizationServerProcess extends ServerProgram {
   set(settings: AuthorizationServerSettings): Promise<void>
   down(): Promise<void>
   up(): Promise<void>
-  fault(fault: Fault): Promise<void>
+  fault(fault: ServerFault): Promise<void>
   held(): Promise<number>
   release(): Promise<number>
   introspect(token: string): Promise<Introspection>

@@ -1,16 +1,12 @@
 import { decodeProtectedHeader, exportJWK, generateKeyPair, jwtVerify } from 'jose'
 import { expect, test } from 'vitest'
-import { createRefreshTokens } from '../../../src/actors/token-endpoint/grants.ts'
-import { createRevokeTokens } from '../../../src/actors/token-endpoint/revoke-tokens.ts'
 import { readSigningKey } from '../../../src/options/signing-key.ts'
-import type { ClientInformation } from '../../../src/schemas/credentials.ts'
 import { verifies } from '../../support/verifies.ts'
-import { identityOf, makeDependencies, never, rejectionOf, sendBefore, serverAt, startPeer } from './support.ts'
+import { rejectionOf, startTokenEndpoint } from './support.ts'
 
 const { publicKey, privateKey } = await generateKeyPair('ES256', { extractable: true })
 const NOW_SECONDS = 1_700_000_000
-const tokens = { access_token: 't', token_type: 'Bearer' }
-const identity = identityOf('https://h/mcp')
+const robot = { clientId: 'robot', tokenEndpointAuthMethod: 'private_key_jwt', signingAlg: 'ES256' }
 
 /** A fixed wall clock, and random bytes that are never the same twice. */
 function countingClock() {
@@ -19,35 +15,31 @@ function countingClock() {
   return { now: () => NOW_SECONDS * 1000 + 999, monotonic: () => 0, random }
 }
 
-/** An authorization server entry whose client proves itself by a key, and the dependencies that hold that key. */
+/** A client that proves itself by a key, and a host that has this key for it. */
 async function withKey(
   key: Parameters<typeof readSigningKey>[0] = privateKey,
   { signingAlg = 'ES256', ...named }: { signingAlg?: string; kid?: string } = {},
 ) {
-  const peer = await startPeer({ '/token': { body: tokens }, '/revoke': { body: '' } })
-  const client: ClientInformation = {
-    ...serverAt(peer.origin).client,
-    clientId: 'robot',
-    tokenEndpointAuthMethod: 'private_key_jwt',
-    signingAlg,
-  }
-  const server = serverAt(peer.origin, { client, revocationEndpoint: `${peer.origin}/revoke` })
-  const configured = { issuer: peer.origin, clientId: 'robot', signingKey: readSigningKey(key, named) }
-  const clients = [{ issuer: 'https://other', clientId: 'robot' }, configured]
-  return { peer, server, deps: makeDependencies({ clock: countingClock(), clients }) }
+  const signingKey = readSigningKey(key, named)
+  return startTokenEndpoint({
+    client: { ...robot, signingAlg },
+    dependencies: (issuer) => ({
+      clock: countingClock(),
+      clients: [
+        { issuer: 'https://other', clientId: 'robot' },
+        { issuer, clientId: 'robot', signingKey },
+      ],
+    }),
+  })
 }
 
-const form = (body: string | undefined): Record<string, string> => Object.fromEntries(new URLSearchParams(body))
-
 test(
-  'a token request proves the client by an assertion for the issuer alone, short-lived and new each time',
+  'a token request with private_key_jwt contains a short-lived assertion for the issuer alone, new for each request',
   verifies([171, 172], async () => {
-    const { peer, server, deps } = await withKey(privateKey, { kid: 'key 1' })
-    const refresh = createRefreshTokens(deps)
-    const input = { at: 0, identity, server, refreshToken: 'r', sendBefore }
-    await refresh(input, never)
-    await refresh(input, never)
-    const [first, second] = peer.seen.map(({ body }) => form(body))
+    const { peer, refresh, forms } = await withKey(privateKey, { kid: 'key 1' })
+    await refresh()
+    await refresh()
+    const [first, second] = forms()
     const { client_assertion: assertion = '', ...rest } = first ?? {}
     expect(rest).toEqual({
       grant_type: 'refresh_token',
@@ -73,33 +65,31 @@ test(
   }),
 )
 
-test('each of two revocations brings an assertion of its own', async () => {
-  const { peer, server, deps } = await withKey()
-  const input = { at: 0, identity, server, accessToken: 'a', refreshToken: 'r', sendBefore }
-  await createRevokeTokens(deps)(input, never)
-  const assertions = peer.seen.map(({ body }) => form(body)['client_assertion'] ?? '')
+test('each of two revocations contains its own client assertion', async () => {
+  const { peer, revoke, forms } = await withKey()
+  await revoke()
+  const assertions = forms().map((form) => form['client_assertion'] ?? '')
   expect(new Set(assertions).size).toBe(2)
   for (const assertion of assertions)
     await jwtVerify(assertion, publicKey, { audience: peer.origin, currentDate: new Date(NOW_SECONDS * 1000) })
 })
 
 test.each([
-  ['the one that was chosen at the registration', 'PS384', 'PS384'],
-  ['the first of the key, if it was another key then', 'ES256', 'RS256'],
-])('it signs by %s', async (_, signingAlg, alg) => {
+  ['the algorithm chosen at registration', 'PS384', 'PS384'],
+  ['the first algorithm of the key when the registered one belongs to another key', 'ES256', 'RS256'],
+])('a client assertion is signed with %s', async (_, signingAlg, alg) => {
   const rsa = await generateKeyPair('RS256', { extractable: true })
-  const { peer, server, deps } = await withKey(await exportJWK(rsa.privateKey), { signingAlg })
-  await createRefreshTokens(deps)({ at: 0, identity, server, refreshToken: 'r', sendBefore }, never)
-  const assertion = form(peer.seen[0]?.body)['client_assertion'] ?? ''
+  const { refresh, forms } = await withKey(await exportJWK(rsa.privateKey), { signingAlg })
+  await refresh()
+  const assertion = forms()[0]?.['client_assertion'] ?? ''
   expect(decodeProtectedHeader(assertion)).toEqual({ alg, typ: 'client-authentication+jwt' })
   const { publicKey: verifier } = { publicKey: await exportJWK(rsa.publicKey) }
   await jwtVerify(assertion, verifier, { currentDate: new Date(NOW_SECONDS * 1000) })
 })
 
-test('without the key nothing is sent: it is in no record', async () => {
-  const { peer, server } = await withKey()
-  const input = { at: 0, identity, server, refreshToken: 'r', sendBefore }
-  expect(await rejectionOf(createRefreshTokens(makeDependencies())(input, never))).toEqual({
+test('a token request with private_key_jwt is not sent when the signing key is not configured', async () => {
+  const { peer, refresh } = await startTokenEndpoint({ client: robot })
+  expect(await rejectionOf(refresh())).toEqual({
     code: 'CLIENT_AUTH_UNSUPPORTED',
     outcome: 'notSent',
     details: { received: 'private_key_jwt' },

@@ -14,12 +14,12 @@ test.each([
   ['Sun, 01 Nov 2026 00:00:30 GMT', 30_000],
   ['Sun, 01 Nov 2026 01:00:00 GMT', 300_000],
   ['Sat, 31 Oct 2026 00:00:00 GMT', 0],
-])('retry-after %j: %j', (value, expected) => {
+])('retryAfterMs for the header retry-after %j returns %j', (value, expected) => {
   expect(retryAfterMs(new Headers(value === undefined ? {} : { 'retry-after': value }), now)).toBe(expected)
 })
 
 describe('redactUrl', () => {
-  test('leaves the query out, and is cut', () => {
+  test('removes the query and fragment, and truncates the URL', () => {
     expect(redactUrl('https://as/token?secret=1#x')).toBe('https://as/token')
     expect(redactUrl(`https://as/${'a'.repeat(500)}`)).toHaveLength(201)
   })

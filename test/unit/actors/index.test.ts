@@ -13,13 +13,13 @@ function run(logic: AnyActorLogic, input: unknown): Promise<unknown> {
   return done
 }
 
-test('every port is provided', () => {
+test('connectionActors and registrationActors provide every port', () => {
   const deps = makeDependencies()
   expect(Object.keys(connectionActors(deps)).sort()).toEqual(Object.keys(connectionPorts).sort())
   expect(Object.keys(registrationActors(deps))).toEqual(Object.keys(registrationPorts))
 })
 
-test('a port runs its function, with what it was given', async () => {
+test('a port runs its function with its input', async () => {
   const peer = await startPeer({ '/token': { body: { access_token: 't', token_type: 'Bearer' } } })
   const { refreshTokens } = connectionActors(makeDependencies())
   const identity = identityOf('https://h/mcp')
@@ -33,7 +33,7 @@ test('a port runs its function, with what it was given', async () => {
   expect(output).toMatchObject({ accessToken: 't' })
 })
 
-test('a port rejects with what its function rejects with', async () => {
+test('a port rejects with the error of its function', async () => {
   const peer = await startPeer({ '/register': { status: 400 } })
   const { registerClient } = registrationActors(makeDependencies())
   const done = run(registerClient, {
@@ -76,7 +76,7 @@ test('a stopped port aborts its request', async () => {
   expect(await Promise.all(closed)).toHaveLength(1)
 })
 
-test('the version that we name is that of the package', async () => {
+test('USER_AGENT contains the version of the package', async () => {
   const { USER_AGENT } = await import('../../../src/actors/limits.ts')
   const { default: manifest } = await import('../../../package.json', { with: { type: 'json' } })
   expect(USER_AGENT).toBe(`authchart/${manifest.version}`)

@@ -1,10 +1,22 @@
-import type { IdentityAssertionDependencies } from '../../../src/actors/token-endpoint/assertions.ts'
 import type { IncomingHttpHeaders } from 'node:http'
+import type {
+  ExchangeCodeInput,
+  RefreshTokensInput,
+  RequestTokenInput,
+  RevokeTokensInput,
+} from '../../../machines/ports.ts'
 import type { ConnectionDependencies } from '../../../src/actors/dependencies.ts'
+import type { IdentityAssertionDependencies } from '../../../src/actors/token-endpoint/assertions.ts'
 import { DpopProver } from '../../../src/actors/token-endpoint/dpop-prover.ts'
+import {
+  createExchangeCode,
+  createRefreshTokens,
+  createRequestToken,
+} from '../../../src/actors/token-endpoint/grants.ts'
+import { createRevokeTokens } from '../../../src/actors/token-endpoint/revoke-tokens.ts'
 import { type Clock, systemClock } from '../../../src/clock.ts'
 import { PortError } from '../../../src/errors/port-error.ts'
-import type { AuthorizationServer, ConnectionIdentity } from '../../../src/schemas/credentials.ts'
+import type { AuthorizationServer, ClientInformation, ConnectionIdentity } from '../../../src/schemas/credentials.ts'
 import { makeTransport, startServer } from '../http/support.ts'
 
 /** What a route of the peer answers. */
@@ -17,6 +29,9 @@ export interface Answer {
   hangUp?: true
 }
 
+/** An answer, or a function of the request. */
+export type Route = Answer | ((seen: Seen) => Answer)
+
 /** One request as the peer saw it. */
 export interface Seen {
   method: string | undefined
@@ -26,7 +41,7 @@ export interface Seen {
 }
 
 /** A server on the loopback interface that answers as its routes say, 404 elsewhere, and remembers what it was asked. */
-export async function startPeer(routes: Record<string, Answer | ((seen: Seen) => Answer)> = {}) {
+export async function startPeer(routes: Record<string, Route> = {}) {
   const seen: Seen[] = []
   const { origin } = await startServer((request, response) => {
     const { method, url: path = '', headers } = request
@@ -47,7 +62,7 @@ export async function startPeer(routes: Record<string, Answer | ((seen: Seen) =>
 }
 
 /** Everything that an actor may need, on the real transport. */
-type Dependencies = ConnectionDependencies & IdentityAssertionDependencies
+export type Dependencies = ConnectionDependencies & IdentityAssertionDependencies
 
 export function makeDependencies(overrides: Partial<Dependencies> = {}): Dependencies {
   return {
@@ -99,6 +114,51 @@ export function serverAt(origin: string, overrides: Partial<AuthorizationServer>
   }
 }
 
+/** The parameters of a form-encoded body. */
+export function formOf(body: string | undefined): Record<string, string> {
+  return Object.fromEntries(new URLSearchParams(body))
+}
+
+export interface TokenEndpointSetup {
+  /** The answer of the token endpoint; by default one Bearer token. */
+  token?: Route
+  /** The answer of the revocation endpoint. */
+  revocation?: Route
+  server?: Partial<AuthorizationServer>
+  client?: Partial<ClientInformation>
+  dependencies?: Partial<Dependencies> | ((origin: string) => Partial<Dependencies>)
+}
+
+/** An authorization server with a token and a revocation endpoint, and the actors that send requests to them. */
+export async function startTokenEndpoint({
+  token = { body: { access_token: 't', token_type: 'Bearer' } },
+  revocation = { body: '' },
+  server: overrides,
+  client,
+  dependencies,
+}: TokenEndpointSetup = {}) {
+  const peer = await startPeer({ '/token': token, '/revoke': revocation })
+  const base = serverAt(peer.origin, { revocationEndpoint: `${peer.origin}/revoke`, ...overrides })
+  const server: AuthorizationServer = { ...base, client: { ...base.client, ...client } }
+  const deps = makeDependencies(typeof dependencies === 'function' ? dependencies(peer.origin) : dependencies)
+  const common = { at: 5000, identity: identityOf('https://h/mcp'), server, sendBefore }
+  const code = { ...common, code: 'c', verifier: 'v', expectedSubject: undefined }
+  const request = { ...common, scope: undefined, grant: 'client_credentials' as const }
+  return {
+    peer,
+    server,
+    deps,
+    forms: () => peer.seen.map(({ body }) => formOf(body)),
+    exchange: (input: Partial<ExchangeCodeInput> = {}) => createExchangeCode(deps)({ ...code, ...input }, never),
+    refresh: (input: Partial<RefreshTokensInput> = {}) =>
+      createRefreshTokens(deps)({ ...common, refreshToken: 'r', ...input }, never),
+    request: (input: Partial<RequestTokenInput> = {}, signal = never) =>
+      createRequestToken(deps)({ ...request, ...input }, signal),
+    revoke: (input: Partial<RevokeTokensInput> = {}) =>
+      createRevokeTokens(deps)({ ...common, accessToken: 'a', refreshToken: 'r', ...input }, never),
+  }
+}
+
 /** What a port rejected with, as plain data. */
 export async function rejectionOf(run: Promise<unknown>) {
   const error: unknown = await run.then(
@@ -110,5 +170,5 @@ export async function rejectionOf(run: Promise<unknown>) {
 }
 
 export const never = new AbortController().signal
-/** The fence is far away. */
+/** A send deadline that never passes. */
 export const sendBefore = Number.MAX_SAFE_INTEGER

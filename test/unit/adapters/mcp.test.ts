@@ -7,8 +7,8 @@ const connection = {
   fetch: async () => new Response('x'),
 }
 
-describe('the options for the transports of MCP SDKs', () => {
-  test('send requests through the connection, and bring no token by another way', () => {
+describe('MCP transport options', () => {
+  test('mcpTransportOptions passes connection.fetch and no token of its own', () => {
     const { fetch, authProvider } = mcpTransportOptions(connection)
     expect(fetch).toBe(connection.fetch)
     expect(authProvider.tokens()).toBe(undefined)
@@ -20,7 +20,7 @@ describe('the options for the transports of MCP SDKs', () => {
     })
   })
 
-  test('let no SDK begin a sign-in of its own', () => {
+  test('the authProvider throws when an SDK starts its own OAuth flow', () => {
     const { authProvider } = mcpTransportOptions(connection)
     const { tokens: _tokens, ...traps } = Object.getOwnPropertyDescriptors(authProvider)
     for (const { get, value } of Object.values(traps) as TypedPropertyDescriptor<() => unknown>[])
@@ -28,22 +28,25 @@ describe('the options for the transports of MCP SDKs', () => {
     expect(Object.keys(traps)).toHaveLength(7)
   })
 
-  test.each([undefined, null, {}, { fetch }, { identity: connection.identity }])('refuse %o', (wrong) => {
-    const misuse = { message: 'connection must come from orchestrator.connection()', code: 'ERR_INVALID_ARG_TYPE' }
-    expect(() => mcpTransportOptions(wrong as never)).toThrow(expect.objectContaining(misuse))
-    expect(() => aiSdkTransport(wrong as never)).toThrow(TypeError)
-  })
+  test.each([undefined, null, {}, { fetch }, { identity: connection.identity }])(
+    'mcpTransportOptions throws a TypeError for %o',
+    (wrong) => {
+      const misuse = { message: 'connection must come from orchestrator.connection()', code: 'ERR_INVALID_ARG_TYPE' }
+      expect(() => mcpTransportOptions(wrong as never)).toThrow(expect.objectContaining(misuse))
+      expect(() => aiSdkTransport(wrong as never)).toThrow(TypeError)
+    },
+  )
 })
 
 describe('authorizationErrorOf', () => {
   const ours = new AuthorizationError({ code: 'AUTHORIZATION_REQUIRED' }, { challenge: 'Bearer' })
 
-  test('finds ours, however often it was wrapped', () => {
+  test('authorizationErrorOf finds an AuthorizationError in a chain of causes', () => {
     const wrapped = new Error('2', { cause: new Error('1', { cause: ours }) })
     expect([ours, wrapped].map(authorizationErrorOf)).toEqual([ours, ours])
   })
 
-  test('finds nothing in anything else, and comes to an end', () => {
+  test('authorizationErrorOf returns undefined for any other value, even with a circular cause', () => {
     const circle = new Error('round')
     circle.cause = circle
     const others = [undefined, 'text', { cause: ours }, new Error('x', { cause: 'y' }), circle]

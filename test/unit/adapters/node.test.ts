@@ -17,7 +17,7 @@ describe('toNodeHandler', () => {
     return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
   }
 
-  test('lets a real browser come back over HTTP', async () => {
+  test('toNodeHandler serves the callback of a browser over HTTP', async () => {
     const world = await startWorld()
     const orchestrator = orchestrate()
     const redirect = redirectOf(await orchestrator.connection({ tenant: 't1', server: world.server }).authorize())
@@ -30,7 +30,7 @@ describe('toNodeHandler', () => {
     expect(response.headers.get('x-content-type-options')).toBe('nosniff')
   })
 
-  test('hands on method, URL, headers and body', async () => {
+  test('toNodeHandler passes on method, URL, headers and body', async () => {
     const origin = await serve(async (request) =>
       Response.json(
         { method: request.method, url: request.url, header: request.headers.get('x-a'), body: await request.text() },
@@ -44,7 +44,7 @@ describe('toNodeHandler', () => {
     ])
   })
 
-  test('keeps cookies apart', async () => {
+  test('toNodeHandler sends each Set-Cookie header separately', async () => {
     const origin = await serve(async () => {
       const headers = new Headers()
       headers.append('set-cookie', 'a=1; Path=/')
@@ -54,7 +54,7 @@ describe('toNodeHandler', () => {
     expect((await fetch(origin)).headers.getSetCookie()).toEqual(['a=1; Path=/', 'b=2; Path=/'])
   })
 
-  test('prefers the URL before a router cut it, and bears with strange ones', async () => {
+  test('toNodeHandler prefers originalUrl and tolerates malformed URLs', async () => {
     const urls: string[] = []
     const handler = toNodeHandler(async (request) => {
       urls.push(request.url)
@@ -88,7 +88,7 @@ describe('toNodeHandler', () => {
     expect(await strange('http://[')).toBe('/')
   })
 
-  test('serves HTTP/2 and HTTP/1.0, where there is no Host', async () => {
+  test('toNodeHandler serves HTTP/2 and HTTP/1.0 requests without a Host header', async () => {
     const urls: string[] = []
     const handler = toNodeHandler(async (request) => {
       urls.push(request.url)
@@ -118,7 +118,7 @@ describe('toNodeHandler', () => {
     expect(urls).toEqual(['http://localhost/a?b=c'])
   })
 
-  test('bears with any Host, and believes no forwarded one', async () => {
+  test('toNodeHandler tolerates any Host header and ignores X-Forwarded-Host', async () => {
     const origin = await serve(async (request) => new Response(request.url))
     const { port } = new URL(origin)
     const asked = async (...lines: string[]): Promise<string> => {
@@ -140,7 +140,7 @@ describe('toNodeHandler', () => {
     )
   })
 
-  test('lets the handler see the request of Node, keeps headers that were set before, and hands errors to next', async () => {
+  test('toNodeHandler passes the Node request to the handler, retains earlier headers and passes errors to next', async () => {
     const errors: unknown[] = []
     const handler = toNodeHandler(async (_request, { session }: IncomingMessage & { session: string }) => {
       if (session !== 'alice') throw new Error(session)
@@ -171,13 +171,13 @@ describe('toNodeHandler', () => {
     expect(errors).toEqual([new Error('bob')])
   })
 
-  test('says nothing about an error of the handler', async () => {
+  test('toNodeHandler answers 500 without details if the handler rejects', async () => {
     const origin = await serve(() => Promise.reject(new Error('secret')))
     const response = await fetch(origin)
     expect([response.status, await response.text()]).toEqual([500, 'Internal Server Error'])
   })
 
-  test('ends an answer whose body breaks off', async () => {
+  test('toNodeHandler answers 500 without details if the body stream fails', async () => {
     const origin = await serve(async () => {
       const body = new ReadableStream({
         pull() {
@@ -189,7 +189,7 @@ describe('toNodeHandler', () => {
     expect(await (await fetch(origin)).text()).toBe('Internal Server Error')
   })
 
-  test('a closed orchestrator is an error that says nothing', async () => {
+  test('toNodeHandler answers 500 after the orchestrator was closed', async () => {
     const orchestrator = orchestrate({ client: CLIENT })
     await orchestrator.close()
     const origin = await serve(orchestrator.handleCallback)

@@ -27,8 +27,8 @@ async function signedIn(options: Parameters<typeof orchestrate>[0] = {}) {
 const refreshes = (world: { tokenRequests(): Record<string, string>[] }): number =>
   world.tokenRequests().filter(({ grant_type: grant }) => grant === 'refresh_token').length
 
-describe('the copy in this process', () => {
-  test('is answered without the store until it is no longer trusted', async () => {
+describe('the token cache of a process', () => {
+  test('accessToken() returns the cached token without loading the record until policy.cacheMs has elapsed', async () => {
     const { clock, connection, asked } = await signedIn()
     const token = await connection.accessToken()
     expect(token).toEqual({
@@ -46,7 +46,7 @@ describe('the copy in this process', () => {
     expect(asked).toEqual(['load', 'load'])
   })
 
-  test('is dropped when another process disconnects or refreshes', async () => {
+  test('the cached token is dropped when another process refreshes or disconnects the connection', async () => {
     const { world, clock, store, connection } = await signedIn()
     expect((await connection.accessToken()).value).toBe('access-1')
     const elsewhere = orchestrate({ clock, store }).connection(connection.identity)
@@ -57,7 +57,7 @@ describe('the copy in this process', () => {
     expect(refreshes(world)).toBe(1)
   })
 
-  test('is shared by all handles on one connection, and by no other connection', async () => {
+  test('the cached token is shared by all handles of one connection and by no other connection', async () => {
     const { world, orchestrator, connection, asked } = await signedIn()
     await connection.accessToken()
     await orchestrator.connection(connection.identity).accessToken()
@@ -71,8 +71,8 @@ describe('the copy in this process', () => {
       { tenant: 't1' },
       { tenant: 't1', user: 'u1', label: 'x' },
     ]) {
-      const stranger = orchestrator.connection({ ...other, server: world.server })
-      expect(await rejection(stranger.accessToken())).toEqual({
+      const unrelated = orchestrator.connection({ ...other, server: world.server })
+      expect(await rejection(unrelated.accessToken())).toEqual({
         failure: { code: 'AUTHORIZATION_REQUIRED' },
         retryable: false,
         nextAction: 'authorize',
@@ -81,8 +81,8 @@ describe('the copy in this process', () => {
   })
 })
 
-describe('a token', () => {
-  test('is renewed early, by the margin of the policy', async () => {
+describe('access token lifetime', () => {
+  test('accessToken() refreshes a token whose remaining lifetime is at most policy.minTokenTtlMs', async () => {
     const { world, clock, connection } = await signedIn({ policy: { minTokenTtlMs: 60_000 } })
     clock.advance(3_539_999)
     expect((await connection.accessToken()).value).toBe('access-1')
@@ -91,7 +91,7 @@ describe('a token', () => {
     expect(refreshes(world)).toBe(1)
   })
 
-  test('is renewed for a caller who needs more life, from the copy too', async () => {
+  test('accessToken({ minTtlMs }) refreshes a token with less remaining lifetime, also when the token is cached', async () => {
     const { clock, connection, asked } = await signedIn()
     await connection.accessToken()
     clock.advance(1_000)
@@ -100,13 +100,13 @@ describe('a token', () => {
     expect((await connection.accessToken({ minTtlMs: 3_599_000 })).value).toBe('access-2')
   })
 
-  test('that lives for less than is asked for is answered all the same once it is new', async () => {
+  test('accessToken({ minTtlMs }) returns a fresh token even if it lives for less than minTtlMs', async () => {
     const { world, connection } = await signedIn()
     expect((await connection.accessToken({ minTtlMs: 86_400_000 })).value).toBe('access-2')
     expect(refreshes(world)).toBe(1)
   })
 
-  test('that a server refused is refreshed only if it is still the stored one', async () => {
+  test('accessToken({ rejectedToken }) refreshes only if the rejected token is still the stored one', async () => {
     const { world, connection } = await signedIn()
     const { value } = await connection.accessToken()
     const renewed = await Promise.all(Array.from({ length: 8 }, () => connection.accessToken({ rejectedToken: value })))
@@ -116,7 +116,7 @@ describe('a token', () => {
   })
 
   test(
-    'is refreshed once, however many callers in two processes ask',
+    'an expired token is refreshed once for twenty concurrent callers in two processes',
     verifies(114, async () => {
       const { world, clock, store, connection } = await signedIn()
       const elsewhere = orchestrate({ clock, store }).connection(connection.identity)
@@ -129,7 +129,7 @@ describe('a token', () => {
     }),
   )
 
-  test('that is still good is answered while it is being renewed', async () => {
+  test('a token that is still valid is returned in another process while it is being refreshed', async () => {
     const { world, clock, store, connection } = await signedIn()
     clock.advance(3_580_000)
     const gate = Promise.withResolvers<void>()
@@ -148,13 +148,13 @@ describe('a token', () => {
   })
 })
 
-describe('when the server does not renew', () => {
+describe('a failed refresh', () => {
   const passing = [
     ['answers 503', { status: 503, headers: { 'retry-after': '20' }, body: {} }, 'SERVER_UNAVAILABLE'],
     ['answers 429', { status: 429, headers: { 'retry-after': '20' }, body: {} }, 'RATE_LIMITED'],
   ] as const
   test.each(passing)(
-    'early, because it %s, the old token is answered and left alone for a while',
+    'when the token endpoint %s before expiry, accessToken() returns the old token and does not refresh again until Retry-After has elapsed',
     async (_name, answer, code) => {
       const { world, clock, connection } = await signedIn()
       clock.advance(3_575_000)
@@ -174,22 +174,25 @@ describe('when the server does not renew', () => {
     },
   )
 
-  test.each(passing)('late, because it %s, the reason is told and nothing is lost', async (_name, answer, code) => {
-    const { world, clock, connection } = await signedIn()
-    clock.advance(3_600_000)
-    world.tokenAnswers.push(answer, answer)
-    const told = {
-      failure: { code, details: { url: `${world.issuer}/token`, status: answer.status, retryAfterMs: 20_000 } },
-      retryable: true,
-      nextAction: 'retry',
-    }
-    expect(await rejection(connection.accessToken())).toEqual(told)
-    expect(await rejection(connection.accessToken())).toEqual(told)
-    expect(await connection.status()).toMatchObject({ state: 'authorized', authorized: true })
-    expect((await connection.accessToken()).value).toBe('access-2')
-  })
+  test.each(passing)(
+    'when the token endpoint %s after expiry, accessToken() rejects with the reason and keeps the refresh token',
+    async (_name, answer, code) => {
+      const { world, clock, connection } = await signedIn()
+      clock.advance(3_600_000)
+      world.tokenAnswers.push(answer, answer)
+      const expected = {
+        failure: { code, details: { url: `${world.issuer}/token`, status: answer.status, retryAfterMs: 20_000 } },
+        retryable: true,
+        nextAction: 'retry',
+      }
+      expect(await rejection(connection.accessToken())).toEqual(expected)
+      expect(await rejection(connection.accessToken())).toEqual(expected)
+      expect(await connection.status()).toMatchObject({ state: 'authorized', authorized: true })
+      expect((await connection.accessToken()).value).toBe('access-2')
+    },
+  )
 
-  test('because nobody listens, nothing is lost either', async () => {
+  test('when the token endpoint refuses the network connection, accessToken() rejects and keeps the refresh token', async () => {
     const { world, clock, connection } = await signedIn()
     clock.advance(3_600_000)
     const { origin } = world.as
@@ -201,7 +204,7 @@ describe('when the server does not renew', () => {
     expect(await connection.status()).toMatchObject({ state: 'authorized', authorized: true })
   })
 
-  test('because nobody knows what became of the request, the same is sent once more after the lease', async () => {
+  test('a refresh with an unknown outcome is retried once with the same refresh token after the lease', async () => {
     const { world, clock, connection } = await signedIn()
     clock.advance(3_600_000)
     world.tokenAnswers.push({ status: 500, body: {} })
@@ -221,7 +224,7 @@ describe('when the server does not renew', () => {
     expect(refreshes(world)).toBe(2)
   })
 
-  test('because the refresh token is refused, only the user can help; a token that is still good is the last one', async () => {
+  test('a rejected refresh token requires reauthorization, and a still valid access token is returned until it expires', async () => {
     const { world, clock, connection } = await signedIn()
     clock.advance(3_580_000)
     world.tokenAnswers.push({ status: 400, body: { error: 'invalid_grant' } })
@@ -249,7 +252,7 @@ describe('when the server does not renew', () => {
     expect(refreshes(world)).toBe(1)
   })
 
-  test('because it refuses for another reason, the refresh token is kept', async () => {
+  test('the refresh token is retained when the token endpoint rejects the refresh with an error other than invalid_grant', async () => {
     const { world, clock, connection } = await signedIn()
     clock.advance(3_600_000)
     world.tokenAnswers.push({ status: 400, body: { error: 'invalid_request' } })
@@ -259,7 +262,7 @@ describe('when the server does not renew', () => {
     expect((await connection.accessToken()).value).toBe('access-2')
   })
 
-  test('because it no longer knows our registration, the registration is retired and the next sign-in registers anew', async () => {
+  test('invalid_client at the refresh retires the dynamic registration, and the next sign-in registers a new client', async () => {
     const { world, clock, connection } = await signedIn()
     clock.advance(3_600_000)
     world.tokenAnswers.push({ status: 401, body: { error: 'invalid_client' } })
@@ -273,7 +276,7 @@ describe('when the server does not renew', () => {
     expect(world.as.asked().filter((asked) => asked === 'POST /register')).toHaveLength(2)
   })
 
-  test('because it no longer knows a client that the host configured, nothing is registered', async () => {
+  test('invalid_client at the refresh of a configured client makes accessToken() reject with CLIENT_REJECTED and registers no other client', async () => {
     const world = await startWorld()
     const clock = new TestClock()
     const clients = [{ issuer: world.issuer, clientId: 'configured', clientSecret: 's' }]
@@ -288,7 +291,7 @@ describe('when the server does not renew', () => {
   })
 })
 
-test('a caller that gives up is let go at once, and the refresh goes on', async () => {
+test('an aborted accessToken() call rejects at once while the refresh continues for other callers', async () => {
   const { world, clock, connection } = await signedIn()
   clock.advance(3_600_000)
   const gate = Promise.withResolvers<void>()
@@ -308,7 +311,7 @@ test('a caller that gives up is let go at once, and the refresh goes on', async 
   expect(refreshes(world)).toBe(1)
 })
 
-test('a store that is down is told, and a copy in this process outlives it', async () => {
+test('accessToken() rejects with STORE_UNAVAILABLE while the store is down unless the token is cached in this process', async () => {
   const { store, clock, connection } = await signedIn()
   const { load } = store
   store.load = () => Promise.reject(new Error('down'))

@@ -3,7 +3,7 @@ import { type AuthOrchestrator, type Connection } from '../../../src/index.ts'
 import { TestClock } from './test-clock.ts'
 import { orchestrate, redirectOf, signIn, startWorld, type World } from './world.ts'
 
-/** The server tells whose tokens it gives next. */
+/** Sets the subject of the next token response. */
 const nextIs = (world: World, subject: string | undefined): void => {
   world.tokenAnswers.push((good) => ({ body: { ...good, ...(subject !== undefined && { sub: subject }) } }))
 }
@@ -18,28 +18,28 @@ async function signedInAs(subject: string, refuseAccountChange: boolean) {
   const world = await startWorld()
   const clock = new TestClock()
   const orchestrator = orchestrate({ clock, policy: { refuseAccountChange } })
-  const told: unknown[] = []
-  orchestrator.on('accountChanged', (event) => told.push(event))
+  const emitted: unknown[] = []
+  orchestrator.on('accountChanged', (event) => emitted.push(event))
   nextIs(world, subject)
   const connection = await signIn(world, orchestrator)
   const revoked = () =>
     world.as.seen.filter(({ path }) => path === '/revoke').map(({ body }) => new URLSearchParams(body).get('token'))
-  return { world, clock, orchestrator, connection, told, revoked }
+  return { world, clock, orchestrator, connection, emitted, revoked }
 }
 
-describe('tokens of another account', () => {
-  test('are revoked instead of stored where the policy says so', async () => {
-    const { world, orchestrator, connection, told, revoked } = await signedInAs('alice', true)
+describe('an account change', () => {
+  test('tokens of another account are revoked instead of stored when policy.refuseAccountChange is set', async () => {
+    const { world, orchestrator, connection, emitted, revoked } = await signedInAs('alice', true)
     expect(await signInAgain(world, orchestrator, connection, 'mallory')).toMatchObject({
       status: 'failed',
       failure: { code: 'ACCOUNT_CHANGED' },
       retryable: false,
     })
     expect((await connection.accessToken()).value).toBe('access-1')
-    expect([revoked(), told]).toEqual([['refresh-2', 'access-2'], []])
+    expect([revoked(), emitted]).toEqual([['refresh-2', 'access-2'], []])
   })
 
-  test('are refused although the old ones have gone, and although they cannot be revoked', async () => {
+  test('tokens of another account are rejected also when the previous tokens are gone and revocation fails', async () => {
     const { world, clock, orchestrator, connection } = await signedInAs('alice', true)
     world.as.routes['POST /revoke'] = { status: 500 }
     clock.advance(3_600_001)
@@ -52,30 +52,30 @@ describe('tokens of another account', () => {
 
   test.each<[string, string | undefined]>([
     ['of the same account', 'alice'],
-    ['of an account that nobody tells', undefined],
-  ])('those %s are stored', async (_name, subject) => {
-    const { world, orchestrator, connection, told } = await signedInAs('alice', true)
+    ['without a subject', undefined],
+  ])('tokens %s are stored when policy.refuseAccountChange is set', async (_name, subject) => {
+    const { world, orchestrator, connection, emitted } = await signedInAs('alice', true)
     expect((await signInAgain(world, orchestrator, connection, subject)).status).toBe('authorized')
-    expect(told).toEqual([])
+    expect(emitted).toEqual([])
   })
 
-  test('are stored and told without the policy', async () => {
-    const { world, orchestrator, connection, told, revoked } = await signedInAs('alice', false)
+  test('tokens of another account are stored and emit accountChanged when policy.refuseAccountChange is not set', async () => {
+    const { world, orchestrator, connection, emitted, revoked } = await signedInAs('alice', false)
     expect((await signInAgain(world, orchestrator, connection, 'mallory')).status).toBe('authorized')
-    expect([(await connection.accessToken()).value, told.length, revoked()]).toEqual(['access-2', 1, []])
+    expect([(await connection.accessToken()).value, emitted.length, revoked()]).toEqual(['access-2', 1, []])
   })
 
-  test('of another issuer cannot be compared', async () => {
-    const { world, orchestrator, connection, told } = await signedInAs('alice', true)
+  test('tokens of another issuer are stored without accountChanged because their subjects cannot be compared', async () => {
+    const { world, orchestrator, connection, emitted } = await signedInAs('alice', true)
     const next = await startWorld()
     world.resourceMetadata['authorization_servers'] = [next.issuer]
     const redirect = redirectOf(await connection.authorize({ force: true, challenge: 'Bearer' }))
     nextIs(next, 'a1f3')
     expect((await orchestrator.completeCallback(next.callback(redirect))).status).toBe('authorized')
-    expect(told).toEqual([])
+    expect(emitted).toEqual([])
   })
 
-  test('are nobody else than before once the connection was disconnected', async () => {
+  test('tokens of another account are stored after disconnect() because the previous account was forgotten', async () => {
     const { world, orchestrator, connection } = await signedInAs('alice', true)
     await connection.disconnect()
     expect((await signInAgain(world, orchestrator, connection, 'bob')).status).toBe('authorized')

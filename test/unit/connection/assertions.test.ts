@@ -8,7 +8,7 @@ import { verifies } from '../../support/verifies.ts'
 const JWT_BEARER = 'urn:ietf:params:oauth:grant-type:jwt-bearer'
 const unasked = (): Promise<never> => Promise.reject(new Error('unused'))
 
-describe('a workload', () => {
+describe('the jwt_bearer grant', () => {
   /** A world, and processes of one platform that share a store. */
   async function platform() {
     const world = await startWorld()
@@ -32,7 +32,7 @@ describe('a workload', () => {
     resource: server,
   })
 
-  test('signs in with a fresh JWT, and again in another process when its token has ended', async () => {
+  test('a workload signs in with a fresh JWT, and another process requests a new one after the token has expired', async () => {
     const { world, clock, asked, start } = await platform()
     const result = await start().authorize({ grant: 'jwt_bearer' })
     expect(result).toMatchObject({
@@ -51,7 +51,7 @@ describe('a workload', () => {
   })
 
   test(
-    'that is refused is told so with the code of the server, and asked for once',
+    'a workload whose assertion is rejected fails with the error of the server after one token request',
     verifies(202, async () => {
       const { world, start } = await platform()
       world.tokenAnswers.push({ status: 400, body: { error: 'unauthorized_client' } })
@@ -67,7 +67,7 @@ describe('a workload', () => {
     }),
   )
 
-  test('that has no JWT fails without a request, keeps its tokens, and is asked anew the next time', async () => {
+  test('a workload without a JWT fails before any token request, keeps its tokens, and requests a JWT again at the next call', async () => {
     const { world, clock, start } = await platform()
     await start().authorize({ grant: 'jwt_bearer' })
     clock.advance(3_600_000)
@@ -84,7 +84,7 @@ describe('a workload', () => {
     expect((await start().accessToken()).value).toBe('access-2')
   })
 
-  test('is renewed in no process that lacks the option', async () => {
+  test('a process without options.assertions cannot renew the token of a workload', async () => {
     const { clock, start } = await platform()
     await start().authorize({ grant: 'jwt_bearer' })
     clock.advance(3_600_000)
@@ -93,7 +93,7 @@ describe('a workload', () => {
     })
   })
 
-  test('asks for more scope in the same way', async () => {
+  test('a workload steps up for more scope with a fresh JWT', async () => {
     const { world, start } = await platform()
     const connection = start()
     await connection.authorize({ grant: 'jwt_bearer' })
@@ -106,8 +106,8 @@ describe('a workload', () => {
   })
 })
 
-describe('an identity assertion', () => {
-  test('is exchanged and redeemed; nothing of it is stored, told or inspected', async () => {
+describe('the identity_assertion grant', () => {
+  test('an identity assertion is exchanged and redeemed, and never stored, emitted or passed to inspect()', async () => {
     const world = await startWorld()
     const seen: string[] = []
     const idp = await startPeer()
@@ -144,17 +144,27 @@ describe('an identity assertion', () => {
   })
 })
 
-describe('misuse is told at the call', () => {
+describe('grants that need options.assertions', () => {
   test.each<[string, 'jwt_bearer' | 'identity_assertion', object, string]>([
-    ['no assertions', 'jwt_bearer', {}, "authorize().grant 'jwt_bearer' needs assertions"],
-    ['no assertions at all', 'identity_assertion', {}, "authorize().grant 'identity_assertion' needs assertions"],
     [
-      'no identity provider',
+      'options.assertions is missing for jwt_bearer',
+      'jwt_bearer',
+      {},
+      "authorize().grant 'jwt_bearer' needs assertions",
+    ],
+    [
+      'options.assertions is missing for identity_assertion',
+      'identity_assertion',
+      {},
+      "authorize().grant 'identity_assertion' needs assertions",
+    ],
+    [
+      'options.identityProvider is missing',
       'identity_assertion',
       { assertions: unasked },
       "authorize().grant 'identity_assertion' needs identityProvider",
     ],
-  ])('%s', async (_, grant, options, message) => {
+  ])('authorize() with an assertion grant throws a TypeError when %s', async (_, grant, options, message) => {
     const connection = orchestrate(options).connection({ tenant: 't1', server: 'https://mcp.example/mcp' })
     expect(await rejection(connection.authorize({ grant }))).toEqual({
       name: 'TypeError',
@@ -163,7 +173,7 @@ describe('misuse is told at the call', () => {
     })
   })
 
-  test('and what the policy forbids is refused', async () => {
+  test('authorize() rejects with POLICY_REFUSED when policy.allowedGrants lacks the assertion grant', async () => {
     const orchestrator = orchestrate({ assertions: unasked, policy: { allowedGrants: ['authorization_code'] } })
     const connection = orchestrator.connection({ tenant: 't1', server: 'https://mcp.example/mcp' })
     expect(await rejection(connection.authorize({ grant: 'jwt_bearer' }))).toMatchObject({

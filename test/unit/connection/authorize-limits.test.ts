@@ -5,11 +5,11 @@ import { orchestrate, redirectOf, rejection, startWorld } from './world.ts'
 
 const query = (url: string): Record<string, string> => Object.fromEntries(new URL(url).searchParams)
 
-describe('the policy', () => {
+describe('policy limits of authorize()', () => {
   const reasonOf = async (promise: Promise<unknown>): Promise<unknown> =>
     ((await rejection(promise)) as { failure: unknown }).failure
 
-  test('refuses servers, scopes and grants before anybody is asked', async () => {
+  test('authorize() rejects a disallowed server, scope or grant before any request is sent', async () => {
     const world = await startWorld()
     const { origin } = new URL(world.server)
     const refuses = async (policy: object, options: object, reason: string): Promise<void> => {
@@ -26,7 +26,7 @@ describe('the policy', () => {
     }
   })
 
-  test('refuses issuers, and grants that the server chooses', async () => {
+  test('authorize() rejects a disallowed issuer and a disallowed grant that the server metadata selects', async () => {
     const world = await startWorld()
     const authorize = (policy: object, options = {}) =>
       orchestrate({ policy }).connection({ tenant: 't1', server: world.server }).authorize(options)
@@ -40,7 +40,7 @@ describe('the policy', () => {
     })
   })
 
-  test('leaves out scopes that may not be asked for', async () => {
+  test('authorize() omits offered scopes that policy.allowedScopes does not list', async () => {
     const world = await startWorld()
     world.resourceMetadata['scopes_supported'] = ['mcp:tools', 'mcp:admin']
     const connection = orchestrate({ policy: { allowedScopes: ['mcp:tools'] } }).connection({
@@ -50,7 +50,7 @@ describe('the policy', () => {
     expect(query(redirectOf(await connection.authorize()).authorizationUrl)['scope']).toBe('mcp:tools')
   })
 
-  test('may be a function of the connection, and choose the issuer', async () => {
+  test('options.policy may be a function of the connection that also chooses the issuer', async () => {
     const world = await startWorld()
     const other = await startWorld()
     world.resourceMetadata['authorization_servers'] = [world.issuer, other.issuer]
@@ -72,8 +72,8 @@ describe('the policy', () => {
   })
 })
 
-describe('a caller that gives up', () => {
-  test('is let go at once, and the run goes on to its rest', async () => {
+describe('an aborted authorize() call', () => {
+  test('an aborted authorize() call rejects at once while the operation continues for other callers', async () => {
     const world = await startWorld()
     const connection = orchestrate().connection({ tenant: 't1', server: world.server })
     const registration = Promise.withResolvers<void>()
@@ -100,8 +100,8 @@ describe('a caller that gives up', () => {
   })
 })
 
-describe('simultaneous calls', () => {
-  test('forty with equal options make one run, and all get one URL', async () => {
+describe('concurrent authorize() calls', () => {
+  test('forty concurrent authorize() calls with equal options share one run and return one authorization URL', async () => {
     const world = await startWorld()
     const store = new MemoryStore()
     let saves = 0
@@ -121,7 +121,7 @@ describe('simultaneous calls', () => {
     expect(world.as.asked()).toEqual(['GET /.well-known/oauth-authorization-server', 'POST /register'])
   })
 
-  test('forty with bindings of their own discover and register once; the newest eight live, the others are superseded', async () => {
+  test('forty authorize() calls with different bindings discover and register once, and the newest eight attempts supersede the others', async () => {
     const world = await startWorld()
     const orchestrator = orchestrate()
     const of = { tenant: 't1', user: 'u1', server: world.server }

@@ -5,9 +5,9 @@ import { verifies } from '../../support/verifies.ts'
 
 const query = (url: string): Record<string, string> => Object.fromEntries(new URL(url).searchParams)
 
-describe('a first sign-in', () => {
+describe('authorize() at first', () => {
   test(
-    'leads to the authorization server with PKCE, state, resource and scope, and asks three times',
+    'authorize() returns an authorization URL with PKCE, state, resource and scope after three requests',
     verifies([64, 67], async () => {
       const world = await startWorld()
       const clock = new TestClock()
@@ -55,7 +55,7 @@ describe('a first sign-in', () => {
     }),
   )
 
-  test('a stored token is answered without asking anybody', async () => {
+  test('authorize() returns authorized with the stored tokens without any request', async () => {
     const world = await startWorld()
     const clock = new TestClock()
     const connection = await signIn(world, orchestrate({ clock }))
@@ -86,7 +86,7 @@ describe('a first sign-in', () => {
     expect(world.as.seen).toHaveLength(before)
   })
 
-  test('an expired token is refreshed instead of sending the user away', async () => {
+  test('authorize() refreshes an expired access token instead of redirecting the user', async () => {
     const world = await startWorld()
     const clock = new TestClock()
     const connection = await signIn(world, orchestrate({ clock }))
@@ -101,7 +101,7 @@ describe('a first sign-in', () => {
     expect(world.tokenRequests().map(({ grant_type: grant }) => grant)).toEqual(['authorization_code', 'refresh_token'])
   })
 
-  test('what a server says while a token is refreshed is told, and sends nobody away', async () => {
+  test('authorize() rejects with the error of the token endpoint when the refresh fails temporarily, and does not redirect the user', async () => {
     const world = await startWorld()
     const clock = new TestClock()
     const connection = await signIn(world, orchestrate({ clock }))
@@ -118,7 +118,7 @@ describe('a first sign-in', () => {
     expect((await connection.authorize()).status).toBe('authorized')
   })
 
-  test('a refused refresh token leads to a new authorization', async () => {
+  test('authorize() returns a redirect when the refresh token is rejected', async () => {
     const world = await startWorld()
     const clock = new TestClock()
     const connection = await signIn(world, orchestrate({ clock }))
@@ -128,8 +128,8 @@ describe('a first sign-in', () => {
   })
 })
 
-describe('again while an attempt waits', () => {
-  test('there is a new attempt, and the older link still works', async () => {
+describe('repeated authorize() calls', () => {
+  test('a repeated authorize() call starts a new attempt, and the older authorization URL still works', async () => {
     const world = await startWorld()
     const orchestrator = orchestrate()
     const connection = orchestrator.connection({ tenant: 't1', server: world.server })
@@ -141,7 +141,7 @@ describe('again while an attempt waits', () => {
     expect(world.tokenRequests()).toHaveLength(1)
   })
 
-  test('an attempt that asks for more than was granted lives on', async () => {
+  test('an attempt that requests more scope than another one was granted stays pending', async () => {
     const world = await startWorld()
     const orchestrator = orchestrate()
     const connection = orchestrator.connection({ tenant: 't1', server: world.server })
@@ -154,8 +154,8 @@ describe('again while an attempt waits', () => {
   })
 })
 
-describe('options', () => {
-  test('force signs in again although a good token is there, which stays usable', async () => {
+describe('options of authorize()', () => {
+  test('authorize({ force: true }) starts a new sign-in, and the current token stays usable', async () => {
     const world = await startWorld()
     const orchestrator = orchestrate()
     const connection = await signIn(world, orchestrator)
@@ -165,7 +165,7 @@ describe('options', () => {
     expect((await connection.accessToken()).value).toBe('access-2')
   })
 
-  test('a scope that was not granted leads to a new authorization, one that was does not', async () => {
+  test('authorize({ scope }) returns a redirect for a scope that was not granted, and authorized for a granted one', async () => {
     const world = await startWorld()
     const connection = await signIn(world, orchestrate(), undefined, { scope: 'mcp:tools' })
     expect((await connection.authorize({ scope: 'mcp:tools' })).status).toBe('authorized')
@@ -173,7 +173,7 @@ describe('options', () => {
     expect(query(wide.authorizationUrl)['scope']).toBe('mcp:admin')
   })
 
-  test('parameters go along, and cannot touch those of the protocol', async () => {
+  test('authorize({ parameters }) adds them to the authorization URL, and throws a TypeError for a protocol parameter', async () => {
     const world = await startWorld()
     const connection = orchestrate().connection({ tenant: 't1', server: world.server })
     const result = redirectOf(
@@ -188,7 +188,7 @@ describe('options', () => {
   })
 
   test(
-    'an issuer that the resource names is used, another one is refused',
+    'authorize({ issuer }) uses an issuer that the resource metadata lists, and rejects any other one',
     verifies(17, async () => {
       const world = await startWorld()
       const other = await startWorld()
@@ -212,7 +212,7 @@ describe('options', () => {
     }),
   )
 
-  test('client information that a host gives is used instead of a registration, and kept for the next time', async () => {
+  test('authorize({ clientInformation }) uses the client instead of a registration and stores it for later calls', async () => {
     const world = await startWorld()
     const clock = new TestClock()
     const orchestrator = orchestrate({ clock })
@@ -232,7 +232,7 @@ describe('options', () => {
   })
 
   test(
-    'client information of another issuer is shown to nobody',
+    'authorize({ clientInformation }) rejects client information of another issuer and does not send it',
     verifies(58, async () => {
       const world = await startWorld()
       const connection = orchestrate().connection({ tenant: 't1', server: world.server })
@@ -248,7 +248,7 @@ describe('options', () => {
     }),
   )
 
-  test('a client that is configured for the issuer is used there', async () => {
+  test('authorize() uses the client that options.clients configures for the issuer', async () => {
     const world = await startWorld()
     const clients = [
       {
@@ -264,7 +264,7 @@ describe('options', () => {
   })
 
   test(
-    'a client id metadata document is used where the server takes one',
+    'authorize() uses the client ID metadata document at a server that supports it',
     verifies(43, async () => {
       const world = await startWorld()
       world.serverMetadata['client_id_metadata_document_supported'] = true
@@ -276,7 +276,7 @@ describe('options', () => {
     }),
   )
 
-  test('the default scope is asked for where nobody says anything else', async () => {
+  test('authorize() requests the default scope when neither the caller nor the resource metadata names one', async () => {
     const world = await startWorld()
     delete world.resourceMetadata['scopes_supported']
     const connection = orchestrate({ client: { ...CLIENT, scope: 'fallback' } }).connection({
@@ -286,7 +286,7 @@ describe('options', () => {
     expect(query(redirectOf(await connection.authorize()).authorizationUrl)['scope']).toBe('fallback')
   })
 
-  test('returnTo must lead to an origin that the policy lists', async () => {
+  test('authorize({ returnTo }) throws a TypeError unless policy.returnToOrigins lists its origin', async () => {
     const world = await startWorld()
     const orchestrator = orchestrate({ policy: { returnToOrigins: ['https://app.example'] } })
     const connection = orchestrator.connection({ tenant: 't1', server: world.server })
@@ -303,15 +303,15 @@ describe('options', () => {
     expect({ status, returnTo }).toEqual({ status: 'authorized', returnTo: 'https://app.example/settings?tab=2' })
   })
 
-  test('without a list nothing may be returned to', async () => {
+  test('authorize({ returnTo }) throws a TypeError when policy.returnToOrigins is not set', async () => {
     const world = await startWorld()
     const connection = orchestrate().connection({ tenant: 't1', server: world.server })
     await expect(connection.authorize({ returnTo: 'https://app.example/' })).rejects.toThrow(TypeError)
   })
 })
 
-describe('a challenge', () => {
-  test('of a 401 tries a refresh first', async () => {
+describe('authorize({ challenge })', () => {
+  test('a 401 challenge makes authorize() refresh first', async () => {
     const world = await startWorld()
     const connection = await signIn(world, orchestrate())
     const challenge = 'Bearer error="invalid_token"'
@@ -319,7 +319,7 @@ describe('a challenge', () => {
     expect((await connection.accessToken()).value).toBe('access-2')
   })
 
-  test('of a 401 leads to a new authorization when the refresh token is refused', async () => {
+  test('a 401 challenge makes authorize() return a redirect when the refresh token is rejected', async () => {
     const world = await startWorld()
     const connection = await signIn(world, orchestrate())
     world.tokenAnswers.push({ status: 400, body: { error: 'invalid_grant' } })
@@ -327,7 +327,7 @@ describe('a challenge', () => {
   })
 
   test(
-    'of a 401 says where the metadata is, and which scope to ask for',
+    'the resource_metadata and scope of a challenge select the metadata URL and the requested scope',
     verifies([10, 11, 60], async () => {
       const world = await startWorld()
       world.rs.routes['GET /elsewhere'] = { body: world.resourceMetadata }
@@ -340,7 +340,7 @@ describe('a challenge', () => {
   )
 
   test(
-    'insufficient_scope asks for the union of scopes, and the old token stays usable',
+    'an insufficient_scope challenge requests the union of scopes, and the current token stays usable',
     verifies([123, 124], async () => {
       const world = await startWorld()
       const orchestrator = orchestrate()
@@ -360,7 +360,7 @@ describe('a challenge', () => {
   )
 
   test.each(['', 'Basic realm="x"', 'garbage,,=', `Bearer ${'a=b, '.repeat(20_000)}`])(
-    'that says nothing which could be read is a refusal all the same: %.20s',
+    'a challenge without usable parameters makes authorize() refresh: %.20s',
     async (challenge) => {
       const world = await startWorld()
       const connection = await signIn(world, orchestrate())
@@ -372,7 +372,7 @@ describe('a challenge', () => {
     },
   )
 
-  test('whose metadata is no URL is refused before anybody is asked', async () => {
+  test('a challenge whose resource_metadata is not an http URL is rejected before any request is sent', async () => {
     const world = await startWorld()
     const connection = orchestrate().connection({ tenant: 't1', server: world.server })
     expect(

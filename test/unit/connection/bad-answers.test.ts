@@ -4,8 +4,8 @@ import { TestClock } from './test-clock.ts'
 import { orchestrate, redirectOf, rejection, startWorld, type World } from './world.ts'
 import { verifies } from '../../support/verifies.ts'
 
-/** What `authorize()` on a fresh connection rejects with; nothing is stored but the reason. */
-async function refusal(world: World, options: Parameters<typeof orchestrate>[0] = {}): Promise<unknown> {
+/** What `authorize()` on a fresh connection rejects with; only the failure is stored. */
+async function failureOf(world: World, options: Parameters<typeof orchestrate>[0] = {}): Promise<unknown> {
   const connection = orchestrate(options).connection({ tenant: 't1', server: world.server })
   const { failure } = (await rejection(connection.authorize())) as { failure: unknown }
   expect(await connection.status()).toMatchObject({ state: 'failed', authorized: false, failure, scope: undefined })
@@ -18,60 +18,71 @@ describe('protected resource metadata', () => {
 
   test.each<[string, object, string]>([
     ['without a resource', { resource: undefined }, 'resource'],
-    ['whose servers are a string', { authorization_servers: 'https://as.example' }, 'authorization_servers'],
-    ['whose server is no URL', { authorization_servers: ['as.example'] }, 'authorization_servers.0'],
-    ['whose server has a fragment', { authorization_servers: ['https://as.example#x'] }, 'authorization_servers.0'],
-    ['whose scopes are no list', { scopes_supported: 'a b' }, 'scopes_supported'],
-  ])('%s is a failure with its field', async (_name, change, field) => {
-    const world = await startWorld()
-    Object.assign(world.resourceMetadata, change)
-    expect(await refusal(world)).toEqual({ code: 'RESPONSE_INVALID', details: { ...where(world), field } })
-    expect(world.as.seen).toEqual([])
-  })
+    [
+      'whose authorization_servers is a string',
+      { authorization_servers: 'https://as.example' },
+      'authorization_servers',
+    ],
+    ['whose authorization server is not a URL', { authorization_servers: ['as.example'] }, 'authorization_servers.0'],
+    [
+      'whose authorization server has a fragment',
+      { authorization_servers: ['https://as.example#x'] },
+      'authorization_servers.0',
+    ],
+    ['whose scopes_supported is not a list', { scopes_supported: 'a b' }, 'scopes_supported'],
+  ])(
+    'protected resource metadata %s is rejected with RESPONSE_INVALID and the name of the field',
+    async (_name, change, field) => {
+      const world = await startWorld()
+      Object.assign(world.resourceMetadata, change)
+      expect(await failureOf(world)).toEqual({ code: 'RESPONSE_INVALID', details: { ...where(world), field } })
+      expect(world.as.seen).toEqual([])
+    },
+  )
 
-  test('that is not JSON, or is a list, is a failure', async () => {
+  test('protected resource metadata that is not JSON, or is a list, is rejected', async () => {
     const world = await startWorld()
     const place = 'GET /.well-known/oauth-protected-resource/mcp'
     world.rs.routes[place] = { body: '<html>' }
-    expect(await refusal(world)).toEqual({ code: 'RESPONSE_NOT_JSON', details: where(world) })
+    expect(await failureOf(world)).toEqual({ code: 'RESPONSE_NOT_JSON', details: where(world) })
     world.rs.routes[place] = { body: '[]' }
-    expect(await refusal(world)).toMatchObject({ code: 'RESPONSE_INVALID', details: where(world) })
+    expect(await failureOf(world)).toMatchObject({ code: 'RESPONSE_INVALID', details: where(world) })
   })
 
-  test('for another resource is a failure', async () => {
+  test('protected resource metadata of another resource is rejected with RESOURCE_MISMATCH', async () => {
     const world = await startWorld()
     world.resourceMetadata['resource'] = 'https://other.example/mcp'
-    expect(await refusal(world)).toEqual({
+    expect(await failureOf(world)).toEqual({
       code: 'RESOURCE_MISMATCH',
       details: { url: url(world), expected: world.server, received: 'https://other.example/mcp' },
     })
   })
 
-  test('for the whole origin is taken, unless the policy is strict', async () => {
+  test('protected resource metadata of the whole origin is accepted unless policy.strictResource is set', async () => {
     const world = await startWorld()
     world.resourceMetadata['resource'] = world.rs.origin
     const redirect = redirectOf(await orchestrate().connection({ tenant: 't1', server: world.server }).authorize())
     expect(new URL(redirect.authorizationUrl).searchParams.get('resource')).toBe(world.rs.origin)
-    expect(await refusal(world, { policy: { strictResource: true } })).toMatchObject({ code: 'RESOURCE_MISMATCH' })
+    expect(await failureOf(world, { policy: { strictResource: true } })).toMatchObject({ code: 'RESOURCE_MISMATCH' })
   })
 
-  test('of a server that is down is no reason to guess', async () => {
+  test('protected resource metadata that responds with 500 makes authorize() reject without a fallback to the origin', async () => {
     const world = await startWorld()
     world.rs.routes['GET /.well-known/oauth-protected-resource/mcp'] = { status: 500, body: {} }
-    expect(await refusal(world)).toEqual({
+    expect(await failureOf(world)).toEqual({
       code: 'RESOURCE_METADATA_UNAVAILABLE',
       details: { url: url(world), status: 500 },
     })
     expect(world.rs.asked()).not.toContain('GET /.well-known/oauth-authorization-server')
   })
 
-  test('that is too large is no reason to guess either', async () => {
+  test('protected resource metadata that is too large makes authorize() reject without a fallback to the origin', async () => {
     const world = await startWorld()
     world.rs.routes['GET /.well-known/oauth-protected-resource/mcp'] = { body: { x: 'y'.repeat(300_000) } }
-    expect(await refusal(world)).toMatchObject({ code: 'RESPONSE_TOO_LARGE' })
+    expect(await failureOf(world)).toMatchObject({ code: 'RESPONSE_TOO_LARGE' })
   })
 
-  test('that is not there at the first place is looked for at the root', async () => {
+  test('protected resource metadata that is missing at the path of the resource is requested at the root', async () => {
     const world = await startWorld()
     delete world.rs.routes['GET /.well-known/oauth-protected-resource/mcp']
     world.rs.routes['GET /.well-known/oauth-protected-resource'] = { body: world.resourceMetadata }
@@ -91,32 +102,39 @@ describe('authorization server metadata', () => {
   test.each<[string, object, string]>([
     ['without an issuer', { issuer: undefined }, 'issuer'],
     ['without a token endpoint', { token_endpoint: undefined }, 'token_endpoint'],
-    ['whose token endpoint is no URL', { token_endpoint: '/token' }, 'token_endpoint'],
+    ['whose token endpoint is not a URL', { token_endpoint: '/token' }, 'token_endpoint'],
     [
-      'whose authorization endpoint is a script',
+      'whose authorization endpoint is a javascript: URL',
       { authorization_endpoint: 'javascript:alert(1)' },
       'authorization_endpoint',
     ],
     [
-      'whose registration endpoint has credentials',
+      'whose registration endpoint contains credentials',
       { registration_endpoint: 'https://u:p@as.example/' },
       'registration_endpoint',
     ],
-    ['whose methods are no list', { code_challenge_methods_supported: 'S256' }, 'code_challenge_methods_supported'],
-  ])('%s is a failure with its field', async (_name, change, field) => {
-    const world = await startWorld()
-    Object.assign(world.serverMetadata, change)
-    expect(await refusal(world)).toEqual({ code: 'RESPONSE_INVALID', details: { ...where(world), field } })
-    expect(world.as.asked()).not.toContain('POST /register')
-  })
+    [
+      'whose code_challenge_methods_supported is not a list',
+      { code_challenge_methods_supported: 'S256' },
+      'code_challenge_methods_supported',
+    ],
+  ])(
+    'authorization server metadata %s is rejected with RESPONSE_INVALID and the name of the field',
+    async (_name, change, field) => {
+      const world = await startWorld()
+      Object.assign(world.serverMetadata, change)
+      expect(await failureOf(world)).toEqual({ code: 'RESPONSE_INVALID', details: { ...where(world), field } })
+      expect(world.as.asked()).not.toContain('POST /register')
+    },
+  )
 
   test(
-    'of another issuer is a failure, be it by a slash',
+    'authorization server metadata of another issuer is rejected, even if only a trailing slash differs',
     verifies(35, async () => {
       const world = await startWorld()
       for (const issuer of [`${world.issuer}/`, 'https://evil.example']) {
         world.serverMetadata['issuer'] = issuer
-        expect(await refusal(world)).toEqual({
+        expect(await failureOf(world)).toEqual({
           code: 'SERVER_ISSUER_MISMATCH',
           details: { url: url(world), expected: world.issuer, received: issuer },
         })
@@ -125,7 +143,7 @@ describe('authorization server metadata', () => {
     }),
   )
 
-  test('that is not there, or not good, is looked for by OpenID Connect', async () => {
+  test('authorization server metadata that is missing or unusable is requested from the OpenID Connect URL', async () => {
     for (const first of [
       { status: 404 },
       { status: 500 },
@@ -140,24 +158,24 @@ describe('authorization server metadata', () => {
     }
   })
 
-  test('that is nowhere is a failure', async () => {
+  test('authorization server metadata that is missing at every URL makes authorize() reject with SERVER_METADATA_UNAVAILABLE', async () => {
     const world = await startWorld()
     delete world.as.routes['GET /.well-known/oauth-authorization-server']
-    expect(await refusal(world)).toEqual({
+    expect(await failureOf(world)).toEqual({
       code: 'SERVER_METADATA_UNAVAILABLE',
       details: { url: `${world.issuer}/.well-known/openid-configuration`, status: 404 },
     })
   })
 
   test(
-    'without S256 or the response type code is a failure',
+    'authorization server metadata without S256 or without the response type code is rejected',
     verifies(68, async () => {
       const world = await startWorld()
       delete world.serverMetadata['code_challenge_methods_supported']
-      expect(await refusal(world)).toEqual({ code: 'PKCE_UNSUPPORTED', details: { expected: 'S256' } })
+      expect(await failureOf(world)).toEqual({ code: 'PKCE_UNSUPPORTED', details: { expected: 'S256' } })
       const other = await startWorld()
       other.serverMetadata['response_types_supported'] = ['token']
-      expect(await refusal(other)).toEqual({
+      expect(await failureOf(other)).toEqual({
         code: 'GRANT_UNSUPPORTED',
         details: { reason: 'responseType', expected: 'code', offered: 'token' },
       })
@@ -165,11 +183,11 @@ describe('authorization server metadata', () => {
   )
 
   test(
-    'of a server inside a network that is not allowed is not asked for',
+    'authorization server metadata at a forbidden network address is not requested',
     verifies(141, async () => {
       const world = await startWorld()
       world.resourceMetadata['authorization_servers'] = ['https://169.254.169.254']
-      expect(await refusal(world)).toEqual({
+      expect(await failureOf(world)).toEqual({
         code: 'ADDRESS_FORBIDDEN',
         details: {
           url: 'https://169.254.169.254/.well-known/oauth-authorization-server',
@@ -180,11 +198,11 @@ describe('authorization server metadata', () => {
   )
 })
 
-describe('a registration', () => {
+describe('dynamic client registration', () => {
   const details = (world: World, status: number): object => ({ url: `${world.issuer}/register`, status })
 
   test(
-    'that is refused is a failure, and the next try asks again',
+    'a rejected registration makes authorize() reject, and the next call registers again',
     verifies(52, async () => {
       const world = await startWorld()
       const register = world.as.routes['POST /register']
@@ -204,10 +222,10 @@ describe('a registration', () => {
     }),
   )
 
-  test('that is not offered is a failure', async () => {
+  test('a server without a registration endpoint makes authorize() reject with REGISTRATION_UNAVAILABLE', async () => {
     const world = await startWorld()
     delete world.serverMetadata['registration_endpoint']
-    expect(await refusal(world)).toEqual({
+    expect(await failureOf(world)).toEqual({
       code: 'REGISTRATION_UNAVAILABLE',
       details: { reason: 'noRegistrationEndpoint', expected: world.issuer },
     })
@@ -215,40 +233,43 @@ describe('a registration', () => {
 
   test.each<[string, unknown, object]>([
     ['is not JSON', '<html>', { code: 'RESPONSE_NOT_JSON' }],
-    ['has no client id', { client_secret: 's' }, { code: 'RESPONSE_INVALID', field: 'client_id' }],
+    ['lacks a client_id', { client_secret: 's' }, { code: 'RESPONSE_INVALID', field: 'client_id' }],
     [
-      'has a secret that is no text',
+      'has a client_secret that is not a string',
       { client_id: 'c', client_secret: 7 },
       { code: 'RESPONSE_INVALID', field: 'client_secret' },
     ],
     [
-      'has an end that is no time',
+      'has a client_secret_expires_at that is not a time',
       { client_id: 'c', client_secret: 's', client_secret_expires_at: 'soon' },
       { code: 'RESPONSE_INVALID', field: 'client_secret_expires_at' },
     ],
-  ])('whose answer %s is a failure with its field, and no client is kept', async (_name, body, wrong) => {
-    const world = await startWorld()
-    const { code, ...field } = wrong as { code: string }
-    world.as.routes['POST /register'] = { status: 201, body }
-    expect(await refusal(world)).toEqual({
-      code,
-      details: { ...details(world, 201), document: 'registration response', ...field },
-    })
-  })
+  ])(
+    'a registration response that %s is rejected with the name of the field, and the client is not stored',
+    async (_name, body, wrong) => {
+      const world = await startWorld()
+      const { code, ...field } = wrong as { code: string }
+      world.as.routes['POST /register'] = { status: 201, body }
+      expect(await failureOf(world)).toEqual({
+        code,
+        details: { ...details(world, 201), document: 'registration response', ...field },
+      })
+    },
+  )
 
-  test('with a method that we do not know is a failure', async () => {
+  test('a registration with an unsupported token_endpoint_auth_method is rejected with CLIENT_AUTH_UNSUPPORTED', async () => {
     const world = await startWorld()
     world.as.routes['POST /register'] = {
       status: 201,
       body: { client_id: 'c', client_secret: 's', token_endpoint_auth_method: 'tls_client_auth' },
     }
-    expect(await refusal(world)).toMatchObject({
+    expect(await failureOf(world)).toMatchObject({
       code: 'CLIENT_AUTH_UNSUPPORTED',
       details: { received: 'tls_client_auth' },
     })
   })
 
-  test('whose secret has ended is made anew', async () => {
+  test('a registration whose client secret has expired is replaced by a new one', async () => {
     const world = await startWorld()
     const clock = new TestClock()
     const register = world.as.routes['POST /register']
@@ -266,7 +287,7 @@ describe('a registration', () => {
     expect(await clientOf()).toBe('client-2')
   })
 
-  test('is shared by a deployment, a tenant or nobody, as the policy says', async () => {
+  test('a registration is shared within a deployment, a tenant or one connection, as policy.registrationScope says', async () => {
     const world = await startWorld()
     const count = async (registrationScope: 'deployment' | 'tenant' | 'connection'): Promise<number> => {
       const before = world.as.asked().length
@@ -288,7 +309,7 @@ describe('a registration', () => {
   })
 })
 
-describe('a stored record', () => {
+describe('an unreadable record', () => {
   const keys = { name: new Uint8Array(32).fill(1), sealing: [{ id: '1', secret: new Uint8Array(32).fill(2) }] }
 
   /** A connection whose record holds this text instead of what was saved. */
@@ -310,14 +331,14 @@ describe('a stored record', () => {
   }
 
   test.each<[string, (sealed: string) => string, object]>([
-    ['is no sealed record', () => 'hello', { code: 'SNAPSHOT_UNREADABLE', details: { reason: 'doesNotOpen' } }],
+    ['is not a sealed record', () => 'hello', { code: 'SNAPSHOT_UNREADABLE', details: { reason: 'doesNotOpen' } }],
     [
-      'was changed',
+      'was modified',
       (sealed) => `${sealed.slice(0, -3)}AAA`,
       { code: 'SNAPSHOT_UNREADABLE', details: { reason: 'doesNotOpen' } },
     ],
     ['is empty', () => '', { code: 'SNAPSHOT_UNREADABLE', details: { reason: 'doesNotOpen' } }],
-  ])('that %s is an error for every call, and is left as it is', async (_name, text, failure) => {
+  ])('a stored record that %s makes every call reject, and stays unchanged', async (_name, text, failure) => {
     const { connection, isUntouched } = await spoilt(text)
     const calls = [
       () => connection.authorize(),
@@ -335,7 +356,7 @@ describe('a stored record', () => {
 
   test.each<[string, (text: string) => string, object]>([
     [
-      'does not fit',
+      'violates the schema',
       (text) => text.replace('"tenant":"t1"', '"tenant":7'),
       { code: 'SNAPSHOT_UNREADABLE', details: { field: 'context.identity.tenant' } },
     ],
@@ -346,19 +367,22 @@ describe('a stored record', () => {
     ],
     ['has a newer format', (text) => text.replace('"format":1', '"format":99'), { code: 'SNAPSHOT_TOO_NEW' }],
     [
-      'rests where nothing can rest',
+      'is in an unknown state',
       (text) => text.replace('"awaitingCallback"}', '"nowhere"}'),
       { code: 'SNAPSHOT_INCOMPATIBLE' },
     ],
-  ])('that opens and %s is an error, and is left as it is', async (_name, text, failure) => {
-    const sealer = { seal: async (plain: string) => plain, open: async (plain: string) => plain }
-    const { connection, isUntouched } = await spoilt(text, { keys: { name: keys.name }, sealer })
-    expect(await rejection(connection.authorize())).toEqual({ failure, retryable: false, nextAction: 'none' })
-    expect(await rejection(connection.disconnect())).toEqual({ failure, retryable: false, nextAction: 'none' })
-    expect(await isUntouched()).toBe(true)
-  })
+  ])(
+    'a decrypted record that %s makes authorize() and disconnect() reject, and stays unchanged',
+    async (_name, text, failure) => {
+      const sealer = { seal: async (plain: string) => plain, open: async (plain: string) => plain }
+      const { connection, isUntouched } = await spoilt(text, { keys: { name: keys.name }, sealer })
+      expect(await rejection(connection.authorize())).toEqual({ failure, retryable: false, nextAction: 'none' })
+      expect(await rejection(connection.disconnect())).toEqual({ failure, retryable: false, nextAction: 'none' })
+      expect(await isUntouched()).toBe(true)
+    },
+  )
 
-  test('that was sealed with another key says so, and is left as it is', async () => {
+  test('a record that was sealed with a missing key makes authorize() reject with SNAPSHOT_KEY_UNKNOWN, and stays unchanged', async () => {
     const other = { ...keys, sealing: [{ id: '2', secret: new Uint8Array(32).fill(3) }] }
     const { connection, isUntouched } = await spoilt((sealed) => sealed, { keys: other })
     expect(await rejection(connection.authorize())).toMatchObject({ failure: { code: 'SNAPSHOT_KEY_UNKNOWN' } })

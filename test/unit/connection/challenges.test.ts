@@ -16,16 +16,16 @@ async function moved(world: World): Promise<World> {
   return next
 }
 
-describe('a server that moved to another authorization server', () => {
+describe('a changed authorization server', () => {
   test(
-    'is signed in to anew there, and learns nothing of what the old one knew',
+    'a server that moved to another authorization server is signed in to there, and the new server receives no credential of the old one',
     verifies([18, 56, 57, 117], async () => {
       const world = await startWorld()
       const orchestrator = orchestrate()
       const connection = await signIn(world, orchestrator)
       const next = await moved(world)
 
-      // The old server still refreshes, and its new token is refused as well.
+      // The old server still refreshes, and its new token is rejected as well.
       world.rejectedToken.add('access-1').add('access-2')
       const error: unknown = await connection.fetch(world.server).catch((reason: unknown) => reason)
       expect(error).toMatchObject({ code: 'AUTHORIZATION_REQUIRED' })
@@ -45,7 +45,7 @@ describe('a server that moved to another authorization server', () => {
     }),
   )
 
-  test('is found after one refresh, whoever asks', async () => {
+  test('a changed authorization server is discovered after one refresh when the caller passes the challenge to authorize()', async () => {
     const world = await startWorld()
     const connection = await signIn(world, orchestrate())
     const next = await moved(world)
@@ -56,7 +56,7 @@ describe('a server that moved to another authorization server', () => {
   })
 
   test(
-    'is not found in the copy of its old metadata, whatever its age',
+    'a challenge bypasses cached resource metadata, so that a changed authorization server is discovered',
     verifies([18, 20], async () => {
       const world = await startWorld()
       world.rs.routes['GET /.well-known/oauth-protected-resource/mcp'] = () => ({
@@ -79,7 +79,7 @@ describe('a server that moved to another authorization server', () => {
   )
 
   test(
-    'does not get the credentials of a client that was registered beforehand elsewhere',
+    'a changed authorization server does not receive the credentials of a client pre-registered at the old one',
     verifies(58, async () => {
       const world = await startWorld()
       const clients = [{ issuer: world.issuer, clientId: 'mine', clientSecret: 'my-secret' }]
@@ -99,21 +99,21 @@ describe('a server that moved to another authorization server', () => {
   )
 })
 
-describe('a 401', () => {
-  test('for a token that others renewed since asks nobody', async () => {
+describe('a 401 challenge', () => {
+  test('a 401 challenge for a token that was already replaced returns authorized without any request', async () => {
     const world = await startWorld()
     const orchestrator = orchestrate()
     const connection = await signIn(world, orchestrator)
     expect((await connection.accessToken()).value).toBe('access-1')
     expect((await connection.authorize({ challenge: invalidToken })).status).toBe('authorized')
-    // Nobody in this process has got the new token yet, so that a late answer must be about the old one.
+    // No caller in this process has received the new token yet, so a late challenge must be about the old one.
     expect((await connection.authorize({ challenge: invalidToken })).status).toBe('authorized')
     expect(grants(world)).toEqual(['authorization_code', 'refresh_token'])
     expect((await connection.accessToken()).value).toBe('access-2')
     expect((await connection.authorize({ challenge: invalidToken })).status).toBe('redirect')
   })
 
-  test('long after is answered with a refresh again', async () => {
+  test('a 401 challenge for a newer token refreshes again', async () => {
     const world = await startWorld()
     const clock = new TestClock()
     const connection = await signIn(world, orchestrate({ clock }))
@@ -124,7 +124,7 @@ describe('a 401', () => {
     expect(grants(world).slice(1)).toEqual(['refresh_token', 'refresh_token', 'refresh_token'])
   })
 
-  test('of a grant without a user finds the new authorization server by itself', async () => {
+  test('a 401 challenge makes a non-interactive grant discover the new authorization server without the user', async () => {
     const world = await startWorld()
     const next = await startWorld()
     const clients = [world, next].map(({ issuer }) => ({ issuer, clientId: `at ${issuer}`, clientSecret: 's' }))
@@ -140,7 +140,7 @@ describe('a 401', () => {
   })
 })
 
-describe('a server that insists on more scope', () => {
+describe('an insufficient_scope challenge', () => {
   /** The server grants what was asked for, without this. */
   const grantsLess = (world: World, lacking: string): void => {
     world.tokenAnswers.push((good) => ({
@@ -149,10 +149,10 @@ describe('a server that insists on more scope', () => {
   }
 
   test.each<[string, string | undefined]>([
-    ['names scope that was granted', 'mcp:tools'],
-    ['names none', undefined],
+    ['names only granted scope', 'mcp:tools'],
+    ['names no scope', undefined],
   ])(
-    'and %s is told at once that asking again cannot help',
+    'an insufficient_scope challenge that %s makes authorize() reject with INSUFFICIENT_SCOPE without any request',
     verifies(127, async (_name, scope) => {
       const world = await startWorld()
       const connection = await signIn(world, orchestrate())
@@ -168,7 +168,7 @@ describe('a server that insists on more scope', () => {
     }),
   )
 
-  test('while nobody can be asked for it does not use up the rounds', async () => {
+  test('a step-up that fails before the user is redirected does not count towards policy.maxStepUps', async () => {
     const world = await startWorld()
     const connection = await signIn(world, orchestrate())
     const challenge = insufficient('mcp:admin')
@@ -184,7 +184,7 @@ describe('a server that insists on more scope', () => {
   })
 
   test(
-    'that is never granted is asked for three times in a day',
+    'a scope that is never granted is requested three times per day, and then authorize() rejects with STEP_UP_EXHAUSTED',
     verifies([126, 124], async () => {
       const world = await startWorld()
       const clock = new TestClock()
@@ -212,7 +212,7 @@ describe('a server that insists on more scope', () => {
     }),
   )
 
-  test('is one round for all who meet its challenge while the user is being asked', async () => {
+  test('concurrent callers that meet the same challenge share one step-up round', async () => {
     const world = await startWorld()
     const connection = await signIn(world, orchestrate({ policy: { maxStepUps: 1 } }))
     for (const _ of [1, 2, 3])
@@ -239,7 +239,7 @@ describe('a server that insists on more scope', () => {
     expect(await again).toBe('redirect')
   })
 
-  test('which is granted may ask for more', async () => {
+  test('granted step-ups do not count towards policy.maxStepUps', async () => {
     const world = await startWorld()
     const orchestrator = orchestrate({ policy: { maxStepUps: 1 } })
     const connection = await signIn(world, orchestrator)
@@ -251,9 +251,9 @@ describe('a server that insists on more scope', () => {
   })
 
   test.each<[string, object, string]>([
-    ['the policy allows no step-up', { maxStepUps: 0 }, 'STEP_UP_EXHAUSTED'],
-    ['the policy does not allow the scope', { allowedScopes: ['mcp:tools'] }, 'INSUFFICIENT_SCOPE'],
-  ])('is not obeyed where %s', async (_name, policy, code) => {
+    ['policy.maxStepUps is 0', { maxStepUps: 0 }, 'STEP_UP_EXHAUSTED'],
+    ['policy.allowedScopes lacks the scope', { allowedScopes: ['mcp:tools'] }, 'INSUFFICIENT_SCOPE'],
+  ])('an insufficient_scope challenge makes authorize() reject when %s', async (_name, policy, code) => {
     const world = await startWorld()
     const connection = await signIn(world, orchestrate({ policy }))
     expect(await rejection(connection.authorize({ challenge: insufficient('mcp:admin') }))).toMatchObject({
@@ -261,7 +261,7 @@ describe('a server that insists on more scope', () => {
     })
   })
 
-  test('without end is not followed for ever', async () => {
+  test('challenges that name ever new scopes are rejected with STEP_UP_EXHAUSTED after three rounds', async () => {
     const world = await startWorld()
     const orchestrator = orchestrate()
     const connection = await signIn(world, orchestrator)

@@ -31,29 +31,33 @@ const UNREGISTERED: RegistrationContext = {
   journal: [],
 }
 
-describe('how long a record is kept', () => {
+describe('the TTL of a record', () => {
   const { refreshToken: _, ...withoutRefresh } = TOKENS
   test.each<[string, Partial<ConnectionContext>, number | undefined]>([
-    ['with tokens: for good', { tokens: TOKENS }, undefined],
+    ['with tokens does not expire', { tokens: TOKENS }, undefined],
     [
-      'with tokens that cannot be refreshed: for good',
+      'with tokens that cannot be refreshed does not expire',
       { tokens: { ...withoutRefresh, refreshTokenExpiresAt: 1 } },
       undefined,
     ],
     [
-      'with a refresh token that ends: a day longer',
+      'with an expiring refresh token is stored one day longer than the refresh token',
       { tokens: { ...TOKENS, refreshTokenExpiresAt: BEGINNING + 5 } },
       DAY_MS + 5,
     ],
-    ['with one that has ended: a day', { tokens: { ...TOKENS, refreshTokenExpiresAt: BEGINNING - 5 } }, DAY_MS],
     [
-      'with tokens that need no user: for good',
+      'with an expired refresh token is stored for one day',
+      { tokens: { ...TOKENS, refreshTokenExpiresAt: BEGINNING - 5 } },
+      DAY_MS,
+    ],
+    [
+      'with tokens of a non-interactive grant does not expire',
       { tokens: { ...TOKENS, grant: 'client_credentials', refreshTokenExpiresAt: BEGINNING + 5 } },
       undefined,
     ],
-    ['with a claim: longer than any lease', { claim: CLAIM, attempts: [ATTEMPT] }, 2 * DAY_MS],
+    ['with a claim is stored for two days, longer than any lease', { claim: CLAIM, attempts: [ATTEMPT] }, 2 * DAY_MS],
     [
-      'with attempts: a day after the end of the last',
+      'with attempts is stored for one day after the last attempt expires',
       {
         attempts: [
           { ...ATTEMPT, expiresAt: BEGINNING + 9 },
@@ -62,23 +66,23 @@ describe('how long a record is kept', () => {
       },
       DAY_MS + 9,
     ],
-    ['with neither: a day', {}, DAY_MS],
-  ])('of a connection %s', (_what, extra, ttlMs) => {
+    ['without tokens, claim and attempts is stored for one day', {}, DAY_MS],
+  ])('the record of a connection %s', (_what, extra, ttlMs) => {
     expect(connection.ttlMs({ ...EMPTY, ...extra })).toBe(ttlMs)
   })
 
-  test('of a registration: for good once there is a client', () => {
+  test('the record of a registration expires only while it lacks a client', () => {
     expect(registration.ttlMs({ ...UNREGISTERED, client: SERVER.client })).toBeUndefined()
     expect(registration.ttlMs({ ...UNREGISTERED, claim: CLAIM })).toBe(2 * DAY_MS)
     expect(registration.ttlMs(UNREGISTERED)).toBe(DAY_MS)
   })
 })
 
-describe('what the holder of a claim has to tell if its result could not be saved', () => {
+describe('the late result of a claim', () => {
   const claimed = { ...EMPTY, claim: { ...CLAIM, stateHash: ATTEMPT.stateHash } }
   const rested = { ...EMPTY, generation: 2, tokens: TOKENS }
 
-  test('the tokens, with the server that issued them', () => {
+  test('the late result of a token request contains the tokens and the server that issued them', () => {
     expect(connection.lateResult(claimed, rested)).toEqual({
       type: 'result.late',
       orphanId: CLAIM.id,
@@ -90,15 +94,15 @@ describe('what the holder of a claim has to tell if its result could not be save
   })
 
   test.each<[string, ConnectionContext, ConnectionContext]>([
-    ['it failed', claimed, { ...EMPTY, tokens: TOKENS }],
-    ['nothing came of it', claimed, EMPTY],
+    ['the request failed', claimed, { ...EMPTY, tokens: TOKENS }],
+    ['the request changed nothing', claimed, EMPTY],
     ['the tokens are gone', claimed, { ...EMPTY, generation: 2 }],
-    ['there was no claim', EMPTY, rested],
-  ])('nothing, where %s', (_what, before, after) => {
+    ['the record had no claim', EMPTY, rested],
+  ])('the late result of a token request is undefined when %s', (_what, before, after) => {
     expect(connection.lateResult(before, after)).toBeUndefined()
   })
 
-  test('the client that was registered', () => {
+  test('the late result of a registration contains the client that was registered', () => {
     const asked = { ...UNREGISTERED, claim: { ...CLAIM, kind: 'register' as const } }
     const done = { ...UNREGISTERED, generation: 1, client: SERVER.client }
     expect(registration.lateResult(asked, done)).toEqual({

@@ -7,8 +7,8 @@ import { orchestrate, rejection, signIn, startWorld } from './world.ts'
 const { privateKey, publicKey } = await generateKeyPair('ES256', { extractable: true })
 const pem = await exportPKCS8(privateKey)
 
-describe('a client with a private key', () => {
-  test('proves itself by it at the exchange, the refresh and the revocation', async () => {
+describe('private_key_jwt authentication', () => {
+  test('a client with a private key signs a fresh assertion for the code exchange, the refresh and each revocation', async () => {
     const world = await startWorld()
     world.serverMetadata['token_endpoint_auth_methods_supported'] = ['client_secret_basic', 'private_key_jwt']
     world.serverMetadata['token_endpoint_auth_signing_alg_values_supported'] = ['RS256', 'ES256']
@@ -32,7 +32,7 @@ describe('a client with a private key', () => {
     expect(world.as.asked()).not.toContain('POST /register')
   })
 
-  test('signs in without a user', async () => {
+  test('a client with a private key signs in with the client_credentials grant', async () => {
     const world = await startWorld()
     world.serverMetadata['token_endpoint_auth_methods_supported'] = ['private_key_jwt']
     const clients = [{ issuer: world.issuer, clientId: 'robot', privateKey, scope: 'robots' }]
@@ -51,30 +51,34 @@ describe('a client with a private key', () => {
   })
 })
 
-describe('options that do not fit a key', () => {
+describe('private key options', () => {
   const SECRET = 'do-not-print-me'
   const key = 'must be a private key that can sign: RSA of at least 2048 bits, EC on P-256, P-384 or P-521, or Ed25519'
   test.each<[string, Partial<PreRegisteredClient>, string]>([
-    ['a number', { privateKey: 7 as never }, 'clients[0].privateKey must be a CryptoKey, a JWK or PEM'],
-    ['text that is no PEM', { privateKey: SECRET }, `clients[0].privateKey ${key}`],
-    ['a JWK that is none', { privateKey: { kty: 'EC', d: SECRET } }, `clients[0].privateKey ${key}`],
     [
-      'another algorithm than the key has',
+      'a private key that is a number',
+      { privateKey: 7 as never },
+      'clients[0].privateKey must be a CryptoKey, a JWK or PEM',
+    ],
+    ['a private key that is not PEM', { privateKey: SECRET }, `clients[0].privateKey ${key}`],
+    ['a private key that is an invalid JWK', { privateKey: { kty: 'EC', d: SECRET } }, `clients[0].privateKey ${key}`],
+    [
+      'an algorithm that does not match the key',
       { privateKey: pem, tokenEndpointAuthSigningAlg: 'RS256' },
       'clients[0].tokenEndpointAuthSigningAlg does not go with privateKey, which signs with ES256',
     ],
     [
-      'a method without its key',
+      'the method private_key_jwt without a private key',
       { tokenEndpointAuthMethod: 'private_key_jwt' },
       'clients[0].tokenEndpointAuthMethod needs privateKey',
     ],
-    ['the name of no key', { privateKeyId: 'k1' }, 'clients[0].privateKeyId needs privateKey'],
+    ['a privateKeyId without a private key', { privateKeyId: 'k1' }, 'clients[0].privateKeyId needs privateKey'],
     [
-      'the algorithm of no key',
+      'a signing algorithm without a private key',
       { tokenEndpointAuthSigningAlg: 'ES256' },
       'clients[0].tokenEndpointAuthSigningAlg needs privateKey',
     ],
-  ])('%s: a TypeError that names the option', async (_, client, message) => {
+  ])('createAuthOrchestrator() throws a TypeError that names the option for %s', async (_, client, message) => {
     const build = async (): Promise<unknown> =>
       orchestrate({ clients: [{ issuer: 'https://as', clientId: 'c', ...client }] })
     const complaint = await rejection(build())

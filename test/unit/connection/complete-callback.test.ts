@@ -9,13 +9,13 @@ const about = (world: World) => ({ ...of(world), label: undefined })
 const failed = (failure: object, retryable = false): object => ({ status: 'failed', failure, retryable, actions: [] })
 
 /** A world in which one attempt waits. */
-async function waiting(options: Parameters<typeof orchestrate>[0] = {}, wishes: { binding?: string } = {}) {
+async function waiting(options: Parameters<typeof orchestrate>[0] = {}, authorizeOptions: { binding?: string } = {}) {
   const world = await startWorld()
   const clock = new TestClock()
   const store = new MemoryStore({ clock })
   const orchestrator = orchestrate({ clock, store, ...options })
   const connection = orchestrator.connection(of(world))
-  const redirect: Redirect = redirectOf(await connection.authorize(wishes))
+  const redirect: Redirect = redirectOf(await connection.authorize(authorizeOptions))
   return { world, clock, store, orchestrator, connection, redirect }
 }
 
@@ -34,9 +34,9 @@ function counting(store: MemoryStore): { loads: number; saves: number } {
   return counts
 }
 
-describe('a callback', () => {
+describe('completeCallback()', () => {
   test(
-    'signs in, and a second time changes nothing',
+    'a callback signs the connection in, and a repeated one returns alreadyAuthorized',
     verifies(70, async () => {
       const { world, clock, orchestrator, connection, redirect } = await waiting()
       const url = world.callback(redirect)
@@ -74,7 +74,7 @@ describe('a callback', () => {
     }),
   )
 
-  test('that comes twice at the same instant asks for one token', async () => {
+  test('a callback that arrives twice at the same time sends one token request', async () => {
     const { world, orchestrator, redirect } = await waiting()
     const url = world.callback(redirect)
     const results = await Promise.all([orchestrator.completeCallback(url), orchestrator.completeCallback(url)])
@@ -82,7 +82,7 @@ describe('a callback', () => {
     expect(world.tokenRequests()).toHaveLength(1)
   })
 
-  test('of a denied consent ends its attempt and nothing else', async () => {
+  test('a callback with access_denied ends its own attempt and no other one', async () => {
     const { world, orchestrator, connection, redirect } = await waiting()
     const other = redirectOf(await connection.authorize({ force: true }))
     const url = world.callback(redirect, { code: undefined, error: 'access_denied', error_description: 'secret words' })
@@ -99,7 +99,7 @@ describe('a callback', () => {
     expect((await orchestrator.completeCallback(world.callback(other))).status).toBe('authorized')
   })
 
-  test('with an error that is no error code says so in a word of ours', async () => {
+  test("a callback with a malformed error code returns denied with the error code 'other'", async () => {
     const { world, orchestrator, redirect } = await waiting()
     const url = world.callback(redirect, { code: undefined, error: '<script>' })
     expect(await orchestrator.completeCallback(url)).toMatchObject({
@@ -108,7 +108,7 @@ describe('a callback', () => {
     })
   })
 
-  test('that comes too late is told so, also when its attempt is gone', async () => {
+  test('a late callback returns expired, also after its attempt was removed', async () => {
     const { world, clock, orchestrator, connection, redirect } = await waiting()
     clock.advance(300_000)
     expect(await orchestrator.completeCallback(world.callback(redirect))).toMatchObject({
@@ -124,7 +124,7 @@ describe('a callback', () => {
     expect(world.tokenRequests()).toEqual([])
   })
 
-  test('after a disconnect is superseded', async () => {
+  test('a callback after disconnect() returns superseded', async () => {
     const { world, orchestrator, connection, redirect } = await waiting()
     await connection.disconnect()
     expect(await orchestrator.completeCallback(world.callback(redirect))).toMatchObject({
@@ -134,7 +134,7 @@ describe('a callback', () => {
   })
 
   test(
-    'of which nothing is known costs at most one load, and no write',
+    'a callback with an unknown state returns unknown after at most one load and no save',
     verifies([70, 83], async () => {
       const { world, store, orchestrator, redirect } = await waiting()
       const [id = '', random = ''] = redirect.state.split('.')
@@ -164,7 +164,7 @@ describe('a callback', () => {
     }),
   )
 
-  test('that is no authorization response is a status, never an exception', async () => {
+  test('a callback that is not an authorization response returns a failed status and never throws', async () => {
     const { world, store, orchestrator, redirect } = await waiting()
     const counts = counting(store)
     const malformed = (reason: string): object => failed({ code: 'CALLBACK_MALFORMED', details: { reason } })
@@ -188,7 +188,7 @@ describe('a callback', () => {
   })
 
   test(
-    'from another browser is refused, and the right one still works',
+    'a callback from another browser is rejected, and the browser that started the sign-in can still complete it',
     verifies(144, async () => {
       const { world, orchestrator, redirect } = await waiting({}, { binding: 'this browser' })
       const url = world.callback(redirect)
@@ -206,7 +206,7 @@ describe('a callback', () => {
     }),
   )
 
-  test('of an attempt without a binding needs none', async () => {
+  test('a callback of an attempt without a binding is accepted with any binding', async () => {
     const { world, orchestrator, redirect } = await waiting()
     expect((await orchestrator.completeCallback(world.callback(redirect), { binding: 'any' })).status).toBe(
       'authorized',
@@ -214,7 +214,7 @@ describe('a callback', () => {
   })
 
   test(
-    'from another issuer, or from none where one is promised, is refused',
+    'a callback from another issuer, or without an announced issuer, is rejected with CALLBACK_ISSUER_MISMATCH',
     verifies([80, 81, 143], async () => {
       const { world, orchestrator, redirect } = await waiting()
       const mismatch = {
@@ -231,7 +231,7 @@ describe('a callback', () => {
   )
 
   test(
-    'without an issuer is fine where none is promised',
+    'a callback without an issuer is accepted when the server metadata does not announce one',
     verifies(80, async () => {
       const world = await startWorld()
       delete world.serverMetadata['authorization_response_iss_parameter_supported']
@@ -248,10 +248,10 @@ describe('a callback', () => {
     }),
   )
 
-  test('whose code is refused has failed, for good', async () => {
+  test('a callback whose code is rejected returns failed, also when it is repeated', async () => {
     const { world, orchestrator, connection, redirect } = await waiting()
     const url = `${REDIRECT_URI}?state=${redirect.state}&code=made-up&iss=${world.issuer}`
-    const refusal = {
+    const rejected = {
       ...failed({
         code: 'EXCHANGE_REJECTED',
         details: { url: `${world.issuer}/token`, status: 400, error: 'invalid_grant' },
@@ -259,16 +259,16 @@ describe('a callback', () => {
       connection: about(world),
       returnTo: undefined,
     }
-    expect(await orchestrator.completeCallback(url)).toEqual(refusal)
-    expect(await orchestrator.completeCallback(url)).toEqual(refusal)
+    expect(await orchestrator.completeCallback(url)).toEqual(rejected)
+    expect(await orchestrator.completeCallback(url)).toEqual(rejected)
     expect(world.tokenRequests()).toHaveLength(1)
     expect(await connection.status()).toMatchObject({ state: 'failed', authorized: false, nextAction: 'authorize' })
   })
 
   test.each([
-    ['which answers 429', { status: 429, headers: { 'retry-after': '2' }, body: {} }, 'RATE_LIMITED'],
-    ['which answers 503', { status: 503, body: {} }, 'SERVER_UNAVAILABLE'],
-  ])('at a server %s can be repeated', async (_name, answer, code) => {
+    ['that responds with 429', { status: 429, headers: { 'retry-after': '2' }, body: {} }, 'RATE_LIMITED'],
+    ['that responds with 503', { status: 503, body: {} }, 'SERVER_UNAVAILABLE'],
+  ])('a callback at a token endpoint %s is retryable', async (_name, answer, code) => {
     const { world, orchestrator, connection, redirect } = await waiting()
     const url = world.callback(redirect)
     world.tokenAnswers.push(answer)
@@ -282,7 +282,7 @@ describe('a callback', () => {
     expect(world.tokenRequests()).toHaveLength(2)
   })
 
-  test('at a server that is gone keeps its code, and whoever asks next carries on', async () => {
+  test('the code is retained when the token endpoint is unavailable, and the next call of any kind redeems it', async () => {
     for (const carryOn of ['accessToken', 'authorize', 'wake', 'callback'] as const) {
       const { world, clock, orchestrator, connection, redirect } = await waiting()
       const url = world.callback(redirect)
@@ -298,7 +298,7 @@ describe('a callback', () => {
     }
   })
 
-  test('whose code has outlived its server is expired', async () => {
+  test('a retained code that is older than policy.codeTtlMs makes the callback return expired', async () => {
     const { world, clock, orchestrator, connection, redirect } = await waiting()
     const url = world.callback(redirect)
     world.tokenAnswers.push({ status: 503, body: {} })
@@ -309,7 +309,7 @@ describe('a callback', () => {
     expect(await connection.status()).toMatchObject({ authorized: false })
   })
 
-  test('whose outcome nobody knows is repeated once after the lease, and then explained', async () => {
+  test('a code exchange with an unknown outcome is retried once after the lease', async () => {
     const world = await startWorld()
     const policy = { leaseMs: 600, graceMs: 50 }
     const orchestrator = orchestrate({ policy, network: { allow: ['127.0.0.1'], timeoutMs: 200 } })
@@ -324,14 +324,14 @@ describe('a callback', () => {
       returnTo: undefined,
     })
     expect(await connection.status()).toMatchObject({ state: 'exchanging', failure: unknown, nextAction: 'retry' })
-    // The server had not spent the code: the one repeat succeeds.
+    // The server had not consumed the code: the one retry succeeds.
     await vi.waitFor(async () => expect((await orchestrator.completeCallback(url)).status).toMatch(/uthorized$/), {
       timeout: 4_000,
     })
     expect(world.tokenRequests()).toHaveLength(2)
   })
 
-  test('brings back its record only: a record that cannot be read is a failure, and stays', async () => {
+  test('a callback whose record is unreadable returns failed, and the record stays unchanged', async () => {
     const { world, store, orchestrator, redirect } = await waiting()
     const key = `authchart:{${redirect.state.split('.')[0]}}:connection`
     const record = await store.load(key)
@@ -342,7 +342,7 @@ describe('a callback', () => {
     expect((await store.load(key))?.value).toBe('{"format":1}')
   })
 
-  test('while the store is down can be repeated', async () => {
+  test('a callback while the store is down is retryable', async () => {
     const { world, store, orchestrator, redirect } = await waiting()
     const { load } = store
     store.load = () => Promise.reject(new Error('redis://user:password@host is gone'))

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { TestClock } from './test-clock.ts'
 import { orchestrate, redirectOf, rejection, startWorld } from './world.ts'
 
-test('a client whose secret has ended is not used because a new one cannot be had right now', async () => {
+test('a client whose secret has expired is not used while its replacement cannot be registered', async () => {
   const world = await startWorld()
   const clock = new TestClock()
   const endsAt = clock.now() / 1000 + 3600
@@ -24,7 +24,7 @@ test('a client whose secret has ended is not used because a new one cannot be ha
   expect(redirectOf(await connectionOf('u2').authorize()).authorizationUrl).toContain('client_id=heir')
 })
 
-test('a secret that is said to have ended when it is given is used all the same', async () => {
+test('a client whose secret has already expired when it is registered is used nevertheless', async () => {
   const world = await startWorld()
   const clock = new TestClock()
   world.as.routes['POST /register'] = {

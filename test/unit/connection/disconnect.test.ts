@@ -9,9 +9,9 @@ const revoked = (world: Awaited<ReturnType<typeof startWorld>>): unknown =>
     .filter(({ path }) => path === '/revoke')
     .map(({ body }) => Object.fromEntries(new URLSearchParams(body)))
 
-describe('disconnect', () => {
+describe('disconnect()', () => {
   test(
-    'revokes both tokens, the refresh token first, and forgets them',
+    'disconnect() revokes the refresh token and then the access token, and deletes both',
     verifies(118, async () => {
       const world = await startWorld()
       const orchestrator = orchestrate()
@@ -44,7 +44,7 @@ describe('disconnect', () => {
     }),
   )
 
-  test('forgets also where the server cannot revoke, or does not answer', async () => {
+  test('disconnect() deletes the tokens also when the server does not support revocation or responds with an error', async () => {
     const world = await startWorld()
     world.as.routes['POST /revoke'] = { status: 500, body: {} }
     const orchestrator = orchestrate()
@@ -59,7 +59,7 @@ describe('disconnect', () => {
     expect(silent.as.asked()).not.toContain('POST /revoke')
   })
 
-  test('of what was never connected does nothing', async () => {
+  test('disconnect() of a connection without a record does nothing', async () => {
     const world = await startWorld()
     const store = new MemoryStore()
     const connection = orchestrate({ store }).connection({ tenant: 't1', server: world.server })
@@ -67,7 +67,7 @@ describe('disconnect', () => {
     expect(store.size).toBe(0)
   })
 
-  test('of what only waits ends the attempts', async () => {
+  test('disconnect() ends pending attempts of a connection without tokens', async () => {
     const world = await startWorld()
     const connection = orchestrate().connection({ tenant: 't1', server: world.server })
     await connection.authorize()
@@ -76,7 +76,7 @@ describe('disconnect', () => {
     expect(revoked(world)).toEqual([])
   })
 
-  test('reaches the copies of other processes', async () => {
+  test('disconnect() invalidates the cached token in other processes', async () => {
     const world = await startWorld()
     const clock = new TestClock()
     const store = new MemoryStore({ clock })
@@ -87,7 +87,7 @@ describe('disconnect', () => {
     expect(await rejection(elsewhere.accessToken())).toMatchObject({ failure: { code: 'AUTHORIZATION_REQUIRED' } })
   })
 
-  test('waits for a refresh in progress, and revokes what came of it', async () => {
+  test('disconnect() waits for a refresh in progress and revokes the tokens that it returned', async () => {
     const world = await startWorld()
     const clock = new TestClock()
     const store = new MemoryStore({ clock })
@@ -110,7 +110,7 @@ describe('disconnect', () => {
     ])
   })
 
-  test('is heard by a callback that comes later', async () => {
+  test('disconnect() makes a later callback return superseded without a token request', async () => {
     const world = await startWorld()
     const orchestrator = orchestrate()
     const connection = orchestrator.connection({ tenant: 't1', server: world.server })

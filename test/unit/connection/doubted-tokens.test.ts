@@ -10,10 +10,10 @@ const rejectedToken = () =>
 
 // A server that detects reuse revokes the access token as well: it must not be answered again.
 test.each([
-  ['lost as well', lost],
-  ['not even sent', unreachable],
+  ['timed out as well', lost],
+  ['was not sent', unreachable],
 ])(
-  'after a refresh whose answer was lost and a repeat that was %s, a refusal ends the access token too',
+  'after a refresh with an unknown outcome and a retry that %s, a rejected refresh token ends the access token too',
   async (_what, repeat) => {
     const world = createWorld()
     await world.seed(SIGNED_IN)
@@ -35,7 +35,7 @@ test.each([
   },
 )
 
-test('new tokens are not doubted for what became of the old ones', async () => {
+test('new tokens do not inherit refreshTokenMayBeConsumed from the tokens that they replace', async () => {
   const world = createWorld()
   await world.seed(SIGNED_IN)
   const { answers, run } = world.process()

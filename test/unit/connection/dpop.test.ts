@@ -47,9 +47,9 @@ async function boundWorld(policy: AuthOrchestratorOptions['policy'] = { dpop: 'w
   }
 }
 
-describe('a bound token', () => {
+describe('a DPoP-bound token', () => {
   test(
-    'is told as such, without its key',
+    'accessToken() returns a DPoP-bound token with its type and without its key',
     verifies(190, async () => {
       const { connection, world, clock } = await boundWorld()
       const expected = { value: 'access-1', type: 'DPoP', scope: 'mcp:tools', expiresAt: clock.now() + 3_600_000 }
@@ -61,7 +61,7 @@ describe('a bound token', () => {
   )
 
   test(
-    'goes out with a fresh proof for each request, by the key that it was asked for with',
+    'a DPoP-bound token is sent with a fresh proof per request, signed with the key of its token request',
     verifies([190, 191], async () => {
       const { connection, world, mcp, tokenRequests } = await boundWorld()
       const init = { method: 'POST', headers: { 'x-own': '1', dpop: 'ignored' }, body: 'hello' }
@@ -85,7 +85,7 @@ describe('a bound token', () => {
   )
 
   test(
-    'is refreshed by the same key after a 401, and by it alone',
+    'a DPoP-bound token is refreshed once after a 401 with the same key',
     verifies(193, async () => {
       const { connection, world, mcp, tokenRequests } = await boundWorld()
       world.rejectedToken.add('access-1')
@@ -97,7 +97,7 @@ describe('a bound token', () => {
     }),
   )
 
-  test('of another sign-in has another key', async () => {
+  test('each sign-in generates its own DPoP key', async () => {
     const { world, orchestrator, tokenRequests } = await boundWorld()
     world.tokenAnswers.push(bound)
     await signIn(world, orchestrator, { tenant: 't2', server: world.server })
@@ -105,7 +105,7 @@ describe('a bound token', () => {
     expect(new Set(keys.map(({ thumbprint }) => thumbprint)).size).toBe(2)
   })
 
-  test('that was stepped up for is asked for by the scope that its challenge names', async () => {
+  test('a DPoP challenge with insufficient_scope requests the union of scopes', async () => {
     const { connection } = await boundWorld()
     const challenge = 'DPoP error="insufficient_scope", scope="mcp:admin", algs="ES256"'
     const { authorizationUrl } = redirectOf(await connection.authorize({ challenge }))
@@ -113,9 +113,9 @@ describe('a bound token', () => {
   })
 })
 
-describe('a nonce', () => {
+describe('a DPoP nonce', () => {
   test(
-    'that the resource asks for is answered once, which costs no refresh',
+    'a DPoP nonce that the resource requires is used in one retry and costs no refresh',
     verifies(192, async () => {
       const { connection, world, wanted, mcp } = await boundWorld()
       wanted.nonce = 'n1'
@@ -130,7 +130,7 @@ describe('a nonce', () => {
   )
 
   test(
-    'is taken from any answer, and is not told to the authorization server',
+    'a DPoP nonce of the resource is read from every response and never sent to the authorization server',
     verifies(192, async () => {
       const { connection, world, wanted, mcp, tokenRequests } = await boundWorld()
       wanted.next = 'n1'
@@ -146,7 +146,7 @@ describe('a nonce', () => {
     }),
   )
 
-  test('that is never right is not tried again, and the answer is the 401', async () => {
+  test('connection.fetch returns the 401 when the retry with the DPoP nonce is rejected as well', async () => {
     const { connection, world, mcp } = await boundWorld()
     let asked = 0
     world.rs.routes['GET /mcp'] = () => {
@@ -159,7 +159,7 @@ describe('a nonce', () => {
     expect(world.tokenRequests()).toHaveLength(1)
   })
 
-  test('for a body that cannot be sent again is kept for the next request', async () => {
+  test('a DPoP nonce for a body that cannot be replayed is used for the next request', async () => {
     const { connection, world, wanted, mcp } = await boundWorld()
     wanted.nonce = 'n1'
     const body = new Blob(['streamed']).stream()
@@ -174,7 +174,7 @@ describe('a nonce', () => {
     expect(world.tokenRequests()).toHaveLength(1)
   })
 
-  test('and a refresh may both be needed', async () => {
+  test('a request can need both a DPoP nonce and a refresh', async () => {
     const { connection, world, wanted, mcp } = await boundWorld()
     wanted.nonce = 'n1'
     world.rejectedToken.add('access-1')
@@ -188,7 +188,7 @@ describe('a nonce', () => {
     ])
   })
 
-  test('that the authorization server asks for costs no code', async () => {
+  test('a DPoP nonce that the authorization server requires does not consume the authorization code', async () => {
     const { world, orchestrator, connection, tokenRequests } = await boundWorld()
     const redirect = redirectOf(await connection.authorize({ force: true }))
     world.tokenAnswers.push(
@@ -200,7 +200,7 @@ describe('a nonce', () => {
   })
 })
 
-test('a redirect within the origin has a proof of its own', async () => {
+test('connection.fetch signs a separate DPoP proof for a redirect within the origin', async () => {
   const { connection, world } = await boundWorld()
   world.rs.routes['GET /old'] = { status: 307, headers: { location: '/mcp?moved=1' } }
   expect((await connection.fetch('/old')).status).toBe(200)
@@ -209,8 +209,8 @@ test('a redirect within the origin has a proof of its own', async () => {
   expect((await Promise.all(sent)).map(({ claims }) => claims['htu'])).toEqual([`${origin}/old`, `${origin}/mcp`])
 })
 
-describe('the policy', () => {
-  test('never: no proof, whatever is offered', async () => {
+describe('policy.dpop', () => {
+  test("policy.dpop 'never' sends no proof, even if both servers support DPoP", async () => {
     const world = await startWorld()
     world.serverMetadata['dpop_signing_alg_values_supported'] = ['ES256']
     world.resourceMetadata['dpop_bound_access_tokens_required'] = true
@@ -218,7 +218,7 @@ describe('the policy', () => {
     expect(world.as.seen.filter(({ headers }) => 'dpop' in headers)).toEqual([])
   })
 
-  test('whenOffered: no proof where nobody speaks of it, and a Bearer token where nobody binds it', async () => {
+  test("policy.dpop 'whenOffered' sends no proof where DPoP is not offered, and accepts a Bearer token where the server does not bind it", async () => {
     const world = await startWorld()
     const orchestrator = orchestrate({ policy: { dpop: 'whenOffered' } })
     await signIn(world, orchestrator)
@@ -231,7 +231,7 @@ describe('the policy', () => {
   })
 
   test(
-    'required: tokens of another type are discarded, with the reason',
+    "policy.dpop 'required' discards tokens that are not DPoP-bound, with the reason",
     verifies(193, async () => {
       const world = await startWorld()
       const orchestrator = orchestrate({ policy: { dpop: 'required' } })
@@ -256,7 +256,7 @@ describe('the policy', () => {
     }),
   )
 
-  test('required: the client registers as one that uses bound tokens only, apart from the others', async () => {
+  test("policy.dpop 'required' registers a separate client with dpop_bound_access_tokens", async () => {
     const world = await startWorld()
     const orchestrator = orchestrate({ policy: ({ tenant }) => ({ dpop: tenant === 'strict' ? 'required' : 'never' }) })
     world.tokenAnswers.push(bound)
@@ -269,7 +269,7 @@ describe('the policy', () => {
     ])
   })
 
-  test('required: a server that can check none of our proofs is not signed in to', async () => {
+  test("policy.dpop 'required' rejects a server that supports none of our signing algorithms before it registers a client", async () => {
     const world = await startWorld()
     world.serverMetadata['dpop_signing_alg_values_supported'] = ['RS256']
     const connection = orchestrate({ policy: { dpop: 'required' } }).connection({ tenant: 't1', server: world.server })
@@ -284,7 +284,7 @@ describe('the policy', () => {
     expect(world.as.asked()).not.toContain('POST /register')
   })
 
-  test('client credentials are bound as well, with a new key for each token', async () => {
+  test("policy.dpop 'required' binds client_credentials tokens too, with a new key for each token", async () => {
     const world = await startWorld()
     const clock = new TestClock()
     const orchestrator = orchestrate({
@@ -303,7 +303,7 @@ describe('the policy', () => {
   })
 })
 
-test('a bound token cannot be imported: its key is elsewhere', async () => {
+test('import() throws a TypeError for a DPoP-bound token because its key is missing', async () => {
   const world = await startWorld()
   const connection = orchestrate().connection({ tenant: 't1', server: world.server })
   expect(await rejection(connection.import({ tokens: { accessToken: 'secret', tokenType: 'dpop' } }))).toEqual({

@@ -4,19 +4,19 @@ import { TestClock } from './test-clock.ts'
 import { orchestrate, redirectOf, rejection, signIn, startWorld } from './world.ts'
 import { EVENT_NAMES } from '../../support/event-names.ts'
 
-/** Everything that an orchestrator tells, in order. */
+/** Everything that an orchestrator emits, in order. */
 function listen(orchestrator: ReturnType<typeof orchestrate>): [string, unknown][] {
-  const told: [string, unknown][] = []
-  for (const name of EVENT_NAMES) orchestrator.on(name, (event) => told.push([name, event]))
-  return told
+  const emitted: [string, unknown][] = []
+  for (const name of EVENT_NAMES) orchestrator.on(name, (event) => emitted.push([name, event]))
+  return emitted
 }
 
-describe('on', () => {
-  test('tells a whole life, in order', async () => {
+describe('orchestrator.on()', () => {
+  test('a connection emits its events in order, from sign-in to disconnect()', async () => {
     const world = await startWorld()
     const clock = new TestClock()
     const orchestrator = orchestrate({ clock })
-    const told = listen(orchestrator)
+    const emitted = listen(orchestrator)
     const connection = await signIn(world, orchestrator)
     clock.advance(3_600_000)
     await connection.accessToken()
@@ -27,7 +27,7 @@ describe('on', () => {
       'transition',
       { connection: identity, at, from, to, reason },
     ]
-    expect(told).toEqual([
+    expect(emitted).toEqual([
       transition(start, 'disconnected', 'awaitingCallback', 'buildAuthorizationRequest.done'),
       transition(start, 'awaitingCallback', 'exchanging', 'callback.received'),
       transition(start, 'exchanging', 'authorized', 'exchangeCode.done'),
@@ -41,12 +41,12 @@ describe('on', () => {
     ])
   })
 
-  test('tells failures, and that the user is needed', async () => {
+  test('a rejected refresh token emits authorizationRequired and failed', async () => {
     const world = await startWorld()
     const clock = new TestClock()
     const orchestrator = orchestrate({ clock })
     const connection = await signIn(world, orchestrator)
-    const told = listen(orchestrator)
+    const emitted = listen(orchestrator)
     clock.advance(3_600_000)
     world.tokenAnswers.push({ status: 400, body: { error: 'invalid_grant' } })
     await rejection(connection.accessToken())
@@ -54,42 +54,42 @@ describe('on', () => {
       code: 'REFRESH_REJECTED',
       details: { url: `${world.issuer}/token`, status: 400, error: 'invalid_grant' },
     }
-    expect(told.filter(([name]) => name !== 'transition')).toEqual([
+    expect(emitted.filter(([name]) => name !== 'transition')).toEqual([
       ['authorizationRequired', { connection: { ...connection.identity }, at: clock.now() }],
       ['failed', { connection: { ...connection.identity }, at: clock.now(), failure }],
     ])
   })
 
-  test('tells a denied consent as a failure', async () => {
+  test('a denied consent emits failed', async () => {
     const world = await startWorld()
     const orchestrator = orchestrate()
-    const told = listen(orchestrator)
+    const emitted = listen(orchestrator)
     const redirect = redirectOf(await orchestrator.connection({ tenant: 't1', server: world.server }).authorize())
     await orchestrator.completeCallback(world.callback(redirect, { code: undefined, error: 'access_denied' }))
-    expect(told.filter(([name]) => name === 'failed')).toMatchObject([
+    expect(emitted.filter(([name]) => name === 'failed')).toMatchObject([
       ['failed', { failure: { code: 'AUTHORIZATION_DENIED', details: { error: 'access_denied' } } }],
     ])
   })
 
-  test('tells nobody of a sign-in that is only begun, nor of a parting that is none', async () => {
+  test('pending and expired attempts emit only transitions, and disconnect() without tokens emits disconnected', async () => {
     const world = await startWorld()
     const clock = new TestClock()
     const orchestrator = orchestrate({ clock })
     const connection = await signIn(world, orchestrator)
     const other = orchestrator.connection({ tenant: 't2', server: world.server })
-    const told = listen(orchestrator)
+    const emitted = listen(orchestrator)
     await connection.authorize({ force: true })
     await other.authorize()
     clock.advance(300_000)
     await other.wake()
-    expect(told.map(([name, event]) => [name, (event as OrchestratorEvents['transition']).to])).toEqual([
+    expect(emitted.map(([name, event]) => [name, (event as OrchestratorEvents['transition']).to])).toEqual([
       ['transition', 'authorized'],
       ['transition', 'awaitingCallback'],
       ['transition', 'disconnected'],
     ])
     await other.authorize()
     await other.disconnect()
-    expect(told.at(-1)).toEqual(['disconnected', { connection: { ...other.identity }, at: clock.now() }])
+    expect(emitted.at(-1)).toEqual(['disconnected', { connection: { ...other.identity }, at: clock.now() }])
   })
 
   test('a listener receives no event after it unsubscribed, twice or not', async () => {
@@ -106,8 +106,8 @@ describe('on', () => {
   })
 })
 
-describe('actions', () => {
-  test('are handed to the host before the caller gets its answer, those of refreshes too', async () => {
+describe('host actions', () => {
+  test('actions are passed to onActions() before the call returns, also after refreshes', async () => {
     const world = await startWorld()
     const clock = new TestClock()
     const lists: (readonly HostAction[])[] = []
@@ -151,7 +151,7 @@ describe('actions', () => {
     expect(lists.at(-2)?.at(-1)?.data).toMatchObject({ accessToken: 'access-3', refreshToken: 'refresh-3' })
   })
 
-  test('say which registration is gone', async () => {
+  test('actions after invalid_client forget the tokens and the registered client', async () => {
     const world = await startWorld()
     const clock = new TestClock()
     const lists: (readonly HostAction[])[] = []
@@ -167,7 +167,7 @@ describe('actions', () => {
     ])
   })
 
-  test('of a refresh token that was refused say to forget the tokens', async () => {
+  test('actions after a rejected refresh token do not save the tokens', async () => {
     const world = await startWorld()
     const clock = new TestClock()
     const lists: (readonly HostAction[])[] = []
@@ -180,8 +180,8 @@ describe('actions', () => {
   })
 })
 
-describe('inspect', () => {
-  test('records actors, events and snapshots by name only', async () => {
+describe('options.inspect', () => {
+  test('inspect() receives actors, events and snapshots by name only', async () => {
     const world = await startWorld()
     const clock = new TestClock()
     const records: InspectionRecord[] = []

@@ -7,9 +7,9 @@ import { IDENTITY, SIGNED_IN, TOKENS } from '../durable/records.ts'
 
 function listenToAll() {
   const listeners = new Emitter()
-  const heard: [keyof OrchestratorEvents, unknown][] = []
-  for (const name of EVENT_NAMES) listeners.on(name, (event) => heard.push([name, event]))
-  return { listeners, heard }
+  const received: [keyof OrchestratorEvents, unknown][] = []
+  for (const name of EVENT_NAMES) listeners.on(name, (event) => received.push([name, event]))
+  return { listeners, received }
 }
 
 const CONTEXT: ConnectionContext = {
@@ -24,31 +24,31 @@ const CONTEXT: ConnectionContext = {
   generation: 3,
 }
 
-/** What listeners hear when these transitions are saved, but for the transitions themselves. */
-function told(entry: Omit<JournalEntry, 'at'>, extra: Partial<ConnectionContext> = {}): unknown[] {
-  const { listeners, heard } = listenToAll()
+/** What listeners receive when this transition is saved, except the transition itself. */
+function emittedFor(entry: Omit<JournalEntry, 'at'>, extra: Partial<ConnectionContext> = {}): unknown[] {
+  const { listeners, received } = listenToAll()
   connectionEventPublisher(listeners)({ ...CONTEXT, ...extra }, [{ at: 5, ...entry }], undefined)
-  const [first, ...rest] = heard
+  const [first, ...rest] = received
   expect(first).toEqual(['transition', { connection: IDENTITY, at: 5, ...entry }])
   return rest
 }
 
-describe('listeners', () => {
-  test('are told in the order in which they came, until they leave', () => {
+describe('the event emitter', () => {
+  test('listeners receive an event in the order of registration until they unsubscribe', () => {
     const listeners = new Emitter()
-    const heard: string[] = []
-    const leave = listeners.on('disconnected', () => heard.push('first'))
-    listeners.on('disconnected', () => heard.push('second'))
+    const received: string[] = []
+    const unsubscribe = listeners.on('disconnected', () => received.push('first'))
+    listeners.on('disconnected', () => received.push('second'))
     const event = { connection: IDENTITY, at: 1 }
     listeners.emit('disconnected', event)
-    leave()
-    leave()
+    unsubscribe()
+    unsubscribe()
     listeners.emit('disconnected', event)
     listeners.emit('accountChanged', event)
-    expect(heard).toEqual(['first', 'second', 'second'])
+    expect(received).toEqual(['first', 'second', 'second'])
   })
 
-  test('a listener that throws or rejects is a process warning, and the others receive the event', async () => {
+  test('a listener that throws or rejects is reported as a process warning, and the others receive the event', async () => {
     const listeners = new Emitter()
     const received: unknown[] = []
     listeners.on('disconnected', () => {
@@ -69,89 +69,106 @@ describe('listeners', () => {
   })
 })
 
-describe('what a saved transition means for listeners', () => {
+describe('events of a transition', () => {
   const news = { connection: IDENTITY, at: 5, generation: 3 }
 
   test.each([
     [
-      'a code was exchanged',
+      'a code exchange emits authorized',
       { from: 'exchanging', to: 'authorized', reason: 'exchangeCode.done' },
       [['authorized', news]],
     ],
     [
-      'a grant without a user',
+      'a non-interactive grant emits authorized',
       { from: 'requestingToken', to: 'authorized', reason: 'requestToken.done' },
       [['authorized', news]],
     ],
-    ['a refresh', { from: 'refreshing', to: 'authorized', reason: 'refreshTokens.done' }, [['refreshed', news]]],
-    ['an attempt was added', { from: 'authorized', to: 'authorized', reason: 'buildAuthorizationRequest.done' }, []],
     [
-      'the end',
+      'a refresh emits refreshed',
+      { from: 'refreshing', to: 'authorized', reason: 'refreshTokens.done' },
+      [['refreshed', news]],
+    ],
+    [
+      'a new attempt emits only the transition',
+      { from: 'authorized', to: 'authorized', reason: 'buildAuthorizationRequest.done' },
+      [],
+    ],
+    [
+      'a disconnect with revocation emits disconnected',
       { from: 'disconnecting', to: 'disconnected', reason: 'revokeTokens.done' },
       [['disconnected', { connection: IDENTITY, at: 5 }]],
     ],
     [
-      'the end of nothing',
+      'a disconnect without tokens emits disconnected',
       { from: 'awaitingCallback', to: 'disconnected', reason: 'disconnect.requested' },
       [['disconnected', { connection: IDENTITY, at: 5 }]],
     ],
-    ['an attempt ran out', { from: 'awaitingCallback', to: 'disconnected', reason: 'attempt.expired' }, []],
+    [
+      'an expired attempt emits only the transition',
+      { from: 'awaitingCallback', to: 'disconnected', reason: 'attempt.expired' },
+      [],
+    ],
   ])('%s', (_what, entry, expected) => {
-    expect(told(entry)).toEqual(expected)
+    expect(emittedFor(entry)).toEqual(expected)
   })
 
   test.each<[string, Partial<ConnectionContext>, Partial<ConnectionContext> | undefined, string[]]>([
-    ['where tokens stood', {}, {}, ['transition', 'refreshed']],
-    ['where none stood', {}, { tokens: undefined }, ['transition', 'authorized']],
-    ['for a record that was not there', {}, undefined, ['transition', 'authorized']],
-    ['and has to be proven first', { tokens: { ...TOKENS, unverified: true } }, {}, ['transition']],
-    ['and was revoked', { tokens: undefined }, {}, ['transition']],
-  ])('what came late %s is told as what it is', (_, extra, old, expected) => {
-    const { listeners, heard } = listenToAll()
+    ['that replaces tokens emits refreshed', {}, {}, ['transition', 'refreshed']],
+    ['where tokens were missing emits authorized', {}, { tokens: undefined }, ['transition', 'authorized']],
+    ['for a record that did not exist emits authorized', {}, undefined, ['transition', 'authorized']],
+    [
+      'with unverified tokens emits only the transition',
+      { tokens: { ...TOKENS, unverified: true } },
+      {},
+      ['transition'],
+    ],
+    ['that was revoked emits only the transition', { tokens: undefined }, {}, ['transition']],
+  ])('a late result %s', (_, extra, old, expected) => {
+    const { listeners, received } = listenToAll()
     const entry = { at: 5, from: 'refreshing', to: 'authorized', reason: 'result.late' }
     connectionEventPublisher(listeners)({ ...CONTEXT, ...extra }, [entry], old && { ...CONTEXT, ...old })
-    expect(heard.map(([name]) => name)).toEqual(expected)
+    expect(received.map(([name]) => name)).toEqual(expected)
   })
 
-  test('a failure is told where it is what led there, and not again later', () => {
+  test('a failure emits failed at the transition that it caused, and not at a later one', () => {
     const failure = { code: 'HTTP_NETWORK' } as const
     const entry = { from: 'refreshing', to: 'authorized' }
     const failed = ['failed', { connection: IDENTITY, at: 5, failure }]
-    expect(told({ ...entry, reason: 'HTTP_NETWORK' }, { failure })).toEqual([failed])
-    expect(told({ ...entry, reason: 'attempt.expired' }, { failure })).toEqual([])
-    expect(told({ ...entry, reason: 'HTTP_NETWORK' })).toEqual([])
+    expect(emittedFor({ ...entry, reason: 'HTTP_NETWORK' }, { failure })).toEqual([failed])
+    expect(emittedFor({ ...entry, reason: 'attempt.expired' }, { failure })).toEqual([])
+    expect(emittedFor({ ...entry, reason: 'HTTP_NETWORK' })).toEqual([])
   })
 
-  test('a denied consent is a failure, and whoever needs the user now is told so', () => {
+  test('a denied consent emits failed, and authorizationRequired when the user must sign in again', () => {
     const failure = { code: 'AUTHORIZATION_DENIED' } as const
     const entry = { from: 'awaitingCallback', to: 'reauthorizationRequired', reason: 'callback.denied' }
-    expect(told(entry, { failure })).toEqual([
+    expect(emittedFor(entry, { failure })).toEqual([
       ['authorizationRequired', { connection: IDENTITY, at: 5 }],
       ['failed', { connection: IDENTITY, at: 5, failure }],
     ])
   })
 
-  test('several transitions at once are told in their order; what is no connection is not told', () => {
-    const { listeners, heard } = listenToAll()
-    const tell = connectionEventPublisher(listeners)
+  test('several transitions are emitted in order, and a record that is not a connection emits no event', () => {
+    const { listeners, received } = listenToAll()
+    const publish = connectionEventPublisher(listeners)
     const entries = ['exchanging', 'retiring'].map((to, at) => ({ at, from: 'x', to, reason: 'r' }))
-    tell(CONTEXT, entries, undefined)
-    expect(heard).toEqual(entries.map((entry) => ['transition', { connection: IDENTITY, ...entry }]))
-    tell({ at: 5, journal: entries }, entries, { at: 4, journal: [] })
-    expect(heard).toHaveLength(2)
+    publish(CONTEXT, entries, undefined)
+    expect(received).toEqual(entries.map((entry) => ['transition', { connection: IDENTITY, ...entry }]))
+    publish({ at: 5, journal: entries }, entries, { at: 4, journal: [] })
+    expect(received).toHaveLength(2)
   })
 
   test.each([
-    ['another account', 'alice', 'bob', [['accountChanged', { connection: IDENTITY, at: 5 }]]],
-    ['the same account', 'alice', 'alice', []],
-    ['an account that nobody knew before', undefined, 'bob', []],
-    ['an account that nobody knows now', 'alice', undefined, []],
+    ['another account emit accountChanged', 'alice', 'bob', [['accountChanged', { connection: IDENTITY, at: 5 }]]],
+    ['the same account emit no event', 'alice', 'alice', []],
+    ['any account after tokens without a subject emit no event', undefined, 'bob', []],
+    ['an unknown account emit no event', 'alice', undefined, []],
   ])('tokens of %s', (_, old, now, expected) => {
-    const { listeners, heard } = listenToAll()
+    const { listeners, received } = listenToAll()
     const tokensOf = (subject: string | undefined): Partial<ConnectionContext> => ({
       tokens: { accessToken: 'a', tokenType: 'Bearer', grant: 'authorization_code', serverId: 1, subject },
     })
     connectionEventPublisher(listeners)({ ...CONTEXT, ...tokensOf(now) }, [], { ...CONTEXT, ...tokensOf(old) })
-    expect(heard).toEqual(expected)
+    expect(received).toEqual(expected)
   })
 })

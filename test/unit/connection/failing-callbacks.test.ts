@@ -29,8 +29,8 @@ function createHost(fail: () => unknown) {
   return { host, onActions }
 }
 
-describe.each(WAYS)('a function of the host that %s', (_how, fail) => {
-  test('a listener or inspect() fails no call, and is reported by process warnings', async () => {
+describe.each(WAYS)('a host callback that %s', (_how, fail) => {
+  test('a failing listener or inspect() rejects no call and is reported as a process warning', async () => {
     const world = await startWorld()
     const orchestrator = orchestrate({ inspect: fail })
     for (const name of EVENT_NAMES) orchestrator.on(name, fail)
@@ -51,7 +51,7 @@ describe.each(WAYS)('a function of the host that %s', (_how, fail) => {
     expect(new Set(warnings.map(({ code }) => code))).toEqual(new Set(['AUTHCHART_CALLBACK_FAILED']))
   })
 
-  test('onActions() fails no call, and the next authorize() delivers once what to save', async () => {
+  test('a failing onActions() rejects no call, and the next authorize() delivers its actions once', async () => {
     const world = await startWorld()
     const { host, onActions } = createHost(fail)
     const orchestrator = orchestrate({ onActions })
@@ -79,7 +79,7 @@ describe.each(WAYS)('a function of the host that %s', (_how, fail) => {
     expect(host.delivered).toEqual([save])
   })
 
-  test('onActions() that failed at a callback is called again by a run that changes nothing, and by no later one', async () => {
+  test('an onActions() that failed during a callback is called again once, by the next run even if that run changes nothing', async () => {
     const world = await startWorld()
     const clock = new TestClock()
     const { host, onActions } = createHost(fail)
@@ -116,7 +116,7 @@ describe.each(WAYS)('a function of the host that %s', (_how, fail) => {
     expect(host.delivered).toEqual([save])
   })
 
-  test('onActions() that failed at disconnect() is called again with what to forget', async () => {
+  test('an onActions() that failed during disconnect() is called again with the actions to forget', async () => {
     const world = await startWorld()
     const { host, onActions } = createHost(fail)
     const orchestrator = orchestrate({ onActions })

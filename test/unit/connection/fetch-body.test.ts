@@ -37,7 +37,7 @@ async function importedTo(server: string, orchestrator = orchestrate()) {
   return { orchestrator, fetch: connection.fetch }
 }
 
-describe.each(BODIES)('connection.fetch cancels %s, given as the body,', (_kind, bodyOf) => {
+describe.each(BODIES)('connection.fetch with %s as the body', (_kind, bodyOf) => {
   /** Sends it, and returns the failure once the body was cancelled. */
   async function failureOf(
     fetch: (input: string | Request, init?: RequestInit) => Promise<Response>,
@@ -55,43 +55,43 @@ describe.each(BODIES)('connection.fetch cancels %s, given as the body,', (_kind,
   test.each([
     ['init', false],
     ['a Request', true],
-  ])('in %s when there is no token', async (_where, inRequest) => {
+  ])('connection.fetch cancels a body in %s when there is no token', async (_where, inRequest) => {
     const { fetch } = orchestrate().connection({ tenant: 't1', server: 'http://127.0.0.1:9/mcp' })
     expect(await failureOf(fetch, 'http://127.0.0.1:9/mcp', { inRequest })).toMatchObject({
       failure: { code: 'AUTHORIZATION_REQUIRED' },
     })
   })
 
-  test('when the orchestrator is closed', async () => {
+  test('connection.fetch cancels the body when the orchestrator is closed', async () => {
     const { fetch, orchestrator } = await importedTo('http://127.0.0.1:9/mcp')
     await orchestrator.close()
     expect(await failureOf(fetch, 'http://127.0.0.1:9/mcp')).toMatchObject({ failure: { code: 'CLOSED' } })
   })
 
-  test('when the URL has another origin', async () => {
+  test('connection.fetch cancels the body when the URL has another origin', async () => {
     const { fetch } = await importedTo('http://127.0.0.1:9/mcp')
     expect(await failureOf(fetch, 'http://127.0.0.1:10/mcp')).toMatchObject({ name: 'TypeError' })
   })
 
-  test('when the signal was aborted before', async () => {
+  test('connection.fetch cancels the body when the signal has already aborted', async () => {
     const { fetch } = await importedTo('http://127.0.0.1:9/mcp')
     expect(await failureOf(fetch, '/mcp', { signal: AbortSignal.abort() })).toMatchObject({
       failure: { code: 'ABORTED' },
     })
   })
 
-  test('when the address is not allowed', async () => {
+  test('connection.fetch cancels the body when the address is not allowed', async () => {
     const { fetch } = await importedTo('https://10.0.0.1/mcp')
     expect(await failureOf(fetch, '/mcp')).toMatchObject({ failure: { code: 'ADDRESS_FORBIDDEN' } })
   })
 
-  test('when the server hangs up', async () => {
+  test('connection.fetch cancels the body when the server closes the connection', async () => {
     const { origin } = await startServer((request) => request.socket.destroy())
     const { fetch } = await importedTo(origin)
     expect(await failureOf(fetch, '/mcp')).toMatchObject({ failure: { code: 'HTTP_NETWORK' } })
   })
 
-  test('when the server responds 401, or redirects against redirect: error, before it has read the body', async () => {
+  test("connection.fetch cancels the body when the server responds with a 401, or with a redirect for redirect: 'error', before reading it", async () => {
     const { origin } = await startServer((request, response) => {
       request.on('error', () => undefined)
       response.writeHead(request.url === '/old' ? 307 : 401, { location: '/mcp' }).end()

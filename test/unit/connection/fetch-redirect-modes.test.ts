@@ -24,25 +24,28 @@ async function networkError(promise: Promise<unknown>): Promise<unknown> {
 }
 
 describe("redirect: 'manual'", () => {
-  test.each(STATUSES)('connection.fetch returns a %i unchanged, also for GET within the origin', async (status) => {
-    const { world, connection } = await signedIn()
-    const asked = redirectOld(world, status)
-    const response = await connection.fetch('/old', { redirect: 'manual' })
-    expect({
-      status: response.status,
-      headers: [response.headers.get('location'), response.headers.get('x-from')],
-      body: await response.text(),
-      url: response.url,
-      redirected: response.redirected,
-    }).toEqual({
-      status,
-      headers: ['/mcp?moved=1', 'old'],
-      body: 'moved',
-      url: `${world.rs.origin}/old`,
-      redirected: false,
-    })
-    expect(asked()).toEqual(['GET /old'])
-  })
+  test.each(STATUSES)(
+    "connection.fetch returns a %i unchanged for redirect: 'manual', also for GET within the origin",
+    async (status) => {
+      const { world, connection } = await signedIn()
+      const asked = redirectOld(world, status)
+      const response = await connection.fetch('/old', { redirect: 'manual' })
+      expect({
+        status: response.status,
+        headers: [response.headers.get('location'), response.headers.get('x-from')],
+        body: await response.text(),
+        url: response.url,
+        redirected: response.redirected,
+      }).toEqual({
+        status,
+        headers: ['/mcp?moved=1', 'old'],
+        body: 'moved',
+        url: `${world.rs.origin}/old`,
+        redirected: false,
+      })
+      expect(asked()).toEqual(['GET /old'])
+    },
+  )
 
   test('connection.fetch honours the mode of a Request, unless init names another one', async () => {
     const { world, connection } = await signedIn()
@@ -53,7 +56,7 @@ describe("redirect: 'manual'", () => {
     expect((await connection.fetch(request(), { redirect: 'follow' })).status).toBe(200)
   })
 
-  test('connection.fetch returns the redirect of the repeated request after a 401', async () => {
+  test("connection.fetch returns the redirect of the retried request after a 401 for redirect: 'manual'", async () => {
     const { world, connection } = await signedIn()
     world.rejectedToken.add('access-1')
     world.rs.routes['POST /mcp'] = ({ headers }) =>
@@ -66,17 +69,20 @@ describe("redirect: 'manual'", () => {
 })
 
 describe("redirect: 'error'", () => {
-  test.each(STATUSES)('connection.fetch rejects with the network error of the fetch standard on %i', async (status) => {
-    const { world, connection } = await signedIn()
-    const asked = redirectOld(world, status)
-    const expected = ['fetch failed', `the server responded with the redirect ${status}, and \`redirect\` is 'error'`]
-    expect(await networkError(connection.fetch('/old', { redirect: 'error' }))).toEqual(expected)
-    const request = new Request(`${world.rs.origin}/old`, { method: 'POST', body: 'x', redirect: 'error' })
-    expect(await networkError(connection.fetch(request))).toEqual(expected)
-    expect(asked()).toEqual(['GET /old', 'POST /old'])
-  })
+  test.each(STATUSES)(
+    "connection.fetch rejects a %i with the network error of the fetch standard for redirect: 'error'",
+    async (status) => {
+      const { world, connection } = await signedIn()
+      const asked = redirectOld(world, status)
+      const expected = ['fetch failed', `the server responded with the redirect ${status}, and \`redirect\` is 'error'`]
+      expect(await networkError(connection.fetch('/old', { redirect: 'error' }))).toEqual(expected)
+      const request = new Request(`${world.rs.origin}/old`, { method: 'POST', body: 'x', redirect: 'error' })
+      expect(await networkError(connection.fetch(request))).toEqual(expected)
+      expect(asked()).toEqual(['GET /old', 'POST /old'])
+    },
+  )
 
-  test('connection.fetch rejects a redirect without a target and one to another origin', async () => {
+  test("connection.fetch rejects a redirect without a target and one to another origin for redirect: 'error'", async () => {
     const { world, connection } = await signedIn()
     world.rs.routes['GET /nowhere'] = { status: 302 }
     world.rs.routes['GET /away'] = { status: 302, headers: { location: `${world.issuer}/collect` } }
@@ -87,7 +93,7 @@ describe("redirect: 'error'", () => {
       ])
   })
 
-  test('connection.fetch returns every other response, a 304 too, and repairs a 401', async () => {
+  test("connection.fetch with redirect: 'error' returns every other response, a 304 too, and refreshes after a 401", async () => {
     const { world, connection } = await signedIn()
     world.rs.routes['GET /same'] = { status: 304 }
     expect((await connection.fetch('/same', { redirect: 'error' })).status).toBe(304)
@@ -107,14 +113,14 @@ test('connection.fetch rejects an unknown redirect mode with a TypeError and sen
 describe('response.url and response.redirected', () => {
   const where = ({ url, redirected }: Response) => ({ url, redirected })
 
-  test('connection.fetch sets the URL of the request without its fragment', async () => {
+  test('connection.fetch sets response.url to the URL of the request without its fragment', async () => {
     const { world, connection } = await signedIn()
     const url = `${world.server}?x=%20#part`
     for (const input of [url, new URL(url), new Request(url), '/mcp?x=%20#'])
       expect(where(await connection.fetch(input))).toEqual({ url: `${world.server}?x=%20`, redirected: false })
   })
 
-  test('connection.fetch sets the final URL after redirects, for clones too', async () => {
+  test('connection.fetch sets response.url to the final URL after redirects, for clones too', async () => {
     const { world, connection } = await signedIn()
     world.rs.routes['GET /older'] = { status: 301, headers: { location: '/old' } }
     redirectOld(world)
@@ -125,7 +131,7 @@ describe('response.url and response.redirected', () => {
     expect(await clone.json()).toEqual(await response.json())
   })
 
-  test('connection.fetch sets the URL of the last response when it stops at a redirect', async () => {
+  test('connection.fetch sets response.url to the URL of the last response when it stops at a redirect', async () => {
     const { world, connection } = await signedIn()
     world.rs.routes['GET /old'] = { status: 302, headers: { location: '/away' } }
     world.rs.routes['GET /away'] = { status: 302, headers: { location: `${world.issuer}/collect` } }
@@ -133,7 +139,7 @@ describe('response.url and response.redirected', () => {
     expect([response.status, where(response)]).toEqual([302, { url: `${world.rs.origin}/away`, redirected: true }])
   })
 
-  test('connection.fetch sets them for responses without a body', async () => {
+  test('connection.fetch sets response.url and response.redirected for responses without a body', async () => {
     const { world, connection } = await signedIn()
     redirectOld(world)
     world.rs.routes['DELETE /mcp'] = { status: 204 }
@@ -143,7 +149,7 @@ describe('response.url and response.redirected', () => {
     expect([deleted.body, where(deleted)]).toEqual([null, { url: world.server, redirected: false }])
   })
 
-  test('connection.fetch sets them for the repeated request after a 401', async () => {
+  test('connection.fetch sets response.url and response.redirected for the retried request after a 401', async () => {
     const { world, connection } = await signedIn()
     world.rejectedToken.add('access-1')
     const direct = await connection.fetch(world.server, { method: 'POST', body: 'x' })

@@ -11,9 +11,9 @@ async function signedIn() {
 
 const text = (body: string): ReadableStream => new Blob([body]).stream()
 
-describe('fetch', () => {
+describe('connection.fetch', () => {
   test(
-    'adds the token, and keeps what else was said',
+    'connection.fetch adds the access token and keeps the other headers, the method, the query and the body',
     verifies([97, 98], async () => {
       const { world, connection, mcp } = await signedIn()
       const response = await connection.fetch(`${world.server}?x=1`, {
@@ -33,7 +33,7 @@ describe('fetch', () => {
     }),
   )
 
-  test('takes a URL, a text, a path of this server, or a Request', async () => {
+  test('connection.fetch accepts a URL, a string, a path of the server, and a Request', async () => {
     const { world, connection } = await signedIn()
     const request = new Request(world.server, { method: 'POST', body: 'hello' })
     for (const input of [world.server, new URL(world.server), '/mcp', new Request(world.server), request]) {
@@ -42,7 +42,7 @@ describe('fetch', () => {
   })
 
   test(
-    'sends the token to its own origin only',
+    'connection.fetch throws a TypeError for a URL of another origin and sends nothing',
     verifies(99, async () => {
       const { world, connection, mcp } = await signedIn()
       const { port } = new URL(world.server)
@@ -62,7 +62,7 @@ describe('fetch', () => {
     }),
   )
 
-  test('refreshes once after a 401, and repeats the request once', async () => {
+  test('connection.fetch refreshes once after a 401 and retries the request once', async () => {
     const { world, connection, mcp } = await signedIn()
     world.rejectedToken.add('access-1')
     const response = await connection.fetch(world.server, { method: 'POST', body: 'hello' })
@@ -74,7 +74,7 @@ describe('fetch', () => {
   })
 
   test(
-    'stops after the second 401, and tells the challenge',
+    'connection.fetch rejects with the challenge after a second 401',
     verifies(121, async () => {
       const { world, connection, mcp } = await signedIn()
       world.rejectedToken.add('access-1').add('access-2')
@@ -88,7 +88,7 @@ describe('fetch', () => {
     }),
   )
 
-  test('repeats a Request with a body of its own, which can be read once more', async () => {
+  test('connection.fetch retries a request whose URLSearchParams body can be replayed', async () => {
     const { world, connection, mcp } = await signedIn()
     world.rejectedToken.add('access-1')
     const form = new URLSearchParams({ a: 'b' })
@@ -101,27 +101,30 @@ describe('fetch', () => {
   test.each([
     ['a stream', () => text('streamed')],
     [
-      'an iterable',
+      'an async iterable',
       () =>
         (async function* () {
           yield Buffer.from('streamed')
         })() as never,
     ],
-  ])('cannot repeat %s, and says that sending the same again will do', async (_name, body) => {
-    const { world, connection, mcp } = await signedIn()
-    world.rejectedToken.add('access-1')
-    const send = (): Promise<Response> =>
-      connection.fetch(world.server, { method: 'POST', body: body(), duplex: 'half' } as RequestInit)
-    expect(await rejection(send())).toEqual({
-      failure: { code: 'BODY_NOT_REPLAYABLE', details: { status: 401 } },
-      retryable: true,
-      nextAction: 'retry',
-    })
-    expect(mcp().map(({ body: sent }) => sent)).toEqual(['streamed'])
-    expect(await (await send()).json()).toMatchObject({ token: 'access-2', body: 'streamed' })
-  })
+  ])(
+    'connection.fetch rejects a 401 for %s body with the retryable BODY_NOT_REPLAYABLE after a refresh',
+    async (_name, body) => {
+      const { world, connection, mcp } = await signedIn()
+      world.rejectedToken.add('access-1')
+      const send = (): Promise<Response> =>
+        connection.fetch(world.server, { method: 'POST', body: body(), duplex: 'half' } as RequestInit)
+      expect(await rejection(send())).toEqual({
+        failure: { code: 'BODY_NOT_REPLAYABLE', details: { status: 401 } },
+        retryable: true,
+        nextAction: 'retry',
+      })
+      expect(mcp().map(({ body: sent }) => sent)).toEqual(['streamed'])
+      expect(await (await send()).json()).toMatchObject({ token: 'access-2', body: 'streamed' })
+    },
+  )
 
-  test('eight 401s at once make one refresh', async () => {
+  test('connection.fetch sends one refresh for eight concurrent 401s', async () => {
     const { world, connection } = await signedIn()
     world.rejectedToken.add('access-1')
     const responses = await Promise.all(Array.from({ length: 8 }, () => connection.fetch(world.server)))
@@ -129,7 +132,7 @@ describe('fetch', () => {
     expect(world.tokenRequests()).toHaveLength(2)
   })
 
-  test('tells the challenge when only the user can help', async () => {
+  test('connection.fetch rejects with the challenge of the 401 when the refresh token is rejected', async () => {
     const { world, connection } = await signedIn()
     world.rejectedToken.add('access-1')
     world.tokenAnswers.push({ status: 400, body: { error: 'invalid_grant' } })
@@ -141,7 +144,7 @@ describe('fetch', () => {
     expect((await connection.authorize({ challenge })).status).toBe('redirect')
   })
 
-  test('tells what the store said, when it was no failure of ours', async () => {
+  test('connection.fetch rejects without a challenge when the 401 has no challenge and the refresh token is rejected', async () => {
     const { world, connection } = await signedIn()
     world.rejectedToken.add('access-1')
     world.rs.routes['GET /mcp'] = { status: 401 }
@@ -150,7 +153,7 @@ describe('fetch', () => {
     expect(error).toMatchObject({ code: 'AUTHORIZATION_REQUIRED', challenge: undefined })
   })
 
-  test('needs a token before it sends anything', async () => {
+  test('connection.fetch rejects with AUTHORIZATION_REQUIRED and sends nothing without a token', async () => {
     const world = await startWorld()
     const connection = orchestrate().connection({ tenant: 't1', server: world.server })
     expect(await rejection(connection.fetch(world.server))).toMatchObject({
@@ -159,7 +162,7 @@ describe('fetch', () => {
     expect(world.rs.seen).toEqual([])
   })
 
-  test('a server that cannot be reached is a failure with its host', async () => {
+  test('connection.fetch rejects with HTTP_NETWORK and the host, without the query, when the connection is lost', async () => {
     const { world, connection } = await signedIn()
     world.rs.routes['GET /mcp'] = { hangUp: true }
     const { host } = new URL(world.server)
@@ -170,7 +173,7 @@ describe('fetch', () => {
     })
   })
 
-  test('ends with its signal', async () => {
+  test('connection.fetch rejects with ABORTED when its signal aborts', async () => {
     const { world, connection } = await signedIn()
     const arrived = Promise.withResolvers<void>()
     world.rs.routes['GET /mcp'] = () => {
@@ -188,9 +191,9 @@ describe('fetch', () => {
 const insufficient = (scope: string): string =>
   `Bearer error="insufficient_scope", scope="${scope}", error_description="scope=\\"other\\", please"`
 
-describe('a 403', () => {
+describe('a 403 response', () => {
   test(
-    'that asks for more scope is told with its challenge, which leads to the union of scopes',
+    'connection.fetch rejects a 403 with insufficient_scope with its challenge, which leads to the union of scopes',
     verifies([122, 124, 129], async () => {
       const { world, connection, mcp } = await signedIn()
       world.rs.routes['POST /mcp'] = { status: 403, headers: { 'www-authenticate': insufficient('mcp:admin') } }
@@ -210,7 +213,7 @@ describe('a 403', () => {
   )
 
   test(
-    'without such a challenge is just an answer',
+    'connection.fetch returns a 403 without an insufficient_scope challenge unchanged',
     verifies(122, async () => {
       const { world, connection } = await signedIn()
       for (const headers of [{}, { 'www-authenticate': 'Bearer error="invalid_token"' }]) {
@@ -223,35 +226,38 @@ describe('a 403', () => {
   )
 
   test.each([
-    ['a text', () => 'hello', 200],
-    ['a stream', () => text('hello'), 'BODY_NOT_REPLAYABLE'],
-  ])('gets a grant without a user a wider token, and one repeat of %s', async (_name, body, outcome) => {
-    const world = await startWorld()
-    const connection = orchestrate({
-      clients: [{ issuer: world.issuer, clientId: 'c', clientSecret: 's', scope: 'mcp:tools' }],
-    }).connection({ tenant: 't1', server: world.server })
-    await connection.authorize({ grant: 'client_credentials' })
-    const served = world.rs.routes['POST /mcp']
-    if (typeof served !== 'function') throw new Error('no such route')
-    world.rs.routes['POST /mcp'] = (seen) =>
-      seen.headers.authorization === 'Bearer access-1'
-        ? { status: 403, headers: { 'www-authenticate': insufficient('mcp:admin') } }
-        : served(seen)
-    const sent = connection.fetch(world.server, { method: 'POST', body: body(), duplex: 'half' } as RequestInit)
-    const came = await sent.then(
-      ({ status }) => status,
-      (reason: unknown) => Reflect.get(Object(reason), 'code') as unknown,
-    )
-    expect(came).toBe(outcome)
-    expect(world.tokenRequests().map(({ grant_type: grant, scope }) => [grant, scope])).toEqual([
-      ['client_credentials', 'mcp:tools'],
-      ['client_credentials', 'mcp:tools mcp:admin'],
-    ])
-    expect((await connection.accessToken()).scope).toBe('mcp:tools mcp:admin')
-  })
+    ['retries a string body', () => 'hello', 200],
+    ['rejects a stream body', () => text('hello'), 'BODY_NOT_REPLAYABLE'],
+  ])(
+    'connection.fetch requests a wider token for a non-interactive grant after a 403 and %s',
+    async (_name, body, outcome) => {
+      const world = await startWorld()
+      const connection = orchestrate({
+        clients: [{ issuer: world.issuer, clientId: 'c', clientSecret: 's', scope: 'mcp:tools' }],
+      }).connection({ tenant: 't1', server: world.server })
+      await connection.authorize({ grant: 'client_credentials' })
+      const served = world.rs.routes['POST /mcp']
+      if (typeof served !== 'function') throw new Error('no such route')
+      world.rs.routes['POST /mcp'] = (seen) =>
+        seen.headers.authorization === 'Bearer access-1'
+          ? { status: 403, headers: { 'www-authenticate': insufficient('mcp:admin') } }
+          : served(seen)
+      const sent = connection.fetch(world.server, { method: 'POST', body: body(), duplex: 'half' } as RequestInit)
+      const came = await sent.then(
+        ({ status }) => status,
+        (reason: unknown) => Reflect.get(Object(reason), 'code') as unknown,
+      )
+      expect(came).toBe(outcome)
+      expect(world.tokenRequests().map(({ grant_type: grant, scope }) => [grant, scope])).toEqual([
+        ['client_credentials', 'mcp:tools'],
+        ['client_credentials', 'mcp:tools mcp:admin'],
+      ])
+      expect((await connection.accessToken()).scope).toBe('mcp:tools mcp:admin')
+    },
+  )
 
   test.each<['this process' | 'others']>([['this process'], ['others']])(
-    'that comes while %s got the wider token is answered with that one',
+    'connection.fetch retries a late 403 with the wider token that was requested by %s',
     async (who) => {
       const world = await startWorld()
       const store = new MemoryStore()
@@ -269,8 +275,8 @@ describe('a 403', () => {
       world.rs.routes['GET /mcp'] = (seen) => {
         if (seen.headers.authorization !== 'Bearer access-1') return served(seen)
         if (seen.path.includes('late')) arrived.resolve()
-        const refusal = { status: 403, headers: { 'www-authenticate': insufficient('mcp:admin') } }
-        return seen.path.includes('late') ? { ...refusal, until: late.promise } : refusal
+        const forbidden = { status: 403, headers: { 'www-authenticate': insufficient('mcp:admin') } }
+        return seen.path.includes('late') ? { ...forbidden, until: late.promise } : forbidden
       }
       const waiting = connection.fetch(`${world.server}?late=1`)
       await arrived.promise
@@ -282,7 +288,7 @@ describe('a 403', () => {
     },
   )
 
-  test('that many processes meet at once is answered with one wider token', async () => {
+  test('authorize() in three processes that meet the same 403 sends one request for a wider token', async () => {
     const world = await startWorld()
     const store = new MemoryStore()
     const clients = [{ issuer: world.issuer, clientId: 'c', clientSecret: 's', scope: 'mcp:tools' }]
@@ -293,7 +299,7 @@ describe('a 403', () => {
     expect(world.tokenRequests()).toHaveLength(2)
   })
 
-  test('that comes again for a scope that was granted ends there, with its challenge', async () => {
+  test('connection.fetch rejects with INSUFFICIENT_SCOPE and the challenge when a 403 names a scope that was already granted', async () => {
     const world = await startWorld()
     const connection = orchestrate({
       clients: [{ issuer: world.issuer, clientId: 'c', clientSecret: 's' }],
@@ -313,9 +319,9 @@ describe('a 403', () => {
   })
 })
 
-describe('a 401', () => {
+describe('a 401 response', () => {
   test(
-    'that asks for a stronger sign-in is not answered with a refresh',
+    'connection.fetch rejects a 401 with insufficient_user_authentication without a refresh',
     verifies(131, async () => {
       const { world, connection } = await signedIn()
       const challenge = 'Bearer error="insufficient_user_authentication", acr_values="myACR strong", max_age="5"'
@@ -334,7 +340,7 @@ describe('a 401', () => {
 
 describe('redirects', () => {
   test.each([301, 302, 303, 307, 308])(
-    'of %s within the origin are followed for GET, with the token',
+    'connection.fetch follows a %s within the origin for GET and sends the token',
     async (status) => {
       const { world, connection } = await signedIn()
       world.rs.routes['GET /old'] = { status, headers: { location: '/mcp?moved=1' } }
@@ -346,7 +352,7 @@ describe('redirects', () => {
     },
   )
 
-  test('are followed for HEAD, and not for POST', async () => {
+  test('connection.fetch follows redirects for HEAD and not for POST', async () => {
     const { world, connection, mcp } = await signedIn()
     world.rs.routes['HEAD /old'] = { status: 307, headers: { location: '/mcp' } }
     expect((await connection.fetch('/old', { method: 'HEAD' })).status).toBe(200)
@@ -357,7 +363,7 @@ describe('redirects', () => {
   })
 
   test(
-    'to another origin are returned, and no token goes there',
+    'connection.fetch returns a redirect to another origin and does not send the token there',
     verifies(99, async () => {
       const { world, connection } = await signedIn()
       world.rs.routes['GET /away'] = { status: 302, headers: { location: `${world.issuer}/collect` } }
@@ -368,7 +374,7 @@ describe('redirects', () => {
     }),
   )
 
-  test('without a place, or to none, are returned', async () => {
+  test('connection.fetch returns a redirect without a location and one with an invalid location', async () => {
     const { world, connection } = await signedIn()
     world.rs.routes['GET /nowhere'] = { status: 302 }
     expect((await connection.fetch('/nowhere')).status).toBe(302)
@@ -376,14 +382,14 @@ describe('redirects', () => {
     expect((await connection.fetch('/broken')).status).toBe(302)
   })
 
-  test('that never end are returned after five', async () => {
+  test('connection.fetch returns the redirect after it has followed five', async () => {
     const { world, connection } = await signedIn()
     world.rs.routes['GET /loop'] = { status: 302, headers: { location: '/loop' } }
     expect((await connection.fetch('/loop')).status).toBe(302)
     expect(world.rs.asked().filter((asked) => asked === 'GET /loop')).toHaveLength(6)
   })
 
-  test('that lead to a 401 are answered with a refresh and a repeat from the start', async () => {
+  test('connection.fetch refreshes and retries from the start when a redirect leads to a 401', async () => {
     const { world, connection } = await signedIn()
     world.rejectedToken.add('access-1')
     world.rs.routes['GET /old'] = { status: 302, headers: { location: '/mcp' } }

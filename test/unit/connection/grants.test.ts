@@ -6,8 +6,8 @@ import { verifies } from '../../support/verifies.ts'
 const clientInformation = { clientId: 'robot', clientSecret: 'robot secret' }
 const BASIC = `Basic ${Buffer.from('robot:robot+secret').toString('base64')}`
 
-describe('client credentials', () => {
-  test('with given credentials sign in without a user, and are renewed in the same way', async () => {
+describe('the client_credentials grant', () => {
+  test('client_credentials with clientInformation signs in without the user and renews the token in the same way', async () => {
     const world = await startWorld()
     const clock = new TestClock()
     const connection = orchestrate({ clock }).connection({ tenant: 't1', server: world.server })
@@ -46,7 +46,7 @@ describe('client credentials', () => {
     expect(world.as.asked()).not.toContain('POST /register')
   })
 
-  test('with configured credentials ask for the configured scope', async () => {
+  test('client_credentials of a configured client requests its configured scope', async () => {
     const world = await startWorld()
     const clients = [{ issuer: world.issuer, ...clientInformation, scope: 'robots' }]
     const connection = orchestrate({ clients }).connection({ tenant: 't1', server: world.server })
@@ -56,7 +56,7 @@ describe('client credentials', () => {
     ])
   })
 
-  test('are chosen where the server offers nothing else', async () => {
+  test('client_credentials is chosen when the server supports no other grant', async () => {
     const world = await startWorld()
     world.serverMetadata['grant_types_supported'] = ['Client_Credentials']
     const connection = orchestrate().connection({ tenant: 't1', server: world.server })
@@ -64,7 +64,7 @@ describe('client credentials', () => {
   })
 
   test(
-    'that nobody gave are a clear failure, and no token is asked for',
+    'client_credentials without a client or a secret rejects with CLIENT_INFORMATION_REQUIRED before any token request',
     verifies(170, async () => {
       const world = await startWorld()
       const connection = orchestrate().connection({ tenant: 't1', server: world.server })
@@ -88,7 +88,7 @@ describe('client credentials', () => {
     }),
   )
 
-  test('that the server refuses are a failure', async () => {
+  test('client_credentials that the server rejects fail with CLIENT_REJECTED', async () => {
     const world = await startWorld()
     world.tokenAnswers.push({
       status: 401,
@@ -105,7 +105,7 @@ describe('client credentials', () => {
     })
   })
 
-  test('replace tokens of a user only when they are asked for', async () => {
+  test('client_credentials tokens are replaced by a user sign-in only if the grant authorization_code is requested', async () => {
     const world = await startWorld()
     const connection = orchestrate().connection({ tenant: 't1', server: world.server })
     await connection.authorize({ grant: 'client_credentials', clientInformation })
@@ -115,8 +115,8 @@ describe('client credentials', () => {
   })
 })
 
-describe('other grants', () => {
-  test('a server that does not say which grants it offers is asked for authorization code, unless the host insists', async () => {
+describe('grant selection', () => {
+  test('authorize() selects authorization_code when the server metadata lists no grants, unless the caller names another grant', async () => {
     const world = await startWorld()
     delete world.serverMetadata['grant_types_supported']
     const connection = orchestrate().connection({ tenant: 't1', server: world.server })
@@ -124,7 +124,7 @@ describe('other grants', () => {
     expect((await connection.authorize({ grant: 'client_credentials', clientInformation })).status).toBe('authorized')
   })
 
-  test('a server that lists others only is not asked for authorization code', async () => {
+  test('authorize() rejects with GRANT_UNSUPPORTED when the server metadata lists only other grants', async () => {
     const world = await startWorld()
     world.serverMetadata['grant_types_supported'] = ['implicit', 'password']
     const connection = orchestrate().connection({ tenant: 't1', server: world.server })

@@ -46,24 +46,24 @@ const SAVE_TOKENS = {
 }
 const FORGET_TOKENS = { type: 'forgetTokens', ...COMMON, generation: 2, data: { issuer: ISSUER } }
 
-describe('what a host has to do', () => {
-  test('nothing, where nothing is stored', () => {
+describe('actionsBetween()', () => {
+  test('actionsBetween() returns no action for an empty record', () => {
     expect(actionsBetween(undefined, undefined)).toEqual([])
     expect(actionsBetween(undefined, EMPTY)).toEqual([])
   })
 
-  test('to save the client as soon as an attempt needs it, and the tokens with their client', () => {
+  test('actionsBetween() saves the client as soon as an attempt uses it, and tokens together with their client', () => {
     expect(actionsBetween(undefined, { ...EMPTY, servers: [SERVER], attempts: [ATTEMPT] })).toEqual([SAVE_CLIENT])
     expect(actionsBetween(EMPTY, SIGNED_IN)).toEqual([SAVE_CLIENT, SAVE_TOKENS])
   })
 
-  test('the client of the tokens comes before that of an attempt elsewhere', () => {
+  test('actionsBetween() saves the client of the tokens before that of an attempt at another server', () => {
     const elsewhere = { ...SERVER, id: 2, issuer: 'https://other.example' }
     const after = { ...SIGNED_IN, servers: [SERVER, elsewhere], attempts: [{ ...ATTEMPT, serverId: 2 }] }
     expect(actionsBetween(SIGNED_IN, after)).toEqual([SAVE_CLIENT, SAVE_TOKENS])
   })
 
-  test('imported tokens name the issuer that came with them, if one did', () => {
+  test('actionsBetween() saves imported tokens with the imported issuer, if there is one', () => {
     const { serverId: _, ...tokens } = TOKENS
     const after = { ...EMPTY, tokens, imported: { issuer: ISSUER } }
     expect(actionsBetween(undefined, after)).toEqual([SAVE_TOKENS])
@@ -72,14 +72,14 @@ describe('what a host has to do', () => {
     ])
   })
 
-  test('not to save tokens that are of no use any more, or that nobody has proven yet', () => {
+  test('actionsBetween() does not save tokens whose refresh token was rejected or that are unverified', () => {
     const dead = { ...SIGNED_IN, tokens: { ...TOKENS, refreshTokenRejected: true as const } }
     expect(actionsBetween(SIGNED_IN, dead)).toEqual([SAVE_CLIENT])
     const unverified = { ...SIGNED_IN, tokens: { ...TOKENS, unverified: true as const } }
     expect(actionsBetween(SIGNED_IN, unverified)).toEqual([SAVE_CLIENT])
   })
 
-  test('to forget tokens that are gone', () => {
+  test('actionsBetween() forgets tokens that were deleted', () => {
     expect(actionsBetween(SIGNED_IN, { ...EMPTY, generation: 2 })).toEqual([FORGET_TOKENS])
     const { serverId: _, ...unbound } = TOKENS
     expect(actionsBetween({ ...SIGNED_IN, tokens: unbound }, { ...EMPTY, generation: 2 })).toEqual([
@@ -87,14 +87,14 @@ describe('what a host has to do', () => {
     ])
   })
 
-  test('to forget the client as well where its server no longer knew it', () => {
+  test('actionsBetween() forgets the client too when the registration was retired', () => {
     const retiring = { at: BEGINNING + 1, from: 'refreshing', to: 'retiring', reason: 'REFRESH_REJECTED' }
     const after = { ...EMPTY, generation: 2, journal: [retiring] }
     const registered = { ...SERVER, client: { ...SERVER.client, source: 'dynamic' as const } }
     const before = { ...SIGNED_IN, servers: [registered] }
     const forgetClient = { ...FORGET_TOKENS, type: 'forgetClientInformation' }
     expect(actionsBetween(before, after)).toEqual([FORGET_TOKENS, forgetClient])
-    // Without tokens as well: its server refused it at the exchange.
+    // Without tokens as well: its server rejected it at the exchange.
     const waiting = { ...EMPTY, servers: [registered], attempts: [ATTEMPT] }
     expect(actionsBetween(waiting, after)).toEqual([forgetClient])
     // The client of the tokens elsewhere is as good as before.
@@ -110,7 +110,7 @@ describe('what a host has to do', () => {
   })
 })
 
-test('each action says whose it is, in four parts', () => {
+test('identityOf() returns all four parts of the identity', () => {
   expect(identityOf({ tenant: 't', server: 's' })).toEqual({
     tenant: 't',
     user: undefined,

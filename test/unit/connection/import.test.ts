@@ -4,8 +4,8 @@ import { TestClock } from './test-clock.ts'
 import { orchestrate, redirectOf, rejection, signIn, startWorld } from './world.ts'
 import { verifies } from '../../support/verifies.ts'
 
-describe('import', () => {
-  test('takes over tokens and a client; the first refresh finds the server and binds them to it', async () => {
+describe('import()', () => {
+  test('import() stores tokens and a client without any request, and the first refresh discovers the server and binds them to it', async () => {
     const world = await startWorld()
     const clock = new TestClock()
     const orchestrator = orchestrate({ clock })
@@ -57,7 +57,7 @@ describe('import', () => {
   })
 
   test(
-    'of tokens that name their issuer goes to no other',
+    'import() of tokens with an issuer prevents a refresh at any other issuer',
     verifies([56, 110], async () => {
       const world = await startWorld()
       const clock = new TestClock()
@@ -82,7 +82,7 @@ describe('import', () => {
     }),
   )
 
-  test('of a client alone is used by the next authorization', async () => {
+  test('import() of a client alone makes the next authorize() use it', async () => {
     const world = await startWorld()
     const orchestrator = orchestrate()
     const connection = orchestrator.connection({ tenant: 't1', server: world.server })
@@ -95,7 +95,7 @@ describe('import', () => {
     expect(world.tokenRequests()).toMatchObject([{ client_id: 'given' }])
   })
 
-  test('replaces what was held before, in every process', async () => {
+  test('import() replaces the current tokens in every process', async () => {
     const world = await startWorld()
     const clock = new TestClock()
     const store = new MemoryStore({ clock })
@@ -108,7 +108,7 @@ describe('import', () => {
     expect((await elsewhere.accessToken()).value).toBe('brought')
   })
 
-  test('of a robot is renewed without a user', async () => {
+  test('import() of client_credentials tokens allows renewal without the user', async () => {
     const world = await startWorld()
     const clock = new TestClock()
     const connection = orchestrate({ clock }).connection({ tenant: 't1', server: world.server })

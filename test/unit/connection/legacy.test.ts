@@ -14,8 +14,8 @@ async function legacyWorld(): Promise<World> {
   return world
 }
 
-describe('a server without protected resource metadata', () => {
-  test('is its own authorization server, described at its origin', async () => {
+describe('a server without resource metadata', () => {
+  test('a server without protected resource metadata acts as its own authorization server with metadata at its origin', async () => {
     const world = await legacyWorld()
     const { origin } = world.rs
     world.rs.routes[METADATA] = {
@@ -47,7 +47,7 @@ describe('a server without protected resource metadata', () => {
     expect(form.has('resource')).toBe(false)
   })
 
-  test('and without any metadata has the default endpoints', async () => {
+  test('a server without any metadata is used with the default endpoints', async () => {
     const world = await legacyWorld()
     const { origin } = world.rs
     const orchestrator = orchestrate()
@@ -64,7 +64,7 @@ describe('a server without protected resource metadata', () => {
     expect(world.as.seen).toEqual([])
   })
 
-  test('whose metadata names its origin with a slash is understood', async () => {
+  test('a server without protected resource metadata is accepted when its issuer has a trailing slash', async () => {
     const world = await legacyWorld()
     const { origin } = world.rs
     world.rs.routes[METADATA] = { body: { ...world.serverMetadata, issuer: `${origin}/` } }
@@ -75,7 +75,7 @@ describe('a server without protected resource metadata', () => {
     )
   })
 
-  test('can be given an issuer by the host', async () => {
+  test('a server without protected resource metadata uses the issuer that authorize({ issuer }) names', async () => {
     const world = await startWorld()
     delete world.rs.routes[PRM]
     const redirect = redirectOf(await orchestrate().connection(of(world)).authorize({ issuer: world.issuer }))
@@ -83,11 +83,14 @@ describe('a server without protected resource metadata', () => {
     expect([url.origin, url.searchParams.get('resource')]).toEqual([world.issuer, world.server])
   })
 
-  test.each([400, 401, 403, 404, 410])('is taken for one after a %s', async (status) => {
-    const world = await legacyWorld()
-    world.rs.routes[PRM] = { status }
-    expect((await orchestrate().connection(of(world)).authorize()).status).toBe('redirect')
-  })
+  test.each([400, 401, 403, 404, 410])(
+    'a server acts as its own authorization server when the metadata request responds with %s',
+    async (status) => {
+      const world = await legacyWorld()
+      world.rs.routes[PRM] = { status }
+      expect((await orchestrate().connection(of(world)).authorize()).status).toBe('redirect')
+    },
+  )
 
   test.each<[string, object, string]>([
     ['a redirect', { status: 302, headers: { location: '/elsewhere' } }, 'TOO_MANY_REDIRECTS'],
@@ -96,20 +99,23 @@ describe('a server without protected resource metadata', () => {
     ['a 503', { status: 503 }, 'RESOURCE_METADATA_UNAVAILABLE'],
     ['a lost connection', { hangUp: true }, 'HTTP_NETWORK'],
     ['a document that is too large', { body: 'x'.repeat(300_000) }, 'RESPONSE_TOO_LARGE'],
-  ])('is not taken for one after %s', async (_name, answer, code) => {
-    const world = await legacyWorld()
-    world.rs.routes[PRM] = answer
-    expect(await rejection(orchestrate().connection(of(world)).authorize())).toMatchObject({ failure: { code } })
-    expect(world.rs.asked()).not.toContain(METADATA)
-    expect(world.rs.asked()).not.toContain('POST /register')
-  })
+  ])(
+    'a server does not act as its own authorization server when the metadata request ends with %s',
+    async (_name, answer, code) => {
+      const world = await legacyWorld()
+      world.rs.routes[PRM] = answer
+      expect(await rejection(orchestrate().connection(of(world)).authorize())).toMatchObject({ failure: { code } })
+      expect(world.rs.asked()).not.toContain(METADATA)
+      expect(world.rs.asked()).not.toContain('POST /register')
+    },
+  )
 })
 
-describe('old protected resource metadata', () => {
+describe('older resource metadata', () => {
   test.each([
     ['a string', (issuer: string) => issuer],
     ['a list', (issuer: string) => [issuer]],
-  ])('with the singular authorization_server_url as %s is understood', async (_name, form) => {
+  ])('protected resource metadata with a singular authorization_server_url as %s is accepted', async (_name, form) => {
     const world = await startWorld()
     delete world.resourceMetadata['authorization_servers']
     world.resourceMetadata['authorization_server_url'] = form(world.issuer)
@@ -119,7 +125,7 @@ describe('old protected resource metadata', () => {
     expect((await orchestrator.completeCallback(world.callback(redirect))).status).toBe('authorized')
   })
 
-  test('that names no authorization server leads to the origin', async () => {
+  test('protected resource metadata without an authorization server makes the origin the authorization server', async () => {
     const world = await legacyWorld()
     world.rs.routes[PRM] = { body: { resource: world.server } }
     const redirect = redirectOf(await orchestrate().connection(of(world)).authorize())

@@ -13,7 +13,7 @@ async function waiting() {
 }
 
 test(
-  'a code is spent where its attempt began, with what was recorded then, even if all of it has moved since',
+  'a code is redeemed at the server and with the parameters of its attempt, even if the metadata has changed since',
   verifies([72, 84, 143], async () => {
     const { world, other, orchestrator, redirect } = await waiting()
     world.resourceMetadata['authorization_servers'] = [other.issuer]
@@ -25,7 +25,7 @@ test(
 )
 
 test(
-  'an error from another issuer is neither believed nor shown',
+  'an error response from another issuer is rejected, and its error is neither stored nor returned',
   verifies(82, async () => {
     const { world, other, orchestrator, connection, redirect } = await waiting()
     const error = { code: undefined, error: 'access_denied', error_description: 'pay here', error_uri: other.issuer }
@@ -43,7 +43,7 @@ test(
 )
 
 test(
-  'tokens without a refresh token are used to their end, and then the user is needed',
+  'tokens without a refresh token are used until they expire, and then accessToken() rejects with AUTHORIZATION_REQUIRED',
   verifies(111, async () => {
     const { world, clock, orchestrator, connection, redirect } = await waiting()
     world.tokenAnswers.push(({ refresh_token: _, ...good }) => ({ body: good }))

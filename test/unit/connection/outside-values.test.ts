@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { orchestrate, redirectOf, rejection, signIn, startWorld } from './world.ts'
 
-test('a token that cannot go into a header is refused when it is imported, and never quoted', async () => {
+test('import() throws a TypeError for an access token that cannot be sent in a header, and does not quote it', async () => {
   const world = await startWorld()
   const connection = orchestrate().connection({ tenant: 't1', server: world.server })
   for (const accessToken of ['secret\nsecret', 'sécret €', 'secret secret']) {
@@ -13,7 +13,7 @@ test('a token that cannot go into a header is refused when it is imported, and n
   }
 })
 
-test('a place to go back to that has to be encoded is where the user goes', async () => {
+test('handleCallback() encodes a returnTo URL with characters outside ASCII in the location header', async () => {
   const world = await startWorld()
   const orchestrator = orchestrate({ policy: { returnToOrigins: ['https://app.example'] } })
   const connection = orchestrator.connection({ tenant: 't1', user: 'u1', server: world.server })
@@ -23,7 +23,7 @@ test('a place to go back to that has to be encoded is where the user goes', asyn
   expect([response.status, response.headers.get('location')]).toEqual([303, 'https://app.example/%E9%A1%B9%E7%9B%AE'])
 })
 
-test('a redirect to credentials is handed back, not followed', async () => {
+test('connection.fetch returns a redirect to a URL with credentials and does not follow it', async () => {
   const world = await startWorld()
   const connection = await signIn(world, orchestrate())
   const location = world.server.replace('//', '//user:password@')
@@ -32,17 +32,17 @@ test('a redirect to credentials is handed back, not followed', async () => {
   expect([response.status, response.headers.get('location')]).toEqual([302, location])
 })
 
-test('a new authorization request is not told as a sign-in', async () => {
+test('a new authorization request does not emit authorized', async () => {
   const world = await startWorld()
   const orchestrator = orchestrate()
   const connection = await signIn(world, orchestrator)
-  const told: unknown[] = []
-  orchestrator.on('authorized', (event) => told.push(event))
+  const emitted: unknown[] = []
+  orchestrator.on('authorized', (event) => emitted.push(event))
   await connection.authorize({ force: true })
-  expect(told).toEqual([])
+  expect(emitted).toEqual([])
 })
 
-test('a client and then its tokens can be imported one after the other', async () => {
+test('a client and its tokens can be imported by two import() calls', async () => {
   const world = await startWorld()
   const signedIn = await signIn(world, orchestrate())
   const { actions } = await signedIn.authorize()

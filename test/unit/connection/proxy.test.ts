@@ -31,7 +31,7 @@ async function startProxy(): Promise<{ url: string; asked: string[] }> {
   return { url: `http://user:password@127.0.0.1:${(server.address() as AddressInfo).port}`, asked }
 }
 
-test('every request of a whole life goes through the egress proxy', async () => {
+test('every request from discovery to revocation is sent through the egress proxy', async () => {
   const world = await startWorld()
   const proxy = await startProxy()
   const orchestrator = orchestrate({ network: { allow: ['127.0.0.1'], proxy: proxy.url } })
@@ -55,7 +55,7 @@ test('every request of a whole life goes through the egress proxy', async () => 
   expect(world.as.seen.length + world.rs.seen.length).toBe(proxy.asked.length)
 })
 
-test('a refusal by the proxy is an error of its own', async () => {
+test('a tunnel that the proxy refuses makes authorize() reject with HTTP_NETWORK and the reason proxyRefused', async () => {
   const proxy = await startProxy()
   const connection = orchestrate({ network: { proxy: proxy.url } }).connection({
     tenant: 't1',

@@ -17,8 +17,8 @@ async function pushingWorld(...answers: Answer[]): Promise<World & { pushed: () 
   return Object.assign(world, { pushed })
 }
 
-describe('where pushed authorization requests are required', () => {
-  test('the request goes to the server first, with our authentication, and the browser gets its name only', async () => {
+describe('required pushed authorization requests', () => {
+  test('a required pushed authorization request is authenticated, and the authorization URL contains only its request_uri', async () => {
     const world = await pushingWorld()
     world.serverMetadata['authorization_endpoint'] = `${world.issuer}/authorize?theme=dark`
     const connection = orchestrate().connection(of(world))
@@ -43,7 +43,7 @@ describe('where pushed authorization requests are required', () => {
     )
   })
 
-  test('its callback is finished like any other', async () => {
+  test('a callback of a pushed authorization request is completed like any other one', async () => {
     const world = await pushingWorld()
     const orchestrator = orchestrate()
     const redirect = redirectOf(await orchestrator.connection(of(world)).authorize())
@@ -53,7 +53,7 @@ describe('where pushed authorization requests are required', () => {
   })
 
   test.each(['invalid_client', 'unauthorized_client', 'invalid_redirect_uri'])(
-    'a client that the server no longer knows (%s) is registered once more',
+    'a client that the PAR endpoint rejects with %s is registered once more',
     async (error) => {
       const world = await pushingWorld({ status: 400, body: { error } })
       const redirect = redirectOf(await orchestrate().connection(of(world)).authorize())
@@ -62,9 +62,9 @@ describe('where pushed authorization requests are required', () => {
     },
   )
 
-  test('but only once', async () => {
-    const refusal = { status: 401, body: { error: 'invalid_client' } }
-    const world = await pushingWorld(refusal, refusal)
+  test('a client that the PAR endpoint rejects twice is not registered a third time', async () => {
+    const unauthorized = { status: 401, body: { error: 'invalid_client' } }
+    const world = await pushingWorld(unauthorized, unauthorized)
     expect(await rejection(orchestrate().connection(of(world)).authorize())).toEqual({
       failure: {
         code: 'AUTHORIZATION_DENIED',
@@ -76,7 +76,7 @@ describe('where pushed authorization requests are required', () => {
     expect(world.pushed().map(({ client_id: id }) => id)).toEqual(['client-1', 'client-2'])
   })
 
-  test('a client that was given is not replaced', async () => {
+  test('a configured client that the PAR endpoint rejects is not replaced by a registration', async () => {
     const world = await pushingWorld({ status: 401, body: { error: 'invalid_client' } })
     const clients = [{ issuer: world.issuer, clientId: 'mine', clientSecret: 's' }]
     expect(await rejection(orchestrate({ clients }).connection(of(world)).authorize())).toMatchObject({
@@ -86,24 +86,27 @@ describe('where pushed authorization requests are required', () => {
   })
 
   test.each<[string, Answer, object]>([
-    ['is down', { status: 500, body: 'oops' }, { code: 'HTTP_NETWORK' }],
-    ['hangs up', { hangUp: true }, { code: 'HTTP_NETWORK' }],
-    ['asks to wait', { status: 429, headers: { 'retry-after': '3' } }, { code: 'RATE_LIMITED' }],
-    ['answers no JSON', { status: 201, body: 'hello' }, { code: 'RESPONSE_NOT_JSON' }],
+    ['responds with 500', { status: 500, body: 'oops' }, { code: 'HTTP_NETWORK' }],
+    ['closes the connection', { hangUp: true }, { code: 'HTTP_NETWORK' }],
+    ['responds with 429', { status: 429, headers: { 'retry-after': '3' } }, { code: 'RATE_LIMITED' }],
+    ['responds without JSON', { status: 201, body: 'hello' }, { code: 'RESPONSE_NOT_JSON' }],
     [
-      'answers no request_uri',
+      'responds without a request_uri',
       { status: 201, body: {} },
       { code: 'RESPONSE_INVALID', details: { document: 'pushed authorization response', field: 'request_uri' } },
     ],
-  ])('a server that %s costs nothing, and the next try pushes again', async (_name, answer, failure) => {
-    const world = await pushingWorld(answer)
-    const connection = orchestrate().connection(of(world))
-    expect(await rejection(connection.authorize())).toMatchObject({ failure })
-    expect((await connection.authorize()).status).toBe('redirect')
-    expect(world.pushed()).toHaveLength(2)
-  })
+  ])(
+    'a PAR endpoint that %s fails authorize(), and the next call pushes the request again',
+    async (_name, answer, failure) => {
+      const world = await pushingWorld(answer)
+      const connection = orchestrate().connection(of(world))
+      expect(await rejection(connection.authorize())).toMatchObject({ failure })
+      expect((await connection.authorize()).status).toBe('redirect')
+      expect(world.pushed()).toHaveLength(2)
+    },
+  )
 
-  test('metadata that names no endpoint for it is not usable', async () => {
+  test('server metadata that requires pushed authorization requests without an endpoint is rejected', async () => {
     const world = await pushingWorld()
     delete world.serverMetadata['pushed_authorization_request_endpoint']
     expect(await rejection(orchestrate().connection(of(world)).authorize())).toMatchObject({
@@ -115,7 +118,7 @@ describe('where pushed authorization requests are required', () => {
   })
 })
 
-test('where they are only offered, nothing is pushed', async () => {
+test('a pushed authorization request is not sent when the server supports but does not require it', async () => {
   const world = await pushingWorld()
   world.serverMetadata['require_pushed_authorization_requests'] = false
   await orchestrate().connection(of(world)).authorize()

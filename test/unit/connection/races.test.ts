@@ -41,7 +41,7 @@ async function twoProcesses() {
   }
 }
 
-/** Holds the next answer of the token endpoint. */
+/** Delays the next response of the token endpoint. */
 function issuedToken(world: World, answer: (good: Record<string, unknown>) => object = (body) => ({ body })) {
   const gate = Promise.withResolvers<void>()
   const arrived = Promise.withResolvers<void>()
@@ -52,8 +52,8 @@ function issuedToken(world: World, answer: (good: Record<string, unknown>) => ob
   return { arrived: arrived.promise, go: gate.resolve }
 }
 
-describe('authorize', () => {
-  test('adopts what another process got while this one was discovering', async () => {
+describe('authorize() races', () => {
+  test('authorize() adopts the tokens that another process stored during discovery', async () => {
     const { world, connection, elsewhere, store } = await twoProcesses()
     store.beforeSave = async () => {
       await elsewhere.import({ tokens: { accessToken: 'brought', scope: 'mcp:tools' }, issuer: world.issuer })
@@ -65,7 +65,7 @@ describe('authorize', () => {
     })
   })
 
-  test('goes on if what another process got is not enough', async () => {
+  test('authorize() continues when the tokens that another process stored lack the requested scope', async () => {
     const { connection, elsewhere, store } = await twoProcesses()
     store.beforeSave = async () => {
       await elsewhere.import({ tokens: { accessToken: 'brought', scope: 'mcp:tools' } })
@@ -74,7 +74,7 @@ describe('authorize', () => {
     expect((await connection.accessToken()).value).toBe('brought')
   })
 
-  test('does not send the user away while nobody knows what became of a refresh', async () => {
+  test('authorize() rejects with TOKEN_OUTCOME_UNKNOWN instead of redirecting the user while the outcome of a refresh is unknown', async () => {
     const { world, clock, here } = await twoProcesses()
     const connection = await signIn(world, here)
     clock.advance(3_600_000)
@@ -86,7 +86,7 @@ describe('authorize', () => {
     })
   })
 
-  test('finds the metadata that a challenge names by a path', async () => {
+  test('authorize() resolves a relative resource_metadata of a challenge against the server, and rejects an invalid one', async () => {
     const { world, connection } = await twoProcesses()
     world.rs.routes['GET /elsewhere'] = { body: world.resourceMetadata }
     expect((await connection.authorize({ challenge: 'Bearer resource_metadata="/elsewhere"' })).status).toBe('redirect')
@@ -97,20 +97,20 @@ describe('authorize', () => {
   })
 })
 
-describe('a callback', () => {
-  test('in two processes at once asks for one token', async () => {
+describe('callback races', () => {
+  test('a callback that arrives in two processes at the same time sends one token request', async () => {
     const { world, here, there, connection } = await twoProcesses()
     const url = world.callback(redirectOf(await connection.authorize()))
-    const held = issuedToken(world)
+    const pending = issuedToken(world)
     const first = here.completeCallback(url)
-    await held.arrived
+    await pending.arrived
     const second = there.completeCallback(url)
-    held.go()
+    pending.go()
     expect([(await first).status, (await second).status]).toEqual(['authorized', 'alreadyAuthorized'])
     expect(world.tokenRequests()).toHaveLength(1)
   })
 
-  test('whose record vanishes under it is unknown', async () => {
+  test('a callback whose record is deleted in the meantime returns unknown', async () => {
     const { world, store, here, connection } = await twoProcesses()
     const url = world.callback(redirectOf(await connection.authorize()))
     store.beforeSave = (key) => store.vanish(key)
@@ -118,7 +118,7 @@ describe('a callback', () => {
     expect(world.tokenRequests()).toEqual([])
   })
 
-  test('whose record is made anew under it is unknown', async () => {
+  test('a callback whose record is replaced in the meantime returns unknown', async () => {
     const { world, store, here, connection, elsewhere } = await twoProcesses()
     const url = world.callback(redirectOf(await connection.authorize()))
     store.beforeSave = async (key) => {
@@ -129,7 +129,7 @@ describe('a callback', () => {
     expect(world.tokenRequests()).toEqual([])
   })
 
-  test('whose connection is parted from under it is superseded', async () => {
+  test('a callback whose connection is disconnected in the meantime returns superseded', async () => {
     const { world, store, here, connection, elsewhere } = await twoProcesses()
     const url = world.callback(redirectOf(await connection.authorize()))
     store.beforeSave = async () => void (await elsewhere.disconnect())
@@ -137,43 +137,43 @@ describe('a callback', () => {
     expect(world.tokenRequests()).toEqual([])
   })
 
-  test('whose attempt ends while it waits for a refresh is expired', async () => {
+  test('a callback whose attempt expires while it waits for a refresh returns expired', async () => {
     const { world, clock, here, there } = await twoProcesses()
     const connection = await signIn(world, here)
     const url = world.callback(redirectOf(await connection.authorize({ force: true })))
-    const held = issuedToken(world)
+    const pending = issuedToken(world)
     const refreshing = connection.accessToken({ rejectedToken: 'access-1' })
-    await held.arrived
+    await pending.arrived
     const late = there.completeCallback(url)
     clock.advance(300_000)
-    held.go()
+    pending.go()
     expect(await refreshing).toMatchObject({ value: 'access-2' })
     expect((await late).status).toBe('expired')
     expect(world.tokenRequests().map(({ grant_type: grant }) => grant)).toEqual(['authorization_code', 'refresh_token'])
   })
 })
 
-describe('a refresh', () => {
-  test('that fails in one process is not tried again by those who waited for it', async () => {
+describe('refresh races', () => {
+  test('a refresh that fails in one process is not retried by the processes that waited for it', async () => {
     const { world, clock, here, there } = await twoProcesses()
     const connection = await signIn(world, here)
     const elsewhere = there.connection(connection.identity)
     clock.advance(3_600_000)
-    const held = issuedToken(world, () => ({ status: 503, body: {} }))
+    const pending = issuedToken(world, () => ({ status: 503, body: {} }))
     const first = rejection(connection.accessToken())
-    await held.arrived
+    await pending.arrived
     const second = rejection(elsewhere.accessToken())
-    held.go()
-    const told = {
+    pending.go()
+    const expected = {
       failure: { code: 'SERVER_UNAVAILABLE', details: { url: `${world.issuer}/token`, status: 503 } },
       retryable: true,
       nextAction: 'retry',
     }
-    expect([await first, await second]).toEqual([told, told])
+    expect([await first, await second]).toEqual([expected, expected])
     expect(world.tokenRequests()).toHaveLength(2)
   })
 
-  test('whose record vanishes under it needs the user', async () => {
+  test('a refresh whose record is deleted in the meantime makes accessToken() reject with AUTHORIZATION_REQUIRED', async () => {
     const { world, clock, store, here } = await twoProcesses()
     const connection = await signIn(world, here)
     clock.advance(3_600_000)
@@ -183,7 +183,7 @@ describe('a refresh', () => {
     expect(await connection.status()).toMatchObject({ state: 'disconnected', journal: [] })
   })
 
-  test('that is due finds that somebody else has done it', async () => {
+  test('wake() sends no second refresh when another process has already refreshed the token', async () => {
     const { world, clock, store, here, there } = await twoProcesses()
     const connection = await signIn(world, here)
     const elsewhere = there.connection(connection.identity)
@@ -198,8 +198,8 @@ describe('a refresh', () => {
   })
 })
 
-describe('fetch', () => {
-  test('names the type of a token that is no bearer token', async () => {
+describe('the token type', () => {
+  test('connection.fetch sends the stored token type as the authorization scheme', async () => {
     const world = await startWorld()
     world.rs.routes['GET /echo'] = ({ headers }) => ({ body: { authorization: headers.authorization } })
     const connection = orchestrate().connection({ tenant: 't1', server: world.server })

@@ -21,9 +21,9 @@ function withShortSecrets(world: World, clock: TestClock): void {
   }
 }
 
-describe('a client secret with an end', () => {
+describe('an expiring client secret', () => {
   test(
-    'is not shown after it, and the next sign-in registers anew',
+    'an expired client secret is not sent, and the next sign-in registers a new client',
     verifies(54, async () => {
       const world = await startWorld()
       const clock = new TestClock()
@@ -48,7 +48,7 @@ describe('a client secret with an end', () => {
     }),
   )
 
-  test('that ends while the user signs in costs one more sign-in, and is not shown either', async () => {
+  test('a client secret that expires during a sign-in fails the callback without being sent, and the next sign-in registers a new client', async () => {
     const world = await startWorld()
     const clock = new TestClock()
     withShortSecrets(world, clock)
@@ -65,13 +65,13 @@ describe('a client secret with an end', () => {
   })
 })
 
-describe('a registration', () => {
+describe('a registration response', () => {
   test.each<[string, object, string, string]>([
     ['another redirect URI', { redirect_uris: ['https://other.example/'] }, 'redirect_uris', REDIRECT_URI],
-    ['no redirect URI', { redirect_uris: [] }, 'redirect_uris', REDIRECT_URI],
-    ['other grants', { grant_types: ['client_credentials'] }, 'grant_types', 'authorization_code'],
+    ['an empty list of redirect URIs', { redirect_uris: [] }, 'redirect_uris', REDIRECT_URI],
+    ['other grant types', { grant_types: ['client_credentials'] }, 'grant_types', 'authorization_code'],
   ])(
-    'that answers with %s is none',
+    'a registration response with %s is rejected with the name of the field',
     verifies(53, async (_name, change, field, expected) => {
       const world = await startWorld()
       const route = world.as.routes['POST /register'] as (seen: never) => Answer
@@ -90,21 +90,24 @@ describe('a registration', () => {
     ['redirect_uris', 'https://app.example/oauth/callback'],
     ['grant_types', { 0: 'authorization_code' }],
     ['client_id', 7],
-  ])('whose %s is of the wrong type is named', async (field, value) => {
-    const world = await startWorld()
-    world.as.routes['POST /register'] = { status: 201, body: { client_id: 'c', [field]: value } }
-    expect(
-      await rejection(
-        orchestrate({ policy: { leaseMs: 20_000, graceMs: 0 } })
-          .connection(of(world))
-          .authorize(),
-      ),
-    ).toMatchObject({
-      failure: { code: 'RESPONSE_INVALID', details: { document: 'registration response', field } },
-    })
-  })
+  ])(
+    'a registration response whose %s has the wrong type is rejected with the name of the field',
+    async (field, value) => {
+      const world = await startWorld()
+      world.as.routes['POST /register'] = { status: 201, body: { client_id: 'c', [field]: value } }
+      expect(
+        await rejection(
+          orchestrate({ policy: { leaseMs: 20_000, graceMs: 0 } })
+            .connection(of(world))
+            .authorize(),
+        ),
+      ).toMatchObject({
+        failure: { code: 'RESPONSE_INVALID', details: { document: 'registration response', field } },
+      })
+    },
+  )
 
-  test('is sent no more often in an hour than the policy allows, by all who share it', async () => {
+  test('a registration is sent at most policy.registrationsPerIssuerPerHour times per hour by all connections that share it', async () => {
     const world = await startWorld()
     const clock = new TestClock()
     const orchestrator = orchestrate({ clock, policy: { registrationsPerIssuerPerHour: 1 } })
@@ -128,7 +131,7 @@ describe('a registration', () => {
     expect(registrations(world)).toBe(2)
   })
 
-  test('within the limit serves any number of connections', async () => {
+  test('a registration serves any number of connections within policy.registrationsPerIssuerPerHour', async () => {
     const world = await startWorld()
     const orchestrator = orchestrate({ policy: { registrationsPerIssuerPerHour: 1 } })
     for (const tenant of ['t1', 't2', 't3'])

@@ -16,13 +16,13 @@ const id = new Uint8Array(16).fill(1)
 const random = new Uint8Array(32).fill(2)
 const text = (bytes: Uint8Array) => Buffer.from(bytes).toString('base64url')
 
-describe('routingId', () => {
-  test('is the first 16 bytes of HMAC-SHA-256 over the JSON array', () => {
+describe('routingId()', () => {
+  test('routingId() returns the first 16 bytes of HMAC-SHA-256 over the JSON array', () => {
     const whole = createHmac('sha256', nameKey).update('["t1",null,"https://mcp.example.com/mcp",null]').digest()
     expect(text(routingId(nameKey, parts))).toBe(text(whole.subarray(0, 16)))
   })
 
-  test('depends on the key, on each part and on its place', () => {
+  test('routingId() depends on the key, on each part and on its position', () => {
     const ids = [
       routingId(nameKey, parts),
       routingId(new Uint8Array(32), parts),
@@ -36,17 +36,17 @@ describe('routingId', () => {
   })
 })
 
-test('keys hold the routing id as the hash tag, and nothing else of the connection', () => {
+test('record keys contain the routing id as the hash tag and no other part of the identity', () => {
   expect(connectionKey(id)).toBe('authchart:{AQEBAQEBAQEBAQEBAQEBAQ}:connection')
   expect(registrationKey(id)).toBe('authchart:{AQEBAQEBAQEBAQEBAQEBAQ}:registration')
   expect(connectionKey('AQEBAQEBAQEBAQEBAQEBAQ')).toBe(connectionKey(id))
   expect(registrationKey('AQEBAQEBAQEBAQEBAQEBAQ')).toBe(registrationKey(id))
 })
 
-describe('state', () => {
+describe('the state parameter', () => {
   const state = createState(id, random)
 
-  test('leads back to its routing id', () => {
+  test('parseState() returns the routing id of a state that createState() made', () => {
     expect(state).toBe('AQEBAQEBAQEBAQEBAQEBAQ.AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI')
     expect(parseState(state)).toEqual({ routingId: 'AQEBAQEBAQEBAQEBAQEBAQ' })
   })
@@ -69,11 +69,11 @@ describe('state', () => {
     `AQEBAQEBAQEBAQEBAQEBAR.${text(random)}`,
     `${text(id)}.AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgJ`,
     `${Buffer.alloc(16, 255).toString('base64').replaceAll('=', '')}.${text(random)}`,
-  ])('anything else is none: %j', (wrong) => {
+  ])('parseState() returns undefined for the malformed state %j', (wrong) => {
     expect(parseState(wrong)).toBeUndefined()
   })
 
-  test('is kept as a hash, as is the binding', () => {
+  test('a state and a binding are stored as hashes', () => {
     const hash = createHash('sha256').update(state).digest('base64url').slice(0, 22)
     expect(hashState(state)).toBe(hash)
     expect(hashBinding(state)).toBe(hash)

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { orchestrate, rejection, startWorld } from './world.ts'
 
-test('a key management service that is down is an outage of the store, and is not quoted', async () => {
+test('a failing key management service makes calls reject with STORE_UNAVAILABLE and does not appear in the error', async () => {
   const world = await startWorld()
   let isDown = false
   const sealer = {

@@ -16,7 +16,7 @@ async function storedServers(store: MemoryStore, state: string): Promise<unknown
   return snapshot.context.servers
 }
 
-describe('a record names one authorization server and client once', () => {
+describe('stored server entries', () => {
   test.each<[string, (world: World) => Partial<AuthOrchestratorOptions>]>([
     [
       'a client ID metadata document',
@@ -43,7 +43,7 @@ describe('a record names one authorization server and client once', () => {
     ])
   })
 
-  test('an entry that went through the schema of the record is equal to the one that was written', () => {
+  test('a server entry that was loaded through the schema of the record equals the one that was saved', () => {
     const { id: _, ...entry } = SERVER
     const reversed = Object.fromEntries(Object.entries(entry).toReversed())
     const client = Object.fromEntries(Object.entries(entry.client).toReversed())

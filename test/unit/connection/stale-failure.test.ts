@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { TestClock } from './test-clock.ts'
 import { orchestrate, redirectOf, rejection, signIn, startWorld } from './world.ts'
 
-test('a failure of an earlier call that may pass does not keep authorize() from asking again', async () => {
+test('authorize() sends its requests again after a temporary failure of an earlier call', async () => {
   const world = await startWorld()
   const clock = new TestClock()
   world.tokenAnswers.push((good) => ({ body: { ...good, refresh_token: undefined } }))

@@ -12,8 +12,8 @@ async function begun(policy: object = {}) {
   return { world, clock, store, orchestrator, connection }
 }
 
-describe('status', () => {
-  test('of a connection that nobody has touched', async () => {
+describe('status()', () => {
+  test('status() of a connection without a record returns disconnected and creates no record', async () => {
     const { connection, store, world } = await begun()
     expect(await connection.status()).toEqual({
       state: 'disconnected',
@@ -29,7 +29,7 @@ describe('status', () => {
     expect({ records: store.size, asked: world.rs.seen }).toEqual({ records: 0, asked: [] })
   })
 
-  test('tells the whole way, and when to look again', async () => {
+  test('status() returns the state, the journal and nextWakeAt at each step of a sign-in', async () => {
     const { world, clock, orchestrator, connection } = await begun()
     const t0 = clock.now()
     const redirect = redirectOf(await connection.authorize())
@@ -62,7 +62,7 @@ describe('status', () => {
     })
   })
 
-  test('of a first try that failed', async () => {
+  test('status() after a failed first sign-in returns failed with the failure and its nextAction', async () => {
     const { world, connection } = await begun()
     world.serverMetadata['code_challenge_methods_supported'] = ['plain']
     const failure = { code: 'PKCE_UNSUPPORTED', details: { expected: 'S256', offered: 'plain' } }
@@ -76,9 +76,9 @@ describe('status', () => {
     })
   })
 
-  test('while a claim stands: exchanging, requestingToken, disconnecting', async () => {
+  test('status() returns exchanging, requestingToken or disconnecting while that request is in progress', async () => {
     const { world, clock, orchestrator, connection } = await begun()
-    const held = (): { arrived: Promise<void>; go(): void } => {
+    const delayedToken = (): { arrived: Promise<void>; go(): void } => {
       const gate = Promise.withResolvers<void>()
       const arrived = Promise.withResolvers<void>()
       world.tokenAnswers.push((good) => {
@@ -88,7 +88,7 @@ describe('status', () => {
       return { arrived: arrived.promise, go: gate.resolve }
     }
     const url = world.callback(redirectOf(await connection.authorize()))
-    const exchange = held()
+    const exchange = delayedToken()
     const finishing = orchestrator.completeCallback(url)
     await exchange.arrived
     expect(await connection.status()).toMatchObject({
@@ -101,7 +101,7 @@ describe('status', () => {
 
     const clientInformation = { clientId: 'robot', clientSecret: 's' }
     const robot = orchestrator.connection({ tenant: 'robots', server: world.server })
-    const request = held()
+    const request = delayedToken()
     const requesting = robot.authorize({ grant: 'client_credentials', clientInformation })
     await request.arrived
     expect(await robot.status()).toMatchObject({ state: 'requestingToken', authorized: false })
@@ -131,7 +131,7 @@ describe('status', () => {
     })
   })
 
-  test('keeps the last sixteen transitions', async () => {
+  test('status() returns at most the last sixteen transitions', async () => {
     const { world, orchestrator } = await begun()
     const connection = await signIn(world, orchestrator)
     for (let turn = 1; turn <= 10; turn += 1) await connection.accessToken({ rejectedToken: `access-${turn}` })
@@ -141,8 +141,8 @@ describe('status', () => {
   })
 })
 
-describe('wake', () => {
-  test('does nothing before anything is due', async () => {
+describe('wake()', () => {
+  test('wake() does nothing before nextWakeAt, and refreshes the token at nextWakeAt', async () => {
     const { world, clock, store, orchestrator } = await begun()
     const connection = await signIn(world, orchestrator)
     const { nextWakeAt } = await connection.status()
@@ -161,7 +161,7 @@ describe('wake', () => {
     expect((await connection.accessToken()).value).toBe('access-2')
   })
 
-  test('ends attempts that nobody finished, and leaves good tokens alone', async () => {
+  test('wake() ends expired attempts and does not refresh a valid token', async () => {
     const { world, clock, orchestrator } = await begun()
     const connection = await signIn(world, orchestrator)
     await connection.authorize({ force: true })
@@ -176,7 +176,7 @@ describe('wake', () => {
     expect(world.tokenRequests()).toHaveLength(1)
   })
 
-  test('after a refresh that failed waits until the server may be asked again', async () => {
+  test('wake() after a failed refresh waits until Retry-After has elapsed', async () => {
     const { world, clock, orchestrator } = await begun()
     const connection = await signIn(world, orchestrator)
     clock.advance(3_570_000)
@@ -194,11 +194,11 @@ describe('wake', () => {
     expect((await connection.accessToken()).value).toBe('access-2')
   })
 
-  test('finds out about a claim whose holder is gone', async () => {
+  test('wake() recovers the claim of a process that stopped', async () => {
     const { world, clock, store, orchestrator } = await begun()
     const connection = await signIn(world, orchestrator)
     clock.advance(3_600_000)
-    // A process that claims the refresh and is then heard of no more.
+    // A process that claims the refresh and then stops.
     const gone = orchestrate({
       clock,
       store,
@@ -213,8 +213,8 @@ describe('wake', () => {
   })
 })
 
-describe('awaitAuthorized', () => {
-  test('resolves in another orchestrator on the same store as soon as the user is back', async () => {
+describe('awaitAuthorized()', () => {
+  test('awaitAuthorized() resolves in another orchestrator on the same store as soon as the callback is complete', async () => {
     const { world, clock, store, orchestrator, connection } = await begun()
     const redirect = redirectOf(await connection.authorize())
     const elsewhere = orchestrate({ clock, store })
@@ -229,12 +229,12 @@ describe('awaitAuthorized', () => {
     expect((await elsewhere.connection(connection.identity).accessToken()).value).toBe('access-1')
   })
 
-  test('resolves at once where a token can be had', async () => {
+  test('awaitAuthorized() resolves at once when the connection is authorized', async () => {
     const { world, orchestrator } = await begun()
     await (await signIn(world, orchestrator)).awaitAuthorized({ timeoutMs: 1 })
   })
 
-  test('ends with its time, its signal, or its orchestrator', async () => {
+  test('awaitAuthorized() rejects on timeout, on abort and when its orchestrator closes', async () => {
     const world = await startWorld()
     const orchestrator = orchestrate()
     const connection = orchestrator.connection({ tenant: 't1', server: world.server })

@@ -19,17 +19,17 @@ async function exchanged(answer: object | string, options: { status?: number; ty
 
 const good = { access_token: 'a', token_type: 'Bearer', refresh_token: 'r' }
 
-describe('how long a token lives', () => {
+describe('access token expiry', () => {
   test.each([
-    ['is not said', undefined, undefined],
-    ['is nothing', null, undefined],
+    ['is missing', undefined, undefined],
+    ['is null', null, undefined],
     ['is a number', 3600, 3_600_000],
-    ['is a number as a string', '3600', 3_600_000],
-    ['is no time at all', 0, 0],
-    ['is negative', -5, 0],
-    ['is a negative string', '-5', 0],
-    ['is more than ten years', 1e300, 10 * 365 * 86_400_000],
-  ])('%s', async (_name, expiresIn, lifetimeMs) => {
+    ['is a numeric string', '3600', 3_600_000],
+    ['is zero', 0, 0],
+    ['is a negative number', -5, 0],
+    ['is a negative numeric string', '-5', 0],
+    ['exceeds ten years', 1e300, 10 * 365 * 86_400_000],
+  ])('an access token whose expires_in %s is stored with the matching expiry', async (_name, expiresIn, lifetimeMs) => {
     const { clock, connection, result } = await exchanged({ ...good, expires_in: expiresIn })
     expect(result.status).toBe('authorized')
     const { expiresAt, authorized } = await connection.status()
@@ -39,14 +39,14 @@ describe('how long a token lives', () => {
     })
   })
 
-  test('and what was not said to end is good until a server refuses it', async () => {
+  test('an access token without an expiry is used until a server rejects it', async () => {
     const { clock, connection } = await exchanged({ ...good, refresh_token: undefined })
     clock.advance(365 * 86_400_000)
     expect((await connection.accessToken()).value).toBe('a')
     expect(await connection.status()).toMatchObject({ state: 'authorized', nextWakeAt: undefined })
   })
 
-  test('and a refreshed token that lives for no time at all is answered to those who asked', async () => {
+  test('a refreshed access token with expires_in 0 is returned to the callers that requested it', async () => {
     const { world, connection } = await exchanged({ ...good, expires_in: 0 })
     world.tokenAnswers.push({ body: { ...good, access_token: 'b', expires_in: 0 } })
     world.tokenAnswers.push({ body: { ...good, access_token: 'c', expires_in: 0 } })
@@ -55,8 +55,8 @@ describe('how long a token lives', () => {
   })
 })
 
-describe('habits', () => {
-  test('a form-encoded answer is understood, with scopes between commas', async () => {
+describe('token endpoint quirks', () => {
+  test('a form-encoded token response with scopes separated by commas is accepted', async () => {
     const form = 'access_token=gho_1&token_type=bearer&scope=repo%2Cgist&expires_in=28800&refresh_token=ghr_1'
     const { clock, connection } = await exchanged(form, { type: 'application/x-www-form-urlencoded' })
     expect(await connection.accessToken()).toEqual({
@@ -68,7 +68,7 @@ describe('habits', () => {
   })
 
   test(
-    'a refresh response without a refresh token keeps the old one',
+    'a refresh response without a refresh token keeps the current refresh token',
     verifies(113, async () => {
       const { world, clock, connection } = await exchanged({ ...good, expires_in: 60, scope: 'narrow' })
       for (const value of ['b', 'c']) {
@@ -89,7 +89,7 @@ describe('habits', () => {
     }),
   )
 
-  test('an error with status 200 is an error', async () => {
+  test('a token response with status 200 and an error is rejected with EXCHANGE_REJECTED', async () => {
     const { world, result } = await exchanged({ error: 'bad_verification_code' })
     expect(result).toMatchObject({
       status: 'failed',
@@ -100,7 +100,7 @@ describe('habits', () => {
     })
   })
 
-  test('the end of a refresh token is kept', async () => {
+  test('a refresh token expires when its refresh_token_expires_in has elapsed', async () => {
     const { clock, connection } = await exchanged({ ...good, expires_in: 60, refresh_token_expires_in: 120 })
     clock.advance(119_999)
     expect(await connection.status()).toMatchObject({ state: 'authorized', authorized: true })
@@ -109,40 +109,47 @@ describe('habits', () => {
   })
 })
 
-describe('what is no token response is a failure with its field, and nothing is stored', () => {
+describe('an invalid token response', () => {
   test.each([
-    ['is not readable', '<html>', { reason: 'unreadable' }],
+    ['is not JSON', '<html>', { reason: 'unreadable' }],
     ['is a list', '[]', { reason: 'unreadable' }],
-    ['has no access token', { token_type: 'Bearer' }, { field: 'access_token' }],
-    ['has an access token that no header can hold', { ...good, access_token: 'a b' }, { field: 'access_token' }],
-    ['has no token type', { access_token: 'a' }, { field: 'token_type' }],
-    ['has a token type that we cannot use', { ...good, token_type: 'mac' }, { field: 'token_type' }],
-    ['has a lifetime that is no number', { ...good, expires_in: '3600abc' }, { field: 'expires_in' }],
+    ['lacks an access token', { token_type: 'Bearer' }, { field: 'access_token' }],
+    [
+      'has an access token that cannot be sent in a header',
+      { ...good, access_token: 'a b' },
+      { field: 'access_token' },
+    ],
+    ['lacks a token type', { access_token: 'a' }, { field: 'token_type' }],
+    ['has an unsupported token type', { ...good, token_type: 'mac' }, { field: 'token_type' }],
+    ['has a lifetime that is not a number', { ...good, expires_in: '3600abc' }, { field: 'expires_in' }],
     ['has a lifetime that is a list', { ...good, expires_in: [3600] }, { field: 'expires_in' }],
-    ['has a refresh token that is no text', { ...good, refresh_token: 7 }, { field: 'refresh_token' }],
-  ])('because it %s', async (_name, answer, wrong) => {
-    const { world, clock, connection, result } = await exchanged(answer)
-    const failure = {
-      code: 'TOKEN_RESPONSE_INVALID',
-      details: { url: `${world.issuer}/token`, status: 200, document: 'token response', ...wrong },
-    }
-    expect(result).toMatchObject({ status: 'failed', failure })
-    expect(await connection.status()).toMatchObject({
-      state: 'exchanging',
-      authorized: false,
-      failure,
-      expiresAt: undefined,
-    })
-    // Nobody knows whether the code was spent: it is sent once more after the lease, and no more.
-    clock.advance(35_000)
-    world.tokenAnswers.push({ body: answer })
-    await connection.wake()
-    expect(await connection.status()).toMatchObject({
-      state: 'failed',
-      failure,
-      expiresAt: undefined,
-      nextWakeAt: undefined,
-    })
-    expect(world.tokenRequests()).toHaveLength(2)
-  })
+    ['has a refresh token that is not a string', { ...good, refresh_token: 7 }, { field: 'refresh_token' }],
+  ])(
+    'a token response that %s fails with the name of the field, and no token is stored',
+    async (_name, answer, wrong) => {
+      const { world, clock, connection, result } = await exchanged(answer)
+      const failure = {
+        code: 'TOKEN_RESPONSE_INVALID',
+        details: { url: `${world.issuer}/token`, status: 200, document: 'token response', ...wrong },
+      }
+      expect(result).toMatchObject({ status: 'failed', failure })
+      expect(await connection.status()).toMatchObject({
+        state: 'exchanging',
+        authorized: false,
+        failure,
+        expiresAt: undefined,
+      })
+      // The server may have consumed the code: it is sent once more after the lease, and not again.
+      clock.advance(35_000)
+      world.tokenAnswers.push({ body: answer })
+      await connection.wake()
+      expect(await connection.status()).toMatchObject({
+        state: 'failed',
+        failure,
+        expiresAt: undefined,
+        nextWakeAt: undefined,
+      })
+      expect(world.tokenRequests()).toHaveLength(2)
+    },
+  )
 })

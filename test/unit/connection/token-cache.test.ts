@@ -6,29 +6,29 @@ const token = (value: string): AccessToken => ({ value, type: 'Bearer', scope: u
 
 function setUp({ isReliable = true } = {}) {
   const time = { now: 1_000 }
-  let tell: (key: string | undefined) => void = () => {}
+  let notify: (key: string | undefined) => void = () => {}
   const changes: ChangeWatcher = {
     ready: async () => isReliable,
-    listen: (listener) => (tell = listener),
+    listen: (listener) => (notify = listener),
     watch: () => ({ changed: async () => {}, stop: () => {} }),
     close: async () => {},
   }
   const cache = new TokenCache(changes, () => time.now)
-  const keep = async (
+  const store = async (
     key: string,
-    kept: Partial<{ token: AccessToken; ttlMs: number; marginMs: number; trustMs: number }> = {},
+    overrides: Partial<{ token: AccessToken; ttlMs: number; marginMs: number; trustMs: number }> = {},
   ) => {
     const ticket = await cache.begin(key)
-    cache.end(ticket, { token: token(key), ttlMs: 60_000, marginMs: 10_000, trustMs: 5_000, ...kept })
+    cache.end(ticket, { token: token(key), ttlMs: 60_000, marginMs: 10_000, trustMs: 5_000, ...overrides })
   }
-  return { cache, time, keep, tell: (key: string | undefined) => tell(key) }
+  return { cache, time, store, notify: (key: string | undefined) => notify(key) }
 }
 
-describe('the copies of tokens', () => {
-  test('are answered while they are trusted, and not a moment longer', async () => {
-    const { cache, time, keep } = setUp()
+describe('TokenCache', () => {
+  test('TokenCache returns a token for trustMs and not longer, also after the clock was set back', async () => {
+    const { cache, time, store } = setUp()
     expect(cache.get('k', undefined)).toBeUndefined()
-    await keep('k')
+    await store('k')
     time.now += 4_999
     expect(cache.get('k', undefined)).toEqual(token('k'))
     time.now += 1
@@ -37,9 +37,9 @@ describe('the copies of tokens', () => {
     expect(cache.get('k', undefined)).toBeUndefined()
   })
 
-  test('are answered while they have more life left than the margin, or than the caller asks for', async () => {
-    const { cache, time, keep } = setUp()
-    await keep('k', { trustMs: Infinity })
+  test('TokenCache returns a token while its remaining lifetime exceeds the margin, or the lifetime that the caller requires', async () => {
+    const { cache, time, store } = setUp()
+    await store('k', { trustMs: Infinity })
     time.now += 49_999
     expect(cache.get('k', undefined)).toEqual(token('k'))
     expect(cache.get('k', 10_000)).toEqual(token('k'))
@@ -50,50 +50,50 @@ describe('the copies of tokens', () => {
     expect(cache.get('k', 10_000)).toBeUndefined()
   })
 
-  test('without a known end live as long as they are trusted', async () => {
-    const { cache, keep } = setUp()
-    await keep('k', { ttlMs: Infinity, marginMs: 30_000 })
+  test('TokenCache returns a token without an expiry for trustMs, whatever lifetime the caller requires', async () => {
+    const { cache, store } = setUp()
+    await store('k', { ttlMs: Infinity, marginMs: 30_000 })
     expect(cache.get('k', 999_999_999)).toEqual(token('k'))
   })
 
-  test('go as soon as their record changes, and all of them when nobody knows which did', async () => {
-    const { cache, keep, tell } = setUp()
-    await keep('a')
-    await keep('b')
-    tell('a')
+  test('TokenCache drops a token when its record changes, and all tokens when the changed record is unknown', async () => {
+    const { cache, store, notify } = setUp()
+    await store('a')
+    await store('b')
+    notify('a')
     expect([cache.get('a', undefined), cache.get('b', undefined)]).toEqual([undefined, token('b')])
-    tell(undefined)
+    notify(undefined)
     expect(cache.get('b', undefined)).toBeUndefined()
   })
 
   test.each([
     ['a change of its record', 'k'],
-    ['a gap in the notices', undefined],
-  ])('are not made by a read that %s has spoilt', async (_what, changed) => {
-    const { cache, tell } = setUp()
+    ['a gap in the change notifications', undefined],
+  ])('TokenCache does not store a token whose load overlapped with %s', async (_what, changed) => {
+    const { cache, notify } = setUp()
     const ticket = await cache.begin('k')
     const other = await cache.begin('k')
-    tell(changed)
+    notify(changed)
     for (const each of [ticket, other])
       cache.end(each, { token: token('old'), ttlMs: 60_000, marginMs: 0, trustMs: 5_000 })
     expect(cache.get('k', undefined)).toBeUndefined()
   })
 
-  test('are made by a read that a change of another record does not concern', async () => {
-    const { cache, tell } = setUp()
+  test('TokenCache stores a token whose load overlapped with a change of another record', async () => {
+    const { cache, notify } = setUp()
     const ticket = await cache.begin('k')
-    tell('other')
+    notify('other')
     cache.end(ticket, { token: token('k'), ttlMs: 60_000, marginMs: 0, trustMs: 5_000 })
     expect(cache.get('k', undefined)).toEqual(token('k'))
   })
 
-  test('are not made where notices cannot be relied on', async () => {
-    const { cache, keep } = setUp({ isReliable: false })
-    await keep('k')
+  test('TokenCache does not store tokens when change notifications are unreliable', async () => {
+    const { cache, store } = setUp({ isReliable: false })
+    await store('k')
     expect(cache.get('k', undefined)).toBeUndefined()
   })
 
-  test('a read may end with nothing, and end twice', async () => {
+  test('TokenCache accepts a load that ends without a token, and one that ends twice', async () => {
     const { cache } = setUp()
     const ticket = await cache.begin('k')
     cache.end(ticket)
@@ -101,17 +101,17 @@ describe('the copies of tokens', () => {
     expect(cache.get('k', undefined)).toBeUndefined()
   })
 
-  test('are never more than ten thousand; those used longest ago go first', async () => {
-    const { cache, keep } = setUp()
-    await keep('first')
-    await keep('second')
-    for (let n = 2; n < 10_000; n += 1) await keep(`k${n}`)
+  test('TokenCache stores at most ten thousand tokens and evicts the least recently used', async () => {
+    const { cache, store } = setUp()
+    await store('first')
+    await store('second')
+    for (let n = 2; n < 10_000; n += 1) await store(`k${n}`)
     // Used, or made anew, counts alike.
     expect(cache.get('first', undefined)).toEqual(token('first'))
-    await keep('k2')
-    await keep('one too many')
+    await store('k2')
+    await store('one too many')
     expect(cache.get('second', undefined)).toBeUndefined()
-    await keep('another')
+    await store('another')
     expect(cache.get('k3', undefined)).toBeUndefined()
     expect([cache.get('first', undefined), cache.get('k2', undefined), cache.get('k4', undefined)]).toEqual([
       token('first'),

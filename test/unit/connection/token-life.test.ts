@@ -4,7 +4,7 @@ import { orchestrate, signIn, startWorld } from './world.ts'
 
 // Keycloak says `refresh_expires_in: 0` of an offline token, which has no end.
 test.each(['refresh_expires_in', 'refresh_token_expires_in'])(
-  'a %s of 0 does not end the refresh token',
+  'a refresh token with %s of 0 does not expire',
   async (name) => {
     const world = await startWorld()
     const clock = new TestClock()

@@ -15,8 +15,8 @@ async function almostExpired() {
   return { world, clock, connection, elsewhere: other.connection({ tenant, user, server: world.server }) }
 }
 
-describe('◆8 a usable token is answered at once', () => {
-  test('while another process refreshes it early', async () => {
+describe('◆8 usable tokens', () => {
+  test('a usable token is returned at once while another process refreshes it early', async () => {
     const { world, connection, elsewhere } = await almostExpired()
     let answer = (): void => {}
     const until = new Promise<void>((resolve) => (answer = resolve))
@@ -34,7 +34,7 @@ describe('◆8 a usable token is answered at once', () => {
     expect(world.tokenRequests()).toHaveLength(2)
   })
 
-  test('a caller for whom it is not usable waits for the refresh instead', async () => {
+  test('a caller with a longer minTtlMs or a rejectedToken waits for the refresh of another process', async () => {
     const { world, connection, elsewhere } = await almostExpired()
     let answer = (): void => {}
     const until = new Promise<void>((resolve) => (answer = resolve))
@@ -51,7 +51,7 @@ describe('◆8 a usable token is answered at once', () => {
     expect(world.tokenRequests()).toHaveLength(2)
   })
 
-  test('an authorization server that is down costs no good token', async () => {
+  test('a usable token is returned while the authorization server is down, and the refresh is retried after its back-off', async () => {
     const { world, connection, clock } = await almostExpired()
     world.tokenAnswers.push({ status: 503, body: {} })
     expect((await connection.accessToken()).value).toBe('access-1')

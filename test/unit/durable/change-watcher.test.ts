@@ -43,8 +43,8 @@ async function isSettled(promise: Promise<unknown>): Promise<boolean> {
   return (await Promise.race([promise, new Promise((resolve) => setImmediate(resolve, pending))])) !== pending
 }
 
-describe('ready()', () => {
-  test('subscribes once for everybody, and only when it is asked', async () => {
+describe('ChangeWatcher.ready', () => {
+  test('ready() subscribes once, at its first call', async () => {
     const { store, changes } = setUp()
     expect(store.subscriptions).toBe(0)
     expect(await Promise.all([changes.ready(), changes.ready()])).toEqual([true, true])
@@ -52,7 +52,7 @@ describe('ready()', () => {
     expect(store.subscriptions).toBe(1)
   })
 
-  test('without notices it says so, and tries again after a second', async () => {
+  test('ready() returns false without a subscription and retries after a second', async () => {
     const { store, changes, time } = setUp()
     store.fails = true
     expect(await changes.ready()).toBe(false)
@@ -73,7 +73,7 @@ describe('ready()', () => {
       },
     ],
     ['rejects', async () => Promise.reject(new Error('no notices'))],
-  ])('ready() asks a store whose subscribe %s again after a second', async (_how, fail) => {
+  ])('ready() retries a subscribe that %s after a second', async (_how, fail) => {
     const { store, changes, time } = setUp()
     const subscribe = vi.spyOn(store, 'subscribe').mockImplementationOnce(fail).mockImplementationOnce(fail)
     expect(await Promise.all([changes.ready(), changes.ready()])).toEqual([false, false])
@@ -86,7 +86,7 @@ describe('ready()', () => {
     expect(store.listeners.size).toBe(0)
   })
 
-  test('after a gap nothing is relied on until a new subscription stands, and nobody waits for it', async () => {
+  test('ready() returns false after a gap until the new subscription is established, without waiting for it', async () => {
     const { store, changes, heard } = setUp()
     await changes.ready()
     let live = (): void => {}
@@ -104,7 +104,7 @@ describe('ready()', () => {
     expect(heard).toEqual([undefined, 'k'])
   })
 
-  test('a gap while it subscribes anew counts as well', async () => {
+  test('a gap during a new subscription makes ready() subscribe again', async () => {
     const { store, changes } = setUp()
     await changes.ready()
     let live = (): void => {}
@@ -120,8 +120,8 @@ describe('ready()', () => {
   })
 })
 
-describe('watch()', () => {
-  test('ends its wait as soon as its key changes, and for no other', async () => {
+describe('ChangeWatcher.watch', () => {
+  test('changed() resolves when its key changes, and not for another key', async () => {
     const { store, changes } = setUp()
     await changes.ready()
     const watch = changes.watch('mine')
@@ -132,7 +132,7 @@ describe('watch()', () => {
     await changed
   })
 
-  test('a change before the wait ends it at once, and only one wait', async () => {
+  test('a change before changed() resolves exactly the next call at once', async () => {
     const { store, changes } = setUp()
     await changes.ready()
     const watch = changes.watch('mine')
@@ -144,12 +144,12 @@ describe('watch()', () => {
     await next
   })
 
-  test('without a notice the wait ends by itself', async () => {
+  test('changed() resolves after its time-out without a notification', async () => {
     const { changes } = setUp()
     await changes.watch('mine').changed(1)
   })
 
-  test('a stopped one hears nothing', async () => {
+  test('a stopped watch receives no changes', async () => {
     const { store, changes } = setUp()
     await changes.ready()
     const watch = changes.watch('mine')
@@ -161,8 +161,8 @@ describe('watch()', () => {
   })
 })
 
-describe('close()', () => {
-  test('gives the subscription back, and makes none any more', async () => {
+describe('ChangeWatcher.close', () => {
+  test('close() unsubscribes and prevents new subscriptions', async () => {
     const { store, changes, heard } = setUp()
     await changes.ready()
     await changes.close()
@@ -173,7 +173,7 @@ describe('close()', () => {
     expect(store.subscriptions).toBe(1)
   })
 
-  test('also one that is still being made', async () => {
+  test('close() unsubscribes a subscription that is still being established', async () => {
     const { store, changes } = setUp()
     let live = (): void => {}
     store.until = new Promise<void>((resolve) => (live = resolve))
@@ -184,7 +184,7 @@ describe('close()', () => {
     expect(store.listeners.size).toBe(0)
   })
 
-  test('where nobody has subscribed there is nothing to do', async () => {
+  test('close() without a subscription does nothing', async () => {
     const { store, changes } = setUp()
     await changes.close()
     expect(store.subscriptions).toBe(0)

@@ -45,7 +45,7 @@ const chart: DurableChart<DurableContext, { type: string }> = {
   lateResult: () => undefined,
 }
 
-describe('a chart that goes wrong', () => {
+describe('a faulty chart', () => {
   const thrown: unknown[] = []
   const note = (error: unknown): void => void thrown.push(error)
   beforeEach(() => {
@@ -58,10 +58,10 @@ describe('a chart that goes wrong', () => {
 
   test.each([
     ['ends', 'end', 'done'],
-    ['ends after it has worked', 'workAndEnd', 'done'],
+    ['ends after a port', 'workAndEnd', 'done'],
     ['fails', 'fail', 'error'],
-    ['fails after it has worked', 'workAndFail', 'error'],
-  ])('one that %s is not stored, and disturbs nobody else', async (_what, type, reason) => {
+    ['fails after a port', 'workAndFail', 'error'],
+  ])('a chart that %s is rejected with SNAPSHOT_INCOMPATIBLE, and nothing is saved', async (_what, type, reason) => {
     const world = createWorld()
     const { runner, store } = world.process()
     await expect(runner.run(chart, KEY, () => ({ type }), { input: {}, lease: LEASE })).rejects.toMatchObject({
@@ -73,7 +73,7 @@ describe('a chart that goes wrong', () => {
     expect(thrown).toEqual([])
   })
 
-  test('a checkpoint that takes no go-ahead is a place to rest, and the next visitor is told', async () => {
+  test('a chart that is stuck at a checkpoint is saved, and the next run rejects with SNAPSHOT_INCOMPATIBLE', async () => {
     const world = createWorld()
     const { runner } = world.process()
     const options = { input: {}, lease: LEASE }

@@ -5,8 +5,8 @@ import { createWorld, issued, KEY, UNTIL_ABANDONED_MS } from './world.ts'
 
 const CLAIMED_VALUE = { refreshing: 'claimed' }
 
-describe('the intent is written before the request leaves', () => {
-  test('when the port is called, its claim stands in the store', async () => {
+describe('claims before requests', () => {
+  test('the claim of a request is stored before its port is called', async () => {
     const world = createWorld()
     await world.seed(SIGNED_IN)
     const seen: unknown[] = []
@@ -27,7 +27,7 @@ describe('the intent is written before the request leaves', () => {
 })
 
 describe('a claim younger than its lease', () => {
-  test('is waited for, and its result adopted as soon as a notice tells of it', async () => {
+  test('a run waits for the claim of another process and adopts its result on notification', async () => {
     const world = createWorld()
     await world.seed(SIGNED_IN)
     let answer = (): void => {}
@@ -50,7 +50,7 @@ describe('a claim younger than its lease', () => {
     expect(world.requests).toEqual(['refreshTokens'])
   })
 
-  test('is looked at again where notices never come', async () => {
+  test('a run polls the claim of another process if there are no notifications', async () => {
     const world = createWorld()
     await world.seed(CLAIMED, CLAIMED_VALUE)
     const waiter = world.process()
@@ -64,7 +64,7 @@ describe('a claim younger than its lease', () => {
     expect(world.requests).toEqual([])
   })
 
-  test('is not waited for forever: others may claim again and again', async () => {
+  test('a run that finds a new claim at every load rejects with TIMED_OUT', async () => {
     const world = createWorld()
     await world.seed(CLAIMED, CLAIMED_VALUE)
     const waiter = world.process()
@@ -86,7 +86,7 @@ describe('a claim younger than its lease', () => {
 })
 
 describe('a claim past its lease and grace', () => {
-  test('is left alone until the very end', async () => {
+  test('a run leaves the claim of another process alone until lease and grace period have passed', async () => {
     const world = createWorld()
     await world.seed(CLAIMED, CLAIMED_VALUE)
     const process = world.process()
@@ -103,7 +103,7 @@ describe('a claim past its lease and grace', () => {
     expect(view?.context.claim).toBeUndefined()
   })
 
-  test('is given up before anything else, and what was wanted is decided by what came of that', async () => {
+  test('a run expires an old claim first and decides on its event afterwards', async () => {
     const world = createWorld()
     await world.seed(CLAIMED, CLAIMED_VALUE)
     world.time.advance(UNTIL_ABANDONED_MS)
@@ -117,7 +117,7 @@ describe('a claim past its lease and grace', () => {
     expect(world.requests).toEqual(['refreshTokens'])
   })
 
-  test('was repeated once already: nothing is sent, and the outcome is called unknown', async () => {
+  test('an expired claim that was already retried sends nothing and ends in TOKEN_OUTCOME_UNKNOWN', async () => {
     const world = createWorld()
     await world.seed({ ...CLAIMED, claim: { ...CLAIM, retries: 1 } }, CLAIMED_VALUE)
     world.time.advance(UNTIL_ABANDONED_MS)
@@ -126,7 +126,7 @@ describe('a claim past its lease and grace', () => {
     expect(view?.context).toMatchObject({ tokens: TOKENS, failure: { code: 'TOKEN_OUTCOME_UNKNOWN' } })
   })
 
-  test('of an unknown outcome rests until its lease is over', async () => {
+  test('a claim with an unknown outcome stays in the record until its lease has passed', async () => {
     const world = createWorld()
     await world.seed(SIGNED_IN)
     const process = world.process()
@@ -149,7 +149,7 @@ describe('a checkpoint without a claim', () => {
     rejectedClient: { issuer: 'https://as.example', clientId: 'client-1' },
   }
 
-  test('is gone on with by whoever finds it', async () => {
+  test('a checkpoint without a claim is continued by the next run', async () => {
     const world = createWorld()
     await world.seed(RETIRING, { retiring: 'recorded' })
     const process = world.process()
@@ -162,7 +162,7 @@ describe('a checkpoint without a claim', () => {
     expect(view?.context.rejectedClient).toBeUndefined()
   })
 
-  test('is stored before it is left, in the run that came to it', async () => {
+  test('a checkpoint without a claim is saved before its port is called', async () => {
     const world = createWorld()
     await world.seed({
       ...SIGNED_IN,

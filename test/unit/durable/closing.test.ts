@@ -2,15 +2,15 @@ import { describe, expect, test, vi } from 'vitest'
 import { CLAIMED, REFRESH, SIGNED_IN } from './records.ts'
 import { createWorld, issued, KEY, LEASE } from './world.ts'
 
-describe('close()', () => {
-  test('without runs is done at once, and no run is taken any more', async () => {
+describe('Runner.close', () => {
+  test('close() without runs resolves at once, and later runs reject with CLOSED', async () => {
     const process = createWorld().process()
     await process.runner.close()
     await expect(process.run(REFRESH)).rejects.toMatchObject({ code: 'CLOSED', retryable: false })
     expect(process.store.saves).toEqual([])
   })
 
-  test('lets what has been spent come to rest', async () => {
+  test('close() resolves after the result of a sent request has been saved', async () => {
     const world = createWorld()
     await world.seed(SIGNED_IN)
     const process = world.process()
@@ -28,7 +28,7 @@ describe('close()', () => {
     expect((await world.stored())?.context.generation).toBe(2)
   })
 
-  test("ends the wait for another's claim", async () => {
+  test('close() ends the wait for the claim of another process with CLOSED', async () => {
     const world = createWorld()
     await world.seed(CLAIMED, { refreshing: 'claimed' })
     const process = world.process()
@@ -41,7 +41,7 @@ describe('close()', () => {
     await closing
   })
 
-  test('does not try again what has cost nothing yet', async () => {
+  test('close() ends the retries of a claim save whose request was not sent', async () => {
     const world = createWorld()
     await world.seed(SIGNED_IN)
     const process = world.process()
@@ -53,7 +53,7 @@ describe('close()', () => {
     await rejected
   })
 
-  test('is bounded by the lease; what still has to be saved goes on, and keeps no process alive', async () => {
+  test('close() resolves after the lease at the latest, and later save retries do not keep the process alive', async () => {
     const world = createWorld()
     await world.seed(SIGNED_IN)
     const process = world.process({ lease: { leaseMs: 40, graceMs: 10 } })
@@ -72,7 +72,7 @@ describe('close()', () => {
     void run
   })
 
-  test('lets a run that belongs to another one begin', async () => {
+  test('close() allows a nested run of another run to start', async () => {
     const world = createWorld()
     await world.seed(SIGNED_IN)
     const { runner, chart } = world.process()

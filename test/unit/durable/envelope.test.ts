@@ -19,21 +19,24 @@ const failing = (run: () => unknown) => {
   return expect.unreachable()
 }
 
-test('an envelope is what it was before', () => {
+test('an encoded envelope decodes to its content', () => {
   expect(encodeEnvelope(content)).toBe(text)
   expect(decodeEnvelope(text)).toEqual({ format: 1, ...content })
 })
 
-test('members that this release does not know are dropped', () => {
+test('decodeEnvelope drops unknown members', () => {
   expect(decodeEnvelope(changed({ later: true }))).toEqual({ format: 1, ...content })
 })
 
-describe('what is not an envelope', () => {
-  test.each(['', '{', 'eyJhbGciOiJkaXIi.secret', 'undefined'])('%j is not JSON', (wrong) => {
-    const error = failing(() => decodeEnvelope(wrong))
-    expect(error).toMatchObject({ failure: { code: 'SNAPSHOT_UNREADABLE', details: { reason: 'notJson' } } })
-    expect(error).not.toHaveProperty('cause')
-  })
+describe('an invalid envelope', () => {
+  test.each(['', '{', 'eyJhbGciOiJkaXIi.secret', 'undefined'])(
+    'decodeEnvelope rejects %j as notJson without a cause',
+    (wrong) => {
+      const error = failing(() => decodeEnvelope(wrong))
+      expect(error).toMatchObject({ failure: { code: 'SNAPSHOT_UNREADABLE', details: { reason: 'notJson' } } })
+      expect(error).not.toHaveProperty('cause')
+    },
+  )
 
   test.each([
     'null',
@@ -50,12 +53,12 @@ describe('what is not an envelope', () => {
     changed({ savedAt: null }),
     changed({ snapshot: 'secret' }),
     changed({ snapshot: null }),
-  ])('%s has the wrong shape', (wrong) => {
+  ])('decodeEnvelope rejects %s as notAnEnvelope', (wrong) => {
     const error = failing(() => decodeEnvelope(wrong))
     expect(error).toMatchObject({ failure: { code: 'SNAPSHOT_UNREADABLE', details: { reason: 'notAnEnvelope' } } })
   })
 
-  test('a newer format is told apart, whatever else it holds', () => {
+  test('decodeEnvelope rejects a newer format with SNAPSHOT_TOO_NEW, whatever it contains', () => {
     const error = failing(() => decodeEnvelope('{"format":2,"everything":"else"}'))
     expect(error).toMatchObject({ failure: { code: 'SNAPSHOT_TOO_NEW' } })
   })

@@ -6,8 +6,8 @@ import { createWorld, issued, LEASE, UNTIL_ABANDONED_MS } from './world.ts'
 /** Of a lease of 30 s, a request may take 10 s and the save of its result 5 s. */
 const FENCE_MS = 15_000
 
-describe('◆1 a lease fences the request', () => {
-  test('a request that leaves in time is told until when', async () => {
+describe('◆1 the send deadline', () => {
+  test('a request before the send deadline is sent, and its port receives the deadline', async () => {
     const world = createWorld()
     await world.seed(SIGNED_IN)
     const process = world.process({ bootedMs: 77_000, beforeLeaving: () => world.time.advance(FENCE_MS - 1) })
@@ -18,7 +18,7 @@ describe('◆1 a lease fences the request', () => {
     expect(view?.context.generation).toBe(2)
   })
 
-  test('after a long pause between the claim and its request nothing leaves', async () => {
+  test('a request after the send deadline is not sent', async () => {
     const world = createWorld()
     await world.seed(SIGNED_IN)
     const process = world.process({ beforeLeaving: () => world.time.advance(FENCE_MS) })
@@ -32,7 +32,7 @@ describe('◆1 a lease fences the request', () => {
     })
   })
 
-  test('the lease is counted from before the save of its claim began', async () => {
+  test('the send deadline is computed from the time before the claim save started', async () => {
     const world = createWorld()
     await world.seed(SIGNED_IN)
     const process = world.process()
@@ -47,7 +47,7 @@ describe('◆1 a lease fences the request', () => {
     expect(view?.context.tokens).toEqual(TOKENS)
   })
 
-  test('a short lease keeps a quarter of itself for the save', async () => {
+  test('the send deadline of a short lease leaves a quarter of the lease for the save', async () => {
     const world = createWorld()
     await world.seed(SIGNED_IN)
     const process = world.process({ lease: { leaseMs: 16_000, graceMs: 0 } })
@@ -55,7 +55,7 @@ describe('◆1 a lease fences the request', () => {
     expect(process.departures).toEqual([{ port: 'refreshTokens', sendBefore: 16_000 - 10_000 - 4_000 }])
   })
 
-  test('a process that stalls past lease and grace leaves the one request to another', async () => {
+  test('a process that stalls past lease and grace period sends nothing, and another process sends the one request', async () => {
     const world = createWorld()
     await world.seed(SIGNED_IN)
     let goOn = (): void => {}
@@ -74,7 +74,7 @@ describe('◆1 a lease fences the request', () => {
     expect(view?.context).toEqual(other.view?.context)
   })
 
-  test('a claim does not look old because the question took long', async () => {
+  test('a slow load does not add to the age of a claim', async () => {
     const world = createWorld()
     await world.seed(SIGNED_IN)
     const slow = world.process()

@@ -30,14 +30,14 @@ const isNewest = (path: string): boolean => new URL(path, folders).href.startsWi
 const nameOf = (path: string): string => path.replace(/^.*\/|(\+.*)?\.json$/g, '')
 
 describe('a golden record', () => {
-  test('is there for every storable state of every chart', () => {
+  test('a golden record exists for every storable state of every chart', () => {
     const wanted = Object.entries(charts).flatMap(([name, { machine }]) =>
       leavesOf(machine).flatMap(({ path, tags }) => (tags.includes('storable') ? [`${name}.${path.join('.')}`] : [])),
     )
     expect(new Set(golden.filter(isNewest).map(nameOf))).toEqual(new Set(wanted))
   })
 
-  test.each(golden)('%s is read, rests where it rested, and is written as it was', (path) => {
+  test.each(golden)('the golden record %s is decoded, restored in its state and encoded unchanged', (path) => {
     const text = textOf(path)
     const { machine: name } = decodeEnvelope(text)
     const chart = charts[name]
@@ -51,7 +51,7 @@ describe('a golden record', () => {
     if (isNewest(path)) expect(encodeSnapshot(chart.codec, snapshot, savedAt)).toBe(text)
   })
 
-  test('holds no secret that could be a real one', () => {
+  test('golden records contain only fake secrets', () => {
     const secrets = /"(accessToken|refreshToken|clientSecret|code|verifier|d)":"([^"]*)"/g
     const found = golden.flatMap((path) => [...textOf(path).matchAll(secrets)].map(([, , secret]) => secret ?? ''))
     expect(found.length).toBeGreaterThan(20)
@@ -61,6 +61,6 @@ describe('a golden record', () => {
   })
 })
 
-test('the generator still leads to every state that it has a file for', async () => {
+test('the generator still produces every golden file', async () => {
   expect([...(await goldenSnapshots()).keys()].toSorted()).toEqual(readdirSync(GOLDEN_FOLDER).toSorted())
 })

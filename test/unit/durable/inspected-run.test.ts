@@ -7,8 +7,8 @@ import { createWorld, UNTIL_ABANDONED_MS } from './world.ts'
 /** Everything that must never be shown, as it appears in records, events and answers of these tests. */
 const SECRETS = /secret|access-|refresh-(?!requested)|hash-of|claim-of|t1\b|u1\b|mcp\.example|as\.example|client-1/
 
-describe('what an inspector is told', () => {
-  test('names and codes, by allow-list, of every actor that ran', async () => {
+describe('inspection of a run', () => {
+  test('an inspector receives the names, states and failure codes of every actor of a run', async () => {
     const world = createWorld()
     await world.seed(SIGNED_IN)
     const process = world.process()
@@ -54,7 +54,7 @@ describe('what an inspector is told', () => {
     ])
   })
 
-  test('and never a value, whatever is planted where', async () => {
+  test('an inspector receives no context, input, output or secret', async () => {
     const world = createWorld()
     await world.seed(WAITING, { resting: 'awaitingCallback' })
     const process = world.process()
@@ -104,7 +104,7 @@ describe('what an inspector is told', () => {
     expect(JSON.stringify(await world.stored())).toMatch(SECRETS)
   })
 
-  test('a run that has nothing to do shows no actor', async () => {
+  test('an inspector receives nothing of a run without an event', async () => {
     const world = createWorld()
     await world.seed(SIGNED_IN)
     const process = world.process()
@@ -120,7 +120,7 @@ describe('what an inspector is told', () => {
       },
     ],
     ['rejects', () => Promise.reject(new Error('the inspector is wrong'))],
-  ])('an inspector that %s is a process warning, and does not disturb the run', async (_how, inspect) => {
+  ])('an inspector that %s causes a process warning, and the run completes', async (_how, inspect) => {
     const world = createWorld()
     await world.seed(SIGNED_IN)
     const process = world.process({ inspect })
@@ -140,7 +140,7 @@ describe('what an inspector is told', () => {
     )
   })
 
-  test('without an inspector everything is the same', async () => {
+  test('a run without an inspector completes', async () => {
     const world = createWorld()
     await world.seed(SIGNED_IN)
     const { view } = await world.process({ inspect: 'none' }).run(REFRESH)

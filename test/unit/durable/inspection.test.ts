@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { createActor, createMachine } from 'xstate'
 import { type InspectionRecord, inspector } from '../../../src/durable/inspection.ts'
 
-test('only actors, events and snapshots are told, and of an event its type alone', () => {
+test('an inspector receives actors, events and snapshots, and only the type of an event', () => {
   const records: InspectionRecord[] = []
   const machine = createMachine({
     initial: 'a',

@@ -20,8 +20,8 @@ class CountingStore extends MemoryStore {
   }
 }
 
-describe('◆7 only equal intents join', () => {
-  test('authorize() with equal options shares one run and one URL', async () => {
+describe('◆7 single flight', () => {
+  test('concurrent authorize() calls with equal options share one run and one URL', async () => {
     const world = await startWorld()
     const store = new CountingStore()
     const orchestrator = orchestrate({ store })
@@ -36,7 +36,7 @@ describe('◆7 only equal intents join', () => {
     expect(world.as.asked()).toEqual(FIRST_SIGN_IN)
   })
 
-  test('with different options they queue, and find what the one before them discovered and registered', async () => {
+  test('concurrent authorize() calls with different options queue and reuse discovery and registration', async () => {
     const world = await startWorld()
     const orchestrator = orchestrate()
     const connection = orchestrator.connection({ tenant: 't1', server: world.server })
@@ -54,7 +54,7 @@ describe('◆7 only equal intents join', () => {
     expect(right.status).toBe('authorized')
   })
 
-  test('connections of different tenants never join', async () => {
+  test('concurrent authorize() calls of different tenants have different states', async () => {
     const world = await startWorld()
     const orchestrator = orchestrate()
     const [a, b] = await Promise.all(
@@ -63,7 +63,7 @@ describe('◆7 only equal intents join', () => {
     expect(a && b && redirectOf(a).state).not.toBe(a && b && redirectOf(b).state)
   })
 
-  test('a refresh of one generation is shared', async () => {
+  test('concurrent accessToken() calls share one refresh of a generation', async () => {
     const world = await startWorld()
     const clock = new TestClock()
     const store = new CountingStore({ clock })
@@ -78,7 +78,7 @@ describe('◆7 only equal intents join', () => {
     expect(store.counts).toEqual({ load: 8, save: 2 })
   })
 
-  test("a caller's signal detaches the caller, and the run goes on", async () => {
+  test('a caller whose signal aborts stops waiting, and the run of the other callers completes', async () => {
     const world = await startWorld()
     const connection = orchestrate().connection({ tenant: 't1', server: world.server })
     const controller = new AbortController()

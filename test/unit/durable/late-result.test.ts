@@ -16,8 +16,8 @@ async function stopBeforeSave(world: World, event: Parameters<TestProcess['run']
   return { process, run, goOn: () => process.store.resume('result') }
 }
 
-describe("◆2 a spent secret's result is never dropped", () => {
-  test('the result of an abandoned claim is taken where no newer tokens stand', async () => {
+describe('◆2 late results', () => {
+  test('the late result of an expired claim is stored if there are no newer tokens', async () => {
     const world = createWorld()
     await world.seed(WAITING, { resting: 'awaitingCallback' })
     const stopped = await stopBeforeSave(world, CALLBACK)
@@ -49,7 +49,7 @@ describe("◆2 a spent secret's result is never dropped", () => {
     ])
   })
 
-  test('of a claim that was repeated it is taken to be proven by a refresh', async () => {
+  test('the late result of a retried claim is stored as unverified', async () => {
     const world = createWorld()
     await world.seed(SIGNED_IN)
     const stopped = await stopBeforeSave(world, REFRESH)
@@ -72,7 +72,7 @@ describe("◆2 a spent secret's result is never dropped", () => {
     expect(view?.context.orphanedClaims).toEqual([{ id: expect.any(String), retried: true }])
   })
 
-  test('newer tokens stand: it changes nothing', async () => {
+  test('a late result does not replace newer tokens', async () => {
     const world = createWorld()
     await world.seed(SIGNED_IN)
     const stopped = await stopBeforeSave(world, REFRESH)
@@ -88,7 +88,7 @@ describe("◆2 a spent secret's result is never dropped", () => {
     expect(view?.context).toEqual(winner.view?.context)
   })
 
-  test('a repeat under way is waited for, however long the waiter would wait otherwise', async () => {
+  test('a late result waits for a retry in flight in another process, even while its process closes', async () => {
     const world = createWorld()
     await world.seed(SIGNED_IN)
     const stopped = await stopBeforeSave(world, REFRESH)
@@ -114,7 +114,7 @@ describe("◆2 a spent secret's result is never dropped", () => {
     await closing
   })
 
-  test('a process that failed to spend anything has nothing to tell', async () => {
+  test('a process whose request was rejected submits no late result', async () => {
     const world = createWorld()
     await world.seed(SIGNED_IN)
     const process = world.process()
@@ -130,7 +130,7 @@ describe("◆2 a spent secret's result is never dropped", () => {
     expect(view?.context.tokens?.accessToken).toBe('access-new-1')
   })
 
-  test('a record that was deleted meanwhile stays deleted', async () => {
+  test('a late result does not recreate a deleted record', async () => {
     const world = createWorld()
     await world.seed(SIGNED_IN)
     const stopped = await stopBeforeSave(world, (view) => view && REFRESH)
@@ -141,7 +141,7 @@ describe("◆2 a spent secret's result is never dropped", () => {
     expect(await world.stored()).toBeUndefined()
   })
 
-  test('while the store is down it is tried again until it is up, and close() waits for that', async () => {
+  test('the save of a result is retried until the store is up again, and close() waits for it', async () => {
     const world = createWorld()
     await world.seed(SIGNED_IN)
     const process = world.process()
@@ -168,7 +168,7 @@ describe("◆2 a spent secret's result is never dropped", () => {
     expect(results).not.toContain(claim)
   })
 
-  test('it is offered again however often others get in between', async () => {
+  test('a late result is submitted again after every conflict', async () => {
     const world = createWorld()
     await world.seed(WAITING, { resting: 'awaitingCallback' })
     const stopped = await stopBeforeSave(world, CALLBACK)
@@ -190,7 +190,7 @@ describe("◆2 a spent secret's result is never dropped", () => {
     expect(result.view?.context.tokens?.accessToken).toBe('access-new-1')
   })
 
-  test('while the store is down again it is tried again, also while the process is closing', async () => {
+  test('a late result is submitted again after store failures, even while the process closes', async () => {
     const world = createWorld()
     await world.seed(WAITING, { resting: 'awaitingCallback' })
     const stopped = await stopBeforeSave(world, CALLBACK)
@@ -204,7 +204,7 @@ describe("◆2 a spent secret's result is never dropped", () => {
     expect(view?.context.tokens?.accessToken).toBe('access-new-1')
   })
 
-  test('the server of the late tokens is the one that issued them', async () => {
+  test('late tokens are stored with the server that issued them', async () => {
     const world = createWorld()
     const old = { ...SERVER, id: 7, issuer: 'https://old.example' }
     await world.seed({

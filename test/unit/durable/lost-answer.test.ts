@@ -2,8 +2,8 @@ import { describe, expect, test, vi } from 'vitest'
 import { CALLBACK, REFRESH, SIGNED_IN, WAITING } from './records.ts'
 import { createWorld, KEY } from './world.ts'
 
-describe('◆4 a save whose answer was lost is asked again with the same write id', () => {
-  test('one claim, one request, although the answer to the claim was lost twice', async () => {
+describe('◆4 lost save responses', () => {
+  test('a claim save whose response is lost twice is retried with the same write id, and one request is sent', async () => {
     const world = createWorld()
     await world.seed(WAITING, { resting: 'awaitingCallback' })
     const process = world.process()
@@ -21,7 +21,7 @@ describe('◆4 a save whose answer was lost is asked again with the same write i
     expect(process.told.flatMap(({ entries }) => entries.map(({ to }) => to))).toEqual(['exchanging', 'authorized'])
   })
 
-  test('nothing leaves before it is known that the claim stands', async () => {
+  test('no request is sent before the claim save is confirmed', async () => {
     const world = createWorld()
     await world.seed(SIGNED_IN)
     const process = world.process()
@@ -37,7 +37,7 @@ describe('◆4 a save whose answer was lost is asked again with the same write i
     expect(process.departures).toHaveLength(1)
   })
 
-  test('the answer to the save of the result was lost: it is saved once', async () => {
+  test('a result save whose response is lost takes effect once', async () => {
     const world = createWorld()
     await world.seed(SIGNED_IN)
     const process = world.process()
@@ -48,7 +48,7 @@ describe('◆4 a save whose answer was lost is asked again with the same write i
     expect((await world.store.load(KEY))?.version).toBe(view?.version)
   })
 
-  test('a store that is down costs nothing: the run gives up before anything is spent', async () => {
+  test('a run whose claim cannot be saved before the send deadline rejects with STORE_UNAVAILABLE and sends nothing', async () => {
     const world = createWorld()
     const version = await world.seed(SIGNED_IN)
     const process = world.process()
@@ -63,7 +63,7 @@ describe('◆4 a save whose answer was lost is asked again with the same write i
     expect((await world.store.load(KEY))?.version).toBe(version)
   })
 
-  test('nothing can be read: the run says so at once', async () => {
+  test('a run whose load fails rejects with STORE_UNAVAILABLE at once', async () => {
     const world = createWorld()
     const process = world.process()
     process.store.down = true
@@ -71,7 +71,7 @@ describe('◆4 a save whose answer was lost is asked again with the same write i
     await expect(process.load()).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
   })
 
-  test('a sealer that cannot be asked is asked again like a store', async () => {
+  test('a save whose sealer fails is retried', async () => {
     const world = createWorld()
     await world.seed(SIGNED_IN)
     let failures = 0

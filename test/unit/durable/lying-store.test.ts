@@ -8,7 +8,7 @@ type Lie = (store: MemoryStore) => void
 
 const lies: [string, Lie][] = [
   [
-    'takes every save, whatever version it names',
+    'accepts every save, whatever version it expects',
     (store) => {
       const save = store.save.bind(store)
       store.save = async (key, value, options) =>
@@ -16,7 +16,7 @@ const lies: [string, Lie][] = [
     },
   ],
   [
-    'gives every record the same version',
+    'returns the same version for every record',
     (store) => {
       const [load, save] = [store.load.bind(store), store.save.bind(store)]
       store.load = async (key) => {
@@ -30,7 +30,7 @@ const lies: [string, Lie][] = [
     },
   ],
   [
-    'forgets every second save, and says that it was done',
+    'drops every second save but reports success',
     (store) => {
       const save = store.save.bind(store)
       let saves = 0
@@ -41,7 +41,7 @@ const lies: [string, Lie][] = [
     },
   ],
   [
-    'refuses what it has done',
+    'reports a conflict for every second save that it has done',
     (store) => {
       const save = store.save.bind(store)
       let saves = 0
@@ -53,7 +53,7 @@ const lies: [string, Lie][] = [
     },
   ],
   [
-    'reads what stood there before',
+    'returns stale records',
     (store) => {
       const load = store.load.bind(store)
       let before: Awaited<ReturnType<MemoryStore['load']>>
@@ -77,8 +77,8 @@ async function settled(world: World, runs: Promise<unknown>[]): Promise<void> {
   clearInterval(passing)
 }
 
-describe('a store of the host that breaks its contract', () => {
-  test.each(lies)('and %s: no token is sent that the journal does not tell of', async (_, lie) => {
+describe('a faulty custom store', () => {
+  test.each(lies)('a custom store that %s causes no token request without a claim in the journal', async (_, lie) => {
     const world = createWorld()
     await world.seed(SIGNED_IN)
     lie(world.store)
@@ -91,7 +91,7 @@ describe('a store of the host that breaks its contract', () => {
     expect(world.requests.length).toBeLessThanOrEqual(claimsTold(processes))
   })
 
-  test('and answers late: a claim whose lease is nearly over by then sends nothing', async () => {
+  test('a custom store that answers after the send deadline causes no token request', async () => {
     const world = createWorld()
     await world.seed(SIGNED_IN)
     const save = world.store.save.bind(world.store)

@@ -14,26 +14,26 @@ async function plant(world: World, value: string): Promise<string> {
   return saved.version
 }
 
-describe('a record that cannot be used is never overwritten', () => {
+describe('unusable records', () => {
   const snapshot = { value: { resting: 'authorized' }, context: {} }
   test.each([
-    ['is no text of ours', 'SNAPSHOT_UNREADABLE', 'something else'],
+    ['is not a record', 'SNAPSHOT_UNREADABLE', 'something else'],
     [
-      'is of another chart',
+      'belongs to another chart',
       'SNAPSHOT_UNREADABLE',
       encodeEnvelope({ machine: 'registration', machineVersion: 1, savedAt: 0, snapshot }),
     ],
     [
-      'holds a context that is none',
+      'has an invalid context',
       'SNAPSHOT_UNREADABLE',
       encodeEnvelope({ machine: 'connection', machineVersion: 1, savedAt: 0, snapshot }),
     ],
     [
-      'is of a later release',
+      'was written by a later release',
       'SNAPSHOT_TOO_NEW',
       encodeEnvelope({ machine: 'connection', machineVersion: 2, savedAt: 0, snapshot }),
     ],
-  ])('one that %s', async (_what, code, value) => {
+  ])('a record that %s is rejected and not overwritten', async (_what, code, value) => {
     const world = createWorld()
     const version = await plant(world, value)
     const process = world.process()
@@ -43,7 +43,7 @@ describe('a record that cannot be used is never overwritten', () => {
     expect(await world.store.load(KEY)).toEqual({ value, version, ageMs: 0 })
   })
 
-  test('one whose sealing key is not known', async () => {
+  test('a record with an unknown sealing key is rejected and not overwritten', async () => {
     const world = createWorld()
     const key = (id: string, byte: number) => createSealer([{ id, secret: new Uint8Array(32).fill(byte) }])
     await world.process({ sealer: key('old', 1) }).run(AUTHORIZE)
@@ -54,7 +54,7 @@ describe('a record that cannot be used is never overwritten', () => {
     expect(await world.store.load(KEY)).toEqual(before)
   })
 
-  test('one that was copied from another connection', async () => {
+  test('a record copied from another connection is rejected as unreadable', async () => {
     const world = createWorld()
     const process = world.process({ sealer: createSealer([{ id: '1', secret: new Uint8Array(32) }]) })
     const { view } = await process.run(AUTHORIZE)
@@ -64,7 +64,7 @@ describe('a record that cannot be used is never overwritten', () => {
     await expect(process.runner.load(process.chart, 'elsewhere')).rejects.toMatchObject({ code: 'SNAPSHOT_UNREADABLE' })
   })
 
-  test('one whose key service is down: nothing is wrong with the record', async () => {
+  test('a record whose key service is down is rejected with STORE_UNAVAILABLE and not overwritten', async () => {
     const world = createWorld()
     const version = await world.seed(SIGNED_IN)
     const process = world.process({
@@ -75,12 +75,12 @@ describe('a record that cannot be used is never overwritten', () => {
   })
 
   test.each([
-    ['at rest', {}],
+    ['without a claim', {}],
     [
-      'in a claim that is over',
+      'with an expired claim',
       { claim: { ...CLAIMED.claim, id: 'c', kind: 'refresh', leaseMs: 0, retries: 0 } as const },
     ],
-  ])('one in a state that this release does not have, %s', async (_where, extra) => {
+  ])('a record in an unknown state, %s, is rejected and not overwritten', async (_where, extra) => {
     const world = createWorld()
     const version = await world.seed({ ...SIGNED_IN, ...extra }, 'lostInSpace')
     world.time.advance(60_000)
@@ -90,7 +90,7 @@ describe('a record that cannot be used is never overwritten', () => {
     expect((await world.store.load(KEY))?.version).toBe(version)
   })
 
-  test('one whose claim its own chart will not give up', async () => {
+  test('a record whose claim its chart cannot expire is rejected and not overwritten', async () => {
     const world = createWorld()
     const version = await world.seed(CLAIMED, { resting: 'authorized' })
     world.time.advance(60_000)
@@ -102,8 +102,8 @@ describe('a record that cannot be used is never overwritten', () => {
   })
 })
 
-describe('what a run comes to', () => {
-  test('an event that the chart does not take changes nothing', async () => {
+describe('the outcome of a run', () => {
+  test('an event that the chart does not accept changes nothing', async () => {
     const world = createWorld()
     const version = await world.seed(WAITING, { resting: 'awaitingCallback' })
     const process = world.process()
@@ -113,7 +113,7 @@ describe('what a run comes to', () => {
     expect(process.told).toEqual([])
   })
 
-  test('nothing to do is an outcome as well, also without a record', async () => {
+  test('a run without an event has an empty outcome, even without a record', async () => {
     const process = createWorld().process()
     expect(await process.run(() => undefined)).toEqual({
       view: undefined,
@@ -123,7 +123,7 @@ describe('what a run comes to', () => {
     })
   })
 
-  test('an event that nobody takes leaves no record behind', async () => {
+  test('an event that the chart does not accept creates no record', async () => {
     const world = createWorld()
     expect(await world.process().run(REFRESH)).toEqual({
       view: undefined,
@@ -134,7 +134,7 @@ describe('what a run comes to', () => {
     expect(await world.stored()).toBeUndefined()
   })
 
-  test('a first record is saved once, at its rest, and what the chart told comes with it', async () => {
+  test('a first run saves its record once, in a resting state, and returns what the chart emitted', async () => {
     const world = createWorld()
     const process = world.process()
     const { view, accepted, consumed, emitted } = await process.run(AUTHORIZE)
@@ -158,7 +158,7 @@ describe('what a run comes to', () => {
     expect(view?.value).toEqual({ resting: 'awaitingCallback' })
   })
 
-  test('what was told by an iteration that was not saved is not told', async () => {
+  test('a run returns nothing that was emitted by an iteration that lost its conflict', async () => {
     const world = createWorld()
     const slow = world.process()
     slow.store.arm({ name: 'saving', operation: 'save', when: 'before', action: 'pause' })
@@ -169,7 +169,7 @@ describe('what a run comes to', () => {
     expect(await first).toMatchObject({ accepted: false, emitted: [], view: { context: { attempts: [ATTEMPT] } } })
   })
 
-  test('what recovers a record is not told to whoever came with an event of his own', async () => {
+  test('a run returns only what its own event emitted, and nothing of the recovery before it', async () => {
     const world = createWorld()
     await world.seed(CLAIMED, { refreshing: 'claimed' })
     world.time.advance(35_000)
@@ -177,7 +177,7 @@ describe('what a run comes to', () => {
     expect(emitted).toHaveLength(1)
   })
 
-  test('runs of one key queue up; one that fails does not hold up the next', async () => {
+  test('runs of one key queue, and a failed run does not block the next one', async () => {
     const world = createWorld()
     await world.seed(SIGNED_IN)
     const process = world.process()
@@ -187,7 +187,7 @@ describe('what a run comes to', () => {
     expect(world.requests).toEqual(['refreshTokens'])
   })
 
-  test('the next run of a key begins when the one before it has come to rest', async () => {
+  test('the next run of a key starts after the run before it has settled', async () => {
     const world = createWorld()
     const process = world.process()
     let found = (): void => {}
@@ -208,7 +208,7 @@ describe('what a run comes to', () => {
     expect(process.watches()).toBe(0)
   })
 
-  test('reading starts nothing', async () => {
+  test('a load sends no event and saves nothing', async () => {
     const world = createWorld()
     await world.seed(CLAIMED, { refreshing: 'claimed' })
     world.time.advance(60_000)
@@ -221,7 +221,7 @@ describe('what a run comes to', () => {
     expect(await world.process().load()).toMatchObject({ version: view?.version })
   })
 
-  test('a listener is told after each save what it added', async () => {
+  test('a listener receives the new journal entries after each save', async () => {
     const world = createWorld()
     await world.seed({
       ...SIGNED_IN,

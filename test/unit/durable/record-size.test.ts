@@ -119,20 +119,20 @@ afterAll(() => {
 })
 
 describe('a sealed record', () => {
-  test('of a first attempt takes at most 3 KB', async () => {
+  test('a sealed record with one attempt takes at most 3 KB', async () => {
     const live = new RealisticConnection()
     expect(await live.ask()).toEqual({ resting: 'awaitingCallback' })
     expect(live.context).toMatchObject({ attempts: [{ bindingHash: hashBinding('session'), scope }], journal: [{}] })
     expect(await sizeOf(live, 'first attempt')).toBeLessThanOrEqual(3 * KIB)
   })
 
-  test('of the worst case takes at most 9 KB', async () => {
+  test('a sealed record of the largest size without tokens takes at most 9 KB', async () => {
     const live = await fullest({ orphanedClaims: 0, failing: rejections.invalidClient })
     expect([live.value, live.context.tokens]).toEqual([{ resting: 'awaitingCallback' }, undefined])
     expect(await sizeOf(live, 'worst case')).toBeLessThanOrEqual(9 * KIB)
   })
 
-  test('takes little more with claims that were given up, or with tokens', async () => {
+  test('a sealed record of the largest size takes at most 9 KB with orphaned claims and 10.5 KB with tokens', async () => {
     const orphanedClaims = await fullest({ orphanedClaims: 4, failing: rejections.invalidClient })
     expect(await sizeOf(orphanedClaims, 'worst case with 4 abandoned claims')).toBeLessThanOrEqual(9 * KIB)
     // An access token of 914 characters.

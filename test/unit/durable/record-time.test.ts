@@ -7,8 +7,8 @@ import { createWorld, issued } from './world.ts'
 const FIVE_MINUTES = 300_000
 const AUTHORIZE = { type: 'authorization.requested', request: { attemptTtlMs: FIVE_MINUTES } } as const
 
-describe("◆3 age is the store's", () => {
-  test('processes whose wall clocks are five minutes apart agree on what time it is', async () => {
+describe('◆3 record time', () => {
+  test('processes whose wall clocks differ by five minutes compute the same record time', async () => {
     const world = createWorld()
     await world.seed(SIGNED_IN)
     world.time.advance(1_000)
@@ -23,7 +23,7 @@ describe("◆3 age is the store's", () => {
     expect(isUsable(behind?.context.tokens, behind?.at() ?? 0)).toBe(false)
   })
 
-  test('a writer continues the time of the record', async () => {
+  test('a save continues the time of the record, not the wall clock of its process', async () => {
     const world = createWorld()
     await world.seed(SIGNED_IN)
     world.time.advance(2_000)
@@ -36,7 +36,7 @@ describe("◆3 age is the store's", () => {
     expect(read?.at()).toBe(BEGINNING + 2_000)
   })
 
-  test('it never goes back, although a port counts a millisecond that has only begun', async () => {
+  test('record time never goes back, although a port rounds up to the next millisecond', async () => {
     const world = createWorld()
     await world.seed(SIGNED_IN)
     const process = world.process()
@@ -50,7 +50,7 @@ describe("◆3 age is the store's", () => {
     expect(view?.at()).toBe(BEGINNING + 1)
   })
 
-  test('the first writer sets it by its wall clock, and only the first', async () => {
+  test('the first save sets record time by its wall clock, and no later save does', async () => {
     const world = createWorld()
     const first = await world.process({ wrongByMs: FIVE_MINUTES }).run(AUTHORIZE)
     expect(first.view?.context.attempts[0]?.expiresAt).toBe(BEGINNING + 2 * FIVE_MINUTES)
@@ -64,7 +64,7 @@ describe("◆3 age is the store's", () => {
     ])
   })
 
-  test('a lease ends by the age of its record, whatever the clocks say', async () => {
+  test('a lease ends by the age of its record, whatever the wall clocks show', async () => {
     const world = createWorld()
     await world.seed(
       { ...SIGNED_IN, claim: { id: 'c1', kind: 'refresh', leaseMs: 30_000, retries: 0 } },
@@ -76,7 +76,7 @@ describe("◆3 age is the store's", () => {
     expect(view?.context.orphanedClaims).toEqual([{ id: 'c1', retried: true }])
   })
 
-  test('an outage during a save is not taken off the life of what was saved', async () => {
+  test('a store outage during a save does not shift the stored expiry time', async () => {
     const world = createWorld()
     await world.seed(SIGNED_IN)
     const process = world.process()

@@ -16,8 +16,8 @@ function loseReplicas({ time }: World, { store }: TestProcess, passMs: number): 
 
 const refresh = { type: 'refresh.requested', generation: 1 } as const
 
-describe('writes that too few replicas confirm', () => {
-  test('a claim is tried for as long as it may, released, and nothing is spent', async () => {
+describe('saves without enough replicas', () => {
+  test('a claim that too few replicas confirm is released, and no request is sent', async () => {
     const world = createWorld()
     await world.seed({ generation: 1, servers: [SERVER], tokens: TOKENS })
     const process = world.process()
@@ -35,7 +35,7 @@ describe('writes that too few replicas confirm', () => {
     expect(release?.writeId).not.toBe(claim?.writeId)
   })
 
-  test('a result that stands on its master is taken once its claim would have ended', async () => {
+  test('a result that too few replicas confirm is accepted after the end of its lease', async () => {
     const world = createWorld()
     await world.seed({ generation: 1, servers: [SERVER], tokens: TOKENS })
     const process = world.process()
@@ -56,7 +56,7 @@ describe('writes that too few replicas confirm', () => {
     expect((await world.stored())?.context.tokens?.accessToken).toBe('new')
   })
 
-  test('what spends nothing does not wait for them', async () => {
+  test('a save without a single-use request does not wait for replicas', async () => {
     const world = createWorld()
     const process = world.process()
     loseReplicas(world, process, 1)
@@ -69,7 +69,7 @@ describe('writes that too few replicas confirm', () => {
     expect([accepted, process.store.saves.length]).toEqual([true, 1])
   })
 
-  test('a claim on a record that was not there before is deleted again', async () => {
+  test('a claim on a new record that too few replicas confirm is deleted', async () => {
     const world = createWorld()
     const process = world.process()
     process.answers.discoverServer = async () => ({

@@ -16,7 +16,7 @@ const opening = (promise: Promise<string>) =>
   )
 
 describe('createSealer', () => {
-  test('opens what it sealed, whatever the text', async () => {
+  test('a sealer opens what it sealed, whatever the text', async () => {
     const sealer = createSealer([key('k1')])
     for (const text of ['', '{"a":1}', 'é 漢字 \u{1F600}\0', 'x'.repeat(100_000)]) {
       const sealed = await sealer.seal(text, record)
@@ -25,18 +25,18 @@ describe('createSealer', () => {
     }
   })
 
-  test('never seals the same text to the same record twice alike', async () => {
+  test('a sealer never seals the same text twice with the same result', async () => {
     const sealer = createSealer([key('k1')])
     expect(await sealer.seal('text', record)).not.toBe(await sealer.seal('text', record))
   })
 
-  test('names its key and the record in the protected header, and nothing more', async () => {
+  test('the protected header of a sealed record contains only algorithm, key id and store key', async () => {
     const sealed = await createSealer([key('k1'), key('k2')]).seal('text', record)
     expect(decodeProtectedHeader(sealed)).toEqual({ alg: 'dir', enc: 'A256GCM', kid: 'k1', key: record.key })
     expect(sealed.length).toBeLessThan(220)
   })
 
-  test('the first key seals, all open', async () => {
+  test('a sealer seals with its first key and opens with every key', async () => {
     const [older, newer] = [key('older'), key('newer')]
     const old = await createSealer([older]).seal('text', record)
     const rotated = createSealer([newer, older])
@@ -44,7 +44,7 @@ describe('createSealer', () => {
     expect(decodeProtectedHeader(await rotated.seal('text', record)).kid).toBe('newer')
   })
 
-  test('a key that is not configured is told apart', async () => {
+  test('a record sealed with a key that is not configured is rejected with SNAPSHOT_KEY_UNKNOWN', async () => {
     const [older, newer] = [key('older'), key('newer')]
     const sealed = await createSealer([older]).seal('text', record)
     const error = await opening(createSealer([newer]).open(sealed, record))
@@ -52,7 +52,7 @@ describe('createSealer', () => {
     expect(error).not.toHaveProperty('cause')
   })
 
-  test('a record that names no key was not sealed with one of ours', async () => {
+  test('a record without a key id is rejected with SNAPSHOT_KEY_UNKNOWN', async () => {
     const { secret } = key('k1')
     const sealed = await new CompactEncrypt(Buffer.from('text'))
       .setProtectedHeader({ alg: 'dir', enc: 'A256GCM' })
@@ -63,7 +63,7 @@ describe('createSealer', () => {
   })
 
   test(
-    'a record that was copied to another key does not open',
+    'a record copied to another store key does not open',
     verifies(140, async () => {
       const sealer = createSealer([key('k1')])
       const sealed = await sealer.seal('text', record)
@@ -72,7 +72,7 @@ describe('createSealer', () => {
     }),
   )
 
-  test('a record that was changed anywhere does not open', async () => {
+  test('a record with any modified part does not open', async () => {
     const sealer = createSealer([key('k1')])
     const sealed = await sealer.seal('text', record)
     const parts = sealed.split('.')
@@ -96,7 +96,7 @@ describe('createSealer', () => {
     }
   })
 
-  test('only its own algorithms open', async () => {
+  test('a record sealed with another algorithm does not open', async () => {
     const secret = new Uint8Array(randomBytes(32))
     const sealer = createSealer([{ id: 'k1', secret }])
     const header = { kid: 'k1', key: record.key }
@@ -111,7 +111,7 @@ describe('createSealer', () => {
     }
   })
 
-  test('keeps a copy of the secrets', async () => {
+  test('a sealer copies its secrets at creation', async () => {
     const mine = key('k1')
     const sealer = createSealer([mine])
     mine.secret.fill(0)
@@ -131,14 +131,14 @@ describe('createSealer', () => {
       'ERR_INVALID_ARG_VALUE',
     ],
     [[key('a'), key('a')], 'keys.sealing must not hold two keys with one id', 'ERR_INVALID_ARG_VALUE'],
-  ])('wrong keys are a TypeError: %#', (keys, message, code) => {
+  ])('createSealer throws a TypeError for invalid keys (case %#)', (keys, message, code) => {
     expect(() => createSealer(keys as SealingKey[])).toThrow(
       expect.objectContaining({ name: 'TypeError', message, code }),
     )
   })
 })
 
-test('plainSealer leaves records as they are', async () => {
+test('plainSealer leaves records unchanged', async () => {
   expect(await plainSealer.seal('text', record)).toBe('text')
   expect(await plainSealer.open('text', record)).toBe('text')
 })

@@ -23,42 +23,50 @@ const failureOf = (run: () => unknown): unknown => {
   return expect.unreachable()
 }
 
-test('a snapshot is written with its value and context, and nothing else of it', () => {
+test('encodeSnapshot writes only the value and context of a snapshot', () => {
   const live = { ...snapshot, status: 'active', children: { secret: {} }, tags: new Set(['storable']) }
   expect(encodeSnapshot(codec, live, 5)).toBe(text)
 })
 
-test('what was written is read', () => {
+test('decodeSnapshot reads what encodeSnapshot wrote', () => {
   expect(decodeSnapshot(codec, text)).toEqual({ savedAt: 5, ...snapshot })
 })
 
-test('an older version of the machine is read, and so is a state without children', () => {
+test('decodeSnapshot reads an older machine version and a state without children', () => {
   expect(decodeSnapshot(codec, changed({ machineVersion: 1, snapshot: { ...snapshot, value: 'off' } })).value).toBe(
     'off',
   )
 })
 
-describe('what is refused', () => {
+describe('an invalid snapshot', () => {
   test.each([
     ['another machine', { machine: 'toaster' }, { code: 'SNAPSHOT_UNREADABLE', details: { field: 'machine' } }],
     ['a newer machine', { machineVersion: 3 }, { code: 'SNAPSHOT_TOO_NEW', details: { field: 'machineVersion' } }],
-    ['no state', { snapshot: { context: {} } }, { code: 'SNAPSHOT_UNREADABLE', details: { field: 'snapshot' } }],
-    ['no context', { snapshot: { value: 'off' } }, { code: 'SNAPSHOT_UNREADABLE', details: { field: 'snapshot' } }],
+    [
+      'a snapshot without a state',
+      { snapshot: { context: {} } },
+      { code: 'SNAPSHOT_UNREADABLE', details: { field: 'snapshot' } },
+    ],
+    [
+      'a snapshot without a context',
+      { snapshot: { value: 'off' } },
+      { code: 'SNAPSHOT_UNREADABLE', details: { field: 'snapshot' } },
+    ],
     [
       'a context of another shape',
       { snapshot: { value: 'off', context: { at: 1, list: [{ name: 'a' }, { name: 7 }] } } },
       { code: 'SNAPSHOT_UNREADABLE', details: { field: 'context.list.1.name' } },
     ],
     [
-      'a context with a member that nobody knows',
+      'a context with an unknown member',
       { snapshot: { value: 'off', context: { ...snapshot.context, later: true } } },
       { code: 'SNAPSHOT_UNREADABLE', details: { field: 'context.later' } },
     ],
-  ])('%s', (_, changes, failure) => {
+  ])('decodeSnapshot rejects %s with a failure that names the field', (_, changes, failure) => {
     expect(failureOf(() => decodeSnapshot(codec, changed(changes)))).toEqual(failure)
   })
 
-  test('says where it is wrong, and never what stood there', () => {
+  test('the failure of decodeSnapshot names the wrong field and never its value', () => {
     const secret = { snapshot: { value: 'off', context: { at: 'fake-secret', list: [] } } }
     expect(JSON.stringify(failureOf(() => decodeSnapshot(codec, changed(secret))))).not.toContain('fake-secret')
     expect(failureOf(() => decodeSnapshot(codec, 'fake-secret'))).toEqual({
@@ -67,7 +75,7 @@ describe('what is refused', () => {
     })
   })
 
-  test('a context that is no object at all', () => {
+  test('decodeSnapshot rejects a context that is not an object', () => {
     expect(failureOf(() => decodeSnapshot(codec, changed({ snapshot: { value: 'off', context: null } })))).toEqual({
       code: 'SNAPSHOT_UNREADABLE',
       details: { field: 'context' },

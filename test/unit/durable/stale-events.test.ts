@@ -8,8 +8,8 @@ import { REFRESH, SERVER, SIGNED_IN } from './records.ts'
 import { BEGINNING } from './test-time.ts'
 import { createWorld, LEASE } from './world.ts'
 
-describe('◆6 every event names what it was computed from', () => {
-  test('eight askers with one expired token make one refresh', async () => {
+describe('◆6 stale events', () => {
+  test('eight refresh requests for one generation in four processes cause one refresh', async () => {
     const world = createWorld()
     await world.seed(SIGNED_IN)
     const processes = Array.from({ length: 4 }, () => world.process())
@@ -19,7 +19,7 @@ describe('◆6 every event names what it was computed from', () => {
     expect(runs.map(({ view }) => view?.context.generation)).toEqual(Array(8).fill(2))
   })
 
-  test('a refresh that was wanted for older tokens does nothing to newer ones', async () => {
+  test('a refresh event of an older generation does not change newer tokens', async () => {
     const world = createWorld()
     const version = await world.seed({ ...SIGNED_IN, generation: 2 })
     const { view, accepted, consumed } = await world.process().run(REFRESH)
@@ -27,7 +27,7 @@ describe('◆6 every event names what it was computed from', () => {
     expect({ version: view?.version, accepted, consumed }).toEqual({ version, accepted: false, consumed: false })
   })
 
-  test('the refusal of a client that is no longer the registered one does nothing', async () => {
+  test('the rejection of a previous client does not remove the current client', async () => {
     const world = createWorld()
     const process = world.process()
     const chart = durableRegistration(registrationMachine)
@@ -54,7 +54,7 @@ describe('◆6 every event names what it was computed from', () => {
     expect(right.view?.context.client).toBeUndefined()
   })
 
-  test('the abandonment of a claim that another has abandoned already does nothing', async () => {
+  test('the expiry of a claim that another process has already expired has no effect', async () => {
     const world = createWorld()
     const claim = { id: 'c1', kind: 'refresh', leaseMs: 30_000, retries: 0 } as const
     await world.seed({ ...SIGNED_IN, claim }, { refreshing: 'claimed' })

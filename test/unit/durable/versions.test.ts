@@ -2,8 +2,8 @@ import { describe, expect, test } from 'vitest'
 import { CALLBACK, REFRESH, SIGNED_IN, TOKENS, WAITING } from './records.ts'
 import { createWorld, issued, KEY } from './world.ts'
 
-describe('◆5 versions never come back', () => {
-  test('a record that was deleted and made again is another one to whoever still writes', async () => {
+describe('◆5 record versions', () => {
+  test('a save computed from a deleted record does not overwrite the record created after it', async () => {
     const world = createWorld()
     const version = await world.seed(SIGNED_IN)
     const process = world.process()
@@ -28,8 +28,8 @@ describe('◆5 versions never come back', () => {
   })
 })
 
-describe('a write names the version that it was computed from', () => {
-  test('of two claims on one record one is refused, and its process adopts what the winner got', async () => {
+describe('compare-and-set saves', () => {
+  test('the second of two concurrent claims conflicts, and its process adopts the result of the winner', async () => {
     const world = createWorld()
     await world.seed(SIGNED_IN)
     const slow = world.process()
@@ -47,7 +47,7 @@ describe('a write names the version that it was computed from', () => {
     expect(slow.told).toEqual([])
   })
 
-  test('two callbacks at the same instant spend one code', async () => {
+  test('two simultaneous callbacks redeem one code once', async () => {
     const world = createWorld()
     await world.seed(WAITING, { resting: 'awaitingCallback' })
     const [a, b] = [world.process(), world.process()]
@@ -59,7 +59,7 @@ describe('a write names the version that it was computed from', () => {
     expect(one.view?.context.endedAttempts).toMatchObject([{ outcome: 'authorized' }])
   })
 
-  test('a record that was just read spares the run its load, unless others ran in between', async () => {
+  test('a run with a recent view skips its load, unless another run came first', async () => {
     const world = createWorld()
     await world.seed(SIGNED_IN)
     const process = world.process()
@@ -77,7 +77,7 @@ describe('a write names the version that it was computed from', () => {
     expect(second).toMatchObject({ accepted: false, consumed: false, view: { version: first.view?.version } })
   })
 
-  test('an adopted winner is asked for the next step anew', async () => {
+  test("a run that loses a conflict decides on its event again from the winner's record", async () => {
     const world = createWorld()
     await world.seed(SIGNED_IN)
     const slow = world.process()
@@ -94,7 +94,7 @@ describe('a write names the version that it was computed from', () => {
     expect(seen).toEqual([1, 2])
   })
 
-  test('whoever never wins gives up at last', async () => {
+  test('a run that loses 100 conflicts rejects with TIMED_OUT', async () => {
     const world = createWorld()
     await world.seed(SIGNED_IN)
     const process = world.process()

@@ -7,7 +7,7 @@ import { invalidArgument } from '../../../src/schemas/parse-options.ts'
 const reason = failure('HTTP_TIMEOUT', { host: 'as.example.com' })
 
 describe('an AuthorizationError', () => {
-  test('says what happened and what can be done', () => {
+  test('an AuthorizationError has the code, failure, message, retryable and nextAction of its failure', () => {
     const error = new AuthorizationError(reason)
     expect(error).toBeInstanceOf(Error)
     expect(error).toMatchObject({
@@ -22,13 +22,13 @@ describe('an AuthorizationError', () => {
     expect('cause' in error).toBe(false)
   })
 
-  test('carries a challenge and a cause if it was given them', () => {
+  test('an AuthorizationError has the challenge and cause of its options', () => {
     const cause = new Error('why')
     const error = new AuthorizationError(reason, { challenge: 'Bearer', cause })
     expect([error.challenge, error.cause]).toEqual(['Bearer', cause])
   })
 
-  test('is plain as JSON, without its cause and challenge', () => {
+  test('an AuthorizationError as JSON contains neither cause nor challenge', () => {
     const error = new AuthorizationError(reason, { challenge: 'Bearer secret', cause: new Error('secret') })
     expect(JSON.parse(JSON.stringify(error))).toEqual({
       name: 'AuthorizationError',
@@ -40,7 +40,7 @@ describe('an AuthorizationError', () => {
     })
   })
 
-  test('is known by its brand, whichever copy of the package made it', () => {
+  test('isAuthorizationError recognizes errors of another copy of the package by their brand', () => {
     const brand = Symbol.for('authchart.AuthorizationError')
     const copy = Object.assign(new Error('of another copy'), { [brand]: true })
     const values = [new AuthorizationError(reason), copy, new Error('another'), { [brand]: true }, undefined, null]
@@ -48,7 +48,7 @@ describe('an AuthorizationError', () => {
   })
 })
 
-test('a PortError carries plain data for the chart', () => {
+test('a PortError has the failure and outcome as plain data', () => {
   const error = portError('HTTP_TIMEOUT', 'unknown', { host: 'as.example.com', status: undefined })
   expect(error).toBeInstanceOf(PortError)
   expect({ name: error.name, message: error.message, failure: error.failure, outcome: error.outcome }).toEqual({
@@ -60,7 +60,7 @@ test('a PortError carries plain data for the chart', () => {
   expect(portError('RATE_LIMITED', 'rejected').failure).toStrictEqual({ code: 'RATE_LIMITED' })
 })
 
-test('misuse is a TypeError with the code that Node gives', () => {
+test("invalidArgument returns a TypeError with Node's error code", () => {
   const error = invalidArgument('policy.leaseMs', 'must be positive')
   expect(error).toBeInstanceOf(TypeError)
   expect([error.message, error.code]).toEqual(['policy.leaseMs must be positive', 'ERR_INVALID_ARG_VALUE'])

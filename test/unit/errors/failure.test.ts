@@ -9,7 +9,7 @@ import {
   truncate,
 } from '../../../src/errors/failure.ts'
 
-test('a failure leaves out what is not known, so that equal failures are equal as JSON', () => {
+test('failure omits undefined details, so that equal failures are equal as JSON', () => {
   expect(failure('HTTP_TIMEOUT')).toStrictEqual({ code: 'HTTP_TIMEOUT' })
   expect(failure('HTTP_TIMEOUT', { host: undefined })).toStrictEqual({ code: 'HTTP_TIMEOUT' })
   expect(failure('HTTP_TIMEOUT', { host: 'as.example.com', status: undefined })).toStrictEqual({
@@ -18,17 +18,17 @@ test('a failure leaves out what is not known, so that equal failures are equal a
   })
 })
 
-test('a string from another party is cut', () => {
+test('truncate shortens a string of more than 200 characters', () => {
   expect(truncate('x'.repeat(200))).toBe('x'.repeat(200))
   expect(truncate('x'.repeat(201))).toBe(`${'x'.repeat(200)}…`)
 })
 
-describe('every code', () => {
-  test('is there once', () => {
+describe('failure codes', () => {
+  test('FAILURE_CODES contains each code once', () => {
     expect(new Set(FAILURE_CODES).size).toBe(FAILURE_CODES.length)
   })
 
-  test.each(FAILURE_CODES)('%s has a sentence in lower case without a full stop, and a next action', (code) => {
+  test.each(FAILURE_CODES)('the code %s has a message without capital or full stop, and a next action', (code) => {
     expect(describeFailure({ code })).toMatch(/^(?:[a-z]|S256|JSON|PKCE)[^.]*[^.\s]$/)
     expect(['retry', 'authorize', 'configureClient', 'fixServer', 'none']).toContain(nextActionFor({ code }))
   })
@@ -60,13 +60,13 @@ describe('every code', () => {
   })
 })
 
-test('the sentence for a body that cannot be sent again names the stream, and the host is advised to retry', () => {
+test('the message of BODY_NOT_REPLAYABLE names the stream, and its next action is retry', () => {
   const notReplayable = { code: 'BODY_NOT_REPLAYABLE', details: { status: 401 } } as const
   expect(describeFailure(notReplayable)).toBe('the request body was a stream and cannot be sent again (status 401)')
   expect(nextActionFor(notReplayable)).toBe('retry')
 })
 
-test('details are named and quoted, whatever they hold', () => {
+test('describeFailure names and quotes each detail', () => {
   const told = describeFailure({
     code: 'SERVER_ISSUER_MISMATCH',
     details: { expected: 'https://as', received: 'x", "y\n', status: 200 },

@@ -20,7 +20,7 @@ test.each(['22.19.0', '22.20.1', '23.0.0', '24.21.0'])('assertSupportedNode acce
 test.each([
   ['Bun, whatever Node it imitates', { node: '20.0.0', bun: '1.0.0' }],
   ['Deno, whatever Node it imitates', { node: '20.0.0', deno: '2.0.0' }],
-  ['a browser that has a part of `process`', {}],
+  ['a browser with a partial `process`', {}],
   ['a browser without `process`', undefined],
 ])('assertSupportedNode accepts %s', (_name, versions) => {
   expect(() => assertSupportedNode(versions)).not.toThrow()

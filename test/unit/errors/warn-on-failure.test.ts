@@ -11,8 +11,8 @@ const hostile: unknown = Object.create(Error.prototype, {
   },
 })
 
-describe('warnOnFailure()', () => {
-  test('resolves to true without a warning after work that succeeded', async () => {
+describe('warnOnFailure', () => {
+  test('warnOnFailure resolves to true without a warning after work that succeeded', async () => {
     const results: boolean[] = []
     const warnings = await processWarnings(async () => {
       results.push(await warnOnFailure('AUTHCHART_CALLBACK_FAILED', 'the callback', () => {}))
@@ -21,7 +21,7 @@ describe('warnOnFailure()', () => {
     expect({ results, warnings }).toEqual({ results: [true, true], warnings: [] })
   })
 
-  test('begins the work before it returns', () => {
+  test('warnOnFailure starts the work before it returns', () => {
     const order: string[] = []
     void warnOnFailure('AUTHCHART_CALLBACK_FAILED', 'the callback', () => order.push('begun'))
     expect(order).toEqual(['begun'])
@@ -32,9 +32,9 @@ describe('warnOnFailure()', () => {
     ['text', 'out of ink', 'out of ink'],
     ['undefined', undefined, 'undefined'],
     ['a symbol', Symbol('x'), 'Symbol(x)'],
-    ['an object that is no text', Object.create(null), 'unknown error'],
-    ['an error that throws when it is read', hostile, 'unknown error'],
-  ])('warns with the message of %s, thrown or rejected', async (_name, thrown, message) => {
+    ['an object without a string form', Object.create(null), 'unknown error'],
+    ['an error whose message throws when read', hostile, 'unknown error'],
+  ])('warnOnFailure warns with the message of %s, thrown or rejected', async (_name, thrown, message) => {
     const results: boolean[] = []
     const throwing = (): never => {
       throw thrown
@@ -51,7 +51,7 @@ describe('warnOnFailure()', () => {
     expect({ results, warnings }).toEqual({ results: [false, false], warnings: [warning, warning] })
   })
 
-  test('names only the class of an error for something that could not be closed', async () => {
+  test('warnOnFailure of a failed close reports only the class of the error', async () => {
     const throwing = (error: unknown) => (): never => {
       throw error
     }

@@ -7,14 +7,14 @@ const v4 = (address: string): LookupAddress => ({ address, family: 4 })
 const v6 = (address: string): LookupAddress => ({ address, family: 6 })
 const PUBLIC = v4('93.184.216.34')
 
-describe('the scheme', () => {
+describe('the transport', () => {
   test.each([
     'ftp://as.example/x',
     'file:///etc/passwd',
     'data:text/plain,x',
     'javascript:alert(1)',
     'ws://as.example/',
-  ])('%s is refused', async (url) => {
+  ])('rejects the scheme of %s', async (url) => {
     const { code, outcome, details } = await rejection(makeTransport().exchange({ url, method: 'GET' }))
     expect({ code, outcome, details }).toMatchObject({
       code: 'INSECURE_ENDPOINT',
@@ -24,7 +24,7 @@ describe('the scheme', () => {
   })
 
   test(
-    'http is refused for a name that is not listed, without asking for it',
+    'rejects http for a host name that is not allow-listed without resolving it',
     verifies([2, 3], async () => {
       const resolve = vi.fn(async () => [PUBLIC])
       const transport = makeTransport({ allow: ['other.example'] }, { resolve })
@@ -37,7 +37,7 @@ describe('the scheme', () => {
     }),
   )
 
-  test('http is refused for a name if one of its addresses is not listed', async () => {
+  test('rejects http for a host name when one of its addresses is not allow-listed', async () => {
     const transport = makeTransport({}, { resolve: async () => [v4('127.0.0.1'), PUBLIC] })
     expect((await rejection(transport.exchange({ url: 'http://as.example/', method: 'POST' }))).code).toBe(
       'INSECURE_ENDPOINT',
@@ -47,7 +47,7 @@ describe('the scheme', () => {
 
 describe('a URL', () => {
   test.each(['https://user:secret@as.example/a', 'https://user@as.example/a', 'http://:secret@127.0.0.1/a'])(
-    'with credentials (%s) is refused, and they are not shown',
+    'with credentials (%s) is rejected, and the error omits them',
     async (url) => {
       const { code, outcome, details } = await rejection(makeTransport().exchange({ url, method: 'GET' }))
       expect({ code, outcome }).toEqual({ code: 'ADDRESS_FORBIDDEN', outcome: 'notSent' })
@@ -59,7 +59,7 @@ describe('a URL', () => {
     },
   )
 
-  test('that is none is refused', async () => {
+  test('that is not absolute is rejected as malformed', async () => {
     expect(await rejection(makeTransport().exchange({ url: '/token', method: 'POST' }))).toEqual({
       code: 'ADDRESS_FORBIDDEN',
       outcome: 'notSent',
@@ -68,8 +68,8 @@ describe('a URL', () => {
   })
 })
 
-describe('a name', () => {
-  test('of this machine is refused unless it or its address is listed', async () => {
+describe('a host name', () => {
+  test('of this machine is rejected unless the name or its address is allow-listed', async () => {
     const server = await startServer((_request, response) => response.end('here'))
     const url = `http://localhost:${server.port}/`
     const resolve = async () => [v4('127.0.0.1')]
@@ -101,7 +101,7 @@ describe('a name', () => {
     }
   })
 
-  test('is found by the operating system if nobody else is asked', async () => {
+  test("is resolved by the operating system without the host's own resolver", async () => {
     const server = await startServer((_request, response) => response.end('here'))
     const transport = makeTransport({ allow: ['localhost'] })
     expect((await transport.exchange({ url: `http://localhost:${server.port}/`, method: 'GET' })).text).toBe('here')
@@ -113,7 +113,7 @@ describe('a name', () => {
     [[v6('2606:4700::1'), v6('::1')]],
     [[v4('127.0.0.1'), v6('::1')]],
     [[v6('fe80::1%eth0')]],
-  ])('with a forbidden address among %j is refused as a whole', async (addresses) => {
+  ])('is rejected as a whole when %j contains a forbidden address', async (addresses) => {
     const resolve = vi.fn(async () => addresses)
     expect(
       await rejection(makeTransport({}, { resolve }).exchange({ url: 'https://as.example/token', method: 'POST' })),
@@ -125,7 +125,7 @@ describe('a name', () => {
     expect(resolve).toHaveBeenCalledTimes(1)
   })
 
-  test('without any address is not reached', async () => {
+  test('without any address fails with outcome notSent', async () => {
     const transport = makeTransport({}, { resolve: async () => [] })
     expect(await rejection(transport.exchange({ url: 'https://as.example/', method: 'POST' }))).toEqual({
       code: 'HTTP_NETWORK',
@@ -134,7 +134,7 @@ describe('a name', () => {
     })
   })
 
-  test('is resolved once, and the connection goes to what was found then', async () => {
+  test('is resolved once, and the connection goes to the address resolved then', async () => {
     const server = await startServer((request, response) => response.end(request.headers.host))
     const answers = [[v4('127.0.0.1')], [v4('10.0.0.1')]]
     const resolve = vi.fn(async () => answers.shift() ?? [])
@@ -152,7 +152,7 @@ describe('a name', () => {
     expect((await transport.exchange({ url: `http://as.example:${server.port}/`, method: 'POST' })).text).toBe('here')
   })
 
-  test('that leads elsewhere after all is given up before anything is sent', async () => {
+  test('whose connection reaches another address is rejected before anything is sent', async () => {
     const server = await startServer((_request, response) => response.end('here'))
     let looks = 0
     const treacherous: LookupAddress = {
@@ -170,8 +170,8 @@ describe('a name', () => {
   })
 })
 
-describe('an address', () => {
-  test('may be plain http if it is listed, public or not', async () => {
+describe('an IP address', () => {
+  test('may be reached over plain http when it is allow-listed, public or not', async () => {
     const server = await startServer((_request, response) => response.end('here'))
     const transport = makeTransport({ allow: [`127.0.0.1:${server.port}`], timeoutMs: 200 })
     expect((await transport.exchange({ url: `http://0x7f.1:${server.port}/`, method: 'GET' })).text).toBe('here')
@@ -183,7 +183,7 @@ describe('an address', () => {
     )
   })
 
-  test('of version 6 is understood with and without brackets', async () => {
+  test('of version 6 is matched with and without brackets', async () => {
     const transport = makeTransport({ allow: ['[::1]:1'] })
     expect((await rejection(transport.exchange({ url: 'http://[::1]:1/', method: 'POST' }))).code).toBe('HTTP_NETWORK')
     expect((await rejection(transport.exchange({ url: 'http://[::1]:2/', method: 'POST' }))).code).toBe(

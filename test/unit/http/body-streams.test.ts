@@ -5,12 +5,12 @@ import { fromWebStream, toWebStream } from '../../../src/http/body-streams.ts'
 const read = async (stream: ReadableStream<Uint8Array>): Promise<string> =>
   await new Response(stream as BodyInit).text()
 
-test('a stream goes over whole, there and back', async () => {
+test('toWebStream and fromWebStream pass on a whole stream', async () => {
   expect(await read(toWebStream(Readable.from([Buffer.from('a'), Buffer.from('b')])))).toBe('ab')
   expect(await read(toWebStream(fromWebStream(new Blob(['there and back']).stream())))).toBe('there and back')
 })
 
-test('no more is read ahead than is allowed', async () => {
+test('toWebStream reads ahead no further than its limit', async () => {
   let sent = 0
   const source = new Readable({
     highWaterMark: 1,
@@ -26,14 +26,14 @@ test('no more is read ahead than is allowed', async () => {
   await reader.cancel()
 })
 
-test('an error on the way comes out', async () => {
+test('toWebStream rejects the reader with the error of its source', async () => {
   const source = new PassThrough()
   const reader = toWebStream(source).getReader()
   source.destroy(new Error('broken'))
   await expect(reader.read()).rejects.toThrow('broken')
 })
 
-test('a stream that is cancelled ends its source, and what comes late ends nothing', async () => {
+test('toWebStream destroys its source when cancelled and ignores later events', async () => {
   const source = new PassThrough()
   const stream = toWebStream(source)
   const uncaught: unknown[] = []

@@ -9,7 +9,7 @@ function run(script: string): string {
   return execFileSync(process.execPath, ['--input-type=module', '--eval', script], { cwd, encoding: 'utf8' }).trim()
 }
 
-test("leaves Node's own fetch its own agent, which the undici package alone would not", () => {
+test("loadUndici leaves the global dispatcher of Node's own fetch unchanged, unlike a plain import of undici", () => {
   const isOwn = `
     const ours = (await import('undici')).Agent
     const wrapped = globalThis[${DISPATCHER}]

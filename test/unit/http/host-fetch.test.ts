@@ -4,7 +4,7 @@ import { bodyOf, makeTransport, rejection, startServer } from './support.ts'
 const PUBLIC = async () => [{ address: '93.184.216.34', family: 4 }]
 
 describe("the host's own fetch", () => {
-  test('is asked once for each request, with nothing followed', async () => {
+  test('is called once per request with redirect: manual', async () => {
     const server = await startServer(async (request, response) => {
       response.end(`${request.method} ${String(request.headers.a)} ${await bodyOf(request)}`)
     })
@@ -30,14 +30,14 @@ describe("the host's own fetch", () => {
     ])
   })
 
-  test('may answer without a body', async () => {
+  test('may return a response without a body', async () => {
     const transport = makeTransport({ fetch: async () => new Response(null, { status: 204 }) }, { resolve: PUBLIC })
     const answer = await transport.exchange({ url: 'https://mcp.example/', method: 'POST' })
     expect([answer.status, answer.text]).toEqual([204, ''])
     expect((await transport.fetch(new Request('https://mcp.example/'))).body).toBe(null)
   })
 
-  test('is not asked where the guard says no', async () => {
+  test('is not called when the address guard rejects the URL', async () => {
     const own = vi.fn(fetch)
     const resolve = vi.fn(async () => [{ address: '10.0.0.1', family: 4 }])
     const transport = makeTransport({ allow: [], fetch: own }, { resolve })
@@ -51,7 +51,7 @@ describe("the host's own fetch", () => {
     expect(own).not.toHaveBeenCalled()
   })
 
-  test('is held to the fence, the deadline and the byte limit', async () => {
+  test('is bound by the send deadline, the timeout and the byte limit', async () => {
     const late = makeTransport({ fetch }, { resolve: PUBLIC })
     expect(
       await rejection(late.exchange({ url: 'https://mcp.example/', method: 'POST', sendBefore: 0 })),
@@ -83,7 +83,7 @@ describe("the host's own fetch", () => {
     expect((await rejection(large.exchange({ url: 'https://mcp.example/', method: 'POST' }))).code).toBe('CLOSED')
   })
 
-  test('may answer with a redirect or with something that is no answer', async () => {
+  test('fails an exchange with TOO_MANY_REDIRECTS on a redirect and with RESPONSE_INVALID on an error response', async () => {
     const redirected = makeTransport({ fetch: async () => Response.redirect('https://10.0.0.1/') }, { resolve: PUBLIC })
     expect((await rejection(redirected.exchange({ url: 'https://mcp.example/', method: 'GET' }))).code).toBe(
       'TOO_MANY_REDIRECTS',
@@ -103,7 +103,7 @@ describe("the host's own fetch", () => {
     ['UND_ERR_CONNECT_TIMEOUT', 'HTTP_TIMEOUT', 'notSent', 'connect'],
     ['ECONNRESET', 'HTTP_NETWORK', 'unknown', 'connectionLost'],
     [undefined, 'HTTP_NETWORK', 'unknown', 'connectionLost'],
-  ])('fails with %s: %s, %s', async (cause, code, outcome, reason) => {
+  ])('failing with %s is reported as %s, %s', async (cause, code, outcome, reason) => {
     const failing = async () =>
       Promise.reject(new TypeError('fetch failed', { cause: Object.assign(new Error('secret'), { code: cause }) }))
     const transport = makeTransport({ fetch: failing }, { resolve: PUBLIC })
@@ -113,7 +113,7 @@ describe("the host's own fetch", () => {
     await expect(failed).rejects.not.toThrow(/secret/)
   })
 
-  test('may reject with anything', async () => {
+  test('may reject with a value that is not an Error', async () => {
     // oxlint-disable-next-line prefer-promise-reject-errors -- a host may do so
     const transport = makeTransport({ fetch: async () => Promise.reject('no') }, { resolve: PUBLIC })
     expect(await rejection(transport.exchange({ url: 'https://mcp.example/', method: 'POST' }))).toMatchObject({

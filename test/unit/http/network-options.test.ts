@@ -45,7 +45,7 @@ describe('network.allow', () => {
     ['[fd00::/8]:443', 'fd12::1', 80, false],
     ['64:ff9b::/96', '64:ff9b::808:808', 443, true],
     ['localhost', '127.0.0.1', 80, false],
-  ])('%s and the address %s on port %s: %s', (entry, address, port, expected) => {
+  ])('with %s and the address %s on port %s returns %s', (entry, address, port, expected) => {
     expect(matches(entry).hasAddress(address, port)).toBe(expected)
   })
 
@@ -59,7 +59,7 @@ describe('network.allow', () => {
     ['bücher.example', 'xn--bcher-kva.example', 443, true],
     ['3com.example', '3com.example', 443, true],
     ['127.0.0.1', '127.0.0.1', 80, false],
-  ])('%s and the name %s on port %s: %s', (entry, name, port, expected) => {
+  ])('with %s and the host name %s on port %s returns %s', (entry, name, port, expected) => {
     expect(matches(entry).hasName(name, port)).toBe(expected)
   })
 
@@ -91,7 +91,7 @@ describe('network.allow', () => {
     'fe80::1%eth0',
     '[fe80::1%eth0]:80',
     'a'.repeat(254),
-  ])('%j is refused by its place', (entry) => {
+  ])('rejects %j with its index in the list', (entry) => {
     expect(misuse({ allow: ['127.0.0.1', 'localhost', entry] })).toEqual({
       name: 'TypeError',
       code: 'ERR_INVALID_ARG_VALUE',
@@ -100,7 +100,7 @@ describe('network.allow', () => {
     })
   })
 
-  test('says whether a name has to be resolved to know', () => {
+  test('reports whether it has networks, which require a name to be resolved', () => {
     expect([matches('localhost').hasNetworks, matches('::1').hasNetworks]).toEqual([false, true])
   })
 })
@@ -112,7 +112,7 @@ describe('the network option', () => {
     expect(allow.hasNetworks).toBe(false)
   })
 
-  test('is kept as given', () => {
+  test('is parsed unchanged', () => {
     const { allow, ...others } = parseNetworkOptions({
       allow: ['::1'],
       timeoutMs: 1,
@@ -145,7 +145,7 @@ describe('the network option', () => {
     [{ proxy: 'secret' }, 'network.proxy must be the http or https URL of a proxy', 'ERR_INVALID_ARG_VALUE'],
     [{ proxy: 'http://a/?b' }, 'network.proxy must be the http or https URL of a proxy', 'ERR_INVALID_ARG_VALUE'],
     [{ proxy: 'http://a', fetch }, 'network.proxy cannot be combined with network.fetch', 'ERR_INVALID_ARG_VALUE'],
-  ])('%j is misuse', (network, message, code) => {
+  ])('set to %j throws: %s', (network, message, code) => {
     expect(misuse(network)).toEqual({ name: 'TypeError', message, code })
   })
 })
@@ -162,7 +162,7 @@ describe('mayUseHttp', () => {
     ['http://10.1.2.3/', false],
     ['http://agents.example/', false],
     ['http://a.localhost/', false],
-  ])('%s: %s', (url, expected) => {
+  ])('for %s returns %s', (url, expected) => {
     expect(mayUseHttp(allow, new URL(url))).toBe(expected)
   })
 })

@@ -79,8 +79,8 @@ async function startProxy(
 /** Nobody but the proxy resolves names. */
 const resolve = async (name: string): Promise<never> => Promise.reject(new Error(`asked for ${name}`))
 
-describe('through a proxy', () => {
-  test.each([false, true])('https goes through a tunnel that the proxy makes (proxy over TLS: %s)', async (secure) => {
+describe('a transport with a proxy', () => {
+  test.each([false, true])('sends https through a CONNECT tunnel (proxy over TLS: %s)', async (secure) => {
     setDefaultCACertificates([cert])
     const proxy = await startProxy({ secure })
     const server = await startServer(
@@ -99,7 +99,7 @@ describe('through a proxy', () => {
     ])
   })
 
-  test('a POST has a tunnel of its own each time', async () => {
+  test('opens a new tunnel for each POST', async () => {
     setDefaultCACertificates([cert])
     const proxy = await startProxy()
     const server = await startServer((_request, response) => response.end('x'), { secure: true })
@@ -111,7 +111,7 @@ describe('through a proxy', () => {
     }
   })
 
-  test('plain http goes to the proxy itself, if the name is listed', async () => {
+  test('sends plain http to the proxy itself when the name is allow-listed', async () => {
     const proxy = await startProxy()
     const server = await startServer((request, response) => response.end(`${request.headers.host} ${request.url}`))
     const host = `mcp.internal:${server.port}`
@@ -131,7 +131,7 @@ describe('through a proxy', () => {
     'https://localhost/',
     'https://LOCALHOST./',
     'https://a.localhost/',
-  ])('%s is refused here', async (url) => {
+  ])('rejects %s without a request to the proxy', async (url) => {
     const proxy = await startProxy()
     const transport = makeTransport({ allow: [], proxy: proxy.url() }, { resolve })
     expect(await rejection(transport.exchange({ url, method: 'POST' }))).toMatchObject({
@@ -141,14 +141,14 @@ describe('through a proxy', () => {
     expect(proxy.asked).toEqual([])
   })
 
-  test('an address that is listed is left to the proxy', async () => {
+  test('leaves an allow-listed address to the proxy', async () => {
     const proxy = await startProxy()
     const server = await startServer((_request, response) => response.end('here'))
     const transport = makeTransport({ allow: ['127.0.0.1'], proxy: proxy.url() }, { resolve })
     expect((await transport.exchange({ url: server.origin, method: 'GET' })).text).toBe('here')
   })
 
-  test.each([403, 407, 502])('a tunnel that the proxy refuses with %s is not sent', async (status) => {
+  test.each([403, 407, 502])('reports outcome notSent when the proxy rejects the tunnel with %s', async (status) => {
     const proxy = await startProxy({ refuseWith: status })
     const transport = makeTransport({ allow: [], proxy: proxy.url('user:secret@') }, { resolve })
     for (const method of ['GET', 'POST'] as const) {
@@ -160,7 +160,7 @@ describe('through a proxy', () => {
     }
   })
 
-  test('plain http for which the proxy asks who we are is not sent', async () => {
+  test('reports outcome notSent when the proxy rejects plain http with 407', async () => {
     const proxy = await startProxy({ refuseWith: 407 })
     const transport = makeTransport({ allow: ['mcp.internal'], proxy: proxy.url() }, { resolve })
     expect(await rejection(transport.exchange({ url: 'http://mcp.internal/', method: 'POST' }))).toEqual({
@@ -170,7 +170,7 @@ describe('through a proxy', () => {
     })
   })
 
-  test('a proxy that hangs up, or is not there, is not sent', async () => {
+  test('reports outcome notSent when the proxy hangs up or does not listen', async () => {
     const proxy = await startProxy({ hangUp: true })
     const transport = makeTransport({ allow: [], proxy: proxy.url() }, { resolve })
     expect(await rejection(transport.exchange({ url: 'https://mcp.example/', method: 'POST' }))).toMatchObject({
@@ -189,7 +189,7 @@ describe('through a proxy', () => {
     })
   })
 
-  test('a proxy that never answers is not sent, within the deadline', async () => {
+  test('reports outcome notSent within the timeout when the proxy does not respond', async () => {
     const proxy = await startProxy({ silent: true })
     const transport = makeTransport({ allow: [], proxy: proxy.url(), timeoutMs: 100 }, { resolve })
     expect(await rejection(transport.exchange({ url: 'https://mcp.example/', method: 'POST' }))).toMatchObject({
@@ -202,7 +202,7 @@ describe('through a proxy', () => {
     })
   })
 
-  test('a certificate that nobody vouches for is not sent, the server behind the tunnel and the proxy alike', async () => {
+  test('reports outcome notSent for an untrusted certificate of the server behind the tunnel or of the proxy', async () => {
     const server = await startServer((_request, response) => response.end(), { secure: true })
     for (const secure of [false, true]) {
       const proxy = await startProxy({ secure })
@@ -217,7 +217,7 @@ describe('through a proxy', () => {
     expect(server.requests).toEqual([])
   })
 
-  test('the fence stands behind the tunnel', async () => {
+  test('checks the send deadline after the tunnel is open', async () => {
     setDefaultCACertificates([cert])
     const server = await startServer((_request, response) => response.end(), { secure: true })
     let monotonic = 0
@@ -236,7 +236,7 @@ describe('through a proxy', () => {
     expect(server.requests).toEqual([])
   })
 
-  test('a server that resets after reading makes the outcome unknown, and the POST arrives once', async () => {
+  test('sends a POST once and reports outcome unknown when the server resets after reading', async () => {
     setDefaultCACertificates([cert])
     const server = await startServer(
       async (request) => {

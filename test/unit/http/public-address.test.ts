@@ -32,7 +32,7 @@ describe('isPublicAddress', () => {
     '2a00:1450:4001:81b::200e',
     '2003::1',
     '3ffd::1',
-  ])('%s is', (address) => {
+  ])('returns true for %s', (address) => {
     expect(isPublicAddress(address)).toBe(true)
   })
 
@@ -103,7 +103,7 @@ describe('isPublicAddress', () => {
     '127.1',
     '1.1.1.1 ',
   ])(
-    '%s is not',
+    'returns false for %s',
     verifies(142, (address) => {
       expect(isPublicAddress(address)).toBe(false)
     }),
@@ -182,11 +182,11 @@ const ODD_FORMS = [
   '[3fff::1]',
 ]
 
-describe('a transport without exceptions', () => {
+describe('a transport without an allow-list', () => {
   const transport = () =>
     makeTransport({ allow: [] }, { resolve: async (name) => Promise.reject(new Error(`asked for the name ${name}`)) })
 
-  test.each(ODD_FORMS)('refuses https://%s/ without asking for a name or connecting', async (host) => {
+  test.each(ODD_FORMS)('rejects https://%s/ without resolving a name or connecting', async (host) => {
     const url = `https://${host}/token`
     expect(await rejection(transport().exchange({ url, method: 'POST' }))).toEqual({
       code: 'ADDRESS_FORBIDDEN',
@@ -196,7 +196,7 @@ describe('a transport without exceptions', () => {
     expect((await rejection(transport().fetch(new Request(url)))).code).toBe('ADDRESS_FORBIDDEN')
   })
 
-  test.each(ODD_FORMS)('refuses http://%s/ as insecure', async (host) => {
+  test.each(ODD_FORMS)('rejects http://%s/ as insecure', async (host) => {
     const { code, outcome } = await rejection(transport().exchange({ url: `http://${host}/`, method: 'GET' }))
     expect({ code, outcome }).toEqual({ code: 'INSECURE_ENDPOINT', outcome: 'notSent' })
   })

@@ -9,8 +9,8 @@ afterEach(() => setDefaultCACertificates(known))
 
 const resolve = async () => [{ address: '127.0.0.1', family: 4 }]
 
-describe('https', () => {
-  test('goes to the pinned address under the name that was asked for', async () => {
+describe('an https request', () => {
+  test('connects to the pinned address with the requested host name', async () => {
     setDefaultCACertificates([cert])
     const server = await startServer(
       async (request, response) => response.end(`${request.headers.host} ${await bodyOf(request)}`),
@@ -25,7 +25,7 @@ describe('https', () => {
     expect(await (await transport.fetch(new Request(`https://${host}/`))).text()).toBe(`${host} `)
   })
 
-  test.each(['GET', 'POST'] as const)('with a certificate that nobody vouches for: not sent (%s)', async (method) => {
+  test.each(['GET', 'POST'] as const)('to a server with an untrusted certificate is not sent (%s)', async (method) => {
     const server = await startServer((_request, response) => response.end(), { secure: true })
     const host = `secure.example.test:${server.port}`
     expect(
@@ -39,7 +39,7 @@ describe('https', () => {
   })
 
   test(
-    'with a certificate of somebody else: not sent',
+    'to a server with a certificate of another name is not sent',
     verifies(147, async () => {
       setDefaultCACertificates([cert])
       const server = await startServer((_request, response) => response.end(), { secure: true })

@@ -32,7 +32,7 @@ async function startRawServer(
 }
 
 describe('exchange', () => {
-  test('sends what it was given and answers with the whole text', async () => {
+  test('sends the request as specified and returns the whole text', async () => {
     const server = await startServer(async (request, response) => {
       response.writeHead(400, { 'content-type': 'application/json', 'set-cookie': ['a=1', 'b=2'] })
       response.end(
@@ -68,7 +68,7 @@ describe('exchange', () => {
     })
   })
 
-  test('reads with GET, keeps the connection, and adds no header of its own', async () => {
+  test('reads with GET on a kept-alive connection without adding headers', async () => {
     const server = await startServer((request, response) => response.end(JSON.stringify(request.headers)))
     const transport = makeTransport()
     const first = await transport.exchange({ url: server.origin, method: 'GET', headers: { 'User-Agent': 'test' } })
@@ -82,7 +82,7 @@ describe('exchange', () => {
     expect(server.connections()).toBe(1)
   })
 
-  test('never puts a POST on a kept connection', async () => {
+  test('sends every POST on a new connection', async () => {
     const server = await startServer((_request, response) => response.end())
     const transport = makeTransport()
     await transport.exchange({ url: server.origin, method: 'GET' })
@@ -98,7 +98,7 @@ describe('exchange', () => {
     ['br', brotliCompressSync],
     ['identity', (text: string) => Buffer.from(text)],
     ['unheard-of', (text: string) => Buffer.from(text)],
-  ])('understands a body in %s', async (coding, compress) => {
+  ])('decodes a body with content-encoding %s', async (coding, compress) => {
     const server = await startServer((_request, response) => {
       response.writeHead(200, { 'content-encoding': coding }).end(compress('{"a":"ä"}'))
     })
@@ -107,7 +107,7 @@ describe('exchange', () => {
     }
   })
 
-  test('answers with an empty text where there is no body', async () => {
+  test('returns an empty text for a response without a body', async () => {
     const server = await startServer((_request, response) => response.writeHead(204).end())
     const transport = makeTransport()
     for (const method of ['GET', 'POST'] as const) {
@@ -117,7 +117,7 @@ describe('exchange', () => {
   })
 
   test(
-    'follows no redirect',
+    'rejects a redirect without following it',
     verifies(142, async () => {
       const server = await startServer((_request, response) =>
         response.writeHead(307, { location: '/elsewhere' }).end('moved'),
@@ -133,7 +133,7 @@ describe('exchange', () => {
     }),
   )
 
-  test('refuses a status that HTTP does not know', async () => {
+  test('rejects an invalid HTTP status', async () => {
     const server = await startServer((_request, response) => response.writeHead(999).end('no'))
     expect(await rejection(makeTransport().exchange({ url: server.origin, method: 'GET' }))).toEqual({
       code: 'RESPONSE_INVALID',
@@ -148,7 +148,7 @@ describe('the byte limit', () => {
     [undefined, 20, 'of the network'],
     [10, 10, 'of the request'],
     [1000, 20, 'of the network, even if the request asks for more'],
-  ])('maxBytes %s: %s bytes, that %s', async (maxBytes, limit, _whose) => {
+  ])('for a request with maxBytes %s is %s bytes, the limit %s', async (maxBytes, limit, _scope) => {
     let size = 0
     const server = await startServer((_request, response) => response.end('x'.repeat(size)))
     const transport = makeTransport({ maxResponseBytes: 20 })
@@ -164,7 +164,7 @@ describe('the byte limit', () => {
     }
   })
 
-  test('counts after decompression and reads a bomb no further', async () => {
+  test('applies after decompression and stops reading a decompression bomb', async () => {
     const bomb = gzipSync(Buffer.alloc(50 * 1024 * 1024))
     const server = await startServer((_request, response) => {
       response.writeHead(200, { 'content-encoding': 'gzip' }).end(bomb)
@@ -175,7 +175,7 @@ describe('the byte limit', () => {
     expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(20 * 1024 * 1024)
   })
 
-  test('holds for a body without end and without length', async () => {
+  test('applies to an endless body without content-length', async () => {
     const server = await startServer((_request, response) => {
       const more = (): void => {
         while (!response.destroyed && response.write('x'.repeat(10_000)));
@@ -187,7 +187,7 @@ describe('the byte limit', () => {
     expect({ code, outcome }).toEqual({ code: 'RESPONSE_TOO_LARGE', outcome: 'unknown' })
   })
 
-  test('holds for headers', async () => {
+  test('applies to headers', async () => {
     const server = await startRawServer((socket) => {
       socket.write(
         `HTTP/1.1 200 OK\r\n${Array.from({ length: 40 }, (_, n) => `x-${n}: ${'y'.repeat(1000)}\r\n`).join('')}`,
@@ -201,8 +201,8 @@ describe('the byte limit', () => {
   })
 })
 
-describe('the deadline', () => {
-  test.each(['GET', 'POST'] as const)('ends the wait for headers (%s), and nothing is repeated', async (method) => {
+describe('the timeout', () => {
+  test.each(['GET', 'POST'] as const)('ends the wait for headers (%s) without a retry', async (method) => {
     const server = await startServer(() => undefined)
     expect(await rejection(makeTransport({ timeoutMs: 100 }).exchange({ url: server.origin, method }))).toEqual({
       code: 'HTTP_TIMEOUT',
@@ -212,7 +212,7 @@ describe('the deadline', () => {
     expect(server.requests).toHaveLength(1)
   })
 
-  test.each(['GET', 'POST'] as const)('ends a body that comes drop by drop (%s)', async (method) => {
+  test.each(['GET', 'POST'] as const)('ends a body that arrives byte by byte (%s)', async (method) => {
     let closed = 0
     const server = await startServer((_request, response) => {
       const drip = setInterval(() => response.write('x'), 10)
@@ -236,7 +236,7 @@ describe('the deadline', () => {
     expect(code).toBe('HTTP_TIMEOUT')
   })
 
-  test('ends the resolution of a name, and then nothing has left', async () => {
+  test('ends the resolution of a name with outcome notSent', async () => {
     const transport = makeTransport({ timeoutMs: 50 }, { resolve: () => new Promise(() => undefined) })
     expect(await rejection(transport.exchange({ url: 'https://slow.example/token?x=1', method: 'POST' }))).toEqual({
       code: 'HTTP_TIMEOUT',
@@ -245,7 +245,7 @@ describe('the deadline', () => {
     })
   })
 
-  test('ends a TLS handshake that nobody answers, and then nothing has left', async () => {
+  test('ends a TLS handshake without a response with outcome notSent', async () => {
     const server = await startRawServer(() => undefined)
     const transport = makeTransport({ timeoutMs: 100 })
     expect(await rejection(transport.exchange({ url: `https://${server.host}/`, method: 'POST' }))).toMatchObject({
@@ -254,7 +254,7 @@ describe('the deadline', () => {
     })
   })
 
-  test('lets the caller end it before and after the request has left', async () => {
+  test("and the caller's signal end a request before and after it is sent", async () => {
     const server = await startServer(() => undefined)
     const transport = makeTransport()
     expect(
@@ -277,8 +277,8 @@ describe('the deadline', () => {
   })
 })
 
-describe('the fence', () => {
-  test('keeps a request from leaving after its instant, even over a connection that is there already', async () => {
+describe('the send deadline', () => {
+  test('keeps a request from being sent once it has passed, even on an open connection', async () => {
     const server = await startServer((_request, response) => response.end())
     let monotonic = 0
     const transport = makeTransport({}, { clock: { ...systemClock, monotonic: () => monotonic } })
@@ -295,7 +295,7 @@ describe('the fence', () => {
     expect(server.requests.map(({ method }) => method)).toEqual(['GET', 'POST'])
   })
 
-  test('is looked at after the name is resolved and the connection is made', async () => {
+  test('is checked after name resolution and connection', async () => {
     const server = await startServer((_request, response) => response.end())
     let monotonic = 0
     server.server.on('connection', () => {
@@ -317,8 +317,8 @@ describe('the fence', () => {
   })
 })
 
-describe('failures of the connection', () => {
-  test('refused: not sent', async () => {
+describe('a connection failure', () => {
+  test('by a refused connection has outcome notSent', async () => {
     const server = await startRawServer(() => undefined)
     const closed = await startServer(() => undefined)
     closed.server.close()
@@ -330,7 +330,7 @@ describe('failures of the connection', () => {
     })
   })
 
-  test('a name that nobody knows: not sent', async () => {
+  test('by an unresolvable name has outcome notSent', async () => {
     const transport = makeTransport(
       {},
       { resolve: async () => Promise.reject(Object.assign(new Error(), { code: 'ENOTFOUND' })) },
@@ -342,7 +342,7 @@ describe('failures of the connection', () => {
     })
   })
 
-  test('a server that speaks no TLS: not sent', async () => {
+  test('by a server without TLS has outcome notSent', async () => {
     const server = await startServer((_request, response) => response.end())
     const url = `https://127.0.0.1:${server.port}/`
     expect(await rejection(makeTransport().exchange({ url, method: 'POST' }))).toMatchObject({
@@ -351,7 +351,7 @@ describe('failures of the connection', () => {
     })
   })
 
-  test('reset after the request was read: unknown, and a POST arrives exactly once', async () => {
+  test('by a reset after reading has outcome unknown, and the POST arrives exactly once', async () => {
     const server = await startServer(async (request) => {
       await bodyOf(request)
       request.socket.resetAndDestroy()
@@ -366,9 +366,9 @@ describe('failures of the connection', () => {
   })
 
   test.each([
-    ['with a length', 'content-length: 100'],
+    ['with content-length', 'content-length: 100'],
     ['in chunks', 'transfer-encoding: chunked'],
-  ])('a body that is cut off, %s: unknown', async (_how, header) => {
+  ])('by a truncated body %s has outcome unknown', async (_how, header) => {
     const server = await startRawServer((socket) => socket.end(`HTTP/1.1 200 OK\r\n${header}\r\n\r\n5\r\nhello\r\n`))
     expect(await rejection(makeTransport().exchange({ url: server.origin, method: 'POST' }))).toMatchObject({
       code: 'HTTP_NETWORK',
@@ -378,7 +378,7 @@ describe('failures of the connection', () => {
     expect(server.requests).toHaveLength(1)
   })
 
-  test('something that is not HTTP: unknown', async () => {
+  test('by a response that is not HTTP has outcome unknown', async () => {
     const server = await startRawServer((socket) => socket.end('SSH-2.0-OpenSSH_9.9\r\n'))
     expect(await rejection(makeTransport().exchange({ url: server.origin, method: 'POST' }))).toMatchObject({
       code: 'HTTP_NETWORK',
@@ -387,8 +387,8 @@ describe('failures of the connection', () => {
   })
 })
 
-describe('a header that cannot be sent', () => {
-  test.each(['GET', 'POST'] as const)('ends a %s before it leaves, and is not shown', async (method) => {
+describe('an invalid header', () => {
+  test.each(['GET', 'POST'] as const)('ends a %s before it is sent, and the error omits its value', async (method) => {
     const server = await startServer((_request, response) => response.end())
     const failed = rejection(makeTransport().exchange({ url: server.origin, method, headers: { a: 'secret\nb' } }))
     expect(await failed).toEqual({
@@ -400,7 +400,7 @@ describe('a header that cannot be sent', () => {
   })
 })
 
-describe('repeating a GET', () => {
+describe('a retry of a GET', () => {
   const doubtful = { 'MCP-Protocol-Version': '2025-11-25', 'User-Agent': 'authchart', accept: 'application/json' }
 
   test('happens once after a lost connection, without the headers that may have caused it', async () => {
@@ -416,14 +416,14 @@ describe('repeating a GET', () => {
     ])
   })
 
-  test('happens no second time', async () => {
+  test('does not happen a second time', async () => {
     const server = await startServer((request) => request.socket.destroy())
     const failed = rejection(makeTransport().exchange({ url: server.origin, method: 'GET', headers: doubtful }))
     expect(await failed).toMatchObject({ code: 'HTTP_NETWORK', outcome: 'unknown' })
     expect(server.requests).toHaveLength(2)
   })
 
-  test('stays under the same deadline', async () => {
+  test('is bound by the same timeout', async () => {
     const server = await startServer((request) => {
       if (server.requests.length === 1) request.socket.destroy()
     })
@@ -443,7 +443,7 @@ describe('repeating a GET', () => {
 })
 
 describe('close', () => {
-  test('waits for a POST that is on its way, and refuses what comes after', async () => {
+  test('waits for a POST in flight and rejects later requests', async () => {
     const server = await startServer((_request, response) => {
       setImmediate(() => response.end('spent'))
     })
@@ -461,7 +461,7 @@ describe('close', () => {
     }
   })
 
-  test('ends a GET that is on its way', async () => {
+  test('aborts a GET in flight', async () => {
     const server = await startServer(() => undefined)
     const transport = makeTransport()
     const failed = rejection(transport.exchange({ url: server.origin, method: 'GET' }))

@@ -3,8 +3,8 @@ import { gzipSync } from 'node:zlib'
 import { describe, expect, test, vi } from 'vitest'
 import { bodyOf, makeTransport, rejection, startServer } from './support.ts'
 
-describe('fetch', () => {
-  test('answers with a Response of the platform', async () => {
+describe('transport.fetch', () => {
+  test('returns a Response of the platform', async () => {
     const server = await startServer(async (request, response) => {
       response.writeHead(201, 'Made', { 'content-type': 'application/json', 'set-cookie': ['a=1', 'b=2'] })
       response.end(
@@ -44,7 +44,7 @@ describe('fetch', () => {
     })
   })
 
-  test('answers as soon as the headers are there and streams the body without a deadline or a limit', async () => {
+  test('returns as soon as the headers arrive and streams the body without timeout or limit', async () => {
     const server = await startServer((_request, response) => {
       response.writeHead(200, { 'content-type': 'text/event-stream' }).write('data: 1\n\n')
     })
@@ -61,7 +61,7 @@ describe('fetch', () => {
     expect(await reader?.read()).toEqual({ done: true, value: undefined })
   })
 
-  test('waits for headers without a deadline', async () => {
+  test('waits for headers without a timeout', async () => {
     const server = await startServer((_request, response) => {
       setTimeout(() => response.end('late'), 120)
     })
@@ -69,7 +69,7 @@ describe('fetch', () => {
     expect(await response.text()).toBe('late')
   })
 
-  test('lets a compressed event stream through as it comes', async () => {
+  test('streams a compressed event stream as it arrives', async () => {
     const server = await startServer((_request, response) => {
       response.writeHead(200, { 'content-encoding': 'gzip' }).write(gzipSync('data: 1\n\n').subarray(0, -8))
     })
@@ -80,7 +80,7 @@ describe('fetch', () => {
     await vi.waitFor(() => expect(server.requests[0]?.socket.destroyed).toBe(true))
   })
 
-  test('sends a streamed body while it is being made', async () => {
+  test('sends a streamed body while it is being produced', async () => {
     const server = await startServer((request, response) => {
       response.writeHead(200, { 'x-encoding': request.headers['transfer-encoding'] ?? 'none' })
       request.on('data', (chunk: Buffer) => response.write(`got ${String(chunk)};`))
@@ -107,7 +107,7 @@ describe('fetch', () => {
     expect((await reader?.read())?.done).toBe(true)
   })
 
-  test('gathers no more than a part of a large body', async () => {
+  test('buffers only part of a large body', async () => {
     const server = await startServer(async (request, response) => {
       let size = 0
       for await (const chunk of request) size += (chunk as Buffer).length
@@ -127,7 +127,7 @@ describe('fetch', () => {
     expect(await response.text()).toBe(`${64 * 65_536} chunked`)
   })
 
-  test('lets go of a body that cannot be sent', async () => {
+  test('cancels a body that cannot be sent', async () => {
     const closed = await startServer(() => undefined)
     closed.server.close()
     const cancel = vi.fn()
@@ -138,9 +138,9 @@ describe('fetch', () => {
   })
 
   test.each([
-    ['before it leaves', 0, 'notSent'],
-    ['on its way', 1, 'unknown'],
-  ])('fails with a body that fails %s', async (_when, chunks, outcome) => {
+    ['before it is sent', 0, 'notSent'],
+    ['in transit', 1, 'unknown'],
+  ])('fails when its body fails %s', async (_when, chunks, outcome) => {
     const server = await startServer((request) => {
       request.on('error', () => undefined)
       request.resume()
@@ -162,7 +162,7 @@ describe('fetch', () => {
     expect(await rejection(makeTransport().fetch(request))).toMatchObject({ code: 'HTTP_NETWORK', outcome })
   })
 
-  test('returns redirects and errors as they are', async () => {
+  test('returns redirects unchanged', async () => {
     const server = await startServer((_request, response) =>
       response.writeHead(302, { location: 'http://10.0.0.1/' }).end(),
     )
@@ -175,13 +175,13 @@ describe('fetch', () => {
     ['GET', 204],
     ['GET', 304],
     ['HEAD', 200],
-  ])('has no body for %s and %s', async (method, status) => {
+  ])('returns a null body for %s with status %s', async (method, status) => {
     const server = await startServer((_request, response) => response.writeHead(status).end())
     const response = await makeTransport().fetch(new Request(server.origin, { method }))
     expect([response.status, response.body]).toEqual([status, null])
   })
 
-  test('keeps connections', async () => {
+  test('reuses connections', async () => {
     const server = await startServer((_request, response) => response.end('x'))
     const transport = makeTransport()
     await (await transport.fetch(new Request(server.origin, { method: 'POST', body: 'a' }))).text()
@@ -190,7 +190,7 @@ describe('fetch', () => {
     expect(server.connections()).toBe(1)
   })
 
-  test('ends with its signal: before it leaves, before the headers, and in the body', async () => {
+  test('is aborted by its signal before it is sent, before the headers and during the body', async () => {
     const server = await startServer((request, response) => {
       if (request.url === '/body') response.write('x')
     })
@@ -230,7 +230,7 @@ describe('fetch', () => {
     if (socket?.destroyed === false) await once(socket, 'close')
   })
 
-  test('makes its connection in time or not at all', async () => {
+  test('fails when the connection is not made within the timeout', async () => {
     const transport = makeTransport({ timeoutMs: 40 }, { resolve: () => new Promise(() => undefined) })
     expect(await rejection(transport.fetch(new Request('https://slow.example/')))).toEqual({
       code: 'HTTP_TIMEOUT',
@@ -239,7 +239,7 @@ describe('fetch', () => {
     })
   })
 
-  test('is guarded and translated like an exchange', async () => {
+  test('applies the address guard and error mapping of an exchange', async () => {
     const server = await startServer((request) => request.socket.destroy())
     const transport = makeTransport({ allow: [`127.0.0.1:${server.port}`] })
     expect(await rejection(transport.fetch(new Request('https://10.0.0.1/a?secret=1')))).toEqual({
@@ -259,7 +259,7 @@ describe('fetch', () => {
     })
   })
 
-  test('holds back a server that sends faster than anybody reads', async () => {
+  test('applies backpressure to a server that sends faster than the body is read', async () => {
     let sent = 0
     const server = await startServer((_request, response) => {
       const more = (): void => {

@@ -31,7 +31,7 @@ afterEach(() => {
 })
 
 describe('a sign-in', () => {
-  test('goes from nothing to tokens, and says how', async () => {
+  test('a sign-in takes a new record to tokens and records each transition in the journal', async () => {
     const live = connection()
     expect(await live.authorize()).toEqual({ resting: 'awaitingCallback' })
     expect(live.emitted).toEqual([
@@ -60,14 +60,14 @@ describe('a sign-in', () => {
     ])
   })
 
-  test('of a callback that comes again spends nothing', async () => {
+  test('a callback that arrives a second time does not redeem its code again', async () => {
     const live = connection()
     await live.signIn()
     expect(await live.callback('hash-1')).toEqual({ resting: 'authorized' })
     expect(counted(live, 'exchangeCode')).toBe(1)
   })
 
-  test('needs no user where the server offers only client credentials', async () => {
+  test('a sign-in completes without a user if the server offers only client credentials', async () => {
     const live = connection({
       discoverServer: ({ at }: { at: number }) => ({
         at,
@@ -88,7 +88,7 @@ describe('a sign-in', () => {
   })
 
   test.each(['discoverResource', 'discoverServer', 'ensureRegistration', 'buildAuthorizationRequest'])(
-    'that fails at %s rests in its failure, and the next one begins anew',
+    'a sign-in whose %s port fails ends in state failed, and the next authorize starts a new one',
     async (port) => {
       const live = connection()
       const well = live.answers[port]
@@ -101,7 +101,7 @@ describe('a sign-in', () => {
     },
   )
 
-  test('that the policy or the server does not allow is refused before anything is asked of the user', async () => {
+  test('a sign-in with a grant that the policy or the server does not allow fails before it builds an authorization request', async () => {
     const live = connection()
     await live.send({ type: 'authorization.requested', request: wishes({ allowedGrants: ['client_credentials'] }) })
     expect([live.value, live.context.failure?.code]).toEqual([{ resting: 'failed' }, 'POLICY_REFUSED'])
@@ -114,7 +114,7 @@ describe('a sign-in', () => {
     expect(transitions(live).at(-1)).toBe('failed → failed: GRANT_UNSUPPORTED')
   })
 
-  test('that is denied ends its attempt and nothing else', async () => {
+  test('a denied callback ends its own attempt, and another pending attempt still completes', async () => {
     const live = connection()
     await live.authorize()
     await live.authorize()
@@ -123,7 +123,7 @@ describe('a sign-in', () => {
     expect(await live.callback('hash-2')).toEqual({ resting: 'authorized' })
   })
 
-  test('that nobody finishes expires', async () => {
+  test('a sign-in without a callback expires after the attempt TTL', async () => {
     const live = connection()
     await live.authorize()
     expect((await live.send({ type: 'attempt.expired' }, { afterMs: 300_000 })).value).toEqual({
@@ -135,7 +135,7 @@ describe('a sign-in', () => {
 })
 
 describe('an exchange', () => {
-  test('that could not be sent keeps its code, and carries on with it', async () => {
+  test('an exchange that could not be sent retains its code and resumes with it', async () => {
     const live = connection({ exchangeCode: fail(rejections.notSent) })
     expect(await live.signIn()).toEqual({ resting: 'awaitingCallback' })
     expect(live.context.attempts[0]?.code).toBe('fake-code')
@@ -145,13 +145,13 @@ describe('an exchange', () => {
     })
   })
 
-  test('that is refused ends its attempt', async () => {
+  test('an exchange that the server rejects ends its attempt as failed', async () => {
     const live = connection({ exchangeCode: fail(rejections.otherRefusal) })
     expect(await live.signIn()).toEqual({ resting: 'failed' })
     expect(live.context.endedAttempts.map(({ outcome }) => outcome)).toEqual(['failed'])
   })
 
-  test('that nobody knows about is sent once more after its lease, and no more', async () => {
+  test('an exchange with an unknown outcome is retried exactly once after its lease', async () => {
     const live = connection({ exchangeCode: fail(rejections.unknown) })
     expect(await live.signIn()).toEqual({ exchanging: 'claimed' })
     expect(live.context.claim?.outcomeUnknown).toBe(true)
@@ -160,7 +160,7 @@ describe('an exchange', () => {
     expect(live.context.endedAttempts.map(({ outcome }) => outcome)).toEqual(['failed'])
   })
 
-  test('is given up once its code is dead', async () => {
+  test('an exchange with an unknown outcome is not retried after its code has expired', async () => {
     const live = connection({ exchangeCode: fail(rejections.unknown) })
     await live.signIn()
     expect(await live.abandon({ afterMs: 70_000 })).toEqual({ resting: 'failed' })
@@ -168,7 +168,7 @@ describe('an exchange', () => {
     expect(live.context.failure).toEqual({ code: 'TOKEN_OUTCOME_UNKNOWN' })
   })
 
-  test('of a client that its server no longer knows retires the registration', async () => {
+  test('an exchange rejected with invalid_client retires the registration', async () => {
     const live = connection({ exchangeCode: fail(rejections.invalidClient) })
     expect(await live.signIn()).toEqual({ resting: 'failed' })
     expect(live.calls.at(-1)).toEqual({
@@ -180,7 +180,7 @@ describe('an exchange', () => {
 })
 
 describe('a refresh', () => {
-  test('replaces the tokens once', async () => {
+  test('a second refresh request for the same generation sends no second refresh', async () => {
     const live = connection()
     await live.signIn()
     const [before] = [live.context.tokens]
@@ -191,7 +191,7 @@ describe('a refresh', () => {
     expect(live.context.tokens?.refreshToken).not.toBe(before?.refreshToken)
   })
 
-  test('that fails loses nothing', async () => {
+  test('a refresh that the server rate-limits leaves the stored tokens unchanged', async () => {
     const live = connection({ refreshTokens: fail(rejections.rateLimited) })
     await live.signIn()
     const { tokens } = live.context
@@ -203,7 +203,7 @@ describe('a refresh', () => {
     })
   })
 
-  test('whose token is refused needs the user, but not before the access token ends', async () => {
+  test('a refresh rejected with invalid_grant drops the refresh token but retains the access token until it expires', async () => {
     const live = connection({ refreshTokens: fail(rejections.invalidGrant) })
     await live.signIn()
     expect(await live.refresh()).toEqual({ resting: 'reauthorizationRequired' })
@@ -211,7 +211,7 @@ describe('a refresh', () => {
     expect(live.context.tokens?.refreshToken).toBeUndefined()
   })
 
-  test('that is repeated and then refused leaves nothing, since the family may be gone', async () => {
+  test('a refresh that is retried and then rejected drops all tokens, since the server may have revoked the family', async () => {
     const live = connection({ refreshTokens: fail(rejections.unknown) })
     await live.signIn()
     await live.refresh()
@@ -220,7 +220,7 @@ describe('a refresh', () => {
     expect(live.context.tokens).toBeUndefined()
   })
 
-  test('that is given up twice rests with the old tokens', async () => {
+  test('a refresh whose claim expires twice leaves the connection authorized with its old tokens', async () => {
     const live = connection()
     await live.signIn()
     await live.refresh({ stopAtCheckpoint: true })
@@ -230,7 +230,7 @@ describe('a refresh', () => {
     expect(live.context).toMatchObject({ failure: { code: 'TOKEN_OUTCOME_UNKNOWN' }, generation: 1 })
   })
 
-  test('of imported tokens finds their server first', async () => {
+  test('a refresh of imported tokens discovers their server first', async () => {
     const live = connection({ ensureRegistration: ({ at }: { at: number }) => ({ at, client: staticClient }) })
     await live.send({
       type: 'credentials.imported',
@@ -253,7 +253,7 @@ describe('a refresh', () => {
     expect(live.context.tokens).toMatchObject({ serverId: 1, requestedScope: 'read' })
   })
 
-  test('of imported tokens of a grant without a user asks for the same again', async () => {
+  test('a refresh of imported tokens of a non-interactive grant requests the same grant and scope again', async () => {
     const live = connection()
     await live.send({
       type: 'credentials.imported',
@@ -275,7 +275,7 @@ describe('a refresh', () => {
     })
   })
 
-  test('of a client that its server no longer knows loses what was issued to it; a crash there is carried on from', async () => {
+  test('a refresh rejected with invalid_client drops the tokens, and the next sign-in retires the registration that could not be retired', async () => {
     const live = connection({
       refreshTokens: fail(rejections.invalidClient),
       retireRegistration: fail(rejections.notSent),
@@ -290,7 +290,7 @@ describe('a refresh', () => {
     expect(live.context.rejectedClient).toBeUndefined()
   })
 
-  test('keeps a client that the host gave, whatever its server says', async () => {
+  test('a refresh rejected with invalid_client retains a client that the host configured', async () => {
     const live = connection({
       ensureRegistration: ({ at }: { at: number }) => ({ at, client: staticClient }),
       refreshTokens: fail(rejections.invalidClient),
@@ -301,8 +301,8 @@ describe('a refresh', () => {
   })
 })
 
-describe('more scope', () => {
-  test('is asked for while the old tokens stay usable', async () => {
+describe('a step-up', () => {
+  test('a step-up starts an attempt with the combined scope while the old tokens stay usable', async () => {
     const live = connection()
     await live.signIn()
     const { tokens } = live.context
@@ -317,7 +317,7 @@ describe('more scope', () => {
     expect(live.context.tokens?.scope).toBe('read write')
   })
 
-  test('that cannot be had hides no good token', async () => {
+  test('a step-up that fails leaves the connection authorized with its tokens', async () => {
     const live = connection()
     await live.signIn()
     live.answers['discoverResource'] = fail(rejections.unexpected)
@@ -327,11 +327,11 @@ describe('more scope', () => {
   })
 })
 
-describe('a disconnection', () => {
+describe('a disconnect', () => {
   test.each([
-    ['is done', undefined],
-    ['cannot be done', rejections.notSent],
-  ])('forgets everything, whether the revocation %s', async (_, error) => {
+    ['succeeds', undefined],
+    ['fails', rejections.notSent],
+  ])('a disconnect erases tokens, attempts and servers if the revocation %s', async (_, error) => {
     const live = connection()
     if (error !== undefined) live.answers['revokeTokens'] = fail(error)
     await live.signIn()
@@ -353,7 +353,7 @@ describe('a disconnection', () => {
     expect(JSON.stringify(live.context)).not.toContain(dynamicClient.clientSecret)
   })
 
-  test('without tokens asks nobody', async () => {
+  test('a disconnect without tokens calls no port', async () => {
     const live = connection()
     await live.authorize()
     const calls = live.calls.length
@@ -363,7 +363,7 @@ describe('a disconnection', () => {
     expect(live.calls).toHaveLength(calls)
   })
 
-  test('is followed by what comes late: it is revoked as well', async () => {
+  test('a late refresh result that arrives after a disconnect is revoked as well', async () => {
     const live = connection()
     await live.signIn()
     await live.refresh({ stopAtCheckpoint: true })
@@ -385,7 +385,7 @@ describe('a disconnection', () => {
     expect(live.context).toMatchObject({ tokens: undefined, servers: [] })
   })
 
-  test('that is given up twice forgets all the same', async () => {
+  test('a disconnect whose claim expires twice still erases the tokens', async () => {
     const live = connection()
     await live.signIn()
     await live.send({ type: 'disconnect.requested' }, { stopAtCheckpoint: true })
@@ -397,7 +397,7 @@ describe('a disconnection', () => {
 
 const WITHOUT_USER = ['client_credentials', 'jwt_bearer', 'identity_assertion'] as const
 
-test.each(WITHOUT_USER)('%s is asked for by its name, and for a renewal once more', async (grant) => {
+test.each(WITHOUT_USER)('the %s grant is requested by name, and a renewal requests it again', async (grant) => {
   const live = connection()
   await live.send({ type: 'authorization.requested', request: wishes({ grant, scope: 'admin' }) })
   expect([live.value, live.context.tokens?.grant]).toEqual([{ resting: 'authorized' }, grant])
@@ -408,14 +408,17 @@ test.each(WITHOUT_USER)('%s is asked for by its name, and for a renewal once mor
   expect(spending.map(({ port, input }) => [port, input['grant'], input['scope']])).toEqual([asked, asked])
 })
 
-test.each(WITHOUT_USER)('%s that is given up or fails rests in its failure', async (grant) => {
-  const live = connection({ requestToken: fail(rejections.unknown) })
-  const request = { type: 'authorization.requested', request: wishes({ grant }) }
-  await live.send(request)
-  expect(live.value).toEqual({ requestingToken: 'claimed' })
-  expect(await live.abandon({ stopAtCheckpoint: true })).toEqual({ requestingToken: 'claimed' })
-  expect(await live.abandon({ stopAtCheckpoint: true })).toEqual({ resting: 'failed' })
-  live.answers['requestToken'] = fail(rejections.otherRefusal)
-  await live.send(request)
-  expect([live.value, live.context.failure]).toEqual([{ resting: 'failed' }, rejections.otherRefusal.failure])
-})
+test.each(WITHOUT_USER)(
+  'a %s request whose claim expires twice, or that the server rejects, ends in state failed',
+  async (grant) => {
+    const live = connection({ requestToken: fail(rejections.unknown) })
+    const request = { type: 'authorization.requested', request: wishes({ grant }) }
+    await live.send(request)
+    expect(live.value).toEqual({ requestingToken: 'claimed' })
+    expect(await live.abandon({ stopAtCheckpoint: true })).toEqual({ requestingToken: 'claimed' })
+    expect(await live.abandon({ stopAtCheckpoint: true })).toEqual({ resting: 'failed' })
+    live.answers['requestToken'] = fail(rejections.otherRefusal)
+    await live.send(request)
+    expect([live.value, live.context.failure]).toEqual([{ resting: 'failed' }, rejections.otherRefusal.failure])
+  },
+)

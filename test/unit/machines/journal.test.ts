@@ -5,7 +5,7 @@ import { rejections, START } from '../../support/charts/facts.ts'
 
 const first = { at: START, from: 'disconnected', to: 'authorized', reason: 'exchangeCode.done' }
 
-test('a transition says when, from where, to where and why', () => {
+test('appendToJournal adds an entry with time, source, target and reason', () => {
   const context = { at: START + 1, journal: [first] }
   expect(appendToJournal(context, { type: 'refresh.requested' }, 'refreshing', 'disconnected')).toEqual([
     first,
@@ -13,7 +13,7 @@ test('a transition says when, from where, to where and why', () => {
   ])
 })
 
-test('the first one comes from where the chart begins', () => {
+test('appendToJournal uses the initial state as the source of the first entry', () => {
   expect(
     appendToJournal({ at: START, journal: [] }, { type: 'attempt.expired' }, 'disconnected', 'unregistered'),
   ).toEqual([{ at: START, from: 'unregistered', to: 'disconnected', reason: 'attempt.expired' }])
@@ -22,20 +22,20 @@ test('the first one comes from where the chart begins', () => {
 test.each([
   ['an event', { type: 'attempt.expired' }, undefined, 'attempt.expired'],
   [
-    'an event in spite of an older failure',
+    'an event after an older failure',
     { type: 'attempt.expired' },
     { code: 'HTTP_NETWORK' as const },
     'attempt.expired',
   ],
-  ['the answer of a port', { type: 'xstate.done.actor.refreshTokens' }, undefined, 'refreshTokens.done'],
+  ['the output of a port', { type: 'xstate.done.actor.refreshTokens' }, undefined, 'refreshTokens.done'],
   [
-    'what an answer led to',
+    'a failure that a port output led to',
     { type: 'xstate.done.actor.ensureRegistration' },
     { code: 'GRANT_UNSUPPORTED' as const },
     'GRANT_UNSUPPORTED',
   ],
   [
-    'what a port failed with',
+    'a failure of a port',
     { type: 'xstate.error.actor.refreshTokens', error: rejections.unknown },
     undefined,
     'HTTP_TIMEOUT',
@@ -46,13 +46,13 @@ test.each([
     undefined,
     'TOKEN_OUTCOME_UNKNOWN',
   ],
-])('the reason is %s', (_, event, failure, reason) => {
+])('the reason of a journal entry names %s', (_, event, failure, reason) => {
   expect(appendToJournal({ at: START, journal: [], failure }, event, 'authorized', 'disconnected')[0]?.reason).toBe(
     reason,
   )
 })
 
-test('the oldest one goes', () => {
+test('appendToJournal drops the oldest entry of a full journal', () => {
   const full = Array.from({ length: MAX_JOURNAL_ENTRIES }, (_, index) => ({ ...first, at: START + index }))
   const journal = appendToJournal(
     { at: START + 99, journal: full },

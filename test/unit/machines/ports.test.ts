@@ -6,7 +6,7 @@ import { identity, START } from '../../support/charts/facts.ts'
 
 describe('a port that was not provided', () => {
   test.each(Object.entries({ ...connectionPorts, ...registrationPorts } as Record<string, AnyActorLogic>))(
-    '%s fails by name',
+    'the port %s that was not provided fails with an error that names it',
     async (name, logic) => {
       const actor = createActor(logic, { input: {} })
       // An actor without an observer reports its error to the process as well.
@@ -16,7 +16,7 @@ describe('a port that was not provided', () => {
     },
   )
 
-  test('is a failure of the connection, not the end of its actor', async () => {
+  test('a port that was not provided makes the connection fail, but does not end its actor', async () => {
     const actor = createActor(connectionMachine, { input: { identity, at: START } })
     actor.start()
     const settled = new Promise<void>((resolve) => {

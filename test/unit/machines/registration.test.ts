@@ -20,28 +20,28 @@ const request = {
 const claim = { id: 'claim-1', kind: 'register', leaseMs: LEASE_MS, retries: 0 } as const
 const expired: RegistrationEvent = { ...stamp, type: 'client.rejected', clientId: 'another' }
 
-describe('the guards', () => {
+describe('registration guards', () => {
   test.each<[string, Partial<RegistrationContext>, RegistrationEvent, boolean]>([
-    ['no client is known', {}, { ...stamp, ...request }, true],
-    ['a client without an end is known', { client: dynamicClient }, { ...stamp, ...request }, false],
+    ['is true without a client', {}, { ...stamp, ...request }, true],
+    ['is false for a client whose secret does not expire', { client: dynamicClient }, { ...stamp, ...request }, false],
     [
-      'a client that lives is known',
+      'is false for a client whose secret has not expired',
       { client: { ...dynamicClient, clientSecretExpiresAt: NOW + 1 } },
       { ...stamp, ...request },
       false,
     ],
     [
-      'a client at its end is known',
+      'is true for a client whose secret has expired',
       { client: { ...dynamicClient, clientSecretExpiresAt: NOW } },
       { ...stamp, ...request },
       true,
     ],
-    ['nobody asks', {}, expired, false],
-  ])('a registration is needed: %s', (_, changes, event, expected) => {
+    ['is false for any other event', {}, expired, false],
+  ])('needsRegistration %s', (_, changes, event, expected) => {
     expect(ask.needsRegistration(registrationWith(changes), event)).toBe(expected)
   })
 
-  test('are false for every other event', () => {
+  test('registration guards are false for every other event', () => {
     const context = registrationWith({
       client: dynamicClient,
       claim,
@@ -53,15 +53,15 @@ describe('the guards', () => {
     expect(ask.isCurrentClient(context, { ...stamp, ...request })).toBe(false)
   })
 
-  test('a claim may be repeated once', () => {
+  test('hasRetriesLeft allows exactly one retry of a registration claim', () => {
     expect(hasRetriesLeft(claim)).toBe(true)
     expect(hasRetriesLeft({ ...claim, retries: 1 })).toBe(false)
     expect(hasRetriesLeft(undefined)).toBe(false)
   })
 })
 
-describe('the actions', () => {
-  test('a claim holds what the request needs', () => {
+describe('registration actions', () => {
+  test('claimRegistration stores the endpoint and authentication methods and counts the registration', () => {
     const before = registrationWith({ registeredAt: [NOW - 3_600_000, NOW - 1] })
     expect(change.claimRegistration(before, { ...stamp, ...request })).toEqual({
       at: NOW,
@@ -73,7 +73,7 @@ describe('the actions', () => {
     })
   })
 
-  test('a client that uses bound tokens only is asked for as such', () => {
+  test('registerClientInput requests DPoP-bound access tokens if the registration does', () => {
     const asked = { ...stamp, ...request, dpopBoundAccessTokens: true } as const
     const context = registrationWith(change.claimRegistration(registrationWith(), asked))
     expect(change.registerClientInput(context, { ...stamp, type: 'checkpoint.saved', sendBefore: 7_000 })).toEqual({
@@ -88,19 +88,19 @@ describe('the actions', () => {
   })
 
   test.each<[string, number[] | undefined, number | undefined, number | undefined]>([
-    ['without a limit', [NOW], undefined, undefined],
-    ['with none sent', undefined, 1, undefined],
-    ['with some left', [NOW - 5], 2, undefined],
-    ['with none left', [NOW - 9, NOW - 5], 2, NOW - 9 + 3_600_000],
-    ['with fewer than before allowed', [NOW - 9, NOW - 5], 1, NOW - 5 + 3_600_000],
-    ['with none allowed at all', undefined, 0, NOW + 3_600_000],
-  ])('a registration %s may be sent at its time', (_name, registeredAt, maxPerHour, until) => {
+    ['without a maximum is undefined', [NOW], undefined, undefined],
+    ['with no registration in the last hour is undefined', undefined, 1, undefined],
+    ['below the maximum is undefined', [NOW - 5], 2, undefined],
+    ['at the maximum is one hour after the oldest registration', [NOW - 9, NOW - 5], 2, NOW - 9 + 3_600_000],
+    ['above a lowered maximum is one hour after the newest registration', [NOW - 9, NOW - 5], 1, NOW - 5 + 3_600_000],
+    ['with a maximum of 0 is one hour from now', undefined, 0, NOW + 3_600_000],
+  ])('limitedUntil %s', (_name, registeredAt, maxPerHour, until) => {
     const event = { ...stamp, ...request, maxPerHour }
     expect(ask.limitedUntil(registrationWith({ registeredAt }), event)).toBe(until)
     expect(ask.limitedUntil(registrationWith({ registeredAt }), expired)).toBeUndefined()
   })
 
-  test('a claim whose outcome nobody knows says so', () => {
+  test('an unknown registration outcome is recorded in the claim', () => {
     const event = { type: 'xstate.error.actor.registerClient', error: rejections.unknown } as const
     const { failure } = rejections.unknown
     expect(withUnknownOutcome(registrationWith({ claim }), event)).toEqual({
@@ -110,7 +110,7 @@ describe('the actions', () => {
     expect(withUnknownOutcome(registrationWith(), event)).toEqual({ failure, claim: undefined })
   })
 
-  test('a claim that is given up is repeated once', () => {
+  test('an expired registration claim is retried once and then ends in REGISTRATION_UNAVAILABLE', () => {
     const event = { ...stamp, type: 'claim.expired', orphanId: 'claim-1' } as const
     const failure = { code: 'HTTP_TIMEOUT' } as const
     expect(change.expireClaim(registrationWith({ claim: { ...claim, outcomeUnknown: true }, failure }), event)).toEqual(
@@ -132,7 +132,7 @@ describe('the actions', () => {
     expect(change.expireClaim(registrationWith(), event)).toEqual(given)
   })
 
-  test('a client is everybody’s from then on, until its server refuses it', () => {
+  test('a registered client is stored with a new generation until its server rejects it', () => {
     expect(change.storeClient(registrationWith({ generation: 3 }), { at: NOW, client: dynamicClient })).toEqual({
       at: NOW,
       client: dynamicClient,
@@ -142,7 +142,7 @@ describe('the actions', () => {
     expect(change.forgetClient({ at: NOW })).toEqual({ at: NOW, client: undefined })
   })
 
-  test('a request without a fence never leaves', () => {
+  test('registerClientInput without a checkpoint has a send deadline in the past', () => {
     const context = registrationWith({ registrationEndpoint: endpoint, tokenEndpointAuthMethodsSupported: ['none'] })
     const { redirectUri } = context
     const told = {
@@ -160,7 +160,7 @@ describe('the actions', () => {
   })
 })
 
-describe('the live chart', () => {
+describe('the registration chart', () => {
   const running: LiveChart<RegistrationContext>[] = []
   const registration = (registerClient: Answer): LiveChart<RegistrationContext> => {
     const live = new LiveChart<RegistrationContext>(
@@ -182,7 +182,7 @@ describe('the live chart', () => {
     for (const live of running.splice(0)) live.stop()
   })
 
-  test('registers once for everybody', async () => {
+  test('the registration chart registers one client for two requests', async () => {
     const live = registration(well)
     expect(live.value).toEqual({ resting: 'unregistered' })
     await live.send(request)
@@ -206,7 +206,7 @@ describe('the live chart', () => {
     expect(live.calls).toHaveLength(1)
   })
 
-  test('registers anew once its server refused this very client', async () => {
+  test('the registration chart registers a new client only after the current client was rejected', async () => {
     const live = registration(well)
     await live.send(request)
     await live.send({ type: 'client.rejected', clientId: 'another' })
@@ -218,7 +218,7 @@ describe('the live chart', () => {
     expect(live.calls).toHaveLength(2)
   })
 
-  test('rests in its failure until somebody asks again', async () => {
+  test('a failed registration is retried by the next request', async () => {
     const live = registration(failing(rejections.otherRefusal))
     await live.send(request)
     expect([live.value, live.context.failure]).toEqual([{ resting: 'failed' }, rejections.otherRefusal.failure])
@@ -227,7 +227,7 @@ describe('the live chart', () => {
     expect([live.value, live.context.failure]).toEqual([{ resting: 'registered' }, undefined])
   })
 
-  test('waits out a claim whose outcome nobody knows, tries once more, and gives up', async () => {
+  test('a registration with an unknown outcome is retried once after its lease and then fails', async () => {
     const live = registration(failing(rejections.unknown))
     await live.send(request)
     expect(live.value).toEqual({ registering: 'claimed' })
@@ -238,7 +238,7 @@ describe('the live chart', () => {
     expect(live.context.orphanedClaims.map(({ retried }) => retried)).toEqual([true])
   })
 
-  test('takes what comes late for a claim that was given up', async () => {
+  test('the registration chart accepts a late client for an orphaned claim', async () => {
     const live = registration(failing(rejections.unknown))
     await live.send(request, { stopAtCheckpoint: true })
     await live.send({ type: 'claim.expired', orphanId: live.context.claim?.id }, { stopAtCheckpoint: true })

@@ -5,8 +5,8 @@ import { rejection, rejections } from '../../support/charts/facts.ts'
 const type = 'xstate.error.actor.refreshTokens'
 const UNEXPECTED = { failure: { code: 'TOKEN_OUTCOME_UNKNOWN', details: { reason: 'unexpected' } }, outcome: 'unknown' }
 
-describe('the failure in an event', () => {
-  test('is the failure and the outcome of the port, and nothing else of its error', () => {
+describe('portFailureOf', () => {
+  test('portFailureOf returns only the failure and the outcome of a PortError', () => {
     expect(portFailureOf({ type, error: rejections.notSent })).toEqual({
       failure: { code: 'HTTP_NETWORK', details: { host: 'as.example.com' } },
       outcome: 'notSent',
@@ -15,11 +15,11 @@ describe('the failure in an event', () => {
 
   test.each([
     ['another error', new Error('secret')],
-    ['half a port error', { failure: { code: 'HTTP_NETWORK' } }],
-    ['a text', 'secret'],
+    ['an incomplete port error', { failure: { code: 'HTTP_NETWORK' } }],
+    ['a string', 'secret'],
     ['null', null],
-    ['nothing', undefined],
-  ])('is an unknown outcome for %s', (_, error) => {
+    ['undefined', undefined],
+  ])('portFailureOf reports an unknown outcome for %s', (_, error) => {
     expect(portFailureOf({ type, error })).toEqual(UNEXPECTED)
   })
 })
@@ -30,7 +30,7 @@ test.each([
   ['rejected', 'invalid_grant', false],
   ['rejected', undefined, false],
   ['unknown', 'invalid_client', false],
-] as const)('%s with %s refuses the client: %s', (outcome, error, expected) => {
+] as const)('isClientRejected for the outcome %s with the error %s is %s', (outcome, error, expected) => {
   expect(isClientRejected(rejection('REFRESH_REJECTED', outcome, { error }))).toBe(expected)
 })
 
@@ -39,7 +39,7 @@ test.each([
   ['rejected', 'invalid_client', false],
   ['rejected', undefined, false],
   ['unknown', 'invalid_grant', false],
-] as const)('%s with %s refuses the refresh token: %s', (outcome, error, expected) => {
+] as const)('isGrantRejected for the outcome %s with the error %s is %s', (outcome, error, expected) => {
   expect(isGrantRejected(rejection('REFRESH_REJECTED', outcome, { error }))).toBe(expected)
 })
 
@@ -53,6 +53,6 @@ test.each([
   ['rejected', undefined, false],
   ['unknown', { status: 503 }, false],
   ['unknown', { status: 429 }, false],
-] as const)('%s with %j asks to come again: %s', (outcome, details, expected) => {
+] as const)('isRetryLater for the outcome %s with the details %j is %s', (outcome, details, expected) => {
   expect(isRetryLater(rejection('HTTP_NETWORK', outcome, details))).toBe(expected)
 })

@@ -28,16 +28,16 @@ class OutsideStore extends MemoryStore {
 
 describe('createAuthOrchestrator', () => {
   test.each<[string, unknown, object]>([
-    ['nothing', undefined, type('options is required')],
-    ['no client', {}, type('client is required')],
-    ['no name', { client: { redirectUri: CLIENT.redirectUri } }, type('client.name is required')],
+    ['undefined options', undefined, type('options is required')],
+    ['options without a client', {}, type('client is required')],
+    ['a client without a name', { client: { redirectUri: CLIENT.redirectUri } }, type('client.name is required')],
     [
-      'an empty name',
+      'an empty client name',
       { client: { ...CLIENT, name: '' } },
       type('client.name must be a non-empty string of well-formed Unicode'),
     ],
     [
-      'half a character',
+      'a client name with an unpaired surrogate',
       { client: { ...CLIENT, name: 'a\uD800' } },
       type('client.name must be a non-empty string of well-formed Unicode'),
     ],
@@ -47,12 +47,12 @@ describe('createAuthOrchestrator', () => {
       type('client.redirectUri must be of type string'),
     ],
     [
-      'a logo that is no URL',
+      'a logo URI with the scheme file',
       { client: { ...CLIENT, logoUri: 'file:///logo.png' } },
       value('client.logoUri must be an absolute http(s) URL'),
     ],
     [
-      'contacts that are a string',
+      'contacts as a string',
       { client: { ...CLIENT, contacts: 'a@b.example' } },
       type('client.contacts must be of type Array'),
     ],
@@ -62,29 +62,29 @@ describe('createAuthOrchestrator', () => {
       type('client.contacts[1] must be a non-empty string of well-formed Unicode'),
     ],
     [
-      'a scope that is none',
+      'a scope with a leading space',
       { client: { ...CLIENT, scope: ' a' } },
       value('client.scope must be scopes with single spaces between'),
     ],
     ['an unknown option', { client: CLIENT, clientt: {} }, type('clientt is not a known option')],
-    ['an unknown option within', { client: { ...CLIENT, url: 'x' } }, type('client.url is not a known option')],
+    ['an unknown option of the client', { client: { ...CLIENT, url: 'x' } }, type('client.url is not a known option')],
     [
-      'a client without an issuer',
+      'a pre-registered client without an issuer',
       { client: CLIENT, clients: [{ clientId: 'c', clientSecret: SECRET }] },
       type('clients[0].issuer is required'),
     ],
     [
-      'a client secret that is none',
+      'a client secret that is an array',
       { client: CLIENT, clients: [{ issuer: 'https://as', clientId: 'c', clientSecret: [SECRET] }] },
       type('clients[0].clientSecret must be a non-empty string of well-formed Unicode'),
     ],
     [
-      'a client whose issuer is no URL',
+      'a client issuer without a scheme',
       { client: CLIENT, clients: [{ issuer: 'as.example', clientId: 'c' }] },
       value('clients[0].issuer must be an absolute http(s) URL'),
     ],
     [
-      'two clients at one issuer',
+      'two clients with one issuer',
       {
         client: CLIENT,
         clients: ['https://a', 'https://b', 'https://a'].map((issuer) => ({ issuer, clientId: issuer })),
@@ -92,14 +92,14 @@ describe('createAuthOrchestrator', () => {
       value('clients[2].issuer must not be that of another client'),
     ],
     [
-      'a method that is not known',
+      'an unknown authentication method',
       { client: CLIENT, clients: [{ issuer: 'https://a', clientId: 'c', tokenEndpointAuthMethod: 'tls_client_auth' }] },
       value(
         'clients[0].tokenEndpointAuthMethod must be client_secret_basic, client_secret_post, private_key_jwt or none',
       ),
     ],
     [
-      'a method that needs a secret',
+      'client_secret_post without a client secret',
       {
         client: CLIENT,
         clients: [{ issuer: 'https://a', clientId: 'c', tokenEndpointAuthMethod: 'client_secret_post' }],
@@ -107,7 +107,7 @@ describe('createAuthOrchestrator', () => {
       value('clients[0].tokenEndpointAuthMethod needs clientSecret'),
     ],
     [
-      'a secret that is never used',
+      'a client secret with the authentication method none',
       {
         client: CLIENT,
         clients: [{ issuer: 'https://a', clientId: 'c', clientSecret: SECRET, tokenEndpointAuthMethod: 'none' }],
@@ -128,16 +128,20 @@ describe('createAuthOrchestrator', () => {
       { client: CLIENT, policy: { [name]: ['mcp.example'] } },
       value(`policy.${name}[0] must be an absolute http(s) URL`),
     ]),
-    ['a store that is none', { client: CLIENT, store: { load() {} } }, type('store must be a SnapshotStore')],
-    ['keys without a name', { client: CLIENT, keys: { sealing: [] } }, type('keys.name is required')],
-    ['a key that is text', { client: CLIENT, keys: { name: SECRET } }, type('keys.name must be of type Uint8Array')],
+    ['an incomplete store', { client: CLIENT, store: { load() {} } }, type('store must be a SnapshotStore')],
+    ['keys without a name key', { client: CLIENT, keys: { sealing: [] } }, type('keys.name is required')],
     [
-      'a key that is short',
+      'a name key that is a string',
+      { client: CLIENT, keys: { name: SECRET } },
+      type('keys.name must be of type Uint8Array'),
+    ],
+    [
+      'a name key that is not 32 bytes long',
       { client: CLIENT, keys: { name: new TextEncoder().encode(SECRET) } },
       value('keys.name must be 32 bytes long'),
     ],
     [
-      'a sealing key that is short',
+      'a sealing key of 31 bytes',
       { client: CLIENT, keys: { name: KEY, sealing: [{ id: '1', secret: new Uint8Array(31) }] } },
       value('keys.sealing[0].secret must be 32 bytes long'),
     ],
@@ -155,12 +159,13 @@ describe('createAuthOrchestrator', () => {
       },
       value('keys.sealing must not hold two keys with one id'),
     ],
-    ['a sealer that is none', { client: CLIENT, sealer: { seal() {} } }, type('sealer must be a Sealer')],
+    ['an incomplete sealer', { client: CLIENT, sealer: { seal() {} } }, type('sealer must be a Sealer')],
     [
       'a sealer beside sealing keys',
       { client: CLIENT, sealer: { seal() {}, open() {} }, keys: { name: KEY, sealing: [{ id: '1', secret: KEY }] } },
       value('sealer cannot be combined with keys.sealing'),
     ],
+    ['assertions that are not a function', { client: CLIENT, assertions: {} }, type('assertions must be a function')],
     ['assertions that are no function', { client: CLIENT, assertions: {} }, type('assertions must be a function')],
     [
       'an identity provider without an issuer',
@@ -172,42 +177,42 @@ describe('createAuthOrchestrator', () => {
       { client: CLIENT, identityProvider: { issuer: 'https://idp', clientId: 'x' } },
       value('identityProvider needs assertions'),
     ],
-    ['a network that is none', { client: CLIENT, network: 7 }, type('network must be an object')],
+    ['a network that is a number', { client: CLIENT, network: 7 }, type('network must be an object')],
     [
       'a network with an unknown option',
       { client: CLIENT, network: { timeout: 7 } },
       type('network.timeout is not a known option'),
     ],
     [
-      'an address that is none',
+      'an invalid CIDR range in network.allow',
       { client: CLIENT, network: { allow: ['10.0.0.0/8', '10.0.0.0/99'] } },
       value(
         'network.allow[1] must be an address, a network in CIDR notation or a host name, each with an optional port',
       ),
     ],
     [
-      'a proxy that is none',
+      'a proxy URL with the scheme ftp',
       { client: CLIENT, network: { proxy: `ftp://u:${SECRET}@proxy` } },
       value('network.proxy must be the http or https URL of a proxy'),
     ],
     [
-      'a time-out that is none',
+      'a time-out of 0',
       { client: CLIENT, network: { timeoutMs: 0 } },
       value('network.timeoutMs must be an integer from 1 to 2147483647'),
     ],
-    ['a policy that is none', { client: CLIENT, policy: 7 }, type('policy must be of type Object')],
+    ['a policy that is a number', { client: CLIENT, policy: 7 }, type('policy must be of type Object')],
     [
       'a policy with an unknown rule',
       { client: CLIENT, policy: { lease: 7 } },
       type('policy.lease is not a known option'),
     ],
     [
-      'a lease that is none',
+      'a lease of half a millisecond',
       { client: CLIENT, policy: { leaseMs: 0.5 } },
       value('policy.leaseMs must be an integer of at least 1'),
     ],
     [
-      'a count that is none',
+      'a negative grace period',
       { client: CLIENT, policy: { graceMs: -1 } },
       value('policy.graceMs must be an integer of at least 0'),
     ],
@@ -222,23 +227,23 @@ describe('createAuthOrchestrator', () => {
       value('policy.leaseMs must exceed network.timeoutMs (30000) by a margin for the save of the result'),
     ],
     [
-      'a use of DPoP that is none',
+      'an unknown dpop value',
       { client: CLIENT, policy: { dpop: 'always' } },
       type('policy.dpop must be of type ("never" | "whenOffered" | "required")'),
     ],
     [
-      'a limit that is no number',
+      'a negative registration limit',
       { client: CLIENT, policy: { registrationsPerIssuerPerHour: -1 } },
       value('policy.registrationsPerIssuerPerHour must be an integer of at least 0'),
     ],
-    ['actions that are no function', { client: CLIENT, onActions: 7 }, type('onActions must be a function')],
+    ['onActions that is not a function', { client: CLIENT, onActions: 7 }, type('onActions must be a function')],
     [
-      'a clock that is none',
+      'an incomplete clock',
       { client: CLIENT, clock: { now: () => 0 } },
       type('clock must have now(), monotonic() and random()'),
     ],
-    ['an inspector that is none', { client: CLIENT, inspect: {} }, type('inspect must be a function')],
-  ])('refuses %s', (_name, options, complaint) => {
+    ['an inspector that is not a function', { client: CLIENT, inspect: {} }, type('inspect must be a function')],
+  ])('createAuthOrchestrator throws a TypeError for %s', (_name, options, complaint) => {
     expect(complaintAbout(options)).toEqual(complaint)
   })
 
@@ -250,7 +255,7 @@ describe('createAuthOrchestrator', () => {
     'javascript:alert(1)',
     'https://',
   ])(
-    'refuses the redirect URI %s',
+    'createAuthOrchestrator throws a TypeError for the redirect URI %s',
     verifies([3, 71], (redirectUri) => {
       expect(complaintAbout({ client: { ...CLIENT, redirectUri } })).toEqual(
         value('client.redirectUri must be an https URL, or http on a loopback address, without a fragment'),
@@ -263,9 +268,12 @@ describe('createAuthOrchestrator', () => {
     'http://127.0.0.1:3000/callback',
     'http://[::1]/callback',
     'https://app.example',
-  ])('takes the redirect URI %s', (redirectUri) => void orchestrate({ client: { ...CLIENT, redirectUri } }))
+  ])(
+    'createAuthOrchestrator accepts the redirect URI %s',
+    (redirectUri) => void orchestrate({ client: { ...CLIENT, redirectUri } }),
+  )
 
-  test('asks for keys where the store is outside the process, and says how to make them', () => {
+  test('createAuthOrchestrator requires keys for a store outside the process, and its error says how to create them', () => {
     const complaint = value(
       "keys is required, since this store is outside the process: { name: <32 bytes>, sealing: [{ id: '1', secret: <32 bytes> }] }; make each with crypto.randomBytes(32), keep them, and give the same to every process",
     )
@@ -278,7 +286,7 @@ describe('createAuthOrchestrator', () => {
     orchestrate({ store, keys: { name: KEY }, sealer })
   })
 
-  test('a policy that is a function is checked where it is used', async () => {
+  test('the policy lease of a policy function is checked by orchestrator.connection()', async () => {
     const orchestrator = orchestrate({ policy: ({ tenant }) => (tenant === 'bad' ? { leaseMs: 1 } : {}) })
     orchestrator.connection({ tenant: 'good', server: 'https://mcp.example/mcp' })
     expect(() => orchestrator.connection({ tenant: 'bad', server: 'https://mcp.example/mcp' })).toThrow(
@@ -287,7 +295,7 @@ describe('createAuthOrchestrator', () => {
   })
 })
 
-describe('connection', () => {
+describe('orchestrator.connection', () => {
   const complain = (identity: unknown): { message: string; code: unknown } => {
     try {
       orchestrate().connection(identity as never)
@@ -320,11 +328,11 @@ describe('connection', () => {
     ],
     [{ tenant: 't', server: 'https://mcp.example/#x' }, value('connection().server must not contain a fragment')],
     [{ tenant: 't', server: 'https://mcp.example/\uD800' }, type(`connection().server ${text}`)],
-  ])('refuses %j', (identity, complaint) => {
+  ])('orchestrator.connection throws a TypeError for %j', (identity, complaint) => {
     expect(complain(identity)).toEqual(complaint)
   })
 
-  test('knows a server under one form, with its path verbatim', () => {
+  test('orchestrator.connection normalizes the server URL but retains its path verbatim', () => {
     const orchestrator = orchestrate()
     const serverOf = (url: string): string => orchestrator.connection({ tenant: 't', server: url }).identity.server
     expect(serverOf('HTTPS://MCP.Example:443/Mcp?a=%2f')).toBe('https://mcp.example/Mcp?a=%2f')
@@ -333,26 +341,34 @@ describe('connection', () => {
   })
 })
 
-describe('calls that are not asynchronous', () => {
+describe('synchronous calls', () => {
   test.each<[string, (orchestrator: ReturnType<typeof orchestrate>) => unknown, object]>([
-    ['an event that does not exist', (it) => it.on('signedIn' as never, () => {}), value('on() knows no such event')],
-    ['an inherited name', (it) => it.on('toString' as never, () => {}), value('on() knows no such event')],
-    ['no listener', (it) => it.on('authorized', undefined as never), type('on() needs a function that listens')],
+    ['on() with an unknown event', (it) => it.on('signedIn' as never, () => {}), value('on() knows no such event')],
     [
-      'a result that is no redirect',
+      'on() with an inherited property name',
+      (it) => it.on('toString' as never, () => {}),
+      value('on() knows no such event'),
+    ],
+    [
+      'on() without a listener',
+      (it) => it.on('authorized', undefined as never),
+      type('on() needs a function that listens'),
+    ],
+    [
+      'redirectResponse() with a result that is not a redirect',
       (it) => it.redirectResponse({ status: 'authorized', actions: [] } as never),
       value("redirectResponse() needs a result of authorize() whose status is 'redirect'"),
     ],
     [
-      'no result',
+      'redirectResponse() without a result',
       (it) => it.redirectResponse(undefined as never),
       value("redirectResponse() needs a result of authorize() whose status is 'redirect'"),
     ],
-  ])('refuse %s', (_name, call, complaint) => {
+  ])('a TypeError is thrown by %s', (_name, call, complaint) => {
     expect(() => call(orchestrate())).toThrow(expect.objectContaining(complaint))
   })
 
-  test('a policy that is a function is checked for each connection', () => {
+  test('the result of a policy function is checked for each connection', () => {
     const orchestrator = orchestrate({
       policy: ({ tenant }) => ({ returnToOrigins: tenant === 'good' ? ['https://app.example'] : ['app.example'] }),
     })
@@ -368,7 +384,7 @@ describe('calls that are not asynchronous', () => {
   })
 })
 
-describe('calls', () => {
+describe('asynchronous calls', () => {
   const connection = () => orchestrate().connection({ tenant: 't', server: 'https://mcp.example/mcp' })
   const text = 'must be a non-empty string of well-formed Unicode'
 
@@ -418,13 +434,13 @@ describe('calls', () => {
       { tokens: { accessToken: 'a', refresh_token: SECRET } },
       'import().tokens.refresh_token is not a known option',
     ],
-  ])('%s(%j) is a TypeError that names the option', async (name, options, message) => {
+  ])('%s(%j) rejects with a TypeError that names the option', async (name, options, message) => {
     const call = connection()[name as 'authorize'](options as never)
     expect(await rejection(call)).toMatchObject({ name: 'TypeError', message })
     expect(message).not.toContain(SECRET)
   })
 
-  test('completeCallback names its options too', async () => {
+  test('completeCallback rejects with a TypeError that names an invalid option', async () => {
     const orchestrator = orchestrate()
     expect(await rejection(orchestrator.completeCallback('x', { binding: '' }))).toMatchObject({
       message: `completeCallback().binding ${text}`,
@@ -434,7 +450,7 @@ describe('calls', () => {
     })
   })
 
-  test("the tokens of an authorize({ signal }) that is already aborted are nobody else's trouble", async () => {
+  test('accessToken() with an aborted signal rejects with ABORTED', async () => {
     expect(await rejection(connection().accessToken({ signal: AbortSignal.abort() }))).toMatchObject({
       failure: { code: 'ABORTED' },
     })

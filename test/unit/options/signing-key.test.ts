@@ -13,7 +13,7 @@ describe('a private key', () => {
     ['ES384', ['ES384']],
     ['ES512', ['ES512']],
     ['Ed25519', ['EdDSA', 'Ed25519']],
-  ])('of %s signs with %j, as PEM and as a JWK', async (kind, algs) => {
+  ])('readSigningKey reads a %s private key with the algorithms %j from PEM and JWK', async (kind, algs) => {
     const { privateKey, publicKey } = await generateKeyPair(kind, extractable)
     for (const key of [await exportPKCS8(privateKey), await exportJWK(privateKey)]) {
       const read = readSigningKey(key)
@@ -27,21 +27,24 @@ describe('a private key', () => {
     }
   })
 
-  test.each(['RS384', 'PS256', 'ES256', 'ES512'])('for WebCrypto signs with what it was made for: %s', async (alg) => {
-    const { privateKey } = await generateKeyPair(alg)
-    const read = readSigningKey(privateKey, { kid: 'k' })
-    expect([read?.kid, read?.algs]).toEqual(['k', [alg]])
-    expect(await read?.forAlg(alg)).toBe(privateKey)
-  })
+  test.each(['RS384', 'PS256', 'ES256', 'ES512'])(
+    'readSigningKey reads a CryptoKey with exactly the algorithm of its creation: %s',
+    async (alg) => {
+      const { privateKey } = await generateKeyPair(alg)
+      const read = readSigningKey(privateKey, { kid: 'k' })
+      expect([read?.kid, read?.algs]).toEqual(['k', [alg]])
+      expect(await read?.forAlg(alg)).toBe(privateKey)
+    },
+  )
 
-  test('in the older PEM forms is read as well', () => {
+  test('readSigningKey reads the PKCS #1 and SEC 1 PEM formats', () => {
     const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey
     const ec = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey
     expect(readSigningKey(rsa.export({ type: 'pkcs1', format: 'pem' }).toString())?.algs).toEqual(RSA)
     expect(readSigningKey(ec.export({ type: 'sec1', format: 'pem' }).toString())?.algs).toEqual(['ES256'])
   })
 
-  test('has the name and the algorithm of its JWK, unless others are named', async () => {
+  test('readSigningKey takes kid and alg of the JWK unless the options name others', async () => {
     const jwk = {
       ...(await exportJWK((await generateKeyPair('RS256', extractable)).privateKey)),
       kid: 'j',
@@ -57,17 +60,20 @@ describe('a private key', () => {
   })
 })
 
-describe('nothing that can sign is', () => {
+describe('unusable signing keys', () => {
   test.each<[string, () => Parameters<typeof readSigningKey>[0] | Promise<Parameters<typeof readSigningKey>[0]>]>([
-    ['some text', () => 'some text'],
-    ['an object', () => ({})],
+    ['a string that is not a key', () => 'some text'],
+    ['an empty object', () => ({})],
     ['a public JWK', async () => exportJWK((await generateKeyPair('ES256', extractable)).publicKey)],
-    ['a secret', () => ({ kty: 'oct', k: 'c2VjcmV0' })],
-    ['a short RSA key', () => generateKeyPairSync('rsa', { modulusLength: 1024 }).privateKey.export({ format: 'jwk' })],
-    ['a curve of another kind', () => pem(generateKeyPairSync('ec', { namedCurve: 'secp256k1' }))],
-    ['a key for agreeing on secrets', () => pem(generateKeyPairSync('x25519'))],
-    ['a public key for WebCrypto', async () => (await generateKeyPair('ES256')).publicKey],
-    ['a key for WebCrypto that decrypts', async () => (await generateKeyPair('RSA-OAEP')).privateKey],
+    ['a symmetric JWK', () => ({ kty: 'oct', k: 'c2VjcmV0' })],
+    [
+      'an RSA key of 1024 bits',
+      () => generateKeyPairSync('rsa', { modulusLength: 1024 }).privateKey.export({ format: 'jwk' }),
+    ],
+    ['an EC key on secp256k1', () => pem(generateKeyPairSync('ec', { namedCurve: 'secp256k1' }))],
+    ['an X25519 key', () => pem(generateKeyPairSync('x25519'))],
+    ['a public CryptoKey', async () => (await generateKeyPair('ES256')).publicKey],
+    ['a CryptoKey for decryption', async () => (await generateKeyPair('RSA-OAEP')).privateKey],
   ])('%s', async (_, make) => {
     expect(readSigningKey(await make())).toBeUndefined()
   })

@@ -6,7 +6,7 @@ import { verifies } from '../../support/verifies.ts'
 const base = 'https://app.example/callback'
 
 describe('parseCallback', () => {
-  test.each<[string, ReturnType<typeof parseCallback>]>([
+  const callbacks: [string, ReturnType<typeof parseCallback>][] = [
     [`${base}?code=c&state=s`, { code: 'c', state: 's' }],
     [`${base}?code=c&state=s&iss=https%3A%2F%2Fas%2F&x=1&x=2`, { code: 'c', state: 's', iss: 'https://as/' }],
     [`${base}?code=a%2Bb+c`, { code: 'a+b c' }],
@@ -30,20 +30,21 @@ describe('parseCallback', () => {
     [`${base}#code=a&state=s`, { malformed: 'noCode' }],
     ['/callback?code=a', { malformed: 'notAUrl' }],
     ['', { malformed: 'notAUrl' }],
-  ])(
-    'reads %.80s',
-    verifies(83, (url, expected) => {
+  ]
+  test.each(callbacks.map(([url, expected]) => [url.slice(0, 80), url, expected] as const))(
+    'parses %s',
+    verifies(83, (_, url, expected) => {
       expect(parseCallback(url)).toEqual(expected)
     }),
   )
 
-  test('reads a URL object, and leaves it as it is', () => {
+  test('parses a URL object without changing it', () => {
     const url = new URL(`${base}?code=c`)
     expect(parseCallback(url)).toEqual({ code: 'c' })
     expect(url.href).toBe(`${base}?code=c`)
   })
 
-  test('never throws', () => {
+  test('returns a result for any input without throwing', () => {
     const unit = fc.constantFrom(
       'code',
       'state',
@@ -68,7 +69,7 @@ describe('parseCallback', () => {
     )
   })
 
-  test('takes time in proportion to its input', () => {
+  test('takes linear time', () => {
     const start = performance.now()
     parseCallback(`${base}?${'state=s&'.repeat(2000)}`)
     parseCallback(`${base}?${'%'.repeat(5_000_000)}`)
@@ -90,7 +91,7 @@ describe('issuerVerdict', () => {
     [undefined, 'https://as:443', false],
     [undefined, '', false],
   ] as const)(
-    'promised %j, came %j: %s',
+    'with issRequired %j and iss %j returns %s',
     verifies([80, 81], (issRequired, iss, expected) => {
       expect(issuerVerdict({ issuer, issRequired }, iss)).toBe(expected)
     }),

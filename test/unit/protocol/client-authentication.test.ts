@@ -27,9 +27,12 @@ describe('chooseMethod', () => {
     [['private_key_jwt'], undefined, true, undefined],
     [undefined, 'private_key_jwt', true, undefined],
     [undefined, 'tls_client_auth', false, undefined],
-  ])('supported %j, registered %j, secret %j: %j', (supported, registered, hasSecret, expected) => {
-    expect(chooseMethod({ supported, registered, hasSecret })).toBe(expected)
-  })
+  ])(
+    'with supported methods %j, registered method %j and secret %j returns %j',
+    (supported, registered, hasSecret, expected) => {
+      expect(chooseMethod({ supported, registered, hasSecret })).toBe(expected)
+    },
+  )
 
   test.each([
     // the key, where the server lists it or nothing
@@ -45,18 +48,24 @@ describe('chooseMethod', () => {
     // nothing but the key, and the server does not know it
     [['none', 'client_secret_basic'], undefined, false, undefined],
     [['none'], 'private_key_jwt', false, undefined],
-  ])('with a key: supported %j, registered %j, secret %j: %j', (supported, registered, hasSecret, expected) => {
-    expect(chooseMethod({ supported, registered, hasSecret, hasKey: true })).toBe(expected)
-  })
+  ])(
+    'for a client with a key, supported methods %j, registered method %j and secret %j returns %j',
+    (supported, registered, hasSecret, expected) => {
+      expect(chooseMethod({ supported, registered, hasSecret, hasKey: true })).toBe(expected)
+    },
+  )
 })
 
 test.each([
   [['RS256', 'PS256'], undefined, 'RS256'],
   [['RS256', 'PS256'], ['ES256', 'PS256'], 'PS256'],
   [['ES256'], ['RS256'], undefined],
-])('a key that signs with %j, where %j is supported, signs with %j', (able, supported, expected) => {
-  expect(chooseSigningAlg(able, supported)).toBe(expected)
-})
+])(
+  'chooseSigningAlg for a key with the algorithms %j and a server that supports %j returns %j',
+  (able, supported, expected) => {
+    expect(chooseSigningAlg(able, supported)).toBe(expected)
+  },
+)
 
 test.each([
   [undefined, 'client_secret_basic'],
@@ -64,11 +73,11 @@ test.each([
   [['none', 'client_secret_post'], 'client_secret_post'],
   [['none'], 'none'],
   [['private_key_jwt'], undefined],
-])('where %j is supported, %j is asked for', (supported, expected) => {
+])('preferredSecretMethod with supported methods %j returns %j', (supported, expected) => {
   expect(preferredSecretMethod(supported)).toBe(expected)
 })
 
-test('isSupportedMethod', () => {
+test('isSupportedMethod returns true only for an implemented authentication method', () => {
   expect(['client_secret_basic', 'none', 'private_key_jwt', 'client_secret_jwt', ''].map(isSupportedMethod)).toEqual([
     true,
     true,

@@ -22,7 +22,7 @@ describe('resourceMetadataUrls', () => {
       ['http://h:8080/.well-known/oauth-protected-resource/a/b', 'http://h:8080/.well-known/oauth-protected-resource'],
     ],
   ])(
-    'of %s',
+    'returns the well-known URLs of the server %s, most specific first',
     verifies(14, (server, expected) => {
       expect(resourceMetadataUrls(server)).toEqual(expected)
     }),
@@ -56,14 +56,14 @@ describe('serverMetadataUrls', () => {
       ],
     ],
   ])(
-    'of %s',
+    'returns the well-known URLs of the issuer %s in order of priority',
     verifies([31, 32, 34], (issuer, expected) => {
       expect(serverMetadataUrls(issuer)).toEqual(expected)
     }),
   )
 })
 
-test('a server of 2025-03-26 is its own authorization server, at its origin', () => {
+test('an MCP server of revision 2025-03-26 has its origin as issuer, with the default endpoints', () => {
   const issuer = legacyIssuer('https://h:8443/mcp/x?y=z')
   expect(issuer).toBe('https://h:8443')
   expect(legacyMetadataUrl(issuer)).toBe('https://h:8443/.well-known/oauth-authorization-server')

@@ -6,7 +6,7 @@ const listing = (...names: string[]) => ({ dpopSigningAlgValuesSupported: names 
 const silent = {}
 const required = { dpopBoundAccessTokensRequired: true } as const
 
-describe('whether tokens are bound, and how proofs are signed', () => {
+describe('dpopTerms', () => {
   test.each<[DpopPolicy, object, object, ReturnType<typeof dpopTerms>]>([
     ['never', listing('ES256'), required, undefined],
     ['whenOffered', silent, silent, undefined],
@@ -20,14 +20,14 @@ describe('whether tokens are bound, and how proofs are signed', () => {
     ['required', listing('Ed25519'), silent, { alg: 'Ed25519', required: true }],
     ['required', listing('PS256'), silent, 'noAlgorithm'],
   ])(
-    '%s, where the server says %j and the resource %j',
+    'with the policy %s, server metadata %j and resource metadata %j returns %j',
     verifies(191, (policy, server, resource, expected) => {
       expect(dpopTerms(policy, server, resource)).toEqual(expected)
     }),
   )
 })
 
-describe('a resource asks for a nonce', () => {
+describe('asksForNonce', () => {
   const challenge = 'Bearer error="invalid_token", DPoP algs="ES256", error="use_dpop_nonce"'
 
   test.each<[boolean, number, Record<string, string>]>([
@@ -38,7 +38,7 @@ describe('a resource asks for a nonce', () => {
     [false, 401, { 'www-authenticate': 'Bearer error="use_dpop_nonce"', 'dpop-nonce': 'n' }],
     [false, 403, { 'www-authenticate': challenge, 'dpop-nonce': 'n' }],
   ])(
-    '%s: %i %j',
+    'returns %s for a %i with the headers %j',
     verifies(192, (expected, status, headers) => {
       expect(asksForNonce({ status, headers: new Headers(headers) })).toBe(expected)
     }),

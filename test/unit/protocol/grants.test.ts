@@ -13,6 +13,9 @@ test.each([
   [[jwt], 'jwt_bearer', true],
   [[jwt.toUpperCase()], 'identity_assertion', true],
   [['jwt_bearer'], 'jwt_bearer', false],
-] as const)('%j offers %s: %s', (grantTypesSupported, grant, expected) => {
-  expect(grantOffered({ grantTypesSupported }, grant)).toBe(expected)
-})
+] as const)(
+  'grantOffered with grant_types_supported %j and the grant %s returns %s',
+  (grantTypesSupported, grant, expected) => {
+    expect(grantOffered({ grantTypesSupported }, grant)).toBe(expected)
+  },
+)

@@ -18,7 +18,7 @@ describe('canonicalServer', () => {
     ['http://0x7f.1/mcp', 'http://127.0.0.1/mcp'],
     ['https://h/@user', 'https://h/@user'],
   ])(
-    'of %s',
+    'normalizes %s to %s',
     verifies(65, (server, expected) => {
       expect(canonicalServer(server)).toBe(expected)
       expect(canonicalServer(expected)).toBe(expected)
@@ -41,7 +41,7 @@ describe('canonicalServer', () => {
     ['https://@h/mcp', 'connection().server must not contain credentials'],
     ['https://h/mcp#x', 'connection().server must not contain a fragment'],
     ['https://h/mcp#', 'connection().server must not contain a fragment'],
-  ])('refuses %j', (server, message) => {
+  ])('rejects %j: %s', (server, message) => {
     expect(() => canonicalServer(server)).toThrow(
       expect.objectContaining({ name: 'TypeError', message, code: 'ERR_INVALID_ARG_VALUE' }),
     )
@@ -72,7 +72,7 @@ describe('resourceMatches', () => {
     ['urn:mcp', 'https://h/mcp', false],
     ['mcp', 'https://h/mcp', false],
   ] as const
-  test.each(lenient)('%s for %s: %s', (resource, server, expected) => {
+  test.each(lenient)('for the metadata resource %s and the server %s returns %s', (resource, server, expected) => {
     expect(resourceMatches(resource, server, { strict: false })).toBe(expected)
   })
 
@@ -84,13 +84,13 @@ describe('resourceMatches', () => {
     ['https://h/mcp/', 'https://h/mcp', false],
     ['https://h/mcp', 'https://h/mcp/', false],
     ['https://H/mcp', 'https://h/mcp', false],
-  ])('strictly %s for %s: %s', (resource, server, expected) => {
+  ])('in strict mode, for the metadata resource %s and the server %s, returns %s', (resource, server, expected) => {
     expect(resourceMatches(resource, server, { strict: true })).toBe(expected)
   })
 })
 
 test(
-  'the resource of a server without metadata is its URL, without the slash of an empty path',
+  'resourceOf returns the URL of the server, without the slash of an empty path',
   verifies(65, () => {
     expect(['https://h/', 'https://h/mcp', 'https://h/mcp/', 'https://h/?x'].map(resourceOf)).toEqual([
       'https://h',

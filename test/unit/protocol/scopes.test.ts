@@ -18,52 +18,76 @@ function select(sources: Partial<ScopeSources>): string | undefined {
 describe('selectScope', () => {
   const all = { requested: 'a', challenge: 'b', client: 'c', resource: ['d', 'e'], fallback: 'f' }
   test.each<[string, Partial<ScopeSources>, string | undefined]>([
-    ['what the caller asks for, joined with the challenge', all, 'a b'],
-    ['the challenge', { ...all, requested: undefined }, 'b'],
-    ['the resource, for a user', { ...all, requested: undefined, challenge: undefined }, 'd e'],
+    ["the caller's scope joined with the scope of the challenge", all, 'a b'],
+    ['the scope of the challenge', { ...all, requested: undefined }, 'b'],
     [
-      'the client, without a user',
+      'the scopes of the resource for an interactive grant',
+      { ...all, requested: undefined, challenge: undefined },
+      'd e',
+    ],
+    [
+      'the scope of the client for a non-interactive grant',
       { ...all, requested: undefined, challenge: undefined, grant: 'client_credentials' },
       'c',
     ],
     [
-      'the resource, where the client says nothing',
+      'the scopes of the resource for a non-interactive grant when the client has no scope',
       { resource: ['d'], fallback: 'f', grant: 'client_credentials' },
       'd',
     ],
-    ['what the host asks for by default', { fallback: 'f' }, 'f'],
-    ['none', {}, undefined],
-    ['none of blanks', { requested: ' ', challenge: '\t', resource: ['', ' '], fallback: '' }, undefined],
-    ['each once, in order', { requested: 'a  b a', challenge: 'b c' }, 'a b c'],
+    ["the host's default scope", { fallback: 'f' }, 'f'],
+    ['undefined without any source', {}, undefined],
     [
-      'offline_access where the server lists it',
+      'undefined when all sources are blank',
+      { requested: ' ', challenge: '\t', resource: ['', ' '], fallback: '' },
+      undefined,
+    ],
+    ['each scope once, in order', { requested: 'a  b a', challenge: 'b c' }, 'a b c'],
+    [
+      'offline_access in addition when the server lists it',
       { requested: 'a', server: ['offline_access', 'x'] },
       'a offline_access',
     ],
-    ['it once', { requested: 'offline_access a', server: ['offline_access'] }, 'offline_access a'],
-    ['no offline_access where the server does not list it', { requested: 'a', server: ['x'] }, 'a'],
-    ['no offline_access alone, which would narrow the default', { server: ['offline_access'] }, undefined],
     [
-      'no offline_access without a user',
+      'offline_access once when it was also requested',
+      { requested: 'offline_access a', server: ['offline_access'] },
+      'offline_access a',
+    ],
+    [
+      "the caller's scope without offline_access when the server does not list it",
+      { requested: 'a', server: ['x'] },
+      'a',
+    ],
+    [
+      'undefined instead of offline_access alone, which would narrow the default',
+      { server: ['offline_access'] },
+      undefined,
+    ],
+    [
+      "the caller's scope without offline_access for a non-interactive grant",
       { requested: 'a', server: ['offline_access'], grant: 'client_credentials' },
       'a',
     ],
-    ['no offline_access by the word of the resource', { resource: ['a', 'offline_access'] }, 'a'],
     [
-      'offline_access of the resource where the server agrees',
+      'the scopes of the resource without offline_access when only the resource lists it',
+      { resource: ['a', 'offline_access'] },
+      'a',
+    ],
+    [
+      'offline_access from the resource when the server lists it too',
       { resource: ['offline_access', 'a'], server: ['offline_access'] },
       'offline_access a',
     ],
-    ['offline_access where the caller insists', { requested: 'offline_access' }, 'offline_access'],
+    ['offline_access when the caller requests it', { requested: 'offline_access' }, 'offline_access'],
   ])(
-    'takes %s',
+    'returns %s',
     verifies([22, 60, 61, 62], (_, sources, expected) => {
       expect(select(sources)).toBe(expected)
     }),
   )
 })
 
-test('unionScopes joins', () => {
+test('unionScopes returns each scope of both lists once', () => {
   expect([
     unionScopes('a b', 'b c'),
     unionScopes(undefined, ' a '),
@@ -80,6 +104,6 @@ test.each([
   [undefined, 'a', false],
   ['a', undefined, true],
   [undefined, ' ', true],
-])('coversScope(%j, %j): %s', (granted, wanted, expected) => {
+])('coversScope with the granted scope %j and the wanted scope %j returns %s', (granted, wanted, expected) => {
   expect(coversScope(granted, wanted)).toBe(expected)
 })

@@ -13,12 +13,12 @@ function plain(header: string) {
 
 describe('parseChallenges', () => {
   test.each<[string, string, ReturnType<typeof plain>]>([
-    ['nothing', '', []],
-    ['separators only', ' ,\t, ', []],
-    ['a scheme alone', 'Bearer', [{ scheme: 'bearer', parameters: {} }]],
+    ['an empty header', '', []],
+    ['a header of separators only', ' ,\t, ', []],
+    ['a scheme without parameters', 'Bearer', [{ scheme: 'bearer', parameters: {} }]],
     ['one parameter', 'Bearer realm=x', [{ scheme: 'bearer', parameters: { realm: 'x' } }]],
     [
-      'several challenges, any case, empty elements',
+      'several challenges in any case, with empty list elements',
       ', BEARER Realm="a" ,, scope="r w", DPoP algs="ES256",, Basic realm=b,',
       [
         { scheme: 'bearer', parameters: { realm: 'a', scope: 'r w' } },
@@ -42,7 +42,7 @@ describe('parseChallenges', () => {
       [{ scheme: 'bearer', parameters: { scope: 'a', error: 'b' } }],
     ],
     [
-      'token68 beside parameters',
+      'token68 credentials alongside parameters',
       'Negotiate YWJj+/==, Bearer a=b, NTLM',
       [
         { scheme: 'negotiate', token68: 'YWJj+/==', parameters: {} },
@@ -55,10 +55,10 @@ describe('parseChallenges', () => {
       'Bearer resource_metadata=https://h/.well-known/x?y=z',
       [{ scheme: 'bearer', parameters: { resource_metadata: 'https://h/.well-known/x?y=z' } }],
     ],
-    ['the first of two values', 'Bearer a=1, A=2', [{ scheme: 'bearer', parameters: { a: '1' } }]],
+    ['the first of two values of one parameter', 'Bearer a=1, A=2', [{ scheme: 'bearer', parameters: { a: '1' } }]],
     ['a parameter without a value', 'Bearer x=y, a=, b=c', [{ scheme: 'bearer', parameters: { x: 'y', b: 'c' } }]],
     [
-      'a quote that never ends',
+      'a quoted string without an end',
       'Bearer a="b, c',
       [
         { scheme: 'bearer', parameters: {} },
@@ -66,7 +66,7 @@ describe('parseChallenges', () => {
       ],
     ],
     [
-      'a dangerous name',
+      'a parameter named __proto__',
       'Bearer __proto__=x',
       [{ scheme: 'bearer', parameters: Object.fromEntries([['__proto__', 'x']]) }],
     ],
@@ -80,13 +80,13 @@ describe('parseChallenges', () => {
       ],
     ],
   ])(
-    'reads %s',
+    'parses %s',
     verifies(10, (_, header, expected) => {
       expect(plain(header)).toEqual(expected)
     }),
   )
 
-  test('refuses a field of more than 64 KB', () => {
+  test('returns no challenge for a header of more than 64 KB', () => {
     const header = 'Bearer realm=x'
     expect(parseChallenges(header.padEnd(65_536))).toHaveLength(1)
     expect(parseChallenges(header.padEnd(65_537))).toEqual([])
@@ -99,7 +99,7 @@ describe('parseChallenges', () => {
     expect(parseChallenges(many).map(({ parameters }) => parameters.size)).toEqual([256])
   })
 
-  test('gives back what it was made of', () => {
+  test('returns the challenges from which a header was built', () => {
     const token = fc.stringMatching(/^[a-z][a-z0-9-]{0,8}$/)
     const text = fc.string({ unit: fc.constantFrom('a', ' ', ',', '"', '\\', '=', 'ü') })
     const challenge = fc.record({ scheme: token, parameters: fc.dictionary(token, text, { minKeys: 1, maxKeys: 4 }) })
@@ -120,7 +120,7 @@ describe('parseChallenges', () => {
     )
   })
 
-  test('never throws, and keeps to its bounds', () => {
+  test('returns at most 64 challenges for any header without throwing', () => {
     const unit = fc.constantFrom('Bearer', 'a', '=', '"', '\\', ',', ' ', '\t', '~', '/', '\u0000', '\n', '😀')
     fc.assert(
       fc.property(fc.string({ unit, maxLength: 400 }), (header) => {
@@ -133,7 +133,7 @@ describe('parseChallenges', () => {
   })
 
   test.each(['"', '\\', 'a="', 'a=\\"', '=', 'a ', 'a=b ', '~', ' \t', '="\\', ',"'])(
-    'takes time in proportion to its input: %j',
+    'takes linear time for a repeated %j',
     (unit) => {
       const header = `Bearer a="${unit.repeat(65_000 / unit.length)}`
       const start = performance.now()
@@ -169,7 +169,7 @@ describe('bearerChallenge', () => {
     ],
     ['DPoP error=use_dpop_nonce, Bearer realm=x', {}],
     ['DPoP error=use_dpop_nonce, scope=no', undefined],
-  ])('reads %s', (header, expected) => {
+  ])('returns the merged Bearer and DPoP parameters of %s', (header, expected) => {
     expect(bearerChallenge(header)).toEqual(expected)
   })
 })

@@ -26,13 +26,13 @@ const whole = contextWith({
 })
 const isConnection = (changes: object): boolean => v.is(ConnectionContextSchema, { ...whole, ...changes })
 
-test('a whole context is read as it is', () => {
+test('a complete connection context and a complete registration context are parsed unchanged', () => {
   expect(v.parse(ConnectionContextSchema, whole)).toEqual(whole)
   const registration = registrationWith({ client: dynamicClient, failure: { code: 'REGISTRATION_REJECTED' } })
   expect(v.parse(RegistrationContextSchema, registration)).toEqual(registration)
 })
 
-test('what is optional may be there as `undefined`, or not at all', () => {
+test('an optional member of a connection context may be `undefined` or absent', () => {
   const optional = {
     historyTruncatedAt: undefined,
     imported: undefined,
@@ -52,35 +52,35 @@ test('what is optional may be there as `undefined`, or not at all', () => {
   ).toEqual(contextWith())
 })
 
-describe('a context is refused', () => {
+describe('a connection context', () => {
   test.each<[string, object]>([
     ['without an instant', { at: undefined }],
-    ['with an instant that is none', { at: Number.NaN }],
-    ['with an instant beyond all', { at: Infinity }],
-    ['with a generation below zero', { generation: -1 }],
-    ['with half a generation', { generation: 0.5 }],
+    ['with an instant that is not a number', { at: Number.NaN }],
+    ['with an infinite instant', { at: Infinity }],
+    ['with a negative generation', { generation: -1 }],
+    ['with a fractional generation', { generation: 0.5 }],
     ['with an empty tenant', { identity: { tenant: '', server: 'https://mcp.example.com/mcp' } }],
-    ['with a member that nobody knows', { later: true }],
-    ['with a token that nobody knows of', { tokens: { ...tokens, idToken: 'fake' } }],
+    ['with an unknown member', { later: true }],
+    ['with an unknown token member', { tokens: { ...tokens, idToken: 'fake' } }],
     ['with an unknown grant', { tokens: { ...tokens, grant: 'password' } }],
     ['with an empty access token', { tokens: { ...tokens, accessToken: '' } }],
-    ['with a mark that is not true', { tokens: { ...tokens, unverified: false } }],
-    ['with an unknown claim', { claim: { id: 'claim-1', kind: 'wash', leaseMs: 1, retries: 0 } }],
+    ['with an `unverified` mark other than true', { tokens: { ...tokens, unverified: false } }],
+    ['with an unknown kind of claim', { claim: { id: 'claim-1', kind: 'wash', leaseMs: 1, retries: 0 } }],
     [
-      'with an unknown end of an attempt',
+      'with an unknown outcome of an ended attempt',
       { endedAttempts: [{ stateHash: 'hash-1', outcome: 'lost', endedAt: START }] },
     ],
-    ['with a code that is not ours', { failure: { code: 'OOPS' } }],
-    ['with a detail that is not ours', { failure: { code: 'HTTP_TIMEOUT', details: { body: 'secret' } } }],
-    ['with a client from nowhere', { servers: [{ ...server, client: { ...dynamicClient, source: 'found' } }] }],
+    ['with an unknown failure code', { failure: { code: 'OOPS' } }],
+    ['with an unknown failure detail', { failure: { code: 'HTTP_TIMEOUT', details: { body: 'secret' } } }],
+    ['with a client of an unknown source', { servers: [{ ...server, client: { ...dynamicClient, source: 'found' } }] }],
     ['without a journal', { journal: undefined }],
-  ])('%s', (_, changes) => {
+  ])('is rejected %s', (_, changes) => {
     expect(isConnection({})).toBe(true)
     expect(isConnection(changes)).toBe(false)
   })
 })
 
-test('every failure that can be told can be stored', () => {
+test('a connection context can store every failure code', () => {
   expect(FAILURE_CODES.filter((code) => !isConnection({ failure: { code } }))).toEqual([])
   const same: (failure: Failure) => Readonly<v.InferOutput<typeof FailureSchema>> = (failure) => failure
   expect(same({ code: 'ABORTED' })).toEqual({ code: 'ABORTED' })

@@ -41,18 +41,18 @@ const ELSEWHERE = [
 ]
 
 describe('isLoopbackHost', () => {
-  test.each(LOOPBACK)('%s is this machine, also as URL writes it and without brackets', (host) => {
+  test.each(LOOPBACK)('returns true for %s, also as URL serializes it and without brackets', (host) => {
     const { hostname } = new URL(`http://${host}`)
     for (const form of [host, hostname, hostname.replace(/^\[|\]$/g, '')]) expect(isLoopbackHost(form)).toBe(true)
   })
 
   test.each([...ELSEWHERE, '', '127.0.0.256', '127.0.0.1.1', 'localhost:80', 'a@localhost', '::1]'])(
-    '%s is not this machine',
+    'returns false for %s',
     (host) => expect(isLoopbackHost(host)).toBe(false),
   )
 })
 
-describe('the rules that depend on loopback', () => {
+describe('loopback rules', () => {
   /** What each of them makes of a host. */
   function rulesFor(host: string): Record<string, boolean> {
     const { application_type: type } = clientMetadata({ name: 'n', redirectUri: '' }, `https://${host}/cb`, 'none')
@@ -64,7 +64,7 @@ describe('the rules that depend on loopback', () => {
   }
 
   test.each([...LOOPBACK.map((host) => [host, true] as const), ...ELSEWHERE.map((host) => [host, false] as const)])(
-    'the redirect URI, application_type and mayUseHttp agree on %s: %s',
+    'RedirectUri, application_type and mayUseHttp agree that loopback for the host %s is %s',
     (host, isLoopback) => {
       expect(rulesFor(host)).toEqual({
         redirectUriMayBeHttp: isLoopback,

@@ -8,43 +8,43 @@ describe('protected resource metadata', () => {
 
   test.each([
     [
-      'the plural, as it came',
+      'with its authorization_servers unchanged',
       { resource, authorization_servers: ['https://as', 'https://as/'], scopes_supported: ['a', 'b'], x: { y: 1 } },
       { resource, issuers: ['https://as', 'https://as/'], scopesSupported: ['a', 'b'] },
     ],
     [
-      'the singular as a string',
+      'with authorization_server_url as a string',
       { resource, authorization_server_url: 'https://as' },
       { resource, issuers: ['https://as'] },
     ],
     [
-      'the singular as an array',
+      'with authorization_server_url as an array',
       { resource, authorization_server_url: ['https://as', 'https://b'] },
       { resource, issuers: ['https://as', 'https://b'] },
     ],
     [
-      'both, each issuer once',
+      'with authorization_servers and authorization_server_url merged without duplicates',
       { resource, authorization_servers: ['https://as'], authorization_server_url: ['https://b', 'https://as'] },
       { resource, issuers: ['https://as', 'https://b'] },
     ],
-    ['no servers', { resource, authorization_servers: [] }, { resource, issuers: [] }],
+    ['with an empty list of authorization servers', { resource, authorization_servers: [] }, { resource, issuers: [] }],
     [
-      'null and empty lists as missing',
+      'with null and empty lists read as absent',
       { resource, authorization_servers: null, authorization_server_url: null, scopes_supported: [] },
       { resource, issuers: [] },
     ],
-    ['null scopes as missing', { resource, scopes_supported: null }, { resource, issuers: [] }],
+    ['with null scopes read as absent', { resource, scopes_supported: null }, { resource, issuers: [] }],
     [
-      'bound tokens',
+      'with its DPoP requirements',
       { resource, dpop_signing_alg_values_supported: ['ES256'], dpop_bound_access_tokens_required: true },
       { resource, issuers: [], dpopSigningAlgValuesSupported: ['ES256'], dpopBoundAccessTokensRequired: true },
     ],
     [
-      'no word of bound tokens',
+      'without DPoP requirements when they are empty or false',
       { resource, dpop_signing_alg_values_supported: [], dpop_bound_access_tokens_required: false },
       { resource, issuers: [] },
     ],
-  ])('understands %s', (_, document, expected) => {
+  ])('is parsed %s', (_, document, expected) => {
     expect(check(ProtectedResourceMetadataSchema, document)).toEqual({
       output: { scopesSupported: undefined, ...expected },
     })
@@ -67,7 +67,7 @@ describe('protected resource metadata', () => {
     ['dpop_bound_access_tokens_required', { resource, dpop_bound_access_tokens_required: 'true' }],
     [undefined, 'https://h/mcp'],
     [undefined, null],
-  ])('refuses a wrong %s', (field, document) => {
+  ])('is rejected with the invalid field %s', (field, document) => {
     expect(check(ProtectedResourceMetadataSchema, document)).toEqual({ field })
   })
 })
@@ -75,7 +75,7 @@ describe('protected resource metadata', () => {
 describe('authorization server metadata', () => {
   const least = { issuer: 'https://as', token_endpoint: 'https://as/token' }
 
-  test('keeps what the next steps need, and the issuer as it came', () => {
+  test('is parsed into the members that discovery uses, with the issuer unchanged', () => {
     const document = {
       issuer: 'https://AS:443/t/',
       authorization_endpoint: 'https://as/authorize?p=1',
@@ -111,7 +111,7 @@ describe('authorization server metadata', () => {
     })
   })
 
-  test('leaves out what is missing, null, empty or false', () => {
+  test('is parsed without the members that are missing, null, empty or false', () => {
     const document = {
       ...least,
       authorization_endpoint: null,
@@ -142,7 +142,7 @@ describe('authorization server metadata', () => {
       { ...least, authorization_response_iss_parameter_supported: 'true' },
     ],
     [undefined, 'x'],
-  ])('refuses a wrong %s', (field, document) => {
+  ])('is rejected with the invalid field %s', (field, document) => {
     expect(check(AuthorizationServerMetadataSchema, document)).toEqual({ field })
   })
 })

@@ -21,7 +21,7 @@ function parse(fields: object) {
 }
 
 describe('a token response', () => {
-  test('is read as a whole', () => {
+  test('is parsed with all its members', () => {
     const fields = {
       token_type: 'bEaReR',
       expires_in: 3600,
@@ -44,7 +44,7 @@ describe('a token response', () => {
     })
   })
 
-  test('may leave out all but the token and its type', () => {
+  test('is accepted with only access_token and token_type', () => {
     const expected = { output: { accessToken: 't', tokenType: 'Bearer', ...nothing } }
     const empty = {
       expires_in: null,
@@ -67,13 +67,13 @@ describe('a token response', () => {
     ['-5', 0],
     [Number.POSITIVE_INFINITY, 315_360_000_000],
     [1e300, 315_360_000_000],
-  ])('expires_in %j is %i ms', (expires_in, expiresInMs) => {
+  ])('with expires_in %o expires in %i ms', (expires_in, expiresInMs) => {
     expect(parse({ expires_in })).toEqual({
       output: { accessToken: 't', tokenType: 'Bearer', ...nothing, expiresInMs },
     })
   })
 
-  test('takes the life of the refresh token by either name', () => {
+  test('is parsed with the lifetime of the refresh token under either member name', () => {
     const lives = [{ refresh_expires_in: '60' }, { refresh_expires_in: 60, refresh_token_expires_in: 90 }].map(parse)
     expect(lives).toMatchObject([
       { output: { refreshTokenExpiresInMs: 60_000 } },
@@ -82,7 +82,7 @@ describe('a token response', () => {
   })
 
   test.each(['', 'x', 'a.b.c', jwt({}), jwt({ sub: 7 }), jwt({ sub: '' }), jwt({ sub: 'a'.repeat(256) }), jwt(null)])(
-    'the ID token %.30s says nothing',
+    'with the ID token %s has an undefined subject',
     (id_token) => {
       expect(parse({ id_token })).toMatchObject({ output: { subject: undefined } })
     },
@@ -106,7 +106,7 @@ describe('a token response', () => {
     ['refresh_token', { refresh_token: 7 }],
     ['refresh_token_expires_in', { refresh_token_expires_in: 'never' }],
     ['id_token', { id_token: {} }],
-  ])('with a wrong %s is refused: %j', (field, fields) => {
+  ])('with an invalid %s is rejected: %j', (field, fields) => {
     expect(parse(fields)).toEqual({ field })
   })
 })
@@ -129,7 +129,7 @@ describe('decodeAnswer', () => {
     ['{"access_token":', undefined],
     ['<a href="/?error=x&access_token=y">', undefined],
     ['sorry, access_token=t', undefined],
-  ])('of %s', (text, expected) => {
+  ])('decodes %s', (text, expected) => {
     expect(decodeAnswer(text)).toEqual(expected)
   })
 })
@@ -142,6 +142,6 @@ test.each([
   [{ error: 'a'.repeat(65) }, { error: undefined }],
   [{ error: { code: 401 } }, { error: undefined }],
   [{ error: '' }, { error: undefined }],
-])('the error in %j', (fields, expected) => {
+])('wireErrorOf extracts only a well-formed error code from %j', (fields, expected) => {
   expect(wireErrorOf(fields)).toEqual(expected)
 })

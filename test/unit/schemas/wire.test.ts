@@ -5,7 +5,7 @@ import { verifies } from '../../support/verifies.ts'
 
 describe('HttpUrl', () => {
   test.each(['https://as', 'https://as/', 'HTTPS://AS:443/a?b=c', 'http://127.0.0.1:3000/x', 'https://as/%7Eb'])(
-    'takes %s as it came',
+    'accepts %s unchanged',
     (url) => {
       expect(check(HttpUrl, url)).toEqual({ output: url })
     },
@@ -33,14 +33,14 @@ describe('HttpUrl', () => {
     null,
     ['https://as'],
   ])(
-    'refuses %j',
+    'rejects %j',
     verifies([39, 73], (url) => {
       expect(check(HttpUrl, url)).toEqual({ field: undefined })
     }),
   )
 })
 
-test('an issuer has no query either', () => {
+test('Issuer rejects a URL with a query', () => {
   expect([check(Issuer, 'https://as/t1'), check(Issuer, 'https://as/?t=1'), check(Issuer, 'https://as?')]).toEqual([
     { output: 'https://as/t1' },
     { field: undefined },
@@ -48,7 +48,7 @@ test('an issuer has no query either', () => {
   ])
 })
 
-test('a list of names is bounded, and says nothing when it is empty', () => {
+test('Names rejects a list that is too long and parses an empty list as undefined', () => {
   const results = [['a', ''], [], Array(1001).fill('a'), ['a'.repeat(257)], ['a', 1], 'a b'].map((names) =>
     check(Names, names),
   )
@@ -65,7 +65,7 @@ test('a list of names is bounded, and says nothing when it is empty', () => {
 describe('check', () => {
   const Schema = v.object({ a: v.object({ list: v.array(Text) }) })
 
-  test('names the place, and keeps nothing of the input', () => {
+  test('returns the path of the invalid member and none of the input', () => {
     const input = { a: { list: ['x', { password: 'hunter2' }] } }
     expect(check(Schema, input)).toEqual({ field: 'a.list.1' })
     expect(check(Schema, 'hunter2')).toEqual({ field: undefined })
@@ -73,7 +73,7 @@ describe('check', () => {
   })
 })
 
-test('parseJson', () => {
+test('parseJson returns the parsed value, or undefined for text that is not JSON', () => {
   expect(['{"a":1}', 'null', '"x"', '', '{', 'undefined', '<html>', '{"a":1}x'].map(parseJson)).toEqual([
     { a: 1 },
     null,

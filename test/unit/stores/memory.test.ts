@@ -14,7 +14,7 @@ async function saved(store: MemoryStore, key: string, ttlMs?: number): Promise<s
   return answer === 'conflict' ? expect.unreachable() : answer.version
 }
 
-test('age and expiry follow the clock that was given', async () => {
+test('MemoryStore computes age and expiry with the clock option', async () => {
   const clock = manualClock(-500)
   const store = new MemoryStore({ clock })
   const version = await saved(store, 'key', 1_000)
@@ -26,7 +26,7 @@ test('age and expiry follow the clock that was given', async () => {
   expect(await saved(store, 'key')).not.toBe(version)
 })
 
-test('a tombstone stays for ten minutes', async () => {
+test('MemoryStore retains the tombstone of a deleted record for ten minutes', async () => {
   const clock = manualClock(0)
   const store = new MemoryStore({ clock })
   const first = creation()
@@ -41,7 +41,7 @@ test('a tombstone stays for ten minutes', async () => {
   expect(await store.delete('key', removal)).toBe(false)
 })
 
-test('a clock is adopted only by a store that has none, and only once', async () => {
+test('MemoryStore.useClock sets a clock only once, and never replaces the clock option', async () => {
   const [given, first, second] = [manualClock(0), manualClock(0), manualClock(0)]
   const withClock = new MemoryStore({ clock: given })
   const without = new MemoryStore()
@@ -57,7 +57,7 @@ test('a clock is adopted only by a store that has none, and only once', async ()
   expect((await without.load('key'))?.ageMs).toBe(10)
 })
 
-test('what has expired is dropped in the end, and what has not stays', async () => {
+test('MemoryStore removes expired records with a later save and retains the others', async () => {
   const clock = manualClock(0)
   const store = new MemoryStore({ clock })
   const value = 'x'.repeat(1_000)
@@ -70,7 +70,7 @@ test('what has expired is dropped in the end, and what has not stays', async () 
   expect(await store.load('long')).toMatchObject({ value })
 })
 
-test('notices come as soon as the change is made', () => {
+test('MemoryStore notifies subscribers synchronously with the change', () => {
   const store = new MemoryStore()
   const heard: string[] = []
   void store.subscribe({ onChange: (key) => void heard.push(key), onGap: () => {} })
@@ -78,7 +78,7 @@ test('notices come as soon as the change is made', () => {
   expect(heard).toEqual(['key'])
 })
 
-test('it needs no sealing keys, and closing it keeps what others use', async () => {
+test('MemoryStore is inside the process, and close() retains its records and other subscriptions', async () => {
   const store = new MemoryStore()
   expect(store.insideProcess).toBe(true)
   const heard: string[] = []

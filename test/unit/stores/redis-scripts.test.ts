@@ -17,12 +17,12 @@ describe.each([
   const before = source.slice(0, source.indexOf(`export const ${name} =`))
   const header = before.slice(before.lastIndexOf('/**'))
 
-  test('uses the keys and arguments that its header names', () => {
+  test('the Redis script uses exactly the keys and arguments that its doc comment names', () => {
     for (const name of ['KEYS', 'ARGV']) expect(places(script.lua, name)).toEqual(places(header, name))
     expect(header).toContain('Result:')
   })
 
-  test('has as many keys as it says: one, so that it runs in a Cluster', () => {
+  test('the Redis script has exactly one key, so that it runs in a Cluster', () => {
     expect(places(script.lua, 'KEYS')).toHaveLength(script.numberOfKeys)
     expect(script.numberOfKeys).toBe(1)
   })

@@ -13,8 +13,8 @@ const unknownWrite = (options: SaveOptions): SaveOptions => ({ ...options, write
 /** Each lie of a store, with a check of the contract that must notice it. */
 const lies: [string, string, Broken][] = [
   [
-    'answers before the record is written',
-    'compare-and-set: a record is created where none was expected',
+    'reports success before the record is written',
+    'compare-and-set: a save that expects no record creates the record',
     (store) => ({
       save: async (key, value, options) => {
         const probe = new MemoryStore()
@@ -25,17 +25,17 @@ const lies: [string, string, Broken][] = [
   ],
   [
     'never answers a load',
-    'compare-and-set: a record that was never written is absent',
+    'compare-and-set: load returns undefined for a record that was never written',
     () => ({ load: () => new Promise(() => {}) }),
   ],
   [
     'never answers a save',
-    'compare-and-set: a record is replaced if it has the expected version, and gets another',
+    'compare-and-set: a save with the expected version replaces the record and changes its version',
     () => ({ save: () => new Promise(() => {}) }),
   ],
   [
-    'replaces whatever is there',
-    'compare-and-set: every other save is refused and changes nothing',
+    'replaces a record of any version',
+    'compare-and-set: a save with any other expected version conflicts and changes nothing',
     (store) => ({
       save: async (key, value, options) => {
         const current = await store.load(key)
@@ -45,7 +45,7 @@ const lies: [string, string, Broken][] = [
   ],
   [
     'compares and sets in two steps',
-    'compare-and-set: of many simultaneous writers one wins',
+    'compare-and-set: exactly one of many simultaneous saves succeeds',
     (store) => ({
       save: async (key, value, options) => {
         const current = await store.load(key)
@@ -57,8 +57,8 @@ const lies: [string, string, Broken][] = [
     }),
   ],
   [
-    'answers a refusal with a version',
-    'compare-and-set: a save over a version is refused where no record is',
+    'reports a conflict as a success',
+    'compare-and-set: a save that expects a version conflicts if the record does not exist',
     (store) => ({
       save: async (key, value, options) => {
         const saved = await store.save(key, value, options)
@@ -68,7 +68,7 @@ const lies: [string, string, Broken][] = [
   ],
   [
     'gives every record the same versions',
-    'deletion: lets nobody see an earlier version again',
+    'deletion: a record that is created again never reuses an earlier version',
     (store) => {
       const versions = new Map<string, string>()
       const real = async (key: string, told: string | undefined): Promise<string | undefined> => {
@@ -96,13 +96,13 @@ const lies: [string, string, Broken][] = [
     },
   ],
   [
-    'forgets the ids of its writes',
-    'a write that is sent again: answers as it did, and writes once',
+    'does not remember write ids',
+    'write retries: a retried save returns its first result and writes once',
     (store) => ({ save: (key, value, options) => store.save(key, value, unknownWrite(options)) }),
   ],
   [
-    'knows a write only in the process that sent it',
-    'a write that is sent again: can come from another process',
+    'recognizes a write id only in the process that sent it',
+    'write retries: a retried save is recognized in another process',
     (store) => {
       const own = `${(writes += 1)} `
       return {
@@ -111,8 +111,8 @@ const lies: [string, string, Broken][] = [
     },
   ],
   [
-    'tells an age by nobody’s clock',
-    'age and expiry: the age grows, and a save resets it',
+    'reports an age of 0 for every record',
+    'age and expiry: the age of a record grows, and a save resets it',
     (store) => ({
       load: async (key) => {
         const record = await store.load(key)
@@ -121,13 +121,13 @@ const lies: [string, string, Broken][] = [
     }),
   ],
   [
-    'keeps what should be gone',
-    'age and expiry: a record is gone after its time to live',
+    'ignores the time to live',
+    'age and expiry: a record is absent after its time to live',
     (store) => ({ save: (key, value, options) => store.save(key, value, { ...options, ttlMs: undefined }) }),
   ],
   [
-    'lets a late write revive what was deleted',
-    'deletion: is not undone by a writer that read the record before',
+    'lets a late save restore a deleted record',
+    'deletion: a save that expects a deleted version conflicts',
     (store) => ({
       save: async (key, value, options) => {
         const current = await store.load(key)
@@ -137,18 +137,18 @@ const lies: [string, string, Broken][] = [
     }),
   ],
   [
-    'cuts what it stores at a zero byte',
-    String.raw`what it can hold: the value "nul\u0000byte"`,
+    'truncates a value at a zero byte',
+    String.raw`contents: a record can have the value "nul\u0000byte"`,
     (store) => ({ save: (key, value, options) => store.save(key, value.split('\0')[0] ?? '', options) }),
   ],
   [
-    'tells nobody of changes in another process',
-    'notices: tell every subscriber, in every store, which key was saved or deleted',
+    'notifies no subscriber in another process',
+    'notifications: a save and a delete notify every subscriber of every store with the key',
     () => ({ subscribe: async () => async () => {} }),
   ],
   [
-    'tells of a change before it is done',
-    'notices: come after the change: whoever loads then sees it',
+    'notifies subscribers before the change is written',
+    'notifications: a load after a notification returns the change',
     (store) => {
       const listeners = new Set<(key: string) => void>()
       return {
@@ -187,12 +187,12 @@ function contractOf(broken: Broken) {
 }
 
 describe('the store contract', () => {
-  test.each(lies)('finds a store that %s', async (_, name, broken) => {
+  test.each(lies)('the store contract rejects a store that %s', async (_, name, broken) => {
     const check = contractOf(broken).find((each) => each.name === name)
     await expect(check?.run()).rejects.toMatchObject({ name: 'AssertionError' })
   })
 
-  test('finds nothing wrong with a store that keeps it', async () => {
+  test('the store contract passes for a correct store', async () => {
     const failures = await Promise.all(
       contractOf(() => ({})).map(({ name, run }) =>
         run().then(
@@ -204,7 +204,7 @@ describe('the store contract', () => {
     expect(failures.flat()).toEqual([])
   }, 20_000)
 
-  test('names every check once', () => {
+  test('the store contract has a unique name for every check', () => {
     const names = contractOf(() => ({})).map(({ name }) => name)
     expect(new Set(names).size).toBe(names.length)
     expect(names.length).toBeGreaterThan(50)

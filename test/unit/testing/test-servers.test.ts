@@ -43,7 +43,7 @@ function stage(switches: AuthorizationServerSwitches = {}, options: Partial<Auth
 const refreshing = { endpoint: 'token', grantType: 'refresh_token' } as const
 
 describe('the test servers', () => {
-  test('sign a user in over a real port, and serve tools to its token', async () => {
+  test('the test servers sign a user in over a real port and serve tools for the access token', async () => {
     const as = await new TestAuthorizationServer().listen()
     const mcp = await new TestMcpServer({ authorizationServers: [as] }).listen()
     const auth = createAuthOrchestrator({ client, network: { allow: ['127.0.0.1'] } })
@@ -69,7 +69,7 @@ describe('the test servers', () => {
     await as.close()
   })
 
-  test('count what they were asked, and hold no secret', async () => {
+  test('the test servers count their requests and log no secret', async () => {
     const { as, mcp, signIn, callTool } = stage()
     await signIn()
     expect((await callTool()).status).toBe(200)
@@ -86,7 +86,7 @@ describe('the test servers', () => {
     expect(as.ledger.count()).toBe(0)
   })
 
-  test('answer as JSON-RPC does', async () => {
+  test('TestMcpServer answers with JSON-RPC results and errors', async () => {
     const { signIn, callTool, mcp } = stage()
     await signIn()
     expect((await callTool('notifications/initialized', null)).status).toBe(202)
@@ -97,7 +97,7 @@ describe('the test servers', () => {
     await expect(inProcessFetch(mcp)('http://127.0.0.1:9/')).rejects.toThrow(TypeError)
   })
 
-  test('challenge whoever brings no token, a bad one, or too little scope', async () => {
+  test('TestMcpServer sends a challenge for a missing token, an invalid token or insufficient scope', async () => {
     const { mcp, callTool, signIn } = stage()
     const answer = await mcp.handle(new Request(mcp.url, { method: 'POST', body: 'no JSON' }))
     expect([answer.status, answer.headers.get('www-authenticate')]).toEqual([
@@ -113,7 +113,7 @@ describe('the test servers', () => {
     expect(mcp.ledger.counts()).toMatchObject({ 'mcp unauthorized': 1, 'mcp insufficient_scope': 1 })
   })
 
-  test('refuse a code that is used twice, and with it what came of the first use', async () => {
+  test('TestAuthorizationServer rejects a code that is used twice and revokes the tokens of its first use', async () => {
     const { as, begin, auth, connection } = stage()
     const callback = new URL(await as.approve(await begin()))
     await auth.completeCallback(callback)
@@ -131,41 +131,47 @@ describe('the test servers', () => {
     [{ reuseDetection: false }, [200, 400, 'alive']],
     [{ graceMs: 1_000 }, [200, 200, 'alive']],
     [{ rotation: false }, [200, 200, 'alive']],
-  ] as const)('take a refresh token twice, or not: %j', async (switches, expected) => {
-    const { as, signIn } = stage(switches)
-    const { actions } = await signIn()
-    const refreshToken =
-      actions.flatMap((each) => (each.type === 'saveTokens' ? [each.data.refreshToken ?? ''] : []))[0] ?? ''
-    const saved = actions.find(({ type }) => type === 'saveClientInformation')
-    const { clientId = '', clientSecret = '' } = saved?.type === 'saveClientInformation' ? saved.data : {}
-    const form = { grant_type: 'refresh_token', refresh_token: refreshToken }
-    const ask = async () =>
-      await as.handle(
-        new Request(`${as.origin}/token`, {
-          method: 'POST',
-          body: new URLSearchParams({ ...form, client_id: clientId, client_secret: clientSecret }),
-        }),
-      )
-    const one = await ask()
-    const { access_token: token } = (await one.json()) as { access_token: string }
-    const two = await ask()
-    expect([one.status, two.status, as.introspect(token) ? 'alive' : 'revoked']).toEqual(expected)
-  })
+  ] as const)(
+    'TestAuthorizationServer handles a reused refresh token as its switches say: %j',
+    async (switches, expected) => {
+      const { as, signIn } = stage(switches)
+      const { actions } = await signIn()
+      const refreshToken =
+        actions.flatMap((each) => (each.type === 'saveTokens' ? [each.data.refreshToken ?? ''] : []))[0] ?? ''
+      const saved = actions.find(({ type }) => type === 'saveClientInformation')
+      const { clientId = '', clientSecret = '' } = saved?.type === 'saveClientInformation' ? saved.data : {}
+      const form = { grant_type: 'refresh_token', refresh_token: refreshToken }
+      const ask = async () =>
+        await as.handle(
+          new Request(`${as.origin}/token`, {
+            method: 'POST',
+            body: new URLSearchParams({ ...form, client_id: clientId, client_secret: clientSecret }),
+          }),
+        )
+      const one = await ask()
+      const { access_token: token } = (await one.json()) as { access_token: string }
+      const two = await ask()
+      expect([one.status, two.status, as.introspect(token) ? 'alive' : 'revoked']).toEqual(expected)
+    },
+  )
 
-  test.each(['github', 'slack', 'stringExpiresIn'] as const)('answer with the habits of %s', async (habit) => {
-    const { as, signIn, connection, clock, callTool } = stage({ habit })
-    const { status } = await signIn('tools more')
-    expect(status).toBe('authorized')
-    const { scope, expiresAt } = await connection.accessToken()
-    expect([scope, expiresAt]).toEqual(['tools more', clock.now() + 3_600_000])
-    as.expireAccessTokens()
-    expect((await callTool()).status).toBe(200)
-    as.revokeEverything()
-    await expect(callTool()).rejects.toMatchObject({ code: 'AUTHORIZATION_REQUIRED' })
-    expect(as.ledger.count({ ...refreshing, outcome: 'invalid_grant' })).toBe(1)
-  })
+  test.each(['github', 'slack', 'stringExpiresIn'] as const)(
+    'TestAuthorizationServer with the %s quirk completes sign-in and refresh',
+    async (habit) => {
+      const { as, signIn, connection, clock, callTool } = stage({ habit })
+      const { status } = await signIn('tools more')
+      expect(status).toBe('authorized')
+      const { scope, expiresAt } = await connection.accessToken()
+      expect([scope, expiresAt]).toEqual(['tools more', clock.now() + 3_600_000])
+      as.expireAccessTokens()
+      expect((await callTool()).status).toBe(200)
+      as.revokeEverything()
+      await expect(callTool()).rejects.toMatchObject({ code: 'AUTHORIZATION_REQUIRED' })
+      expect(as.ledger.count({ ...refreshing, outcome: 'invalid_grant' })).toBe(1)
+    },
+  )
 
-  test('answer a refresh without a refresh token, or issue none at all', async () => {
+  test('TestAuthorizationServer can omit the refresh token in a refresh response or in every response', async () => {
     const { as, signIn, callTool } = stage({ omitsRefreshToken: true })
     await signIn()
     for (const _ of [1, 2]) {
@@ -179,14 +185,14 @@ describe('the test servers', () => {
     expect(tokens).toMatchObject([{ refreshToken: undefined, expiresAt: undefined }])
   })
 
-  test('let a user say no, and tell who it is', async () => {
+  test('TestAuthorizationServer lets a user deny, and names its subject', async () => {
     const { as, begin, auth, signIn } = stage({ subject: 'alice' })
     expect(await auth.completeCallback(await as.deny(await begin()))).toMatchObject({ status: 'denied' })
     expect(await signIn('openid tools')).toMatchObject({ status: 'authorized' })
     expect(as.ledger.counts()).toMatchObject({ 'authorization access_denied': 1, 'authorization ok': 1 })
   })
 
-  test('name another issuer, register nobody, forget whom they registered', async () => {
+  test('TestAuthorizationServer can announce another issuer, reject registration and prune registrations', async () => {
     const wrong = stage({ announcedIssuer: 'https://evil.example' })
     await expect(wrong.begin()).rejects.toMatchObject({ code: 'SERVER_ISSUER_MISMATCH' })
     const closed = stage({ dynamicRegistration: false })
@@ -200,7 +206,7 @@ describe('the test servers', () => {
     expect(await signIn()).toMatchObject({ status: 'authorized' })
   })
 
-  test('give tokens to a client in its own name, and revoke them', async () => {
+  test('TestAuthorizationServer supports client_credentials and revocation', async () => {
     const clients = [{ issuer: 'http://127.0.0.1:1', ...GIVEN }]
     const { as, connection } = stage({}, { clients })
     expect(await connection.authorize({ grant: 'client_credentials', scope: 'tools' })).toMatchObject({
@@ -213,7 +219,7 @@ describe('the test servers', () => {
     expect(as.ledger.counts()).toMatchObject({ 'token client_credentials ok': 1, 'revocation ok': 1 })
   })
 
-  test('fail before anything is done, or after it, and hold an answer back', async () => {
+  test('TestAuthorizationServer injects faults before or after processing and can hold a response', async () => {
     const { as, signIn, callTool, clock } = stage()
     await signIn()
     as.expireAccessTokens()
@@ -245,12 +251,12 @@ describe('the test servers', () => {
     ['token', { method: 'POST', body: new URLSearchParams({ client_id: 'given', grant_type: 'x' }) }, 400],
     ['nothing', {}, 404],
     ['introspect', { method: 'POST', body: new URLSearchParams({ token: 'none' }) }, 200],
-  ])('answer what is wrong: %s %j', async (path, init, status) => {
+  ])('TestAuthorizationServer answers the request %s %j with its error status', async (path, init, status) => {
     const { as } = stage()
     expect((await as.handle(new Request(`${as.origin}/${path}`, init))).status).toBe(status)
   })
 
-  test('do not pretend: a broken authorization URL has no callback', async () => {
+  test('approve() rejects an invalid authorization URL', async () => {
     const { as } = stage()
     await expect(as.approve(`${as.origin}/authorize`)).rejects.toThrow('400')
   })

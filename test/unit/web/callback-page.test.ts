@@ -1,58 +1,58 @@
 import { describe, expect, test } from 'vitest'
 import { FAILURE_CODES, type FailureCode } from '../../../src/errors/failure.ts'
-import { type CallbackEnd, callbackPage } from '../../../src/web/callback-page.ts'
+import { type CallbackOutcome, callbackPage } from '../../../src/web/callback-page.ts'
 
 const titleOf = (html: string): string => /<h1>(.*)<\/h1>/.exec(html)?.[1] ?? ''
-const failed = (code: FailureCode, retryable = false): CallbackEnd => ({
+const failed = (code: FailureCode, retryable = false): CallbackOutcome => ({
   status: 'failed',
   failure: { code },
   retryable,
 })
 
-async function shown(end: CallbackEnd): Promise<[status: number, title: string]> {
+async function shown(end: CallbackOutcome): Promise<[status: number, title: string]> {
   const response = callbackPage(end)
   return [response.status, titleOf(await response.text())]
 }
 
-describe('the page of a callback', () => {
-  test.each<[CallbackEnd, number, string]>([
+describe('callbackPage()', () => {
+  test.each<[CallbackOutcome, number, string]>([
     [{ status: 'authorized' }, 200, 'You are signed in'],
     [{ status: 'alreadyAuthorized' }, 200, 'You are already signed in'],
     [{ status: 'denied' }, 200, 'Access was not granted'],
     [{ status: 'expired' }, 410, 'This sign-in took too long'],
     [{ status: 'superseded' }, 410, 'This sign-in was replaced by a newer one'],
-    [{ status: 'unknown' }, 404, 'This sign-in is not known here'],
-    [{ status: 'failed' }, 400, 'The sign-in did not work'],
-    [{ status: 'wrongMethod' }, 405, 'The sign-in did not arrive in the right way'],
+    [{ status: 'unknown' }, 404, 'This sign-in was not found'],
+    [{ status: 'failed' }, 400, 'The sign-in failed'],
+    [{ status: 'wrongMethod' }, 405, 'Unsupported request method'],
     [failed('CALLBACK_BINDING_MISMATCH'), 400, 'This sign-in was not started in this browser'],
-    [failed('CALLBACK_ISSUER_MISMATCH'), 400, 'The answer came from the wrong place'],
+    [failed('CALLBACK_ISSUER_MISMATCH'), 400, 'The response came from another sign-in server'],
     [failed('CALLBACK_MALFORMED'), 400, 'The link is incomplete or damaged'],
     [failed('EXCHANGE_REJECTED'), 400, 'The sign-in was not accepted'],
-    [failed('AUTHORIZATION_REQUIRED'), 400, 'Please sign in once more'],
-    [failed('ACCOUNT_CHANGED'), 409, 'That was another account than before'],
+    [failed('AUTHORIZATION_REQUIRED'), 400, 'Please sign in again'],
+    [failed('ACCOUNT_CHANGED'), 409, 'You signed in with another account than before'],
     [failed('POLICY_REFUSED'), 403, 'This sign-in is not allowed here'],
-    [failed('TOKEN_OUTCOME_UNKNOWN'), 503, 'It is not known yet whether the sign-in worked'],
-    [failed('TOKEN_RESPONSE_INVALID'), 502, 'The sign-in server gave an answer that cannot be used'],
+    [failed('TOKEN_OUTCOME_UNKNOWN'), 503, 'We could not confirm your sign-in'],
+    [failed('TOKEN_RESPONSE_INVALID'), 502, 'The sign-in server returned an invalid response'],
     [failed('SNAPSHOT_KEY_UNKNOWN'), 500, 'Something is wrong on our side'],
     [failed('HTTP_NETWORK', true), 503, 'The sign-in is not finished yet'],
     [failed('STORE_UNAVAILABLE', true), 503, 'The sign-in is not finished yet'],
-    [failed('HTTP_NETWORK'), 400, 'The sign-in did not work'],
-  ])('of %o has the status %i and the title “%s”', async (end, status, title) => {
+    [failed('HTTP_NETWORK'), 400, 'The sign-in failed'],
+  ])('callbackPage() for %o responds with status %i and the title “%s”', async (end, status, title) => {
     expect(await shown(end)).toEqual([status, title])
   })
 
   test.each([
     ['access_denied', 'Access was not granted'],
-    ['invalid_scope', 'The sign-in server refused the sign-in'],
-    ['other', 'The sign-in server refused the sign-in'],
-  ])('of a refusal with %s says whose it was', async (error, title) => {
+    ['invalid_scope', 'The sign-in server rejected the sign-in'],
+    ['other', 'The sign-in server rejected the sign-in'],
+  ])('callbackPage() for a denied callback with the error %s names who denied it', async (error, title) => {
     const response = callbackPage({ status: 'denied', failure: { code: 'AUTHORIZATION_DENIED', details: { error } } })
     const html = await response.text()
     expect([response.status, titleOf(html)]).toEqual([200, title])
     expect(html).toContain(`<footer>For support: AUTHORIZATION_DENIED, &quot;${error}&quot;</footer>`)
   })
 
-  test('is whole for every failure, in plain words, without script or anything from elsewhere', async () => {
+  test('callbackPage() returns a complete page for every failure, without scripts and external resources', async () => {
     const ends = FAILURE_CODES.flatMap((code) => [failed(code), failed(code, true)])
     for (const end of ends) {
       const response = callbackPage(end)
@@ -64,13 +64,13 @@ describe('the page of a callback', () => {
     }
   })
 
-  test('quotes what a stranger said, even if it is markup', async () => {
+  test('callbackPage() escapes markup in a server-supplied error code', async () => {
     const details = { error: '<b>"&' }
     const html = await callbackPage({ status: 'failed', failure: { code: 'EXCHANGE_REJECTED', details } }).text()
     expect(html).toContain('<footer>For support: EXCHANGE_REJECTED, &quot;&lt;b&gt;\\&quot;&amp;&quot;</footer>')
   })
 
-  test('leads on after a success, and offers the way back after anything else', async () => {
+  test('callbackPage() redirects to returnTo after a success and links to it after any other result', async () => {
     const returnTo = 'https://app.example/ü?a=1&b=2'
     const link = '<a href="https://app.example/%C3%BC?a=1&amp;b=2">Go back</a>'
     const seen = await Promise.all(
@@ -87,7 +87,7 @@ describe('the page of a callback', () => {
     ])
   })
 
-  test('says when to come again where that is known', () => {
+  test('callbackPage() sets Retry-After when a retry is possible', () => {
     const failure = { code: 'RATE_LIMITED', details: { retryAfterMs: 6_500 } } as const
     const waits = [{ status: 'failed', failure, retryable: true } as const, failed('TOKEN_OUTCOME_UNKNOWN')]
     expect(waits.map((end) => callbackPage(end).headers.get('retry-after'))).toEqual(['7', '5'])

@@ -15,9 +15,9 @@ const client = {
   scope: 'mcp:tools',
 }
 
-describe('the client id metadata document', () => {
+describe('handleClientMetadata()', () => {
   test(
-    'is served as JSON under its own URL, says what we want, and holds no secret',
+    'handleClientMetadata() serves the client ID metadata document as JSON with the configured fields and no secret',
     verifies([45, 46, 48], async () => {
       const clients = [{ issuer: 'https://as.example', clientId: 'x', clientSecret: 'secret' }]
       const { handleClientMetadata } = orchestrate({ client, clients })
@@ -54,11 +54,14 @@ describe('the client id metadata document', () => {
     ['HEAD', client, 200, null],
     ['POST', client, 405, 'GET, HEAD'],
     ['GET', CLIENT, 404, null],
-  ])('is answered to %s as it should be', async (method, options, status, allow) => {
-    const { handleClientMetadata } = orchestrate({ client: options as never })
-    const response = await handleClientMetadata(new Request(metadataUrl, { method }))
-    expect([response.status, response.headers.get('allow'), await response.text()]).toEqual([status, allow, ''])
-  })
+  ])(
+    'handleClientMetadata() sends no body in response to HEAD, to an unsupported method and without options.client.metadataUrl: %s',
+    async (method, options, status, allow) => {
+      const { handleClientMetadata } = orchestrate({ client: options as never })
+      const response = await handleClientMetadata(new Request(metadataUrl, { method }))
+      expect([response.status, response.headers.get('allow'), await response.text()]).toEqual([status, allow, ''])
+    },
+  )
 
   test.each([
     'http://app.example/client.json',
@@ -74,7 +77,7 @@ describe('the client id metadata document', () => {
     'https://app.example/cli ent.json',
     'https://[/client.json',
     'urn:client',
-  ])('cannot be at %s', (url) => {
+  ])('createAuthOrchestrator() throws a TypeError for the client.metadataUrl %s', (url) => {
     const make = (): unknown => createAuthOrchestrator({ client: { ...CLIENT, metadataUrl: url } })
     expect(make).toThrow(
       expect.objectContaining({
@@ -87,7 +90,7 @@ describe('the client id metadata document', () => {
   })
 
   test(
-    'may be at a port, and is then our name at a server that takes it',
+    'client.metadataUrl may have a port, and is the client_id at a server that supports metadata documents',
     verifies([44, 49], async () => {
       const world = await startWorld()
       world.serverMetadata['client_id_metadata_document_supported'] = true
@@ -103,7 +106,7 @@ describe('the client id metadata document', () => {
   )
 
   test(
-    'says that nothing proves this client, and nothing does',
+    "a client ID metadata document declares token_endpoint_auth_method 'none', and token requests contain no client authentication",
     verifies(47, async () => {
       const world = await startWorld()
       world.serverMetadata['client_id_metadata_document_supported'] = true
@@ -127,7 +130,7 @@ describe('the client id metadata document', () => {
     }),
   )
 
-  test('that would be larger than servers read is refused at once', async () => {
+  test('createAuthOrchestrator() throws a TypeError for a client ID metadata document that exceeds the size limit', async () => {
     const contacts = Array.from({ length: 200 }, (_, index) => `somebody-${index}@app.example.org`)
     const make = async (): Promise<unknown> => createAuthOrchestrator({ client: { ...client, contacts } })
     expect(await rejection(make())).toMatchObject({ name: 'TypeError', code: 'ERR_INVALID_ARG_VALUE' })

@@ -6,16 +6,16 @@ import { verifies } from '../../support/verifies.ts'
 
 const RETURN_TO = 'https://app.example/settings'
 
-async function sentAway(options: Partial<AuthOrchestratorOptions> = {}, wishes: { returnTo?: string } = {}) {
+async function sentAway(options: Partial<AuthOrchestratorOptions> = {}, authorizeOptions: { returnTo?: string } = {}) {
   const world = await startWorld()
   const orchestrator = orchestrate({ policy: { returnToOrigins: ['https://app.example'] }, ...options })
   const connection = orchestrator.connection({ tenant: 't1', server: world.server })
-  const leave = async () => {
-    const redirect = redirectOf(await connection.authorize({ force: true, ...wishes }))
+  const sendAway = async () => {
+    const redirect = redirectOf(await connection.authorize({ force: true, ...authorizeOptions }))
     const response = orchestrator.redirectResponse(redirect)
     return { redirect, response, cookie: (response.headers.get('set-cookie') ?? '').split(';', 1)[0] ?? '' }
   }
-  return { world, orchestrator, connection, leave, ...(await leave()) }
+  return { world, orchestrator, connection, sendAway, ...(await sendAway()) }
 }
 
 const comeBack = (url: string, cookie?: string): Request =>
@@ -24,9 +24,9 @@ const comeBack = (url: string, cookie?: string): Request =>
 const titleOf = async (response: Response): Promise<string | undefined> =>
   /<title>(.*)<\/title>/.exec(await response.text())?.[1]
 
-describe('redirectResponse', () => {
-  test('sends the browser away with a cookie of this attempt', async () => {
-    const { redirect, response, leave } = await sentAway({ clock: new TestClock() })
+describe('redirectResponse()', () => {
+  test('redirectResponse() redirects the browser with a binding cookie of its own for each attempt', async () => {
+    const { redirect, response, sendAway } = await sentAway({ clock: new TestClock() })
     expect(response.status).toBe(302)
     const { location, 'set-cookie': cookie, ...rest } = Object.fromEntries(response.headers)
     expect(location).toBe(redirect.authorizationUrl)
@@ -35,14 +35,14 @@ describe('redirectResponse', () => {
     )
     expect(cookie).not.toContain(redirect.state)
     expect(rest).toEqual({ 'cache-control': 'no-store', 'referrer-policy': 'no-referrer' })
-    const other = await leave()
+    const other = await sendAway()
     expect(other.cookie.split('=')[0]).not.toBe(cookie?.split('=')[0])
   })
 })
 
-describe('handleCallback', () => {
+describe('handleCallback()', () => {
   test(
-    'signs in with the cookie, and shows a page without a word of anybody else',
+    'handleCallback() signs in with the binding cookie and returns a page without external resources',
     verifies([86, 145], async () => {
       const { world, orchestrator, connection, redirect, cookie } = await sentAway()
       const response = await orchestrator.handleCallback(
@@ -67,44 +67,47 @@ describe('handleCallback', () => {
     }),
   )
 
-  test('sends the browser on to where the host wanted it', async () => {
+  test('handleCallback() redirects the browser that has the binding cookie to returnTo', async () => {
     const { world, orchestrator, redirect, cookie } = await sentAway({}, { returnTo: RETURN_TO })
     const url = world.callback(redirect)
-    const refused = await orchestrator.handleCallback(comeBack(url))
-    expect([refused.status, refused.headers.get('location')]).toEqual([400, null])
+    const rejected = await orchestrator.handleCallback(comeBack(url))
+    expect([rejected.status, rejected.headers.get('location')]).toEqual([400, null])
     const response = await orchestrator.handleCallback(comeBack(url, cookie))
     expect([response.status, response.headers.get('location')]).toEqual([303, RETURN_TO])
   })
 
   test.each([
-    ['no cookie', (_cookie: string) => undefined],
-    ['another value', (cookie: string) => `${cookie.split('=')[0]}=${'A'.repeat(43)}`],
-    ['a shorter value', (cookie: string) => cookie.slice(0, -1)],
-    ['another name', (cookie: string) => `x${cookie}`],
-  ])('refuses a browser with %s, and the right one still works', async (_name, change) => {
-    const { world, orchestrator, redirect, cookie } = await sentAway()
-    const url = world.callback(redirect)
-    const response = await orchestrator.handleCallback(comeBack(url, change(cookie)))
-    expect([response.status, await titleOf(response)]).toEqual([400, 'This sign-in was not started in this browser'])
-    expect(world.tokenRequests()).toEqual([])
-    expect((await orchestrator.handleCallback(comeBack(url, cookie))).status).toBe(200)
-  })
+    ['is missing', (_cookie: string) => undefined],
+    ['has another value', (cookie: string) => `${cookie.split('=')[0]}=${'A'.repeat(43)}`],
+    ['has a shorter value', (cookie: string) => cookie.slice(0, -1)],
+    ['has another name', (cookie: string) => `x${cookie}`],
+  ])(
+    'handleCallback() rejects a binding cookie that %s, and the right browser can still complete the sign-in',
+    async (_name, change) => {
+      const { world, orchestrator, redirect, cookie } = await sentAway()
+      const url = world.callback(redirect)
+      const response = await orchestrator.handleCallback(comeBack(url, change(cookie)))
+      expect([response.status, await titleOf(response)]).toEqual([400, 'This sign-in was not started in this browser'])
+      expect(world.tokenRequests()).toEqual([])
+      expect((await orchestrator.handleCallback(comeBack(url, cookie))).status).toBe(200)
+    },
+  )
 
-  test('the cookie of another tab is not good enough, but does no harm', async () => {
-    const { world, orchestrator, redirect, cookie, leave } = await sentAway()
-    const other = await leave()
+  test('handleCallback() rejects the binding cookie of another tab, and accepts the right cookie beside it', async () => {
+    const { world, orchestrator, redirect, cookie, sendAway } = await sentAway()
+    const other = await sendAway()
     const url = world.callback(redirect)
     expect((await orchestrator.handleCallback(comeBack(url, other.cookie))).status).toBe(400)
     expect((await orchestrator.handleCallback(comeBack(url, `${other.cookie}; ${cookie}`))).status).toBe(200)
   })
 
-  test('has a status for every end', async () => {
+  test('handleCallback() responds with 404, 503 or 410 to an unknown, a temporarily failed or a superseded callback', async () => {
     const { world, orchestrator, connection, redirect, cookie } = await sentAway()
     const end = async (url: string): Promise<unknown> => {
       const response = await orchestrator.handleCallback(comeBack(url, cookie))
       return [response.status, await titleOf(response)]
     }
-    expect(await end(world.callback(redirect, { state: 'x' }))).toEqual([404, 'This sign-in is not known here'])
+    expect(await end(world.callback(redirect, { state: 'x' }))).toEqual([404, 'This sign-in was not found'])
     world.tokenAnswers.push({ status: 503, body: {} })
     const response = await orchestrator.handleCallback(comeBack(world.callback(redirect), cookie))
     expect(response.status).toBe(503)
@@ -113,7 +116,7 @@ describe('handleCallback', () => {
     expect(await end(world.callback(redirect))).toEqual([410, 'This sign-in was replaced by a newer one'])
   })
 
-  test('a denied consent and a late one are told as such', async () => {
+  test('handleCallback() responds with a page of its own to a denied and to an expired callback', async () => {
     const { world, orchestrator, redirect, cookie } = await sentAway()
     const url = world.callback(redirect, { code: undefined, error: 'access_denied' })
     const denied = await orchestrator.handleCallback(comeBack(url, cookie))
@@ -125,18 +128,18 @@ describe('handleCallback', () => {
     expect([expired.status, await titleOf(expired)]).toEqual([410, 'This sign-in took too long'])
   })
 
-  test('offers the way back after a no, to the browser that was sent away and to no other', async () => {
+  test('handleCallback() links to returnTo after a denied consent, only in the browser that has the binding cookie', async () => {
     const { world, orchestrator, redirect, cookie } = await sentAway({}, { returnTo: `${RETURN_TO}?a=1&b="<ü>` })
     const url = world.callback(redirect, { code: undefined, error: 'access_denied' })
     const link = `<a href="${RETURN_TO}?a=1&amp;b=%22%3C%C3%BC%3E">Go back</a>`
-    const stranger = await orchestrator.handleCallback(comeBack(url))
-    expect([stranger.status, (await stranger.text()).includes('<a ')]).toEqual([400, false])
+    const otherBrowser = await orchestrator.handleCallback(comeBack(url))
+    expect([otherBrowser.status, (await otherBrowser.text()).includes('<a ')]).toEqual([400, false])
     const denied = await orchestrator.handleCallback(comeBack(url, cookie))
     expect([denied.status, denied.headers.get('location')]).toEqual([200, null])
     expect(await denied.text()).toContain(link)
   })
 
-  test('offers the way back after a failure as well, with its code and what the server called it', async () => {
+  test('handleCallback() links to returnTo after a failure and shows the failure code and the error code of the server', async () => {
     const { world, orchestrator, redirect, cookie } = await sentAway({}, { returnTo: RETURN_TO })
     world.tokenAnswers.push({ status: 400, body: { error: 'invalid_grant', error_description: 'secret words' } })
     const response = await orchestrator.handleCallback(comeBack(world.callback(redirect), cookie))
@@ -148,7 +151,7 @@ describe('handleCallback', () => {
     expect(html).not.toContain('secret words')
   })
 
-  test('keeps the cookie while the same callback can still be finished', async () => {
+  test('the binding cookie is retained while the same callback can be retried', async () => {
     const { world, orchestrator, redirect, cookie } = await sentAway()
     const url = world.callback(redirect)
     world.tokenAnswers.push({ status: 429, headers: { 'retry-after': '7' }, body: {} })
@@ -179,27 +182,30 @@ describe('handleCallback', () => {
   })
 })
 
-describe('bad input of handleCallback', () => {
+describe('invalid callback requests', () => {
   /** Nothing was asked of a server, and the right callback still works. */
   async function isUnharmed({ world, orchestrator, redirect, cookie }: Awaited<ReturnType<typeof sentAway>>) {
     expect(world.tokenRequests()).toEqual([])
     expect((await orchestrator.handleCallback(comeBack(world.callback(redirect), cookie))).status).toBe(200)
   }
 
-  test.each(['POST', 'HEAD', 'DELETE', 'OPTIONS'])('%s is told that only GET is taken', async (method) => {
-    const scene = await sentAway()
-    const { world, orchestrator, redirect, cookie } = scene
-    const request = new Request(world.callback(redirect), { method, headers: { cookie } })
-    const response = await orchestrator.handleCallback(request)
-    expect([response.status, response.headers.get('allow'), await titleOf(response)]).toEqual([
-      405,
-      'GET',
-      'The sign-in did not arrive in the right way',
-    ])
-    await isUnharmed(scene)
-  })
+  test.each(['POST', 'HEAD', 'DELETE', 'OPTIONS'])(
+    'handleCallback() responds to %s with 405 and allows only GET',
+    async (method) => {
+      const scene = await sentAway()
+      const { world, orchestrator, redirect, cookie } = scene
+      const request = new Request(world.callback(redirect), { method, headers: { cookie } })
+      const response = await orchestrator.handleCallback(request)
+      expect([response.status, response.headers.get('allow'), await titleOf(response)]).toEqual([
+        405,
+        'GET',
+        'Unsupported request method',
+      ])
+      await isUnharmed(scene)
+    },
+  )
 
-  test('a form instead of a query (form_post) is told so, and not read', async () => {
+  test('handleCallback() responds to a form_post callback with 405 and does not read its body', async () => {
     const scene = await sentAway()
     const { world, orchestrator, redirect, cookie } = scene
     const { origin, pathname, searchParams } = new URL(world.callback(redirect))
@@ -209,7 +215,7 @@ describe('bad input of handleCallback', () => {
     await isUnharmed(scene)
   })
 
-  test('a query of 100 KB is a page, and costs no load', async () => {
+  test('handleCallback() responds to a query of 100 KB with 414 and does not load a record', async () => {
     const store = new MemoryStore()
     const scene = await sentAway({ store })
     const { world, orchestrator, redirect, cookie } = scene
@@ -226,14 +232,14 @@ describe('bad input of handleCallback', () => {
     await isUnharmed(scene)
   })
 
-  test('a proxy that rewrites scheme, host and path does no harm: only the query counts', async () => {
+  test('handleCallback() reads only the query, so that a proxy may rewrite scheme, host and path', async () => {
     const { world, orchestrator, redirect, cookie } = await sentAway()
     const { search } = new URL(world.callback(redirect))
     const request = comeBack(`http://10.0.0.7:8080/internal/cb/${search}`, cookie)
     expect((await orchestrator.handleCallback(request)).status).toBe(200)
   })
 
-  test('a process with another redirectUri finishes with that of the attempt', async () => {
+  test('a process with another redirectUri completes a callback with the redirectUri of its attempt', async () => {
     const store = new MemoryStore()
     const { world, redirect } = await sentAway({ store })
     const elsewhere = orchestrate({ store, client: { ...CLIENT, redirectUri: 'https://other.example/cb' } })
@@ -244,7 +250,7 @@ describe('bad input of handleCallback', () => {
     expect(world.tokenRequests()).toEqual([expect.objectContaining({ redirect_uri: REDIRECT_URI })])
   })
 
-  test('two cookies of one name: the right one is enough, two wrong ones are not', async () => {
+  test('handleCallback() accepts one right binding cookie among two of the same name, and rejects two wrong ones', async () => {
     const scene = await sentAway()
     const { world, orchestrator, redirect, cookie } = scene
     const [name = ''] = cookie.split('=')
@@ -256,15 +262,15 @@ describe('bad input of handleCallback', () => {
     expect((await orchestrator.handleCallback(both)).status).toBe(200)
   })
 
-  test('an address without any query is a page', async () => {
+  test('handleCallback() responds to a URL without a query with a 404 page', async () => {
     const scene = await sentAway()
     const response = await scene.orchestrator.handleCallback(comeBack(REDIRECT_URI, scene.cookie))
-    expect([response.status, await titleOf(response)]).toEqual([404, 'This sign-in is not known here'])
+    expect([response.status, await titleOf(response)]).toEqual([404, 'This sign-in was not found'])
     await isUnharmed(scene)
   })
 
   test.each(['http://localhost:3000/callback', 'http://127.0.0.1:3000/callback', 'http://[::1]:3000/callback'])(
-    'the binding cookie of the redirect URI %s has neither a prefix nor Secure, which Safari drops, also when it is taken back',
+    'the binding cookie of the redirect URI %s is set and cleared without a prefix and without Secure, which Safari would drop',
     async (redirectUri) => {
       const { world, orchestrator, redirect, response, cookie } = await sentAway({
         client: { ...CLIENT, redirectUri },

@@ -51,9 +51,9 @@ const protocol = {
   code_challenge_method: 'S256',
 }
 
-describe('the URL', () => {
+describe('an authorization URL', () => {
   test(
-    'has each parameter of the protocol once',
+    'contains each protocol parameter once',
     verifies(67, async () => {
       const output = await build()
       expect(output).toEqual({
@@ -68,7 +68,7 @@ describe('the URL', () => {
   )
 
   test(
-    'leaves out what there is not, and falls back to our redirect URI',
+    "omits absent parameters and falls back to the host's redirect URI",
     verifies(71, async () => {
       const { scope: _, resource: __, ...rest } = protocol
       const client = { ...serverAt('https://as').client, redirectUri: undefined }
@@ -79,7 +79,7 @@ describe('the URL', () => {
   )
 
   test(
-    'keeps the query of the endpoint, but lets nothing in it count twice',
+    'keeps the query of the endpoint except the protocol parameters in it',
     verifies(39, async () => {
       const authorizationEndpoint =
         'https://as/authorize?p=B2C_1&state=theirs&state=again&request_uri=urn:x&prompt=none'
@@ -92,7 +92,7 @@ describe('the URL', () => {
     }),
   )
 
-  test('takes the parameters of the host, none of which may be ours', async () => {
+  test("contains the host's parameters, none of which replaces a protocol parameter", async () => {
     const parameters = {
       login_hint: 'u@x',
       client_id: 'evil',
@@ -105,7 +105,7 @@ describe('the URL', () => {
     expect(await parametersOf({ parameters })).toEqual([['login_hint', 'u@x'], ...Object.entries(protocol)])
   })
 
-  test('asks for consent where offline access is wanted, unless the host says otherwise', async () => {
+  test('contains prompt=consent for offline access unless the host sets another prompt', async () => {
     const scope = 'a offline_access'
     expect(await parametersOf({ scope })).toContainEqual(['prompt', 'consent'])
     expect(await parametersOf({ scope, parameters: { prompt: 'none' } })).not.toContainEqual(['prompt', 'consent'])
@@ -113,10 +113,10 @@ describe('the URL', () => {
   })
 })
 
-describe('there is none', () => {
+describe('an authorization request', () => {
   test.each<[string, Partial<ServerMetadata>, object]>([
     [
-      'without an endpoint',
+      'without an authorization endpoint',
       { authorizationEndpoint: undefined },
       { code: 'GRANT_UNSUPPORTED', details: { reason: 'noAuthorizationEndpoint' } },
     ],
@@ -129,7 +129,7 @@ describe('there is none', () => {
       },
     ],
     [
-      'without a word of PKCE',
+      'without PKCE support in the metadata',
       { codeChallengeMethodsSupported: undefined },
       { code: 'PKCE_UNSUPPORTED', details: { expected: 'S256' } },
     ],
@@ -139,11 +139,11 @@ describe('there is none', () => {
       { code: 'PKCE_UNSUPPORTED', details: { expected: 'S256', offered: 'plain' } },
     ],
     [
-      'over plain http',
+      'for an endpoint over plain http',
       { authorizationEndpoint: 'http://as/authorize?x' },
       { code: 'INSECURE_ENDPOINT', details: { url: 'http://as/authorize' } },
     ],
-  ])('%s', async (_, wrong, expected) => {
+  ])('is not built %s', async (_, wrong, expected) => {
     expect(await rejectionOf(build({ metadata: { ...metadata, ...wrong } }))).toEqual({
       outcome: 'notSent',
       ...expected,
@@ -151,7 +151,7 @@ describe('there is none', () => {
   })
 })
 
-test('a server of 2025-03-26 without metadata is sent PKCE on trust', async () => {
+test('an authorization request to a 2025-03-26 server without metadata uses PKCE S256', async () => {
   const legacy: ServerMetadata = {
     issuer: 'https://as',
     authorizationEndpoint: 'https://as/authorize',
@@ -162,7 +162,7 @@ test('a server of 2025-03-26 without metadata is sent PKCE on trust', async () =
 })
 
 test(
-  'plain http is for those whom the host allows',
+  'an authorization endpoint over plain http is accepted when the host allows it',
   verifies(73, async () => {
     const asked: string[] = []
     const mayUseHttp = (url: URL) => asked.push(url.host) > 0

@@ -25,9 +25,9 @@ function policy(rules: DiscoveryPolicy) {
   return { policy: () => rules }
 }
 
-describe('where the metadata is looked for', () => {
+describe('discoverResource', () => {
   test(
-    'inserted into the path; everything that was asked is as it has to be',
+    'requests the well-known URL with the path inserted first',
     verifies([11, 14], async () => {
       const peer = await startPeer()
       peer.routes[INSERTED] = {
@@ -55,7 +55,7 @@ describe('where the metadata is looked for', () => {
   )
 
   test(
-    'then at the root, whose metadata may speak for the whole origin',
+    'requests the root well-known URL second and accepts metadata for the whole origin',
     verifies(11, async () => {
       const peer = await startPeer()
       peer.routes[ROOT] = { body: { resource: peer.origin, authorization_servers: ['https://as'] } }
@@ -65,7 +65,7 @@ describe('where the metadata is looked for', () => {
     }),
   )
 
-  test('only where a challenge says', async () => {
+  test('requests only the URL that a challenge names', async () => {
     const peer = await startPeer()
     peer.routes['/meta?x=1'] = { body: { resource: `${peer.origin}/mcp`, authorization_servers: ['https://as'] } }
     const { resource } = await discovery()(peer.origin, { resourceMetadataUrl: `${peer.origin}/meta?x=1` })
@@ -73,7 +73,7 @@ describe('where the metadata is looked for', () => {
     expect(peer.paths()).toEqual(['/meta?x=1'])
   })
 
-  test('nowhere else if that place is empty', async () => {
+  test('rejects when the URL that a challenge names returns 404', async () => {
     const peer = await startPeer()
     const run = discovery()(peer.origin, { resourceMetadataUrl: `${peer.origin}/meta?secret=1` })
     expect(await rejectionOf(run)).toEqual({
@@ -85,7 +85,7 @@ describe('where the metadata is looked for', () => {
   })
 
   test.each(['javascript:alert(1)', '/meta', 'https://user:pass@h/'])(
-    'a challenge that names %s is refused before any request',
+    'rejects a challenge that names %s before any request',
     async (resourceMetadataUrl) => {
       const peer = await startPeer()
       expect(await rejectionOf(discovery()(peer.origin, { resourceMetadataUrl }))).toEqual({
@@ -98,14 +98,14 @@ describe('where the metadata is looked for', () => {
   )
 })
 
-describe('a server of an older revision', () => {
-  test('is its own authorization server where every place answers 4xx', async () => {
+describe('the 2025-03-26 fallback', () => {
+  test('applies when every well-known URL returns 4xx', async () => {
     const peer = await startPeer({ [INSERTED]: { status: 401 }, [ROOT]: { status: 403 } })
     expect((await discovery()(peer.origin)).resource).toEqual({ issuer: peer.origin, legacy: true })
     expect(peer.paths()).toEqual([INSERTED, ROOT])
   })
 
-  test('may have an issuer that the host knows', async () => {
+  test('uses the issuer that the host configured', async () => {
     const peer = await startPeer()
     const discover = discovery()
     const [other, own, root] = await Promise.all([
@@ -120,21 +120,24 @@ describe('a server of an older revision', () => {
     ])
   })
 
-  test.each([{ authorization_servers: [] }, {}])('or metadata without servers: %j', async (rest) => {
-    const peer = await startPeer()
-    peer.routes[INSERTED] = { body: { resource: `${peer.origin}/mcp`, scopes_supported: ['a'], ...rest } }
-    expect((await discovery()(peer.origin)).resource).toEqual({
-      resource: `${peer.origin}/mcp`,
-      issuer: peer.origin,
-      scopesSupported: ['a'],
-      legacy: true,
-    })
-  })
+  test.each([{ authorization_servers: [] }, {}])(
+    'applies to metadata without authorization servers: %j',
+    async (rest) => {
+      const peer = await startPeer()
+      peer.routes[INSERTED] = { body: { resource: `${peer.origin}/mcp`, scopes_supported: ['a'], ...rest } }
+      expect((await discovery()(peer.origin)).resource).toEqual({
+        resource: `${peer.origin}/mcp`,
+        issuer: peer.origin,
+        scopesSupported: ['a'],
+        legacy: true,
+      })
+    },
+  )
 
   test.each([
     ['a server error', { status: 502, body: 'x' }, 'RESOURCE_METADATA_UNAVAILABLE', { status: 502 }],
     [
-      'unavailability',
+      'status 503',
       { status: 503, headers: { 'retry-after': '7' }, body: 'x' },
       'RESOURCE_METADATA_UNAVAILABLE',
       { status: 503, retryAfterMs: 7000 },
@@ -145,36 +148,36 @@ describe('a server of an older revision', () => {
       'RATE_LIMITED',
       { status: 429, retryAfterMs: 300_000 },
     ],
-    ['a hang-up', { hangUp: true }, 'HTTP_NETWORK', {}],
+    ['a lost connection', { hangUp: true }, 'HTTP_NETWORK', {}],
     ['a redirect', { status: 302, headers: { location: '/x' } }, 'TOO_MANY_REDIRECTS', {}],
-    ['a document that is too large', { body: `"${'x'.repeat(300_000)}"` }, 'RESPONSE_TOO_LARGE', {}],
+    ['a document over the byte limit', { body: `"${'x'.repeat(300_000)}"` }, 'RESPONSE_TOO_LARGE', {}],
     [
-      'a page',
+      'an HTML page',
       { body: '<html>hello</html>' },
       'RESPONSE_NOT_JSON',
       { status: 200, document: 'protected resource metadata' },
     ],
     [
-      'a document that is wrong',
+      'an invalid document',
       { body: { authorization_servers: ['https://as'] } },
       'RESPONSE_INVALID',
       { status: 200, document: 'protected resource metadata', field: 'resource' },
     ],
-  ] as const)('is never assumed after %s', async (_, answer, code, details) => {
+  ] as const)('does not apply after %s', async (_, answer, code, details) => {
     const peer = await startPeer({ [INSERTED]: answer })
     const rejected = await rejectionOf(discovery()(peer.origin))
     expect(rejected).toMatchObject({ code, details: { url: peer.origin + INSERTED, ...details } })
     expect(peer.paths()).not.toContain(ROOT)
   })
 
-  test('is never assumed after a place that must not be asked', async () => {
+  test('does not apply after a forbidden address', async () => {
     expect(await rejectionOf(discovery()('http://127.0.0.2:9'))).toMatchObject({ outcome: 'notSent' })
   })
 })
 
-describe('what the metadata may say', () => {
+describe('protected resource metadata', () => {
   test.each(['https://elsewhere.example/mcp', '/mcp/other', '/mc'])(
-    'not that it is for %s',
+    'for the resource %s is rejected and not cached',
     verifies(15, async (resource) => {
       const peer = await startPeer()
       const received = resource.startsWith('/') ? peer.origin + resource : resource
@@ -185,14 +188,14 @@ describe('what the metadata may say', () => {
         outcome: 'rejected',
         details: { url: peer.origin + INSERTED, expected: `${peer.origin}/mcp`, received },
       })
-      // Nothing of it is remembered.
+      // The rejected document is not cached.
       peer.routes[INSERTED] = { body: { resource: `${peer.origin}/mcp`, authorization_servers: ['https://as'] } }
       expect((await discover(peer.origin)).resource.issuer).toBe('https://as')
     }),
   )
 
   test(
-    'with strictResource only the endpoint itself',
+    'for the origin is rejected with strictResource',
     verifies(15, async () => {
       const peer = await startPeer()
       peer.routes[INSERTED] = { body: { resource: peer.origin, authorization_servers: ['https://as'] } }
@@ -202,7 +205,7 @@ describe('what the metadata may say', () => {
   )
 })
 
-describe('which issuer is chosen', () => {
+describe('the issuer', () => {
   async function choose(rules: DiscoveryPolicy, issuer?: string) {
     const peer = await startPeer()
     const authorization_servers = ['https://a', 'https://b', 'https://c']
@@ -211,60 +214,65 @@ describe('which issuer is chosen', () => {
   }
 
   test.each<[string, DiscoveryPolicy, string | undefined, string]>([
-    ['the first', {}, undefined, 'https://a'],
-    ['the first allowed', { allowedIssuers: ['https://c', 'https://b'] }, undefined, 'https://b'],
-    ['the one that the caller insists on', {}, 'https://c', 'https://c'],
-    ['the one that the host picks', { chooseIssuer: (issuers) => issuers[2] ?? '' }, undefined, 'https://c'],
+    ['the first of the metadata', {}, undefined, 'https://a'],
     [
-      'the one that the host picks among the allowed',
+      'the first of the metadata that is allowed',
+      { allowedIssuers: ['https://c', 'https://b'] },
+      undefined,
+      'https://b',
+    ],
+    ['the one that the caller requires', {}, 'https://c', 'https://c'],
+    ['the one that chooseIssuer returns', { chooseIssuer: (issuers) => issuers[2] ?? '' }, undefined, 'https://c'],
+    [
+      'the one that chooseIssuer returns among the allowed ones',
       { allowedIssuers: ['https://b', 'https://c'], chooseIssuer: async ([, second]) => second ?? '' },
       undefined,
       'https://c',
     ],
-  ])('%s', async (_, rules, issuer, expected) => {
+  ])('chosen by discovery is %s', async (_, rules, issuer, expected) => {
     expect((await choose(rules, issuer)).resource.issuer).toBe(expected)
   })
 
   const offered = 'https://a https://b https://c'
   test.each<[string, DiscoveryPolicy, string | undefined, object]>([
     [
-      'none that the resource does not name',
+      'when the metadata does not list the required one',
       {},
       'https://a/',
       { reason: 'issuerNotOffered', expected: 'https://a/', offered },
     ],
     [
-      'none that is not allowed',
+      'when no listed one is allowed',
       { allowedIssuers: ['https://a/'] },
       undefined,
       { reason: 'issuerNotAllowed', offered },
     ],
     [
-      'not even if the caller insists',
+      'when the caller requires one that is not allowed',
       { allowedIssuers: ['https://a'] },
       'https://b',
       { reason: 'issuerNotAllowed', offered },
     ],
     [
-      'none that the host makes up',
+      'when chooseIssuer returns one that is not listed',
       { chooseIssuer: () => 'https://d' },
       undefined,
       { reason: 'issuerNotOffered', offered },
     ],
-  ])('%s', async (_, rules, issuer, details) => {
+  ])('is rejected %s', async (_, rules, issuer, details) => {
     expect(await rejectionOf(choose(rules, issuer))).toEqual({ code: 'POLICY_REFUSED', outcome: 'notSent', details })
   })
 
-  test('an origin that is not allowed is no authorization server either', async () => {
+  test('of a server without metadata is rejected when its origin is not allowed', async () => {
     const peer = await startPeer()
     const rejected = await rejectionOf(discovery(policy({ allowedIssuers: ['https://a'] }))(peer.origin))
     expect(rejected).toMatchObject({ code: 'POLICY_REFUSED', details: { reason: 'issuerNotAllowed' } })
   })
 })
 
-describe('what is remembered', () => {
+describe('the resource metadata cache', () => {
   test(
-    'a document, until a challenge names its place',
+    'serves a document until a challenge names its URL',
     verifies(18, async () => {
       const peer = await startPeer()
       const answer = (issuer: string) => ({ body: { resource: `${peer.origin}/mcp`, authorization_servers: [issuer] } })
@@ -280,7 +288,7 @@ describe('what is remembered', () => {
     }),
   )
 
-  test('nothing that failed, and no absence', async () => {
+  test('does not store failures or absence', async () => {
     const peer = await startPeer({ [INSERTED]: { status: 500 } })
     const discover = discovery()
     await rejectionOf(discover(peer.origin))

@@ -18,9 +18,9 @@ function documentOf(issuer: string, more: object = {}): Answer {
   return { body: { issuer, token_endpoint: `${issuer}/token`, ...more } }
 }
 
-describe('where the metadata is looked for', () => {
+describe('discoverServer', () => {
   test(
-    'of an issuer without a path: RFC 8414 first',
+    'requests the RFC 8414 URL first for an issuer without a path',
     verifies([30, 32], async () => {
       const peer = await startPeer()
       peer.routes[RFC] = documentOf(peer.origin)
@@ -32,7 +32,7 @@ describe('where the metadata is looked for', () => {
   )
 
   test(
-    'then OpenID Connect',
+    'requests the OpenID Connect URL second',
     verifies([30, 32], async () => {
       const peer = await startPeer()
       peer.routes[OPENID] = documentOf(peer.origin)
@@ -41,19 +41,19 @@ describe('where the metadata is looked for', () => {
     }),
   )
 
-  test('says how tokens are bound, as the policy wants it and all that check a proof can', async () => {
+  test('returns the DPoP terms by policy and by the algorithms that both servers support', async () => {
     const peer = await startPeer()
     peer.routes[RFC] = documentOf(peer.origin, { dpop_signing_alg_values_supported: ['RS256', 'ES384'] })
     const withPolicy = (dpop: 'never' | 'whenOffered' | 'required') => discovery({ policy: () => ({ dpop }) })
     const resource = { issuer: peer.origin }
     const dpopSigningAlgValuesSupported = ['RS256', 'ES384']
-    const known = { issuer: peer.origin, tokenEndpoint: `${peer.origin}/token`, dpopSigningAlgValuesSupported }
-    expect((await withPolicy('never')(resource)).metadata).toEqual(known)
-    expect((await withPolicy('whenOffered')(resource)).metadata).toEqual({ ...known, dpop: { alg: 'ES384' } })
+    const expected = { issuer: peer.origin, tokenEndpoint: `${peer.origin}/token`, dpopSigningAlgValuesSupported }
+    expect((await withPolicy('never')(resource)).metadata).toEqual(expected)
+    expect((await withPolicy('whenOffered')(resource)).metadata).toEqual({ ...expected, dpop: { alg: 'ES384' } })
     const required = { alg: 'ES384', required: true }
-    expect((await withPolicy('required')(resource)).metadata).toEqual({ ...known, dpop: required })
+    expect((await withPolicy('required')(resource)).metadata).toEqual({ ...expected, dpop: required })
     const picky = { ...resource, dpopSigningAlgValuesSupported: ['ES256'] }
-    expect((await withPolicy('whenOffered')(picky)).metadata).toEqual(known)
+    expect((await withPolicy('whenOffered')(picky)).metadata).toEqual(expected)
     expect(await rejectionOf(withPolicy('required')(picky))).toEqual({
       code: 'POLICY_REFUSED',
       outcome: 'notSent',
@@ -62,7 +62,7 @@ describe('where the metadata is looked for', () => {
   })
 
   test(
-    'of an issuer with a path: in both inserted forms, then appended, never at the root',
+    'requests both inserted URLs, then the appended one, and never the root, for an issuer with a path',
     verifies(31, async () => {
       const peer = await startPeer()
       const issuer = `${peer.origin}/t1`
@@ -74,19 +74,19 @@ describe('where the metadata is looked for', () => {
   )
 })
 
-describe('a place that is of no use leads to the next', () => {
+describe('a well-known URL', () => {
   test.each<[string, (origin: string) => Answer]>([
-    ['not found', () => ({ status: 404 })],
+    ['status 404', () => ({ status: 404 })],
     ['a rate limit', () => ({ status: 429 })],
     ['a server error', () => ({ status: 502, body: 'x' })],
-    ['unavailability', () => ({ status: 503 })],
-    ['a hang-up', () => ({ hangUp: true })],
+    ['status 503', () => ({ status: 503 })],
+    ['no response', () => ({ hangUp: true })],
     ['a redirect', () => ({ status: 301, headers: { location: '/' } })],
-    ['a page', () => ({ body: '<html>' })],
-    ['a wrong document', (issuer) => ({ body: { issuer, token_endpoint: 'javascript:x' } })],
-    ['another issuer', () => documentOf('https://evil')],
-    ['too many bytes', () => ({ body: `"${'x'.repeat(300_000)}"` })],
-  ])('%s', async (_, answer) => {
+    ['an HTML page', () => ({ body: '<html>' })],
+    ['an invalid document', (issuer) => ({ body: { issuer, token_endpoint: 'javascript:x' } })],
+    ['a document of another issuer', () => documentOf('https://evil')],
+    ['a document over the byte limit', () => ({ body: `"${'x'.repeat(300_000)}"` })],
+  ])('that returns %s is skipped for the next one', async (_, answer) => {
     const peer = await startPeer()
     peer.routes[RFC] = answer(peer.origin)
     peer.routes[OPENID] = documentOf(peer.origin)
@@ -94,7 +94,7 @@ describe('a place that is of no use leads to the next', () => {
   })
 })
 
-describe('if no place is of use', () => {
+describe('discoverServer without a usable document', () => {
   async function fail(first: Answer, second: Answer) {
     const peer = await startPeer({ [RFC]: first, [OPENID]: second })
     const rejected = await rejectionOf(discovery()({ issuer: peer.origin }))
@@ -102,7 +102,7 @@ describe('if no place is of use', () => {
     return { ...rejected, details }
   }
 
-  test('a failure that may pass counts most', async () => {
+  test('rejects with a retryable failure first', async () => {
     expect(await fail(documentOf('https://evil'), { status: 503, headers: { 'retry-after': '3' } })).toEqual({
       code: 'SERVER_METADATA_UNAVAILABLE',
       outcome: 'rejected',
@@ -112,12 +112,12 @@ describe('if no place is of use', () => {
     expect(await fail({ status: 404 }, { hangUp: true })).toMatchObject({ code: 'HTTP_NETWORK' })
   })
 
-  test('then another issuer', async () => {
+  test('rejects with SERVER_ISSUER_MISMATCH second', async () => {
     const { code, details } = await fail({ body: 'x' }, documentOf('https://evil'))
     expect([code, details?.received]).toEqual(['SERVER_ISSUER_MISMATCH', 'https://evil'])
   })
 
-  test('then what is wrong with the first document', async () => {
+  test('rejects with the error of the first invalid document third', async () => {
     expect(await fail({ body: { issuer: 7 } }, { body: 'x' })).toEqual({
       code: 'RESPONSE_INVALID',
       outcome: 'rejected',
@@ -126,7 +126,7 @@ describe('if no place is of use', () => {
     expect(await fail({ body: 'x' }, { status: 404 })).toMatchObject({ code: 'RESPONSE_NOT_JSON' })
   })
 
-  test('then that there is none', async () => {
+  test('rejects with SERVER_METADATA_UNAVAILABLE last', async () => {
     expect(await fail({ status: 404 }, { status: 403 })).toEqual({
       code: 'SERVER_METADATA_UNAVAILABLE',
       outcome: 'rejected',
@@ -134,7 +134,7 @@ describe('if no place is of use', () => {
     })
   })
 
-  test('an address that must not be asked ends it at once', async () => {
+  test('rejects at once for a forbidden address', async () => {
     expect(await rejectionOf(discovery()({ issuer: 'https://169.254.169.254' }))).toMatchObject({
       code: 'ADDRESS_FORBIDDEN',
       outcome: 'notSent',
@@ -143,7 +143,7 @@ describe('if no place is of use', () => {
 })
 
 test.each(['/', '//', '/x', ':443'])(
-  'the echo of an issuer is compared as it came: not with %s behind it',
+  'discoverServer compares the issuer exactly and rejects one with %s appended',
   async (behind) => {
     const peer = await startPeer()
     peer.routes[RFC] = documentOf(peer.origin + behind)
@@ -151,8 +151,8 @@ test.each(['/', '//', '/x', ':443'])(
   },
 )
 
-describe('a server of 2025-03-26', () => {
-  test('describes itself at its origin, perhaps with a slash more', async () => {
+describe('a 2025-03-26 server', () => {
+  test('may publish metadata at its origin, with a trailing slash in its issuer', async () => {
     const peer = await startPeer()
     const discover = discovery()
     peer.routes[RFC] = documentOf(`${peer.origin}/`, { token_endpoint: `${peer.origin}/oauth/token` })
@@ -160,7 +160,7 @@ describe('a server of 2025-03-26', () => {
     expect(metadata).toEqual({ issuer: `${peer.origin}/`, tokenEndpoint: `${peer.origin}/oauth/token` })
   })
 
-  test('or not at all: then it has the default endpoints', async () => {
+  test('without metadata has the default endpoints', async () => {
     const peer = await startPeer()
     const { metadata } = await discovery()({ issuer: peer.origin, legacy: true })
     expect(metadata).toEqual({
@@ -176,17 +176,17 @@ describe('a server of 2025-03-26', () => {
   test.each<[string, Answer, string]>([
     ['a server error', { status: 500 }, 'SERVER_METADATA_UNAVAILABLE'],
     ['a rate limit', { status: 429 }, 'RATE_LIMITED'],
-    ['a hang-up', { hangUp: true }, 'HTTP_NETWORK'],
+    ['a lost connection', { hangUp: true }, 'HTTP_NETWORK'],
     ['a redirect', { status: 302, headers: { location: '/x' } }, 'TOO_MANY_REDIRECTS'],
-    ['a page', { body: '<html>' }, 'RESPONSE_NOT_JSON'],
-    ['another issuer', documentOf('https://evil'), 'SERVER_ISSUER_MISMATCH'],
-  ])('but not after %s', async (_, answer, code) => {
+    ['an HTML page', { body: '<html>' }, 'RESPONSE_NOT_JSON'],
+    ['a document of another issuer', documentOf('https://evil'), 'SERVER_ISSUER_MISMATCH'],
+  ])('is not assigned the default endpoints after %s', async (_, answer, code) => {
     const peer = await startPeer({ [RFC]: answer })
     expect(await rejectionOf(discovery()({ issuer: peer.origin, legacy: true }))).toMatchObject({ code })
   })
 })
 
-test('what is not a failure of a port is passed on', async () => {
+test('discoverServer rejects with an unexpected error unchanged', async () => {
   const transport = {
     exchange: () => Promise.reject(new RangeError('ours')),
     fetch: () => Promise.reject(new Error('unused')),
@@ -196,7 +196,7 @@ test('what is not a failure of a port is passed on', async () => {
 })
 
 test(
-  'a document is read once while it is fresh',
+  'discoverServer requests a document once while it is fresh',
   verifies(20, async () => {
     const peer = await startPeer()
     peer.routes[RFC] = documentOf(peer.origin)

@@ -19,7 +19,7 @@ function makeCache(maxEntries?: number) {
 }
 
 describe('MetadataCache', () => {
-  test('keeps a document while it is fresh', async () => {
+  test('returns a document without a request while it is fresh', async () => {
     const { clock, read } = makeCache()
     expect(await read('a')).toBe('a1')
     clock.time = 99
@@ -28,7 +28,7 @@ describe('MetadataCache', () => {
     expect(await read('a')).toBe('a2')
   })
 
-  test('keeps nothing that is not to be kept, and forgets what it kept before', async () => {
+  test('does not store a document with freshForMs 0 and removes the stored one', async () => {
     const { read } = makeCache()
     expect(await read('a', { freshForMs: 0 })).toBe('a1')
     expect(await read('a')).toBe('a2')
@@ -36,7 +36,7 @@ describe('MetadataCache', () => {
     expect(await read('a')).toBe('a4')
   })
 
-  test('reads again on demand, and when told to drop', async () => {
+  test('requests a document again after refresh and after drop', async () => {
     const { cache, read } = makeCache()
     await read('a')
     expect(await read('a', { refresh: true })).toBe('a2')
@@ -45,7 +45,7 @@ describe('MetadataCache', () => {
     expect(await read('a')).toBe('a3')
   })
 
-  test('shares one request among simultaneous readers', async () => {
+  test('shares one request among concurrent readers', async () => {
     const { loads, read } = makeCache()
     expect(await Promise.all([read('a'), read('a', { refresh: true }), read('b'), read('a')])).toEqual([
       'a1',
@@ -56,7 +56,7 @@ describe('MetadataCache', () => {
     expect(loads).toEqual(['a', 'b'])
   })
 
-  test('shares a failure too, and forgets it', async () => {
+  test('shares a failure among concurrent readers without storing it', async () => {
     const { cache, read } = makeCache()
     const fail = () => cache.read('a', () => Promise.reject(new Error('down')))
     const settled = await Promise.allSettled([fail(), read('a')])
@@ -64,7 +64,7 @@ describe('MetadataCache', () => {
     expect(await read('a')).toBe('a1')
   })
 
-  test('lets the least recently used go', async () => {
+  test('evicts the least recently used document', async () => {
     const { loads, read } = makeCache(2)
     for (const url of ['a', 'b', 'a', 'c', 'a', 'b']) await read(url)
     expect(loads).toEqual(['a', 'b', 'c', 'b'])
@@ -85,7 +85,7 @@ test.each([
   ['max-age=60, No-Cache', 0],
   ['s-maxage=5', 300_000],
 ])(
-  'cache-control %j: fresh for %i ms',
+  'freshnessOf with cache-control %j returns %i ms',
   verifies(20, (control, expected) => {
     expect(freshnessOf(new Headers(control === undefined ? {} : { 'cache-control': control }))).toBe(expected)
   }),
@@ -103,6 +103,6 @@ test.each<[Record<string, string>, number]>([
     { 'cache-control': 'max-age=5', expires: 'Wed, 25 Nov 2026 12:01:00 GMT', date: 'Wed, 25 Nov 2026 12:00:00 GMT' },
     5_000,
   ],
-])('of %j what is left: %i ms', (headers, expected) => {
+])('freshnessOf with the headers %j returns the remaining %i ms', (headers, expected) => {
   expect(freshnessOf(new Headers(headers))).toBe(expected)
 })

@@ -34,17 +34,17 @@ const configured = [
 ]
 const withDocument = { client: { name: 'Acme', redirectUri, metadataUrl: 'https://app.example/client.json' } }
 
-/** What the registration was told, in order. */
+/** The calls of the registration ports, in order. */
 function ensure(input: Partial<EnsureRegistrationInput>, overrides: Partial<ConnectionDependencies> = {}) {
-  const told: unknown[] = []
+  const calls: unknown[] = []
   const deps = makeDependencies({
     clock: steppingClock(),
     ensureDynamicRegistration: (request) => {
-      told.push(request)
+      calls.push(request)
       return Promise.resolve(dynamic)
     },
     retireDynamicRegistration: (registration) => {
-      told.push(registration)
+      calls.push(registration)
       return Promise.resolve()
     },
     ...overrides,
@@ -60,23 +60,23 @@ function ensure(input: Partial<EnsureRegistrationInput>, overrides: Partial<Conn
     configuredIssuer: undefined,
     ...input,
   })
-  return { done, told }
+  return { done, calls }
 }
 
-describe('who we are', () => {
+describe('the client', () => {
   test(
-    'what the caller gave, before all else',
+    'given by the caller takes precedence over every other',
     verifies(41, async () => {
-      const { done, told } = ensure(
+      const { done, calls } = ensure(
         { metadata: registering, clientInformation: given },
         { clients: configured, ...withDocument },
       )
       expect(await done).toEqual({ at: 6000, client: { ...given, redirectUri } })
-      expect(told).toEqual([])
+      expect(calls).toEqual([])
     }),
   )
 
-  test('what the caller gave without an issuer is bound to this one', async () => {
+  test('given by the caller without an issuer is bound to the current issuer', async () => {
     const clientInformation = { ...given, issuer: '', redirectUri: 'https://app.example/old' }
     expect((await ensure({ clientInformation }).done).client).toEqual({ ...clientInformation, issuer: 'https://as' })
   })
@@ -85,13 +85,13 @@ describe('who we are', () => {
     [['client_secret_basic'], 'client_secret_basic'],
     [['client_secret_post', 'client_secret_basic'], 'client_secret_post'],
     [undefined, 'client_secret_post'],
-  ])('what the caller gave proves itself by the list of the server: %j, %s', async (supported, expected) => {
+  ])('given by the caller, with supported methods %j, authenticates by %s', async (supported, expected) => {
     const input = { metadata: { ...metadata, tokenEndpointAuthMethodsSupported: supported }, clientInformation: given }
     expect((await ensure(input).done).client.tokenEndpointAuthMethod).toBe(expected)
   })
 
   test(
-    'what the host configured for this issuer, character by character',
+    'configured by the host is chosen by exact comparison of the issuer',
     verifies(42, async () => {
       const { done } = ensure({ metadata: registering }, { clients: configured, ...withDocument })
       expect((await done).client).toEqual({
@@ -106,7 +106,7 @@ describe('who we are', () => {
     }),
   )
 
-  test('a configured client without a secret', async () => {
+  test('configured without a secret authenticates by none', async () => {
     const { done } = ensure({}, { clients: [{ issuer: 'https://as', clientId: 'c' }] })
     expect((await done).client).toEqual({
       issuer: 'https://as',
@@ -121,7 +121,7 @@ describe('who we are', () => {
     [undefined, ['client_secret_post'], 'client_secret_post'],
     ['client_secret_post', ['client_secret_basic'], 'client_secret_post'],
     [undefined, undefined, 'client_secret_basic'],
-  ])('a configured client proves itself by %j where %j is supported: %s', async (method, supported, expected) => {
+  ])('configured with method %j, where %j is supported, authenticates by %s', async (method, supported, expected) => {
     const client = { issuer: 'https://as', clientId: 'c', clientSecret: 's', tokenEndpointAuthMethod: method }
     const { done } = ensure(
       { metadata: { ...metadata, tokenEndpointAuthMethodsSupported: supported } },
@@ -131,9 +131,9 @@ describe('who we are', () => {
   })
 
   test(
-    'our metadata document, where the server takes one',
+    "is the host's metadata document where the server supports one",
     verifies([41, 43], async () => {
-      const { done, told } = ensure(
+      const { done, calls } = ensure(
         { metadata: { ...registering, clientIdMetadataDocumentSupported: true } },
         { clients: configured.slice(0, 1), ...withDocument },
       )
@@ -144,19 +144,19 @@ describe('who we are', () => {
         redirectUri,
         source: 'metadataDocument',
       })
-      expect(told).toEqual([])
+      expect(calls).toEqual([])
     }),
   )
 
   test.each([
-    ['the server takes no document', registering, withDocument],
-    ['we have no document', { ...registering, clientIdMetadataDocumentSupported: true as const }, {}],
+    ['the server does not support metadata documents', registering, withDocument],
+    ['the host has no metadata document', { ...registering, clientIdMetadataDocumentSupported: true as const }, {}],
   ])(
-    'a dynamic registration where %s',
+    'is registered dynamically where %s',
     verifies([40, 41], async (_, metadata, overrides) => {
-      const { done, told } = ensure({ metadata }, overrides)
+      const { done, calls } = ensure({ metadata }, overrides)
       expect((await done).client).toEqual(dynamic)
-      expect(told).toEqual([
+      expect(calls).toEqual([
         {
           identity,
           issuer: 'https://as',
@@ -169,17 +169,17 @@ describe('who we are', () => {
     }),
   )
 
-  test('a new dynamic registration after the refused one was retired', async () => {
-    const { done, told } = ensure({ metadata: registering, rejectedClientId: 'old' })
+  test('is registered dynamically anew after the rejected registration was retired', async () => {
+    const { done, calls } = ensure({ metadata: registering, rejectedClientId: 'old' })
     expect((await done).client).toEqual(dynamic)
-    expect(told).toMatchObject([
+    expect(calls).toMatchObject([
       { identity, issuer: 'https://as', redirectUri, clientId: 'old', at: 6000 },
       { at: 7000 },
     ])
   })
 })
 
-describe('for a grant by assertion', () => {
+describe('an assertion grant', () => {
   const takingDocuments = { ...registering, clientIdMetadataDocumentSupported: true as const }
   const anonymous = {
     issuer: 'https://as',
@@ -189,13 +189,13 @@ describe('for a grant by assertion', () => {
     source: 'anonymous',
   }
 
-  test.each([true, false])('a workload needs no client: may register %j', async (mayRegister) => {
-    const { done, told } = ensure({ grant: 'jwt_bearer', metadata: takingDocuments, mayRegister }, withDocument)
+  test.each([true, false])('of a workload is anonymous (mayRegister: %j)', async (mayRegister) => {
+    const { done, calls } = ensure({ grant: 'jwt_bearer', metadata: takingDocuments, mayRegister }, withDocument)
     expect((await done).client).toEqual(anonymous)
-    expect(told).toEqual([])
+    expect(calls).toEqual([])
   })
 
-  test('a client that the host has is used, a public one too', async () => {
+  test('uses the configured client, also a public one', async () => {
     const clients = [{ issuer: 'https://as', clientId: 'public' }]
     const { client } = await ensure({ grant: 'jwt_bearer' }, { clients }).done
     expect([client.clientId, client.tokenEndpointAuthMethod]).toEqual(['public', 'none'])
@@ -203,27 +203,27 @@ describe('for a grant by assertion', () => {
     expect(configuredOne.client.clientId).toBe('configured')
   })
 
-  test('an identity assertion goes with our metadata document', async () => {
-    const { done, told } = ensure({ grant: 'identity_assertion', metadata: takingDocuments }, withDocument)
+  test("of an identity assertion uses the host's metadata document", async () => {
+    const { done, calls } = ensure({ grant: 'identity_assertion', metadata: takingDocuments }, withDocument)
     expect((await done).client).toMatchObject({
       clientId: 'https://app.example/client.json',
       source: 'metadataDocument',
     })
-    expect(told).toEqual([])
+    expect(calls).toEqual([])
   })
 
-  test('an identity assertion names a client, and none is registered for it', async () => {
-    const { done, told } = ensure({ grant: 'identity_assertion', metadata: registering }, withDocument)
+  test('of an identity assertion is rejected without a client instead of registering one', async () => {
+    const { done, calls } = ensure({ grant: 'identity_assertion', metadata: registering }, withDocument)
     expect(await rejectionOf(done)).toEqual({
       code: 'CLIENT_INFORMATION_REQUIRED',
       outcome: 'notSent',
       details: { reason: 'nonInteractiveGrant', expected: 'https://as' },
     })
-    expect(told).toEqual([])
+    expect(calls).toEqual([])
   })
 })
 
-describe('a client with a key', () => {
+describe('a client with a signing key', () => {
   const signingKey = { kid: undefined, algs: ['RS256', 'PS256'], forAlg: () => Promise.reject(new Error('unused')) }
   const client = { issuer: 'https://as', clientId: 'robot', signingKey }
   const robot = {
@@ -237,16 +237,19 @@ describe('a client with a key', () => {
   test.each([
     [undefined, undefined, 'RS256'],
     [['private_key_jwt', 'client_secret_basic'], ['ES256', 'PS256'], 'PS256'],
-  ])('proves itself by it where %j and %j are supported', async (methods, algs, signingAlg) => {
-    const supported = {
-      tokenEndpointAuthMethodsSupported: methods,
-      tokenEndpointAuthSigningAlgValuesSupported: algs,
-    }
-    const input = { metadata: { ...metadata, ...supported }, grant: 'client_credentials' as const }
-    expect((await ensure(input, { clients: [client] }).done).client).toEqual({ ...robot, signingAlg })
-  })
+  ])(
+    'authenticates by private_key_jwt where the methods %j and the algorithms %j are supported, with %s',
+    async (methods, algs, signingAlg) => {
+      const supported = {
+        tokenEndpointAuthMethodsSupported: methods,
+        tokenEndpointAuthSigningAlgValuesSupported: algs,
+      }
+      const input = { metadata: { ...metadata, ...supported }, grant: 'client_credentials' as const }
+      expect((await ensure(input, { clients: [client] }).done).client).toEqual({ ...robot, signingAlg })
+    },
+  )
 
-  test('is told by the caller as well, whose words have no key', async () => {
+  test('may be given by the caller, whose client information does not include the key', async () => {
     const clientInformation: ClientInformation = {
       issuer: 'https://as',
       clientId: 'robot',
@@ -257,7 +260,7 @@ describe('a client with a key', () => {
     expect((await done).client).toEqual({ ...robot, signingAlg: 'RS256', source: 'provided' })
   })
 
-  test('is our metadata document, if that is what the host registered the key for', async () => {
+  test("may be the host's metadata document", async () => {
     const clientId = withDocument.client.metadataUrl
     const { done } = ensure(
       { metadata: { ...registering, clientIdMetadataDocumentSupported: true } },
@@ -266,7 +269,7 @@ describe('a client with a key', () => {
     expect((await done).client).toEqual({ ...robot, clientId, signingAlg: 'RS256' })
   })
 
-  test('is refused where the server knows none of its algorithms', async () => {
+  test('is rejected when the server supports none of its algorithms', async () => {
     const input = { metadata: { ...metadata, tokenEndpointAuthSigningAlgValuesSupported: ['ES256', 'EdDSA'] } }
     expect(await rejectionOf(ensure(input, { clients: [client] }).done)).toEqual({
       code: 'CLIENT_AUTH_UNSUPPORTED',
@@ -276,40 +279,40 @@ describe('a client with a key', () => {
   })
 })
 
-describe('nobody', () => {
+describe('ensureRegistration', () => {
   test.each<[string, Partial<EnsureRegistrationInput>, object]>([
     [
-      'with credentials of another issuer',
+      'credentials of another issuer',
       { clientInformation: { ...given, issuer: 'https://old' } },
       { reason: 'otherIssuer', expected: 'https://as', received: 'https://old' },
     ],
     [
-      'with a secret that has expired',
+      'an expired secret',
       { clientInformation: { ...given, clientSecretExpiresAt: 5000 } },
       { reason: 'secretExpired' },
     ],
     [
-      'without a secret, for a grant without a user',
+      'a client without a secret for a non-interactive grant',
       { clientInformation: { ...given, clientSecret: undefined }, grant: 'client_credentials' },
       { reason: 'secretMissing' },
     ],
     [
-      'without credentials, for a grant without a user',
+      'a non-interactive grant without client credentials',
       { metadata: registering, grant: 'client_credentials' },
       { reason: 'nonInteractiveGrant', expected: 'https://as' },
     ],
     [
-      'without the client of imported tokens',
+      'imported tokens without their client',
       { metadata: registering, mayRegister: false },
       { reason: 'importedTokens', expected: 'https://as' },
     ],
-  ])('%s', async (_, input, details) => {
-    const { done, told } = ensure(input, withDocument)
+  ])('rejects %s', async (_, input, details) => {
+    const { done, calls } = ensure(input, withDocument)
     expect(await rejectionOf(done)).toEqual({ code: 'CLIENT_INFORMATION_REQUIRED', outcome: 'notSent', details })
-    expect(told).toEqual([])
+    expect(calls).toEqual([])
   })
 
-  test('where the server registers nobody', async () => {
+  test('rejects a server without a registration endpoint when no client is configured', async () => {
     expect(await rejectionOf(ensure({}).done)).toEqual({
       code: 'REGISTRATION_UNAVAILABLE',
       outcome: 'notSent',
@@ -320,7 +323,7 @@ describe('nobody', () => {
   test.each([
     ['private_key_jwt', undefined, { received: 'private_key_jwt' }],
     [undefined, ['private_key_jwt'], { offered: 'private_key_jwt' }],
-  ])('with the method %j where %j is supported', async (method, supported, details) => {
+  ])('rejects the method %j where %j is supported', async (method, supported, details) => {
     const client = { issuer: 'https://as', clientId: 'c', clientSecret: 's', tokenEndpointAuthMethod: method }
     const input = { metadata: { ...metadata, tokenEndpointAuthMethodsSupported: supported } }
     const rejected = await rejectionOf(ensure(input, { clients: [client] }).done)
@@ -328,22 +331,22 @@ describe('nobody', () => {
   })
 })
 
-test('client credentials with a configured secret need no registration', async () => {
-  const { done, told } = ensure({ grant: 'client_credentials', metadata: registering }, { clients: configured })
+test('ensureRegistration uses a configured secret for client credentials without a registration', async () => {
+  const { done, calls } = ensure({ grant: 'client_credentials', metadata: registering }, { clients: configured })
   expect((await done).client.clientId).toBe('configured')
-  expect(told).toEqual([])
+  expect(calls).toEqual([])
 })
 
-test('a refused registration is retired by the port of its own', async () => {
-  const told: unknown[] = []
+test('retireRegistration retires a rejected registration', async () => {
+  const calls: unknown[] = []
   const deps = makeDependencies({
     clock: steppingClock(),
     retireDynamicRegistration: (registration) => {
-      told.push(registration)
+      calls.push(registration)
       return Promise.resolve()
     },
   })
   const input = { at: 5000, identity, issuer: 'https://as', clientId: 'old' }
   expect(await createRetireRegistration(deps)(input)).toEqual({ at: 6000 })
-  expect(told).toEqual([{ identity, issuer: 'https://as', redirectUri, clientId: 'old', at: 5000 }])
+  expect(calls).toEqual([{ identity, issuer: 'https://as', redirectUri, clientId: 'old', at: 5000 }])
 })

@@ -34,9 +34,9 @@ async function register(answer: Answer, options: Options = {}) {
   return { done, request, sent: JSON.parse(body) as unknown, asked: peer.seen.length }
 }
 
-describe('what is sent', () => {
+describe('a registration request', () => {
   test(
-    'by a client that says little of itself',
+    'contains the defaults of a client with few options',
     verifies(48, async () => {
       const { sent, request } = await register({ status: 201, body: { client_id: 'c' } })
       expect(sent).toEqual({
@@ -54,12 +54,12 @@ describe('what is sent', () => {
     }),
   )
 
-  test('by a client that uses bound tokens only', async () => {
+  test('contains dpop_bound_access_tokens for a client that requires DPoP', async () => {
     const { sent } = await register({ status: 201, body: { client_id: 'c' } }, { dpopBoundAccessTokens: true })
     expect(sent).toMatchObject({ client_name: 'Acme', dpop_bound_access_tokens: true })
   })
 
-  test('by a client that says all', async () => {
+  test('contains all metadata of a fully configured client', async () => {
     const client = {
       name: 'Acme',
       redirectUri,
@@ -98,14 +98,14 @@ describe('what is sent', () => {
     ['https://app.example/cb', 'web'],
     ['http://app.internal/cb', 'web'],
   ])(
-    'with the redirect URI %s: a %s application',
+    'with the redirect URI %s has application_type %s',
     verifies(51, async (uri, application_type) => {
       const { sent } = await register({ body: { client_id: 'c' } }, { redirectUri: uri })
       expect(sent).toMatchObject({ application_type, redirect_uris: [uri] })
     }),
   )
 
-  test('nothing where the server wants what we cannot do', async () => {
+  test('is not sent when the server supports none of the available authentication methods', async () => {
     const { done, asked } = await register({}, { supported: ['private_key_jwt', 'tls_client_auth'] })
     expect(await rejectionOf(done)).toEqual({
       code: 'CLIENT_AUTH_UNSUPPORTED',
@@ -116,25 +116,25 @@ describe('what is sent', () => {
   })
 })
 
-describe('what is made of the answer', () => {
+describe('a registration response', () => {
   const base = { issuer: 'https://as', clientId: 'c', redirectUri, source: 'dynamic' }
 
   test.each<[string, object, string[] | undefined, object]>([
     ['no secret', { client_id: 'c' }, undefined, { tokenEndpointAuthMethod: 'none' }],
     [
-      'a secret, for the method that was asked for',
+      'a secret and no method',
       { client_id: 'c', client_secret: 's', client_secret_expires_at: 0 },
       undefined,
       { clientSecret: 's', tokenEndpointAuthMethod: 'client_secret_basic' },
     ],
     [
-      'a method of the server’s own choice',
+      'a method chosen by the server',
       { client_id: 'c', client_secret: 's', token_endpoint_auth_method: 'client_secret_post' },
       undefined,
       { clientSecret: 's', tokenEndpointAuthMethod: 'client_secret_post' },
     ],
     [
-      'a secret that is not to be used',
+      'a secret that the method does not use',
       {
         client_id: 'c',
         client_secret: 's',
@@ -145,36 +145,32 @@ describe('what is made of the answer', () => {
       { tokenEndpointAuthMethod: 'none' },
     ],
     [
-      'a secret that ends, in record time',
+      'an expiring secret',
       { client_id: 'c', client_secret: 's', client_secret_expires_at: 1_700_000_060 },
       undefined,
       { clientSecret: 's', clientSecretExpiresAt: 66_000, tokenEndpointAuthMethod: 'client_secret_basic' },
     ],
-  ])('%s', async (_, body, supported, expected) => {
+  ])('with %s is parsed into a client', async (_, body, supported, expected) => {
     const { done } = await register({ status: 201, body }, supported ? { supported } : {})
     expect(await done).toEqual({ at: 6000, client: { ...base, ...expected } })
   })
 
   test.each<[string, Answer, object]>([
     [
-      'a refusal',
+      'status 400 and an error code',
       { status: 400, body: { error: 'invalid_redirect_uri', error_description: 'x' } },
       { code: 'REGISTRATION_REJECTED', outcome: 'rejected', details: { status: 400, error: 'invalid_redirect_uri' } },
     ],
     [
-      'a demand for an initial token',
+      'status 401',
       { status: 401, body: '' },
       { code: 'REGISTRATION_REJECTED', outcome: 'rejected', details: { status: 401 } },
     ],
-    ['a rate limit', { status: 429 }, { code: 'RATE_LIMITED', outcome: 'rejected', details: { status: 429 } }],
-    ['unavailability', { status: 503 }, { code: 'SERVER_UNAVAILABLE', outcome: 'rejected', details: { status: 503 } }],
+    ['status 429', { status: 429 }, { code: 'RATE_LIMITED', outcome: 'rejected', details: { status: 429 } }],
+    ['status 503', { status: 503 }, { code: 'SERVER_UNAVAILABLE', outcome: 'rejected', details: { status: 503 } }],
+    ['status 500', { status: 500 }, { code: 'REGISTRATION_UNAVAILABLE', outcome: 'unknown', details: { status: 500 } }],
     [
-      'a server error',
-      { status: 500 },
-      { code: 'REGISTRATION_UNAVAILABLE', outcome: 'unknown', details: { status: 500 } },
-    ],
-    [
-      'a page',
+      'an HTML page',
       { status: 201, body: '<html>' },
       {
         code: 'RESPONSE_NOT_JSON',
@@ -183,7 +179,7 @@ describe('what is made of the answer', () => {
       },
     ],
     [
-      'a wrong document',
+      'an invalid document',
       { status: 201, body: { client_id: 7, client_secret: 'hunter2' } },
       {
         code: 'RESPONSE_INVALID',
@@ -192,7 +188,7 @@ describe('what is made of the answer', () => {
       },
     ],
     [
-      'a method that we cannot do',
+      'an unsupported authentication method',
       { status: 201, body: { client_id: 'c', token_endpoint_auth_method: 'private_key_jwt' } },
       {
         code: 'CLIENT_AUTH_UNSUPPORTED',
@@ -200,7 +196,7 @@ describe('what is made of the answer', () => {
         details: { status: 201, document: 'registration response', received: 'private_key_jwt' },
       },
     ],
-  ])('%s', async (_, answer, expected) => {
+  ])('with %s fails with the matching code', async (_, answer, expected) => {
     const { done, asked } = await register(answer)
     const url: unknown = expect.stringMatching(/\/register$/)
     expect(await rejectionOf(done)).toEqual({

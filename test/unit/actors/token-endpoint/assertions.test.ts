@@ -1,22 +1,23 @@
 import { describe, expect, onTestFinished, test } from 'vitest'
-import type { RequestTokenInput } from '../../../../machines/ports.ts'
 import type { ConnectionDependencies } from '../../../../src/actors/dependencies.ts'
 import { createDiscoverServer } from '../../../../src/actors/discovery/discover-server.ts'
 import { MetadataCache } from '../../../../src/actors/discovery/metadata.ts'
-import { createRequestToken } from '../../../../src/actors/token-endpoint/grants.ts'
-import { createRevokeTokens } from '../../../../src/actors/token-endpoint/revoke-tokens.ts'
+import { systemClock } from '../../../../src/clock.ts'
 import type { AssertionRequest } from '../../../../src/options/client-options.ts'
 import type { ClientInformation } from '../../../../src/schemas/credentials.ts'
 import { verifies } from '../../../support/verifies.ts'
 import {
   type Answer,
+  type Dependencies,
+  formOf,
   identityOf,
   makeDependencies,
   never,
   rejectionOf,
   sendBefore,
-  serverAt,
   startPeer,
+  startTokenEndpoint,
+  type TokenEndpointSetup,
 } from '../support.ts'
 
 const SECRET = 'sk-very-secret'
@@ -25,7 +26,6 @@ const tokens: Answer = { body: { access_token: 't', token_type: 'Bearer', expire
 const anonymous: Partial<ClientInformation> = { clientId: '', source: 'anonymous' }
 const ID_JAG = 'urn:ietf:params:oauth:token-type:id-jag'
 const exchanged: Answer = { body: { access_token: 'the-id-jag', issued_token_type: ID_JAG, token_type: 'N_A' } }
-const form = (body: string | undefined): Record<string, string> => Object.fromEntries(new URLSearchParams(body))
 
 type Assertions = NonNullable<ConnectionDependencies['assertions']>
 
@@ -39,28 +39,24 @@ function host(has: Partial<Record<AssertionRequest['kind'], string>>) {
   return { asked, assertions }
 }
 
-async function startAs(answer: Answer = tokens, client: Partial<ClientInformation> = anonymous) {
-  const peer = await startPeer({ '/token': answer, '/revoke': { body: '' } })
-  const server = serverAt(peer.origin, { revocationEndpoint: `${peer.origin}/revoke` })
-  const input: RequestTokenInput = {
-    at: 5000,
-    identity,
-    server: { ...server, client: { ...server.client, ...client } },
-    scope: 'a b',
-    grant: 'jwt_bearer',
-    sendBefore,
+/** A token endpoint, and a request by the JWT-bearer grant: without a client unless the set-up names one. */
+async function start(dependencies: Partial<Dependencies>, setup: TokenEndpointSetup = {}) {
+  const world = await startTokenEndpoint({ token: tokens, client: anonymous, dependencies, ...setup })
+  const input = { scope: 'a b', grant: 'jwt_bearer' as const }
+  return {
+    ...world,
+    run: (overrides: Parameters<typeof world.request>[0] = {}, signal = never) =>
+      world.request({ ...input, ...overrides }, signal),
   }
-  return { peer, input, forms: () => peer.seen.map(({ body }) => form(body)) }
 }
 
 describe('a workload', () => {
   test(
-    'gives the JWT of its platform, and nothing of a client',
+    'sends the JWT of its platform without client authentication',
     verifies(200, async () => {
       const { asked, assertions } = host({ workload: 'the-jwt' })
-      const { peer, input, forms } = await startAs()
-      const result = await createRequestToken(makeDependencies({ assertions }))(input, never)
-      expect(result).toMatchObject({ accessToken: 't', expiresInMs: 60_000 })
+      const { peer, run, forms } = await start({ assertions })
+      expect(await run()).toMatchObject({ accessToken: 't', expiresInMs: 60_000 })
       expect(forms()).toEqual([
         {
           grant_type: 'urn:ietf:params:oauth:grant-type:jwt-bearer',
@@ -83,18 +79,18 @@ describe('a workload', () => {
     }),
   )
 
-  test('names its client if it has one', async () => {
-    const { input, forms } = await startAs(tokens, {})
-    await createRequestToken(makeDependencies(host({ workload: 'j' })))(input, never)
+  test('sends its client_id when it has a client', async () => {
+    const { run, forms } = await start(host({ workload: 'j' }), { client: {} })
+    await run()
     expect(forms()[0]?.['client_id']).toBe('c 1')
   })
 
   test.each(['invalid_grant', 'invalid_scope', 'unauthorized_client'])(
-    'is refused with %s once',
+    'rejected with %s is not retried',
     verifies(202, async (error) => {
-      const { input, peer } = await startAs({ status: 400, body: { error, error_description: SECRET } })
-      const run = createRequestToken(makeDependencies(host({ workload: 'j' })))
-      expect(await rejectionOf(run(input, never))).toEqual({
+      const token = { status: 400, body: { error, error_description: SECRET } }
+      const { peer, run } = await start(host({ workload: 'j' }), { token })
+      expect(await rejectionOf(run())).toEqual({
         code: error === 'unauthorized_client' ? 'CLIENT_REJECTED' : 'EXCHANGE_REJECTED',
         outcome: 'rejected',
         details: { url: `${peer.origin}/token`, status: 400, error },
@@ -103,19 +99,22 @@ describe('a workload', () => {
     }),
   )
 
-  test('revokes its tokens without a client as well', async () => {
-    const { input, forms } = await startAs()
-    const revocation = { ...input, accessToken: 't', refreshToken: undefined }
-    await createRevokeTokens(makeDependencies())(revocation, never)
+  test('revokes its tokens without client authentication', async () => {
+    const { revoke, forms } = await startTokenEndpoint({ client: anonymous })
+    await revoke({ accessToken: 't', refreshToken: undefined })
     expect(forms()).toEqual([{ token: 't', token_type_hint: 'access_token' }])
   })
 })
 
-describe('without an assertion nothing is sent', () => {
+describe('an assertion request', () => {
   const expected = { code: 'AUTHORIZATION_REQUIRED', outcome: 'notSent' }
   test.each<[string, Assertions | undefined, object]>([
-    ['no option', undefined, { code: 'GRANT_UNSUPPORTED', outcome: 'notSent', details: { reason: 'noAssertions' } }],
-    ['the host has none', () => Promise.resolve(undefined), expected],
+    [
+      'the host has not configured assertions',
+      undefined,
+      { code: 'GRANT_UNSUPPORTED', outcome: 'notSent', details: { reason: 'noAssertions' } },
+    ],
+    ['the host returns undefined', () => Promise.resolve(undefined), expected],
     ['the host rejects', () => Promise.reject(new Error(SECRET)), expected],
     [
       'the host throws',
@@ -124,11 +123,11 @@ describe('without an assertion nothing is sent', () => {
       },
       expected,
     ],
-    ['the host gives something else', () => Promise.resolve({ jwt: SECRET } as never), expected],
-    ['the host gives nothing at all', () => Promise.resolve(''), expected],
-  ])('%s', async (_, assertions, wanted) => {
-    const { input, peer } = await startAs()
-    const rejected = await rejectionOf(createRequestToken(makeDependencies({ assertions }))(input, never))
+    ['the host returns a value that is not a string', () => Promise.resolve({ jwt: SECRET } as never), expected],
+    ['the host returns an empty string', () => Promise.resolve(''), expected],
+  ])('is not sent when %s', async (_, assertions, wanted) => {
+    const { peer, run } = await start({ assertions })
+    const rejected = await rejectionOf(run())
     const details = { reason: 'assertionUnavailable', expected: 'workload' }
     expect(rejected).toEqual({ details, ...wanted })
     expect(JSON.stringify(rejected)).not.toContain(SECRET)
@@ -136,14 +135,13 @@ describe('without an assertion nothing is sent', () => {
   })
 
   test.each<[string, number, AbortSignal, string]>([
-    ['the host is asked too late', 0, never, 'HTTP_TIMEOUT'],
-    ['the run was ended', sendBefore, AbortSignal.abort(), 'ABORTED'],
-  ])('%s', async (_, until, signal, code) => {
+    ['the send deadline passes while the host is pending', 0, never, 'HTTP_TIMEOUT'],
+    ['the operation is aborted while the host is pending', sendBefore, AbortSignal.abort(), 'ABORTED'],
+  ])('is not sent when %s', async (_, until, signal, code) => {
     const { promise, resolve } = Promise.withResolvers<string>()
     onTestFinished(() => resolve('late'))
-    const { input, peer } = await startAs()
-    const run = createRequestToken(makeDependencies({ assertions: () => promise }))
-    expect(await rejectionOf(run({ ...input, sendBefore: until }, signal))).toEqual({
+    const { peer, run } = await start({ assertions: () => promise })
+    expect(await rejectionOf(run({ sendBefore: until }, signal))).toEqual({
       code,
       outcome: 'notSent',
       details: { reason: 'assertionTooLate' },
@@ -157,14 +155,14 @@ describe('an identity assertion', () => {
     exchange?: Answer
     methods?: string[]
     metadata?: Answer
-    known?: boolean
+    withEndpoint?: boolean
     clientSecret?: string | undefined
   }
 
   /** An identity provider, an authorization server, and one request that goes through both. */
   async function stage(
     has: Parameters<typeof host>[0],
-    { exchange = exchanged, methods, metadata, known = false, clientSecret }: Provider = {},
+    { exchange = exchanged, methods, metadata, withEndpoint = false, clientSecret }: Provider = {},
     as: Answer = tokens,
   ) {
     const idp = await startPeer({ '/idp/token': exchange })
@@ -173,40 +171,34 @@ describe('an identity assertion', () => {
       body: { issuer, token_endpoint: `${issuer}/token`, token_endpoint_auth_methods_supported: methods },
     }
     const { asked, assertions } = host(has)
-    const { peer, input, forms } = await startAs(as, {
-      clientSecret: 's',
-      tokenEndpointAuthMethod: 'client_secret_post',
-    })
     const identityProvider = {
       issuer,
       clientId: 'at idp',
       clientSecret,
-      ...(known && { tokenEndpoint: `${issuer}/token` }),
+      ...(withEndpoint && { tokenEndpoint: `${issuer}/token` }),
     }
-    const deps = makeDependencies({ assertions, identityProvider })
-    const run = createRequestToken({
-      ...deps,
-      discoverServer: createDiscoverServer(deps, new MetadataCache(deps.clock)),
-    })
-    const exchanges = (): Record<string, string>[] =>
-      idp.seen.flatMap(({ path, body }) => (path === '/idp/token' ? [form(body)] : []))
+    const discoverServer = createDiscoverServer(makeDependencies(), new MetadataCache(systemClock))
+    const { peer, server, run, forms } = await start(
+      { assertions, identityProvider, discoverServer },
+      { token: as, client: { clientSecret: 's', tokenEndpointAuthMethod: 'client_secret_post' } },
+    )
     return {
       idp,
       issuer,
       peer,
-      input: { ...input, grant: 'identity_assertion' as const },
+      server,
       forms,
       asked,
-      exchanges,
-      run,
+      exchanges: () => idp.seen.flatMap(({ path, body }) => (path === '/idp/token' ? [formOf(body)] : [])),
+      run: (overrides: Parameters<typeof run>[0] = {}) => run({ grant: 'identity_assertion', ...overrides }),
     }
   }
 
   test(
-    'is made of an ID token at the identity provider, and is the grant at the authorization server',
+    'is obtained from the identity provider for an ID token and redeemed at the authorization server',
     verifies([181, 183], async () => {
-      const { issuer, peer, input, forms, asked, exchanges, run } = await stage({ id_token: 'the-id-token' })
-      expect(await run(input, never)).toMatchObject({ accessToken: 't', expiresInMs: 60_000 })
+      const { issuer, peer, forms, asked, exchanges, run } = await stage({ id_token: 'the-id-token' })
+      expect(await run()).toMatchObject({ accessToken: 't', expiresInMs: 60_000 })
       expect(exchanges()).toEqual([
         {
           grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
@@ -241,9 +233,9 @@ describe('an identity assertion', () => {
     }),
   )
 
-  test('is made of a refresh token where the host has no ID token', async () => {
-    const { input, asked, exchanges, run } = await stage({ refresh_token: 'the-refresh-token' })
-    await run(input, never)
+  test('is obtained for a refresh token when the host has no ID token', async () => {
+    const { asked, exchanges, run } = await stage({ refresh_token: 'the-refresh-token' })
+    await run()
     expect(asked.map(({ kind }) => kind)).toEqual(['id_token', 'refresh_token'])
     expect(exchanges()[0]).toMatchObject({
       subject_token: 'the-refresh-token',
@@ -251,48 +243,49 @@ describe('an identity assertion', () => {
     })
   })
 
-  test('names the endpoint itself where the server knows no resource', async () => {
-    const { input, forms, exchanges, run } = await stage({ id_token: 'i' })
-    await run({ ...input, server: { ...input.server, resource: undefined } }, never)
+  test('is requested for the URL of the server when the server has no resource identifier', async () => {
+    const { server, forms, exchanges, run } = await stage({ id_token: 'i' })
+    await run({ server: { ...server, resource: undefined } })
     expect([exchanges()[0]?.['resource'], forms()[0]?.['resource']]).toEqual(['https://h/mcp', undefined])
   })
 
-  test('is asked for where the host says, without looking, and by a secret', async () => {
-    const { idp, input, run } = await stage({ id_token: 'i' }, { known: true, clientSecret: 'idp secret' })
-    await run(input, never)
+  test('is requested at the configured token endpoint, without discovery, with the client secret', async () => {
+    const { idp, run } = await stage({ id_token: 'i' }, { withEndpoint: true, clientSecret: 'idp secret' })
+    await run()
     expect(idp.seen.map(({ path, headers }) => [path, headers.authorization])).toEqual([
       ['/idp/token', `Basic ${Buffer.from('at+idp:idp+secret').toString('base64')}`],
     ])
   })
 
-  test('is asked for by the method that the identity provider lists', async () => {
-    const { input, exchanges, run } = await stage(
-      { id_token: 'i' },
-      { methods: ['client_secret_post'], clientSecret: 'p' },
-    )
-    await run(input, never)
+  test('is requested with an authentication method that the identity provider lists', async () => {
+    const { exchanges, run } = await stage({ id_token: 'i' }, { methods: ['client_secret_post'], clientSecret: 'p' })
+    await run()
     expect(exchanges()[0]).toMatchObject({ client_id: 'at idp', client_secret: 'p' })
   })
 
   test.each<[string, Provider, object]>([
     [
-      'the identity provider is another',
+      'the identity provider has another issuer',
       { metadata: { body: { issuer: 'https://evil', token_endpoint: 'https://evil/token' } } },
       { code: 'SERVER_ISSUER_MISMATCH', outcome: 'notSent' },
     ],
-    ['the identity provider is down', { metadata: { hangUp: true } }, { code: 'HTTP_NETWORK', outcome: 'notSent' }],
     [
-      'the identity provider knows no method of ours',
+      'the identity provider is unreachable',
+      { metadata: { hangUp: true } },
+      { code: 'HTTP_NETWORK', outcome: 'notSent' },
+    ],
+    [
+      'the identity provider supports no available authentication method',
       { methods: ['tls_client_auth'], clientSecret: 's' },
       { code: 'CLIENT_AUTH_UNSUPPORTED', outcome: 'notSent', details: { offered: 'tls_client_auth' } },
     ],
     [
-      'the user has to sign in there again',
+      'the user has to sign in to the identity provider again',
       { exchange: { status: 400, body: { error: 'insufficient_user_authentication', max_age: 60 } } },
       { code: 'EXCHANGE_REJECTED', outcome: 'rejected', details: { error: 'insufficient_user_authentication' } },
     ],
     [
-      'the answer is an access token',
+      'the token exchange returns an access token',
       { exchange: { body: { access_token: SECRET, token_type: 'Bearer' } } },
       {
         code: 'TOKEN_RESPONSE_INVALID',
@@ -301,49 +294,48 @@ describe('an identity assertion', () => {
       },
     ],
     [
-      'the answer is a page',
+      'the token exchange returns an HTML page',
       { exchange: { body: `<html>${SECRET}` } },
       { code: 'TOKEN_RESPONSE_INVALID', outcome: 'unknown', details: { reason: 'unreadable' } },
     ],
-  ])('goes no further where %s', async (_, provider, expected) => {
-    const { peer, input, run } = await stage({ id_token: 'i' }, provider)
-    const rejected = await rejectionOf(run(input, never))
+  ])('is not redeemed when %s', async (_, provider, expected) => {
+    const { peer, run } = await stage({ id_token: 'i' }, provider)
+    const rejected = await rejectionOf(run())
     expect(rejected).toMatchObject(expected)
     expect(JSON.stringify(rejected)).not.toContain(SECRET)
     expect(peer.seen).toEqual([])
   })
 
-  test('is never taken for an access token', async () => {
-    const { input, run } = await stage({ id_token: 'i' }, {}, { body: { access_token: 'x', token_type: 'N_A' } })
-    expect(await rejectionOf(run(input, never))).toMatchObject({
+  test('is not accepted as an access token', async () => {
+    const { run } = await stage({ id_token: 'i' }, {}, { body: { access_token: 'x', token_type: 'N_A' } })
+    expect(await rejectionOf(run())).toMatchObject({
       code: 'TOKEN_RESPONSE_INVALID',
       details: { field: 'token_type' },
     })
   })
 
-  test('is not exchanged, nor redeemed, once the fence has passed', async () => {
-    const { idp, peer, input, run } = await stage({ id_token: 'i' })
-    const late = await rejectionOf(run({ ...input, sendBefore: 0 }, never))
+  test('is neither requested nor redeemed after the send deadline', async () => {
+    const { idp, peer, run } = await stage({ id_token: 'i' })
+    const late = await rejectionOf(run({ sendBefore: 0 }))
     expect(late).toMatchObject({ code: 'HTTP_TIMEOUT', outcome: 'notSent' })
     expect([idp.paths().includes('/idp/token'), peer.seen]).toEqual([false, []])
   })
 
-  test('needs an identity provider', async () => {
-    const { input } = await startAs()
-    const deps = makeDependencies(host({ id_token: 'i' }))
-    const run = createRequestToken({ ...deps, discoverServer: () => Promise.reject(new Error('unused')) })
-    expect(await rejectionOf(run({ ...input, grant: 'identity_assertion' }, never))).toEqual({
+  test('requires an identity provider', async () => {
+    const { run } = await start(host({ id_token: 'i' }))
+    expect(await rejectionOf(run({ grant: 'identity_assertion' }))).toEqual({
       code: 'GRANT_UNSUPPORTED',
       outcome: 'notSent',
       details: { reason: 'noIdentityProvider' },
     })
   })
 
-  test('passes on what no port should reject with', async () => {
-    const { input } = await startAs()
-    const identityProvider = { issuer: 'https://idp', clientId: 'x' }
-    const deps = makeDependencies({ ...host({ id_token: 'i' }), identityProvider })
-    const run = createRequestToken({ ...deps, discoverServer: () => Promise.reject(new Error('a bug')) })
-    await expect(run({ ...input, grant: 'identity_assertion' }, never)).rejects.toThrow('a bug')
+  test('rejects with an unexpected error of discovery unchanged', async () => {
+    const { run } = await start({
+      ...host({ id_token: 'i' }),
+      identityProvider: { issuer: 'https://idp', clientId: 'x' },
+      discoverServer: () => Promise.reject(new Error('a bug')),
+    })
+    await expect(run({ grant: 'identity_assertion' })).rejects.toThrow('a bug')
   })
 })

@@ -2,32 +2,16 @@ import { decodeJwt } from 'jose'
 import { describe, expect, test } from 'vitest'
 import { MAX_NONCES } from '../../../../src/actors/limits.ts'
 import { DpopProver } from '../../../../src/actors/token-endpoint/dpop-prover.ts'
-import {
-  createExchangeCode,
-  createRefreshTokens,
-  createRequestToken,
-} from '../../../../src/actors/token-endpoint/grants.ts'
 import { DPOP_ALGORITHMS } from '../../../../src/protocol/dpop.ts'
-import type { AuthorizationServer, DpopKey } from '../../../../src/schemas/credentials.ts'
+import type { AuthorizationServer } from '../../../../src/schemas/credentials.ts'
 import { hashOfToken, readProof } from '../../../support/proofs.ts'
 import { verifies } from '../../../support/verifies.ts'
 import { makeTransport } from '../../http/support.ts'
-import {
-  type Answer,
-  identityOf,
-  makeDependencies,
-  never,
-  rejectionOf,
-  sendBefore,
-  serverAt,
-  startPeer,
-  steppingClock,
-} from '../support.ts'
+import { type Answer, makeDependencies, rejectionOf, startTokenEndpoint, steppingClock } from '../support.ts'
 
-const identity = identityOf('https://h/mcp')
 const bearer = { access_token: 't', token_type: 'Bearer', refresh_token: 'r2' }
 const bound = { ...bearer, token_type: 'dpop' }
-/** A challenge whose error nothing but the body tells. */
+/** A nonce challenge with its error in the body only. */
 const challenge = (nonce: string): Answer => ({
   status: 400,
   headers: { 'dpop-nonce': nonce },
@@ -36,27 +20,20 @@ const challenge = (nonce: string): Answer => ({
 const offered = { alg: 'ES256' }
 const required = { alg: 'ES256', required: true } as const
 
-/** A token endpoint that gives these answers one after the other, the last one again and again. */
+/** A token endpoint with these answers one after the other, the last one again and again. */
 async function start(answers: Answer[], dpop: AuthorizationServer['dpop'] = offered) {
-  const peer = await startPeer({ '/token': (): Answer => (answers.length > 1 ? answers.shift() : answers[0]) ?? {} })
-  const deps = makeDependencies()
-  const common = { at: 5000, identity, server: serverAt(peer.origin, { dpop }), sendBefore }
+  const token = (): Answer => (answers.length > 1 ? answers.shift() : answers[0]) ?? {}
+  const world = await startTokenEndpoint({ token, server: { dpop } })
   return {
-    peer,
-    deps,
-    exchange: () =>
-      createExchangeCode(deps)({ ...common, code: 'c', verifier: 'v', expectedSubject: undefined }, never),
-    refresh: (dpopKey: DpopKey | undefined) =>
-      createRefreshTokens(deps)({ ...common, refreshToken: 'r1', dpopKey }, never),
-    request: () => createRequestToken(deps)({ ...common, scope: undefined, grant: 'client_credentials' }, never),
-    nonces: () => peer.seen.map(({ headers }) => decodeJwt(String(headers['dpop'])).nonce),
-    proofs: () => Promise.all(peer.seen.map(({ headers }) => readProof(headers['dpop']))),
+    ...world,
+    nonces: () => world.peer.seen.map(({ headers }) => decodeJwt(String(headers['dpop'])).nonce),
+    proofs: () => Promise.all(world.peer.seen.map(({ headers }) => readProof(headers['dpop']))),
   }
 }
 
-describe('a proof', () => {
+describe('a DPoP proof', () => {
   test.each(DPOP_ALGORITHMS)(
-    'is signed with %s, and shows the public half of the key alone',
+    'is signed with %s and contains only the public key',
     verifies(191, async (alg) => {
       const prover = new DpopProver(steppingClock())
       const key = await prover.createKey(alg)
@@ -77,7 +54,7 @@ describe('a proof', () => {
   )
 
   test(
-    'has the nonce that this server gave last, as an authorization server or as a resource',
+    'contains the last nonce of its server, separately for authorization server and resource server',
     verifies(192, async () => {
       const { dpop: prover } = makeDependencies()
       const key = await prover.createKey('ES256')
@@ -96,7 +73,7 @@ describe('a proof', () => {
     }),
   )
 
-  test('has no nonce of a server that was last heard of long ago: not all are remembered', async () => {
+  test('has no nonce after the least recently used nonces were evicted', async () => {
     const { dpop: prover } = makeDependencies()
     const key = await prover.createKey('ES256')
     const nonceAt = async (url: string) =>
@@ -113,23 +90,14 @@ describe('a proof', () => {
 })
 
 describe('a token request', () => {
-  test('brings no proof where nobody wants it', async () => {
-    const { peer, deps } = await start([{ body: bearer }])
-    const input = {
-      at: 0,
-      identity,
-      server: serverAt(peer.origin),
-      code: 'c',
-      verifier: 'v',
-      expectedSubject: undefined,
-      sendBefore,
-    }
-    expect((await createExchangeCode(deps)(input, never)).dpopKey).toBeUndefined()
+  test('has no proof when DPoP is not negotiated', async () => {
+    const { peer, exchange } = await startTokenEndpoint({ token: { body: bearer } })
+    expect((await exchange()).dpopKey).toBeUndefined()
     expect(peer.seen[0]?.headers['dpop']).toBeUndefined()
   })
 
   test.each(['exchange', 'request'] as const)(
-    'of the kind %s makes a key, and answers it with the tokens that are bound to it',
+    'of kind %s creates a key and returns it with the bound tokens',
     verifies(190, async (kind) => {
       const world = await start([{ body: bound }])
       const { tokenType, dpopKey } = await world[kind]()
@@ -144,25 +112,25 @@ describe('a token request', () => {
   )
 
   test(
-    'to refresh proves the key that the tokens are bound to, and keeps it whatever comes',
+    'to refresh proves possession of the key of the tokens and returns that key, whatever the token type',
     verifies(193, async () => {
       const { deps, peer, refresh, proofs } = await start([{ body: bound }, { body: bearer }])
       const key = await deps.dpop.createKey('ES384')
-      expect((await refresh(key)).dpopKey).toEqual(key)
-      expect(await refresh(key)).toMatchObject({ tokenType: 'Bearer', dpopKey: key })
+      expect((await refresh({ dpopKey: key })).dpopKey).toEqual(key)
+      expect(await refresh({ dpopKey: key })).toMatchObject({ tokenType: 'Bearer', dpopKey: key })
       const { d: _, alg: _alg, ...publicHalf } = key
       expect((await proofs()).map(({ header }) => header.jwk)).toEqual([publicHalf, publicHalf])
       expect(new Set(peer.seen.map(({ headers }) => headers['dpop'])).size).toBe(2)
     }),
   )
 
-  test('to refresh tokens that are not bound yet binds them', async () => {
+  test('to refresh unbound tokens creates a key', async () => {
     const { refresh } = await start([{ body: bound }])
-    expect(await refresh(undefined)).toMatchObject({ tokenType: 'DPoP', dpopKey: { alg: 'ES256' } })
+    expect(await refresh()).toMatchObject({ tokenType: 'DPoP', dpopKey: { alg: 'ES256' } })
   })
 
   test(
-    'is sent once more, with a new proof, if only its nonce is missing',
+    'is retried once with a new proof after use_dpop_nonce',
     verifies(192, async () => {
       const { exchange, peer, proofs, nonces } = await start([challenge('n1'), { body: bound }])
       expect((await exchange()).tokenType).toBe('DPoP')
@@ -175,7 +143,7 @@ describe('a token request', () => {
   )
 
   test(
-    'takes the nonce of any answer for the next proof',
+    'has the nonce of the last response, successful or not',
     verifies(192, async () => {
       const { request, nonces } = await start([
         { body: bound, headers: { 'dpop-nonce': 'n1' } },
@@ -189,7 +157,7 @@ describe('a token request', () => {
     }),
   )
 
-  test('is not sent a third time', async () => {
+  test('is not sent a third time after a second use_dpop_nonce', async () => {
     const { exchange, peer, nonces } = await start([challenge('n1'), challenge('n2'), { body: bound }])
     expect(await rejectionOf(exchange())).toEqual({
       code: 'EXCHANGE_REJECTED',
@@ -200,44 +168,45 @@ describe('a token request', () => {
   })
 
   test.each<[string, Answer]>([
-    ['gives no nonce', { status: 400, body: { error: 'use_dpop_nonce' } }],
-    ['refuses something else', { status: 400, headers: { 'dpop-nonce': 'n' }, body: { error: 'invalid_dpop_proof' } }],
-    ['may have done it', { status: 500, headers: { 'dpop-nonce': 'n' }, body: { error: 'use_dpop_nonce' } }],
-    ['says nothing', { status: 400, headers: { 'dpop-nonce': 'n' }, body: '<html>' }],
-  ])('is not repeated for a server that %s', async (_, answer) => {
+    ['without a nonce', { status: 400, body: { error: 'use_dpop_nonce' } }],
+    ['with another error', { status: 400, headers: { 'dpop-nonce': 'n' }, body: { error: 'invalid_dpop_proof' } }],
+    ['with status 500', { status: 500, headers: { 'dpop-nonce': 'n' }, body: { error: 'use_dpop_nonce' } }],
+    ['without an error code', { status: 400, headers: { 'dpop-nonce': 'n' }, body: '<html>' }],
+  ])('is not retried after a response %s', async (_, answer) => {
     const { exchange, peer } = await start([answer, { body: bound }])
     await rejectionOf(exchange())
     expect(peer.seen).toHaveLength(1)
   })
 
-  test('without a proof is not repeated', async () => {
-    const { peer, deps } = await start([challenge('n1'), { body: bearer }])
-    const input = { at: 0, identity, server: serverAt(peer.origin), refreshToken: 'r', sendBefore }
-    expect(await rejectionOf(createRefreshTokens(deps)(input, never))).toMatchObject({ outcome: 'rejected' })
+  test('without a proof is not retried', async () => {
+    const { peer, refresh } = await startTokenEndpoint({ token: challenge('n1') })
+    expect(await rejectionOf(refresh())).toMatchObject({ outcome: 'rejected' })
     expect(peer.seen).toHaveLength(1)
   })
 
-  test('is not repeated after its fence: nothing was spent', async () => {
+  test('is not retried after its send deadline, and the outcome is notSent', async () => {
     let now = 0
     const clock = { ...steppingClock(), monotonic: () => now }
-    const peer = await startPeer({
-      '/token': () => {
+    const { peer, refresh } = await startTokenEndpoint({
+      token: () => {
         now = 2_000
         return challenge('n1')
       },
+      server: { dpop: offered },
+      dependencies: { clock, transport: makeTransport({}, { clock }) },
     })
-    const run = createRefreshTokens(makeDependencies({ clock, transport: makeTransport({}, { clock }) }))
-    const server = serverAt(peer.origin, { dpop: offered })
-    expect(
-      await rejectionOf(run({ at: 0, identity, server, refreshToken: 'r', sendBefore: 1_000 }, never)),
-    ).toMatchObject({ code: 'HTTP_TIMEOUT', outcome: 'notSent', details: { reason: 'leaseTooShort' } })
+    expect(await rejectionOf(refresh({ sendBefore: 1_000 }))).toMatchObject({
+      code: 'HTTP_TIMEOUT',
+      outcome: 'notSent',
+      details: { reason: 'leaseTooShort' },
+    })
     expect(peer.seen).toHaveLength(1)
   })
 })
 
-describe('tokens of the wrong type', () => {
+describe('a response with the wrong token_type', () => {
   test(
-    'are used as they are if binding is no duty',
+    'is accepted as Bearer when binding is optional',
     verifies(193, async () => {
       const { exchange } = await start([{ body: bearer }])
       expect(await exchange()).toMatchObject({ accessToken: 't', tokenType: 'Bearer', dpopKey: undefined })
@@ -245,7 +214,7 @@ describe('tokens of the wrong type', () => {
   )
 
   test(
-    'are refused if it is',
+    'is rejected when binding is required',
     verifies(193, async () => {
       const { exchange, peer } = await start([{ body: bearer }], required)
       expect(await rejectionOf(exchange())).toEqual({
@@ -263,11 +232,9 @@ describe('tokens of the wrong type', () => {
     }),
   )
 
-  test('are refused if no proof was sent for them', async () => {
-    const { peer, deps } = await start([{ body: bound }])
-    const grant = 'client_credentials' as const
-    const input = { at: 0, identity, server: serverAt(peer.origin), scope: undefined, grant, sendBefore }
-    expect(await rejectionOf(createRequestToken(deps)(input, never))).toMatchObject({
+  test('is rejected when it is DPoP and no proof was sent', async () => {
+    const { request } = await startTokenEndpoint({ token: { body: bound } })
+    expect(await rejectionOf(request())).toMatchObject({
       code: 'TOKEN_RESPONSE_INVALID',
       outcome: 'unknown',
       details: { field: 'token_type' },

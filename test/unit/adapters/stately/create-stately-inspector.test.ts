@@ -42,7 +42,7 @@ const snapshotOf = (run: string, status: 'active' | 'stopped'): InspectionRecord
   tags: ['storable'],
 })
 
-test('it listens on 127.0.0.1, and on no other address of the machine', async () => {
+test('the inspector listens on 127.0.0.1 and on no other address of the machine', async () => {
   const { url } = await open()
   const port = Number(new URL(url).port)
   const addresses = Object.values(networkInterfaces())
@@ -55,7 +55,7 @@ test('it listens on 127.0.0.1, and on no other address of the machine', async ()
   expect(await answers('127.0.0.1', port)).toBe(true)
 })
 
-test('its page frames the inspector and is for this machine alone', async () => {
+test("the inspector page frames Stately's inspector and rejects foreign hosts and origins", async () => {
   const { url } = await open()
   const { host, port } = new URL(url)
   expect(host).toBe(`127.0.0.1:${port}`)
@@ -69,7 +69,7 @@ test('its page frames the inspector and is for this machine alone', async () => 
   expect(await statusOf(url, { origin: 'https://evil.example' })).toBe(403)
 })
 
-test('its web socket is for its own page and for programs of this machine', async () => {
+test('the inspector web socket accepts its own page and local programs only', async () => {
   const stately = await open()
   const { host, port } = new URL(stately.url)
   stately.inspect(snapshotOf('x:0', 'active'))
@@ -86,7 +86,7 @@ test('its web socket is for its own page and for programs of this machine', asyn
   }
 })
 
-test('a page that opens late is told the last runs, each as a whole', async () => {
+test('a page that opens late receives the most recent runs, each complete', async () => {
   const stately = await open()
   for (let run = 0; run < 200; run += 1) {
     stately.inspect(snapshotOf(`x:${run}`, 'active'))
@@ -99,7 +99,7 @@ test('a page that opens late is told the last runs, each as a whole', async () =
   close()
 })
 
-test('a client that talks is hung up on, and disturbs nobody', async () => {
+test('a client that sends data is disconnected, and other clients still receive messages', async () => {
   const stately = await open()
   const quiet = await listen(stately.url)
   const loud = await listen(stately.url)
@@ -110,7 +110,7 @@ test('a client that talks is hung up on, and disturbs nobody', async () => {
   quiet.close()
 })
 
-test.each([100, 200, 70_000])('a message of more than %i bytes arrives as it was', async (length) => {
+test.each([100, 200, 70_000])('a message of more than %i bytes arrives unchanged', async (length) => {
   const stately = await open()
   const { messages, close } = await listen(stately.url)
   const value = 'ü'.repeat(length / 2)
@@ -119,7 +119,7 @@ test.each([100, 200, 70_000])('a message of more than %i bytes arrives as it was
   close()
 })
 
-test('an upgrade to something else is refused', async () => {
+test('an upgrade to another protocol is rejected with 403', async () => {
   const { url } = await open()
   const upgrade = { connection: 'Upgrade', upgrade: 'websocket', 'sec-websocket-version': '13' }
   expect(await statusOf(url, upgrade)).toBe(403)
@@ -127,7 +127,7 @@ test('an upgrade to something else is refused', async () => {
   expect(await statusOf(url, { ...upgrade, 'sec-websocket-version': '8', 'sec-websocket-key': 'x' })).toBe(403)
 })
 
-test('close ends the page and those who listen, and frees the port', async () => {
+test('close() disconnects clients, stops the page and frees the port', async () => {
   const stately = await createStatelyInspector({ port: 0 })
   const port = Number(new URL(stately.url).port)
   const client = await listen(stately.url)
@@ -141,7 +141,7 @@ test('close ends the page and those who listen, and frees the port', async () =>
   await again.close()
 })
 
-test('a port that is taken is an error at the call', async () => {
+test('createStatelyInspector rejects with EADDRINUSE if the port is taken', async () => {
   const { url } = await open()
   await expect(createStatelyInspector({ port: Number(new URL(url).port) })).rejects.toMatchObject({
     code: 'EADDRINUSE',
@@ -154,7 +154,7 @@ test.each([
   [{ port: 1.5 }, 'createStatelyInspector().port must be an integer'],
   [{ port: '8080' }, 'createStatelyInspector().port must be of type number'],
   [{ host: '0.0.0.0' }, 'createStatelyInspector().host is not a known option'],
-])('%j is refused', async (options, message) => {
+])('createStatelyInspector rejects %j with a TypeError', async (options, message) => {
   const error = await createStatelyInspector(options as never).catch((reason: unknown) => reason)
   expect(error).toBeInstanceOf(TypeError)
   expect(error).toMatchObject({ message: expect.stringContaining(message) })

@@ -46,7 +46,7 @@ function told(records: readonly InspectionRecord[]): unknown[] {
   return sent
 }
 
-test('charts show with their definitions, ports beside them, and who sent what', () => {
+test('toStately reports charts with their definitions, ports, and the source of each event', () => {
   const toChart = { sessionId: 'x:7', rootId: 'anonymous' }
   const toPort = { sessionId: 'x:8', rootId: 'anonymous' }
   expect(told(RECORDS)).toEqual([
@@ -93,7 +93,7 @@ test('charts show with their definitions, ports beside them, and who sent what',
   ])
 })
 
-test('an actor that never starts, and one that is over, are not shown', () => {
+test('toStately does not report actors that never start or have stopped', () => {
   const [actor, initial] = RECORDS.slice(0, 2)
   const stopped = RECORDS.at(-1)
   if (actor === undefined || initial === undefined || stopped === undefined) throw new Error('no records')
@@ -101,12 +101,12 @@ test('an actor that never starts, and one that is over, are not shown', () => {
   expect(told([...RECORDS, initial, stopped])).toEqual(told(RECORDS))
 })
 
-test('nothing but what is known of a record is told', () => {
+test('toStately reports only the documented members of a record', () => {
   const planted = RECORDS.map((record) => ({ ...record, context: 'planted', output: 'planted', input: 'planted' }))
   expect(told(planted)).toEqual(told(RECORDS))
 })
 
-test('the inspector of a page is told as well', () => {
+test('toStately also feeds a browser inspector', () => {
   const opened: string[] = []
   const page = {
     open: (url: string) => void opened.push(url),

@@ -44,46 +44,64 @@ const request = (changes: Partial<AuthorizationRequest> = {}): AuthorizationRequ
   ...changes,
 })
 
-describe('a callback is', () => {
+describe('judgeCallback', () => {
   const mine: Callback = { stateHash: 'hash-1', bindingHash: 'browser' }
   test.each<[string, ConnectionContext, Callback, number, CallbackVerdict]>([
-    ['acceptable', withAttempt, mine, START, 'acceptable'],
-    ['acceptable from the issuer that was asked', withAttempt, { ...mine, iss: issuer }, START, 'acceptable'],
+    ['accepts a callback of a pending attempt', withAttempt, mine, START, 'acceptable'],
+    ['accepts the issuer of the attempt', withAttempt, { ...mine, iss: issuer }, START, 'acceptable'],
     [
-      'acceptable from a browser that is known otherwise',
+      'accepts a browser whose binding was proven otherwise',
       withAttempt,
       { stateHash: 'hash-1', bindingProven: true },
       START,
       'acceptable',
     ],
     [
-      'acceptable without a binding if the attempt has none',
+      'accepts a callback without a binding if the attempt has no binding',
       contextWith({ servers: [server], attempts: [{ ...attempt, bindingHash: undefined }] }),
       { stateHash: 'hash-1' },
       START,
       'acceptable',
     ],
-    ['unknown: no such attempt', withAttempt, { ...mine, stateHash: 'hash-2' }, START, 'unknown'],
-    ['unknown: its server is gone', contextWith({ attempts: [attempt] }), mine, START, 'unknown'],
-    ['too late', withAttempt, mine, START + 1, 'expired'],
-    ['of another browser', withAttempt, { ...mine, bindingHash: 'another' }, START, 'bindingMismatch'],
-    ['of no browser', withAttempt, { stateHash: 'hash-1' }, START, 'bindingMismatch'],
-    ['of another issuer', withAttempt, { ...mine, iss: `${issuer}/` }, START, 'issuerMismatch'],
+    ['returns unknown for a state without an attempt', withAttempt, { ...mine, stateHash: 'hash-2' }, START, 'unknown'],
     [
-      'of nobody knows which issuer, where the server promised to say',
+      'returns unknown if the server of the attempt was removed',
+      contextWith({ attempts: [attempt] }),
+      mine,
+      START,
+      'unknown',
+    ],
+    ['returns expired for an attempt at its expiry', withAttempt, mine, START + 1, 'expired'],
+    [
+      'returns bindingMismatch for another browser',
+      withAttempt,
+      { ...mine, bindingHash: 'another' },
+      START,
+      'bindingMismatch',
+    ],
+    [
+      'returns bindingMismatch for a callback without a browser binding',
+      withAttempt,
+      { stateHash: 'hash-1' },
+      START,
+      'bindingMismatch',
+    ],
+    ['returns issuerMismatch for another issuer', withAttempt, { ...mine, iss: `${issuer}/` }, START, 'issuerMismatch'],
+    [
+      'returns issuerMismatch for a missing issuer if the server always sends one',
       contextWith({ servers: [{ ...server, issRequired: true }], attempts: [attempt] }),
       mine,
       START,
       'issuerMismatch',
     ],
-  ])('%s', (_, context, callback, at, verdict) => {
+  ])('judgeCallback %s', (_, context, callback, at, verdict) => {
     expect(judgeCallback(context, callback, at)).toBe(verdict)
     const event: ConnectionEvent = { ...stamp, ...callback, at, type: 'callback.denied', error: 'access_denied' }
     expect(ask.isAcceptableCallback(context, event)).toBe(verdict === 'acceptable')
   })
 })
 
-test('what is asked of an event is false for every other one', () => {
+test('guards about one event type are false for every other event type', () => {
   const context = contextWith({
     servers: [server],
     attempts: [{ ...attempt, code: 'fake-code' }],
@@ -102,26 +120,26 @@ test('what is asked of an event is false for every other one', () => {
 })
 
 test.each([
-  ['a code that lives', { ...attempt, code: 'fake-code' }, true],
-  ['a code at its end', { ...attempt, code: 'fake-code', expiresAt: START }, false],
-  ['no code', attempt, false],
-  ['another attempt', { ...attempt, stateHash: 'hash-2', code: 'fake-code' }, false],
-])('an exchange can be resumed with %s: %s', (_, kept, expected) => {
+  ['is true for an attempt with an unexpired code', { ...attempt, code: 'fake-code' }, true],
+  ['is false for an attempt with a code at its expiry', { ...attempt, code: 'fake-code', expiresAt: START }, false],
+  ['is false for an attempt without a code', attempt, false],
+  ['is false for the code of another attempt', { ...attempt, stateHash: 'hash-2', code: 'fake-code' }, false],
+])('hasPendingCode %s', (_, kept, expected) => {
   const event: ConnectionEvent = { ...stamp, type: 'exchange.resumed', stateHash: 'hash-1' }
   expect(ask.hasPendingCode(contextWith({ attempts: [kept] }), event)).toBe(expected)
 })
 
 test.each<[string, number, Tokens | undefined, boolean]>([
-  ['these tokens', 3, tokens, true],
-  ['older ones', 2, tokens, false],
-  ['tokens that cannot be renewed', 3, { ...tokens, refreshToken: undefined }, false],
-  ['none', 3, undefined, false],
-])('a refresh starts from %s', (_, generation, held, expected) => {
+  ['is true for the current generation', 3, tokens, true],
+  ['is false for an older generation', 2, tokens, false],
+  ['is false for tokens that are not renewable', 3, { ...tokens, refreshToken: undefined }, false],
+  ['is false for a record without tokens', 3, undefined, false],
+])('isCurrentGeneration %s', (_, generation, held, expected) => {
   const event: ConnectionEvent = { ...stamp, type: 'refresh.requested', generation }
   expect(ask.isCurrentGeneration(contextWith({ generation: 3, tokens: held }), event)).toBe(expected)
 })
 
-test('tokens need discovery as long as no server of theirs is known', () => {
+test('needsDiscovery is true for tokens whose server is not in the record', () => {
   const needs = (changes: Partial<ConnectionContext>): boolean => ask.needsDiscovery(contextWith(changes))
   expect(needs({ tokens: { ...tokens, serverId: undefined } })).toBe(true)
   expect(needs({ tokens, servers: [{ ...server, id: 2 }] })).toBe(true)
@@ -133,57 +151,61 @@ describe('a grant', () => {
     metadata: { ...metadata, grantTypesSupported },
   })
   test.each<[string, Partial<AuthorizationRequest>, Grant]>([
-    ['what the caller says', { grant: 'jwt_bearer' }, 'jwt_bearer'],
-    ['authorization code before anything is known', { metadata: undefined }, 'authorization_code'],
-    ['authorization code where the server says nothing', {}, 'authorization_code'],
+    ['the grant of the caller', { grant: 'jwt_bearer' }, 'jwt_bearer'],
+    ['authorization_code before discovery', { metadata: undefined }, 'authorization_code'],
+    ['authorization_code if the server lists no grants', {}, 'authorization_code'],
     [
-      'authorization code where both are offered',
+      'authorization_code if the server offers it and client_credentials',
       offering('client_credentials', 'authorization_code'),
       'authorization_code',
     ],
-    ['client credentials where only that is offered', offering('client_credentials'), 'client_credentials'],
-    ['authorization code where neither is offered', offering('password'), 'authorization_code'],
-  ])('is wanted: %s', (_, changes, grant) => {
+    ['client_credentials if the server offers only that', offering('client_credentials'), 'client_credentials'],
+    ['authorization_code if the server offers neither', offering('password'), 'authorization_code'],
+  ])('wantedGrant is %s', (_, changes, grant) => {
     expect(wantedGrant(request(changes))).toBe(grant)
   })
 
   test.each<[string, Partial<AuthorizationRequest> | undefined, Grant | 'none']>([
-    ['nothing without a request', undefined, 'none'],
-    ['the wanted one', {}, 'authorization_code'],
-    ['before anything is known', { metadata: undefined }, 'authorization_code'],
-    ['not what is not offered', offering('password'), 'none'],
-    ['not what the policy forbids', { allowedGrants: ['client_credentials'] }, 'none'],
-    ['what the policy allows', { allowedGrants: ['authorization_code'] }, 'authorization_code'],
-    ['what the host insists on, where the server says nothing', { grant: 'client_credentials' }, 'client_credentials'],
+    ['no grant without a request', undefined, 'none'],
+    ['the wanted grant', {}, 'authorization_code'],
+    ['the wanted grant before discovery', { metadata: undefined }, 'authorization_code'],
+    ['no grant that the server does not offer', offering('password'), 'none'],
+    ['no grant that the policy disallows', { allowedGrants: ['client_credentials'] }, 'none'],
+    ['a grant that the policy allows', { allowedGrants: ['authorization_code'] }, 'authorization_code'],
+    ['the grant of the host if the server lists no grants', { grant: 'client_credentials' }, 'client_credentials'],
     [
-      'what the host insists on, before anything is known',
+      'the grant of the host before discovery',
       { grant: 'client_credentials', metadata: undefined },
       'client_credentials',
     ],
     [
-      'not what the host insists on against the server',
+      'no grant of the host that the server does not offer',
       { grant: 'client_credentials', ...offering('authorization_code') },
       'none',
     ],
     [
-      'an assertion that the host names, whatever the server lists',
+      'jwt_bearer of the host, whatever the server lists',
       { grant: 'jwt_bearer', ...offering('authorization_code') },
       'jwt_bearer',
     ],
-    ['an identity assertion likewise', { grant: 'identity_assertion', ...offering('password') }, 'identity_assertion'],
     [
-      'not an assertion that the policy forbids',
+      'identity_assertion of the host, whatever the server lists',
+      { grant: 'identity_assertion', ...offering('password') },
+      'identity_assertion',
+    ],
+    [
+      'no assertion grant that the policy disallows',
       { grant: 'jwt_bearer', allowedGrants: ['identity_assertion'] },
       'none',
     ],
-  ])('can be used: %s', (_, changes, expected) => {
+  ])('canUseGrant allows %s', (_, changes, expected) => {
     const context = contextWith({ request: changes && request(changes) })
     const grants: Grant[] = ['authorization_code', 'client_credentials', 'jwt_bearer', 'identity_assertion']
     expect(grants.find((grant) => ask.canUseGrant(context, grant)) ?? 'none').toBe(expected)
     expect(ask.canUseNonInteractiveGrant(context)).toBe(expected !== 'none' && expected !== 'authorization_code')
   })
 
-  test('is renewed only by a refresh token, and only where a renewal was begun', () => {
+  test('isRenewal is true only in a renewal request of tokens with a refresh token', () => {
     const renewal = request({ purpose: 'renew' })
     expect(ask.isRenewal(contextWith({ request: renewal, tokens }))).toBe(true)
     expect(ask.isRenewal(contextWith({ request: renewal, tokens: { ...tokens, refreshToken: undefined } }))).toBe(false)
@@ -193,7 +215,7 @@ describe('a grant', () => {
 })
 
 describe('a claim', () => {
-  test('is given up by its id', () => {
+  test('isCurrentClaim is true only for the id of the current claim', () => {
     const event = (orphanId: string): ConnectionEvent => ({ ...stamp, type: 'claim.expired', orphanId })
     expect(isCurrentClaim(contextWith({ claim }), event('claim-1'))).toBe(true)
     expect(isCurrentClaim(contextWith({ claim }), event('claim-0'))).toBe(false)
@@ -202,22 +224,26 @@ describe('a claim', () => {
 
   const exchange: Claim = { ...claim, kind: 'exchange', stateHash: 'hash-1' }
   test.each<[string, Partial<ConnectionContext>, boolean]>([
-    ['not without one', {}, false],
-    ['a refresh, once', { claim }, true],
-    ['a refresh, not twice', { claim: { ...claim, retries: 1 } }, false],
-    ['an exchange while its code lives', { claim: exchange, attempts: [attempt] }, true],
-    ['an exchange not after that', { claim: exchange, attempts: [{ ...attempt, expiresAt: START }] }, false],
-    ['an exchange not without its attempt', { claim: exchange }, false],
-  ])('may be repeated: %s', (_, changes, expected) => {
+    ['is false without a claim', {}, false],
+    ['is true for a refresh without retries', { claim }, true],
+    ['is false for a refresh that was retried once', { claim: { ...claim, retries: 1 } }, false],
+    ['is true for an exchange until its attempt expires', { claim: exchange, attempts: [attempt] }, true],
+    [
+      'is false for an exchange whose attempt has expired',
+      { claim: exchange, attempts: [{ ...attempt, expiresAt: START }] },
+      false,
+    ],
+    ['is false for an exchange without an attempt', { claim: exchange }, false],
+  ])('canRetry %s', (_, changes, expected) => {
     expect(ask.canRetry(contextWith(changes), START)).toBe(expected)
   })
 
   test.each<[string, Partial<ConnectionContext>, number | undefined]>([
-    ['that it names', { claim: { ...claim, kind: 'requestToken', serverId: 2 } }, 2],
-    ['of its attempt', { claim: exchange, attempts: [{ ...attempt, serverId: 2 }] }, 2],
+    ['that the claim names', { claim: { ...claim, kind: 'requestToken', serverId: 2 } }, 2],
+    ['of the attempt', { claim: exchange, attempts: [{ ...attempt, serverId: 2 }] }, 2],
     ['of the tokens', { claim, tokens }, 1],
-    ['that nobody names', { claim }, undefined],
-  ])('spends at the server %s', (_, changes, id) => {
+    ['as undefined if the record names no server', { claim }, undefined],
+  ])('claimedServer returns the server %s', (_, changes, id) => {
     const servers = [server, { ...server, id: 2, client: staticClient }]
     const context = contextWith({ servers, ...changes })
     expect(claimedServer(context)?.id).toBe(id)
@@ -226,42 +252,52 @@ describe('a claim', () => {
   })
 })
 
-describe('a late result is an orphan', () => {
+describe('isOrphanedResult', () => {
   const late: ConnectionEvent = { ...stamp, type: 'result.late', orphanId: 'claim-1', generation: 3, tokens, server }
   test.each<[string, Partial<ConnectionContext>, ConnectionEvent, boolean]>([
-    ['once the connection was disconnected', {}, late, true],
-    ['not while nothing newer stands', { generation: 3 }, late, false],
-    ['not if newer tokens stand', { tokens }, late, false],
-    ['not if newer tokens have reauthorizationRequired', { reauthorizationRequired: true }, late, false],
-    ['not of a claim that was never given up', { orphanedClaims: [] }, late, false],
-    ['not if it is none', {}, expired, false],
-  ])('%s', (_, changes, event, expected) => {
+    ['is true after a disconnect', {}, late, true],
+    ['is false if the generation has not changed', { generation: 3 }, late, false],
+    ['is false if the record has newer tokens', { tokens }, late, false],
+    ['is false if the newer tokens required a reauthorization', { reauthorizationRequired: true }, late, false],
+    ['is false for a claim that was never orphaned', { orphanedClaims: [] }, late, false],
+    ['is false for any other event', {}, expired, false],
+  ])('isOrphanedResult %s', (_, changes, event, expected) => {
     const context = contextWith({ generation: 4, orphanedClaims: [{ id: 'claim-1', retried: false }], ...changes })
     expect(ask.isOrphanedResult(context, event)).toBe(expected)
   })
 })
 
-describe('a late result is wanted', () => {
+describe('isAcceptableLateResult', () => {
   const late: ConnectionEvent = { ...stamp, type: 'result.late', orphanId: 'claim-1', generation: 3, tokens, server }
   test.each<[string, Partial<ConnectionContext>, ConnectionEvent, boolean]>([
-    ['while nothing newer stands', {}, late, true],
-    ['not if something newer stands', { generation: 4 }, late, false],
-    ['not of a claim that was never given up', { orphanedClaims: [] }, late, false],
-    ['of a repeated claim if it can be proven', { orphanedClaims: [{ id: 'claim-1', retried: true }] }, late, true],
+    ['is true if the generation has not changed', {}, late, true],
+    ['is false if the generation has changed', { generation: 4 }, late, false],
+    ['is false for a claim that was never orphaned', { orphanedClaims: [] }, late, false],
     [
-      'not of a repeated claim if it cannot',
+      'is true for a retried claim if the result has a refresh token to verify it',
+      { orphanedClaims: [{ id: 'claim-1', retried: true }] },
+      late,
+      true,
+    ],
+    [
+      'is false for a retried claim if the result has no refresh token',
       { orphanedClaims: [{ id: 'claim-1', retried: true }] },
       { ...late, tokens: { ...tokens, refreshToken: undefined } },
       false,
     ],
-    ['of another claim without proof', {}, { ...late, tokens: { ...tokens, refreshToken: undefined } }, true],
-  ])('%s', (_, changes, event, expected) => {
+    [
+      'is true for a claim without a retry, even without a refresh token',
+      {},
+      { ...late, tokens: { ...tokens, refreshToken: undefined } },
+      true,
+    ],
+  ])('isAcceptableLateResult %s', (_, changes, event, expected) => {
     const context = contextWith({ generation: 3, orphanedClaims: [{ id: 'claim-1', retried: false }], ...changes })
     expect(ask.isAcceptableLateResult(context, event)).toBe(expected)
   })
 })
 
-describe('a challenge for more scope', () => {
+describe('a scope challenge', () => {
   const challenged = (challengeScope?: string, maxStepUps?: number): ConnectionEvent => ({
     ...stamp,
     type: 'challenge.insufficientScope',
@@ -269,27 +305,47 @@ describe('a challenge for more scope', () => {
   })
 
   test.each<[string, ConnectionContext, ConnectionEvent, boolean]>([
-    ['for what was granted asks for nothing new', contextWith({ tokens }), challenged('read'), true],
-    ['for more than that asks for something', contextWith({ tokens }), challenged('read write'), false],
-    ['without tokens asks for something', contextWith(), challenged('read'), false],
-    ['is the only one of its kind', contextWith(), expired, false],
-  ])('%s', (_name, context, event, expected) => {
+    ['is true for a challenge with the granted scope', contextWith({ tokens }), challenged('read'), true],
+    ['is false for a challenge with more scope', contextWith({ tokens }), challenged('read write'), false],
+    ['is false without tokens', contextWith(), challenged('read'), false],
+    ['is false for any other event', contextWith(), expired, false],
+  ])('asksForNothingNew %s', (_name, context, event, expected) => {
     expect(asksForNothingNew(context, event)).toBe(expected)
   })
 
   const stepUps = [{ scope: 'write', rounds: 2, at: START - 1 }]
   const waiting = { ...attempt, scope: 'read write' }
   test.each<[string, ConnectionContext, ConnectionEvent, boolean]>([
-    ['comes once too often', contextWith({ stepUps }), challenged('write', 2), true],
-    ['is within the limit', contextWith({ stepUps }), challenged('write', 3), false],
-    ['has no limit', contextWith({ stepUps }), challenged('write'), false],
-    ['is waited for already', contextWith({ stepUps, attempts: [waiting] }), challenged('write', 2), false],
-    ['is waited for in vain', contextWith({ stepUps, attempts: [attempt] }), challenged('write', 2), true],
-    ['was long ago', contextWith({ stepUps: [{ scope: 'write', rounds: 9, at: 0 }] }), challenged('write', 1), false],
-    ['names no scope', contextWith(), challenged(undefined, 0), true],
-    ['would be too much', contextWith({ tokens: { ...tokens, scope: 'x'.repeat(5_000) } }), challenged('write'), true],
-    ['is another event', contextWith({ stepUps }), expired, false],
-  ])('%s', (_name, context, event, expected) => {
+    ['is true at the maximum number of step-ups', contextWith({ stepUps }), challenged('write', 2), true],
+    ['is false below the maximum', contextWith({ stepUps }), challenged('write', 3), false],
+    ['is false without a maximum', contextWith({ stepUps }), challenged('write'), false],
+    [
+      'is false while an attempt with the challenged scope is pending',
+      contextWith({ stepUps, attempts: [waiting] }),
+      challenged('write', 2),
+      false,
+    ],
+    [
+      'is true while only an attempt with another scope is pending',
+      contextWith({ stepUps, attempts: [attempt] }),
+      challenged('write', 2),
+      true,
+    ],
+    [
+      'is false if the earlier step-ups are more than a day old',
+      contextWith({ stepUps: [{ scope: 'write', rounds: 9, at: 0 }] }),
+      challenged('write', 1),
+      false,
+    ],
+    ['is true at a maximum of 0 for a challenge without a scope', contextWith(), challenged(undefined, 0), true],
+    [
+      'is true for a scope that exceeds the length limit',
+      contextWith({ tokens: { ...tokens, scope: 'x'.repeat(5_000) } }),
+      challenged('write'),
+      true,
+    ],
+    ['is false for any other event', contextWith({ stepUps }), expired, false],
+  ])('isStepUpExhausted %s', (_name, context, event, expected) => {
     expect(isStepUpExhausted(context, event)).toBe(expected)
   })
 })

@@ -36,7 +36,7 @@ const request: AuthorizationRequest = {
 }
 const common = { at: START, identity }
 
-test('discovery is told where to look and whom to insist on', () => {
+test('the inputs of discovery have the metadata URL, the required issuer and the resource', () => {
   expect(input.discoverResourceInput(contextWith({ request }))).toEqual({
     ...common,
     challenged: false,
@@ -46,8 +46,8 @@ test('discovery is told where to look and whom to insist on', () => {
   expect(input.discoverServerInput(contextWith({ request }))).toEqual({ ...common, resource })
 })
 
-describe('registration is told', () => {
-  test('which client the host gave', () => {
+describe('the input of registration', () => {
+  test('ensureRegistrationInput has the client of the host', () => {
     const context = contextWith({ request: { ...request, clientInformation: staticClient } })
     expect(input.ensureRegistrationInput(context)).toEqual({
       ...common,
@@ -60,12 +60,12 @@ describe('registration is told', () => {
     })
   })
 
-  test('to register nobody for a refresh token, which is good for its own client alone', () => {
+  test('ensureRegistrationInput does not allow a new registration in a renewal, since a refresh token belongs to its client', () => {
     const context = contextWith({ request: { ...request, purpose: 'renew' } })
     expect(input.ensureRegistrationInput(context).mayRegister).toBe(false)
   })
 
-  test('which client this very server refused', () => {
+  test('ensureRegistrationInput names the client that was rejected by the same server, and by no other', () => {
     const rejectedToken = (at: string): string | undefined =>
       input.ensureRegistrationInput(contextWith({ request, rejectedClient: { issuer: at, clientId: 'client-1' } }))
         .rejectedClientId
@@ -73,7 +73,7 @@ describe('registration is told', () => {
   })
 })
 
-test('the authorization request is built from what was found out', () => {
+test('buildAuthorizationRequestInput has the discovered metadata, resource and client', () => {
   expect(input.buildAuthorizationRequestInput(contextWith({ request }))).toEqual({
     ...common,
     metadata,
@@ -84,12 +84,12 @@ test('the authorization request is built from what was found out', () => {
   })
 })
 
-describe('what spends something is told its fence, and goes to its own server', () => {
+describe('the inputs of single-use requests', () => {
   const other = { ...server, id: 2, issuer: 'https://other.example' }
   const servers = [other, server]
   const claim = { id: 'claim-1', leaseMs: LEASE_MS, retries: 0 }
 
-  test('an exchange', () => {
+  test('exchangeCodeInput has the server of the attempt and the send deadline', () => {
     const attempt = {
       stateHash: 'hash-1',
       verifier: 'fake-verifier',
@@ -111,7 +111,7 @@ describe('what spends something is told its fence, and goes to its own server', 
     })
   })
 
-  test('a refresh', () => {
+  test('refreshTokensInput has the server of the tokens and the send deadline', () => {
     const context = contextWith({ servers, tokens, claim: { ...claim, kind: 'refresh' } })
     expect(input.refreshTokensInput(context, goAhead)).toEqual({
       ...common,
@@ -121,15 +121,15 @@ describe('what spends something is told its fence, and goes to its own server', 
     })
   })
 
-  test('a refresh of tokens that are bound to a key', () => {
+  test('refreshTokensInput of DPoP-bound tokens has their key', () => {
     const context = contextWith({ servers, tokens: { ...tokens, dpopKey }, claim: { ...claim, kind: 'refresh' } })
     expect(input.refreshTokensInput(context, goAhead).dpopKey).toEqual(dpopKey)
   })
 
   test.each([
-    ['of an older release', undefined, 'client_credentials'],
-    ['by assertion', 'jwt_bearer', 'jwt_bearer'],
-  ] as const)('a grant without a user, %s', (_, held, grant) => {
+    ['of a claim without a grant', undefined, 'client_credentials'],
+    ['of a claim by assertion', 'jwt_bearer', 'jwt_bearer'],
+  ] as const)('requestTokenInput %s has the server of the claim and the send deadline', (_, held, grant) => {
     const wanted = { ...claim, kind: 'requestToken', serverId: 2, scope: 'read', grant: held } as const
     expect(input.requestTokenInput(contextWith({ servers, claim: wanted }), goAhead)).toEqual({
       ...common,
@@ -140,7 +140,7 @@ describe('what spends something is told its fence, and goes to its own server', 
     })
   })
 
-  test('a revocation', () => {
+  test('revokeTokensInput has both tokens, their server and the send deadline', () => {
     const context = contextWith({ servers, tokens, claim: { ...claim, kind: 'disconnect' } })
     expect(input.revokeTokensInput(context, goAhead)).toEqual({
       ...common,
@@ -151,19 +151,19 @@ describe('what spends something is told its fence, and goes to its own server', 
     })
   })
 
-  test('never leaves without a fence', () => {
+  test('a single-use input without a checkpoint has a send deadline in the past', () => {
     const context = contextWith({ servers, tokens, claim: { ...claim, kind: 'refresh' } })
     const expired: ConnectionEvent = { type: 'attempt.expired', at: START, claimId: 'claim-2', leaseMs: LEASE_MS }
     expect(input.refreshTokensInput(context, expired).sendBefore).toBe(-Infinity)
   })
 })
 
-test('what was refused is retired by name', () => {
+test('retireRegistrationInput names the rejected client', () => {
   const rejectedClient = { issuer, clientId: 'client-1' }
   expect(input.retireRegistrationInput(contextWith({ rejectedClient }))).toEqual({ ...common, ...rejectedClient })
 })
 
-describe('a chart that enters a state without what it guarantees says what is missing', () => {
+describe('an input without its facts', () => {
   const { resource: _resource, metadata: _metadata, client: _client, ...bare } = request
   test.each<[string, (context: ConnectionContext) => unknown, Partial<ConnectionContext>]>([
     ['a request', input.discoverResourceInput, {}],
@@ -180,7 +180,7 @@ describe('a chart that enters a state without what it guarantees says what is mi
     ['a claim', (context) => input.requestTokenInput(context, goAhead), {}],
     ['tokens', (context) => input.revokeTokensInput(context, goAhead), {}],
     ['a rejected client', input.retireRegistrationInput, {}],
-  ])('%s', (what, build, changes) => {
+  ])('the input of a port throws an error that names the missing fact: %s', (what, build, changes) => {
     expect(() => build(contextWith(changes))).toThrow(new Error(`the chart entered a working state without ${what}`))
   })
 })

@@ -1,76 +1,220 @@
 import { describe, expect, test } from 'vitest'
-import { isPending, isRenewable, isUsable, restingState } from '../../../../machines/connection/selectors.ts'
-import type { ConnectionContext } from '../../../../src/schemas/connection-context.ts'
+import {
+  isAuthorized,
+  isFresh,
+  isPending,
+  isRenewable,
+  isUsable,
+  marginMs,
+  nextWakeAt,
+  pendingExchange,
+  requestedScope,
+  restingState,
+  stateOf,
+  tokensOf,
+} from '../../../../machines/connection/selectors.ts'
+import type { AuthorizationRequest, ConnectionContext } from '../../../../src/schemas/connection-context.ts'
 import type { Tokens } from '../../../../src/schemas/credentials.ts'
-import { contextWith, START, TOKEN_TTL_MS, tokens } from '../../../support/charts/facts.ts'
+import { contextWith, resource, START, TOKEN_TTL_MS, tokens } from '../../../support/charts/facts.ts'
+import { ATTEMPT, CLAIM, IDENTITY, SERVER, TOKENS } from '../../durable/records.ts'
+import { BEGINNING } from '../../durable/test-time.ts'
+import { request } from './support.ts'
 
 const { refreshToken: _, ...lastTokens } = tokens
 const END = START + TOKEN_TTL_MS
 
 test.each<[string, Tokens | undefined, number, number | undefined, boolean]>([
-  ['no tokens', undefined, START, undefined, false],
-  ['tokens that live', tokens, END - 1, undefined, true],
-  ['tokens at their end', tokens, END, undefined, false],
-  ['tokens with just enough life left', tokens, END - 1_001, 1_000, true],
-  ['tokens with too little life left', tokens, END - 1_000, 1_000, false],
-  ['tokens without a known end', { ...tokens, expiresAt: undefined }, END + 1, 1_000, true],
-  ['tokens that a repeat may have revoked', { ...tokens, unverified: true }, START, undefined, false],
-])('usable: %s', (_name, held, at, minTtlMs, expected) => {
+  ['is false without tokens', undefined, START, undefined, false],
+  ['is true for tokens that have not expired', tokens, END - 1, undefined, true],
+  ['is false for tokens at their expiry', tokens, END, undefined, false],
+  ['is true for tokens with more than the minimum TTL left', tokens, END - 1_001, 1_000, true],
+  ['is false for tokens with only the minimum TTL left', tokens, END - 1_000, 1_000, false],
+  ['is true for tokens without an expiry', { ...tokens, expiresAt: undefined }, END + 1, 1_000, true],
+  ['is false for unverified tokens', { ...tokens, unverified: true }, START, undefined, false],
+])('isUsable %s', (_name, held, at, minTtlMs, expected) => {
   expect(isUsable(held, at, minTtlMs)).toBe(expected)
 })
 
 test.each<[string, Tokens | undefined, number, boolean]>([
-  ['no tokens', undefined, START, false],
-  ['a refresh token without a known end', tokens, END, true],
-  ['a refresh token that lives', { ...tokens, refreshTokenExpiresAt: END }, END - 1, true],
-  ['a refresh token at its end', { ...tokens, refreshTokenExpiresAt: END }, END, false],
-  ['no refresh token', lastTokens, START, false],
-  ['a grant that needs nobody', { ...lastTokens, grant: 'client_credentials' }, END, true],
-  ['a workload', { ...lastTokens, grant: 'jwt_bearer' }, END, true],
-  ['an identity assertion', { ...lastTokens, grant: 'identity_assertion' }, END, true],
-  ['a refresh token that was refused', { ...tokens, refreshTokenRejected: true }, START, false],
-  ['tokens that a repeat may have revoked', { ...tokens, unverified: true }, START, true],
-])('renewable: %s', (_name, held, at, expected) => {
+  ['is false without tokens', undefined, START, false],
+  ['is true for a refresh token without an expiry', tokens, END, true],
+  ['is true for a refresh token that has not expired', { ...tokens, refreshTokenExpiresAt: END }, END - 1, true],
+  ['is false for a refresh token at its expiry', { ...tokens, refreshTokenExpiresAt: END }, END, false],
+  ['is false for an authorization_code grant without a refresh token', lastTokens, START, false],
+  [
+    'is true for the client_credentials grant without a refresh token',
+    { ...lastTokens, grant: 'client_credentials' },
+    END,
+    true,
+  ],
+  ['is true for the jwt_bearer grant without a refresh token', { ...lastTokens, grant: 'jwt_bearer' }, END, true],
+  [
+    'is true for the identity_assertion grant without a refresh token',
+    { ...lastTokens, grant: 'identity_assertion' },
+    END,
+    true,
+  ],
+  ['is false for a rejected refresh token', { ...tokens, refreshTokenRejected: true }, START, false],
+  ['is true for unverified tokens', { ...tokens, unverified: true }, START, true],
+])('isRenewable %s', (_name, held, at, expected) => {
   expect(isRenewable(held, at)).toBe(expected)
 })
 
 const attempt = { stateHash: 'hash-1', verifier: 'fake-verifier', serverId: 1, expiresAt: START + 1 }
 
-test('an attempt lives until its end', () => {
+test('isPending is true for an attempt until its expiry', () => {
   expect([START, START + 1].map((at) => isPending(attempt, at))).toEqual([true, false])
 })
 
-describe('a connection rests', () => {
+describe('the resting state', () => {
   test.each<[string, Partial<ConnectionContext>, string]>([
-    ['disconnected: nothing is known', {}, 'disconnected'],
-    ['failed: the last try failed', { failure: { code: 'HTTP_NETWORK' } }, 'failed'],
+    ['disconnected for an empty record', {}, 'disconnected'],
+    ['failed after a failure', { failure: { code: 'HTTP_NETWORK' } }, 'failed'],
     [
-      'waiting: an attempt lives, whatever failed',
+      'awaitingCallback with a pending attempt, even after a failure',
       { attempts: [attempt], failure: { code: 'HTTP_NETWORK' } },
       'awaitingCallback',
     ],
-    ['disconnected: no attempt lives', { attempts: [{ ...attempt, expiresAt: START }] }, 'disconnected'],
-    ['authorized: tokens, although an attempt waits', { tokens, attempts: [attempt] }, 'authorized'],
-    ['authorized: tokens, although something failed', { tokens, failure: { code: 'HTTP_NETWORK' } }, 'authorized'],
-    ['authorized: expired, but renewable', { tokens: { ...tokens, expiresAt: START } }, 'authorized'],
+    ['disconnected with only an expired attempt', { attempts: [{ ...attempt, expiresAt: START }] }, 'disconnected'],
+    ['authorized with tokens, even with a pending attempt', { tokens, attempts: [attempt] }, 'authorized'],
+    ['authorized with tokens, even after a failure', { tokens, failure: { code: 'HTTP_NETWORK' } }, 'authorized'],
+    ['authorized with expired tokens that are renewable', { tokens: { ...tokens, expiresAt: START } }, 'authorized'],
     [
-      'in need of its user: expired, not renewable',
+      'reauthorizationRequired with expired tokens that are not renewable',
       { tokens: { ...lastTokens, expiresAt: START } },
       'reauthorizationRequired',
     ],
-    ['in need of its user: refused', { tokens: { ...tokens, refreshTokenRejected: true } }, 'reauthorizationRequired'],
     [
-      'in need of its user: signed in once',
+      'reauthorizationRequired after the refresh token was rejected',
+      { tokens: { ...tokens, refreshTokenRejected: true } },
+      'reauthorizationRequired',
+    ],
+    [
+      'reauthorizationRequired after the tokens of an earlier sign-in were dropped',
       { reauthorizationRequired: true, failure: { code: 'HTTP_NETWORK' } },
       'reauthorizationRequired',
     ],
-    ['waiting: its user is at it', { reauthorizationRequired: true, attempts: [attempt] }, 'awaitingCallback'],
-  ])('%s', (_name, changes, expected) => {
+    [
+      'awaitingCallback with a pending attempt of a user who must reauthorize',
+      { reauthorizationRequired: true, attempts: [attempt] },
+      'awaitingCallback',
+    ],
+  ])('restingState is %s', (_name, changes, expected) => {
     expect(restingState(contextWith(changes))).toBe(expected)
   })
 
-  test('elsewhere once time has passed', () => {
+  test('restingState changes when the tokens expire', () => {
     const context = contextWith({ tokens: lastTokens })
     expect([START, END].map((at) => restingState(context, at))).toEqual(['authorized', 'reauthorizationRequired'])
+  })
+})
+
+test('requestedScope combines caller, challenge, resource and default scopes and drops the disallowed ones', () => {
+  const scope = (changes: Partial<AuthorizationRequest>): string | undefined =>
+    requestedScope(contextWith({ request: { ...request, ...changes } }))
+  expect(scope({ challengeScope: 'write' })).toBe('read write')
+  expect(scope({ scope: undefined, resource: { ...resource, scopesSupported: ['admin'] } })).toBe('admin')
+  expect(scope({ scope: undefined, defaultScope: 'base' })).toBe('base')
+  expect(scope({ scope: undefined })).toBeUndefined()
+  expect(scope({ scope: 'read write', allowedScopes: ['write'] })).toBe('write')
+  expect(scope({ allowedScopes: ['write'] })).toBeUndefined()
+  expect(scope({ scope: undefined, allowedScopes: ['write'] })).toBeUndefined()
+})
+
+const EMPTY: ConnectionContext = {
+  identity: IDENTITY,
+  at: BEGINNING,
+  generation: 1,
+  servers: [SERVER],
+  attempts: [],
+  endedAttempts: [],
+  orphanedClaims: [],
+  journal: [],
+}
+const SIGNED_IN: ConnectionContext = { ...EMPTY, tokens: TOKENS }
+const EXPIRES_AT = BEGINNING + 60_000
+/** A token whose end is the end of everything. */
+const { refreshToken: _refreshToken, ...LAST } = TOKENS
+
+describe('the state of a connection', () => {
+  test.each([
+    ['exchange', 'exchanging'],
+    ['refresh', 'refreshing'],
+    ['requestToken', 'requestingToken'],
+    ['disconnect', 'disconnecting'],
+    ['register', 'authorized'],
+  ] as const)('stateOf a record with a claim of kind %s is %s', (kind, state) => {
+    expect(stateOf({ ...SIGNED_IN, claim: { ...CLAIM, kind } }, BEGINNING)).toBe(state)
+  })
+
+  test('stateOf a record without a claim is its resting state at the given time', () => {
+    const context = { ...EMPTY, tokens: LAST, attempts: [ATTEMPT] }
+    expect(stateOf(context, EXPIRES_AT - 1)).toBe('authorized')
+    expect(stateOf(context, EXPIRES_AT)).toBe('awaitingCallback')
+    expect(stateOf(context, ATTEMPT.expiresAt)).toBe('reauthorizationRequired')
+  })
+})
+
+describe('token selectors', () => {
+  test('tokensOf returns no tokens during a disconnect', () => {
+    expect(tokensOf({ ...SIGNED_IN, claim: CLAIM })).toBe(TOKENS)
+    expect(tokensOf({ ...SIGNED_IN, claim: { ...CLAIM, kind: 'disconnect' } })).toBeUndefined()
+    expect(tokensOf(undefined)).toBeUndefined()
+  })
+
+  test('marginMs is the margin of the policy, and at most a quarter of the token lifetime', () => {
+    expect(marginMs(TOKENS, 30_000)).toBe(30_000)
+    expect(marginMs({ ...TOKENS, lifetimeMs: 40_000 }, 30_000)).toBe(10_000)
+    expect(marginMs({ ...TOKENS, lifetimeMs: undefined }, 30_000)).toBe(30_000)
+  })
+
+  test('isFresh is true for tokens with more than the margin left that are not the rejected ones', () => {
+    expect(isFresh(TOKENS, EXPIRES_AT - 10_001, 10_000, undefined)).toBe(true)
+    expect(isFresh(TOKENS, EXPIRES_AT - 10_000, 10_000, undefined)).toBe(false)
+    expect(isFresh(TOKENS, BEGINNING, 0, 'access-old')).toBe(false)
+    expect(isFresh(TOKENS, BEGINNING, 0, 'another')).toBe(true)
+    expect(isFresh(undefined, BEGINNING, 0, undefined)).toBe(false)
+  })
+
+  test('isAuthorized is true while the tokens are usable or renewable', () => {
+    expect(isAuthorized(SIGNED_IN, EXPIRES_AT)).toBe(true)
+    expect(isAuthorized({ ...EMPTY, tokens: LAST }, EXPIRES_AT - 1)).toBe(true)
+    expect(isAuthorized({ ...EMPTY, tokens: LAST }, EXPIRES_AT)).toBe(false)
+    expect(isAuthorized(EMPTY, BEGINNING)).toBe(false)
+  })
+})
+
+test('pendingExchange returns an attempt with a code until the attempt expires', () => {
+  const kept = { ...ATTEMPT, stateHash: 'kept', code: 'c' }
+  const context = { ...EMPTY, attempts: [ATTEMPT, kept] }
+  expect(pendingExchange(context, ATTEMPT.expiresAt - 1)).toBe(kept)
+  expect(pendingExchange(context, ATTEMPT.expiresAt)).toBeUndefined()
+})
+
+describe('the next wake time', () => {
+  const due = (context: Partial<ConnectionContext>, claimEndsAt?: number): number | undefined =>
+    nextWakeAt({ ...EMPTY, ...context }, BEGINNING, claimEndsAt, 30_000)
+
+  test('nextWakeAt is undefined without a renewable token, an attempt or a claim', () => {
+    expect(due({})).toBeUndefined()
+    expect(due({ tokens: LAST })).toBeUndefined()
+    expect(due({ tokens: { ...TOKENS, expiresAt: undefined } })).toBeUndefined()
+  })
+
+  test('nextWakeAt is the end of the claim before anything else', () => {
+    expect(due({ tokens: TOKENS, attempts: [ATTEMPT] }, BEGINNING + 1)).toBe(BEGINNING + 1)
+  })
+
+  test('nextWakeAt is the time of the early refresh, but not before retryAt', () => {
+    expect(due({ tokens: TOKENS })).toBe(EXPIRES_AT - 30_000)
+    expect(due({ tokens: TOKENS, retryAt: EXPIRES_AT })).toBe(EXPIRES_AT)
+  })
+
+  test('nextWakeAt is the first attempt expiry, or at once for an attempt with a code', () => {
+    const later = { ...ATTEMPT, expiresAt: ATTEMPT.expiresAt + 1 }
+    expect(due({ attempts: [later, ATTEMPT] })).toBe(ATTEMPT.expiresAt)
+    const kept = { ...ATTEMPT, code: 'c' }
+    expect(due({ attempts: [kept] })).toBe(BEGINNING)
+    expect(due({ attempts: [kept], retryAt: BEGINNING + 5_000 })).toBe(BEGINNING + 5_000)
   })
 })

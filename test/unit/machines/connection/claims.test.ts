@@ -1,0 +1,124 @@
+import { describe, expect, test } from 'vitest'
+import {
+  claimExchange,
+  claimRenewal,
+  claimTokenRequest,
+  expireClaim,
+  markOutcomeUnknown,
+} from '../../../../machines/connection/claims.ts'
+import { CODE_TTL_MS, contextWith, LEASE_MS, rejections, server, tokens } from '../../../support/charts/facts.ts'
+import { after, attemptOf, exchanging, NOW, refreshing, request, stamp } from './support.ts'
+
+describe('a claim', () => {
+  test('claimTokenRequest records server, scope and grant of a non-interactive request', () => {
+    const asked = { ...request, grant: 'jwt_bearer' as const }
+    const context = contextWith({ at: NOW, request: asked, servers: [server] })
+    const claim = { id: 'claim-1', leaseMs: LEASE_MS, retries: 0, serverId: 1 }
+    expect(claimTokenRequest(context)).toEqual({
+      at: NOW,
+      claim: { ...claim, kind: 'requestToken', scope: 'read', grant: 'jwt_bearer' },
+    })
+    const renewal = after(context, { request: { ...request, purpose: 'renew' }, tokens })
+    expect(claimTokenRequest(renewal)).toEqual({ at: NOW, claim: { ...claim, kind: 'refresh' } })
+  })
+
+  test('claimRenewal without a refresh token requests the same grant and scope again', () => {
+    const held = { ...tokens, grant: 'identity_assertion' as const }
+    const event = { ...stamp, type: 'refresh.requested' as const, generation: 1 }
+    expect(claimRenewal(contextWith({ tokens: held }), event)).toEqual({
+      at: NOW,
+      claim: {
+        id: 'claim-2',
+        kind: 'requestToken',
+        leaseMs: LEASE_MS,
+        retries: 0,
+        serverId: 1,
+        scope: 'read',
+        grant: 'identity_assertion',
+      },
+    })
+    expect(claimRenewal(contextWith(), { ...event, rejectedToken: true }).claim).toEqual({
+      id: 'claim-2',
+      kind: 'requestToken',
+      leaseMs: LEASE_MS,
+      retries: 0,
+      afterRejection: true,
+    })
+  })
+
+  test('markOutcomeUnknown marks the claim, and the refresh token as possibly consumed', () => {
+    const event = { type: 'xstate.error.actor.refreshTokens', error: rejections.unknown } as const
+    const { failure } = rejections.unknown
+    expect(markOutcomeUnknown(contextWith({ claim: refreshing, tokens }), event)).toEqual({
+      failure,
+      claim: { ...refreshing, outcomeUnknown: true },
+      tokens: { ...tokens, refreshTokenMayBeConsumed: true },
+    })
+    expect(markOutcomeUnknown(contextWith({ claim: exchanging, tokens }), event)).toEqual({
+      failure,
+      claim: { ...exchanging, outcomeUnknown: true },
+    })
+    expect(markOutcomeUnknown(contextWith(), event)).toEqual({ failure, claim: undefined })
+  })
+
+  const event = { ...stamp, type: 'claim.expired', orphanId: 'claim-1' } as const
+
+  test('an expired claim is retried once under a new id, and the expired retry ends in TOKEN_OUTCOME_UNKNOWN', () => {
+    const context = contextWith({
+      claim: { ...refreshing, outcomeUnknown: true },
+      tokens,
+      failure: { code: 'HTTP_TIMEOUT' },
+    })
+    const once = expireClaim(context, event)
+    expect(once).toEqual({
+      at: NOW,
+      orphanedClaims: [{ id: 'claim-1', retried: true }],
+      claim: { id: 'claim-2', kind: 'refresh', leaseMs: LEASE_MS, retries: 1 },
+      tokens: { ...tokens, refreshTokenMayBeConsumed: true },
+      failure: { code: 'HTTP_TIMEOUT' },
+      retryAt: NOW + LEASE_MS,
+    })
+    expect(expireClaim(after(context, once), { ...event, orphanId: 'claim-2', claimId: 'claim-3' })).toEqual({
+      at: NOW,
+      orphanedClaims: [
+        { id: 'claim-1', retried: true },
+        { id: 'claim-2', retried: false },
+      ],
+      claim: undefined,
+      tokens: { ...tokens, refreshTokenMayBeConsumed: true },
+      failure: { code: 'TOKEN_OUTCOME_UNKNOWN' },
+      retryAt: NOW + LEASE_MS,
+    })
+  })
+
+  test('expireClaim without a current claim starts no retry', () => {
+    expect(expireClaim(contextWith(), event)).toMatchObject({
+      claim: undefined,
+      orphanedClaims: [{ id: 'claim-1', retried: false }],
+    })
+  })
+})
+
+test('claimExchange stores the first code in the attempt before redemption and extends the attempt by the code TTL', () => {
+  const context = contextWith({ attempts: [attemptOf(1), attemptOf(2)] })
+  const event = {
+    ...stamp,
+    type: 'callback.received',
+    stateHash: 'hash-1',
+    code: 'fake-code',
+    codeTtlMs: CODE_TTL_MS,
+  } as const
+  const claim = { id: 'claim-2', kind: 'exchange', stateHash: 'hash-1', leaseMs: LEASE_MS, retries: 0 }
+  const kept = attemptOf(1, { code: 'fake-code', expiresAt: NOW + CODE_TTL_MS })
+  expect(claimExchange(context, event)).toEqual({ at: NOW, claim, attempts: [kept, attemptOf(2)] })
+  const again = contextWith({ attempts: [kept] })
+  expect(claimExchange(again, { ...event, at: NOW + 1, code: 'another' })).toEqual({
+    at: NOW + 1,
+    claim,
+    attempts: [kept],
+  })
+  expect(claimExchange(again, { ...stamp, type: 'exchange.resumed', stateHash: 'hash-1' })).toEqual({
+    at: NOW,
+    claim,
+  })
+})

@@ -1,0 +1,380 @@
+import { describe, expect, test } from 'vitest'
+import {
+  acceptLateResult,
+  dropRefreshToken,
+  forgetClient,
+  importCredentials,
+  pruneExpired,
+  readClock,
+  recordFailure,
+  reset,
+  storeTokens,
+} from '../../../../machines/connection/tokens.ts'
+import type { Claim, ConnectionContext } from '../../../../src/schemas/connection-context.ts'
+import {
+  contextWith,
+  dpopKey,
+  issuer,
+  rejections,
+  server,
+  START,
+  staticClient,
+  TOKEN_TTL_MS,
+  tokenResult,
+  tokens,
+} from '../../../support/charts/facts.ts'
+import { after, attemptOf, exchanging, NOW, refreshing, request, stamp } from './support.ts'
+
+test('readClock returns the time of the command, of the port output, or the current record time', () => {
+  const context = contextWith()
+  expect(readClock(context, { ...stamp, type: 'attempt.expired' })).toBe(NOW)
+  expect(readClock(context, { type: 'xstate.done.actor.revokeTokens', output: { at: NOW + 1 } })).toBe(NOW + 1)
+  expect(readClock(context, { type: 'xstate.error.actor.revokeTokens', error: rejections.unknown })).toBe(START)
+})
+
+describe('tokens', () => {
+  const stored = {
+    at: NOW + 100,
+    generation: 4,
+    failure: undefined,
+    retryAt: undefined,
+    reauthorizationRequired: undefined,
+  }
+  const exchange = contextWith({
+    at: NOW,
+    generation: 3,
+    servers: [server],
+    reauthorizationRequired: true,
+    failure: { code: 'HTTP_NETWORK' },
+    attempts: [attemptOf(1), attemptOf(2), attemptOf(3, { scope: 'read write' }), attemptOf(4, { scope: undefined })],
+    claim: exchanging,
+  })
+
+  test('storeTokens of an exchange ends its attempt and every attempt that requested no more scope', () => {
+    expect(storeTokens(exchange, tokenResult(NOW + 100, { subject: 'alice', refreshTokenExpiresInMs: 5_000 }))).toEqual(
+      {
+        ...stored,
+        tokens: {
+          accessToken: `access-${NOW + 100}`,
+          tokenType: 'Bearer',
+          scope: 'read',
+          requestedScope: 'read',
+          expiresAt: NOW + TOKEN_TTL_MS,
+          lifetimeMs: TOKEN_TTL_MS,
+          refreshToken: `refresh-${NOW + 100}`,
+          refreshTokenExpiresAt: NOW + 5_000,
+          grant: 'authorization_code',
+          serverId: 1,
+          subject: 'alice',
+        },
+        attempts: [attemptOf(3, { scope: 'read write' })],
+        endedAttempts: [
+          { stateHash: 'hash-1', outcome: 'authorized', endedAt: NOW + 100 },
+          { stateHash: 'hash-2', outcome: 'alreadyAuthorized', endedAt: NOW + 100 },
+          { stateHash: 'hash-4', outcome: 'alreadyAuthorized', endedAt: NOW + 100 },
+        ],
+        historyTruncatedAt: undefined,
+      },
+    )
+  })
+
+  test('storeTokens of an exchange omits expiry and refresh token if the response has neither', () => {
+    const output = tokenResult(NOW + 100, { expiresInMs: undefined, refreshToken: undefined, scope: 'less' })
+    expect(storeTokens(exchange, output).tokens).toEqual({
+      accessToken: `access-${NOW + 100}`,
+      tokenType: 'Bearer',
+      scope: 'less',
+      requestedScope: 'read',
+      grant: 'authorization_code',
+      serverId: 1,
+    })
+  })
+
+  const refresh = contextWith({
+    at: NOW,
+    generation: 3,
+    servers: [server],
+    attempts: [attemptOf(1)],
+    tokens: { ...tokens, scope: 'less', subject: 'alice', refreshTokenExpiresAt: NOW + 9_000, unverified: true },
+    claim: refreshing,
+  })
+
+  test('storeTokens of a refresh retains what the response omits and ends no attempt', () => {
+    const output = tokenResult(NOW + 100, { refreshToken: undefined })
+    expect(storeTokens(refresh, output)).toEqual({
+      ...stored,
+      tokens: {
+        accessToken: `access-${NOW + 100}`,
+        tokenType: 'Bearer',
+        scope: 'less',
+        requestedScope: 'read',
+        expiresAt: NOW + TOKEN_TTL_MS,
+        lifetimeMs: TOKEN_TTL_MS,
+        refreshToken: 'fake-refresh-token',
+        refreshTokenExpiresAt: NOW + 9_000,
+        grant: 'authorization_code',
+        serverId: 1,
+        subject: 'alice',
+      },
+    })
+  })
+
+  test('storeTokens of a refresh with a new refresh token drops the expiry of the old one', () => {
+    const changed = storeTokens(refresh, tokenResult(NOW + 100, { scope: 'read' }))
+    expect(changed.tokens).toMatchObject({
+      scope: 'read',
+      refreshToken: `refresh-${NOW + 100}`,
+      refreshTokenExpiresAt: undefined,
+    })
+  })
+
+  test('storeTokens takes token type and DPoP key from the port output alone', () => {
+    const bound = { tokenType: 'DPoP', dpopKey }
+    const before = { ...refresh, tokens: { ...tokens, ...bound } }
+    expect(storeTokens(exchange, tokenResult(NOW + 100, bound)).tokens).toMatchObject(bound)
+    expect(storeTokens(before, tokenResult(NOW + 100, bound)).tokens).toMatchObject(bound)
+    expect(storeTokens(before, tokenResult(NOW + 100)).tokens).toMatchObject({
+      tokenType: 'Bearer',
+      dpopKey: undefined,
+    })
+  })
+
+  test('storeTokens records the grant and scope of a client_credentials claim', () => {
+    const claim: Claim = { ...refreshing, kind: 'requestToken', serverId: 1, scope: 'admin' }
+    const context = contextWith({ at: NOW, servers: [server], tokens, attempts: [attemptOf(1)], claim })
+    expect(storeTokens(context, tokenResult(NOW, { refreshToken: undefined, expiresInMs: undefined }))).toEqual({
+      ...stored,
+      at: NOW,
+      generation: 1,
+      tokens: {
+        accessToken: `access-${NOW}`,
+        tokenType: 'Bearer',
+        scope: 'admin',
+        requestedScope: 'admin',
+        grant: 'client_credentials',
+        serverId: 1,
+      },
+    })
+  })
+
+  test.each(['jwt_bearer', 'identity_assertion'] as const)('storeTokens of a %s claim records that grant', (grant) => {
+    const claim: Claim = { ...refreshing, kind: 'requestToken', serverId: 1, grant }
+    const context = contextWith({ at: NOW, servers: [server], claim })
+    expect(storeTokens(context, tokenResult(NOW)).tokens?.grant).toBe(grant)
+  })
+
+  test('importCredentials stores imported tokens without a server', () => {
+    const { serverId: _, ...imported } = tokens
+    const event = {
+      ...stamp,
+      type: 'credentials.imported',
+      tokens: imported,
+      clientInformation: staticClient,
+      issuer,
+    } as const
+    expect(importCredentials(contextWith({ generation: 3 }), event)).toEqual({
+      ...stored,
+      at: NOW,
+      tokens: imported,
+      imported: { clientInformation: staticClient, issuer },
+    })
+    expect(importCredentials(contextWith({ tokens }), { ...event, tokens: undefined })).toEqual({
+      at: NOW,
+      imported: { clientInformation: staticClient, issuer },
+    })
+  })
+})
+
+describe('a late result', () => {
+  const event = {
+    ...stamp,
+    type: 'result.late',
+    orphanId: 'claim-1',
+    generation: 3,
+    tokens: { ...tokens, serverId: 9 },
+    server: { ...server, id: 9 },
+  } as const
+  const context = contextWith({ generation: 3, orphanedClaims: [{ id: 'claim-1', retried: false }] })
+
+  test('acceptLateResult stores the DPoP key of the late tokens', () => {
+    const late = { ...event, tokens: { ...event.tokens, tokenType: 'DPoP', dpopKey } }
+    expect(acceptLateResult(context, late).tokens).toEqual({ ...tokens, tokenType: 'DPoP', dpopKey })
+  })
+
+  test('acceptLateResult stores late tokens with their server under an id of this record', () => {
+    expect(acceptLateResult(context, event)).toEqual({
+      at: NOW,
+      generation: 4,
+      servers: [server],
+      tokens,
+      failure: undefined,
+      retryAt: undefined,
+      reauthorizationRequired: undefined,
+      endedAttempts: [],
+    })
+  })
+
+  test('acceptLateResult marks tokens as unverified if their claim was retried', () => {
+    const retried = after(context, { orphanedClaims: [{ id: 'claim-1', retried: true }] })
+    expect(acceptLateResult(retried, event).tokens).toEqual({ ...tokens, unverified: true })
+    expect(acceptLateResult(context, { ...event, tokens: { ...tokens, unverified: true } }).tokens).toEqual(tokens)
+  })
+
+  test('acceptLateResult of an exchange ends its attempt or corrects the recorded outcome of an ended one', () => {
+    const late = { ...event, attemptHash: 'hash-1' }
+    expect(acceptLateResult(after(context, { attempts: [attemptOf(1)] }), late)).toMatchObject({
+      attempts: [],
+      endedAttempts: [{ stateHash: 'hash-1', outcome: 'authorized', endedAt: NOW }],
+    })
+    const endedAttempts = [
+      { stateHash: 'hash-0', outcome: 'failed', endedAt: START },
+      { stateHash: 'hash-1', outcome: 'failed', endedAt: START },
+    ] as const
+    expect(acceptLateResult(after(context, { endedAttempts: [...endedAttempts] }), late).endedAttempts).toEqual([
+      endedAttempts[0],
+      { stateHash: 'hash-1', outcome: 'authorized', endedAt: START },
+    ])
+  })
+})
+
+describe('a failure', () => {
+  const error = (what: Error) => ({ type: 'xstate.error.actor.refreshTokens', error: what }) as const
+
+  test('recordFailure stores the failure and doubles the refresh back-off up to ten minutes', () => {
+    let context = contextWith({ tokens })
+    const delays = Array.from({ length: 9 }, () => {
+      const changed = recordFailure(context, error(rejections.otherRefusal))
+      expect(changed.failure).toEqual(rejections.otherRefusal.failure)
+      expect(changed.retryAt).toBe(START + (changed.retryDelayMs ?? 0))
+      context = after(context, changed)
+      return changed.retryDelayMs
+    })
+    expect(delays).toEqual([5_000, 10_000, 20_000, 40_000, 80_000, 160_000, 320_000, 600_000, 600_000])
+  })
+
+  test('recordFailure uses the Retry-After time of the server as retryAt', () => {
+    expect(recordFailure(contextWith(), error(rejections.rateLimited))).toMatchObject({
+      retryAt: START + 7_000,
+      retryDelayMs: 5_000,
+    })
+  })
+
+  test('recordFailure takes back a step-up round that failed before an authorization request was built', () => {
+    const other = { scope: 'list', rounds: 1, at: START }
+    const counted = (rounds: number) => [other, { scope: 'write', rounds, at: START }]
+    const left = (changes: Partial<ConnectionContext>) =>
+      recordFailure(
+        contextWith({ request: { ...request, challengeScope: 'write' }, ...changes }),
+        error(rejections.rateLimited),
+      ).stepUps
+    expect(left({ stepUps: counted(2) })).toEqual(counted(1))
+    expect(left({ stepUps: counted(1) })).toEqual([other])
+    // While an attempt waits for it, none was counted; under a claim the server was asked.
+    const attempts = [attemptOf(1, { scope: 'read write' })]
+    expect(left({ stepUps: counted(2), attempts })).toEqual(counted(2))
+    expect(left({ stepUps: counted(2), claim: { ...refreshing, kind: 'requestToken' } })).toBeUndefined()
+  })
+
+  test('dropRefreshToken retains the access token', () => {
+    const { refreshToken: _, ...rest } = tokens
+    const context = contextWith({ tokens: { ...tokens, refreshTokenExpiresAt: NOW } })
+    expect(dropRefreshToken(context)).toEqual({
+      reauthorizationRequired: true,
+      tokens: { ...rest, refreshTokenRejected: true },
+    })
+  })
+
+  test.each<[string, Partial<ConnectionContext>]>([
+    [
+      'the refresh token may already be consumed, since the server may have revoked the family',
+      { tokens: { ...tokens, refreshTokenMayBeConsumed: true } },
+    ],
+    ['the tokens are unverified', { tokens: { ...tokens, unverified: true } }],
+    ['the record has no tokens', {}],
+  ])('dropRefreshToken drops all tokens when %s', (_, changes) => {
+    expect(dropRefreshToken(contextWith(changes))).toEqual({ reauthorizationRequired: true, tokens: undefined })
+  })
+
+  test('forgetClient drops the tokens issued to the client and records it as rejected', () => {
+    const context = contextWith({
+      servers: [server, { ...server, id: 2, issuer: 'https://other.example' }],
+      tokens,
+      claim: refreshing,
+    })
+    const rejectedClient = { issuer, clientId: 'client-1' }
+    expect(forgetClient(context)).toEqual({ rejectedClient, tokens: undefined, reauthorizationRequired: true })
+    expect(forgetClient(after(context, { claim: exchanging, attempts: [attemptOf(1, { serverId: 2 })] }))).toEqual({
+      rejectedClient: { ...rejectedClient, issuer: 'https://other.example' },
+    })
+  })
+})
+
+test('a reset record retains its identity, clock, generation, journal, ended attempts and orphaned claims, and nothing else', () => {
+  const journal = [{ at: START, from: 'disconnected', to: 'authorized', reason: 'exchangeCode.done' }]
+  const ended = { stateHash: 'hash-0', outcome: 'denied', endedAt: NOW } as const
+  // Every member of the context, so that one that is added later has to be decided on here.
+  const full: Required<ConnectionContext> = {
+    ...contextWith(),
+    at: NOW,
+    generation: 3,
+    servers: [server],
+    attempts: [attemptOf(1)],
+    endedAttempts: [ended],
+    historyTruncatedAt: NOW,
+    tokens,
+    imported: { issuer },
+    claim: refreshing,
+    orphanedClaims: [{ id: 'claim-0', retried: false }],
+    request,
+    failure: { code: 'HTTP_NETWORK' },
+    retryAt: NOW,
+    retryDelayMs: 5_000,
+    reauthorizationRequired: true,
+    rejectedClient: { issuer, clientId: 'client-1' },
+    account: { issuer, subject: 'alice' },
+    stepUps: [{ scope: 'admin', rounds: 3, at: NOW }],
+    journal,
+  }
+  const forgotten = after(full, reset(full))
+  expect(after(forgotten, pruneExpired(forgotten))).toEqual(
+    contextWith({
+      at: NOW,
+      generation: 4,
+      endedAttempts: [ended, { stateHash: 'hash-1', outcome: 'superseded', endedAt: NOW }],
+      historyTruncatedAt: NOW,
+      // A late result has to be recognized, so that it is revoked as well.
+      orphanedClaims: [{ id: 'claim-0', retried: false }],
+      journal,
+    }),
+  )
+})
+
+test('pruneExpired removes the request, the claim, unused servers and everything that has expired', () => {
+  const DAY = 86_400_000
+  const later = START + DAY
+  const context = contextWith({
+    at: later,
+    servers: [server, { ...server, id: 2 }, { ...server, id: 3 }, { ...server, id: 4 }],
+    tokens,
+    attempts: [attemptOf(1, { serverId: 2 }), attemptOf(2, { serverId: 3, expiresAt: later + 1 })],
+    endedAttempts: [
+      { stateHash: 'older', outcome: 'denied', endedAt: START },
+      { stateHash: 'newer', outcome: 'denied', endedAt: START + 1 },
+    ],
+    historyTruncatedAt: START,
+    request,
+    claim: refreshing,
+  })
+  expect(pruneExpired(context)).toEqual({
+    request: undefined,
+    claim: undefined,
+    attempts: [attemptOf(2, { serverId: 3, expiresAt: later + 1 })],
+    endedAttempts: [
+      { stateHash: 'newer', outcome: 'denied', endedAt: START + 1 },
+      { stateHash: 'hash-1', outcome: 'expired', endedAt: later },
+    ],
+    historyTruncatedAt: undefined,
+    servers: [server, { ...server, id: 3 }],
+  })
+  expect(pruneExpired(after(context, { historyTruncatedAt: START + 1 })).historyTruncatedAt).toBe(START + 1)
+})
