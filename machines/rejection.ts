@@ -1,4 +1,4 @@
-import { isClientError } from '../src/protocol/client-authentication.ts'
+import { isClientError } from '../src/protocol/token-endpoint.ts'
 import type { Failure } from '../src/errors/failure.ts'
 import type { RequestOutcome } from '../src/errors/port-error.ts'
 

@@ -30,7 +30,7 @@ import {
   parseOrchestratorOptions,
 } from './options/orchestrator-options.ts'
 import { type Policy, policyFor } from './options/policy.ts'
-import { canonicalServer } from './protocol/resource-identifier.ts'
+import { canonicalServer } from './protocol/discovery.ts'
 import type { ConnectionIdentity } from './schemas/credentials.ts'
 import { parseOptions } from './schemas/parse-options.ts'
 import { MemoryStore } from './stores/memory.ts'

@@ -61,7 +61,7 @@ export const REQUIREMENTS = [
       'https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization/authorization-server-discovery',
     behaviour:
       'Order for PRM: (1) `resource_metadata` URL of the challenge when present; otherwise (2) `https://host/.well-known/oauth-protected-resource/<mcp path>`; then (3) `https://host/.well-known/oauth-protected-resource`. (2)=(3) when the MCP URL has no path.',
-    where: ['src/protocol/discovery-urls.ts', 'src/actors/discovery/discover-resource.ts'],
+    where: ['src/protocol/discovery.ts', 'src/actors/discovery/discover-resource.ts'],
   },
   {
     id: 12,
@@ -87,7 +87,7 @@ export const REQUIREMENTS = [
     source: 'https://www.rfc-editor.org/rfc/rfc9728.html',
     behaviour:
       'Well-known insertion: put the string between host and path and/or query; only the slash right after the host is removed when there is a path or query. So `https://h/mcp/` → `/.well-known/oauth-protected-resource/mcp/`, `https://h/mcp?x=1` → `…/mcp?x=1`. GET, 200, `application/json`, unknown members ignored.',
-    where: ['src/protocol/discovery-urls.ts', 'src/schemas/metadata.ts'],
+    where: ['src/protocol/discovery.ts', 'src/schemas/metadata.ts'],
   },
   {
     id: 15,
@@ -96,7 +96,7 @@ export const REQUIREMENTS = [
     source: 'https://www.rfc-editor.org/rfc/rfc9728.html',
     behaviour:
       'Validate PRM `resource`: found via well-known → identical to the identifier the well-known URL was built from; found via challenge → identical to the URL that was requested. Mismatch → data MUST NOT be used. Code-point comparison, no Unicode normalisation.',
-    where: ['src/protocol/resource-identifier.ts', 'src/actors/discovery/discover-resource.ts'],
+    where: ['src/protocol/discovery.ts', 'src/actors/discovery/discover-resource.ts'],
   },
   {
     id: 16,
@@ -123,7 +123,7 @@ export const REQUIREMENTS = [
     source: 'https://www.rfc-editor.org/rfc/rfc9728.html',
     behaviour:
       'On any later challenge carrying `resource_metadata`, re-fetch and re-validate the PRM and use the new values (this is how AS migration is seen).',
-    where: ['src/actors/discovery/discover-resource.ts', 'src/actors/discovery/metadata-cache.ts'],
+    where: ['src/actors/discovery/discover-resource.ts', 'src/actors/discovery/metadata.ts'],
   },
   {
     id: 19,
@@ -139,7 +139,7 @@ export const REQUIREMENTS = [
     level: 'SHOULD',
     source: 'https://www.rfc-editor.org/rfc/rfc9728.html',
     behaviour: 'Respect HTTP cache headers for metadata.',
-    where: ['src/actors/discovery/metadata-cache.ts'],
+    where: ['src/actors/discovery/metadata.ts'],
   },
   {
     id: 21,
@@ -174,7 +174,7 @@ export const REQUIREMENTS = [
       'https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization/authorization-server-discovery',
     behaviour:
       'Issuer with path (`https://as/t1`), in this order: `https://as/.well-known/oauth-authorization-server/t1` → `https://as/.well-known/openid-configuration/t1` → `https://as/t1/.well-known/openid-configuration`.',
-    where: ['src/protocol/discovery-urls.ts'],
+    where: ['src/protocol/discovery.ts'],
   },
   {
     id: 32,
@@ -184,7 +184,7 @@ export const REQUIREMENTS = [
       'https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization/authorization-server-discovery',
     behaviour:
       'Issuer without path: `https://as/.well-known/oauth-authorization-server` → `https://as/.well-known/openid-configuration`.',
-    where: ['src/protocol/discovery-urls.ts'],
+    where: ['src/protocol/discovery.ts'],
   },
   {
     id: 33,
@@ -202,7 +202,7 @@ export const REQUIREMENTS = [
     source: 'https://www.rfc-editor.org/rfc/rfc8414.html#section-3.1',
     behaviour:
       'A terminating `/` of the issuer path is removed before insertion / before appending (RFC 8414 §3.1, OIDC Discovery §4.1).',
-    where: ['src/protocol/discovery-urls.ts'],
+    where: ['src/protocol/discovery.ts'],
   },
   {
     id: 35,
@@ -474,7 +474,7 @@ export const REQUIREMENTS = [
     source: 'https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization',
     behaviour:
       '`resource` = canonical URI: absolute, lower-case scheme/host, no fragment; SHOULD be the most specific URI; SHOULD omit a trailing slash unless it matters; accept upper-case on input.',
-    where: ['src/protocol/resource-identifier.ts'],
+    where: ['src/protocol/discovery.ts'],
   },
   {
     id: 66,
@@ -631,7 +631,7 @@ export const REQUIREMENTS = [
     level: 'MUST NOT',
     source: 'https://datatracker.ietf.org/doc/html/draft-ietf-oauth-v2-1',
     behaviour: 'More than one client-authentication method per request.',
-    where: ['src/actors/send-once.ts'],
+    where: ['src/actors/endpoint-request.ts'],
   },
   {
     id: 92,
@@ -648,7 +648,7 @@ export const REQUIREMENTS = [
     source: 'https://datatracker.ietf.org/doc/html/draft-ietf-oauth-v2-1',
     behaviour:
       "Basic: form-urlencode id and secret separately, then `id:secret` base64. Servers differ; the request body (`client_secret_post`) is mandatory for ASes in OAuth 2.1 and the interoperable choice. TS SDK does not encode; PY percent-encodes (space as `%20`); O4W encodes strictly (also `-_.!~*'()`).",
-    where: ['src/actors/send-once.ts'],
+    where: ['src/actors/endpoint-request.ts'],
   },
   {
     id: 94,
@@ -915,7 +915,7 @@ export const REQUIREMENTS = [
     source: 'https://modelcontextprotocol.io/docs/2026-07-28/tutorials/security/security_best_practices',
     behaviour:
       'https only (loopback http in dev, explicit opt-out); block 10/8, 172.16/12, 192.168/16, 127/8, ::1, 169.254/16, fc00::/7, fe80::/10 (and mapped forms, use a library); same checks on each redirect hop, or no redirects; egress proxy; beware DNS rebinding (pin). Do not echo fetched bodies in errors.',
-    where: ['src/http/public-address.ts', 'src/http/undici-sender.ts'],
+    where: ['src/http/public-address.ts', 'src/http/undici.ts'],
   },
   {
     id: 143,
@@ -956,7 +956,7 @@ export const REQUIREMENTS = [
     level: 'MUST',
     source: 'https://www.rfc-editor.org/rfc/rfc9728.html',
     behaviour: 'TLS certificate validation for PRM and resource requests.',
-    where: ['src/http/undici-sender.ts'],
+    where: ['src/http/undici.ts'],
   },
   {
     id: 148,
@@ -994,7 +994,7 @@ export const REQUIREMENTS = [
     behaviour:
       'RFC 7523 §2.2 client assertion (RECOMMENDED): `client_assertion_type=urn:ietf:params:oauth:client-assertion-type:jwt-bearer`, `client_assertion`, `client_id` may be left out; or client secret.',
 
-    where: ['src/actors/send-once.ts', 'src/protocol/client-authentication.ts'],
+    where: ['src/actors/endpoint-request.ts', 'src/protocol/token-endpoint.ts'],
   },
   {
     id: 172,
@@ -1004,7 +1004,7 @@ export const REQUIREMENTS = [
     behaviour:
       'Assertion claims: `iss`=`sub`=client_id, `exp`, `iat`, unique `jti`, `aud` = AS issuer identifier, sole value, string (token endpoint URL no longer allowed for client auth); `typ: client-authentication+jwt` SHOULD/required for new clients; `kid` if JWKS.',
 
-    where: ['src/actors/send-once.ts'],
+    where: ['src/actors/endpoint-request.ts'],
   },
   {
     id: 173,

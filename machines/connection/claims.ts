@@ -1,4 +1,4 @@
-import { nonInteractiveGrant } from '../../src/protocol/grants.ts'
+import { nonInteractiveGrant } from '../../src/protocol/token-endpoint.ts'
 import type { Attempt, Claim, ConnectionContext } from '../../src/schemas/connection-context.ts'
 import { assertDefined } from '../assert.ts'
 import { withExpiredClaim, withUnknownOutcome } from '../claim-rules.ts'

@@ -1,4 +1,4 @@
-import { grantOffered, nonInteractiveGrant } from '../../src/protocol/grants.ts'
+import { grantOffered, nonInteractiveGrant } from '../../src/protocol/token-endpoint.ts'
 import type { AuthorizationRequest, ConnectionContext } from '../../src/schemas/connection-context.ts'
 import type { Grant } from '../../src/schemas/credentials.ts'
 import { hasRetriesLeft, orphanedClaim } from '../claim-rules.ts'

@@ -1,5 +1,5 @@
 import { issuerVerdict } from '../../src/protocol/authorization-endpoint.ts'
-import { grantOffered } from '../../src/protocol/grants.ts'
+import { grantOffered } from '../../src/protocol/token-endpoint.ts'
 import { permittedScope, selectScope } from '../../src/protocol/scopes.ts'
 import type { Account, Attempt, AuthorizationRequest, ConnectionContext } from '../../src/schemas/connection-context.ts'
 import type { AuthorizationServer, Grant, Tokens } from '../../src/schemas/credentials.ts'
@@ -102,7 +102,7 @@ export function requestedScope(context: ConnectionContext): string | undefined {
   const request = assertDefined(context.request, 'a request')
   const { allowedScopes } = request
   const scope = selectScope({
-    asked: request.scope,
+    requested: request.scope,
     challenge: request.challengeScope,
     client: request.client?.scope,
     resource: request.resource?.scopesSupported,

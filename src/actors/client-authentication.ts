@@ -3,22 +3,22 @@ import { type Clock, randomId } from '../clock.ts'
 import { truncate } from '../errors/failure.ts'
 import { portError } from '../errors/port-error.ts'
 import type { SigningKey } from '../options/signing-key.ts'
-import { isKnownMethod } from '../protocol/client-authentication.ts'
+import { isSupportedMethod } from '../protocol/token-endpoint.ts'
 import type { ClientInformation } from '../schemas/credentials.ts'
 import type { ClientRequestDependencies } from './dependencies.ts'
 import { ASSERTION_ID_BYTES, CLIENT_ASSERTION_SECONDS } from './limits.ts'
 
-/** The client as oauth4webapi knows it; for an anonymous one a name that is never sent. */
+/** The client in the form of oauth4webapi; an anonymous one has a placeholder id that is never sent. */
 export function asClient({ clientId, source }: ClientInformation): oauth.Client {
   return { client_id: source === 'anonymous' ? source : clientId }
 }
 
 /**
- * How this client proves to an endpoint who it is. A key is looked for among the configured clients: records name the
- * client and the method alone.
+ * The authentication of this client at an endpoint. A private key is looked up in the configured clients: a record
+ * contains only the client id and the method.
  *
- * @throws `PortError` `CLIENT_AUTH_UNSUPPORTED` for a method that we do not know, or that needs a secret or a key which
- *   is not there.
+ * @throws `PortError` `CLIENT_AUTH_UNSUPPORTED` for an unsupported method, or if the secret or key that the method
+ *   requires is missing.
  * @see [RFC 6749 §2.3.1](https://www.rfc-editor.org/rfc/rfc6749.html#section-2.3.1), [RFC 7523 §2.2](https://www.rfc-editor.org/rfc/rfc7523.html#section-2.2)
  */
 export function clientAuthentication(
@@ -29,23 +29,25 @@ export function clientAuthentication(
   if (source === 'anonymous') return () => {}
   if (method === 'none') return oauth.None()
   if (method === 'private_key_jwt') {
-    const key = clients.find((known) => known.issuer === issuer && known.clientId === clientId)?.signingKey
+    const key = clients.find(
+      (configured) => configured.issuer === issuer && configured.clientId === clientId,
+    )?.signingKey
     if (key !== undefined) return privateKeyJwt(key, signingAlg, clock)
-  } else if (isKnownMethod(method) && clientSecret !== undefined) {
+  } else if (isSupportedMethod(method) && clientSecret !== undefined) {
     return method === 'client_secret_post' ? oauth.ClientSecretPost(clientSecret) : basic(clientSecret)
   }
   throw portError('CLIENT_AUTH_UNSUPPORTED', 'notSent', { received: truncate(method) })
 }
 
 /**
- * A client assertion for the issuer alone, made anew for every request. Without `nbf`, which a clock that is a little
- * slow would refuse.
+ * A client assertion whose only audience is the issuer, created for each request. Without `nbf`, which a server whose
+ * clock is slightly slow would reject.
  *
  * @see [RFC 7523bis §4](https://datatracker.ietf.org/doc/html/draft-ietf-oauth-rfc7523bis)
  */
 function privateKeyJwt(key: SigningKey, stored: string | undefined, clock: Clock): oauth.ClientAuth {
-  // The key may be another one by now than when the algorithm was chosen.
-  const alg = key.algs.find((able) => able === stored) ?? key.algs[0] ?? ''
+  // The key may have been replaced since the algorithm was chosen.
+  const alg = key.algs.find((supported) => supported === stored) ?? key.algs[0] ?? ''
   const modify: oauth.ModifyAssertionFunction = (header, payload) => {
     const issuedAt = Math.floor(clock.now() / 1000)
     const jti = randomId(clock, ASSERTION_ID_BYTES)
@@ -60,8 +62,8 @@ function privateKeyJwt(key: SigningKey, stored: string | undefined, clock: Clock
 }
 
 /**
- * RFC 6749 §2.3.1, with the characters left alone that a form leaves alone: many servers take the parts as they come,
- * and `oauth.ClientSecretBasic` makes `%2D` of each hyphen.
+ * RFC 6749 §2.3.1, without encoding characters that form encoding leaves unchanged: many servers do not decode the
+ * parts, and `oauth.ClientSecretBasic` encodes each hyphen as `%2D`.
  */
 function basic(clientSecret: string): oauth.ClientAuth {
   return (_server, { client_id: clientId }, _body, headers) => {

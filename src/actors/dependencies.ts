@@ -10,19 +10,19 @@ import type { DpopPolicy } from '../protocol/dpop.ts'
 import type { ClientInformation, ConnectionIdentity } from '../schemas/credentials.ts'
 import type { DpopProver } from './token-endpoint/dpop-prover.ts'
 
-/** What the host allows for one connection, as far as discovery is concerned. */
+/** The policy of one connection, as far as it concerns discovery. */
 export interface DiscoveryPolicy {
-  /** Only metadata that names the endpoint itself counts. */
+  /** Only accept metadata whose `resource` is the endpoint itself. */
   readonly strictResource?: boolean | undefined
-  /** Issuers that may be used; without it all that the resource names. */
+  /** Allowed issuers. Default: all issuers in the metadata of the resource. */
   readonly allowedIssuers?: readonly string[] | undefined
-  /** Picks one of several allowed issuers. Default: the first. */
+  /** Chooses one of several allowed issuers. Default: the first. */
   readonly chooseIssuer?: ((issuers: readonly string[]) => string | undefined | Promise<string | undefined>) | undefined
-  /** Whether tokens are bound to a key. */
+  /** Whether tokens are bound to a key (RFC 9449). */
   readonly dpop?: DpopPolicy | undefined
 }
 
-/** What the shared registration at an issuer is asked for. */
+/** A request for the shared client registration at an issuer. */
 export interface DynamicRegistrationRequest {
   readonly identity: ConnectionIdentity
   readonly issuer: string
@@ -33,7 +33,7 @@ export interface DynamicRegistrationRequest {
   readonly at: number
 }
 
-/** Which dynamic registration its server refused. */
+/** A dynamic registration that its authorization server rejected. */
 export interface RetiredRegistration {
   readonly identity: ConnectionIdentity
   readonly issuer: string
@@ -43,37 +43,37 @@ export interface RetiredRegistration {
   readonly at: number
 }
 
-/** What the side effects of a registration need. */
+/** Dependencies of the registration chart's actors. */
 export interface RegistrationDependencies {
   readonly transport: Transport
   readonly clock: Clock
   readonly client: ClientOptions
 }
 
-/** What a request needs in which a client proves who it is. */
+/** Dependencies of requests with client authentication. */
 export interface ClientRequestDependencies extends Pick<RegistrationDependencies, 'transport' | 'clock'> {
   readonly clients: readonly ConfiguredClient[]
 }
 
-/** What a request to a token endpoint needs. */
+/** Dependencies of token requests. */
 export interface TokenRequestDependencies extends ClientRequestDependencies {
   readonly dpop: DpopProver
 }
 
-/** What the grants by assertion need. */
+/** Dependencies of the grants that use an assertion. */
 export interface AssertionDependencies extends TokenRequestDependencies {
   readonly assertions?: ((request: AssertionRequest) => Promise<string | undefined>) | undefined
   readonly identityProvider?: IdentityProviderOptions | undefined
 }
 
-/** What the side effects of a connection need. */
+/** Dependencies of the connection chart's actors. */
 export interface ConnectionDependencies extends RegistrationDependencies, AssertionDependencies {
   policy(connection: ConnectionIdentity): DiscoveryPolicy
-  /** Whether a plain http URL may be used: loopback or listed by the host. */
+  /** Whether a plain http URL is allowed: loopback, or listed in `network.allow`. */
   mayUseHttp(url: URL): boolean
   ensureDynamicRegistration(request: DynamicRegistrationRequest): Promise<ClientInformation>
   retireDynamicRegistration(registration: RetiredRegistration): Promise<void>
-  /** A fresh `state` that leads back to this connection. */
+  /** A new `state` that identifies this connection. */
   createState(connection: ConnectionIdentity): string
   hashState(state: string): string
 }

@@ -1,27 +1,27 @@
 import { fromPromise } from 'xstate'
 import { createBuildAuthorizationRequest } from './authorization-request/build-authorization-request.ts'
 import type { ConnectionDependencies, RegistrationDependencies } from './dependencies.ts'
-import { createDiscoverResource, type ResourceAnswer } from './discovery/discover-resource.ts'
-import { createDiscoverServer, type ServerAnswer } from './discovery/discover-server.ts'
-import { MetadataCache } from './discovery/metadata-cache.ts'
+import { createDiscoverResource, type ResourceLookup } from './discovery/discover-resource.ts'
+import { createDiscoverServer, type ServerLookup } from './discovery/discover-server.ts'
+import { MetadataCache } from './discovery/metadata.ts'
 import { createEnsureRegistration, createRetireRegistration } from './registration/ensure-registration.ts'
 import { createRegisterClient } from './registration/register-client.ts'
 import { createExchangeCode, createRefreshTokens, createRequestToken } from './token-endpoint/grants.ts'
 import { createRevokeTokens } from './token-endpoint/revoke-tokens.ts'
 
-/** One of our functions as a port of a chart. */
+/** Adapts a function to an actor port of a chart. */
 function port<Input, Output>(run: (input: Input, signal: AbortSignal) => Promise<Output>) {
   return fromPromise<Output, Input>(({ input, signal }) => run(input, signal))
 }
 
 /**
- * The side effects of the connection chart, for `machine.provide({ actors })`. All that one call makes share one cache
- * of metadata.
+ * The actors of the connection chart, for `machine.provide({ actors })`. The actors that one call returns share their
+ * metadata caches.
  */
 export function connectionActors(deps: ConnectionDependencies) {
-  const discoverServer = createDiscoverServer(deps, new MetadataCache<ServerAnswer>(deps.clock))
+  const discoverServer = createDiscoverServer(deps, new MetadataCache<ServerLookup>(deps.clock))
   return {
-    discoverResource: port(createDiscoverResource(deps, new MetadataCache<ResourceAnswer>(deps.clock))),
+    discoverResource: port(createDiscoverResource(deps, new MetadataCache<ResourceLookup>(deps.clock))),
     discoverServer: port(discoverServer),
     ensureRegistration: port(createEnsureRegistration(deps)),
     buildAuthorizationRequest: port(createBuildAuthorizationRequest(deps)),
@@ -33,7 +33,7 @@ export function connectionActors(deps: ConnectionDependencies) {
   }
 }
 
-/** The side effects of the registration chart. */
+/** The actors of the registration chart. */
 export function registrationActors(deps: RegistrationDependencies) {
   return { registerClient: port(createRegisterClient(deps)) }
 }

@@ -5,13 +5,13 @@ import { portError } from '../errors/port-error.ts'
 import { type AllowList, canonicalName } from './allow-list.ts'
 import { isPublicAddress } from './public-address.ts'
 
-/** All addresses of a name. Rejects with an error whose `code` is Node's (`ENOTFOUND` and so on). */
+/** Resolves a name to all its addresses. Rejects with an error whose `code` is Node's (`ENOTFOUND` and so on). */
 export type Resolve = (name: string) => Promise<readonly LookupAddress[]>
 
-/** The operating system's own resolution of names. */
+/** The resolver of the operating system. */
 export const systemResolve: Resolve = (name) => lookup(name, { all: true, order: 'verbatim' })
 
-/** Where a request wants to go: the part of a URL that the guard looks at. */
+/** The destination of a request: the part of a URL that the guard checks. */
 export interface Destination {
   readonly secure: boolean
   /** A canonical name, or an address without brackets. */
@@ -19,7 +19,7 @@ export interface Destination {
   readonly port: number
 }
 
-/** The destination of a URL, or of what undici tells a connector. */
+/** The destination of a URL, or of a connector's options in undici. */
 export function destinationOf(url: {
   readonly protocol: string
   readonly hostname: string
@@ -34,27 +34,27 @@ export function destinationOf(url: {
   }
 }
 
-/** Decides which destinations may be reached. Everything throws a `PortError` with outcome `notSent`. */
+/** Decides which destinations are allowed. Every method throws a `PortError` with outcome `notSent`. */
 export interface AddressGuard {
   /**
-   * What can be said without asking anybody: the scheme, credentials, and the address if the host is one.
+   * Checks a URL without name resolution: the scheme, credentials, and the address if the host is one.
    *
-   * @throws `PortError` `INSECURE_ENDPOINT` for another scheme than https, and for http that is not listed;
-   *   `ADDRESS_FORBIDDEN` for credentials and for addresses.
+   * @throws `PortError` `INSECURE_ENDPOINT` for another scheme than https or http, and for http that is not listed;
+   *   `ADDRESS_FORBIDDEN` for credentials and for forbidden addresses.
    */
   check(url: URL): void
   /**
-   * The same for a destination whose name somebody else resolves (a proxy): names for this machine are refused, and
-   * http unless the name is listed.
+   * Checks a URL whose name a proxy resolves: also rejects names of the local machine, and http unless the name is
+   * listed.
    */
   checkUnresolved(url: URL): void
-  /** The addresses to connect to, all of them permitted. Asks the resolver once; one forbidden address refuses them all. */
+  /** Resolves the destination once. One forbidden address rejects the whole name. */
   resolve(destination: Destination): Promise<readonly LookupAddress[]>
-  /** Looks at the address that a connection has really reached. */
+  /** Checks the remote address of an established connection. */
   vet(destination: Destination, address: string): void
 }
 
-/** Builds the guard over what the host has allowed. */
+/** Creates the guard for an allow list. */
 export function createAddressGuard({ allow, resolve }: { allow: AllowList; resolve: Resolve }): AddressGuard {
   function vetAll(destination: Destination, addresses: readonly string[]): void {
     if (allow.hasName(destination.host, destination.port)) return

@@ -13,7 +13,7 @@ interface NetworkEntry {
   readonly port: number | undefined
 }
 
-/** One entry of `network.allow`, understood. */
+/** One parsed entry of `network.allow`. */
 export type AllowEntry = NameEntry | NetworkEntry
 
 const BRACKETED = /^\[([^\][]+)\](?::(\d{1,5}))?$/
@@ -21,10 +21,10 @@ const PLAIN = /^([^:@?#%\\\s]+)(?::(\d{1,5}))?$/
 const CIDR = /^([^/]+)\/(\d{1,3})$/
 const NAME = /^(?=.{1,253}$)[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)*$/
 
-function parsePort(text: string | undefined): number | undefined | 'wrong' {
+function parsePort(text: string | undefined): number | undefined | 'invalid' {
   if (text === undefined) return undefined
   const port = Number(text)
-  return port >= 1 && port <= 65_535 ? port : 'wrong'
+  return port >= 1 && port <= 65_535 ? port : 'invalid'
 }
 
 function parseNetwork(text: string): BlockList | undefined {
@@ -38,13 +38,13 @@ function parseNetwork(text: string): BlockList | undefined {
   return network
 }
 
-/** A host name as it is compared: lower-case, in ASCII, without the final dot. */
+/** The canonical form of a host name: lower case, ASCII, without the final dot. */
 export function canonicalName(name: string): string {
   return domainToASCII(name.endsWith('.') ? name.slice(0, -1) : name)
 }
 
 /**
- * Understands `127.0.0.1`, `10.0.0.0/8`, `::1`, `[::1]:8080`, `[fd00::/8]:443`, `localhost` and `as.internal:8443`.
+ * Parses `127.0.0.1`, `10.0.0.0/8`, `::1`, `[::1]:8080`, `[fd00::/8]:443`, `localhost` and `as.internal:8443`.
  *
  * @returns `undefined` if the text is none of these.
  */
@@ -53,16 +53,16 @@ export function parseAllowEntry(text: string): AllowEntry | undefined {
   const bracketed = BRACKETED.exec(text)
   const [, host, portText] = bracketed ?? PLAIN.exec(text) ?? []
   const port = parsePort(portText)
-  if (host === undefined || port === 'wrong') return undefined
+  if (host === undefined || port === 'invalid') return undefined
   const network = parseNetwork(host)
   if (network !== undefined) return { kind: 'network', network, port }
   const name = host.includes('/') ? '' : canonicalName(host)
-  // What a URL would read as an address (`127.1`, `0x7f.1`) is no name.
+  // URL parsers read `127.1` and `0x7f.1` as addresses.
   const isName = bracketed === null && NAME.test(name) && isIP(name) === 0 && !/(?:^|\.)(?:\d+|0x[\da-f]*)$/.test(name)
   return isName ? { kind: 'name', name, port } : undefined
 }
 
-/** What the host has allowed beyond public addresses over https. */
+/** The destinations that `network.allow` adds to public addresses over https. */
 export interface AllowList {
   /** Whether this name itself is listed, for this port. */
   hasName(name: string, port: number): boolean
@@ -72,15 +72,17 @@ export interface AllowList {
   readonly hasNetworks: boolean
 }
 
-/** Builds the list from its understood entries. */
+/** Creates the list from its parsed entries. */
 export function createAllowList(entries: readonly AllowEntry[]): AllowList {
   const names = entries.filter((entry) => entry.kind === 'name')
   const networks = entries.filter((entry) => entry.kind === 'network')
-  const fits = (entry: AllowEntry, port: number): boolean => entry.port === undefined || entry.port === port
+  const matchesPort = (entry: AllowEntry, port: number): boolean => entry.port === undefined || entry.port === port
   return {
-    hasName: (name, port) => names.some((entry) => entry.name === name && fits(entry, port)),
+    hasName: (name, port) => names.some((entry) => entry.name === name && matchesPort(entry, port)),
     hasAddress: (address, port) =>
-      networks.some((entry) => fits(entry, port) && entry.network.check(address, isIPv6(address) ? 'ipv6' : 'ipv4')),
+      networks.some(
+        (entry) => matchesPort(entry, port) && entry.network.check(address, isIPv6(address) ? 'ipv6' : 'ipv4'),
+      ),
     hasNetworks: networks.length > 0,
   }
 }

@@ -2,12 +2,12 @@ import { addAbortSignal, pipeline, Readable, type Transform } from 'node:stream'
 import type { ReadableStream as NodeReadableStream } from 'node:stream/web'
 import { constants, createBrotliDecompress, createGunzip, createInflate } from 'node:zlib'
 import { portError } from '../errors/port-error.ts'
-import { MAX_GATHERED_BYTES, MAX_STREAM_BUFFER_BYTES } from './limits.ts'
+import { MAX_BUFFERED_BYTES, MAX_STREAM_BUFFER_BYTES } from './limits.ts'
 
 /**
  * Reads a body to its end.
  *
- * @throws `PortError` `RESPONSE_TOO_LARGE` with the first byte beyond `maxBytes`; the rest is not read.
+ * @throws `PortError` `RESPONSE_TOO_LARGE` at the first byte beyond `maxBytes`; the rest is not read.
  */
 export async function readBytes(
   body: Readable | undefined,
@@ -32,7 +32,7 @@ export async function readBytes(
   return bytes
 }
 
-// Flushing after every chunk lets a compressed event stream through as it comes.
+// Flushing after every chunk passes on the events of a compressed stream without delay.
 const flushing = { flush: constants.Z_SYNC_FLUSH, finishFlush: constants.Z_SYNC_FLUSH }
 const flushingBrotli = {
   flush: constants.BROTLI_OPERATION_FLUSH,
@@ -47,39 +47,40 @@ const DECODERS: ReadonlyMap<string, () => Transform> = new Map([
 ])
 
 /**
- * The body without its content coding. More than one coding, or an unknown one, stays as it is: nobody asked for it.
+ * Decodes the content coding of a body. More than one coding, or an unsupported one, is not decoded: no request header
+ * accepts it.
  *
  * @see [RFC 9110 §8.4](https://www.rfc-editor.org/rfc/rfc9110.html#section-8.4)
  */
 export function decoded(body: Readable, headers: Headers): Readable {
-  // Whoever stops reading early destroys the stream; that is no error that anybody needs to hear of.
+  // A reader that stops early destroys the stream, which emits an error that must not be unhandled.
   body.on('error', () => undefined)
   const decoder = DECODERS.get((headers.get('content-encoding') ?? '').trim().toLowerCase())?.()
   return decoder === undefined ? body : pipeline(body, decoder, () => undefined)
 }
 
-/** Cancels a body that nobody has begun to read. A locked one is the business of its reader. */
+/** Cancels a body that is not being read. A locked stream is cancelled by its reader. */
 export function cancelUnread(stream: ReadableStream | null | undefined, reason: unknown): void {
   if (stream?.locked === false) stream.cancel(reason).catch(() => undefined)
 }
 
 /**
- * The body of a `Request` for sending. What is there at once is gathered, so that an ordinary text goes out with its
- * length and not in chunks, which some servers refuse; what takes longer is streamed as it comes.
+ * The body of a `Request` for sending. A body that is immediately available is buffered, so that it is sent with
+ * `content-length`: some servers reject chunked requests. Any other body is streamed.
  */
 export async function requestBody(stream: ReadableStream<Uint8Array>): Promise<Uint8Array<ArrayBuffer> | Readable> {
   const reader = stream.getReader()
-  const gathered: Uint8Array[] = []
+  const buffered: Uint8Array[] = []
   let size = 0
   let pending = reader.read()
-  const soon = new Promise<undefined>((resolve) => {
+  const nextTurn = new Promise<undefined>((resolve) => {
     setImmediate(resolve, undefined)
   })
-  while (size <= MAX_GATHERED_BYTES) {
-    const result = await Promise.race([pending, soon])
+  while (size <= MAX_BUFFERED_BYTES) {
+    const result = await Promise.race([pending, nextTurn])
     if (result === undefined) break
-    if (result.done) return Buffer.concat(gathered)
-    gathered.push(result.value)
+    if (result.done) return Buffer.concat(buffered)
+    buffered.push(result.value)
     size += result.value.byteLength
     pending = reader.read()
   }
@@ -87,7 +88,7 @@ export async function requestBody(stream: ReadableStream<Uint8Array>): Promise<U
   let next: typeof pending | undefined = pending
   return new Readable({
     read() {
-      const chunk = gathered.shift()
+      const chunk = buffered.shift()
       if (chunk !== undefined) {
         this.push(chunk)
         return
@@ -97,7 +98,7 @@ export async function requestBody(stream: ReadableStream<Uint8Array>): Promise<U
       reading.then(
         ({ done, value }) => this.push(done ? null : value),
         (error: unknown) =>
-          this.destroy(error instanceof Error ? error : new Error('the body ended', { cause: error })),
+          this.destroy(error instanceof Error ? error : new Error('the request body failed', { cause: error })),
       )
     },
     destroy(error, done) {
@@ -109,13 +110,14 @@ export async function requestBody(stream: ReadableStream<Uint8Array>): Promise<U
   })
 }
 
-// Node's declarations and those of the platform describe the same class twice, and neither accepts the other's.
+// Node and the DOM library declare the web stream classes separately, and neither type accepts the other.
 /* oxlint-disable typescript/no-unsafe-type-assertion */
 
 /**
- * A stream of Node as one of the platform. Reads ahead by bytes: left alone it would count chunks, and take thousands.
+ * Converts a Node stream to a web stream. The read-ahead is limited in bytes: the default strategy counts chunks.
  *
- * Not by `Readable.toWeb`: a chunk that comes while that one is being cancelled ends the process (nodejs/node#64529).
+ * `Readable.toWeb` is not used: a chunk that arrives while its stream is being cancelled ends the process
+ * (nodejs/node#64529).
  */
 export function toWebStream(readable: Readable): ReadableStream<Uint8Array<ArrayBuffer>> {
   const chunks: AsyncIterator<Buffer<ArrayBuffer>, undefined> = readable[Symbol.asyncIterator]()
@@ -134,7 +136,7 @@ export function toWebStream(readable: Readable): ReadableStream<Uint8Array<Array
   )
 }
 
-/** A stream of the platform as one of Node. */
+/** Converts a web stream to a Node stream. */
 export function fromWebStream(stream: ReadableStream<Uint8Array>): Readable {
   return Readable.fromWeb(stream as NodeReadableStream<Uint8Array>)
 }

@@ -1,13 +1,13 @@
-/** Ends one exchange: when its time is over, or when its caller gives up. */
+/** Aborts one exchange: after its time-out, or when the caller's signal aborts. */
 export interface Deadline {
   readonly signal: AbortSignal
-  /** Why it has ended, if it has. */
+  /** What aborted the exchange, if anything did. */
   readonly endedBy: 'HTTP_TIMEOUT' | 'ABORTED' | undefined
-  /** Stops the timer and lets go of the caller's signal. */
+  /** Stops the timer and removes the listener from the caller's signal. */
   clear(): void
 }
 
-/** Starts a deadline; without a time it only follows the caller's signal. */
+/** Starts a deadline; without a time-out it only follows the caller's signal. */
 export function startDeadline(timeoutMs: number | undefined, callerSignal: AbortSignal | undefined): Deadline {
   const controller = new AbortController()
   let endedBy: Deadline['endedBy']
@@ -31,7 +31,7 @@ export function startDeadline(timeoutMs: number | undefined, callerSignal: Abort
   }
 }
 
-/** Settles as the promise does, or rejects with `reason` as soon as the signal aborts, whichever comes first. */
+/** Settles like the promise, or rejects with `reason` when the signal aborts, whichever happens first. */
 export async function untilAborted<T>(
   promise: Promise<T>,
   signal: AbortSignal,

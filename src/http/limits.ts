@@ -1,28 +1,28 @@
 /**
- * Upper bound for one exchange, in milliseconds: connection, headers and body together. Answers a server that sends one
- * byte now and then, which no time-out of the single steps would ever end.
+ * Upper bound for one exchange, in milliseconds: connection, headers and body together. Answers a server that sends a
+ * byte now and then, which a time-out per step would never end.
  */
 export const DEFAULT_TIMEOUT_MS = 10_000
 
 /**
- * Upper bound for one body, counted after decompression: 1 MiB. Answers a stranger that sends without end, and the
- * small compressed body that grows a thousandfold.
+ * Upper bound for one body, counted after decompression: 1 MiB. Answers a server that sends without end, and a small
+ * compressed body that expands a thousandfold.
  */
 export const MAX_RESPONSE_BYTES = 1_048_576
 
-/** Upper bound for a metadata document: 256 KiB. Real ones have less than 10; what is larger only costs time to parse. */
+/** Upper bound for a metadata document: 256 KiB. Real ones are smaller than 10 KiB. */
 export const MAX_METADATA_BYTES = 262_144
 
-/** Upper bound for all headers of one answer: 16 KiB. Answers a server that never comes to its body. */
+/** Upper bound for all headers of one response: 16 KiB. Answers a server that sends headers without end. */
 export const MAX_HEADER_BYTES = 16_384
 
 /**
- * How often a GET is repeated after a failure of its connection. Answers servers and firewalls that hang up on headers
- * which they do not expect; everything else is the chart's decision.
+ * How often a GET is retried after a connection failure. Answers servers and firewalls that close the connection on
+ * unexpected headers; the chart decides about every other retry.
  */
 export const MAX_GET_RETRIES = 1
 
-/** How far the `cause` of an error is followed. Answers causes that lead in a circle. */
+/** How many `cause` links of an error are followed. Answers circular causes. */
 export const MAX_CAUSE_DEPTH = 4
 
 /**
@@ -33,13 +33,13 @@ export const MAX_CAUSE_DEPTH = 4
 export const NULL_BODY_STATUSES: ReadonlySet<number> = new Set([204, 205, 304])
 
 /**
- * Up to this many bytes of a request body are gathered, if they are there at once, to send them with their length: 1
- * MiB.
+ * Upper bound for the part of a request body that is buffered in order to send it with `content-length`: 1 MiB. Answers
+ * a large body that would otherwise be buffered completely.
  */
-export const MAX_GATHERED_BYTES = 1_048_576
+export const MAX_BUFFERED_BYTES = 1_048_576
 
 /**
- * Up to this many bytes of a streamed answer wait for a slow reader: 64 KiB. Answers a server that sends faster than
- * anybody reads.
+ * Upper bound for the unread part of a streamed response: 64 KiB. Answers a server that sends faster than the caller
+ * reads.
  */
 export const MAX_STREAM_BUFFER_BYTES = 65_536

@@ -14,12 +14,12 @@ function isProxyUrl(text: string): boolean {
   )
 }
 
-function positiveInteger(most: number) {
-  const problem = `must be an integer from 1 to ${most}`
-  return v.optional(v.pipe(v.number(), v.integer(problem), v.minValue(1, problem), v.maxValue(most, problem)))
+function positiveInteger(max: number) {
+  const problem = `must be an integer from 1 to ${max}`
+  return v.optional(v.pipe(v.number(), v.integer(problem), v.minValue(1, problem), v.maxValue(max, problem)))
 }
 
-/** Checks the `network` option. Its messages never hold the value, which may be a proxy's password. */
+/** The `network` option. Its messages never contain a value, which may be a proxy's password. */
 const NetworkOptionsSchema = v.pipe(
   v.strictObject({
     allow: v.optional(
@@ -51,14 +51,14 @@ const NetworkOptionsSchema = v.pipe(
 /** How authchart reaches the network. */
 export interface NetworkOptions {
   /**
-   * Private addresses and plain http endpoints that may be used all the same: `127.0.0.1`, `10.0.0.0/8`, `[::1]:8080`,
-   * `as.internal:8443`. An address or a network matches what a name resolves to; a name matches only itself; each with
-   * an optional port. @defaultValue none
+   * Private addresses and plain http endpoints that are allowed: `127.0.0.1`, `10.0.0.0/8`, `[::1]:8080`,
+   * `as.internal:8443`. An address or a network matches the resolved address, a name only itself; each with an optional
+   * port. @defaultValue none
    */
   allow?: string[] | undefined
   /**
-   * URL of an egress proxy, perhaps with credentials. Names are then resolved by the proxy, so it is the proxy that has
-   * to refuse names of private addresses. @defaultValue none
+   * URL of an egress proxy, optionally with credentials. The proxy resolves names, so the proxy must reject names of
+   * private addresses. @defaultValue none
    */
   proxy?: string | undefined
   /** Upper bound for one exchange over headers and body, in milliseconds. Integer ≥ 1. @defaultValue 10_000 */
@@ -66,13 +66,13 @@ export interface NetworkOptions {
   /** Upper bound for one body after decompression, in bytes. Integer ≥ 1. @defaultValue 1_048_576 */
   maxResponseBytes?: number | undefined
   /**
-   * Used instead of the built-in client. Addresses are still checked before each request, but which one is then
-   * connected to is up to this function. @defaultValue none
+   * Replaces the built-in client. Addresses are checked before each request, but this function decides which address it
+   * connects to. @defaultValue none
    */
   fetch?: typeof fetch | undefined
 }
 
-/** The `network` option with its defaults, understood. */
+/** The parsed `network` option with its defaults. */
 export interface NetworkRules {
   readonly allow: AllowList
   readonly proxy: string | undefined
@@ -82,9 +82,9 @@ export interface NetworkRules {
 }
 
 /**
- * Understands the `network` option.
+ * Parses the `network` option.
  *
- * @throws `TypeError` that names the wrong part, for example `network.allow[2]`.
+ * @throws `TypeError` that names the invalid part, for example `network.allow[2]`.
  */
 export function parseNetworkOptions(options: NetworkOptions): NetworkRules {
   const {
@@ -103,7 +103,7 @@ export function parseNetworkOptions(options: NetworkOptions): NetworkRules {
   }
 }
 
-/** Whether a plain http URL may be used: the user's browser on this machine, or what the host has listed. */
+/** Whether a plain http URL is allowed: a loopback host, or a destination that `network.allow` lists. */
 export function mayUseHttp(allow: AllowList, url: URL): boolean {
   const { host, port } = destinationOf(url)
   return isLoopbackHost(host) || allow.hasName(host, port) || (isIP(host) !== 0 && allow.hasAddress(host, port))

@@ -4,19 +4,19 @@ import { type PortError, portError } from '../errors/port-error.ts'
 import { toWebStream } from './body-streams.ts'
 import { NULL_BODY_STATUSES } from './limits.ts'
 
-/** Watches whether a request has left, and keeps it from leaving too late. */
+/** Records whether a request was sent, and prevents that it is sent too late. */
 export interface SendGate {
   /** Whether any of it may have reached the network. */
   readonly wasSent: boolean
   /**
    * Called right before the first byte is written.
    *
-   * @returns Why the request must not leave: `HTTP_TIMEOUT` with reason `leaseTooShort`, if it is too late.
+   * @returns The failure if the request must not be sent: `HTTP_TIMEOUT` with reason `leaseTooShort`.
    */
   open(): PortError | undefined
 }
 
-/** The departure of a request that must not leave after `sendBefore`, a monotonic instant of this clock. */
+/** A gate for a request that must not be sent after `sendBefore`, a monotonic instant of this clock. */
 export function createSendGate(clock: Clock, sendBefore: number | undefined): SendGate {
   let wasSent = false
   return {
@@ -33,18 +33,18 @@ export function createSendGate(clock: Clock, sendBefore: number | undefined): Se
   }
 }
 
-/** One request, checked, on its way out. */
+/** One request whose destination was checked. */
 export interface OutgoingRequest {
   readonly url: URL
   readonly method: string
   readonly headers: Record<string, string>
   readonly body: string | Uint8Array<ArrayBuffer> | Readable | undefined
-  /** A connection of its own: a kept one may be closing, and then nobody knows whether the request arrived. */
+  /** Use a new connection: if the server closes a pooled one at that moment, the outcome of the request is unknown. */
   readonly fresh: boolean
   readonly signal: AbortSignal
 }
 
-/** The head of an answer and its body, decompressed. */
+/** The head of a response and its decompressed body. */
 export interface IncomingResponse {
   readonly status: number
   readonly statusText: string
@@ -52,13 +52,13 @@ export interface IncomingResponse {
   readonly body: Readable | undefined
 }
 
-/** Sends a request and answers with the head, following nothing and repeating nothing. */
+/** Sends a request once and resolves with the head of the response. Follows no redirect. */
 export interface Sender {
-  send(request: OutgoingRequest, departure: SendGate): Promise<IncomingResponse>
+  send(request: OutgoingRequest, gate: SendGate): Promise<IncomingResponse>
   close(): Promise<void>
 }
 
-/** The answer as a `Response` of the platform, with the URL that sent it. */
+/** Converts a response to a `Response` with `url`. */
 export function toResponse(
   { status, statusText, headers, body }: IncomingResponse,
   method: string,
@@ -72,13 +72,13 @@ export function toResponse(
   return locate(response, bare.href, false)
 }
 
-/** The response as one that came after a redirect which was followed. */
+/** Sets `redirected` on the response to a followed redirect. */
 export function markRedirected(response: Response): Response {
   return locate(response, response.url, true)
 }
 
 /**
- * Sets what a constructor of `Response` cannot: `url` and `redirected`, for clones too.
+ * Sets `url` and `redirected`, which the constructor of `Response` cannot set, on the response and its clones.
  *
  * @see [Fetch Standard, Response class](https://fetch.spec.whatwg.org/#response-class)
  */

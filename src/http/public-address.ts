@@ -10,7 +10,7 @@ function blockList(
 }
 
 /**
- * IPv4 addresses of a special purpose.
+ * Special-purpose IPv4 addresses.
  *
  * @see [IANA registry](https://www.iana.org/assignments/iana-ipv4-special-registry)
  */
@@ -19,7 +19,7 @@ const SPECIAL_IPV4 = blockList('ipv4', [
   ['10.0.0.0', 8], // private
   ['100.64.0.0', 10], // shared by carriers; metadata services of some clouds
   ['127.0.0.0', 8], // loopback
-  ['168.63.129.16', 32], // Azure's host, public by its number only
+  ['168.63.129.16', 32], // Azure's virtual host, in a public range
   ['169.254.0.0', 16], // link-local, metadata services
   ['172.16.0.0', 12], // private
   ['192.0.0.0', 24], // protocol assignments, metadata services
@@ -36,11 +36,11 @@ const SPECIAL_IPV4 = blockList('ipv4', [
   ['240.0.0.0', 4], // reserved, broadcast
 ])
 
-/** The only range out of which IPv6 addresses are given to the public; what maps or embeds IPv4 lies mostly outside. */
+/** The only range of global unicast IPv6 addresses; most ranges that map or embed IPv4 are outside. */
 const GLOBAL_IPV6 = blockList('ipv6', [['2000::', 3]])
 
 /**
- * What is special inside of it.
+ * Special-purpose addresses within that range.
  *
  * @see [IANA registry](https://www.iana.org/assignments/iana-ipv6-special-registry)
  */
@@ -54,8 +54,8 @@ const SPECIAL_IPV6 = blockList('ipv6', [
 ])
 
 /**
- * Whether this is the address of a host on the public internet: neither private, local, reserved nor a translation of
- * one.
+ * Whether this is the address of a host on the public internet: neither private, local or reserved, nor an IPv6 address
+ * that embeds such an address.
  */
 export function isPublicAddress(address: string): boolean {
   switch (isIP(address)) {

@@ -2,21 +2,21 @@ import ky from 'ky'
 import { PortError } from '../errors/port-error.ts'
 import { MAX_GET_RETRIES } from './limits.ts'
 
-/** A whole answer, its body as bytes after decompression. */
-export interface Answer {
+/** A complete response, its body as bytes after decompression. */
+export interface CompleteResponse {
   readonly status: number
   readonly headers: Headers
   readonly bytes: Uint8Array<ArrayBuffer>
 }
 
-/** Some servers and the firewalls before them hang up on headers that they do not expect. */
-const DOUBTFUL_HEADERS = ['mcp-protocol-version', 'user-agent']
+/** Some servers and firewalls close the connection on unexpected headers. */
+const OPTIONAL_HEADERS = ['mcp-protocol-version', 'user-agent']
 
 const client = ky.create({
   method: 'GET',
   redirect: 'manual',
   throwHttpErrors: false,
-  // The deadline is the caller's: ky's own time-outs end before the body.
+  // The caller sets the deadline: ky's time-out does not cover the body.
   timeout: false,
   retry: {
     limit: MAX_GET_RETRIES,
@@ -28,20 +28,20 @@ const client = ky.create({
   hooks: {
     beforeRetry: [
       ({ request }) => {
-        for (const name of DOUBTFUL_HEADERS) request.headers.delete(name)
+        for (const name of OPTIONAL_HEADERS) request.headers.delete(name)
       },
     ],
   },
 })
 
 /**
- * Reads with GET, and after a failure of the connection once more without the headers that may have caused it. Nothing
- * else is repeated: no status, no time-out, no refused address.
+ * Sends a GET, and after a connection failure repeats it once without the headers that may have caused the failure.
+ * Neither an error status nor a time-out nor a forbidden address leads to a retry.
  */
 export async function repeatOnce(
   request: { url: URL; headers: Readonly<Record<string, string>> | undefined; signal: AbortSignal },
-  send: (headers: Record<string, string>) => Promise<Answer>,
-): Promise<Answer> {
+  send: (headers: Record<string, string>) => Promise<CompleteResponse>,
+): Promise<CompleteResponse> {
   const response = await client(request.url, {
     headers: { ...request.headers },
     signal: request.signal,

@@ -1,22 +1,21 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import type { Socket } from 'node:net'
-import type { buildConnector, Dispatcher } from 'undici/index.js'
-import { portError } from '../errors/port-error.ts'
+import { finished, Readable } from 'node:stream'
+import type { Dispatcher } from 'undici/index.js'
 import { type AddressGuard, destinationOf } from './address-guard.ts'
-import { decoded } from './body-streams.ts'
+import { decoded, fromWebStream, toWebStream } from './body-streams.ts'
 import { untilAborted } from './deadline.ts'
 import { MAX_HEADER_BYTES } from './limits.ts'
 import type { SendGate, Sender } from './outgoing.ts'
-import type { Undici } from './undici.ts'
+import { createGuardedConnector, type Undici } from './undici.ts'
 
-/** Tells the departure, which travels as `opaque`, right before undici writes the request to its socket. */
+/** Opens the gate, which is passed as `opaque`, right before undici writes the request to its socket. */
 const openGateOnWrite: Dispatcher.DispatcherComposeInterceptor = (dispatch) => (options, handler) => {
   const { opaque } = options as Dispatcher.RequestOptions<SendGate>
   const onRequestStart = handler.onRequestStart?.bind(handler)
   handler.onRequestStart = (controller, context) => {
-    const refusal = opaque?.open()
-    if (refusal === undefined) onRequestStart?.(controller, context)
-    else controller.abort(refusal)
+    const tooLate = opaque?.open()
+    if (tooLate === undefined) onRequestStart?.(controller, context)
+    else controller.abort(tooLate)
   }
   return dispatch(options, handler)
 }
@@ -30,8 +29,8 @@ function toHeaders(raw: IncomingHttpHeaders): Headers {
 }
 
 /**
- * Sends with undici's `request`, which costs a quarter of `fetch`. Deadlines are the caller's; undici's own time-outs
- * would end a stream that is meant to last.
+ * A sender on undici's `request`, which takes a quarter of the time of `fetch`. The caller sets the deadline; undici's
+ * own time-outs are off, since they would end a long stream.
  */
 export function createUndiciSender(options: {
   undici: Undici
@@ -50,20 +49,20 @@ export function createUndiciSender(options: {
       uri: proxy,
       connectTimeout: connectTimeoutMs,
       proxyTls: { allowH2: false },
-      // The proxy has to answer CONNECT in the time of a connection.
+      // The connection time-out also bounds the proxy's response to CONNECT.
       clientFactory: (origin, settings) => new undici.Pool(origin, { ...settings, headersTimeout: connectTimeoutMs }),
     })
   }
 
   const pooled = createDispatcher()
   const fresh = createDispatcher()
-  const pooledWithDeparture = pooled.compose(openGateOnWrite)
-  const freshWithDeparture = fresh.compose(openGateOnWrite)
+  const gatedPool = pooled.compose(openGateOnWrite)
+  const gatedFresh = fresh.compose(openGateOnWrite)
 
   return {
-    async send(request, departure) {
+    async send(request, gate) {
       const { url, method, headers, body, signal } = request
-      const sending = (request.fresh ? freshWithDeparture : pooledWithDeparture).request({
+      const sending = (request.fresh ? gatedFresh : gatedPool).request({
         origin: url.origin,
         path: `${url.pathname}${url.search}`,
         method,
@@ -71,9 +70,9 @@ export function createUndiciSender(options: {
         body: body ?? null,
         signal,
         reset: request.fresh,
-        opaque: departure,
+        opaque: gate,
       })
-      // While a connection is being made, undici does not look at the signal.
+      // undici ignores the signal while it connects.
       const response = await untilAborted(sending, signal)
       const responseHeaders = toHeaders(response.headers)
       return {
@@ -90,40 +89,44 @@ export function createUndiciSender(options: {
 }
 
 /**
- * Makes connections for undici that go where the guard has looked and nowhere else: it resolves the name once, connects
- * to those addresses only, and looks at the one that was reached. undici asks its own `lookup` for names but never for
- * addresses, so this stands before it for both.
+ * A sender on the host's own `fetch`. The addresses of the destination are checked right before each request, but that
+ * function decides which address it connects to.
  */
-function createGuardedConnector(undici: Undici, guard: AddressGuard, timeoutMs: number): buildConnector.connector {
-  async function connect(options: buildConnector.Options): Promise<Socket> {
-    const destination = destinationOf(options)
-    const timeout = AbortSignal.timeout(timeoutMs)
-    const addresses = await untilAborted(guard.resolve(destination), timeout).catch((error: unknown) => {
-      throw timeout.aborted ? portError('HTTP_TIMEOUT', 'notSent', { reason: 'nameNotResolved' }) : error
-    })
-    const connector = undici.buildConnector({
-      allowH2: false,
-      // Always asks for all addresses at once.
-      autoSelectFamily: true,
-      lookup: (_name, _options, done) => done(null, [...addresses]),
-      timeout: timeoutMs,
-    })
-    const socket = await new Promise<Socket>((resolve, reject) => {
-      connector(options, (error, connected) => (error === null ? resolve(connected) : reject(error)))
-    })
-    try {
-      guard.vet(destination, socket.remoteAddress ?? '0.0.0.0')
-    } catch (error) {
-      socket.destroy()
-      throw error
-    }
-    return socket
-  }
-  return (options, callback) => {
-    connect(options).then(
-      (socket) => callback(null, socket),
-      (error: unknown) =>
-        callback(error instanceof Error ? error : new Error('the resolver failed', { cause: error }), null),
-    )
+export function createHostFetchSender({
+  guard,
+  fetch,
+}: {
+  guard: AddressGuard
+  fetch: typeof globalThis.fetch
+}): Sender {
+  return {
+    async send({ url, method, headers, body, signal }, gate) {
+      await untilAborted(guard.resolve(destinationOf(url)), signal)
+      const tooLate = gate.open()
+      if (tooLate !== undefined) throw tooLate
+      const init: RequestInit & { duplex: 'half' } = {
+        method,
+        headers,
+        body: body instanceof Readable ? toWebStream(body) : (body ?? null),
+        redirect: 'manual',
+        duplex: 'half',
+        signal,
+      }
+      const response = await untilAborted(fetch(url.href, init), signal)
+      const incoming = response.body === null ? undefined : fromWebStream(response.body)
+      if (body instanceof Readable && incoming !== undefined) {
+        // Node's `fetch` notices a cancelled exchange only at the next chunk of the request body.
+        finished(incoming, (error) => {
+          if (error) body.destroy()
+        })
+      }
+      return {
+        status: response.status,
+        statusText: response.statusText,
+        headers: response.headers,
+        body: incoming,
+      }
+    },
+    async close() {},
   }
 }

@@ -5,23 +5,22 @@ import { portError } from '../errors/port-error.ts'
 import { createAddressGuard, type Resolve, systemResolve } from './address-guard.ts'
 import { cancelUnread, readBytes, requestBody } from './body-streams.ts'
 import { startDeadline, untilAborted } from './deadline.ts'
-import { createHostFetchSender } from './host-fetch.ts'
 import { type NetworkOptions, parseNetworkOptions } from './network-options.ts'
 import { createSendGate, type IncomingResponse, type OutgoingRequest, type Sender, toResponse } from './outgoing.ts'
-import { type Answer, repeatOnce } from './repeat-once.ts'
+import { type CompleteResponse, repeatOnce } from './repeat-once.ts'
 import { translateError } from './translate-error.ts'
-import { createUndiciSender } from './sender.ts'
+import { createHostFetchSender, createUndiciSender } from './sender.ts'
 import { loadUndici } from './undici.ts'
 
-/** What servers and the firewalls before them expect of everybody. */
+/** Headers that servers and firewalls expect of every client. */
 const DEFAULT_HEADERS = { accept: '*/*', 'user-agent': 'authchart' }
 
 /**
- * Builds the only way out of the process: every destination is checked, every connection goes where was checked,
- * nothing is followed, and every exchange is bounded in time and bytes.
+ * Creates the guarded transport, which sends all requests of authchart: every destination is checked, every connection
+ * is pinned to a checked address, no redirect is followed, and every exchange is bounded in time and bytes.
  *
- * @param options.resolve Stands in for the operating system's resolution of names.
- * @throws `TypeError` that names the wrong part of `network`.
+ * @param options.resolve Replaces the resolver of the operating system.
+ * @throws `TypeError` that names the invalid part of `network`.
  */
 export function createTransport(options: {
   network: NetworkOptions
@@ -38,19 +37,19 @@ export function createTransport(options: {
   const check = (url: URL): void => (proxy === undefined ? guard.check(url) : guard.checkUnresolved(url))
   let closing: Promise<void> | undefined
 
-  /** Runs one request under its deadline; whatever it fails with comes out as a `PortError`. */
+  /** Prepares one request with its deadline; every error is converted to a `PortError`. */
   function begin(
     url: URL,
     limits: { timeoutMs?: number; signal: AbortSignal | undefined; sendBefore?: number | undefined },
   ) {
     const deadline = startDeadline(limits.timeoutMs, limits.signal)
-    const departure = createSendGate(options.clock, limits.sendBefore)
+    const gate = createSendGate(options.clock, limits.sendBefore)
 
     async function translating<Result>(work: () => Promise<Result>): Promise<Result> {
       try {
         return await work()
       } catch (error) {
-        throw translateError(error, { url, wasSent: departure.wasSent, endedBy: deadline.endedBy })
+        throw translateError(error, { url, wasSent: gate.wasSent, endedBy: deadline.endedBy })
       }
     }
 
@@ -70,8 +69,8 @@ export function createTransport(options: {
     async function send(request: Omit<OutgoingRequest, 'url'>): Promise<IncomingResponse> {
       sender ??= createSender()
       const opened = await untilAborted(sender, request.signal)
-      const response = await opened.send({ url, ...request }, departure)
-      // Also 0, which the fetch standard makes of a redirect that is not followed.
+      const response = await opened.send({ url, ...request }, gate)
+      // Includes 0, the status of an opaque redirect in the Fetch standard.
       if (response.status < 200 || response.status > 599) {
         response.body?.destroy()
         throw portError('RESPONSE_INVALID', 'unknown', { status: response.status })
@@ -93,7 +92,7 @@ export function createTransport(options: {
       const { signal, translating, run, send } = begin(url, { timeoutMs, signal: request.signal, sendBefore })
       const maxBytes = Math.min(request.maxBytes ?? maxResponseBytes, maxResponseBytes)
 
-      const ask = (headers: Record<string, string>): Promise<Answer> =>
+      const sendWith = (headers: Record<string, string>): Promise<CompleteResponse> =>
         translating(async () => {
           const response = await send({ method, headers, body, signal, fresh: method === 'POST' })
           const { status } = response
@@ -102,15 +101,17 @@ export function createTransport(options: {
             throw portError('TOO_MANY_REDIRECTS', 'unknown', { status })
           }
           const bytes = await readBytes(response.body, { maxBytes, signal })
-          // undici lends a connection again one turn later; without the wait the next GET would make another one.
+          // undici returns a connection to its pool one turn later; without this the next GET opens another one.
           if (method === 'GET') await setImmediate()
           return { status, headers: response.headers, bytes }
         })
 
       return run(async () => {
         const { headers } = request
-        const answer = await (method === 'GET' ? repeatOnce({ url, headers, signal }, ask) : ask({ ...headers }))
-        return { status: answer.status, headers: answer.headers, text: new TextDecoder().decode(answer.bytes) }
+        const response = await (method === 'GET'
+          ? repeatOnce({ url, headers, signal }, sendWith)
+          : sendWith({ ...headers }))
+        return { status: response.status, headers: response.headers, text: new TextDecoder().decode(response.bytes) }
       })
     },
 
@@ -126,7 +127,7 @@ export function createTransport(options: {
           return toResponse(await send({ method, headers, body, signal, fresh: false }), method, url)
         })
       } catch (error) {
-        // Whoever makes the body must learn that nobody reads it, whatever the reason.
+        // The source of the body must be notified that it will not be read.
         if (body instanceof Readable) body.destroy()
         else cancelUnread(request.body, error)
         throw error
@@ -148,46 +149,46 @@ function parseUrl(text: string): URL {
   }
 }
 
-/** One request that is answered as a whole: bounded in time over headers and body, and in bytes after decompression. */
+/** One request whose response is read completely: bounded in time over headers and body, and in bytes. */
 export interface ExchangeRequest {
   readonly url: string
   readonly method: 'GET' | 'POST'
   readonly headers?: Readonly<Record<string, string>> | undefined
-  /** A form or JSON text. */
+  /** A form or JSON. */
   readonly body?: string | undefined
   /** Byte cap on the decompressed body; never above `network.maxResponseBytes`. */
   readonly maxBytes?: number | undefined
   /**
-   * Monotonic instant (of the clock that the transport was given) after which the request must not leave any more: the
-   * lease of the claim that covers it would be too short. Checked right before it is sent; rejects with outcome
-   * `notSent`, code `HTTP_TIMEOUT`, reason `leaseTooShort`.
+   * Monotonic instant (of the transport's clock) after which the request must not be sent: too little of its claim's
+   * lease would be left. Checked right before it is sent; rejects with outcome `notSent`, code `HTTP_TIMEOUT`, reason
+   * `leaseTooShort`.
    */
   readonly sendBefore?: number | undefined
   readonly signal?: AbortSignal | undefined
 }
 
-/** The whole answer. Redirects (3xx) are never followed by `exchange`; they reject with `TOO_MANY_REDIRECTS`. */
+/** The complete response. `exchange` follows no redirect (3xx) and rejects with `TOO_MANY_REDIRECTS`. */
 export interface ExchangeResponse {
   readonly status: number
   readonly headers: Headers
   readonly text: string
 }
 
-/** The only way out of the process. */
+/** The guarded transport. */
 export interface Transport {
   /**
-   * Sends a request and reads the whole answer, whatever its status.
+   * Sends a request and reads the complete response, whatever its status.
    *
    * @throws `PortError` with `HTTP_TIMEOUT`, `HTTP_NETWORK`, `ADDRESS_FORBIDDEN`, `INSECURE_ENDPOINT`,
    *   `TOO_MANY_REDIRECTS`, `RESPONSE_TOO_LARGE`, `RESPONSE_INVALID`, `ABORTED` or `CLOSED`; `outcome` says whether the
-   *   request left. An answer with an error status is not an error here.
+   *   request was sent. A response with an error status does not reject.
    */
   exchange(request: ExchangeRequest): Promise<ExchangeResponse>
   /**
-   * Sends a request to the MCP server itself and answers as soon as the headers are there; the body streams, without a
-   * byte cap or a deadline. Follows no redirect, whatever `request.redirect` says. `response.url` is the URL of the
-   * request without its fragment. The same guard of addresses and schemes. A body that is not read to its end because
-   * of a failure is cancelled.
+   * Sends a request to the MCP server itself and resolves with the headers; the body is streamed without a limit in
+   * bytes or time. Addresses and schemes are checked as for `exchange`. Follows no redirect, whatever
+   * `request.redirect` says. `response.url` is the URL of the request without its fragment. The request body is
+   * cancelled if the request fails.
    */
   fetch(request: Request): Promise<Response>
   close(): Promise<void>

@@ -1,4 +1,4 @@
-import type { ClientAuthenticationMethod } from '../protocol/client-authentication.ts'
+import type { ClientAuthenticationMethod } from '../protocol/token-endpoint.ts'
 import { isLoopbackHost } from '../schemas/option-values.ts'
 import type { ClientOptions } from './client-options.ts'
 

@@ -1,4 +1,4 @@
-import { isKnownMethod } from '../protocol/client-authentication.ts'
+import { isSupportedMethod } from '../protocol/token-endpoint.ts'
 import { invalidArgument } from '../schemas/parse-options.ts'
 import type { ConfiguredClient, PreRegisteredClient } from './client-options.ts'
 import { readSigningKey } from './signing-key.ts'
@@ -45,7 +45,7 @@ export function configuredClients(clients: readonly PreRegisteredClient[]): Conf
 /** What is wrong with a method, seen beside the secret. Whether there is a key for it is looked at elsewhere. */
 function methodProblem({ tokenEndpointAuthMethod: method, clientSecret }: PreRegisteredClient): string | undefined {
   if (method === undefined) return undefined
-  if (!isKnownMethod(method)) return 'must be client_secret_basic, client_secret_post, private_key_jwt or none'
+  if (!isSupportedMethod(method)) return 'must be client_secret_basic, client_secret_post, private_key_jwt or none'
   if (method === 'none' && clientSecret !== undefined) return "must not be 'none' beside clientSecret"
   return method.startsWith('client_secret_') && clientSecret === undefined ? 'needs clientSecret' : undefined
 }

@@ -1,24 +1,24 @@
 import { isErrorCode } from '../schemas/endpoint-responses.ts'
 import { MAX_QUERY_LENGTH } from '../schemas/limits.ts'
 
-/** What a browser brought back, before anything in it is believed. All strings are untrusted. */
+/** The parameters of an authorization response, before validation. All strings are untrusted. */
 export interface CallbackParameters {
   readonly state?: string | undefined
   /** Secret. */
   readonly code?: string | undefined
-  /** RFC 9207, as it came. */
+  /** RFC 9207, verbatim. */
   readonly iss?: string | undefined
-  /** The error code; `other` for one that does not look like a code. */
+  /** The error code; `other` for a value that does not have the form of a code. */
   readonly error?: string | undefined
-  /** Why it is no authorization response. `state` may still say whose. */
+  /** Why it cannot be an authorization response. `state` may still identify the attempt. */
   readonly malformed?: 'notAUrl' | 'tooLong' | 'repeatedParameter' | 'noCode' | 'codeAndError' | undefined
 }
 
 const NAMES = ['state', 'code', 'iss', 'error'] as const
 
 /**
- * Reads an authorization response out of the URL that the browser came back to. Never throws. A parameter without a
- * value counts as left out; unknown ones are ignored.
+ * Parses the authorization response in a callback URL. Never throws. An empty parameter counts as absent; unknown
+ * parameters are ignored.
  *
  * @see [RFC 6749 §4.1.2](https://www.rfc-editor.org/rfc/rfc6749.html#section-4.1.2)
  */
@@ -30,19 +30,19 @@ export function parseCallback(url: string | URL): CallbackParameters {
   const { state, code, iss, error } = Object.fromEntries(
     found.flatMap(([name, [value, another]]) => (value && another === undefined ? [[name, value]] : [])),
   ) as Partial<Record<(typeof NAMES)[number], string>>
-  const whose = state === undefined ? {} : { state }
-  if (found.some(([, values]) => values.length > 1)) return { ...whose, malformed: 'repeatedParameter' }
-  const from = iss === undefined ? whose : { ...whose, iss }
+  const attempt = state === undefined ? {} : { state }
+  if (found.some(([, values]) => values.length > 1)) return { ...attempt, malformed: 'repeatedParameter' }
+  const origin = iss === undefined ? attempt : { ...attempt, iss }
   if (error !== undefined) {
-    if (code !== undefined) return { ...from, malformed: 'codeAndError' }
-    return { ...from, error: isErrorCode(error) ? error : 'other' }
+    if (code !== undefined) return { ...origin, malformed: 'codeAndError' }
+    return { ...origin, error: isErrorCode(error) ? error : 'other' }
   }
-  return code === undefined ? { ...from, malformed: 'noCode' } : { ...from, code }
+  return code === undefined ? { ...origin, malformed: 'noCode' } : { ...origin, code }
 }
 
 /**
- * Whether the `iss` of a callback lets it pass: required where the server promises it, and compared character by
- * character wherever it comes.
+ * Whether the `iss` of a callback is acceptable: required where the server's metadata announces it, and compared
+ * character by character wherever it is present.
  *
  * @see [RFC 9207 §2.4](https://www.rfc-editor.org/rfc/rfc9207.html#section-2.4)
  */
@@ -53,7 +53,7 @@ export function issuerVerdict(
   return iss === undefined ? server.issRequired !== true : iss === server.issuer
 }
 
-/** The parameters of an authorization request that are ours; a host cannot set them by `authorize({ parameters })`. */
+/** Parameters of an authorization request that `authorize({ parameters })` cannot set. */
 export const RESERVED_PARAMETERS: ReadonlySet<string> = new Set([
   'response_type',
   'response_mode',

@@ -2,17 +2,17 @@ import type { ResourceFacts, ServerMetadata } from '../schemas/connection-contex
 import type { DpopTerms } from '../schemas/credentials.ts'
 import { parseChallenges, wantsNonce } from './www-authenticate.ts'
 
-/** Whether tokens are to be bound to a key of ours. */
+/** Whether tokens are bound to a key of the client. */
 export type DpopPolicy = 'never' | 'whenOffered' | 'required'
 
-/** How our proofs can be signed, the best first. No RSA: its keys would fill the record. */
+/** Supported proof algorithms, the preferred one first. No RSA: its keys would make the record several times larger. */
 export const DPOP_ALGORITHMS: readonly string[] = ['ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519']
 
 /**
- * How token requests prove that we hold a key, if they do: always where the policy requires it, else where the
- * authorization server or the resource speaks of DPoP and can check a signature of ours.
+ * How token requests prove possession of a key, if they do: always where the policy requires it, otherwise where the
+ * authorization server or the resource announces DPoP and both support one of {@link DPOP_ALGORITHMS}.
  *
- * @returns `noAlgorithm` if it is required, and the two know none of {@link DPOP_ALGORITHMS}.
+ * @returns `noAlgorithm` if the policy requires DPoP and no algorithm is supported by all parties.
  * @see [RFC 9449 §5.1](https://www.rfc-editor.org/rfc/rfc9449.html#section-5.1), [RFC 9728 §2](https://www.rfc-editor.org/rfc/rfc9728.html#section-2)
  */
 export function dpopTerms(
@@ -29,7 +29,7 @@ export function dpopTerms(
 }
 
 /**
- * Whether a resource refuses a request only because its proof lacks a nonce.
+ * Whether a resource server rejected a request only because its DPoP proof lacks a nonce.
  *
  * @see [RFC 9449 §9](https://www.rfc-editor.org/rfc/rfc9449.html#section-9)
  */

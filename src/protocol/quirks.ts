@@ -1,12 +1,12 @@
-/** A habit of an authorization server in its token responses, as data. */
+/** A quirk of an authorization server's token responses, as data. */
 export interface TokenResponseQuirk {
-  /** Who is known for it. */
+  /** The product that has it. */
   readonly server: string
   /** How its responses are recognised. */
   readonly when: { readonly form: true } | { readonly ok: true }
-  /** Values of `token_type` that mean Bearer there. */
+  /** Values of `token_type` that mean Bearer. */
   readonly bearerTypes?: readonly string[]
-  /** What stands between scopes instead of a space. */
+  /** The separator between scopes, instead of a space. */
   readonly scopeSeparator?: string
 }
 
@@ -15,11 +15,14 @@ const QUIRKS: readonly TokenResponseQuirk[] = [
   { server: 'Slack', when: { ok: true }, bearerTypes: ['user', 'bot'], scopeSeparator: ',' },
 ]
 
-/** A habit of an authorization server in what it may be asked for, as data. */
+/** A quirk in the requests that an authorization server accepts, as data. */
 interface RequestQuirk {
   readonly server: string
   readonly issuerHosts: readonly string[]
-  /** `resource` (RFC 8707) is refused beside scopes of another resource (AADSTS9010010): there the scopes name it. */
+  /**
+   * `resource` (RFC 8707) is rejected beside scopes of another resource (AADSTS9010010): the scopes already name the
+   * resource.
+   */
   readonly resourceNeedsItsScope: true
 }
 
@@ -32,8 +35,8 @@ const REQUEST_QUIRKS: readonly RequestQuirk[] = [
 ]
 
 /**
- * The `resource` to send to this issuer: what the protected resource says of itself, verbatim, unless the issuer is
- * known to refuse it beside these scopes.
+ * The `resource` parameter of requests to this issuer: the value of the protected resource metadata, verbatim; omitted
+ * if the issuer rejects it beside these scopes.
  *
  * @see [RFC 8707 §2](https://www.rfc-editor.org/rfc/rfc8707.html#section-2)
  */
@@ -48,14 +51,14 @@ export function resourceToSend(
   return scope?.split(' ').some((token) => token.startsWith(`${resource}/`)) ? resource : undefined
 }
 
-/** A token response, before it is judged. */
+/** A token response before validation. */
 export interface RawTokenResponse {
   /** Whether it was form-encoded instead of JSON. */
   readonly form: boolean
   readonly fields: Readonly<Record<string, unknown>>
 }
 
-/** The fields as a server without habits would have sent them. */
+/** The fields in the form of RFC 6749 §5.1, without the server's quirks. */
 export function normalize({ form, fields }: RawTokenResponse): Readonly<Record<string, unknown>> {
   const quirk = QUIRKS.find(({ when }) => ('form' in when ? form : fields['ok'] === true))
   if (quirk === undefined) return fields
@@ -63,7 +66,7 @@ export function normalize({ form, fields }: RawTokenResponse): Readonly<Record<s
   const { bearerTypes = [], scopeSeparator = ' ' } = quirk
   return {
     ...fields,
-    ...(bearerTypes.some((known) => known === type) && { token_type: 'Bearer' }),
+    ...(bearerTypes.some((bearerType) => bearerType === type) && { token_type: 'Bearer' }),
     ...(typeof scope === 'string' && { scope: scope.replaceAll(scopeSeparator, ' ') }),
   }
 }

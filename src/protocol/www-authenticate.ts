@@ -7,34 +7,34 @@ export interface Challenge {
   readonly scheme: string
   /** The token68 form, for example of `Negotiate`. */
   readonly token68?: string | undefined
-  /** Names are lower case; of a name that is repeated the first value counts. */
+  /** Names are lower case; the first value of a repeated name counts. */
   readonly parameters: ReadonlyMap<string, string>
 }
 
-/** What MCP reads out of a `WWW-Authenticate` field, for tokens of either type. Untrusted. */
+/** The parameters of a `WWW-Authenticate` field that MCP uses, for tokens of either type. Untrusted. */
 export interface BearerChallenge {
-  /** RFC 6750 §3.1; kept only if it looks like an error code. */
+  /** RFC 6750 §3.1; absent if it does not have the form of an error code. */
   readonly error?: string | undefined
   /** Space-separated. */
   readonly scope?: string | undefined
-  /** RFC 9728 §5.1; may stand under another scheme than Bearer. */
+  /** RFC 9728 §5.1; may belong to another scheme than Bearer. */
   readonly resourceMetadataUrl?: string | undefined
-  /** RFC 9470 §3: which ways of signing in are good enough; space-separated. */
+  /** RFC 9470 §3: the acceptable authentication context classes; space-separated. */
   readonly acrValues?: string | undefined
-  /** RFC 9470 §3: how long ago the user may have signed in, in seconds. */
+  /** RFC 9470 §3: the maximum age of the user's authentication, in seconds. */
   readonly maxAge?: string | undefined
 }
 
 const TOKEN = /[!#$%&'*+\-.^_`|~0-9A-Za-z]+/y
 const TOKEN68 = /[A-Za-z0-9\-._~+/]+=*(?=[ \t]*(?:,|$))/y
 const QUOTED = /"([^"\\]*(?:\\.[^"\\]*)*)"/sy
-/** More than a token: servers send URLs without quotes. */
+/** Accepts more than a token: servers send URLs without quotes. */
 const UNQUOTED = /[^\s,"]+/y
 const WHITESPACE = /[ \t]*/y
 const SEPARATORS = /[ \t,]*/y
 const GARBAGE = /[^,]*/y
 
-/** Reads a field from left to right; no character is looked at more than a few times. */
+/** Reads a field from left to right in linear time. */
 class Scanner {
   private position = 0
   private readonly text: string
@@ -55,7 +55,7 @@ class Scanner {
     return match
   }
 
-  /** The name of a parameter with its equals sign; takes nothing if what stands here is something else. */
+  /** Consumes the name of a parameter and its equals sign; consumes nothing if the input is something else. */
   takeName(): string | undefined {
     const start = this.position
     const name = this.take(TOKEN)?.[0]
@@ -78,8 +78,8 @@ class Scanner {
 /**
  * Splits a `WWW-Authenticate` field, or several joined by commas, into its challenges.
  *
- * Never throws. What cannot be read is skipped; a field of more than 64 KB gives no challenge at all, and no more than
- * 64 challenges and 256 parameters are read.
+ * Never throws. Invalid parts are skipped. A field longer than {@link MAX_CHALLENGE_HEADER_LENGTH} is ignored, and at
+ * most {@link MAX_CHALLENGES} challenges and {@link MAX_CHALLENGE_PARAMETERS} parameters are read.
  *
  * @see [RFC 9110 §11.6.1](https://www.rfc-editor.org/rfc/rfc9110.html#section-11.6.1)
  */
@@ -117,20 +117,21 @@ export function parseChallenges(header: string): Challenge[] {
 }
 
 /**
- * What a 401 or 403 asks for. Each value belongs to its own challenge: `error` and `scope` come from one challenge of
- * the scheme Bearer or DPoP, `resource_metadata` from it or else from another scheme.
+ * The challenge of a 401 or 403 response. `error` and `scope` are taken from a single challenge of the scheme Bearer or
+ * DPoP, `resource_metadata` from that one or else from another scheme.
  *
- * @returns `undefined` if the field has neither such a challenge nor `resource_metadata`.
+ * @returns `undefined` if the field contains neither such a challenge nor `resource_metadata`.
  * @see [RFC 6750 §3](https://www.rfc-editor.org/rfc/rfc6750.html#section-3), [RFC 9449 §7.1](https://www.rfc-editor.org/rfc/rfc9449.html#section-7.1), [RFC 9728 §5.1](https://www.rfc-editor.org/rfc/rfc9728.html#section-5.1)
  */
 export function bearerChallenge(header: string): BearerChallenge | undefined {
   const challenges = parseChallenges(header)
   const bearers = [
     ...challenges.filter(({ scheme }) => scheme === 'bearer'),
-    // What only wants a nonce asks for no other token.
+    // A challenge that only requests a nonce does not require another token.
     ...challenges.filter((challenge) => challenge.scheme === 'dpop' && !wantsNonce(challenge)),
   ]
-  const bearer = bearers.find(({ parameters }) => parameters.has('error')) ?? bearers.find(saysWhere) ?? bearers[0]
+  const bearer =
+    bearers.find(({ parameters }) => parameters.has('error')) ?? bearers.find(hasScopeOrMetadata) ?? bearers[0]
   const resourceMetadataUrl = [bearer, ...challenges]
     .map((challenge) => challenge?.parameters.get('resource_metadata')?.trim())
     .find((url) => url !== undefined && url !== '')
@@ -149,7 +150,7 @@ export function bearerChallenge(header: string): BearerChallenge | undefined {
 }
 
 /**
- * Whether a proof of possession only lacks the server's nonce.
+ * Whether a challenge only requests a DPoP proof with the server's nonce.
  *
  * @see [RFC 9449 §9](https://www.rfc-editor.org/rfc/rfc9449.html#section-9)
  */
@@ -157,6 +158,6 @@ export function wantsNonce({ scheme, parameters }: Challenge): boolean {
   return scheme === 'dpop' && parameters.get('error') === 'use_dpop_nonce'
 }
 
-function saysWhere({ parameters }: Challenge): boolean {
+function hasScopeOrMetadata({ parameters }: Challenge): boolean {
   return parameters.has('scope') || parameters.has('resource_metadata')
 }

@@ -5,8 +5,8 @@ import { truncate } from '../../errors/failure.ts'
 import { portError } from '../../errors/port-error.ts'
 import { RESERVED_PARAMETERS } from '../../protocol/authorization-endpoint.ts'
 import type { ServerMetadata } from '../../schemas/connection-context.ts'
-import { redactUrl } from '../answers.ts'
 import type { ClientRequestDependencies, ConnectionDependencies } from '../dependencies.ts'
+import { redactUrl } from '../endpoint-request.ts'
 import { VERIFIER_BYTES } from '../limits.ts'
 import { pushAuthorizationRequest } from './push-authorization-request.ts'
 
@@ -14,7 +14,8 @@ type Dependencies = ClientRequestDependencies &
   Pick<ConnectionDependencies, 'client' | 'mayUseHttp' | 'createState' | 'hashState'>
 
 /**
- * Builds the URL that the user is sent to. Asks nobody, unless the server requires that the request is pushed first.
+ * Builds the authorization URL that the user is redirected to. Performs no I/O, unless the server requires a pushed
+ * authorization request.
  *
  * @throws `PortError` `GRANT_UNSUPPORTED`, `PKCE_UNSUPPORTED`, `INSECURE_ENDPOINT`, or as
  *   {@link pushAuthorizationRequest}.
@@ -30,7 +31,7 @@ export function createBuildAuthorizationRequest(deps: Dependencies) {
     const url = endpointOf(deps, metadata)
     const verifier = randomId(deps.clock, VERIFIER_BYTES)
     const state = deps.createState(identity)
-    const ours = {
+    const reserved = {
       response_type: 'code',
       client_id: client.clientId,
       redirect_uri: client.redirectUri ?? deps.client.redirectUri,
@@ -41,26 +42,26 @@ export function createBuildAuthorizationRequest(deps: Dependencies) {
       code_challenge_method: 'S256',
     }
     for (const name of RESERVED_PARAMETERS) url.searchParams.delete(name)
-    // OpenID Connect Core §11: offline access without asking for consent is ignored.
+    // OpenID Connect Core §11: servers ignore `offline_access` without `prompt=consent`.
     const defaults = scope?.split(' ').includes('offline_access') ? { prompt: 'consent' } : {}
-    const wished = Object.entries({ ...defaults, ...parameters }).filter(([name]) => !RESERVED_PARAMETERS.has(name))
-    const all = [...wished, ...Object.entries(ours)].flatMap(([name, value]): [string, string][] =>
+    const additional = Object.entries({ ...defaults, ...parameters }).filter(([name]) => !RESERVED_PARAMETERS.has(name))
+    const all = [...additional, ...Object.entries(reserved)].flatMap(([name, value]): [string, string][] =>
       value === undefined ? [] : [[name, value]],
     )
     const { pushedAuthorizationRequestEndpoint: endpoint } = metadata
-    const shown: [string, string][] =
+    const visible: [string, string][] =
       endpoint === undefined
         ? all
         : [
             ['client_id', client.clientId],
             ['request_uri', await pushAuthorizationRequest(deps, { endpoint, client, parameters: all }, signal)],
           ]
-    for (const [name, value] of shown) url.searchParams.set(name, value)
+    for (const [name, value] of visible) url.searchParams.set(name, value)
     return { at: recordTime(), authorizationUrl: url.href, state, stateHash: deps.hashState(state), verifier }
   }
 }
 
-/** The authorization endpoint, if a code with PKCE may be asked for there. */
+/** The authorization endpoint, if it supports the authorization code grant with PKCE. */
 function endpointOf(deps: Dependencies, metadata: ServerMetadata): URL {
   const { authorizationEndpoint, responseTypesSupported, codeChallengeMethodsSupported, legacy } = metadata
   if (authorizationEndpoint === undefined) {
@@ -70,7 +71,7 @@ function endpointOf(deps: Dependencies, metadata: ServerMetadata): URL {
     const offered = truncate(responseTypesSupported.join(' '))
     throw portError('GRANT_UNSUPPORTED', 'notSent', { reason: 'responseType', expected: 'code', offered })
   }
-  // Whether a server without metadata knows PKCE cannot be told; it is sent all the same.
+  // A server without metadata cannot announce PKCE; the challenge is sent anyway.
   if (!legacy && !codeChallengeMethodsSupported?.includes('S256')) {
     const offered = codeChallengeMethodsSupported && truncate(codeChallengeMethodsSupported.join(' '))
     throw portError('PKCE_UNSUPPORTED', 'notSent', { expected: 'S256', offered })

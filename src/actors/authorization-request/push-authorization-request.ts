@@ -3,17 +3,16 @@ import { portError } from '../../errors/port-error.ts'
 import type { ClientInformation } from '../../schemas/credentials.ts'
 import { PushedAuthorizationResponseSchema } from '../../schemas/endpoint-responses.ts'
 import { check, parseJson } from '../../schemas/wire.ts'
-import { isSuccess, rejectionOf, redactUrl } from '../answers.ts'
 import { clientAuthentication } from '../client-authentication.ts'
 import type { ClientRequestDependencies } from '../dependencies.ts'
-import { sendOnce } from '../send-once.ts'
+import { isSuccess, redactUrl, rejectionOf, sendOnce } from '../endpoint-request.ts'
 
 /**
- * Hands an authorization request to its server before the user is sent there. Spends nothing: if nobody knows what
- * became of it, the next authorization pushes its own.
+ * Sends a pushed authorization request, before the user is redirected. It uses no single-use credential: after an
+ * unknown outcome the next authorization pushes a request of its own.
  *
- * @returns The `request_uri`, which stands for the request.
- * @throws `PortError` `AUTHORIZATION_DENIED`, `RATE_LIMITED` or `HTTP_NETWORK` (refused, or unknown for a 5xx),
+ * @returns The `request_uri`, which refers to the request.
+ * @throws `PortError` `AUTHORIZATION_DENIED`, `RATE_LIMITED` or `HTTP_NETWORK` (rejected, or unknown for a 5xx),
  *   `RESPONSE_NOT_JSON`, `RESPONSE_INVALID`, `CLIENT_AUTH_UNSUPPORTED`, or what the transport rejects with.
  * @see [RFC 9126 §2](https://www.rfc-editor.org/rfc/rfc9126.html#section-2)
  */
@@ -23,7 +22,7 @@ export async function pushAuthorizationRequest(
   signal: AbortSignal,
 ): Promise<string> {
   const authentication = clientAuthentication(deps, client)
-  const answer = await sendOnce({ transport: deps.transport, sendBefore: Infinity, signal }, (options) =>
+  const response = await sendOnce({ transport: deps.transport, sendBefore: Infinity, signal }, (options) =>
     oauth.pushedAuthorizationRequest(
       { issuer: client.issuer, pushed_authorization_request_endpoint: endpoint },
       { client_id: client.clientId },
@@ -32,11 +31,14 @@ export async function pushAuthorizationRequest(
       options,
     ),
   )
-  if (!isSuccess(answer)) {
-    throw rejectionOf(answer, endpoint, deps.clock.now(), { rejected: 'AUTHORIZATION_DENIED', unknown: 'HTTP_NETWORK' })
+  if (!isSuccess(response)) {
+    throw rejectionOf(response, endpoint, deps.clock.now(), {
+      rejected: 'AUTHORIZATION_DENIED',
+      unknown: 'HTTP_NETWORK',
+    })
   }
-  const where = { url: redactUrl(endpoint), status: answer.status, document: 'pushed authorization response' }
-  const json = parseJson(answer.text)
+  const where = { url: redactUrl(endpoint), status: response.status, document: 'pushed authorization response' }
+  const json = parseJson(response.text)
   if (json === undefined) throw portError('RESPONSE_NOT_JSON', 'unknown', where)
   const checked = check(PushedAuthorizationResponseSchema, json)
   if ('field' in checked) throw portError('RESPONSE_INVALID', 'unknown', { ...where, field: checked.field })

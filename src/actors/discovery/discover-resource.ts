@@ -2,36 +2,37 @@ import type { DiscoverResourceInput, DiscoverResourceOutput } from '../../../mac
 import { stopwatch } from '../../clock.ts'
 import { truncate } from '../../errors/failure.ts'
 import { portError } from '../../errors/port-error.ts'
-import { legacyIssuer, resourceMetadataUrls } from '../../protocol/discovery-urls.ts'
-import { resourceMatches, resourceOf } from '../../protocol/resource-identifier.ts'
+import { legacyIssuer, resourceMetadataUrls } from '../../protocol/discovery.ts'
+import { resourceMatches, resourceOf } from '../../protocol/discovery.ts'
 import type { ResourceFacts } from '../../schemas/connection-context.ts'
-import {
-  type ProtectedResourceMetadata,
-  ProtectedResourceMetadataSchema,
-} from '../../schemas/metadata.ts'
+import { type ProtectedResourceMetadata, ProtectedResourceMetadataSchema } from '../../schemas/metadata.ts'
 import { check, HttpUrl } from '../../schemas/wire.ts'
-import { isSuccess, redactUrl } from '../answers.ts'
 import type { ConnectionDependencies, DiscoveryPolicy } from '../dependencies.ts'
-import { documentIn, fetchMetadata, unavailable } from './fetch-metadata.ts'
-import { freshnessOf, type Loaded, type MetadataCache } from './metadata-cache.ts'
+import { redactUrl } from '../endpoint-request.ts'
+import { loadMetadata, type MetadataCache, type MetadataLookup } from './metadata.ts'
 
-/** What stands at one place: the document, or a 4xx that says that there is none. */
-export type ResourceAnswer = { metadata: ProtectedResourceMetadata } | { absent: number }
+/** The lookup of one metadata URL of a protected resource. */
+export type ResourceLookup = MetadataLookup<ProtectedResourceMetadata>
 
 const UNAVAILABLE = 'RESOURCE_METADATA_UNAVAILABLE'
+const EXPECTED = {
+  schema: ProtectedResourceMetadataSchema,
+  document: 'protected resource metadata',
+  unavailable: UNAVAILABLE,
+} as const
 
 type Dependencies = Pick<ConnectionDependencies, 'transport' | 'clock' | 'policy'>
 
 /**
- * Finds out by which authorization server an MCP endpoint may be reached. The place that a challenge names is the only
- * one; otherwise the well-known ones. Only where each of them answers 4xx (not 429) is the endpoint a server of
- * 2025-03-26.
+ * Discovers the authorization server of an MCP endpoint. If a challenge names a metadata URL, only that URL is
+ * requested; otherwise the well-known URLs are. The endpoint is a 2025-03-26 server only if each of them responds 4xx
+ * (not 429).
  *
  * @throws `PortError` `RESOURCE_METADATA_UNAVAILABLE`, `RESOURCE_MISMATCH`, `RESPONSE_NOT_JSON`, `RESPONSE_INVALID`,
  *   `RATE_LIMITED`, `POLICY_REFUSED`, or what the transport rejects with.
  * @see [RFC 9728 §3](https://www.rfc-editor.org/rfc/rfc9728.html#section-3)
  */
-export function createDiscoverResource(deps: Dependencies, cache: MetadataCache<ResourceAnswer>) {
+export function createDiscoverResource(deps: Dependencies, cache: MetadataCache<ResourceLookup>) {
   return async (input: DiscoverResourceInput): Promise<DiscoverResourceOutput> => {
     const recordTime = stopwatch(deps.clock, input.at)
     const policy = deps.policy(input.identity)
@@ -47,7 +48,7 @@ export function createDiscoverResource(deps: Dependencies, cache: MetadataCache<
 
 async function findMetadata(
   deps: Dependencies,
-  cache: MetadataCache<ResourceAnswer>,
+  cache: MetadataCache<ResourceLookup>,
   { identity, resourceMetadataUrl, challenged }: DiscoverResourceInput,
   policy: DiscoveryPolicy,
 ): Promise<ProtectedResourceMetadata | undefined> {
@@ -56,13 +57,13 @@ async function findMetadata(
     throw portError('RESPONSE_INVALID', 'notSent', { document: 'challenge', field: 'resource_metadata' })
   }
   for (const url of named ? [resourceMetadataUrl] : resourceMetadataUrls(identity.server)) {
-    const answer = await cache.read(url, () => load(deps, url), { refresh: challenged })
-    if ('absent' in answer) {
-      if (named) throw portError(UNAVAILABLE, 'rejected', { url: redactUrl(url), status: answer.absent })
+    const lookup = await cache.read(url, () => loadMetadata(deps, url, EXPECTED), { refresh: challenged })
+    if ('absent' in lookup) {
+      if (named) throw portError(UNAVAILABLE, 'rejected', { url: redactUrl(url), status: lookup.absent })
       continue
     }
-    const { resource } = answer.metadata
-    if (resourceMatches(resource, identity.server, { strict: policy.strictResource === true })) return answer.metadata
+    const { resource } = lookup.metadata
+    if (resourceMatches(resource, identity.server, { strict: policy.strictResource === true })) return lookup.metadata
     cache.drop(url)
     const mismatch = { url: redactUrl(url), expected: truncate(identity.server), received: truncate(resource) }
     throw portError('RESOURCE_MISMATCH', 'rejected', mismatch)
@@ -70,60 +71,46 @@ async function findMetadata(
   return undefined
 }
 
-async function load(deps: Dependencies, url: string): Promise<Loaded<ResourceAnswer>> {
-  const answer = await fetchMetadata(deps.transport, url)
-  if (isSuccess(answer)) {
-    const metadata = documentIn(ProtectedResourceMetadataSchema, answer, {
-      url,
-      document: 'protected resource metadata',
-    })
-    return { value: { metadata }, freshForMs: freshnessOf(answer.headers) }
-  }
-  const { status } = answer
-  if (status < 500 && status !== 429) return { value: { absent: status }, freshForMs: 0 }
-  throw unavailable(answer, url, deps.clock.now(), UNAVAILABLE)
-}
-
 async function factsOf(
   metadata: ProtectedResourceMetadata,
   server: string,
-  wanted: string | undefined,
+  requested: string | undefined,
   policy: DiscoveryPolicy,
 ): Promise<ResourceFacts> {
   const { resource, issuers, scopesSupported, dpopSigningAlgValuesSupported, dpopBoundAccessTokensRequired } = metadata
-  const known = {
+  const facts = {
     resource,
     ...(scopesSupported && { scopesSupported }),
     ...(dpopSigningAlgValuesSupported && { dpopSigningAlgValuesSupported }),
     ...(dpopBoundAccessTokensRequired && { dpopBoundAccessTokensRequired }),
   }
-  // Metadata that names no authorization server breaks the rules of MCP; then the origin is asked, as other clients do.
+  // MCP requires `authorization_servers`. Without it the origin is the authorization server, as in other clients.
   return issuers.length === 0
-    ? { ...known, issuer: await chooseIssuer([legacyIssuer(server)], wanted, policy), legacy: true }
-    : { ...known, issuer: await chooseIssuer(issuers, wanted, policy) }
+    ? { ...facts, issuer: await chooseIssuer([legacyIssuer(server)], requested, policy), legacy: true }
+    : { ...facts, issuer: await chooseIssuer(issuers, requested, policy) }
 }
 
-/** A server that knows nothing of RFC 9728: either the host knows better, or it is its own authorization server. */
+/** A server without RFC 9728 metadata: its issuer is the one that the caller named, or its own origin. */
 async function factsWithoutMetadata(
   server: string,
-  wanted: string | undefined,
+  requested: string | undefined,
   policy: DiscoveryPolicy,
 ): Promise<ResourceFacts> {
   const origin = legacyIssuer(server)
-  const issuer = await chooseIssuer([wanted ?? origin], undefined, policy)
+  const issuer = await chooseIssuer([requested ?? origin], undefined, policy)
   return issuer === origin ? { issuer, legacy: true } : { issuer, resource: resourceOf(server) }
 }
 
 async function chooseIssuer(
   issuers: readonly string[],
-  wanted: string | undefined,
+  requested: string | undefined,
   { allowedIssuers, chooseIssuer: choose }: DiscoveryPolicy,
 ): Promise<string> {
   const offered = truncate(issuers.join(' '))
-  if (wanted !== undefined && !issuers.includes(wanted)) {
-    throw portError('POLICY_REFUSED', 'notSent', { reason: 'issuerNotOffered', expected: truncate(wanted), offered })
+  if (requested !== undefined && !issuers.includes(requested)) {
+    throw portError('POLICY_REFUSED', 'notSent', { reason: 'issuerNotOffered', expected: truncate(requested), offered })
   }
-  const candidates = wanted === undefined ? issuers : [wanted]
+  const candidates = requested === undefined ? issuers : [requested]
   const allowed = candidates.filter((issuer) => allowedIssuers?.includes(issuer) ?? true)
   const [first] = allowed
   if (first === undefined) throw portError('POLICY_REFUSED', 'notSent', { reason: 'issuerNotAllowed', offered })

@@ -8,7 +8,7 @@ import { stopwatch } from '../../clock.ts'
 import { truncate } from '../../errors/failure.ts'
 import { portError } from '../../errors/port-error.ts'
 import type { SigningKey } from '../../options/signing-key.ts'
-import { chooseMethod, chooseSigningAlg } from '../../protocol/client-authentication.ts'
+import { chooseMethod, chooseSigningAlg } from '../../protocol/token-endpoint.ts'
 import type { ServerMetadata } from '../../schemas/connection-context.ts'
 import type { ClientInformation } from '../../schemas/credentials.ts'
 import type { ConnectionDependencies } from '../dependencies.ts'
@@ -19,9 +19,9 @@ type Dependencies = Pick<
 >
 
 /**
- * Says who we are at an issuer: what the caller gave, what the host configured, our client id metadata document where
- * the server takes one, or else a dynamic registration. Client credentials need one of the first two, with a secret or
- * a key.
+ * Determines the client at an issuer: the one provided by the call, a configured one, the client id metadata document
+ * where the server supports it, or a dynamic registration. Client credentials require one of the first two, with a
+ * secret or a key.
  *
  * @throws `PortError` `CLIENT_INFORMATION_REQUIRED`, `REGISTRATION_UNAVAILABLE`, `CLIENT_AUTH_UNSUPPORTED`, or what the
  *   registration rejects with.
@@ -36,26 +36,26 @@ export function createEnsureRegistration(deps: Dependencies) {
     if (clientId !== undefined) {
       await deps.retireDynamicRegistration({ identity, issuer, redirectUri, clientId, at: recordTime() })
     }
-    const known = heldClient(deps, input) ?? unregisteredClient(deps, input)
-    const client = known ?? (await registeredClient(deps, input, recordTime()))
+    const existing = hostClient(deps, input) ?? unregisteredClient(deps, input)
+    const client = existing ?? (await registeredClient(deps, input, recordTime()))
     return { at: recordTime(), client }
   }
 }
 
-/** A client that the host holds, if it may be used here. */
-function heldClient(deps: Dependencies, input: EnsureRegistrationInput): ClientInformation | undefined {
+/** The client that the host provided or configured, if it is usable at this issuer. */
+function hostClient(deps: Dependencies, input: EnsureRegistrationInput): ClientInformation | undefined {
   const { metadata, clientInformation, configuredIssuer } = input
-  const held = clientInformation ?? configuredClient(deps, input)
+  const client = clientInformation ?? configuredClient(deps, input)
   const { signingKey: key } =
-    deps.clients.find(({ issuer, clientId }) => issuer === metadata.issuer && clientId === held?.clientId) ?? {}
-  const problem = held && problemOf(held, key, input)
+    deps.clients.find(({ issuer, clientId }) => issuer === metadata.issuer && clientId === client?.clientId) ?? {}
+  const problem = client && problemOf(client, key, input)
   if (problem !== undefined) throw portError('CLIENT_INFORMATION_REQUIRED', 'notSent', problem)
-  if (held !== undefined) {
-    // The code is redeemed with the redirect URI that it was asked for with, whatever is configured by then.
-    const redirectUri = held.redirectUri ?? deps.client.redirectUri
-    return { ...held, issuer: metadata.issuer, redirectUri, ...authenticationOf(held, key, metadata) }
+  if (client !== undefined) {
+    // The code must be redeemed with the redirect URI of the authorization request, even if the option changes.
+    const redirectUri = client.redirectUri ?? deps.client.redirectUri
+    return { ...client, issuer: metadata.issuer, redirectUri, ...authenticationOf(client, key, metadata) }
   }
-  // The server moved: whoever registered a client there by hand has to say who we are here.
+  // The resource has changed its authorization server, and the host has not configured a client for the new one.
   if (configuredIssuer !== undefined && configuredIssuer !== metadata.issuer) {
     const problem = {
       reason: 'otherIssuer',
@@ -68,8 +68,8 @@ function heldClient(deps: Dependencies, input: EnsureRegistrationInput): ClientI
 }
 
 /**
- * A client that needs no registration: our metadata document where the server takes one, or nobody, where a workload's
- * assertion alone says who asks. Client credentials are given, or there are none.
+ * A client that requires no registration: the client id metadata document where the server supports it, or an anonymous
+ * client where a workload assertion alone authenticates the request. Client credentials are never derived.
  */
 function unregisteredClient(
   deps: Dependencies,
@@ -89,7 +89,7 @@ function unregisteredClient(
   })
 }
 
-/** Why what the host holds is of no use here. Credentials of one issuer are never shown to another. */
+/** Why the host's client is unusable at this issuer. Credentials of one issuer are never sent to another. */
 function problemOf(
   client: ClientInformation,
   key: SigningKey | undefined,
@@ -100,11 +100,11 @@ function problemOf(
     return { reason: 'otherIssuer', expected: truncate(metadata.issuer), received: truncate(issuer) }
   }
   if (expiresAt !== undefined && expiresAt <= at) return { reason: 'secretExpired' }
-  const isProven = clientSecret !== undefined || key !== undefined
-  return grant === 'client_credentials' && !isProven ? { reason: 'secretMissing' } : undefined
+  const canAuthenticate = clientSecret !== undefined || key !== undefined
+  return grant === 'client_credentials' && !canAuthenticate ? { reason: 'secretMissing' } : undefined
 }
 
-/** What the host configured for this issuer. How it proves itself is settled with the server's list. */
+/** The client configured for this issuer. Its authentication method is chosen later, from the server's list. */
 function configuredClient(deps: Dependencies, { metadata }: EnsureRegistrationInput): ClientInformation | undefined {
   const client = deps.clients.find(({ issuer }) => issuer === metadata.issuer)
   if (client === undefined) return undefined
@@ -120,15 +120,15 @@ function configuredClient(deps: Dependencies, { metadata }: EnsureRegistrationIn
   }
 }
 
-/** A method that the host configured is obeyed to the letter; for what a caller gave, the server's list counts too. */
+/** A configured method is used as it is; the method of a provided client must also be in the server's list. */
 function authenticationOf(
   client: ClientInformation,
   key: SigningKey | undefined,
   metadata: ServerMetadata,
 ): Pick<ClientInformation, 'tokenEndpointAuthMethod' | 'signingAlg'> {
   const registered = client.tokenEndpointAuthMethod || undefined
-  const isObeyed = client.source === 'configured' && registered !== undefined
-  const supported = isObeyed ? undefined : metadata.tokenEndpointAuthMethodsSupported
+  const isConfigured = client.source === 'configured' && registered !== undefined
+  const supported = isConfigured ? undefined : metadata.tokenEndpointAuthMethodsSupported
   const hasSecret = client.clientSecret !== undefined
   const method = chooseMethod({ supported, registered, hasSecret, hasKey: key !== undefined })
   if (method === undefined) {
@@ -146,7 +146,7 @@ function authenticationOf(
   })
 }
 
-/** A client that the server has not met yet. */
+/** The shared dynamic registration. */
 async function registeredClient(
   deps: Dependencies,
   input: EnsureRegistrationInput,
@@ -166,7 +166,7 @@ async function registeredClient(
 }
 
 /**
- * Has the shared registration forget a client that its server no longer knows.
+ * Removes a client that the authorization server has deleted from the shared registration.
  *
  * @throws What the registration rejects with.
  * @see [RFC 6749 §5.2](https://www.rfc-editor.org/rfc/rfc6749.html#section-5.2)

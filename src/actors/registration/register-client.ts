@@ -4,17 +4,16 @@ import { stopwatch } from '../../clock.ts'
 import { truncate } from '../../errors/failure.ts'
 import { portError } from '../../errors/port-error.ts'
 import { clientMetadata } from '../../options/client-metadata.ts'
-import { chooseMethod, methodToAskFor } from '../../protocol/client-authentication.ts'
+import { chooseMethod, preferredSecretMethod } from '../../protocol/token-endpoint.ts'
 import { RegistrationResponseSchema } from '../../schemas/registration.ts'
 import { check, parseJson } from '../../schemas/wire.ts'
-import { isSuccess, rejectionOf, redactUrl } from '../answers.ts'
 import type { RegistrationDependencies } from '../dependencies.ts'
-import { sendOnce } from '../send-once.ts'
+import { isSuccess, redactUrl, rejectionOf, sendOnce } from '../endpoint-request.ts'
 
 /**
- * Registers this client dynamically. What the server answers counts, not what was asked for.
+ * Registers this client dynamically. The values of the response take precedence over the requested ones.
  *
- * @throws `PortError` `REGISTRATION_REJECTED`, `RATE_LIMITED` or `HTTP_NETWORK` (refused), `REGISTRATION_UNAVAILABLE`,
+ * @throws `PortError` `REGISTRATION_REJECTED`, `RATE_LIMITED` or `HTTP_NETWORK` (rejected), `REGISTRATION_UNAVAILABLE`,
  *   `RESPONSE_NOT_JSON` or `RESPONSE_INVALID` (unknown), `CLIENT_AUTH_UNSUPPORTED`, or what the transport rejects
  *   with.
  * @see [RFC 7591 §3](https://www.rfc-editor.org/rfc/rfc7591.html#section-3)
@@ -30,11 +29,11 @@ export function createRegisterClient(deps: RegistrationDependencies) {
       sendBefore,
     } = input
     const recordTime = stopwatch(deps.clock, input.at)
-    const method = methodToAskFor(supported)
+    const method = preferredSecretMethod(supported)
     if (method === undefined) {
       throw portError('CLIENT_AUTH_UNSUPPORTED', 'notSent', { offered: truncate((supported ?? []).join(' ')) })
     }
-    const answer = await sendOnce({ transport: deps.transport, sendBefore, signal }, (options) =>
+    const response = await sendOnce({ transport: deps.transport, sendBefore, signal }, (options) =>
       oauth.dynamicClientRegistrationRequest(
         { issuer, registration_endpoint: registrationEndpoint },
         {
@@ -44,16 +43,16 @@ export function createRegisterClient(deps: RegistrationDependencies) {
         options,
       ),
     )
-    if (!isSuccess(answer)) {
+    if (!isSuccess(response)) {
       const codes = { rejected: 'REGISTRATION_REJECTED', unknown: 'REGISTRATION_UNAVAILABLE' } as const
-      throw rejectionOf(answer, registrationEndpoint, deps.clock.now(), codes)
+      throw rejectionOf(response, registrationEndpoint, deps.clock.now(), codes)
     }
     const where = {
       url: redactUrl(registrationEndpoint),
-      status: answer.status,
+      status: response.status,
       document: 'registration response',
     }
-    const json = parseJson(answer.text)
+    const json = parseJson(response.text)
     if (json === undefined) throw portError('RESPONSE_NOT_JSON', 'unknown', where)
     const checked = check(RegistrationResponseSchema, json)
     if ('field' in checked) throw portError('RESPONSE_INVALID', 'unknown', { ...where, field: checked.field })
@@ -61,23 +60,23 @@ export function createRegisterClient(deps: RegistrationDependencies) {
       clientId,
       clientSecret,
       secretExpiresAtSeconds,
-      tokenEndpointAuthMethod: answered = method,
+      tokenEndpointAuthMethod: registered = method,
       redirectUris = [redirectUri],
       grantTypes = ['authorization_code'],
     } = checked.output
-    const refuse = (field: string, expected: string, received: readonly string[]) =>
+    const rejection = (field: string, expected: string, received: readonly string[]) =>
       portError('REGISTRATION_REJECTED', 'rejected', {
         ...where,
         field,
         expected,
         received: truncate(received.join(' ')),
       })
-    // A client that may not do what it is for is none; nothing of it is kept.
-    if (!redirectUris.includes(redirectUri)) throw refuse('redirect_uris', redirectUri, redirectUris)
-    if (!grantTypes.includes('authorization_code')) throw refuse('grant_types', 'authorization_code', grantTypes)
-    const chosen = chooseMethod({ supported, registered: answered, hasSecret: clientSecret !== undefined })
+    // A client without the redirect URI or the grant is unusable, and is not stored.
+    if (!redirectUris.includes(redirectUri)) throw rejection('redirect_uris', redirectUri, redirectUris)
+    if (!grantTypes.includes('authorization_code')) throw rejection('grant_types', 'authorization_code', grantTypes)
+    const chosen = chooseMethod({ supported, registered, hasSecret: clientSecret !== undefined })
     if (chosen === undefined)
-      throw portError('CLIENT_AUTH_UNSUPPORTED', 'rejected', { ...where, received: truncate(answered) })
+      throw portError('CLIENT_AUTH_UNSUPPORTED', 'rejected', { ...where, received: truncate(registered) })
     const at = recordTime()
     const secretLeftMs =
       secretExpiresAtSeconds === undefined ? undefined : secretExpiresAtSeconds * 1000 - deps.clock.now()

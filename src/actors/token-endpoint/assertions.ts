@@ -4,12 +4,12 @@ import { truncate } from '../../errors/failure.ts'
 import { PortError, portError } from '../../errors/port-error.ts'
 import { startDeadline, untilAborted } from '../../http/deadline.ts'
 import type { AssertionRequest, IdentityProviderOptions } from '../../options/client-options.ts'
-import { chooseMethod } from '../../protocol/client-authentication.ts'
-import { TOKEN_EXCHANGE } from '../../protocol/grants.ts'
+import { chooseMethod } from '../../protocol/token-endpoint.ts'
+import { TOKEN_EXCHANGE } from '../../protocol/token-endpoint.ts'
 import { AssertionSchema, ID_JAG, IdentityAssertionResponseSchema } from '../../schemas/endpoint-responses.ts'
 import { check } from '../../schemas/wire.ts'
 import type { AssertionDependencies } from '../dependencies.ts'
-import { askTokenEndpoint, type TokenServer } from './token-request.ts'
+import { sendTokenRequest, type TokenServer } from './token-request.ts'
 
 /** RFC 8693 §3. */
 const SUBJECT_TOKEN_TYPES = {
@@ -17,18 +17,18 @@ const SUBJECT_TOKEN_TYPES = {
   refresh_token: 'urn:ietf:params:oauth:token-type:refresh_token',
 } as const
 
-/** What the exchange of an ID token for an assertion needs. */
+/** Dependencies of the exchange of an ID token for an identity assertion. */
 export interface IdentityAssertionDependencies extends AssertionDependencies {
   discoverServer(input: DiscoverServerInput): Promise<DiscoverServerOutput>
 }
 
 /**
- * Exchanges the ID token of the user's sign-in at the identity provider for an assertion that is meant for one
+ * Exchanges the ID token of the user's sign-in at the identity provider for an assertion whose audience is one
  * authorization server. Servers accept each assertion once.
  *
  * @returns The assertion. Secret.
- * @throws `PortError` `GRANT_UNSUPPORTED` without an identity provider, `EXCHANGE_REJECTED` by it, or as
- *   {@link obtainAssertion}, {@link askTokenEndpoint} and the discovery of the identity provider.
+ * @throws `PortError` `GRANT_UNSUPPORTED` without an identity provider, `EXCHANGE_REJECTED`, or as
+ *   {@link obtainAssertion}, {@link sendTokenRequest} and the discovery of the identity provider.
  * @see [Enterprise-managed authorization](https://modelcontextprotocol.io/extensions/auth/enterprise-managed-authorization), [RFC 8693 §2](https://www.rfc-editor.org/rfc/rfc8693.html#section-2)
  */
 export async function exchangeForAssertion(
@@ -38,14 +38,14 @@ export async function exchangeForAssertion(
 ): Promise<string> {
   const { identityProvider: options } = deps
   if (options === undefined) throw portError('GRANT_UNSUPPORTED', 'notSent', { reason: 'noIdentityProvider' })
-  // Identity providers need it, even where the authorization server takes no `resource`.
+  // Identity providers require it, even where the authorization server does not accept `resource`.
   const resource = server.resource ?? identity.server
   const provider = await findProvider(options, resource, (issuer) =>
     deps.discoverServer({ at, identity, resource: { issuer } }),
   )
   const { tokenEndpoint } = provider
-  const wanted = { connection: identity, audience: server.issuer, tokenEndpoint, resource, scope }
-  const subject = await obtainAssertion(deps, ['id_token', 'refresh_token'], wanted, { sendBefore, signal })
+  const requested = { connection: identity, audience: server.issuer, tokenEndpoint, resource, scope }
+  const subject = await obtainAssertion(deps, ['id_token', 'refresh_token'], requested, { sendBefore, signal })
   const parameters = {
     requested_token_type: ID_JAG,
     audience: server.issuer,
@@ -54,18 +54,18 @@ export async function exchangeForAssertion(
     scope,
   }
   const rejected = 'EXCHANGE_REJECTED'
-  const answer = await askTokenEndpoint(
+  const response = await sendTokenRequest(
     deps,
     { at, sendBefore, server: provider, grantType: TOKEN_EXCHANGE, parameters, rejected },
     signal,
   )
-  const checked = check(IdentityAssertionResponseSchema, answer.decoded.fields)
+  const checked = check(IdentityAssertionResponseSchema, response.decoded.fields)
   if ('output' in checked) return checked.output.access_token
-  const details = { ...answer.where, document: 'token exchange response', field: checked.field }
+  const details = { ...response.where, document: 'token exchange response', field: checked.field }
   throw portError('TOKEN_RESPONSE_INVALID', 'rejected', details)
 }
 
-/** The identity provider as a server whose token endpoint can be asked. Its metadata is read unless the host knows it. */
+/** The identity provider's token endpoint. Its metadata is only loaded if no `tokenEndpoint` is configured. */
 async function findProvider(
   { issuer, tokenEndpoint, clientId, clientSecret }: IdentityProviderOptions,
   resource: string,
@@ -74,7 +74,7 @@ async function findProvider(
   const { metadata } =
     tokenEndpoint === undefined
       ? await discover(issuer).catch((error: unknown) => {
-          // Nothing of the grant was spent by looking.
+          // Discovery uses no credential of the grant.
           throw error instanceof PortError ? new PortError(error.failure, 'notSent') : error
         })
       : { metadata: { tokenEndpoint, tokenEndpointAuthMethodsSupported: undefined } }
@@ -88,15 +88,15 @@ async function findProvider(
   return { issuer, tokenEndpoint: metadata.tokenEndpoint, resource, client }
 }
 
-/** An assertion that the host gave. Secret. */
+/** An assertion from the host. Secret. */
 export interface Assertion {
   readonly kind: AssertionRequest['kind']
   readonly assertion: string
 }
 
 /**
- * Asks the host for an assertion: for the first of these kinds that it has. It has as long as the request that the
- * assertion is for may still leave. What the host rejects with is not told, since it may quote a secret.
+ * Calls the host's `assertions` for each of these kinds until it returns an assertion. The deadline is the one of the
+ * request that the assertion is for. An error of the callback is not passed on, since it may quote a secret.
  *
  * @throws `PortError` (not sent) `GRANT_UNSUPPORTED` without the option, `AUTHORIZATION_REQUIRED` with reason
  *   `assertionUnavailable`, `HTTP_TIMEOUT` with reason `assertionTooLate`, `ABORTED`.
@@ -104,16 +104,16 @@ export interface Assertion {
 export async function obtainAssertion(
   { assertions, clock }: Pick<AssertionDependencies, 'assertions' | 'clock'>,
   kinds: readonly AssertionRequest['kind'][],
-  wanted: Omit<AssertionRequest, 'kind'>,
+  requested: Omit<AssertionRequest, 'kind'>,
   { sendBefore, signal }: { sendBefore: number; signal: AbortSignal },
 ): Promise<Assertion> {
   if (assertions === undefined) throw portError('GRANT_UNSUPPORTED', 'notSent', { reason: 'noAssertions' })
   const leftMs = Math.min(Math.max(sendBefore - clock.monotonic(), 0), MAX_TIMER_MS)
   const deadline = startDeadline(leftMs, signal)
-  const ask = async (kind: AssertionRequest['kind']): Promise<unknown> => assertions({ ...wanted, kind })
+  const call = async (kind: AssertionRequest['kind']): Promise<unknown> => assertions({ ...requested, kind })
   try {
     for (const kind of kinds) {
-      const checked = check(AssertionSchema, await untilAborted(ask(kind), deadline.signal))
+      const checked = check(AssertionSchema, await untilAborted(call(kind), deadline.signal))
       if ('output' in checked && checked.output !== undefined) return { kind, assertion: checked.output }
     }
   } catch {

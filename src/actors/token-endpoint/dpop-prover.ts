@@ -6,12 +6,11 @@ import { LruMap } from '../../lru-map.ts'
 import { type DpopKey, DpopKeySchema } from '../../schemas/credentials.ts'
 import { MAX_NONCES, PROOF_ID_BYTES } from '../limits.ts'
 
-/** Whom a proof is for: their nonces are kept apart, even where both have one origin (RFC 9449 §8, §9). */
+/** Who verifies a proof. Their nonces are separate, even where both have one origin (RFC 9449 §8, §9). */
 export type DpopVerifier = 'authorizationServer' | 'resourceServer'
 
 /**
- * Proves to servers that we hold the key of a token, with the nonce that each server gave last. One for all connections
- * of a process.
+ * Creates DPoP proofs, with the latest nonce of each server. Shared by all connections of a process.
  *
  * @see [RFC 9449](https://www.rfc-editor.org/rfc/rfc9449.html)
  */
@@ -19,7 +18,7 @@ export class DpopProver {
   readonly #clock: Clock
   /** The latest nonce by verifier and origin. */
   readonly #nonces = new LruMap<string, string>(MAX_NONCES)
-  /** What WebCrypto made of a key, so that a token from the cache costs no import. */
+  /** Imported keys, so that a cached token needs no import. */
   readonly #imported = new WeakMap<DpopKey, Promise<oauth.CryptoKeyPair>>()
 
   constructor(clock: Clock) {
@@ -27,22 +26,21 @@ export class DpopProver {
   }
 
   /**
-   * A key pair for one set of tokens. It comes from WebCrypto, not from the clock's random bytes: no standard makes a
-   * key of given bytes for all of these algorithms, and a test that knows the bytes learns nothing by it.
+   * Generates a key pair for one set of tokens. WebCrypto generates it, not the clock's random bytes: no standard
+   * derives a key from given bytes for all of these algorithms.
    */
   async createKey(alg: string): Promise<DpopKey> {
     const { privateKey } = await generateKeyPair(alg, { extractable: true })
     return v.parse(DpopKeySchema, { ...(await exportJWK(privateKey)), alg })
   }
 
-  /** What oauth4webapi signs the proof of a token request with. Good for one request, as each proof is. */
+  /** The handle by which oauth4webapi signs the proof of one token request. */
   forTokenRequest(url: string, key: DpopKey): Promise<oauth.DPoPHandle> {
-    return this.#handle(key, nameOf('authorizationServer', url))
+    return this.#handle(key, nonceKey('authorizationServer', url))
   }
 
   /**
-   * The headers `authorization` and `dpop` of a request to a resource: the token, and a proof that is good for this
-   * request alone.
+   * The headers `authorization` and `dpop` of a request to a resource: the token, and a proof for this request only.
    *
    * @see [RFC 9449 §7.1](https://www.rfc-editor.org/rfc/rfc9449.html#section-7.1)
    */
@@ -53,9 +51,9 @@ export class DpopProver {
   ): Promise<{ authorization: string; dpop: string }> {
     let signed: Record<string, string> = {}
     await oauth.protectedResourceRequest(token, method, new URL(url), undefined, undefined, {
-      DPoP: await this.#handle(key, nameOf('resourceServer', url)),
+      DPoP: await this.#handle(key, nonceKey('resourceServer', url)),
       [oauth.allowInsecureRequests]: true,
-      // oauth4webapi only signs: the request itself goes through the guarded transport, with its body as it is.
+      // oauth4webapi only signs; the caller sends the request itself through the guarded transport.
       [oauth.customFetch]: (_url, { headers }) => {
         signed = headers
         return Promise.resolve(new Response())
@@ -65,10 +63,10 @@ export class DpopProver {
     return { authorization, dpop }
   }
 
-  /** Takes over the nonce for the next proof, wherever a server gives one: with a challenge, or with any other answer. */
+  /** Stores the nonce of a response for the next proof, whatever the status (RFC 9449 §8.2). */
   noteNonce(verifier: DpopVerifier, url: string, headers: Headers): void {
     const nonce = headers.get('dpop-nonce')
-    if (nonce !== null) this.#nonces.set(nameOf(verifier, url), nonce)
+    if (nonce !== null) this.#nonces.set(nonceKey(verifier, url), nonce)
   }
 
   async #handle(key: DpopKey, server: string): Promise<oauth.DPoPHandle> {
@@ -76,7 +74,7 @@ export class DpopProver {
     this.#imported.set(key, pair)
     return oauth.DPoP({}, await pair, {
       [oauth.modifyAssertion]: (header, payload) => {
-        // oauth4webapi calls it Ed25519, as RFC 9864 does; a server may list it under the older name alone.
+        // oauth4webapi writes Ed25519 (RFC 9864); a server may list only the older name EdDSA.
         header['alg'] = key.alg
         payload['jti'] = randomId(this.#clock, PROOF_ID_BYTES)
         payload['iat'] = Math.floor(this.#clock.now() / 1000)
@@ -86,12 +84,12 @@ export class DpopProver {
   }
 }
 
-/** Names what one server gives its nonces for. */
-function nameOf(verifier: DpopVerifier, url: string): string {
+/** The cache key of a server's nonce. */
+function nonceKey(verifier: DpopVerifier, url: string): string {
   return `${verifier} ${new URL(url).origin}`
 }
 
-/** The key for WebCrypto: only its public half can be read out again. */
+/** Imports a key into WebCrypto; only its public half is extractable. */
 async function importPair({ d, ...rest }: DpopKey): Promise<oauth.CryptoKeyPair> {
   const { alg, ...publicHalf } = rest
   const [privateKey, publicKey] = await Promise.all([

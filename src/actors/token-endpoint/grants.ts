@@ -35,7 +35,7 @@ const AUTHORIZATION_CODE: GrantRow<ExchangeCodeDependencies, ExchangeCodeInput> 
 }
 
 /**
- * A refresh token, at the issuer that issued it only. It names no scope, which keeps what was granted.
+ * A refresh token, at its issuer only. Without `scope` the server keeps the granted one.
  *
  * @see [RFC 6749 §6](https://www.rfc-editor.org/rfc/rfc6749.html#section-6)
  */
@@ -46,7 +46,7 @@ const REFRESH_TOKEN: GrantRow<unknown, RefreshTokensInput> = {
 }
 
 /**
- * The grants that need no user. An assertion is requested anew for every token request, and stored nowhere.
+ * The non-interactive grants. An assertion is obtained for each token request and never stored.
  *
  * @see [RFC 6749 §4.4](https://www.rfc-editor.org/rfc/rfc6749.html#section-4.4), [RFC 7523 §2.1](https://www.rfc-editor.org/rfc/rfc7523.html#section-2.1)
  */
@@ -61,8 +61,8 @@ const NON_INTERACTIVE: Record<NonInteractiveGrant, GrantRow<IdentityAssertionDep
     rejected: 'EXCHANGE_REJECTED',
     async parameters(deps, { identity: connection, server, scope, sendBefore }, signal) {
       const { issuer: audience, tokenEndpoint, resource } = server
-      const wanted = { connection, audience, tokenEndpoint, resource, scope }
-      const { assertion } = await obtainAssertion(deps, ['workload'], wanted, { sendBefore, signal })
+      const requested = { connection, audience, tokenEndpoint, resource, scope }
+      const { assertion } = await obtainAssertion(deps, ['workload'], requested, { sendBefore, signal })
       return { assertion, scope }
     },
   },
@@ -83,18 +83,18 @@ async function requestByGrant<
   signal: AbortSignal,
 ): Promise<TokenResult> {
   const recordTime = stopwatch(deps.clock, input.at)
-  const own = await parameters(deps, input, signal)
+  const grantParameters = await parameters(deps, input, signal)
   const { server, sendBefore } = input
   const dpopKey = 'dpopKey' in input ? input.dpopKey : undefined
   return await requestTokens(
     deps,
-    { at: recordTime(), sendBefore, server, grantType, parameters: own, rejected, dpopKey },
+    { at: recordTime(), sendBefore, server, grantType, parameters: grantParameters, rejected, dpopKey },
     signal,
   )
 }
 
 /**
- * Redeems an authorization code. Tokens of another account than the expected one are revoked, best effort, and not
+ * Redeems an authorization code. Tokens of another account than the expected one are revoked (best effort) and not
  * returned.
  *
  * @throws `PortError` `EXCHANGE_REJECTED`, `ACCOUNT_CHANGED` (rejected), or as {@link requestTokens}.

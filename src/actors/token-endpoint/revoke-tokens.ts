@@ -1,18 +1,17 @@
 import * as oauth from 'oauth4webapi'
 import type { PortOutput, RevokeTokensInput } from '../../../machines/ports.ts'
 import { stopwatch } from '../../clock.ts'
-import { isSuccess, rejectionOf } from '../answers.ts'
 import { asClient, clientAuthentication } from '../client-authentication.ts'
 import type { ClientRequestDependencies } from '../dependencies.ts'
-import { sendOnce } from '../send-once.ts'
+import { isSuccess, rejectionOf, sendOnce } from '../endpoint-request.ts'
 
 /**
- * Revokes both tokens, the refresh token first, since that ends the grant. The second is tried whatever became of the
- * first.
+ * Revokes both tokens, the refresh token first, since that ends the grant. A failure of the first request does not
+ * prevent the second.
  *
  * @throws `PortError` of the first that failed: `EXCHANGE_REJECTED`, `RATE_LIMITED`, `HTTP_NETWORK`,
- *   `TOKEN_OUTCOME_UNKNOWN`, `CLIENT_AUTH_UNSUPPORTED`, or what the transport rejects with. It decides nothing: the
- *   tokens are forgotten anyway.
+ *   `TOKEN_OUTCOME_UNKNOWN`, `CLIENT_AUTH_UNSUPPORTED`, or what the transport rejects with. The tokens are deleted from
+ *   the record in any case.
  * @see [RFC 7009 §2](https://www.rfc-editor.org/rfc/rfc7009.html#section-2)
  */
 export function createRevokeTokens(deps: ClientRequestDependencies) {
@@ -24,7 +23,7 @@ export function createRevokeTokens(deps: ClientRequestDependencies) {
 
     const revoke = async (token: string, token_type_hint: string) => {
       const authentication = clientAuthentication(deps, server.client)
-      const answer = await sendOnce({ transport: deps.transport, sendBefore: input.sendBefore, signal }, (options) =>
+      const response = await sendOnce({ transport: deps.transport, sendBefore: input.sendBefore, signal }, (options) =>
         oauth.revocationRequest(
           { issuer: server.issuer, revocation_endpoint: endpoint },
           asClient(server.client),
@@ -33,11 +32,11 @@ export function createRevokeTokens(deps: ClientRequestDependencies) {
           { ...options, additionalParameters: { token_type_hint } },
         ),
       )
-      if (isSuccess(answer)) return
+      if (isSuccess(response)) return
       const codes = { rejected: 'EXCHANGE_REJECTED', unknown: 'TOKEN_OUTCOME_UNKNOWN' } as const
-      const refused = rejectionOf(answer, endpoint, deps.clock.now(), codes)
-      // RFC 7009 §2.2.1: a token that cannot be revoked on its own ends with its grant.
-      if (refused.failure.details?.error !== 'unsupported_token_type') throw refused
+      const rejection = rejectionOf(response, endpoint, deps.clock.now(), codes)
+      // RFC 7009 §2.2.1: the server cannot revoke this type of token separately; it ends with its grant.
+      if (rejection.failure.details?.error !== 'unsupported_token_type') throw rejection
     }
 
     const failures: unknown[] = []

@@ -8,13 +8,12 @@ import { normalize } from '../../protocol/quirks.ts'
 import type { AuthorizationServer, DpopKey } from '../../schemas/credentials.ts'
 import { decodeAnswer, type DecodedAnswer, TokenResponseSchema, wireErrorOf } from '../../schemas/endpoint-responses.ts'
 import { check } from '../../schemas/wire.ts'
-import { isClientError } from '../../protocol/client-authentication.ts'
-import { isSuccess, rejectionOf, redactUrl } from '../answers.ts'
+import { isClientError } from '../../protocol/token-endpoint.ts'
 import { asClient, clientAuthentication } from '../client-authentication.ts'
 import type { TokenRequestDependencies } from '../dependencies.ts'
-import { sendOnce } from '../send-once.ts'
+import { isSuccess, redactUrl, rejectionOf, sendOnce } from '../endpoint-request.ts'
 
-/** Whose token endpoint is asked, and who we are there. */
+/** The server of a token request, and the client there. */
 export type TokenServer = Pick<AuthorizationServer, 'issuer' | 'tokenEndpoint' | 'resource' | 'client' | 'dpop'>
 
 /** One request to a token endpoint. */
@@ -23,38 +22,38 @@ export interface TokenRequest {
   readonly sendBefore: number
   readonly server: TokenServer
   readonly grantType: string
-  /** Beside `grant_type`, `resource` and the client's authentication; what is `undefined` is left out. */
+  /** Besides `grant_type`, `resource` and the client authentication; an `undefined` one is omitted. */
   readonly parameters: Readonly<Record<string, string | undefined>>
-  /** The code of a refusal. */
+  /** The failure code of a rejection. */
   readonly rejected: FailureCode
-  /** The key that the tokens of this grant are bound to already. Where there is none, and one is wanted, it is made. */
+  /** The key that the tokens of this grant are bound to. If it is absent and `server.dpop` is set, one is generated. */
   readonly dpopKey?: DpopKey | undefined
 }
 
-/** What a token endpoint answered with a success, not judged yet. */
-export interface TokenEndpointAnswer {
+/** A 2xx response of a token endpoint, not validated yet. */
+export interface TokenEndpointResponse {
   readonly decoded: DecodedAnswer
   readonly where: { readonly url: string; readonly status: number }
-  /** The key that the request proved possession of. */
+  /** The key of the request's DPoP proof. */
   readonly key: DpopKey | undefined
 }
 
 /**
- * Asks a token endpoint once. RFC 8707's `resource` goes along wherever the server entry has one, and a proof of
- * possession where the entry wants bound tokens; if only its nonce is missing, which refuses the request without any
- * effect, the same is asked once more. A client secret whose time is over (RFC 7591 §3.2.1) is not shown any more: that
- * is a refusal with the reason `secretExpired`.
+ * Sends one token request. It includes `resource` (RFC 8707) if the server entry has one, and a DPoP proof if the entry
+ * has DPoP terms. If the server rejects the proof only because its nonce is missing, which has no other effect, the
+ * request is repeated once. A client secret that has expired (RFC 7591 §3.2.1) is not sent: that is a rejection with
+ * reason `secretExpired`.
  *
  * @throws `PortError` `request.rejected`, `CLIENT_REJECTED`, `RATE_LIMITED` or `SERVER_UNAVAILABLE` (rejected),
  *   `TOKEN_OUTCOME_UNKNOWN` or `TOKEN_RESPONSE_INVALID` (unknown), `CLIENT_AUTH_UNSUPPORTED` (not sent), or what the
  *   transport rejects with.
  * @see [RFC 6749 §5](https://www.rfc-editor.org/rfc/rfc6749.html#section-5), [RFC 9449 §5, §8](https://www.rfc-editor.org/rfc/rfc9449.html#section-5)
  */
-export async function askTokenEndpoint(
+export async function sendTokenRequest(
   deps: TokenRequestDependencies,
   request: TokenRequest,
   signal: AbortSignal,
-): Promise<TokenEndpointAnswer> {
+): Promise<TokenEndpointResponse> {
   const { server, grantType, rejected, sendBefore } = request
   const { clientSecretExpiresAt = Infinity } = server.client
   if (clientSecretExpiresAt <= request.at) throw portError(rejected, 'rejected', { reason: 'secretExpired' })
@@ -63,9 +62,9 @@ export async function askTokenEndpoint(
   )
   const authentication = clientAuthentication(deps, server.client)
   const key = request.dpopKey ?? (server.dpop && (await deps.dpop.createKey(server.dpop.alg)))
-  const ask = async (): Promise<ExchangeResponse> => {
+  const send = async (): Promise<ExchangeResponse> => {
     const DPoP = key && (await deps.dpop.forTokenRequest(server.tokenEndpoint, key))
-    const answer = await sendOnce({ transport: deps.transport, sendBefore, signal }, (options) =>
+    const response = await sendOnce({ transport: deps.transport, sendBefore, signal }, (options) =>
       oauth.genericTokenEndpointRequest(
         { issuer: server.issuer, token_endpoint: server.tokenEndpoint },
         asClient(server.client),
@@ -75,17 +74,17 @@ export async function askTokenEndpoint(
         { ...options, ...(DPoP && { DPoP }) },
       ),
     )
-    deps.dpop.noteNonce('authorizationServer', server.tokenEndpoint, answer.headers)
-    return answer
+    deps.dpop.noteNonce('authorizationServer', server.tokenEndpoint, response.headers)
+    return response
   }
-  const first = await ask()
-  const answer = key !== undefined && isNonceMissing(first) ? await ask() : first
-  if (!isSuccess(answer)) {
+  const first = await send()
+  const response = key !== undefined && isNonceMissing(first) ? await send() : first
+  if (!isSuccess(response)) {
     const codes = { rejected, unknown: 'TOKEN_OUTCOME_UNKNOWN' } as const
-    throw withClientRejection(rejectionOf(answer, server.tokenEndpoint, deps.clock.now(), codes), server)
+    throw withClientRejection(rejectionOf(response, server.tokenEndpoint, deps.clock.now(), codes), server)
   }
-  const where = { url: redactUrl(server.tokenEndpoint), status: answer.status }
-  const decoded = decodeAnswer(answer.text)
+  const where = { url: redactUrl(server.tokenEndpoint), status: response.status }
+  const decoded = decodeAnswer(response.text)
   if (decoded === undefined)
     throw portError('TOKEN_RESPONSE_INVALID', 'unknown', { ...where, document: 'token response', reason: 'unreadable' })
   const wire = wireErrorOf(decoded.fields)
@@ -94,7 +93,7 @@ export async function askTokenEndpoint(
   return { decoded, where, key }
 }
 
-/** A rejection of the client itself has a code of its own, which says who can do something about it. */
+/** Replaces a rejection of the client itself by `CLIENT_REJECTED`, whose reason decides who can resolve it. */
 function withClientRejection(error: PortError, { client }: TokenServer): PortError {
   const { details } = error.failure
   if (error.outcome !== 'rejected' || !isClientError(details?.error)) return error
@@ -102,17 +101,17 @@ function withClientRejection(error: PortError, { client }: TokenServer): PortErr
   return portError('CLIENT_REJECTED', 'rejected', { ...details, reason })
 }
 
-/** Whether a token endpoint refuses a request only because its proof lacks a nonce (RFC 9449 §8). */
+/** Whether a token endpoint rejected a request only because its proof lacks a nonce (RFC 9449 §8). */
 function isNonceMissing({ status, headers, text }: ExchangeResponse): boolean {
   if (status !== 400 || !headers.has('dpop-nonce')) return false
   return wireErrorOf(decodeAnswer(text)?.fields ?? {})?.error === 'use_dpop_nonce'
 }
 
 /**
- * Asks a token endpoint for tokens, once.
+ * Requests tokens from a token endpoint, once.
  *
- * @throws `PortError` as {@link askTokenEndpoint}, and `TOKEN_RESPONSE_INVALID` for an answer without tokens (unknown)
- *   or with tokens that are not bound where they have to be (refused).
+ * @throws `PortError` as {@link sendTokenRequest}, and `TOKEN_RESPONSE_INVALID` for a response without tokens (unknown)
+ *   or with tokens that are not bound to the key although the policy requires it (rejected).
  * @see [RFC 6749 §5.1](https://www.rfc-editor.org/rfc/rfc6749.html#section-5.1), [RFC 9449 §5](https://www.rfc-editor.org/rfc/rfc9449.html#section-5)
  */
 export async function requestTokens(
@@ -121,7 +120,7 @@ export async function requestTokens(
   signal: AbortSignal,
 ): Promise<TokenResult> {
   const recordTime = stopwatch(deps.clock, request.at)
-  const { decoded, where, key } = await askTokenEndpoint(deps, request, signal)
+  const { decoded, where, key } = await sendTokenRequest(deps, request, signal)
   const at = recordTime()
   const invalid = { ...where, document: 'token response' }
   const checked = check(TokenResponseSchema, normalize(decoded))
@@ -130,9 +129,9 @@ export async function requestTokens(
   const field = 'token_type'
   if (received === 'DPoP' && key === undefined)
     throw portError('TOKEN_RESPONSE_INVALID', 'unknown', { ...invalid, field })
-  // Asking once more would bring no other type: whatever was spent for it is spent.
+  // Not an unknown outcome: the credential was consumed, and another request would return the same token type.
   if (received !== 'DPoP' && request.server.dpop?.required)
     throw portError('TOKEN_RESPONSE_INVALID', 'rejected', { ...invalid, field, expected: 'DPoP', received })
-  // A refresh token may be bound to the key that was there, whatever the type of the new access token.
+  // The refresh token may be bound to the previous key, whatever the type of the new access token.
   return { at, ...checked.output, dpopKey: received === 'DPoP' ? key : request.dpopKey }
 }

@@ -322,8 +322,11 @@ describe('orchestrator.connection', () => {
     [{ tenant: 't', server: 'ftp://mcp.example/' }, value('connection().server must be an absolute http(s) URL')],
     [{ tenant: 't', server: 'mcp.example/mcp' }, value('connection().server must be an absolute http(s) URL')],
     [{ tenant: 't', server: 'https://mcp.example/a b' }, value('connection().server must be an absolute http(s) URL')],
-    [{ tenant: 't', server: 'https://user:pass@mcp.example/' }, value('connection().server must have no credentials')],
-    [{ tenant: 't', server: 'https://mcp.example/#x' }, value('connection().server must have no fragment')],
+    [
+      { tenant: 't', server: 'https://user:pass@mcp.example/' },
+      value('connection().server must not contain credentials'),
+    ],
+    [{ tenant: 't', server: 'https://mcp.example/#x' }, value('connection().server must not contain a fragment')],
     [{ tenant: 't', server: 'https://mcp.example/\uD800' }, type(`connection().server ${text}`)],
   ])('orchestrator.connection throws a TypeError for %j', (identity, complaint) => {
     expect(complain(identity)).toEqual(complaint)

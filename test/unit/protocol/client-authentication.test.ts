@@ -2,9 +2,9 @@ import { describe, expect, test } from 'vitest'
 import {
   chooseMethod,
   chooseSigningAlg,
-  isKnownMethod,
-  methodToAskFor,
-} from '../../../src/protocol/client-authentication.ts'
+  isSupportedMethod,
+  preferredSecretMethod,
+} from '../../../src/protocol/token-endpoint.ts'
 
 describe('chooseMethod', () => {
   test.each([
@@ -73,12 +73,12 @@ test.each([
   [['none', 'client_secret_post'], 'client_secret_post'],
   [['none'], 'none'],
   [['private_key_jwt'], undefined],
-])('methodToAskFor with supported methods %j returns %j', (supported, expected) => {
-  expect(methodToAskFor(supported)).toBe(expected)
+])('preferredSecretMethod with supported methods %j returns %j', (supported, expected) => {
+  expect(preferredSecretMethod(supported)).toBe(expected)
 })
 
-test('isKnownMethod returns true only for an implemented authentication method', () => {
-  expect(['client_secret_basic', 'none', 'private_key_jwt', 'client_secret_jwt', ''].map(isKnownMethod)).toEqual([
+test('isSupportedMethod returns true only for an implemented authentication method', () => {
+  expect(['client_secret_basic', 'none', 'private_key_jwt', 'client_secret_jwt', ''].map(isSupportedMethod)).toEqual([
     true,
     true,
     true,

@@ -5,7 +5,7 @@ import {
   legacyMetadataUrl,
   resourceMetadataUrls,
   serverMetadataUrls,
-} from '../../../src/protocol/discovery-urls.ts'
+} from '../../../src/protocol/discovery.ts'
 import { verifies } from '../../support/verifies.ts'
 
 describe('resourceMetadataUrls', () => {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { grantOffered } from '../../../src/protocol/grants.ts'
+import { grantOffered } from '../../../src/protocol/token-endpoint.ts'
 
 const jwt = 'urn:ietf:params:oauth:grant-type:jwt-bearer'
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { canonicalServer, resourceMatches, resourceOf } from '../../../src/protocol/resource-identifier.ts'
+import { canonicalServer, resourceMatches, resourceOf } from '../../../src/protocol/discovery.ts'
 import { verifies } from '../../support/verifies.ts'
 
 describe('canonicalServer', () => {
@@ -37,10 +37,10 @@ describe('canonicalServer', () => {
     ['https://h/\nmcp', 'connection().server must be an absolute http(s) URL'],
     ['https://good\\@evil/mcp', 'connection().server must be an absolute http(s) URL'],
     ['https://h:99999/mcp', 'connection().server must be an absolute http(s) URL'],
-    ['https://user:secret@h/mcp', 'connection().server must have no credentials'],
-    ['https://@h/mcp', 'connection().server must have no credentials'],
-    ['https://h/mcp#x', 'connection().server must have no fragment'],
-    ['https://h/mcp#', 'connection().server must have no fragment'],
+    ['https://user:secret@h/mcp', 'connection().server must not contain credentials'],
+    ['https://@h/mcp', 'connection().server must not contain credentials'],
+    ['https://h/mcp#x', 'connection().server must not contain a fragment'],
+    ['https://h/mcp#', 'connection().server must not contain a fragment'],
   ])('rejects %j: %s', (server, message) => {
     expect(() => canonicalServer(server)).toThrow(
       expect.objectContaining({ name: 'TypeError', message, code: 'ERR_INVALID_ARG_VALUE' }),

@@ -4,7 +4,7 @@ import { verifies } from '../../support/verifies.ts'
 
 function select(sources: Partial<ScopeSources>): string | undefined {
   return selectScope({
-    asked: undefined,
+    requested: undefined,
     challenge: undefined,
     client: undefined,
     resource: undefined,
@@ -16,14 +16,18 @@ function select(sources: Partial<ScopeSources>): string | undefined {
 }
 
 describe('selectScope', () => {
-  const all = { asked: 'a', challenge: 'b', client: 'c', resource: ['d', 'e'], fallback: 'f' }
+  const all = { requested: 'a', challenge: 'b', client: 'c', resource: ['d', 'e'], fallback: 'f' }
   test.each<[string, Partial<ScopeSources>, string | undefined]>([
     ["the caller's scope joined with the scope of the challenge", all, 'a b'],
-    ['the scope of the challenge', { ...all, asked: undefined }, 'b'],
-    ['the scopes of the resource for an interactive grant', { ...all, asked: undefined, challenge: undefined }, 'd e'],
+    ['the scope of the challenge', { ...all, requested: undefined }, 'b'],
+    [
+      'the scopes of the resource for an interactive grant',
+      { ...all, requested: undefined, challenge: undefined },
+      'd e',
+    ],
     [
       'the scope of the client for a non-interactive grant',
-      { ...all, asked: undefined, challenge: undefined, grant: 'client_credentials' },
+      { ...all, requested: undefined, challenge: undefined, grant: 'client_credentials' },
       'c',
     ],
     [
@@ -35,21 +39,25 @@ describe('selectScope', () => {
     ['undefined without any source', {}, undefined],
     [
       'undefined when all sources are blank',
-      { asked: ' ', challenge: '\t', resource: ['', ' '], fallback: '' },
+      { requested: ' ', challenge: '\t', resource: ['', ' '], fallback: '' },
       undefined,
     ],
-    ['each scope once, in order', { asked: 'a  b a', challenge: 'b c' }, 'a b c'],
+    ['each scope once, in order', { requested: 'a  b a', challenge: 'b c' }, 'a b c'],
     [
       'offline_access in addition when the server lists it',
-      { asked: 'a', server: ['offline_access', 'x'] },
+      { requested: 'a', server: ['offline_access', 'x'] },
       'a offline_access',
     ],
     [
       'offline_access once when it was also requested',
-      { asked: 'offline_access a', server: ['offline_access'] },
+      { requested: 'offline_access a', server: ['offline_access'] },
       'offline_access a',
     ],
-    ["the caller's scope without offline_access when the server does not list it", { asked: 'a', server: ['x'] }, 'a'],
+    [
+      "the caller's scope without offline_access when the server does not list it",
+      { requested: 'a', server: ['x'] },
+      'a',
+    ],
     [
       'undefined instead of offline_access alone, which would narrow the default',
       { server: ['offline_access'] },
@@ -57,7 +65,7 @@ describe('selectScope', () => {
     ],
     [
       "the caller's scope without offline_access for a non-interactive grant",
-      { asked: 'a', server: ['offline_access'], grant: 'client_credentials' },
+      { requested: 'a', server: ['offline_access'], grant: 'client_credentials' },
       'a',
     ],
     [
@@ -70,7 +78,7 @@ describe('selectScope', () => {
       { resource: ['offline_access', 'a'], server: ['offline_access'] },
       'offline_access a',
     ],
-    ['offline_access when the caller requests it', { asked: 'offline_access' }, 'offline_access'],
+    ['offline_access when the caller requests it', { requested: 'offline_access' }, 'offline_access'],
   ])(
     'returns %s',
     verifies([22, 60, 61, 62], (_, sources, expected) => {

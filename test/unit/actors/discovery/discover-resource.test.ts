@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { ConnectionDependencies, DiscoveryPolicy } from '../../../../src/actors/dependencies.ts'
 import { createDiscoverResource } from '../../../../src/actors/discovery/discover-resource.ts'
-import { MetadataCache } from '../../../../src/actors/discovery/metadata-cache.ts'
+import { MetadataCache } from '../../../../src/actors/discovery/metadata.ts'
 import { verifies } from '../../../support/verifies.ts'
 import { identityOf, makeDependencies, rejectionOf, startPeer, steppingClock } from '../support.ts'
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { createDiscoverServer } from '../../../../src/actors/discovery/discover-server.ts'
-import { MetadataCache } from '../../../../src/actors/discovery/metadata-cache.ts'
+import { MetadataCache } from '../../../../src/actors/discovery/metadata.ts'
 import type { ResourceFacts } from '../../../../src/schemas/connection-context.ts'
 import { verifies } from '../../../support/verifies.ts'
 import { type Answer, identityOf, makeDependencies, rejectionOf, startPeer, steppingClock } from '../support.ts'

@@ -1,7 +1,7 @@
 import { describe, expect, onTestFinished, test } from 'vitest'
 import type { ConnectionDependencies } from '../../../../src/actors/dependencies.ts'
 import { createDiscoverServer } from '../../../../src/actors/discovery/discover-server.ts'
-import { MetadataCache } from '../../../../src/actors/discovery/metadata-cache.ts'
+import { MetadataCache } from '../../../../src/actors/discovery/metadata.ts'
 import { systemClock } from '../../../../src/clock.ts'
 import type { AssertionRequest } from '../../../../src/options/client-options.ts'
 import type { ClientInformation } from '../../../../src/schemas/credentials.ts'

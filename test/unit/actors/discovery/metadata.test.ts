@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { freshnessOf, MetadataCache } from '../../../../src/actors/discovery/metadata-cache.ts'
+import { freshnessOf, MetadataCache } from '../../../../src/actors/discovery/metadata.ts'
 import { verifies } from '../../../support/verifies.ts'
 
 function makeCache(maxEntries?: number) {

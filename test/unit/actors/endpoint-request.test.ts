@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { retryAfterMs, redactUrl } from '../../../src/actors/answers.ts'
+import { retryAfterMs, redactUrl } from '../../../src/actors/endpoint-request.ts'
 
 const now = Date.parse('2026-11-01T00:00:00Z')
 

@@ -1,0 +1,128 @@
+import type { GenericSchema, InferOutput } from 'valibot'
+import type { Clock } from '../../clock.ts'
+import type { FailureCode } from '../../errors/failure.ts'
+import { portError } from '../../errors/port-error.ts'
+import { MAX_METADATA_BYTES } from '../../http/limits.ts'
+import { LruMap } from '../../lru-map.ts'
+import { check, parseJson } from '../../schemas/wire.ts'
+import type { ConnectionDependencies } from '../dependencies.ts'
+import { isSuccess, redactUrl, retryAfterMs } from '../endpoint-request.ts'
+import {
+  DEFAULT_METADATA_FRESH_MS,
+  MAX_CACHED_DOCUMENTS,
+  MAX_METADATA_FRESH_MS,
+  MCP_PROTOCOL_VERSION,
+  USER_AGENT,
+} from '../limits.ts'
+
+/** The result for one metadata URL: the document, or the 4xx status that says that it does not exist. */
+export type MetadataLookup<Metadata> = { metadata: Metadata } | { absent: number }
+
+/**
+ * Requests one metadata document.
+ *
+ * @param expected The schema of the document, its name in failures, and the failure code for a 5xx.
+ * @throws `PortError` `RESPONSE_NOT_JSON`, `RESPONSE_INVALID` with the names of the document and the field,
+ *   `RATE_LIMITED`, `expected.unavailable`, or what the transport rejects with.
+ */
+export async function loadMetadata<Schema extends GenericSchema>(
+  { transport, clock }: Pick<ConnectionDependencies, 'transport' | 'clock'>,
+  url: string,
+  expected: { schema: Schema; document: string; unavailable: FailureCode },
+): Promise<Loaded<MetadataLookup<InferOutput<Schema>>>> {
+  const response = await transport.exchange({
+    url,
+    method: 'GET',
+    headers: {
+      accept: 'application/json',
+      'mcp-protocol-version': MCP_PROTOCOL_VERSION,
+      'user-agent': USER_AGENT,
+    },
+    maxBytes: MAX_METADATA_BYTES,
+  })
+  const { status, headers } = response
+  const where = { url: redactUrl(url), status }
+  if (!isSuccess(response)) {
+    if (status < 500 && status !== 429) return { value: { absent: status }, freshForMs: 0 }
+    const details = { ...where, retryAfterMs: retryAfterMs(headers, clock.now()) }
+    throw portError(status === 429 ? 'RATE_LIMITED' : expected.unavailable, 'rejected', details)
+  }
+  const details = { ...where, document: expected.document }
+  const json = parseJson(response.text)
+  if (json === undefined) throw portError('RESPONSE_NOT_JSON', 'rejected', details)
+  const checked = check(expected.schema, json)
+  if ('field' in checked) throw portError('RESPONSE_INVALID', 'rejected', { ...details, field: checked.field })
+  return { value: { metadata: checked.output }, freshForMs: freshnessOf(headers) }
+}
+
+/** A document and how long it may be cached, in milliseconds; 0: not at all. */
+interface Loaded<Value> {
+  value: Value
+  freshForMs: number
+}
+
+/** A bounded cache of documents by URL, in this process. Concurrent reads of one URL share one request. */
+export class MetadataCache<Value> {
+  private readonly cached: LruMap<string, { value: Value; freshUntil: number }>
+  private readonly loading = new Map<string, Promise<Value>>()
+  private readonly clock: Pick<Clock, 'monotonic'>
+
+  constructor(clock: Pick<Clock, 'monotonic'>, maxEntries: number = MAX_CACHED_DOCUMENTS) {
+    this.clock = clock
+    this.cached = new LruMap(maxEntries)
+  }
+
+  /**
+   * The document under this URL.
+   *
+   * @param options.refresh Bypasses the cache: after a challenge, a cached document may be outdated.
+   */
+  read(url: string, load: () => Promise<Loaded<Value>>, options: { refresh?: boolean } = {}): Promise<Value> {
+    const cached = this.cached.get(url)
+    if (cached !== undefined && options.refresh !== true && this.clock.monotonic() < cached.freshUntil) {
+      return Promise.resolve(cached.value)
+    }
+    const running = this.loading.get(url) ?? this.start(url, load)
+    this.loading.set(url, running)
+    return running
+  }
+
+  /** Removes a document that turned out to be unusable. */
+  drop(url: string): void {
+    this.cached.delete(url)
+  }
+
+  private async start(url: string, load: () => Promise<Loaded<Value>>): Promise<Value> {
+    try {
+      const { value, freshForMs } = await load()
+      if (freshForMs <= 0) this.cached.delete(url)
+      else this.cached.set(url, { value, freshUntil: this.clock.monotonic() + freshForMs })
+      return value
+    } finally {
+      this.loading.delete(url)
+    }
+  }
+}
+
+/**
+ * How long a response may be cached, in milliseconds.
+ *
+ * @see [RFC 9111 §5.2.2](https://www.rfc-editor.org/rfc/rfc9111.html#section-5.2.2)
+ */
+export function freshnessOf(headers: Headers): number {
+  const control = headers.get('cache-control') ?? ''
+  if (/\bno-(?:store|cache)\b/i.test(control)) return 0
+  const maxAge = /\bmax-age="?(\d{1,10})/i.exec(control)?.[1]
+  const lifeMs = maxAge === undefined ? untilExpiryMs(headers) : Number(maxAge) * 1000
+  // `Age`: how long the response was already in caches.
+  const ageMs = Number(/^\d{1,10}$/.exec(headers.get('age')?.trim() ?? '')?.[0] ?? 0) * 1000
+  return lifeMs === undefined ? DEFAULT_METADATA_FRESH_MS : Math.max(0, Math.min(lifeMs - ageMs, MAX_METADATA_FRESH_MS))
+}
+
+/** Computed on the server's own clock. An invalid date counts as expired (RFC 9111 §5.3). */
+function untilExpiryMs(headers: Headers): number | undefined {
+  const expires = headers.get('expires')
+  if (expires === null) return undefined
+  const leftMs = Date.parse(expires) - Date.parse(headers.get('date') ?? '')
+  return Number.isNaN(leftMs) ? 0 : leftMs
+}

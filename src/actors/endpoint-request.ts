@@ -1,0 +1,104 @@
+import * as oauth from 'oauth4webapi'
+import { type FailureCode, type FailureDetails, truncate } from '../errors/failure.ts'
+import { type PortError, portError } from '../errors/port-error.ts'
+import type { ExchangeResponse, Transport } from '../http/transport.ts'
+import { wireErrorOf } from '../schemas/endpoint-responses.ts'
+import { decodeAnswer } from '../schemas/endpoint-responses.ts'
+import { MAX_RETRY_AFTER_MS, MAX_TOKEN_RESPONSE_BYTES, USER_AGENT } from './limits.ts'
+
+/** How a request that must not be repeated is sent. */
+export interface SendOptions {
+  readonly transport: Transport
+  /** Monotonic instant after which the request must not be sent. */
+  readonly sendBefore: number
+  readonly signal: AbortSignal
+}
+
+/**
+ * The options that every request function of oauth4webapi takes. Plain http is allowed here because the guarded
+ * transport checks the scheme.
+ */
+interface RequestOptions {
+  [oauth.customFetch]: (
+    url: string,
+    init: { body?: unknown; headers: Record<string, string>; method: string },
+  ) => Promise<Response>
+  [oauth.allowInsecureRequests]: true
+  headers: Record<string, string>
+}
+
+/**
+ * Sends a request that oauth4webapi builds through the guarded transport, and returns the transport's response.
+ * oauth4webapi itself receives only the status and the headers.
+ */
+export async function sendOnce(
+  { transport, sendBefore, signal }: SendOptions,
+  request: (options: RequestOptions) => Promise<Response>,
+): Promise<ExchangeResponse> {
+  const responses: ExchangeResponse[] = []
+  await request({
+    [oauth.customFetch]: async (url, { body, headers }) => {
+      const maxBytes = MAX_TOKEN_RESPONSE_BYTES
+      const response = await transport.exchange({
+        url,
+        method: 'POST',
+        headers,
+        body: String(body),
+        maxBytes,
+        sendBefore,
+        signal,
+      })
+      responses.push(response)
+      return new Response(null, { status: response.status, headers: response.headers })
+    },
+    [oauth.allowInsecureRequests]: true,
+    headers: { 'user-agent': USER_AGENT },
+  })
+  const [response] = responses
+  if (response === undefined) throw new Error('oauth4webapi sent no request')
+  return response
+}
+
+/** Whether the status of a response is 2xx. */
+export function isSuccess({ status }: ExchangeResponse): boolean {
+  return status >= 200 && status < 300
+}
+
+/** The failure codes of an endpoint for a rejected request and for an unknown outcome. */
+export interface RejectionCodes {
+  readonly rejected: FailureCode
+  readonly unknown: FailureCode
+}
+
+/**
+ * The failure for a response that is not 2xx. 429, 503 and every other 4xx are rejections; any other 5xx leaves the
+ * outcome unknown.
+ *
+ * @see [RFC 6749 §5.2](https://www.rfc-editor.org/rfc/rfc6749.html#section-5.2)
+ */
+export function rejectionOf(response: ExchangeResponse, url: string, now: number, codes: RejectionCodes): PortError {
+  const { status, headers, text } = response
+  const { fields = {} } = decodeAnswer(text) ?? {}
+  const details: FailureDetails = {
+    url: redactUrl(url),
+    status,
+    error: wireErrorOf(fields)?.error,
+    retryAfterMs: retryAfterMs(headers, now),
+  }
+  if (status === 429) return portError('RATE_LIMITED', 'rejected', details)
+  if (status === 503) return portError('SERVER_UNAVAILABLE', 'rejected', details)
+  return status >= 500 ? portError(codes.unknown, 'unknown', details) : portError(codes.rejected, 'rejected', details)
+}
+
+/** The delay that a server requests by `Retry-After`, in milliseconds; at most {@link MAX_RETRY_AFTER_MS}. */
+export function retryAfterMs(headers: Headers, now: number): number | undefined {
+  const value = headers.get('retry-after')?.trim() ?? ''
+  const waitMs = /^\d{1,10}$/.test(value) ? Number(value) * 1000 : Date.parse(value) - now
+  return Number.isNaN(waitMs) ? undefined : Math.min(Math.max(waitMs, 0), MAX_RETRY_AFTER_MS)
+}
+
+/** The URL in a form that may be shown in a failure: without its query, which may contain a secret. */
+export function redactUrl(url: string): string {
+  const { origin, pathname } = new URL(url)
+  return truncate(origin + pathname)
+}
