@@ -23,7 +23,7 @@ import { warnOnFailure } from './errors/warn-on-failure.ts'
 import { mayUseHttp, parseNetworkOptions } from './http/network-options.ts'
 import { createTransport } from './http/transport.ts'
 import { LruMap } from './lru-map.ts'
-import { configuredClients } from './options/configured-clients.ts'
+import { configuredClients } from './options/client-options.ts'
 import {
   type AuthOrchestratorOptions,
   parseIdentity,

@@ -1,22 +1,22 @@
 import type { Grant } from '../schemas/credentials.ts'
 
-interface Of<Type extends string, Data> {
+interface Action<Type extends string, Data> {
   type: Type
   tenant: string
   user: string | undefined
   server: string
   label: string | undefined
-  /** A host that keeps credentials keeps those of the newest generation. */
+  /** Incremented whenever tokens are stored. A host that stores credentials retains those of the newest generation. */
   generation: number
   data: Data
 }
 
 /**
- * Something that the host may want to do in its own database. Derived from the stored record: it may come twice. Holds
- * secrets; appears in results and in `onActions` only.
+ * An update for a host that stores credentials in its own database. Derived from the stored record, so that it may be
+ * delivered twice. Contains secrets: appears in results and in `onActions` only.
  */
 export type HostAction =
-  | Of<
+  | Action<
       'saveClientInformation',
       {
         issuer: string
@@ -27,7 +27,7 @@ export type HostAction =
         redirectUri: string | undefined
       }
     >
-  | Of<
+  | Action<
       'saveTokens',
       {
         accessToken: string
@@ -39,4 +39,4 @@ export type HostAction =
         issuer: string | undefined
       }
     >
-  | Of<'forgetTokens' | 'forgetClientInformation', { issuer: string | undefined }>
+  | Action<'forgetTokens' | 'forgetClientInformation', { issuer: string | undefined }>

@@ -61,7 +61,7 @@ describe('options that do not fit a key', () => {
     [
       'another algorithm than the key has',
       { privateKey: pem, tokenEndpointAuthSigningAlg: 'RS256' },
-      'clients[0].tokenEndpointAuthSigningAlg does not go with privateKey, which signs with ES256',
+      'clients[0].tokenEndpointAuthSigningAlg does not match privateKey, which signs with ES256',
     ],
     [
       'a method without its key',

@@ -267,7 +267,7 @@ describe('createAuthOrchestrator', () => {
 
   test('asks for keys where the store is outside the process, and says how to make them', () => {
     const complaint = value(
-      "keys is required, since this store is outside the process: { name: <32 bytes>, sealing: [{ id: '1', secret: <32 bytes> }] }; make each with crypto.randomBytes(32), keep them, and give the same to every process",
+      "keys is required, since this store is outside the process: { name: <32 bytes>, sealing: [{ id: '1', secret: <32 bytes> }] }; generate each with crypto.randomBytes(32), store them, and configure every process with the same ones",
     )
     const store = new OutsideStore()
     expect(complaintAbout({ client: CLIENT, store })).toEqual(complaint)
