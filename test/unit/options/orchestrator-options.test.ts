@@ -332,9 +332,13 @@ describe('connection', () => {
 
 describe('calls that are not asynchronous', () => {
   test.each<[string, (orchestrator: ReturnType<typeof orchestrate>) => unknown, object]>([
-    ['an event that does not exist', (it) => it.on('signedIn' as never, () => {}), value('on() knows no such event')],
-    ['an inherited name', (it) => it.on('toString' as never, () => {}), value('on() knows no such event')],
-    ['no listener', (it) => it.on('authorized', undefined as never), type('on() needs a function that listens')],
+    [
+      'an event that does not exist',
+      (it) => it.on('signedIn' as never, () => {}),
+      value('on() does not support this event'),
+    ],
+    ['an inherited name', (it) => it.on('toString' as never, () => {}), value('on() does not support this event')],
+    ['no listener', (it) => it.on('authorized', undefined as never), type('on() requires a function as its listener')],
     [
       'a result that is no redirect',
       (it) => it.redirectResponse({ status: 'authorized', actions: [] } as never),
@@ -391,7 +395,7 @@ describe('calls', () => {
     [
       'authorize',
       { parameters: { state: 'x' } },
-      'authorize().parameters must not set a parameter of the protocol itself',
+      'authorize().parameters must not contain a parameter that authchart sets',
     ],
     ['authorize', { signal: {} }, 'authorize().signal must be of type AbortSignal'],
     [
