@@ -35,7 +35,7 @@ interface Proof {
   /** The value of `authorize({ binding })`. */
   binding?: string | undefined
   /** Whether the browser sent the binding cookie. If `undefined`, an attempt without a `binding` needs no proof. */
-  proof?: 'proven' | 'missing' | undefined
+  cookie?: 'valid' | 'missing' | undefined
 }
 
 /**
@@ -81,16 +81,16 @@ async function finish(
     stateHash,
     iss,
     bindingHash: proof.binding === undefined ? undefined : hashBinding(proof.binding),
-    bindingProven: proof.proof === 'proven' ? (true as const) : undefined,
+    bindingProven: proof.cookie === 'valid' ? (true as const) : undefined,
   }
   const judge = (now: View): CallbackVerdict => {
     const verdict = judgeCallback(now.context, callback, now.at())
-    return verdict === 'acceptable' && proof.proof === 'missing' ? 'bindingMismatch' : verdict
+    return verdict === 'acceptable' && proof.cookie === 'missing' ? 'bindingMismatch' : verdict
   }
   const returnTo = view.context.attempts.find((attempt) => attempt.stateHash === stateHash)?.returnTo
   const about = { connection: identityOf(identity), returnTo }
   const verdict = judge(view)
-  if (verdict === 'unknown') return explained(view, stateHash, about)
+  if (verdict === 'unknown') return resultOfEnded(view, stateHash, about)
   if (verdict !== 'acceptable') return { ...rejected(verdict), ...about }
   if (code === undefined && error === undefined)
     return { ...failed(failure('CALLBACK_MALFORMED', { reason: 'noCode' })), ...about }
@@ -129,7 +129,7 @@ async function finish(
   if (outcome !== undefined)
     return { status: outcome, ...about, actions: [], ...(outcome === 'denied' && { failure: context.failure }) }
   const after = judge(result.view)
-  if (after === 'unknown') return explained(result.view, stateHash, about)
+  if (after === 'unknown') return resultOfEnded(result.view, stateHash, about)
   if (after !== 'acceptable') return { ...rejected(after), ...about }
   // The attempt is still pending: its code was not consumed, or the outcome is unknown.
   const isUnknown = context.claim?.outcomeUnknown === true
@@ -150,7 +150,7 @@ function outcomeOf(context: ConnectionContext, stateHash: string): EndedAttempt[
 }
 
 /** The result for a `state` without a pending attempt: the outcome of the ended attempt, if it is recorded. */
-function explained({ context }: View, stateHash: string, about: About): CallbackResult {
+function resultOfEnded({ context }: View, stateHash: string, about: About): CallbackResult {
   const outcome = outcomeOf(context, stateHash)
   if (outcome === undefined)
     // Records of ended attempts were dropped: this may have been one of them.

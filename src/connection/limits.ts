@@ -9,7 +9,10 @@ export const MAX_ISSUED_GENERATIONS = 10_000
 /** For how many connections a process retains actions whose delivery failed. Bounds memory. */
 export const MAX_UNDELIVERED = 10_000
 
-/** How many forget actions are retained for one connection until they are delivered. Bounds memory. */
+/**
+ * How many forget actions are retained for one connection until they are delivered. Bounds memory: the oldest are
+ * dropped.
+ */
 export const MAX_UNDELIVERED_ACTIONS = 8
 
 /**
@@ -21,7 +24,10 @@ export const POLL_INTERVAL_MS = 1_000
 /** How many redirects within the server's origin `fetch` follows. Ends a redirect loop. */
 export const MAX_REDIRECTS = 5
 
-/** How long a record without tokens and without pending attempts is retained, in milliseconds: one day. */
+/**
+ * How long a record without tokens and without pending attempts is retained, in milliseconds: one day, so that a late
+ * callback can be answered with the outcome of its attempt.
+ */
 export const IDLE_TTL_MS = 86_400_000
 
 /** How long a record with a claim is retained, in milliseconds: longer than any lease, so that its outcome is settled. */

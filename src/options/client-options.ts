@@ -135,6 +135,6 @@ export function configuredClients(clients: readonly PreRegisteredClient[]): Conf
 function methodProblem({ tokenEndpointAuthMethod: method, clientSecret }: PreRegisteredClient): string | undefined {
   if (method === undefined) return undefined
   if (!isKnownMethod(method)) return 'must be client_secret_basic, client_secret_post, private_key_jwt or none'
-  if (method === 'none' && clientSecret !== undefined) return "must not be 'none' beside clientSecret"
+  if (method === 'none' && clientSecret !== undefined) return "must not be 'none' with clientSecret"
   return method.startsWith('client_secret_') && clientSecret === undefined ? 'needs clientSecret' : undefined
 }

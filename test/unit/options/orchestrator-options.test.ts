@@ -112,7 +112,7 @@ describe('createAuthOrchestrator', () => {
         client: CLIENT,
         clients: [{ issuer: 'https://a', clientId: 'c', clientSecret: SECRET, tokenEndpointAuthMethod: 'none' }],
       },
-      value("clients[0].tokenEndpointAuthMethod must not be 'none' beside clientSecret"),
+      value("clients[0].tokenEndpointAuthMethod must not be 'none' with clientSecret"),
     ],
     ...['https://app.example/', 'https://app.example/settings', 'app.example', '*', 'javascript:alert(1)'].map(
       (origin): [string, unknown, object] => [
