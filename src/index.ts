@@ -8,6 +8,7 @@ export type {
 export type {
   AccessTokenOptions,
   AuthorizeOptions,
+  AuthorizeResult,
   AwaitOptions,
   CallbackOptions,
   StaticClientInformation,
@@ -15,7 +16,6 @@ export type {
 } from './connection/call-options.ts'
 export type { CallbackResult } from './connection/complete-callback.ts'
 export type { Clock } from './clock.ts'
-export type { AuthorizeResult } from './connection/call-options.ts'
 export type { Connection } from './connection/connection.ts'
 export type { ConnectionStatus } from './connection/status.ts'
 export {

@@ -1,4 +1,3 @@
-import { MAX_ISSUED_GENERATIONS, MAX_UNDELIVERED } from './connection/limits.ts'
 import { connectionMachine } from '../machines/connection.ts'
 import { registrationMachine } from '../machines/registration.ts'
 import { connectionActors, registrationActors } from './actors/index.ts'
@@ -9,6 +8,7 @@ import { durableConnection, durableRegistration } from './connection/chart-defin
 import { type CallbackResult, completeCallback } from './connection/complete-callback.ts'
 import { Connection } from './connection/connection.ts'
 import { connectionEventPublisher, Emitter, type OrchestratorEvents } from './connection/events.ts'
+import { MAX_ISSUED_GENERATIONS, MAX_UNDELIVERED } from './connection/limits.ts'
 import { abortable } from './connection/record.ts'
 import { connectionKey, createState, hashState, routingId } from './connection/routing.ts'
 import type { OrchestratorServices } from './connection/services.ts'
@@ -23,7 +23,7 @@ import { warnOnFailure } from './errors/warn-on-failure.ts'
 import { mayUseHttp, parseNetworkOptions } from './http/network-options.ts'
 import { createTransport } from './http/transport.ts'
 import { LruMap } from './lru-map.ts'
-import { configuredClients } from './options/configured-clients.ts'
+import { configuredClients } from './options/client-options.ts'
 import {
   type AuthOrchestratorOptions,
   parseIdentity,
@@ -38,34 +38,33 @@ import type { SnapshotStore } from './stores/snapshot-store.ts'
 import { handleClientMetadata } from './web/client-id-document.ts'
 import { handleCallback, redirectResponse } from './web/handle-callback.ts'
 
-/** Signs in to many MCP servers, for many tenants and users. All handlers are bound. */
+/** Manages connections to many MCP servers, for many tenants and users. All methods are bound. */
 export interface AuthOrchestrator {
   /**
-   * A handle on the connection of one tenant, perhaps one user, to one MCP server. Asks nobody.
+   * Returns a handle on the connection of one tenant, optionally one user, to one MCP server. Performs no I/O.
    *
    * @throws `TypeError` for an empty `tenant` or `user`, text that is not well-formed Unicode, and a `server` that is
    *   not an http(s) URL or has credentials or a fragment.
    */
   connection(identity: ConnectionIdentity): Connection
   /**
-   * A 302 to the authorization server, with a cookie that binds the callback to this browser. Start and callback have
-   * to be on one host.
+   * Returns a 302 to the authorization server, with a cookie that binds the callback to this browser. The sign-in must
+   * start on the host of the callback.
    *
-   * @throws `TypeError` for a result that is no redirect.
+   * @throws `TypeError` for a result whose status is not `redirect`.
    */
   redirectResponse(result: Extract<AuthorizeResult, { status: 'redirect' }>): Response
   /**
-   * Finishes the sign-in that a browser came back from, in whichever process it arrives. Never throws for what a
-   * browser can bring.
+   * Completes the sign-in of a callback, in any process. Never throws for anything that a browser can send.
    *
    * @throws {@link AuthorizationError} `ABORTED`, `CLOSED`.
    * @see [RFC 6749 §4.1.2](https://www.rfc-editor.org/rfc/rfc6749.html#section-4.1.2), [RFC 9207 §2.4](https://www.rfc-editor.org/rfc/rfc9207.html#section-2.4)
    */
   completeCallback(callbackUrl: string | URL, options?: CallbackOptions): Promise<CallbackResult>
-  /** The same as a Web handler, with a page that a person can read; asks for the cookie of `redirectResponse`. */
+  /** `completeCallback` as a Fetch-API handler that responds with a page; requires the cookie of `redirectResponse`. */
   handleCallback(request: Request): Promise<Response>
   /**
-   * Serves the client id metadata document (GET and HEAD), to be mounted where `client.metadataUrl` leads; 404 without
+   * Serves the client ID metadata document (GET and HEAD). Mount it at the path of `client.metadataUrl`; 404 without
    * one.
    *
    * @see [MCP client registration](https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization/client-registration)
@@ -73,27 +72,27 @@ export interface AuthOrchestrator {
   handleClientMetadata(request: Request): Promise<Response>
   /**
    * Registers an event listener; returns an unsubscribe function. Events never contain secrets. A listener that throws
-   * or rejects is reported as a process warning with the code `AUTHCHART_CALLBACK_FAILED`, and fails no call.
+   * or rejects becomes a process warning with the code `AUTHCHART_CALLBACK_FAILED` and does not fail the call.
    *
-   * @throws `TypeError` for an event that does not exist, and for a listener that is no function.
+   * @throws `TypeError` for an event that does not exist, and for a listener that is not a function.
    */
   on<Name extends keyof OrchestratorEvents>(name: Name, listener: (event: OrchestratorEvents[Name]) => void): () => void
   /**
-   * Rejects new calls, waits for operations in flight (at most one lease), and closes what the orchestrator and its
-   * store made; a store that several orchestrators share is closed with the last of them. Every call returns the same
-   * promise. It never rejects: what cannot be closed is a process warning with the code `AUTHCHART_CLOSE_FAILED`, and
-   * everything else is closed all the same.
+   * Rejects new calls, waits for operations in flight (at most one lease), and closes all resources that the
+   * orchestrator and its store created; a store that several orchestrators share is closed with the last of them. Every
+   * call returns the same promise, which never rejects: a resource that cannot be closed becomes a process warning with
+   * the code `AUTHCHART_CLOSE_FAILED`, and the others are closed nevertheless.
    */
   close(): Promise<void>
 }
 
-/** How many orchestrators of this process use a store, and what names its records if the host gave no key. */
+/** How many orchestrators of this process use a store, and the HMAC key of its record names without `keys.name`. */
 const stores = new WeakMap<SnapshotStore, { users: number; nameKey: Uint8Array }>()
 
 /**
- * Builds the one object that a server needs. Connects to nothing yet.
+ * Creates an orchestrator. Opens no connection yet.
  *
- * @throws `TypeError` that names the option, for options that are wrong in shape or do not fit together.
+ * @throws `TypeError` that names the option, for options that are invalid or cannot be combined.
  */
 export function createAuthOrchestrator(options: AuthOrchestratorOptions): AuthOrchestrator {
   const parsed = parseOrchestratorOptions(options)
@@ -110,7 +109,7 @@ export function createAuthOrchestrator(options: AuthOrchestratorOptions): AuthOr
   const sealer = parsed.sealer ?? (parsed.keys?.sealing ? createSealer(parsed.keys.sealing) : plainSealer)
   stores.set(store, { ...shared, users: shared.users + 1 })
 
-  const listeners = new Emitter()
+  const emitter = new Emitter()
   const changes = createChangeWatcher(store, () => clock.monotonic())
   const runner = new Runner({
     store,
@@ -118,7 +117,7 @@ export function createAuthOrchestrator(options: AuthOrchestratorOptions): AuthOr
     clock,
     changes,
     requestTimeoutMs: rules.timeoutMs,
-    onTransitions: connectionEventPublisher(listeners),
+    onTransitions: connectionEventPublisher(emitter),
     inspect: parsed.inspect,
   })
   const transport = createTransport({ network, clock })
@@ -192,7 +191,7 @@ export function createAuthOrchestrator(options: AuthOrchestratorOptions): AuthOr
       return await handleCallback(services, request)
     },
     handleClientMetadata: async (request) => handleClientMetadata(parsed.client, request),
-    on: (name, listener) => listeners.on(name, listener),
+    on: (name, listener) => emitter.on(name, listener),
     close: () => (closing ??= close()),
   }
 }

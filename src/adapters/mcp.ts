@@ -3,46 +3,46 @@ import type { Connection } from '../connection/connection.ts'
 import { type AnyAuthorizationError, isAuthorizationError } from '../errors/authorization-error.ts'
 import { invalidArgument } from '../schemas/parse-options.ts'
 
-/** What of a {@link Connection} an MCP client needs. */
+/** The part of a {@link Connection} that an MCP client uses. */
 type ClientConnection = Pick<Connection, 'identity' | 'fetch'>
 
 /**
- * Stands where an MCP SDK looks for its own `OAuthClientProvider`, and takes no part in any sign-in. Everything but
- * `tokens()` throws.
+ * Replaces the `OAuthClientProvider` of an MCP SDK, so that the SDK starts no OAuth flow. Every member but `tokens()`
+ * throws.
  */
-export interface NoOwnSignIn {
-  /** Throws: the orchestrator has the redirect URI. */
+export interface DisabledAuthProvider {
+  /** Throws: the redirect URI is an option of the orchestrator. */
   readonly redirectUrl: never
   /** Throws: the orchestrator registers the client. */
   readonly clientMetadata: never
-  /** Nothing: the token is added by `fetch`. */
+  /** Returns `undefined`: the token is added by `fetch`. */
   tokens(): undefined
-  /** Throws: the registration is the orchestrator's. */
+  /** Throws: the orchestrator stores the client information. */
   clientInformation(): never
-  /** Throws: the record holds the tokens. */
+  /** Throws: the tokens are in the connection's record. */
   saveTokens(): never
-  /** Throws: `connection.authorize()` says where the user goes. */
+  /** Throws: `connection.authorize()` returns the authorization URL. */
   redirectToAuthorization(): never
-  /** Throws: the sealed attempt holds the verifier. */
+  /** Throws: the code verifier is in the connection's record. */
   saveCodeVerifier(): never
-  /** Throws: the verifier never leaves the sealed attempt. */
+  /** Throws: the code verifier never leaves the connection's record. */
   codeVerifier(): never
 }
 
-/** What the transports of MCP SDKs take. */
+/** Options for the transports of MCP SDKs. */
 export interface McpTransportOptions {
-  /** Throws an `AuthorizationError` where the SDK would begin a sign-in of its own. */
+  /** Throws an `AuthorizationError` where the SDK would otherwise start its own OAuth flow. */
   readonly fetch: Connection['fetch']
-  /** Keeps the SDK's own sign-in away, and says so where an SDK does not send its requests through `fetch`. */
-  readonly authProvider: NoOwnSignIn
+  /** Prevents the SDK's own OAuth flow: throws if the SDK does not send its requests through `fetch`. */
+  readonly authProvider: DisabledAuthProvider
 }
 
 /**
  * The options for `StreamableHTTPClientTransport` of `@modelcontextprotocol/client` 2 and `@modelcontextprotocol/sdk`
- * 1: requests go out with the connection's token, and no sign-in of the SDK competes.
+ * 1: requests are sent with the connection's token, and the SDK starts no OAuth flow.
  *
- * What `connect()` and calls reject with holds the `AuthorizationError`; {@link authorizationErrorOf} gets it back.
- * After a `force`d or a first sign-in the same transport works again.
+ * The errors that `connect()` and calls reject with wrap the `AuthorizationError`; {@link authorizationErrorOf} unwraps
+ * it. After the sign-in, forced or not, the transport can be used again.
  *
  * @example
  *
@@ -50,20 +50,20 @@ export interface McpTransportOptions {
  * await client.connect(new StreamableHTTPClientTransport(new URL(server), mcpTransportOptions(connection)))
  * ```
  *
- * @throws `TypeError` if `connection` is none. Later, from `connect()`, if the SDK is so old that it ignores the option
- *   `fetch`.
+ * @throws `TypeError` if `connection` is not a connection of an orchestrator; from `connect()`, if the version of the
+ *   SDK does not support the option `fetch`.
  */
 export function mcpTransportOptions(connection: ClientConnection): McpTransportOptions {
   if (typeof connection?.fetch !== 'function' || typeof connection.identity?.server !== 'string')
     throw invalidArgument('connection', 'must come from orchestrator.connection()', 'ERR_INVALID_ARG_TYPE')
-  return { fetch: connection.fetch, authProvider: NO_OWN_SIGN_IN }
+  return { fetch: connection.fetch, authProvider: DISABLED_AUTH_PROVIDER }
 }
 
 /**
- * The `transport` for `createMCPClient` of the Vercel AI SDK (`@ai-sdk/mcp` 2): to the connection's server, with its
- * token, without the SDK's own sign-in.
+ * The `transport` for `createMCPClient` of the Vercel AI SDK (`@ai-sdk/mcp` 2): sends requests to the connection's
+ * server with its token, and the SDK starts no OAuth flow.
  *
- * What calls reject with holds the `AuthorizationError`; {@link authorizationErrorOf} gets it back.
+ * The errors that calls reject with wrap the `AuthorizationError`; {@link authorizationErrorOf} unwraps it.
  *
  * @example
  *
@@ -77,14 +77,14 @@ export function aiSdkTransport(connection: ClientConnection): McpTransportOption
   return { type: 'http', ...mcpTransportOptions(connection), url: connection.identity.server }
 }
 
-/** How deep SDKs wrap an error, with room to spare. */
+/** Longest chain of `cause`s that is searched: more than SDKs wrap. */
 const MAX_DEPTH = 10
 
 /**
- * The `AuthorizationError` within what an MCP SDK threw: its `code` says what to do, its `challenge` goes into
- * `authorize({ challenge })`.
+ * Finds the `AuthorizationError` in the chain of causes of an error that an MCP SDK threw. Its `nextAction` is what the
+ * host can do, its `challenge` is passed to `authorize({ challenge })`.
  *
- * @returns `undefined` if the error has nothing to do with authorization.
+ * @returns `undefined` if the error was not caused by an `AuthorizationError`.
  */
 export function authorizationErrorOf(error: unknown): AnyAuthorizationError | undefined {
   let current = error
@@ -95,26 +95,29 @@ export function authorizationErrorOf(error: unknown): AnyAuthorizationError | un
   return undefined
 }
 
-/** An SDK comes here only after a 401, which `connection.fetch` never answers with, or when its host asks it to. */
-function refuse(): never {
+/**
+ * An SDK calls this only after a 401, which `connection.fetch` never returns, or because the host called
+ * `finishAuth()`.
+ */
+function rejectOwnFlow(): never {
   throw new TypeError(
-    'this MCP SDK began a sign-in of its own: either its version does not send requests through the `fetch` of its ' +
+    'this MCP SDK started its own OAuth flow: either its version does not send requests through the `fetch` of its ' +
       'transport options (use @modelcontextprotocol/client 2, @modelcontextprotocol/sdk 1.32 or later, or @ai-sdk/mcp ' +
       '2), or finishAuth() was called (use orchestrator.handleCallback() instead)',
   )
 }
 
-const NO_OWN_SIGN_IN: NoOwnSignIn = {
+const DISABLED_AUTH_PROVIDER: DisabledAuthProvider = {
   get redirectUrl() {
-    return refuse()
+    return rejectOwnFlow()
   },
   get clientMetadata() {
-    return refuse()
+    return rejectOwnFlow()
   },
   tokens: () => undefined,
-  clientInformation: refuse,
-  saveTokens: refuse,
-  redirectToAuthorization: refuse,
-  saveCodeVerifier: refuse,
-  codeVerifier: refuse,
+  clientInformation: rejectOwnFlow,
+  saveTokens: rejectOwnFlow,
+  redirectToAuthorization: rejectOwnFlow,
+  saveCodeVerifier: rejectOwnFlow,
+  codeVerifier: rejectOwnFlow,
 }

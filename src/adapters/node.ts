@@ -3,20 +3,20 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { toWebStream } from '../http/body-streams.ts'
 
 /**
- * Makes of a Web handler one for `node:http`, Express, and everything that passes Node's request and response.
+ * Adapts a Fetch-API handler for `node:http`, Express, and every framework that passes Node's request and response.
  *
- * The URL is built from the request's own path and `Host`; `X-Forwarded-*` headers are not looked at. None of them
- * matters to authchart, which reads no more of a callback than its query, so that it works behind a proxy that rewrites
- * hosts or paths. Headers that were set on the response before are kept.
+ * The URL is built from the request's path and `Host`; `X-Forwarded-*` headers are ignored. authchart reads only the
+ * query of a callback, so that it works behind a proxy that rewrites hosts or paths. Headers that were set on the
+ * response before are retained.
  *
- * An error of the handler goes to `next`, as in Express; without one it is answered with 500 and no word about it.
+ * An error of the handler is passed to `next`, as in Express; without `next` the response is a 500 without details.
  *
- * @param handler Gets Node's request as well, for what a framework has put there: a session, a user.
+ * @param handler Receives Node's request as well, for what a framework attaches to it: a session, a user.
  */
 export function toNodeHandler<Incoming extends IncomingMessage>(
   handler: (request: Request, incoming: Incoming) => Promise<Response>,
 ): (incoming: Incoming, outgoing: ServerResponse, next?: (error: unknown) => void) => void {
-  const answer = async (
+  const respond = async (
     incoming: Incoming,
     outgoing: ServerResponse,
     next: ((error: unknown) => void) | undefined,
@@ -29,7 +29,7 @@ export function toNodeHandler<Incoming extends IncomingMessage>(
       outgoing.end('Internal Server Error')
     }
   }
-  return (incoming, outgoing, next) => void answer(incoming, outgoing, next)
+  return (incoming, outgoing, next) => void respond(incoming, outgoing, next)
 }
 
 function toRequest(incoming: IncomingMessage & { originalUrl?: string }): Request {
@@ -45,11 +45,11 @@ function toRequest(incoming: IncomingMessage & { originalUrl?: string }): Reques
   })
 }
 
-/** Never throws: a request line and a `Host` may hold anything. */
+/** Never throws, whatever the request line and `Host` contain. */
 function urlOf(target: string, host: string | undefined): URL {
   const base = host !== undefined && URL.canParse(`http://${host}`) ? `http://${host}` : 'http://localhost'
   const { origin } = new URL(base)
-  // Two slashes at the beginning do not make a host, and the absolute form (RFC 9112 §3.2.2) not another one.
+  // Neither a path that starts with `//` nor the absolute form (RFC 9112 §3.2.2) may change the host.
   const absolute = !target.startsWith('/') && URL.canParse(target) ? new URL(target) : undefined
   const path = absolute === undefined ? target : absolute.pathname + absolute.search
   return new URL(path.startsWith('/') ? origin + path : origin)
@@ -59,7 +59,7 @@ async function write(response: Response, outgoing: ServerResponse): Promise<void
   const body = Buffer.from(await response.arrayBuffer())
   outgoing.statusCode = response.status
   for (const [name, value] of response.headers)
-    // A session's cookie may stand there already.
+    // The framework may have set cookies already, such as that of its session.
     if (name === 'set-cookie') outgoing.appendHeader(name, value)
     else outgoing.setHeader(name, value)
   outgoing.end(body)

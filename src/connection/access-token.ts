@@ -13,13 +13,13 @@ import type { ConnectionRecord } from './record.ts'
 import type { View } from './services.ts'
 import type { IssuedToken, Ticket } from './token-cache.ts'
 
-/** What a caller of `accessToken()` wants beyond the default. */
+/** The parameters of one `accessToken()` call. */
 interface TokenParameters {
   minTtlMs?: number | undefined
   rejectedToken?: string | undefined
 }
 
-/** The stored token, or after at most one renewal the new one. */
+/** Returns the stored token, or a new one after at most one renewal. */
 export async function accessToken(record: ConnectionRecord, params: TokenParameters): Promise<IssuedToken> {
   const { cache } = record.services
   const ticket = await cache.begin(record.key)
@@ -29,7 +29,7 @@ export async function accessToken(record: ConnectionRecord, params: TokenParamet
     const tokens = tokensOf(view.context)
     if (isGoodEnough(record, view, tokens, params)) return cacheToken(record, view, tokens, ticket)
     const after = await renew(record, view, params)
-    const token = answer(view, after, params.rejectedToken)
+    const token = tokenAfterRenewal(view, after, params.rejectedToken)
     record.services.issuedGenerations.set(record.key, after.context.generation)
     return token
   } finally {
@@ -38,8 +38,8 @@ export async function accessToken(record: ConnectionRecord, params: TokenParamet
 }
 
 /**
- * Whether the token may be answered without a renewal. A good one is answered at once while others renew it, or while
- * renewing it has just failed.
+ * Whether the stored token is returned without a renewal. While a renewal is in progress, or must not be retried yet
+ * because it has just failed, a token that has not expired is good enough.
  */
 function isGoodEnough(
   { policy }: ConnectionRecord,
@@ -50,8 +50,8 @@ function isGoodEnough(
   if (tokens === undefined) return false
   const at = view.at()
   const { claim, retryAt } = view.context
-  const isHeld = minTtlMs === undefined && (claim !== undefined || (retryAt ?? 0) > at)
-  return isFresh(tokens, at, isHeld ? 0 : (minTtlMs ?? marginMs(tokens, policy.minTokenTtlMs)), rejectedToken)
+  const isRenewalBlocked = minTtlMs === undefined && (claim !== undefined || (retryAt ?? 0) > at)
+  return isFresh(tokens, at, isRenewalBlocked ? 0 : (minTtlMs ?? marginMs(tokens, policy.minTokenTtlMs)), rejectedToken)
 }
 
 function cacheToken({ services, policy }: ConnectionRecord, view: View, tokens: Tokens, ticket: Ticket): IssuedToken {
@@ -63,25 +63,26 @@ function cacheToken({ services, policy }: ConnectionRecord, view: View, tokens: 
   return token
 }
 
-/** What a caller gets after its one renewal: the new token, the old one if it is still good, or why there is none. */
-function answer(before: View, after: View, rejectedToken: string | undefined): IssuedToken {
+/** The result after the one renewal: the new token, the old one if it is still usable, or the failure as an error. */
+function tokenAfterRenewal(before: View, after: View, rejectedToken: string | undefined): IssuedToken {
   const { context } = after
   const at = after.at()
   const tokens = tokensOf(context)
-  // A token that was just issued is answered even if it is said to live for no time at all.
+  // A token that was just issued is returned even if its lifetime is zero.
   const isNew = context.generation > before.context.generation && !tokens?.unverified
   if (tokens !== undefined && tokens.accessToken !== rejectedToken && (isNew || isUsable(tokens, at)))
     return toIssuedToken(tokens)
   if (context.claim?.outcomeUnknown) throw new AuthorizationError(failure('TOKEN_OUTCOME_UNKNOWN'))
-  const canBeTriedAgain = isRenewable(tokens, at) || pendingExchange(context, at) !== undefined
-  throw canBeTriedAgain && context.failure !== undefined
+  const canRetry = isRenewable(tokens, at) || pendingExchange(context, at) !== undefined
+  throw canRetry && context.failure !== undefined
     ? new AuthorizationError(context.failure)
     : authorizationRequired(context.failure)
 }
 
 /**
- * Does what can be done without the user, if the tokens are still those of `view`: a refresh, or the exchange of a code
- * that was kept. Waits for a claim in progress. Callers of the same generation share one run.
+ * Renews the tokens of `view` without user interaction, if they are still current: by a refresh or a non-interactive
+ * grant, or by redeeming a retained authorization code. Waits for a claim in progress. Callers with equal parameters
+ * share one run per generation.
  */
 export async function renew(
   record: ConnectionRecord,
@@ -90,8 +91,8 @@ export async function renew(
 ): Promise<View> {
   const { context } = view
   const { generation } = context
-  const kept = pendingExchange(context, view.at())
-  if (context.claim === undefined && kept === undefined && !isRenewable(tokensOf(context), view.at())) return view
+  const attempt = pendingExchange(context, view.at())
+  if (context.claim === undefined && attempt === undefined && !isRenewable(tokensOf(context), view.at())) return view
   return await record.singleFlight(
     record.services.renewing,
     `${generation} ${minTtlMs ?? ''} ${rejectedToken ?? ''}`,
@@ -102,10 +103,10 @@ export async function renew(
           const isSame = now === view
           const tokens = tokensOf(now.context)
           if (!isSame && isGoodEnough(record, now, tokens, { minTtlMs, rejectedToken })) return undefined
-          // It was tried since, by whoever held the claim, and failed: everyone who waited adopts that as well.
+          // The holder of the claim has tried since, and failed: every waiting caller adopts that failure.
           const { retryAt } = now.context
           if (retryAt !== undefined && retryAt !== context.retryAt) return undefined
-          // What came late under this very run has to be proven before it can be answered.
+          // A late result of this run must be verified by a refresh before it can be returned.
           const current = tokens?.unverified ? now.context.generation : generation
           if (isRenewable(tokens, now.at()))
             return {
@@ -113,8 +114,8 @@ export async function renew(
               generation: current,
               ...(tokens.accessToken === rejectedToken && { rejectedToken: true }),
             }
-          const attempt = pendingExchange(now.context, now.at())
-          return attempt && { type: 'exchange.resumed', stateHash: attempt.stateHash }
+          const pending = pendingExchange(now.context, now.at())
+          return pending && { type: 'exchange.resumed', stateHash: pending.stateHash }
         },
         { view },
       )
@@ -123,7 +124,7 @@ export async function renew(
   )
 }
 
-/** The user is needed; the details say what came before, if anything. */
+/** The user must sign in; the details are those of the preceding failure, if any. */
 function authorizationRequired(reason: Failure | undefined): AuthorizationError {
   return new AuthorizationError(failure('AUTHORIZATION_REQUIRED', { ...reason?.details, reason: reason?.code }))
 }

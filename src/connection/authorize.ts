@@ -16,10 +16,14 @@ import { hashBinding } from './routing.ts'
 import type { ConnectionRecord } from './record.ts'
 import type { View } from './services.ts'
 
-/** The options of `authorize()` but for the signal. */
+/** The options of `authorize()` without the signal. */
 export type AuthorizeParameters = Omit<AuthorizeOptions, 'signal'>
 
-/** What the policy of the deployment forbids. */
+/**
+ * Checks an authorization against the policy of the deployment.
+ *
+ * @throws {@link AuthorizationError} `POLICY_REFUSED`. `TypeError` for a `returnTo` of an origin that is not listed.
+ */
 export function checkPolicy({ scope, grant, returnTo }: AuthorizeParameters, server: string, policy: Policy): void {
   const { allowedServers, allowedScopes, allowedGrants, returnToOrigins } = policy
   const check = (isAllowed: boolean, reason: string): void => {
@@ -30,13 +34,17 @@ export function checkPolicy({ scope, grant, returnTo }: AuthorizeParameters, ser
   check(isListed(allowedServers, server, new URL(server).origin), 'allowedServers')
   check(allowedScopes === undefined || coversScope(allowedScopes.join(' '), scope), 'allowedScopes')
   check(grant === undefined || isListed(allowedGrants, grant), 'allowedGrants')
-  const isKnownPlace =
+  const isAllowedReturn =
     returnTo === undefined || (isWebUrl(returnTo) && isListed(returnToOrigins ?? [], new URL(returnTo).origin))
-  if (!isKnownPlace)
-    throw invalidArgument('authorize().returnTo', 'must lead to an origin that policy.returnToOrigins lists')
+  if (!isAllowedReturn)
+    throw invalidArgument('authorize().returnTo', 'must have an origin that policy.returnToOrigins lists')
 }
 
-/** A grant by assertion needs the options that bring it about. */
+/**
+ * Checks that the options which a grant by assertion requires are configured.
+ *
+ * @throws `TypeError`.
+ */
 export function checkGrant(
   grant: AuthorizeParameters['grant'],
   { assertions, identityProvider }: Pick<ParsedOptions, 'assertions' | 'identityProvider'>,
@@ -47,32 +55,34 @@ export function checkGrant(
   if (grant === 'identity_assertion' && identityProvider === undefined) throw needs('identityProvider')
 }
 
-/** Gets a connection signed in: by what is stored, by a renewal, by a grant without a user, or by sending the user away. */
+/**
+ * Authorizes a connection: by its stored tokens, by a renewal, by a non-interactive grant, or by an authorization
+ * request for the user.
+ */
 export async function authorize(record: ConnectionRecord, params: AuthorizeParameters): Promise<AuthorizeResult> {
-  // Whatever a challenge says, the server has refused what it was shown.
+  // A challenge without the Bearer scheme still means that the server rejected the request.
   const challenge = params.challenge === undefined ? undefined : (bearerChallenge(params.challenge) ?? {})
   const type = eventFor(challenge)
-  const asksForMore = type !== 'authorization.requested'
+  const isStepUp = type !== 'authorization.requested'
   const stored = await record.load()
   const rejectedGeneration = challenge && stored && generationOfChallenge(record, stored)
-  const isSatisfied = (now: View): boolean =>
-    !params.force && !asksForMore && satisfies(now, params, rejectedGeneration)
-  // Others may have met the same challenge, and been granted what it asks for, while this one waited for them.
+  const isSatisfied = (now: View): boolean => !params.force && !isStepUp && satisfies(now, params, rejectedGeneration)
+  // Another caller may have received the same challenge and obtained the scope while this one waited.
   const isGranted = (now: View): boolean => {
     if (params.force || type !== 'challenge.insufficientScope') return false
     const tokens = tokensOf(now.context)
     const isNew = now.context.generation !== stored?.context.generation && isUsable(tokens, now.at())
     return isNew && coversScope(tokens?.scope, unionScopes(params.scope, challenge?.scope))
   }
-  const isNoUse = params.force || asksForMore || (stored !== undefined && isSatisfied(stored))
-  const view = stored === undefined || isNoUse ? stored : await renewed(record, stored, rejectedGeneration)
+  const skipsRenewal = params.force || isStepUp || (stored !== undefined && isSatisfied(stored))
+  const view = stored === undefined || skipsRenewal ? stored : await renewed(record, stored, rejectedGeneration)
   if (view !== undefined && isSatisfied(view)) {
     const actions = await deliverActions(record.services, record.key, stored, view, { isDue: true })
     return { status: 'authorized', actions }
   }
   const request = requestFor(record, params, challenge, tokensOf(view?.context))
   const result = await record.run(
-    // After a winner was adopted, what it got may be all that is wanted.
+    // The record of another process, adopted after a conflict, may satisfy this call.
     (now) =>
       now !== undefined && now !== view && (isSatisfied(now) || isGranted(now)) ? undefined : { type, request },
     { view },
@@ -90,25 +100,25 @@ export async function authorize(record: ConnectionRecord, params: AuthorizeParam
 }
 
 /**
- * The record after what could be done without the user. A server that cannot be asked right now is no reason to send
- * the user away.
+ * The record after a renewal without user interaction. A transient failure of the renewal is thrown, since it does not
+ * require a new sign-in.
  */
 async function renewed(record: ConnectionRecord, view: View, rejectedGeneration: number | undefined): Promise<View> {
   const tokens = tokensOf(view.context)
   const isRejected = rejectedGeneration === view.context.generation
   if (!isRejected && isFresh(tokens, view.at(), 0, undefined)) return view
-  // They were renewed for the same reason: their server may be one that the resource no longer names.
+  // The last renewal followed a rejection too: the resource may no longer list this authorization server.
   if (isRejected && tokens?.renewedAfterRejection) return view
   const after = await renew(record, view, { rejectedToken: isRejected ? tokens?.accessToken : undefined })
   const { generation, claim, failure: reason } = after.context
   if (claim?.outcomeUnknown) throw new AuthorizationError(failure('TOKEN_OUTCOME_UNKNOWN'))
-  // Of tokens that cannot be renewed the failure says nothing: it is that of an earlier call.
-  const isPassing = isRenewable(tokens, after.at()) && reason !== undefined && isRetryable(reason)
-  if (isPassing && generation === view.context.generation) throw new AuthorizationError(reason)
+  // The failure of tokens that are not renewable is that of an earlier call.
+  const isTransient = isRenewable(tokens, after.at()) && reason !== undefined && isRetryable(reason)
+  if (isTransient && generation === view.context.generation) throw new AuthorizationError(reason)
   return after
 }
 
-/** What a challenge asks the chart for: more scope, a stronger sign-in, or just a token that is accepted. */
+/** The event for a challenge: more scope, stronger authentication (RFC 9470 §3), or only a valid token. */
 function eventFor(challenge: BearerChallenge | undefined) {
   if (challenge?.error === 'insufficient_scope') return 'challenge.insufficientScope'
   if (challenge?.error === 'insufficient_user_authentication') return 'challenge.insufficientAuthentication'
@@ -116,14 +126,14 @@ function eventFor(challenge: BearerChallenge | undefined) {
 }
 
 /**
- * The generation of the token that a challenge is about: the one that this process answered last, if it answered any.
- * Others may have renewed it since.
+ * The generation of the token that a challenge refers to: the one that this process issued last, since other processes
+ * may have renewed it; without one, the stored generation.
  */
 function generationOfChallenge({ services, key }: ConnectionRecord, { context }: View): number {
   return services.issuedGenerations.get(key) ?? context.generation
 }
 
-/** Whether what is stored is what the caller wants. After a challenge only newer tokens than those refused are. */
+/** Whether the stored tokens satisfy the caller. After a challenge only tokens of another generation do. */
 function satisfies(view: View, { scope, grant }: AuthorizeParameters, rejectedGeneration: number | undefined): boolean {
   const { context } = view
   const tokens = tokensOf(context)
@@ -136,7 +146,7 @@ function requestFor(
   { services, policy, identity }: ConnectionRecord,
   params: AuthorizeParameters,
   challenge: BearerChallenge | undefined,
-  held: Tokens | undefined,
+  tokens: Tokens | undefined,
 ): RequestedAuthorization {
   const { scope, issuer, parameters, returnTo, binding, clientInformation } = params
   const { acrValues, maxAge } = challenge ?? {}
@@ -144,7 +154,7 @@ function requestFor(
     ...(acrValues !== undefined && { acr_values: acrValues }),
     ...(maxAge !== undefined && { max_age: maxAge }),
   }
-  const isWithoutUser = challenge !== undefined && held !== undefined && held.grant !== 'authorization_code'
+  const isNonInteractive = challenge !== undefined && tokens !== undefined && tokens.grant !== 'authorization_code'
   return {
     scope,
     challengeScope: challenge?.scope,
@@ -154,8 +164,8 @@ function requestFor(
     defaultScope: services.options.client.scope,
     allowedGrants: policy.allowedGrants,
     allowedScopes: policy.allowedScopes,
-    // A challenge is no reason to send a user away where there was none.
-    grant: params.grant ?? (isWithoutUser ? held.grant : undefined),
+    // After a challenge, tokens of a non-interactive grant are requested by that grant again.
+    grant: params.grant ?? (isNonInteractive ? tokens.grant : undefined),
     issuer,
     parameters: challenge === undefined ? parameters : { ...authentication, ...parameters },
     returnTo,
@@ -165,7 +175,7 @@ function requestFor(
   }
 }
 
-/** A URL as it came; a relative one, which some servers send, at the server that sent it. */
+/** The URL, unchanged if absolute. Some servers send a relative one, which is resolved against the server's URL. */
 function absolute(url: string | undefined, server: string): string | undefined {
   return url === undefined || URL.canParse(url) || !URL.canParse(url, server) ? url : new URL(url, server).href
 }

@@ -4,11 +4,11 @@ import { RESERVED_PARAMETERS } from '../protocol/authorization-endpoint.ts'
 import { type ClientInformation, type Grant, GrantSchema, maybe } from '../schemas/credentials.ts'
 import { DurationMs, Scope, Text } from '../schemas/option-values.ts'
 
-/** A client that the host knows beforehand, for one call or one connection. */
+/** Client information of a pre-registered client, for one call or one connection. */
 export interface StaticClientInformation {
-  /** Where it is registered. @defaultValue the first issuer that is discovered */
+  /** The issuer that it is registered at. @defaultValue the first issuer that is discovered */
   issuer?: string | undefined
-  /** The client id that the issuer gave. */
+  /** The client ID that the issuer assigned. */
   clientId: string
   /** Secret. @defaultValue none: a public client */
   clientSecret?: string | undefined
@@ -20,64 +20,65 @@ export interface StaticClientInformation {
   redirectUri?: string | undefined
 }
 
-/** What one `authorize()` call wants. */
+/** The options of `authorize()`. */
 export interface AuthorizeOptions {
-  /** Space-separated. @defaultValue what the server asks for */
+  /** Space-separated. @defaultValue the scope that the server requests */
   scope?: string | undefined
   /** The `WWW-Authenticate` header of a 401 (a refresh is tried first) or 403. Untrusted. @defaultValue none */
   challenge?: string | undefined
-  /** A value of the user's browser session that the callback must bring back. @defaultValue none */
+  /** A value of the user's browser session that `completeCallback` must be called with. @defaultValue none */
   binding?: string | undefined
-  /** Where the user goes after the callback; its origin must be in `policy.returnToOrigins`. @defaultValue none */
+  /** The URL for the user after the callback; its origin must be in `policy.returnToOrigins`. @defaultValue none */
   returnTo?: string | undefined
-  /** A client that is known beforehand, instead of `clients` and of registering one. @defaultValue none */
+  /** A pre-registered client, instead of `clients` and of a dynamic registration. @defaultValue none */
   clientInformation?: StaticClientInformation | undefined
-  /** Which of the server's issuers. @defaultValue `policy.chooseIssuer`, or the first allowed one */
+  /** One of the issuers that the server lists. @defaultValue that of `policy.chooseIssuer`, or the first allowed one */
   issuer?: string | undefined
-  /** How tokens are obtained. @defaultValue authorization code where the server offers it, else client credentials */
+  /** How tokens are obtained. @defaultValue authorization code if the server offers it, else client credentials */
   grant?: Grant | undefined
-  /** Sign in again although tokens are there. @defaultValue false */
+  /** Starts a new authorization although tokens are stored. @defaultValue false */
   force?: boolean | undefined
   /**
-   * Further parameters of the authorization request, such as `prompt` or `login_hint`; none of the protocol's own.
+   * Further parameters of the authorization request, such as `prompt` or `login_hint`; not those that authchart sets.
    *
    * @defaultValue none
    */
   parameters?: Record<string, string> | undefined
-  /** Detaches the caller; the run goes on to its rest. @defaultValue none */
+  /** Stops waiting; the operation itself continues in the background. @defaultValue none */
   signal?: AbortSignal | undefined
 }
 
-/** What one `completeCallback()` call knows beside the URL. */
+/** The options of `completeCallback()`. */
 export interface CallbackOptions {
-  /** The value that `authorize({ binding })` was given. @defaultValue none */
+  /** The `binding` that was passed to `authorize()`. @defaultValue none */
   binding?: string | undefined
-  /** Detaches the caller; the run goes on to its rest. @defaultValue none */
+  /** Stops waiting; the operation itself continues in the background. @defaultValue none */
   signal?: AbortSignal | undefined
 }
 
-/** What one `accessToken()` call wants. */
+/** The options of `accessToken()`. */
 export interface AccessTokenOptions {
-  /** How long the token must still live, in milliseconds. @defaultValue `policy.minTokenTtlMs` */
+  /** Minimum remaining lifetime of the token, in milliseconds. @defaultValue `policy.minTokenTtlMs` */
   minTtlMs?: number | undefined
   /**
-   * The token that a server answered 401 to: it is refreshed only if it is still the stored one. Secret. @defaultValue
-   * none
+   * The token that a server responded to with 401: it is refreshed only if it is still the stored one. Secret.
+   *
+   * @defaultValue none
    */
   rejectedToken?: string | undefined
-  /** Detaches the caller; the run goes on to its rest. @defaultValue none */
+  /** Stops waiting; the operation itself continues in the background. @defaultValue none */
   signal?: AbortSignal | undefined
 }
 
-/** How long one `awaitAuthorized()` call waits. */
+/** The options of `awaitAuthorized()`. */
 export interface AwaitOptions {
-  /** In milliseconds. Integer ≥ 1. @defaultValue 300_000 */
+  /** Maximum wait, in milliseconds. Integer ≥ 1. @defaultValue 300_000 */
   timeoutMs?: number | undefined
-  /** Ends the wait. @defaultValue none */
+  /** Stops waiting. @defaultValue none */
   signal?: AbortSignal | undefined
 }
 
-/** Credentials that a host already holds, in the shapes in which `actions` give them. */
+/** Credentials that a host has stored itself, in the form of the data of its `actions`. */
 export interface ImportOptions {
   /** The client that they were issued to. @defaultValue none */
   clientInformation?: StaticClientInformation | undefined
@@ -86,21 +87,21 @@ export interface ImportOptions {
     | {
         /** Secret. */
         accessToken: string
-        /** Not `DPoP`: a bound token is of no use without its key. @defaultValue 'Bearer' */
+        /** Must not be `DPoP`: a bound token cannot be used without its key. @defaultValue 'Bearer' */
         tokenType?: string | undefined
         /** As granted; space-separated. @defaultValue unknown */
         scope?: string | undefined
-        /** Epoch milliseconds. @defaultValue unknown: used until a server refuses it */
+        /** Epoch milliseconds. @defaultValue unknown: used until a server rejects it */
         expiresAt?: number | undefined
         /** Secret. @defaultValue none */
         refreshToken?: string | undefined
         /** How they were obtained. @defaultValue 'authorization_code' */
         grant?: Grant | undefined
-        /** Where they were issued. @defaultValue `issuer` beside them */
+        /** The issuer of the tokens. @defaultValue the `issuer` of the import */
         issuer?: string | undefined
       }
     | undefined
-  /** Where they were issued. @defaultValue the first issuer that is discovered */
+  /** The issuer of the credentials. @defaultValue the first issuer that is discovered */
   issuer?: string | undefined
 }
 
@@ -112,7 +113,7 @@ const ClientInformation = v.strictObject({
   tokenEndpointAuthMethod: maybe(Text),
   redirectUri: maybe(Text),
 })
-/** Goes into a header: what does not fit there would be quoted by an error of the platform. */
+/** A value for a request header. Checked here, since the platform's error for an invalid header quotes its value. */
 const HeaderText = v.pipe(Text, v.regex(/^[\x21-\x7E]+$/, 'must be visible ASCII characters'))
 const Signal = maybe(v.instance(AbortSignal))
 const Parameters = v.pipe(
@@ -125,7 +126,7 @@ const Parameters = v.pipe(
   ),
   v.check(
     (parameters) => !Object.keys(parameters).some((name) => RESERVED_PARAMETERS.has(name)),
-    'must not set a parameter of the protocol itself',
+    'must not contain a parameter that authchart sets',
   ),
 )
 
@@ -166,7 +167,7 @@ export const ImportOptionsSchema: v.GenericSchema<unknown, ImportOptions> = v.st
       tokenType: maybe(
         v.pipe(
           HeaderText,
-          v.check((type) => !/^dpop$/i.test(type), 'must not be DPoP: such a token is of no use without its key'),
+          v.check((type) => !/^dpop$/i.test(type), 'must not be DPoP: such a token cannot be used without its key'),
         ),
       ),
       scope: maybe(v.string()),
@@ -179,20 +180,21 @@ export const ImportOptionsSchema: v.GenericSchema<unknown, ImportOptions> = v.st
   issuer: maybe(Text),
 })
 
-/** What `authorize()` comes to. `actions` hold secrets. */
+/** The result of `authorize()`. `actions` contain secrets. */
 export type AuthorizeResult =
   | { status: 'authorized'; actions: HostAction[] }
   | {
       status: 'redirect'
-      /** Secret: send the user there and nobody else. */
+      /** Secret: redirect the user's browser there, and disclose it to nobody else. */
       authorizationUrl: string
       /** Secret. */
       state: string
-      /** Until when the user may come back; epoch milliseconds. */
+      /** When the authorization request expires, epoch milliseconds. */
       expiresAt: number
       actions: HostAction[]
     }
-/** Client information that a host gave, bound to the issuer that it names; without one, to the first that is discovered. */
+
+/** Client information of the host, bound to its issuer; without one, to the first issuer that is discovered. */
 export function staticClient(client: StaticClientInformation, issuer: string | undefined): ClientInformation {
   const { clientId, clientSecret, clientSecretExpiresAt, tokenEndpointAuthMethod, redirectUri } = client
   return {

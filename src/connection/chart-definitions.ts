@@ -6,7 +6,7 @@ import { type ConnectionContext, ConnectionContextSchema } from '../schemas/conn
 import { type RegistrationContext, RegistrationContextSchema } from '../schemas/registration.ts'
 import { CLAIM_TTL_MS, IDLE_TTL_MS } from './limits.ts'
 
-/** How long the record of a connection is worth keeping: a pure function of what it holds. */
+/** The time to live of a connection's record, a pure function of its context; `undefined`: it does not expire. */
 function connectionTtlMs({ at, claim, tokens, attempts }: ConnectionContext): number | undefined {
   const attemptsEndAt = Math.max(at, ...attempts.map(({ expiresAt }) => expiresAt))
   if (tokens !== undefined) {
@@ -18,7 +18,7 @@ function connectionTtlMs({ at, claim, tokens, attempts }: ConnectionContext): nu
   return claim === undefined ? attemptsEndAt - at + IDLE_TTL_MS : CLAIM_TTL_MS
 }
 
-/** The connection chart as the runner runs it. */
+/** The connection chart, for the runner. */
 export function durableConnection(machine: AnyStateMachine): DurableChart<ConnectionContext, ConnectionCommand> {
   return {
     name: 'connection',
@@ -37,7 +37,7 @@ export function durableConnection(machine: AnyStateMachine): DurableChart<Connec
   }
 }
 
-/** The registration chart as the runner runs it. */
+/** The registration chart, for the runner. */
 export function durableRegistration(machine: AnyStateMachine): DurableChart<RegistrationContext, RegistrationCommand> {
   return {
     name: 'registration',

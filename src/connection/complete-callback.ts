@@ -10,42 +10,43 @@ import { connectionKey, hashBinding, hashState, parseState } from './routing.ts'
 import { runConnection } from './record.ts'
 import type { OrchestratorServices, View } from './services.ts'
 
-/** What a browser's return came to. `actions` hold secrets. */
+/** The result of a callback. `actions` contain secrets. */
 export interface CallbackResult {
   /**
-   * `authorized`: this callback signed the connection in. `alreadyAuthorized`: another one had. `denied`: the user or
-   * the server said no. `expired`, `superseded`: too late. `unknown`: no attempt of ours. `failed`: see `failure`.
+   * `authorized`: this callback authorized the connection. `alreadyAuthorized`: an earlier one did. `denied`: the user
+   * or the server denied the authorization. `expired`, `superseded`: the attempt has ended. `unknown`: the `state`
+   * belongs to no attempt of this deployment. `failed`: see `failure`.
    */
   status: 'authorized' | 'alreadyAuthorized' | 'denied' | 'expired' | 'superseded' | 'unknown' | 'failed'
-  /** Whose sign-in it was; absent where no attempt of ours was found. */
+  /** The connection of the attempt; absent if no attempt was found. */
   connection?: { tenant: string; user: string | undefined; server: string; label: string | undefined } | undefined
-  /** Where the host wanted the user to go afterwards. */
+  /** The `returnTo` of `authorize()`. */
   returnTo?: string | undefined
-  /** Why it failed or was denied. */
+  /** Why the callback failed or was denied. */
   failure?: Failure | undefined
-  /** Nothing was spent: the same callback again carries on, while the code lives. */
+  /** The code was not consumed: the same callback can be sent again while the code is valid. */
   retryable?: boolean | undefined
-  /** What a host that keeps credentials itself has to do. Secret. */
+  /** Updates for hosts that store credentials themselves. Secret. */
   actions: HostAction[]
 }
 
-/** How a callback shows that it comes from the browser that was sent away. */
+/** How a callback proves that it comes from the browser that started the sign-in. */
 interface Proof {
-  /** What the host handed to `authorize({ binding })`. */
+  /** The value of `authorize({ binding })`. */
   binding?: string | undefined
-  /** Whether the browser has our cookie. Without a word here, an attempt without a binding needs none. */
-  proof?: 'proven' | 'missing' | undefined
+  /** Whether the browser sent the binding cookie. If `undefined`, an attempt without a `binding` needs no proof. */
+  cookie?: 'valid' | 'missing' | undefined
 }
 
 /**
- * Finishes the attempt that a callback belongs to. Never throws for what a browser can bring.
+ * Completes the attempt that a callback belongs to. Never throws for anything that a browser can send.
  *
  * @internal
  */
 export async function completeCallback(
   services: OrchestratorServices,
   url: string | URL,
-  by: Proof,
+  proof: Proof,
 ): Promise<CallbackResult> {
   const parameters = parseCallback(url)
   const { state, malformed } = parameters
@@ -58,10 +59,10 @@ export async function completeCallback(
     const view = await services.runner.load(services.chart, key)
     return view === undefined
       ? { status: 'unknown', actions: [] }
-      : await finish(services, key, view, { ...parameters, state }, by)
+      : await finish(services, key, view, { ...parameters, state }, proof)
   } catch (error) {
     if (!isAuthorizationError(error)) throw error
-    // Nothing was redeemed by a process that is closing: the same callback can succeed in another one.
+    // A closing process did not redeem the code: the same callback can succeed in another process.
     return failed(error.failure, isRetryable(error.failure) || error.code === 'CLOSED')
   }
 }
@@ -71,7 +72,7 @@ async function finish(
   key: string,
   view: View,
   parameters: CallbackParameters & { state: string },
-  by: Proof,
+  proof: Proof,
 ): Promise<CallbackResult> {
   const { identity } = view.context
   const stateHash = hashState(parameters.state)
@@ -79,18 +80,18 @@ async function finish(
   const callback = {
     stateHash,
     iss,
-    bindingHash: by.binding === undefined ? undefined : hashBinding(by.binding),
-    bindingProven: by.proof === 'proven' ? (true as const) : undefined,
+    bindingHash: proof.binding === undefined ? undefined : hashBinding(proof.binding),
+    bindingProven: proof.cookie === 'valid' ? (true as const) : undefined,
   }
   const judge = (now: View): CallbackVerdict => {
     const verdict = judgeCallback(now.context, callback, now.at())
-    return verdict === 'acceptable' && by.proof === 'missing' ? 'bindingMismatch' : verdict
+    return verdict === 'acceptable' && proof.cookie === 'missing' ? 'bindingMismatch' : verdict
   }
   const returnTo = view.context.attempts.find((attempt) => attempt.stateHash === stateHash)?.returnTo
   const about = { connection: identityOf(identity), returnTo }
   const verdict = judge(view)
-  if (verdict === 'unknown') return explained(view, stateHash, about)
-  if (verdict !== 'acceptable') return { ...refused(verdict), ...about }
+  if (verdict === 'unknown') return resultOfEnded(view, stateHash, about)
+  if (verdict !== 'acceptable') return { ...rejected(verdict), ...about }
   if (code === undefined && error === undefined)
     return { ...failed(failure('CALLBACK_MALFORMED', { reason: 'noCode' })), ...about }
 
@@ -112,7 +113,7 @@ async function finish(
     (now) => {
       if (now === undefined) return undefined
       if (judge(now) === 'acceptable') return command
-      // What this exchange brought came late, and is only worth something if it can be refreshed.
+      // The tokens of this exchange came late, and are unverified until a refresh succeeds.
       const { generation, tokens } = now.context
       return tokens?.unverified ? { type: 'refresh.requested', generation } : undefined
     },
@@ -128,9 +129,9 @@ async function finish(
   if (outcome !== undefined)
     return { status: outcome, ...about, actions: [], ...(outcome === 'denied' && { failure: context.failure }) }
   const after = judge(result.view)
-  if (after === 'unknown') return explained(result.view, stateHash, about)
-  if (after !== 'acceptable') return { ...refused(after), ...about }
-  // The attempt lives on: its code was not spent, or nobody knows.
+  if (after === 'unknown') return resultOfEnded(result.view, stateHash, about)
+  if (after !== 'acceptable') return { ...rejected(after), ...about }
+  // The attempt is still pending: its code was not consumed, or the outcome is unknown.
   const isUnknown = context.claim?.outcomeUnknown === true
   return { ...failed(context.failure ?? failure('TOKEN_OUTCOME_UNKNOWN'), !isUnknown), ...about }
 }
@@ -148,11 +149,11 @@ function outcomeOf(context: ConnectionContext, stateHash: string): EndedAttempt[
   return context.endedAttempts.find((attempt) => attempt.stateHash === stateHash)?.outcome
 }
 
-/** What is to be said of an attempt that is no longer there. */
-function explained({ context }: View, stateHash: string, about: About): CallbackResult {
+/** The result for a `state` without a pending attempt: the outcome of the ended attempt, if it is recorded. */
+function resultOfEnded({ context }: View, stateHash: string, about: About): CallbackResult {
   const outcome = outcomeOf(context, stateHash)
   if (outcome === undefined)
-    // More attempts have ended here than are remembered: this may have been one of them.
+    // Records of ended attempts were dropped: this may have been one of them.
     return { status: context.historyTruncatedAt === undefined ? 'unknown' : 'superseded', actions: [] }
   if (outcome === 'authorized' || outcome === 'alreadyAuthorized')
     return { status: 'alreadyAuthorized', ...about, actions: [] }
@@ -160,8 +161,8 @@ function explained({ context }: View, stateHash: string, about: About): Callback
   return { status: outcome, ...about, actions: [] }
 }
 
-/** What is to be said of a callback that is not believed. Nothing was changed by it. */
-function refused(verdict: 'expired' | 'bindingMismatch' | 'issuerMismatch'): CallbackResult {
+/** The result for a callback that was rejected before it changed anything. */
+function rejected(verdict: 'expired' | 'bindingMismatch' | 'issuerMismatch'): CallbackResult {
   if (verdict === 'expired') return { status: 'expired', actions: [] }
   return failed(failure(verdict === 'bindingMismatch' ? 'CALLBACK_BINDING_MISMATCH' : 'CALLBACK_ISSUER_MISMATCH'))
 }

@@ -25,29 +25,29 @@ import type { OrchestratorServices } from './services.ts'
 import { awaitAuthorized, type ConnectionStatus, status, wake } from './status.ts'
 import type { AccessToken, IssuedToken } from './token-cache.ts'
 
-/** One tenant, perhaps one user, and one MCP server: a handle on its record. Holds nothing itself. */
+/** The connection of one tenant, optionally one user, to one MCP server: a stateless handle on its record. */
 export class Connection {
-  /** Whose credentials they are, with the server's URL in its canonical form. */
+  /** Tenant, user, server and label, with the server's URL in its canonical form. */
   readonly identity: ConnectionIdentity
-  readonly #core: ConnectionRecord
+  readonly #record: ConnectionRecord
 
   /** @internal */
   constructor(services: OrchestratorServices, identity: ConnectionIdentity, key: string) {
     this.identity = identity
-    this.#core = new ConnectionRecord(services, identity, key)
+    this.#record = new ConnectionRecord(services, identity, key)
   }
 
   /**
-   * Gets the connection signed in: by what is stored, by a refresh, by a grant without a user, or by sending the user
-   * away.
+   * Authorizes the connection: by its stored tokens, by a refresh, by a non-interactive grant, or by an authorization
+   * request for the user.
    *
    * @param options.scope Space-separated.
    * @param options.challenge The `WWW-Authenticate` header of a 401 (a refresh is tried first) or 403.
-   * @param options.binding A value of the user's browser session that the callback must bring back.
-   * @param options.force Sign in again although tokens are there.
+   * @param options.binding A value of the user's browser session that `completeCallback` must be called with.
+   * @param options.force Starts a new authorization although tokens are stored.
    * @returns `redirect` when a user must act, `authorized` when a usable token is stored.
-   * @throws {@link AuthorizationError} With the code of whatever could not be done.
-   * @throws `TypeError` for options of the wrong shape.
+   * @throws {@link AuthorizationError} With the code of the step that failed.
+   * @throws `TypeError` for invalid options.
    * @see [MCP authorization](https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization)
    */
   async authorize(options: AuthorizeOptions = {}): Promise<AuthorizeResult> {
@@ -63,13 +63,15 @@ export class Connection {
   }
 
   /**
-   * A token to send to this server. Refreshes early, once for the whole fleet; never starts an authorization. One of
-   * the type `DPoP` is bound to a key that stays in the record: it can be used through {@link Connection.fetch} alone.
+   * Returns an access token for this server. Refreshes it early, once for all processes; never starts an authorization.
+   * A token of the type `DPoP` is bound to a key that never leaves the record: it can only be used through
+   * {@link Connection.fetch}.
    *
-   * @param options.minTtlMs How long it must still live. @defaultValue `policy.minTokenTtlMs`
-   * @param options.refused The token that a server answered 401 to: it is refreshed only if it is still the stored one.
-   * @throws {@link AuthorizationError} `AUTHORIZATION_REQUIRED` when the user is needed; `HTTP_TIMEOUT`,
-   *   `HTTP_NETWORK`, `RATE_LIMITED`, `TOKEN_OUTCOME_UNKNOWN`, `STORE_UNAVAILABLE` when it may work later.
+   * @param options.minTtlMs Minimum remaining lifetime, in milliseconds. @defaultValue `policy.minTokenTtlMs`
+   * @param options.rejectedToken The token that a server responded to with 401: it is refreshed only if it is still the
+   *   stored one.
+   * @throws {@link AuthorizationError} `AUTHORIZATION_REQUIRED` if the user must sign in; `HTTP_TIMEOUT`,
+   *   `HTTP_NETWORK`, `RATE_LIMITED`, `TOKEN_OUTCOME_UNKNOWN`, `STORE_UNAVAILABLE` if a later call may succeed.
    * @see [RFC 6749 §6](https://www.rfc-editor.org/rfc/rfc6749.html#section-6)
    */
   async accessToken(options: AccessTokenOptions = {}): Promise<AccessToken> {
@@ -78,31 +80,32 @@ export class Connection {
   }
 
   /**
-   * `fetch` with the token of this connection, which goes to its server's origin only, with a proof of possession if it
-   * is bound to a key. A 401 is answered with one refresh, a 403 that asks for more scope with one wider token where no
-   * user is needed, and either with one repeat. `redirect: 'follow'`, the default, follows redirects for GET and HEAD
-   * within that origin and returns all others; `'manual'` and `'error'` are those of the global `fetch`. A streamed
-   * body is cancelled by whatever keeps it from being sent to its end. Bound, so that it can be handed on.
+   * `fetch` with the access token of this connection, to its server's origin only, with a DPoP proof if the token is
+   * bound. After a 401 the token is refreshed once, after a 403 with `insufficient_scope` a token of wider scope is
+   * obtained once if that needs no user interaction, and the request is repeated. `redirect: 'follow'`, the default,
+   * follows redirects for GET and HEAD within that origin and returns all others; `'manual'` and `'error'` behave as in
+   * the global `fetch`. A streamed body is cancelled if it cannot be sent completely. Bound, so that it can be passed
+   * as a function.
    *
    * @throws {@link AuthorizationError} As {@link Connection.accessToken}, with the server's `challenge`:
-   *   `AUTHORIZATION_REQUIRED` where the user is needed (hand the challenge to `authorize({ challenge })`),
-   *   `BODY_NOT_REPLAYABLE` where a new token is available but the body was a stream: send the request again.
-   * @throws `TypeError` for another origin, and for a redirect where `redirect` is `'error'`.
+   *   `AUTHORIZATION_REQUIRED` if the user must sign in (pass the challenge to `authorize({ challenge })`),
+   *   `BODY_NOT_REPLAYABLE` if a new token is available but the body was a stream: send the request again.
+   * @throws `TypeError` for another origin, and for a redirect if `redirect` is `'error'`.
    * @see [RFC 6750 §3.1](https://www.rfc-editor.org/rfc/rfc6750.html#section-3.1)
    */
   readonly fetch = async (input: string | URL | Request, init?: RequestInit): Promise<Response> => {
-    // The first token rejects with CLOSED, so that the body of the request is cancelled then as well.
-    const record = this.#core
+    // CLOSED is thrown by `accessToken` below, so that the request's body is cancelled in that case as well.
+    const record = this.#record
     const source = {
       identity: this.identity,
       accessToken: (options: AccessTokenOptions) => this.#issuedToken(options),
       widerToken: async (rejectedToken: string, challenge: string, signal: AbortSignal) => {
         const tokens = tokensOf((await record.load())?.context)
-        // Others may have met the same challenge: what they were answered by now is tried.
+        // Another caller may have received the same challenge: its token is used if it has the scope.
         const { scope } = bearerChallenge(challenge) ?? {}
-        const isAnswered =
+        const hasScope =
           tokens !== undefined && tokens.accessToken !== rejectedToken && coversScope(tokens.scope, scope)
-        if (isAnswered) return await this.#issuedToken({ rejectedToken, signal })
+        if (hasScope) return await this.#issuedToken({ rejectedToken, signal })
         if (tokens === undefined || tokens.grant === 'authorization_code') return undefined
         await this.authorize({ challenge, signal })
         return await this.#issuedToken({ signal })
@@ -112,7 +115,7 @@ export class Connection {
   }
 
   /**
-   * What is stored, in one load. Starts nothing.
+   * Returns the stored state, in one load. Sends no request and changes nothing.
    *
    * @throws {@link AuthorizationError} `STORE_UNAVAILABLE`, `SNAPSHOT_UNREADABLE`, `SNAPSHOT_KEY_UNKNOWN`,
    *   `SNAPSHOT_TOO_NEW`.
@@ -122,17 +125,18 @@ export class Connection {
   }
 
   /**
-   * Does what is due by `nextWakeAt`, and nothing else: finds out about abandoned claims, goes on with kept codes,
-   * refreshes early, ends attempts.
+   * Performs the work that is due by `nextWakeAt`, and nothing else: takes over orphaned claims, redeems retained
+   * authorization codes, refreshes early, ends expired attempts.
    */
   async wake(): Promise<void> {
     await wake(this.#open())
   }
 
   /**
-   * Resolves once a token can be had without the user, in whichever process waits.
+   * Resolves once an access token can be obtained without user interaction, whichever process authorized the
+   * connection.
    *
-   * @param options.timeoutMs @defaultValue 300_000
+   * @param options.timeoutMs Maximum wait, in milliseconds. @defaultValue 300_000
    * @throws {@link AuthorizationError} `TIMED_OUT`, `ABORTED`, `CLOSED`, `STORE_UNAVAILABLE`.
    */
   async awaitAuthorized(options: AwaitOptions = {}): Promise<void> {
@@ -142,11 +146,11 @@ export class Connection {
   }
 
   /**
-   * Revokes the tokens, forgets them and the attempts under way, and tells the other processes. Waits, bounded, for a
-   * claim in progress and revokes what came of it.
+   * Revokes the tokens and deletes them and all pending attempts, in every process. Waits, bounded, for a claim in
+   * progress and revokes its tokens as well.
    *
-   * @throws {@link AuthorizationError} `STORE_UNAVAILABLE`, `TIMED_OUT`. A server that does not answer is no error
-   *   here.
+   * @throws {@link AuthorizationError} `STORE_UNAVAILABLE`, `TIMED_OUT`. A revocation endpoint that does not respond is
+   *   not an error.
    * @see [RFC 7009](https://www.rfc-editor.org/rfc/rfc7009.html)
    */
   async disconnect(): Promise<{ actions: HostAction[] }> {
@@ -158,21 +162,21 @@ export class Connection {
   }
 
   /**
-   * Takes over credentials that the host held before. Without an issuer they are bound to the first one discovered.
-   * Asks no server.
+   * Imports credentials that the host has stored itself. Without an issuer they are bound to the first one discovered.
+   * Sends no request.
    *
    * @throws {@link AuthorizationError} `STORE_UNAVAILABLE`.
    */
   async import(options: ImportOptions): Promise<{ actions: HostAction[] }> {
     const record = this.#open()
     const { clientInformation, tokens, issuer } = parseOptions(ImportOptionsSchema, options, 'import()')
-    const loaded = issuer ?? tokens?.issuer ?? clientInformation?.issuer
+    const importedIssuer = issuer ?? tokens?.issuer ?? clientInformation?.issuer
     const view = await record.load()
     const { actions } = await record.run(
       () => ({
         type: 'credentials.imported',
-        issuer: loaded,
-        clientInformation: clientInformation && staticClient(clientInformation, loaded),
+        issuer: importedIssuer,
+        clientInformation: clientInformation && staticClient(clientInformation, importedIssuer),
         tokens: tokens && {
           accessToken: tokens.accessToken,
           tokenType: tokens.tokenType ?? 'Bearer',
@@ -198,7 +202,7 @@ export class Connection {
   }
 
   #open(): ConnectionRecord {
-    this.#core.services.assertOpen()
-    return this.#core
+    this.#record.services.assertOpen()
+    return this.#record
   }
 }

@@ -6,19 +6,19 @@ import type { ConnectionContext, JournalEntry } from '../schemas/connection-cont
 import type { ConnectionIdentity } from '../schemas/credentials.ts'
 import { invalidArgument } from '../schemas/parse-options.ts'
 
-/** What an orchestrator tells its listeners. Never holds a secret. */
+/** The events of an orchestrator. They never contain secrets. */
 export interface OrchestratorEvents {
-  /** A connection moved from one place to another. */
+  /** A connection changed its state. */
   transition: { connection: ConnectionIdentity; at: number; from: string; to: string; reason: string }
-  /** Only its user can sign it in now. */
+  /** The user must sign in again. */
   authorizationRequired: { connection: ConnectionIdentity; at: number }
-  /** Tokens were stored that a sign-in, or a grant without a user, brought. */
+  /** Tokens of a sign-in or of a non-interactive grant were stored. */
   authorized: { connection: ConnectionIdentity; at: number; generation: number }
-  /** Tokens were stored that a refresh brought. */
+  /** Tokens of a refresh were stored. */
   refreshed: { connection: ConnectionIdentity; at: number; generation: number }
-  /** Something could not be done; `failure` says what. */
+  /** An operation failed; `failure` is the reason. */
   failed: { connection: ConnectionIdentity; at: number; failure: Failure }
-  /** The tokens were revoked and forgotten. */
+  /** The tokens were revoked and deleted. */
   disconnected: { connection: ConnectionIdentity; at: number }
   /** Tokens of another account than before were stored. */
   accountChanged: { connection: ConnectionIdentity; at: number }
@@ -26,7 +26,7 @@ export interface OrchestratorEvents {
 
 type Listener<Name extends keyof OrchestratorEvents> = (event: OrchestratorEvents[Name]) => void
 
-/** Typed listeners. One that throws or rejects is a process warning, and does not keep the event from the others. */
+/** Typed event emitter. A listener that throws or rejects becomes a process warning and does not affect the others. */
 export class Emitter {
   readonly #listeners: { readonly [Name in keyof OrchestratorEvents]: Set<Listener<Name>> } = {
     transition: new Set(),
@@ -42,9 +42,9 @@ export class Emitter {
     const listeners: Set<Listener<Name>> | undefined = Object.hasOwn(this.#listeners, name)
       ? this.#listeners[name]
       : undefined
-    if (listeners === undefined) throw invalidArgument('on()', 'knows no such event')
+    if (listeners === undefined) throw invalidArgument('on()', 'does not support this event')
     if (typeof listener !== 'function')
-      throw invalidArgument('on()', 'needs a function that listens', 'ERR_INVALID_ARG_TYPE')
+      throw invalidArgument('on()', 'requires a function as its listener', 'ERR_INVALID_ARG_TYPE')
     listeners.add(listener)
     return () => {
       listeners.delete(listener)
@@ -58,18 +58,18 @@ export class Emitter {
   }
 }
 
-/** What the answer of a port means for listeners, by the reason that the journal gives. */
-const NEW_TOKENS: ReadonlyMap<string, 'authorized' | 'refreshed'> = new Map([
+/** The event for new tokens, by the reason of the journal entry. */
+const TOKEN_EVENTS: ReadonlyMap<string, 'authorized' | 'refreshed'> = new Map([
   ['exchangeCode.done', 'authorized'],
   ['requestToken.done', 'authorized'],
   ['refreshTokens.done', 'refreshed'],
 ])
 
 /**
- * What a result that came late means: it replaced tokens, or signed in. What a refresh has to prove yet is told by
- * that.
+ * The event for a late result: `refreshed` if it replaced tokens, otherwise `authorized`. Unverified tokens are
+ * reported by the refresh that verifies them.
  */
-function lateNews(
+function lateTokenEvent(
   { tokens }: ConnectionContext,
   before: DurableContext | undefined,
 ): 'authorized' | 'refreshed' | undefined {
@@ -80,12 +80,12 @@ function lateNews(
 const isConnection = (context: DurableContext): context is ConnectionContext => 'identity' in context
 
 /**
- * Tells listeners what a save of a connection's record means for them.
+ * Emits the events of each saved change of a connection's record.
  *
  * @internal
  */
 export function connectionEventPublisher(
-  listeners: Emitter,
+  emitter: Emitter,
 ): (context: DurableContext, entries: readonly JournalEntry[], before: DurableContext | undefined) => void {
   return (context, entries, before) => {
     if (!isConnection(context)) return
@@ -93,18 +93,18 @@ export function connectionEventPublisher(
     const account = before !== undefined && isConnection(before) ? accountOf(before) : undefined
     const now = accountOf(context)
     const hasChanged = account?.issuer === now?.issuer && account?.subject !== now?.subject
-    if (hasChanged) listeners.emit('accountChanged', { connection, at: savedAt })
+    if (hasChanged) emitter.emit('accountChanged', { connection, at: savedAt })
     for (const { at, from, to, reason } of entries) {
-      listeners.emit('transition', { connection, at, from, to, reason })
-      if (to === 'reauthorizationRequired') listeners.emit('authorizationRequired', { connection, at })
-      const news =
-        NEW_TOKENS.get(reason) ??
-        (to === 'authorized' && reason === 'result.late' ? lateNews(context, before) : undefined)
-      if (news !== undefined) listeners.emit(news, { connection, at, generation })
+      emitter.emit('transition', { connection, at, from, to, reason })
+      if (to === 'reauthorizationRequired') emitter.emit('authorizationRequired', { connection, at })
+      const tokenEvent =
+        TOKEN_EVENTS.get(reason) ??
+        (to === 'authorized' && reason === 'result.late' ? lateTokenEvent(context, before) : undefined)
+      if (tokenEvent !== undefined) emitter.emit(tokenEvent, { connection, at, generation })
       const isFailure = reason === failure?.code || reason === 'callback.denied'
-      if (failure !== undefined && isFailure) listeners.emit('failed', { connection, at, failure })
-      const isParting = from === 'disconnecting' || reason === 'disconnect.requested'
-      if (to === 'disconnected' && isParting) listeners.emit('disconnected', { connection, at })
+      if (failure !== undefined && isFailure) emitter.emit('failed', { connection, at, failure })
+      const isDisconnect = from === 'disconnecting' || reason === 'disconnect.requested'
+      if (to === 'disconnected' && isDisconnect) emitter.emit('disconnected', { connection, at })
     }
   }
 }

@@ -12,18 +12,18 @@ import type { ConnectionIdentity } from '../schemas/credentials.ts'
 import { invalidArgument } from '../schemas/parse-options.ts'
 import type { IssuedToken } from './token-cache.ts'
 
-/** What a request needs of its connection. */
+/** The tokens of a connection, for its requests. */
 interface TokenSource {
   readonly identity: ConnectionIdentity
   accessToken(options: { rejectedToken?: string | undefined; signal?: AbortSignal | undefined }): Promise<IssuedToken>
-  /** A token with the scope that a challenge to this one asks for; `undefined` if only the user can grant that. */
+  /** A token with the scope of a challenge; `undefined` if only the user can grant it. */
   widerToken(rejectedToken: string, challenge: string, signal: AbortSignal): Promise<IssuedToken | undefined>
 }
 
 const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
 
-/** Whether a body can be read twice: a stream cannot. */
-function canBeReadTwice(body: unknown): boolean {
+/** Whether a body can be sent twice: a stream cannot. */
+function isReplayable(body: unknown): boolean {
   return (
     !(body instanceof ReadableStream) && !(typeof body === 'object' && body !== null && Symbol.asyncIterator in body)
   )
@@ -31,14 +31,14 @@ function canBeReadTwice(body: unknown): boolean {
 
 /**
  * Sends a request with the connection's token, to its server's origin only. With `redirect: 'follow'`, the default,
- * redirects within that origin are followed for GET and HEAD; all others are returned as they are. A 401, and a 403
- * that asks for more scope, are each answered once with another token and the same request, as far as that needs no
- * user. A streamed body is cancelled by every failure before or while it is sent.
+ * redirects within that origin are followed for GET and HEAD; all others are returned unchanged. After a 401, and after
+ * a 403 with `insufficient_scope`, the request is repeated once each with another token, if that needs no user
+ * interaction. A streamed body is cancelled by every failure before or while it is sent.
  *
- * @throws {@link AuthorizationError} With the server's `challenge`: `AUTHORIZATION_REQUIRED` where the user is needed,
- *   `BODY_NOT_REPLAYABLE` where a new token, or the server's nonce, is available, but the body was a stream: the caller
+ * @throws {@link AuthorizationError} With the server's `challenge`: `AUTHORIZATION_REQUIRED` if the user must sign in,
+ *   `BODY_NOT_REPLAYABLE` if a new token, or the server's nonce, is available, but the body was a stream: the caller
  *   has to send the request again.
- * @throws `TypeError` For another origin, and for a redirect where `redirect` is `error`.
+ * @throws `TypeError` For another origin, and for a redirect if `redirect` is `error`.
  * @see [RFC 6750 §3.1](https://www.rfc-editor.org/rfc/rfc6750.html#section-3.1)
  */
 export async function fetchWithToken(
@@ -52,11 +52,11 @@ export async function fetchWithToken(
   const target = typeof input === 'string' ? new URL(input, server) : input
   const body = init.body ?? undefined
   const request = new Request(target, { ...(body !== undefined && { duplex: 'half' }), ...init })
-  const isRepeatable = body === undefined ? request.body === null : canBeReadTwice(body)
+  const isBodyReplayable = body === undefined ? request.body === null : isReplayable(body)
   try {
     if (new URL(request.url).origin !== origin)
       throw invalidArgument('fetch()', `sends this connection's token to ${origin} only`)
-    return await sendAuthorized(source, sender, request, isRepeatable)
+    return await sendAuthorized(source, sender, request, isBodyReplayable)
   } catch (error) {
     cancelUnread(request.body, error)
     throw error
@@ -67,48 +67,48 @@ async function sendAuthorized(
   source: TokenSource,
   sender: TokenSender,
   request: Request,
-  isRepeatable: boolean,
+  isBodyReplayable: boolean,
 ): Promise<Response> {
   const { origin } = new URL(source.identity.server)
   const { signal } = request
   let token = await source.accessToken({ signal })
-  const answered = new Set<number>()
+  const handledStatuses = new Set<number>()
   for (;;) {
-    const response = await send(sender, isRepeatable ? request.clone() : request, token, isRepeatable, origin)
+    const response = await send(sender, isBodyReplayable ? request.clone() : request, token, isBodyReplayable, origin)
     const challenge = response.headers.get('www-authenticate') ?? undefined
     const { status } = response
-    // What only wants a nonce says nothing against the token.
-    const params = asksForNonce(response) ? 'nonce' : wishIn(status, challenge)
-    if (params === undefined || (params === 'nonce' && isRepeatable)) return response
+    // A response that only requests a DPoP nonce does not reject the token.
+    const remedy = asksForNonce(response) ? 'nonce' : remedyFor(status, challenge)
+    if (remedy === undefined || (remedy === 'nonce' && isBodyReplayable)) return response
     await response.body?.cancel()
-    if (params === 'nonce') throw bodyNotReplayable(status, challenge)
-    if (params === 'user') throw authorizationRequired(status, 'insufficientAuthentication', challenge)
-    const reason = params === 'wider' ? 'insufficientScope' : 'refusedAgain'
-    if (answered.has(status)) throw authorizationRequired(status, reason, challenge)
-    answered.add(status)
-    const next = await anotherToken(source, token, challenge, params, signal)
+    if (remedy === 'nonce') throw bodyNotReplayable(status, challenge)
+    if (remedy === 'user') throw authorizationRequired(status, 'insufficientAuthentication', challenge)
+    const reason = remedy === 'widerToken' ? 'insufficientScope' : 'rejectedAgain'
+    if (handledStatuses.has(status)) throw authorizationRequired(status, reason, challenge)
+    handledStatuses.add(status)
+    const next = await anotherToken(source, token, challenge, remedy, signal)
     if (next === undefined) throw authorizationRequired(status, reason, challenge)
-    if (!isRepeatable) throw bodyNotReplayable(status, challenge)
+    if (!isBodyReplayable) throw bodyNotReplayable(status, challenge)
     token = next
   }
 }
 
-/** What an answer asks for: another token, a wider one, or the user. A 403 without such a challenge is just a refusal. */
-function wishIn(status: number, challenge: string | undefined): 'fresh' | 'wider' | 'user' | undefined {
+/** What a response requires: a new token, one of wider scope, or the user. Any other 403 is the server's final response. */
+function remedyFor(status: number, challenge: string | undefined): 'newToken' | 'widerToken' | 'user' | undefined {
   const { error } = (challenge === undefined ? undefined : bearerChallenge(challenge)) ?? {}
-  if (status === 401) return error === 'insufficient_user_authentication' ? 'user' : 'fresh'
-  return status === 403 && error === 'insufficient_scope' ? 'wider' : undefined
+  if (status === 401) return error === 'insufficient_user_authentication' ? 'user' : 'newToken'
+  return status === 403 && error === 'insufficient_scope' ? 'widerToken' : undefined
 }
 
 async function anotherToken(
   source: TokenSource,
   { value: rejectedToken }: IssuedToken,
   challenge: string | undefined,
-  params: 'fresh' | 'wider',
+  remedy: 'newToken' | 'widerToken',
   signal: AbortSignal,
 ): Promise<IssuedToken | undefined> {
   try {
-    return params === 'wider'
+    return remedy === 'widerToken'
       ? await source.widerToken(rejectedToken, challenge ?? '', signal)
       : await source.accessToken({ rejectedToken, signal })
   } catch (error) {
@@ -116,15 +116,15 @@ async function anotherToken(
   }
 }
 
-/** What was missing is available now, but the body was a stream: the caller has to send the request again. */
+/** The token or nonce is available now, but the body was a stream: the caller has to send the request again. */
 function bodyNotReplayable(status: number, challenge: string | undefined): AuthorizationError {
   return new AuthorizationError(failure('BODY_NOT_REPLAYABLE', { status }), { challenge })
 }
 
-/** Only the user can help: the host hands the challenge to `authorize({ challenge })`. */
+/** The user must sign in: the host passes the challenge to `authorize({ challenge })`. */
 function authorizationRequired(
   status: number,
-  reason: 'refusedAgain' | 'insufficientScope' | 'insufficientAuthentication',
+  reason: 'rejectedAgain' | 'insufficientScope' | 'insufficientAuthentication',
   challenge: string | undefined,
 ): AuthorizationError {
   return new AuthorizationError(failure('AUTHORIZATION_REQUIRED', { status, reason }), { challenge })
@@ -134,12 +134,12 @@ async function send(
   sender: TokenSender,
   request: Request,
   token: IssuedToken,
-  repeatable: boolean,
+  isBodyReplayable: boolean,
   origin: string,
 ): Promise<Response> {
   let current = request
   for (let redirects = 0; ; redirects += 1) {
-    const response = await sendWithToken(sender, current, token, repeatable).catch((error: unknown) => {
+    const response = await sendWithToken(sender, current, token, isBodyReplayable).catch((error: unknown) => {
       throw error instanceof PortError ? new AuthorizationError(error.failure) : error
     })
     const isRedirect = REDIRECTS.has(response.status)
@@ -154,7 +154,7 @@ async function send(
   }
 }
 
-/** Where a redirect may be followed to; `undefined` if it has to be returned as it is. */
+/** The URL of a redirect that may be followed; `undefined` if the redirect has to be returned unchanged. */
 function redirectTarget({ method, url }: Request, { headers }: Response, origin: string): URL | undefined {
   const location = headers.get('location')
   const isFollowed = method === 'GET' || method === 'HEAD'
@@ -170,24 +170,24 @@ function unexpectedRedirect(status: number): TypeError {
   })
 }
 
-/** The way out to an MCP server. */
+/** Sends requests to MCP servers. */
 export interface TokenSender {
   readonly transport: Transport
   readonly dpop: DpopProver
 }
 
 /**
- * Sends one request with a token. With a bound one, a proof of its own goes along; a server that only wants its nonce
- * in it is answered once, if the body can be sent again.
+ * Sends one request with a token. A bound token is sent with a DPoP proof; if the server requests its nonce in the
+ * proof, the request is repeated once, provided that the body can be sent again.
  *
- * @throws `PortError` as the transport.
+ * @throws `PortError` from the transport.
  * @see [RFC 6750 §2.1](https://www.rfc-editor.org/rfc/rfc6750.html#section-2.1), [RFC 9449 §7, §9](https://www.rfc-editor.org/rfc/rfc9449.html#section-7)
  */
 async function sendWithToken(
   sender: TokenSender,
   request: Request,
   token: IssuedToken,
-  isRepeatable: boolean,
+  isBodyReplayable: boolean,
 ): Promise<Response> {
   const { transport, dpop } = sender
   const { value, type, dpopKey } = token
@@ -201,7 +201,7 @@ async function sendWithToken(
     dpop.noteNonce('resourceServer', once.url, response.headers)
     return response
   }
-  const spare = isRepeatable ? request.clone() : undefined
+  const spare = isBodyReplayable ? request.clone() : undefined
   const response = await sendProven(request)
   if (spare === undefined || !asksForNonce(response)) return response
   await response.body?.cancel()

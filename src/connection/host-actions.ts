@@ -9,7 +9,7 @@ import type { OrchestratorServices, View } from './services.ts'
 const serverOf = (context: ConnectionContext | undefined, id: number | undefined): AuthorizationServer | undefined =>
   context?.servers.find((server) => server.id === id)
 
-/** What a host that keeps credentials itself has to do, now that a record went from `before` to `after`. */
+/** The actions of a host that stores credentials itself, for a record that changed from `before` to `after`. */
 export function actionsBetween(
   before: ConnectionContext | undefined,
   after: ConnectionContext | undefined,
@@ -52,12 +52,12 @@ export function actionsBetween(
 const isForgetting = ({ type }: HostAction): boolean => type === 'forgetTokens' || type === 'forgetClientInformation'
 
 /**
- * Hands the actions of a record that went from `before` to `after` to `onActions`, and waits for it. Where that fails,
- * the next call of this connection delivers again, changed or not: what to save is derived from the record then, and
- * what to forget, which the record no longer shows, is remembered.
+ * Delivers the actions of a record that changed from `before` to `after` to `onActions`, and awaits it. If that fails,
+ * the next call of this connection delivers again, whether or not it changes the record: save actions are then derived
+ * from the record, and forget actions, which can no longer be derived from it, are retained.
  *
- * @param isDue Whether there is something to deliver besides what was not delivered before.
- * @returns The actions, with those that were not delivered before.
+ * @param isDue Whether to deliver even if no earlier delivery has failed.
+ * @returns The actions, with those of earlier deliveries that failed.
  */
 export async function deliverActions(
   { options, undeliveredActions }: OrchestratorServices,
@@ -72,12 +72,12 @@ export async function deliverActions(
   if (onActions === undefined || (!isDue && overdue === undefined)) return actions
   const isDelivered = await warnOnFailure('AUTHCHART_CALLBACK_FAILED', 'onActions()', () => onActions(actions))
   if (!isDelivered) undeliveredActions.set(key, actions.filter(isForgetting).slice(-MAX_UNDELIVERED_ACTIONS))
-  // Unless another delivery, which has begun since, failed as well.
+  // Unless a delivery that started in the meantime has failed as well.
   else if (undeliveredActions.get(key) === overdue) undeliveredActions.delete(key)
   return actions
 }
 
-/** The four parts that name a connection, each present. */
+/** The four members of a connection's identity, each present. */
 export function identityOf({ tenant, user, server, label }: ConnectionIdentity): {
   tenant: string
   user: string | undefined

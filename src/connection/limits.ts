@@ -1,25 +1,34 @@
-// Bounds of what one process holds for its connections, in one place, each with what it answers.
+// Bounds of what one process retains for its connections, each with its reason.
 
-/** How many tokens are cached in one process. Answers a fleet of connections that would fill the memory. */
+/** How many tokens are cached in one process. Bounds the memory of a process with many connections. */
 export const MAX_CACHED_TOKENS = 10_000
 
-/** Of how many connections a process remembers which generation it issued last. */
+/** For how many connections a process retains the generation that it issued last. Bounds memory. */
 export const MAX_ISSUED_GENERATIONS = 10_000
 
-/** Of how many connections a process remembers that their actions were not delivered. */
+/** For how many connections a process retains actions whose delivery failed. Bounds memory. */
 export const MAX_UNDELIVERED = 10_000
 
-/** How many actions that say to forget something are remembered for one connection until they are delivered. */
+/**
+ * How many forget actions are retained for one connection until they are delivered. Bounds memory: the oldest are
+ * dropped.
+ */
 export const MAX_UNDELIVERED_ACTIONS = 8
 
-/** How long `awaitAuthorized()` waits before it loads the record again, with or without a notice, in milliseconds. */
+/**
+ * How long `awaitAuthorized()` waits before it loads the record again, in milliseconds. Change notices are best effort,
+ * so that a lost one must not delay it further.
+ */
 export const POLL_INTERVAL_MS = 1_000
 
-/** How many redirects within the server's origin `fetch` follows. Answers a redirect loop. */
+/** How many redirects within the server's origin `fetch` follows. Ends a redirect loop. */
 export const MAX_REDIRECTS = 5
 
-/** How long a record without tokens and without pending attempts is retained, in milliseconds: one day. */
+/**
+ * How long a record without tokens and without pending attempts is retained, in milliseconds: one day, so that a late
+ * callback can be answered with the outcome of its attempt.
+ */
 export const IDLE_TTL_MS = 86_400_000
 
-/** How long a record with a claim is retained, in milliseconds: longer than any lease, so that its outcome is decided. */
+/** How long a record with a claim is retained, in milliseconds: longer than any lease, so that its outcome is settled. */
 export const CLAIM_TTL_MS = 2 * IDLE_TTL_MS

@@ -63,7 +63,7 @@ export interface ConnectionRun extends RunResult<ConnectionContext> {
 const isRequestBuilt = (emitted: { type: string }): emitted is AuthorizationRequestBuilt =>
   emitted.type === 'authorizationRequest.built'
 
-/** Runs the connection chart and hands the resulting actions to the host. */
+/** Runs the connection chart, and delivers the resulting actions to the host. */
 export async function runConnection(
   services: OrchestratorServices,
   key: string,

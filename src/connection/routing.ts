@@ -3,16 +3,16 @@ import { base64url } from '../clock.ts'
 
 const ROUTING_ID_BYTES = 16
 const RANDOM_BYTES = 32
-/** 22 characters of base64url hold 132 bits. */
+/** 22 characters of base64url encode 132 bits. */
 const HASH_LENGTH = 22
 
 /**
- * The name under which a record is kept: the first 16 bytes of HMAC-SHA-256 over the parts as a JSON array.
+ * The name of a record: the first 16 bytes of HMAC-SHA-256 over the parts as a JSON array.
  *
- * It is keyed because an unkeyed digest of tenant, user and server could be guessed from a dictionary.
+ * It is keyed because an unkeyed digest of tenant, user and server could be reversed with a dictionary.
  *
- * @param nameKey The host's `keys.name`. It must not change with the sealing keys.
- * @param parts What the record belongs to; `null` for what is not given, so that no two lists read the same.
+ * @param nameKey The host's `keys.name`. It must not rotate with the sealing keys.
+ * @param parts The identity of the record; `null` for an absent part, so that different identities have different JSON.
  */
 export function routingId(nameKey: Uint8Array, parts: readonly (string | null)[]): Uint8Array {
   return createHmac('sha256', nameKey).update(JSON.stringify(parts)).digest().subarray(0, ROUTING_ID_BYTES)
@@ -21,7 +21,7 @@ export function routingId(nameKey: Uint8Array, parts: readonly (string | null)[]
 const recordKey = (id: Uint8Array | string, kind: string) =>
   `authchart:{${typeof id === 'string' ? id : base64url(id)}}:${kind}`
 
-/** The key of a connection's record. The braces make the routing id the hash tag of a Redis Cluster. */
+/** The key of a connection's record. The braces make the routing ID the hash tag of a Redis Cluster. */
 export function connectionKey(id: Uint8Array | string): string {
   return recordKey(id, 'connection')
 }
@@ -32,8 +32,8 @@ export function registrationKey(id: Uint8Array | string): string {
 }
 
 /**
- * The `state` of an authorization request: it names the record, so that the callback finds it with one load, and 32
- * random bytes that nobody can guess. Only its {@link hashState} is ever stored.
+ * The `state` of an authorization request: the routing ID of the record, so that the callback finds it with one load,
+ * and 32 random bytes. Only its {@link hashState} is stored.
  *
  * @see [RFC 6749 §10.12](https://www.rfc-editor.org/rfc/rfc6749.html#section-10.12)
  */
@@ -41,7 +41,7 @@ export function createState(id: Uint8Array, random: Uint8Array): string {
   return `${base64url(id)}.${base64url(random)}`
 }
 
-/** Whether a text is the one base64url encoding of so many bytes. */
+/** Whether a text is the canonical base64url encoding of `length` bytes. */
 function encodesBytes(text: string | undefined, length: number): text is string {
   if (text === undefined) return false
   const bytes = Buffer.from(text, 'base64url')
@@ -49,10 +49,10 @@ function encodesBytes(text: string | undefined, length: number): text is string 
 }
 
 /**
- * Reads a `state` that a browser brought. Untrusted: anything but two canonical base64url segments of 16 and 32 bytes
- * is `undefined`.
+ * Parses the `state` of a callback, which is untrusted.
  *
- * @returns The routing id, as base64url, for {@link connectionKey}.
+ * @returns The routing ID, as base64url, for {@link connectionKey}; `undefined` for anything but two canonical base64url
+ *   segments of 16 and 32 bytes.
  */
 export function parseState(state: string): { routingId: string } | undefined {
   const [id, random, ...rest] = state.split('.', 3)
@@ -62,12 +62,12 @@ export function parseState(state: string): { routingId: string } | undefined {
 
 const shortHash = (text: string) => createHash('sha256').update(text).digest('base64url').slice(0, HASH_LENGTH)
 
-/** What an attempt keeps of its `state`: SHA-256 as base64url, cut to 22 characters. */
+/** The stored form of an attempt's `state`: SHA-256 as base64url, truncated to 22 characters. */
 export function hashState(state: string): string {
   return shortHash(state)
 }
 
-/** What an attempt keeps of the browser's binding value, likewise. */
+/** The stored form of the browser's binding value: SHA-256 as base64url, truncated to 22 characters. */
 export function hashBinding(binding: string): string {
   return shortHash(binding)
 }

@@ -14,10 +14,10 @@ import type { ConnectionIdentity } from '../schemas/credentials.ts'
 import type { AuthorizeResult } from './call-options.ts'
 import type { TokenCache } from './token-cache.ts'
 
-/** A connection's record, as it was read. */
+/** A connection's record, as it was loaded. */
 export type View = RecordView<ConnectionContext>
 
-/** What all connections of one orchestrator share. */
+/** The services that all connections of one orchestrator share. */
 export interface OrchestratorServices {
   readonly options: ParsedOptions
   readonly clock: Clock
@@ -27,15 +27,16 @@ export interface OrchestratorServices {
   readonly cache: TokenCache
   readonly transport: Transport
   readonly dpop: DpopProver
-  /** Names the records of this deployment. */
+  /** HMAC key of the record names of this deployment. */
   readonly nameKey: Uint8Array
-  /** Operations in flight, so that callers with equal intents share one. */
+  /** Operations in flight by record key and intent, so that callers with equal intents share one. */
   readonly authorizing: Map<string, Promise<AuthorizeResult>>
   readonly renewing: Map<string, Promise<View>>
   /** The generation of the token that this process issued last, by key. */
   readonly issuedGenerations: LruMap<string, number>
-  /** The forgetting actions of connections whose last `onActions` failed, by key; empty where only saving ones were due. */
+  /** The forget actions of connections whose last `onActions` failed, by key; empty if only save actions were due. */
   readonly undeliveredActions: LruMap<string, readonly HostAction[]>
   policy(connection: ConnectionIdentity): Policy
+  /** @throws {@link AuthorizationError} `CLOSED` once `close()` was called. */
   assertOpen(): void
 }

@@ -10,7 +10,7 @@ import type { ConnectionIdentity } from '../schemas/credentials.ts'
 import type { RegistrationContext } from '../schemas/registration.ts'
 import { registrationKey, routingId } from './routing.ts'
 
-/** The registrations that connections share, run durably as a chart of their own. */
+/** The dynamic registrations that connections share, each run durably by the registration chart. */
 export function registrations({
   runner,
   chart,
@@ -28,13 +28,13 @@ export function registrations({
   ): Promise<RunResult<RegistrationContext>> {
     const lease = policy(identity)
     const scope = sharingScope(identity, lease.registrationScope)
-    // A client that may use bound tokens only is of no use to connections that may not.
+    // A client that is registered for bound tokens only cannot serve connections that use unbound ones.
     const kind = lease.dpop === 'required' ? ['dpop'] : []
     const key = registrationKey(routingId(nameKey, ['registration', scope, issuer, redirectUri, ...kind]))
     try {
       return await runner.run(chart, key, step, { input: { issuer, redirectUri }, lease, isNested: true })
     } catch (error) {
-      // Nothing of the connection was spent by this; its chart keeps the reason.
+      // No credential of the connection was sent; its chart records the reason.
       throw isAuthorizationError(error) ? new PortError(error.failure, 'notSent') : error
     }
   }
@@ -50,7 +50,7 @@ export function registrations({
         maxPerHour: policy(request.identity).registrationsPerIssuerPerHour,
       }))
       const { client, failure: reason, claim } = view?.context ?? {}
-      // A client beside a failure is one whose secret has ended: only then another is asked for.
+      // A client together with a failure is one whose secret has expired, and whose re-registration failed.
       if (client !== undefined && claim === undefined && reason === undefined) return client
       throw new PortError(reason ?? failure('REGISTRATION_UNAVAILABLE'), 'notSent')
     },
@@ -60,7 +60,7 @@ export function registrations({
   }
 }
 
-/** Who shares a registration, as a word that no other scope can have. */
+/** The scope within which a registration is shared, as an unambiguous string. */
 function sharingScope({ tenant, user, server, label }: ConnectionIdentity, scope: Policy['registrationScope']): string {
   if (scope === 'deployment') return scope
   return JSON.stringify(scope === 'tenant' ? [tenant] : [tenant, user ?? null, server, label ?? null])

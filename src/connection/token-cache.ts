@@ -3,40 +3,40 @@ import { LruMap } from '../lru-map.ts'
 import type { DpopKey } from '../schemas/credentials.ts'
 import { MAX_CACHED_TOKENS } from './limits.ts'
 
-/** A token as callers get it. Secret. */
+/** An access token for callers. Secret. */
 export interface AccessToken {
   /** Secret. */
   value: string
-  /** `Bearer`, or `DPoP`: such a token works only through `connection.fetch`, which adds a proof to each request. */
+  /** `Bearer` or `DPoP`. A DPoP token only works through `connection.fetch`, which adds a proof to each request. */
   type: string
-  /** As granted; `undefined` if the server did not say and nothing was asked for. */
+  /** As granted; `undefined` if the response names no scope and none was requested. */
   scope: string | undefined
-  /** Record time, epoch milliseconds; `undefined` if the server did not say. */
+  /** Record time, epoch milliseconds; `undefined` if the response names no lifetime. */
   expiresAt: number | undefined
 }
 
-/** A token with the key that it is bound to. Secret, and never handed to callers. */
+/** An access token with its DPoP key. Secret; the key is never returned to callers. */
 export interface IssuedToken extends AccessToken {
   dpopKey?: DpopKey | undefined
 }
 
 interface Entry {
   token: IssuedToken
-  /** Monotonic instant until which the default margin of life is left. */
+  /** Monotonic instant until which the remaining lifetime exceeds the default margin. */
   freshUntil: number
-  /** How much longer than that it lives. */
+  /** Lifetime that remains at `freshUntil`, in milliseconds. */
   marginMs: number
-  /** Monotonic instant until which the copy is trusted. */
+  /** Monotonic instant until which the entry is trusted. */
   trustedUntil: number
 }
 
-/** Identifies a read in progress, so that a change in the meantime invalidates it. */
+/** A read in progress, which a change in the meantime makes stale. */
 export interface Ticket {
   key: string
   isStale: boolean
 }
 
-/** Copies of tokens in this process, trusted only while the change subscription is healthy, and never for long. */
+/** The tokens that this process has cached, trusted while the change subscription is healthy, for a bounded time. */
 export class TokenCache {
   readonly #entries = new LruMap<string, Entry>(MAX_CACHED_TOKENS)
   readonly #reads = new Map<string, Set<Ticket>>()
@@ -49,7 +49,7 @@ export class TokenCache {
     changes.listen((key) => this.forget(key))
   }
 
-  /** The copy, if it has as much life left as is asked for. */
+  /** The cached token, if its remaining lifetime is sufficient. */
   get(key: string, minTtlMs: number | undefined): IssuedToken | undefined {
     const entry = this.#entries.get(key)
     if (entry === undefined) return undefined
@@ -63,7 +63,7 @@ export class TokenCache {
     return isEnough ? entry.token : undefined
   }
 
-  /** To be called before a record is read that may be cached. */
+  /** Must be called before loading a record whose token may be cached. */
   async begin(key: string): Promise<Ticket> {
     const isReliable = await this.#changes.ready()
     const ticket = { key, isStale: !isReliable }
@@ -72,7 +72,7 @@ export class TokenCache {
     return ticket
   }
 
-  /** Ends a read, with what to cache of it, if anything. */
+  /** Ends a read, and caches its token, if any, unless the read is stale. */
   end(ticket: Ticket, cached?: { token: IssuedToken; ttlMs: number; marginMs: number; trustMs: number }): void {
     const { key } = ticket
     const reads = this.#reads.get(key)
@@ -84,7 +84,7 @@ export class TokenCache {
     this.#entries.set(key, { token, marginMs, freshUntil: now + ttlMs - marginMs, trustedUntil: now + trustMs })
   }
 
-  /** Drops a copy and invalidates the reads in progress; all of them with `undefined`, when any key may have changed. */
+  /** Removes an entry and makes its reads in progress stale; all of them if `undefined`: any key may have changed. */
   forget(key: string | undefined): void {
     const reads = key === undefined ? [...this.#reads.values()] : [this.#reads.get(key) ?? []]
     for (const tickets of reads) for (const ticket of tickets) ticket.isStale = true

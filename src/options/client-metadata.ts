@@ -3,8 +3,8 @@ import { isLoopbackHost } from '../schemas/option-values.ts'
 import type { ClientOptions } from './client-options.ts'
 
 /**
- * What authorization servers are told about us, by registration and in the client id metadata document alike.
- * `application_type` is required since 2026-07-28; refresh tokens are only given to who says that it wants them.
+ * The client metadata of both a dynamic registration and the client ID metadata document. MCP requires
+ * `application_type` since 2026-07-28; servers issue refresh tokens only to clients that list the grant type.
  *
  * @see [RFC 7591 §2](https://www.rfc-editor.org/rfc/rfc7591.html#section-2)
  */
@@ -26,17 +26,17 @@ export function clientMetadata(client: ClientOptions, redirectUri: string, metho
   }
 }
 
-/** Whether the browser comes back to this machine, or to an application by a scheme of its own. */
+/** Whether a redirect URI is a loopback URI or has a private-use scheme (RFC 8252 §7). */
 function isNative(redirectUri: string): boolean {
   const { protocol, hostname } = new URL(redirectUri)
   return isLoopbackHost(hostname) || (protocol !== 'https:' && protocol !== 'http:')
 }
 
-/** Authorization servers need not read more, in bytes. */
+/** Size up to which authorization servers read a client ID metadata document, in bytes. */
 export const MAX_CLIENT_METADATA_BYTES = 5_000
 
 /**
- * The client id metadata document: what an authorization server fetches from our client id. Holds no secret.
+ * The client ID metadata document, which authorization servers fetch from the client ID. Contains no secret.
  *
  * @returns `undefined` without `client.metadataUrl`.
  * @see [OAuth Client ID Metadata Document §4](https://www.ietf.org/archive/id/draft-ietf-oauth-client-id-metadata-document-00.html#section-4)

@@ -1,55 +1,57 @@
+import { isSupportedMethod } from '../protocol/token-endpoint.ts'
 import type { ConnectionIdentity } from '../schemas/credentials.ts'
-import type { PrivateKeyInput, SigningKey } from './signing-key.ts'
+import { invalidArgument } from '../schemas/parse-options.ts'
+import { type PrivateKeyInput, readSigningKey, type SigningKey } from './signing-key.ts'
 
-/** Who we are, at every authorization server. */
+/** The client metadata that is sent to every authorization server. */
 export interface ClientOptions {
-  /** Shown to users at the consent page. */
+  /** Shown to users on the consent page (`client_name`). */
   readonly name: string
-  /** Where authorization servers send the browser back. */
+  /** Where authorization servers redirect the browser after consent. */
   readonly redirectUri: string
-  /** Our home page, for the consent page. @defaultValue none */
+  /** Client home page (`client_uri`). @defaultValue none */
   readonly uri?: string | undefined
-  /** Our logo, for the consent page. @defaultValue none */
+  /** Client logo (`logo_uri`). @defaultValue none */
   readonly logoUri?: string | undefined
-  /** Whom an authorization server may write to. @defaultValue none */
+  /** Contacts of the people responsible for the client, typically email addresses. @defaultValue none */
   readonly contacts?: readonly string[] | undefined
-  /** Names this software at every registration (RFC 7591 §2). @defaultValue none */
+  /** Identifies the software across its registrations (`software_id`, RFC 7591 §2). @defaultValue none */
   readonly softwareId?: string | undefined
-  /** Its version. @defaultValue none */
+  /** Version of the software (`software_version`). @defaultValue none */
   readonly softwareVersion?: string | undefined
-  /** What to ask for where nobody says anything else. Space-separated. @defaultValue none */
+  /** Default scope; space-separated. @defaultValue none */
   readonly scope?: string | undefined
-  /** The client id metadata document that we serve, as its URL. @defaultValue none */
+  /** URL of the client ID metadata document that this deployment serves. @defaultValue none */
   readonly metadataUrl?: string | undefined
 }
 
-/** A client that was registered by hand, at one issuer. */
+/** A client that is pre-registered at one issuer. */
 export interface PreRegisteredClient {
   /** Compared character by character. */
   readonly issuer: string
-  /** The client id that the issuer gave. */
+  /** The client ID that the issuer assigned. */
   readonly clientId: string
   /** Secret. @defaultValue none: a public client */
   readonly clientSecret?: string | undefined
   /**
-   * Signs our client assertions (`private_key_jwt`): a `CryptoKey`, a JWK or PEM. Secret; stays in this process, so
-   * that each process is given it. For a client id metadata document that declares `private_key_jwt`, list its URL as
-   * the `clientId`. @defaultValue none
+   * Signs client assertions (`private_key_jwt`): a `CryptoKey`, a JWK or PEM. Secret; never stored, so every process
+   * must be configured with it. For a client ID metadata document that declares `private_key_jwt`, list its URL as the
+   * `clientId`. @defaultValue none
    *
    * @see [RFC 7523 §2.2](https://www.rfc-editor.org/rfc/rfc7523.html#section-2.2)
    */
   readonly privateKey?: PrivateKeyInput | undefined
-  /** What the server knows the key by (`kid`). @defaultValue that of the JWK, or none */
+  /** Key ID (`kid`) in the header of assertions. @defaultValue that of the JWK, or none */
   readonly privateKeyId?: string | undefined
-  /** RFC 7591 §2. @defaultValue `private_key_jwt` with a key, else by the server's list */
+  /** RFC 7591 §2. @defaultValue `private_key_jwt` with a key, otherwise by the server's list */
   readonly tokenEndpointAuthMethod?: string | undefined
-  /** A JWS algorithm such as `ES256`. @defaultValue that of the JWK, or the first of the key's that the server lists */
+  /** A JWS algorithm such as `ES256`. @defaultValue that of the JWK, or the first of the key that the server lists */
   readonly tokenEndpointAuthSigningAlg?: string | undefined
-  /** For grants without a user. Space-separated. @defaultValue none */
+  /** Default scope of non-interactive grants; space-separated. @defaultValue none */
   readonly scope?: string | undefined
 }
 
-/** The same with its key read. */
+/** A pre-registered client with its key parsed. */
 export interface ConfiguredClient extends Omit<
   PreRegisteredClient,
   'privateKey' | 'privateKeyId' | 'tokenEndpointAuthSigningAlg'
@@ -58,33 +60,81 @@ export interface ConfiguredClient extends Omit<
   readonly signingKey?: SigningKey | undefined
 }
 
-/** What an assertion is wanted for. */
+/** What an assertion is requested for. */
 export interface AssertionRequest {
-  /** Whose tokens are wanted. */
+  /** The connection that the tokens are for. */
   connection: ConnectionIdentity
   /**
-   * `workload`: a JWT that this platform issues to its workloads. `id_token`: what the user's sign-in at the identity
-   * provider brought. `refresh_token`: the identity provider's, asked for only where there is no ID token.
+   * `workload`: a JWT that the platform issues to its workloads. `id_token`: the ID token of the user's sign-in at the
+   * identity provider. `refresh_token`: a refresh token of the identity provider, requested only if there is no ID
+   * token.
    */
   kind: 'id_token' | 'refresh_token' | 'workload'
-  /** The issuer of the authorization server that a token is wanted from: the `aud` of a workload's JWT. */
+  /** The issuer of the authorization server: the `aud` of a workload's JWT. */
   audience: string
-  /** Where the assertion is sent, for servers that want that as the `aud` of a workload's JWT. */
+  /** The URL that the assertion is sent to, for servers that require it as the `aud` of a workload's JWT. */
   tokenEndpoint: string
-  /** The MCP endpoint as its metadata names it (RFC 8707); `undefined` if it has none. */
+  /** The resource identifier of the MCP endpoint, from its metadata (RFC 8707); `undefined` without metadata. */
   resource: string | undefined
   /** Space-separated. */
   scope: string | undefined
 }
 
-/** Where an organisation signs its people in, and who we are there. */
+/** The identity provider of an organisation, and this client's registration there. */
 export interface IdentityProviderOptions {
   /** Compared character by character. */
   readonly issuer: string
-  /** Its token endpoint. @defaultValue what the issuer's metadata says */
+  /** Its token endpoint. @defaultValue that of the issuer's metadata */
   readonly tokenEndpoint?: string | undefined
-  /** Who we are there. */
+  /** The client ID that the identity provider assigned. */
   readonly clientId: string
   /** Secret. @defaultValue none */
   readonly clientSecret?: string | undefined
+}
+
+/**
+ * Parses the keys of the pre-registered clients.
+ *
+ * @throws `TypeError` for a second client at one issuer, for a method that is not supported or does not match the
+ *   secret, for a key that cannot sign, and for a method or an algorithm that does not match the key. The message names
+ *   the option and never contains the key.
+ */
+export function configuredClients(clients: readonly PreRegisteredClient[]): ConfiguredClient[] {
+  return clients.map((client, index) => {
+    const { privateKey, privateKeyId: kid, tokenEndpointAuthSigningAlg: alg, ...rest } = client
+    const option = `clients[${index}]`
+    if (clients.findIndex(({ issuer }) => issuer === client.issuer) !== index)
+      throw invalidArgument(`${option}.issuer`, 'must not be that of another client')
+    const problem = methodProblem(rest)
+    if (problem !== undefined) throw invalidArgument(`${option}.tokenEndpointAuthMethod`, problem)
+    if (privateKey === undefined) {
+      const keyOptions = Object.entries({ privateKeyId: kid, tokenEndpointAuthSigningAlg: alg })
+      const [name] = keyOptions.find(([, value]) => value !== undefined) ?? []
+      if (name !== undefined) throw invalidArgument(`${option}.${name}`, 'needs privateKey')
+      if (rest.tokenEndpointAuthMethod === 'private_key_jwt')
+        throw invalidArgument(`${option}.tokenEndpointAuthMethod`, 'needs privateKey')
+      return rest
+    }
+    const parsed = readSigningKey(privateKey)
+    if (parsed === undefined)
+      throw invalidArgument(
+        `${option}.privateKey`,
+        'must be a private key that can sign: RSA of at least 2048 bits, EC on P-256, P-384 or P-521, or Ed25519',
+      )
+    const signingKey = readSigningKey(privateKey, { kid, alg })
+    if (signingKey === undefined)
+      throw invalidArgument(
+        `${option}.tokenEndpointAuthSigningAlg`,
+        `does not match privateKey, which signs with ${parsed.algs.join(', ')}`,
+      )
+    return { ...rest, signingKey }
+  })
+}
+
+/** Why an authentication method is not supported or does not match the secret; `undefined` if it does. */
+function methodProblem({ tokenEndpointAuthMethod: method, clientSecret }: PreRegisteredClient): string | undefined {
+  if (method === undefined) return undefined
+  if (!isSupportedMethod(method)) return 'must be client_secret_basic, client_secret_post, private_key_jwt or none'
+  if (method === 'none' && clientSecret !== undefined) return "must not be 'none' with clientSecret"
+  return method.startsWith('client_secret_') && clientSecret === undefined ? 'needs clientSecret' : undefined
 }

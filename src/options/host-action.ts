@@ -1,42 +1,61 @@
 import type { Grant } from '../schemas/credentials.ts'
 
-interface Of<Type extends string, Data> {
+interface Action<Type extends string, Data> {
+  /** What the host has to save or forget. */
   type: Type
+  /** The tenant of the connection. */
   tenant: string
+  /** Its user, if it has one. */
   user: string | undefined
+  /** The MCP endpoint, as a canonical URL. */
   server: string
+  /** Its label, if it has one. */
   label: string | undefined
-  /** A host that keeps credentials keeps those of the newest generation. */
+  /** Incremented whenever tokens are stored. A host that stores credentials retains those of the newest generation. */
   generation: number
+  /** What to save; for the forget actions, the issuer of what to forget. */
   data: Data
 }
 
 /**
- * Something that the host may want to do in its own database. Derived from the stored record: it may come twice. Holds
- * secrets; appears in results and in `onActions` only.
+ * An update for a host that stores credentials in its own database. Derived from the stored record, so that it may be
+ * delivered twice. Contains secrets: appears in results and in `onActions` only.
  */
 export type HostAction =
-  | Of<
+  | Action<
       'saveClientInformation',
       {
+        /** The issuer that the client is registered at. */
         issuer: string
+        /** The client ID that the issuer assigned. */
         clientId: string
+        /** Secret; `undefined` for a public client. */
         clientSecret: string | undefined
+        /** Epoch milliseconds; `undefined`: never. */
         clientSecretExpiresAt: number | undefined
+        /** RFC 7591 §2. */
         tokenEndpointAuthMethod: string
+        /** The redirect URI of the registration. */
         redirectUri: string | undefined
       }
     >
-  | Of<
+  | Action<
       'saveTokens',
       {
+        /** Secret. */
         accessToken: string
+        /** `Bearer` or `DPoP`. */
         tokenType: string
+        /** As granted; space-separated. */
         scope: string | undefined
+        /** Expiry of the access token, epoch milliseconds; `undefined`: unknown. */
         expiresAt: number | undefined
+        /** Secret. */
         refreshToken: string | undefined
+        /** How the tokens were obtained. */
         grant: Grant
+        /** The issuer of the tokens; `undefined` for imported tokens whose issuer is not discovered yet. */
         issuer: string | undefined
       }
     >
-  | Of<'forgetTokens' | 'forgetClientInformation', { issuer: string | undefined }>
+  | Action<'forgetTokens' | 'forgetClientInformation', { issuer: string | undefined }>

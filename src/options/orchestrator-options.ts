@@ -13,60 +13,61 @@ import type { HostAction } from './host-action.ts'
 import { type PolicyOptions, PolicySchema } from './policy.ts'
 import { isPrivateKeyInput, type PrivateKeyInput } from './signing-key.ts'
 
-/** The keys of a deployment: 32 random bytes each, the same in every process. */
+/** The keys of a deployment: 32 random bytes each, identical in every process. */
 export interface KeyOptions {
-  /** Names records. Does not rotate. */
+  /** HMAC key of the record names. It must not rotate. */
   name: Uint8Array
-  /** Seal records: the first seals, all open. Required unless there is a `sealer`. @defaultValue none */
+  /** Encrypt records: the first encrypts, all decrypt. Required unless there is a `sealer`. @defaultValue none */
   sealing?: SealingKey[] | undefined
 }
 
-/** Everything that {@link createAuthOrchestrator} takes. */
+/** The options of {@link createAuthOrchestrator}. */
 export interface AuthOrchestratorOptions {
-  /** Who we are, at every authorization server. */
+  /** The client metadata that is sent to every authorization server. */
   client: ClientOptions
-  /** Clients that were registered by hand. @defaultValue none: a client is registered where it is needed */
+  /** Pre-registered clients. @defaultValue none: clients are registered dynamically where needed */
   clients?: readonly PreRegisteredClient[] | undefined
-  /** Where the records live. @defaultValue new MemoryStore() */
+  /** Where records are stored. @defaultValue new MemoryStore() */
   store?: SnapshotStore | undefined
   /** The keys of this deployment. Required unless the store is inside the process. @defaultValue none */
   keys?: KeyOptions | undefined
-  /** Instead of `keys.sealing`: a key management service, a key per tenant. @defaultValue none */
+  /** Custom encryption instead of `keys.sealing`: a key management service, a key per tenant. @defaultValue none */
   sealer?: Sealer | undefined
   /**
-   * Gives the assertion that a grant needs, a fresh one each time: a platform's JWT for `jwt_bearer`; for
-   * `identity_assertion` the user's ID token, or `undefined` if there is none, and is then asked for the identity
-   * provider's refresh token. Nothing that it gives is stored or logged. If it rejects, the connection fails with
-   * `AUTHORIZATION_REQUIRED` and the next call asks again. @defaultValue none
+   * Returns the assertion of a grant, a fresh one for each call: the platform's JWT for `jwt_bearer`; the user's ID
+   * token for `identity_assertion`, or `undefined` if there is none, in which case it is called again for the identity
+   * provider's refresh token. Assertions are neither stored nor logged. If it rejects, the connection fails with
+   * `AUTHORIZATION_REQUIRED`, and the next call requests an assertion again. @defaultValue none
    *
    * @see [RFC 7523 §2.1](https://www.rfc-editor.org/rfc/rfc7523.html#section-2.1)
    */
   assertions?: ((request: AssertionRequest) => Promise<string | undefined>) | undefined
   /**
-   * For `identity_assertion`: who exchanges the user's ID token for an assertion to an authorization server.
+   * For `identity_assertion`: the identity provider that exchanges the user's ID token for an assertion to an
+   * authorization server.
    *
    * @defaultValue none
    *
    * @see [RFC 8693 §2](https://www.rfc-editor.org/rfc/rfc8693.html#section-2)
    */
   identityProvider?: IdentityProviderOptions | undefined
-  /** How authchart reaches the network. @defaultValue the public one, directly */
+  /** Network access of all outbound requests. @defaultValue public addresses, without a proxy */
   network?: NetworkOptions | undefined
-  /** Rules of this deployment: values, or a function of the connection. @defaultValue as below */
+  /** Policy of this deployment: values, or a function of the connection. @defaultValue as below */
   policy?: PolicyOptions | ((connection: ConnectionIdentity) => PolicyOptions) | undefined
   /**
-   * For hosts that store credentials themselves: every list of actions, awaited before the caller gets its answer. One
-   * that throws or rejects is a process warning with the code `AUTHCHART_CALLBACK_FAILED` and fails no call: the next
-   * call that changes the connection, or `authorize()`, delivers again.
+   * Callback for hosts that store credentials themselves: receives every list of actions and is awaited before the call
+   * returns. A throw or rejection becomes a process warning with the code `AUTHCHART_CALLBACK_FAILED` and does not fail
+   * the call: the next call that changes the connection, or `authorize()`, delivers the actions again.
    *
    * @defaultValue none
    */
   onActions?: ((actions: readonly HostAction[]) => Promise<void> | void) | undefined
-  /** Where time and randomness come from. @defaultValue the machine's own */
+  /** Source of time and randomness. @defaultValue the system clock and random source */
   clock?: Clock | undefined
   /**
-   * Receives a redacted record of each actor, event and snapshot. One that throws or rejects is a process warning with
-   * the code `AUTHCHART_CALLBACK_FAILED`, and fails no call.
+   * Receives a redacted record of each actor, event and snapshot. A throw or rejection becomes a process warning with
+   * the code `AUTHCHART_CALLBACK_FAILED` and does not fail the call.
    *
    * @defaultValue none
    */
@@ -120,16 +121,16 @@ const OptionsSchema = v.strictObject({
   inspect: maybe(callable<(record: InspectionRecord) => void>()),
 })
 
-/** What the options come to, apart from defaults that need other parts. */
+/** The parsed options, without the defaults that depend on other modules. */
 export type ParsedOptions = v.InferOutput<typeof OptionsSchema>
 
 /**
- * Checks the options of an orchestrator; what is wrong is named.
+ * Parses and cross-checks the options of an orchestrator.
  *
- * @throws `TypeError` with `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE`.
+ * @throws `TypeError` that names the option, with the code `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE`.
  */
 export function parseOrchestratorOptions(options: unknown): ParsedOptions {
-  // A union would say no more than that neither side fits, so the values are looked at first.
+  // Parsed first: the error of a union does not name the member that is invalid.
   const policy = typeof options === 'object' && options !== null && 'policy' in options ? options.policy : undefined
   if (policy !== undefined && typeof policy !== 'function') parseOptions(PolicySchema, policy, 'policy')
   const parsed = parseOptions(OptionsSchema, options, '')
@@ -137,14 +138,14 @@ export function parseOrchestratorOptions(options: unknown): ParsedOptions {
   if (Buffer.byteLength(clientMetadataDocument(client) ?? '') > MAX_CLIENT_METADATA_BYTES)
     throw invalidArgument(
       'client',
-      `must fit into ${MAX_CLIENT_METADATA_BYTES} bytes of client id metadata, of which authorization servers read no more`,
+      `must not exceed ${MAX_CLIENT_METADATA_BYTES} bytes as a client ID metadata document, the size up to which authorization servers read it`,
     )
-  const isProven = ({ clientId, clientSecret, privateKey }: (typeof clients)[number]): boolean =>
+  const isConfidential = ({ clientId, clientSecret, privateKey }: (typeof clients)[number]): boolean =>
     clientId === client.metadataUrl && (clientSecret ?? privateKey) !== undefined
-  if (clients.some(isProven))
+  if (clients.some(isConfidential))
     throw invalidArgument(
       'clients',
-      'must give client.metadataUrl no secret and no key: its document says that this client has none',
+      'must not have a secret or key for client.metadataUrl: its document declares a client without authentication',
     )
   if (identityProvider !== undefined && assertions === undefined)
     throw invalidArgument('identityProvider', 'needs assertions')
@@ -153,7 +154,7 @@ export function parseOrchestratorOptions(options: unknown): ParsedOptions {
   if (store !== undefined && !store.insideProcess && (keys === undefined || (sealer ?? keys.sealing) === undefined))
     throw invalidArgument(
       'keys',
-      "is required, since this store is outside the process: { name: <32 bytes>, sealing: [{ id: '1', secret: <32 bytes> }] }; make each with crypto.randomBytes(32), keep them, and give the same to every process",
+      "is required, since this store is outside the process: { name: <32 bytes>, sealing: [{ id: '1', secret: <32 bytes> }] }; generate each with crypto.randomBytes(32), store them, and configure every process with the same ones",
     )
   return parsed
 }
@@ -161,7 +162,7 @@ export function parseOrchestratorOptions(options: unknown): ParsedOptions {
 const IdentitySchema = v.strictObject({ tenant: Text, user: maybe(Text), server: Text, label: maybe(Text) })
 
 /**
- * Checks whose connection is meant. The server is made canonical elsewhere.
+ * Parses a connection's identity. Does not canonicalize the server's URL.
  *
  * @internal
  */

@@ -7,59 +7,60 @@ import { invalidArgument, parseOptions } from '../schemas/parse-options.ts'
 
 /** Rules of this deployment. Durations are in milliseconds. */
 export interface PolicyOptions {
-  /** Who shares a dynamic registration. @defaultValue 'deployment' */
+  /** Scope within which one dynamic client registration is shared. @defaultValue 'deployment' */
   registrationScope?: 'deployment' | 'tenant' | 'connection' | undefined
-  /** Picks one of several issuers that a resource names. @defaultValue the first allowed one */
+  /** Selects one of the issuers that a resource lists. @defaultValue the first allowed one */
   chooseIssuer?: ((issuers: readonly string[]) => string | undefined) | undefined
-  /** How often in a day a connection's user is asked for the same scope that a server insists on. @defaultValue 3 */
+  /** Maximum step-up authorizations per connection, scope and day. @defaultValue 3 */
   maxStepUps?: number | undefined
-  /** How long a user may take to sign in. @defaultValue 300_000 */
+  /** How long an authorization request awaits its callback. @defaultValue 300_000 */
   attemptTtlMs?: number | undefined
-  /** How long a code is kept that could not be spent at once. @defaultValue 60_000 */
+  /** How long an unredeemed authorization code is retained for retry. @defaultValue 60_000 */
   codeTtlMs?: number | undefined
   /**
-   * How long a token must still live to be answered without a refresh; at most a quarter of its lifetime. @defaultValue
-   * 30_000
+   * Minimum remaining lifetime of a token that is returned without a refresh; at most a quarter of its lifetime.
+   *
+   * @defaultValue 30_000
    */
   minTokenTtlMs?: number | undefined
-  /** How long a claim holds. Must exceed `network.timeoutMs` by a margin for the save. @defaultValue 30_000 */
+  /** Lease of a claim. Must exceed `network.timeoutMs` by a margin for the save. @defaultValue 30_000 */
   leaseMs?: number | undefined
-  /** How long after its lease a claim is left alone. @defaultValue 5_000 */
+  /** Grace period after lease expiry before another process takes over the claim. @defaultValue 5_000 */
   graceMs?: number | undefined
-  /** How long a token is answered from memory without asking the store. @defaultValue 10_000 */
+  /** In-memory cache TTL for access tokens. @defaultValue 10_000 */
   cacheMs?: number | undefined
   /**
-   * Whether tokens are bound to a key of ours (RFC 9449): where the server offers it, or always, in which case other
-   * tokens are refused. Counts for the next sign-in; tokens that are there are used as they are. @defaultValue 'never'
+   * Whether tokens are bound to a DPoP key (RFC 9449): if the server offers it, or always, in which case unbound tokens
+   * are rejected. Applies from the next sign-in on; stored tokens are used as they are. @defaultValue 'never'
    */
   dpop?: DpopPolicy | undefined
-  /** Accept protected resource metadata only for exactly this endpoint. @defaultValue false */
+  /** Accepts protected resource metadata only for exactly this endpoint. @defaultValue false */
   strictResource?: boolean | undefined
-  /** MCP endpoints or origins that may be signed in to. @defaultValue all */
+  /** MCP endpoints or origins that connections may use. @defaultValue all */
   allowedServers?: string[] | undefined
-  /** Authorization servers that may be used. @defaultValue all */
+  /** Issuers that may be used. @defaultValue all */
   allowedIssuers?: string[] | undefined
   /** Grants that may be used. @defaultValue all */
   allowedGrants?: Grant[] | undefined
-  /** Scopes that may be asked for. @defaultValue all */
+  /** Scopes that may be requested. @defaultValue all */
   allowedScopes?: string[] | undefined
   /**
-   * How many dynamic registrations those who share one may send to an issuer in an hour; more fail with `RATE_LIMITED`.
+   * Maximum dynamic registrations per issuer, `registrationScope` and hour; further ones fail with `RATE_LIMITED`.
    *
    * @defaultValue unlimited
    */
   registrationsPerIssuerPerHour?: number | undefined
-  /** Origins that `returnTo` may lead to. @defaultValue none */
+  /** Origins that `returnTo` may have. @defaultValue none */
   returnToOrigins?: string[] | undefined
   /**
-   * Whether tokens of another account than before are revoked instead of stored, with `ACCOUNT_CHANGED`, where an ID
-   * token or `sub` tells. @defaultValue false: they are stored, and `accountChanged` is told
+   * Whether tokens of another account than before, by the `sub` of the ID token or token response, are revoked with
+   * `ACCOUNT_CHANGED` instead of stored. @defaultValue false: they are stored, and `accountChanged` is emitted
    */
   refuseAccountChange?: boolean | undefined
 }
 
 /**
- * The policy of one connection, complete.
+ * The policy of one connection, with its defaults.
  *
  * @internal
  */
@@ -106,7 +107,7 @@ export const PolicySchema = v.strictObject({
 })
 
 /**
- * The policy of a connection, checked where it is used, since it may be a function.
+ * The policy of a connection. Parsed at each use, since it may be a function.
  *
  * @internal
  */
@@ -115,31 +116,31 @@ export function policyFor(
   timeoutMs: number,
   connection: ConnectionIdentity,
 ): Policy {
-  const given = typeof policy === 'function' ? parseOptions(PolicySchema, policy(connection), 'policy') : (policy ?? {})
-  const leaseMs = given.leaseMs ?? 30_000
+  const rules = typeof policy === 'function' ? parseOptions(PolicySchema, policy(connection), 'policy') : (policy ?? {})
+  const leaseMs = rules.leaseMs ?? 30_000
   if (timeoutMs + saveMarginMs(leaseMs) >= leaseMs)
     throw invalidArgument(
       'policy.leaseMs',
       `must exceed network.timeoutMs (${timeoutMs}) by a margin for the save of the result`,
     )
   return {
-    registrationScope: given.registrationScope ?? 'deployment',
-    chooseIssuer: given.chooseIssuer,
-    maxStepUps: given.maxStepUps ?? 3,
-    registrationsPerIssuerPerHour: given.registrationsPerIssuerPerHour,
-    refuseAccountChange: given.refuseAccountChange ?? false,
-    attemptTtlMs: given.attemptTtlMs ?? 300_000,
-    codeTtlMs: given.codeTtlMs ?? 60_000,
-    minTokenTtlMs: given.minTokenTtlMs ?? 30_000,
+    registrationScope: rules.registrationScope ?? 'deployment',
+    chooseIssuer: rules.chooseIssuer,
+    maxStepUps: rules.maxStepUps ?? 3,
+    registrationsPerIssuerPerHour: rules.registrationsPerIssuerPerHour,
+    refuseAccountChange: rules.refuseAccountChange ?? false,
+    attemptTtlMs: rules.attemptTtlMs ?? 300_000,
+    codeTtlMs: rules.codeTtlMs ?? 60_000,
+    minTokenTtlMs: rules.minTokenTtlMs ?? 30_000,
     leaseMs,
-    graceMs: given.graceMs ?? 5_000,
-    cacheMs: given.cacheMs ?? 10_000,
-    dpop: given.dpop ?? 'never',
-    strictResource: given.strictResource ?? false,
-    allowedServers: given.allowedServers,
-    allowedIssuers: given.allowedIssuers,
-    allowedGrants: given.allowedGrants,
-    allowedScopes: given.allowedScopes,
-    returnToOrigins: given.returnToOrigins,
+    graceMs: rules.graceMs ?? 5_000,
+    cacheMs: rules.cacheMs ?? 10_000,
+    dpop: rules.dpop ?? 'never',
+    strictResource: rules.strictResource ?? false,
+    allowedServers: rules.allowedServers,
+    allowedIssuers: rules.allowedIssuers,
+    allowedGrants: rules.allowedGrants,
+    allowedScopes: rules.allowedScopes,
+    returnToOrigins: rules.returnToOrigins,
   }
 }

@@ -1,14 +1,14 @@
 import { createPrivateKey, type KeyObject } from 'node:crypto'
 import { importPKCS8, type JWK } from 'jose'
 
-/** How WebCrypto names what a JWS algorithm signs with. */
+/** The WebCrypto parameters of a JWS algorithm. */
 interface KeyParameters {
   readonly name: string
   readonly hash?: string
   readonly namedCurve?: string
 }
 
-/** RFC 7518 §3.1, RFC 8037 §3.1 and RFC 9864 §2.2; of each kind of key the algorithm that servers know best first. */
+/** RFC 7518 §3.1, RFC 8037 §3.1 and RFC 9864 §2.2; for each key type the most widely supported algorithm first. */
 const PARAMETERS: ReadonlyMap<string, KeyParameters> = new Map([
   ['RS256', { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256' }],
   ['PS256', { name: 'RSA-PSS', hash: 'SHA-256' }],
@@ -22,7 +22,7 @@ const PARAMETERS: ReadonlyMap<string, KeyParameters> = new Map([
   ['EdDSA', { name: 'Ed25519' }],
   ['Ed25519', { name: 'Ed25519' }],
 ])
-/** What OpenSSL calls the curves of RFC 7518 §3.4. */
+/** OpenSSL's names of the curves of RFC 7518 §3.4. */
 const CURVES: ReadonlyMap<string | undefined, string> = new Map([
   ['prime256v1', 'P-256'],
   ['secp384r1', 'P-384'],
@@ -31,7 +31,7 @@ const CURVES: ReadonlyMap<string | undefined, string> = new Map([
 /** RFC 7518 §3.3. */
 const MIN_RSA_BITS = 2048
 
-/** What WebCrypto says of a key, whatever its kind. */
+/** `CryptoKey.algorithm` for every supported key type. */
 interface CryptoKeyAlgorithm {
   readonly name: string
   readonly hash?: { readonly name: string }
@@ -39,17 +39,17 @@ interface CryptoKeyAlgorithm {
   readonly modulusLength?: number
 }
 
-/** A private key of ours, ready to sign. Secret; never stored. */
+/** A parsed private key. Secret; never stored. */
 export interface SigningKey {
-  /** What servers know the key by. */
+  /** Key ID in the JWS header. */
   readonly kid: string | undefined
-  /** The JWS algorithms that it can sign with, the preferred one first. Never empty. */
+  /** The JWS algorithms that the key supports, the preferred one first. Never empty. */
   readonly algs: readonly string[]
-  /** The key for one of `algs`. */
+  /** The key, imported for one of `algs`. */
   forAlg(alg: string): Promise<CryptoKey>
 }
 
-/** A private key as a host may hold it: for WebCrypto, as a JWK (RFC 7517), or as PEM (PKCS#8, SEC 1 or PKCS#1). */
+/** The accepted forms of a private key: a `CryptoKey`, a JWK (RFC 7517), or PEM (PKCS#8, SEC 1 or PKCS#1). */
 export type PrivateKeyInput = CryptoKey | JWK | string
 
 /** Whether a value looks like a private key in one of these forms. */
@@ -58,32 +58,32 @@ export function isPrivateKeyInput(value: unknown): value is PrivateKeyInput {
 }
 
 /**
- * Reads a private key. A `kid` and an `alg` that are named count more than those of a JWK.
+ * Parses a private key. The `kid` and `alg` options take precedence over those of a JWK.
  *
- * @returns `undefined` if it is none, or cannot sign by that algorithm. Why is not told: messages about keys may quote
- *   them.
+ * @returns `undefined` if it is not a private key or does not support the algorithm. The reason is not reported, since
+ *   error messages about keys may quote them.
  */
 export function readSigningKey(
   key: PrivateKeyInput,
-  named: { kid?: string | undefined; alg?: string | undefined } = {},
+  options: { kid?: string | undefined; alg?: string | undefined } = {},
 ): SigningKey | undefined {
-  if (key instanceof CryptoKey) return signingKey(named, fitsCryptoKey(key), () => Promise.resolve(key))
+  if (key instanceof CryptoKey) return signingKey(options, fitsCryptoKey(key), () => Promise.resolve(key))
   const { kid, alg } = typeof key === 'string' ? {} : key
-  const read = readKeyObject(key)
-  if (read === undefined) return undefined
-  const pem = read.export({ type: 'pkcs8', format: 'pem' }).toString()
-  return signingKey({ kid: named.kid ?? kid, alg: named.alg ?? alg }, fitsKeyObject(read), (chosen) =>
+  const keyObject = readKeyObject(key)
+  if (keyObject === undefined) return undefined
+  const pem = keyObject.export({ type: 'pkcs8', format: 'pem' }).toString()
+  return signingKey({ kid: options.kid ?? kid, alg: options.alg ?? alg }, fitsKeyObject(keyObject), (chosen) =>
     importPKCS8(pem, chosen),
   )
 }
 
 function signingKey(
-  { kid, alg: wanted }: { kid?: string | undefined; alg?: string | undefined },
+  { kid, alg: required }: { kid?: string | undefined; alg?: string | undefined },
   fits: (parameters: KeyParameters) => boolean,
   forAlg: SigningKey['forAlg'],
 ): SigningKey | undefined {
   const algs = [...PARAMETERS].flatMap(([alg, parameters]) => (fits(parameters) ? [alg] : []))
-  const usable = algs.filter((alg) => wanted === undefined || alg === wanted)
+  const usable = algs.filter((alg) => required === undefined || alg === required)
   return usable.length === 0 ? undefined : { kid, algs: usable, forAlg }
 }
 
@@ -95,7 +95,7 @@ function readKeyObject(key: JWK | string): KeyObject | undefined {
   }
 }
 
-/** What OpenSSL's kind of key can sign with. */
+/** Matches the algorithms that an OpenSSL key supports. */
 function fitsKeyObject({ asymmetricKeyType: type, asymmetricKeyDetails: details }: KeyObject) {
   const { namedCurve, modulusLength = 0 } = details ?? {}
   return (parameters: KeyParameters): boolean => {
@@ -105,7 +105,7 @@ function fitsKeyObject({ asymmetricKeyType: type, asymmetricKeyDetails: details 
   }
 }
 
-/** The one thing that WebCrypto lets a key be used for. */
+/** Matches the one algorithm that a `CryptoKey` was imported for. */
 function fitsCryptoKey({ type, usages, algorithm }: CryptoKey) {
   const { name, hash, namedCurve, modulusLength = MIN_RSA_BITS }: CryptoKeyAlgorithm = algorithm
   return (parameters: KeyParameters): boolean =>

@@ -12,12 +12,17 @@ const HEADERS = {
 
 /**
  * Serves the client ID metadata document for GET and HEAD, at whatever path the host mounts it. `client.metadataUrl`
- * must lead to that path without a redirect.
+ * must lead to that path without a redirect, since authorization servers do not follow one.
  *
+ * @param client The `client` option of the orchestrator.
+ * @param request Only its method is read.
  * @returns 200 with the document; 404 without `client.metadataUrl`; 405 for other methods.
+ * @internal
+ *
  * @see [OAuth Client ID Metadata Document §4](https://www.ietf.org/archive/id/draft-ietf-oauth-client-id-metadata-document-00.html#section-4)
  */
-export function handleClientMetadata(client: ClientOptions, { method }: Request): Response {
+export function handleClientMetadata(client: ClientOptions, request: Request): Response {
+  const { method } = request
   const document = clientMetadataDocument(client)
   if (document === undefined) return new Response(null, { status: 404 })
   // RFC 9110 §15.5.6

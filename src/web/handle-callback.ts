@@ -49,7 +49,7 @@ export async function handleCallback(services: OrchestratorServices, request: Re
   const url = new URL(request.url)
   const { state } = parseCallback(url)
   const isProven = state !== undefined && hasCookie(services, state, request.headers.get('cookie') ?? '')
-  const result = await completeCallback(services, url, { proof: isProven ? 'proven' : 'missing' })
+  const result = await completeCallback(services, url, { cookie: isProven ? 'valid' : 'missing' })
   // `returnTo` is disclosed only to the browser that started the sign-in.
   const page = callbackPage({ ...result, returnTo: isProven ? result.returnTo : undefined })
   if (isProven && !result.retryable && result.failure?.code !== 'TOKEN_OUTCOME_UNKNOWN')

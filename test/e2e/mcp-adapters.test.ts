@@ -148,7 +148,7 @@ describe.each(Object.entries(CLIENTS))('%s', (_name, whoami) => {
 })
 
 describe('an MCP SDK that ignores the fetch option', () => {
-  const sentence = /^this MCP SDK began a sign-in of its own: .*use orchestrator\.handleCallback\(\) instead\)$/
+  const sentence = /^this MCP SDK started its own OAuth flow: .*use orchestrator\.handleCallback\(\) instead\)$/
   // What old versions do: they know no `fetch` in their options.
   const ignored = { fetch: undefined }
   const attempts: Record<string, (connection: Connection, server: URL) => Promise<unknown>> = {

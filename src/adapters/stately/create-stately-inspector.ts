@@ -3,9 +3,9 @@ import type { InspectionRecord } from '../../durable/inspection.ts'
 import { parseOptions } from '../../schemas/parse-options.ts'
 import { toStately } from './to-stately.ts'
 
-/** How the inspector is opened. There is no option for a host: it listens on 127.0.0.1. */
+/** Options of the inspector. It always listens on 127.0.0.1. */
 export interface StatelyInspectorOptions {
-  /** The port of page and web socket; 0 takes a free one. Integer from 0 to 65 535. @defaultValue 8080 */
+  /** Port of the page and its web socket; 0 selects a free one. Integer from 0 to 65,535. @defaultValue 8080 */
   port?: number | undefined
 }
 
@@ -21,22 +21,23 @@ const StatelyInspectorOptionsSchema = v.strictObject({
   ),
 })
 
-/** An inspector that runs. */
+/** A running inspector. */
 export interface StatelyInspector {
   /** The page to open in a browser of this machine. */
   readonly url: string
   /** For the option `inspect` of `createAuthOrchestrator`. Bound; several orchestrators may share it. */
   readonly inspect: (record: InspectionRecord) => void
-  /** Ends page and web socket, and the connections to them. */
+  /** Closes the page, the web socket and their connections. */
   close(): Promise<void>
 }
 
 /**
  * Shows the charts of a running server in Stately's inspector. For development: opens a page and a web socket on
- * 127.0.0.1, and nowhere else, which replay the last runs to whoever on this machine opens the page.
+ * 127.0.0.1 only, which replay the last runs to every user of this machine who opens the page.
  *
- * Nothing secret passes: only redacted records do. The page is authchart's own and frames `https://stately.ai/inspect`,
- * so that drawing needs the internet; web pages of other origins are refused. Needs the package `@statelyai/inspect`.
+ * Only redacted records are sent, which contain no secret. The page is served by authchart and frames
+ * `https://stately.ai/inspect`, so that it needs internet access; requests from pages of other origins are rejected.
+ * Requires the package `@statelyai/inspect`.
  *
  * @example
  *
@@ -46,26 +47,26 @@ export interface StatelyInspector {
  * console.log(`open ${stately.url}`)
  * ```
  *
- * @param options.port The port of page and web socket; 0 takes a free one. Default 8080.
- * @throws `TypeError` for an option that is not known or not in range. `Error` with the code `EADDRINUSE` where the
- *   port is taken, and `ERR_MODULE_NOT_FOUND` where `@statelyai/inspect` is not installed.
+ * @param options.port Port of the page and its web socket; 0 selects a free one. Default 8080.
+ * @throws `TypeError` for an unknown option or a port out of range. `Error` with the code `EADDRINUSE` if the port is
+ *   in use, and `ERR_MODULE_NOT_FOUND` if `@statelyai/inspect` is not installed.
  * @see [Stately Inspector](https://stately.ai/docs/inspector)
  */
 export async function createStatelyInspector(options: StatelyInspectorOptions = {}): Promise<StatelyInspector> {
   const { port } = parseOptions(StatelyInspectorOptionsSchema, options, 'createStatelyInspector()')
-  // Loaded here, so that a page can import `toStately` alone.
+  // Imported here, so that a browser can import `toStately` alone.
   const [{ createInspector }, { openRelay }] = await Promise.all([
     import('@statelyai/inspect'),
     import('./loopback-relay.ts'),
   ])
   const relay = await openRelay(port)
   let run = ''
-  const tell = toStately(createInspector({ send: (event) => relay.send(run, JSON.stringify(event)) }))
+  const inspect = toStately(createInspector({ send: (event) => relay.send(run, JSON.stringify(event)) }))
   return {
     url: relay.url,
     inspect(record) {
       run = record.rootId
-      tell(record)
+      inspect(record)
     },
     close: () => relay.close(),
   }

@@ -3,33 +3,33 @@ import { connectionMachine } from '../../../machines/connection.ts'
 import { registrationMachine } from '../../../machines/registration.ts'
 import type { InspectionRecord } from '../../durable/inspection.ts'
 
-/** An actor as `@statelyai/inspect` wants to have it: it reads the definition from `logic.config`. */
+/** An actor in the form of `@statelyai/inspect`, which reads the definition of a chart from `logic.config`. */
 export interface InspectedActor extends ActorRefLike {
   /** The name that the inspector shows. */
   id: string
   /** The definition of its chart, without any code. */
   logic: { config: object }
-  /** Who invoked it. */
+  /** The actor that invoked it. */
   _parent?: InspectedActor
 }
 
-/** Where an actor is. */
+/** The snapshot of an actor. */
 export interface InspectedSnapshot {
-  /** Whether it still runs. */
+  /** Whether the actor is still running. */
   status: 'active' | 'done' | 'error' | 'stopped'
-  /** The state of a chart, as XState writes state values. */
+  /** The state value of a chart, in XState's form. */
   value?: unknown
   /** The tags of that state. */
   tags?: readonly string[]
 }
 
-/** The calls of an inspector of `@statelyai/inspect` by which it is told what happens. */
+/** The methods of an inspector of `@statelyai/inspect` that are called. */
 export interface InspectorCalls {
-  /** An actor began. */
+  /** Called when an actor starts. */
   actor(actor: InspectedActor, snapshot: InspectedSnapshot): void
-  /** An actor was sent an event. */
+  /** Called when an event is sent to an actor. */
   event(actor: InspectedActor, event: { type: string; failureCode?: string }, info?: { source?: string }): void
-  /** An actor moved. */
+  /** Called when an actor changes its state. */
   snapshot(actor: InspectedActor, snapshot: InspectedSnapshot, info: { event: { type: string } }): void
 }
 
@@ -39,32 +39,32 @@ const CHARTS: Readonly<Record<string, object>> = {
 }
 
 /**
- * Makes of any inspector of `@statelyai/inspect` a function for the option `inspect`: each chart shows with its
- * definition, each port as an actor beside it. For development.
+ * Adapts any inspector of `@statelyai/inspect` for the option `inspect`: each chart is shown with its definition, each
+ * port as a child actor. For development.
  *
- * Hand it `createWebSocketInspector({ url })` if a relay runs already, or in a page, which gets the records from its
- * server, `createBrowserInspector()`. What is told is what the records say, and no more.
+ * Pass `createWebSocketInspector({ url })` to use a relay that is already running, or `createBrowserInspector()` in a
+ * page that receives the records from its server. The inspector receives only what the redacted records contain.
  *
  * @param inspector What `createInspector`, `createWebSocketInspector` or `createBrowserInspector` returned.
  * @see [Stately Inspector](https://stately.ai/docs/inspector)
  */
 export function toStately(inspector: InspectorCalls): (record: InspectionRecord) => void {
-  const shown = new Set<string>()
+  const shownActors = new Set<string>()
   return (record) => {
     const { kind, sessionId, eventType: type = '' } = record
     const actor = actorOf(record)
-    if (kind === 'event' && shown.has(sessionId)) inspector.event(actor, eventAs(record), sourceOf(record))
+    if (kind === 'event' && shownActors.has(sessionId)) inspector.event(actor, eventAs(record), sourceOf(record))
     if (kind !== 'snapshot') return
     const snapshot = snapshotOf(record)
-    // An actor is shown from its first snapshot on: before that it is nowhere, and may never start.
-    if (snapshot.status === 'active' && !shown.has(sessionId)) {
-      shown.add(sessionId)
+    // An actor is shown from its first snapshot on: before that it has no state, and may never start.
+    if (snapshot.status === 'active' && !shownActors.has(sessionId)) {
+      shownActors.add(sessionId)
       inspector.actor(actor, snapshot)
       inspector.event(actor, eventAs(record))
     }
-    if (!shown.has(sessionId)) return
+    if (!shownActors.has(sessionId)) return
     inspector.snapshot(actor, snapshot, { event: { type } })
-    if (snapshot.status !== 'active') shown.delete(sessionId)
+    if (snapshot.status !== 'active') shownActors.delete(sessionId)
   }
 }
 

@@ -24,7 +24,7 @@ describe('MCP transport options', () => {
     const { authProvider } = mcpTransportOptions(connection)
     const { tokens: _tokens, ...traps } = Object.getOwnPropertyDescriptors(authProvider)
     for (const { get, value } of Object.values(traps) as TypedPropertyDescriptor<() => unknown>[])
-      expect(get ?? value).toThrow(/^this MCP SDK began a sign-in of its own/)
+      expect(get ?? value).toThrow(/^this MCP SDK started its own OAuth flow/)
     expect(Object.keys(traps)).toHaveLength(7)
   })
 

@@ -182,7 +182,7 @@ describe('options of authorize()', () => {
     expect(query(result.authorizationUrl)).toMatchObject({ prompt: 'login', login_hint: 'a@b.example' })
     expect(await rejection(connection.authorize({ parameters: { redirect_uri: 'https://evil.example' } }))).toEqual({
       name: 'TypeError',
-      message: 'authorize().parameters must not set a parameter of the protocol itself',
+      message: 'authorize().parameters must not contain a parameter that authchart sets',
       code: 'ERR_INVALID_ARG_VALUE',
     })
   })
@@ -293,7 +293,7 @@ describe('options of authorize()', () => {
     for (const returnTo of ['https://evil.example/', '/settings', 'https://app.example.evil.example/']) {
       expect(await rejection(connection.authorize({ returnTo }))).toEqual({
         name: 'TypeError',
-        message: 'authorize().returnTo must lead to an origin that policy.returnToOrigins lists',
+        message: 'authorize().returnTo must have an origin that policy.returnToOrigins lists',
         code: 'ERR_INVALID_ARG_VALUE',
       })
     }

@@ -65,7 +65,7 @@ describe('private key options', () => {
     [
       'an algorithm that does not match the key',
       { privateKey: pem, tokenEndpointAuthSigningAlg: 'RS256' },
-      'clients[0].tokenEndpointAuthSigningAlg does not go with privateKey, which signs with ES256',
+      'clients[0].tokenEndpointAuthSigningAlg does not match privateKey, which signs with ES256',
     ],
     [
       'the method private_key_jwt without a private key',

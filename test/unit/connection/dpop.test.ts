@@ -308,7 +308,7 @@ test('import() throws a TypeError for a DPoP-bound token because its key is miss
   const connection = orchestrate().connection({ tenant: 't1', server: world.server })
   expect(await rejection(connection.import({ tokens: { accessToken: 'secret', tokenType: 'dpop' } }))).toEqual({
     name: 'TypeError',
-    message: 'import().tokens.tokenType must not be DPoP: such a token is of no use without its key',
+    message: 'import().tokens.tokenType must not be DPoP: such a token cannot be used without its key',
     code: 'ERR_INVALID_ARG_VALUE',
   })
   expect((await connection.status()).state).toBe('disconnected')

@@ -80,7 +80,7 @@ describe('connection.fetch', () => {
       world.rejectedToken.add('access-1').add('access-2')
       const error: unknown = await connection.fetch(world.server).catch((reason: unknown) => reason)
       expect(error).toMatchObject({
-        failure: { code: 'AUTHORIZATION_REQUIRED', details: { status: 401, reason: 'refusedAgain' } },
+        failure: { code: 'AUTHORIZATION_REQUIRED', details: { status: 401, reason: 'rejectedAgain' } },
         challenge: `Bearer error="invalid_token", resource_metadata="${world.rs.origin}/.well-known/oauth-protected-resource/mcp"`,
       })
       expect(mcp()).toHaveLength(2)

@@ -112,7 +112,7 @@ describe('createAuthOrchestrator', () => {
         client: CLIENT,
         clients: [{ issuer: 'https://a', clientId: 'c', clientSecret: SECRET, tokenEndpointAuthMethod: 'none' }],
       },
-      value("clients[0].tokenEndpointAuthMethod must not be 'none' beside clientSecret"),
+      value("clients[0].tokenEndpointAuthMethod must not be 'none' with clientSecret"),
     ],
     ...['https://app.example/', 'https://app.example/settings', 'app.example', '*', 'javascript:alert(1)'].map(
       (origin): [string, unknown, object] => [
@@ -275,7 +275,7 @@ describe('createAuthOrchestrator', () => {
 
   test('createAuthOrchestrator requires keys for a store outside the process, and its error says how to create them', () => {
     const complaint = value(
-      "keys is required, since this store is outside the process: { name: <32 bytes>, sealing: [{ id: '1', secret: <32 bytes> }] }; make each with crypto.randomBytes(32), keep them, and give the same to every process",
+      "keys is required, since this store is outside the process: { name: <32 bytes>, sealing: [{ id: '1', secret: <32 bytes> }] }; generate each with crypto.randomBytes(32), store them, and configure every process with the same ones",
     )
     const store = new OutsideStore()
     expect(complaintAbout({ client: CLIENT, store })).toEqual(complaint)
@@ -343,16 +343,20 @@ describe('orchestrator.connection', () => {
 
 describe('synchronous calls', () => {
   test.each<[string, (orchestrator: ReturnType<typeof orchestrate>) => unknown, object]>([
-    ['on() with an unknown event', (it) => it.on('signedIn' as never, () => {}), value('on() knows no such event')],
+    [
+      'on() with an unknown event',
+      (it) => it.on('signedIn' as never, () => {}),
+      value('on() does not support this event'),
+    ],
     [
       'on() with an inherited property name',
       (it) => it.on('toString' as never, () => {}),
-      value('on() knows no such event'),
+      value('on() does not support this event'),
     ],
     [
       'on() without a listener',
       (it) => it.on('authorized', undefined as never),
-      type('on() needs a function that listens'),
+      type('on() requires a function as its listener'),
     ],
     [
       'redirectResponse() with a result that is not a redirect',
@@ -410,7 +414,7 @@ describe('asynchronous calls', () => {
     [
       'authorize',
       { parameters: { state: 'x' } },
-      'authorize().parameters must not set a parameter of the protocol itself',
+      'authorize().parameters must not contain a parameter that authchart sets',
     ],
     ['authorize', { signal: {} }, 'authorize().signal must be of type AbortSignal'],
     [

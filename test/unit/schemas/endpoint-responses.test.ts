@@ -1,55 +1,147 @@
-import { expect, test } from 'vitest'
-import { RegistrationResponseSchema } from '../../../src/schemas/registration.ts'
+import { describe, expect, test } from 'vitest'
+
+import { decodeAnswer, TokenResponseSchema, wireErrorOf } from '../../../src/schemas/endpoint-responses.ts'
 import { check } from '../../../src/schemas/wire.ts'
 
-const nothing = { clientSecret: undefined, secretExpiresAtSeconds: undefined, tokenEndpointAuthMethod: undefined }
+const least = { access_token: 't', token_type: 'Bearer' }
+const nothing = {
+  scope: undefined,
+  expiresInMs: undefined,
+  refreshToken: undefined,
+  refreshTokenExpiresInMs: undefined,
+  subject: undefined,
+}
 
-test.each([
-  [{ client_id: 'c', software_id: 7, redirect_uris: null }, nothing],
-  [
-    { client_id: 'c', redirect_uris: ['https://a/'], grant_types: ['authorization_code'] },
-    { ...nothing, redirectUris: ['https://a/'], grantTypes: ['authorization_code'] },
-  ],
-  [
-    {
-      client_id: 'c',
-      client_secret: 's',
-      client_secret_expires_at: 1_800_000_000,
-      token_endpoint_auth_method: 'client_secret_post',
+function jwt(payload: unknown): string {
+  return `e30.${Buffer.from(JSON.stringify(payload)).toString('base64url')}.x`
+}
+
+function parse(fields: object) {
+  return check(TokenResponseSchema, { ...least, ...fields })
+}
+
+describe('a token response', () => {
+  test('is parsed with all its members', () => {
+    const fields = {
+      token_type: 'bEaReR',
+      expires_in: 3600,
+      scope: ' a b ',
+      refresh_token: 'r',
+      refresh_token_expires_in: 7200,
+      id_token: jwt({ sub: 'ümit' }),
+      unknown: 1,
+    }
+    expect(parse(fields)).toEqual({
+      output: {
+        accessToken: 't',
+        tokenType: 'Bearer',
+        scope: 'a b',
+        expiresInMs: 3_600_000,
+        refreshToken: 'r',
+        refreshTokenExpiresInMs: 7_200_000,
+        subject: 'ümit',
+      },
+    })
+  })
+
+  test('is accepted with only access_token and token_type', () => {
+    const expected = { output: { accessToken: 't', tokenType: 'Bearer', ...nothing } }
+    const empty = {
+      expires_in: null,
+      scope: '',
+      refresh_token: '',
+      refresh_token_expires_in: null,
+      refresh_expires_in: null,
+      id_token: null,
+    }
+    expect([parse({}), parse(empty)]).toEqual([expected, expected])
+  })
+
+  test.each([
+    [3600, 3_600_000],
+    ['3600', 3_600_000],
+    [1.5, 1500],
+    [0, 0],
+    ['0', 0],
+    [-5, 0],
+    ['-5', 0],
+    [Number.POSITIVE_INFINITY, 315_360_000_000],
+    [1e300, 315_360_000_000],
+  ])('with expires_in %o expires in %i ms', (expires_in, expiresInMs) => {
+    expect(parse({ expires_in })).toEqual({
+      output: { accessToken: 't', tokenType: 'Bearer', ...nothing, expiresInMs },
+    })
+  })
+
+  test('is parsed with the lifetime of the refresh token under either member name', () => {
+    const lives = [{ refresh_expires_in: '60' }, { refresh_expires_in: 60, refresh_token_expires_in: 90 }].map(parse)
+    expect(lives).toMatchObject([
+      { output: { refreshTokenExpiresInMs: 60_000 } },
+      { output: { refreshTokenExpiresInMs: 90_000 } },
+    ])
+  })
+
+  test.each(['', 'x', 'a.b.c', jwt({}), jwt({ sub: 7 }), jwt({ sub: '' }), jwt({ sub: 'a'.repeat(256) }), jwt(null)])(
+    'with the ID token %s has an undefined subject',
+    (id_token) => {
+      expect(parse({ id_token })).toMatchObject({ output: { subject: undefined } })
     },
-    {
-      clientSecret: 's',
-      secretExpiresAtSeconds: 1_800_000_000,
-      tokenEndpointAuthMethod: 'client_secret_post',
-    },
-  ],
-  [
-    { client_id: 'c', client_secret: 's', client_secret_expires_at: '60' },
-    { ...nothing, clientSecret: 's', secretExpiresAtSeconds: 60 },
-  ],
-  [
-    { client_id: 'c', client_secret: 's', client_secret_expires_at: 0 },
-    { ...nothing, clientSecret: 's' },
-  ],
-  [{ client_id: 'c', client_secret: '', client_secret_expires_at: null, token_endpoint_auth_method: null }, nothing],
-])('a registration response %j is parsed', (answer, expected) => {
-  expect(check(RegistrationResponseSchema, answer)).toEqual({ output: { clientId: 'c', ...expected } })
+  )
+
+  test.each([
+    ['access_token', { access_token: undefined }],
+    ['access_token', { access_token: '' }],
+    ['access_token', { access_token: 7 }],
+    ['access_token', { access_token: 'a b' }],
+    ['access_token', { access_token: 'a\r\nx: y' }],
+    ['token_type', { token_type: undefined }],
+    ['token_type', { token_type: 'mac' }],
+    ['token_type', { token_type: 'N_A' }],
+    ['token_type', { token_type: 'DPoP ' }],
+    ['expires_in', { expires_in: '3600abc' }],
+    ['expires_in', { expires_in: '' }],
+    ['expires_in', { expires_in: true }],
+    ['expires_in', { expires_in: Number.NaN }],
+    ['scope', { scope: ['a'] }],
+    ['refresh_token', { refresh_token: 7 }],
+    ['refresh_token_expires_in', { refresh_token_expires_in: 'never' }],
+    ['id_token', { id_token: {} }],
+  ])('with an invalid %s is rejected: %j', (field, fields) => {
+    expect(parse(fields)).toEqual({ field })
+  })
+})
+
+describe('decodeAnswer', () => {
+  test.each([
+    ['{"access_token":"t"}', { form: false, fields: { access_token: 't' } }],
+    ['{}', { form: false, fields: {} }],
+    [
+      'access_token=t&scope=a%2Cb&token_type=bearer\n',
+      { form: true, fields: { access_token: 't', scope: 'a,b', token_type: 'bearer' } },
+    ],
+    ['error=bad_verification_code', { form: true, fields: { error: 'bad_verification_code' } }],
+    ['', undefined],
+    ['[]', undefined],
+    ['null', undefined],
+    ['"access_token=t"', undefined],
+    ['ok', undefined],
+    ['a=b', undefined],
+    ['{"access_token":', undefined],
+    ['<a href="/?error=x&access_token=y">', undefined],
+    ['sorry, access_token=t', undefined],
+  ])('decodes %s', (text, expected) => {
+    expect(decodeAnswer(text)).toEqual(expected)
+  })
 })
 
 test.each([
-  ['client_id', {}],
-  ['client_id', { client_id: '' }],
-  ['client_id', { client_id: 7 }],
-  ['client_id', { client_id: 'a'.repeat(2049) }],
-  ['client_id', { client_id: 'c\ud800' }],
-  ['client_secret', { client_id: 'c', client_secret: 7 }],
-  ['client_secret', { client_id: 'c', client_secret: '\udfff' }],
-  ['client_secret', { client_id: 'c', client_secret: 'a'.repeat(4097) }],
-  ['client_secret_expires_at', { client_id: 'c', client_secret_expires_at: 'never' }],
-  ['client_secret_expires_at', { client_id: 'c', client_secret_expires_at: -1 }],
-  ['client_secret_expires_at', { client_id: 'c', client_secret_expires_at: Number.POSITIVE_INFINITY }],
-  ['token_endpoint_auth_method', { client_id: 'c', token_endpoint_auth_method: ['none'] }],
-  [undefined, 'c'],
-])('a registration response is rejected with the invalid field %s', (field, answer) => {
-  expect(check(RegistrationResponseSchema, answer)).toEqual({ field })
+  [{}, undefined],
+  [{ error: null }, undefined],
+  [{ error: 'invalid_grant', error_description: 'secret' }, { error: 'invalid_grant' }],
+  [{ error: 'Your token sk-123 is wrong' }, { error: undefined }],
+  [{ error: 'a'.repeat(65) }, { error: undefined }],
+  [{ error: { code: 401 } }, { error: undefined }],
+  [{ error: '' }, { error: undefined }],
+])('wireErrorOf extracts only a well-formed error code from %j', (fields, expected) => {
+  expect(wireErrorOf(fields)).toEqual(expected)
 })

@@ -124,7 +124,7 @@ describe('handleClientMetadata()', () => {
       for (const proof of [{ clientSecret: 'secret' }, { privateKey: { kty: 'EC' } }]) {
         const clients = [{ issuer: world.issuer, clientId: metadataUrl, ...proof }]
         expect(() => createAuthOrchestrator({ client, clients })).toThrow(
-          'clients must give client.metadataUrl no secret and no key: its document says that this client has none',
+          'clients must not have a secret or key for client.metadataUrl: its document declares a client without authentication',
         )
       }
     }),
