@@ -1,23 +1,23 @@
 import { expect, test } from 'vitest'
 import { SimulatedClock } from '../../../src/testing/index.ts'
 
-test('stands still until it is moved, and then both its times move', () => {
+test('advance() moves both times of a simulated clock, which otherwise stand still', () => {
   const clock = new SimulatedClock({ startAt: 1_000, bootedMs: 50 })
   expect([clock.now(), clock.monotonic()]).toEqual([1_000, 50])
   clock.advance(1.5)
   expect([clock.now(), clock.monotonic()]).toEqual([1_001.5, 51.5])
 })
 
-test('begins in the future, at zero', () => {
+test('a simulated clock starts in the future by default, with monotonic time 0', () => {
   const clock = new SimulatedClock()
   expect([clock.now(), clock.monotonic()]).toEqual([1_800_000_000_000, 0])
 })
 
-test.each([-1, Number.NaN])('never goes back: %d', (ms) => {
+test.each([-1, Number.NaN])('advance(%d) throws a RangeError', (ms) => {
   expect(() => new SimulatedClock().advance(ms)).toThrow(RangeError)
 })
 
-test('repeats its random values with the same seed, and never within one', () => {
+test('clocks with the same seed produce the same random values, which never repeat within one clock', () => {
   const draw = (seed?: string): string[] => {
     const clock = new SimulatedClock({ seed })
     return Array.from({ length: 50 }, () => Buffer.from(clock.random(12)).toString('hex'))
