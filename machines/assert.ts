@@ -1,10 +1,18 @@
-/** A value that the state being entered guarantees; its absence is a mistake in the chart. */
+/**
+ * Returns a value that the entered state guarantees.
+ *
+ * @throws `Error` if it is absent: a bug in the chart.
+ */
 export function assertDefined<Fact>(fact: Fact | undefined, name: string): Fact {
   if (fact === undefined) throw new Error(`the chart entered a working state without ${name}`)
   return fact
 }
 
-/** The event, narrowed to the types that lead to an action. Any other type is a mistake in the chart. */
+/**
+ * Narrows an event to the types that cause an action.
+ *
+ * @throws `Error` for any other type: a bug in the chart.
+ */
 export function eventAs<Event extends { type: string }, Type extends Event['type']>(
   event: Event,
   ...types: readonly Type[]

@@ -1,6 +1,6 @@
 /**
- * JSON in one form: members in the order of their names, without those that are `undefined`. Two values are equal
- * exactly if their forms are, whatever order a schema, a port or a caller wrote their members in.
+ * Serializes a value as canonical JSON: members sorted by name, without those that are `undefined`. Two values are
+ * equal exactly if their canonical forms are, in whatever order their members were created.
  */
 export function canonicalJson(value: unknown): string {
   return JSON.stringify(value, (_name, member: unknown) => (isRecord(member) ? sorted(member) : member))

@@ -2,7 +2,6 @@ import { assign, emit, setup } from 'xstate'
 import type { ConnectionContext } from '../src/schemas/connection-context.ts'
 import type { ConnectionIdentity } from '../src/schemas/credentials.ts'
 import { eventAs } from './assert.ts'
-import { isCurrentClaim } from './claim-rules.ts'
 import { addAttempt, authorizationRequestBuilt, endAttempt, endDenied } from './connection/attempts.ts'
 import {
   claim,
@@ -27,11 +26,11 @@ import {
 import { isReRequestable, restingState, type RestingState } from './connection/selectors.ts'
 import { asksForNothingNew, countStepUp, endStepUps, isStepUpExhausted, rejectScope } from './connection/step-up.ts'
 import * as actions from './connection/tokens.ts'
-import { appendToJournal } from './journal.ts'
 import { connectionPorts } from './ports.ts'
+import { appendToJournal, isCurrentClaim } from './record-rules.ts'
 import { isClientRejected, isGrantRejected, isRetryLater, portFailureOf } from './rejection.ts'
 
-/** What a connection begins with. */
+/** The input of a new connection. */
 export interface ConnectionInput {
   identity: ConnectionIdentity
   /** Record time of the first event. */
@@ -39,8 +38,8 @@ export interface ConnectionInput {
 }
 
 /**
- * One connection for its whole life: a tenant, perhaps a user, and an MCP server. Rests in `resting` and in claims;
- * works everywhere else; decides its resting state in `settling`.
+ * One connection for its whole life: a tenant, an optional user, and an MCP server. The states in `resting` and the
+ * claims are persistable, all others are working states; `settling` decides the resting state.
  *
  * @see [MCP authorization](https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization)
  */
@@ -197,11 +196,12 @@ export const connectionMachine = setup({
         },
         reauthorizationRequired: {
           tags: ['storable'],
-          description: 'It was signed in before; now only its user can sign it in again.',
+          description: 'The connection was authorized before; now its user has to sign in again.',
         },
         failed: {
           tags: ['storable'],
-          description: 'It was never signed in, and the last attempt failed. The failure says why.',
+          description:
+            'The connection was never authorized, and the last attempt failed; `failure` contains the reason.',
         },
       },
       on: {
@@ -225,7 +225,7 @@ export const connectionMachine = setup({
             actions: ['endStepUps'],
           },
           {
-            description: 'The server requires more scope (RFC 6750 §3.1). The present tokens stay usable meanwhile.',
+            description: 'The server requires more scope (RFC 6750 §3.1). The current tokens stay usable meanwhile.',
             target: 'discovering',
             actions: ['countStepUp', 'beginRequest'],
           },
@@ -255,7 +255,7 @@ export const connectionMachine = setup({
           actions: ['endDenied'],
         },
         'attempt.expired': {
-          description: 'Attempts that were not finished in time end here.',
+          description: 'Attempts that were not finished in time are ended.',
           target: 'settling',
           actions: ['updateClock'],
         },
@@ -301,7 +301,8 @@ export const connectionMachine = setup({
             actions: ['acceptLateResult'],
           },
           {
-            description: 'The same, but the connection was disconnected in the meantime: the result is revoked.',
+            description:
+              'The holder of an orphaned claim submits its result after the connection was disconnected: it is revoked.',
             guard: 'isOrphanedResult',
             target: 'disconnecting',
             actions: ['acceptLateResult', 'claimDisconnect'],

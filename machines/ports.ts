@@ -27,14 +27,14 @@ export interface SingleUseInput extends PortInput {
   sendBefore: number
 }
 
-/** RFC 9728: where the resource is described, and by which authorization servers it may be reached. */
+/** RFC 9728: the protected resource metadata, and the authorization server to use. */
 export interface DiscoverResourceInput extends PortInput {
   identity: ConnectionIdentity
-  /** From a challenge: the only place that is read. */
+  /** The `resource_metadata` of a challenge: the only URL that is read. */
   resourceMetadataUrl: string | undefined
   /** The issuer that the caller requires. */
   issuer: string | undefined
-  /** A challenge led here: cached metadata may be outdated. */
+  /** A challenge caused the request: cached metadata may be outdated. */
   challenged: boolean
 }
 export interface DiscoverResourceOutput extends PortOutput {
@@ -70,8 +70,8 @@ export interface EnsureRegistrationOutput extends PortOutput {
 }
 
 /**
- * RFC 6749 §4.1.1, RFC 7636, RFC 8707: the URL that the user is sent to. Performs no I/O, unless it has to be pushed
- * (RFC 9126).
+ * RFC 6749 §4.1.1, RFC 7636, RFC 8707: the authorization URL. Performs no I/O, unless the request has to be pushed (RFC
+ * 9126).
  */
 export interface BuildAuthorizationRequestInput extends PortInput {
   identity: ConnectionIdentity
@@ -82,7 +82,7 @@ export interface BuildAuthorizationRequestInput extends PortInput {
   parameters: Record<string, string> | undefined
 }
 export interface BuildAuthorizationRequestOutput extends PortOutput {
-  /** Secret: holds `state`. Never stored. */
+  /** Secret: contains `state`. Never stored. */
   authorizationUrl: string
   /** Secret. Never stored. */
   state: string
@@ -94,14 +94,14 @@ export interface BuildAuthorizationRequestOutput extends PortOutput {
 export interface TokenResult extends PortOutput {
   accessToken: string
   tokenType: string
-  /** As granted; absent: as requested. */
+  /** The granted scope; absent: the requested one. */
   scope: string | undefined
-  /** Counted from before the request was sent; absent if the server does not say. */
+  /** Measured from before the request was sent; absent without `expires_in`. */
   expiresInMs: number | undefined
   refreshToken: string | undefined
   refreshTokenExpiresInMs: number | undefined
   subject: string | undefined
-  /** The key that they are bound to (RFC 9449); created by the port unless its input has one. */
+  /** The key that the tokens are bound to (RFC 9449); created by the port unless its input has one. */
   dpopKey?: DpopKey | undefined
 }
 
@@ -111,7 +111,7 @@ export interface ExchangeCodeInput extends SingleUseInput {
   server: AuthorizationServer
   code: string
   verifier: string
-  /** The only account whose tokens are accepted, where the response names one. */
+  /** The only account whose tokens are accepted, if the response names one. */
   expectedSubject: string | undefined
 }
 
@@ -125,8 +125,8 @@ export interface RefreshTokensInput extends SingleUseInput {
 }
 
 /**
- * RFC 6749 §4.4, RFC 7523 §2.1, and an identity assertion for RFC 7523: a non-interactive grant. Where it needs an
- * assertion, the port obtains it, and it goes no further than the request.
+ * A non-interactive grant: RFC 6749 §4.4, RFC 7523 §2.1, or an identity assertion for RFC 7523. The port obtains the
+ * assertion, which is used only in the request and never stored.
  */
 export interface RequestTokenInput extends SingleUseInput {
   grant: NonInteractiveGrant
@@ -135,7 +135,7 @@ export interface RequestTokenInput extends SingleUseInput {
   scope: string | undefined
 }
 
-/** RFC 7009. Best effort: the response of the server decides nothing. */
+/** RFC 7009. Best effort: the server's response is ignored. */
 export interface RevokeTokensInput extends SingleUseInput {
   identity: ConnectionIdentity
   server: AuthorizationServer
@@ -143,7 +143,7 @@ export interface RevokeTokensInput extends SingleUseInput {
   refreshToken: string | undefined
 }
 
-/** The server rejected the client: the shared registration forgets it, if it is still the stored one. */
+/** The server rejected the client: the shared registration removes it, if it is still the stored one. */
 export interface RetireRegistrationInput extends PortInput {
   identity: ConnectionIdentity
   issuer: string
@@ -156,14 +156,14 @@ export interface RegisterClientInput extends SingleUseInput {
   redirectUri: string
   registrationEndpoint: string
   tokenEndpointAuthMethodsSupported: string[] | undefined
-  /** Whether the client registers that it uses bound tokens only (RFC 9449 §5.2). */
+  /** Whether the client registers `dpop_bound_access_tokens` (RFC 9449 §5.2). */
   dpopBoundAccessTokens?: true | undefined
 }
 export interface RegisterClientOutput extends PortOutput {
   client: ClientInformation
 }
 
-/** A port that was not provided: fails as soon as it is used, with its name. */
+/** A placeholder that rejects with the port's name if it was not provided. */
 function unprovided<Output, Input>(port: string) {
   return fromPromise<Output, Input>(() => Promise.reject(new Error(`the actor port ${port} was not provided`)))
 }

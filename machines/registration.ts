@@ -1,15 +1,14 @@
 import { assign, setup } from 'xstate'
 import type { RegistrationContext } from '../src/schemas/registration.ts'
 import { eventAs } from './assert.ts'
-import { hasRetriesLeft, isCurrentClaim, withUnknownOutcome } from './claim-rules.ts'
-import { appendToJournal } from './journal.ts'
 import { registrationPorts } from './ports.ts'
+import { appendToJournal, hasRetriesLeft, isCurrentClaim, withUnknownOutcome } from './record-rules.ts'
 import * as actions from './registration/actions.ts'
 import type { RegistrationEvent } from './registration/events.ts'
 import * as guards from './registration/guards.ts'
 import { portFailureOf } from './rejection.ts'
 
-/** What a registration begins with. */
+/** The input of a new registration. */
 export interface RegistrationInput {
   issuer: string
   redirectUri: string

@@ -2,13 +2,13 @@ import { isClientError } from '../src/protocol/token-endpoint.ts'
 import type { Failure } from '../src/errors/failure.ts'
 import type { RequestOutcome } from '../src/errors/port-error.ts'
 
-/** What a port rejects with, as the charts read it. */
+/** The rejection of a port, as the charts read it. */
 export interface PortFailure {
   failure: Failure
   outcome: RequestOutcome
 }
 
-/** What any other rejection counts as: whether the request was sent is unknown. */
+/** Any other rejection: whether the request was sent is unknown. */
 const UNEXPECTED: PortFailure = {
   failure: { code: 'TOKEN_OUTCOME_UNKNOWN', details: { reason: 'unexpected' } },
   outcome: 'unknown',

@@ -6,7 +6,7 @@ import { MAX_ATTEMPTS, MAX_ENDED_ATTEMPTS } from '../limits.ts'
 import type { AuthorizationRequestBuilt, Change, Sent } from './events.ts'
 import { attemptOf, requestedScope } from './selectors.ts'
 
-/** A new attempt waits for its callback; the oldest is dropped if there are too many. */
+/** Adds an attempt that awaits its callback; if there are too many, the oldest is superseded. */
 export function addAttempt(
   context: ConnectionContext,
   output: { at: number; stateHash: string; verifier: string },
@@ -31,7 +31,7 @@ export function addAttempt(
   }
 }
 
-/** The URL to send the user to, for the caller alone. */
+/** The event with the authorization URL, which is emitted to the caller and never stored. */
 export function authorizationRequestBuilt(
   context: ConnectionContext,
   { authorizationUrl, state }: { authorizationUrl: string; state: string },
@@ -55,7 +55,7 @@ export function end(
   return { endedAttempts: endedAttempts.slice(-MAX_ENDED_ATTEMPTS), historyTruncatedAt }
 }
 
-/** Ends the attempt of a callback, or of the present claim. */
+/** Ends the attempt of a callback, or of the current claim. */
 export function endAttempt(
   context: ConnectionContext,
   stateHash: string | undefined,
@@ -71,14 +71,14 @@ export function endAttempt(
   }
 }
 
-/** A denied authorization (RFC 6749 §4.1.2.1) ends its attempt and touches nothing else. */
+/** Ends the attempt of a denied authorization (RFC 6749 §4.1.2.1); tokens and other attempts stay unchanged. */
 export function endDenied(context: ConnectionContext, event: Sent<'callback.denied'>): Change {
   const { at, stateHash, error } = event
   const failure = { code: 'AUTHORIZATION_DENIED' as const, details: { error } }
   return { ...endAttempt(context, stateHash, 'denied', at), failure }
 }
 
-/** One attempt succeeded: those that requested no more than was granted are authorized as well. */
+/** Ends an attempt that succeeded, and those that requested no more than was granted: they are authorized as well. */
 export function finishAttempts(context: ConnectionContext, finished: Attempt, tokens: Tokens, at: number): Change {
   const done = context.attempts.filter((other) => other !== finished && coversScope(tokens.scope, other.scope))
   const first = end(context, [finished], 'authorized', at)

@@ -1,22 +1,22 @@
 import { nonInteractiveGrant } from '../../src/protocol/token-endpoint.ts'
 import type { Attempt, Claim, ConnectionContext } from '../../src/schemas/connection-context.ts'
 import { assertDefined } from '../assert.ts'
-import { withExpiredClaim, withUnknownOutcome } from '../claim-rules.ts'
+import { withExpiredClaim, withUnknownOutcome } from '../record-rules.ts'
 import type { Change, ConnectionEvent, Sent, Stamp } from './events.ts'
 import { canRetry, isRenewal } from './guards.ts'
 import { requestedScope, wantedGrant } from './selectors.ts'
 
-/** The intent, which is stored before the request is sent. */
+/** Creates a claim: the intent, which is stored before the request is sent. */
 export function claim(
   { at, claimId, leaseMs }: Stamp,
-  what: Pick<Claim, 'kind' | 'stateHash' | 'serverId' | 'scope' | 'grant' | 'afterRejection'>,
+  intent: Pick<Claim, 'kind' | 'stateHash' | 'serverId' | 'scope' | 'grant' | 'afterRejection'>,
 ): Change {
-  return { at, claim: { id: claimId, leaseMs, retries: 0, ...what } }
+  return { at, claim: { id: claimId, leaseMs, retries: 0, ...intent } }
 }
 
 /**
- * The code is stored before it is redeemed; from then on the attempt lives as long as the code. A stored one is claimed
- * again.
+ * Claims an exchange and stores its code, whose lifetime replaces that of the attempt. `exchange.resumed` claims a code
+ * that is already stored.
  */
 export function claimExchange(
   context: ConnectionContext,
@@ -33,7 +33,7 @@ export function claimExchange(
   return { ...claimed, attempts: context.attempts.map(retainCode) }
 }
 
-/** A non-interactive grant is claimed under the ids that its request brought along; the claim holds all it needs. */
+/** Claims a non-interactive grant, or the refresh of imported tokens, with the claim id of its request. */
 export function claimTokenRequest(context: ConnectionContext): Change {
   const request = assertDefined(context.request, 'a request')
   const { claimId, leaseMs } = request
@@ -51,16 +51,17 @@ export function claimTokenRequest(context: ConnectionContext): Change {
   )
 }
 
+/** Claims a refresh of the current tokens. */
 export function claimRefresh(event: Sent<'refresh.requested'>): Change {
   return claim(event, { kind: 'refresh', afterRejection: event.rejectedToken })
 }
 
-/** A renewal without a refresh token requests the same scope again. */
+/** Claims a renewal without a refresh token: the same grant with the same scope. */
 export function claimRenewal(context: ConnectionContext, event: Sent<'refresh.requested'>): Change {
   const { tokens } = context
   const { serverId, requestedScope: scope, grant } = tokens ?? {}
-  const what = { serverId, scope, grant: nonInteractiveGrant(grant), afterRejection: event.rejectedToken }
-  return claim(event, { kind: 'requestToken', ...what })
+  const intent = { serverId, scope, grant: nonInteractiveGrant(grant), afterRejection: event.rejectedToken }
+  return claim(event, { kind: 'requestToken', ...intent })
 }
 
 /** The outcome of the claim's request is unknown; its refresh token may have been consumed. */
@@ -78,7 +79,7 @@ function withConsumptionDoubt({ claim: current, tokens }: ConnectionContext): Ch
     : {}
 }
 
-/** The claim expires; its request is repeated under a new claim where that is allowed. */
+/** Expires the claim; its request is sent again under a new claim if a retry is left. */
 export function expireClaim(context: ConnectionContext, event: Sent<'claim.expired'>): Change {
   const { at, leaseMs } = event
   const {

@@ -9,7 +9,7 @@ import type {
   TokenResult,
 } from '../ports.ts'
 
-/** What the runner adds to every event: the chart itself has no clock and no source of randomness. */
+/** Added to every event by the runner: the chart itself has neither a clock nor a random source. */
 export interface Stamp {
   /** Record time now. */
   at: number
@@ -22,11 +22,11 @@ export interface Stamp {
 /** What every callback contains. */
 export interface Callback {
   stateHash: string
-  /** `iss` of RFC 9207, as it came. */
+  /** `iss` of RFC 9207, verbatim. */
   iss?: string | undefined
-  /** The hash of the value that binds the callback to the browser which was redirected. */
+  /** The hash of the value that binds the callback to the redirected browser. */
   bindingHash?: string | undefined
-  /** The browser was recognised by its cookie, so that no hash has to match. */
+  /** The binding was verified by its cookie, so that no hash has to match. */
   bindingProven?: true | undefined
 }
 
@@ -89,10 +89,10 @@ type PortResult =
   | { type: 'xstate.done.actor.retireRegistration'; output: PortOutput }
   | { type: `xstate.error.actor.${string}`; error: unknown }
 
-/** Everything that the connection chart reacts to. */
+/** All events of the connection chart. */
 export type ConnectionEvent = (ConnectionCommand & Stamp) | PortResult
 
-/** Emitted to whoever runs the chart, after what led to it was stored; never part of a snapshot. */
+/** Emitted to the caller of the runner, after the new attempt was stored; never part of a snapshot. */
 export interface AuthorizationRequestBuilt {
   type: 'authorizationRequest.built'
   /** Secret. */
@@ -102,7 +102,7 @@ export interface AuthorizationRequestBuilt {
   expiresAt: number
 }
 
-/** What an action changes in the context. */
+/** The members of the context that an action changes. */
 export type Change = Partial<ConnectionContext>
 
 /** A command of this type, as the runner sends it. */

@@ -1,7 +1,7 @@
 import { grantOffered, nonInteractiveGrant } from '../../src/protocol/token-endpoint.ts'
 import type { AuthorizationRequest, ConnectionContext } from '../../src/schemas/connection-context.ts'
 import type { Grant } from '../../src/schemas/credentials.ts'
-import { hasRetriesLeft, orphanedClaim } from '../claim-rules.ts'
+import { hasRetriesLeft, orphanedClaim } from '../record-rules.ts'
 import type { ConnectionEvent } from './events.ts'
 import {
   attemptOf,
@@ -25,7 +25,7 @@ export function hasPendingCode(context: ConnectionContext, event: ConnectionEven
   return attempt !== undefined && isExchangePending(attempt, event.at)
 }
 
-/** Whether the tokens are still those that the requester of a refresh saw. */
+/** Whether the tokens are still those of the generation that the refresh was requested for. */
 export function isCurrentGeneration(context: ConnectionContext, event: ConnectionEvent): boolean {
   return (
     event.type === 'refresh.requested' &&
@@ -51,7 +51,7 @@ export function canUseGrant(context: ConnectionContext, grant: Grant): boolean {
   return isUnlisted || grantOffered(request.metadata ?? {}, grant)
 }
 
-/** Whether the grant of the request needs no user, and can be used. */
+/** Whether the grant of the request is non-interactive and can be used. */
 export function canUseNonInteractiveGrant(context: ConnectionContext): boolean {
   const grant = nonInteractiveGrant(context.request && wantedGrant(context.request))
   return grant !== undefined && canUseGrant(context, grant)
@@ -77,8 +77,9 @@ export function canRetry(context: ConnectionContext, at: number): boolean {
 }
 
 /**
- * Whether a result that came after its claim had expired is still useful: no newer tokens stand. If the request was
- * repeated, the server may have answered the repeat by revoking this result, so a refresh must be able to verify it.
+ * Whether a result submitted after its claim had expired is still useful: no newer tokens were stored. If the request
+ * was retried, the server may have revoked this result because of the reuse, so that a refresh must be able to verify
+ * it.
  */
 export function isAcceptableLateResult(context: ConnectionContext, event: ConnectionEvent): boolean {
   if (event.type !== 'result.late' || event.generation !== context.generation) return false
@@ -86,13 +87,13 @@ export function isAcceptableLateResult(context: ConnectionContext, event: Connec
   return claim !== undefined && (!claim.retried || event.tokens.refreshToken !== undefined)
 }
 
-/** Whether a result came after its claim had expired and the connection was disconnected: it has to be revoked too. */
+/** Whether a result was submitted after its connection had been disconnected, so that it has to be revoked. */
 export function isOrphanedResult(context: ConnectionContext, event: ConnectionEvent): boolean {
   if (event.type !== 'result.late' || context.tokens !== undefined || context.reauthorizationRequired) return false
   return event.generation < context.generation && orphanedClaim(context, event.orphanId) !== undefined
 }
 
-/** Whether the client of the request is a dynamic one that was not replaced under this request yet. */
+/** Whether the client of the request was registered dynamically and was not replaced in this request yet. */
 export function mayRegisterAgain({ request }: ConnectionContext): boolean {
   return request?.client?.source === 'dynamic' && !request.registeredAgain
 }

@@ -29,7 +29,7 @@ const metadataOf = (context: ConnectionContext): ServerMetadata =>
 const clientOf = (context: ConnectionContext): ClientInformation => assertDefined(requestOf(context).client, 'a client')
 const serverOf = (context: ConnectionContext): AuthorizationServer => assertDefined(claimedServer(context), 'a server')
 
-/** The deadline comes with the event that leaves a checkpoint: without one no request may be sent. */
+/** The send deadline is part of `checkpoint.saved`: after any other event the request must not be sent. */
 const sendDeadline = (event: ConnectionEvent): number =>
   event.type === 'checkpoint.saved' ? event.sendBefore : -Infinity
 

@@ -8,7 +8,7 @@ import type { Change, Done, Sent } from './events.ts'
 import { isGrantAllowed } from './guards.ts'
 import { requestedScope, wantedGrant } from './selectors.ts'
 
-/** A request after a challenge covers the scope of the present tokens as well (MCP authorization, step-up). */
+/** Begins an authorization. After a challenge it includes the scope of the current tokens (MCP authorization, step-up). */
 export function beginRequest(
   context: ConnectionContext,
   event: Sent<'authorization.requested' | 'challenge.insufficientScope' | 'challenge.insufficientAuthentication'>,
@@ -20,7 +20,7 @@ export function beginRequest(
   return { at, request: { ...request, scope, clientInformation, purpose: 'authorize', claimId, leaseMs } }
 }
 
-/** A refresh of imported tokens: their authorization server has to be discovered first. */
+/** Begins a refresh of imported tokens, whose authorization server has to be discovered first. */
 export function beginRenewal(context: ConnectionContext, event: Sent<'refresh.requested'>): Change {
   const { at, claimId, leaseMs } = event
   const { imported, tokens } = context
@@ -55,7 +55,7 @@ export function recordDiscovery(
   return { at, request: { ...request, client }, rejectedClient: undefined, ...provided }
 }
 
-/** The server offers no supported grant, or not the requested one, or the policy does not allow it. */
+/** Records why the request cannot proceed: the policy does not allow its grant, or the server does not offer it. */
 export function rejectGrant(context: ConnectionContext): Change {
   const request = assertDefined(context.request, 'a request')
   if (!isGrantAllowed(request))
@@ -94,7 +94,7 @@ export function adoptServer(context: ConnectionContext): Change {
   return { servers, ...(tokens && { tokens }) }
 }
 
-/** The list with this server last; an entry with equal members, in whatever order, keeps its id. */
+/** The list with this server last. An existing entry with equal members, in any order, is reused with its id. */
 export function withServer(
   servers: AuthorizationServer[],
   entry: Omit<AuthorizationServer, 'id'>,
@@ -105,7 +105,7 @@ export function withServer(
   return [...servers.filter((server) => server !== same), { id, ...entry }]
 }
 
-/** The authorization server rejects the client of this request: another one is registered, once. */
+/** Retires the client of this request, which the authorization server rejected; another one is registered, once. */
 export function replaceClient(context: ConnectionContext): Change {
   const request = assertDefined(context.request, 'a request')
   const { issuer, clientId } = assertDefined(request.client, 'a client')

@@ -18,7 +18,7 @@ export function isUsable(tokens: Tokens | undefined, at: number, minTtlMs = 0): 
   return tokens.expiresAt === undefined || tokens.expiresAt - at > minTtlMs
 }
 
-/** Whether the grant can simply be requested again: only what a user consented to needs a refresh token. */
+/** Whether the grant can be requested again without a refresh token: every non-interactive one. */
 export function isReRequestable({ grant }: Tokens): boolean {
   return grant !== 'authorization_code'
 }
@@ -37,8 +37,8 @@ export function isPending(attempt: Attempt, at: number): boolean {
 }
 
 /**
- * The resting state that follows from the context alone: the chart settles by it, and a reader sees what has changed
- * since by the passing of time.
+ * The resting state that follows from the context alone. The chart settles in it; a reader passes a later `at`, so that
+ * what has expired since then counts.
  */
 export function restingState(context: ConnectionContext, at: number = context.at): RestingState {
   const { tokens } = context
@@ -58,13 +58,13 @@ export function serverOf(context: ConnectionContext, serverId: number | undefine
   return context.servers.find(({ id }) => id === serverId)
 }
 
-/** The authorization server that the present claim's request goes to. */
+/** The authorization server that receives the request of the current claim. */
 export function claimedServer(context: ConnectionContext): AuthorizationServer | undefined {
   const { claim, tokens } = context
   return serverOf(context, claim?.serverId ?? attemptOf(context, claim?.stateHash)?.serverId ?? tokens?.serverId)
 }
 
-/** The account whose tokens are stored, or were last. */
+/** The account of the current or last tokens. */
 export function accountOf({ account, tokens, servers }: ConnectionContext): Account | undefined {
   const issuer = servers.find(({ id }) => id === tokens?.serverId)?.issuer
   const { subject } = tokens ?? {}
@@ -97,7 +97,7 @@ export function wantedGrant(request: AuthorizationRequest): Grant {
     : 'client_credentials'
 }
 
-/** The scope that a request asks for. */
+/** The scope to request. */
 export function requestedScope(context: ConnectionContext): string | undefined {
   const request = assertDefined(context.request, 'a request')
   const { allowedScopes } = request
@@ -112,7 +112,8 @@ export function requestedScope(context: ConnectionContext): string | undefined {
   })
   return permittedScope(scope, allowedScopes)
 }
-/** Where a connection is, as an operator reads it. */
+
+/** The state of a connection as `status()` reports it. */
 export type ConnectionState = RestingState | 'exchanging' | 'refreshing' | 'requestingToken' | 'disconnecting'
 
 const CLAIM_STATES = {
@@ -122,7 +123,7 @@ const CLAIM_STATES = {
   disconnect: 'disconnecting',
 } as const
 
-/** Where a connection is at `at`: in a claim, or in the resting state that follows from the time that has passed. */
+/** The state of a connection at `at`: that of its claim, or else its resting state. */
 export function stateOf(context: ConnectionContext, at: number): ConnectionState {
   const kind = context.claim?.kind
   return kind === undefined || kind === 'register' ? restingState(context, at) : CLAIM_STATES[kind]
@@ -134,14 +135,14 @@ export function tokensOf(context: ConnectionContext | undefined): Tokens | undef
 }
 
 /**
- * How much lifetime a token must have left to be used without a refresh: the policy's margin, and at most a quarter of
- * its lifetime.
+ * The remaining lifetime below which a token is refreshed: the policy's `minTokenTtlMs`, at most a quarter of the
+ * token's lifetime.
  */
 export function marginMs(tokens: Tokens, minTokenTtlMs: number): number {
   return Math.min(minTokenTtlMs, (tokens.lifetimeMs ?? Infinity) / 4)
 }
 
-/** Whether the access token may be used as it is. */
+/** Whether the access token may be used without a refresh. */
 export function isFresh(
   tokens: Tokens | undefined,
   at: number,
@@ -167,7 +168,7 @@ export function isAuthorized(context: ConnectionContext, at: number): boolean {
   return isUsable(tokens, at) || isRenewable(tokens, at)
 }
 
-/** The next instant at which something is due; `undefined` if only the user or the host can change anything. */
+/** The next instant at which `wake()` has something to do; `undefined` if nothing is scheduled. */
 export function nextWakeAt(
   context: ConnectionContext,
   at: number,

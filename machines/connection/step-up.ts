@@ -4,7 +4,7 @@ import { MAX_STEP_UPS, STEP_UP_TTL_MS } from '../limits.ts'
 import type { Change, ConnectionEvent, Sent } from './events.ts'
 import { isPending } from './selectors.ts'
 
-/** Whether a challenge names no scope beyond what was granted: another authorization cannot help. */
+/** Whether the scope of a challenge was granted already: another authorization cannot help. */
 export function asksForNothingNew(context: ConnectionContext, event: ConnectionEvent): boolean {
   if (event.type !== 'challenge.insufficientScope') return false
   const { scope, challengeScope, allowedScopes } = event.request
@@ -13,8 +13,8 @@ export function asksForNothingNew(context: ConnectionContext, event: ConnectionE
 }
 
 /**
- * Which step-up for this scope comes next, counted from 1. A pending attempt for it is the same one: many callers may
- * have received the same challenge.
+ * The number of the next step-up for this scope, from 1. While an attempt for the scope is pending, the number stays
+ * the same: many callers may receive the same challenge.
  */
 function stepUpRound(context: ConnectionContext, scope: string, at: number): number {
   const before = context.stepUps?.find((round) => round.scope === scope && at - round.at < STEP_UP_TTL_MS)
@@ -23,7 +23,7 @@ function stepUpRound(context: ConnectionContext, scope: string, at: number): num
   return isRequested ? before.rounds : before.rounds + 1
 }
 
-/** Whether the scope was requested as often as the policy allows, or the whole scope would be unreasonably long. */
+/** Whether the scope was requested as often as the policy allows, or the combined scope would be too long. */
 export function isStepUpExhausted(context: ConnectionContext, event: ConnectionEvent): boolean {
   if (event.type !== 'challenge.insufficientScope') return false
   const { scope, challengeScope, maxStepUps = Infinity } = event.request
@@ -41,23 +41,23 @@ export function countStepUp(context: ConnectionContext, event: Sent<'challenge.i
   return { stepUps: [...others, { scope, rounds: stepUpRound(context, scope, at), at }].slice(-MAX_STEP_UPS) }
 }
 
-/** The server demands scope that was granted already. */
+/** Records that the server requires scope that was granted already. */
 export function rejectScope(_context: ConnectionContext, { at, request }: Sent<'challenge.insufficientScope'>): Change {
   const expected = challengedScope(request.challengeScope)?.slice(0, 200)
   return { at, failure: { code: 'INSUFFICIENT_SCOPE', ...(expected !== undefined && { details: { expected } }) } }
 }
 
-/** The same scope was requested as often as the policy allows. */
+/** Records that the same scope was requested as often as the policy allows. */
 export function endStepUps(_context: ConnectionContext, { at, request }: Sent<'challenge.insufficientScope'>): Change {
   const expected = challengedScope(request.challengeScope)?.slice(0, 200)
   return { at, failure: { code: 'STEP_UP_EXHAUSTED', ...(expected !== undefined && { details: { expected } }) } }
 }
 
-/** A round does not count if no authorization request could be made in it. */
+/** Uncounts the current round, in which no authorization request could be built. */
 export function withoutRound(context: ConnectionContext): ConnectionContext['stepUps'] {
   const { at, request, stepUps } = context
   const wanted = challengedScope(request?.challengeScope)
-  // Nothing was counted while an attempt for the same scope was pending.
+  // While an attempt for the same scope is pending, rounds are not counted.
   const isCounted = ({ scope, rounds }: { scope: string; rounds: number }): boolean =>
     scope === wanted && stepUpRound(context, scope, at) > rounds
   return stepUps

@@ -12,13 +12,13 @@ import { withServer } from './request.ts'
 import { accountOf, attemptOf, claimedServer, isPending } from './selectors.ts'
 import { withoutRound } from './step-up.ts'
 
-/** The record clock as this event brings it: commands carry it, and so do the results of ports. */
+/** The record clock of an event: commands and port results contain it. */
 export function readClock(context: ConnectionContext, event: ConnectionEvent): number {
   if ('at' in event) return event.at
   return 'output' in event ? event.output.at : context.at
 }
 
-/** Stores the tokens of a token response; one without a refresh token keeps the old one (RFC 6749 §6). */
+/** Stores the tokens of a token response. Without a refresh token in it, the old one is retained (RFC 6749 §6). */
 export function storeTokens(context: ConnectionContext, output: TokenResult): Change {
   const { claim, tokens: old } = context
   const attempt = attemptOf(context, claim?.stateHash)
@@ -29,7 +29,7 @@ export function storeTokens(context: ConnectionContext, output: TokenResult): Ch
     tokenType: output.tokenType,
     scope: output.scope ?? (isRefresh ? old?.scope : asked),
     requestedScope: asked,
-    // Counted from before the request left: `context.at` is when its claim was stored.
+    // Computed from before the request was sent: `context.at` is when its claim was stored.
     expiresAt: output.expiresInMs === undefined ? undefined : context.at + output.expiresInMs,
     lifetimeMs: output.expiresInMs,
     refreshToken: output.refreshToken ?? (isRefresh ? old?.refreshToken : undefined),
@@ -56,12 +56,12 @@ export function storeTokens(context: ConnectionContext, output: TokenResult): Ch
   }
 }
 
-/** The account outlives its tokens only where `refuseAccountChange` depends on it. */
+/** The account is stored separately from its tokens only for `refuseAccountChange`. */
 function newAccount(context: ConnectionContext, tokens: Tokens): ConnectionContext['account'] {
   return accountOf({ ...context, account: undefined, tokens }) ?? accountOf(context)
 }
 
-/** What changes whenever tokens are stored, wherever they come from. */
+/** The changes whenever tokens are stored. */
 function signedIn(context: ConnectionContext, tokens: Tokens, at: number): Change {
   return {
     at,
@@ -75,7 +75,7 @@ function signedIn(context: ConnectionContext, tokens: Tokens, at: number): Chang
   }
 }
 
-/** Stores tokens that came after their claim had expired. If the request was repeated, a refresh has to verify them. */
+/** Stores tokens submitted after their claim had expired. If the request was retried, a refresh has to verify them. */
 export function acceptLateResult(context: ConnectionContext, event: Sent<'result.late'>): Change {
   const { id: _, ...entry } = event.server
   const servers = withServer(context.servers, entry)
@@ -85,7 +85,7 @@ export function acceptLateResult(context: ConnectionContext, event: Sent<'result
   return { servers, ...signedIn(context, taken, event.at), ...finishLate(context, event, taken) }
 }
 
-/** The attempt of a late exchange has succeeded after all: its code must not be sent again. */
+/** Ends the attempt of a late exchange as authorized, so that its code is not sent again. */
 function finishLate(context: ConnectionContext, { attemptHash, at }: Sent<'result.late'>, tokens: Tokens): Change {
   const attempt = attemptOf(context, attemptHash)
   if (attempt !== undefined) return finishAttempts(context, attempt, tokens, at)
@@ -94,7 +94,7 @@ function finishLate(context: ConnectionContext, { attemptHash, at }: Sent<'resul
   return { endedAttempts: context.endedAttempts.map(succeeded) }
 }
 
-/** Stores credentials that the host has; without an issuer, the first discovery binds them to one. */
+/** Stores imported credentials; without an issuer, the first discovery binds them to one. */
 export function importCredentials(context: ConnectionContext, event: Sent<'credentials.imported'>): Change {
   const { at, tokens } = event
   // A client and its tokens may be imported one after the other.
@@ -103,7 +103,7 @@ export function importCredentials(context: ConnectionContext, event: Sent<'crede
   return tokens === undefined ? { at, imported } : { ...signedIn(context, tokens, at), imported }
 }
 
-/** Records the failure of a port. Nothing is deleted by it. */
+/** Records the failure of a port. Deletes nothing. */
 export function recordFailure(context: ConnectionContext, event: ConnectionEvent): Change {
   const { failure } = portFailureOf(event)
   const retryDelayMs = backoffMs(context.retryDelayMs, REFRESH_BACKOFF)
@@ -112,8 +112,8 @@ export function recordFailure(context: ConnectionContext, event: ConnectionEvent
 }
 
 /**
- * The server rejected the refresh token: the user is needed. If the token may have been consumed before, its reuse may
- * have revoked the access token as well.
+ * Removes a refresh token that the server rejected; the user has to sign in again. If the token may have been consumed
+ * before, its reuse may have revoked the access token as well.
  */
 export function dropRefreshToken({ tokens }: ConnectionContext): Change {
   if (tokens === undefined || tokens.refreshTokenMayBeConsumed || tokens.unverified)
@@ -122,7 +122,7 @@ export function dropRefreshToken({ tokens }: ConnectionContext): Change {
   return { reauthorizationRequired: true, tokens: { ...rest, refreshTokenRejected: true } }
 }
 
-/** The server no longer knows our client: the tokens that it issued to it are void as well. */
+/** Records that the server rejected its dynamic client: the tokens issued to the client are invalid as well. */
 export function forgetClient(context: ConnectionContext): Change {
   const server = claimedServer(context)
   const ofServer = context.tokens?.serverId === server?.id
@@ -136,7 +136,7 @@ export function forgetClient(context: ConnectionContext): Change {
   }
 }
 
-/** Forgets everything but the generation, the journal, and how the attempts ended. */
+/** Removes everything but the generation, the journal, and the outcomes of attempts. */
 export function reset(context: ConnectionContext): Change {
   return {
     generation: context.generation + 1,
@@ -154,7 +154,7 @@ export function reset(context: ConnectionContext): Change {
   }
 }
 
-/** Drops what only a working state needs, and what has expired. */
+/** Removes what only working states need, and what has expired. */
 export function pruneExpired(context: ConnectionContext): Change {
   const { at } = context
   const expired = context.attempts.filter((attempt) => !isPending(attempt, at))

@@ -1,7 +1,7 @@
 import type { ClientInformation } from '../../src/schemas/credentials.ts'
 import type { RegistrationContext } from '../../src/schemas/registration.ts'
 import { assertDefined } from '../assert.ts'
-import { hasRetriesLeft, withExpiredClaim } from '../claim-rules.ts'
+import { hasRetriesLeft, withExpiredClaim } from '../record-rules.ts'
 import type { Stamp } from '../connection/events.ts'
 import { MAX_REMEMBERED_REGISTRATIONS } from '../limits.ts'
 import type { RegisterClientInput } from '../ports.ts'
@@ -11,7 +11,7 @@ import { limitedUntil, recentRegistrations } from './guards.ts'
 type Change = Partial<RegistrationContext>
 type Sent<Type extends RegistrationCommand['type']> = Extract<RegistrationCommand, { type: Type }> & Stamp
 
-/** The intent, which is stored before the request is sent. */
+/** Claims the registration: the intent is stored before the request is sent. */
 export function claimRegistration(context: RegistrationContext, event: Sent<'registration.requested'>): Change {
   const { at, claimId, leaseMs, registrationEndpoint, tokenEndpointAuthMethodsSupported, dpopBoundAccessTokens } = event
   return {
@@ -30,27 +30,27 @@ function sentAt(context: RegistrationContext, at: number): number[] {
   return [...recentRegistrations(context, at), at].slice(-MAX_REMEMBERED_REGISTRATIONS)
 }
 
-/** As many registrations were sent within the last hour as the policy allows. */
+/** Records that the policy's maximum of registrations per hour is reached. */
 export function rejectRegistration(context: RegistrationContext, event: Sent<'registration.requested'>): Change {
   const { at } = event
   const retryAfterMs = assertDefined(limitedUntil(context, event), 'a limit') - at
   return { at, failure: { code: 'RATE_LIMITED', details: { reason: 'registrationsPerIssuerPerHour', retryAfterMs } } }
 }
 
-/** The claim expires; the registration is sent again under a new claim where that is allowed. */
+/** Expires the claim; the registration is sent again under a new claim if a retry is left. */
 export function expireClaim(context: RegistrationContext, event: Sent<'claim.expired'>): Change {
   const { at } = event
   const { retried, ...changes } = withExpiredClaim(
     context,
     event,
-    // At worst it leaves a client at the server that nobody uses.
+    // At worst an unused client remains at the server.
     hasRetriesLeft(context.claim),
     'REGISTRATION_UNAVAILABLE',
   )
   return { at, ...changes, ...(retried && { registeredAt: sentAt(context, at) }) }
 }
 
-/** The client that all connections share from now on. */
+/** Stores the client that all connections share from now on. */
 export function storeClient(
   context: RegistrationContext,
   { at, client }: { at: number; client: ClientInformation },
@@ -58,12 +58,12 @@ export function storeClient(
   return { at, client, generation: context.generation + 1, failure: undefined }
 }
 
-/** The server no longer knows this client. */
+/** Removes a client that the server rejected. */
 export function forgetClient({ at }: { at: number }): Change {
   return { at, client: undefined }
 }
 
-/** The deadline comes with the event that leaves a checkpoint: without one no request may be sent. */
+/** The send deadline is part of `checkpoint.saved`: after any other event the request must not be sent. */
 export function registerClientInput(context: RegistrationContext, event: RegistrationEvent): RegisterClientInput {
   const { at, issuer, redirectUri, registrationEndpoint } = context
   const { tokenEndpointAuthMethodsSupported, dpopBoundAccessTokens } = context

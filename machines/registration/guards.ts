@@ -1,9 +1,9 @@
 import type { RegistrationContext } from '../../src/schemas/registration.ts'
-import { orphanedClaim } from '../claim-rules.ts'
+import { orphanedClaim } from '../record-rules.ts'
 import { REGISTRATION_WINDOW_MS } from '../limits.ts'
 import type { RegistrationEvent } from './events.ts'
 
-/** Whether no client with an unexpired secret is stored (RFC 7591 §3.2.1, `client_secret_expires_at`). */
+/** Whether the stored client is absent or its secret has expired (RFC 7591 §3.2.1, `client_secret_expires_at`). */
 export function needsRegistration(context: RegistrationContext, event: RegistrationEvent): boolean {
   if (event.type !== 'registration.requested') return false
   const { client } = context
@@ -15,7 +15,7 @@ export function recentRegistrations({ registeredAt = [] }: RegistrationContext, 
   return registeredAt.filter((sentAt) => at - sentAt < REGISTRATION_WINDOW_MS)
 }
 
-/** When the next registration may be sent, if as many were sent within the last hour as the policy allows. */
+/** When the next registration may be sent; `undefined` while the policy's maximum per hour is not reached. */
 export function limitedUntil(context: RegistrationContext, event: RegistrationEvent): number | undefined {
   if (event.type !== 'registration.requested' || event.maxPerHour === undefined) return undefined
   const recent = recentRegistrations(context, event.at)
@@ -28,7 +28,7 @@ export function isCurrentClient(context: RegistrationContext, event: Registratio
   return event.type === 'client.rejected' && event.clientId === context.client?.clientId
 }
 
-/** Whether a client that came after its claim had expired is still useful: no newer one stands. */
+/** Whether a client submitted after its claim had expired is still useful: no newer one was stored. */
 export function isAcceptableLateResult(context: RegistrationContext, event: RegistrationEvent): boolean {
   return (
     event.type === 'result.late' &&

@@ -12,7 +12,9 @@ export type RequestOutcome = 'notSent' | 'rejected' | 'unknown'
 /** The rejection of an actor. Contains only plain data without secrets, so that the chart can store it. */
 export class PortError extends Error {
   override readonly name = 'PortError'
+  /** What happened: a code with its details. */
   readonly failure: Failure
+  /** Whether the request may have taken effect. */
   readonly outcome: RequestOutcome
 
   constructor(reason: Failure, outcome: RequestOutcome) {

@@ -1,4 +1,4 @@
-import { hasRetriesLeft, isCurrentClaim, withUnknownOutcome } from '../../../machines/claim-rules.ts'
+import { hasRetriesLeft, isCurrentClaim, withUnknownOutcome } from '../../../machines/record-rules.ts'
 import { afterEach, describe, expect, test } from 'vitest'
 import { registrationPorts } from '../../../machines/ports.ts'
 import { registrationMachine } from '../../../machines/registration.ts'

@@ -32,7 +32,7 @@ test.each([
     { ...nothing, clientSecret: 's' },
   ],
   [{ client_id: 'c', client_secret: '', client_secret_expires_at: null, token_endpoint_auth_method: null }, nothing],
-])('%j is understood', (answer, expected) => {
+])('a registration response %j is parsed', (answer, expected) => {
   expect(check(RegistrationResponseSchema, answer)).toEqual({ output: { clientId: 'c', ...expected } })
 })
 
@@ -50,6 +50,6 @@ test.each([
   ['client_secret_expires_at', { client_id: 'c', client_secret_expires_at: Number.POSITIVE_INFINITY }],
   ['token_endpoint_auth_method', { client_id: 'c', token_endpoint_auth_method: ['none'] }],
   [undefined, 'c'],
-])('a wrong %s is refused', (field, answer) => {
+])('a registration response is rejected with the invalid field %s', (field, answer) => {
   expect(check(RegistrationResponseSchema, answer)).toEqual({ field })
 })

@@ -43,7 +43,7 @@ function stage(switches: AuthorizationServerSwitches = {}, options: Partial<Auth
 const refreshing = { endpoint: 'token', grantType: 'refresh_token' } as const
 
 describe('the test servers', () => {
-  test('sign a user in over a real port, and serve tools to its token', async () => {
+  test('the test servers listen on loopback ports, sign a user in and serve tools', async () => {
     const as = await new TestAuthorizationServer().listen()
     const mcp = await new TestMcpServer({ authorizationServers: [as] }).listen()
     const auth = createAuthOrchestrator({ client, network: { allow: ['127.0.0.1'] } })
@@ -69,7 +69,7 @@ describe('the test servers', () => {
     await as.close()
   })
 
-  test('count what they were asked, and hold no secret', async () => {
+  test('the request logs count the requests and contain no secret', async () => {
     const { as, mcp, signIn, callTool } = stage()
     await signIn()
     expect((await callTool()).status).toBe(200)
@@ -86,7 +86,7 @@ describe('the test servers', () => {
     expect(as.requestLog.count()).toBe(0)
   })
 
-  test('answer as JSON-RPC does', async () => {
+  test('the test MCP server responds in JSON-RPC, and with 404 on unknown paths', async () => {
     const { signIn, callTool, mcp } = stage()
     await signIn()
     expect((await callTool('notifications/initialized', null)).status).toBe(202)
@@ -97,7 +97,7 @@ describe('the test servers', () => {
     await expect(inProcessFetch(mcp)('http://127.0.0.1:9/')).rejects.toThrow(TypeError)
   })
 
-  test('challenge whoever brings no token, a bad one, or too little scope', async () => {
+  test('the test MCP server challenges a request without a token or with too little scope', async () => {
     const { mcp, callTool, signIn } = stage()
     const answer = await mcp.handle(new Request(mcp.url, { method: 'POST', body: 'no JSON' }))
     expect([answer.status, answer.headers.get('www-authenticate')]).toEqual([
@@ -113,7 +113,7 @@ describe('the test servers', () => {
     expect(mcp.requestLog.counts()).toMatchObject({ 'mcp unauthorized': 1, 'mcp insufficient_scope': 1 })
   })
 
-  test('refuse a code that is used twice, and with it what came of the first use', async () => {
+  test('the test authorization server rejects a reused code and revokes the tokens of its first use', async () => {
     const { as, begin, auth, connection } = stage()
     const callback = new URL(await as.approve(await begin()))
     await auth.completeCallback(callback)
@@ -131,7 +131,7 @@ describe('the test servers', () => {
     [{ reuseDetection: false }, [200, 400, 'alive']],
     [{ graceMs: 1_000 }, [200, 200, 'alive']],
     [{ rotation: false }, [200, 200, 'alive']],
-  ] as const)('take a refresh token twice, or not: %j', async (switches, expected) => {
+  ] as const)('the switches %j decide about the second use of a refresh token', async (switches, expected) => {
     const { as, signIn } = stage(switches)
     const { actions } = await signIn()
     const refreshToken =
@@ -168,7 +168,7 @@ describe('the test servers', () => {
     },
   )
 
-  test('answer a refresh without a refresh token, or issue none at all', async () => {
+  test('the test authorization server omits the refresh token from refresh responses, or from all responses', async () => {
     const { as, signIn, callTool } = stage({ omitsRefreshToken: true })
     await signIn()
     for (const _ of [1, 2]) {
@@ -182,14 +182,14 @@ describe('the test servers', () => {
     expect(tokens).toMatchObject([{ refreshToken: undefined, expiresAt: undefined }])
   })
 
-  test('let a user say no, and tell who it is', async () => {
+  test('the user of the test authorization server can deny, and is named by its ID token', async () => {
     const { as, begin, auth, signIn } = stage({ subject: 'alice' })
     expect(await auth.completeCallback(await as.deny(await begin()))).toMatchObject({ status: 'denied' })
     expect(await signIn('openid tools')).toMatchObject({ status: 'authorized' })
     expect(as.requestLog.counts()).toMatchObject({ 'authorization access_denied': 1, 'authorization ok': 1 })
   })
 
-  test('name another issuer, register nobody, forget whom they registered', async () => {
+  test('the test authorization server can announce another issuer, disable registration and delete registrations', async () => {
     const wrong = stage({ announcedIssuer: 'https://evil.example' })
     await expect(wrong.begin()).rejects.toMatchObject({ code: 'SERVER_ISSUER_MISMATCH' })
     const closed = stage({ dynamicRegistration: false })
@@ -203,7 +203,7 @@ describe('the test servers', () => {
     expect(await signIn()).toMatchObject({ status: 'authorized' })
   })
 
-  test('give tokens to a client in its own name, and revoke them', async () => {
+  test('the test authorization server issues tokens for client credentials, and revokes them', async () => {
     const clients = [{ issuer: 'http://127.0.0.1:1', ...GIVEN }]
     const { as, connection } = stage({}, { clients })
     expect(await connection.authorize({ grant: 'client_credentials', scope: 'tools' })).toMatchObject({
@@ -216,7 +216,7 @@ describe('the test servers', () => {
     expect(as.requestLog.counts()).toMatchObject({ 'token client_credentials ok': 1, 'revocation ok': 1 })
   })
 
-  test('fail before anything is done, or after it, and hold an answer back', async () => {
+  test('injected faults replace or delay responses before or after the request is processed', async () => {
     const { as, signIn, callTool, clock } = stage()
     await signIn()
     as.expireAccessTokens()
@@ -248,12 +248,12 @@ describe('the test servers', () => {
     ['token', { method: 'POST', body: new URLSearchParams({ client_id: 'given', grant_type: 'x' }) }, 400],
     ['nothing', {}, 404],
     ['introspect', { method: 'POST', body: new URLSearchParams({ token: 'none' }) }, 200],
-  ])('answer what is wrong: %s %j', async (path, init, status) => {
+  ])('the test authorization server responds to an invalid request to %s %j', async (path, init, status) => {
     const { as } = stage()
     expect((await as.handle(new Request(`${as.origin}/${path}`, init))).status).toBe(status)
   })
 
-  test('do not pretend: a broken authorization URL has no callback', async () => {
+  test('approve() rejects if the authorization endpoint does not redirect', async () => {
     const { as } = stage()
     await expect(as.approve(`${as.origin}/authorize`)).rejects.toThrow('400')
   })

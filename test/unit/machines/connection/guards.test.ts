@@ -1,4 +1,4 @@
-import { isCurrentClaim } from '../../../../machines/claim-rules.ts'
+import { isCurrentClaim } from '../../../../machines/record-rules.ts'
 import { describe, expect, test } from 'vitest'
 import type { Callback, ConnectionEvent } from '../../../../machines/connection/events.ts'
 import * as ask from '../../../../machines/connection/guards.ts'

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { appendToJournal } from '../../../machines/journal.ts'
+import { appendToJournal } from '../../../machines/record-rules.ts'
 import { MAX_JOURNAL_ENTRIES } from '../../../machines/limits.ts'
 import { rejections, START } from '../../support/charts/facts.ts'
 

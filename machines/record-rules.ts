@@ -1,0 +1,87 @@
+import type { Failure } from '../src/errors/failure.ts'
+import type { Claim, ConnectionContext, JournalEntry } from '../src/schemas/connection-context.ts'
+import type { RegistrationContext } from '../src/schemas/registration.ts'
+import { MAX_JOURNAL_ENTRIES, MAX_ORPHANED_CLAIMS, MAX_RETRIES } from './limits.ts'
+import { portFailureOf } from './rejection.ts'
+
+/** The members of both charts' contexts that the rules for claims read and change. */
+type ClaimContext = Pick<ConnectionContext | RegistrationContext, 'claim' | 'orphanedClaims' | 'failure'>
+
+/** A `claim.expired` with the stamp of the runner. */
+interface ClaimExpired {
+  at: number
+  claimId: string
+  leaseMs: number
+  orphanId: string
+}
+
+/** Whether a `claim.expired` names the current claim. */
+export function isCurrentClaim(
+  { claim }: ClaimContext,
+  event: { type: string; orphanId?: string | undefined },
+): boolean {
+  return event.type === 'claim.expired' && event.orphanId === claim?.id
+}
+
+/** Whether the request of this claim was retried less often than {@link MAX_RETRIES} allows. */
+export function hasRetriesLeft(claim: Claim | undefined): claim is Claim {
+  return claim !== undefined && claim.retries < MAX_RETRIES
+}
+
+/** The orphaned claim that an event names: one that expired and was taken over by another process. */
+export function orphanedClaim({ orphanedClaims }: ClaimContext, orphanId: string) {
+  return orphanedClaims.find(({ id }) => id === orphanId)
+}
+
+/** Marks the current claim: its request was sent with an unknown outcome, and the claim rests until it expires. */
+export function withUnknownOutcome(
+  { claim }: ClaimContext,
+  event: { type: string; error?: unknown },
+): Pick<ClaimContext, 'claim' | 'failure'> {
+  const { failure } = portFailureOf(event)
+  return { failure, claim: claim && { ...claim, outcomeUnknown: true } }
+}
+
+/**
+ * Expires the current claim and records it as orphaned. If its request may be sent once more, a new claim replaces it.
+ *
+ * @param failureCode The failure otherwise.
+ */
+export function withExpiredClaim(
+  { claim, orphanedClaims, failure }: ClaimContext,
+  { claimId, leaseMs, orphanId }: ClaimExpired,
+  mayRetry: boolean,
+  failureCode: 'TOKEN_OUTCOME_UNKNOWN' | 'REGISTRATION_UNAVAILABLE',
+): Required<ClaimContext> & { retried: boolean } {
+  const next =
+    claim && mayRetry
+      ? { ...claim, outcomeUnknown: undefined, id: claimId, leaseMs, retries: claim.retries + 1 }
+      : undefined
+  const retried = next !== undefined
+  return {
+    claim: next,
+    orphanedClaims: [...orphanedClaims, { id: orphanId, retried }].slice(-MAX_ORPHANED_CLAIMS),
+    failure: retried ? failure : { code: failureCode },
+    retried,
+  }
+}
+
+/** The reason of a transition: a failure code, the result of a port (`refreshTokens.done`), or the event. */
+function reasonOf(event: { type: string }, failure: Failure | undefined): string {
+  if (event.type.startsWith('xstate.error.')) return portFailureOf(event).failure.code
+  if (!event.type.startsWith('xstate.done.actor.')) return event.type
+  return failure?.code ?? `${event.type.slice('xstate.done.actor.'.length)}.done`
+}
+
+/** Adds a transition to the journal, and drops the oldest one if the journal is full. */
+export function appendToJournal(
+  context: { at: number; journal: JournalEntry[]; failure?: Failure | undefined },
+  event: { type: string },
+  to: string,
+  start: string,
+): JournalEntry[] {
+  const from = context.journal.at(-1)?.to ?? start
+  return [...context.journal, { at: context.at, from, to, reason: reasonOf(event, context.failure) }].slice(
+    -MAX_JOURNAL_ENTRIES,
+  )
+}
