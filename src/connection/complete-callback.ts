@@ -131,8 +131,12 @@ async function finish(
   if (after === 'unknown') return explained(result.view, stateHash, about)
   if (after !== 'acceptable') return { ...refused(after), ...about }
   // The attempt lives on: its code was not spent, or nobody knows.
-  const isUnknown = context.claim?.outcomeUnknown === true
-  return { ...failed(context.failure ?? failure('TOKEN_OUTCOME_UNKNOWN'), !isUnknown), ...about }
+  const { claim, failure: reason } = context
+  const isUnknown = claim?.outcomeUnknown === true
+  // A connection that was lost, or a response that was late, does not show whether the server redeemed the code.
+  if (isUnknown && reason !== undefined && isRetryable(reason))
+    return { ...failed(failure('TOKEN_OUTCOME_UNKNOWN', reason.details)), ...about }
+  return { ...failed(reason ?? failure('TOKEN_OUTCOME_UNKNOWN'), !isUnknown), ...about }
 }
 
 type About = Pick<CallbackResult, 'connection' | 'returnTo'>
