@@ -78,7 +78,7 @@ export function markRedirected(response: Response): Response {
 }
 
 /**
- * Sets what a constructor of `Response` cannot: `url` and `redirected`, for clones too.
+ * Sets what a constructor of `Response` cannot: `url`, `redirected` and `type`, for clones too.
  *
  * @see [Fetch Standard, Response class](https://fetch.spec.whatwg.org/#response-class)
  */
@@ -87,6 +87,7 @@ function locate(response: Response, url: string, redirected: boolean): Response 
   return Object.defineProperties(response, {
     url: { value: url, configurable: true },
     redirected: { value: redirected, configurable: true },
+    type: { value: 'basic', configurable: true },
     clone: { value: clone, configurable: true },
   })
 }
