@@ -27,7 +27,10 @@ export async function accessToken(record: ConnectionRecord, params: TokenParamet
     const view = await record.load()
     if (view === undefined) throw authorizationRequired(undefined)
     const tokens = tokensOf(view.context)
-    if (isGoodEnough(record, view, tokens, params)) return cacheToken(record, view, tokens, ticket)
+    if (isGoodEnough(record, view, tokens, params)) {
+      await record.redeliverActions(view)
+      return cacheToken(record, view, tokens, ticket)
+    }
     const after = await renew(record, view, params)
     const token = tokenAfterRenewal(view, after, params.rejectedToken)
     record.services.issuedGenerations.set(record.key, after.context.generation)

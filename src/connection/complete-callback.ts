@@ -132,8 +132,12 @@ async function finish(
   if (after === 'unknown') return resultOfEnded(result.view, stateHash, about)
   if (after !== 'acceptable') return { ...rejected(after), ...about }
   // The attempt is still pending: its code was not consumed, or the outcome is unknown.
-  const isUnknown = context.claim?.outcomeUnknown === true
-  return { ...failed(context.failure ?? failure('TOKEN_OUTCOME_UNKNOWN'), !isUnknown), ...about }
+  const { claim, failure: reason } = context
+  const isUnknown = claim?.outcomeUnknown === true
+  // A connection that was lost, or a response that was late, does not show whether the server redeemed the code.
+  if (isUnknown && reason !== undefined && isRetryable(reason))
+    return { ...failed(failure('TOKEN_OUTCOME_UNKNOWN', reason.details)), ...about }
+  return { ...failed(reason ?? failure('TOKEN_OUTCOME_UNKNOWN'), !isUnknown), ...about }
 }
 
 type About = Pick<CallbackResult, 'connection' | 'returnTo'>

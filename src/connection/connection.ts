@@ -197,7 +197,11 @@ export class Connection {
     const record = this.#open()
     const { signal, ...params } = parseOptions(AccessTokenOptionsSchema, options, 'accessToken()')
     const cached = record.services.cache.get(record.key, params.minTtlMs)
-    if (cached !== undefined && cached.value !== params.rejectedToken) return cached
+    if (cached !== undefined && cached.value !== params.rejectedToken) {
+      const isOverdue = record.services.undeliveredActions.get(record.key) !== undefined
+      if (isOverdue) await abortable(() => record.redeliverActions(), signal)
+      return cached
+    }
     return await abortable(() => accessToken(record, params), signal)
   }
 

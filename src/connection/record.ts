@@ -37,6 +37,17 @@ export class ConnectionRecord {
     return runConnection(this.services, this.key, this.identity, step, loaded)
   }
 
+  /**
+   * Delivers the actions that `onActions` failed to take, for a call that runs nothing. A store that is down leaves
+   * them for the next call.
+   */
+  async redeliverActions(loaded?: View): Promise<void> {
+    const { services, key } = this
+    if (services.undeliveredActions.get(key) === undefined) return
+    const view = loaded ?? (await this.load().catch(() => undefined))
+    if (view !== undefined) await deliverActions(services, key, view, view, { isDue: false })
+  }
+
   /** Callers of this connection with equal intents share one operation and its result. */
   singleFlight<T>(running: Map<string, Promise<T>>, intent: string, start: () => Promise<T>): Promise<T> {
     const id = `${this.key} ${intent}`

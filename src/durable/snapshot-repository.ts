@@ -2,7 +2,7 @@ import { backoffMs } from '../backoff.ts'
 import { randomId } from '../clock.ts'
 import { AuthorizationError, isAuthorizationError } from '../errors/authorization-error.ts'
 import { failure } from '../errors/failure.ts'
-import { TooFewReplicasError } from '../stores/snapshot-store.ts'
+import { type StoredRecord, TooFewReplicasError } from '../stores/snapshot-store.ts'
 import type { ChartSnapshot } from './actor.ts'
 import { type DurableContext, type RecordView, type Run, type RunnerOptions, sendDeadline } from './chart.ts'
 import { ID_BYTES, STORE_RETRY } from './limits.ts'
@@ -45,14 +45,16 @@ export class SnapshotRepository {
   ): Promise<RecordView<Context> | undefined> {
     const { store, sealer, clock } = this.#options
     const requestedAt = clock.monotonic()
-    const stored = await store.load(key).catch(() => {
-      throw unavailable()
-    })
-    if (stored === undefined) return undefined
-    const text = await sealer.open(stored.value, { key }).catch((error: unknown) => {
+    let stored: StoredRecord | undefined
+    let text: string
+    try {
+      stored = await store.load(key)
+      if (stored === undefined) return undefined
+      text = await sealer.open(stored.value, { key })
+    } catch (error) {
       // A key management service that is unavailable does not make the record unreadable.
-      throw isAuthorizationError(error) ? error : unavailable()
-    })
+      throw stored !== undefined && isAuthorizationError(error) ? error : unavailable()
+    }
     const { savedAt, value, context } = decodeSnapshot(chart, text)
     return this.#view({ context, value, version: stored.version }, savedAt, stored.ageMs, requestedAt)
   }
@@ -127,14 +129,13 @@ export class SnapshotRepository {
   ): Promise<void> {
     const { store, sealer } = this.#options
     const write = { expectedVersion: claimVersion, writeId: this.createId() }
-    const released =
-      before === undefined
-        ? store.delete(key, write)
-        : sealer
-            .seal(encodeSnapshot(chart, before, now()), { key })
-            .then((sealed) => store.save(key, sealed, { ...write, ttlMs: chart.ttlMs(before.context) }))
+    const release = async (): Promise<unknown> => {
+      if (before === undefined) return await store.delete(key, write)
+      const sealed = await sealer.seal(encodeSnapshot(chart, before, now()), { key })
+      return await store.save(key, sealed, { ...write, ttlMs: chart.ttlMs(before.context) })
+    }
     // Most likely too few replicas confirm this write either; if it fails, the claim expires after its lease.
-    await released.catch(() => {})
+    await release().catch(() => {})
   }
 
   /** Waits. After `close()` has ended, a pause does not keep the process alive. */

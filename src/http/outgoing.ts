@@ -78,7 +78,7 @@ export function markRedirected(response: Response): Response {
 }
 
 /**
- * Sets `url` and `redirected`, which the constructor of `Response` cannot set, on the response and its clones.
+ * Sets `url`, `redirected` and `type`, which the constructor of `Response` cannot set, on the response and its clones.
  *
  * @see [Fetch Standard, Response class](https://fetch.spec.whatwg.org/#response-class)
  */
@@ -87,6 +87,7 @@ function locate(response: Response, url: string, redirected: boolean): Response 
   return Object.defineProperties(response, {
     url: { value: url, configurable: true },
     redirected: { value: redirected, configurable: true },
+    type: { value: 'basic', configurable: true },
     clone: { value: clone, configurable: true },
   })
 }

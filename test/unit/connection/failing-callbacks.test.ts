@@ -147,4 +147,41 @@ describe.each(WAYS)('a host callback that %s', (_how, fail) => {
     await orchestrator.connection({ ...connection.identity, tenant: 't2' }).authorize()
     expect(host.delivered).toEqual([[['saveClientInformation', 0]]])
   })
+
+  test('a failing onActions() rejects no call, and the next accessToken() or fetch() delivers its actions once', async () => {
+    const world = await startWorld()
+    const { host, onActions } = createHost(fail)
+    const orchestrator = orchestrate({ onActions })
+    const connection = await signIn(world, orchestrator)
+    host.delivered.length = 0
+    host.isBroken = true
+    expect((await connection.accessToken({ rejectedToken: 'access-1' })).value).toBe('access-2')
+    expect((await connection.accessToken()).value).toBe('access-2')
+    host.isBroken = false
+    const save = (generation: number): unknown => [
+      ['saveClientInformation', generation],
+      ['saveTokens', generation],
+    ]
+    expect((await connection.accessToken()).value).toBe('access-2')
+    expect((await connection.accessToken()).value).toBe('access-2')
+    expect(host.delivered).toEqual([save(2)])
+    host.isBroken = true
+    await connection.accessToken({ rejectedToken: 'access-2' })
+    host.isBroken = false
+    expect((await connection.fetch(world.server)).status).toBe(200)
+    expect((await connection.fetch(world.server)).status).toBe(200)
+    expect(host.delivered).toEqual([save(2), save(3)])
+  })
+
+  test('a cached token is returned although onActions() failed and the store is down since', async () => {
+    const world = await startWorld()
+    const { host, onActions } = createHost(fail)
+    const store = new MemoryStore()
+    const connection = await signIn(world, orchestrate({ store, onActions }))
+    host.isBroken = true
+    await connection.accessToken({ rejectedToken: 'access-1' })
+    expect((await connection.accessToken()).value).toBe('access-2')
+    store.load = () => Promise.reject(new Error('no connection'))
+    expect((await connection.accessToken()).value).toBe('access-2')
+  })
 })

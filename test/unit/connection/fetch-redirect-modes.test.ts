@@ -159,4 +159,14 @@ describe('response.url and response.redirected', () => {
     const followed = await connection.fetch('/old')
     expect([followed.status, where(followed)]).toEqual([200, { url: `${world.server}?moved=1`, redirected: true }])
   })
+
+  test("connection.fetch sets response.type to 'basic', as the global fetch does, for clones and followed redirects too", async () => {
+    const { world, connection } = await signedIn()
+    redirectOld(world)
+    const [direct, followed] = [await connection.fetch(world.server), await connection.fetch('/old')]
+    const manual = await connection.fetch('/old', { redirect: 'manual' })
+    const reference = await fetch(`${world.rs.origin}/old`, { redirect: 'manual' })
+    const types = [reference, direct, followed, manual, direct.clone()].map(({ type }) => type)
+    expect(types).toEqual(['basic', 'basic', 'basic', 'basic', 'basic'])
+  })
 })

@@ -1,6 +1,7 @@
 import { describe, expect, test, vi } from 'vitest'
 import { type AuthOrchestratorOptions, MemoryStore } from '../../../src/index.ts'
 import { TestClock } from '../connection/test-clock.ts'
+import type { Answer } from '../connection/peer.ts'
 import { CLIENT, orchestrate, REDIRECT_URI, redirectOf, startWorld } from '../connection/world.ts'
 import { verifies } from '../../support/verifies.ts'
 
@@ -162,24 +163,31 @@ describe('handleCallback()', () => {
     expect([done.status, done.headers.getSetCookie()]).toEqual([200, [expect.stringContaining('Max-Age=0')]])
   })
 
-  test('the binding cookie is retained after an unknown outcome, so the same browser completes the sign-in', async () => {
-    const clock = new TestClock()
-    const [policy, network] = [
-      { leaseMs: 5_000, graceMs: 1_000 },
-      { allow: ['127.0.0.1'], timeoutMs: 1_000 },
-    ]
-    const { world, orchestrator, redirect, cookie } = await sentAway({ clock, policy, network })
-    const url = world.callback(redirect)
-    world.tokenAnswers.push({ status: 500, body: {} })
-    const unknown = await orchestrator.handleCallback(comeBack(url, cookie))
-    expect([unknown.status, unknown.headers.getSetCookie()]).toEqual([503, []])
-    expect(await unknown.text()).toContain('<footer>For support: TOKEN_OUTCOME_UNKNOWN</footer>')
-    // After the lease and its grace period the exchange is repeated once.
-    clock.advance(6_001)
-    const done = await orchestrator.handleCallback(comeBack(url, cookie))
-    expect([done.status, done.headers.getSetCookie()]).toEqual([200, [expect.stringContaining('Max-Age=0')]])
-    expect(world.tokenRequests()).toHaveLength(2)
-  })
+  test.each<[string, Answer]>([
+    ['an answer with 500', { status: 500, body: {} }],
+    ['a lost connection', { hangUp: true }],
+    ['a time-out', { until: new Promise(() => {}) }],
+  ])(
+    'the binding cookie is retained after an unknown outcome, so the same browser completes the sign-in: %s',
+    async (_how, answer) => {
+      const clock = new TestClock()
+      const [policy, network] = [
+        { leaseMs: 5_000, graceMs: 1_000 },
+        { allow: ['127.0.0.1'], timeoutMs: 1_000 },
+      ]
+      const { world, orchestrator, redirect, cookie } = await sentAway({ clock, policy, network })
+      const url = world.callback(redirect)
+      world.tokenAnswers.push(answer)
+      const unknown = await orchestrator.handleCallback(comeBack(url, cookie))
+      expect([unknown.status, unknown.headers.getSetCookie()]).toEqual([503, []])
+      expect(await unknown.text()).toContain('<footer>For support: TOKEN_OUTCOME_UNKNOWN</footer>')
+      // After the lease and its grace period the exchange is repeated once.
+      clock.advance(6_001)
+      const done = await orchestrator.handleCallback(comeBack(url, cookie))
+      expect([done.status, done.headers.getSetCookie()]).toEqual([200, [expect.stringContaining('Max-Age=0')]])
+      expect(world.tokenRequests()).toHaveLength(2)
+    },
+  )
 })
 
 describe('invalid callback requests', () => {
