@@ -5,10 +5,7 @@ import { portError } from '../../errors/port-error.ts'
 import { legacyIssuer, resourceMetadataUrls } from '../../protocol/discovery-urls.ts'
 import { resourceMatches, resourceOf } from '../../protocol/resource-identifier.ts'
 import type { ResourceFacts } from '../../schemas/connection-context.ts'
-import {
-  type ProtectedResourceMetadata,
-  ProtectedResourceMetadataSchema,
-} from '../../schemas/metadata.ts'
+import { type ProtectedResourceMetadata, ProtectedResourceMetadataSchema } from '../../schemas/metadata.ts'
 import { check, HttpUrl } from '../../schemas/wire.ts'
 import { isSuccess, redactUrl } from '../answers.ts'
 import type { ConnectionDependencies, DiscoveryPolicy } from '../dependencies.ts'
