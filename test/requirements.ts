@@ -517,7 +517,7 @@ export const REQUIREMENTS = [
     source: 'https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization/security-considerations',
     behaviour:
       'Use `state`, verify it, discard results with missing/different state. OAuth 2.1 lets PKCE replace it; MCP still says SHOULD. One-time, bound to the user agent, protect contents if it carries data.',
-    where: ['src/connection/record-keys.ts', 'src/connection/complete-callback.ts'],
+    where: ['src/connection/routing.ts', 'src/connection/complete-callback.ts'],
   },
   {
     id: 71,
@@ -932,7 +932,7 @@ export const REQUIREMENTS = [
     level: 'MUST',
     source: 'https://datatracker.ietf.org/doc/html/draft-ietf-oauth-v2-1',
     behaviour: 'Client prevents CSRF on the redirect endpoint (PKCE if support is verified, else state).',
-    where: ['src/connection/record-keys.ts', 'src/connection/complete-callback.ts'],
+    where: ['src/connection/routing.ts', 'src/connection/complete-callback.ts'],
   },
   {
     id: 145,

@@ -1,0 +1,100 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { type Piece, piecesOfMarkdown, piecesOfSource, titlesIn } from '../support/docs/texts.ts'
+import { RETIRED_CODE, RETIRED_NAMES, RETIRED_PHRASES, type RetiredWord } from '../support/docs/words.ts'
+import { markdownFiles, projectRoot, sourceFiles } from '../support/source-files.ts'
+
+// The whole source is parsed, which takes its time on a busy machine.
+const patient = { timeout: 60_000 }
+
+const whole = ({ pattern, use }: RetiredWord): RetiredWord => ({ pattern: new RegExp(`^(?:${pattern.source})$`), use })
+const WORDS: Record<Piece['kind'], readonly RetiredWord[]> = {
+  name: RETIRED_NAMES.map(whole),
+  prose: RETIRED_PHRASES,
+  code: RETIRED_CODE,
+}
+
+/** The retired words of some pieces, each as `path:line: text → replacement`. */
+function offenders(path: string, pieces: readonly Piece[]): string[] {
+  const found = pieces.flatMap(({ kind, text, line }) =>
+    WORDS[kind].flatMap(({ pattern, use }) => {
+      const source = text.replaceAll(/\n/g, ' ')
+      return [...source.matchAll(new RegExp(pattern.source, `${pattern.flags}g`))].map(({ 0: word, index }) => {
+        const around = kind === 'prose' ? source.slice(Math.max(0, index - 24), index + word.length + 24).trim() : word
+        const at = line + text.slice(0, index).split('\n').length - 1
+        return { at, entry: `${path}:${at}: ${around} → ${use}` }
+      })
+    }),
+  )
+  return [...new Set(found.toSorted((a, b) => a.at - b.at).map(({ entry }) => entry))]
+}
+
+/** Fails with one line for each offender, which is easier to work through than a comparison of lists. */
+function expectNone(found: readonly string[]): void {
+  if (found.length > 0) throw new Error(`${found.length} retired words:\n${found.join('\n')}`)
+}
+
+describe('the glossary', patient, () => {
+  test.each(['machines', 'src'])('the code, comments and messages of %s/ contain no retired word', (folder) => {
+    expectNone([...sourceFiles(folder)].flatMap(([path, text]) => offenders(path, piecesOfSource(path, text))))
+  })
+
+  test('the README, docs and other Markdown files contain no retired word', () => {
+    const others = ['AGENTS.md', 'CHANGELOG.md', 'SECURITY.md', '.changeset/README.md']
+    const files = [
+      ...markdownFiles(),
+      ...others.map((path) => [path, readFileSync(join(projectRoot, path), 'utf8')] as const),
+    ]
+    expectNone(files.flatMap(([path, text]) => offenders(path, piecesOfMarkdown(path, text))))
+  })
+
+  test('the titles of tests contain no retired word', () => {
+    expectNone([...sourceFiles('test')].flatMap(([path, text]) => offenders(path, titlesIn(path, text))))
+  })
+})
+
+describe('the search for retired words', () => {
+  test('the search reports identifiers, one-word literals, comments and messages with their lines', () => {
+    const text = [
+      "import { known } from './told.ts'",
+      '// A claim is given',
+      '// up here.',
+      'const isKnown = unknown',
+      '/**',
+      ' * A `kept` value that nobody is',
+      ' * told about.',
+      ' */',
+      "throw new Error(`${held.kept} was told`, 'refused', 'is kept for 60 s')",
+    ].join('\n')
+    expect(offenders('a.ts', piecesOfSource('a.ts', text))).toEqual([
+      'a.ts:1: known → the thing itself: cached, current, existing, supported',
+      'a.ts:2: A claim is given up here. → expire, fail, time out',
+      'a.ts:6: kept → the thing itself: cached, retained, pending',
+      'a.ts:7: … value that nobody is told about. → emit, notify, report, say, distinguish',
+      'a.ts:9: held → the thing itself: current, stored, cached',
+      'a.ts:9: kept → the thing itself: cached, retained, pending',
+      'a.ts:9: was told → emit, notify, report, say, distinguish',
+      'a.ts:9: refused → rejected (HTTP), conflict (store), rejectedToken (option), disallowed (policy)',
+    ])
+  })
+
+  test('the search reports Markdown text, code spans and code blocks, but not link targets', () => {
+    const text =
+      'Held [for](https://told.example/told) long: `answer.kept`.\n\n```ts\nconst known = 1\n```\n\nIt comes\nto rest.\n'
+    expect(offenders('a.md', piecesOfMarkdown('a.md', text))).toEqual([
+      'a.md:1: kept → the thing itself: cached, retained, pending',
+      'a.md:4: known → the thing itself: cached, current, existing, supported',
+      'a.md:7: It comes to rest. → drain, settle, complete',
+    ])
+  })
+
+  test('the search reports titles of tests and groups, and nothing else of a test file', () => {
+    const text =
+      "describe('held', () => {\n  test.each([1])(`is told ${x}`, () => tell())\n  it.skip('a ledger', told)\n})"
+    expect(offenders('a.test.ts', titlesIn('a.test.ts', text))).toEqual([
+      'a.test.ts:2: is told ${x} → emit, notify, report, say, distinguish',
+      'a.test.ts:3: a ledger → request log',
+    ])
+  })
+})
