@@ -5,6 +5,7 @@ import {
   type ActorSystemInfo,
   type AnyActorRef,
   createActor,
+  type InspectionEvent,
   type MachineContext,
   type MachineSnapshot,
   type MetaObject,
@@ -14,7 +15,6 @@ import {
 } from 'xstate'
 import { AuthorizationError } from '../errors/authorization-error.ts'
 import { failure } from '../errors/failure.ts'
-import type { inspector } from './inspection.ts'
 
 /** A snapshot of a chart. */
 export type ChartSnapshot<Context extends object> = MachineSnapshot<
@@ -43,7 +43,7 @@ export type ChartActor<Context extends object> = Actor<ChartLogic<Context>>
 /** The name of the actors of a run, and their inspector. */
 export interface ChartActorOptions {
   readonly id: string
-  readonly inspect?: ReturnType<typeof inspector>
+  readonly inspect?: (event: InspectionEvent) => void
 }
 
 /** The error for a record that this release cannot continue. The record stays unchanged. */
