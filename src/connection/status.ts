@@ -47,7 +47,11 @@ const NOTHING_STORED: ConnectionStatus = {
   journal: [],
 }
 
-/** The status of a connection, from one load of its record. */
+/**
+ * The status of a connection, from one load of its record.
+ *
+ * @internal
+ */
 export async function status(record: ConnectionRecord): Promise<ConnectionStatus> {
   const view = await record.load()
   if (view === undefined) return NOTHING_STORED
@@ -72,7 +76,11 @@ function wakeAt(record: ConnectionRecord, view: View): number | undefined {
   return nextWakeAt(view.context, view.at(), record.claimEndsAt(view), record.policy.minTokenTtlMs)
 }
 
-/** Performs the work that is due by `nextWakeAt`. The run itself takes over an orphaned claim. */
+/**
+ * Performs the work that is due by `nextWakeAt`. The run itself takes over an orphaned claim.
+ *
+ * @internal
+ */
 export async function wake(record: ConnectionRecord): Promise<void> {
   const view = await record.load()
   if (view === undefined) return
@@ -96,7 +104,11 @@ export async function wake(record: ConnectionRecord): Promise<void> {
   )
 }
 
-/** Waits until a token can be obtained without the user: loads the record on each change notice, and at an interval. */
+/**
+ * Waits until a token can be obtained without the user: loads the record on each change notice, and at an interval.
+ *
+ * @internal
+ */
 export async function awaitAuthorized(
   record: ConnectionRecord,
   { timeoutMs, signal }: { timeoutMs: number; signal: AbortSignal | undefined },

@@ -121,13 +121,18 @@ const OptionsSchema = v.strictObject({
   inspect: maybe(callable<(record: InspectionRecord) => void>()),
 })
 
-/** The parsed options, without the defaults that depend on other modules. */
+/**
+ * The parsed options, without the defaults that depend on other modules.
+ *
+ * @internal
+ */
 export type ParsedOptions = v.InferOutput<typeof OptionsSchema>
 
 /**
  * Parses and cross-checks the options of an orchestrator.
  *
  * @throws `TypeError` that names the option, with the code `ERR_INVALID_ARG_TYPE` or `ERR_INVALID_ARG_VALUE`.
+ * @internal
  */
 export function parseOrchestratorOptions(options: unknown): ParsedOptions {
   // Parsed first: the error of a union does not name the member that is invalid.
