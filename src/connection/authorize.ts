@@ -1,7 +1,7 @@
 import type { RequestedAuthorization } from '../../machines/connection/events.ts'
 import { isFresh, isRenewable, isUsable, tokensOf } from '../../machines/connection/selectors.ts'
 import { AuthorizationError } from '../errors/authorization-error.ts'
-import { failure, isRetryable } from '../errors/failure.ts'
+import { failure, isTransient } from '../errors/failure.ts'
 import type { ParsedOptions } from '../options/orchestrator-options.ts'
 import type { Policy } from '../options/policy.ts'
 import { coversScope, unionScopes } from '../protocol/scopes.ts'
@@ -113,8 +113,8 @@ async function renewed(record: ConnectionRecord, view: View, rejectedGeneration:
   const { generation, claim, failure: reason } = after.context
   if (claim?.outcomeUnknown) throw new AuthorizationError(failure('TOKEN_OUTCOME_UNKNOWN'))
   // The failure of tokens that are not renewable is that of an earlier call.
-  const isTransient = isRenewable(tokens, after.at()) && reason !== undefined && isRetryable(reason)
-  if (isTransient && generation === view.context.generation) throw new AuthorizationError(reason)
+  const isPassing = isRenewable(tokens, after.at()) && reason !== undefined && isTransient(reason)
+  if (isPassing && generation === view.context.generation) throw new AuthorizationError(reason)
   return after
 }
 

@@ -1,7 +1,7 @@
 import type { ConnectionCommand } from '../../machines/connection/events.ts'
 import { type CallbackVerdict, judgeCallback } from '../../machines/connection/selectors.ts'
 import { isAuthorizationError } from '../errors/authorization-error.ts'
-import { failure, type Failure, isRetryable } from '../errors/failure.ts'
+import { failure, type Failure, isTransient } from '../errors/failure.ts'
 import type { HostAction } from '../options/host-action.ts'
 import { type CallbackParameters, parseCallback } from '../protocol/authorization-endpoint.ts'
 import type { ConnectionContext, EndedAttempt } from '../schemas/connection-context.ts'
@@ -63,7 +63,7 @@ export async function completeCallback(
   } catch (error) {
     if (!isAuthorizationError(error)) throw error
     // A closing process did not redeem the code: the same callback can succeed in another process.
-    return failed(error.failure, isRetryable(error.failure) || error.code === 'CLOSED')
+    return failed(error.failure, isTransient(error.failure))
   }
 }
 
@@ -135,7 +135,7 @@ async function finish(
   const { claim, failure: reason } = context
   const isUnknown = claim?.outcomeUnknown === true
   // A connection that was lost, or a response that was late, does not show whether the server redeemed the code.
-  if (isUnknown && reason !== undefined && isRetryable(reason))
+  if (isUnknown && reason !== undefined && isTransient(reason))
     return { ...failed(failure('TOKEN_OUTCOME_UNKNOWN', reason.details)), ...about }
   return { ...failed(reason ?? failure('TOKEN_OUTCOME_UNKNOWN'), !isUnknown), ...about }
 }

@@ -172,6 +172,14 @@ export function isRetryable(failure: Failure): boolean {
 }
 
 /**
+ * Whether the failure says nothing about the connection: retrying may succeed, or another process, since this one was
+ * closing.
+ */
+export function isTransient(failure: Failure): boolean {
+  return isRetryable(failure) || failure.code === 'CLOSED'
+}
+
+/**
  * Describes a failure in one lower-case sentence: what happened and where. Strings of other parties are JSON-quoted;
  * the sentence contains no secret.
  */

@@ -5,6 +5,7 @@ import {
   failure,
   FAILURE_CODES,
   isRetryable,
+  isTransient,
   nextActionFor,
   truncate,
 } from '../../../src/errors/failure.ts'
@@ -49,6 +50,12 @@ describe('failure codes', () => {
       'ABORTED',
       'TIMED_OUT',
     ])
+  })
+
+  test('isTransient() is true for the retryable codes and for the CLOSED that a closing process recorded', () => {
+    const transient = FAILURE_CODES.filter((code) => isTransient({ code }))
+    expect(transient).toEqual(FAILURE_CODES.filter((code) => isRetryable({ code }) || code === 'CLOSED'))
+    expect(transient).toContain('CLOSED')
   })
 
   test.each(FAILURE_CODES)('an AuthorizationError %s is retryable exactly if its nextAction is retry', (code) => {
