@@ -1,5 +1,5 @@
 import { assign, emit, setup } from 'xstate'
-import type { ConnectionContext } from '../src/schemas/connection-context.ts'
+import type { ConnectionContext, RestingState } from '../src/schemas/connection-context.ts'
 import type { ConnectionIdentity } from '../src/schemas/credentials.ts'
 import { eventAs } from './assert.ts'
 import { addAttempt, authorizationRequestBuilt, endAttempt, endDenied } from './connection/attempts.ts'
@@ -23,7 +23,7 @@ import {
   rejectGrant,
   replaceClient,
 } from './connection/request.ts'
-import { isReRequestable, restingState, type RestingState } from './connection/selectors.ts'
+import { isReRequestable, restingState } from './connection/selectors.ts'
 import { asksForNothingNew, countStepUp, endStepUps, isStepUpExhausted, rejectScope } from './connection/step-up.ts'
 import * as actions from './connection/tokens.ts'
 import { connectionPorts } from './ports.ts'

@@ -1,13 +1,7 @@
 import { fromPromise } from 'xstate'
 import type { ResourceFacts, ServerMetadata } from '../src/schemas/connection-context.ts'
-import type {
-  AuthorizationServer,
-  ClientInformation,
-  ConnectionIdentity,
-  DpopKey,
-  Grant,
-  NonInteractiveGrant,
-} from '../src/schemas/credentials.ts'
+import type { AuthorizationServer, ClientInformation, ConnectionIdentity, DpopKey } from '../src/schemas/credentials.ts'
+import type { Grant, NonInteractiveGrant } from '../src/schemas/grants.ts'
 
 /** The input of every port: the record time at which it starts. Its result is stamped in the same time. */
 export interface PortInput {

@@ -1,4 +1,5 @@
 import './errors/supported-node.ts'
+
 export type {
   AssertionRequest,
   ClientOptions,
@@ -39,9 +40,10 @@ export type { AuthOrchestratorOptions, KeyOptions } from './options/orchestrator
 export type { PolicyOptions } from './options/policy.ts'
 export { type AuthOrchestrator, createAuthOrchestrator } from './orchestrator.ts'
 export type { JournalEntry } from './schemas/connection-context.ts'
-export type { ConnectionIdentity, Grant } from './schemas/credentials.ts'
+export type { ConnectionIdentity } from './schemas/credentials.ts'
+export type { Grant } from './schemas/grants.ts'
 export { MemoryStore } from './stores/memory.ts'
 export type { Sealer, SealingKey } from './durable/sealing.ts'
 export type { ChangeListener, SaveOptions, SnapshotStore, StoredRecord } from './stores/snapshot-store.ts'
 export type { AccessToken } from './connection/token-cache.ts'
-export type { ConnectionState } from '../machines/connection/selectors.ts'
+export type { ConnectionState } from './schemas/connection-context.ts'

@@ -78,10 +78,10 @@ export interface AuthOrchestrator {
    */
   on<Name extends keyof OrchestratorEvents>(name: Name, listener: (event: OrchestratorEvents[Name]) => void): () => void
   /**
-   * Rejects new calls, waits for operations in flight (at most one lease), and closes all resources that the
-   * orchestrator and its store created; a store that several orchestrators share is closed with the last of them. Every
-   * call returns the same promise, which never rejects: a resource that cannot be closed becomes a process warning with
-   * the code `AUTHCHART_CLOSE_FAILED`, and the others are closed nevertheless.
+   * Rejects new calls, waits for operations in flight (at most `leaseMs` + `graceMs`), and closes all resources that
+   * the orchestrator and its store created; a store that several orchestrators share is closed with the last of them.
+   * Every call returns the same promise, which never rejects: a resource that cannot be closed becomes a process
+   * warning with the code `AUTHCHART_CLOSE_FAILED`, and the others are closed nevertheless.
    */
   close(): Promise<void>
 }

@@ -1,6 +1,6 @@
 import { grantOffered, nonInteractiveGrant } from '../../src/protocol/token-endpoint.ts'
 import type { AuthorizationRequest, ConnectionContext } from '../../src/schemas/connection-context.ts'
-import type { Grant } from '../../src/schemas/credentials.ts'
+import type { Grant } from '../../src/schemas/grants.ts'
 import { hasRetriesLeft, orphanedClaim } from '../record-rules.ts'
 import type { ConnectionEvent } from './events.ts'
 import {

@@ -1,13 +1,18 @@
 import { issuerVerdict } from '../../src/protocol/authorization-endpoint.ts'
-import { grantOffered } from '../../src/protocol/token-endpoint.ts'
 import { permittedScope, selectScope } from '../../src/protocol/scopes.ts'
-import type { Account, Attempt, AuthorizationRequest, ConnectionContext } from '../../src/schemas/connection-context.ts'
-import type { AuthorizationServer, Grant, Tokens } from '../../src/schemas/credentials.ts'
+import { grantOffered, nonInteractiveGrant } from '../../src/protocol/token-endpoint.ts'
+import type {
+  Account,
+  Attempt,
+  AuthorizationRequest,
+  ConnectionContext,
+  ConnectionState,
+  RestingState,
+} from '../../src/schemas/connection-context.ts'
+import type { AuthorizationServer, Tokens } from '../../src/schemas/credentials.ts'
+import type { Grant } from '../../src/schemas/grants.ts'
 import { assertDefined } from '../assert.ts'
 import type { Callback } from './events.ts'
-
-/** The states in which a connection rests. */
-export type RestingState = 'disconnected' | 'awaitingCallback' | 'authorized' | 'reauthorizationRequired' | 'failed'
 
 /**
  * Whether an access token can be used at `at`, with `minTtlMs` of its lifetime left. A token without an expiry is
@@ -20,7 +25,7 @@ export function isUsable(tokens: Tokens | undefined, at: number, minTtlMs = 0): 
 
 /** Whether the grant can be requested again without a refresh token: every non-interactive one. */
 export function isReRequestable({ grant }: Tokens): boolean {
-  return grant !== 'authorization_code'
+  return nonInteractiveGrant(grant) !== undefined
 }
 
 /** Whether new tokens can be obtained without the user: by a refresh token, or by a non-interactive grant. */
@@ -112,9 +117,6 @@ export function requestedScope(context: ConnectionContext): string | undefined {
   })
   return permittedScope(scope, allowedScopes)
 }
-
-/** The state of a connection as `status()` reports it. */
-export type ConnectionState = RestingState | 'exchanging' | 'refreshing' | 'requestingToken' | 'disconnecting'
 
 const CLAIM_STATES = {
   exchange: 'exchanging',

@@ -4,7 +4,7 @@ import { MAX_STEP_UPS, STEP_UP_TTL_MS } from '../limits.ts'
 import type { Change, ConnectionEvent, Sent } from './events.ts'
 import { isPending } from './selectors.ts'
 
-/** Whether the scope of a challenge was granted already: another authorization cannot help. */
+/** Whether a challenge names no scope beyond what was granted, or none at all: another authorization cannot help. */
 export function asksForNothingNew(context: ConnectionContext, event: ConnectionEvent): boolean {
   if (event.type !== 'challenge.insufficientScope') return false
   const { scope, challengeScope, allowedScopes } = event.request

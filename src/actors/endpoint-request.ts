@@ -2,8 +2,9 @@ import * as oauth from 'oauth4webapi'
 import { type FailureCode, type FailureDetails, truncate } from '../errors/failure.ts'
 import { type PortError, portError } from '../errors/port-error.ts'
 import type { ExchangeResponse, Transport } from '../http/transport.ts'
-import { wireErrorOf } from '../schemas/endpoint-responses.ts'
-import { decodeAnswer } from '../schemas/endpoint-responses.ts'
+import { isClientError } from '../protocol/token-endpoint.ts'
+import type { ClientInformation } from '../schemas/credentials.ts'
+import { decodeAnswer, wireErrorOf } from '../schemas/endpoint-responses.ts'
 import { MAX_RETRY_AFTER_MS, MAX_TOKEN_RESPONSE_BYTES, USER_AGENT } from './limits.ts'
 
 /** How a request that must not be repeated is sent. */
@@ -101,4 +102,12 @@ export function retryAfterMs(headers: Headers, now: number): number | undefined 
 export function redactUrl(url: string): string {
   const { origin, pathname } = new URL(url)
   return truncate(origin + pathname)
+}
+
+/** Replaces a rejection of the client itself by `CLIENT_REJECTED`, whose reason decides who can resolve it. */
+export function withClientRejection(error: PortError, client: Pick<ClientInformation, 'source'>): PortError {
+  const { details } = error.failure
+  if (error.outcome !== 'rejected' || !isClientError(details?.error)) return error
+  const reason = client.source === 'dynamic' ? 'dynamicClient' : undefined
+  return portError('CLIENT_REJECTED', 'rejected', { ...details, reason })
 }

@@ -1,7 +1,8 @@
 import * as v from 'valibot'
 import type { HostAction } from '../options/host-action.ts'
 import { RESERVED_PARAMETERS } from '../protocol/authorization-endpoint.ts'
-import { type ClientInformation, type Grant, GrantSchema, maybe } from '../schemas/credentials.ts'
+import { type ClientInformation, GrantSchema, maybe } from '../schemas/credentials.ts'
+import type { Grant } from '../schemas/grants.ts'
 import { DurationMs, Scope, Text } from '../schemas/option-values.ts'
 
 /** Client information of a pre-registered client, for one call or one connection. */

@@ -71,7 +71,8 @@ export class Connection {
    * @param options.rejectedToken The token that a server responded to with 401: it is refreshed only if it is still the
    *   stored one.
    * @throws {@link AuthorizationError} `AUTHORIZATION_REQUIRED` if the user must sign in; `HTTP_TIMEOUT`,
-   *   `HTTP_NETWORK`, `RATE_LIMITED`, `TOKEN_OUTCOME_UNKNOWN`, `STORE_UNAVAILABLE` if a later call may succeed.
+   *   `HTTP_NETWORK`, `SERVER_UNAVAILABLE`, `RATE_LIMITED`, `TOKEN_OUTCOME_UNKNOWN`, `STORE_UNAVAILABLE` if a later
+   *   call may succeed.
    * @see [RFC 6749 §6](https://www.rfc-editor.org/rfc/rfc6749.html#section-6)
    */
   async accessToken(options: AccessTokenOptions = {}): Promise<AccessToken> {

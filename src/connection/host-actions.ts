@@ -71,9 +71,12 @@ export async function deliverActions(
   const actions = [...(overdue ?? []), ...actionsBetween(before?.context, after?.context)]
   if (onActions === undefined || (!isDue && overdue === undefined)) return actions
   const isDelivered = await warnOnFailure('AUTHCHART_CALLBACK_FAILED', 'onActions()', () => onActions(actions))
-  if (!isDelivered) undeliveredActions.set(key, actions.filter(isForgetting).slice(-MAX_UNDELIVERED_ACTIONS))
-  // Unless a delivery that started in the meantime has failed as well.
-  else if (undeliveredActions.get(key) === overdue) undeliveredActions.delete(key)
+  const current = undeliveredActions.get(key)
+  // What a delivery that started in the meantime has failed to deliver remains undelivered.
+  const others = current === overdue ? [] : (current ?? [])
+  if (!isDelivered)
+    undeliveredActions.set(key, [...others, ...actions.filter(isForgetting)].slice(-MAX_UNDELIVERED_ACTIONS))
+  else if (current === overdue) undeliveredActions.delete(key)
   return actions
 }
 

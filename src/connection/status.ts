@@ -1,7 +1,7 @@
 import {
-  type ConnectionState,
   isAuthorized,
   isFresh,
+  isPending,
   isRenewable,
   marginMs,
   nextWakeAt,
@@ -11,7 +11,7 @@ import {
 } from '../../machines/connection/selectors.ts'
 import { AuthorizationError } from '../errors/authorization-error.ts'
 import { failure, type Failure, type NextAction, nextActionFor } from '../errors/failure.ts'
-import type { JournalEntry } from '../schemas/connection-context.ts'
+import type { ConnectionState, JournalEntry } from '../schemas/connection-context.ts'
 import { POLL_INTERVAL_MS } from './limits.ts'
 import { abortable, type ConnectionRecord } from './record.ts'
 import type { View } from './services.ts'
@@ -26,7 +26,7 @@ export interface ConnectionStatus {
   scope: string | undefined
   /** Expiry of the access token: record time, epoch milliseconds; `undefined`: unknown. */
   expiresAt: number | undefined
-  /** When `wake()` has work to do, epoch milliseconds; `undefined`: no work is scheduled. */
+  /** When `wake()` has work to do: record time, epoch milliseconds; `undefined`: no work is scheduled. */
   nextWakeAt: number | undefined
   /** The last failure, if no operation has succeeded since. */
   failure: Failure | undefined
@@ -98,7 +98,7 @@ export async function wake(record: ConnectionRecord): Promise<void> {
       const tokens = tokensOf(now.context)
       const isEarly = isRenewable(tokens, at) && !isFresh(tokens, at, marginMs(tokens, minTokenTtlMs), undefined)
       if (isEarly) return { type: 'refresh.requested', generation }
-      return now.context.attempts.some(({ expiresAt }) => expiresAt <= at) ? { type: 'attempt.expired' } : undefined
+      return now.context.attempts.some((attempt) => !isPending(attempt, at)) ? { type: 'attempt.expired' } : undefined
     },
     { view },
   )

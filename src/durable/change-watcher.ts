@@ -50,8 +50,6 @@ export function createChangeWatcher(store: SnapshotStore, monotonic: () => numbe
       await unsubscribeBefore?.()
     } catch {
       failedAt = monotonic()
-      // A store may throw before it returns a promise, when `trying` is not assigned yet.
-      await Promise.resolve()
     }
     return isReliable
   }

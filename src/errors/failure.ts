@@ -188,3 +188,12 @@ export function describeFailure(failure: Failure): string {
   const [sentence] = CATALOGUE[failure.code]
   return facts.length === 0 ? sentence : `${sentence} (${facts.join(', ')})`
 }
+
+/**
+ * Whether a text has the form of an error code. Free text may echo a secret.
+ *
+ * @see [RFC 6749 §5.2](https://www.rfc-editor.org/rfc/rfc6749.html#section-5.2)
+ */
+export function isErrorCode(text: string): boolean {
+  return /^[a-z_]{1,64}$/.test(text)
+}

@@ -67,6 +67,8 @@ export function createTransport(options: {
     }
 
     async function send(request: Omit<OutgoingRequest, 'url'>): Promise<IncomingResponse> {
+      // Between the check in `run` and here a body may have been read.
+      if (closing !== undefined) throw portError('CLOSED', 'notSent')
       sender ??= createSender()
       const opened = await untilAborted(sender, request.signal)
       const response = await opened.send({ url, ...request }, gate)

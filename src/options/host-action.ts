@@ -1,4 +1,4 @@
-import type { Grant } from '../schemas/credentials.ts'
+import type { Grant } from '../schemas/grants.ts'
 
 interface Action<Type extends string, Data> {
   /** What the host has to save or forget. */

@@ -58,7 +58,7 @@ export interface AuthOrchestratorOptions {
   /**
    * Callback for hosts that store credentials themselves: receives every list of actions and is awaited before the call
    * returns. A throw or rejection becomes a process warning with the code `AUTHCHART_CALLBACK_FAILED` and does not fail
-   * the call: the next call that changes the connection, or `authorize()`, delivers the actions again.
+   * the call: the next call of that connection delivers the actions again.
    *
    * @defaultValue none
    */

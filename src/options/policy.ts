@@ -1,7 +1,8 @@
 import * as v from 'valibot'
 import { saveMarginMs } from '../durable/chart.ts'
 import type { DpopPolicy } from '../protocol/dpop.ts'
-import { type ConnectionIdentity, type Grant, GrantSchema, maybe } from '../schemas/credentials.ts'
+import { type ConnectionIdentity, GrantSchema, maybe } from '../schemas/credentials.ts'
+import type { Grant } from '../schemas/grants.ts'
 import { callable, Count, DurationMs, Origin, Text, WebUrl } from '../schemas/option-values.ts'
 import { invalidArgument, parseOptions } from '../schemas/parse-options.ts'
 

@@ -1,4 +1,4 @@
-import { isErrorCode } from '../schemas/endpoint-responses.ts'
+import { isErrorCode } from '../errors/failure.ts'
 import { MAX_QUERY_LENGTH } from '../schemas/limits.ts'
 
 /** The parameters of an authorization response, before validation. All strings are untrusted. */

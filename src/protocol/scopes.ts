@@ -1,4 +1,4 @@
-import type { Grant } from '../schemas/credentials.ts'
+import type { Grant } from '../schemas/grants.ts'
 import { MAX_SCOPE_LENGTH, MAX_SERVER_SCOPE_LENGTH } from '../schemas/limits.ts'
 
 /** The sources of a request's scope, in order of precedence; the first non-empty one is used. */

@@ -1,4 +1,4 @@
-import { type Grant, GRANT_TYPES, isNonInteractive, type NonInteractiveGrant } from '../schemas/credentials.ts'
+import { type Grant, GRANT_TYPES, isNonInteractive, type NonInteractiveGrant } from '../schemas/grants.ts'
 
 /** RFC 8693 §2.1. */
 export const TOKEN_EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange'

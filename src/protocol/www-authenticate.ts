@@ -1,4 +1,4 @@
-import { isErrorCode } from '../schemas/endpoint-responses.ts'
+import { isErrorCode } from '../errors/failure.ts'
 import { MAX_CHALLENGE_HEADER_LENGTH, MAX_CHALLENGE_PARAMETERS, MAX_CHALLENGES } from '../schemas/limits.ts'
 
 /** One challenge of a `WWW-Authenticate` field. Everything in it is untrusted. */

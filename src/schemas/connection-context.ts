@@ -7,9 +7,9 @@ import {
   DpopTermsSchema,
   FailureSchema,
   GrantSchema,
-  NonInteractiveGrantSchema,
   Instant,
   maybe,
+  NonInteractiveGrantSchema,
   Text,
   TokensSchema,
 } from './credentials.ts'
@@ -193,3 +193,9 @@ export const ConnectionContextSchema = v.strictObject({
   journal: v.array(JournalEntrySchema),
 })
 export type ConnectionContext = v.InferOutput<typeof ConnectionContextSchema>
+
+/** The states in which a connection rests. */
+export type RestingState = 'disconnected' | 'awaitingCallback' | 'authorized' | 'reauthorizationRequired' | 'failed'
+
+/** The state of a connection as `status()` reports it. */
+export type ConnectionState = RestingState | 'exchanging' | 'refreshing' | 'requestingToken' | 'disconnecting'

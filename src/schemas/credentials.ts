@@ -1,5 +1,6 @@
 import * as v from 'valibot'
 import { FAILURE_CODES } from '../errors/failure.ts'
+import { GRANT_TYPES, isGrant, isNonInteractive } from './grants.ts'
 
 export const Text = v.pipe(v.string(), v.nonEmpty())
 
@@ -9,33 +10,8 @@ export const Count = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
 
 /** An optional member; absent and `undefined` are equivalent. */
 export const maybe = <T extends v.GenericSchema>(schema: T) => v.optional(schema)
-
-/** RFC 7523 §2.1. */
-const JWT_BEARER = 'urn:ietf:params:oauth:grant-type:jwt-bearer'
-
-/**
- * Each grant with its `grant_type`; an identity assertion is redeemed as a JWT bearer assertion. A new grant is a
- * member here, a row in `actors/token-endpoint/grants.ts`, and a guard where it may not be chosen like the others.
- */
-export const GRANT_TYPES = {
-  authorization_code: 'authorization_code',
-  client_credentials: 'client_credentials',
-  jwt_bearer: JWT_BEARER,
-  identity_assertion: JWT_BEARER,
-} as const
-/** How tokens are obtained (RFC 6749 §1.3 and its extensions). */
-export type Grant = keyof typeof GRANT_TYPES
-/** The grants that need no user interaction. */
-export type NonInteractiveGrant = Exclude<Grant, 'authorization_code'>
-
-const isGrant = (value: unknown): value is Grant => typeof value === 'string' && Object.hasOwn(GRANT_TYPES, value)
 export const GrantSchema = v.picklist(Object.keys(GRANT_TYPES).filter(isGrant))
 export const NonInteractiveGrantSchema = v.picklist(Object.keys(GRANT_TYPES).filter(isGrant).filter(isNonInteractive))
-
-/** Whether a grant needs no user interaction. */
-export function isNonInteractive(grant: Grant): grant is NonInteractiveGrant {
-  return grant !== 'authorization_code'
-}
 
 export const FailureSchema = v.strictObject({
   code: v.picklist(FAILURE_CODES),

@@ -1,16 +1,8 @@
 import { decodeJwt } from 'jose'
 import * as v from 'valibot'
+import { isErrorCode } from '../errors/failure.ts'
 import { MAX_LIFETIME_SECONDS, MAX_SCOPE_LENGTH, MAX_SUBJECT_LENGTH } from './limits.ts'
 import { parseJson, Text } from './wire.ts'
-
-/**
- * Whether a text has the form of an error code. Free text may echo a secret.
- *
- * @see [RFC 6749 §5.2](https://www.rfc-editor.org/rfc/rfc6749.html#section-5.2)
- */
-export function isErrorCode(text: string): boolean {
-  return /^[a-z_]{1,64}$/.test(text)
-}
 
 /** The error in a response, besides its status. */
 export interface WireError {

@@ -1,18 +1,10 @@
 import { fromTransition, getInitialSnapshot, getNextSnapshot, type SnapshotFrom } from 'xstate'
 import { connectionMachine } from '../../machines/connection.ts'
 import type { ConnectionCommand, ConnectionEvent, Stamp } from '../../machines/connection/events.ts'
-import {
-  type ConnectionState,
-  isPending,
-  isAuthorized,
-  isFresh,
-  marginMs,
-  stateOf,
-  tokensOf,
-} from '../../machines/connection/selectors.ts'
+import { isAuthorized, isFresh, isPending, marginMs, stateOf, tokensOf } from '../../machines/connection/selectors.ts'
 import type { TokenResult } from '../../machines/ports.ts'
 import { portError } from '../errors/port-error.ts'
-import type { ConnectionContext } from '../schemas/connection-context.ts'
+import type { ConnectionContext, ConnectionState } from '../schemas/connection-context.ts'
 
 /** An action of a host on its integration. The model generates each only where it is applicable. */
 export type IntegrationAction =

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { CallbackResult } from '../connection/complete-callback.ts'
-import type { FailureCode } from '../errors/failure.ts'
+import { type FailureCode, nextActionFor } from '../errors/failure.ts'
 
 /** What the user reads, and the HTTP status of the response. */
 interface Text {
@@ -142,7 +142,10 @@ function textOf({ status, failure, retryable }: CallbackOutcome): Text {
   if (status === 'denied') return isServerError(failure?.details?.error) ? REJECTED_BY_SERVER : TEXTS.denied
   if (status !== 'failed' || failure === undefined) return TEXTS[status]
   if (retryable) return failure.code === 'STORE_UNAVAILABLE' ? STORE_DOWN : NOT_FINISHED
-  const text = FAILURES[failure.code] ?? TEXTS.failed
+  // A client that was registered dynamically is replaced by the next sign-in.
+  const code =
+    failure.code === 'CLIENT_REJECTED' && nextActionFor(failure) === 'authorize' ? 'EXCHANGE_REJECTED' : failure.code
+  const text = FAILURES[code] ?? TEXTS.failed
   return failure.details?.reason === 'tooLong' ? { ...text, httpStatus: 414 } : text
 }
 

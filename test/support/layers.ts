@@ -104,8 +104,8 @@ function whyNotPackage(path: string, room: string, specifier: string): string | 
   return owner === undefined || path.startsWith(owner) ? undefined : `only ${owner} may import ${packageOf(specifier)}`
 }
 
-/** Modules of Node that a browser would have to load with the charts, by way of what they import, as `path:line: text`. */
-export function nodeModulesBehindCharts(files: ReadonlyMap<string, string>): string[] {
+/** Modules of Node and packages beside xstate that load with the charts, directly or not, as `path:line: text`. */
+export function foreignModulesBehindCharts(files: ReadonlyMap<string, string>): string[] {
   const found: string[] = []
   const seen = new Set<string>()
   const queue = [...files.keys()].filter((path) => roomOf(path) === 'machines')
@@ -115,8 +115,8 @@ export function nodeModulesBehindCharts(files: ReadonlyMap<string, string>): str
     seen.add(path)
     for (const { specifier, typeOnly, place } of importsOf(path, text)) {
       if (typeOnly) continue
-      if (isNodeModule(specifier)) found.push(place)
-      else if (specifier.startsWith('.')) queue.push(resolveRelative(path, specifier))
+      if (specifier.startsWith('.')) queue.push(resolveRelative(path, specifier))
+      else if (!CHART_PACKAGES.includes(packageOf(specifier))) found.push(place)
     }
   }
   return found

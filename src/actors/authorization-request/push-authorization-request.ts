@@ -5,15 +5,16 @@ import { PushedAuthorizationResponseSchema } from '../../schemas/endpoint-respon
 import { check, parseJson } from '../../schemas/wire.ts'
 import { clientAuthentication } from '../client-authentication.ts'
 import type { ClientRequestDependencies } from '../dependencies.ts'
-import { isSuccess, redactUrl, rejectionOf, sendOnce } from '../endpoint-request.ts'
+import { isSuccess, redactUrl, rejectionOf, sendOnce, withClientRejection } from '../endpoint-request.ts'
 
 /**
  * Sends a pushed authorization request, before the user is redirected. It uses no single-use credential: after an
  * unknown outcome the next authorization pushes a request of its own.
  *
  * @returns The `request_uri`, which refers to the request.
- * @throws `PortError` `AUTHORIZATION_DENIED`, `RATE_LIMITED` or `HTTP_NETWORK` (rejected, or unknown for a 5xx),
- *   `RESPONSE_NOT_JSON`, `RESPONSE_INVALID`, `CLIENT_AUTH_UNSUPPORTED`, or what the transport rejects with.
+ * @throws `PortError` `AUTHORIZATION_DENIED`, `CLIENT_REJECTED`, `RATE_LIMITED` or `SERVER_UNAVAILABLE` (unknown for a
+ *   5xx but 503), `RESPONSE_NOT_JSON`, `RESPONSE_INVALID`, `CLIENT_AUTH_UNSUPPORTED`, or what the transport rejects
+ *   with.
  * @see [RFC 9126 §2](https://www.rfc-editor.org/rfc/rfc9126.html#section-2)
  */
 export async function pushAuthorizationRequest(
@@ -32,10 +33,8 @@ export async function pushAuthorizationRequest(
     ),
   )
   if (!isSuccess(response)) {
-    throw rejectionOf(response, endpoint, deps.clock.now(), {
-      rejected: 'AUTHORIZATION_DENIED',
-      unknown: 'HTTP_NETWORK',
-    })
+    const codes = { rejected: 'AUTHORIZATION_DENIED', unknown: 'SERVER_UNAVAILABLE' } as const
+    throw withClientRejection(rejectionOf(response, endpoint, deps.clock.now(), codes), client)
   }
   const where = { url: redactUrl(endpoint), status: response.status, document: 'pushed authorization response' }
   const json = parseJson(response.text)

@@ -13,9 +13,9 @@ import { isSuccess, redactUrl, rejectionOf, sendOnce } from '../endpoint-request
 /**
  * Registers this client dynamically. The values of the response take precedence over the requested ones.
  *
- * @throws `PortError` `REGISTRATION_REJECTED`, `RATE_LIMITED` or `HTTP_NETWORK` (rejected), `REGISTRATION_UNAVAILABLE`,
- *   `RESPONSE_NOT_JSON` or `RESPONSE_INVALID` (unknown), `CLIENT_AUTH_UNSUPPORTED`, or what the transport rejects
- *   with.
+ * @throws `PortError` `REGISTRATION_REJECTED`, `RATE_LIMITED` or `SERVER_UNAVAILABLE` (rejected),
+ *   `REGISTRATION_UNAVAILABLE`, `RESPONSE_NOT_JSON` or `RESPONSE_INVALID` (unknown), `CLIENT_AUTH_UNSUPPORTED`, or what
+ *   the transport rejects with.
  * @see [RFC 7591 §3](https://www.rfc-editor.org/rfc/rfc7591.html#section-3)
  */
 export function createRegisterClient(deps: RegistrationDependencies) {

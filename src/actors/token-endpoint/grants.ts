@@ -2,7 +2,7 @@ import type { ExchangeCodeInput, RefreshTokensInput, RequestTokenInput, TokenRes
 import { stopwatch } from '../../clock.ts'
 import type { FailureCode } from '../../errors/failure.ts'
 import { portError } from '../../errors/port-error.ts'
-import { GRANT_TYPES, type NonInteractiveGrant } from '../../schemas/credentials.ts'
+import { GRANT_TYPES, type NonInteractiveGrant } from '../../schemas/grants.ts'
 import type { RegistrationDependencies, TokenRequestDependencies } from '../dependencies.ts'
 import { exchangeForAssertion, type IdentityAssertionDependencies, obtainAssertion } from './assertions.ts'
 import { createRevokeTokens } from './revoke-tokens.ts'

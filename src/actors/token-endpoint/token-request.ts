@@ -2,16 +2,15 @@ import * as oauth from 'oauth4webapi'
 import type { TokenResult } from '../../../machines/ports.ts'
 import { stopwatch } from '../../clock.ts'
 import type { FailureCode } from '../../errors/failure.ts'
-import { type PortError, portError } from '../../errors/port-error.ts'
+import { portError } from '../../errors/port-error.ts'
 import type { ExchangeResponse } from '../../http/transport.ts'
 import { normalize } from '../../protocol/quirks.ts'
 import type { AuthorizationServer, DpopKey } from '../../schemas/credentials.ts'
 import { decodeAnswer, type DecodedAnswer, TokenResponseSchema, wireErrorOf } from '../../schemas/endpoint-responses.ts'
 import { check } from '../../schemas/wire.ts'
-import { isClientError } from '../../protocol/token-endpoint.ts'
 import { asClient, clientAuthentication } from '../client-authentication.ts'
 import type { TokenRequestDependencies } from '../dependencies.ts'
-import { isSuccess, redactUrl, rejectionOf, sendOnce } from '../endpoint-request.ts'
+import { isSuccess, redactUrl, rejectionOf, sendOnce, withClientRejection } from '../endpoint-request.ts'
 
 /** The server of a token request, and the client there. */
 export type TokenServer = Pick<AuthorizationServer, 'issuer' | 'tokenEndpoint' | 'resource' | 'client' | 'dpop'>
@@ -81,7 +80,7 @@ export async function sendTokenRequest(
   const response = key !== undefined && isNonceMissing(first) ? await send() : first
   if (!isSuccess(response)) {
     const codes = { rejected, unknown: 'TOKEN_OUTCOME_UNKNOWN' } as const
-    throw withClientRejection(rejectionOf(response, server.tokenEndpoint, deps.clock.now(), codes), server)
+    throw withClientRejection(rejectionOf(response, server.tokenEndpoint, deps.clock.now(), codes), server.client)
   }
   const where = { url: redactUrl(server.tokenEndpoint), status: response.status }
   const decoded = decodeAnswer(response.text)
@@ -89,16 +88,8 @@ export async function sendTokenRequest(
     throw portError('TOKEN_RESPONSE_INVALID', 'unknown', { ...where, document: 'token response', reason: 'unreadable' })
   const wire = wireErrorOf(decoded.fields)
   if (wire !== undefined)
-    throw withClientRejection(portError(rejected, 'rejected', { ...where, error: wire.error }), server)
+    throw withClientRejection(portError(rejected, 'rejected', { ...where, error: wire.error }), server.client)
   return { decoded, where, key }
-}
-
-/** Replaces a rejection of the client itself by `CLIENT_REJECTED`, whose reason decides who can resolve it. */
-function withClientRejection(error: PortError, { client }: TokenServer): PortError {
-  const { details } = error.failure
-  if (error.outcome !== 'rejected' || !isClientError(details?.error)) return error
-  const reason = client.source === 'dynamic' ? 'dynamicClient' : undefined
-  return portError('CLIENT_REJECTED', 'rejected', { ...details, reason })
 }
 
 /** Whether a token endpoint rejected a request only because its proof lacks a nonce (RFC 9449 §8). */

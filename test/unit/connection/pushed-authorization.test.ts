@@ -67,8 +67,8 @@ describe('required pushed authorization requests', () => {
     const world = await pushingWorld(unauthorized, unauthorized)
     expect(await rejection(orchestrate().connection(of(world)).authorize())).toEqual({
       failure: {
-        code: 'AUTHORIZATION_DENIED',
-        details: { url: `${world.issuer}/par`, status: 401, error: 'invalid_client' },
+        code: 'CLIENT_REJECTED',
+        details: { url: `${world.issuer}/par`, status: 401, error: 'invalid_client', reason: 'dynamicClient' },
       },
       retryable: false,
       nextAction: 'authorize',
@@ -80,13 +80,13 @@ describe('required pushed authorization requests', () => {
     const world = await pushingWorld({ status: 401, body: { error: 'invalid_client' } })
     const clients = [{ issuer: world.issuer, clientId: 'mine', clientSecret: 's' }]
     expect(await rejection(orchestrate({ clients }).connection(of(world)).authorize())).toMatchObject({
-      failure: { code: 'AUTHORIZATION_DENIED', details: { error: 'invalid_client' } },
+      failure: { code: 'CLIENT_REJECTED', details: { error: 'invalid_client' } },
     })
     expect(world.as.asked()).not.toContain('POST /register')
   })
 
   test.each<[string, Answer, object]>([
-    ['responds with 500', { status: 500, body: 'oops' }, { code: 'HTTP_NETWORK' }],
+    ['responds with 500', { status: 500, body: 'oops' }, { code: 'SERVER_UNAVAILABLE' }],
     ['closes the connection', { hangUp: true }, { code: 'HTTP_NETWORK' }],
     ['responds with 429', { status: 429, headers: { 'retry-after': '3' } }, { code: 'RATE_LIMITED' }],
     ['responds without JSON', { status: 201, body: 'hello' }, { code: 'RESPONSE_NOT_JSON' }],

@@ -37,6 +37,12 @@ describe('callbackPage()', () => {
     [failed('HTTP_NETWORK', true), 503, 'The sign-in is not finished yet'],
     [failed('STORE_UNAVAILABLE', true), 503, 'The sign-in is not finished yet'],
     [failed('HTTP_NETWORK'), 400, 'The sign-in failed'],
+    [failed('CLIENT_REJECTED'), 500, 'Something is wrong on our side'],
+    [
+      { status: 'failed', failure: { code: 'CLIENT_REJECTED', details: { reason: 'dynamicClient' } } },
+      400,
+      'The sign-in was not accepted',
+    ],
   ])('callbackPage() for %o responds with status %i and the title “%s”', async (end, status, title) => {
     expect(await shown(end)).toEqual([status, title])
   })

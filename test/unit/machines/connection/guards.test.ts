@@ -1,4 +1,3 @@
-import { isCurrentClaim } from '../../../../machines/record-rules.ts'
 import { describe, expect, test } from 'vitest'
 import type { Callback, ConnectionEvent } from '../../../../machines/connection/events.ts'
 import * as ask from '../../../../machines/connection/guards.ts'
@@ -9,17 +8,19 @@ import {
   wantedGrant,
 } from '../../../../machines/connection/selectors.ts'
 import { asksForNothingNew, isStepUpExhausted } from '../../../../machines/connection/step-up.ts'
+import { isCurrentClaim } from '../../../../machines/record-rules.ts'
 import type { AuthorizationRequest, Claim, ConnectionContext } from '../../../../src/schemas/connection-context.ts'
-import type { Grant, Tokens } from '../../../../src/schemas/credentials.ts'
+import type { Tokens } from '../../../../src/schemas/credentials.ts'
+import type { Grant } from '../../../../src/schemas/grants.ts'
 import {
   contextWith,
   dynamicClient,
-  staticClient,
   issuer,
   LEASE_MS,
   metadata,
   server,
   START,
+  staticClient,
   tokens,
   wishes,
 } from '../../../support/charts/facts.ts'
