@@ -19,6 +19,8 @@ const all = { lines: 100, branches: 100 }
 export default defineConfig({
   root,
   test: {
+    // By default vitest leaves one core idle, which is half of a machine with two.
+    maxWorkers: '100%',
     projects: [
       {
         extends: true,

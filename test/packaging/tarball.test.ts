@@ -65,6 +65,6 @@ test('every file that an example of the tarball imports is in the tarball', () =
 test('the tarball holds the build, its sources, its documents and its examples, and nothing else', () => {
   const files = globSync('**/*.*', { cwd: installed })
   const allowed =
-    /^(?:dist\/(?:src|machines)\/.*\.(?:js|d\.ts)(?:\.map)?|(?:src|machines|test\/examples)\/.*\.ts|docs\/.*\.(?:md|svg)|package\.json|(?:README|CHANGELOG|SECURITY)\.md)$/
+    /^(?:dist\/(?:src|machines)\/.*\.(?:js|d\.ts)(?:\.map)?|(?:src|machines|test\/examples)\/.*\.ts|docs\/.*\.(?:md|svg)|(?:package|stately\.config)\.json|(?:README|CHANGELOG|SECURITY)\.md)$/
   expect(files.filter((path) => !allowed.test(path))).toEqual([])
 })

@@ -187,7 +187,7 @@ function contractOf(broken: Broken) {
 }
 
 describe('the store contract', () => {
-  test.each(violations)('the contract detects a store that %s', async (_, name, broken) => {
+  test.concurrent.each(violations)('the contract detects a store that %s', async (_, name, broken) => {
     const check = contractOf(broken).find((each) => each.name === name)
     await expect(check?.run()).rejects.toMatchObject({ name: 'AssertionError' })
   })
