@@ -1,5 +1,6 @@
 import type { Failure } from '../src/errors/failure.ts'
 import type { Claim, ConnectionContext, JournalEntry } from '../src/schemas/connection-context.ts'
+import type { ClientInformation } from '../src/schemas/credentials.ts'
 import type { RegistrationContext } from '../src/schemas/registration.ts'
 import { MAX_JOURNAL_ENTRIES, MAX_ORPHANED_CLAIMS, MAX_RETRIES } from './limits.ts'
 import { portFailureOf } from './rejection.ts'
@@ -13,6 +14,11 @@ interface ClaimExpired {
   claimId: string
   leaseMs: number
   orphanId: string
+}
+
+/** Whether the client's secret has expired (RFC 7591 §3.2.1, `client_secret_expires_at`). */
+export function isSecretExpired({ clientSecretExpiresAt = Infinity }: ClientInformation, at: number): boolean {
+  return clientSecretExpiresAt <= at
 }
 
 /** Whether a `claim.expired` names the current claim. */

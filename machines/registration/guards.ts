@@ -1,13 +1,13 @@
 import type { RegistrationContext } from '../../src/schemas/registration.ts'
-import { orphanedClaim } from '../record-rules.ts'
+import { isSecretExpired, orphanedClaim } from '../record-rules.ts'
 import { REGISTRATION_WINDOW_MS } from '../limits.ts'
 import type { RegistrationEvent } from './events.ts'
 
-/** Whether the stored client is absent or its secret has expired (RFC 7591 §3.2.1, `client_secret_expires_at`). */
+/** Whether the stored client is absent or its secret has expired. */
 export function needsRegistration(context: RegistrationContext, event: RegistrationEvent): boolean {
   if (event.type !== 'registration.requested') return false
   const { client } = context
-  return client === undefined || (client.clientSecretExpiresAt ?? Infinity) <= event.at
+  return client === undefined || isSecretExpired(client, event.at)
 }
 
 /** The registrations that were sent within the last hour. */

@@ -4,6 +4,7 @@ import type {
   PortOutput,
   RetireRegistrationInput,
 } from '../../../machines/ports.ts'
+import { isSecretExpired } from '../../../machines/record-rules.ts'
 import { stopwatch } from '../../clock.ts'
 import { truncate } from '../../errors/failure.ts'
 import { portError } from '../../errors/port-error.ts'
@@ -95,11 +96,11 @@ function problemOf(
   key: SigningKey | undefined,
   { at, metadata, grant }: EnsureRegistrationInput,
 ) {
-  const { issuer, clientSecret, clientSecretExpiresAt: expiresAt } = client
+  const { issuer, clientSecret } = client
   if (issuer !== '' && issuer !== metadata.issuer) {
     return { reason: 'otherIssuer', expected: truncate(metadata.issuer), received: truncate(issuer) }
   }
-  if (expiresAt !== undefined && expiresAt <= at) return { reason: 'secretExpired' }
+  if (isSecretExpired(client, at)) return { reason: 'secretExpired' }
   const canAuthenticate = clientSecret !== undefined || key !== undefined
   return grant === 'client_credentials' && !canAuthenticate ? { reason: 'secretMissing' } : undefined
 }

@@ -1,5 +1,6 @@
 import * as oauth from 'oauth4webapi'
 import type { TokenResult } from '../../../machines/ports.ts'
+import { isSecretExpired } from '../../../machines/record-rules.ts'
 import { stopwatch } from '../../clock.ts'
 import type { FailureCode } from '../../errors/failure.ts'
 import { portError } from '../../errors/port-error.ts'
@@ -54,8 +55,7 @@ export async function sendTokenRequest(
   signal: AbortSignal,
 ): Promise<TokenEndpointResponse> {
   const { server, grantType, rejected, sendBefore } = request
-  const { clientSecretExpiresAt = Infinity } = server.client
-  if (clientSecretExpiresAt <= request.at) throw portError(rejected, 'rejected', { reason: 'secretExpired' })
+  if (isSecretExpired(server.client, request.at)) throw portError(rejected, 'rejected', { reason: 'secretExpired' })
   const parameters = Object.entries({ ...request.parameters, resource: server.resource }).flatMap(([name, value]) =>
     value === undefined ? [] : [[name, value]],
   )

@@ -4,23 +4,14 @@ import { registrationMachine } from '../../../machines/registration.ts'
 import { durableConnection, durableRegistration } from '../../../src/connection/chart-definitions.ts'
 import type { ConnectionContext } from '../../../src/schemas/connection-context.ts'
 import type { RegistrationContext } from '../../../src/schemas/registration.ts'
-import { ATTEMPT, CLAIM, IDENTITY, SERVER, TOKENS } from '../durable/records.ts'
+import { ATTEMPT, CLAIM, EMPTY_CONTEXT, SERVER, TOKENS } from '../durable/records.ts'
 import { BEGINNING } from '../durable/test-time.ts'
 
 const DAY_MS = 86_400_000
 const connection = durableConnection(connectionMachine)
 const registration = durableRegistration(registrationMachine)
 
-const EMPTY: ConnectionContext = {
-  identity: IDENTITY,
-  at: BEGINNING,
-  generation: 1,
-  servers: [SERVER],
-  attempts: [],
-  endedAttempts: [],
-  orphanedClaims: [],
-  journal: [],
-}
+const EMPTY: ConnectionContext = { ...EMPTY_CONTEXT, servers: [SERVER] }
 const UNREGISTERED: RegistrationContext = {
   issuer: SERVER.issuer,
   redirectUri: 'https://app.example/callback',

@@ -1,21 +1,11 @@
 import { describe, expect, test } from 'vitest'
 import { actionsBetween, identityOf } from '../../../src/connection/host-actions.ts'
 import type { ConnectionContext } from '../../../src/schemas/connection-context.ts'
-import { ATTEMPT, IDENTITY, ISSUER, SERVER, TOKENS } from '../durable/records.ts'
+import { ATTEMPT, EMPTY_CONTEXT, IDENTITY, ISSUER, SERVER, TOKENS } from '../durable/records.ts'
 import { BEGINNING } from '../durable/test-time.ts'
 
 const COMMON = { tenant: 't1', user: 'u1', server: IDENTITY.server, label: undefined }
-const EMPTY: ConnectionContext = {
-  identity: IDENTITY,
-  at: BEGINNING,
-  generation: 1,
-  servers: [],
-  attempts: [],
-  endedAttempts: [],
-  orphanedClaims: [],
-  journal: [],
-}
-const SIGNED_IN: ConnectionContext = { ...EMPTY, servers: [SERVER], tokens: TOKENS }
+const SIGNED_IN: ConnectionContext = { ...EMPTY_CONTEXT, servers: [SERVER], tokens: TOKENS }
 
 const SAVE_CLIENT = {
   type: 'saveClientInformation',
@@ -49,12 +39,14 @@ const FORGET_TOKENS = { type: 'forgetTokens', ...COMMON, generation: 2, data: { 
 describe('actionsBetween()', () => {
   test('actionsBetween() returns no action for an empty record', () => {
     expect(actionsBetween(undefined, undefined)).toEqual([])
-    expect(actionsBetween(undefined, EMPTY)).toEqual([])
+    expect(actionsBetween(undefined, EMPTY_CONTEXT)).toEqual([])
   })
 
   test('actionsBetween() saves the client as soon as an attempt uses it, and tokens together with their client', () => {
-    expect(actionsBetween(undefined, { ...EMPTY, servers: [SERVER], attempts: [ATTEMPT] })).toEqual([SAVE_CLIENT])
-    expect(actionsBetween(EMPTY, SIGNED_IN)).toEqual([SAVE_CLIENT, SAVE_TOKENS])
+    expect(actionsBetween(undefined, { ...EMPTY_CONTEXT, servers: [SERVER], attempts: [ATTEMPT] })).toEqual([
+      SAVE_CLIENT,
+    ])
+    expect(actionsBetween(EMPTY_CONTEXT, SIGNED_IN)).toEqual([SAVE_CLIENT, SAVE_TOKENS])
   })
 
   test('actionsBetween() saves the client of the tokens before that of an attempt at another server', () => {
@@ -65,9 +57,9 @@ describe('actionsBetween()', () => {
 
   test('actionsBetween() saves imported tokens with the imported issuer, if there is one', () => {
     const { serverId: _, ...tokens } = TOKENS
-    const after = { ...EMPTY, tokens, imported: { issuer: ISSUER } }
+    const after = { ...EMPTY_CONTEXT, tokens, imported: { issuer: ISSUER } }
     expect(actionsBetween(undefined, after)).toEqual([SAVE_TOKENS])
-    expect(actionsBetween(undefined, { ...EMPTY, tokens })).toEqual([
+    expect(actionsBetween(undefined, { ...EMPTY_CONTEXT, tokens })).toEqual([
       { ...SAVE_TOKENS, data: { ...SAVE_TOKENS.data, issuer: undefined } },
     ])
   })
@@ -80,22 +72,22 @@ describe('actionsBetween()', () => {
   })
 
   test('actionsBetween() forgets tokens that were deleted', () => {
-    expect(actionsBetween(SIGNED_IN, { ...EMPTY, generation: 2 })).toEqual([FORGET_TOKENS])
+    expect(actionsBetween(SIGNED_IN, { ...EMPTY_CONTEXT, generation: 2 })).toEqual([FORGET_TOKENS])
     const { serverId: _, ...unbound } = TOKENS
-    expect(actionsBetween({ ...SIGNED_IN, tokens: unbound }, { ...EMPTY, generation: 2 })).toEqual([
+    expect(actionsBetween({ ...SIGNED_IN, tokens: unbound }, { ...EMPTY_CONTEXT, generation: 2 })).toEqual([
       { ...FORGET_TOKENS, data: { issuer: undefined } },
     ])
   })
 
   test('actionsBetween() forgets the client too when the registration was retired', () => {
     const retiring = { at: BEGINNING + 1, from: 'refreshing', to: 'retiring', reason: 'REFRESH_REJECTED' }
-    const after = { ...EMPTY, generation: 2, journal: [retiring] }
+    const after = { ...EMPTY_CONTEXT, generation: 2, journal: [retiring] }
     const registered = { ...SERVER, client: { ...SERVER.client, source: 'dynamic' as const } }
     const before = { ...SIGNED_IN, servers: [registered] }
     const forgetClient = { ...FORGET_TOKENS, type: 'forgetClientInformation' }
     expect(actionsBetween(before, after)).toEqual([FORGET_TOKENS, forgetClient])
     // Without tokens as well: its server rejected it at the exchange.
-    const waiting = { ...EMPTY, servers: [registered], attempts: [ATTEMPT] }
+    const waiting = { ...EMPTY_CONTEXT, servers: [registered], attempts: [ATTEMPT] }
     expect(actionsBetween(waiting, after)).toEqual([forgetClient])
     // The client of the tokens elsewhere is as good as before.
     const other = { ...registered, id: 2, issuer: 'https://other.example' }

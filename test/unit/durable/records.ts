@@ -33,6 +33,18 @@ export const TOKENS: Tokens = {
   serverId: 1,
 }
 
+/** A connection for which nothing has been discovered. */
+export const EMPTY_CONTEXT: ConnectionContext = {
+  identity: IDENTITY,
+  at: BEGINNING,
+  generation: 1,
+  servers: [],
+  attempts: [],
+  endedAttempts: [],
+  orphanedClaims: [],
+  journal: [],
+}
+
 /** Signed in, with a token that lives for another minute. */
 export const SIGNED_IN: Partial<ConnectionContext> = { generation: 1, servers: [SERVER], tokens: TOKENS }
 

@@ -25,8 +25,8 @@ import type { ConnectionContext, JournalEntry } from '../../../src/schemas/conne
 import { MemoryStore } from '../../../src/stores/memory.ts'
 import type { SaveOptions } from '../../../src/stores/snapshot-store.ts'
 import { FaultyStore } from '../../support/processes/faulty-store.ts'
-import { IDENTITY, ISSUER, SERVER } from './records.ts'
-import { BEGINNING, TestTime } from './test-time.ts'
+import { EMPTY_CONTEXT, IDENTITY, ISSUER, SERVER } from './records.ts'
+import { TestTime } from './test-time.ts'
 
 export const KEY = 'authchart:{test}:connection'
 export const LEASE: Lease = { leaseMs: 30_000, graceMs: 5_000 }
@@ -234,17 +234,7 @@ export function createWorld(): World {
     requests,
     process: createProcess,
     async seed(context, value = { resting: 'authorized' }) {
-      const whole: ConnectionContext = {
-        identity: IDENTITY,
-        at: BEGINNING,
-        generation: 0,
-        servers: [],
-        attempts: [],
-        endedAttempts: [],
-        orphanedClaims: [],
-        journal: [],
-        ...context,
-      }
+      const whole: ConnectionContext = { ...EMPTY_CONTEXT, generation: 0, ...context }
       const current = await store.load(KEY)
       const saved = await store.save(KEY, encodeSnapshot(codec, { value, context: whole }, whole.at), {
         expectedVersion: current?.version,

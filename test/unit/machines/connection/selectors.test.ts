@@ -16,7 +16,7 @@ import {
 import type { AuthorizationRequest, ConnectionContext } from '../../../../src/schemas/connection-context.ts'
 import type { Tokens } from '../../../../src/schemas/credentials.ts'
 import { contextWith, resource, START, TOKEN_TTL_MS, tokens } from '../../../support/charts/facts.ts'
-import { ATTEMPT, CLAIM, IDENTITY, SERVER, TOKENS } from '../../durable/records.ts'
+import { ATTEMPT, CLAIM, EMPTY_CONTEXT, SERVER, TOKENS } from '../../durable/records.ts'
 import { BEGINNING } from '../../durable/test-time.ts'
 import { request } from './support.ts'
 
@@ -121,16 +121,7 @@ test('requestedScope combines caller, challenge, resource and default scopes and
   expect(scope({ scope: undefined, allowedScopes: ['write'] })).toBeUndefined()
 })
 
-const EMPTY: ConnectionContext = {
-  identity: IDENTITY,
-  at: BEGINNING,
-  generation: 1,
-  servers: [SERVER],
-  attempts: [],
-  endedAttempts: [],
-  orphanedClaims: [],
-  journal: [],
-}
+const EMPTY: ConnectionContext = { ...EMPTY_CONTEXT, servers: [SERVER] }
 const SIGNED_IN: ConnectionContext = { ...EMPTY, tokens: TOKENS }
 const EXPIRES_AT = BEGINNING + 60_000
 /** A token whose end is the end of everything. */
