@@ -11,7 +11,7 @@ const withRedis = { globalSetup: ['test/support/global-redis.ts'] }
  * For what starts servers and processes of its own, which stay for the next file of the same worker, and mostly waits
  * for leases and time-outs to end: apart from all others, and more at a time than there are cores.
  */
-const beside = { isolate: false, maxWorkers: 3, sequence: { groupOrder: 1 } }
+const beside = { isolate: false, maxWorkers: 4, sequence: { groupOrder: 1 } }
 
 /** Nothing may fall below this. */
 const all = { lines: 100, branches: 100 }

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import * as v from 'valibot'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, inject, vi } from 'vitest'
 import type { AuthorizeResult } from '../../../src/index.ts'
 import type { ConnectionIdentity } from '../../../src/schemas/credentials.ts'
@@ -25,12 +26,8 @@ const SHARED_STORES = ['sqlite', 'redis'] as const
 /** For tests of what depends on the store: always each of them. */
 export const EVERY_STORE = SHARED_STORES
 
-/**
- * For tests of what is the same on every store: `AUTHCHART_TEST_STORES=both`, as in `.ci/run`, runs them on each, and a
- * run of all tests on Redis.
- */
-export const STORES: readonly (typeof SHARED_STORES)[number][] =
-  process.env['AUTHCHART_TEST_STORES'] === 'both' ? SHARED_STORES : ['redis']
+/** For tests of what is the same on every store: the one that `AUTHCHART_TEST_STORE` names, or Redis. */
+export const STORES = [v.parse(v.optional(v.picklist(SHARED_STORES), 'redis'), process.env['AUTHCHART_TEST_STORE'])]
 
 /** Where a person's browser is sent back to. Nobody listens there: a test carries the callback to a process itself. */
 export const REDIRECT_URI = 'http://127.0.0.1:1/callback'
