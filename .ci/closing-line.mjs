@@ -1,4 +1,4 @@
-// Prints "N passed, N failed" from vitest's JSON report, and exits with 1 unless all tests ran and passed.
+// Prints "N passed, N failed" over vitest's JSON reports, and exits with 1 unless all tests ran and passed.
 import { readFileSync } from 'node:fs'
 
 function readReport(path) {
@@ -10,11 +10,12 @@ function readReport(path) {
   }
 }
 
-const report = readReport(process.argv[2])
-const results = report.testResults.flatMap(({ assertionResults }) => assertionResults)
+const reports = process.argv.slice(2).map(readReport)
+const files = reports.flatMap(({ testResults }) => testResults)
+const results = files.flatMap(({ assertionResults }) => assertionResults)
 const count = (status) => results.filter((result) => result.status === status).length
 // A file that cannot be loaded has no results of its own, and is one failure.
-const unloaded = report.testResults.filter(
+const unloaded = files.filter(
   ({ status, assertionResults }) =>
     status === 'failed' && !assertionResults.some((result) => result.status === 'failed'),
 )
@@ -25,4 +26,5 @@ const skipped = results.length - passed - count('failed')
 for (const { name } of unloaded) console.log(`could not be run: ${name}`)
 if (skipped > 0) console.log(`${skipped} skipped, and none may be`)
 console.log(`${passed} passed, ${failed} failed`)
-process.exitCode = report.success && passed > 0 && failed === 0 && skipped === 0 ? 0 : 1
+const succeeded = reports.every(({ success }) => success)
+process.exitCode = succeeded && passed > 0 && failed === 0 && skipped === 0 ? 0 : 1

@@ -7,12 +7,13 @@ requireNode(process.versions.node)
 const root = fileURLToPath(new URL('..', import.meta.url))
 const withRedis = { globalSetup: ['test/support/global-redis.ts'] }
 
+const onSqlite = process.env['AUTHCHART_TEST_STORE'] === 'sqlite'
+
 /**
  * For what starts servers and processes of its own, which stay for the next file of the same worker, and mostly waits
- * for leases and time-outs to end: apart from all others, and more at a time than there are cores. Not so on SQLite,
- * where every process writes to the disk itself and a request of 1.5 seconds times out beside three other files.
+ * for leases and time-outs to end: apart from all others, four files at a time, even on two cores. On SQLite two, since
+ * every process writes to the disk itself: beside three other files a request exceeded its time-out of 1.5 seconds.
  */
-const onSqlite = process.env['AUTHCHART_TEST_STORE'] === 'sqlite'
 const beside = { isolate: false, maxWorkers: onSqlite ? 2 : 4, sequence: { groupOrder: 1 } }
 
 /** Nothing may fall below this. */

@@ -32,7 +32,7 @@ export const STORES = [v.parse(v.optional(v.picklist(SHARED_STORES), 'redis'), p
 /** Where a person's browser is sent back to. Nobody listens there: a test carries the callback to a process itself. */
 export const REDIRECT_URI = 'http://127.0.0.1:1/callback'
 
-/** So short that a test can wait for the end of a lease, and long enough for a request on a busy machine. */
+/** So short that a test can wait for the end of a lease, and long enough for a request beside a few other test files. */
 export const BRISK = { network: { timeoutMs: 1_500 }, policy: { leaseMs: 3_500, graceMs: 300 } }
 
 /** For what must not time out, whatever else the machine does. */

@@ -3,7 +3,7 @@ import { connectionEventPublisher, Emitter, type OrchestratorEvents } from '../.
 import type { ConnectionContext, JournalEntry } from '../../../src/schemas/connection-context.ts'
 import { EVENT_NAMES } from '../../support/event-names.ts'
 import { processWarnings } from '../../support/process-warnings.ts'
-import { IDENTITY, SIGNED_IN, TOKENS } from '../durable/records.ts'
+import { EMPTY_CONTEXT, IDENTITY, SIGNED_IN, TOKENS } from '../durable/records.ts'
 
 function listenToAll() {
   const listeners = new Emitter()
@@ -12,17 +12,7 @@ function listenToAll() {
   return { listeners, received }
 }
 
-const CONTEXT: ConnectionContext = {
-  identity: IDENTITY,
-  at: 5,
-  servers: [],
-  attempts: [],
-  endedAttempts: [],
-  orphanedClaims: [],
-  journal: [],
-  ...SIGNED_IN,
-  generation: 3,
-}
+const CONTEXT: ConnectionContext = { ...EMPTY_CONTEXT, ...SIGNED_IN, at: 5, generation: 3 }
 
 /** What listeners receive when this transition is saved, except the transition itself. */
 function emittedFor(entry: Omit<JournalEntry, 'at'>, extra: Partial<ConnectionContext> = {}): unknown[] {
