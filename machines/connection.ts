@@ -19,7 +19,9 @@ import {
   adoptServer,
   beginRenewal,
   beginRequest,
+  recordChallenge,
   recordDiscovery,
+  recordNotRequired,
   rejectGrant,
   replaceClient,
 } from './connection/request.ts'
@@ -67,6 +69,9 @@ export const connectionMachine = setup({
     isRenewal: ({ context }) => guards.isRenewal(context),
     mayRegisterAgain: ({ context, event }) =>
       isClientRejected(portFailureOf(event)) && guards.mayRegisterAgain(context),
+    isCurrentChallenge: ({ context, event }) =>
+      event.type === 'challenge.received' && event.generation === context.generation,
+    isNotRequired: ({ event }) => guards.isNotRequired(event),
     asksForNothingNew: ({ context, event }) => asksForNothingNew(context, event),
     isStepUpExhausted: ({ context, event }) => isStepUpExhausted(context, event),
     usesAuthorizationCode: ({ context }) => guards.canUseGrant(context, 'authorization_code'),
@@ -99,6 +104,8 @@ export const connectionMachine = setup({
     replaceClient: assign(({ context }) => replaceClient(context)),
     rejectScope: assign(({ context, event }) => rejectScope(context, eventAs(event, 'challenge.insufficientScope'))),
     endStepUps: assign(({ context, event }) => endStepUps(context, eventAs(event, 'challenge.insufficientScope'))),
+    recordChallenge: assign(({ event }) => recordChallenge(eventAs(event, 'challenge.received'))),
+    recordNotRequired: assign(({ event }) => recordNotRequired(eventAs(event, 'xstate.done.actor.discoverServer'))),
     beginRenewal: assign(({ context, event }) => beginRenewal(context, eventAs(event, 'refresh.requested'))),
     recordDiscovery: assign(({ context, event }) =>
       recordDiscovery(
@@ -235,6 +242,13 @@ export const connectionMachine = setup({
           target: 'discovering',
           actions: ['beginRequest'],
         },
+        'challenge.received': {
+          description:
+            'The server requires authorization (RFC 6750 §3): its challenge is stored for the next `authorize()`, in any process.',
+          guard: 'isCurrentChallenge',
+          target: 'settling',
+          actions: ['recordChallenge'],
+        },
         'callback.received': {
           description:
             'The browser returned with a code (RFC 6749 §4.1.2), from the issuer of the attempt (RFC 9207 §2.4).',
@@ -332,7 +346,10 @@ export const connectionMachine = setup({
             id: 'discoverServer',
             src: 'discoverServer',
             input: ({ context }) => inputs.discoverServerInput(context),
-            onDone: { target: '#connection.registering', actions: ['recordDiscovery'] },
+            onDone: [
+              { guard: 'isNotRequired', target: '#connection.settling', actions: ['recordNotRequired'] },
+              { target: '#connection.registering', actions: ['recordDiscovery'] },
+            ],
             onError: { target: '#connection.settling', actions: ['recordFailure'] },
           },
         },

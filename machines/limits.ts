@@ -9,6 +9,9 @@ export const MAX_ENDED_ATTEMPTS = 16
 /** How long an ended attempt is retained, in milliseconds: one day. */
 export const ENDED_ATTEMPT_TTL_MS = 86_400_000
 
+/** How long a challenge of the server, or the finding that it requires no authorization, counts, in ms: one day. */
+export const SERVER_ANSWER_TTL_MS = 86_400_000
+
 /** How often a request with an unknown outcome is sent again. A second retry could only revoke more tokens. */
 export const MAX_RETRIES = 1
 

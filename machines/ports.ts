@@ -24,15 +24,19 @@ export interface SingleUseInput extends PortInput {
 /** RFC 9728: the protected resource metadata, and the authorization server to use. */
 export interface DiscoverResourceInput extends PortInput {
   identity: ConnectionIdentity
-  /** The `resource_metadata` of a challenge: the only URL that is read. */
+  /** The `resource_metadata` of a challenge: requested before the well-known URLs. */
   resourceMetadataUrl: string | undefined
   /** The issuer that the caller requires. */
   issuer: string | undefined
   /** A challenge caused the request: cached metadata may be outdated. */
   challenged: boolean
+  /** Whether the server is asked for a challenge first; `cached`: an answer of the last minutes counts as well. */
+  asksServer: 'anew' | 'cached' | undefined
 }
 export interface DiscoverResourceOutput extends PortOutput {
   resource: ResourceFacts
+  /** The scope of the challenge that the server answered with when it was asked. */
+  challengeScope?: string | undefined
 }
 
 /** RFC 8414 and OpenID Connect Discovery: the metadata of the chosen issuer. */
@@ -41,7 +45,8 @@ export interface DiscoverServerInput extends PortInput {
   resource: ResourceFacts
 }
 export interface DiscoverServerOutput extends PortOutput {
-  metadata: ServerMetadata
+  /** Absent: the server requires no authorization. */
+  metadata: ServerMetadata | undefined
 }
 
 /** The client at this issuer: provided, configured, a metadata document, or registered through the registration chart. */

@@ -75,7 +75,8 @@ export function endAttempt(
 export function endDenied(context: ConnectionContext, event: Sent<'callback.denied'>): Change {
   const { at, stateHash, error } = event
   const failure = { code: 'AUTHORIZATION_DENIED' as const, details: { error } }
-  return { ...endAttempt(context, stateHash, 'denied', at), failure }
+  // Whether the scope of the last challenge is wanted is for the next one to say.
+  return { ...endAttempt(context, stateHash, 'denied', at), failure, challenge: undefined }
 }
 
 /** Ends an attempt that succeeded, and those that requested no more than was granted: they are authorized as well. */

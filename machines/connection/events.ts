@@ -1,3 +1,4 @@
+import type { BearerChallenge } from '../../src/protocol/www-authenticate.ts'
 import type { AuthorizationRequest, ConnectionContext } from '../../src/schemas/connection-context.ts'
 import type { AuthorizationServer, ClientInformation, Tokens } from '../../src/schemas/credentials.ts'
 import type {
@@ -35,6 +36,12 @@ export type ConnectionCommand =
   | { type: 'authorization.requested'; request: RequestedAuthorization }
   | { type: 'challenge.insufficientScope'; request: RequestedAuthorization }
   | { type: 'challenge.insufficientAuthentication'; request: RequestedAuthorization }
+  | {
+      type: 'challenge.received'
+      /** The generation of the tokens that the server responded to. */
+      generation: number
+      challenge: BearerChallenge
+    }
   | ({
       type: 'callback.received'
       code: string

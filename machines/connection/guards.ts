@@ -51,6 +51,11 @@ export function canUseGrant(context: ConnectionContext, grant: Grant): boolean {
   return isUnlisted || grantOffered(request.metadata ?? {}, grant)
 }
 
+/** Whether discovery found that the server requires no authorization. */
+export function isNotRequired(event: ConnectionEvent): boolean {
+  return event.type === 'xstate.done.actor.discoverServer' && event.output.metadata === undefined
+}
+
 /** Whether the grant of the request is non-interactive and can be used. */
 export function canUseNonInteractiveGrant(context: ConnectionContext): boolean {
   const grant = nonInteractiveGrant(context.request && wantedGrant(context.request))

@@ -35,8 +35,8 @@ const sendDeadline = (event: ConnectionEvent): number =>
 
 export function discoverResourceInput(context: ConnectionContext): DiscoverResourceInput {
   const { at, identity } = context
-  const { resourceMetadataUrl, issuer, challenged = false } = requestOf(context)
-  return { at, identity, resourceMetadataUrl, issuer, challenged }
+  const { resourceMetadataUrl, issuer, challenged = false, asksServer } = requestOf(context)
+  return { at, identity, resourceMetadataUrl, issuer, challenged, asksServer }
 }
 
 export function discoverServerInput(context: ConnectionContext): DiscoverServerInput {

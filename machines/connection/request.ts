@@ -20,6 +20,16 @@ export function beginRequest(
   return { at, request: { ...request, scope, clientInformation, purpose: 'authorize', claimId, leaseMs } }
 }
 
+/** Stores the server's challenge for the next authorization. */
+export function recordChallenge({ at, generation, challenge }: Sent<'challenge.received'>): Change {
+  return { at, challenge: { ...challenge, at, generation }, notRequiredAt: undefined }
+}
+
+/** Records that the server requires no authorization. */
+export function recordNotRequired({ output: { at } }: Done<'discoverServer'>): Change {
+  return { at, notRequiredAt: at, challenge: undefined, failure: undefined }
+}
+
 /** Begins a refresh of imported tokens, whose authorization server has to be discovered first. */
 export function beginRenewal(context: ConnectionContext, event: Sent<'refresh.requested'>): Change {
   const { at, claimId, leaseMs } = event
@@ -46,10 +56,12 @@ export function recordDiscovery(
 ): Change {
   const request = assertDefined(context.request, 'a request')
   const { at } = event.output
-  if (event.type === 'xstate.done.actor.discoverResource')
-    return { at, request: { ...request, resource: event.output.resource } }
+  if (event.type === 'xstate.done.actor.discoverResource') {
+    const { resource, challengeScope = request.challengeScope } = event.output
+    return { at, request: { ...request, resource, challengeScope } }
+  }
   if (event.type === 'xstate.done.actor.discoverServer')
-    return { at, request: { ...request, metadata: event.output.metadata } }
+    return { at, request: { ...request, metadata: event.output.metadata }, notRequiredAt: undefined }
   const { client } = event.output
   const provided = client.source === 'provided' && { imported: { clientInformation: client, issuer: client.issuer } }
   return { at, request: { ...request, client }, rejectedClient: undefined, ...provided }

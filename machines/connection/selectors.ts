@@ -7,11 +7,13 @@ import type {
   AuthorizationRequest,
   ConnectionContext,
   ConnectionState,
+  ReceivedChallenge,
   RestingState,
 } from '../../src/schemas/connection-context.ts'
 import type { AuthorizationServer, Tokens } from '../../src/schemas/credentials.ts'
 import type { Grant } from '../../src/schemas/grants.ts'
 import { assertDefined } from '../assert.ts'
+import { SERVER_ANSWER_TTL_MS } from '../limits.ts'
 import type { Callback } from './events.ts'
 
 /**
@@ -51,6 +53,26 @@ export function restingState(context: ConnectionContext, at: number = context.at
   if (context.attempts.some((attempt) => isPending(attempt, at))) return 'awaitingCallback'
   if (context.reauthorizationRequired || tokens !== undefined) return 'reauthorizationRequired'
   return context.failure === undefined ? 'disconnected' : 'failed'
+}
+
+/** The last challenge of the server, if it is not older than a day and no tokens were stored since. */
+export function currentChallenge(
+  { challenge, generation }: ConnectionContext,
+  at: number,
+): ReceivedChallenge | undefined {
+  const isCurrent = challenge?.generation === generation && at - challenge.at < SERVER_ANSWER_TTL_MS
+  return isCurrent ? challenge : undefined
+}
+
+/** Whether the server was found to require no authorization within the last day. */
+export function isNotRequired({ notRequiredAt = -Infinity }: ConnectionContext, at: number): boolean {
+  return at - notRequiredAt < SERVER_ANSWER_TTL_MS
+}
+
+/** Whether the connection never had tokens and is about to obtain none, so that requests are sent without a token. */
+export function isFirstContact(context: ConnectionContext, at: number): boolean {
+  const { generation, tokens, claim } = context
+  return generation === 0 && tokens === undefined && claim === undefined && pendingExchange(context, at) === undefined
 }
 
 /** The attempt that a `state` belongs to, pending or expired. */

@@ -9,7 +9,7 @@ import { isSecretExpired, portFailureOf } from '../rejection.ts'
 import { end, finishAttempts } from './attempts.ts'
 import type { Change, ConnectionEvent, Sent } from './events.ts'
 import { withServer } from './request.ts'
-import { accountOf, attemptOf, claimedServer, isPending } from './selectors.ts'
+import { accountOf, attemptOf, claimedServer, currentChallenge, isNotRequired, isPending } from './selectors.ts'
 import { withoutRound } from './step-up.ts'
 
 /** The record clock of an event: commands and port results contain it. */
@@ -71,6 +71,8 @@ function signedIn(context: ConnectionContext, tokens: Tokens, at: number): Chang
     retryAt: undefined,
     retryDelayMs: undefined,
     reauthorizationRequired: undefined,
+    challenge: undefined,
+    notRequiredAt: undefined,
     stepUps: context.stepUps?.filter(({ scope }) => !coversScope(tokens.scope, scope)),
   }
 }
@@ -145,6 +147,8 @@ export function reset(context: ConnectionContext): Change {
     ...end(context, context.attempts, 'superseded', context.at),
     imported: undefined,
     reauthorizationRequired: undefined,
+    challenge: undefined,
+    notRequiredAt: undefined,
     failure: undefined,
     retryAt: undefined,
     retryDelayMs: undefined,
@@ -171,5 +175,7 @@ export function pruneExpired(context: ConnectionContext): Change {
         ? historyTruncatedAt
         : undefined,
     servers: context.servers.filter(({ id }) => used.has(id)),
+    challenge: currentChallenge(context, at),
+    notRequiredAt: isNotRequired(context, at) ? context.notRequiredAt : undefined,
   }
 }

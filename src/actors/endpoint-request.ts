@@ -61,7 +61,7 @@ export async function sendOnce(
 }
 
 /** Whether the status of a response is 2xx. */
-export function isSuccess({ status }: ExchangeResponse): boolean {
+export function isSuccess({ status }: Pick<ExchangeResponse, 'status'>): boolean {
   return status >= 200 && status < 300
 }
 

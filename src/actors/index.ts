@@ -1,6 +1,7 @@
 import { fromPromise } from 'xstate'
 import { createBuildAuthorizationRequest } from './authorization-request/build-authorization-request.ts'
 import type { ConnectionDependencies, RegistrationDependencies } from './dependencies.ts'
+import { createAskServer, type ServerAnswer } from './discovery/ask-server.ts'
 import { createDiscoverResource, type ResourceLookup } from './discovery/discover-resource.ts'
 import { createDiscoverServer, type ServerLookup } from './discovery/discover-server.ts'
 import { MetadataCache } from './discovery/metadata.ts'
@@ -19,9 +20,12 @@ function port<Input, Output>(run: (input: Input, signal: AbortSignal) => Promise
  * metadata caches.
  */
 export function connectionActors(deps: ConnectionDependencies) {
+  const askServer = createAskServer(deps, new MetadataCache<ServerAnswer>(deps.clock))
   const discoverServer = createDiscoverServer(deps, new MetadataCache<ServerLookup>(deps.clock))
   return {
-    discoverResource: port(createDiscoverResource(deps, new MetadataCache<ResourceLookup>(deps.clock))),
+    discoverResource: port(
+      createDiscoverResource({ ...deps, askServer }, new MetadataCache<ResourceLookup>(deps.clock)),
+    ),
     discoverServer: port(discoverServer),
     ensureRegistration: port(createEnsureRegistration(deps)),
     buildAuthorizationRequest: port(createBuildAuthorizationRequest(deps)),

@@ -28,6 +28,15 @@ export const DEFAULT_METADATA_FRESH_MS = 300_000
 /** Upper bound for the time that a metadata document is cached, whatever its headers say: one day. */
 export const MAX_METADATA_FRESH_MS = 86_400_000
 
+/** How many redirects the request for a metadata document follows. Ends a redirect loop. */
+export const MAX_METADATA_REDIRECTS = 3
+
+/** Upper bound for an MCP server's response to a request without a token: 64 KiB. Only a JSON-RPC error is read. */
+export const MAX_ANSWER_BYTES = 65_536
+
+/** How long an MCP server's response to a request without a token is cached: 5 minutes. */
+export const ANSWER_FRESH_MS = 300_000
+
 /** Upper bound for the cached metadata documents of each kind in one process. */
 export const MAX_CACHED_DOCUMENTS = 256
 

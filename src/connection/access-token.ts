@@ -1,5 +1,8 @@
 import {
+  currentChallenge,
+  isFirstContact,
   isFresh,
+  isNotRequired,
   isRenewable,
   isUsable,
   pendingExchange,
@@ -7,8 +10,10 @@ import {
   tokensOf,
 } from '../../machines/connection/selectors.ts'
 import { AuthorizationError } from '../errors/authorization-error.ts'
-import { failure, type Failure } from '../errors/failure.ts'
+import { failure } from '../errors/failure.ts'
+import { formatChallenge } from '../protocol/www-authenticate.ts'
 import type { Tokens } from '../schemas/credentials.ts'
+import { isServerAllowed } from '../options/policy.ts'
 import type { ConnectionRecord } from './record.ts'
 import type { View } from './services.ts'
 import type { IssuedToken, Ticket } from './token-cache.ts'
@@ -20,12 +25,34 @@ interface TokenParameters {
 }
 
 /** Returns the stored token, or a new one after at most one renewal. */
-export async function accessToken(record: ConnectionRecord, params: TokenParameters): Promise<IssuedToken> {
+export function accessToken(record: ConnectionRecord, params: TokenParameters): Promise<IssuedToken> {
+  return tokenFor(record, params, (view) => {
+    throw tokenUnavailable(view)
+  })
+}
+
+/** As {@link accessToken}; `undefined` for a connection that never had tokens, whose requests are sent without one. */
+export function tokenIfAny(record: ConnectionRecord, params: TokenParameters): Promise<IssuedToken | undefined> {
+  return tokenFor(record, params, (view) => {
+    const { unauthenticatedRequests, allowedServers } = record.policy
+    const isAllowed =
+      unauthenticatedRequests === 'firstContact' && isServerAllowed(record.identity.server, allowedServers)
+    if (isAllowed && (view === undefined || isFirstContact(view.context, view.at()))) return undefined
+    throw tokenUnavailable(view)
+  })
+}
+
+/** The token of the record; `otherwise` decides for a record that has none and can obtain none by itself. */
+async function tokenFor<None>(
+  record: ConnectionRecord,
+  params: TokenParameters,
+  otherwise: (view: View | undefined) => None,
+): Promise<IssuedToken | None> {
   const { cache } = record.services
   const ticket = await cache.begin(record.key)
   try {
     const view = await record.load()
-    if (view === undefined) throw authorizationRequired(undefined)
+    if (view === undefined || isFirstContact(view.context, view.at())) return otherwise(view)
     const tokens = tokensOf(view.context)
     if (isGoodEnough(record, view, tokens, params)) {
       await record.redeliverActions(view)
@@ -77,9 +104,7 @@ function tokenAfterRenewal(before: View, after: View, rejectedToken: string | un
     return toIssuedToken(tokens)
   if (context.claim?.outcomeUnknown) throw new AuthorizationError(failure('TOKEN_OUTCOME_UNKNOWN'))
   const canRetry = isRenewable(tokens, at) || pendingExchange(context, at) !== undefined
-  throw canRetry && context.failure !== undefined
-    ? new AuthorizationError(context.failure)
-    : authorizationRequired(context.failure)
+  throw canRetry && context.failure !== undefined ? new AuthorizationError(context.failure) : tokenUnavailable(after)
 }
 
 /**
@@ -127,9 +152,19 @@ export async function renew(
   )
 }
 
-/** The user must sign in; the details are those of the preceding failure, if any. */
-function authorizationRequired(reason: Failure | undefined): AuthorizationError {
-  return new AuthorizationError(failure('AUTHORIZATION_REQUIRED', { ...reason?.details, reason: reason?.code }))
+/**
+ * The error without a token: the user must sign in, with the server's last challenge and the details of the preceding
+ * failure, if any; or the server requires no authorization.
+ */
+function tokenUnavailable(view: View | undefined): AuthorizationError {
+  if (view === undefined) return new AuthorizationError(failure('AUTHORIZATION_REQUIRED'))
+  const { context } = view
+  if (isNotRequired(context, view.at())) return new AuthorizationError(failure('AUTHORIZATION_NOT_OFFERED'))
+  const { details, code } = context.failure ?? {}
+  const received = currentChallenge(context, view.at())
+  return new AuthorizationError(failure('AUTHORIZATION_REQUIRED', { ...details, reason: code }), {
+    challenge: received && formatChallenge(received),
+  })
 }
 
 function toIssuedToken({ accessToken: value, tokenType: type, scope, expiresAt, dpopKey }: Tokens): IssuedToken {

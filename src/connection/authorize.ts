@@ -1,12 +1,18 @@
 import type { RequestedAuthorization } from '../../machines/connection/events.ts'
-import { isFresh, isRenewable, isUsable, tokensOf } from '../../machines/connection/selectors.ts'
+import {
+  currentChallenge,
+  isFresh,
+  isNotRequired,
+  isRenewable,
+  isUsable,
+  tokensOf,
+} from '../../machines/connection/selectors.ts'
 import { AuthorizationError } from '../errors/authorization-error.ts'
 import { failure, isTransient } from '../errors/failure.ts'
 import type { ParsedOptions } from '../options/orchestrator-options.ts'
-import type { Policy } from '../options/policy.ts'
+import { isServerAllowed, type Policy } from '../options/policy.ts'
 import { coversScope, unionScopes } from '../protocol/scopes.ts'
 import { type BearerChallenge, bearerChallenge } from '../protocol/www-authenticate.ts'
-import type { Tokens } from '../schemas/credentials.ts'
 import { isWebUrl } from '../schemas/option-values.ts'
 import { invalidArgument } from '../schemas/parse-options.ts'
 import { renew } from './access-token.ts'
@@ -29,9 +35,9 @@ export function checkPolicy({ scope, grant, returnTo }: AuthorizeParameters, ser
   const check = (isAllowed: boolean, reason: string): void => {
     if (!isAllowed) throw new AuthorizationError(failure('POLICY_REFUSED', { reason }))
   }
-  const isListed = (list: readonly string[] | undefined, ...names: string[]): boolean =>
-    list === undefined || names.some((name) => list.includes(name))
-  check(isListed(allowedServers, server, new URL(server).origin), 'allowedServers')
+  const isListed = (list: readonly string[] | undefined, name: string): boolean =>
+    list === undefined || list.includes(name)
+  check(isServerAllowed(server, allowedServers), 'allowedServers')
   check(allowedScopes === undefined || coversScope(allowedScopes.join(' '), scope), 'allowedScopes')
   check(grant === undefined || isListed(allowedGrants, grant), 'allowedGrants')
   const isAllowedReturn =
@@ -61,10 +67,12 @@ export function checkGrant(
  */
 export async function authorize(record: ConnectionRecord, params: AuthorizeParameters): Promise<AuthorizeResult> {
   // A challenge without the Bearer scheme still means that the server rejected the request.
-  const challenge = params.challenge === undefined ? undefined : (bearerChallenge(params.challenge) ?? {})
+  const given = params.challenge === undefined ? undefined : (bearerChallenge(params.challenge) ?? {})
+  const stored = await record.load()
+  // Without the host's challenge, the last one that the connection received counts, in whichever process.
+  const challenge = given ?? (stored && currentChallenge(stored.context, stored.at()))
   const type = eventFor(challenge)
   const isStepUp = type !== 'authorization.requested'
-  const stored = await record.load()
   const rejectedGeneration = challenge && stored && generationOfChallenge(record, stored)
   const isSatisfied = (now: View): boolean => !params.force && !isStepUp && satisfies(now, params, rejectedGeneration)
   // Another caller may have received the same challenge and obtained the scope while this one waited.
@@ -80,7 +88,7 @@ export async function authorize(record: ConnectionRecord, params: AuthorizeParam
     const actions = await deliverActions(record.services, record.key, stored, view, { isDue: true })
     return { status: 'authorized', actions }
   }
-  const request = requestFor(record, params, challenge, tokensOf(view?.context))
+  const request = requestFor(record, params, challenge, view)
   const result = await record.run(
     // The record of another process, adopted after a conflict, may satisfy this call.
     (now) =>
@@ -93,6 +101,8 @@ export async function authorize(record: ConnectionRecord, params: AuthorizeParam
     const { authorizationUrl, state, expiresAt } = built
     return { status: 'redirect', authorizationUrl, state, expiresAt, actions }
   }
+  if (result.view !== undefined && isNotRequired(result.view.context, result.view.at()))
+    return { status: 'notRequired', actions: [] }
   const reason = result.view?.context.failure
   const isDone = result.view !== undefined && (isSatisfied(result.view) || isGranted(result.view))
   if (!isDone && reason !== undefined) throw new AuthorizationError(reason)
@@ -143,11 +153,14 @@ function satisfies(view: View, { scope, grant }: AuthorizeParameters, rejectedGe
 }
 
 function requestFor(
-  { services, policy, identity }: ConnectionRecord,
+  { services, policy }: ConnectionRecord,
   params: AuthorizeParameters,
   challenge: BearerChallenge | undefined,
-  tokens: Tokens | undefined,
+  view: View | undefined,
 ): RequestedAuthorization {
+  const tokens = tokensOf(view?.context)
+  const isAsked = challenge === undefined && tokens === undefined
+  const wasNotRequired = view !== undefined && isNotRequired(view.context, view.at())
   const { scope, issuer, parameters, returnTo, binding, clientInformation } = params
   const { acrValues, maxAge } = challenge ?? {}
   const authentication = {
@@ -159,8 +172,9 @@ function requestFor(
     scope,
     challengeScope: challenge?.scope,
     ...(challenge !== undefined && { challenged: true as const }),
+    ...(isAsked && { asksServer: wasNotRequired ? ('anew' as const) : ('cached' as const) }),
     maxStepUps: policy.maxStepUps,
-    resourceMetadataUrl: absolute(challenge?.resourceMetadataUrl, identity.server),
+    resourceMetadataUrl: challenge?.resourceMetadataUrl,
     defaultScope: services.options.client.scope,
     allowedGrants: policy.allowedGrants,
     allowedScopes: policy.allowedScopes,
@@ -173,9 +187,4 @@ function requestFor(
     clientInformation: clientInformation && staticClient(clientInformation, issuer),
     attemptTtlMs: policy.attemptTtlMs,
   }
-}
-
-/** The URL, unchanged if absolute. Some servers send a relative one, which is resolved against the server's URL. */
-function absolute(url: string | undefined, server: string): string | undefined {
-  return url === undefined || URL.canParse(url) || !URL.canParse(url, server) ? url : new URL(url, server).href
 }

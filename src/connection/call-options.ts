@@ -25,7 +25,10 @@ export interface StaticClientInformation {
 export interface AuthorizeOptions {
   /** Space-separated. @defaultValue the scope that the server requests */
   scope?: string | undefined
-  /** The `WWW-Authenticate` header of a 401 (a refresh is tried first) or 403. Untrusted. @defaultValue none */
+  /**
+   * The `WWW-Authenticate` header of a 401 (a refresh is tried first) or 403. Untrusted. @defaultValue the last one
+   * that this connection received, or else that of a request without a token, which is sent once for all connections
+   */
   challenge?: string | undefined
   /** A value of the user's browser session that `completeCallback` must be called with. @defaultValue none */
   binding?: string | undefined
@@ -184,6 +187,12 @@ export const ImportOptionsSchema: v.GenericSchema<unknown, ImportOptions> = v.st
 /** The result of `authorize()`. `actions` contain secrets. */
 export type AuthorizeResult =
   | { status: 'authorized'; actions: HostAction[] }
+  | {
+      /** The server responds without a token, and publishes no authorization metadata. */
+      status: 'notRequired'
+      /** Empty. */
+      actions: HostAction[]
+    }
   | {
       status: 'redirect'
       /** Secret: redirect the user's browser there, and disclose it to nobody else. */

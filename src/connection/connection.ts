@@ -2,10 +2,10 @@ import { canonicalJson } from '../../machines/canonical-json.ts'
 import { tokensOf } from '../../machines/connection/selectors.ts'
 import type { HostAction } from '../options/host-action.ts'
 import { coversScope } from '../protocol/scopes.ts'
-import { bearerChallenge } from '../protocol/www-authenticate.ts'
+import { type BearerChallenge, bearerChallenge } from '../protocol/www-authenticate.ts'
 import type { ConnectionIdentity } from '../schemas/credentials.ts'
 import { parseOptions } from '../schemas/parse-options.ts'
-import { accessToken } from './access-token.ts'
+import { accessToken, tokenIfAny } from './access-token.ts'
 import { authorize, checkGrant, checkPolicy } from './authorize.ts'
 import {
   type AccessTokenOptions,
@@ -22,6 +22,7 @@ import {
 import { fetchWithToken } from './fetch.ts'
 import { abortable, ConnectionRecord } from './record.ts'
 import type { OrchestratorServices } from './services.ts'
+import { receiveChallenge } from './received-challenge.ts'
 import { awaitAuthorized, type ConnectionStatus, status, wake } from './status.ts'
 import type { AccessToken, IssuedToken } from './token-cache.ts'
 
@@ -42,10 +43,12 @@ export class Connection {
    * request for the user.
    *
    * @param options.scope Space-separated.
-   * @param options.challenge The `WWW-Authenticate` header of a 401 (a refresh is tried first) or 403.
+   * @param options.challenge The `WWW-Authenticate` header of a 401 (a refresh is tried first) or 403. Without it the
+   *   last one counts that this connection received; without that, the server is asked once, without a token.
    * @param options.binding A value of the user's browser session that `completeCallback` must be called with.
    * @param options.force Starts a new authorization although tokens are stored.
-   * @returns `redirect` when a user must act, `authorized` when a usable token is stored.
+   * @returns `redirect` when a user must act, `authorized` when a usable token is stored, `notRequired` when the server
+   *   responds without a token and publishes no authorization metadata.
    * @throws {@link AuthorizationError} With the code of the step that failed.
    * @throws `TypeError` for invalid options.
    * @see [MCP authorization](https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization)
@@ -70,9 +73,9 @@ export class Connection {
    * @param options.minTtlMs Minimum remaining lifetime, in milliseconds. @defaultValue `policy.minTokenTtlMs`
    * @param options.rejectedToken The token that a server responded to with 401: it is refreshed only if it is still the
    *   stored one.
-   * @throws {@link AuthorizationError} `AUTHORIZATION_REQUIRED` if the user must sign in; `HTTP_TIMEOUT`,
-   *   `HTTP_NETWORK`, `SERVER_UNAVAILABLE`, `RATE_LIMITED`, `TOKEN_OUTCOME_UNKNOWN`, `STORE_UNAVAILABLE` if a later
-   *   call may succeed.
+   * @throws {@link AuthorizationError} `AUTHORIZATION_REQUIRED` if the user must sign in; `AUTHORIZATION_NOT_OFFERED`
+   *   if the server requires no authorization; `HTTP_TIMEOUT`, `HTTP_NETWORK`, `SERVER_UNAVAILABLE`, `RATE_LIMITED`,
+   *   `TOKEN_OUTCOME_UNKNOWN`, `STORE_UNAVAILABLE` if a later call may succeed.
    * @see [RFC 6749 §6](https://www.rfc-editor.org/rfc/rfc6749.html#section-6)
    */
   async accessToken(options: AccessTokenOptions = {}): Promise<AccessToken> {
@@ -82,11 +85,12 @@ export class Connection {
 
   /**
    * `fetch` with the access token of this connection, to its server's origin only, with a DPoP proof if the token is
-   * bound. After a 401 the token is refreshed once, after a 403 with `insufficient_scope` a token of wider scope is
-   * obtained once if that needs no user interaction, and the request is repeated. `redirect: 'follow'`, the default,
-   * follows redirects for GET and HEAD within that origin and returns all others; `'manual'` and `'error'` behave as in
-   * the global `fetch`. A streamed body is cancelled if it cannot be sent completely. Bound, so that it can be passed
-   * as a function.
+   * bound. A connection that never had tokens sends the request without one, so that servers which require no
+   * authorization work; every response but a 401, and a 403 with `insufficient_scope`, is then returned. After a 401
+   * the token is refreshed once, after a 403 with `insufficient_scope` a token of wider scope is obtained once if that
+   * needs no user interaction, and the request is repeated. `redirect: 'follow'`, the default, follows redirects for
+   * GET and HEAD within that origin and returns all others; `'manual'` and `'error'` behave as in the global `fetch`. A
+   * streamed body is cancelled if it cannot be sent completely. Bound, so that it can be passed as a function.
    *
    * @throws {@link AuthorizationError} As {@link Connection.accessToken}, with the server's `challenge`:
    *   `AUTHORIZATION_REQUIRED` if the user must sign in (pass the challenge to `authorize({ challenge })`),
@@ -99,7 +103,9 @@ export class Connection {
     const record = this.#record
     const source = {
       identity: this.identity,
-      accessToken: (options: AccessTokenOptions) => this.#issuedToken(options),
+      token: (signal: AbortSignal) => this.#tokenIfAny(signal),
+      replacement: (rejectedToken: string, signal: AbortSignal) => this.#issuedToken({ rejectedToken, signal }),
+      received: (challenge: BearerChallenge) => receiveChallenge(record, challenge),
       widerToken: async (rejectedToken: string, challenge: string, signal: AbortSignal) => {
         const tokens = tokensOf((await record.load())?.context)
         // Another caller may have received the same challenge: its token is used if it has the scope.
@@ -135,7 +141,7 @@ export class Connection {
 
   /**
    * Resolves once an access token can be obtained without user interaction, whichever process authorized the
-   * connection.
+   * connection, or once the server is found to require no authorization.
    *
    * @param options.timeoutMs Maximum wait, in milliseconds. @defaultValue 300_000
    * @throws {@link AuthorizationError} `TIMED_OUT`, `ABORTED`, `CLOSED`, `STORE_UNAVAILABLE`.
@@ -197,13 +203,21 @@ export class Connection {
   async #issuedToken(options: AccessTokenOptions): Promise<IssuedToken> {
     const record = this.#open()
     const { signal, ...params } = parseOptions(AccessTokenOptionsSchema, options, 'accessToken()')
-    const cached = record.services.cache.get(record.key, params.minTtlMs)
-    if (cached !== undefined && cached.value !== params.rejectedToken) {
-      const isOverdue = record.services.undeliveredActions.get(record.key) !== undefined
-      if (isOverdue) await abortable(() => record.redeliverActions(), signal)
-      return cached
-    }
-    return await abortable(() => accessToken(record, params), signal)
+    return (await this.#cachedToken(options)) ?? (await abortable(() => accessToken(record, params), signal))
+  }
+
+  async #tokenIfAny(signal: AbortSignal): Promise<IssuedToken | undefined> {
+    const record = this.#open()
+    return (await this.#cachedToken({ signal })) ?? (await abortable(() => tokenIfAny(record, {}), signal))
+  }
+
+  async #cachedToken({ minTtlMs, rejectedToken, signal }: AccessTokenOptions): Promise<IssuedToken | undefined> {
+    const record = this.#record
+    const cached = record.services.cache.get(record.key, minTtlMs)
+    if (cached === undefined || cached.value === rejectedToken) return undefined
+    const isOverdue = record.services.undeliveredActions.get(record.key) !== undefined
+    if (isOverdue) await abortable(() => record.redeliverActions(), signal)
+    return cached
   }
 
   #open(): ConnectionRecord {

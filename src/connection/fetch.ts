@@ -7,7 +7,7 @@ import { cancelUnread } from '../http/body-streams.ts'
 import { markRedirected } from '../http/outgoing.ts'
 import type { Transport } from '../http/transport.ts'
 import { asksForNonce } from '../protocol/dpop.ts'
-import { bearerChallenge } from '../protocol/www-authenticate.ts'
+import { type BearerChallenge, bearerChallenge } from '../protocol/www-authenticate.ts'
 import type { ConnectionIdentity } from '../schemas/credentials.ts'
 import { invalidArgument } from '../schemas/parse-options.ts'
 import type { IssuedToken } from './token-cache.ts'
@@ -15,9 +15,14 @@ import type { IssuedToken } from './token-cache.ts'
 /** The tokens of a connection, for its requests. */
 interface TokenSource {
   readonly identity: ConnectionIdentity
-  accessToken(options: { rejectedToken?: string | undefined; signal?: AbortSignal | undefined }): Promise<IssuedToken>
+  /** The token to send; `undefined` for a connection that never had one. */
+  token(signal: AbortSignal): Promise<IssuedToken | undefined>
+  /** Another token than the rejected one. */
+  replacement(rejectedToken: string, signal: AbortSignal): Promise<IssuedToken>
   /** A token with the scope of a challenge; `undefined` if only the user can grant it. */
   widerToken(rejectedToken: string, challenge: string, signal: AbortSignal): Promise<IssuedToken | undefined>
+  /** Stores a challenge of the connection's own endpoint for the next `authorize()`. */
+  received(challenge: BearerChallenge): Promise<void>
 }
 
 const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
@@ -30,10 +35,11 @@ function isReplayable(body: unknown): boolean {
 }
 
 /**
- * Sends a request with the connection's token, to its server's origin only. With `redirect: 'follow'`, the default,
- * redirects within that origin are followed for GET and HEAD; all others are returned unchanged. After a 401, and after
- * a 403 with `insufficient_scope`, the request is repeated once each with another token, if that needs no user
- * interaction. A streamed body is cancelled by every failure before or while it is sent.
+ * Sends a request with the connection's token, to its server's origin only. A connection that never had tokens sends it
+ * without one, and every response but a 401, and a 403 with `insufficient_scope`, is returned. With `redirect:
+ * 'follow'`, the default, redirects within that origin are followed for GET and HEAD; all others are returned
+ * unchanged. After a 401, and after a 403 with `insufficient_scope`, the request is repeated once each with another
+ * token, if that needs no user interaction. A streamed body is cancelled by every failure before or while it is sent.
  *
  * @throws {@link AuthorizationError} With the server's `challenge`: `AUTHORIZATION_REQUIRED` if the user must sign in,
  *   `BODY_NOT_REPLAYABLE` if a new token, or the server's nonce, is available, but the body was a stream: the caller
@@ -71,7 +77,9 @@ async function sendAuthorized(
 ): Promise<Response> {
   const { origin } = new URL(source.identity.server)
   const { signal } = request
-  let token = await source.accessToken({ signal })
+  const first = await source.token(signal)
+  if (first === undefined) return await sendWithoutToken(source, sender, request)
+  let token = first
   const handledStatuses = new Set<number>()
   for (;;) {
     const response = await send(sender, isBodyReplayable ? request.clone() : request, token, isBodyReplayable, origin)
@@ -82,12 +90,11 @@ async function sendAuthorized(
     if (remedy === undefined || (remedy === 'nonce' && isBodyReplayable)) return response
     await response.body?.cancel()
     if (remedy === 'nonce') throw bodyNotReplayable(status, challenge)
-    if (remedy === 'user') throw authorizationRequired(status, 'insufficientAuthentication', challenge)
-    const reason = remedy === 'widerToken' ? 'insufficientScope' : 'rejectedAgain'
-    if (handledStatuses.has(status)) throw authorizationRequired(status, reason, challenge)
+    const isHandled = handledStatuses.has(status)
     handledStatuses.add(status)
-    const next = await anotherToken(source, token, challenge, remedy, signal)
-    if (next === undefined) throw authorizationRequired(status, reason, challenge)
+    const next: IssuedToken | undefined =
+      remedy === 'user' || isHandled ? undefined : await anotherToken(source, token, response, remedy, signal)
+    if (next === undefined) throw await authorizationRequired(source, response, REASONS[remedy])
     if (!isBodyReplayable) throw bodyNotReplayable(status, challenge)
     token = next
   }
@@ -103,37 +110,68 @@ function remedyFor(status: number, challenge: string | undefined): 'newToken' | 
 async function anotherToken(
   source: TokenSource,
   { value: rejectedToken }: IssuedToken,
-  challenge: string | undefined,
+  response: Response,
   remedy: 'newToken' | 'widerToken',
   signal: AbortSignal,
 ): Promise<IssuedToken | undefined> {
+  const challenge = challengeHeader(response)
   try {
     return remedy === 'widerToken'
       ? await source.widerToken(rejectedToken, challenge ?? '', signal)
-      : await source.accessToken({ rejectedToken, signal })
+      : await source.replacement(rejectedToken, signal)
   } catch (error) {
-    throw error instanceof AuthorizationError ? new AuthorizationError(error.failure, { challenge }) : error
+    if (!(error instanceof AuthorizationError)) throw error
+    if (error.code === 'AUTHORIZATION_REQUIRED') await store(source, response)
+    throw new AuthorizationError(error.failure, { challenge })
   }
 }
+
+const challengeHeader = ({ headers }: Response): string | undefined => headers.get('www-authenticate') ?? undefined
 
 /** The token or nonce is available now, but the body was a stream: the caller has to send the request again. */
 function bodyNotReplayable(status: number, challenge: string | undefined): AuthorizationError {
   return new AuthorizationError(failure('BODY_NOT_REPLAYABLE', { status }), { challenge })
 }
 
-/** The user must sign in: the host passes the challenge to `authorize({ challenge })`. */
-function authorizationRequired(
-  status: number,
-  reason: 'rejectedAgain' | 'insufficientScope' | 'insufficientAuthentication',
-  challenge: string | undefined,
-): AuthorizationError {
+/** Why the user must sign in, by what the response requires. */
+const REASONS = {
+  newToken: 'rejectedAgain',
+  widerToken: 'insufficientScope',
+  user: 'insufficientAuthentication',
+} as const
+
+/** The user must sign in: `authorize()` uses the stored challenge, or the one that the host passes to it. */
+async function authorizationRequired(
+  source: TokenSource,
+  response: Response,
+  reason?: (typeof REASONS)[keyof typeof REASONS],
+): Promise<AuthorizationError> {
+  await store(source, response)
+  const { status } = response
+  const challenge = challengeHeader(response)
   return new AuthorizationError(failure('AUTHORIZATION_REQUIRED', { status, reason }), { challenge })
+}
+
+/** Stores the challenge of a response, if it comes from the connection's own endpoint. */
+async function store({ identity, received }: TokenSource, response: Response): Promise<void> {
+  const isOwn = !response.redirected && response.url === new URL(identity.server).href
+  if (isOwn) await received(bearerChallenge(challengeHeader(response) ?? '') ?? {})
+}
+
+/** Sends a request as it is. The server's challenge, if any, becomes the error; every other response is returned. */
+async function sendWithoutToken(source: TokenSource, sender: TokenSender, request: Request): Promise<Response> {
+  const response = await send(sender, request, undefined, false, new URL(source.identity.server).origin)
+  // A caller with credentials of its own handles the response itself.
+  const isChallenge = remedyFor(response.status, challengeHeader(response)) !== undefined
+  if (!isChallenge || request.headers.has('authorization')) return response
+  await response.body?.cancel()
+  throw await authorizationRequired(source, response)
 }
 
 async function send(
   sender: TokenSender,
   request: Request,
-  token: IssuedToken,
+  token: IssuedToken | undefined,
   isBodyReplayable: boolean,
   origin: string,
 ): Promise<Response> {
@@ -177,8 +215,8 @@ export interface TokenSender {
 }
 
 /**
- * Sends one request with a token. A bound token is sent with a DPoP proof; if the server requests its nonce in the
- * proof, the request is repeated once, provided that the body can be sent again.
+ * Sends one request, with the token if there is one. A bound token is sent with a DPoP proof; if the server requests
+ * its nonce in the proof, the request is repeated once, provided that the body can be sent again.
  *
  * @throws `PortError` from the transport.
  * @see [RFC 6750 §2.1](https://www.rfc-editor.org/rfc/rfc6750.html#section-2.1), [RFC 9449 §7, §9](https://www.rfc-editor.org/rfc/rfc9449.html#section-7)
@@ -186,10 +224,11 @@ export interface TokenSender {
 async function sendWithToken(
   sender: TokenSender,
   request: Request,
-  token: IssuedToken,
+  token: IssuedToken | undefined,
   isBodyReplayable: boolean,
 ): Promise<Response> {
   const { transport, dpop } = sender
+  if (token === undefined) return await transport.fetch(request)
   const { value, type, dpopKey } = token
   const send = (once: Request, headers: Record<string, string>): Promise<Response> =>
     transport.fetch(new Request(once, { headers: { ...Object.fromEntries(once.headers), ...headers } }))

@@ -1,6 +1,7 @@
 import {
   isAuthorized,
   isFresh,
+  isNotRequired,
   isPending,
   isRenewable,
   marginMs,
@@ -22,6 +23,8 @@ export interface ConnectionStatus {
   state: ConnectionState
   /** Whether an access token can be obtained without user interaction. */
   authorized: boolean
+  /** Whether the server was found to require no authorization, within the last day. */
+  notRequired: boolean
   /** As granted; space-separated. */
   scope: string | undefined
   /** Expiry of the access token: record time, epoch milliseconds; `undefined`: unknown. */
@@ -39,6 +42,7 @@ export interface ConnectionStatus {
 const NOTHING_STORED: ConnectionStatus = {
   state: 'disconnected',
   authorized: false,
+  notRequired: false,
   scope: undefined,
   expiresAt: undefined,
   nextWakeAt: undefined,
@@ -59,10 +63,12 @@ export async function status(record: ConnectionRecord): Promise<ConnectionStatus
   const at = view.at()
   const tokens = tokensOf(context)
   const authorized = isAuthorized(context, at)
-  const fallback: NextAction = authorized ? 'none' : 'authorize'
+  const notRequired = isNotRequired(context, at)
+  const fallback: NextAction = authorized || notRequired ? 'none' : 'authorize'
   return {
     state: stateOf(context, at),
     authorized,
+    notRequired,
     scope: tokens?.scope,
     expiresAt: tokens?.expiresAt,
     nextWakeAt: wakeAt(record, view),
@@ -104,8 +110,14 @@ export async function wake(record: ConnectionRecord): Promise<void> {
   )
 }
 
+/** Whether requests need no user interaction: a token can be obtained, or none is required. */
+function isReady(view: View): boolean {
+  return isAuthorized(view.context, view.at()) || isNotRequired(view.context, view.at())
+}
+
 /**
- * Waits until a token can be obtained without the user: loads the record on each change notice, and at an interval.
+ * Waits until no user interaction is needed: a token can be obtained without the user: loads the record on each change
+ * notice, and at an interval.
  *
  * @internal
  */
@@ -123,7 +135,7 @@ export async function awaitAuthorized(
         record.services.assertOpen()
         return record.load()
       }, signal)
-      if (view !== undefined && isAuthorized(view.context, view.at())) return
+      if (view !== undefined && isReady(view)) return
       const leftMs = until - clock.monotonic()
       if (leftMs <= 0) throw new AuthorizationError(failure('TIMED_OUT'))
       await abortable(() => watch.changed(Math.min(leftMs, POLL_INTERVAL_MS)), signal)

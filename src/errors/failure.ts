@@ -1,6 +1,7 @@
 /** All failure codes: the closed union of `error.code` and `failure.code`. */
 export const FAILURE_CODES = [
   // discovery
+  'AUTHORIZATION_NOT_OFFERED',
   'RESOURCE_METADATA_UNAVAILABLE',
   'RESOURCE_MISMATCH',
   'SERVER_METADATA_UNAVAILABLE',
@@ -65,6 +66,8 @@ export interface FailureDetails {
   readonly url?: string | undefined
   /** The host of the request. */
   readonly host?: string | undefined
+  /** The URLs that were requested without finding metadata, without their queries. */
+  readonly urls?: readonly string[] | undefined
   /** The HTTP status of the response. */
   readonly status?: number | undefined
   /** Untrusted. The error code of the response (RFC 6749 §5.2), present only if it matches `[a-z_]{1,64}`. */
@@ -111,6 +114,10 @@ export function failure(code: FailureCode, details: FailureDetails = {}): Failur
 
 /** For each code: what happened, as a lower-case sentence, and what the host can do about it. */
 const CATALOGUE: Record<FailureCode, readonly [sentence: string, nextAction: NextAction]> = {
+  AUTHORIZATION_NOT_OFFERED: [
+    "the server asks for no token and publishes no authorization metadata, or is not an MCP server: check the server's URL",
+    'configureClient',
+  ],
   RESOURCE_METADATA_UNAVAILABLE: ['the protected resource metadata could not be read', 'retry'],
   RESOURCE_MISMATCH: ['the protected resource metadata describes another resource', 'fixServer'],
   SERVER_METADATA_UNAVAILABLE: ['the authorization server metadata could not be read', 'retry'],

@@ -4,7 +4,7 @@ import type { Deadline } from './deadline.ts'
 import { MAX_CAUSE_DEPTH } from './limits.ts'
 
 /** The destination in the details of a failure: without query and credentials, which may be secret. */
-function destinationDetails(url: URL): FailureDetails {
+export function destinationDetails(url: URL): FailureDetails {
   return { url: truncate(`${url.protocol}//${url.host}${url.pathname}`), host: truncate(url.host) }
 }
 

@@ -5,10 +5,10 @@ import { portError } from '../errors/port-error.ts'
 import { createAddressGuard, type Resolve, systemResolve } from './address-guard.ts'
 import { cancelUnread, readBytes, requestBody } from './body-streams.ts'
 import { startDeadline, untilAborted } from './deadline.ts'
-import { type NetworkOptions, parseNetworkOptions } from './network-options.ts'
+import { mayUseHttp, type NetworkOptions, parseNetworkOptions } from './network-options.ts'
 import { createSendGate, type IncomingResponse, type OutgoingRequest, type Sender, toResponse } from './outgoing.ts'
 import { type CompleteResponse, repeatOnce } from './repeat-once.ts'
-import { translateError } from './translate-error.ts'
+import { destinationDetails, translateError } from './translate-error.ts'
 import { createHostFetchSender, createUndiciSender } from './sender.ts'
 import { loadUndici } from './undici.ts'
 
@@ -17,7 +17,8 @@ const DEFAULT_HEADERS = { accept: '*/*', 'user-agent': 'authchart' }
 
 /**
  * Creates the guarded transport, which sends all requests of authchart: every destination is checked, every connection
- * is pinned to a checked address, no redirect is followed, and every exchange is bounded in time and bytes.
+ * is pinned to a checked address, no redirect is followed unless its request says so, and every exchange is bounded in
+ * time and bytes.
  *
  * @param options.resolve Replaces the resolver of the operating system.
  * @throws `TypeError` that names the invalid part of `network`.
@@ -83,38 +84,59 @@ export function createTransport(options: {
     return { signal: deadline.signal, translating, run, send }
   }
 
+  /** Sends a request to one URL and reads its response, a redirect without its body. */
+  function exchangeOnce(url: URL, request: ExchangeRequest, leftMs: number): Promise<CompleteResponse> {
+    const { method, body, sendBefore, isHeadEnough = () => false } = request
+    const { signal, translating, run, send } = begin(url, { timeoutMs: leftMs, signal: request.signal, sendBefore })
+    const maxBytes = Math.min(request.maxBytes ?? maxResponseBytes, maxResponseBytes)
+
+    const sendWith = (headers: Record<string, string>): Promise<CompleteResponse> =>
+      translating(async () => {
+        const response = await send({ method, headers, body, signal, fresh: method === 'POST' })
+        const { status } = response
+        if ((status >= 300 && status < 400) || isHeadEnough(response)) {
+          response.body?.destroy()
+          return { status, headers: response.headers, bytes: new Uint8Array() }
+        }
+        const bytes = await readBytes(response.body, { maxBytes, signal })
+        // undici returns a connection to its pool one turn later; without this the next GET opens another one.
+        if (method === 'GET') await setImmediate()
+        return { status, headers: response.headers, bytes }
+      })
+
+    return run(() =>
+      method === 'GET'
+        ? repeatOnce({ url, headers: request.headers, signal }, sendWith)
+        : sendWith({ ...request.headers }),
+    )
+  }
+
+  /** The URL of a redirect that may be followed: within https, or between hosts that may be plain http. */
+  function redirectTarget(from: URL, location: string | null): URL | undefined {
+    if (location === null || !URL.canParse(location, from.href)) return undefined
+    const next = new URL(location, from)
+    const isBetweenListed = mayUseHttp(allow, from) && mayUseHttp(allow, next)
+    return next.protocol === 'https:' || isBetweenListed ? next : undefined
+  }
+
   async function closeSender(): Promise<void> {
     await (await sender?.catch(() => undefined))?.close()
   }
 
   return {
     async exchange(request: ExchangeRequest): Promise<ExchangeResponse> {
-      const url = parseUrl(request.url)
-      const { method, body, sendBefore } = request
-      const { signal, translating, run, send } = begin(url, { timeoutMs, signal: request.signal, sendBefore })
-      const maxBytes = Math.min(request.maxBytes ?? maxResponseBytes, maxResponseBytes)
-
-      const sendWith = (headers: Record<string, string>): Promise<CompleteResponse> =>
-        translating(async () => {
-          const response = await send({ method, headers, body, signal, fresh: method === 'POST' })
-          const { status } = response
-          if (status >= 300 && status < 400) {
-            response.body?.destroy()
-            throw portError('TOO_MANY_REDIRECTS', 'unknown', { status })
-          }
-          const bytes = await readBytes(response.body, { maxBytes, signal })
-          // undici returns a connection to its pool one turn later; without this the next GET opens another one.
-          if (method === 'GET') await setImmediate()
-          return { status, headers: response.headers, bytes }
-        })
-
-      return run(async () => {
-        const { headers } = request
-        const response = await (method === 'GET'
-          ? repeatOnce({ url, headers, signal }, sendWith)
-          : sendWith({ ...headers }))
-        return { status: response.status, headers: response.headers, text: new TextDecoder().decode(response.bytes) }
-      })
+      const endsAt = performance.now() + timeoutMs
+      let url = parseUrl(request.url)
+      for (let left = request.method === 'GET' ? (request.maxRedirects ?? 0) : 0; ; left -= 1) {
+        const { status, headers, bytes } = await exchangeOnce(url, request, Math.max(endsAt - performance.now(), 1))
+        if (status < 300 || status >= 400) return { status, headers, text: new TextDecoder().decode(bytes) }
+        const next = left > 0 ? redirectTarget(url, headers.get('location')) : undefined
+        if (next === undefined) {
+          const details = { ...destinationDetails(url), status }
+          throw portError('TOO_MANY_REDIRECTS', 'unknown', details)
+        }
+        url = next
+      }
     },
 
     async fetch(request: Request): Promise<Response> {
@@ -166,10 +188,14 @@ export interface ExchangeRequest {
    * `leaseTooShort`.
    */
   readonly sendBefore?: number | undefined
+  /** How many redirects are followed, each to a checked address; only for a GET. @defaultValue 0 */
+  readonly maxRedirects?: number | undefined
+  /** Whether the body of this response is not read. @defaultValue it is always read */
+  readonly isHeadEnough?: ((head: Pick<ExchangeResponse, 'status' | 'headers'>) => boolean) | undefined
   readonly signal?: AbortSignal | undefined
 }
 
-/** The complete response. `exchange` follows no redirect (3xx) and rejects with `TOO_MANY_REDIRECTS`. */
+/** The complete response. A redirect (3xx) that is not followed rejects with `TOO_MANY_REDIRECTS`. */
 export interface ExchangeResponse {
   readonly status: number
   readonly headers: Headers

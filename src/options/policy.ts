@@ -37,6 +37,11 @@ export interface PolicyOptions {
   dpop?: DpopPolicy | undefined
   /** Accepts protected resource metadata only for exactly this endpoint. @defaultValue false */
   strictResource?: boolean | undefined
+  /**
+   * Whether `connection.fetch` of a connection that never had tokens sends requests without one, so that servers which
+   * require no authorization work. @defaultValue 'firstContact'
+   */
+  unauthenticatedRequests?: 'firstContact' | 'never' | undefined
   /** MCP endpoints or origins that connections may use. @defaultValue all */
   allowedServers?: string[] | undefined
   /** Issuers that may be used. @defaultValue all */
@@ -79,6 +84,7 @@ export interface Policy {
   cacheMs: number
   dpop: DpopPolicy
   strictResource: boolean
+  unauthenticatedRequests: 'firstContact' | 'never'
   allowedServers: string[] | undefined
   allowedIssuers: string[] | undefined
   allowedGrants: Grant[] | undefined
@@ -98,6 +104,7 @@ export const PolicySchema = v.strictObject({
   cacheMs: maybe(Count),
   dpop: maybe(v.picklist(['never', 'whenOffered', 'required'])),
   strictResource: maybe(v.boolean()),
+  unauthenticatedRequests: maybe(v.picklist(['firstContact', 'never'])),
   allowedServers: maybe(v.array(WebUrl)),
   allowedIssuers: maybe(v.array(WebUrl)),
   allowedGrants: maybe(v.array(GrantSchema)),
@@ -138,10 +145,21 @@ export function policyFor(
     cacheMs: rules.cacheMs ?? 10_000,
     dpop: rules.dpop ?? 'never',
     strictResource: rules.strictResource ?? false,
+    unauthenticatedRequests: rules.unauthenticatedRequests ?? 'firstContact',
     allowedServers: rules.allowedServers,
     allowedIssuers: rules.allowedIssuers,
     allowedGrants: rules.allowedGrants,
     allowedScopes: rules.allowedScopes,
     returnToOrigins: rules.returnToOrigins,
   }
+}
+
+/**
+ * Whether the policy allows an MCP endpoint, by its URL or by its origin.
+ *
+ * @internal
+ */
+export function isServerAllowed(server: string, allowedServers: readonly string[] | undefined): boolean {
+  if (allowedServers === undefined) return true
+  return allowedServers.includes(server) || allowedServers.includes(new URL(server).origin)
 }

@@ -65,9 +65,14 @@ export function resourceMetadataUrls(server: string): string[] {
   return path === '' ? [root] : [root + path, root]
 }
 
+/** The URL, unchanged if absolute. Some servers send a relative one, which is resolved against the server's URL. */
+export function absoluteUrl(url: string | undefined, server: string): string | undefined {
+  return url === undefined || URL.canParse(url) || !URL.canParse(url, server) ? url : new URL(url, server).href
+}
+
 /**
  * The URLs of authorization server metadata, in the order in which they are requested: RFC 8414, then both forms of
- * OpenID Connect Discovery. The root is never queried for an issuer with a path.
+ * OpenID Connect Discovery, then RFC 8414 appended to the issuer. The root is never queried for an issuer with a path.
  *
  * @see [RFC 8414 §3.1](https://www.rfc-editor.org/rfc/rfc8414.html#section-3.1), [OpenID Connect Discovery §4.1](https://openid.net/specs/openid-connect-discovery-1_0.html#ProviderConfigurationRequest)
  */
@@ -75,7 +80,16 @@ export function serverMetadataUrls(issuer: string): string[] {
   const { origin, pathname } = new URL(issuer)
   const path = pathname.replace(/\/$/, '')
   const inserted = [origin + SERVER_SUFFIX + path, origin + OPENID_SUFFIX + path]
-  return path === '' ? inserted : [...inserted, origin + path + OPENID_SUFFIX]
+  return path === '' ? inserted : [...inserted, origin + path + OPENID_SUFFIX, origin + path + SERVER_SUFFIX]
+}
+
+/**
+ * Whether two issuers are equal but for one final slash, which many servers add or omit.
+ *
+ * @see [RFC 8414 §3.3](https://www.rfc-editor.org/rfc/rfc8414.html#section-3.3)
+ */
+export function sameIssuer(one: string, other: string): boolean {
+  return one === other || `${one}/` === other || one === `${other}/`
 }
 
 /** The issuer of a 2025-03-26 server, which is its own authorization server: the origin of its URL. */

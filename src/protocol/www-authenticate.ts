@@ -1,5 +1,11 @@
 import { isErrorCode } from '../errors/failure.ts'
-import { MAX_CHALLENGE_HEADER_LENGTH, MAX_CHALLENGE_PARAMETERS, MAX_CHALLENGES } from '../schemas/limits.ts'
+import {
+  MAX_CHALLENGE_HEADER_LENGTH,
+  MAX_CHALLENGE_PARAMETERS,
+  MAX_CHALLENGES,
+  MAX_SCOPE_LENGTH,
+  MAX_URL_LENGTH,
+} from '../schemas/limits.ts'
 
 /** One challenge of a `WWW-Authenticate` field. Everything in it is untrusted. */
 export interface Challenge {
@@ -147,6 +153,30 @@ export function bearerChallenge(header: string): BearerChallenge | undefined {
     ...(acrValues !== undefined && /^[\x21-\x7E][\x20-\x7E]{0,511}$/.test(acrValues) && { acrValues }),
     ...(maxAge !== undefined && /^\d{1,9}$/.test(maxAge) && { maxAge }),
   }
+}
+
+/** The challenge without members that are too long to store. */
+export function boundedChallenge(challenge: BearerChallenge): BearerChallenge {
+  const { scope, resourceMetadataUrl, ...rest } = challenge
+  return {
+    ...rest,
+    ...(scope !== undefined && scope.length <= MAX_SCOPE_LENGTH && { scope }),
+    ...(resourceMetadataUrl !== undefined && resourceMetadataUrl.length <= MAX_URL_LENGTH && { resourceMetadataUrl }),
+  }
+}
+
+/**
+ * The `WWW-Authenticate` field of a challenge whose members {@link bearerChallenge} has read.
+ *
+ * @see [RFC 9110 §11.6.1](https://www.rfc-editor.org/rfc/rfc9110.html#section-11.6.1)
+ */
+export function formatChallenge(challenge: BearerChallenge): string {
+  const { error, scope, resourceMetadataUrl, acrValues, maxAge } = challenge
+  const members = { error, scope, resource_metadata: resourceMetadataUrl, acr_values: acrValues, max_age: maxAge }
+  const parameters = Object.entries(members).flatMap(([name, value]) =>
+    value === undefined ? [] : [`${name}="${value.replaceAll(/["\\]/g, '\\$&')}"`],
+  )
+  return ['Bearer', parameters.join(', ')].join(' ').trim()
 }
 
 /**

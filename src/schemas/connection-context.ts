@@ -66,6 +66,20 @@ export const OrphanedClaimSchema = v.strictObject({
   retried: v.boolean(),
 })
 
+/** The last challenge of the MCP server, for an `authorize()` in any process. Untrusted. */
+export const ReceivedChallengeSchema = v.strictObject({
+  /** Record time. */
+  at: Instant,
+  /** The generation of the tokens that the server responded to; 0 before the first tokens. */
+  generation: Count,
+  error: maybe(v.string()),
+  scope: maybe(v.string()),
+  resourceMetadataUrl: maybe(v.string()),
+  acrValues: maybe(v.string()),
+  maxAge: maybe(v.string()),
+})
+export type ReceivedChallenge = v.InferOutput<typeof ReceivedChallengeSchema>
+
 /** One transition between persistable states, for operators. */
 export const JournalEntrySchema = v.strictObject({
   at: Instant,
@@ -91,6 +105,8 @@ export const AuthorizationRequestSchema = v.strictObject({
   resourceMetadataUrl: maybe(Text),
   /** A challenge caused the request: metadata cached before it must not be used. */
   challenged: maybe(v.literal(true)),
+  /** No challenge is available: the server is asked for one, or its answer of the last minutes is used. */
+  asksServer: maybe(v.picklist(['anew', 'cached'])),
   /** Maximum number of step-ups for the same scope, by the policy of this deployment. */
   maxStepUps: maybe(Count),
   /** The default scope. */
@@ -116,8 +132,14 @@ export const AuthorizationRequestSchema = v.strictObject({
       scopesSupported: maybe(v.array(v.string())),
       dpopSigningAlgValuesSupported: maybe(v.array(v.string())),
       dpopBoundAccessTokensRequired: maybe(v.literal(true)),
-      /** True if no protected resource metadata exists and the 2025-03-26 rules apply. */
+      /** True if no protected resource metadata exists: the origin of the server stands in for its issuer. */
       legacy: maybe(v.literal(true)),
+      /** Whether the 2025-03-26 default endpoints may be used: the server requires a token and publishes nothing. */
+      mayGuessEndpoints: maybe(v.literal(true)),
+      /** The server answered by MCP without a token, and publishes no protected resource metadata. */
+      answeredWithoutToken: maybe(v.literal(true)),
+      /** The URLs that were requested without finding metadata, redacted. */
+      requestedUrls: maybe(v.array(v.string())),
     }),
   ),
   metadata: maybe(
@@ -181,6 +203,9 @@ export const ConnectionContextSchema = v.strictObject({
   retryDelayMs: maybe(Count),
   /** The connection was authorized before, and its user has to sign in again. */
   reauthorizationRequired: maybe(v.literal(true)),
+  challenge: maybe(ReceivedChallengeSchema),
+  /** When the server was last found to require no authorization. */
+  notRequiredAt: maybe(Instant),
   /** A dynamic registration that its server rejected, until it is retired. */
   rejectedClient: maybe(v.strictObject({ issuer: v.string(), clientId: Text })),
   /**

@@ -19,6 +19,7 @@ export const FailureSchema = v.strictObject({
     v.strictObject({
       url: maybe(v.string()),
       host: maybe(v.string()),
+      urls: maybe(v.pipe(v.array(v.string()), v.readonly())),
       status: maybe(v.number()),
       error: maybe(v.string()),
       document: maybe(v.string()),

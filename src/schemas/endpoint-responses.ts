@@ -123,3 +123,10 @@ export function decodeAnswer(text: string): DecodedAnswer | undefined {
   const fields = Object.fromEntries(new URLSearchParams(text.trim()))
   return 'access_token' in fields || 'error' in fields ? { form: true, fields } : undefined
 }
+
+const JsonRpcMessage = v.object({ jsonrpc: v.literal('2.0') })
+
+/** Whether a text is a JSON-RPC message, or a batch of them. */
+export function isJsonRpc(text: string): boolean {
+  return v.is(v.union([JsonRpcMessage, v.pipe(v.array(JsonRpcMessage), v.minLength(1))]), parseJson(text))
+}

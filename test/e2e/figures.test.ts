@@ -96,7 +96,7 @@ async function consent(result: { status: string; authorizationUrl?: string }, lo
 }
 
 describe('requests and Redis commands per call', () => {
-  it('a first sign-in sends four requests and a warm one one; the calls of its life send 5, 3, 3, 3, 1 and 0 Redis commands', async () => {
+  it('a first sign-in sends five requests, one of them to the MCP server itself, and a warm one one; the calls of its life send 5, 3, 3, 3, 1 and 0 Redis commands', async () => {
     const alice = orchestrator.connection({ tenant: 't1', user: 'alice', server: mcp.url })
 
     const first = await commandsOf(() => alice.authorize())
@@ -120,7 +120,7 @@ describe('requests and Redis commands per call', () => {
       token: 1,
       jwks: 0,
     })
-    expect(mcp.ledger()).toMatchObject({ resourceMetadata: 1, requests: 0 })
+    expect(mcp.ledger()).toMatchObject({ resourceMetadata: 1, requests: 1, withoutToken: 1 })
 
     // A token that is not in the process's cache costs one load, one that is costs nothing, also right after it was stored.
     const read = await commandsOf(() => alice.accessToken())
@@ -155,6 +155,7 @@ describe('requests and Redis commands per call', () => {
       pid: 0,
       toolCalls: {},
       unauthorized: 0,
+      withoutToken: 0,
       nonceChallenges: 0,
       requests: 0,
       resourceMetadata: 0,

@@ -15,10 +15,10 @@ import { UserAgent } from '../support/user-agent.ts'
 
 const stage = useStage()
 
-/** Wants a scope that nobody asks for at first. */
+/** Requires another scope after the first sign-in. */
 let strict: McpServerProcess
 beforeAll(async () => {
-  strict = await startMcpServer({ issuer: stage.as.issuer, requiredScopes: ['mcp:tools', 'mcp:admin'] })
+  strict = await startMcpServer({ issuer: stage.as.issuer })
 })
 afterAll(() => strict.stop())
 
@@ -127,6 +127,7 @@ describe.each(Object.entries(CLIENTS))('%s', (_name, whoami) => {
   })
 
   it("the MCP client's error carries a challenge for more scope, and the call succeeds once the user has agreed", async () => {
+    await strict.set({ requiredScopes: ['mcp:tools'] })
     const [one, two] = twoInstances(strict.url)
     const first = await one.connection.authorize({ scope: 'mcp:tools offline_access' })
     if (first.status !== 'redirect') throw new Error('expected a redirect')
@@ -134,6 +135,7 @@ describe.each(Object.entries(CLIENTS))('%s', (_name, whoami) => {
     const firstCallback = await browser.signIn(first.authorizationUrl, { login: 'alice' })
     expect((await one.orchestrator.completeCallback(firstCallback)).status).toBe('authorized')
 
+    await strict.set({ requiredScopes: ['mcp:tools', 'mcp:admin'] })
     const { code, nextAction, challenge, failure } = await authorizationErrorFrom(whoami(one.connection, strict.url))
     expect([code, nextAction, failure.details?.reason]).toEqual([
       'AUTHORIZATION_REQUIRED',

@@ -116,7 +116,8 @@ describe('the test servers', () => {
       requests: 1,
       resourceMetadata: 1,
       toolCalls: {},
-      unauthorized: 1,
+      unauthorized: 0,
+      withoutToken: 1,
       nonceChallenges: 0,
     })
   })

@@ -23,11 +23,11 @@ const client = { name: 'Acme', redirectUri: 'https://acme.example/callback' }
 describe('authorize()', () => {
   test('the result of authorize() is narrowed by its status', async () => {
     const result = await connection.authorize()
-    expectTypeOf(result.status).toEqualTypeOf<'authorized' | 'redirect'>()
+    expectTypeOf(result.status).toEqualTypeOf<'authorized' | 'notRequired' | 'redirect'>()
     expectTypeOf(result.actions).toEqualTypeOf<HostAction[]>()
     // @ts-expect-error only a redirect has a URL
     void result.authorizationUrl
-    if (result.status === 'authorized') return
+    if (result.status !== 'redirect') return
     expectTypeOf(result.authorizationUrl).toEqualTypeOf<string>()
     expectTypeOf(result.expiresAt).toEqualTypeOf<number>()
     expectTypeOf(auth.redirectResponse).parameter(0).toEqualTypeOf(result)

@@ -1,14 +1,22 @@
 import type { DiscoverResourceInput, DiscoverResourceOutput } from '../../../machines/ports.ts'
 import { stopwatch } from '../../clock.ts'
-import { truncate } from '../../errors/failure.ts'
-import { portError } from '../../errors/port-error.ts'
-import { legacyIssuer, resourceMetadataUrls } from '../../protocol/discovery.ts'
-import { resourceMatches, resourceOf } from '../../protocol/discovery.ts'
+import { type FailureCode, truncate } from '../../errors/failure.ts'
+import { PortError, portError } from '../../errors/port-error.ts'
+import {
+  absoluteUrl,
+  legacyIssuer,
+  resourceMatches,
+  resourceMetadataUrls,
+  resourceOf,
+  sameIssuer,
+} from '../../protocol/discovery.ts'
 import type { ResourceFacts } from '../../schemas/connection-context.ts'
 import { type ProtectedResourceMetadata, ProtectedResourceMetadataSchema } from '../../schemas/metadata.ts'
 import { check, HttpUrl } from '../../schemas/wire.ts'
 import type { ConnectionDependencies, DiscoveryPolicy } from '../dependencies.ts'
 import { redactUrl } from '../endpoint-request.ts'
+import type { createAskServer } from './ask-server.ts'
+import { chooseIssuer } from './choose-issuer.ts'
 import { loadMetadata, type MetadataCache, type MetadataLookup } from './metadata.ts'
 
 /** The lookup of one metadata URL of a protected resource. */
@@ -21,100 +29,141 @@ const EXPECTED = {
   unavailable: UNAVAILABLE,
 } as const
 
-type Dependencies = Pick<ConnectionDependencies, 'transport' | 'clock' | 'policy'>
+type Dependencies = Pick<ConnectionDependencies, 'transport' | 'clock' | 'policy'> & {
+  readonly askServer: ReturnType<typeof createAskServer>
+}
 
 /**
- * Discovers the authorization server of an MCP endpoint. If a challenge names a metadata URL, only that URL is
- * requested; otherwise the well-known URLs are. The endpoint is a 2025-03-26 server only if each of them responds 4xx
- * (not 429).
+ * Discovers the authorization server of an MCP endpoint. Without a challenge the endpoint is asked for one. The
+ * metadata URL of the challenge is requested first, then the well-known URLs. If none of them has metadata, the origin
+ * of the endpoint stands in for the issuer; whether its default endpoints may be used is decided by what the URLs and
+ * the endpoint responded.
  *
- * @throws `PortError` `RESOURCE_METADATA_UNAVAILABLE`, `RESOURCE_MISMATCH`, `RESPONSE_NOT_JSON`, `RESPONSE_INVALID`,
- *   `RATE_LIMITED`, `POLICY_REFUSED`, or what the transport rejects with.
+ * @throws `PortError` `RESOURCE_METADATA_UNAVAILABLE`, `RESOURCE_MISMATCH`, `RESPONSE_TOO_LARGE`, `TOO_MANY_REDIRECTS`,
+ *   `RATE_LIMITED`, `SERVER_UNAVAILABLE`, `POLICY_REFUSED`, or what the transport rejects with.
  * @see [RFC 9728 §3](https://www.rfc-editor.org/rfc/rfc9728.html#section-3)
  */
 export function createDiscoverResource(deps: Dependencies, cache: MetadataCache<ResourceLookup>) {
   return async (input: DiscoverResourceInput): Promise<DiscoverResourceOutput> => {
     const recordTime = stopwatch(deps.clock, input.at)
-    const policy = deps.policy(input.identity)
-    const { server } = input.identity
-    const metadata = await findMetadata(deps, cache, input, policy)
-    const resource =
-      metadata === undefined
-        ? await factsWithoutMetadata(server, input.issuer, policy)
-        : await factsOf(metadata, server, input.issuer, policy)
-    return { at: recordTime(), resource }
+    const { identity, issuer, challenged, asksServer } = input
+    const { server } = identity
+    const policy = deps.policy(identity)
+    const answer = asksServer && (await deps.askServer(server, { anew: asksServer === 'anew' }))
+    const challenge = answer?.kind === 'challenge' ? answer.challenge : undefined
+    const named = absoluteUrl(input.resourceMetadataUrl ?? challenge?.resourceMetadataUrl, server)
+    const search = await findMetadata(deps, cache, { server, named, challenged }, policy)
+    const { metadata } = search
+    const challengeScope = challenge?.scope
+    const result = (resource: ResourceFacts): DiscoverResourceOutput => ({
+      at: recordTime(),
+      resource,
+      ...(challengeScope !== undefined && { challengeScope }),
+    })
+
+    if (metadata !== undefined && metadata.issuers.length > 0)
+      return result({ ...factsOf(metadata), issuer: await chooseIssuer(metadata.issuers, issuer, policy) })
+    const origin = legacyIssuer(server)
+    if (metadata === undefined && issuer !== undefined && !sameIssuer(issuer, origin))
+      return result({ resource: resourceOf(server), issuer: await chooseIssuer([issuer], undefined, policy) })
+    // Only the endpoint itself can say that it requires a token; MCP requires `authorization_servers` of all metadata.
+    const { kind } = challenged ? { kind: 'challenge' } : (answer ?? (await deps.askServer(server, { anew: false })))
+    const answeredWithoutToken = search.isAbsent && kind === 'mcp'
+    return result({
+      ...(metadata && factsOf(metadata)),
+      // An endpoint that requires no authorization has no issuer that the policy could refuse.
+      issuer: answeredWithoutToken ? origin : await chooseIssuer([origin], issuer, policy),
+      legacy: true,
+      ...(kind === 'challenge' && (search.isAbsent || metadata !== undefined) && { mayGuessEndpoints: true }),
+      ...(answeredWithoutToken && { answeredWithoutToken }),
+      requestedUrls: [redactUrl(server), ...search.urls],
+    })
   }
 }
+
+/** The result of requesting the metadata URLs one after the other. */
+interface Search {
+  readonly metadata?: ProtectedResourceMetadata
+  /** Whether every URL responded 4xx (not 429). */
+  readonly isAbsent: boolean
+  /** The URLs without metadata, redacted. */
+  readonly urls: readonly string[]
+}
+
+/** Failures of one URL after which the next one is requested. */
+const UNUSABLE: ReadonlySet<FailureCode> = new Set([
+  UNAVAILABLE,
+  'RESPONSE_NOT_JSON',
+  'RESPONSE_INVALID',
+  'RESPONSE_TOO_LARGE',
+  'TOO_MANY_REDIRECTS',
+  'ADDRESS_FORBIDDEN',
+  'INSECURE_ENDPOINT',
+])
+
+/** The failure after which the origin may still stand in for the issuer, if it publishes metadata itself: a web page. */
+const NOT_METADATA: FailureCode = 'RESPONSE_NOT_JSON'
 
 async function findMetadata(
   deps: Dependencies,
   cache: MetadataCache<ResourceLookup>,
-  { identity, resourceMetadataUrl, challenged }: DiscoverResourceInput,
+  { server, named, challenged }: { server: string; named: string | undefined; challenged: boolean },
   policy: DiscoveryPolicy,
-): Promise<ProtectedResourceMetadata | undefined> {
-  const named = resourceMetadataUrl !== undefined
-  if (named && 'field' in check(HttpUrl, resourceMetadataUrl)) {
-    throw portError('RESPONSE_INVALID', 'notSent', { document: 'challenge', field: 'resource_metadata' })
-  }
-  for (const url of named ? [resourceMetadataUrl] : resourceMetadataUrls(identity.server)) {
-    const lookup = await cache.read(url, () => loadMetadata(deps, url, EXPECTED), { refresh: challenged })
-    if ('absent' in lookup) {
-      if (named) throw portError(UNAVAILABLE, 'rejected', { url: redactUrl(url), status: lookup.absent })
-      continue
+): Promise<Search> {
+  const wellKnown = resourceMetadataUrls(server)
+  const places = [...new Set([...(named === undefined ? [] : [named]), ...wellKnown])]
+  const failures: PortError[] = []
+  for (const url of places) {
+    // After a 5xx another document is used only if it is certain to be that of this endpoint.
+    const isCertain = failures.every(({ failure }) => failure.code !== UNAVAILABLE)
+    try {
+      const metadata = await metadataAt(deps, cache, url, {
+        server,
+        challenged,
+        strict: policy.strictResource === true,
+      })
+      if (metadata !== undefined && (isCertain || metadata.resource === server))
+        return { metadata, isAbsent: false, urls: [] }
+    } catch (error) {
+      const isNamed = !wellKnown.includes(url)
+      if (!(error instanceof PortError) || !leadsOn(error, isNamed)) throw error
+      failures.push(error)
     }
-    const { resource } = lookup.metadata
-    if (resourceMatches(resource, identity.server, { strict: policy.strictResource === true })) return lookup.metadata
-    cache.drop(url)
-    const mismatch = { url: redactUrl(url), expected: truncate(identity.server), received: truncate(resource) }
-    throw portError('RESOURCE_MISMATCH', 'rejected', mismatch)
   }
-  return undefined
+  const decisive = failures.find(({ failure }) => failure.code !== NOT_METADATA)
+  if (decisive !== undefined) throw decisive
+  return { isAbsent: failures.length === 0, urls: places.map(redactUrl) }
 }
 
-async function factsOf(
-  metadata: ProtectedResourceMetadata,
-  server: string,
-  requested: string | undefined,
-  policy: DiscoveryPolicy,
-): Promise<ResourceFacts> {
-  const { resource, issuers, scopesSupported, dpopSigningAlgValuesSupported, dpopBoundAccessTokensRequired } = metadata
-  const facts = {
+/** Whether the next URL is requested after this failure: after every unusable response, and if nothing can be sent. */
+function leadsOn({ failure, outcome }: PortError, isNamed: boolean): boolean {
+  return UNUSABLE.has(failure.code) || (isNamed && outcome === 'notSent' && failure.code === 'HTTP_NETWORK')
+}
+
+/** The document at this URL; `undefined` if the URL responds 4xx. */
+async function metadataAt(
+  deps: Dependencies,
+  cache: MetadataCache<ResourceLookup>,
+  url: string,
+  { server, challenged, strict }: { server: string; challenged: boolean; strict: boolean },
+): Promise<ProtectedResourceMetadata | undefined> {
+  if ('field' in check(HttpUrl, url))
+    throw portError('RESPONSE_INVALID', 'notSent', { document: 'challenge', field: 'resource_metadata' })
+  const lookup = await cache.read(url, () => loadMetadata(deps, url, EXPECTED), { refresh: challenged })
+  if ('absent' in lookup) return undefined
+  const { resource } = lookup.metadata
+  if (resourceMatches(resource, server, { strict })) return lookup.metadata
+  cache.drop(url)
+  const mismatch = { url: redactUrl(url), expected: truncate(server), received: truncate(resource) }
+  throw portError('RESOURCE_MISMATCH', 'rejected', mismatch)
+}
+
+function factsOf(metadata: ProtectedResourceMetadata): Omit<ResourceFacts, 'issuer'> {
+  const { resource, scopesSupported, dpopSigningAlgValuesSupported, dpopBoundAccessTokensRequired } = metadata
+  return {
     resource,
     ...(scopesSupported && { scopesSupported }),
     ...(dpopSigningAlgValuesSupported && { dpopSigningAlgValuesSupported }),
     ...(dpopBoundAccessTokensRequired && { dpopBoundAccessTokensRequired }),
   }
-  // MCP requires `authorization_servers`. Without it the origin is the authorization server, as in other clients.
-  return issuers.length === 0
-    ? { ...facts, issuer: await chooseIssuer([legacyIssuer(server)], requested, policy), legacy: true }
-    : { ...facts, issuer: await chooseIssuer(issuers, requested, policy) }
-}
-
-/** A server without RFC 9728 metadata: its issuer is the one that the caller named, or its own origin. */
-async function factsWithoutMetadata(
-  server: string,
-  requested: string | undefined,
-  policy: DiscoveryPolicy,
-): Promise<ResourceFacts> {
-  const origin = legacyIssuer(server)
-  const issuer = await chooseIssuer([requested ?? origin], undefined, policy)
-  return issuer === origin ? { issuer, legacy: true } : { issuer, resource: resourceOf(server) }
-}
-
-async function chooseIssuer(
-  issuers: readonly string[],
-  requested: string | undefined,
-  { allowedIssuers, chooseIssuer: choose }: DiscoveryPolicy,
-): Promise<string> {
-  const offered = truncate(issuers.join(' '))
-  if (requested !== undefined && !issuers.includes(requested)) {
-    throw portError('POLICY_REFUSED', 'notSent', { reason: 'issuerNotOffered', expected: truncate(requested), offered })
-  }
-  const candidates = requested === undefined ? issuers : [requested]
-  const allowed = candidates.filter((issuer) => allowedIssuers?.includes(issuer) ?? true)
-  const [first] = allowed
-  if (first === undefined) throw portError('POLICY_REFUSED', 'notSent', { reason: 'issuerNotAllowed', offered })
-  const chosen = choose === undefined ? first : await choose(allowed)
-  if (chosen !== undefined && allowed.includes(chosen)) return chosen
-  throw portError('POLICY_REFUSED', 'notSent', { reason: 'issuerNotOffered', offered })
 }

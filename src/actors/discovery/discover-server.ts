@@ -2,13 +2,14 @@ import type { DiscoverServerInput, DiscoverServerOutput } from '../../../machine
 import { stopwatch } from '../../clock.ts'
 import { type FailureCode, truncate } from '../../errors/failure.ts'
 import { PortError, portError } from '../../errors/port-error.ts'
-import { legacyEndpoints, legacyMetadataUrl, serverMetadataUrls } from '../../protocol/discovery.ts'
+import { legacyEndpoints, legacyMetadataUrl, sameIssuer, serverMetadataUrls } from '../../protocol/discovery.ts'
 import { DPOP_ALGORITHMS, dpopTerms } from '../../protocol/dpop.ts'
 import { AuthorizationServerMetadataSchema } from '../../schemas/metadata.ts'
 import type { ResourceFacts, ServerMetadata } from '../../schemas/connection-context.ts'
 import type { DpopTerms } from '../../schemas/credentials.ts'
 import type { ConnectionDependencies, DiscoveryPolicy } from '../dependencies.ts'
 import { redactUrl } from '../endpoint-request.ts'
+import { chooseIssuer } from './choose-issuer.ts'
 import { loadMetadata, type MetadataCache, type MetadataLookup } from './metadata.ts'
 
 /** The lookup of one metadata URL of an authorization server. */
@@ -30,6 +31,8 @@ const UNUSABLE: ReadonlySet<FailureCode> = new Set([
   'RESPONSE_TOO_LARGE',
   'TOO_MANY_REDIRECTS',
   'SERVER_ISSUER_MISMATCH',
+  'ADDRESS_FORBIDDEN',
+  'INSECURE_ENDPOINT',
 ])
 
 type Dependencies = Pick<ConnectionDependencies, 'transport' | 'clock' | 'policy'>
@@ -37,18 +40,20 @@ type Dependencies = Pick<ConnectionDependencies, 'transport' | 'clock' | 'policy
 /**
  * Loads the metadata of the chosen authorization server: RFC 8414 first, then OpenID Connect Discovery. After a URL
  * that is unavailable or returns an unusable document, the next URL of the issuer is requested; the `issuer` in the
- * document makes that safe. If every URL fails, a temporary failure takes precedence over a permanent one.
+ * document makes that safe. If every URL fails, a temporary failure takes precedence over a permanent one. The issuer
+ * may differ from the one that the resource names by a final slash.
  *
- * @throws `PortError` `SERVER_METADATA_UNAVAILABLE`, `SERVER_ISSUER_MISMATCH`, `RESPONSE_NOT_JSON`, `RESPONSE_INVALID`,
- *   `RATE_LIMITED`, `POLICY_REFUSED`, or what the transport rejects with.
+ * @throws `PortError` `AUTHORIZATION_NOT_OFFERED`, `SERVER_METADATA_UNAVAILABLE`, `SERVER_ISSUER_MISMATCH`,
+ *   `RESPONSE_NOT_JSON`, `RESPONSE_INVALID`, `RATE_LIMITED`, `POLICY_REFUSED`, or what the transport rejects with.
  * @see [RFC 8414 §3](https://www.rfc-editor.org/rfc/rfc8414.html#section-3)
  */
 export function createDiscoverServer(deps: Dependencies, cache: MetadataCache<ServerLookup>) {
   return async ({ at, identity, resource }: DiscoverServerInput): Promise<DiscoverServerOutput> => {
     const recordTime = stopwatch(deps.clock, at)
-    const { issuer, legacy } = resource
+    const { issuer, legacy, mayGuessEndpoints, answeredWithoutToken, requestedUrls = [] } = resource
+    const policy = deps.policy(identity)
     const result = (metadata: ServerMetadata): DiscoverServerOutput => {
-      const dpop = dpopAt(metadata, resource, deps.policy(identity))
+      const dpop = dpopAt(metadata, resource, policy)
       return { at: recordTime(), metadata: { ...metadata, ...(dpop && { dpop }) } }
     }
     const urls = legacy ? [legacyMetadataUrl(issuer)] : serverMetadataUrls(issuer)
@@ -58,7 +63,10 @@ export function createDiscoverServer(deps: Dependencies, cache: MetadataCache<Se
       try {
         const lookup = await cache.read(url, () => loadMetadata(deps, url, EXPECTED))
         if ('metadata' in lookup) {
-          return result(confirmed(lookup.metadata, resource, url, cache))
+          const metadata = confirmed(lookup.metadata, resource, url, cache)
+          // Only now is it certain that the server has an issuer at all.
+          if (answeredWithoutToken) await chooseIssuer([metadata.issuer], undefined, policy)
+          return result(metadata)
         }
         absent = { url: redactUrl(url), status: lookup.absent }
       } catch (error) {
@@ -68,8 +76,10 @@ export function createDiscoverServer(deps: Dependencies, cache: MetadataCache<Se
     }
     const failure = failures.find(isTransient) ?? failures.find(isMismatch) ?? failures[0]
     if (failure !== undefined) throw failure
-    if (legacy) return result({ issuer, ...legacyEndpoints(issuer), legacy: true })
-    throw portError(UNAVAILABLE, 'rejected', absent)
+    if (!legacy) throw portError(UNAVAILABLE, 'rejected', { ...absent, reason: 'notPublished' })
+    if (mayGuessEndpoints) return result({ issuer, ...legacyEndpoints(issuer), legacy: true })
+    if (answeredWithoutToken) return { at: recordTime(), metadata: undefined }
+    throw portError('AUTHORIZATION_NOT_OFFERED', 'rejected', { urls: [...requestedUrls, ...urls.map(redactUrl)] })
   }
 }
 
@@ -101,12 +111,12 @@ function isOfOneUrl(error: PortError): boolean {
 /** The metadata, if its `issuer` is the chosen one. */
 function confirmed(
   metadata: ServerMetadata,
-  { issuer, legacy }: ResourceFacts,
+  { issuer }: ResourceFacts,
   url: string,
   cache: MetadataCache<ServerLookup>,
 ): ServerMetadata {
-  // The issuer of a legacy server is derived from its URL, and may differ from the server's own by a final slash.
-  if (metadata.issuer === issuer || (legacy && metadata.issuer === `${issuer}/`)) return metadata
+  // From here on the issuer has the form of its own document.
+  if (sameIssuer(metadata.issuer, issuer)) return metadata
   cache.drop(url)
   const mismatch = { url: redactUrl(url), expected: truncate(issuer), received: truncate(metadata.issuer) }
   throw portError('SERVER_ISSUER_MISMATCH', 'rejected', mismatch)

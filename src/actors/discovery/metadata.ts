@@ -11,6 +11,7 @@ import {
   DEFAULT_METADATA_FRESH_MS,
   MAX_CACHED_DOCUMENTS,
   MAX_METADATA_FRESH_MS,
+  MAX_METADATA_REDIRECTS,
   MCP_PROTOCOL_VERSION,
   USER_AGENT,
 } from '../limits.ts'
@@ -39,6 +40,7 @@ export async function loadMetadata<Schema extends GenericSchema>(
       'user-agent': USER_AGENT,
     },
     maxBytes: MAX_METADATA_BYTES,
+    maxRedirects: MAX_METADATA_REDIRECTS,
   })
   const { status, headers } = response
   const where = { url: redactUrl(url), status }

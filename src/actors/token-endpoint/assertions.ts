@@ -1,4 +1,5 @@
 import type { DiscoverServerInput, DiscoverServerOutput, RequestTokenInput } from '../../../machines/ports.ts'
+import { assertDefined } from '../../../machines/assert.ts'
 import { MAX_TIMER_MS } from '../../clock.ts'
 import { truncate } from '../../errors/failure.ts'
 import { PortError, portError } from '../../errors/port-error.ts'
@@ -8,6 +9,7 @@ import { chooseMethod } from '../../protocol/token-endpoint.ts'
 import { TOKEN_EXCHANGE } from '../../protocol/token-endpoint.ts'
 import { AssertionSchema, ID_JAG, IdentityAssertionResponseSchema } from '../../schemas/endpoint-responses.ts'
 import { check } from '../../schemas/wire.ts'
+import type { ServerMetadata } from '../../schemas/connection-context.ts'
 import type { AssertionDependencies } from '../dependencies.ts'
 import { sendTokenRequest, type TokenServer } from './token-request.ts'
 
@@ -40,9 +42,10 @@ export async function exchangeForAssertion(
   if (options === undefined) throw portError('GRANT_UNSUPPORTED', 'notSent', { reason: 'noIdentityProvider' })
   // Identity providers require it, even where the authorization server does not accept `resource`.
   const resource = server.resource ?? identity.server
-  const provider = await findProvider(options, resource, (issuer) =>
-    deps.discoverServer({ at, identity, resource: { issuer } }),
-  )
+  const provider = await findProvider(options, resource, async (issuer) => {
+    const { metadata } = await deps.discoverServer({ at, identity, resource: { issuer } })
+    return assertDefined(metadata, 'metadata of the identity provider')
+  })
   const { tokenEndpoint } = provider
   const requested = { connection: identity, audience: server.issuer, tokenEndpoint, resource, scope }
   const subject = await obtainAssertion(deps, ['id_token', 'refresh_token'], requested, { sendBefore, signal })
@@ -69,15 +72,15 @@ export async function exchangeForAssertion(
 async function findProvider(
   { issuer, tokenEndpoint, clientId, clientSecret }: IdentityProviderOptions,
   resource: string,
-  discover: (issuer: string) => Promise<DiscoverServerOutput>,
+  discover: (issuer: string) => Promise<ServerMetadata>,
 ): Promise<TokenServer> {
-  const { metadata } =
+  const metadata =
     tokenEndpoint === undefined
       ? await discover(issuer).catch((error: unknown) => {
           // Discovery uses no credential of the grant.
           throw error instanceof PortError ? new PortError(error.failure, 'notSent') : error
         })
-      : { metadata: { tokenEndpoint, tokenEndpointAuthMethodsSupported: undefined } }
+      : { tokenEndpoint, tokenEndpointAuthMethodsSupported: undefined }
   const { tokenEndpointAuthMethodsSupported: supported } = metadata
   const method = chooseMethod({ supported, registered: undefined, hasSecret: clientSecret !== undefined })
   if (method === undefined) {

@@ -89,6 +89,8 @@ export function commandsFor(context: ConnectionContext): ConnectionEvent[] {
       { ...stamp(), type: 'challenge.insufficientScope', request: { ...request, maxStepUps: 0, scope: 'admin' } },
       { ...stamp(), type: 'challenge.insufficientAuthentication', request },
     ]),
+    { ...stamp(), type: 'challenge.received', generation, challenge: { scope: 'read' } },
+    { ...stamp(), type: 'challenge.received', generation: generation + 1, challenge: {} },
     ...context.attempts.flatMap(({ stateHash }) => about(stateHash)),
     ...about('unknown'),
     { ...stamp(), type: 'attempt.expired' },
@@ -139,6 +141,7 @@ function answersFor(snapshot: ConnectionSnapshot): ConnectionEvent[] {
         return [
           ...failed.slice(0, 1),
           { type: 'xstate.done.actor.discoverServer', output: { at, metadata } },
+          { type: 'xstate.done.actor.discoverServer', output: { at, metadata: undefined } },
           {
             type: 'xstate.done.actor.discoverServer',
             output: { at, metadata: { ...metadata, grantTypesSupported: ['client_credentials'] } },

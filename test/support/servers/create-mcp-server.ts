@@ -20,6 +20,10 @@ export interface McpServerOptions {
   port?: number
   /** What a token must allow. @defaultValue ['mcp:tools'] */
   requiredScopes?: string[]
+  /** Requires no token. @defaultValue false */
+  isOpen?: boolean
+  /** Where it publishes its metadata, which its challenge names. @defaultValue the well-known path */
+  metadataPath?: string
   /** Takes bound tokens only, each request with a proof, or with one that has a nonce. @defaultValue Bearer tokens */
   dpop?: 'proof' | 'nonce'
 }
@@ -32,9 +36,11 @@ export interface McpLedger {
   pid: number
   /** Calls of the tool `whoami`, by the subject of the token. */
   toolCalls: Record<string, number>
-  /** Requests that were answered with 401. */
+  /** Requests with a token that were answered with 401. */
   unauthorized: number
-  /** How many of them asked for nothing but a nonce. */
+  /** Requests without a token. */
+  withoutToken: number
+  /** How many of the unauthorized asked for nothing but a nonce. */
   nonceChallenges: number
   /** Requests to `/mcp` in all. */
   requests: number
@@ -62,6 +68,7 @@ const METADATA_PATH = '/.well-known/oauth-protected-resource/mcp'
 
 /** A real MCP server on a loopback port: the official SDK's, with one tool, that takes JWTs of one issuer. */
 export async function createMcpServer(options: McpServerOptions): Promise<TestMcpServer> {
+  const { metadataPath = METADATA_PATH, isOpen = false } = options
   const settings: Required<McpServerSettings> = {
     issuer: options.issuer,
     requiredScopes: options.requiredScopes ?? ['mcp:tools'],
@@ -72,6 +79,7 @@ export async function createMcpServer(options: McpServerOptions): Promise<TestMc
     pid: process.pid,
     toolCalls: {},
     unauthorized: 0,
+    withoutToken: 0,
     nonceChallenges: 0,
     requests: 0,
     resourceMetadata: 0,
@@ -110,7 +118,7 @@ export async function createMcpServer(options: McpServerOptions): Promise<TestMc
     requireBearerAuth({
       verifier: { verifyAccessToken },
       requiredScopes: settings.requiredScopes,
-      resourceMetadataUrl: `${origin}${METADATA_PATH}`,
+      resourceMetadataUrl: `${origin}${metadataPath}`,
     })(request)
   const mcp = createMcpHandler(({ authInfo }) => {
     const server = new McpServer({ name: 'test-mcp-server', version: '1.0.0' })
@@ -124,12 +132,12 @@ export async function createMcpServer(options: McpServerOptions): Promise<TestMc
 
   const gatekeeper = options.dpop && new DpopGate({ needsNonce: options.dpop === 'nonce' })
   const serve = async (request: Request): Promise<Response> => {
-    const authInfo = await gate(request)
-    return authInfo instanceof Response ? authInfo : mcp.fetch(request, { authInfo })
+    const authInfo = isOpen ? undefined : await gate(request)
+    return authInfo instanceof Response ? authInfo : mcp.fetch(request, authInfo && { authInfo })
   }
   const handle = async (request: Request): Promise<Response> => {
     const { pathname } = new URL(request.url)
-    if (pathname === METADATA_PATH) {
+    if (pathname === metadataPath && !isOpen) {
       ledger.resourceMetadata += 1
       return Response.json({
         resource: url,
@@ -142,8 +150,11 @@ export async function createMcpServer(options: McpServerOptions): Promise<TestMc
     if (pathname !== '/mcp') return new Response('not found', { status: 404 })
     ledger.requests += 1
     const response = await (gatekeeper === undefined ? serve(request) : gatekeeper.pass(request, serve))
-    if (response.status === 401) ledger.unauthorized += 1
-    if (response.headers.get('www-authenticate')?.includes('use_dpop_nonce')) ledger.nonceChallenges += 1
+    if (!request.headers.has('authorization')) ledger.withoutToken += 1
+    else if (response.status === 401) {
+      ledger.unauthorized += 1
+      if (response.headers.get('www-authenticate')?.includes('use_dpop_nonce')) ledger.nonceChallenges += 1
+    }
     return response
   }
   const answer = async (incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> => {

@@ -9,7 +9,7 @@ import type {
   IssuedToken,
   ServerFault,
 } from './create-authorization-server.ts'
-import type { McpLedger, McpServerOptions } from './create-mcp-server.ts'
+import type { McpLedger, McpServerOptions, McpServerSettings } from './create-mcp-server.ts'
 
 /** A server that runs as a program of its own. */
 interface ServerProgram extends Pick<Program, 'pid' | 'signal' | 'stop'> {
@@ -67,6 +67,7 @@ export interface McpServerProcess extends ServerProgram {
   readonly url: string
   ledger(): Promise<McpLedger>
   reset(): Promise<void>
+  set(settings: Partial<McpServerSettings>): Promise<void>
   refuseSeenTokens(): Promise<void>
 }
 
@@ -78,6 +79,7 @@ export async function startMcpServer(options: McpServerOptions): Promise<McpServ
     url,
     ledger: () => control(ledgerUrl, 'GET /ledger'),
     reset: () => control(ledgerUrl, 'POST /reset'),
+    set: (settings) => control(ledgerUrl, 'POST /set', settings),
     refuseSeenTokens: () => control(ledgerUrl, 'POST /refuse'),
   }
 }

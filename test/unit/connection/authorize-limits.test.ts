@@ -117,7 +117,7 @@ describe('concurrent authorize() calls', () => {
     )
     expect(new Set(results.map((result) => redirectOf(result).authorizationUrl)).size).toBe(1)
     expect(saves).toBe(1)
-    expect(world.rs.seen).toHaveLength(1)
+    expect(world.rs.asked()).toEqual(['POST /mcp', 'GET /.well-known/oauth-protected-resource/mcp'])
     expect(world.as.asked()).toEqual(['GET /.well-known/oauth-authorization-server', 'POST /register'])
   })
 
@@ -132,7 +132,7 @@ describe('concurrent authorize() calls', () => {
       }),
     )
     expect(new Set(results.map(({ redirect }) => redirect.state)).size).toBe(40)
-    expect(world.rs.asked()).toEqual(['GET /.well-known/oauth-protected-resource/mcp'])
+    expect(world.rs.asked()).toEqual(['POST /mcp', 'GET /.well-known/oauth-protected-resource/mcp'])
     expect(world.as.asked()).toEqual(['GET /.well-known/oauth-authorization-server', 'POST /register'])
 
     const statuses: string[] = []

@@ -7,7 +7,7 @@ const query = (url: string): Record<string, string> => Object.fromEntries(new UR
 
 describe('authorize() at first', () => {
   test(
-    'authorize() returns an authorization URL with PKCE, state, resource and scope after three requests',
+    'authorize() returns an authorization URL with PKCE, state, resource and scope after four requests',
     verifies([64, 67], async () => {
       const world = await startWorld()
       const clock = new TestClock()
@@ -50,7 +50,7 @@ describe('authorize() at first', () => {
           },
         },
       ])
-      expect(world.rs.asked()).toEqual(['GET /.well-known/oauth-protected-resource/mcp'])
+      expect(world.rs.asked()).toEqual(['POST /mcp', 'GET /.well-known/oauth-protected-resource/mcp'])
       expect(world.as.asked()).toEqual(['GET /.well-known/oauth-authorization-server', 'POST /register'])
     }),
   )
@@ -372,16 +372,11 @@ describe('authorize({ challenge })', () => {
     },
   )
 
-  test('a challenge whose resource_metadata is not an http URL is rejected before any request is sent', async () => {
+  test('a challenge whose resource_metadata is not an http URL leads to the well-known URL of the server', async () => {
     const world = await startWorld()
     const connection = orchestrate().connection({ tenant: 't1', server: world.server })
-    expect(
-      await rejection(connection.authorize({ challenge: 'Bearer resource_metadata="file:///etc/passwd"' })),
-    ).toEqual({
-      failure: { code: 'RESPONSE_INVALID', details: { document: 'challenge', field: 'resource_metadata' } },
-      retryable: false,
-      nextAction: 'fixServer',
-    })
-    expect(world.rs.seen).toEqual([])
+    const result = await connection.authorize({ challenge: 'Bearer resource_metadata="file:///etc/passwd"' })
+    expect(new URL(redirectOf(result).authorizationUrl).origin).toBe(world.issuer)
+    expect(world.rs.asked()).toEqual(['GET /.well-known/oauth-protected-resource/mcp'])
   })
 })

@@ -40,13 +40,29 @@ describe('protected resource metadata', () => {
     },
   )
 
-  test('protected resource metadata that is not JSON, or is a list, is rejected', async () => {
+  test('protected resource metadata that is a list is rejected with RESPONSE_INVALID', async () => {
     const world = await startWorld()
-    const place = 'GET /.well-known/oauth-protected-resource/mcp'
-    world.rs.routes[place] = { body: '<html>' }
-    expect(await failureOf(world)).toEqual({ code: 'RESPONSE_NOT_JSON', details: where(world) })
-    world.rs.routes[place] = { body: '[]' }
+    world.rs.routes['GET /.well-known/oauth-protected-resource/mcp'] = { body: '[]' }
     expect(await failureOf(world)).toMatchObject({ code: 'RESPONSE_INVALID', details: where(world) })
+  })
+
+  test('protected resource metadata that is not JSON at any URL makes authorize() reject with AUTHORIZATION_NOT_OFFERED and the URLs', async () => {
+    const world = await startWorld()
+    const { origin } = world.rs
+    const html = { headers: { 'content-type': 'text/html' }, body: '<html>' }
+    world.rs.routes['GET /.well-known/oauth-protected-resource/mcp'] = html
+    world.rs.routes['GET /.well-known/oauth-protected-resource'] = html
+    expect(await failureOf(world)).toEqual({
+      code: 'AUTHORIZATION_NOT_OFFERED',
+      details: {
+        urls: [
+          world.server,
+          `${origin}/.well-known/oauth-protected-resource/mcp`,
+          `${origin}/.well-known/oauth-protected-resource`,
+          `${origin}/.well-known/oauth-authorization-server`,
+        ],
+      },
+    })
   })
 
   test('protected resource metadata of another resource is rejected with RESOURCE_MISMATCH', async () => {
@@ -89,6 +105,7 @@ describe('protected resource metadata', () => {
     const connection = orchestrate().connection({ tenant: 't1', server: world.server })
     expect((await connection.authorize()).status).toBe('redirect')
     expect(world.rs.asked()).toEqual([
+      'POST /mcp',
       'GET /.well-known/oauth-protected-resource/mcp',
       'GET /.well-known/oauth-protected-resource',
     ])
@@ -129,10 +146,10 @@ describe('authorization server metadata', () => {
   )
 
   test(
-    'authorization server metadata of another issuer is rejected, even if only a trailing slash differs',
+    'authorization server metadata of another issuer is rejected, even if only its path differs',
     verifies(35, async () => {
       const world = await startWorld()
-      for (const issuer of [`${world.issuer}/`, 'https://evil.example']) {
+      for (const issuer of [`${world.issuer}//`, `${world.issuer}/t1`, 'https://evil.example']) {
         world.serverMetadata['issuer'] = issuer
         expect(await failureOf(world)).toEqual({
           code: 'SERVER_ISSUER_MISMATCH',
@@ -163,7 +180,7 @@ describe('authorization server metadata', () => {
     delete world.as.routes['GET /.well-known/oauth-authorization-server']
     expect(await failureOf(world)).toEqual({
       code: 'SERVER_METADATA_UNAVAILABLE',
-      details: { url: `${world.issuer}/.well-known/openid-configuration`, status: 404 },
+      details: { url: `${world.issuer}/.well-known/openid-configuration`, status: 404, reason: 'notPublished' },
     })
   })
 

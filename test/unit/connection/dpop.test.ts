@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import type { AuthOrchestratorOptions } from '../../../src/index.ts'
 import { hashOfToken, readProof } from '../../support/proofs.ts'
 import { verifies } from '../../support/verifies.ts'
-import type { Answer, Seen } from './peer.ts'
+import { type Answer, type Seen, withoutQuestion } from './peer.ts'
 import { TestClock } from './test-clock.ts'
 import { orchestrate, redirectOf, rejection, signIn, startWorld, type World } from './world.ts'
 
@@ -42,7 +42,7 @@ async function boundWorld(policy: AuthOrchestratorOptions['policy'] = { dpop: 'w
     clock,
     orchestrator,
     connection,
-    mcp: () => asked(world.rs, '/mcp'),
+    mcp: () => withoutQuestion(asked(world.rs, '/mcp')),
     tokenRequests: () => asked(world.as, '/token'),
   }
 }

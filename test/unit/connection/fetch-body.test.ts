@@ -56,10 +56,25 @@ describe.each(BODIES)('connection.fetch with %s as the body', (_kind, bodyOf) =>
     ['init', false],
     ['a Request', true],
   ])('connection.fetch cancels a body in %s when there is no token', async (_where, inRequest) => {
-    const { fetch } = orchestrate().connection({ tenant: 't1', server: 'http://127.0.0.1:9/mcp' })
+    const orchestrator = orchestrate({ policy: { unauthenticatedRequests: 'never' } })
+    const { fetch } = orchestrator.connection({ tenant: 't1', server: 'http://127.0.0.1:9/mcp' })
     expect(await failureOf(fetch, 'http://127.0.0.1:9/mcp', { inRequest })).toMatchObject({
       failure: { code: 'AUTHORIZATION_REQUIRED' },
     })
+  })
+
+  test('connection.fetch without a token cancels the body when the server cannot be reached, or responds with a 401 before reading it', async () => {
+    const { origin } = await startServer((request, response) => {
+      request.on('error', () => undefined)
+      response.writeHead(401).end()
+    })
+    for (const [server, code] of [
+      ['http://127.0.0.1:9', 'HTTP_NETWORK'],
+      [origin, 'AUTHORIZATION_REQUIRED'],
+    ] as const) {
+      const { fetch } = orchestrate().connection({ tenant: 't1', server })
+      expect(await failureOf(fetch, server)).toMatchObject({ failure: { code } })
+    }
   })
 
   test('connection.fetch cancels the body when the orchestrator is closed', async () => {

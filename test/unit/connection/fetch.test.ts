@@ -1,12 +1,13 @@
 import { describe, expect, test, vi } from 'vitest'
 import { AuthorizationError, MemoryStore } from '../../../src/index.ts'
+import { withoutQuestion } from './peer.ts'
 import { orchestrate, redirectOf, rejection, signIn, startWorld } from './world.ts'
 import { verifies } from '../../support/verifies.ts'
 
 async function signedIn() {
   const world = await startWorld()
   const connection = await signIn(world, orchestrate())
-  return { world, connection, mcp: () => world.rs.seen.filter(({ path }) => path.startsWith('/mcp')) }
+  return { world, connection, mcp: () => withoutQuestion(world.rs.seen).filter(({ path }) => path.startsWith('/mcp')) }
 }
 
 const text = (body: string): ReadableStream => new Blob([body]).stream()
@@ -153,9 +154,12 @@ describe('connection.fetch', () => {
     expect(error).toMatchObject({ code: 'AUTHORIZATION_REQUIRED', challenge: undefined })
   })
 
-  test('connection.fetch rejects with AUTHORIZATION_REQUIRED and sends nothing without a token', async () => {
+  test("connection.fetch rejects with AUTHORIZATION_REQUIRED and sends nothing without a token by policy.unauthenticatedRequests: 'never'", async () => {
     const world = await startWorld()
-    const connection = orchestrate().connection({ tenant: 't1', server: world.server })
+    const connection = orchestrate({ policy: { unauthenticatedRequests: 'never' } }).connection({
+      tenant: 't1',
+      server: world.server,
+    })
     expect(await rejection(connection.fetch(world.server))).toMatchObject({
       failure: { code: 'AUTHORIZATION_REQUIRED' },
     })

@@ -37,6 +37,7 @@ describe('a server without resource metadata', () => {
     )
     expect((await connection.accessToken()).value).toBe('access-1')
     expect(world.rs.asked()).toEqual([
+      'POST /mcp',
       PRM,
       'GET /.well-known/oauth-protected-resource',
       METADATA,
@@ -60,7 +61,7 @@ describe('a server without resource metadata', () => {
       'authorized',
     )
     expect((await connection.accessToken({ rejectedToken: 'access-1' })).value).toBe('access-2')
-    expect(world.rs.asked().slice(3)).toEqual(['POST /register', 'POST /token', 'POST /token'])
+    expect(world.rs.asked().slice(4)).toEqual(['POST /register', 'POST /token', 'POST /token'])
     expect(world.as.seen).toEqual([])
   })
 
@@ -93,7 +94,11 @@ describe('a server without resource metadata', () => {
   )
 
   test.each<[string, object, string]>([
-    ['a redirect', { status: 302, headers: { location: '/elsewhere' } }, 'TOO_MANY_REDIRECTS'],
+    [
+      'a redirect loop',
+      { status: 302, headers: { location: '/.well-known/oauth-protected-resource/mcp' } },
+      'TOO_MANY_REDIRECTS',
+    ],
     ['a 429', { status: 429 }, 'RATE_LIMITED'],
     ['a 500', { status: 500 }, 'RESOURCE_METADATA_UNAVAILABLE'],
     ['a 503', { status: 503 }, 'RESOURCE_METADATA_UNAVAILABLE'],

@@ -21,6 +21,14 @@ export interface Answer {
   until?: Promise<unknown>
 }
 
+/** Without the question whether a token is required, which `authorize()` sends to the MCP server. */
+export function withoutQuestion(seen: readonly Seen[]): Seen[] {
+  return seen.filter(({ body }) => body !== QUESTION)
+}
+
+/** The body of that question. */
+export const QUESTION = '{"jsonrpc":"2.0","id":1,"method":"ping"}'
+
 export type Route = Answer | ((seen: Seen) => Answer)
 
 /** A small HTTP server under the control of one test. */

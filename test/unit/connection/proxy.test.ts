@@ -43,6 +43,7 @@ test('every request from discovery to revocation is sent through the egress prox
   await connection.disconnect()
   const [as, rs] = [new URL(world.issuer).host, new URL(world.server).host]
   expect(proxy.asked).toEqual([
+    `POST ${rs}/mcp`,
     `GET ${rs}/.well-known/oauth-protected-resource/mcp`,
     `GET ${as}/.well-known/oauth-authorization-server`,
     `POST ${as}/register`,
@@ -65,7 +66,7 @@ test('a tunnel that the proxy refuses makes authorize() reject with HTTP_NETWORK
     failure: {
       code: 'HTTP_NETWORK',
       details: {
-        url: 'https://mcp.example/.well-known/oauth-protected-resource/mcp',
+        url: 'https://mcp.example/mcp',
         host: 'mcp.example',
         status: 403,
         reason: 'proxyRefused',

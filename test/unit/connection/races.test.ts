@@ -86,14 +86,13 @@ describe('authorize() races', () => {
     })
   })
 
-  test('authorize() resolves a relative resource_metadata of a challenge against the server, and rejects an invalid one', async () => {
+  test('authorize() resolves a relative resource_metadata of a challenge against the server, and replaces an invalid one by the well-known URL', async () => {
     const { world, connection } = await twoProcesses()
     world.rs.routes['GET /elsewhere'] = { body: world.resourceMetadata }
     expect((await connection.authorize({ challenge: 'Bearer resource_metadata="/elsewhere"' })).status).toBe('redirect')
     expect(world.rs.asked()).toEqual(['GET /elsewhere'])
-    expect(await rejection(connection.authorize({ challenge: 'Bearer resource_metadata="http://["' }))).toMatchObject({
-      failure: { code: 'RESPONSE_INVALID' },
-    })
+    expect((await connection.authorize({ challenge: 'Bearer resource_metadata="http://["' })).status).toBe('redirect')
+    expect(world.rs.asked().slice(1)).toEqual(['GET /.well-known/oauth-protected-resource/mcp'])
   })
 })
 

@@ -18,6 +18,7 @@ describe('status()', () => {
     expect(await connection.status()).toEqual({
       state: 'disconnected',
       authorized: false,
+      notRequired: false,
       scope: undefined,
       expiresAt: undefined,
       nextWakeAt: undefined,
@@ -37,6 +38,7 @@ describe('status()', () => {
     expect(await connection.status()).toEqual({
       state: 'awaitingCallback',
       authorized: false,
+      notRequired: false,
       scope: undefined,
       expiresAt: undefined,
       nextWakeAt: t0 + 300_000,
@@ -49,6 +51,7 @@ describe('status()', () => {
     expect(await connection.status()).toEqual({
       state: 'authorized',
       authorized: true,
+      notRequired: false,
       scope: 'mcp:tools',
       expiresAt: t0 + 10_000 + 3_600_000,
       nextWakeAt: t0 + 10_000 + 3_600_000 - 30_000,

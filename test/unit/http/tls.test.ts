@@ -54,4 +54,26 @@ describe('an https request', () => {
       expect(server.requests).toEqual([])
     }),
   )
+
+  test('follows a redirect to https, and none to plain http, even of a listed host', async () => {
+    setDefaultCACertificates([cert])
+    const plain = await startServer((_request, response) => response.end('plain'))
+    const server = await startServer(
+      (request, response) => {
+        if (request.url === '/moved') return response.end('moved')
+        return response.writeHead(302, { location: request.url === '/a' ? '/moved' : `${plain.origin}/` }).end()
+      },
+      { secure: true },
+    )
+    const host = `secure.example.test:${server.port}`
+    const get = (path: string) =>
+      makeTransport({}, { resolve }).exchange({ url: `https://${host}${path}`, method: 'GET', maxRedirects: 3 })
+    expect((await get('/a')).text).toBe('moved')
+    expect(await rejection(get('/b'))).toEqual({
+      code: 'TOO_MANY_REDIRECTS',
+      outcome: 'unknown',
+      details: { url: `https://${host}/b`, host, status: 302 },
+    })
+    expect(plain.requests).toEqual([])
+  })
 })

@@ -143,6 +143,148 @@ describe('exchange', () => {
   })
 })
 
+describe('a redirect with maxRedirects', () => {
+  const get = (url: string, maxRedirects = 3) => ({ url, method: 'GET', maxRedirects }) as const
+
+  /** A server that answers each path with a redirect to its entry, and `fine` elsewhere. */
+  async function startRedirects(locations: Record<string, string>, status = 302) {
+    return startServer((request, response) => {
+      const location = locations[request.url ?? '']
+      if (location === undefined) response.end('fine')
+      else response.writeHead(status, { location }).end('moved')
+    })
+  }
+
+  test.each([301, 302, 303, 307, 308])('is followed for the status %s, with the same headers', async (status) => {
+    const server = await startRedirects({ '/a': '/b?x=1' }, status)
+    const request = { ...get(`${server.origin}/a`), headers: { accept: 'application/json' } }
+    expect((await makeTransport().exchange(request)).text).toBe('fine')
+    expect(server.requests.map(({ url, headers }) => [url, headers.accept])).toEqual([
+      ['/a', 'application/json'],
+      ['/b?x=1', 'application/json'],
+    ])
+  })
+
+  test('is followed three times and not a fourth time', async () => {
+    const server = await startRedirects({ '/1': '/2', '/2': '/3', '/3': '/4', '/4': '/5' })
+    expect((await makeTransport().exchange(get(`${server.origin}/2`))).text).toBe('fine')
+    server.requests.length = 0
+    expect(await rejection(makeTransport().exchange(get(`${server.origin}/1`)))).toEqual({
+      code: 'TOO_MANY_REDIRECTS',
+      outcome: 'unknown',
+      details: { url: `${server.origin}/4`, host: `127.0.0.1:${server.port}`, status: 302 },
+    })
+    expect(server.requests.map(({ url }) => url)).toEqual(['/1', '/2', '/3', '/4'])
+  })
+
+  test('to itself ends after four requests', async () => {
+    const server = await startRedirects({ '/a': '/a' })
+    expect(await rejection(makeTransport().exchange(get(`${server.origin}/a`)))).toMatchObject({
+      code: 'TOO_MANY_REDIRECTS',
+    })
+    expect(server.requests).toHaveLength(4)
+  })
+
+  test.each([
+    ['no location', undefined],
+    ['an invalid location', 'http://['],
+    ['plain http at an address that is not listed', 'http://8.8.8.8/secret?x=1'],
+    ['plain http at a name that is not listed', 'http://internal.example/'],
+    ['another scheme', 'file:///etc/passwd'],
+  ])('to %s is not followed', async (_, location) => {
+    const server = await startServer((_request, response) =>
+      response.writeHead(302, location === undefined ? {} : { location }).end('moved'),
+    )
+    expect(await rejection(makeTransport().exchange(get(`${server.origin}/a?secret=1`)))).toEqual({
+      code: 'TOO_MANY_REDIRECTS',
+      outcome: 'unknown',
+      details: { url: `${server.origin}/a`, host: `127.0.0.1:${server.port}`, status: 302 },
+    })
+    expect(server.requests).toHaveLength(1)
+  })
+
+  test.each([
+    ['a forbidden address', 'https://169.254.169.254/latest/meta-data', 'ADDRESS_FORBIDDEN'],
+    ['a private address', 'https://10.0.0.1/', 'ADDRESS_FORBIDDEN'],
+    ['a URL with credentials', 'https://user:pass@as.example/', 'ADDRESS_FORBIDDEN'],
+  ])('to %s is checked and not sent', async (_, location, code) => {
+    const server = await startRedirects({ '/a': location })
+    const rejected = await rejection(makeTransport().exchange(get(`${server.origin}/a`)))
+    expect(rejected).toMatchObject({ code, outcome: 'notSent', details: { host: new URL(location).host } })
+  })
+
+  test('to a name is checked by the addresses of the name', async () => {
+    const server = await startRedirects({ '/a': 'https://as.example/metadata' })
+    const transport = makeTransport({}, { resolve: async () => [{ address: '169.254.169.254', family: 4 }] })
+    expect(await rejection(transport.exchange(get(`${server.origin}/a`)))).toMatchObject({
+      code: 'ADDRESS_FORBIDDEN',
+      details: { url: 'https://as.example/metadata', host: 'as.example' },
+    })
+  })
+
+  test('between hosts that network.allow lists is followed over plain http', async () => {
+    const other = await startServer((_request, response) => response.end('fine'))
+    const server = await startRedirects({ '/a': `${other.origin}/b` })
+    expect((await makeTransport().exchange(get(`${server.origin}/a`))).text).toBe('fine')
+    expect(other.requests.map(({ url }) => url)).toEqual(['/b'])
+  })
+
+  test('of a POST is never followed', async () => {
+    const server = await startRedirects({ '/a': '/b' }, 307)
+    const request = { ...get(`${server.origin}/a`), method: 'POST', body: 'secret' } as const
+    expect(await rejection(makeTransport().exchange(request))).toMatchObject({
+      code: 'TOO_MANY_REDIRECTS',
+      details: { url: `${server.origin}/a`, status: 307 },
+    })
+    expect(server.requests.map(({ url }) => url)).toEqual(['/a'])
+  })
+
+  test('is bound by one timeout over all requests', async () => {
+    const server = await startServer((request, response) => {
+      const answer = () => (request.url === '/b' ? response.end() : response.writeHead(302, { location: '/b' }).end())
+      setTimeout(answer, 200)
+    })
+    const failed = rejection(makeTransport({ timeoutMs: 300 }).exchange(get(`${server.origin}/a`)))
+    expect(await failed).toMatchObject({ code: 'HTTP_TIMEOUT', details: { url: `${server.origin}/b` } })
+  })
+
+  test('is not followed after the signal has aborted', async () => {
+    const controller = new AbortController()
+    const server = await startServer((_request, response) => {
+      controller.abort()
+      response.writeHead(302, { location: '/b' }).end()
+    })
+    const request = { ...get(`${server.origin}/a`), signal: controller.signal }
+    expect(await rejection(makeTransport().exchange(request))).toMatchObject({ code: 'ABORTED' })
+    expect(server.requests).toHaveLength(1)
+  })
+})
+
+describe('a response whose head is enough', () => {
+  test('is returned without its body, which is closed', async () => {
+    const closed = Promise.withResolvers<void>()
+    const server = await startServer((_request, response) => {
+      response.on('close', () => closed.resolve())
+      response.writeHead(200, { 'x-own': '1' }).write('without end')
+    })
+    const isHeadEnough = (head: { status: number }) => head.status === 200
+    const { status, headers, text } = await makeTransport().exchange({
+      url: server.origin,
+      method: 'POST',
+      isHeadEnough,
+    })
+    expect([status, headers.get('x-own'), text]).toEqual([200, '1', ''])
+    await closed.promise
+  })
+
+  test('is read like any other if the predicate says no', async () => {
+    const server = await startServer((_request, response) => response.writeHead(404).end('whole'))
+    const isHeadEnough = (head: { status: number }) => head.status === 200
+    const { status, text } = await makeTransport().exchange({ url: server.origin, method: 'GET', isHeadEnough })
+    expect([status, text]).toEqual([404, 'whole'])
+  })
+})
+
 describe('the byte limit', () => {
   test.each([
     [undefined, 20, 'of the network'],

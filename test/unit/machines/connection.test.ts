@@ -134,6 +134,45 @@ describe('a sign-in', () => {
   })
 })
 
+describe('first contact', () => {
+  test('a challenge is stored in a new record, and the sign-in that follows clears it', async () => {
+    const live = connection()
+    const challenge = { error: 'invalid_token', scope: 'admin' }
+    expect(await live.send({ type: 'challenge.received', generation: 0, challenge })).toMatchObject({
+      value: { resting: 'disconnected' },
+    })
+    expect(live.context.challenge).toMatchObject({ ...challenge, generation: 0 })
+    expect(ports(live)).toEqual([])
+    await live.signIn()
+    expect(live.context).not.toHaveProperty('challenge.scope')
+  })
+
+  test('a challenge of earlier tokens changes nothing', async () => {
+    const live = connection()
+    await live.signIn()
+    const before = live.context
+    expect(await live.send({ type: 'challenge.received', generation: 0, challenge: {} })).toBe(live.snapshot)
+    expect(live.context).toEqual(before)
+  })
+
+  test('a challenge of the current tokens is stored beside them', async () => {
+    const live = connection()
+    await live.signIn()
+    await live.send({ type: 'challenge.received', generation: 1, challenge: { scope: 'admin' } })
+    expect(live.value).toEqual({ resting: 'authorized' })
+    expect(live.context.challenge).toMatchObject({ scope: 'admin', generation: 1 })
+  })
+
+  test('a server that requires no authorization leaves the connection disconnected without a registration', async () => {
+    const live = connection({ discoverServer: ({ at }: { at: number }) => ({ at, metadata: undefined }) })
+    expect(await live.authorize()).toEqual({ resting: 'disconnected' })
+    expect(live.context.notRequiredAt).toBe(live.context.at)
+    expect(live.context.failure).toBeUndefined()
+    expect(ports(live)).toEqual(['discoverResource', 'discoverServer'])
+    expect(transitions(live)).toEqual(['disconnected → disconnected: discoverServer.done'])
+  })
+})
+
 describe('an exchange', () => {
   test('an exchange that could not be sent retains its code and resumes with it', async () => {
     const live = connection({ exchangeCode: fail(rejections.notSent) })

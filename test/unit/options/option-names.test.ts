@@ -94,6 +94,7 @@ test.each<[option: string, misuse: () => unknown]>([
   ['policy.leaseMs', create({ policy: { leaseMs: -1 } })],
   ['policy.leaseMs', create({ policy: { leaseMs: 10_000 } })],
   ['policy.allowedServers[0]', create({ policy: { allowedServers: ['x'] } })],
+  ['policy.unauthenticatedRequests', create({ policy: { unauthenticatedRequests: 'always' } })],
   ['policy.lease', create({ policy: { lease: 1 } })],
   ['policy', () => connection(7 as never)({ tenant: 't', server: SERVER })],
   ['policy.graceMs', () => connection({ graceMs: -1 })({ tenant: 't', server: SERVER })],

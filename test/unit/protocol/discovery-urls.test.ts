@@ -1,9 +1,11 @@
 import { describe, expect, test } from 'vitest'
 import {
+  absoluteUrl,
   legacyEndpoints,
   legacyIssuer,
   legacyMetadataUrl,
   resourceMetadataUrls,
+  sameIssuer,
   serverMetadataUrls,
 } from '../../../src/protocol/discovery.ts'
 import { verifies } from '../../support/verifies.ts'
@@ -45,6 +47,7 @@ describe('serverMetadataUrls', () => {
         'https://as/.well-known/oauth-authorization-server/t1',
         'https://as/.well-known/openid-configuration/t1',
         'https://as/t1/.well-known/openid-configuration',
+        'https://as/t1/.well-known/oauth-authorization-server',
       ],
     ],
     [
@@ -53,6 +56,7 @@ describe('serverMetadataUrls', () => {
         'https://as:8443/.well-known/oauth-authorization-server/a/b',
         'https://as:8443/.well-known/openid-configuration/a/b',
         'https://as:8443/a/b/.well-known/openid-configuration',
+        'https://as:8443/a/b/.well-known/oauth-authorization-server',
       ],
     ],
   ])(
@@ -72,4 +76,26 @@ test('an MCP server of revision 2025-03-26 has its origin as issuer, with the de
     tokenEndpoint: 'https://h:8443/token',
     registrationEndpoint: 'https://h:8443/register',
   })
+})
+
+test.each([
+  [undefined, undefined],
+  ['https://other/meta', 'https://other/meta'],
+  ['/meta?x=1', 'https://h/meta?x=1'],
+  ['meta', 'https://h/a/meta'],
+  ['javascript:alert(1)', 'javascript:alert(1)'],
+  ['http://[', 'http://['],
+])('absoluteUrl resolves %j against the URL of the server to %j', (url, expected) => {
+  expect(absoluteUrl(url, 'https://h/a/mcp')).toBe(expected)
+})
+
+test.each([
+  ['https://as', 'https://as', true],
+  ['https://as', 'https://as/', true],
+  ['https://as/t1/', 'https://as/t1', true],
+  ['https://as', 'https://as//', false],
+  ['https://as', 'https://as/t1', false],
+  ['https://as', 'https://AS', false],
+])('sameIssuer of %s and %s is %s', (one, other, expected) => {
+  expect([sameIssuer(one, other), sameIssuer(other, one)]).toEqual([expected, expected])
 })

@@ -1,6 +1,11 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { bearerChallenge, parseChallenges } from '../../../src/protocol/www-authenticate.ts'
+import {
+  bearerChallenge,
+  boundedChallenge,
+  formatChallenge,
+  parseChallenges,
+} from '../../../src/protocol/www-authenticate.ts'
 import { verifies } from '../../support/verifies.ts'
 
 /** The challenges as plain data. */
@@ -171,5 +176,41 @@ describe('bearerChallenge', () => {
     ['DPoP error=use_dpop_nonce, scope=no', undefined],
   ])('returns the merged Bearer and DPoP parameters of %s', (header, expected) => {
     expect(bearerChallenge(header)).toEqual(expected)
+  })
+})
+
+describe('a stored challenge', () => {
+  const whole = {
+    error: 'insufficient_scope',
+    scope: 'a b',
+    resourceMetadataUrl: 'https://h/meta?x=1',
+    acrValues: 'strong "er"',
+    maxAge: '5',
+  }
+
+  test('formatChallenge writes a field that bearerChallenge reads as the same challenge', () => {
+    const field = formatChallenge(whole)
+    expect(field).toBe(
+      String.raw`Bearer error="insufficient_scope", scope="a b", resource_metadata="https://h/meta?x=1", acr_values="strong \"er\"", max_age="5"`,
+    )
+    expect(bearerChallenge(field)).toEqual(whole)
+    for (const challenge of [{}, { scope: String.raw`a\b` }])
+      expect(bearerChallenge(formatChallenge(challenge))).toEqual(challenge)
+    expect(formatChallenge({})).toBe('Bearer')
+  })
+
+  test('boundedChallenge omits a scope and a metadata URL that are too long', () => {
+    const longest = { ...whole, scope: 's'.repeat(4_096), resourceMetadataUrl: `https://h/${'x'.repeat(2_038)}` }
+    expect(boundedChallenge(longest)).toEqual(longest)
+    const { scope, resourceMetadataUrl, ...rest } = longest
+    expect(boundedChallenge({ ...rest, scope: `${scope}s`, resourceMetadataUrl })).toStrictEqual({
+      ...rest,
+      resourceMetadataUrl,
+    })
+    expect(boundedChallenge({ ...rest, scope, resourceMetadataUrl: `${resourceMetadataUrl}x` })).toStrictEqual({
+      ...rest,
+      scope,
+    })
+    expect(boundedChallenge({})).toStrictEqual({})
   })
 })

@@ -22,8 +22,25 @@ const whole = contextWith({
   claim: { id: 'claim-1', kind: 'refresh', leaseMs: LEASE_MS, retries: 0 },
   orphanedClaims: [{ id: 'claim-0', retried: true }],
   failure: { code: 'HTTP_TIMEOUT', details: { host: 'as.example.com', retryAfterMs: 1 } },
+  challenge: {
+    at: START,
+    generation: 0,
+    error: 'invalid_token',
+    scope: 'read',
+    resourceMetadataUrl: 'https://mcp.example.com/prm',
+    acrValues: 'strong',
+    maxAge: '5',
+  },
+  notRequiredAt: START,
   journal: [{ at: START, from: 'disconnected', to: 'authorized', reason: 'exchangeCode.done' }],
 })
+const request = {
+  scope: 'read',
+  attemptTtlMs: 1,
+  purpose: 'authorize',
+  claimId: 'claim-1',
+  leaseMs: LEASE_MS,
+}
 const isConnection = (changes: object): boolean => v.is(ConnectionContextSchema, { ...whole, ...changes })
 
 test('a complete connection context and a complete registration context are parsed unchanged', () => {
@@ -40,6 +57,8 @@ test('an optional member of a connection context may be `undefined` or absent', 
     retryAt: undefined,
     reauthorizationRequired: undefined,
     rejectedClient: undefined,
+    challenge: undefined,
+    notRequiredAt: undefined,
   }
   expect(
     v.parse(ConnectionContextSchema, {
@@ -73,11 +92,28 @@ describe('a connection context', () => {
     ['with an unknown failure code', { failure: { code: 'OOPS' } }],
     ['with an unknown failure detail', { failure: { code: 'HTTP_TIMEOUT', details: { body: 'secret' } } }],
     ['with a client of an unknown source', { servers: [{ ...server, client: { ...dynamicClient, source: 'found' } }] }],
+    ['with a challenge without a generation', { challenge: { at: START } }],
+    ['with an unknown challenge member', { challenge: { at: START, generation: 0, realm: 'x' } }],
+    ['with a `notRequiredAt` that is not an instant', { notRequiredAt: '2026' }],
+    ['with an unknown way to ask the server', { request: { ...request, asksServer: 'twice' } }],
     ['without a journal', { journal: undefined }],
   ])('is rejected %s', (_, changes) => {
     expect(isConnection({})).toBe(true)
     expect(isConnection(changes)).toBe(false)
   })
+})
+
+test('a request can store how the server is asked, and what its responses mean', () => {
+  const resource = { issuer: 'https://mcp.example.com', legacy: true, requestedUrls: ['https://mcp.example.com/mcp'] }
+  expect(
+    isConnection({ request: { ...request, asksServer: 'anew', resource: { ...resource, mayGuessEndpoints: true } } }),
+  ).toBe(true)
+  expect(
+    isConnection({
+      request: { ...request, asksServer: 'cached', resource: { ...resource, answeredWithoutToken: true } },
+    }),
+  ).toBe(true)
+  expect(isConnection({ request: { ...request, resource: { ...resource, mayGuessEndpoints: false } } })).toBe(false)
 })
 
 test('a connection context can store every failure code', () => {

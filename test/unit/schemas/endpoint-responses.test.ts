@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 
-import { decodeAnswer, TokenResponseSchema, wireErrorOf } from '../../../src/schemas/endpoint-responses.ts'
+import { decodeAnswer, isJsonRpc, TokenResponseSchema, wireErrorOf } from '../../../src/schemas/endpoint-responses.ts'
 import { check } from '../../../src/schemas/wire.ts'
 
 const least = { access_token: 't', token_type: 'Bearer' }
@@ -144,4 +144,20 @@ test.each([
   [{ error: '' }, { error: undefined }],
 ])('wireErrorOf extracts only a well-formed error code from %j', (fields, expected) => {
   expect(wireErrorOf(fields)).toEqual(expected)
+})
+
+test.each<[string, boolean]>([
+  ['{"jsonrpc":"2.0","id":1,"result":{}}', true],
+  ['{"jsonrpc":"2.0","error":{"code":-32600}}', true],
+  ['[{"jsonrpc":"2.0","method":"a"},{"jsonrpc":"2.0","id":2}]', true],
+  ['[]', false],
+  ['[{"jsonrpc":"2.0"},{}]', false],
+  ['{"jsonrpc":"1.0"}', false],
+  ['{"error":"invalid_token"}', false],
+  ['"jsonrpc"', false],
+  ['null', false],
+  ['', false],
+  ['<html>', false],
+])('isJsonRpc of %s is %s', (text, expected) => {
+  expect(isJsonRpc(text)).toBe(expected)
 })

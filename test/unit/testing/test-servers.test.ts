@@ -79,7 +79,11 @@ describe('the test servers', () => {
       'authorization ok': 1,
       'token authorization_code ok': 1,
     })
-    expect(mcp.requestLog.counts()).toEqual({ 'resourceMetadata ok': 1, 'mcp ok': 1 })
+    expect(mcp.requestLog.counts()).toEqual({
+      'mcp unauthorized': 1,
+      'resourceMetadata ok': 1,
+      'mcp ok': 1,
+    })
     expect([...as.requestLog.credentialUses().values()]).toEqual([{ presented: 1, accepted: 1, isOwn: true }])
     expect(JSON.stringify([as.requestLog.entries, mcp.requestLog.entries])).not.toMatch(/(code|access|refresh|secret)-/)
     as.requestLog.clear()
@@ -110,7 +114,7 @@ describe('the test servers', () => {
       code: 'AUTHORIZATION_REQUIRED',
       challenge: expect.stringContaining('Bearer error="insufficient_scope", scope="tools admin"'),
     })
-    expect(mcp.requestLog.counts()).toMatchObject({ 'mcp unauthorized': 1, 'mcp insufficient_scope': 1 })
+    expect(mcp.requestLog.counts()).toMatchObject({ 'mcp unauthorized': 2, 'mcp insufficient_scope': 1 })
   })
 
   test('the test authorization server rejects a reused code and revokes the tokens of its first use', async () => {

@@ -36,7 +36,7 @@ describe('discoverServer', () => {
     verifies([30, 32], async () => {
       const peer = await startPeer()
       peer.routes[OPENID] = documentOf(peer.origin)
-      expect((await discovery()({ issuer: peer.origin })).metadata.issuer).toBe(peer.origin)
+      expect((await discovery()({ issuer: peer.origin })).metadata?.issuer).toBe(peer.origin)
       expect(peer.paths()).toEqual([RFC, OPENID])
     }),
   )
@@ -62,14 +62,14 @@ describe('discoverServer', () => {
   })
 
   test(
-    'requests both inserted URLs, then the appended one, and never the root, for an issuer with a path',
+    'requests both inserted URLs, then both appended ones, and never the root, for an issuer with a path',
     verifies(31, async () => {
       const peer = await startPeer()
       const issuer = `${peer.origin}/t1`
       peer.routes[RFC] = documentOf(issuer)
-      peer.routes[`/t1${OPENID}`] = documentOf(issuer)
-      expect((await discovery()({ issuer })).metadata.issuer).toBe(issuer)
-      expect(peer.paths()).toEqual([`${RFC}/t1`, `${OPENID}/t1`, `/t1${OPENID}`])
+      peer.routes[`/t1${RFC}`] = documentOf(issuer)
+      expect((await discovery()({ issuer })).metadata?.issuer).toBe(issuer)
+      expect(peer.paths()).toEqual([`${RFC}/t1`, `${OPENID}/t1`, `/t1${OPENID}`, `/t1${RFC}`])
     }),
   )
 })
@@ -81,7 +81,9 @@ describe('a well-known URL', () => {
     ['a server error', () => ({ status: 502, body: 'x' })],
     ['status 503', () => ({ status: 503 })],
     ['no response', () => ({ hangUp: true })],
-    ['a redirect', () => ({ status: 301, headers: { location: '/' } })],
+    ['a redirect loop', () => ({ status: 301, headers: { location: RFC } })],
+    ['a redirect to a forbidden address', () => ({ status: 301, headers: { location: 'https://169.254.169.254/' } })],
+    ['a redirect without a location', () => ({ status: 301 })],
     ['an HTML page', () => ({ body: '<html>' })],
     ['an invalid document', (issuer) => ({ body: { issuer, token_endpoint: 'javascript:x' } })],
     ['a document of another issuer', () => documentOf('https://evil')],
@@ -90,7 +92,7 @@ describe('a well-known URL', () => {
     const peer = await startPeer()
     peer.routes[RFC] = answer(peer.origin)
     peer.routes[OPENID] = documentOf(peer.origin)
-    expect((await discovery()({ issuer: peer.origin })).metadata.issuer).toBe(peer.origin)
+    expect((await discovery()({ issuer: peer.origin })).metadata?.issuer).toBe(peer.origin)
   })
 })
 
@@ -130,7 +132,7 @@ describe('discoverServer without a usable document', () => {
     expect(await fail({ status: 404 }, { status: 403 })).toEqual({
       code: 'SERVER_METADATA_UNAVAILABLE',
       outcome: 'rejected',
-      details: { url: OPENID, status: 403 },
+      details: { url: OPENID, status: 403, reason: 'notPublished' },
     })
   })
 
@@ -142,14 +144,28 @@ describe('discoverServer without a usable document', () => {
   })
 })
 
-test.each(['/', '//', '/x', ':443'])(
-  'discoverServer compares the issuer exactly and rejects one with %s appended',
-  async (behind) => {
+describe('the issuer of a document', () => {
+  test.each([
+    ['', '/'],
+    ['/', ''],
+    ['', ''],
+  ])('may differ by a final slash and keeps its own form: %j and %j', async (named, own) => {
+    const peer = await startPeer()
+    peer.routes[RFC] = documentOf(peer.origin + own, { token_endpoint: `${peer.origin}/token` })
+    const { metadata } = await discovery()({ issuer: peer.origin + named })
+    expect(metadata).toEqual({ issuer: peer.origin + own, tokenEndpoint: `${peer.origin}/token` })
+  })
+
+  test.each(['//', '/x', '/x/'])('is rejected with %s appended', async (behind) => {
     const peer = await startPeer()
     peer.routes[RFC] = documentOf(peer.origin + behind)
-    expect(await rejectionOf(discovery()({ issuer: peer.origin }))).toMatchObject({ outcome: 'rejected' })
-  },
-)
+    expect(await rejectionOf(discovery()({ issuer: peer.origin }))).toEqual({
+      code: 'SERVER_ISSUER_MISMATCH',
+      outcome: 'rejected',
+      details: { url: peer.origin + RFC, expected: peer.origin, received: peer.origin + behind },
+    })
+  })
+})
 
 describe('a 2025-03-26 server', () => {
   test('may publish metadata at its origin, with a trailing slash in its issuer', async () => {
@@ -160,9 +176,9 @@ describe('a 2025-03-26 server', () => {
     expect(metadata).toEqual({ issuer: `${peer.origin}/`, tokenEndpoint: `${peer.origin}/oauth/token` })
   })
 
-  test('without metadata has the default endpoints', async () => {
+  test('without metadata has the default endpoints if they may be used', async () => {
     const peer = await startPeer()
-    const { metadata } = await discovery()({ issuer: peer.origin, legacy: true })
+    const { metadata } = await discovery()({ issuer: peer.origin, legacy: true, mayGuessEndpoints: true })
     expect(metadata).toEqual({
       issuer: peer.origin,
       authorizationEndpoint: `${peer.origin}/authorize`,
@@ -177,12 +193,44 @@ describe('a 2025-03-26 server', () => {
     ['a server error', { status: 500 }, 'SERVER_METADATA_UNAVAILABLE'],
     ['a rate limit', { status: 429 }, 'RATE_LIMITED'],
     ['a lost connection', { hangUp: true }, 'HTTP_NETWORK'],
-    ['a redirect', { status: 302, headers: { location: '/x' } }, 'TOO_MANY_REDIRECTS'],
+    ['a redirect loop', { status: 302, headers: { location: RFC } }, 'TOO_MANY_REDIRECTS'],
     ['an HTML page', { body: '<html>' }, 'RESPONSE_NOT_JSON'],
     ['a document of another issuer', documentOf('https://evil'), 'SERVER_ISSUER_MISMATCH'],
   ])('is not assigned the default endpoints after %s', async (_, answer, code) => {
     const peer = await startPeer({ [RFC]: answer })
-    expect(await rejectionOf(discovery()({ issuer: peer.origin, legacy: true }))).toMatchObject({ code })
+    const resource = { issuer: peer.origin, legacy: true, mayGuessEndpoints: true } as const
+    expect(await rejectionOf(discovery()(resource))).toMatchObject({ code })
+  })
+
+  test('without metadata is rejected with the requested URLs if the default endpoints may not be used', async () => {
+    const peer = await startPeer()
+    const requestedUrls = [`${peer.origin}/mcp`, `${peer.origin}/.well-known/oauth-protected-resource`]
+    expect(await rejectionOf(discovery()({ issuer: peer.origin, legacy: true, requestedUrls }))).toEqual({
+      code: 'AUTHORIZATION_NOT_OFFERED',
+      outcome: 'rejected',
+      details: { urls: [...requestedUrls, peer.origin + RFC] },
+    })
+    expect(await rejectionOf(discovery()({ issuer: peer.origin, legacy: true }))).toMatchObject({
+      details: { urls: [peer.origin + RFC] },
+    })
+  })
+
+  test('that responds by MCP without a token requires no authorization unless it publishes metadata', async () => {
+    const peer = await startPeer()
+    const discover = discovery({ clock: steppingClock(), policy: () => ({ allowedIssuers: ['https://as'] }) })
+    const resource = { issuer: peer.origin, legacy: true, answeredWithoutToken: true } as const
+    const { at, ...output } = await discover(resource)
+    expect(output).toEqual({ metadata: undefined })
+    expect(at).toBeGreaterThan(5000)
+    peer.routes[RFC] = documentOf(peer.origin)
+    expect(await rejectionOf(discover(resource))).toEqual({
+      code: 'POLICY_REFUSED',
+      outcome: 'notSent',
+      details: { reason: 'issuerNotAllowed', offered: peer.origin },
+    })
+    expect((await discovery()(resource)).metadata?.issuer).toBe(peer.origin)
+    peer.routes[RFC] = { status: 503 }
+    expect((await rejectionOf(discovery()(resource))).code).toBe('SERVER_METADATA_UNAVAILABLE')
   })
 })
 

@@ -5,7 +5,7 @@ import {
   endAttempt,
   endDenied,
 } from '../../../../machines/connection/attempts.ts'
-import { ATTEMPT_TTL_MS, contextWith, server } from '../../../support/charts/facts.ts'
+import { ATTEMPT_TTL_MS, contextWith, server, START } from '../../../support/charts/facts.ts'
 import { attemptOf, NOW, request, stamp } from './support.ts'
 
 describe('an attempt', () => {
@@ -54,14 +54,17 @@ describe('an attempt', () => {
     expect(endAttempt(context, undefined, 'failed', NOW)).toEqual({ at: NOW })
   })
 
-  test('endDenied ends the attempt as denied and records the OAuth error code', () => {
+  test('endDenied ends the attempt as denied, records the OAuth error code and clears the challenge', () => {
     const event = { ...stamp, type: 'callback.denied', stateHash: 'hash-1', error: 'access_denied' } as const
-    expect(endDenied(contextWith({ attempts: [attemptOf(1)] }), event)).toEqual({
+    const challenge = { at: START, generation: 0, scope: 'admin' }
+    expect(endDenied(contextWith({ attempts: [attemptOf(1)], challenge }), event)).toStrictEqual({
       at: NOW,
       attempts: [],
       endedAttempts: [{ stateHash: 'hash-1', outcome: 'denied', endedAt: NOW }],
       historyTruncatedAt: undefined,
       failure: { code: 'AUTHORIZATION_DENIED', details: { error: 'access_denied' } },
+      // Whether its scope is still wanted is for the next challenge to say.
+      challenge: undefined,
     })
   })
 })

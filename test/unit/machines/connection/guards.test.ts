@@ -25,6 +25,18 @@ import {
   wishes,
 } from '../../../support/charts/facts.ts'
 
+test.each<[string, ConnectionEvent, boolean]>([
+  [
+    'true without metadata',
+    { type: 'xstate.done.actor.discoverServer', output: { at: START, metadata: undefined } },
+    true,
+  ],
+  ['false with metadata', { type: 'xstate.done.actor.discoverServer', output: { at: START, metadata } }, false],
+  ['false for another event', { type: 'xstate.done.actor.revokeTokens', output: { at: START } }, false],
+])('isNotRequired is %s', (_name, event, expected) => {
+  expect(ask.isNotRequired(event)).toBe(expected)
+})
+
 const stamp = { at: START, claimId: 'claim-2', leaseMs: LEASE_MS }
 const expired: ConnectionEvent = { ...stamp, type: 'attempt.expired' }
 const attempt = {

@@ -42,7 +42,11 @@ test('the inputs of discovery have the metadata URL, the required issuer and the
     challenged: false,
     resourceMetadataUrl: 'https://mcp.example.com/prm',
     issuer,
+    asksServer: undefined,
   })
+  expect(
+    input.discoverResourceInput(contextWith({ request: { ...request, challenged: true, asksServer: 'anew' } })),
+  ).toMatchObject({ challenged: true, asksServer: 'anew' })
   expect(input.discoverServerInput(contextWith({ request }))).toEqual({ ...common, resource })
 })
 

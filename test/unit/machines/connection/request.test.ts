@@ -3,7 +3,9 @@ import {
   adoptServer,
   beginRenewal,
   beginRequest,
+  recordChallenge,
   recordDiscovery,
+  recordNotRequired,
   rejectGrant,
 } from '../../../../machines/connection/request.ts'
 import type { AuthorizationRequest } from '../../../../src/schemas/connection-context.ts'
@@ -15,6 +17,7 @@ import {
   metadata,
   resource,
   server,
+  START,
   staticClient,
   tokens,
   wishes,
@@ -88,6 +91,45 @@ describe('a request', () => {
         output: { at: NOW, client: dynamicClient },
       }),
     ).toEqual({ at: NOW, request: { ...bare, client: dynamicClient }, rejectedClient: undefined })
+  })
+
+  test('recordDiscovery prefers the scope of the challenge that the server was asked for', () => {
+    const context = contextWith({ request: { ...request, challengeScope: 'read' } })
+    const scopeAfter = (output: object): string | undefined =>
+      recordDiscovery(context, {
+        type: 'xstate.done.actor.discoverResource',
+        output: { at: NOW, resource, ...output },
+      }).request?.challengeScope
+    expect([scopeAfter({}), scopeAfter({ challengeScope: 'write' })]).toEqual(['read', 'write'])
+  })
+
+  test('recordDiscovery ends the finding that no authorization is required', () => {
+    const output = { at: NOW, metadata }
+    expect(
+      recordDiscovery(contextWith({ request, notRequiredAt: START }), {
+        type: 'xstate.done.actor.discoverServer',
+        output,
+      }),
+    ).toStrictEqual({ at: NOW, request: { ...request, metadata }, notRequiredAt: undefined })
+  })
+
+  test('recordNotRequired replaces the challenge and the failure by the time of the finding', () => {
+    const event = { type: 'xstate.done.actor.discoverServer', output: { at: NOW, metadata: undefined } } as const
+    expect(recordNotRequired(event)).toStrictEqual({
+      at: NOW,
+      notRequiredAt: NOW,
+      challenge: undefined,
+      failure: undefined,
+    })
+  })
+
+  test('recordChallenge stores the challenge with its time and generation, and ends the finding that none is required', () => {
+    const challenge = { error: 'invalid_token', scope: 'read', resourceMetadataUrl: 'https://mcp.example.com/prm' }
+    expect(recordChallenge({ ...stamp, type: 'challenge.received', generation: 3, challenge })).toStrictEqual({
+      at: NOW,
+      challenge: { ...challenge, at: NOW, generation: 3 },
+      notRequiredAt: undefined,
+    })
   })
 
   test('recordDiscovery stores a client of the host together with its issuer', () => {

@@ -1,7 +1,10 @@
 import { describe, expect, test } from 'vitest'
 import {
+  currentChallenge,
   isAuthorized,
+  isFirstContact,
   isFresh,
+  isNotRequired,
   isPending,
   isRenewable,
   isUsable,
@@ -106,6 +109,38 @@ describe('the resting state', () => {
   test('restingState changes when the tokens expire', () => {
     const context = contextWith({ tokens: lastTokens })
     expect([START, END].map((at) => restingState(context, at))).toEqual(['authorized', 'reauthorizationRequired'])
+  })
+})
+
+describe('what the server answered', () => {
+  const DAY = 86_400_000
+  const challenge = { at: START, generation: 0, scope: 'read' }
+
+  test('currentChallenge is the challenge for a day, and none before the tokens', () => {
+    const context = contextWith({ challenge })
+    expect(currentChallenge(context, START + DAY - 1)).toBe(challenge)
+    expect(currentChallenge(context, START + DAY)).toBeUndefined()
+    expect(currentChallenge({ ...context, generation: 1 }, START)).toBeUndefined()
+    expect(currentChallenge(contextWith(), START)).toBeUndefined()
+  })
+
+  test('isNotRequired is true for a day', () => {
+    const context = contextWith({ notRequiredAt: START })
+    expect([START, START + DAY - 1, START + DAY].map((at) => isNotRequired(context, at))).toEqual([true, true, false])
+    expect(isNotRequired(contextWith(), START)).toBe(false)
+  })
+
+  test.each<[string, Partial<ConnectionContext>, boolean]>([
+    ['true for an empty record', {}, true],
+    ['true with a challenge', { challenge }, true],
+    ['true with a pending attempt', { attempts: [attempt] }, true],
+    ['true with an expired code', { attempts: [{ ...attempt, code: 'c', expiresAt: START }] }, true],
+    ['false with a code that can still be redeemed', { attempts: [{ ...attempt, code: 'c' }] }, false],
+    ['false with tokens', { tokens }, false],
+    ['false after earlier tokens', { generation: 1 }, false],
+    ['false during a claim', { claim: CLAIM }, false],
+  ])('isFirstContact is %s', (_name, changes, expected) => {
+    expect(isFirstContact(contextWith(changes), START)).toBe(expected)
   })
 })
 

@@ -333,6 +333,8 @@ test('a reset record retains its identity, clock, generation, journal, ended att
     retryAt: NOW,
     retryDelayMs: 5_000,
     reauthorizationRequired: true,
+    challenge: { at: NOW, generation: 3, scope: 'admin' },
+    notRequiredAt: NOW,
     rejectedClient: { issuer, clientId: 'client-1' },
     account: { issuer, subject: 'alice' },
     stepUps: [{ scope: 'admin', rounds: 3, at: NOW }],
@@ -380,4 +382,17 @@ test('pruneExpired removes the request, the claim, unused servers and everything
     servers: [server, { ...server, id: 3 }],
   })
   expect(pruneExpired(after(context, { historyTruncatedAt: START + 1 })).historyTruncatedAt).toBe(START + 1)
+})
+
+test('pruneExpired removes a challenge of other tokens, and what the server answered a day ago', () => {
+  const DAY = 86_400_000
+  const prune = (changes: Partial<ConnectionContext>) => {
+    const { challenge, notRequiredAt } = pruneExpired(contextWith({ at: START + DAY, generation: 1, ...changes }))
+    return { challenge, notRequiredAt }
+  }
+  const challenge = { at: START + 1, generation: 1, scope: 'admin' }
+  expect(prune({ challenge, notRequiredAt: START + 1 })).toEqual({ challenge, notRequiredAt: START + 1 })
+  const nothing = { challenge: undefined, notRequiredAt: undefined }
+  expect(prune({ challenge: { ...challenge, at: START }, notRequiredAt: START })).toEqual(nothing)
+  expect(prune({ challenge: { ...challenge, generation: 0 } })).toEqual(nothing)
 })

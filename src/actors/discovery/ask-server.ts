@@ -1,0 +1,79 @@
+import { portError, PortError } from '../../errors/port-error.ts'
+import type { ExchangeResponse } from '../../http/transport.ts'
+import { type BearerChallenge, bearerChallenge } from '../../protocol/www-authenticate.ts'
+import { isJsonRpc } from '../../schemas/endpoint-responses.ts'
+import type { ConnectionDependencies } from '../dependencies.ts'
+import { isSuccess, redactUrl, retryAfterMs } from '../endpoint-request.ts'
+import { ANSWER_FRESH_MS, MAX_ANSWER_BYTES, USER_AGENT } from '../limits.ts'
+import type { MetadataCache } from './metadata.ts'
+
+/**
+ * How an MCP endpoint responds to a request without a token: it requires one (`challenge`), it responds by MCP (`mcp`),
+ * or neither (`other`), as a web page does.
+ */
+export type ServerAnswer =
+  { readonly kind: 'challenge'; readonly challenge: BearerChallenge } | { kind: 'mcp' | 'other' }
+
+/** A `ping` changes nothing, needs no session and creates none. */
+const PING = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'ping' })
+
+type Dependencies = Pick<ConnectionDependencies, 'transport' | 'clock'>
+
+/**
+ * Asks an MCP endpoint, without a token, whether it requires one. All connections to the endpoint share the answer.
+ *
+ * @param options.anew Bypasses the cache.
+ * @throws `PortError` `SERVER_UNAVAILABLE`, `RATE_LIMITED`, or what the transport rejects with.
+ * @see [MCP ping](https://modelcontextprotocol.io/specification/2025-11-25/basic/utilities/ping), [RFC 6750 §3](https://www.rfc-editor.org/rfc/rfc6750.html#section-3)
+ */
+export function createAskServer(deps: Dependencies, cache: MetadataCache<ServerAnswer>) {
+  const ask = async (server: string) => ({ value: await askOnce(deps, server), freshForMs: ANSWER_FRESH_MS })
+  return (server: string, options: { anew: boolean }): Promise<ServerAnswer> =>
+    cache.read(server, () => ask(server), { refresh: options.anew })
+}
+
+async function askOnce({ transport, clock }: Dependencies, server: string): Promise<ServerAnswer> {
+  const response = await transport
+    .exchange({
+      url: server,
+      method: 'POST',
+      headers: {
+        accept: 'application/json, text/event-stream',
+        'content-type': 'application/json',
+        'user-agent': USER_AGENT,
+      },
+      body: PING,
+      maxBytes: MAX_ANSWER_BYTES,
+      // The body of a 2xx may be an event stream without end.
+      isHeadEnough: (head) => head.status === 401 || isSuccess(head),
+    })
+    .catch((error: unknown) => {
+      if (error instanceof PortError && UNREADABLE.has(error.failure.code)) return undefined
+      throw error
+    })
+  if (response === undefined) return { kind: 'other' }
+  const { status, headers, text } = response
+  const challenge = challengeOf(response)
+  if (challenge !== undefined) return { kind: 'challenge', challenge }
+  if (isSuccess(response)) return { kind: isMcpResponse(response) ? 'mcp' : 'other' }
+  if (isJsonRpc(text)) return { kind: 'mcp' }
+  if (status < 500 && status !== 429) return { kind: 'other' }
+  const details = { url: redactUrl(server), status, retryAfterMs: retryAfterMs(headers, clock.now()) }
+  throw portError(status === 429 ? 'RATE_LIMITED' : 'SERVER_UNAVAILABLE', 'rejected', details)
+}
+
+/** Responses that cannot be read and are not MCP. */
+const UNREADABLE: ReadonlySet<string> = new Set(['TOO_MANY_REDIRECTS', 'RESPONSE_TOO_LARGE', 'RESPONSE_INVALID'])
+
+/** The challenge of a 401, with or without `WWW-Authenticate`, or of a 403 that requires scope. */
+function challengeOf({ status, headers }: ExchangeResponse): BearerChallenge | undefined {
+  const challenge = bearerChallenge(headers.get('www-authenticate') ?? '')
+  if (status === 401) return challenge ?? {}
+  return status === 403 && challenge?.error === 'insufficient_scope' ? challenge : undefined
+}
+
+/** Whether a 2xx has a content type of the Streamable HTTP transport, or no body. */
+function isMcpResponse({ status, headers }: ExchangeResponse): boolean {
+  const type = headers.get('content-type')
+  return type === null ? status === 202 || status === 204 : /^(?:application\/json|text\/event-stream)\b/i.test(type)
+}

@@ -1,0 +1,30 @@
+import { truncate } from '../../errors/failure.ts'
+import { portError } from '../../errors/port-error.ts'
+import { sameIssuer } from '../../protocol/discovery.ts'
+import type { DiscoveryPolicy } from '../dependencies.ts'
+
+/**
+ * Chooses one of the issuers that a resource names: the one that the caller requires, or else by the policy. Issuers
+ * are equal but for one final slash; the result has the form that the resource uses.
+ *
+ * @throws `PortError` `POLICY_REFUSED`.
+ */
+export async function chooseIssuer(
+  issuers: readonly string[],
+  requested: string | undefined,
+  { allowedIssuers, chooseIssuer: choose }: DiscoveryPolicy,
+): Promise<string> {
+  const offered = truncate(issuers.join(' '))
+  const isIn = (list: readonly string[], issuer: string): boolean => list.some((other) => sameIssuer(other, issuer))
+  if (requested !== undefined && !isIn(issuers, requested)) {
+    throw portError('POLICY_REFUSED', 'notSent', { reason: 'issuerNotOffered', expected: truncate(requested), offered })
+  }
+  const candidates = requested === undefined ? issuers : issuers.filter((issuer) => sameIssuer(issuer, requested))
+  const allowed = candidates.filter((issuer) => allowedIssuers === undefined || isIn(allowedIssuers, issuer))
+  const [first] = allowed
+  if (first === undefined) throw portError('POLICY_REFUSED', 'notSent', { reason: 'issuerNotAllowed', offered })
+  const chosen = choose === undefined ? first : await choose(allowed)
+  const match = chosen === undefined ? undefined : allowed.find((issuer) => sameIssuer(issuer, chosen))
+  if (match !== undefined) return match
+  throw portError('POLICY_REFUSED', 'notSent', { reason: 'issuerNotOffered', offered })
+}
