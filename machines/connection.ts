@@ -11,6 +11,7 @@ import {
   claimTokenRequest,
   expireClaim,
   markOutcomeUnknown,
+  withConsumptionDoubt,
 } from './connection/claims.ts'
 import type { AuthorizationRequestBuilt, ConnectionEvent } from './connection/events.ts'
 import * as guards from './connection/guards.ts'
@@ -30,7 +31,7 @@ import { asksForNothingNew, countStepUp, endStepUps, isStepUpExhausted, rejectSc
 import * as actions from './connection/tokens.ts'
 import { connectionPorts } from './ports.ts'
 import { appendToJournal, isCurrentClaim } from './record-rules.ts'
-import { isClientRejected, isGrantRejected, isRetryLater, portFailureOf } from './rejection.ts'
+import { isClientRejected, isGrantRejected, isRetryLater, isTokenResponseInvalid, portFailureOf } from './rejection.ts'
 
 /** The input of a new connection. */
 export interface ConnectionInput {
@@ -84,6 +85,7 @@ export const connectionMachine = setup({
       portFailureOf(event).outcome === 'unknown' && guards.canRetry(context, context.at),
     isClientRejected: ({ context, event }) => isClientRejected(portFailureOf(event)) && guards.isClientDynamic(context),
     isRetryLater: ({ event }) => isRetryLater(portFailureOf(event)),
+    isTokenResponseInvalid: ({ event }) => isTokenResponseInvalid(portFailureOf(event)),
     isRefreshTokenRejected: ({ event }) => isGrantRejected(portFailureOf(event)),
     restsIn: ({ context }, params: { state: RestingState }) => restingState(context) === params.state,
   },
@@ -101,7 +103,7 @@ export const connectionMachine = setup({
       ),
     ),
     countStepUp: assign(({ context, event }) => countStepUp(context, eventAs(event, 'challenge.insufficientScope'))),
-    replaceClient: assign(({ context }) => replaceClient(context)),
+    replaceClient: assign(({ context, event }) => replaceClient(context, event)),
     rejectScope: assign(({ context, event }) => rejectScope(context, eventAs(event, 'challenge.insufficientScope'))),
     endStepUps: assign(({ context, event }) => endStepUps(context, eventAs(event, 'challenge.insufficientScope'))),
     recordChallenge: assign(({ event }) => recordChallenge(eventAs(event, 'challenge.received'))),
@@ -155,6 +157,7 @@ export const connectionMachine = setup({
     endDenied: assign(({ context, event }) => endDenied(context, eventAs(event, 'callback.denied'))),
     endFailed: assign(({ context }) => endAttempt(context, context.claim?.stateHash, 'failed', context.at)),
     recordFailure: assign(({ context, event }) => actions.recordFailure(context, event)),
+    markRefreshTokenMaybeConsumed: assign(({ context }) => withConsumptionDoubt(context)),
     dropRefreshToken: assign(({ context }) => actions.dropRefreshToken(context)),
     forgetClient: assign(({ context }) => actions.forgetClient(context)),
     clearRejectedClient: assign({ rejectedClient: undefined }),
@@ -164,6 +167,7 @@ export const connectionMachine = setup({
     journal: assign({
       journal: ({ context, event }, params: { to: string }) =>
         appendToJournal(context, event, params.to, 'disconnected'),
+      notes: undefined,
     }),
   },
 }).createMachine({
@@ -466,6 +470,11 @@ export const connectionMachine = setup({
                 guard: 'isRefreshTokenRejected',
                 target: '#connection.settling',
                 actions: ['recordFailure', 'dropRefreshToken'],
+              },
+              {
+                guard: 'isTokenResponseInvalid',
+                target: '#connection.settling',
+                actions: ['recordFailure', 'markRefreshTokenMaybeConsumed'],
               },
               { target: '#connection.settling', actions: ['recordFailure'] },
             ],

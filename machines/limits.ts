@@ -3,6 +3,12 @@
 /** Number of pending attempts of a connection; the oldest is dropped. For a page that starts sign-ins in a loop. */
 export const MAX_ATTEMPTS = 8
 
+/**
+ * Total length of the scopes of pending attempts, and of counted step-ups, in characters; the oldest are dropped. Two
+ * of the longest scopes, or eight usual ones. For a server that names 4,096 characters of scope.
+ */
+export const MAX_TOTAL_SCOPE_LENGTH = 8_192
+
 /** Number of ended attempts that a record retains, so that a late callback can be explained. */
 export const MAX_ENDED_ATTEMPTS = 16
 

@@ -1,6 +1,7 @@
 import { fromPromise } from 'xstate'
 import type { ResourceFacts, ServerMetadata } from '../src/schemas/connection-context.ts'
 import type { AuthorizationServer, ClientInformation, ConnectionIdentity, DpopKey } from '../src/schemas/credentials.ts'
+import type { ClientAuthenticationMethod } from '../src/protocol/token-endpoint.ts'
 import type { Grant, NonInteractiveGrant } from '../src/schemas/grants.ts'
 
 /** The input of every port: the record time at which it starts. Its result is stamped in the same time. */
@@ -37,6 +38,8 @@ export interface DiscoverResourceOutput extends PortOutput {
   resource: ResourceFacts
   /** The scope of the challenge that the server answered with when it was asked. */
   challengeScope?: string | undefined
+  /** For the journal. */
+  notes?: string[] | undefined
 }
 
 /** RFC 8414 and OpenID Connect Discovery: the metadata of the chosen issuer. */
@@ -61,6 +64,16 @@ export interface EnsureRegistrationInput extends PortInput {
   mayRegister: boolean
   /** A dynamic registration that the server rejected: to be retired first, if it is still the stored one. */
   rejectedClientId: string | undefined
+  /** The authentication method of that client, if the server may not support it. */
+  failedMethod?: string | undefined
+  /** The scope that the authorization will request. */
+  scope?: string | undefined
+  /** The scope that was granted to this connection's dynamic client. */
+  grantedScope?: string | undefined
+  /** `scopes_supported` of the resource. */
+  resourceScopesSupported?: string[] | undefined
+  /** The dynamic client to which the server rejected that scope: another one is registered for it. */
+  invalidScopeClientId?: string | undefined
   /** The issuer of this connection's tokens, if they were issued to a pre-registered client. */
   configuredIssuer: string | undefined
 }
@@ -119,6 +132,8 @@ export interface RefreshTokensInput extends SingleUseInput {
   identity: ConnectionIdentity
   server: AuthorizationServer
   refreshToken: string
+  /** The granted scope, or else the requested one; sent only where the server requires it. */
+  scope?: string | undefined
   /** The key that the tokens are bound to. */
   dpopKey?: DpopKey | undefined
 }
@@ -132,6 +147,8 @@ export interface RequestTokenInput extends SingleUseInput {
   identity: ConnectionIdentity
   server: AuthorizationServer
   scope: string | undefined
+  /** Further parameters of the token request. */
+  parameters?: Record<string, string> | undefined
 }
 
 /** RFC 7009. Best effort: the server's response is ignored. */
@@ -147,6 +164,8 @@ export interface RetireRegistrationInput extends PortInput {
   identity: ConnectionIdentity
   issuer: string
   clientId: string
+  /** Its authentication method, if the server may not support that. */
+  failedMethod?: string | undefined
 }
 
 /** RFC 7591 §3. */
@@ -157,9 +176,17 @@ export interface RegisterClientInput extends SingleUseInput {
   tokenEndpointAuthMethodsSupported: string[] | undefined
   /** Whether the client registers `dpop_bound_access_tokens` (RFC 9449 §5.2). */
   dpopBoundAccessTokens?: true | undefined
+  /** Absent: the preferred method of those that the server supports. */
+  tokenEndpointAuthMethod?: ClientAuthenticationMethod | undefined
+  /** Joined with the scope that the host configured. */
+  scope?: string | undefined
+  /** The server rejects `scope` in a registration. */
+  omitsScope?: true | undefined
 }
 export interface RegisterClientOutput extends PortOutput {
   client: ClientInformation
+  /** The scope in the response. */
+  scope?: string | undefined
 }
 
 /** A placeholder that rejects with the port's name if it was not provided. */

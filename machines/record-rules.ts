@@ -2,7 +2,7 @@ import type { Failure } from '../src/errors/failure.ts'
 import type { Claim, ConnectionContext, JournalEntry } from '../src/schemas/connection-context.ts'
 import type { ClientInformation } from '../src/schemas/credentials.ts'
 import type { RegistrationContext } from '../src/schemas/registration.ts'
-import { MAX_JOURNAL_ENTRIES, MAX_ORPHANED_CLAIMS, MAX_RETRIES } from './limits.ts'
+import { MAX_JOURNAL_ENTRIES, MAX_ORPHANED_CLAIMS, MAX_RETRIES, MAX_TOTAL_SCOPE_LENGTH } from './limits.ts'
 import { portFailureOf } from './rejection.ts'
 
 /** The members of both charts' contexts that the rules for claims read and change. */
@@ -57,7 +57,7 @@ export function withExpiredClaim(
   { claim, orphanedClaims, failure }: ClaimContext,
   { claimId, leaseMs, orphanId }: ClaimExpired,
   mayRetry: boolean,
-  failureCode: 'TOKEN_OUTCOME_UNKNOWN' | 'REGISTRATION_UNAVAILABLE',
+  failureCode: 'TOKEN_OUTCOME_UNKNOWN' | 'SERVER_UNAVAILABLE',
 ): Required<ClaimContext> & { retried: boolean } {
   const next =
     claim && mayRetry
@@ -79,15 +79,23 @@ function reasonOf(event: { type: string }, failure: Failure | undefined): string
   return failure?.code ?? `${event.type.slice('xstate.done.actor.'.length)}.done`
 }
 
-/** Adds a transition to the journal, and drops the oldest one if the journal is full. */
+/** Adds a transition with the current notes to the journal, and drops the oldest one if the journal is full. */
 export function appendToJournal(
-  context: { at: number; journal: JournalEntry[]; failure?: Failure | undefined },
+  context: { at: number; journal: JournalEntry[]; failure?: Failure | undefined; notes?: string[] | undefined },
   event: { type: string },
   to: string,
   start: string,
 ): JournalEntry[] {
-  const from = context.journal.at(-1)?.to ?? start
-  return [...context.journal, { at: context.at, from, to, reason: reasonOf(event, context.failure) }].slice(
-    -MAX_JOURNAL_ENTRIES,
-  )
+  const { at, journal, failure, notes } = context
+  const from = journal.at(-1)?.to ?? start
+  const entry = { at, from, to, reason: reasonOf(event, failure), ...(notes && { notes }) }
+  return [...journal, entry].slice(-MAX_JOURNAL_ENTRIES)
+}
+
+/** The newest entries: at most `count`, and no more than {@link MAX_TOTAL_SCOPE_LENGTH} characters of scope. */
+export function newestWithin<Entry extends { scope?: string | undefined }>(entries: Entry[], count: number): Entry[] {
+  const newest = entries.slice(-count).toReversed()
+  let left = MAX_TOTAL_SCOPE_LENGTH
+  const first = newest.findIndex(({ scope = '' }) => (left -= scope.length) < 0)
+  return newest.slice(0, first === -1 ? count : first).toReversed()
 }

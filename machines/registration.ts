@@ -6,6 +6,7 @@ import { appendToJournal, hasRetriesLeft, isCurrentClaim, withUnknownOutcome } f
 import * as actions from './registration/actions.ts'
 import type { RegistrationEvent } from './registration/events.ts'
 import * as guards from './registration/guards.ts'
+import { amendmentAfter } from './registration/metadata.ts'
 import { portFailureOf } from './rejection.ts'
 
 /** The input of a new registration. */
@@ -32,16 +33,20 @@ export const registrationMachine = setup({
   },
   actors: registrationPorts,
   guards: {
-    needsRegistration: ({ context, event }) => guards.needsRegistration(context, event),
-    isLimited: ({ context, event }) =>
-      guards.needsRegistration(context, event) && guards.limitedUntil(context, event) !== undefined,
-    isCurrentClient: ({ context, event }) => guards.isCurrentClient(context, event),
+    needsRegistration: ({ context, event }) =>
+      guards.needsRegistration(context, event) && guards.limitedUntil(context, event) === undefined,
+    isLimited: ({ context, event }) => guards.isLimited(context, event),
+    canAmend: ({ context, event }) => amendmentAfter(context, event) !== undefined && guards.isWithinLimit(context),
+    isCurrentClient: ({ context, event }) =>
+      guards.isCurrentClient(context, event) && guards.isReplaceable(context, event),
     isAcceptableLateResult: ({ context, event }) => guards.isAcceptableLateResult(context, event),
     canProceed: ({ context }) => context.claim !== undefined && !context.claim.outcomeUnknown,
     isCurrentClaim: ({ context, event }) => isCurrentClaim(context, event),
     canRetry: ({ context, event }) => isCurrentClaim(context, event) && hasRetriesLeft(context.claim),
     canRetryUnknownOutcome: ({ context, event }) =>
-      portFailureOf(event).outcome === 'unknown' && hasRetriesLeft(context.claim),
+      portFailureOf(event).outcome === 'unknown' &&
+      hasRetriesLeft(context.claim) &&
+      !guards.hasUsableClient(context, context.at),
     isRegistered: ({ context }) => context.client !== undefined,
     hasFailed: ({ context }) => context.failure !== undefined,
   },
@@ -60,8 +65,12 @@ export const registrationMachine = setup({
     ),
     acceptLateResult: assign(({ context, event }) => actions.storeClient(context, eventAs(event, 'result.late'))),
     forgetClient: assign(({ event }) => actions.forgetClient(eventAs(event, 'client.rejected'))),
-    recordFailure: assign(({ event }) => ({ failure: portFailureOf(event).failure })),
-    releaseClaim: assign({ claim: undefined }),
+    recordFailedMethod: assign(({ context, event }) =>
+      actions.recordFailedMethod(context, eventAs(event, 'client.rejected')),
+    ),
+    amendRegistration: assign(({ context, event }) => actions.amendRegistration(context, event)),
+    recordFailure: assign(({ context, event }) => actions.recordFailure(context, event)),
+    releaseClaim: assign(({ context }) => ({ claim: undefined, failure: actions.failureAfter(context) })),
     journal: assign({
       journal: ({ context, event }, params: { to: string }) =>
         appendToJournal(context, event, params.to, 'unregistered'),
@@ -94,23 +103,25 @@ export const registrationMachine = setup({
         'registration.requested': [
           {
             description:
-              'A connection needs a client, but as many were registered within the last hour as the policy allows.',
+              'A connection needs a client and none is usable, but as many were registered within the last hour as the policy allows.',
             guard: 'isLimited',
             target: 'settling',
             actions: ['rejectRegistration'],
           },
           {
-            description: 'A connection needs a client, and none with an unexpired secret is stored.',
+            description:
+              'A connection needs a client: none with an unexpired secret is stored, or it is not registered for the scope that will be requested (RFC 7591 §2).',
             guard: 'needsRegistration',
             target: 'registering',
             actions: ['claimRegistration'],
           },
         ],
         'client.rejected': {
-          description: 'The server rejected this client (RFC 6749 §5.2, `invalid_client`).',
+          description:
+            'The server rejected this client (RFC 6749 §5.2, `invalid_client`). If the client had no tokens yet, the next one is registered with another authentication method, once an hour.',
           guard: 'isCurrentClient',
           target: 'settling',
-          actions: ['forgetClient'],
+          actions: ['forgetClient', 'recordFailedMethod'],
         },
         'result.late': {
           description: 'The holder of an orphaned claim submits its client.',
@@ -146,6 +157,13 @@ export const registrationMachine = setup({
             onDone: { target: '#registration.settling', actions: ['storeClient'] },
             onError: [
               { guard: 'canRetryUnknownOutcome', target: 'claimed', actions: ['markOutcomeUnknown'] },
+              {
+                description:
+                  'The server rejected the metadata (RFC 7591 §3.2.2): another authentication method, or no `scope`.',
+                guard: 'canAmend',
+                target: 'claimed',
+                actions: ['amendRegistration'],
+              },
               { target: '#registration.settling', actions: ['recordFailure'] },
             ],
           },

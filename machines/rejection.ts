@@ -38,6 +38,14 @@ export function isGrantRejected({ failure, outcome }: PortFailure): boolean {
   return outcome === 'rejected' && failure.details?.error === 'invalid_grant'
 }
 
+/**
+ * Whether the server answered a token request with success, but without usable tokens: the credential of the request
+ * may have been consumed.
+ */
+export function isTokenResponseInvalid({ failure, outcome }: PortFailure): boolean {
+  return outcome === 'rejected' && failure.code === 'TOKEN_RESPONSE_INVALID'
+}
+
 /** Whether the same request can be sent again later: nothing was consumed. */
 export function isRetryLater({ failure, outcome }: PortFailure): boolean {
   const { status, error } = failure.details ?? {}

@@ -32,12 +32,13 @@ export {
   type FailureDetails,
   type NextAction,
 } from './errors/failure.ts'
-export type { OrchestratorEvents } from './connection/events.ts'
+export type { CallbackRejection, OrchestratorEvents } from './connection/events.ts'
 export type { HostAction } from './options/host-action.ts'
 export type { NetworkOptions } from './http/network-options.ts'
 export type { InspectionRecord } from './durable/inspection.ts'
 export type { AuthOrchestratorOptions, KeyOptions } from './options/orchestrator-options.ts'
 export type { PolicyOptions } from './options/policy.ts'
+export type { AuthorizationServerFacts } from './protocol/facts-row.ts'
 export { type AuthOrchestrator, createAuthOrchestrator } from './orchestrator.ts'
 export type { JournalEntry } from './schemas/connection-context.ts'
 export type { ConnectionIdentity } from './schemas/credentials.ts'

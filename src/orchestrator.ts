@@ -30,9 +30,12 @@ import {
   parseOrchestratorOptions,
 } from './options/orchestrator-options.ts'
 import { type Policy, policyFor } from './options/policy.ts'
+import { parseServerFacts } from './options/server-facts-options.ts'
 import { canonicalServer } from './protocol/discovery.ts'
+import { createServerFacts } from './protocol/server-facts.ts'
 import type { ConnectionIdentity } from './schemas/credentials.ts'
-import { parseOptions } from './schemas/parse-options.ts'
+import { isFetchRequest } from './schemas/option-values.ts'
+import { invalidArgument, parseOptions } from './schemas/parse-options.ts'
 import { MemoryStore } from './stores/memory.ts'
 import type { SnapshotStore } from './stores/snapshot-store.ts'
 import { handleClientMetadata } from './web/client-id-document.ts'
@@ -61,12 +64,18 @@ export interface AuthOrchestrator {
    * @see [RFC 6749 §4.1.2](https://www.rfc-editor.org/rfc/rfc6749.html#section-4.1.2), [RFC 9207 §2.4](https://www.rfc-editor.org/rfc/rfc9207.html#section-2.4)
    */
   completeCallback(callbackUrl: string | URL, options?: CallbackOptions): Promise<CallbackResult>
-  /** `completeCallback` as a Fetch-API handler that responds with a page; requires the cookie of `redirectResponse`. */
+  /**
+   * `completeCallback` as a Fetch-API handler that responds with a page; requires the cookie of `redirectResponse`.
+   *
+   * @throws {@link AuthorizationError} `CLOSED`.
+   * @throws `TypeError` for a request of Node, Express or Fastify: wrap the handler by `toNodeHandler` there.
+   */
   handleCallback(request: Request): Promise<Response>
   /**
    * Serves the client ID metadata document (GET and HEAD). Mount it at the path of `client.metadataUrl`; 404 without
    * one.
    *
+   * @throws `TypeError` for a request of Node, Express or Fastify: wrap the handler by `toNodeHandler` there.
    * @see [MCP client registration](https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization/client-registration)
    */
   handleClientMetadata(request: Request): Promise<Response>
@@ -97,6 +106,7 @@ const stores = new WeakMap<SnapshotStore, { users: number; nameKey: Uint8Array }
 export function createAuthOrchestrator(options: AuthOrchestratorOptions): AuthOrchestrator {
   const parsed = parseOrchestratorOptions(options)
   const clients = configuredClients(parsed.clients ?? [])
+  const facts = createServerFacts(parseServerFacts(parsed.authorizationServers ?? []))
   const clock = parsed.clock ?? systemClock
   const network = parsed.network ?? {}
   const rules = parseNetworkOptions(network)
@@ -133,6 +143,7 @@ export function createAuthOrchestrator(options: AuthOrchestratorOptions): AuthOr
     dpop,
     client: parsed.client,
     clients,
+    facts,
     assertions: parsed.assertions,
     identityProvider: parsed.identityProvider,
     policy,
@@ -151,6 +162,8 @@ export function createAuthOrchestrator(options: AuthOrchestratorOptions): AuthOr
     cache: new TokenCache(changes, () => clock.monotonic()),
     transport,
     dpop,
+    facts,
+    emitter,
     nameKey,
     authorizing: new Map(),
     renewing: new Map(),
@@ -188,10 +201,21 @@ export function createAuthOrchestrator(options: AuthOrchestratorOptions): AuthOr
     },
     async handleCallback(request) {
       services.assertOpen()
-      return await handleCallback(services, request)
+      return await handleCallback(services, fetchRequest('handleCallback', request))
     },
-    handleClientMetadata: async (request) => handleClientMetadata(parsed.client, request),
+    handleClientMetadata: async (request) =>
+      handleClientMetadata(parsed.client, fetchRequest('handleClientMetadata', request)),
     on: (name, listener) => emitter.on(name, listener),
     close: () => (closing ??= close()),
   }
+}
+
+/** The request of a handler, which is easily mounted without its adapter. */
+function fetchRequest(handler: 'handleCallback' | 'handleClientMetadata', request: Request): Request {
+  if (isFetchRequest(request)) return request
+  throw invalidArgument(
+    `${handler}()`,
+    `needs a Request of the Fetch API: with node:http, Express or Fastify, mount toNodeHandler(orchestrator.${handler}), of 'authchart/node'`,
+    'ERR_INVALID_ARG_TYPE',
+  )
 }

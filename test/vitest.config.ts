@@ -39,6 +39,16 @@ export default defineConfig({
       },
       {
         extends: true,
+        test: {
+          name: 'servers',
+          include: ['test/servers/**/*.test.ts'],
+          isolate: false,
+          pool: 'threads',
+          testTimeout: 30_000,
+        },
+      },
+      {
+        extends: true,
         test: { name: 'docs', include: ['test/docs/**/*.test.ts'], isolate: false, testTimeout: 60_000 },
       },
       {

@@ -3,8 +3,9 @@ import type { Attempt, ConnectionContext, EndedAttempt } from '../../src/schemas
 import type { Tokens } from '../../src/schemas/credentials.ts'
 import { assertDefined } from '../assert.ts'
 import { MAX_ATTEMPTS, MAX_ENDED_ATTEMPTS } from '../limits.ts'
+import { newestWithin } from '../record-rules.ts'
 import type { AuthorizationRequestBuilt, Change, Sent } from './events.ts'
-import { attemptOf, requestedScope } from './selectors.ts'
+import { attemptOf, requestedScope, serverOf } from './selectors.ts'
 
 /** Adds an attempt that awaits its callback; if there are too many, the oldest is superseded. */
 export function addAttempt(
@@ -21,12 +22,13 @@ export function addAttempt(
     returnTo,
     expiresAt: output.at + attemptTtlMs,
   }
-  const attempts = [...context.attempts, attempt]
-  const superseded = attempts.slice(0, -MAX_ATTEMPTS)
+  const all = [...context.attempts, attempt]
+  const attempts = newestWithin(all, MAX_ATTEMPTS)
+  const superseded = all.slice(0, all.length - attempts.length)
   return {
     at: output.at,
     failure: undefined,
-    attempts: attempts.slice(-MAX_ATTEMPTS),
+    attempts,
     ...end(context, superseded, 'superseded', output.at),
   }
 }
@@ -76,7 +78,16 @@ export function endDenied(context: ConnectionContext, event: Sent<'callback.deni
   const { at, stateHash, error } = event
   const failure = { code: 'AUTHORIZATION_DENIED' as const, details: { error } }
   // Whether the scope of the last challenge is wanted is for the next one to say.
-  return { ...endAttempt(context, stateHash, 'denied', at), failure, challenge: undefined }
+  const ended = { ...endAttempt(context, stateHash, 'denied', at), challenge: undefined }
+  const attempt = attemptOf(context, stateHash)
+  const { client } = serverOf(context, attempt?.serverId) ?? {}
+  if (error !== 'invalid_scope' || client?.source !== 'dynamic') return { ...ended, failure }
+  const { issuer, clientId } = client
+  const { invalidScope } = context
+  const isFirst = invalidScope?.issuer !== issuer || invalidScope.clientId === clientId
+  if (isFirst) return { ...ended, failure, invalidScope: { issuer, clientId } }
+  const details = { error, reason: 'contradictoryScopes', offered: attempt?.scope?.slice(0, 200) }
+  return { ...ended, failure: { ...failure, details } }
 }
 
 /** Ends an attempt that succeeded, and those that requested no more than was granted: they are authorized as well. */

@@ -73,7 +73,7 @@ export function markOutcomeUnknown(context: ConnectionContext, event: Connection
  * The refresh token of this claim may have been consumed: if the server rejects it later, it may have revoked the
  * access token along with it.
  */
-function withConsumptionDoubt({ claim: current, tokens }: ConnectionContext): Change {
+export function withConsumptionDoubt({ claim: current, tokens }: ConnectionContext): Change {
   return current?.kind === 'refresh'
     ? { tokens: { ...assertDefined(tokens, 'tokens'), refreshTokenMayBeConsumed: true } }
     : {}

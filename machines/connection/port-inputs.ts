@@ -1,4 +1,4 @@
-import { resourceToSend } from '../../src/protocol/quirks.ts'
+import { resourceToSend } from '../../src/protocol/resource-parameter.ts'
 import type {
   AuthorizationRequest,
   ConnectionContext,
@@ -19,7 +19,7 @@ import type {
   RevokeTokensInput,
 } from '../ports.ts'
 import type { ConnectionEvent } from './events.ts'
-import { accountOf, attemptOf, claimedServer, requestedScope, wantedGrant } from './selectors.ts'
+import { accountOf, attemptOf, claimedServer, requestedScope, tokenParameters, wantedGrant } from './selectors.ts'
 
 const requestOf = (context: ConnectionContext): AuthorizationRequest => assertDefined(context.request, 'a request')
 const resourceOf = (context: ConnectionContext): ResourceFacts =>
@@ -45,9 +45,11 @@ export function discoverServerInput(context: ConnectionContext): DiscoverServerI
 }
 
 export function ensureRegistrationInput(context: ConnectionContext): EnsureRegistrationInput {
-  const { at, identity, rejectedClient, tokens, servers } = context
+  const { at, identity, rejectedClient, invalidScope, tokens, servers } = context
   const metadata = metadataOf(context)
+  const { issuer } = metadata
   const issuedBy = servers.find(({ id }) => id === tokens?.serverId)
+  const isRegistered = issuedBy?.issuer === issuer && issuedBy.client.source === 'dynamic'
   return {
     at,
     identity,
@@ -55,7 +57,12 @@ export function ensureRegistrationInput(context: ConnectionContext): EnsureRegis
     clientInformation: requestOf(context).clientInformation,
     grant: wantedGrant(requestOf(context)),
     mayRegister: requestOf(context).purpose === 'authorize',
-    rejectedClientId: rejectedClient?.issuer === metadata.issuer ? rejectedClient.clientId : undefined,
+    rejectedClientId: rejectedClient?.issuer === issuer ? rejectedClient.clientId : undefined,
+    failedMethod: rejectedClient?.issuer === issuer ? rejectedClient.failedMethod : undefined,
+    scope: requestedScope(context),
+    grantedScope: isRegistered ? tokens?.scope : undefined,
+    resourceScopesSupported: resourceOf(context).scopesSupported,
+    invalidScopeClientId: invalidScope?.issuer === issuer ? invalidScope.clientId : undefined,
     configuredIssuer: issuedBy?.client.source === 'configured' ? issuedBy.issuer : undefined,
   }
 }
@@ -69,7 +76,7 @@ export function buildAuthorizationRequestInput(context: ConnectionContext): Buil
     at,
     identity,
     metadata,
-    resource: { ...resource, resource: resourceToSend(metadata.issuer, resource.resource, scope) },
+    resource: { ...resource, resource: resourceToSend(metadata.facts?.resource, resource.resource, scope) },
     client: clientOf(context),
     scope,
     parameters: requestOf(context).parameters,
@@ -99,6 +106,7 @@ export function refreshTokensInput(context: ConnectionContext, event: Connection
     identity,
     server: serverOf(context),
     refreshToken: assertDefined(context.tokens?.refreshToken, 'a refresh token'),
+    scope: context.tokens?.scope ?? context.tokens?.requestedScope,
     dpopKey: context.tokens?.dpopKey,
     sendBefore: sendDeadline(event),
   }
@@ -107,7 +115,8 @@ export function refreshTokensInput(context: ConnectionContext, event: Connection
 export function requestTokenInput(context: ConnectionContext, event: ConnectionEvent): RequestTokenInput {
   const { at, identity, claim } = context
   const { scope, grant = 'client_credentials' } = assertDefined(claim, 'a claim')
-  return { at, identity, server: serverOf(context), scope, grant, sendBefore: sendDeadline(event) }
+  const parameters = tokenParameters(context)
+  return { at, identity, server: serverOf(context), scope, parameters, grant, sendBefore: sendDeadline(event) }
 }
 
 export function revokeTokensInput(context: ConnectionContext, event: ConnectionEvent): RevokeTokensInput {

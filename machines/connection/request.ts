@@ -1,12 +1,14 @@
-import { resourceToSend } from '../../src/protocol/quirks.ts'
+import { resourceToSend } from '../../src/protocol/resource-parameter.ts'
 import { unionScopes } from '../../src/protocol/scopes.ts'
-import type { ConnectionContext } from '../../src/schemas/connection-context.ts'
+import type { Failure } from '../../src/errors/failure.ts'
+import type { ConnectionContext, ServerMetadata } from '../../src/schemas/connection-context.ts'
 import type { AuthorizationServer } from '../../src/schemas/credentials.ts'
 import { assertDefined } from '../assert.ts'
 import { canonicalJson } from '../canonical-json.ts'
-import type { Change, Done, Sent } from './events.ts'
+import { portFailureOf } from '../rejection.ts'
+import type { Change, ConnectionEvent, Done, Sent } from './events.ts'
 import { isGrantAllowed } from './guards.ts'
-import { requestedScope, wantedGrant } from './selectors.ts'
+import { requestedScope, serverOf, wantedGrant } from './selectors.ts'
 
 /** Begins an authorization. After a challenge it includes the scope of the current tokens (MCP authorization, step-up). */
 export function beginRequest(
@@ -57,14 +59,30 @@ export function recordDiscovery(
   const request = assertDefined(context.request, 'a request')
   const { at } = event.output
   if (event.type === 'xstate.done.actor.discoverResource') {
-    const { resource, challengeScope = request.challengeScope } = event.output
-    return { at, request: { ...request, resource, challengeScope } }
+    const { resource, challengeScope = request.challengeScope, notes } = event.output
+    return { at, request: { ...request, resource, challengeScope }, ...withNotes(context, notes) }
   }
   if (event.type === 'xstate.done.actor.discoverServer')
-    return { at, request: { ...request, metadata: event.output.metadata }, notRequiredAt: undefined }
+    return { at, ...withServerMetadata(context, assertDefined(event.output.metadata, 'server metadata')) }
   const { client } = event.output
   const provided = client.source === 'provided' && { imported: { clientInformation: client, issuer: client.issuer } }
   return { at, request: { ...request, client }, rejectedClient: undefined, ...provided }
+}
+
+/** Adds notes to those of the next journal entry. */
+function withNotes({ notes: before = [] }: ConnectionContext, notes: string[] | undefined): Change {
+  return notes === undefined ? {} : { notes: [...before, ...notes] }
+}
+
+/** Adds the server's metadata to the request, and the facts that were used to the notes of the next journal entry. */
+function withServerMetadata(context: ConnectionContext, metadata: ServerMetadata): Change {
+  const request = assertDefined(context.request, 'a request')
+  const notes = metadata.facts?.names.map((name) => `facts: ${name}`)
+  return {
+    request: { ...request, metadata },
+    notRequiredAt: undefined,
+    ...withNotes(context, notes),
+  }
 }
 
 /** Records why the request cannot proceed: the policy does not allow its grant, or the server does not offer it. */
@@ -87,13 +105,20 @@ export function rejectGrant(context: ConnectionContext): Change {
  */
 export function adoptServer(context: ConnectionContext): Change {
   const { metadata, client, resource, purpose } = assertDefined(context.request, 'a request')
-  const { issuer, authorizationEndpoint, tokenEndpoint, revocationEndpoint, issRequired, dpop } = assertDefined(
-    metadata,
-    'server metadata',
-  )
+  const {
+    issuer,
+    announcedIssuer,
+    authorizationEndpoint,
+    tokenEndpoint,
+    revocationEndpoint,
+    issRequired,
+    dpop,
+    facts,
+  } = assertDefined(metadata, 'server metadata')
   const entry = {
     issuer,
-    resource: resourceToSend(issuer, resource?.resource, requestedScope(context)),
+    announcedIssuer,
+    resource: resourceToSend(facts?.resource, resource?.resource, requestedScope(context)),
     authorizationEndpoint,
     tokenEndpoint,
     revocationEndpoint,
@@ -117,9 +142,27 @@ export function withServer(
   return [...servers.filter((server) => server !== same), { id, ...entry }]
 }
 
+/**
+ * The record of a client that its server rejected. Unless the connection has tokens of this client, the server may not
+ * support its authentication method, whatever its metadata lists.
+ */
+export function rejectedClient(
+  context: ConnectionContext,
+  { issuer, client }: Pick<AuthorizationServer, 'issuer' | 'client'>,
+  failure: Failure | undefined,
+): ConnectionContext['rejectedClient'] {
+  const { clientId, tokenEndpointAuthMethod } = client
+  const issuedBy = serverOf(context, context.tokens?.serverId)
+  const wasAccepted = issuedBy?.issuer === issuer && issuedBy.client.clientId === clientId
+  const isMethodSuspect = failure?.details?.error === 'invalid_client' && !wasAccepted
+  return { issuer, clientId, ...(isMethodSuspect && { failedMethod: tokenEndpointAuthMethod }) }
+}
+
 /** Retires the client of this request, which the authorization server rejected; another one is registered, once. */
-export function replaceClient(context: ConnectionContext): Change {
+export function replaceClient(context: ConnectionContext, event: ConnectionEvent): Change {
   const request = assertDefined(context.request, 'a request')
-  const { issuer, clientId } = assertDefined(request.client, 'a client')
-  return { rejectedClient: { issuer, clientId }, request: { ...request, client: undefined, registeredAgain: true } }
+  const client = assertDefined(request.client, 'a client')
+  const { issuer } = client
+  const rejected = rejectedClient(context, { issuer, client }, portFailureOf(event).failure)
+  return { rejectedClient: rejected, request: { ...request, client: undefined, registeredAgain: true } }
 }

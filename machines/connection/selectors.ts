@@ -69,10 +69,14 @@ export function isNotRequired({ notRequiredAt = -Infinity }: ConnectionContext, 
   return at - notRequiredAt < SERVER_ANSWER_TTL_MS
 }
 
-/** Whether the connection never had tokens and is about to obtain none, so that requests are sent without a token. */
+/**
+ * Whether requests are sent without a token: the connection never had one and is about to obtain none, or the server
+ * requires none.
+ */
 export function isFirstContact(context: ConnectionContext, at: number): boolean {
   const { generation, tokens, claim } = context
-  return generation === 0 && tokens === undefined && claim === undefined && pendingExchange(context, at) === undefined
+  const isPossible = generation === 0 || isNotRequired(context, at)
+  return isPossible && tokens === undefined && claim === undefined && pendingExchange(context, at) === undefined
 }
 
 /** The attempt that a `state` belongs to, pending or expired. */
@@ -135,9 +139,15 @@ export function requestedScope(context: ConnectionContext): string | undefined {
     resource: request.resource?.scopesSupported,
     fallback: request.defaultScope,
     server: request.metadata?.scopesSupported,
+    offlineScope: request.metadata?.facts?.offlineScope,
     grant: wantedGrant(request),
   })
   return permittedScope(scope, allowedScopes)
+}
+
+/** The further parameters of a non-interactive token request: the caller's, or at a renewal those of the last one. */
+export function tokenParameters({ request, tokens }: ConnectionContext): Record<string, string> | undefined {
+  return request === undefined ? tokens?.parameters : request.parameters
 }
 
 const CLAIM_STATES = {

@@ -1,6 +1,7 @@
 import { challengedScope, coversScope, isTooMuchScope, permittedScope, unionScopes } from '../../src/protocol/scopes.ts'
 import type { ConnectionContext } from '../../src/schemas/connection-context.ts'
 import { MAX_STEP_UPS, STEP_UP_TTL_MS } from '../limits.ts'
+import { newestWithin } from '../record-rules.ts'
 import type { Change, ConnectionEvent, Sent } from './events.ts'
 import { isPending } from './selectors.ts'
 
@@ -38,7 +39,8 @@ export function countStepUp(context: ConnectionContext, event: Sent<'challenge.i
   const { at, request } = event
   const scope = challengedScope(request.challengeScope) ?? ''
   const others = (context.stepUps ?? []).filter((round) => round.scope !== scope && at - round.at < STEP_UP_TTL_MS)
-  return { stepUps: [...others, { scope, rounds: stepUpRound(context, scope, at), at }].slice(-MAX_STEP_UPS) }
+  const round = { scope, rounds: stepUpRound(context, scope, at), at }
+  return { stepUps: newestWithin([...others, round], MAX_STEP_UPS) }
 }
 
 /** Records that the server requires scope that was granted already. */

@@ -8,8 +8,16 @@ import type { TokenResult } from '../ports.ts'
 import { isSecretExpired, portFailureOf } from '../rejection.ts'
 import { end, finishAttempts } from './attempts.ts'
 import type { Change, ConnectionEvent, Sent } from './events.ts'
-import { withServer } from './request.ts'
-import { accountOf, attemptOf, claimedServer, currentChallenge, isNotRequired, isPending } from './selectors.ts'
+import { rejectedClient, withServer } from './request.ts'
+import {
+  accountOf,
+  attemptOf,
+  claimedServer,
+  currentChallenge,
+  isNotRequired,
+  isPending,
+  tokenParameters,
+} from './selectors.ts'
 import { withoutRound } from './step-up.ts'
 
 /** The record clock of an event: commands and port results contain it. */
@@ -29,6 +37,7 @@ export function storeTokens(context: ConnectionContext, output: TokenResult): Ch
     tokenType: output.tokenType,
     scope: output.scope ?? (isRefresh ? old?.scope : asked),
     requestedScope: asked,
+    parameters: claim?.kind === 'requestToken' ? tokenParameters(context) : undefined,
     // Computed from before the request was sent: `context.at` is when its claim was stored.
     expiresAt: output.expiresInMs === undefined ? undefined : context.at + output.expiresInMs,
     lifetimeMs: output.expiresInMs,
@@ -73,6 +82,7 @@ function signedIn(context: ConnectionContext, tokens: Tokens, at: number): Chang
     reauthorizationRequired: undefined,
     challenge: undefined,
     notRequiredAt: undefined,
+    invalidScope: undefined,
     stepUps: context.stepUps?.filter(({ scope }) => !coversScope(tokens.scope, scope)),
   }
 }
@@ -129,7 +139,7 @@ export function forgetClient(context: ConnectionContext): Change {
   const server = claimedServer(context)
   const ofServer = context.tokens?.serverId === server?.id
   return {
-    rejectedClient: server && { issuer: server.issuer, clientId: server.client.clientId },
+    rejectedClient: server && rejectedClient(context, server, context.failure),
     // Without its secret the client cannot refresh, but the access token remains valid.
     ...(ofServer &&
       (isSecretExpired(context.failure)
@@ -153,6 +163,7 @@ export function reset(context: ConnectionContext): Change {
     retryAt: undefined,
     retryDelayMs: undefined,
     rejectedClient: undefined,
+    invalidScope: undefined,
     stepUps: undefined,
     account: undefined,
   }

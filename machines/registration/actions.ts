@@ -1,3 +1,4 @@
+import type { Failure } from '../../src/errors/failure.ts'
 import type { ClientInformation } from '../../src/schemas/credentials.ts'
 import type { RegistrationContext } from '../../src/schemas/registration.ts'
 import { assertDefined } from '../assert.ts'
@@ -5,8 +6,10 @@ import { hasRetriesLeft, withExpiredClaim } from '../record-rules.ts'
 import type { Stamp } from '../connection/events.ts'
 import { MAX_REMEMBERED_REGISTRATIONS } from '../limits.ts'
 import type { RegisterClientInput } from '../ports.ts'
+import { isRetryLater, portFailureOf } from '../rejection.ts'
 import type { RegistrationCommand, RegistrationEvent } from './events.ts'
-import { limitedUntil, recentRegistrations } from './guards.ts'
+import { hasUsableClient, limitedUntil, recentRegistrations } from './guards.ts'
+import { amendmentAfter, methodToRegister, registeredScope, scopeToRegister } from './metadata.ts'
 
 type Change = Partial<RegistrationContext>
 type Sent<Type extends RegistrationCommand['type']> = Extract<RegistrationCommand, { type: Type }> & Stamp
@@ -16,18 +19,42 @@ export function claimRegistration(context: RegistrationContext, event: Sent<'reg
   const { at, claimId, leaseMs, registrationEndpoint, tokenEndpointAuthMethodsSupported, dpopBoundAccessTokens } = event
   return {
     at,
+    maxPerHour: event.maxPerHour,
     registrationEndpoint,
     tokenEndpointAuthMethodsSupported,
     dpopBoundAccessTokens,
     failure: undefined,
     registeredAt: sentAt(context, at),
-    claim: { id: claimId, kind: 'register', leaseMs, retries: 0 },
+    claim: { id: claimId, kind: 'register', leaseMs, retries: 0, scope: scopeToRegister(context, event) },
   }
 }
 
 /** Adds a registration to those of the last hour. */
 function sentAt(context: RegistrationContext, at: number): number[] {
   return [...recentRegistrations(context, at), at].slice(-MAX_REMEMBERED_REGISTRATIONS)
+}
+
+/** Amends the metadata that the server rejected; the registration is sent once more, and counted. */
+export function amendRegistration(context: RegistrationContext, event: RegistrationEvent): Change {
+  return { ...amendmentAfter(context, event), registeredAt: sentAt(context, context.at) }
+}
+
+/**
+ * Records why no client was registered. A registration that can still be amended continues with the next request;
+ * otherwise what the server rejected counts as registered, so that a usable client is not registered again for it.
+ */
+export function recordFailure(context: RegistrationContext, event: RegistrationEvent): Change {
+  const rejection = portFailureOf(event)
+  const { failure, outcome } = rejection
+  const amendment = amendmentAfter(context, event)
+  if (amendment !== undefined) return { failure, ...amendment }
+  const isFinal = outcome === 'rejected' && !isRetryLater(rejection)
+  return { failure, rejectedMethods: undefined, omitsScope: undefined, ...(isFinal && { scope: context.claim?.scope }) }
+}
+
+/** A failure is retained only without a usable client: registering for more scope must not prevent a sign-in. */
+export function failureAfter(context: RegistrationContext): Failure | undefined {
+  return hasUsableClient(context, context.at) ? undefined : context.failure
 }
 
 /** Records that the policy's maximum of registrations per hour is reached. */
@@ -45,7 +72,7 @@ export function expireClaim(context: RegistrationContext, event: Sent<'claim.exp
     event,
     // At worst an unused client remains at the server.
     hasRetriesLeft(context.claim),
-    'REGISTRATION_UNAVAILABLE',
+    'SERVER_UNAVAILABLE',
   )
   return { at, ...changes, ...(retried && { registeredAt: sentAt(context, at) }) }
 }
@@ -53,9 +80,17 @@ export function expireClaim(context: RegistrationContext, event: Sent<'claim.exp
 /** Stores the client that all connections share from now on. */
 export function storeClient(
   context: RegistrationContext,
-  { at, client }: { at: number; client: ClientInformation },
+  { at, client, scope }: { at: number; client: ClientInformation; scope?: string | undefined },
 ): Change {
-  return { at, client, generation: context.generation + 1, failure: undefined }
+  return {
+    at,
+    client,
+    scope: registeredScope(context, scope),
+    generation: context.generation + 1,
+    failure: undefined,
+    rejectedMethods: undefined,
+    omitsScope: undefined,
+  }
 }
 
 /** Removes a client that the server rejected. */
@@ -63,10 +98,19 @@ export function forgetClient({ at }: { at: number }): Change {
   return { at, client: undefined }
 }
 
+/** Records that the token endpoint rejected a client with this authentication method before it had any tokens. */
+export function recordFailedMethod(context: RegistrationContext, event: Sent<'client.rejected'>): Change {
+  const { at, failedMethod: method } = event
+  if (method === undefined) return {}
+  const others = (context.failedMethods ?? []).filter((failed) => failed.method !== method)
+  return { failedMethods: [...others, { method, at }] }
+}
+
 /** The send deadline is part of `checkpoint.saved`: after any other event the request must not be sent. */
 export function registerClientInput(context: RegistrationContext, event: RegistrationEvent): RegisterClientInput {
   const { at, issuer, redirectUri, registrationEndpoint } = context
-  const { tokenEndpointAuthMethodsSupported, dpopBoundAccessTokens } = context
+  const { tokenEndpointAuthMethodsSupported, dpopBoundAccessTokens, omitsScope, claim } = context
+  const isPreferredUsable = context.rejectedMethods === undefined && context.failedMethods === undefined
   return {
     at,
     issuer,
@@ -74,6 +118,9 @@ export function registerClientInput(context: RegistrationContext, event: Registr
     registrationEndpoint,
     tokenEndpointAuthMethodsSupported,
     dpopBoundAccessTokens,
+    tokenEndpointAuthMethod: isPreferredUsable ? undefined : methodToRegister(context),
+    scope: claim?.scope,
+    omitsScope,
     sendBefore: event.type === 'checkpoint.saved' ? event.sendBefore : -Infinity,
   }
 }

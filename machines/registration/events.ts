@@ -10,13 +10,24 @@ export type RegistrationCommand =
       registrationEndpoint: string
       tokenEndpointAuthMethodsSupported: string[] | undefined
       dpopBoundAccessTokens?: true | undefined
+      /** The scope that the connection is about to request: the client has to be registered for it. */
+      scope?: string | undefined
+      /** The scope that was granted to the connection under this registration. */
+      grantedScope?: string | undefined
+      /** A client to which the server rejected the scope that it is registered for: another one is registered. */
+      replaces?: string | undefined
       /** Maximum number of registrations per hour; absent: unlimited. */
       maxPerHour?: number | undefined
     }
   /** The server rejected this client. */
-  | { type: 'client.rejected'; clientId: string }
+  | {
+      type: 'client.rejected'
+      clientId: string
+      /** Its authentication method, if the server may not support that: the client had obtained no tokens yet. */
+      failedMethod?: string | undefined
+    }
   /** The holder of an orphaned claim submits its client. */
-  | { type: 'result.late'; orphanId: string; generation: number; client: ClientInformation }
+  | { type: 'result.late'; orphanId: string; generation: number; client: ClientInformation; scope?: string | undefined }
   /** The lease and the grace period of this claim are over. */
   | { type: 'claim.expired'; orphanId: string }
   /** The checkpoint is stored; the request may be sent before this monotonic instant. */

@@ -3,6 +3,7 @@ import { type Clock, randomId } from '../clock.ts'
 import { truncate } from '../errors/failure.ts'
 import { portError } from '../errors/port-error.ts'
 import type { SigningKey } from '../options/signing-key.ts'
+import { isIssuerOf } from '../protocol/server-facts.ts'
 import { isSupportedMethod } from '../protocol/token-endpoint.ts'
 import type { ClientInformation } from '../schemas/credentials.ts'
 import type { ClientRequestDependencies } from './dependencies.ts'
@@ -22,7 +23,7 @@ export function asClient({ clientId, source }: ClientInformation): oauth.Client 
  * @see [RFC 6749 §2.3.1](https://www.rfc-editor.org/rfc/rfc6749.html#section-2.3.1), [RFC 7523 §2.2](https://www.rfc-editor.org/rfc/rfc7523.html#section-2.2)
  */
 export function clientAuthentication(
-  { clients, clock }: Pick<ClientRequestDependencies, 'clients' | 'clock'>,
+  { clients, clock, facts }: Pick<ClientRequestDependencies, 'clients' | 'clock' | 'facts'>,
   client: ClientInformation,
 ): oauth.ClientAuth {
   const { issuer, clientId, tokenEndpointAuthMethod: method, clientSecret, signingAlg, source } = client
@@ -30,7 +31,7 @@ export function clientAuthentication(
   if (method === 'none') return oauth.None()
   if (method === 'private_key_jwt') {
     const key = clients.find(
-      (configured) => configured.issuer === issuer && configured.clientId === clientId,
+      (configured) => isIssuerOf({ issuer }, facts(issuer), configured.issuer) && configured.clientId === clientId,
     )?.signingKey
     if (key !== undefined) return privateKeyJwt(key, signingAlg, clock)
   } else if (isSupportedMethod(method) && clientSecret !== undefined) {

@@ -7,6 +7,7 @@ import type {
   IdentityProviderOptions,
 } from '../options/client-options.ts'
 import type { DpopPolicy } from '../protocol/dpop.ts'
+import type { ServerFacts } from '../protocol/server-facts.ts'
 import type { ClientInformation, ConnectionIdentity } from '../schemas/credentials.ts'
 import type { DpopProver } from './token-endpoint/dpop-prover.ts'
 
@@ -29,6 +30,12 @@ export interface DynamicRegistrationRequest {
   readonly redirectUri: string
   readonly registrationEndpoint: string
   readonly tokenEndpointAuthMethodsSupported: string[] | undefined
+  /** The scope that will be requested. */
+  readonly scope?: string | undefined
+  /** The scope that was granted under this registration. */
+  readonly grantedScope?: string | undefined
+  /** A client to which the server rejected the requested scope: another one is registered. */
+  readonly replaces?: string | undefined
   /** Record time of the connection. */
   readonly at: number
 }
@@ -39,6 +46,8 @@ export interface RetiredRegistration {
   readonly issuer: string
   readonly redirectUri: string
   readonly clientId: string
+  /** Its authentication method, if the server may not support that. */
+  readonly failedMethod?: string | undefined
   /** Record time of the connection. */
   readonly at: number
 }
@@ -53,6 +62,8 @@ export interface RegistrationDependencies {
 /** Dependencies of requests with client authentication. */
 export interface ClientRequestDependencies extends Pick<RegistrationDependencies, 'transport' | 'clock'> {
   readonly clients: readonly ConfiguredClient[]
+  /** What is known of an issuer beyond its metadata. */
+  readonly facts: (issuer: string) => ServerFacts
 }
 
 /** Dependencies of token requests. */

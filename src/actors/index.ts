@@ -1,5 +1,8 @@
 import { fromPromise } from 'xstate'
+import type { RegisterClientInput, RegisterClientOutput } from '../../machines/ports.ts'
 import { createBuildAuthorizationRequest } from './authorization-request/build-authorization-request.ts'
+import { ofConnectionServer, PortError } from '../errors/port-error.ts'
+import type { ConnectionIdentity } from '../schemas/credentials.ts'
 import type { ConnectionDependencies, RegistrationDependencies } from './dependencies.ts'
 import { createAskServer, type ServerAnswer } from './discovery/ask-server.ts'
 import { createDiscoverResource, type ResourceLookup } from './discovery/discover-resource.ts'
@@ -10,9 +13,24 @@ import { createRegisterClient } from './registration/register-client.ts'
 import { createExchangeCode, createRefreshTokens, createRequestToken } from './token-endpoint/grants.ts'
 import { createRevokeTokens } from './token-endpoint/revoke-tokens.ts'
 
-/** Adapts a function to an actor port of a chart. */
-function port<Input, Output>(run: (input: Input, signal: AbortSignal) => Promise<Output>) {
-  return fromPromise<Output, Input>(({ input, signal }) => run(input, signal))
+/** Adapts a function to an actor port of the connection chart. */
+function port<Input extends { identity: ConnectionIdentity }, Output>(
+  run: (input: Input, signal: AbortSignal) => Promise<Output>,
+) {
+  return fromPromise<Output, Input>(async ({ input, signal }) => {
+    try {
+      return await run(input, signal)
+    } catch (error) {
+      throw error instanceof PortError && isOfServer(error, input.identity) ? ofConnectionServer(error) : error
+    }
+  })
+}
+
+/** Whether the request went to the origin of the connection's own server. */
+function isOfServer({ failure: { details } }: PortError, { server }: ConnectionIdentity): boolean {
+  return (
+    details?.url !== undefined && URL.canParse(details.url) && new URL(details.url).origin === new URL(server).origin
+  )
 }
 
 /**
@@ -39,5 +57,10 @@ export function connectionActors(deps: ConnectionDependencies) {
 
 /** The actors of the registration chart. */
 export function registrationActors(deps: RegistrationDependencies) {
-  return { registerClient: port(createRegisterClient(deps)) }
+  const registerClient = createRegisterClient(deps)
+  return {
+    registerClient: fromPromise<RegisterClientOutput, RegisterClientInput>(({ input, signal }) =>
+      registerClient(input, signal),
+    ),
+  }
 }

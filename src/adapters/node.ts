@@ -1,6 +1,23 @@
 import '../errors/supported-node.ts'
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import * as v from 'valibot'
+import { warnOnFailure } from '../errors/warn-on-failure.ts'
 import { toWebStream } from '../http/body-streams.ts'
+import { parseOptions } from '../schemas/parse-options.ts'
+
+/** The options of {@link toNodeHandler}. */
+export interface NodeHandlerOptions {
+  /**
+   * Receives the error of a request that was answered with a 500, or could not be answered. It is not called where the
+   * framework passes `next`, which receives the error instead. @defaultValue `console.error`, without the queries of
+   * URLs
+   */
+  onError?: ((error: unknown) => void) | undefined
+}
+
+const OptionsSchema = v.strictObject({
+  onError: v.optional(v.function(), () => logError),
+})
 
 /**
  * Adapts a Fetch-API handler for `node:http`, Express, and every framework that passes Node's request and response.
@@ -9,27 +26,51 @@ import { toWebStream } from '../http/body-streams.ts'
  * query of a callback, so that it works behind a proxy that rewrites hosts or paths. Headers that were set on the
  * response before are retained.
  *
- * An error of the handler is passed to `next`, as in Express; without `next` the response is a 500 without details.
+ * An error of the handler is passed to `next`, as in Express; without `next` the response is a 500 without details, and
+ * `onError` receives the error.
  *
  * @param handler Receives Node's request as well, for what a framework attaches to it: a session, a user.
+ * @throws `TypeError` that names the invalid option.
  */
 export function toNodeHandler<Incoming extends IncomingMessage>(
   handler: (request: Request, incoming: Incoming) => Promise<Response>,
+  options: NodeHandlerOptions = {},
 ): (incoming: Incoming, outgoing: ServerResponse, next?: (error: unknown) => void) => void {
-  const respond = async (
-    incoming: Incoming,
-    outgoing: ServerResponse,
-    next: ((error: unknown) => void) | undefined,
-  ): Promise<void> => {
-    try {
-      await write(await handler(toRequest(incoming), incoming), outgoing)
-    } catch (error) {
-      if (next !== undefined) return next(error)
-      if (!outgoing.headersSent) outgoing.writeHead(500, { 'content-type': 'text/plain' })
-      outgoing.end('Internal Server Error')
-    }
+  const { onError } = parseOptions(OptionsSchema, options, 'toNodeHandler()')
+  const report = (error: unknown): void =>
+    void warnOnFailure('AUTHCHART_CALLBACK_FAILED', 'onError()', () => onError(error))
+  const respond = async (incoming: Incoming, outgoing: ServerResponse): Promise<void> =>
+    write(await handler(toRequest(incoming), incoming), outgoing)
+  return (incoming, outgoing, next) => {
+    respond(incoming, outgoing)
+      .catch((error: unknown) => {
+        if (next !== undefined) return next(error)
+        report(error)
+        return fail(outgoing)
+      })
+      .catch(report)
   }
-  return (incoming, outgoing, next) => void respond(incoming, outgoing, next)
+}
+
+/** A callback's query holds its code and `state`, and an error may quote the URL. */
+function logError(error: unknown): void {
+  const text = error instanceof Error ? [headOf(error), ...framesOf(error)].join('\n') : String(error)
+  // oxlint-disable-next-line no-console -- the default of a program that has not chosen its log
+  console.error(`toNodeHandler: a request failed: ${text.replaceAll(/\?[^\s"'`)]+/g, '?…')}`)
+}
+
+const headOf = (error: Error & { code?: unknown }): string =>
+  `${error.name}${typeof error.code === 'string' ? ` ${error.code}` : ''}: ${error.message}`
+
+const framesOf = ({ stack = '' }: Error): string[] => stack.split('\n').filter((line) => /^\s+at /.test(line))
+
+/** Ends a response that the handler could not give. One that the framework has begun itself stays as it is. */
+function fail(outgoing: ServerResponse): void {
+  if (outgoing.headersSent) return
+  const text = 'Internal Server Error'
+  // An `end()` that failed has set the length of its own body.
+  outgoing.writeHead(500, { 'content-type': 'text/plain', 'content-length': text.length })
+  outgoing.end(text)
 }
 
 function toRequest(incoming: IncomingMessage & { originalUrl?: string }): Request {

@@ -5,13 +5,15 @@ import {
   isNotRequired,
   isRenewable,
   isUsable,
+  serverOf,
   tokensOf,
 } from '../../machines/connection/selectors.ts'
 import { AuthorizationError } from '../errors/authorization-error.ts'
 import { failure, isTransient } from '../errors/failure.ts'
 import type { ParsedOptions } from '../options/orchestrator-options.ts'
 import { isServerAllowed, type Policy } from '../options/policy.ts'
-import { coversScope, unionScopes } from '../protocol/scopes.ts'
+import { sameIssuer } from '../protocol/discovery.ts'
+import { coversScope, isTooMuchScope, unionScopes } from '../protocol/scopes.ts'
 import { type BearerChallenge, bearerChallenge } from '../protocol/www-authenticate.ts'
 import { isWebUrl } from '../schemas/option-values.ts'
 import { invalidArgument } from '../schemas/parse-options.ts'
@@ -68,10 +70,12 @@ export function checkGrant(
 export async function authorize(record: ConnectionRecord, params: AuthorizeParameters): Promise<AuthorizeResult> {
   // A challenge without the Bearer scheme still means that the server rejected the request.
   const given = params.challenge === undefined ? undefined : (bearerChallenge(params.challenge) ?? {})
+  if (given?.scope !== undefined && isTooMuchScope(unionScopes(params.scope, given.scope)))
+    throw new AuthorizationError(failure('RESPONSE_INVALID', { document: 'challenge', field: 'scope' }))
   const stored = await record.load()
   // Without the host's challenge, the last one that the connection received counts, in whichever process.
   const challenge = given ?? (stored && currentChallenge(stored.context, stored.at()))
-  const type = eventFor(challenge)
+  const type = eventFor(challenge, stored)
   const isStepUp = type !== 'authorization.requested'
   const rejectedGeneration = challenge && stored && generationOfChallenge(record, stored)
   const isSatisfied = (now: View): boolean => !params.force && !isStepUp && satisfies(now, params, rejectedGeneration)
@@ -82,7 +86,8 @@ export async function authorize(record: ConnectionRecord, params: AuthorizeParam
     const isNew = now.context.generation !== stored?.context.generation && isUsable(tokens, now.at())
     return isNew && coversScope(tokens?.scope, unionScopes(params.scope, challenge?.scope))
   }
-  const skipsRenewal = params.force || isStepUp || (stored !== undefined && isSatisfied(stored))
+  const isElsewhere = stored !== undefined && namesOtherServer(stored, params)
+  const skipsRenewal = params.force || isStepUp || isElsewhere || (stored !== undefined && isSatisfied(stored))
   const view = stored === undefined || skipsRenewal ? stored : await renewed(record, stored, rejectedGeneration)
   if (view !== undefined && isSatisfied(view)) {
     const actions = await deliverActions(record.services, record.key, stored, view, { isDue: true })
@@ -128,11 +133,19 @@ async function renewed(record: ConnectionRecord, view: View, rejectedGeneration:
   return after
 }
 
-/** The event for a challenge: more scope, stronger authentication (RFC 9470 §3), or only a valid token. */
-function eventFor(challenge: BearerChallenge | undefined) {
-  if (challenge?.error === 'insufficient_scope') return 'challenge.insufficientScope'
-  if (challenge?.error === 'insufficient_user_authentication') return 'challenge.insufficientAuthentication'
-  return 'authorization.requested'
+/**
+ * The event for a challenge: more scope, stronger authentication (RFC 9470 §3), or only a valid token. Servers answer
+ * 403 with other errors than `insufficient_scope`, or with none, and name the scopes that are missing.
+ */
+function eventFor(challenge: BearerChallenge | undefined, view: View | undefined) {
+  const { error, scope } = challenge ?? {}
+  if (error === 'insufficient_scope') return 'challenge.insufficientScope'
+  if (error === 'insufficient_user_authentication') return 'challenge.insufficientAuthentication'
+  const tokens = tokensOf(view?.context)
+  // A token that replaces a rejected one was rejected again.
+  const isTokenRejected = error === 'invalid_token' || tokens?.renewedAfterRejection === true
+  if (view === undefined || isTokenRejected || !isUsable(tokens, view.at())) return 'authorization.requested'
+  return coversScope(tokens.scope, scope) ? 'authorization.requested' : 'challenge.insufficientScope'
 }
 
 /**
@@ -144,12 +157,24 @@ function generationOfChallenge({ services, key }: ConnectionRecord, { context }:
 }
 
 /** Whether the stored tokens satisfy the caller. After a challenge only tokens of another generation do. */
-function satisfies(view: View, { scope, grant }: AuthorizeParameters, rejectedGeneration: number | undefined): boolean {
+function satisfies(view: View, params: AuthorizeParameters, rejectedGeneration: number | undefined): boolean {
+  const { scope, grant } = params
   const { context } = view
   const tokens = tokensOf(context)
   if (!isUsable(tokens, view.at()) || context.generation === rejectedGeneration) return false
-  if (grant !== undefined && tokens.grant !== grant) return false
+  if ((grant !== undefined && tokens.grant !== grant) || namesOtherServer(view, params)) return false
   return coversScope(unionScopes(tokens.scope, tokens.requestedScope), scope)
+}
+
+/** Whether the caller names another issuer, or another client, than that of the stored tokens. */
+function namesOtherServer({ context }: View, { issuer, clientInformation }: AuthorizeParameters): boolean {
+  const { tokens, imported } = context
+  const server = serverOf(context, tokens?.serverId)
+  const current = { issuer: server?.issuer ?? imported?.issuer, ...(server?.client ?? imported?.clientInformation) }
+  const named = issuer ?? clientInformation?.issuer
+  const isOtherIssuer = named !== undefined && Boolean(current.issuer) && !sameIssuer(named, current.issuer ?? '')
+  const clientId = clientInformation?.clientId
+  return isOtherIssuer || (clientId !== undefined && current.clientId !== undefined && clientId !== current.clientId)
 }
 
 function requestFor(
@@ -168,6 +193,10 @@ function requestFor(
     ...(maxAge !== undefined && { max_age: maxAge }),
   }
   const isNonInteractive = challenge !== undefined && tokens !== undefined && tokens.grant !== 'authorization_code'
+  // After a challenge, tokens of a non-interactive grant are requested by that grant again, as they were before.
+  const grant = params.grant ?? (isNonInteractive ? tokens.grant : undefined)
+  const isForUser = grant === undefined || grant === 'authorization_code'
+  const reused = isNonInteractive && grant === tokens.grant ? tokens.parameters : undefined
   return {
     scope,
     challengeScope: challenge?.scope,
@@ -178,10 +207,9 @@ function requestFor(
     defaultScope: services.options.client.scope,
     allowedGrants: policy.allowedGrants,
     allowedScopes: policy.allowedScopes,
-    // After a challenge, tokens of a non-interactive grant are requested by that grant again.
-    grant: params.grant ?? (isNonInteractive ? tokens.grant : undefined),
+    grant,
     issuer,
-    parameters: challenge === undefined ? parameters : { ...authentication, ...parameters },
+    parameters: isForUser && challenge !== undefined ? { ...authentication, ...parameters } : (parameters ?? reused),
     returnTo,
     bindingHash: binding === undefined ? undefined : hashBinding(binding),
     clientInformation: clientInformation && staticClient(clientInformation, issuer),

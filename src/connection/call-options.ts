@@ -1,9 +1,9 @@
 import * as v from 'valibot'
 import type { HostAction } from '../options/host-action.ts'
-import { RESERVED_PARAMETERS } from '../protocol/authorization-endpoint.ts'
+import { Parameters } from '../options/parameters.ts'
 import { type ClientInformation, GrantSchema, maybe } from '../schemas/credentials.ts'
 import type { Grant } from '../schemas/grants.ts'
-import { DurationMs, Scope, Text } from '../schemas/option-values.ts'
+import { DurationMs, EpochMs, Scope, Text } from '../schemas/option-values.ts'
 
 /** Client information of a pre-registered client, for one call or one connection. */
 export interface StaticClientInformation {
@@ -43,7 +43,9 @@ export interface AuthorizeOptions {
   /** Starts a new authorization although tokens are stored. @defaultValue false */
   force?: boolean | undefined
   /**
-   * Further parameters of the authorization request, such as `prompt` or `login_hint`; not those that authchart sets.
+   * Further parameters of the authorization request, such as `prompt` or `login_hint`, or of the token request of a
+   * non-interactive grant and its renewals, such as `audience`. An empty value omits a parameter that would be sent
+   * otherwise. Not those that authchart sets; at most 4,096 bytes of JSON.
    *
    * @defaultValue none
    */
@@ -113,26 +115,13 @@ const ClientInformation = v.strictObject({
   issuer: maybe(Text),
   clientId: Text,
   clientSecret: maybe(Text),
-  clientSecretExpiresAt: maybe(v.number()),
+  clientSecretExpiresAt: maybe(EpochMs),
   tokenEndpointAuthMethod: maybe(Text),
   redirectUri: maybe(Text),
 })
 /** A value for a request header. Checked here, since the platform's error for an invalid header quotes its value. */
 const HeaderText = v.pipe(Text, v.regex(/^[\x21-\x7E]+$/, 'must be visible ASCII characters'))
 const Signal = maybe(v.instance(AbortSignal))
-const Parameters = v.pipe(
-  v.record(
-    v.string(),
-    v.pipe(
-      v.string(),
-      v.check((text) => text.isWellFormed(), 'must be well-formed Unicode'),
-    ),
-  ),
-  v.check(
-    (parameters) => !Object.keys(parameters).some((name) => RESERVED_PARAMETERS.has(name)),
-    'must not contain a parameter that authchart sets',
-  ),
-)
 
 export const AuthorizeOptionsSchema: v.GenericSchema<unknown, AuthorizeOptions> = v.strictObject({
   scope: maybe(Scope),
@@ -175,7 +164,7 @@ export const ImportOptionsSchema: v.GenericSchema<unknown, ImportOptions> = v.st
         ),
       ),
       scope: maybe(v.string()),
-      expiresAt: maybe(v.number()),
+      expiresAt: maybe(EpochMs),
       refreshToken: maybe(Text),
       grant: maybe(GrantSchema),
       issuer: maybe(Text),

@@ -48,7 +48,8 @@ export function durableRegistration(machine: AnyStateMachine): DurableChart<Regi
     lateResult(claimed, rested) {
       const { claim, generation } = claimed
       if (claim === undefined || rested.client === undefined || rested.generation === generation) return undefined
-      return { type: 'result.late', orphanId: claim.id, generation, client: rested.client }
+      const { client, scope } = rested
+      return { type: 'result.late', orphanId: claim.id, generation, client, scope }
     },
   }
 }

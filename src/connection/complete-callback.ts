@@ -1,10 +1,12 @@
-import type { ConnectionCommand } from '../../machines/connection/events.ts'
-import { type CallbackVerdict, judgeCallback } from '../../machines/connection/selectors.ts'
+import { assertDefined } from '../../machines/assert.ts'
+import type { Callback, ConnectionCommand } from '../../machines/connection/events.ts'
+import { attemptOf, type CallbackVerdict, judgeCallback, serverOf } from '../../machines/connection/selectors.ts'
 import { isAuthorizationError } from '../errors/authorization-error.ts'
-import { failure, type Failure, isTransient } from '../errors/failure.ts'
+import { failure, type Failure, isTransient, truncate } from '../errors/failure.ts'
 import type { HostAction } from '../options/host-action.ts'
 import { type CallbackParameters, parseCallback } from '../protocol/authorization-endpoint.ts'
 import type { ConnectionContext, EndedAttempt } from '../schemas/connection-context.ts'
+import type { CallbackRejection, OrchestratorEvents } from './events.ts'
 import { identityOf } from './host-actions.ts'
 import { connectionKey, hashBinding, hashState, parseState } from './routing.ts'
 import { runConnection } from './record.ts'
@@ -39,7 +41,8 @@ interface Proof {
 }
 
 /**
- * Completes the attempt that a callback belongs to. Never throws for anything that a browser can send.
+ * Completes the attempt that a callback belongs to. Never throws for anything that a browser can send. A callback that
+ * is rejected before it changes anything is an event.
  *
  * @internal
  */
@@ -48,22 +51,37 @@ export async function completeCallback(
   url: string | URL,
   proof: Proof,
 ): Promise<CallbackResult> {
+  const outcome = await settle(services, url, proof)
+  if (!('rejection' in outcome)) return outcome
+  const { rejection: reason, ...result } = outcome
+  services.emitter.emit('callbackRejected', { status: result.status, reason, at: services.clock.now() })
+  return result
+}
+
+/** The result of a callback that was rejected before it changed anything. */
+interface Rejected extends CallbackResult {
+  status: OrchestratorEvents['callbackRejected']['status']
+  rejection: CallbackRejection
+}
+
+type Outcome = CallbackResult | Rejected
+
+async function settle(services: OrchestratorServices, url: string | URL, proof: Proof): Promise<Outcome> {
   const parameters = parseCallback(url)
   const { state, malformed } = parameters
-  if (malformed !== undefined && malformed !== 'noCode')
-    return failed(failure('CALLBACK_MALFORMED', { reason: malformed }))
-  const routing = state === undefined ? undefined : parseState(state)
-  if (state === undefined || routing === undefined) return { status: 'unknown', actions: [] }
+  if (malformed !== undefined && malformed !== 'noCode') return malformedCallback(malformed)
+  if (state === undefined) return unknown('noState')
+  const routing = parseState(state)
+  if (routing === undefined) return unknown('foreignState')
   const key = connectionKey(routing.routingId)
   try {
     const view = await services.runner.load(services.chart, key)
-    return view === undefined
-      ? { status: 'unknown', actions: [] }
-      : await finish(services, key, view, { ...parameters, state }, proof)
+    return view === undefined ? unknown('noRecord') : await finish(services, key, view, { ...parameters, state }, proof)
   } catch (error) {
     if (!isAuthorizationError(error)) throw error
     // A closing process did not redeem the code: the same callback can succeed in another process.
-    return failed(error.failure, isTransient(error.failure))
+    const result = failed(error.failure, isTransient(error.failure))
+    return error.code.startsWith('SNAPSHOT_') ? { ...result, rejection: 'recordUnreadable' } : result
   }
 }
 
@@ -73,7 +91,7 @@ async function finish(
   view: View,
   parameters: CallbackParameters & { state: string },
   proof: Proof,
-): Promise<CallbackResult> {
+): Promise<Outcome> {
   const { identity } = view.context
   const stateHash = hashState(parameters.state)
   const { code, error, iss } = parameters
@@ -91,9 +109,8 @@ async function finish(
   const about = { connection: identityOf(identity), returnTo }
   const verdict = judge(view)
   if (verdict === 'unknown') return resultOfEnded(view, stateHash, about)
-  if (verdict !== 'acceptable') return { ...rejected(verdict), ...about }
-  if (code === undefined && error === undefined)
-    return { ...failed(failure('CALLBACK_MALFORMED', { reason: 'noCode' })), ...about }
+  if (verdict !== 'acceptable') return { ...rejected(verdict, view, callback), ...about }
+  if (code === undefined && error === undefined) return { ...malformedCallback('noCode'), ...about }
 
   const { codeTtlMs, refuseAccountChange } = services.policy(identity)
   const command: ConnectionCommand =
@@ -119,18 +136,18 @@ async function finish(
     },
     { view },
   )
-  if (result.view === undefined) return { status: 'unknown', actions: [] }
+  if (result.view === undefined) return unknown('noRecord')
   const { context } = result.view
   const outcome = outcomeOf(context, stateHash)
   if (outcome === 'authorized' && !context.reauthorizationRequired)
     return { status: result.consumed ? 'authorized' : 'alreadyAuthorized', ...about, actions: result.actions }
   if (outcome === 'authorized') return { ...failed(context.failure ?? failure('AUTHORIZATION_REQUIRED')), ...about }
   if (outcome === 'failed') return { ...failed(context.failure ?? failure('EXCHANGE_REJECTED')), ...about }
-  if (outcome !== undefined)
-    return { status: outcome, ...about, actions: [], ...(outcome === 'denied' && { failure: context.failure }) }
+  if (outcome === 'denied') return { status: outcome, ...about, actions: [], failure: context.failure }
+  if (outcome !== undefined) return { status: outcome, ...about, actions: [], rejection: 'attemptEnded' }
   const after = judge(result.view)
   if (after === 'unknown') return resultOfEnded(result.view, stateHash, about)
-  if (after !== 'acceptable') return { ...rejected(after), ...about }
+  if (after !== 'acceptable') return { ...rejected(after, result.view, callback), ...about }
   // The attempt is still pending: its code was not consumed, or the outcome is unknown.
   const { claim, failure: reason } = context
   const isUnknown = claim?.outcomeUnknown === true
@@ -142,11 +159,18 @@ async function finish(
 
 type About = Pick<CallbackResult, 'connection' | 'returnTo'>
 
-const failed = (reason: Failure, retryable = false): CallbackResult => ({
+const failed = (reason: Failure, retryable = false): CallbackResult & { status: 'failed' } => ({
   status: 'failed',
   failure: reason,
   retryable,
   actions: [],
+})
+
+const unknown = (rejection: CallbackRejection): Rejected => ({ status: 'unknown', actions: [], rejection })
+
+const malformedCallback = (reason: NonNullable<CallbackParameters['malformed']>): Rejected => ({
+  ...failed(failure('CALLBACK_MALFORMED', { reason })),
+  rejection: reason,
 })
 
 function outcomeOf(context: ConnectionContext, stateHash: string): EndedAttempt['outcome'] | undefined {
@@ -154,19 +178,33 @@ function outcomeOf(context: ConnectionContext, stateHash: string): EndedAttempt[
 }
 
 /** The result for a `state` without a pending attempt: the outcome of the ended attempt, if it is recorded. */
-function resultOfEnded({ context }: View, stateHash: string, about: About): CallbackResult {
+function resultOfEnded({ context }: View, stateHash: string, about: About): Outcome {
   const outcome = outcomeOf(context, stateHash)
   if (outcome === undefined)
     // Records of ended attempts were dropped: this may have been one of them.
-    return { status: context.historyTruncatedAt === undefined ? 'unknown' : 'superseded', actions: [] }
+    return context.historyTruncatedAt === undefined
+      ? unknown('noAttempt')
+      : { status: 'superseded', actions: [], rejection: 'attemptEnded' }
   if (outcome === 'authorized' || outcome === 'alreadyAuthorized')
     return { status: 'alreadyAuthorized', ...about, actions: [] }
-  if (outcome === 'failed') return { ...failed(context.failure ?? failure('EXCHANGE_REJECTED')), ...about }
-  return { status: outcome, ...about, actions: [] }
+  const rejection = 'attemptEnded'
+  if (outcome === 'failed') return { ...failed(context.failure ?? failure('EXCHANGE_REJECTED')), ...about, rejection }
+  return { status: outcome, ...about, actions: [], rejection }
 }
 
-/** The result for a callback that was rejected before it changed anything. */
-function rejected(verdict: 'expired' | 'bindingMismatch' | 'issuerMismatch'): CallbackResult {
-  if (verdict === 'expired') return { status: 'expired', actions: [] }
-  return failed(failure(verdict === 'bindingMismatch' ? 'CALLBACK_BINDING_MISMATCH' : 'CALLBACK_ISSUER_MISMATCH'))
+/** The result for a callback that failed a check. */
+function rejected(
+  verdict: 'expired' | 'bindingMismatch' | 'issuerMismatch',
+  { context }: View,
+  { stateHash, iss }: Callback,
+): Rejected {
+  if (verdict === 'expired') return { status: 'expired', actions: [], rejection: verdict }
+  if (verdict === 'bindingMismatch') return { ...failed(failure('CALLBACK_BINDING_MISMATCH')), rejection: verdict }
+  const server = assertDefined(serverOf(context, attemptOf(context, stateHash)?.serverId), 'a server')
+  const expected = truncate(server.announcedIssuer ?? server.issuer)
+  const details = iss === undefined ? { expected, reason: 'issNotSent' } : { expected, received: truncate(iss) }
+  return {
+    ...failed(failure('CALLBACK_ISSUER_MISMATCH', details)),
+    rejection: iss === undefined ? 'issNotSent' : verdict,
+  }
 }

@@ -6,6 +6,35 @@ import type { ConnectionContext, JournalEntry } from '../schemas/connection-cont
 import type { ConnectionIdentity } from '../schemas/credentials.ts'
 import { invalidArgument } from '../schemas/parse-options.ts'
 
+/**
+ * Why a callback was rejected before it changed anything.
+ *
+ * - `noState`: it has no `state`. `foreignState`: its `state` was not created by this library.
+ * - `noRecord`: the store has no record for its `state`. `noAttempt`: the record has no such attempt.
+ * - `expired`: the attempt is older than `policy.attemptTtlMs`. `attemptEnded`: it was superseded, denied, failed or
+ *   expired before.
+ * - `notAUrl`, `tooLong`, `repeatedParameter`, `noCode`, `codeAndError`: it is not a valid authorization response.
+ * - `bindingMismatch`: it came from another browser. `issuerMismatch`, `issNotSent`: its `iss` is that of another
+ *   authorization server, or is missing (RFC 9207 §2.4).
+ * - `recordUnreadable`: the record does not open, for example because it was encrypted with another key.
+ */
+export type CallbackRejection =
+  | 'noState'
+  | 'foreignState'
+  | 'noRecord'
+  | 'noAttempt'
+  | 'expired'
+  | 'attemptEnded'
+  | 'notAUrl'
+  | 'tooLong'
+  | 'repeatedParameter'
+  | 'noCode'
+  | 'codeAndError'
+  | 'bindingMismatch'
+  | 'issuerMismatch'
+  | 'issNotSent'
+  | 'recordUnreadable'
+
 /** The events of an orchestrator. They never contain secrets. */
 export interface OrchestratorEvents {
   /** A connection changed its state. */
@@ -22,6 +51,15 @@ export interface OrchestratorEvents {
   disconnected: { connection: ConnectionIdentity; at: number }
   /** Tokens of another account than before were stored. */
   accountChanged: { connection: ConnectionIdentity; at: number }
+  /**
+   * A callback was rejected before it changed anything: `status` is that of its result, `at` is epoch milliseconds by
+   * the clock of this process. Anybody can send such callbacks.
+   */
+  callbackRejected: {
+    status: 'denied' | 'expired' | 'superseded' | 'unknown' | 'failed'
+    reason: CallbackRejection
+    at: number
+  }
 }
 
 type Listener<Name extends keyof OrchestratorEvents> = (event: OrchestratorEvents[Name]) => void
@@ -36,6 +74,7 @@ export class Emitter {
     failed: new Set(),
     disconnected: new Set(),
     accountChanged: new Set(),
+    callbackRejected: new Set(),
   }
 
   on<Name extends keyof OrchestratorEvents>(name: Name, listener: Listener<Name>): () => void {

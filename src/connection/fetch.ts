@@ -7,6 +7,7 @@ import { cancelUnread } from '../http/body-streams.ts'
 import { markRedirected } from '../http/outgoing.ts'
 import type { Transport } from '../http/transport.ts'
 import { asksForNonce } from '../protocol/dpop.ts'
+import { coversScope } from '../protocol/scopes.ts'
 import { type BearerChallenge, bearerChallenge } from '../protocol/www-authenticate.ts'
 import type { ConnectionIdentity } from '../schemas/credentials.ts'
 import { invalidArgument } from '../schemas/parse-options.ts'
@@ -21,8 +22,8 @@ interface TokenSource {
   replacement(rejectedToken: string, signal: AbortSignal): Promise<IssuedToken>
   /** A token with the scope of a challenge; `undefined` if only the user can grant it. */
   widerToken(rejectedToken: string, challenge: string, signal: AbortSignal): Promise<IssuedToken | undefined>
-  /** Stores a challenge of the connection's own endpoint for the next `authorize()`. */
-  received(challenge: BearerChallenge): Promise<void>
+  /** Stores a challenge of the connection's own endpoint, to a request with this token, for the next `authorize()`. */
+  received(challenge: BearerChallenge, token: IssuedToken | undefined, signal: AbortSignal): Promise<void>
 }
 
 const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
@@ -36,10 +37,11 @@ function isReplayable(body: unknown): boolean {
 
 /**
  * Sends a request with the connection's token, to its server's origin only. A connection that never had tokens sends it
- * without one, and every response but a 401, and a 403 with `insufficient_scope`, is returned. With `redirect:
- * 'follow'`, the default, redirects within that origin are followed for GET and HEAD; all others are returned
- * unchanged. After a 401, and after a 403 with `insufficient_scope`, the request is repeated once each with another
- * token, if that needs no user interaction. A streamed body is cancelled by every failure before or while it is sent.
+ * without one, and every response but a 401, and a 403 that requires scope, is returned. With `redirect: 'follow'`, the
+ * default, redirects within that origin are followed for GET and HEAD; all others are returned unchanged. After a 401,
+ * and after a 403 with `insufficient_scope` or with scopes that were not granted, the request is repeated once each
+ * with another token, if that needs no user interaction. A streamed body is cancelled by every failure before or while
+ * it is sent.
  *
  * @throws {@link AuthorizationError} With the server's `challenge`: `AUTHORIZATION_REQUIRED` if the user must sign in,
  *   `BODY_NOT_REPLAYABLE` if a new token, or the server's nonce, is available, but the body was a stream: the caller
@@ -86,7 +88,7 @@ async function sendAuthorized(
     const challenge = response.headers.get('www-authenticate') ?? undefined
     const { status } = response
     // A response that only requests a DPoP nonce does not reject the token.
-    const remedy = asksForNonce(response) ? 'nonce' : remedyFor(status, challenge)
+    const remedy = asksForNonce(response) ? 'nonce' : remedyFor(status, challenge, token.scope)
     if (remedy === undefined || (remedy === 'nonce' && isBodyReplayable)) return response
     await response.body?.cancel()
     if (remedy === 'nonce') throw bodyNotReplayable(status, challenge)
@@ -94,22 +96,29 @@ async function sendAuthorized(
     handledStatuses.add(status)
     const next: IssuedToken | undefined =
       remedy === 'user' || isHandled ? undefined : await anotherToken(source, token, response, remedy, signal)
-    if (next === undefined) throw await authorizationRequired(source, response, REASONS[remedy])
+    if (next === undefined) throw await authorizationRequired(source, response, token, signal, REASONS[remedy])
     if (!isBodyReplayable) throw bodyNotReplayable(status, challenge)
     token = next
   }
 }
 
-/** What a response requires: a new token, one of wider scope, or the user. Any other 403 is the server's final response. */
-function remedyFor(status: number, challenge: string | undefined): 'newToken' | 'widerToken' | 'user' | undefined {
-  const { error } = (challenge === undefined ? undefined : bearerChallenge(challenge)) ?? {}
+/**
+ * What a response requires: a new token, one of wider scope, or the user. A 403 whose challenge names scopes that were
+ * not granted requires wider scope, whatever its `error`; any other 403 is the server's final response.
+ */
+function remedyFor(
+  status: number,
+  challenge: string | undefined,
+  granted: string | undefined,
+): 'newToken' | 'widerToken' | 'user' | undefined {
+  const { error, scope } = (challenge === undefined ? undefined : bearerChallenge(challenge)) ?? {}
   if (status === 401) return error === 'insufficient_user_authentication' ? 'user' : 'newToken'
-  return status === 403 && error === 'insufficient_scope' ? 'widerToken' : undefined
+  return status === 403 && (error === 'insufficient_scope' || !coversScope(granted, scope)) ? 'widerToken' : undefined
 }
 
 async function anotherToken(
   source: TokenSource,
-  { value: rejectedToken }: IssuedToken,
+  token: IssuedToken,
   response: Response,
   remedy: 'newToken' | 'widerToken',
   signal: AbortSignal,
@@ -117,11 +126,11 @@ async function anotherToken(
   const challenge = challengeHeader(response)
   try {
     return remedy === 'widerToken'
-      ? await source.widerToken(rejectedToken, challenge ?? '', signal)
-      : await source.replacement(rejectedToken, signal)
+      ? await source.widerToken(token.value, challenge ?? '', signal)
+      : await source.replacement(token.value, signal)
   } catch (error) {
     if (!(error instanceof AuthorizationError)) throw error
-    if (error.code === 'AUTHORIZATION_REQUIRED') await store(source, response)
+    if (error.code === 'AUTHORIZATION_REQUIRED') await store(source, response, token, signal)
     throw new AuthorizationError(error.failure, { challenge })
   }
 }
@@ -144,28 +153,35 @@ const REASONS = {
 async function authorizationRequired(
   source: TokenSource,
   response: Response,
+  token: IssuedToken | undefined,
+  signal: AbortSignal,
   reason?: (typeof REASONS)[keyof typeof REASONS],
 ): Promise<AuthorizationError> {
-  await store(source, response)
+  await store(source, response, token, signal)
   const { status } = response
   const challenge = challengeHeader(response)
   return new AuthorizationError(failure('AUTHORIZATION_REQUIRED', { status, reason }), { challenge })
 }
 
 /** Stores the challenge of a response, if it comes from the connection's own endpoint. */
-async function store({ identity, received }: TokenSource, response: Response): Promise<void> {
-  const isOwn = !response.redirected && response.url === new URL(identity.server).href
-  if (isOwn) await received(bearerChallenge(challengeHeader(response) ?? '') ?? {})
+async function store(
+  source: TokenSource,
+  response: Response,
+  token: IssuedToken | undefined,
+  signal: AbortSignal,
+): Promise<void> {
+  const isOwn = !response.redirected && response.url === new URL(source.identity.server).href
+  if (isOwn) await source.received(bearerChallenge(challengeHeader(response) ?? '') ?? {}, token, signal)
 }
 
 /** Sends a request as it is. The server's challenge, if any, becomes the error; every other response is returned. */
 async function sendWithoutToken(source: TokenSource, sender: TokenSender, request: Request): Promise<Response> {
   const response = await send(sender, request, undefined, false, new URL(source.identity.server).origin)
   // A caller with credentials of its own handles the response itself.
-  const isChallenge = remedyFor(response.status, challengeHeader(response)) !== undefined
+  const isChallenge = remedyFor(response.status, challengeHeader(response), undefined) !== undefined
   if (!isChallenge || request.headers.has('authorization')) return response
   await response.body?.cancel()
-  throw await authorizationRequired(source, response)
+  throw await authorizationRequired(source, response, undefined, request.signal)
 }
 
 async function send(

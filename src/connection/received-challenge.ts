@@ -8,19 +8,25 @@ import type { View } from './services.ts'
 
 /**
  * Stores a challenge of the server, so that `authorize()` can use it in any process. Writes nothing while an operation
- * is in progress, whose result makes the challenge obsolete, or if the record has the same challenge already. A store
- * that is down changes nothing for the caller, whose error contains the challenge.
+ * is in progress, whose result makes the challenge obsolete, if the record has the same challenge already, or if its
+ * token is no longer the one of the request. A store that is down changes nothing for the caller, whose error contains
+ * the challenge.
+ *
+ * @param token The access token of the request, if it had one.
  */
-export async function receiveChallenge(record: ConnectionRecord, received: BearerChallenge): Promise<void> {
+export async function receiveChallenge(
+  record: ConnectionRecord,
+  received: BearerChallenge,
+  token: string | undefined,
+): Promise<void> {
   const challenge = boundedChallenge(received)
   try {
     const view = await record.load()
     if (view !== undefined && (view.context.claim !== undefined || isStored(view, challenge))) return
     await record.run(
       (now) => {
-        const { generation = 0 } = now?.context ?? {}
-        const isOutdated = generation !== (view?.context.generation ?? 0)
-        return isOutdated ? undefined : { type: 'challenge.received', generation, challenge }
+        const { generation = 0, tokens } = now?.context ?? {}
+        return tokens?.accessToken === token ? { type: 'challenge.received', generation, challenge } : undefined
       },
       { view },
     )
@@ -30,8 +36,9 @@ export async function receiveChallenge(record: ConnectionRecord, received: Beare
 }
 
 /** Whether the record has this challenge, recent enough to count for some time. */
-function isStored({ context, at }: View, challenge: BearerChallenge): boolean {
-  const stored = currentChallenge(context, at() + CHALLENGE_RENEWAL_MS)
+function isStored(view: View, challenge: BearerChallenge): boolean {
+  const { context } = view
+  const stored = currentChallenge(context, view.at() + CHALLENGE_RENEWAL_MS)
   if (stored === undefined || context.notRequiredAt !== undefined) return false
   const { at: _at, generation: _generation, ...members } = stored
   return canonicalJson(members) === canonicalJson(challenge)

@@ -9,9 +9,11 @@ import type { LruMap } from '../lru-map.ts'
 import type { HostAction } from '../options/host-action.ts'
 import type { ParsedOptions } from '../options/orchestrator-options.ts'
 import type { Policy } from '../options/policy.ts'
+import type { ServerFacts } from '../protocol/server-facts.ts'
 import type { ConnectionContext } from '../schemas/connection-context.ts'
 import type { ConnectionIdentity } from '../schemas/credentials.ts'
 import type { AuthorizeResult } from './call-options.ts'
+import type { Emitter } from './events.ts'
 import type { TokenCache } from './token-cache.ts'
 
 /** A connection's record, as it was loaded. */
@@ -27,6 +29,9 @@ export interface OrchestratorServices {
   readonly cache: TokenCache
   readonly transport: Transport
   readonly dpop: DpopProver
+  /** What is known of an issuer beyond its metadata. */
+  readonly facts: (issuer: string) => ServerFacts
+  readonly emitter: Emitter
   /** HMAC key of the record names of this deployment. */
   readonly nameKey: Uint8Array
   /** Operations in flight by record key and intent, so that callers with equal intents share one. */

@@ -40,22 +40,25 @@ export function registrations({
   }
   return {
     async ensureDynamicRegistration(request) {
-      const { registrationEndpoint, tokenEndpointAuthMethodsSupported } = request
+      const { registrationEndpoint, tokenEndpointAuthMethodsSupported, scope, grantedScope, replaces } = request
       const dpopBoundAccessTokens = policy(request.identity).dpop === 'required' || undefined
       const { view } = await run(request, () => ({
         type: 'registration.requested',
         registrationEndpoint,
         tokenEndpointAuthMethodsSupported,
         dpopBoundAccessTokens,
+        scope,
+        grantedScope,
+        replaces,
         maxPerHour: policy(request.identity).registrationsPerIssuerPerHour,
       }))
       const { client, failure: reason, claim } = view?.context ?? {}
       // A client together with a failure is one whose secret has expired, and whose re-registration failed.
       if (client !== undefined && claim === undefined && reason === undefined) return client
-      throw new PortError(reason ?? failure('REGISTRATION_UNAVAILABLE'), 'notSent')
+      throw new PortError(reason ?? failure('SERVER_UNAVAILABLE'), 'notSent')
     },
-    async retireDynamicRegistration({ clientId, ...request }) {
-      await run(request, (view) => view && { type: 'client.rejected', clientId })
+    async retireDynamicRegistration({ clientId, failedMethod, ...request }) {
+      await run(request, (view) => view && { type: 'client.rejected', clientId, failedMethod })
     },
   }
 }

@@ -7,6 +7,7 @@ import {
   marginMs,
   nextWakeAt,
   pendingExchange,
+  serverOf,
   stateOf,
   tokensOf,
 } from '../../machines/connection/selectors.ts'
@@ -37,6 +38,11 @@ export interface ConnectionStatus {
   nextAction: NextAction
   /** The last transitions, oldest first. */
   journal: readonly JournalEntry[]
+  /**
+   * What authchart or the host knows of the authorization server beyond its metadata: `server` of the rows that are in
+   * use, the host's first; empty before the first authorization.
+   */
+  facts: readonly string[]
 }
 
 const NOTHING_STORED: ConnectionStatus = {
@@ -49,6 +55,7 @@ const NOTHING_STORED: ConnectionStatus = {
   failure: undefined,
   nextAction: 'authorize',
   journal: [],
+  facts: [],
 }
 
 /**
@@ -65,6 +72,7 @@ export async function status(record: ConnectionRecord): Promise<ConnectionStatus
   const authorized = isAuthorized(context, at)
   const notRequired = isNotRequired(context, at)
   const fallback: NextAction = authorized || notRequired ? 'none' : 'authorize'
+  const server = serverOf(context, tokens?.serverId ?? context.attempts.at(-1)?.serverId)
   return {
     state: stateOf(context, at),
     authorized,
@@ -75,6 +83,7 @@ export async function status(record: ConnectionRecord): Promise<ConnectionStatus
     failure: context.failure,
     nextAction: context.failure === undefined ? fallback : nextActionFor(context.failure),
     journal: context.journal,
+    facts: server === undefined ? [] : record.services.facts(server.issuer).names,
   }
 }
 

@@ -2,13 +2,16 @@ import { backoffMs } from '../backoff.ts'
 import { randomId } from '../clock.ts'
 import { AuthorizationError, isAuthorizationError } from '../errors/authorization-error.ts'
 import { failure } from '../errors/failure.ts'
-import { type StoredRecord, TooFewReplicasError } from '../stores/snapshot-store.ts'
+import { type StoredRecord, StoreNotOpenedError, TooFewReplicasError } from '../stores/snapshot-store.ts'
 import type { ChartSnapshot } from './actor.ts'
 import { type DurableContext, type RecordView, type Run, type RunnerOptions, sendDeadline } from './chart.ts'
 import { ID_BYTES, STORE_RETRY } from './limits.ts'
 import { decodeSnapshot, encodeSnapshot, type SnapshotCodec } from './snapshot-codec.ts'
 
-const unavailable = (): AuthorizationError => new AuthorizationError(failure('STORE_UNAVAILABLE'))
+const unavailable = (error: unknown): AuthorizationError => {
+  const reason = error instanceof StoreNotOpenedError ? error.reason : undefined
+  return new AuthorizationError(failure('STORE_UNAVAILABLE', { reason }))
+}
 
 /** A snapshot to store. */
 export interface PendingSave<Context extends DurableContext> {
@@ -53,7 +56,7 @@ export class SnapshotRepository {
       text = await sealer.open(stored.value, { key })
     } catch (error) {
       // A key management service that is unavailable does not make the record unreadable.
-      throw stored !== undefined && isAuthorizationError(error) ? error : unavailable()
+      throw stored !== undefined && isAuthorizationError(error) ? error : unavailable(error)
     }
     const { savedAt, value, context } = decodeSnapshot(chart, text)
     return this.#view({ context, value, version: stored.version }, savedAt, stored.ageMs, requestedAt)
@@ -110,7 +113,7 @@ export class SnapshotRepository {
         if (written !== undefined && !snapshot.hasTag('claim') && (isTooLate || !isConsumed)) return viewOf(written)
         if (!isConsumed && !carriesResult && (isTooLate || this.isClosing)) {
           if (written !== undefined) await this.#release(run, current, written, now)
-          throw unavailable()
+          throw unavailable(error)
         }
       }
       await this.pause(pauseMs)

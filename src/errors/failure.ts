@@ -57,17 +57,26 @@ export const FAILURE_CODES = [
 /** One of {@link FAILURE_CODES}. */
 export type FailureCode = (typeof FAILURE_CODES)[number]
 
+/** How many items a list in the details of a failure has at most. */
+export const MAX_DETAIL_ITEMS = 8
+
 /**
  * The details of a failure. JSON-safe, without secrets. Every string of another party is truncated to 200 characters
- * and must be treated as data: `error`, `expected`, `received`, `offered`, `url`, `host`.
+ * and must be treated as data: `error`, `expected`, `received`, `offered`, `url`, `urls`, `host`, `allow`.
  */
 export interface FailureDetails {
   /** The URL of the request, without its query. */
   readonly url?: string | undefined
+  /** The URLs that were requested, without their queries. At most 8. */
+  readonly urls?: readonly string[] | undefined
   /** The host of the request. */
   readonly host?: string | undefined
-  /** The URLs that were requested without finding metadata, without their queries. */
-  readonly urls?: readonly string[] | undefined
+  /**
+   * The entry of `network.allow` that would allow the request, as `host:port`. Untrusted, unless `reason` is
+   * `connectionServer`: the URL was then that of the connection's own `server`; any other URL came from a document of a
+   * server, or from an option.
+   */
+  readonly allow?: string | undefined
   /** The HTTP status of the response. */
   readonly status?: number | undefined
   /** Untrusted. The error code of the response (RFC 6749 §5.2), present only if it matches `[a-z_]{1,64}`. */
@@ -82,6 +91,8 @@ export interface FailureDetails {
   readonly received?: string | undefined
   /** Untrusted. The values that the server supports, space-separated. */
   readonly offered?: string | undefined
+  /** The issuers of the option `clients`, those most similar to `expected` first. At most 8. */
+  readonly configuredIssuers?: readonly string[] | undefined
   /** The `Retry-After` of the response (RFC 9110 §10.2.3), in milliseconds. */
   readonly retryAfterMs?: number | undefined
   /** A constant that distinguishes cases of one code, for example `proxyRefused`. */
@@ -112,17 +123,25 @@ export function failure(code: FailureCode, details: FailureDetails = {}): Failur
   return Object.keys(defined).length === 0 ? { code } : { code, details: defined }
 }
 
+type Entry = readonly [sentence: string, nextAction: NextAction]
+
 /** For each code: what happened, as a lower-case sentence, and what the host can do about it. */
-const CATALOGUE: Record<FailureCode, readonly [sentence: string, nextAction: NextAction]> = {
+const CATALOGUE: Record<FailureCode, Entry> = {
   AUTHORIZATION_NOT_OFFERED: [
-    "the server asks for no token and publishes no authorization metadata, or is not an MCP server: check the server's URL",
+    "no authorization metadata was found, and the server asks for no token or is not an MCP server: check the server's URL",
     'configureClient',
   ],
   RESOURCE_METADATA_UNAVAILABLE: ['the protected resource metadata could not be read', 'retry'],
   RESOURCE_MISMATCH: ['the protected resource metadata describes another resource', 'fixServer'],
   SERVER_METADATA_UNAVAILABLE: ['the authorization server metadata could not be read', 'retry'],
-  SERVER_ISSUER_MISMATCH: ['the authorization server metadata names another issuer', 'fixServer'],
-  PKCE_UNSUPPORTED: ['the authorization server does not list S256 as a code challenge method', 'fixServer'],
+  SERVER_ISSUER_MISMATCH: [
+    'the authorization server metadata names another issuer: if you have checked that it is the same server, list it in authorizationServers[].discovery.alsoAnnounces',
+    'fixServer',
+  ],
+  PKCE_UNSUPPORTED: [
+    "the authorization server does not list S256 as a code challenge method: if S256 works nevertheless, set authorizationServers[].discovery.pkce to 'unlisted'",
+    'fixServer',
+  ],
   REGISTRATION_UNAVAILABLE: ['the authorization server offers no way to register this client', 'configureClient'],
   REGISTRATION_REJECTED: ['the authorization server rejected the client registration', 'configureClient'],
   CLIENT_INFORMATION_REQUIRED: ['this grant needs a client configured by the host', 'configureClient'],
@@ -166,11 +185,65 @@ const CATALOGUE: Record<FailureCode, readonly [sentence: string, nextAction: Nex
   CLOSED: ['the orchestrator is closed', 'none'],
 }
 
+/** The entries of codes whose `reason` changes what happened, or what the host can do. */
+const REASONS: Partial<Record<FailureCode, Readonly<Record<string, Entry>>>> = {
+  RESOURCE_METADATA_UNAVAILABLE: {
+    notPublished: ['the server publishes no protected resource metadata', 'fixServer'],
+  },
+  SERVER_METADATA_UNAVAILABLE: {
+    notPublished: [
+      'the authorization server publishes no metadata at any well-known URL: if you have them from its documentation, set authorizationServers[].discovery.metadata',
+      'fixServer',
+    ],
+  },
+  REGISTRATION_UNAVAILABLE: {
+    noRegistrationEndpoint: [
+      'the authorization server offers no dynamic registration, and no client is configured for its issuer',
+      'configureClient',
+    ],
+  },
+  CLIENT_INFORMATION_REQUIRED: {
+    otherIssuer: ['the client is configured for another issuer than that of the server', 'configureClient'],
+    secretExpired: ['the secret of the configured client has expired', 'configureClient'],
+    secretMissing: ['client credentials need a client with a secret or a key', 'configureClient'],
+    nonInteractiveGrant: ['this grant needs a client, and none is configured for the issuer', 'configureClient'],
+    importedTokens: [
+      'imported tokens need the client that they were issued to, and none is configured for the issuer',
+      'configureClient',
+    ],
+  },
+  AUTHORIZATION_DENIED: {
+    contradictoryScopes: [
+      'the scope lists of the server contradict each other: it rejects what it lists; pass a `scope` that it accepts to authorize()',
+      'configureClient',
+    ],
+  },
+  // The next authorization registers a dynamically registered client again.
+  CLIENT_REJECTED: { dynamicClient: [CATALOGUE.CLIENT_REJECTED[0], 'authorize'] },
+  CALLBACK_ISSUER_MISMATCH: {
+    issNotSent: [
+      "the authorization server announces `iss` and did not send it in the callback: if it is known to omit it, set authorizationServers[].iss to 'notRequired'",
+      'fixServer',
+    ],
+  },
+  ADDRESS_FORBIDDEN: {
+    credentials: ['the URL contains credentials', 'fixServer'],
+    malformedUrl: ['the URL is not valid', 'fixServer'],
+  },
+  INSECURE_ENDPOINT: { scheme: ['the URL of an endpoint is neither https nor http', 'fixServer'] },
+  STORE_UNAVAILABLE: {
+    cannotOpen: ['the SQLite file cannot be opened: check its path and the permissions of its folder', 'retry'],
+    folderMissing: ['the folder of the SQLite file does not exist: create it, or correct the path', 'configureClient'],
+  },
+}
+
+function entryOf({ code, details }: Failure): Entry {
+  return REASONS[code]?.[details?.reason ?? ''] ?? CATALOGUE[code]
+}
+
 /** What the host can do about a failure. */
 export function nextActionFor(failure: Failure): NextAction {
-  // The next authorization registers a dynamically registered client again.
-  if (failure.code === 'CLIENT_REJECTED' && failure.details?.reason === 'dynamicClient') return 'authorize'
-  return CATALOGUE[failure.code][1]
+  return failure.details?.allow === undefined ? entryOf(failure)[1] : 'configureClient'
 }
 
 /** Whether the same call may succeed later without any change: true exactly if the next action is `retry`. */
@@ -191,9 +264,18 @@ export function isTransient(failure: Failure): boolean {
  * the sentence contains no secret.
  */
 export function describeFailure(failure: Failure): string {
-  const facts = Object.entries(failure.details ?? {}).map(([name, value]) => `${name} ${JSON.stringify(value)}`)
-  const [sentence] = CATALOGUE[failure.code]
+  const { allow, ...details } = failure.details ?? {}
+  const facts = Object.entries(details).map(([name, value]) => `${name} ${JSON.stringify(value)}`)
+  const sentence = entryOf(failure)[0] + (allow === undefined ? '' : `; ${remedyOf(allow, details.reason)}`)
   return facts.length === 0 ? sentence : `${sentence} (${facts.join(', ')})`
+}
+
+/** How the host allows a destination. A URL that came from a server may lead into the host's own network. */
+function remedyOf(allow: string, reason: string | undefined): string {
+  const remedy = `add ${JSON.stringify(allow)} to network.allow`
+  return reason === 'connectionServer'
+    ? `${remedy} to use this server`
+    : `it is not the connection's own server: ${remedy} only if you trust it`
 }
 
 /**

@@ -1,8 +1,8 @@
 import type { LookupAddress } from 'node:dns'
 import { lookup } from 'node:dns/promises'
 import { isIP, isIPv6 } from 'node:net'
-import { portError } from '../errors/port-error.ts'
-import { type AllowList, canonicalName } from './allow-list.ts'
+import { type PortError, portError } from '../errors/port-error.ts'
+import { type AllowList, allowEntryFor, canonicalName } from './allow-list.ts'
 import { isPublicAddress } from './public-address.ts'
 
 /** Resolves a name to all its addresses. Rejects with an error whose `code` is Node's (`ENOTFOUND` and so on). */
@@ -40,7 +40,8 @@ export interface AddressGuard {
    * Checks a URL without name resolution: the scheme, credentials, and the address if the host is one.
    *
    * @throws `PortError` `INSECURE_ENDPOINT` for another scheme than https or http, and for http that is not listed;
-   *   `ADDRESS_FORBIDDEN` for credentials and for forbidden addresses.
+   *   `ADDRESS_FORBIDDEN` for credentials and for forbidden addresses. `details.allow` is the entry of `network.allow`
+   *   that would allow the destination, if one can.
    */
   check(url: URL): void
   /**
@@ -54,13 +55,18 @@ export interface AddressGuard {
   vet(destination: Destination, address: string): void
 }
 
+/** The rejection of a destination that an entry of `network.allow` would allow. */
+function unlisted(code: 'INSECURE_ENDPOINT' | 'ADDRESS_FORBIDDEN', { host, port }: Destination): PortError {
+  return portError(code, 'notSent', { allow: allowEntryFor(host, port) })
+}
+
 /** Creates the guard for an allow list. */
 export function createAddressGuard({ allow, resolve }: { allow: AllowList; resolve: Resolve }): AddressGuard {
   function vetAll(destination: Destination, addresses: readonly string[]): void {
     if (allow.hasName(destination.host, destination.port)) return
-    const unlisted = addresses.filter((address) => !allow.hasAddress(address, destination.port))
-    if (!destination.secure && unlisted.length > 0) throw portError('INSECURE_ENDPOINT', 'notSent')
-    if (!unlisted.every(isPublicAddress)) throw portError('ADDRESS_FORBIDDEN', 'notSent')
+    const others = addresses.filter((address) => !allow.hasAddress(address, destination.port))
+    if (!destination.secure && others.length > 0) throw unlisted('INSECURE_ENDPOINT', destination)
+    if (!others.every(isPublicAddress)) throw unlisted('ADDRESS_FORBIDDEN', destination)
   }
 
   function check(url: URL): void {
@@ -72,7 +78,7 @@ export function createAddressGuard({ allow, resolve }: { allow: AllowList; resol
     if (isIP(destination.host) !== 0) {
       vetAll(destination, [destination.host])
     } else if (!destination.secure && !allow.hasNetworks && !allow.hasName(destination.host, destination.port)) {
-      throw portError('INSECURE_ENDPOINT', 'notSent')
+      throw unlisted('INSECURE_ENDPOINT', destination)
     }
   }
 
@@ -80,10 +86,11 @@ export function createAddressGuard({ allow, resolve }: { allow: AllowList; resol
     check,
     checkUnresolved(url) {
       check(url)
-      const { secure, host, port } = destinationOf(url)
+      const destination = destinationOf(url)
+      const { secure, host, port } = destination
       if (isIP(host) !== 0 || allow.hasName(host, port)) return
-      if (!secure) throw portError('INSECURE_ENDPOINT', 'notSent')
-      if (/(?:^|\.)localhost$/.test(host)) throw portError('ADDRESS_FORBIDDEN', 'notSent')
+      if (!secure) throw unlisted('INSECURE_ENDPOINT', destination)
+      if (/(?:^|\.)localhost$/.test(host)) throw unlisted('ADDRESS_FORBIDDEN', destination)
     },
     async resolve(destination) {
       const family = isIP(destination.host)

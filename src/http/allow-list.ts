@@ -62,6 +62,12 @@ export function parseAllowEntry(text: string): AllowEntry | undefined {
   return isName ? { kind: 'name', name, port } : undefined
 }
 
+/** The entry that allows one destination, at whatever address; `undefined` if no entry can. */
+export function allowEntryFor(host: string, port: number): string | undefined {
+  const entry = `${isIPv6(host) ? `[${host}]` : host}:${port}`
+  return parseAllowEntry(entry) === undefined ? undefined : entry
+}
+
 /** The destinations that `network.allow` adds to public addresses over https. */
 export interface AllowList {
   /** Whether this name itself is listed, for this port. */

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream'
 import { setImmediate } from 'node:timers/promises'
 import type { Clock } from '../clock.ts'
-import { portError } from '../errors/port-error.ts'
+import { ofConnectionServer, PortError, portError } from '../errors/port-error.ts'
 import { createAddressGuard, type Resolve, systemResolve } from './address-guard.ts'
 import { cancelUnread, readBytes, requestBody } from './body-streams.ts'
 import { startDeadline, untilAborted } from './deadline.ts'
@@ -154,7 +154,7 @@ export function createTransport(options: {
         // The source of the body must be notified that it will not be read.
         if (body instanceof Readable) body.destroy()
         else cancelUnread(request.body, error)
-        throw error
+        throw error instanceof PortError ? ofConnectionServer(error) : error
       }
     },
 

@@ -1,3 +1,4 @@
+import { sameIssuer } from '../protocol/discovery.ts'
 import { isSupportedMethod } from '../protocol/token-endpoint.ts'
 import type { ConnectionIdentity } from '../schemas/credentials.ts'
 import { invalidArgument } from '../schemas/parse-options.ts'
@@ -27,7 +28,7 @@ export interface ClientOptions {
 
 /** A client that is pre-registered at one issuer. */
 export interface PreRegisteredClient {
-  /** Compared character by character. */
+  /** Equal, but for one final slash, to the issuer that a server names, or to one that its metadata announces. */
   readonly issuer: string
   /** The client ID that the issuer assigned. */
   readonly clientId: string
@@ -103,7 +104,7 @@ export function configuredClients(clients: readonly PreRegisteredClient[]): Conf
   return clients.map((client, index) => {
     const { privateKey, privateKeyId: kid, tokenEndpointAuthSigningAlg: alg, ...rest } = client
     const option = `clients[${index}]`
-    if (clients.findIndex(({ issuer }) => issuer === client.issuer) !== index)
+    if (clients.findIndex(({ issuer }) => sameIssuer(issuer, client.issuer)) !== index)
       throw invalidArgument(`${option}.issuer`, 'must not be that of another client')
     const problem = methodProblem(rest)
     if (problem !== undefined) throw invalidArgument(`${option}.tokenEndpointAuthMethod`, problem)

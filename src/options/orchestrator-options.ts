@@ -3,6 +3,7 @@ import type { Clock } from '../clock.ts'
 import type { InspectionRecord } from '../durable/inspection.ts'
 import type { Sealer, SealingKey } from '../durable/sealing.ts'
 import type { NetworkOptions } from '../http/network-options.ts'
+import type { AuthorizationServerFacts } from '../protocol/facts-row.ts'
 import { type ConnectionIdentity, maybe } from '../schemas/credentials.ts'
 import { callable, ClientIdUrl, has, KeyBytes, RedirectUri, Scope, Text, WebUrl } from '../schemas/option-values.ts'
 import { invalidArgument, parseOptions } from '../schemas/parse-options.ts'
@@ -11,6 +12,7 @@ import { clientMetadataDocument, MAX_CLIENT_METADATA_BYTES } from './client-meta
 import type { AssertionRequest, ClientOptions, IdentityProviderOptions, PreRegisteredClient } from './client-options.ts'
 import type { HostAction } from './host-action.ts'
 import { type PolicyOptions, PolicySchema } from './policy.ts'
+import { ServerFactsSchema } from './server-facts-options.ts'
 import { isPrivateKeyInput, type PrivateKeyInput } from './signing-key.ts'
 
 /** The keys of a deployment: 32 random bytes each, identical in every process. */
@@ -27,6 +29,11 @@ export interface AuthOrchestratorOptions {
   client: ClientOptions
   /** Pre-registered clients. @defaultValue none: clients are registered dynamically where needed */
   clients?: readonly PreRegisteredClient[] | undefined
+  /**
+   * What is known of authorization servers beyond their metadata, for servers that deviate from the standards; merged
+   * over what authchart knows itself. @defaultValue none
+   */
+  authorizationServers?: readonly AuthorizationServerFacts[] | undefined
   /** Where records are stored. @defaultValue new MemoryStore() */
   store?: SnapshotStore | undefined
   /** The keys of this deployment. Required unless the store is inside the process. @defaultValue none */
@@ -100,6 +107,9 @@ const OptionsSchema = v.strictObject({
       }),
     ),
   ),
+  authorizationServers: maybe(
+    v.pipe(v.array(ServerFactsSchema), v.maxLength(1_000, 'must not have more than 1000 rows')),
+  ),
   store: maybe(
     v.custom<SnapshotStore>(has(['load', 'save', 'delete', 'subscribe', 'close']), 'must be a SnapshotStore'),
   ),
@@ -112,7 +122,7 @@ const OptionsSchema = v.strictObject({
   sealer: maybe(v.custom<Sealer>(has(['seal', 'open']), 'must be a Sealer')),
   assertions: maybe(callable<NonNullable<AuthOrchestratorOptions['assertions']>>()),
   identityProvider: maybe(
-    v.strictObject({ issuer: Text, tokenEndpoint: maybe(WebUrl), clientId: Text, clientSecret: maybe(Text) }),
+    v.strictObject({ issuer: WebUrl, tokenEndpoint: maybe(WebUrl), clientId: Text, clientSecret: maybe(Text) }),
   ),
   network: maybe(v.custom<NetworkOptions>((value) => typeof value === 'object' && value !== null, 'must be an object')),
   policy: maybe(v.union([callable<(connection: ConnectionIdentity) => PolicyOptions>(), PolicySchema])),

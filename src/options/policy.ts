@@ -51,7 +51,8 @@ export interface PolicyOptions {
   /** Scopes that may be requested. @defaultValue all */
   allowedScopes?: string[] | undefined
   /**
-   * Maximum dynamic registrations per issuer, `registrationScope` and hour; further ones fail with `RATE_LIMITED`.
+   * Maximum dynamic registrations per issuer, `registrationScope` and hour. Without a usable client, further ones fail
+   * with `RATE_LIMITED`; a client that is only not registered for the requested scope is used as it is.
    *
    * @defaultValue unlimited
    */

@@ -47,10 +47,14 @@ export function parseCallback(url: string | URL): CallbackParameters {
  * @see [RFC 9207 §2.4](https://www.rfc-editor.org/rfc/rfc9207.html#section-2.4)
  */
 export function issuerVerdict(
-  server: { readonly issuer: string; readonly issRequired?: true | undefined },
+  server: {
+    readonly issuer: string
+    readonly announcedIssuer?: string | undefined
+    readonly issRequired?: true | undefined
+  },
   iss: string | undefined,
 ): boolean {
-  return iss === undefined ? server.issRequired !== true : iss === server.issuer
+  return iss === undefined ? server.issRequired !== true : iss === (server.announcedIssuer ?? server.issuer)
 }
 
 /** Parameters of an authorization request that `authorize({ parameters })` cannot set. */

@@ -1,5 +1,5 @@
 import type { Grant } from '../schemas/grants.ts'
-import { MAX_SCOPE_LENGTH, MAX_SERVER_SCOPE_LENGTH } from '../schemas/limits.ts'
+import { MAX_SCOPE_LENGTH } from '../schemas/limits.ts'
 
 /** The sources of a request's scope, in order of precedence; the first non-empty one is used. */
 export interface ScopeSources {
@@ -15,6 +15,8 @@ export interface ScopeSources {
   fallback: string | undefined
   /** `scopes_supported` of the authorization server. Only decides whether `offline_access` is requested. */
   server: readonly string[] | undefined
+  /** The scope that the server requires instead of `offline_access`; `never`: none. */
+  offlineScope?: string | undefined
   grant: Grant
 }
 
@@ -27,14 +29,9 @@ function split(...scopes: readonly (string | undefined)[]): string[] {
   return [...new Set(scopes.flatMap((scope) => (scope ?? '').split(/\s+/)))].filter((token) => token !== '')
 }
 
-/** The valid scopes of a challenge or a metadata document, up to {@link MAX_SERVER_SCOPE_LENGTH} characters. */
+/** The valid scopes of a challenge or a metadata document. */
 function serverScopes(...scopes: readonly (string | undefined)[]): string[] {
-  let left = MAX_SERVER_SCOPE_LENGTH
-  return split(...scopes).filter((token) => {
-    if (!SCOPE.test(token) || token.length > left) return false
-    left -= token.length + 1
-    return true
-  })
+  return split(...scopes).filter((token) => SCOPE.test(token))
 }
 
 function join(tokens: readonly string[]): string | undefined {
@@ -70,20 +67,27 @@ export function coversScope(granted: string | undefined, required: string | unde
 /**
  * The `scope` parameter of a request; `undefined` if it is omitted.
  *
- * `offline_access` is added to the scope of an authorization code request if the authorization server lists it; the
- * list of the protected resource does not count for it.
+ * `offline_access` is added to the scope of an authorization code request if the authorization server lists it. The
+ * list of the protected resource counts for it only where the authorization server publishes none: Atlassian issues no
+ * refresh token without it. Where the server's facts name another scope, or none, that one takes the place of
+ * `offline_access`, unless the caller requests it.
  *
  * @see [MCP authorization, scope selection](https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization#scope-selection-strategy)
  */
 export function selectScope(sources: ScopeSources): string | undefined {
-  const { requested, challenge, client, resource, fallback, server, grant } = sources
-  const offered = server?.includes(OFFLINE_ACCESS) ?? false
+  const { requested, challenge, client, resource, fallback, server, offlineScope, grant } = sources
+  const offered = offlineScope === undefined && (server?.includes(OFFLINE_ACCESS) ?? false)
+  const isRequested = offered || (server === undefined && grant === 'authorization_code')
+  const offline = offlineScope ?? (offered ? OFFLINE_ACCESS : 'never')
+  const isReplaced = (token: string): boolean =>
+    offlineScope !== undefined && token === OFFLINE_ACCESS && !split(requested).includes(token)
   const candidates = [
     split(requested, ...serverScopes(challenge)),
     grant === 'authorization_code' ? [] : split(client),
-    serverScopes(...(resource ?? [])).filter((token) => offered || token !== OFFLINE_ACCESS),
+    serverScopes(...(resource ?? [])).filter((token) => isRequested || token !== OFFLINE_ACCESS),
     split(fallback),
   ]
-  const scope = candidates.find((tokens) => tokens.length > 0) ?? []
-  return join(offered && grant === 'authorization_code' && scope.length > 0 ? split(...scope, OFFLINE_ACCESS) : scope)
+  const scope = (candidates.find((tokens) => tokens.length > 0) ?? []).filter((token) => !isReplaced(token))
+  const isAdded = offline !== 'never' && grant === 'authorization_code' && scope.length > 0
+  return join(isAdded ? split(...scope, offline) : scope)
 }

@@ -1,4 +1,5 @@
 import { type Grant, GRANT_TYPES, isNonInteractive, type NonInteractiveGrant } from '../schemas/grants.ts'
+import type { AuthorizationServerFacts } from './facts-row.ts'
 
 /** RFC 8693 §2.1. */
 export const TOKEN_EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange'
@@ -65,14 +66,19 @@ export function chooseMethod(client: {
 }
 
 /**
- * The preferred method of a client that can store a secret: Basic, which a server without a list supports (RFC 8414
- * §2), then the request body, then `none`.
+ * The methods of a client that can store a secret, the preferred one first: Basic, which a server without a list
+ * supports (RFC 8414 §2), then the request body, then `none`.
  */
+export function secretMethods(supported: readonly string[] | undefined): ClientAuthenticationMethod[] {
+  if (supported === undefined) return ['client_secret_basic']
+  return SECRET_METHODS.filter((method) => supported.includes(method))
+}
+
+/** The first of {@link secretMethods}; `undefined` if client and server have no method in common. */
 export function preferredSecretMethod(
   supported: readonly string[] | undefined,
 ): ClientAuthenticationMethod | undefined {
-  if (supported === undefined) return 'client_secret_basic'
-  return SECRET_METHODS.find((method) => supported.includes(method))
+  return secretMethods(supported)[0]
 }
 
 /**
@@ -90,6 +96,44 @@ export function chooseSigningAlg(
 ): string | undefined {
   return algs.find((alg) => supported?.includes(alg) ?? true)
 }
+
+/**
+ * Parameters of a token request that `authorize({ parameters })` cannot set, besides those of the authorization
+ * request.
+ */
+export const RESERVED_TOKEN_PARAMETERS: ReadonlySet<string> = new Set([
+  'grant_type',
+  'client_secret',
+  'client_assertion',
+  'client_assertion_type',
+  'assertion',
+  'code',
+  'code_verifier',
+  'refresh_token',
+])
+
+/**
+ * The fields of a token response in the form of RFC 6749 §5.1.
+ *
+ * @see [RFC 6749 §5.1](https://www.rfc-editor.org/rfc/rfc6749.html#section-5.1)
+ */
+export function tokenResponseFields(
+  fields: Readonly<Record<string, unknown>>,
+  facts: AuthorizationServerFacts['tokens'],
+): Readonly<Record<string, unknown>> {
+  const { under, bearerTypes = [], scopeSeparator, defaultType } = facts ?? {}
+  const nested = under !== undefined && fields['access_token'] === undefined ? fields[under] : undefined
+  const response = isFields(nested) ? nested : fields
+  const { token_type: type = defaultType, scope } = response
+  return {
+    ...response,
+    token_type: bearerTypes.some((bearerType) => bearerType === type) ? 'Bearer' : type,
+    ...(typeof scope === 'string' && scopeSeparator !== undefined && { scope: scope.replaceAll(scopeSeparator, ' ') }),
+  }
+}
+
+const isFields = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /**
  * RFC 6749 §5.2. The last one is returned to a pushed authorization request by a server that no longer has the redirect

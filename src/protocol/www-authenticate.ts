@@ -6,6 +6,7 @@ import {
   MAX_SCOPE_LENGTH,
   MAX_URL_LENGTH,
 } from '../schemas/limits.ts'
+import { scopesOf } from '../schemas/wire.ts'
 
 /** One challenge of a `WWW-Authenticate` field. Everything in it is untrusted. */
 export interface Challenge {
@@ -143,12 +144,12 @@ export function bearerChallenge(header: string): BearerChallenge | undefined {
     .find((url) => url !== undefined && url !== '')
   if (bearer === undefined && resourceMetadataUrl === undefined) return undefined
   const error = bearer?.parameters.get('error')
-  const scope = bearer?.parameters.get('scope')?.trim()
+  const scope = scopesOf(bearer?.parameters.get('scope') ?? '').join(' ')
   const acrValues = bearer?.parameters.get('acr_values')?.trim()
   const maxAge = bearer?.parameters.get('max_age')?.trim()
   return {
     ...(error !== undefined && isErrorCode(error) && { error }),
-    ...(scope !== undefined && scope !== '' && { scope }),
+    ...(scope !== '' && { scope }),
     ...(resourceMetadataUrl !== undefined && { resourceMetadataUrl }),
     ...(acrValues !== undefined && /^[\x21-\x7E][\x20-\x7E]{0,511}$/.test(acrValues) && { acrValues }),
     ...(maxAge !== undefined && /^\d{1,9}$/.test(maxAge) && { maxAge }),

@@ -87,8 +87,13 @@ export const JournalEntrySchema = v.strictObject({
   to: Text,
   /** The event or the failure code that caused it. */
   reason: Text,
+  /** What else is worth knowing of it. */
+  notes: maybe(v.array(Text)),
 })
-/** One transition, for operators. `at` is record time, epoch milliseconds; `reason` an event or a failure code. */
+/**
+ * One transition, for operators. `at` is record time, epoch milliseconds; `reason` an event or a failure code; `notes`
+ * what else an operator may need, such as the server facts that were used (`facts: Google`).
+ */
 export type JournalEntry = v.InferOutput<typeof JournalEntrySchema>
 
 /**
@@ -165,6 +170,19 @@ export const AuthorizationRequestSchema = v.strictObject({
       pushedAuthorizationRequestEndpoint: maybe(Text),
       /** True if no metadata exists and the default endpoints of 2025-03-26 are used. */
       legacy: maybe(v.literal(true)),
+      /** The `issuer` of the document, where the host accepts it besides the one that the resource names. */
+      announcedIssuer: maybe(Text),
+      /** What the chart needs of the server's facts. */
+      facts: maybe(
+        v.strictObject({
+          /** The rows that were used. */
+          names: v.array(Text),
+          /** Where `resource` is not sent. */
+          resource: maybe(v.picklist(['omit', 'omitUnlessScoped', 'omitOnRefresh'])),
+          /** The scope that is requested instead of `offline_access`; `never`: none. */
+          offlineScope: maybe(Text),
+        }),
+      ),
     }),
   ),
   client: maybe(ClientInformationSchema),
@@ -207,7 +225,19 @@ export const ConnectionContextSchema = v.strictObject({
   /** When the server was last found to require no authorization. */
   notRequiredAt: maybe(Instant),
   /** A dynamic registration that its server rejected, until it is retired. */
-  rejectedClient: maybe(v.strictObject({ issuer: v.string(), clientId: Text })),
+  rejectedClient: maybe(
+    v.strictObject({
+      issuer: v.string(),
+      clientId: Text,
+      /** Its authentication method, if the server may not support that. */
+      failedMethod: maybe(Text),
+    }),
+  ),
+  /**
+   * The first dynamic registration to which its server rejected the requested scope (RFC 6749 §4.1.2.1,
+   * `invalid_scope`) since tokens were last stored: another one is registered, once.
+   */
+  invalidScope: maybe(v.strictObject({ issuer: v.string(), clientId: Text })),
   /**
    * The account of the current or last tokens, from an ID token or `sub`, if the host allows no other account. A
    * subject is meaningful only together with its issuer.
@@ -215,6 +245,8 @@ export const ConnectionContextSchema = v.strictObject({
   account: maybe(AccountSchema),
   /** Step-ups for scopes that are not granted yet: the number of rounds, and the last one. */
   stepUps: maybe(v.array(v.strictObject({ scope: v.string(), rounds: Count, at: Instant }))),
+  /** Notes for the next journal entry. */
+  notes: maybe(v.array(Text)),
   journal: v.array(JournalEntrySchema),
 })
 export type ConnectionContext = v.InferOutput<typeof ConnectionContextSchema>

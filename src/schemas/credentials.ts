@@ -1,5 +1,5 @@
 import * as v from 'valibot'
-import { FAILURE_CODES } from '../errors/failure.ts'
+import { FAILURE_CODES, MAX_DETAIL_ITEMS } from '../errors/failure.ts'
 import { GRANT_TYPES, isGrant, isNonInteractive } from './grants.ts'
 
 export const Text = v.pipe(v.string(), v.nonEmpty())
@@ -13,13 +13,16 @@ export const maybe = <T extends v.GenericSchema>(schema: T) => v.optional(schema
 export const GrantSchema = v.picklist(Object.keys(GRANT_TYPES).filter(isGrant))
 export const NonInteractiveGrantSchema = v.picklist(Object.keys(GRANT_TYPES).filter(isGrant).filter(isNonInteractive))
 
+const DetailItems = v.pipe(v.array(v.string()), v.maxLength(MAX_DETAIL_ITEMS), v.readonly())
+
 export const FailureSchema = v.strictObject({
   code: v.picklist(FAILURE_CODES),
   details: maybe(
     v.strictObject({
       url: maybe(v.string()),
+      urls: maybe(DetailItems),
       host: maybe(v.string()),
-      urls: maybe(v.pipe(v.array(v.string()), v.readonly())),
+      allow: maybe(v.string()),
       status: maybe(v.number()),
       error: maybe(v.string()),
       document: maybe(v.string()),
@@ -27,6 +30,7 @@ export const FailureSchema = v.strictObject({
       expected: maybe(v.string()),
       received: maybe(v.string()),
       offered: maybe(v.string()),
+      configuredIssuers: maybe(DetailItems),
       retryAfterMs: maybe(v.number()),
       reason: maybe(v.string()),
     }),
@@ -103,6 +107,8 @@ export const AuthorizationServerSchema = v.strictObject({
   authorizationEndpoint: maybe(Text),
   tokenEndpoint: Text,
   revocationEndpoint: maybe(Text),
+  /** The issuer that its metadata announce, where it differs: the `iss` of its callbacks. */
+  announcedIssuer: maybe(Text),
   /** `authorization_response_iss_parameter_supported` (RFC 9207 §3). */
   issRequired: maybe(v.literal(true)),
   /** Absent: token requests contain no DPoP proof. */
@@ -119,6 +125,8 @@ export const TokensSchema = v.strictObject({
   scope: maybe(v.string()),
   /** The requested scope, which a renewal requests again. */
   requestedScope: maybe(v.string()),
+  /** Non-interactive grants: the further parameters of the token request, which a renewal sends again. */
+  parameters: maybe(v.record(v.string(), v.string())),
   /** Absent: the server sent no `expires_in`. */
   expiresAt: maybe(Instant),
   /** The access token's lifetime when it was issued, in milliseconds. */

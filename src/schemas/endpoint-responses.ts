@@ -1,8 +1,8 @@
 import { decodeJwt } from 'jose'
 import * as v from 'valibot'
 import { isErrorCode } from '../errors/failure.ts'
-import { MAX_LIFETIME_SECONDS, MAX_SCOPE_LENGTH, MAX_SUBJECT_LENGTH } from './limits.ts'
-import { parseJson, Text } from './wire.ts'
+import { MAX_LIFETIME_SECONDS, MAX_SUBJECT_LENGTH } from './limits.ts'
+import { parseJson, ScopeText, Text } from './wire.ts'
 
 /** The error in a response, besides its status. */
 export interface WireError {
@@ -53,7 +53,7 @@ const Lifetime = v.pipe(
 )
 
 /**
- * A token response with the quirks of servers normalized.
+ * A token response, after the server's facts were applied.
  *
  * @see [RFC 6749 §5.1](https://www.rfc-editor.org/rfc/rfc6749.html#section-5.1)
  */
@@ -63,7 +63,7 @@ export const TokenResponseSchema = v.pipe(
     access_token: v.pipe(v.string(), v.regex(/^[\x21-\x7e]+$/)),
     token_type: v.pipe(v.string(), v.regex(/^(?:bearer|dpop)$/i)),
     expires_in: v.nullish(Lifetime),
-    scope: v.nullish(v.pipe(v.string(), v.maxLength(MAX_SCOPE_LENGTH))),
+    scope: v.nullish(ScopeText),
     refresh_token: v.nullish(v.string()),
     refresh_token_expires_in: v.nullish(Lifetime),
     refresh_expires_in: v.nullish(Lifetime),
@@ -73,10 +73,10 @@ export const TokenResponseSchema = v.pipe(
   v.transform((response) => ({
     accessToken: response.access_token,
     tokenType: /^dpop$/i.test(response.token_type) ? 'DPoP' : 'Bearer',
-    scope: response.scope?.trim() || undefined,
+    scope: response.scope || undefined,
     expiresInMs: response.expires_in ?? undefined,
     refreshToken: response.refresh_token || undefined,
-    // Keycloak sends 0 for an offline token, which does not expire.
+    // Some servers send 0 for a refresh token that does not expire.
     refreshTokenExpiresInMs: (response.refresh_token_expires_in ?? response.refresh_expires_in) || undefined,
     subject: subjectOf(response.id_token) ?? subjectIn(response),
   })),
@@ -102,7 +102,6 @@ function subjectIn({ sub }: { sub?: unknown }): string | undefined {
 
 /** The fields of a token endpoint's response, JSON or form-encoded. */
 export interface DecodedAnswer {
-  form: boolean
   fields: Record<string, unknown>
 }
 
@@ -111,17 +110,16 @@ const Fields = v.custom<Record<string, unknown>>(
 )
 
 /**
- * Parses the response of a token endpoint by its content, whatever its content type: GitHub's is form-encoded without
- * an `Accept` header.
+ * Parses the response of a token endpoint by its content, whatever its content type: some servers respond form-encoded.
  *
  * @returns `undefined` if it is neither JSON nor form-encoded.
  */
 export function decodeAnswer(text: string): DecodedAnswer | undefined {
   const json = parseJson(text)
-  if (json !== undefined) return v.is(Fields, json) ? { form: false, fields: json } : undefined
+  if (json !== undefined) return v.is(Fields, json) ? { fields: json } : undefined
   if (!/^[^\s<>"{}]+$/.test(text.trim())) return undefined
   const fields = Object.fromEntries(new URLSearchParams(text.trim()))
-  return 'access_token' in fields || 'error' in fields ? { form: true, fields } : undefined
+  return 'access_token' in fields || 'error' in fields ? { fields } : undefined
 }
 
 const JsonRpcMessage = v.object({ jsonrpc: v.literal('2.0') })

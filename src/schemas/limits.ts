@@ -22,16 +22,10 @@ export const MAX_SUBJECT_LENGTH = 255
 export const MAX_LIFETIME_SECONDS = 315_360_000
 
 /**
- * Upper bound for the scope of a request or of tokens, in characters. It is stored in the record and sent in a URL, and
- * every step-up adds to it.
+ * Upper bound for the scope of a request, of tokens, of a challenge or of a resource's metadata, in characters. It is
+ * stored in the record and sent in a URL, and every step-up adds to it. The longest recorded list has 2,100.
  */
 export const MAX_SCOPE_LENGTH = 4_096
-
-/**
- * Upper bound for the scope that one challenge or metadata document adds to a request, in characters. It is stored with
- * every attempt and sent in a URL.
- */
-export const MAX_SERVER_SCOPE_LENGTH = 1_024
 
 /** Upper bound for the query of a callback URL, in characters. Answers a link made by an attacker. */
 export const MAX_QUERY_LENGTH = 16_384
@@ -47,3 +41,9 @@ export const MAX_CHALLENGES = 64
 
 /** Upper bound for the parameters that are read from one field. Answers a field that is all parameters. */
 export const MAX_CHALLENGE_PARAMETERS = 256
+
+/** Below it, an instant is in seconds: in milliseconds this is March 1973, in seconds the year 5138. */
+export const MIN_EPOCH_MS = 100_000_000_000
+
+/** The last instant that a `Date` can represent (ECMA-262 §21.4.1.1). */
+export const MAX_EPOCH_MS = 8_640_000_000_000_000

@@ -1,7 +1,16 @@
 import * as v from 'valibot'
 import type { ServerMetadata } from './connection-context.ts'
 import { MAX_ISSUERS } from './limits.ts'
-import { HttpUrl, Issuer, Names, Text } from './wire.ts'
+import { HttpUrl, isTooLong, Issuer, Names, Scopes, Text } from './wire.ts'
+
+/** A `resource` identifier, also as a list of one, which GitLab self-managed sends. */
+const Resource = v.union([
+  Text,
+  v.pipe(
+    v.strictTuple([Text]),
+    v.transform(([resource]) => resource),
+  ),
+])
 
 /**
  * Protected resource metadata. Besides `authorization_servers`, the `authorization_server_url` of old servers is
@@ -11,10 +20,16 @@ import { HttpUrl, Issuer, Names, Text } from './wire.ts'
  */
 export const ProtectedResourceMetadataSchema = v.pipe(
   v.object({
-    resource: Text,
+    resource: Resource,
     authorization_servers: v.nullish(v.pipe(v.array(Issuer), v.maxLength(MAX_ISSUERS))),
     authorization_server_url: v.nullish(v.union([Issuer, v.pipe(v.array(Issuer), v.maxLength(MAX_ISSUERS))])),
-    scopes_supported: v.nullish(Names),
+    /** All of them are requested where nothing else says what to request. */
+    scopes_supported: v.nullish(
+      v.pipe(
+        Scopes,
+        v.check((scopes) => !isTooLong(scopes)),
+      ),
+    ),
     dpop_signing_alg_values_supported: v.nullish(Names),
     dpop_bound_access_tokens_required: v.nullish(v.boolean()),
   }),
@@ -38,7 +53,8 @@ export type ProtectedResourceMetadata = v.InferOutput<typeof ProtectedResourceMe
  */
 export const AuthorizationServerMetadataSchema = v.pipe(
   v.object({
-    issuer: Issuer,
+    // Not necessarily a URL: some servers announce a template, which only the host's facts can accept.
+    issuer: Text,
     authorization_endpoint: v.nullish(HttpUrl),
     token_endpoint: HttpUrl,
     registration_endpoint: v.nullish(HttpUrl),
@@ -48,7 +64,7 @@ export const AuthorizationServerMetadataSchema = v.pipe(
     token_endpoint_auth_signing_alg_values_supported: v.nullish(Names),
     code_challenge_methods_supported: v.nullish(Names),
     response_types_supported: v.nullish(Names),
-    scopes_supported: v.nullish(Names),
+    scopes_supported: v.nullish(Scopes),
     authorization_response_iss_parameter_supported: v.nullish(v.boolean()),
     client_id_metadata_document_supported: v.nullish(v.boolean()),
     dpop_signing_alg_values_supported: v.nullish(Names),
@@ -73,7 +89,7 @@ export const AuthorizationServerMetadataSchema = v.pipe(
     tokenEndpointAuthSigningAlgValuesSupported: document.token_endpoint_auth_signing_alg_values_supported ?? undefined,
     codeChallengeMethodsSupported: document.code_challenge_methods_supported ?? undefined,
     responseTypesSupported: document.response_types_supported ?? undefined,
-    scopesSupported: document.scopes_supported ?? undefined,
+    scopesSupported: boundedScopes(document.scopes_supported ?? undefined),
     issRequired: document.authorization_response_iss_parameter_supported || undefined,
     clientIdMetadataDocumentSupported: document.client_id_metadata_document_supported || undefined,
     dpopSigningAlgValuesSupported: document.dpop_signing_alg_values_supported ?? undefined,
@@ -81,3 +97,11 @@ export const AuthorizationServerMetadataSchema = v.pipe(
       (document.require_pushed_authorization_requests && document.pushed_authorization_request_endpoint) || undefined,
   })),
 )
+
+/**
+ * The scopes of an authorization server, of which only `offline_access` is ever requested: of a list that is too long
+ * to store, nothing else is retained.
+ */
+function boundedScopes(scopes: string[] | undefined): string[] | undefined {
+  return isTooLong(scopes) ? scopes?.filter((scope) => scope === 'offline_access') : scopes
+}

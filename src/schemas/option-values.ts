@@ -1,4 +1,5 @@
 import * as v from 'valibot'
+import { MAX_EPOCH_MS, MIN_EPOCH_MS } from './limits.ts'
 
 const isText = (value: unknown): value is string => typeof value === 'string' && value !== '' && value.isWellFormed()
 /** A non-empty string of well-formed Unicode: in a store all lone surrogates would become the same key. */
@@ -7,6 +8,14 @@ export const Text = v.custom<string>(isText, 'must be a non-empty string of well
 export const Scope = v.pipe(
   v.string(),
   v.regex(/^[\x21\x23-\x5B\x5D-\x7E]+( [\x21\x23-\x5B\x5D-\x7E]+)*$/, 'must be scopes separated by single spaces'),
+)
+/** An instant in epoch milliseconds. OAuth servers send seconds. */
+export const EpochMs = v.pipe(
+  v.number(),
+  v.check(
+    (value) => value >= MIN_EPOCH_MS && value <= MAX_EPOCH_MS,
+    'must be an instant in milliseconds since 1970: one in seconds has to be multiplied by 1000',
+  ),
 )
 /** Milliseconds, at least one. */
 export const DurationMs = v.pipe(
@@ -83,6 +92,18 @@ export const KeyBytes = v.pipe(
   v.instance(Uint8Array),
   v.check((bytes) => bytes.length === 32, 'must be 32 bytes long'),
 )
+
+/**
+ * Whether a value is a request of the Fetch API, of any implementation. Those of Node, Express, Fastify and Koa have
+ * plain objects as headers.
+ */
+export const isFetchRequest = (value: unknown): value is Request =>
+  typeof value === 'object' &&
+  value !== null &&
+  'headers' in value &&
+  has(['get'])(value.headers) &&
+  'url' in value &&
+  typeof value.url === 'string'
 
 /** Whether a value has all these methods, as an implementation by the host needs them. */
 export const has =

@@ -1,7 +1,7 @@
 import * as v from 'valibot'
 import { ClaimSchema, JournalEntrySchema, OrphanedClaimSchema } from './connection-context.ts'
 import { ClientInformationSchema, FailureSchema, maybe } from './credentials.ts'
-import { Secret, Text } from './wire.ts'
+import { ScopeText, Secret, Text } from './wire.ts'
 
 /** Seconds since the epoch, as a number or a string. 0 means never. */
 const Seconds = v.pipe(
@@ -10,9 +10,15 @@ const Seconds = v.pipe(
   v.minValue(0),
 )
 
+/** A list that says nothing if it is empty. */
+const Texts = v.pipe(
+  v.array(Text),
+  v.transform((texts) => (texts.length === 0 ? undefined : texts)),
+)
+
 /**
- * The response to a dynamic registration. The RFC requires `client_secret_expires_at` with a secret, but some servers
- * omit it: then the expiry of the secret is unknown.
+ * The response to a dynamic registration. Null, an empty text and an empty list count as absent. The RFC requires
+ * `client_secret_expires_at` with a secret, but some servers omit it: then the expiry of the secret is unknown.
  *
  * @see [RFC 7591 §3.2.1](https://www.rfc-editor.org/rfc/rfc7591.html#section-3.2.1)
  */
@@ -21,9 +27,11 @@ export const RegistrationResponseSchema = v.pipe(
     client_id: Text,
     client_secret: v.nullish(Secret),
     client_secret_expires_at: v.nullish(Seconds),
-    token_endpoint_auth_method: v.nullish(Text),
-    redirect_uris: v.nullish(v.array(Text)),
-    grant_types: v.nullish(v.array(Text)),
+    token_endpoint_auth_method: v.nullish(v.union([Text, v.literal('')])),
+    redirect_uris: v.nullish(Texts),
+    grant_types: v.nullish(Texts),
+    /** Informative: an invalid one does not make the client unusable. */
+    scope: v.fallback(v.nullish(ScopeText), undefined),
   }),
   v.transform((response) => ({
     clientId: response.client_id,
@@ -31,9 +39,10 @@ export const RegistrationResponseSchema = v.pipe(
     /** Seconds since the epoch, by the server's clock; absent: never, or unknown. */
     secretExpiresAtSeconds: response.client_secret_expires_at || undefined,
     /** The server's choice, which may differ from the request. */
-    tokenEndpointAuthMethod: response.token_endpoint_auth_method ?? undefined,
+    tokenEndpointAuthMethod: response.token_endpoint_auth_method || undefined,
     redirectUris: response.redirect_uris ?? undefined,
     grantTypes: response.grant_types ?? undefined,
+    scope: response.scope || undefined,
   })),
 )
 
@@ -50,11 +59,24 @@ export const RegistrationContextSchema = v.strictObject({
   tokenEndpointAuthMethodsSupported: maybe(v.array(v.string())),
   dpopBoundAccessTokens: maybe(v.literal(true)),
   client: maybe(ClientInformationSchema),
+  /**
+   * The scope that the client was registered for, of all connections that share it. What the server rejected to
+   * register counts as well, so that it is not sent again.
+   */
+  scope: maybe(v.string()),
+  /** The authentication methods that the registration endpoint rejected, until a registration succeeds or ends. */
+  rejectedMethods: maybe(v.array(v.string())),
+  /** The registration endpoint rejected `scope`, as above. */
+  omitsScope: maybe(v.literal(true)),
+  /** The methods with which the token endpoint rejected a client that had no tokens yet, and when it last did. */
+  failedMethods: maybe(v.array(v.strictObject({ method: v.string(), at: v.number() }))),
   claim: maybe(ClaimSchema),
   orphanedClaims: v.array(OrphanedClaimSchema),
   failure: maybe(FailureSchema),
   /** When registration requests were sent within the last hour, oldest first. */
   registeredAt: maybe(v.array(v.number())),
+  /** The policy's maximum of registrations per hour when the last one was claimed; absent: unlimited. */
+  maxPerHour: maybe(v.number()),
   journal: v.array(JournalEntrySchema),
 })
 export type RegistrationContext = v.InferOutput<typeof RegistrationContextSchema>

@@ -1,5 +1,5 @@
 import * as v from 'valibot'
-import { MAX_NAME_LENGTH, MAX_NAMES, MAX_SECRET_LENGTH, MAX_URL_LENGTH } from './limits.ts'
+import { MAX_NAME_LENGTH, MAX_NAMES, MAX_SCOPE_LENGTH, MAX_SECRET_LENGTH, MAX_URL_LENGTH } from './limits.ts'
 
 /** A lone surrogate cannot be encoded in a URL or a header. */
 const WellFormed = v.check((text: string) => !/\p{Surrogate}/u.test(text))
@@ -25,6 +25,35 @@ export const Names = v.pipe(
   v.maxLength(MAX_NAMES),
   v.transform((names) => (names.length === 0 ? undefined : names)),
 )
+
+/**
+ * The distinct scopes of a server-supplied text, in their order. They are separated by blanks (RFC 6749 §3.3), or by
+ * commas in a text without a blank, which several servers send.
+ */
+export function scopesOf(text: string): string[] {
+  const separator = /\s/.test(text.trim()) ? /,?\s+/ : ','
+  return [...new Set(text.trim().split(separator))].filter((scope) => scope !== '')
+}
+
+/** A server-supplied scope as space-separated text: a text, or a list of texts. */
+export const ScopeText = v.pipe(
+  v.union([v.string(), v.array(v.string())]),
+  v.transform((scope) => scopesOf([scope].flat().flatMap(scopesOf).join(' ')).join(' ')),
+  v.maxLength(MAX_SCOPE_LENGTH),
+)
+
+/** A list of scopes in a metadata document, of which one text may name several. An empty list counts as a missing one. */
+export const Scopes = v.pipe(
+  v.array(v.string()),
+  v.maxLength(MAX_NAMES),
+  v.transform((scopes) => [...new Set(scopes.flatMap(scopesOf))]),
+  v.transform((scopes) => (scopes.length === 0 ? undefined : scopes)),
+)
+
+/** Whether a list of scopes is longer than any request may send. */
+export function isTooLong(scopes: readonly string[] | undefined): boolean {
+  return (scopes ?? []).join(' ').length > MAX_SCOPE_LENGTH
+}
 
 function isHttpUrl(text: string): boolean {
   if (/[\s\\#]/.test(text) || !URL.canParse(text)) return false

@@ -84,6 +84,18 @@ export class ChangeListeners implements ChangeListener {
   }
 }
 
+/** The store cannot be opened. Its message and `reason`, which callers see in `STORE_UNAVAILABLE`, contain no path. */
+export class StoreNotOpenedError extends Error {
+  override readonly name = 'StoreNotOpenedError'
+  /** `folderMissing`: the folder of the file does not exist. `cannotOpen`: any other problem of the file. */
+  readonly reason: 'folderMissing' | 'cannotOpen'
+
+  constructor(reason: 'folderMissing' | 'cannotOpen') {
+    super(reason === 'folderMissing' ? 'the folder of the file does not exist' : 'the file cannot be opened')
+    this.reason = reason
+  }
+}
+
 /**
  * A write was executed, but fewer replicas than required confirmed it in time: it would be lost if the master failed
  * now.

@@ -1,4 +1,6 @@
 import '../errors/supported-node.ts'
+import { existsSync } from 'node:fs'
+import { dirname } from 'node:path'
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { setTimeout as delay } from 'node:timers/promises'
 import * as v from 'valibot'
@@ -17,10 +19,13 @@ import {
   type SaveOptions,
   type SnapshotStore,
   type StoredRecord,
+  StoreNotOpenedError,
 } from './snapshot-store.ts'
 
 /** The low byte of an extended result code: SQLITE_BUSY and SQLITE_LOCKED. */
 const BUSY_CODES: ReadonlySet<number> = new Set([5, 6])
+/** SQLITE_CANTOPEN. */
+const CANNOT_OPEN_CODES: ReadonlySet<number> = new Set([14])
 
 /**
  * `change` increases with every write and is never reused, so that a poll finds new writes. A row without a version is
@@ -95,7 +100,7 @@ interface OpenDatabase {
 function open(path: string): OpenDatabase {
   // Loaded here rather than imported: some releases of Node print a warning when the module is loaded.
   const { DatabaseSync } = process.getBuiltinModule('node:sqlite')
-  const database = new DatabaseSync(path)
+  const database = openFile(() => new DatabaseSync(path), path)
   try {
     database.exec(SCHEMA)
     return {
@@ -114,8 +119,21 @@ function open(path: string): OpenDatabase {
   }
 }
 
-const isBusy = (error: unknown) =>
-  error instanceof Error && 'errcode' in error && BUSY_CODES.has(Number(error.errcode) & 0xff)
+/** @throws {@link StoreNotOpenedError} Instead of an error of SQLite that does not say why. */
+function openFile(create: () => DatabaseSync, path: string): DatabaseSync {
+  try {
+    return create()
+  } catch (error) {
+    if (!CANNOT_OPEN_CODES.has(codeOf(error))) throw error
+    throw new StoreNotOpenedError(existsSync(dirname(path)) ? 'cannotOpen' : 'folderMissing')
+  }
+}
+
+/** The primary result code of an error of SQLite. */
+const codeOf = (error: unknown): number =>
+  error instanceof Error && 'errcode' in error ? Number(error.errcode) & 0xff : 0
+
+const isBusy = (error: unknown): boolean => BUSY_CODES.has(codeOf(error))
 
 /** Options of a {@link SqliteStore}. */
 export interface SqliteStoreOptions {

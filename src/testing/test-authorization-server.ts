@@ -29,7 +29,9 @@ export interface AuthorizationServerSwitches {
   subject?: string | undefined
   /**
    * A quirk of the token responses. `github`: form-encoded, comma-separated scopes. `slack`: errors with status 200 and
-   * `ok: false`, and the `token_type` `user`. `stringExpiresIn`: `expires_in` is a string.
+   * `ok: false`, comma-separated scopes, and the `token_type` `user`: the test needs a row of `authorizationServers`
+   * for this issuer, with `tokens: { bearerTypes: ['user'], scopeSeparator: ',' }`. `stringExpiresIn`: `expires_in` is
+   * a string.
    */
   quirk?: 'github' | 'slack' | 'stringExpiresIn' | undefined
   /**

@@ -120,6 +120,7 @@ const FAILURES: Partial<Record<FailureCode, Text>> = {
   RESPONSE_TOO_LARGE: INVALID_RESPONSE,
   RESPONSE_NOT_JSON: INVALID_RESPONSE,
   RESPONSE_INVALID: INVALID_RESPONSE,
+  STORE_UNAVAILABLE: SERVICE_ERROR,
   SNAPSHOT_UNREADABLE: SERVICE_ERROR,
   SNAPSHOT_KEY_UNKNOWN: SERVICE_ERROR,
   SNAPSHOT_TOO_NEW: SERVICE_ERROR,
@@ -142,6 +143,8 @@ function textOf({ status, failure, retryable }: CallbackOutcome): Text {
   if (status === 'denied') return isServerError(failure?.details?.error) ? REJECTED_BY_SERVER : TEXTS.denied
   if (status !== 'failed' || failure === undefined) return TEXTS[status]
   if (retryable) return failure.code === 'STORE_UNAVAILABLE' ? STORE_DOWN : NOT_FINISHED
+  // The server omits the `iss` that it announces: another sign-in would end in the same way.
+  if (failure.details?.reason === 'issNotSent') return INVALID_RESPONSE
   // A client that was registered dynamically is replaced by the next sign-in.
   const code =
     failure.code === 'CLIENT_REJECTED' && nextActionFor(failure) === 'authorize' ? 'EXCHANGE_REJECTED' : failure.code

@@ -77,9 +77,13 @@ describe('RedisStore options', () => {
   })
 
   test.each([
-    [undefined, 'client is required'],
-    [{ connect() {} }, 'client.defineCommand is required'],
-  ])('new RedisStore(%j) throws a TypeError that names what the client lacks', (wrong, message) => {
+    ['nothing', undefined, ''],
+    ['options', { host: '127.0.0.1' }, ''],
+    ['a URL as a string', 'redis://:password@127.0.0.1', ', not a URL'],
+    ['a URL', new URL('redis://:password@127.0.0.1'), ', not a URL'],
+    ['a client of node-redis', { sendCommand() {}, duplicate() {}, connect() {} }, ", not one of the package 'redis'"],
+  ])('new RedisStore() with %s throws a TypeError that says which client it needs', (_what, wrong, end) => {
+    const message = `client must be a client of the package 'ioredis', new Redis(url) or new Cluster(nodes)${end}`
     expect(() => new RedisStore(wrong as never)).toThrow(expect.objectContaining({ name: 'TypeError', message }))
   })
 })

@@ -90,7 +90,7 @@ describe('SqliteStore on a file', () => {
 
   test('SqliteStore rejects every operation on a file that cannot be opened or is not a database', async () => {
     const nowhere = new SqliteStore({ path: join(folder, 'no', 'folder', 'records.db') })
-    await expect(nowhere.load('key')).rejects.toThrow('unable to open database file')
+    await expect(nowhere.load('key')).rejects.toThrow('the folder of the file does not exist')
     await writeFile(join(folder, 'text.db'), 'not a database, and long enough to be seen as none'.repeat(100))
     const text = new SqliteStore({ path: join(folder, 'text.db') })
     await expect(text.load('key')).rejects.toThrow('file is not a database')

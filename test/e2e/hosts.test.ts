@@ -1,6 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto'
-import { readFileSync } from 'node:fs'
-import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished } from 'vitest'
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { type Host, startHost } from '../support/processes/host.ts'
 import { until, useStage } from '../support/processes/stage.ts'
 import { freePort } from '../support/redis-server.ts'
@@ -91,25 +90,5 @@ describe.each(Object.keys(HOSTS) as (keyof typeof HOSTS)[])('the example host on
     const instances = [one, two]
     expect(await Promise.all(instances.map((instance) => instance.stop('SIGTERM')))).toEqual([0, 0])
     expect(instances.map((instance) => instance.output())).toEqual(['ready\n', 'ready\n'])
-  })
-})
-
-describe('the Express app of the README', () => {
-  it('the Express app of the README has at most 30 lines and signs a user in', async () => {
-    const file = 'examples/express.ts'
-    expect(
-      readFileSync(new URL(`../${file}`, import.meta.url), 'utf8')
-        .trimEnd()
-        .split('\n').length,
-    ).toBeLessThan(31)
-    const port = await freePort()
-    const host = await startHost(file, port, { MCP_SERVER: stage.mcp.url })
-    onTestFinished(() => void host.stop('SIGKILL'))
-    const browser = new UserAgent()
-    const whoami = `http://localhost:${port}/whoami`
-    const callbackUrl = await browser.signIn(whoami, { login: 'alice' })
-    const page = await browser.open(callbackUrl)
-    expect([page.status, await page.text()]).toEqual([200, expect.stringContaining('<h1>You are signed in</h1>')])
-    expect(await (await browser.open(whoami)).json()).toMatchObject({ content: whoAlice })
   })
 })

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { expect, it, onTestFinished } from 'vitest'
 import { startProgram } from '../support/processes/program.ts'
@@ -18,7 +19,9 @@ async function startExample(name: string, env: Record<string, string>) {
   return { program, base: `http://localhost:${port}` }
 }
 
-it('the Express example of the README lists the tools of an open server and of one that names its metadata only in its 401', async () => {
+it('the Express example of the README, of at most 30 lines, lists the tools of an open server and of one that names its metadata only in its 401', async () => {
+  const source = readFileSync(new URL('../examples/express.ts', import.meta.url), 'utf8')
+  expect(source.trimEnd().split('\n').length).toBeLessThanOrEqual(30)
   const issuer = stage.as.issuer
   const open = await createMcpServer({ issuer, isOpen: true })
   onTestFinished(() => open.close())

@@ -10,7 +10,7 @@ const auth = createAuthOrchestrator({
   network: { allow: ['localhost', '127.0.0.1'] }, // servers on this machine; leave it out for public ones
 })
 
-async function tools(server: string): Promise<Response> {
+const tools = (server: string) => async (): Promise<Response> => {
   const connection = auth.connection({ tenant: 'acme', user: 'alice', server })
   const client = new Client({ name: 'acme-agents', version: '1.0.0' })
   try {
@@ -19,15 +19,11 @@ async function tools(server: string): Promise<Response> {
   } catch (error) {
     if (authorizationErrorOf(error)?.nextAction !== 'authorize') throw error
     const result = await connection.authorize()
-    return result.status === 'redirect' ? auth.redirectResponse(result) : await tools(server)
+    return result.status === 'redirect' ? auth.redirectResponse(result) : await tools(server)()
   }
 }
 const app = express()
 const servers = MCP_SERVERS.split(' ') // with and without authorization, in any order
-for (const [index, server] of servers.entries())
-  app.get(
-    `/tools/${index}`,
-    toNodeHandler(() => tools(server)),
-  )
+for (const [index, server] of servers.entries()) app.get(`/tools/${index}`, toNodeHandler(tools(server)))
 app.all('/callback', toNodeHandler(auth.handleCallback))
 app.listen(Number(PORT), () => console.log(`open http://localhost:${PORT}/tools/0`))

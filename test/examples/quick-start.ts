@@ -19,10 +19,11 @@ async function tools(): Promise<Response> {
   return await connection.fetch(MCP_SERVER, { method: 'POST', headers, body: JSON.stringify(message) })
 }
 
+const onError = (error: unknown): void => console.error(error) // what was answered with a 500
 const routes = new Map([
-  ['/start', toNodeHandler(start)],
-  ['/callback', toNodeHandler(auth.handleCallback)],
-  ['/tools', toNodeHandler(tools)],
+  ['/start', toNodeHandler(start, { onError })],
+  ['/callback', toNodeHandler(auth.handleCallback, { onError })],
+  ['/tools', toNodeHandler(tools, { onError })],
 ])
 createServer((request, response) => {
   const route = routes.get(new URL(request.url ?? '/', 'http://localhost').pathname)

@@ -8,6 +8,7 @@ const TOLD: Record<keyof OrchestratorEvents, true> = {
   failed: true,
   disconnected: true,
   accountChanged: true,
+  callbackRejected: true,
 }
 
 /** Every event that an orchestrator tells; one that is missing here is a type error. */

@@ -28,7 +28,7 @@ interface Page {
  */
 export class UserAgent {
   readonly #cookies: Cookie[] = []
-  /** Where the authorization request says that it will end. */
+  /** Where the first authorization request says that it will end: a server may send its user on to another one. */
   #redirectUri: string | undefined
 
   /** From an authorization URL, or a page of the client that redirects to one, to the callback URL. */
@@ -39,6 +39,7 @@ export class UserAgent {
 
   /** Signs in and stops at the consent page; answers the callback URL at once where no consent is asked for. */
   async openConsent(url: string, { login }: { login: string }): Promise<ConsentPage | string> {
+    this.#redirectUri = undefined
     let page = await this.#visit(new URL(url))
     if (typeof page === 'string') return page
     const loginForm = readForms(page.html)[0]
@@ -48,11 +49,12 @@ export class UserAgent {
     }
     const consent = page
     const form = readForms(consent.html)[0]
-    if (form === undefined || !form.buttons.some(({ name }) => name === 'decision')) {
+    const button = form?.buttons.find(({ value }) => value === 'approve')
+    if (form === undefined || button === undefined) {
       throw new Error(`expected the consent page and found ${consent.status} ${consent.html.slice(0, 200)}`)
     }
     const decide = async (decision: string): Promise<string> => {
-      const end = await this.#submit(consent, form, { ...form.fields, decision })
+      const end = await this.#submit(consent, form, { ...form.fields, [button.name]: decision })
       if (typeof end === 'string') return end
       throw new Error(`expected the callback and found ${end.status} ${end.html.slice(0, 200)}`)
     }
@@ -83,7 +85,7 @@ export class UserAgent {
         return { url, status: response.status, html: await response.text() }
       }
       url = new URL(location, url)
-      this.#redirectUri = url.searchParams.get('redirect_uri') ?? this.#redirectUri
+      this.#redirectUri ??= url.searchParams.get('redirect_uri') ?? undefined
       if (this.#redirectUri !== undefined && isAt(url, this.#redirectUri)) return url.href
       response = await this.#request(url)
     }
@@ -91,7 +93,7 @@ export class UserAgent {
   }
 
   async #request(url: URL, init: { method?: string; body?: URLSearchParams } = {}): Promise<Response> {
-    this.#redirectUri = url.searchParams.get('redirect_uri') ?? this.#redirectUri
+    this.#redirectUri ??= url.searchParams.get('redirect_uri') ?? undefined
     const cookie = cookieHeader(this.#cookies, url)
     const response = await fetch(url, {
       ...init,

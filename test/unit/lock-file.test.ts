@@ -23,7 +23,9 @@ function missing(packages: Packages): string[] {
   )
 }
 
-describe.each(['package-lock.json', 'test/conformance/package-lock.json'])('%s', (file) => {
+const LOCK_FILES = ['package-lock.json', 'test/conformance/package-lock.json', 'test/strangers/package-lock.json']
+
+describe.each(LOCK_FILES)('%s', (file) => {
   const { packages } = v.parse(LockFile, JSON.parse(readFileSync(join(projectRoot, file), 'utf8')))
 
   test(`${file} contains no registry URL`, () => {

@@ -3,6 +3,8 @@ import type { BuildAuthorizationRequestInput, BuildAuthorizationRequestOutput } 
 import { randomId, stopwatch } from '../../clock.ts'
 import { truncate } from '../../errors/failure.ts'
 import { portError } from '../../errors/port-error.ts'
+import { destinationOf } from '../../http/address-guard.ts'
+import { allowEntryFor } from '../../http/allow-list.ts'
 import { RESERVED_PARAMETERS } from '../../protocol/authorization-endpoint.ts'
 import type { ServerMetadata } from '../../schemas/connection-context.ts'
 import type { ClientRequestDependencies, ConnectionDependencies } from '../dependencies.ts'
@@ -42,9 +44,13 @@ export function createBuildAuthorizationRequest(deps: Dependencies) {
       code_challenge_method: 'S256',
     }
     for (const name of RESERVED_PARAMETERS) url.searchParams.delete(name)
+    const { promptConsent, offline, parameters: ofServer } = deps.facts(metadata.issuer).authorization ?? {}
+    const isOffline = scope?.split(' ').includes('offline_access')
     // OpenID Connect Core §11: servers ignore `offline_access` without `prompt=consent`.
-    const defaults = scope?.split(' ').includes('offline_access') ? { prompt: 'consent' } : {}
-    const additional = Object.entries({ ...defaults, ...parameters }).filter(([name]) => !RESERVED_PARAMETERS.has(name))
+    const defaults = isOffline && promptConsent !== 'never' ? { prompt: 'consent' } : {}
+    const additional = Object.entries({ ...defaults, ...offline, ...ofServer, ...parameters }).filter(
+      ([name, value]) => value !== '' && !RESERVED_PARAMETERS.has(name),
+    )
     const all = [...additional, ...Object.entries(reserved)].flatMap(([name, value]): [string, string][] =>
       value === undefined ? [] : [[name, value]],
     )
@@ -78,7 +84,11 @@ function endpointOf(deps: Dependencies, metadata: ServerMetadata): URL {
   }
   const url = new URL(authorizationEndpoint)
   if (url.protocol !== 'https:' && !deps.mayUseHttp(url)) {
-    throw portError('INSECURE_ENDPOINT', 'notSent', { url: redactUrl(authorizationEndpoint) })
+    const { host, port } = destinationOf(url)
+    throw portError('INSECURE_ENDPOINT', 'notSent', {
+      url: redactUrl(authorizationEndpoint),
+      allow: allowEntryFor(host, port),
+    })
   }
   return url
 }

@@ -59,6 +59,7 @@ export function createDiscoverResource(deps: Dependencies, cache: MetadataCache<
       at: recordTime(),
       resource,
       ...(challengeScope !== undefined && { challengeScope }),
+      ...(search.isNamedUnusable && { notes: [NAMED_UNUSABLE] }),
     })
 
     if (metadata !== undefined && metadata.issuers.length > 0)
@@ -81,11 +82,16 @@ export function createDiscoverResource(deps: Dependencies, cache: MetadataCache<
   }
 }
 
+/** The note for an operator whose server names a metadata URL that leads nowhere. */
+const NAMED_UNUSABLE = 'resource_metadata of the challenge is not usable'
+
 /** The result of requesting the metadata URLs one after the other. */
 interface Search {
   readonly metadata?: ProtectedResourceMetadata
   /** Whether every URL responded 4xx (not 429). */
   readonly isAbsent: boolean
+  /** Whether the challenge named a URL, and that one has no metadata. */
+  readonly isNamedUnusable: boolean
   /** The URLs without metadata, redacted. */
   readonly urls: readonly string[]
 }
@@ -123,7 +129,7 @@ async function findMetadata(
         strict: policy.strictResource === true,
       })
       if (metadata !== undefined && (isCertain || metadata.resource === server))
-        return { metadata, isAbsent: false, urls: [] }
+        return { metadata, isAbsent: false, isNamedUnusable: named !== undefined && url !== named, urls: [] }
     } catch (error) {
       const isNamed = !wellKnown.includes(url)
       if (!(error instanceof PortError) || !leadsOn(error, isNamed)) throw error
@@ -132,7 +138,7 @@ async function findMetadata(
   }
   const decisive = failures.find(({ failure }) => failure.code !== NOT_METADATA)
   if (decisive !== undefined) throw decisive
-  return { isAbsent: failures.length === 0, urls: places.map(redactUrl) }
+  return { isAbsent: failures.length === 0, isNamedUnusable: named !== undefined, urls: places.map(redactUrl) }
 }
 
 /** Whether the next URL is requested after this failure: after every unusable response, and if nothing can be sent. */

@@ -2,8 +2,9 @@ import type { DiscoverServerInput, DiscoverServerOutput } from '../../../machine
 import { stopwatch } from '../../clock.ts'
 import { type FailureCode, truncate } from '../../errors/failure.ts'
 import { PortError, portError } from '../../errors/port-error.ts'
-import { legacyEndpoints, legacyMetadataUrl, sameIssuer, serverMetadataUrls } from '../../protocol/discovery.ts'
+import { legacyEndpoints, legacyMetadataUrl, serverMetadataUrls } from '../../protocol/discovery.ts'
 import { DPOP_ALGORITHMS, dpopTerms } from '../../protocol/dpop.ts'
+import { isIssuerOf, type ServerFacts, withFacts } from '../../protocol/server-facts.ts'
 import { AuthorizationServerMetadataSchema } from '../../schemas/metadata.ts'
 import type { ResourceFacts, ServerMetadata } from '../../schemas/connection-context.ts'
 import type { DpopTerms } from '../../schemas/credentials.ts'
@@ -35,7 +36,7 @@ const UNUSABLE: ReadonlySet<FailureCode> = new Set([
   'INSECURE_ENDPOINT',
 ])
 
-type Dependencies = Pick<ConnectionDependencies, 'transport' | 'clock' | 'policy'>
+type Dependencies = Pick<ConnectionDependencies, 'transport' | 'clock' | 'policy' | 'facts'>
 
 /**
  * Loads the metadata of the chosen authorization server: RFC 8414 first, then OpenID Connect Discovery. After a URL
@@ -52,10 +53,14 @@ export function createDiscoverServer(deps: Dependencies, cache: MetadataCache<Se
     const recordTime = stopwatch(deps.clock, at)
     const { issuer, legacy, mayGuessEndpoints, answeredWithoutToken, requestedUrls = [] } = resource
     const policy = deps.policy(identity)
-    const result = (metadata: ServerMetadata): DiscoverServerOutput => {
+    const facts = deps.facts(issuer)
+    const result = (document: ServerMetadata): DiscoverServerOutput => {
+      const metadata = withFacts(document, issuer, facts)
       const dpop = dpopAt(metadata, resource, policy)
       return { at: recordTime(), metadata: { ...metadata, ...(dpop && { dpop }) } }
     }
+    const { metadata: configured } = facts.discovery ?? {}
+    if (configured !== undefined) return result(configured)
     const urls = legacy ? [legacyMetadataUrl(issuer)] : serverMetadataUrls(issuer)
     const failures: PortError[] = []
     let absent: { url: string; status: number } | undefined
@@ -63,7 +68,7 @@ export function createDiscoverServer(deps: Dependencies, cache: MetadataCache<Se
       try {
         const lookup = await cache.read(url, () => loadMetadata(deps, url, EXPECTED))
         if ('metadata' in lookup) {
-          const metadata = confirmed(lookup.metadata, resource, url, cache)
+          const metadata = confirmed(lookup.metadata, resource, facts, url, cache)
           // Only now is it certain that the server has an issuer at all.
           if (answeredWithoutToken) await chooseIssuer([metadata.issuer], undefined, policy)
           return result(metadata)
@@ -108,15 +113,16 @@ function isOfOneUrl(error: PortError): boolean {
   return isTransient(error) || UNUSABLE.has(error.failure.code)
 }
 
-/** The metadata, if its `issuer` is the chosen one. */
+/** The metadata, if its `issuer` is the chosen one, or another that the facts accept. */
 function confirmed(
   metadata: ServerMetadata,
   { issuer }: ResourceFacts,
+  facts: ServerFacts,
   url: string,
   cache: MetadataCache<ServerLookup>,
 ): ServerMetadata {
   // From here on the issuer has the form of its own document.
-  if (sameIssuer(metadata.issuer, issuer)) return metadata
+  if (isIssuerOf({ issuer }, facts, metadata.issuer)) return metadata
   cache.drop(url)
   const mismatch = { url: redactUrl(url), expected: truncate(issuer), received: truncate(metadata.issuer) }
   throw portError('SERVER_ISSUER_MISMATCH', 'rejected', mismatch)

@@ -6,9 +6,11 @@ import type {
 } from '../../../machines/ports.ts'
 import { isSecretExpired } from '../../../machines/record-rules.ts'
 import { stopwatch } from '../../clock.ts'
-import { truncate } from '../../errors/failure.ts'
-import { portError } from '../../errors/port-error.ts'
+import { MAX_DETAIL_ITEMS, truncate } from '../../errors/failure.ts'
+import { PortError, portError } from '../../errors/port-error.ts'
 import type { SigningKey } from '../../options/signing-key.ts'
+import { unionScopes } from '../../protocol/scopes.ts'
+import { isIssuerOf } from '../../protocol/server-facts.ts'
 import { chooseMethod, chooseSigningAlg } from '../../protocol/token-endpoint.ts'
 import type { ServerMetadata } from '../../schemas/connection-context.ts'
 import type { ClientInformation } from '../../schemas/credentials.ts'
@@ -16,7 +18,7 @@ import type { ConnectionDependencies } from '../dependencies.ts'
 
 type Dependencies = Pick<
   ConnectionDependencies,
-  'clock' | 'client' | 'clients' | 'ensureDynamicRegistration' | 'retireDynamicRegistration'
+  'clock' | 'client' | 'clients' | 'facts' | 'ensureDynamicRegistration' | 'retireDynamicRegistration'
 >
 
 /**
@@ -31,11 +33,11 @@ type Dependencies = Pick<
 export function createEnsureRegistration(deps: Dependencies) {
   return async (input: EnsureRegistrationInput): Promise<EnsureRegistrationOutput> => {
     const recordTime = stopwatch(deps.clock, input.at)
-    const { identity, metadata, rejectedClientId: clientId } = input
+    const { identity, metadata, rejectedClientId: clientId, failedMethod } = input
     const { issuer } = metadata
     const { redirectUri } = deps.client
     if (clientId !== undefined) {
-      await deps.retireDynamicRegistration({ identity, issuer, redirectUri, clientId, at: recordTime() })
+      await deps.retireDynamicRegistration({ identity, issuer, redirectUri, clientId, failedMethod, at: recordTime() })
     }
     const existing = hostClient(deps, input) ?? unregisteredClient(deps, input)
     const client = existing ?? (await registeredClient(deps, input, recordTime()))
@@ -46,10 +48,11 @@ export function createEnsureRegistration(deps: Dependencies) {
 /** The client that the host provided or configured, if it is usable at this issuer. */
 function hostClient(deps: Dependencies, input: EnsureRegistrationInput): ClientInformation | undefined {
   const { metadata, clientInformation, configuredIssuer } = input
-  const client = clientInformation ?? configuredClient(deps, input)
+  const isIssuer = (issuer: string): boolean => isIssuerOf(metadata, deps.facts(metadata.issuer), issuer)
+  const client = clientInformation ?? configuredClient(deps, isIssuer)
   const { signingKey: key } =
-    deps.clients.find(({ issuer, clientId }) => issuer === metadata.issuer && clientId === client?.clientId) ?? {}
-  const problem = client && problemOf(client, key, input)
+    deps.clients.find(({ issuer, clientId }) => isIssuer(issuer) && clientId === client?.clientId) ?? {}
+  const problem = client && problemOf(client, key, isIssuer, input)
   if (problem !== undefined) throw portError('CLIENT_INFORMATION_REQUIRED', 'notSent', problem)
   if (client !== undefined) {
     // The code must be redeemed with the redirect URI of the authorization request, even if the option changes.
@@ -86,7 +89,7 @@ function unregisteredClient(
   if (isFree && grant === 'authorization_code') return undefined
   throw portError('CLIENT_INFORMATION_REQUIRED', 'notSent', {
     reason: mayRegister ? 'nonInteractiveGrant' : 'importedTokens',
-    expected: truncate(issuer),
+    ...issuersOf(deps, issuer),
   })
 }
 
@@ -94,10 +97,11 @@ function unregisteredClient(
 function problemOf(
   client: ClientInformation,
   key: SigningKey | undefined,
+  isIssuer: (issuer: string) => boolean,
   { at, metadata, grant }: EnsureRegistrationInput,
 ) {
   const { issuer, clientSecret } = client
-  if (issuer !== '' && issuer !== metadata.issuer) {
+  if (issuer !== '' && !isIssuer(issuer)) {
     return { reason: 'otherIssuer', expected: truncate(metadata.issuer), received: truncate(issuer) }
   }
   if (isSecretExpired(client, at)) return { reason: 'secretExpired' }
@@ -106,8 +110,8 @@ function problemOf(
 }
 
 /** The client configured for this issuer. Its authentication method is chosen later, from the server's list. */
-function configuredClient(deps: Dependencies, { metadata }: EnsureRegistrationInput): ClientInformation | undefined {
-  const client = deps.clients.find(({ issuer }) => issuer === metadata.issuer)
+function configuredClient(deps: Dependencies, isIssuer: (issuer: string) => boolean): ClientInformation | undefined {
+  const client = deps.clients.find(({ issuer }) => isIssuer(issuer))
   if (client === undefined) return undefined
   const { issuer, clientId, clientSecret, tokenEndpointAuthMethod = '', scope } = client
   return {
@@ -147,23 +151,69 @@ function authenticationOf(
   })
 }
 
+/** The scopes that a registration names: those of the request, or as the facts of the server say. */
+function registrationScope({ facts }: Dependencies, input: EnsureRegistrationInput) {
+  const { metadata, resourceScopesSupported, scope, grantedScope } = input
+  const rule = facts(metadata.issuer).registration?.scope
+  if (rule === 'none') return { scope: undefined, grantedScope: undefined }
+  const listed =
+    rule === 'server' ? metadata.scopesSupported : rule === 'resource' ? resourceScopesSupported : undefined
+  return { scope: unionScopes(scope, listed?.join(' ')), grantedScope }
+}
+
 /** The shared dynamic registration. */
 async function registeredClient(
   deps: Dependencies,
   input: EnsureRegistrationInput,
   at: number,
 ): Promise<ClientInformation> {
-  const { identity, metadata } = input
+  const { identity, metadata, invalidScopeClientId: replaces } = input
   const { issuer, registrationEndpoint, tokenEndpointAuthMethodsSupported } = metadata
   const { redirectUri } = deps.client
   if (registrationEndpoint === undefined) {
     throw portError('REGISTRATION_UNAVAILABLE', 'notSent', {
       reason: 'noRegistrationEndpoint',
-      expected: truncate(issuer),
+      ...issuersOf(deps, issuer),
     })
   }
-  const request = { identity, issuer, redirectUri, registrationEndpoint, tokenEndpointAuthMethodsSupported, at }
-  return deps.ensureDynamicRegistration(request)
+  const request = {
+    identity,
+    issuer,
+    redirectUri,
+    registrationEndpoint,
+    tokenEndpointAuthMethodsSupported,
+    ...registrationScope(deps, input),
+    replaces,
+    at,
+  }
+  try {
+    return await deps.ensureDynamicRegistration(request)
+  } catch (error) {
+    if (!(error instanceof PortError) || error.failure.code !== 'REGISTRATION_REJECTED') throw error
+    const { configuredIssuers } = issuersOf(deps, issuer)
+    throw portError('REGISTRATION_REJECTED', error.outcome, { ...error.failure.details, configuredIssuers })
+  }
+}
+
+/**
+ * The issuer that was discovered, and those of the configured clients beside it: a configured issuer often differs from
+ * the right one by its host or its path only. Such issuers come first.
+ */
+function issuersOf({ clients }: Dependencies, issuer: string) {
+  const { host, pathname } = new URL(issuer)
+  const difference = (configured: string): number => {
+    const other = new URL(configured)
+    return other.host === host ? 0 : other.pathname === pathname ? 1 : 2
+  }
+  const configuredIssuers = clients
+    .map((client) => client.issuer)
+    .toSorted((a, b) => difference(a) - difference(b))
+    .slice(0, MAX_DETAIL_ITEMS)
+    .map(truncate)
+  return {
+    expected: truncate(issuer),
+    configuredIssuers: configuredIssuers.length === 0 ? undefined : configuredIssuers,
+  }
 }
 
 /**
@@ -175,10 +225,10 @@ async function registeredClient(
 export function createRetireRegistration(
   deps: Pick<ConnectionDependencies, 'clock' | 'client' | 'retireDynamicRegistration'>,
 ) {
-  return async ({ at, identity, issuer, clientId }: RetireRegistrationInput): Promise<PortOutput> => {
+  return async ({ at, identity, issuer, clientId, failedMethod }: RetireRegistrationInput): Promise<PortOutput> => {
     const recordTime = stopwatch(deps.clock, at)
     const { redirectUri } = deps.client
-    await deps.retireDynamicRegistration({ identity, issuer, redirectUri, clientId, at })
+    await deps.retireDynamicRegistration({ identity, issuer, redirectUri, clientId, failedMethod, at })
     return { at: recordTime() }
   }
 }

@@ -4,6 +4,7 @@ import { stopwatch } from '../../clock.ts'
 import { truncate } from '../../errors/failure.ts'
 import { portError } from '../../errors/port-error.ts'
 import { clientMetadata } from '../../options/client-metadata.ts'
+import { unionScopes } from '../../protocol/scopes.ts'
 import { chooseMethod, preferredSecretMethod } from '../../protocol/token-endpoint.ts'
 import { RegistrationResponseSchema } from '../../schemas/registration.ts'
 import { check, parseJson } from '../../schemas/wire.ts'
@@ -13,9 +14,9 @@ import { isSuccess, redactUrl, rejectionOf, sendOnce } from '../endpoint-request
 /**
  * Registers this client dynamically. The values of the response take precedence over the requested ones.
  *
- * @throws `PortError` `REGISTRATION_REJECTED`, `RATE_LIMITED` or `SERVER_UNAVAILABLE` (rejected),
- *   `REGISTRATION_UNAVAILABLE`, `RESPONSE_NOT_JSON` or `RESPONSE_INVALID` (unknown), `CLIENT_AUTH_UNSUPPORTED`, or what
- *   the transport rejects with.
+ * @throws `PortError` `REGISTRATION_REJECTED` or `RATE_LIMITED` (rejected), `SERVER_UNAVAILABLE` (503: rejected; any
+ *   other 5xx: unknown), `RESPONSE_NOT_JSON` or `RESPONSE_INVALID` (unknown), `CLIENT_AUTH_UNSUPPORTED`, or what the
+ *   transport rejects with.
  * @see [RFC 7591 §3](https://www.rfc-editor.org/rfc/rfc7591.html#section-3)
  */
 export function createRegisterClient(deps: RegistrationDependencies) {
@@ -26,10 +27,12 @@ export function createRegisterClient(deps: RegistrationDependencies) {
       registrationEndpoint,
       tokenEndpointAuthMethodsSupported: supported,
       dpopBoundAccessTokens,
+      tokenEndpointAuthMethod,
+      omitsScope,
       sendBefore,
     } = input
     const recordTime = stopwatch(deps.clock, input.at)
-    const method = preferredSecretMethod(supported)
+    const method = tokenEndpointAuthMethod ?? preferredSecretMethod(supported)
     if (method === undefined) {
       throw portError('CLIENT_AUTH_UNSUPPORTED', 'notSent', { offered: truncate((supported ?? []).join(' ')) })
     }
@@ -38,13 +41,15 @@ export function createRegisterClient(deps: RegistrationDependencies) {
         { issuer, registration_endpoint: registrationEndpoint },
         {
           ...clientMetadata(deps.client, redirectUri, method),
+          // Some servers reject a scope that the client is not registered for (RFC 7591 §2).
+          scope: omitsScope ? undefined : unionScopes(deps.client.scope, input.scope),
           ...(dpopBoundAccessTokens && { dpop_bound_access_tokens: true }),
         },
         options,
       ),
     )
     if (!isSuccess(response)) {
-      const codes = { rejected: 'REGISTRATION_REJECTED', unknown: 'REGISTRATION_UNAVAILABLE' } as const
+      const codes = { rejected: 'REGISTRATION_REJECTED', unknown: 'SERVER_UNAVAILABLE' } as const
       throw rejectionOf(response, registrationEndpoint, deps.clock.now(), codes)
     }
     const where = {
@@ -63,6 +68,7 @@ export function createRegisterClient(deps: RegistrationDependencies) {
       tokenEndpointAuthMethod: registered = method,
       redirectUris = [redirectUri],
       grantTypes = ['authorization_code'],
+      scope,
     } = checked.output
     const rejection = (field: string, expected: string, received: readonly string[]) =>
       portError('REGISTRATION_REJECTED', 'rejected', {
@@ -82,6 +88,7 @@ export function createRegisterClient(deps: RegistrationDependencies) {
       secretExpiresAtSeconds === undefined ? undefined : secretExpiresAtSeconds * 1000 - deps.clock.now()
     return {
       at,
+      scope,
       client: {
         issuer,
         clientId,

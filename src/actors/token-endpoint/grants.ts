@@ -35,14 +35,17 @@ const AUTHORIZATION_CODE: GrantRow<ExchangeCodeDependencies, ExchangeCodeInput> 
 }
 
 /**
- * A refresh token, at its issuer only. Without `scope` the server keeps the granted one.
+ * A refresh token, at its issuer only. Without `scope` the server keeps the granted one; some servers require it.
  *
  * @see [RFC 6749 §6](https://www.rfc-editor.org/rfc/rfc6749.html#section-6)
  */
-const REFRESH_TOKEN: GrantRow<unknown, RefreshTokensInput> = {
+const REFRESH_TOKEN: GrantRow<TokenRequestDependencies, RefreshTokensInput> = {
   grantType: 'refresh_token',
   rejected: 'REFRESH_REJECTED',
-  parameters: (_deps, { refreshToken }) => ({ refresh_token: refreshToken }),
+  parameters: ({ facts }, { server, refreshToken, scope }) => ({
+    refresh_token: refreshToken,
+    scope: facts(server.issuer).refresh?.scope === 'repeat' ? scope : undefined,
+  }),
 }
 
 /**
@@ -54,23 +57,31 @@ const NON_INTERACTIVE: Record<NonInteractiveGrant, GrantRow<IdentityAssertionDep
   client_credentials: {
     grantType: GRANT_TYPES.client_credentials,
     rejected: 'EXCHANGE_REJECTED',
-    parameters: (_deps, { scope }) => ({ scope }),
+    parameters: (_deps, { scope, parameters }) => ({ ...further(parameters), scope }),
   },
   jwt_bearer: {
     grantType: GRANT_TYPES.jwt_bearer,
     rejected: 'EXCHANGE_REJECTED',
-    async parameters(deps, { identity: connection, server, scope, sendBefore }, signal) {
+    async parameters(deps, { identity: connection, server, scope, parameters, sendBefore }, signal) {
       const { issuer: audience, tokenEndpoint, resource } = server
       const requested = { connection, audience, tokenEndpoint, resource, scope }
       const { assertion } = await obtainAssertion(deps, ['workload'], requested, { sendBefore, signal })
-      return { assertion, scope }
+      return { ...further(parameters), assertion, scope }
     },
   },
   identity_assertion: {
     grantType: GRANT_TYPES.identity_assertion,
     rejected: 'EXCHANGE_REJECTED',
-    parameters: async (deps, input, signal) => ({ assertion: await exchangeForAssertion(deps, input, signal) }),
+    parameters: async (deps, input, signal) => ({
+      ...further(input.parameters),
+      assertion: await exchangeForAssertion(deps, input, signal),
+    }),
   },
+}
+
+/** The caller's parameters; an empty one is omitted. */
+function further(parameters: Parameters | undefined): Parameters {
+  return Object.fromEntries(Object.entries(parameters ?? {}).filter(([, value]) => value !== ''))
 }
 
 async function requestByGrant<
@@ -117,8 +128,12 @@ export function createExchangeCode(deps: ExchangeCodeDependencies) {
  *   {@link requestTokens}.
  */
 export function createRefreshTokens(deps: TokenRequestDependencies) {
-  return (input: RefreshTokensInput, signal: AbortSignal): Promise<TokenResult> =>
-    requestByGrant(deps, REFRESH_TOKEN, input, signal)
+  return (input: RefreshTokensInput, signal: AbortSignal): Promise<TokenResult> => {
+    const { server } = input
+    const omitsResource = deps.facts(server.issuer).resource === 'omitOnRefresh'
+    const requested = omitsResource ? { ...input, server: { ...server, resource: undefined } } : input
+    return requestByGrant(deps, REFRESH_TOKEN, requested, signal)
+  }
 }
 
 /**

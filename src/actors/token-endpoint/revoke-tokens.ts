@@ -4,6 +4,22 @@ import { stopwatch } from '../../clock.ts'
 import { asClient, clientAuthentication } from '../client-authentication.ts'
 import type { ClientRequestDependencies } from '../dependencies.ts'
 import { isSuccess, rejectionOf, sendOnce } from '../endpoint-request.ts'
+import { MAX_TOKEN_RESPONSE_BYTES, USER_AGENT } from '../limits.ts'
+
+const CODES = { rejected: 'EXCHANGE_REJECTED', unknown: 'TOKEN_OUTCOME_UNKNOWN' } as const
+
+/** Revokes the grant at an endpoint that revokes the access token of the request, and the refresh token with it. */
+async function revokeByBearer(
+  { transport, clock }: ClientRequestDependencies,
+  url: string,
+  { accessToken, sendBefore }: RevokeTokensInput,
+  signal: AbortSignal,
+): Promise<void> {
+  const headers = { authorization: `Bearer ${accessToken}`, 'user-agent': USER_AGENT }
+  const maxBytes = MAX_TOKEN_RESPONSE_BYTES
+  const response = await transport.exchange({ url, method: 'POST', headers, maxBytes, sendBefore, signal })
+  if (!isSuccess(response)) throw rejectionOf(response, url, clock.now(), CODES)
+}
 
 /**
  * Revokes both tokens, the refresh token first, since that ends the grant. A failure of the first request does not
@@ -19,7 +35,12 @@ export function createRevokeTokens(deps: ClientRequestDependencies) {
     const { server, accessToken, refreshToken } = input
     const recordTime = stopwatch(deps.clock, input.at)
     const endpoint = server.revocationEndpoint
-    if (endpoint === undefined) return { at: recordTime() }
+    const { revocation } = deps.facts(server.issuer)
+    if (endpoint === undefined || revocation === 'unsupported') return { at: recordTime() }
+    if (revocation === 'bearer') {
+      await revokeByBearer(deps, endpoint, input, signal)
+      return { at: recordTime() }
+    }
 
     const revoke = async (token: string, token_type_hint: string) => {
       const authentication = clientAuthentication(deps, server.client)
@@ -33,8 +54,7 @@ export function createRevokeTokens(deps: ClientRequestDependencies) {
         ),
       )
       if (isSuccess(response)) return
-      const codes = { rejected: 'EXCHANGE_REJECTED', unknown: 'TOKEN_OUTCOME_UNKNOWN' } as const
-      const rejection = rejectionOf(response, endpoint, deps.clock.now(), codes)
+      const rejection = rejectionOf(response, endpoint, deps.clock.now(), CODES)
       // RFC 7009 §2.2.1: the server cannot revoke this type of token separately; it ends with its grant.
       if (rejection.failure.details?.error !== 'unsupported_token_type') throw rejection
     }

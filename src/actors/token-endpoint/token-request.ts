@@ -5,7 +5,7 @@ import { stopwatch } from '../../clock.ts'
 import type { FailureCode } from '../../errors/failure.ts'
 import { portError } from '../../errors/port-error.ts'
 import type { ExchangeResponse } from '../../http/transport.ts'
-import { normalize } from '../../protocol/quirks.ts'
+import { tokenResponseFields } from '../../protocol/token-endpoint.ts'
 import type { AuthorizationServer, DpopKey } from '../../schemas/credentials.ts'
 import { decodeAnswer, type DecodedAnswer, TokenResponseSchema, wireErrorOf } from '../../schemas/endpoint-responses.ts'
 import { check } from '../../schemas/wire.ts'
@@ -101,8 +101,8 @@ function isNonceMissing({ status, headers, text }: ExchangeResponse): boolean {
 /**
  * Requests tokens from a token endpoint, once.
  *
- * @throws `PortError` as {@link sendTokenRequest}, and `TOKEN_RESPONSE_INVALID` for a response without tokens (unknown)
- *   or with tokens that are not bound to the key although the policy requires it (rejected).
+ * @throws `PortError` as {@link sendTokenRequest}, and `TOKEN_RESPONSE_INVALID` (rejected) for a response without
+ *   tokens, or with tokens that are not bound to the key although the policy requires it.
  * @see [RFC 6749 §5.1](https://www.rfc-editor.org/rfc/rfc6749.html#section-5.1), [RFC 9449 §5](https://www.rfc-editor.org/rfc/rfc9449.html#section-5)
  */
 export async function requestTokens(
@@ -114,13 +114,14 @@ export async function requestTokens(
   const { decoded, where, key } = await sendTokenRequest(deps, request, signal)
   const at = recordTime()
   const invalid = { ...where, document: 'token response' }
-  const checked = check(TokenResponseSchema, normalize(decoded))
-  if ('field' in checked) throw portError('TOKEN_RESPONSE_INVALID', 'unknown', { ...invalid, field: checked.field })
+  const { tokens } = deps.facts(request.server.issuer)
+  const checked = check(TokenResponseSchema, tokenResponseFields(decoded.fields, tokens))
+  // Not an unknown outcome: the credential was consumed, and another request would be answered alike.
+  if ('field' in checked) throw portError('TOKEN_RESPONSE_INVALID', 'rejected', { ...invalid, field: checked.field })
   const { tokenType: received } = checked.output
   const field = 'token_type'
   if (received === 'DPoP' && key === undefined)
-    throw portError('TOKEN_RESPONSE_INVALID', 'unknown', { ...invalid, field })
-  // Not an unknown outcome: the credential was consumed, and another request would return the same token type.
+    throw portError('TOKEN_RESPONSE_INVALID', 'rejected', { ...invalid, field })
   if (received !== 'DPoP' && request.server.dpop?.required)
     throw portError('TOKEN_RESPONSE_INVALID', 'rejected', { ...invalid, field, expected: 'DPoP', received })
   // The refresh token may be bound to the previous key, whatever the type of the new access token.

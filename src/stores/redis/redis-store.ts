@@ -40,7 +40,18 @@ const OptionsSchema = v.strictObject({
   commandTimeoutMs: v.optional(Positive, DEFAULT_COMMAND_TIMEOUT_MS),
   replicas: v.optional(Positive),
 })
-const ClientSchema = v.object({ defineCommand: v.function(), duplicate: v.function() })
+const IoredisClient = v.object({ defineCommand: v.function(), duplicate: v.function() })
+const NodeRedisClient = v.object({ sendCommand: v.function(), duplicate: v.function() })
+const ClientSchema = v.custom<Redis | Cluster>(
+  (value) => v.is(IoredisClient, value),
+  ({ input }) => `must be a client of the package 'ioredis', new Redis(url) or new Cluster(nodes)${otherClient(input)}`,
+)
+
+/** What was passed instead of a client. Never the value itself: a URL may contain a password. */
+function otherClient(value: unknown): string {
+  if (typeof value === 'string' || value instanceof URL) return ', not a URL'
+  return v.is(NodeRedisClient, value) ? ", not one of the package 'redis'" : ''
+}
 
 const ErrorSchema = v.object({ name: v.string(), message: v.string(), code: v.optional(v.string()) })
 const RecordSchema = v.nullable(v.tuple([v.string(), v.string(), v.pipe(v.string(), v.transform(Number))]))

@@ -6,11 +6,12 @@ import type { RegistrationEvent } from '../../../machines/registration/events.ts
 import { recentRegistrations } from '../../../machines/registration/guards.ts'
 import type { RegistrationContext } from '../../../src/schemas/registration.ts'
 import { runningPorts } from './chart-graph.ts'
-import { dynamicClient, issuer, LEASE_MS, metadata, rejections, START } from './facts.ts'
+import { dynamicClient, issuer, LEASE_MS, metadata, rejection, rejections, START } from './facts.ts'
 
 export type RegistrationSnapshot = SnapshotFrom<typeof registrationMachine>
 
 const SECRET_TTL_MS = 86_400_000
+const METADATA_REFUSED = rejection('REGISTRATION_REJECTED', 'rejected', { error: 'invalid_client_metadata' })
 
 /** Any command that this context could be told, and some that it must refuse. */
 export function registrationCommandsFor(context: RegistrationContext): RegistrationEvent[] {
@@ -29,6 +30,7 @@ export function registrationCommandsFor(context: RegistrationContext): Registrat
     { ...stamp(), ...request },
     { ...stamp(SECRET_TTL_MS), ...request },
     { ...stamp(), ...request, maxPerHour: 1 },
+    { ...stamp(), ...request, scope: 'read', replaces: context.client?.clientId },
     { ...stamp(), type: 'client.rejected', clientId: context.client?.clientId ?? 'unknown' },
     { ...stamp(), type: 'client.rejected', clientId: 'another' },
     ...context.orphanedClaims.slice(-1).flatMap(({ id }) => [
@@ -48,7 +50,10 @@ function registrationAnswersFor(snapshot: RegistrationSnapshot): RegistrationEve
   const clients = [dynamicClient, { ...dynamicClient, clientSecretExpiresAt: at + SECRET_TTL_MS }]
   return runningPorts(snapshot).flatMap((id): RegistrationEvent[] => [
     ...clients.map((client) => ({ type: 'xstate.done.actor.registerClient' as const, output: { at, client } })),
-    ...Object.values(rejections).map((error) => ({ type: `xstate.error.actor.${id}` as const, error })),
+    ...[...Object.values(rejections), METADATA_REFUSED].map((error) => ({
+      type: `xstate.error.actor.${id}` as const,
+      error,
+    })),
   ])
 }
 
@@ -58,7 +63,7 @@ function registrationEssenceOf({ value, context }: RegistrationSnapshot): string
   return JSON.stringify([
     value,
     client && [client.clientSecretExpiresAt === undefined, (client.clientSecretExpiresAt ?? Infinity) <= at],
-    claim && [claim.retries, claim.outcomeUnknown],
+    claim && [claim.retries, claim.outcomeUnknown, claim.scope, context.omitsScope, context.maxPerHour],
     context.orphanedClaims.at(-1)?.retried,
     recentRegistrations(context, at + 1).length > 0,
     context.failure === undefined,

@@ -12,13 +12,13 @@ import type {
 import type { McpLedger, McpServerOptions, McpServerSettings } from './create-mcp-server.ts'
 
 /** A server that runs as a program of its own. */
-interface ServerProgram extends Pick<Program, 'pid' | 'signal' | 'stop'> {
+export interface ServerProgram extends Pick<Program, 'pid' | 'signal' | 'stop'> {
   /** What its ready line said. */
   readonly facts: Record<string, string>
 }
 
-/** Starts one of the programs beside this file and waits for its ready line. */
-async function startServer(file: string, options: unknown): Promise<ServerProgram> {
+/** Starts one of the programs beside this file, or at a URL, and waits for its ready line. */
+export async function startServer(file: string, options: unknown): Promise<ServerProgram> {
   const script = fileURLToPath(new URL(file, import.meta.url))
   // A channel, so that the server ends when the test's process is gone.
   const program = startProgram(process.execPath, [script, JSON.stringify(options)], { channel: 'json' })

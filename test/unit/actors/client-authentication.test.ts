@@ -1,6 +1,7 @@
 import { decodeProtectedHeader, exportJWK, generateKeyPair, jwtVerify } from 'jose'
 import { expect, test } from 'vitest'
 import { readSigningKey } from '../../../src/options/signing-key.ts'
+import { createServerFacts } from '../../../src/protocol/server-facts.ts'
 import { verifies } from '../../support/verifies.ts'
 import { rejectionOf, startTokenEndpoint } from './support.ts'
 
@@ -85,6 +86,22 @@ test.each([
   expect(decodeProtectedHeader(assertion)).toEqual({ alg, typ: 'client-authentication+jwt' })
   const { publicKey: verifier } = { publicKey: await exportJWK(rsa.publicKey) }
   await jwtVerify(assertion, verifier, { currentDate: new Date(NOW_SECONDS * 1000) })
+})
+
+test('the key of a client that is pre-registered at an announced issuer signs its assertions', async () => {
+  const announced = 'https://announced.example'
+  const start = (alsoAnnounces: string[]) =>
+    startTokenEndpoint({
+      client: robot,
+      dependencies: (issuer) => ({
+        clients: [{ issuer: announced, clientId: 'robot', signingKey: readSigningKey(privateKey) }],
+        facts: createServerFacts([{ server: 'S', issuers: [issuer], discovery: { alsoAnnounces } }]),
+      }),
+    })
+  const { refresh, forms } = await start([announced])
+  await refresh()
+  expect(forms()[0]).toHaveProperty('client_assertion')
+  expect(await rejectionOf((await start(['urn:other'])).refresh())).toMatchObject({ code: 'CLIENT_AUTH_UNSUPPORTED' })
 })
 
 test('a token request with private_key_jwt is not sent when the signing key is not configured', async () => {

@@ -47,6 +47,25 @@ test('a port rejects with the error of its function', async () => {
   expect(await rejectionOf(done)).toMatchObject({ code: 'REGISTRATION_REJECTED' })
 })
 
+test.each([
+  ['its own server', 'http://10.0.0.1:8080/mcp', { reason: 'connectionServer' }],
+  ['any other', 'http://10.0.0.1/mcp', {}],
+])('a port whose request to a forbidden address goes to %s says so', async (_whose, server, expected) => {
+  const { refreshTokens } = connectionActors(makeDependencies())
+  const as = serverAt('http://10.0.0.1:8080')
+  const done = run(refreshTokens, { at: 0, identity: identityOf(server), server: as, refreshToken: 'r', sendBefore })
+  expect(await rejectionOf(done)).toEqual({
+    code: 'INSECURE_ENDPOINT',
+    outcome: 'notSent',
+    details: {
+      url: 'http://10.0.0.1:8080/token',
+      host: '10.0.0.1:8080',
+      allow: '10.0.0.1:8080',
+      ...expected,
+    },
+  })
+})
+
 test('a stopped port aborts its request', async () => {
   const closed: Promise<void>[] = []
   const { promise: arrived, resolve: arrive } = Promise.withResolvers<void>()

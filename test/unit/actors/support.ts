@@ -16,6 +16,7 @@ import {
 import { createRevokeTokens } from '../../../src/actors/token-endpoint/revoke-tokens.ts'
 import { type Clock, systemClock } from '../../../src/clock.ts'
 import { PortError } from '../../../src/errors/port-error.ts'
+import { createServerFacts } from '../../../src/protocol/server-facts.ts'
 import type { AuthorizationServer, ClientInformation, ConnectionIdentity } from '../../../src/schemas/credentials.ts'
 import { makeTransport, startServer } from '../http/support.ts'
 
@@ -71,6 +72,7 @@ export function makeDependencies(overrides: Partial<Dependencies> = {}): Depende
     dpop: new DpopProver(systemClock),
     client: { name: 'Acme', redirectUri: 'https://app.example/callback' },
     clients: [],
+    facts: createServerFacts([]),
     policy: () => ({}),
     mayUseHttp: () => false,
     ensureDynamicRegistration: () => Promise.reject(new Error('no registration expected')),

@@ -1,22 +1,26 @@
 import { once } from 'node:events'
-import { createServer, type IncomingMessage, request as ask } from 'node:http'
+import { createServer, type IncomingMessage, request as ask, type RequestListener } from 'node:http'
 import { connect as connectHttp2, createServer as createHttp2Server } from 'node:http2'
 import { type AddressInfo, connect } from 'node:net'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { toNodeHandler } from '../../../src/adapters/node.ts'
+import { processWarnings } from '../../support/process-warnings.ts'
 import { CLIENT, orchestrate, redirectOf, startWorld } from '../connection/world.ts'
 
-describe('toNodeHandler', () => {
-  async function serve(handler: (request: Request) => Promise<Response>): Promise<string> {
-    const server = createServer(toNodeHandler(handler)).listen(0, '127.0.0.1')
-    await once(server, 'listening')
-    onTestFinished(() => {
-      server.closeAllConnections()
-      server.close()
-    })
-    return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-  }
+/** The origin of a server, which ends with the test. */
+async function listen(listener: RequestListener): Promise<string> {
+  const server = createServer(listener).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  onTestFinished(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+}
 
+const serve = (...args: Parameters<typeof toNodeHandler>): Promise<string> => listen(toNodeHandler(...args))
+
+describe('toNodeHandler', () => {
   test('toNodeHandler serves the callback of a browser over HTTP', async () => {
     const world = await startWorld()
     const orchestrator = orchestrate()
@@ -170,29 +174,132 @@ describe('toNodeHandler', () => {
     expect((await fetch(`${origin}/bob`)).status).toBe(418)
     expect(errors).toEqual([new Error('bob')])
   })
+})
 
-  test('toNodeHandler answers 500 without details if the handler rejects', async () => {
-    const origin = await serve(() => Promise.reject(new Error('secret')))
+describe('an error of a handler', () => {
+  /** What a browser gets, and what `onError` receives. */
+  async function failing(handler: (request: Request) => Promise<Response>): Promise<[number, string, unknown[]]> {
+    const errors: unknown[] = []
+    const origin = await serve(handler, { onError: (error) => errors.push(error) })
     const response = await fetch(origin)
-    expect([response.status, await response.text()]).toEqual([500, 'Internal Server Error'])
+    return [response.status, await response.text(), errors]
+  }
+
+  test('is answered by a 500 without details, and onError receives it', async () => {
+    const error = new Error('secret')
+    expect(await failing(() => Promise.reject(error))).toEqual([500, 'Internal Server Error', [error]])
   })
 
-  test('toNodeHandler answers 500 without details if the body stream fails', async () => {
-    const origin = await serve(async () => {
-      const body = new ReadableStream({
-        pull() {
-          throw new Error('secret')
-        },
+  test('that is thrown while the response is written is answered and received as well', async () => {
+    const error = new Error('secret')
+    const broken = new ReadableStream({ pull: () => Promise.reject(error) })
+    expect(await failing(async () => new Response(broken))).toEqual([500, 'Internal Server Error', [error]])
+    expect(await failing(async () => Response.error())).toEqual([
+      500,
+      'Internal Server Error',
+      [expect.objectContaining({ name: 'RangeError', code: 'ERR_HTTP_INVALID_STATUS_CODE' })],
+    ])
+    expect(await failing(async () => undefined as never)).toEqual([
+      500,
+      'Internal Server Error',
+      [expect.objectContaining({ name: 'TypeError' })],
+    ])
+  })
+
+  test.each([false, true])(
+    'after the framework has begun the response itself (ended: %j) leaves that response as it is, and onError receives the error',
+    async (isEnded) => {
+      const errors: unknown[] = []
+      const { promise: done, resolve } = Promise.withResolvers<void>()
+      const onError = (error: unknown): void => {
+        errors.push(error)
+        resolve()
+      }
+      const handler = toNodeHandler(async () => new Response('late'), { onError })
+      const origin = await listen((incoming, outgoing) => {
+        outgoing.writeHead(504).write('too ')
+        if (isEnded) outgoing.end('late')
+        handler(incoming, outgoing)
+        if (!isEnded) void done.then(() => outgoing.end('late'))
       })
-      return new Response(body)
-    })
-    expect(await (await fetch(origin)).text()).toBe('Internal Server Error')
-  })
+      const response = await fetch(origin)
+      expect([response.status, await response.text()]).toEqual([504, 'too late'])
+      await done
+      expect(errors).toEqual([expect.objectContaining({ code: 'ERR_HTTP_HEADERS_SENT' })])
+    },
+  )
 
-  test('toNodeHandler answers 500 after the orchestrator was closed', async () => {
+  test('is logged without onError, with its code and without the queries of URLs', async () => {
+    const logged = vi.spyOn(console, 'error').mockImplementation(() => {})
+    onTestFinished(() => logged.mockRestore())
     const orchestrator = orchestrate({ client: CLIENT })
     await orchestrator.close()
-    const origin = await serve(orchestrator.handleCallback)
-    expect((await fetch(`${origin}/oauth/callback?state=x`)).status).toBe(500)
+    const closed = await serve(orchestrator.handleCallback)
+    expect((await fetch(`${closed}/oauth/callback?code=c0de&state=x`)).status).toBe(500)
+    for (const text of ['cannot read /callback?code=c0de&state=x now', 'at https://h/?code=c0de'])
+      await fetch(await serve(() => Promise.reject(new Error(text))))
+    const lines = logged.mock.calls.map(([line]) => String(line).split('\n', 1)[0])
+    expect(lines).toEqual([
+      'toNodeHandler: a request failed: AuthorizationError CLOSED: the orchestrator is closed',
+      'toNodeHandler: a request failed: Error: cannot read /callback?… now',
+      'toNodeHandler: a request failed: Error: at https://h/?…',
+    ])
+    expect(JSON.stringify(logged.mock.calls)).not.toContain('c0de')
   })
+
+  test('that next() throws on reaches onError, and an onError that throws is a process warning', async () => {
+    const errors: unknown[] = []
+    const [first, second] = [new Error('of the handler'), new Error('of next')]
+    const { promise: done, resolve } = Promise.withResolvers<void>()
+    const onError = (error: unknown): void => {
+      errors.push(error)
+      resolve()
+      throw new Error('of onError')
+    }
+    const handler = toNodeHandler(() => Promise.reject(first), { onError })
+    const warnings = await processWarnings(async () => {
+      handler({ headers: {} } as never, {} as never, () => {
+        throw second
+      })
+      await done
+    })
+    expect(errors).toEqual([second])
+    expect(warnings).toEqual([
+      { name: 'AuthchartWarning', code: 'AUTHCHART_CALLBACK_FAILED', message: 'onError() failed: of onError' },
+    ])
+  })
+
+  test('a wrong onError and an unknown option make toNodeHandler throw a TypeError that names it', () => {
+    const handler = async (): Promise<Response> => new Response()
+    expect(() => toNodeHandler(handler, { onError: 'x' } as never)).toThrow(
+      expect.objectContaining({ name: 'TypeError', message: 'toNodeHandler().onError must be of type Function' }),
+    )
+    expect(() => toNodeHandler(handler, { log: 1 } as never)).toThrow(
+      expect.objectContaining({ name: 'TypeError', message: 'toNodeHandler().log is not a known option' }),
+    )
+  })
+})
+
+describe('a handler that is mounted without toNodeHandler', () => {
+  test.each(['handleCallback', 'handleClientMetadata'] as const)(
+    '%s() rejects with a TypeError that says how to mount it, and works when that is done',
+    async (name) => {
+      const orchestrator = orchestrate({ client: { ...CLIENT, metadataUrl: 'https://app.example/client.json' } })
+      const handler: (request: never) => Promise<Response> = orchestrator[name]
+      const message = `${name}() needs a Request of the Fetch API: with node:http, Express or Fastify, mount toNodeHandler(orchestrator.${name}), of 'authchart/node'`
+      const fastify = { raw: {}, headers: { host: 'app.example' }, url: '/', method: 'GET' }
+      for (const request of [fastify, { ...fastify, get() {} }, undefined])
+        await expect(handler(request as never)).rejects.toThrow(
+          expect.objectContaining({ name: 'TypeError', message, code: 'ERR_INVALID_ARG_TYPE' }),
+        )
+      const { promise: rejected, resolve } = Promise.withResolvers<unknown>()
+      const wrong = await listen((incoming, outgoing) => {
+        handler(incoming as never).catch((error: unknown) => outgoing.end(() => resolve(error)))
+      })
+      await fetch(wrong)
+      expect(await rejected).toMatchObject({ name: 'TypeError', message })
+      const right = await serve(orchestrator[name])
+      expect((await fetch(`${right}/?error=access_denied`)).status).toBe(name === 'handleCallback' ? 404 : 200)
+    },
+  )
 })

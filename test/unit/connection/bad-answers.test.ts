@@ -209,6 +209,7 @@ describe('authorization server metadata', () => {
         details: {
           url: 'https://169.254.169.254/.well-known/oauth-authorization-server',
           host: '169.254.169.254',
+          allow: '169.254.169.254:443',
         },
       })
     }),

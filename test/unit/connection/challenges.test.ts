@@ -140,6 +140,44 @@ describe('a 401 challenge', () => {
   })
 })
 
+describe('a challenge without insufficient_scope that names scopes', () => {
+  test('a challenge for a rejected token refreshes it, although it names scopes that were not granted', async () => {
+    const world = await startWorld()
+    const connection = await signIn(world, orchestrate())
+    const challenge = `${invalidToken}, scope="mcp:tools mcp:admin"`
+    expect((await connection.authorize({ challenge })).status).toBe('authorized')
+    // Rejected again, the user is asked for what the server names.
+    const bare = 'Bearer scope="mcp:tools mcp:admin"'
+    await connection.accessToken()
+    const { authorizationUrl } = redirectOf(await connection.authorize({ challenge: bare }))
+    expect(query(authorizationUrl)['scope']).toBe('mcp:tools mcp:admin')
+    expect(grants(world)).toEqual(['authorization_code', 'refresh_token'])
+  })
+
+  test('the scope of the first challenge is requested before any token is stored', async () => {
+    const world = await startWorld()
+    const connection = orchestrate().connection({ tenant: 't1', server: world.server })
+    const challenge = 'Bearer scope="files:read,files:write"'
+    const { authorizationUrl } = redirectOf(await connection.authorize({ challenge }))
+    expect(query(authorizationUrl)['scope']).toBe('files:read files:write')
+  })
+
+  test.each([
+    ['a challenge of 4,096 characters', 'redirect', 4_096, undefined],
+    ['a longer challenge', 'RESPONSE_INVALID', 4_097, undefined],
+    ['a challenge that is too long together with `scope`', 'RESPONSE_INVALID', 4_090, 'mcp:tools'],
+  ])('the scope of %s leads to %s', async (_name, outcome, length, scope) => {
+    const world = await startWorld()
+    const connection = orchestrate().connection({ tenant: 't1', server: world.server })
+    const scopes = Array.from({ length: 409 }, (_, index) => `scope-${index + 100}`).join(' ')
+    const challenge = `Bearer scope="${scopes.slice(0, length).padEnd(length, 'x')}"`
+    const result = await connection.authorize({ challenge, scope }).catch((error: unknown) => error)
+    const { status, failure } = Object(result) as { status?: string; failure?: { code: string; details: object } }
+    expect(status ?? failure?.code).toBe(outcome)
+    if (failure !== undefined) expect(failure.details).toEqual({ document: 'challenge', field: 'scope' })
+  })
+})
+
 describe('an insufficient_scope challenge', () => {
   /** The server grants what was asked for, without this. */
   const grantsLess = (world: World, lacking: string): void => {

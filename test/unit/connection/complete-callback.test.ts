@@ -217,13 +217,19 @@ describe('completeCallback()', () => {
     'a callback from another issuer, or without an announced issuer, is rejected with CALLBACK_ISSUER_MISMATCH',
     verifies([80, 81, 143], async () => {
       const { world, orchestrator, redirect } = await waiting()
-      const mismatch = {
-        ...failed({ code: 'CALLBACK_ISSUER_MISMATCH' }),
+      const mismatch = (details: object): object => ({
+        ...failed({ code: 'CALLBACK_ISSUER_MISMATCH', details: { expected: world.issuer, ...details } }),
         connection: about(world),
         returnTo: undefined,
-      }
-      for (const iss of ['https://as.example', `${world.issuer}/`, undefined]) {
-        expect(await orchestrator.completeCallback(world.callback(redirect, { iss }))).toEqual(mismatch)
+      })
+      const long = `https://as.example/${'x'.repeat(300)}`
+      for (const [iss, details] of [
+        ['https://as.example', { received: 'https://as.example' }],
+        [`${world.issuer}/`, { received: `${world.issuer}/` }],
+        [long, { received: `${long.slice(0, 200)}…` }],
+        [undefined, { reason: 'issNotSent' }],
+      ] as const) {
+        expect(await orchestrator.completeCallback(world.callback(redirect, { iss }))).toEqual(mismatch(details))
       }
       expect(world.tokenRequests()).toEqual([])
       expect((await orchestrator.completeCallback(world.callback(redirect))).status).toBe('authorized')

@@ -229,6 +229,30 @@ describe('a 403 response', () => {
     }),
   )
 
+  test.each(['Bearer error="forbidden", scope="mcp:admin,mcp:tools"', 'Bearer scope="mcp:admin mcp:tools"'])(
+    'connection.fetch rejects a 403 with scopes that were not granted, whatever its error, and authorize() requests them: %s',
+    async (challenge) => {
+      const { world, connection } = await signedIn()
+      world.rs.routes['GET /mcp'] = { status: 403, headers: { 'www-authenticate': challenge } }
+      const error: unknown = await connection.fetch(world.server).catch((reason: unknown) => reason)
+      expect(error).toMatchObject({
+        failure: { code: 'AUTHORIZATION_REQUIRED', details: { status: 403, reason: 'insufficientScope' } },
+        challenge,
+      })
+      const redirect = redirectOf(await connection.authorize({ challenge }))
+      expect(new URL(redirect.authorizationUrl).searchParams.get('scope')).toBe('mcp:tools mcp:admin')
+      expect([(await connection.accessToken()).value, world.tokenRequests().length]).toEqual(['access-1', 1])
+    },
+  )
+
+  test('connection.fetch returns a 403 that names only granted scopes unchanged', async () => {
+    const { world, connection } = await signedIn()
+    const headers = { 'www-authenticate': 'Bearer error="forbidden", scope="mcp:tools"' }
+    world.rs.routes['GET /mcp'] = { status: 403, headers, body: { why: 'not you' } }
+    const response = await connection.fetch(world.server)
+    expect([response.status, await response.json()]).toEqual([403, { why: 'not you' }])
+  })
+
   test.each([
     ['retries a string body', () => 'hello', 200],
     ['rejects a stream body', () => text('hello'), 'BODY_NOT_REPLAYABLE'],

@@ -84,6 +84,7 @@ describe('a server that requires no authorization', () => {
       nextWakeAt: undefined,
       failure: undefined,
       nextAction: 'none',
+      facts: [],
       journal: [{ at: t0, from: 'disconnected', to: 'disconnected', reason: 'discoverServer.done' }],
     }
     expect(await elsewhere.status()).toEqual(expected)

@@ -32,7 +32,7 @@ test(
     const spoofed = new URL(world.callback(redirect, { ...error, iss: other.issuer }))
     expect(await orchestrator.completeCallback(spoofed)).toEqual({
       status: 'failed',
-      failure: { code: 'CALLBACK_ISSUER_MISMATCH' },
+      failure: { code: 'CALLBACK_ISSUER_MISMATCH', details: { expected: world.issuer, received: other.issuer } },
       retryable: false,
       connection: connection.identity,
       returnTo: undefined,

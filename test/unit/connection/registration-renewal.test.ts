@@ -68,7 +68,6 @@ describe('an expiring client secret', () => {
 describe('a registration response', () => {
   test.each<[string, object, string, string]>([
     ['another redirect URI', { redirect_uris: ['https://other.example/'] }, 'redirect_uris', REDIRECT_URI],
-    ['an empty list of redirect URIs', { redirect_uris: [] }, 'redirect_uris', REDIRECT_URI],
     ['other grant types', { grant_types: ['client_credentials'] }, 'grant_types', 'authorization_code'],
   ])(
     'a registration response with %s is rejected with the name of the field',

@@ -13,7 +13,7 @@ test('a failing key management service makes calls reject with STORE_UNAVAILABLE
   }
   const orchestrator = orchestrate({ sealer })
   const connection = orchestrator.connection({ tenant: 't1', server: world.server })
-  await connection.import({ tokens: { accessToken: 'a', refreshToken: 'r', expiresAt: 1 } })
+  await connection.import({ tokens: { accessToken: 'a', refreshToken: 'r', expiresAt: 100_000_000_000 } })
   isDown = true
   const outage = { failure: { code: 'STORE_UNAVAILABLE' }, retryable: true, nextAction: 'retry' }
   expect(await rejection(connection.accessToken())).toEqual(outage)

@@ -25,6 +25,7 @@ describe('status()', () => {
       failure: undefined,
       nextAction: 'authorize',
       journal: [],
+      facts: [],
     })
     await connection.wake()
     expect({ records: store.size, asked: world.rs.seen }).toEqual({ records: 0, asked: [] })
@@ -45,6 +46,7 @@ describe('status()', () => {
       failure: undefined,
       nextAction: 'authorize',
       journal: [first],
+      facts: [],
     })
     clock.advance(10_000)
     await orchestrator.completeCallback(world.callback(redirect))
@@ -62,6 +64,7 @@ describe('status()', () => {
         { at: t0 + 10_000, from: 'awaitingCallback', to: 'exchanging', reason: 'callback.received' },
         { at: t0 + 10_000, from: 'exchanging', to: 'authorized', reason: 'exchangeCode.done' },
       ],
+      facts: [],
     })
   })
 

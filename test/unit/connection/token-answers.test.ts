@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { MemoryStore } from '../../../src/index.ts'
 import { TestClock } from './test-clock.ts'
-import { orchestrate, redirectOf, startWorld } from './world.ts'
+import { orchestrate, redirectOf, rejection, startWorld } from './world.ts'
 import { verifies } from '../../support/verifies.ts'
 
 /** A connection whose one callback meets this token response. */
@@ -56,8 +56,8 @@ describe('access token expiry', () => {
 })
 
 describe('token endpoint quirks', () => {
-  test('a form-encoded token response with scopes separated by commas is accepted', async () => {
-    const form = 'access_token=gho_1&token_type=bearer&scope=repo%2Cgist&expires_in=28800&refresh_token=ghr_1'
+  test('a form-encoded token response is accepted', async () => {
+    const form = 'access_token=gho_1&token_type=bearer&scope=repo+gist&expires_in=28800&refresh_token=ghr_1'
     const { clock, connection } = await exchanged(form, { type: 'application/x-www-form-urlencoded' })
     expect(await connection.accessToken()).toEqual({
       value: 'gho_1',
@@ -111,8 +111,25 @@ describe('token endpoint quirks', () => {
 
 describe('an invalid token response', () => {
   test.each([
-    ['is not JSON', '<html>', { reason: 'unreadable' }],
-    ['is a list', '[]', { reason: 'unreadable' }],
+    ['is not JSON', '<html>'],
+    ['is a list', '[]'],
+  ])(
+    'a token response that %s has an unknown outcome: the code is sent once more after the lease',
+    async (_name, answer) => {
+      const { world, clock, connection, result } = await exchanged(answer)
+      const details = { url: `${world.issuer}/token`, status: 200, document: 'token response', reason: 'unreadable' }
+      const failure = { code: 'TOKEN_RESPONSE_INVALID', details }
+      expect(result).toMatchObject({ status: 'failed', failure })
+      expect(await connection.status()).toMatchObject({ state: 'exchanging', authorized: false, failure })
+      clock.advance(35_000)
+      world.tokenAnswers.push({ body: answer })
+      await connection.wake()
+      expect(await connection.status()).toMatchObject({ state: 'failed', failure, nextWakeAt: undefined })
+      expect(world.tokenRequests()).toHaveLength(2)
+    },
+  )
+
+  test.each([
     ['lacks an access token', { token_type: 'Bearer' }, { field: 'access_token' }],
     [
       'has an access token that cannot be sent in a header',
@@ -125,7 +142,7 @@ describe('an invalid token response', () => {
     ['has a lifetime that is a list', { ...good, expires_in: [3600] }, { field: 'expires_in' }],
     ['has a refresh token that is not a string', { ...good, refresh_token: 7 }, { field: 'refresh_token' }],
   ])(
-    'a token response that %s fails with the name of the field, and no token is stored',
+    'a token response that %s is rejected with the name of the field, and the code is not sent again (mcp-context-forge#4594)',
     async (_name, answer, wrong) => {
       const { world, clock, connection, result } = await exchanged(answer)
       const failure = {
@@ -133,15 +150,7 @@ describe('an invalid token response', () => {
         details: { url: `${world.issuer}/token`, status: 200, document: 'token response', ...wrong },
       }
       expect(result).toMatchObject({ status: 'failed', failure })
-      expect(await connection.status()).toMatchObject({
-        state: 'exchanging',
-        authorized: false,
-        failure,
-        expiresAt: undefined,
-      })
-      // The server may have consumed the code: it is sent once more after the lease, and not again.
       clock.advance(35_000)
-      world.tokenAnswers.push({ body: answer })
       await connection.wake()
       expect(await connection.status()).toMatchObject({
         state: 'failed',
@@ -149,7 +158,32 @@ describe('an invalid token response', () => {
         expiresAt: undefined,
         nextWakeAt: undefined,
       })
-      expect(world.tokenRequests()).toHaveLength(2)
+      expect(world.tokenRequests()).toHaveLength(1)
     },
   )
+
+  test('a token response whose scope is a list is stored as a scope (mcp-context-forge#4594)', async () => {
+    const { connection, result } = await exchanged({ ...good, scope: ['files:read', 'files:write'] })
+    expect(result.status).toBe('authorized')
+    expect((await connection.accessToken()).scope).toBe('files:read files:write')
+  })
+
+  test('a refresh that is answered without tokens keeps the connection until the server rejects its refresh token', async () => {
+    const { world, clock, connection } = await exchanged({ ...good, expires_in: 3600 })
+    world.tokenAnswers.push({ body: { ok: true } })
+    clock.advance(3_580_000)
+    expect((await connection.accessToken()).value).toBe('a')
+    const details = { url: `${world.issuer}/token`, status: 200, document: 'token response', field: 'access_token' }
+    expect(await connection.status()).toMatchObject({
+      state: 'authorized',
+      authorized: true,
+      failure: { code: 'TOKEN_RESPONSE_INVALID', details },
+    })
+    expect(world.tokenRequests()).toHaveLength(2)
+    // The first refresh may have consumed the refresh token: its reuse may have revoked the access token as well.
+    world.tokenAnswers.push({ status: 400, body: { error: 'invalid_grant' } })
+    clock.advance(6_000)
+    await rejection(connection.accessToken())
+    expect(await connection.status()).toMatchObject({ state: 'reauthorizationRequired', authorized: false })
+  })
 })

@@ -78,9 +78,9 @@ class RealisticConnection extends LiveConnection {
     })
   }
 
-  async ask(): Promise<unknown> {
-    const bindingHash = hashBinding('session')
-    return (await this.send({ type: 'authorization.requested', request: wishes({ scope, bindingHash }) })).value
+  async ask(requested: string = scope): Promise<unknown> {
+    const request = wishes({ scope: requested, bindingHash: hashBinding('session') })
+    return (await this.send({ type: 'authorization.requested', request })).value
   }
 
   async comeBack(): Promise<unknown> {
@@ -124,6 +124,44 @@ describe('a sealed record', () => {
     expect(await live.ask()).toEqual({ resting: 'awaitingCallback' })
     expect(live.context).toMatchObject({ attempts: [{ bindingHash: hashBinding('session'), scope }], journal: [{}] })
     expect(await sizeOf(live, 'first attempt')).toBeLessThanOrEqual(3 * KIB)
+  })
+
+  test('a sealed record with one attempt for 90 scopes of 2 KB takes at most 5 KB (PagerDuty)', async () => {
+    const live = new RealisticConnection()
+    const many = Array.from({ length: 90 }, (_, index) => `incidents.permission_${index}`).join(' ')
+    expect(many.length).toBeGreaterThan(2 * KIB - 50)
+    expect(await live.ask(many)).toEqual({ resting: 'awaitingCallback' })
+    expect(await sizeOf(live, 'first attempt, 2 KB of scope')).toBeLessThanOrEqual(5 * KIB)
+  })
+
+  test('a sealed record takes at most 64 KB when a server names as much scope as is read', async () => {
+    const live = new RealisticConnection()
+    const scopesOf = (length: number, name: string): string[] =>
+      Array.from({ length: length / 8 }, (_, index) => `${name}${String(index).padStart(6, '0')}`)
+    const list = scopesOf(4_080, 'r')
+    live.answers['discoverResource'] = ({ at }: { at: number }) => ({
+      at,
+      resource: { resource: mcpUrl, issuer, scopesSupported: list },
+    })
+    live.answers['discoverServer'] = ({ at }: { at: number }) => ({
+      at,
+      metadata: { ...metadata, scopesSupported: list },
+    })
+    await live.ask()
+    await live.comeBack()
+    for (const name of ['a', 'b', 'c', 'd'])
+      await live.send({
+        type: 'challenge.insufficientScope',
+        request: wishes({ scope: undefined, challengeScope: scopesOf(3_900, name).join(' ') }),
+      })
+    await many(12, () => live.ask(list.join(' ')))
+    expect([live.context.attempts.length, live.context.stepUps?.length]).toEqual([2, 2])
+    await live.send(
+      { type: 'authorization.requested', request: wishes({ scope: list.join(' '), grant: 'client_credentials' }) },
+      { stopAtCheckpoint: true },
+    )
+    expect([live.value, live.context.attempts.length]).toEqual([{ requestingToken: 'claimed' }, 2])
+    expect(await sizeOf(live, 'longest scopes, in a claim')).toBeLessThanOrEqual(64 * KIB)
   })
 
   test('a sealed record of the largest size without tokens takes at most 9 KB', async () => {

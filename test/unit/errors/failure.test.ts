@@ -2,10 +2,12 @@ import { describe, expect, test } from 'vitest'
 import { AuthorizationError } from '../../../src/errors/authorization-error.ts'
 import {
   describeFailure,
+  type Failure,
   failure,
   FAILURE_CODES,
   isRetryable,
   isTransient,
+  type NextAction,
   nextActionFor,
   truncate,
 } from '../../../src/errors/failure.ts'
@@ -30,7 +32,7 @@ describe('failure codes', () => {
   })
 
   test.each(FAILURE_CODES)('the code %s has a message without capital or full stop, and a next action', (code) => {
-    expect(describeFailure({ code })).toMatch(/^(?:[a-z]|S256|JSON|PKCE)[^.]*[^.\s]$/)
+    expect(describeFailure({ code })).toMatch(/^(?:[a-z]|S256|JSON|PKCE)(?!.*\.\s).*[^.\s]$/)
     expect(['retry', 'authorize', 'configureClient', 'fixServer', 'none']).toContain(nextActionFor({ code }))
   })
 
@@ -73,12 +75,62 @@ test('the message of BODY_NOT_REPLAYABLE names the stream, and its next action i
   expect(nextActionFor(notReplayable)).toBe('retry')
 })
 
+test.each<[Failure, string, NextAction]>([
+  [
+    { code: 'AUTHORIZATION_NOT_OFFERED', details: { urls: ['https://h/mcpx', 'https://h/.well-known/x'] } },
+    `no authorization metadata was found, and the server asks for no token or is not an MCP server: check the server's URL (urls ["https://h/mcpx","https://h/.well-known/x"])`,
+    'configureClient',
+  ],
+  [
+    { code: 'INSECURE_ENDPOINT', details: { allow: 'localhost:80', reason: 'connectionServer' } },
+    'an endpoint is not https; add "localhost:80" to network.allow to use this server (reason "connectionServer")',
+    'configureClient',
+  ],
+  [
+    { code: 'ADDRESS_FORBIDDEN', details: { allow: '10.0.0.1:443' } },
+    `the address is private, reserved or otherwise not allowed; it is not the connection's own server: add "10.0.0.1:443" to network.allow only if you trust it`,
+    'configureClient',
+  ],
+  [
+    { code: 'ADDRESS_FORBIDDEN', details: { reason: 'credentials' } },
+    'the URL contains credentials (reason "credentials")',
+    'fixServer',
+  ],
+  [
+    { code: 'SERVER_METADATA_UNAVAILABLE', details: { reason: 'notPublished' } },
+    'the authorization server publishes no metadata at any well-known URL: if you have them from its documentation, set authorizationServers[].discovery.metadata (reason "notPublished")',
+    'fixServer',
+  ],
+  [
+    { code: 'CALLBACK_ISSUER_MISMATCH', details: { expected: 'https://as', reason: 'issNotSent' } },
+    `the authorization server announces \`iss\` and did not send it in the callback: if it is known to omit it, set authorizationServers[].iss to 'notRequired' (expected "https://as", reason "issNotSent")`,
+    'fixServer',
+  ],
+  [
+    { code: 'CLIENT_REJECTED', details: { reason: 'dynamicClient' } },
+    'the authorization server rejected the client (reason "dynamicClient")',
+    'authorize',
+  ],
+  [
+    { code: 'STORE_UNAVAILABLE', details: { reason: 'folderMissing' } },
+    'the folder of the SQLite file does not exist: create it, or correct the path (reason "folderMissing")',
+    'configureClient',
+  ],
+])('the failure %j says what happened and what to do', (reason, message, nextAction) => {
+  expect([describeFailure(reason), nextActionFor(reason)]).toEqual([message, nextAction])
+})
+
+test('metadata that is not published is not retryable, and metadata that cannot be read is', () => {
+  for (const code of ['RESOURCE_METADATA_UNAVAILABLE', 'SERVER_METADATA_UNAVAILABLE'] as const)
+    expect([isRetryable({ code, details: { reason: 'notPublished' } }), isRetryable({ code })]).toEqual([false, true])
+})
+
 test('describeFailure names and quotes each detail', () => {
   const told = describeFailure({
     code: 'SERVER_ISSUER_MISMATCH',
     details: { expected: 'https://as', received: 'x", "y\n', status: 200 },
   })
   expect(told).toBe(
-    'the authorization server metadata names another issuer (expected "https://as", received "x\\", \\"y\\n", status 200)',
+    'the authorization server metadata names another issuer: if you have checked that it is the same server, list it in authorizationServers[].discovery.alsoAnnounces (expected "https://as", received "x\\", \\"y\\n", status 200)',
   )
 })

@@ -1,5 +1,8 @@
 import type { LookupAddress } from 'node:dns'
 import { describe, expect, test, vi } from 'vitest'
+import type { PortError } from '../../../src/errors/port-error.ts'
+import { type AddressGuard, createAddressGuard, destinationOf } from '../../../src/http/address-guard.ts'
+import { createAllowList, parseAllowEntry } from '../../../src/http/allow-list.ts'
 import { makeTransport, rejection, startServer } from './support.ts'
 import { verifies } from '../../support/verifies.ts'
 
@@ -31,7 +34,7 @@ describe('the transport', () => {
       expect(await rejection(transport.exchange({ url: 'http://as.example/token?code=1', method: 'POST' }))).toEqual({
         code: 'INSECURE_ENDPOINT',
         outcome: 'notSent',
-        details: { url: 'http://as.example/token', host: 'as.example' },
+        details: { url: 'http://as.example/token', host: 'as.example', allow: 'as.example:80' },
       })
       expect(resolve).not.toHaveBeenCalled()
     }),
@@ -65,6 +68,61 @@ describe('a URL', () => {
       outcome: 'notSent',
       details: { reason: 'malformedUrl' },
     })
+  })
+})
+
+describe('the entry of network.allow in a rejection', () => {
+  const guardWith = (...entries: string[]) => {
+    const parsed = entries.map(parseAllowEntry).filter((entry) => entry !== undefined)
+    return createAddressGuard({ allow: createAllowList(parsed), resolve: async () => [v4('127.0.0.1')] })
+  }
+  /** The details of the rejection by a direct connection and by a proxy. */
+  async function detailsOf(guard: AddressGuard, text: string): Promise<unknown[]> {
+    const url = new URL(text)
+    const checks = [
+      async () => {
+        guard.check(url)
+        for (const { address } of await guard.resolve(destinationOf(url))) guard.vet(destinationOf(url), address)
+      },
+      async () => guard.checkUnresolved(url),
+    ]
+    return await Promise.all(
+      checks.map((check) =>
+        check().then(
+          () => 'allowed',
+          (error: unknown) => (error as PortError).failure.details,
+        ),
+      ),
+    )
+  }
+
+  test.each([
+    ['http://localhost:8080/mcp', 'localhost:8080'],
+    ['https://localhost/', 'localhost:443'],
+    ['http://AS.Example./', 'as.example:80'],
+    ['http://bücher.example/', 'xn--bcher-kva.example:80'],
+    ['http://10.0.0.1/', '10.0.0.1:80'],
+    ['https://10.0.0.1:8443/', '10.0.0.1:8443'],
+    ['http://[::1]:1/', '[::1]:1'],
+    ['https://[::ffff:127.0.0.1]/', '[::ffff:7f00:1]:443'],
+  ])('allows the request to %s: %s', async (url, entry) => {
+    expect(await detailsOf(guardWith(), url)).toEqual([{ allow: entry }, { allow: entry }])
+    expect(await detailsOf(guardWith(entry), url)).toEqual(['allowed', 'allowed'])
+  })
+
+  test('allows the request to a name at a private address, which a proxy resolves itself', async () => {
+    const url = 'https://as.example/'
+    expect(await detailsOf(guardWith(), url)).toEqual([{ allow: 'as.example:443' }, 'allowed'])
+    expect(await detailsOf(guardWith('as.example:443'), url)).toEqual(['allowed', 'allowed'])
+  })
+
+  test.each([
+    ['ftp://as.example/', { reason: 'scheme' }],
+    ['https://user@10.0.0.1/', { reason: 'credentials' }],
+    ['http://a..example/', undefined],
+    ['http://localhost:0/', undefined],
+  ])('is absent for %s, which no entry allows', async (url, details) => {
+    expect(await detailsOf(guardWith(), url)).toEqual([details, details])
   })
 })
 
@@ -120,7 +178,7 @@ describe('a host name', () => {
     ).toEqual({
       code: 'ADDRESS_FORBIDDEN',
       outcome: 'notSent',
-      details: { url: 'https://as.example/token', host: 'as.example' },
+      details: { url: 'https://as.example/token', host: 'as.example', allow: 'as.example:443' },
     })
     expect(resolve).toHaveBeenCalledTimes(1)
   })

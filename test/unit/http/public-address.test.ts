@@ -188,10 +188,11 @@ describe('a transport without an allow-list', () => {
 
   test.each(ODD_FORMS)('rejects https://%s/ without resolving a name or connecting', async (host) => {
     const url = `https://${host}/token`
+    const { href, hostname } = new URL(url)
     expect(await rejection(transport().exchange({ url, method: 'POST' }))).toEqual({
       code: 'ADDRESS_FORBIDDEN',
       outcome: 'notSent',
-      details: { url: new URL(url).href, host: new URL(url).host },
+      details: { url: href, host: hostname, allow: `${hostname}:443` },
     })
     expect((await rejection(transport().fetch(new Request(url)))).code).toBe('ADDRESS_FORBIDDEN')
   })

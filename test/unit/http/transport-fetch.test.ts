@@ -245,7 +245,7 @@ describe('transport.fetch', () => {
     expect(await rejection(transport.fetch(new Request('https://10.0.0.1/a?secret=1')))).toEqual({
       code: 'ADDRESS_FORBIDDEN',
       outcome: 'notSent',
-      details: { url: 'https://10.0.0.1/a', host: '10.0.0.1' },
+      details: { url: 'https://10.0.0.1/a', host: '10.0.0.1', allow: '10.0.0.1:443', reason: 'connectionServer' },
     })
     expect(await rejection(transport.fetch(new Request(server.origin, { method: 'POST', body: 'x' })))).toMatchObject({
       code: 'HTTP_NETWORK',

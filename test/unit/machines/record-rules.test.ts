@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { appendToJournal } from '../../../machines/record-rules.ts'
-import { MAX_JOURNAL_ENTRIES } from '../../../machines/limits.ts'
+import { appendToJournal, newestWithin } from '../../../machines/record-rules.ts'
+import { MAX_JOURNAL_ENTRIES, MAX_TOTAL_SCOPE_LENGTH } from '../../../machines/limits.ts'
 import { rejections, START } from '../../support/charts/facts.ts'
 
 const first = { at: START, from: 'disconnected', to: 'authorized', reason: 'exchangeCode.done' }
@@ -10,6 +10,23 @@ test('appendToJournal adds an entry with time, source, target and reason', () =>
   expect(appendToJournal(context, { type: 'refresh.requested' }, 'refreshing', 'disconnected')).toEqual([
     first,
     { at: START + 1, from: 'authorized', to: 'refreshing', reason: 'refresh.requested' },
+  ])
+})
+
+test('newestWithin drops the oldest entries beyond a count or a total length of scopes', () => {
+  const entries = [4_096, 4_000, 96, 0].map((length) => ({ scope: 'x'.repeat(length) }))
+  const lengths = (all: { scope?: string }[], count: number): unknown[] =>
+    newestWithin(all, count).map(({ scope }) => scope?.length)
+  expect(MAX_TOTAL_SCOPE_LENGTH).toBe(8_192)
+  expect(lengths(entries, 8)).toEqual([4_096, 4_000, 96, 0])
+  expect(lengths([...entries, {}, { scope: 'y' }], 8)).toEqual([4_000, 96, 0, undefined, 1])
+  expect(lengths(entries, 2)).toEqual([96, 0])
+})
+
+test('appendToJournal adds the notes of the transition to its entry', () => {
+  const context = { at: START, journal: [], notes: ['facts: Google'] }
+  expect(appendToJournal(context, { type: 'attempt.expired' }, 'failed', 'disconnected')).toEqual([
+    { at: START, from: 'disconnected', to: 'failed', reason: 'attempt.expired', notes: ['facts: Google'] },
   ])
 })
 

@@ -6,7 +6,15 @@ import * as change from '../../../machines/registration/actions.ts'
 import type { RegistrationEvent } from '../../../machines/registration/events.ts'
 import * as ask from '../../../machines/registration/guards.ts'
 import type { RegistrationContext } from '../../../src/schemas/registration.ts'
-import { dynamicClient, issuer, LEASE_MS, registrationWith, rejections, START } from '../../support/charts/facts.ts'
+import {
+  dynamicClient,
+  issuer,
+  LEASE_MS,
+  registrationWith,
+  rejection,
+  rejections,
+  START,
+} from '../../support/charts/facts.ts'
 import { type Answer, LiveChart } from '../../support/charts/live-chart.ts'
 
 const NOW = START + 10
@@ -36,6 +44,30 @@ describe('registration guards', () => {
       { ...stamp, ...request },
       true,
     ],
+    [
+      'is true for a client that is not registered for the requested scope',
+      { client: dynamicClient, scope: 'read' },
+      { ...stamp, ...request, scope: 'read write' },
+      true,
+    ],
+    [
+      'is false for a client that is registered for the requested scope',
+      { client: dynamicClient, scope: 'read write' },
+      { ...stamp, ...request, scope: 'write' },
+      false,
+    ],
+    [
+      'is true for the client whose scope the server refused',
+      { client: dynamicClient, scope: 'read' },
+      { ...stamp, ...request, scope: 'read', replaces: 'client-1' },
+      true,
+    ],
+    [
+      'is false for a client that has replaced the one whose scope the server refused',
+      { client: dynamicClient, scope: 'read' },
+      { ...stamp, ...request, scope: 'read', replaces: 'client-0' },
+      false,
+    ],
     ['is false for any other event', {}, expired, false],
   ])('needsRegistration %s', (_, changes, event, expected) => {
     expect(ask.needsRegistration(registrationWith(changes), event)).toBe(expected)
@@ -47,8 +79,9 @@ describe('registration guards', () => {
       claim,
       orphanedClaims: [{ id: 'claim-1', retried: false }],
     })
-    const guards = [isCurrentClaim, ask.isAcceptableLateResult, ask.isCurrentClient]
-    expect(guards.map((guard) => guard(context, expired))).toEqual([false, false, false])
+    const guards = [isCurrentClaim, ask.isAcceptableLateResult, ask.isCurrentClient, ask.isLimited]
+    expect(guards.map((guard) => guard(context, expired))).toEqual([false, false, false, false])
+    expect(ask.isReplaceable(context, { ...stamp, ...request })).toBe(true)
     expect(ask.isCurrentClient(context, { ...expired, clientId: 'client-1' })).toBe(true)
     expect(ask.isCurrentClient(context, { ...stamp, ...request })).toBe(false)
   })
@@ -110,7 +143,7 @@ describe('registration actions', () => {
     expect(withUnknownOutcome(registrationWith(), event)).toEqual({ failure, claim: undefined })
   })
 
-  test('an expired registration claim is retried once and then ends in REGISTRATION_UNAVAILABLE', () => {
+  test('an expired registration claim is retried once and then ends in SERVER_UNAVAILABLE', () => {
     const event = { ...stamp, type: 'claim.expired', orphanId: 'claim-1' } as const
     const failure = { code: 'HTTP_TIMEOUT' } as const
     expect(change.expireClaim(registrationWith({ claim: { ...claim, outcomeUnknown: true }, failure }), event)).toEqual(
@@ -126,7 +159,7 @@ describe('registration actions', () => {
       at: NOW,
       orphanedClaims: [{ id: 'claim-1', retried: false }],
       claim: undefined,
-      failure: { code: 'REGISTRATION_UNAVAILABLE' },
+      failure: { code: 'SERVER_UNAVAILABLE' },
     }
     expect(change.expireClaim(registrationWith({ claim: { ...claim, retries: 1 } }), event)).toEqual(given)
     expect(change.expireClaim(registrationWith(), event)).toEqual(given)
@@ -238,12 +271,144 @@ describe('the registration chart', () => {
     expect(live.context.orphanedClaims.map(({ retried }) => retried)).toEqual([true])
   })
 
+  const asked = (scope: string, further: object = {}) => ({ ...request, scope, ...further })
+  const methods = { tokenEndpointAuthMethodsSupported: ['none', 'client_secret_post', 'client_secret_basic'] }
+  const refusing = (error: string): Answer => failing(rejection('REGISTRATION_REJECTED', 'rejected', { error }))
+  const sent = (live: LiveChart<RegistrationContext>): object[] =>
+    live.calls.map(({ input }) => ({
+      scope: input['scope'],
+      ...(input['omitsScope'] === true && { omitsScope: true }),
+      ...(input['tokenEndpointAuthMethod'] !== undefined && { method: input['tokenEndpointAuthMethod'] }),
+    }))
+
+  test('a registration names the union of the scopes that its connections request, and is sent only for more scope', async () => {
+    const live = registration(well)
+    await live.send(asked('read'))
+    await live.send(asked('read'))
+    await live.send(asked('write', { grantedScope: 'profile' }))
+    await live.send(asked('profile read'))
+    expect(sent(live)).toEqual([{ scope: 'read' }, { scope: 'read profile write' }])
+    expect([live.value, live.context.scope]).toEqual([{ resting: 'registered' }, 'read profile write'])
+  })
+
+  test('a registration includes the scope that the server added before, unless that is too long', async () => {
+    const live = registration(({ at }: { at: number }) => ({ at, client: dynamicClient, scope: 'openid' }))
+    await live.send(request)
+    await live.send(asked('read'))
+    const long = 'x'.repeat(4_090)
+    await live.send(asked(long))
+    expect(sent(live)).toEqual([{ scope: undefined }, { scope: 'openid read' }, { scope: long }])
+    expect(live.context.scope).toBe(long)
+  })
+
+  test.each<[string, Answer, string]>([
+    ['rejects it for good', refusing('access_denied'), 'read write'],
+    ['is unavailable', failing(rejections.unavailable), 'read'],
+    ['does not answer', failing(rejections.unknown), 'read'],
+  ])('a registration for more scope keeps its client when the server %s', async (_name, answer, scope) => {
+    const live = registration(well)
+    await live.send(asked('read'))
+    live.answers['registerClient'] = answer
+    await live.send(asked('write'))
+    expect([live.value, live.context.client, live.context.scope, live.context.failure]).toEqual([
+      { resting: 'registered' },
+      dynamicClient,
+      scope,
+      undefined,
+    ])
+  })
+
+  test('a registration for more scope is not sent beyond the maximum per hour, and its client stays usable', async () => {
+    const live = registration(well)
+    await live.send(asked('read', { maxPerHour: 1 }))
+    await live.send(asked('write', { maxPerHour: 1 }))
+    expect([live.value, live.context.failure, live.calls.length]).toEqual([{ resting: 'registered' }, undefined, 1])
+  })
+
+  test('a registration whose metadata is refused is sent with each listed method, then without scope, each one counted', async () => {
+    const live = registration(refusing('invalid_client_metadata'))
+    await live.send(asked('read', methods))
+    expect(sent(live)).toEqual([
+      { scope: 'read' },
+      { scope: 'read', method: 'client_secret_post' },
+      { scope: 'read', method: 'none' },
+      { scope: 'read', omitsScope: true },
+    ])
+    expect(live.context).toMatchObject({
+      failure: { code: 'REGISTRATION_REJECTED' },
+      registeredAt: [1, 1, 1, 1].map(() => START + 1),
+    })
+    expect([live.context.rejectedMethods, live.context.omitsScope]).toEqual([undefined, undefined])
+  })
+
+  test('a registration that is refused with invalid_scope is sent once more without scope', async () => {
+    const live = registration(refusing('invalid_scope'))
+    await live.send(asked('read', methods))
+    expect(sent(live)).toEqual([{ scope: 'read' }, { scope: 'read', omitsScope: true }])
+    live.answers['registerClient'] = refusing('invalid_scope')
+    await live.send(request)
+    expect(sent(live)).toHaveLength(4)
+  })
+
+  test('a registration without scope that is refused with invalid_scope is not repeated', async () => {
+    const live = registration(refusing('invalid_scope'))
+    await live.send(request)
+    expect(sent(live)).toEqual([{ scope: undefined }])
+  })
+
+  test('a registration is amended only within the maximum per hour, and continues with the next request', async () => {
+    const live = registration(refusing('invalid_client_metadata'))
+    await live.send(asked('read', { ...methods, maxPerHour: 1 }))
+    expect([live.value, live.context.failure]).toEqual([
+      { resting: 'failed' },
+      { code: 'REGISTRATION_REJECTED', details: { error: 'invalid_client_metadata' } },
+    ])
+    live.answers['registerClient'] = well
+    await live.send(asked('read', { ...methods, maxPerHour: 1 }), { afterMs: 3_600_001 })
+    expect(sent(live)).toEqual([{ scope: 'read' }, { scope: 'read', method: 'client_secret_post' }])
+    expect([live.value, live.context.rejectedMethods]).toEqual([{ resting: 'registered' }, undefined])
+  })
+
+  test('a client that the token endpoint rejects before it had tokens is replaced by one with another method, once an hour', async () => {
+    const live = registration(well)
+    await live.send(asked('read', methods))
+    const rejected = (failedMethod: string) => ({ type: 'client.rejected', clientId: 'client-1', failedMethod })
+    await live.send(rejected('client_secret_basic'))
+    expect(live.value).toEqual({ resting: 'unregistered' })
+    await live.send(asked('read', methods))
+    await live.send(rejected('client_secret_post'))
+    expect([live.value, live.context.client]).toEqual([{ resting: 'registered' }, dynamicClient])
+    await live.send(rejected('client_secret_post'), { afterMs: 3_600_000 })
+    await live.send(asked('read', methods))
+    await live.send(rejected('none'), { afterMs: 3_600_000 })
+    await live.send(asked('read', methods))
+    expect(sent(live)).toEqual([
+      { scope: 'read' },
+      { scope: 'read', method: 'client_secret_post' },
+      { scope: 'read', method: 'none' },
+      { scope: 'read', method: 'client_secret_basic' },
+    ])
+    // A client that had tokens was deleted: nothing is wrong with its method.
+    await live.send({ type: 'client.rejected', clientId: 'client-1' })
+    expect(live.value).toEqual({ resting: 'unregistered' })
+  })
+
+  test('a late client is stored with the scope of its own registration', async () => {
+    const live = registration(failing(rejections.unknown))
+    await live.send(asked('read'), { stopAtCheckpoint: true })
+    await live.send({ type: 'claim.expired', orphanId: live.context.claim?.id }, { stopAtCheckpoint: true })
+    await live.send({ type: 'claim.expired', orphanId: live.context.claim?.id }, { stopAtCheckpoint: true })
+    const [first] = live.context.orphanedClaims
+    await live.send({ type: 'result.late', orphanId: first?.id, generation: 0, client: dynamicClient, scope: 'read' })
+    expect(live.context).toMatchObject({ client: dynamicClient, scope: 'read' })
+  })
+
   test('the registration chart accepts a late client for an orphaned claim', async () => {
     const live = registration(failing(rejections.unknown))
     await live.send(request, { stopAtCheckpoint: true })
     await live.send({ type: 'claim.expired', orphanId: live.context.claim?.id }, { stopAtCheckpoint: true })
     await live.send({ type: 'claim.expired', orphanId: live.context.claim?.id }, { stopAtCheckpoint: true })
-    expect([live.value, live.context.failure]).toEqual([{ resting: 'failed' }, { code: 'REGISTRATION_UNAVAILABLE' }])
+    expect([live.value, live.context.failure]).toEqual([{ resting: 'failed' }, { code: 'SERVER_UNAVAILABLE' }])
     const [first] = live.context.orphanedClaims
     await live.send({ type: 'result.late', orphanId: first?.id, generation: 0, client: dynamicClient })
     expect([live.value, live.context.client, live.context.generation]).toEqual([

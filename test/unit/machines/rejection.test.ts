@@ -1,5 +1,11 @@
 import { describe, expect, test } from 'vitest'
-import { isClientRejected, isGrantRejected, isRetryLater, portFailureOf } from '../../../machines/rejection.ts'
+import {
+  isClientRejected,
+  isGrantRejected,
+  isRetryLater,
+  isTokenResponseInvalid,
+  portFailureOf,
+} from '../../../machines/rejection.ts'
 import { rejection, rejections } from '../../support/charts/facts.ts'
 
 const type = 'xstate.error.actor.refreshTokens'
@@ -41,6 +47,14 @@ test.each([
   ['unknown', 'invalid_grant', false],
 ] as const)('isGrantRejected for the outcome %s with the error %s is %s', (outcome, error, expected) => {
   expect(isGrantRejected(rejection('REFRESH_REJECTED', outcome, { error }))).toBe(expected)
+})
+
+test.each([
+  ['TOKEN_RESPONSE_INVALID', 'rejected', true],
+  ['TOKEN_RESPONSE_INVALID', 'unknown', false],
+  ['REFRESH_REJECTED', 'rejected', false],
+] as const)('isTokenResponseInvalid for %s with the outcome %s is %s', (code, outcome, expected) => {
+  expect(isTokenResponseInvalid(rejection(code, outcome))).toBe(expected)
 })
 
 test.each([

@@ -105,7 +105,7 @@ test.each<[option: string, misuse: () => unknown]>([
   ['polizy', create({ polizy: {} })],
   ['path', () => new SqliteStore({} as never)],
   ['busyTimeoutMs', () => new SqliteStore({ path: 'a.db', busyTimeoutMs: 0 })],
-  ['client.defineCommand', () => new RedisStore({} as never)],
+  ['client', () => new RedisStore({} as never)],
   ['prefix', redis({ prefix: 1 })],
   ['commandTimeoutMs', redis({ commandTimeoutMs: 1.5 })],
   ['replica', redis({ replica: 1 })],

@@ -69,9 +69,24 @@ describe('selectScope', () => {
       'a',
     ],
     [
-      'the scopes of the resource without offline_access when only the resource lists it',
+      'the scopes of the resource with offline_access when the server publishes no list (Atlassian v2)',
       { resource: ['a', 'offline_access'] },
+      'a offline_access',
+    ],
+    [
+      'the scopes of the resource without offline_access when the server publishes a list without it',
+      { resource: ['a', 'offline_access'], server: ['a'] },
       'a',
+    ],
+    [
+      'the scopes of the resource without offline_access for a non-interactive grant',
+      { resource: ['a', 'offline_access'], grant: 'client_credentials' },
+      'a',
+    ],
+    [
+      'the whole list of a resource of 2,000 characters (PagerDuty)',
+      { resource: Array.from({ length: 90 }, (_, n) => `incidents.permission.${n}`) },
+      Array.from({ length: 90 }, (_, n) => `incidents.permission.${n}`).join(' '),
     ],
     [
       'offline_access from the resource when the server lists it too',

@@ -159,6 +159,7 @@ describe('bearerChallenge', () => {
       { error: 'invalid_token', resourceMetadataUrl: 'https://h/x' },
     ],
     ['Bearer error="Not a code: secret", scope="  a b "', { scope: 'a b' }],
+    ['Bearer scope="a,b"', { scope: 'a b' }],
     ['Bearer scope=" ", resource_metadata=" "', {}],
     ['DPoP resource_metadata="https://h/d", Bearer scope=a', { scope: 'a', resourceMetadataUrl: 'https://h/d' }],
     ['DPoP resource_metadata="https://h/d", scope=a', { scope: 'a', resourceMetadataUrl: 'https://h/d' }],

@@ -91,6 +91,10 @@ describe('a connection context', () => {
     ],
     ['with an unknown failure code', { failure: { code: 'OOPS' } }],
     ['with an unknown failure detail', { failure: { code: 'HTTP_TIMEOUT', details: { body: 'secret' } } }],
+    [
+      'with too many URLs in a failure',
+      { failure: { code: 'AUTHORIZATION_NOT_OFFERED', details: { urls: Array(9).fill('https://h/') } } },
+    ],
     ['with a client of an unknown source', { servers: [{ ...server, client: { ...dynamicClient, source: 'found' } }] }],
     ['with a challenge without a generation', { challenge: { at: START } }],
     ['with an unknown challenge member', { challenge: { at: START, generation: 0, realm: 'x' } }],
@@ -118,6 +122,8 @@ test('a request can store how the server is asked, and what its responses mean',
 
 test('a connection context can store every failure code', () => {
   expect(FAILURE_CODES.filter((code) => !isConnection({ failure: { code } }))).toEqual([])
+  const urls = Array<string>(8).fill('https://h/')
+  expect(isConnection({ failure: { code: 'AUTHORIZATION_NOT_OFFERED', details: { urls } } })).toBe(true)
   const same: (failure: Failure) => Readonly<v.InferOutput<typeof FailureSchema>> = (failure) => failure
   expect(same({ code: 'ABORTED' })).toEqual({ code: 'ABORTED' })
 })

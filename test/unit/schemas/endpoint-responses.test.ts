@@ -81,6 +81,17 @@ describe('a token response', () => {
     ])
   })
 
+  test.each([
+    ['a list of strings (mcp-context-forge#4594)', ['a', 'b'], 'a b'],
+    ['a list of one', ['a b'], 'a b'],
+    ['an empty list', [], undefined],
+    ['commas and no blank', 'a,b,a', 'a b'],
+    ['commas and blanks', 'a, b', 'a b'],
+    ['several blanks', ' a  b ', 'a b'],
+  ])('with a scope of %s has the scopes separated by one blank', (_name, scope, expected) => {
+    expect(parse({ scope })).toMatchObject({ output: { scope: expected } })
+  })
+
   test.each(['', 'x', 'a.b.c', jwt({}), jwt({ sub: 7 }), jwt({ sub: '' }), jwt({ sub: 'a'.repeat(256) }), jwt(null)])(
     'with the ID token %s has an undefined subject',
     (id_token) => {
@@ -102,7 +113,8 @@ describe('a token response', () => {
     ['expires_in', { expires_in: '' }],
     ['expires_in', { expires_in: true }],
     ['expires_in', { expires_in: Number.NaN }],
-    ['scope', { scope: ['a'] }],
+    ['scope', { scope: [7] }],
+    ['scope', { scope: ['a'.repeat(4097)] }],
     ['refresh_token', { refresh_token: 7 }],
     ['refresh_token_expires_in', { refresh_token_expires_in: 'never' }],
     ['id_token', { id_token: {} }],
@@ -113,13 +125,13 @@ describe('a token response', () => {
 
 describe('decodeAnswer', () => {
   test.each([
-    ['{"access_token":"t"}', { form: false, fields: { access_token: 't' } }],
-    ['{}', { form: false, fields: {} }],
+    ['{"access_token":"t"}', { fields: { access_token: 't' } }],
+    ['{}', { fields: {} }],
     [
       'access_token=t&scope=a%2Cb&token_type=bearer\n',
-      { form: true, fields: { access_token: 't', scope: 'a,b', token_type: 'bearer' } },
+      { fields: { access_token: 't', scope: 'a,b', token_type: 'bearer' } },
     ],
-    ['error=bad_verification_code', { form: true, fields: { error: 'bad_verification_code' } }],
+    ['error=bad_verification_code', { fields: { error: 'bad_verification_code' } }],
     ['', undefined],
     ['[]', undefined],
     ['null', undefined],

@@ -32,6 +32,25 @@ describe('protected resource metadata', () => {
       { resource, authorization_servers: null, authorization_server_url: null, scopes_supported: [] },
       { resource, issuers: [] },
     ],
+    [
+      'with a resource that is a list of one, of GitLab self-managed (coder/xum#3734)',
+      { resource: [resource] },
+      { resource, issuers: [] },
+    ],
+    [
+      'with several scopes in one text, separated by blanks or by commas',
+      { resource, scopes_supported: ['a b', 'b,c', ' d, e ', 'f'] },
+      { resource, issuers: [], scopesSupported: ['a', 'b', 'c', 'd', 'e', 'f'] },
+    ],
+    [
+      'with a list of scopes of 4,096 characters',
+      { resource, scopes_supported: Array.from({ length: 819 }, (_, n) => `s${n + 101}`.padEnd(4, '-')).concat('x') },
+      {
+        resource,
+        issuers: [],
+        scopesSupported: Array.from({ length: 819 }, (_, n) => `s${n + 101}`.padEnd(4, '-')).concat('x'),
+      },
+    ],
     ['with null scopes read as absent', { resource, scopes_supported: null }, { resource, issuers: [] }],
     [
       'with its DPoP requirements',
@@ -52,7 +71,8 @@ describe('protected resource metadata', () => {
   test.each([
     ['resource', {}],
     ['resource', { resource: '' }],
-    ['resource', { resource: ['https://h/mcp'] }],
+    ['resource', { resource: [] }],
+    ['resource', { resource: ['https://h/mcp', 'https://h/other'] }],
     ['resource', { resource: `https://h/${'a'.repeat(2048)}` }],
     ['resource', []],
     ['authorization_servers', { resource, authorization_servers: 'https://as' }],
@@ -62,6 +82,7 @@ describe('protected resource metadata', () => {
     ['authorization_server_url', { resource, authorization_server_url: Array(65).fill('https://as') }],
     ['scopes_supported', { resource, scopes_supported: 'a b' }],
     ['scopes_supported.0', { resource, scopes_supported: [null] }],
+    ['scopes_supported', { resource, scopes_supported: Array.from({ length: 820 }, (_, n) => `s${n + 1000}`) }],
     ['dpop_signing_alg_values_supported', { resource, dpop_signing_alg_values_supported: 'ES256' }],
     ['dpop_bound_access_tokens_required', { resource, dpop_bound_access_tokens_required: 'true' }],
     [undefined, 'https://h/mcp'],
@@ -110,6 +131,14 @@ describe('authorization server metadata', () => {
     })
   })
 
+  test('is parsed with a list of scopes that is too long to store reduced to offline_access', () => {
+    const scopes = Array.from({ length: 400 }, (_, n) => `meeting:read:${n}`)
+    const listed = (scopes_supported: string[]) =>
+      check(AuthorizationServerMetadataSchema, { ...least, scopes_supported })
+    expect(listed([...scopes, 'offline_access'])).toMatchObject({ output: { scopesSupported: ['offline_access'] } })
+    expect(listed(scopes)).toMatchObject({ output: { scopesSupported: [] } })
+  })
+
   test('is parsed without the members that are missing, null, empty or false', () => {
     const document = {
       ...least,
@@ -126,8 +155,8 @@ describe('authorization server metadata', () => {
 
   test.each([
     ['issuer', {}],
-    ['issuer', { ...least, issuer: 'https://as?x' }],
-    ['issuer', { ...least, issuer: 'as' }],
+    ['issuer', { ...least, issuer: '' }],
+    ['issuer', { ...least, issuer: 'x'.repeat(2_049) }],
     ['token_endpoint', { issuer: 'https://as' }],
     ['token_endpoint', { ...least, token_endpoint: '/token' }],
     ['token_endpoint', { ...least, token_endpoint: 'https://as/token#x' }],

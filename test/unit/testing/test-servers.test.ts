@@ -22,6 +22,9 @@ function stage(switches: AuthorizationServerSwitches = {}, options: Partial<Auth
     clock,
     network: { allow: ['127.0.0.1'], fetch: inProcessFetch(as, mcp) },
     policy: { cacheMs: 1 },
+    authorizationServers: [
+      { server: 'Test', issuers: [as.issuer], tokens: { scopeSeparator: ',', bearerTypes: ['user'] } },
+    ],
     ...options,
   })
   onTestFinished(() => auth.close())

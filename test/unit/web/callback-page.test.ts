@@ -25,6 +25,12 @@ describe('callbackPage()', () => {
     [{ status: 'failed' }, 400, 'The sign-in failed'],
     [{ status: 'wrongMethod' }, 405, 'Unsupported request method'],
     [failed('CALLBACK_BINDING_MISMATCH'), 400, 'This sign-in was not started in this browser'],
+    [
+      { status: 'failed', failure: { code: 'CALLBACK_ISSUER_MISMATCH', details: { reason: 'issNotSent' } } },
+      502,
+      'The sign-in server returned an invalid response',
+    ],
+    [failed('STORE_UNAVAILABLE'), 500, 'Something is wrong on our side'],
     [failed('CALLBACK_ISSUER_MISMATCH'), 400, 'The response came from another sign-in server'],
     [failed('CALLBACK_MALFORMED'), 400, 'The link is incomplete or damaged'],
     [failed('EXCHANGE_REJECTED'), 400, 'The sign-in was not accepted'],

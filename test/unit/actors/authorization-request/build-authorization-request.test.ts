@@ -141,7 +141,7 @@ describe('an authorization request', () => {
     [
       'for an endpoint over plain http',
       { authorizationEndpoint: 'http://as/authorize?x' },
-      { code: 'INSECURE_ENDPOINT', details: { url: 'http://as/authorize' } },
+      { code: 'INSECURE_ENDPOINT', details: { url: 'http://as/authorize', allow: 'as:80' } },
     ],
   ])('is not built %s', async (_, wrong, expected) => {
     expect(await rejectionOf(build({ metadata: { ...metadata, ...wrong } }))).toEqual({

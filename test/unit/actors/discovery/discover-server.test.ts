@@ -128,7 +128,7 @@ describe('discoverServer without a usable document', () => {
     expect(await fail({ body: 'x' }, { status: 404 })).toMatchObject({ code: 'RESPONSE_NOT_JSON' })
   })
 
-  test('rejects with SERVER_METADATA_UNAVAILABLE last', async () => {
+  test('rejects with SERVER_METADATA_UNAVAILABLE, reason notPublished, if each of them is a 4xx', async () => {
     expect(await fail({ status: 404 }, { status: 403 })).toEqual({
       code: 'SERVER_METADATA_UNAVAILABLE',
       outcome: 'rejected',

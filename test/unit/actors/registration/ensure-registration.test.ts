@@ -29,7 +29,7 @@ const dynamic: ClientInformation = {
   source: 'dynamic',
 }
 const configured = [
-  { issuer: 'https://as/', clientId: 'other', clientSecret: 'x' },
+  { issuer: 'https://as/other', clientId: 'other', clientSecret: 'x' },
   { issuer: 'https://as', clientId: 'configured', clientSecret: 's', scope: 'a b' },
 ]
 const withDocument = { client: { name: 'Acme', redirectUri, metadataUrl: 'https://app.example/client.json' } }
@@ -91,8 +91,10 @@ describe('the client', () => {
   })
 
   test(
-    'configured by the host is chosen by exact comparison of the issuer',
+    'configured by the host is chosen by its issuer, which is equal but for one final slash',
     verifies(42, async () => {
+      const slashed = configured.map((client) => ({ ...client, issuer: `${client.issuer}/` }))
+      expect((await ensure({}, { clients: slashed }).done).client).toMatchObject({ clientId: 'configured' })
       const { done } = ensure({ metadata: registering }, { clients: configured, ...withDocument })
       expect((await done).client).toEqual({
         issuer: 'https://as',
@@ -310,6 +312,22 @@ describe('ensureRegistration', () => {
     const { done, calls } = ensure(input, withDocument)
     expect(await rejectionOf(done)).toEqual({ code: 'CLIENT_INFORMATION_REQUIRED', outcome: 'notSent', details })
     expect(calls).toEqual([])
+  })
+
+  test('names the issuers of the configured clients, at most 8, those with the host or the path of the right one first', async () => {
+    const far = ['1', '2', '3', '4', '5', '6', '7'].map((name) => `https://${name}.example/x`)
+    const issuers = [...far, `https://far.example/${'x'.repeat(300)}`, 'https://other/v2', 'https://as/v1']
+    const clients = issuers.map((issuer) => ({ issuer, clientId: 'c' }))
+    const { done } = ensure({ metadata: { ...metadata, issuer: 'https://as/v2' } }, { clients })
+    expect(await rejectionOf(done)).toEqual({
+      code: 'REGISTRATION_UNAVAILABLE',
+      outcome: 'notSent',
+      details: {
+        reason: 'noRegistrationEndpoint',
+        expected: 'https://as/v2',
+        configuredIssuers: ['https://as/v1', 'https://other/v2', ...far.slice(0, 6)],
+      },
+    })
   })
 
   test('rejects a server without a registration endpoint when no client is configured', async () => {

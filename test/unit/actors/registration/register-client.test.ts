@@ -168,7 +168,7 @@ describe('a registration response', () => {
     ],
     ['status 429', { status: 429 }, { code: 'RATE_LIMITED', outcome: 'rejected', details: { status: 429 } }],
     ['status 503', { status: 503 }, { code: 'SERVER_UNAVAILABLE', outcome: 'rejected', details: { status: 503 } }],
-    ['status 500', { status: 500 }, { code: 'REGISTRATION_UNAVAILABLE', outcome: 'unknown', details: { status: 500 } }],
+    ['status 500', { status: 500 }, { code: 'SERVER_UNAVAILABLE', outcome: 'unknown', details: { status: 500 } }],
     [
       'an HTML page',
       { status: 201, body: '<html>' },

@@ -236,7 +236,7 @@ describe('a response with the wrong token_type', () => {
     const { request } = await startTokenEndpoint({ token: { body: bound } })
     expect(await rejectionOf(request())).toMatchObject({
       code: 'TOKEN_RESPONSE_INVALID',
-      outcome: 'unknown',
+      outcome: 'rejected',
       details: { field: 'token_type' },
     })
   })

@@ -5,7 +5,8 @@ import {
   endAttempt,
   endDenied,
 } from '../../../../machines/connection/attempts.ts'
-import { ATTEMPT_TTL_MS, contextWith, server, START } from '../../../support/charts/facts.ts'
+import type { ConnectionContext } from '../../../../src/schemas/connection-context.ts'
+import { ATTEMPT_TTL_MS, contextWith, issuer, server, START, staticClient } from '../../../support/charts/facts.ts'
 import { attemptOf, NOW, request, stamp } from './support.ts'
 
 describe('an attempt', () => {
@@ -66,5 +67,30 @@ describe('an attempt', () => {
       // Whether its scope is still wanted is for the next challenge to say.
       challenge: undefined,
     })
+  })
+
+  test('endDenied records the first registration whose scope was refused, and a contradiction for the next one', () => {
+    const event = { ...stamp, type: 'callback.denied', stateHash: 'hash-1', error: 'invalid_scope' } as const
+    const refused = { code: 'AUTHORIZATION_DENIED', details: { error: 'invalid_scope' } }
+    const denied = (changes: Partial<ConnectionContext>): object => {
+      const { failure, invalidScope } = endDenied(contextWith({ attempts: [attemptOf(1)], ...changes }), event)
+      return { failure, invalidScope }
+    }
+    const first = { issuer, clientId: 'client-1' }
+    expect(denied({ servers: [server] })).toEqual({ failure: refused, invalidScope: first })
+    // Another attempt with the same client says nothing new, nor does a client of another server.
+    expect(denied({ servers: [server], invalidScope: first })).toEqual({ failure: refused, invalidScope: first })
+    const elsewhere = { issuer: 'https://other.example', clientId: 'client-0' }
+    expect(denied({ servers: [server], invalidScope: elsewhere })).toEqual({ failure: refused, invalidScope: first })
+    expect(denied({ servers: [server], invalidScope: { issuer, clientId: 'client-0' } })).toEqual({
+      failure: {
+        code: 'AUTHORIZATION_DENIED',
+        details: { error: 'invalid_scope', reason: 'contradictoryScopes', offered: 'read' },
+      },
+      invalidScope: undefined,
+    })
+    // A client of the host, or an unknown attempt: no registration can help.
+    expect(denied({ servers: [{ ...server, client: staticClient }] })).toEqual({ failure: refused })
+    expect(denied({})).toEqual({ failure: refused })
   })
 })

@@ -61,7 +61,25 @@ describe('the input of registration', () => {
       mayRegister: true,
       rejectedClientId: undefined,
       configuredIssuer: undefined,
+      scope: 'read',
     })
+  })
+
+  test('ensureRegistrationInput has the scope that was granted to the dynamic client of the same server', () => {
+    const granted = (changes: Partial<ConnectionContext['servers'][number]>): string | undefined =>
+      input.ensureRegistrationInput(
+        contextWith({ request, servers: [{ ...server, ...changes }], tokens: { ...tokens, scope: 'granted' } }),
+      ).grantedScope
+    expect(granted({})).toBe('granted')
+    expect(granted({ issuer: 'https://other.example' })).toBeUndefined()
+    expect(granted({ client: staticClient })).toBeUndefined()
+  })
+
+  test('ensureRegistrationInput names the client whose scope the same server refused, and that of no other', () => {
+    const refused = (at: string): string | undefined =>
+      input.ensureRegistrationInput(contextWith({ request, invalidScope: { issuer: at, clientId: 'client-1' } }))
+        .invalidScopeClientId
+    expect([refused(issuer), refused('https://other.example')]).toEqual(['client-1', undefined])
   })
 
   test('ensureRegistrationInput does not allow a new registration in a renewal, since a refresh token belongs to its client', () => {
@@ -70,10 +88,13 @@ describe('the input of registration', () => {
   })
 
   test('ensureRegistrationInput names the client that was rejected by the same server, and by no other', () => {
-    const rejectedToken = (at: string): string | undefined =>
-      input.ensureRegistrationInput(contextWith({ request, rejectedClient: { issuer: at, clientId: 'client-1' } }))
-        .rejectedClientId
-    expect([rejectedToken(issuer), rejectedToken('https://other.example')]).toEqual(['client-1', undefined])
+    const rejectedAt = (at: string): object => {
+      const rejectedClient = { issuer: at, clientId: 'client-1', failedMethod: 'client_secret_basic' }
+      const { rejectedClientId, failedMethod } = input.ensureRegistrationInput(contextWith({ request, rejectedClient }))
+      return { rejectedClientId, failedMethod }
+    }
+    expect(rejectedAt(issuer)).toEqual({ rejectedClientId: 'client-1', failedMethod: 'client_secret_basic' })
+    expect(rejectedAt('https://other.example')).toEqual({})
   })
 })
 
@@ -115,14 +136,21 @@ describe('the inputs of single-use requests', () => {
     })
   })
 
-  test('refreshTokensInput has the server of the tokens and the send deadline', () => {
+  test('refreshTokensInput has the server and the scope of the tokens, and the send deadline', () => {
     const context = contextWith({ servers, tokens, claim: { ...claim, kind: 'refresh' } })
     expect(input.refreshTokensInput(context, goAhead)).toEqual({
       ...common,
       server,
       refreshToken: 'fake-refresh-token',
+      scope: 'read',
       sendBefore: 7_000,
     })
+  })
+
+  test('refreshTokensInput has the requested scope where the granted one is unknown', () => {
+    const unknown = { ...tokens, scope: undefined, requestedScope: 'read write' }
+    const context = contextWith({ servers, tokens: unknown, claim: { ...claim, kind: 'refresh' } })
+    expect(input.refreshTokensInput(context, goAhead).scope).toBe('read write')
   })
 
   test('refreshTokensInput of DPoP-bound tokens has their key', () => {

@@ -132,6 +132,14 @@ describe('a request', () => {
     })
   })
 
+  test('recordDiscovery adds the server facts that were used to the notes of the next journal entry', () => {
+    const withRows = { ...metadata, facts: { names: ['Ours', 'Google'] } }
+    const event = { type: 'xstate.done.actor.discoverServer' as const, output: { at: NOW, metadata: withRows } }
+    const notes = ['facts: Ours', 'facts: Google']
+    expect(recordDiscovery(contextWith({ request }), event).notes).toEqual(notes)
+    expect(recordDiscovery(contextWith({ request, notes: ['first'] }), event).notes).toEqual(['first', ...notes])
+  })
+
   test('recordDiscovery stores a client of the host together with its issuer', () => {
     const output = { at: NOW, client: staticClient }
     expect(recordDiscovery(contextWith({ request }), { type: 'xstate.done.actor.ensureRegistration', output })).toEqual(

@@ -138,6 +138,7 @@ describe('what the server answered', () => {
     ['false with a code that can still be redeemed', { attempts: [{ ...attempt, code: 'c' }] }, false],
     ['false with tokens', { tokens }, false],
     ['false after earlier tokens', { generation: 1 }, false],
+    ['true after earlier tokens where none are required', { generation: 1, notRequiredAt: START }, true],
     ['false during a claim', { claim: CLAIM }, false],
   ])('isFirstContact is %s', (_name, changes, expected) => {
     expect(isFirstContact(contextWith(changes), START)).toBe(expected)

@@ -310,6 +310,19 @@ describe('a failure', () => {
       rejectedClient: { ...rejectedClient, issuer: 'https://other.example' },
     })
   })
+
+  test('forgetClient records the authentication method of a client that invalid_client rejected before it had tokens', () => {
+    const { failure } = rejections.invalidClient
+    const context = contextWith({ servers: [server], attempts: [attemptOf(1)], claim: exchanging, failure })
+    const rejectedClient = { issuer, clientId: 'client-1' }
+    expect(forgetClient(context)).toEqual({
+      rejectedClient: { ...rejectedClient, failedMethod: 'client_secret_basic' },
+    })
+    // The same client has obtained tokens: its registration was deleted.
+    expect(forgetClient(after(context, { tokens }))).toMatchObject({ rejectedClient })
+    const secretExpired = { code: 'EXCHANGE_REJECTED', details: { reason: 'secretExpired' } } as const
+    expect(forgetClient(after(context, { failure: secretExpired }))).toEqual({ rejectedClient })
+  })
 })
 
 test('a reset record retains its identity, clock, generation, journal, ended attempts and orphaned claims, and nothing else', () => {
@@ -336,8 +349,10 @@ test('a reset record retains its identity, clock, generation, journal, ended att
     challenge: { at: NOW, generation: 3, scope: 'admin' },
     notRequiredAt: NOW,
     rejectedClient: { issuer, clientId: 'client-1' },
+    invalidScope: { issuer, clientId: 'client-1' },
     account: { issuer, subject: 'alice' },
     stepUps: [{ scope: 'admin', rounds: 3, at: NOW }],
+    notes: undefined,
     journal,
   }
   const forgotten = after(full, reset(full))

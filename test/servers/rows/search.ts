@@ -1,0 +1,47 @@
+import type { Row } from '../row.ts'
+import { ISS, metadata, OFFLINE, RECORDED, recordedServer, RESOURCE } from './shapes.ts'
+
+export const SEARCH: readonly Row[] = [
+  recordedServer({
+    server: 'Tavily',
+    recorded: 'the URL ends with a slash, the resource does not; the scope of the challenge',
+    source: `${RECORDED}/mcp/tavily.json`,
+    url: 'https://mcp.tavily.com/mcp/',
+    place: `https://mcp.tavily.com${RESOURCE}/mcp`,
+    resource: 'https://mcp.tavily.com/mcp',
+    issuer: 'https://mcp.tavily.com/',
+    scopes: ['openid', 'offline_access'],
+    challengedScope: 'openid offline_access',
+    document: metadata(
+      'https://mcp.tavily.com/',
+      { authorize: '/authorize', token: '/token', register: '/register', revoke: '/revoke' },
+      {
+        ...ISS,
+        scopes_supported: ['openid', 'offline_access'],
+        token_endpoint_auth_methods_supported: ['none', 'private_key_jwt'],
+        client_id_metadata_document_supported: true,
+      },
+    ),
+    quirks: OFFLINE,
+  }),
+  recordedServer({
+    server: 'Perplexity',
+    recorded: '`offline_access` in the list of the authorization server only',
+    source: `${RECORDED}/mcp/perplexity.json`,
+    url: 'https://api.perplexity.ai/mcp',
+    place: `https://api.perplexity.ai${RESOURCE}`,
+    resource: 'https://api.perplexity.ai',
+    issuer: 'https://api.perplexity.ai',
+    scopes: ['perplexity_api'],
+    document: metadata(
+      'https://api.perplexity.ai',
+      { authorize: '/oauth/authorize', token: '/oauth/token', register: '/oauth/register', revoke: '/oauth/revoke' },
+      {
+        scopes_supported: ['perplexity_api', 'offline_access'],
+        token_endpoint_auth_methods_supported: ['none', 'client_secret_basic'],
+        client_id_metadata_document_supported: true,
+      },
+    ),
+    quirks: OFFLINE,
+  }),
+]

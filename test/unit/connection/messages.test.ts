@@ -1,0 +1,125 @@
+import { describe, expect, test } from 'vitest'
+import { AuthorizationError, type AuthOrchestratorOptions, createAuthOrchestrator } from '../../../src/index.ts'
+import { TestClock } from './test-clock.ts'
+import { CLIENT, orchestrate, redirectOf, rejection, startWorld, type World } from './world.ts'
+
+/** What a person reads who calls this. */
+async function messageOf(call: () => Promise<unknown>): Promise<string> {
+  const error = await call().catch((reason: unknown) => reason)
+  if (!(error instanceof AuthorizationError)) throw new Error(`expected an AuthorizationError, not ${String(error)}`)
+  return `${error.message} [${error.nextAction}]`
+}
+
+const connect = ({ server }: World, options: Partial<AuthOrchestratorOptions> = {}) =>
+  orchestrate(options).connection({ tenant: 't1', server })
+
+describe('a destination that network.allow does not list', () => {
+  const allowing = (world: World, allow: string[]) => connect(world, { network: { allow } })
+
+  test('the messages of authorize() name the entries of network.allow with which it succeeds', async () => {
+    const world = await startWorld()
+    const [own, other] = [new URL(world.server).host, new URL(world.issuer).host]
+    expect(await messageOf(() => allowing(world, []).authorize())).toBe(
+      `an endpoint is not https; add "${own}" to network.allow to use this server (url "http://${own}/mcp", host "${own}", reason "connectionServer") [configureClient]`,
+    )
+    expect(await messageOf(() => allowing(world, [own]).authorize())).toBe(
+      `an endpoint is not https; it is not the connection's own server: add "${other}" to network.allow only if you trust it (url "http://${other}/.well-known/oauth-authorization-server", host "${other}") [configureClient]`,
+    )
+    expect(redirectOf(await allowing(world, [own, other]).authorize()).status).toBe('redirect')
+  })
+
+  test('the failure of fetch() names the entry of network.allow for the own server', async () => {
+    const world = await startWorld()
+    const { host } = new URL(world.server)
+    const connection = allowing(world, [])
+    await connection.import({ tokens: { accessToken: 'a' } })
+    expect(await rejection(connection.fetch(world.server))).toEqual({
+      failure: {
+        code: 'INSECURE_ENDPOINT',
+        details: { url: world.server, host, allow: host, reason: 'connectionServer' },
+      },
+      retryable: false,
+      nextAction: 'configureClient',
+    })
+  })
+
+  test('an authorization endpoint over plain http is named with its entry, and only if it is trusted', async () => {
+    const world = await startWorld()
+    world.serverMetadata['authorization_endpoint'] = 'http://as.example/authorize'
+    expect(await messageOf(() => connect(world).authorize())).toBe(
+      'an endpoint is not https; it is not the connection\'s own server: add "as.example:80" to network.allow only if you trust it (url "http://as.example/authorize") [configureClient]',
+    )
+    const allowed = allowing(world, ['127.0.0.1', 'as.example:80'])
+    expect(redirectOf(await allowed.authorize()).authorizationUrl).toMatch('http://as.example/authorize?')
+  })
+})
+
+describe('a client configured for another issuer', () => {
+  const clientsAt = (...issuers: string[]) => ({ clients: issuers.map((issuer) => ({ issuer, clientId: 'c' })) })
+
+  test('authorize() names the issuers of the configured clients beside the discovered one, similar ones first', async () => {
+    const world = await startWorld()
+    delete world.serverMetadata['registration_endpoint']
+    const near = `${world.issuer}/v2`
+    const connection = connect(world, clientsAt('https://a.example/x', 'https://b.example', near))
+    expect(await messageOf(() => connection.authorize())).toBe(
+      `the authorization server offers no dynamic registration, and no client is configured for its issuer (reason "noRegistrationEndpoint", expected "${world.issuer}", configuredIssuers ["${near}","https://b.example","https://a.example/x"]) [configureClient]`,
+    )
+    const right = connect(world, clientsAt('https://a.example/x', world.issuer))
+    expect(redirectOf(await right.authorize()).status).toBe('redirect')
+  })
+
+  test('a rejected dynamic registration names the issuers of the configured clients', async () => {
+    const world = await startWorld()
+    world.as.routes['POST /register'] = { status: 403, body: {} }
+    const details = { url: `${world.issuer}/register`, status: 403 }
+    for (const [options, configured] of [
+      [{}, {}],
+      [clientsAt('https://a.example'), { configuredIssuers: ['https://a.example'] }],
+    ] as const)
+      expect(await rejection(connect(world, options).authorize())).toMatchObject({
+        failure: { code: 'REGISTRATION_REJECTED', details: { ...details, ...configured } },
+      })
+  })
+})
+
+test('a 500 of the registration endpoint rejects with SERVER_UNAVAILABLE, and a later authorize() registers', async () => {
+  const world = await startWorld()
+  const register = world.as.routes['POST /register'] ?? {}
+  world.as.routes['POST /register'] = { status: 500, body: {} }
+  const clock = new TestClock()
+  const connection = connect(world, { clock })
+  expect(await messageOf(() => connection.authorize())).toBe(
+    `the server is temporarily unavailable (url "${world.issuer}/register", status 500) [retry]`,
+  )
+  expect((await connection.status()).nextAction).toBe('retry')
+  world.as.routes['POST /register'] = register
+  clock.advance(35_001)
+  expect(redirectOf(await connection.authorize()).status).toBe('redirect')
+})
+
+test('an identity provider without a URL as issuer makes createAuthOrchestrator() throw a TypeError', () => {
+  const identityProvider = { issuer: 'idp', clientId: 'c' }
+  expect(() => createAuthOrchestrator({ client: CLIENT, identityProvider, assertions: async () => 'a' })).toThrow(
+    expect.objectContaining({ name: 'TypeError', message: 'identityProvider.issuer must be an absolute http(s) URL' }),
+  )
+})
+
+test.each([1_800_000_000, -1, 0, Infinity, 1e18])(
+  'an instant of %d is a TypeError that asks for milliseconds',
+  async (instant) => {
+    const connection = orchestrate().connection({ tenant: 't1', server: 'https://mcp.example/mcp' })
+    const problem = 'must be an instant in milliseconds since 1970: one in seconds has to be multiplied by 1000'
+    const clientInformation = { clientId: 'c', clientSecret: 's', clientSecretExpiresAt: instant }
+    const misuse = (message: string): object => ({ name: 'TypeError', message, code: 'ERR_INVALID_ARG_VALUE' })
+    expect(await rejection(connection.import({ tokens: { accessToken: 'a', expiresAt: instant } }))).toEqual(
+      misuse(`import().tokens.expiresAt ${problem}`),
+    )
+    expect(await rejection(connection.import({ clientInformation }))).toEqual(
+      misuse(`import().clientInformation.clientSecretExpiresAt ${problem}`),
+    )
+    expect(await rejection(connection.authorize({ clientInformation }))).toEqual(
+      misuse(`authorize().clientInformation.clientSecretExpiresAt ${problem}`),
+    )
+  },
+)

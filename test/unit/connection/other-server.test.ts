@@ -1,0 +1,76 @@
+import { describe, expect, test } from 'vitest'
+import { orchestrate, type Redirect, redirectOf, rejection, signIn, startWorld, type World } from './world.ts'
+
+const of = (world: World) => ({ tenant: 't1', user: 'u1', server: world.server })
+const target = ({ authorizationUrl }: Redirect): [string, string | null] => {
+  const { origin, searchParams } = new URL(authorizationUrl)
+  return [origin, searchParams.get('client_id')]
+}
+
+/** A resource with two authorization servers, and a connection that is signed in at the first. */
+async function signedInAtFirst() {
+  const world = await startWorld()
+  const second = await startWorld()
+  world.resourceMetadata['authorization_servers'] = [world.issuer, second.issuer]
+  const orchestrator = orchestrate()
+  return { world, second, orchestrator, connection: await signIn(world, orchestrator, of(world)) }
+}
+
+describe('authorize() while tokens are good', () => {
+  test('authorize({ issuer }) of another issuer begins an authorization there, and the tokens stay until the new ones are stored', async () => {
+    const { world, second, orchestrator, connection } = await signedInAtFirst()
+    const redirect = redirectOf(await connection.authorize({ issuer: second.issuer }))
+    expect(target(redirect)).toEqual([second.issuer, 'client-1'])
+    expect(await connection.accessToken()).toMatchObject({ value: 'access-1' })
+    expect((await orchestrator.completeCallback(second.callback(redirect))).status).toBe('authorized')
+    expect(second.tokenRequests()).toHaveLength(1)
+    expect((await connection.authorize({ issuer: second.issuer })).status).toBe('authorized')
+    expect(world.tokenRequests()).toHaveLength(1)
+  })
+
+  test('authorize({ issuer }) of another issuer does not refresh the expired tokens of the first', async () => {
+    const { world, second, connection } = await signedInAtFirst()
+    world.rejectedToken.add('access-1')
+    const challenge = 'Bearer error="invalid_token"'
+    expect(target(redirectOf(await connection.authorize({ issuer: second.issuer, challenge })))[0]).toBe(second.issuer)
+    expect(world.tokenRequests()).toHaveLength(1)
+  })
+
+  test('authorize({ issuer }) of the same issuer, with or without a final slash, is authorized', async () => {
+    const { world, connection } = await signedInAtFirst()
+    for (const issuer of [world.issuer, `${world.issuer}/`])
+      expect((await connection.authorize({ issuer })).status).toBe('authorized')
+  })
+
+  test('authorize({ clientInformation }) of another client begins an authorization with it', async () => {
+    const { world, orchestrator, connection } = await signedInAtFirst()
+    const clientInformation = { clientId: 'mine', clientSecret: 'my-secret' }
+    const redirect = redirectOf(await connection.authorize({ clientInformation }))
+    expect(target(redirect)).toEqual([world.issuer, 'mine'])
+    expect((await connection.accessToken()).value).toBe('access-1')
+    expect((await orchestrator.completeCallback(world.callback(redirect))).status).toBe('authorized')
+    expect((await connection.authorize({ clientInformation })).status).toBe('authorized')
+    expect((await connection.accessToken()).value).toBe('access-2')
+  })
+
+  test('authorize({ clientInformation }) for another issuer begins an authorization there', async () => {
+    const { second, connection } = await signedInAtFirst()
+    const clientInformation = { issuer: second.issuer, clientId: 'client-1' }
+    const redirect = redirectOf(await connection.authorize({ issuer: second.issuer, clientInformation }))
+    expect(target(redirect)).toEqual([second.issuer, 'client-1'])
+  })
+
+  test('authorize({ issuer, clientInformation }) with imported tokens compares what was imported', async () => {
+    const world = await startWorld()
+    const connection = orchestrate().connection(of(world))
+    await connection.import({ tokens: { accessToken: 'imported' } })
+    const clientInformation = { clientId: 'mine' }
+    expect((await connection.authorize({ issuer: world.issuer, clientInformation })).status).toBe('authorized')
+    await connection.import({ issuer: 'https://old.example', clientInformation: { clientId: 'old' } })
+    expect((await connection.authorize({ clientInformation: { clientId: 'old' } })).status).toBe('authorized')
+    expect(await rejection(connection.authorize({ issuer: world.issuer }))).toMatchObject({
+      failure: { code: 'CLIENT_INFORMATION_REQUIRED', details: { reason: 'otherIssuer' } },
+    })
+    expect(target(redirectOf(await connection.authorize({ clientInformation })))).toEqual([world.issuer, 'mine'])
+  })
+})
