@@ -1,4 +1,4 @@
-import type { AuthorizeOptions, AuthOrchestratorOptions, FailureCode, NextAction } from '../../src/index.ts'
+import type { AuthorizeOptions, AuthOrchestratorOptions, NextAction } from '../../src/index.ts'
 import type { Answer } from './stub/network.ts'
 
 /** A document, as published. */
@@ -109,11 +109,9 @@ export type Expected =
       readonly facts?: readonly string[]
     }
   | {
-      /** For a good reason. */
-      readonly rejected: FailureCode
-      readonly nextAction: NextAction
+      /** For a good reason: the code, or `by its page`, which shows the reason to the user. */
+      readonly rejected: string
+      readonly nextAction?: NextAction
       /** What its message says. */
       readonly advice?: RegExp
     }
-  /** The authorization page says why, to the user. */
-  | { readonly rejected: 'by its page' }

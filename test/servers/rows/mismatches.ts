@@ -252,4 +252,21 @@ export const MISMATCHES: readonly Row[] = [
     ...salesforce(SANDBOX, '', { code_challenge_methods_supported: undefined }),
     expected: { connects: 'with refresh' },
   },
+  {
+    server: 'Shopify (not an MCP endpoint)',
+    source: `${RECORDED}/mcp/shopify-storefront-mcp.json`,
+    recorded: '404 and HTML, no metadata anywhere',
+    mcp: {
+      url: 'https://shopify.dev/mcp',
+      challenge: null,
+      withoutToken: {
+        status: 404,
+        headers: { 'content-type': 'text/html' },
+        body: '<!doctype html><title>404</title>',
+      },
+    },
+    documents: {},
+    authorizationServer: { document: {} },
+    expected: { rejected: 'AUTHORIZATION_NOT_OFFERED', nextAction: 'configureClient', advice: /shopify\.dev\/mcp/ },
+  },
 ]

@@ -44,4 +44,28 @@ export const SEARCH: readonly Row[] = [
     ),
     quirks: OFFLINE,
   }),
+  recordedServer({
+    server: 'Exa',
+    source: `${RECORDED}/mcp/exa.json`,
+    recorded:
+      '`initialize` is answered 200 without a token, and metadata are published: that all methods are is assumed',
+    url: 'https://mcp.exa.ai/mcp',
+    mcp: { open: ['initialize', 'notifications/initialized', 'ping', 'tools/list', 'tools/call'] },
+    issuer: 'https://auth.exa.ai',
+    scopes: ['mcp:tools'],
+    document: metadata(
+      'https://auth.exa.ai',
+      {
+        authorize: '/oauth/authorize',
+        token: '/api/oauth/token',
+        register: '/api/oauth/register',
+        revoke: '/api/oauth/revoke',
+      },
+      {
+        scopes_supported: ['mcp:tools'],
+        token_endpoint_auth_methods_supported: ['none'],
+        client_id_metadata_document_supported: true,
+      },
+    ),
+  }),
 ]
