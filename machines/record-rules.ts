@@ -92,10 +92,13 @@ export function appendToJournal(
   return [...journal, entry].slice(-MAX_JOURNAL_ENTRIES)
 }
 
-/** The newest entries: at most `count`, and no more than {@link MAX_TOTAL_SCOPE_LENGTH} characters of scope. */
+/**
+ * The newest entries: at most `count`, and no more than {@link MAX_TOTAL_SCOPE_LENGTH} characters of scope; the newest in
+ * any case.
+ */
 export function newestWithin<Entry extends { scope?: string | undefined }>(entries: Entry[], count: number): Entry[] {
   const newest = entries.slice(-count).toReversed()
   let left = MAX_TOTAL_SCOPE_LENGTH
-  const first = newest.findIndex(({ scope = '' }) => (left -= scope.length) < 0)
+  const first = newest.findIndex(({ scope = '' }, index) => (left -= scope.length) < 0 && index > 0)
   return newest.slice(0, first === -1 ? count : first).toReversed()
 }

@@ -77,7 +77,7 @@ export function endAttempt(
 export function endDenied(context: ConnectionContext, event: Sent<'callback.denied'>): Change {
   const { at, stateHash, error } = event
   const failure = { code: 'AUTHORIZATION_DENIED' as const, details: { error } }
-  // Whether the scope of the last challenge is wanted is for the next one to say.
+  // The user may have denied the scope of the last challenge: another authorization does not request it again.
   const ended = { ...endAttempt(context, stateHash, 'denied', at), challenge: undefined }
   const attempt = attemptOf(context, stateHash)
   const { client } = serverOf(context, attempt?.serverId) ?? {}

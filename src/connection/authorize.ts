@@ -12,8 +12,8 @@ import { AuthorizationError } from '../errors/authorization-error.ts'
 import { failure, isTransient } from '../errors/failure.ts'
 import type { ParsedOptions } from '../options/orchestrator-options.ts'
 import { isServerAllowed, type Policy } from '../options/policy.ts'
-import { sameIssuer } from '../protocol/discovery.ts'
 import { coversScope, isTooMuchScope, unionScopes } from '../protocol/scopes.ts'
+import { isIssuerOf } from '../protocol/server-facts.ts'
 import { type BearerChallenge, bearerChallenge } from '../protocol/www-authenticate.ts'
 import { isWebUrl } from '../schemas/option-values.ts'
 import { invalidArgument } from '../schemas/parse-options.ts'
@@ -78,7 +78,8 @@ export async function authorize(record: ConnectionRecord, params: AuthorizeParam
   const type = eventFor(challenge, stored)
   const isStepUp = type !== 'authorization.requested'
   const rejectedGeneration = challenge && stored && generationOfChallenge(record, stored)
-  const isSatisfied = (now: View): boolean => !params.force && !isStepUp && satisfies(now, params, rejectedGeneration)
+  const isSatisfied = (now: View): boolean =>
+    !params.force && !isStepUp && satisfies(record, now, params, rejectedGeneration)
   // Another caller may have received the same challenge and obtained the scope while this one waited.
   const isGranted = (now: View): boolean => {
     if (params.force || type !== 'challenge.insufficientScope') return false
@@ -86,7 +87,7 @@ export async function authorize(record: ConnectionRecord, params: AuthorizeParam
     const isNew = now.context.generation !== stored?.context.generation && isUsable(tokens, now.at())
     return isNew && coversScope(tokens?.scope, unionScopes(params.scope, challenge?.scope))
   }
-  const isElsewhere = stored !== undefined && namesOtherServer(stored, params)
+  const isElsewhere = stored !== undefined && namesOtherServer(record, stored, params)
   const skipsRenewal = params.force || isStepUp || isElsewhere || (stored !== undefined && isSatisfied(stored))
   const view = stored === undefined || skipsRenewal ? stored : await renewed(record, stored, rejectedGeneration)
   if (view !== undefined && isSatisfied(view)) {
@@ -157,22 +158,33 @@ function generationOfChallenge({ services, key }: ConnectionRecord, { context }:
 }
 
 /** Whether the stored tokens satisfy the caller. After a challenge only tokens of another generation do. */
-function satisfies(view: View, params: AuthorizeParameters, rejectedGeneration: number | undefined): boolean {
+function satisfies(
+  record: ConnectionRecord,
+  view: View,
+  params: AuthorizeParameters,
+  rejectedGeneration: number | undefined,
+): boolean {
   const { scope, grant } = params
   const { context } = view
   const tokens = tokensOf(context)
   if (!isUsable(tokens, view.at()) || context.generation === rejectedGeneration) return false
-  if ((grant !== undefined && tokens.grant !== grant) || namesOtherServer(view, params)) return false
+  if ((grant !== undefined && tokens.grant !== grant) || namesOtherServer(record, view, params)) return false
   return coversScope(unionScopes(tokens.scope, tokens.requestedScope), scope)
 }
 
 /** Whether the caller names another issuer, or another client, than that of the stored tokens. */
-function namesOtherServer({ context }: View, { issuer, clientInformation }: AuthorizeParameters): boolean {
+function namesOtherServer(
+  { services }: ConnectionRecord,
+  { context }: View,
+  { issuer, clientInformation }: AuthorizeParameters,
+): boolean {
   const { tokens, imported } = context
   const server = serverOf(context, tokens?.serverId)
   const current = { issuer: server?.issuer ?? imported?.issuer, ...(server?.client ?? imported?.clientInformation) }
   const named = issuer ?? clientInformation?.issuer
-  const isOtherIssuer = named !== undefined && Boolean(current.issuer) && !sameIssuer(named, current.issuer ?? '')
+  const stored = current.issuer || undefined
+  const isOtherIssuer =
+    named !== undefined && stored !== undefined && !isIssuerOf({ issuer: stored }, services.facts(stored), named)
   const clientId = clientInformation?.clientId
   return isOtherIssuer || (clientId !== undefined && current.clientId !== undefined && clientId !== current.clientId)
 }

@@ -7,8 +7,7 @@ import { cancelUnread } from '../http/body-streams.ts'
 import { markRedirected } from '../http/outgoing.ts'
 import type { Transport } from '../http/transport.ts'
 import { asksForNonce } from '../protocol/dpop.ts'
-import { coversScope } from '../protocol/scopes.ts'
-import { type BearerChallenge, bearerChallenge } from '../protocol/www-authenticate.ts'
+import { type BearerChallenge, bearerChallenge, requiresScope } from '../protocol/www-authenticate.ts'
 import type { ConnectionIdentity } from '../schemas/credentials.ts'
 import { invalidArgument } from '../schemas/parse-options.ts'
 import type { IssuedToken } from './token-cache.ts'
@@ -111,9 +110,9 @@ function remedyFor(
   challenge: string | undefined,
   granted: string | undefined,
 ): 'newToken' | 'widerToken' | 'user' | undefined {
-  const { error, scope } = (challenge === undefined ? undefined : bearerChallenge(challenge)) ?? {}
-  if (status === 401) return error === 'insufficient_user_authentication' ? 'user' : 'newToken'
-  return status === 403 && (error === 'insufficient_scope' || !coversScope(granted, scope)) ? 'widerToken' : undefined
+  const received = (challenge === undefined ? undefined : bearerChallenge(challenge)) ?? {}
+  if (status === 401) return received.error === 'insufficient_user_authentication' ? 'user' : 'newToken'
+  return status === 403 && requiresScope(received, granted) ? 'widerToken' : undefined
 }
 
 async function anotherToken(

@@ -1,7 +1,9 @@
 import { currentChallenge } from '../../machines/connection/selectors.ts'
 import { canonicalJson } from '../../machines/canonical-json.ts'
 import { isAuthorizationError } from '../errors/authorization-error.ts'
-import { type BearerChallenge, boundedChallenge } from '../protocol/www-authenticate.ts'
+import { isTooMuchScope } from '../protocol/scopes.ts'
+import type { BearerChallenge } from '../protocol/www-authenticate.ts'
+import { MAX_URL_LENGTH } from '../schemas/limits.ts'
 import { CHALLENGE_RENEWAL_MS } from './limits.ts'
 import type { ConnectionRecord } from './record.ts'
 import type { View } from './services.ts'
@@ -19,7 +21,10 @@ export async function receiveChallenge(
   received: BearerChallenge,
   token: string | undefined,
 ): Promise<void> {
-  const challenge = boundedChallenge(received)
+  // `authorize()` receives it again and reports it, instead of requesting another scope.
+  if (isTooMuchScope(received.scope)) return
+  const { resourceMetadataUrl = '', ...others } = received
+  const challenge = resourceMetadataUrl.length > MAX_URL_LENGTH ? others : received
   try {
     const view = await record.load()
     if (view !== undefined && (view.context.claim !== undefined || isStored(view, challenge))) return

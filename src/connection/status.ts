@@ -125,8 +125,7 @@ function isReady(view: View): boolean {
 }
 
 /**
- * Waits until no user interaction is needed: a token can be obtained without the user: loads the record on each change
- * notice, and at an interval.
+ * Waits until no user interaction is needed. Loads the record on each change notice, and at an interval.
  *
  * @internal
  */

@@ -83,7 +83,7 @@ export interface AssertionRequest {
 
 /** The identity provider of an organisation, and this client's registration there. */
 export interface IdentityProviderOptions {
-  /** Compared character by character. */
+  /** Equal but for one final slash to the `issuer` of its metadata. */
   readonly issuer: string
   /** Its token endpoint. @defaultValue that of the issuer's metadata */
   readonly tokenEndpoint?: string | undefined

@@ -2,7 +2,7 @@ import * as v from 'valibot'
 import { RESERVED_PARAMETERS } from '../protocol/authorization-endpoint.ts'
 import { RESERVED_TOKEN_PARAMETERS } from '../protocol/token-endpoint.ts'
 
-/** Upper bound for the names and values of parameters, in bytes: they are sent in a URL, and stored with tokens. */
+/** Upper bound for parameters as JSON, in bytes: they are sent in a URL, and stored with tokens. */
 const MAX_PARAMETERS_BYTES = 4_096
 
 /** A host's further parameters of authorization requests, and of token requests of non-interactive grants. */

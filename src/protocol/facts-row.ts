@@ -66,8 +66,8 @@ export interface AuthorizationServerFacts {
   readonly registration?:
     | {
         /**
-         * The scopes that a registration names: those of the authorization server's list, those of the resource's list,
-         * or none. @defaultValue the requested ones
+         * The scopes that a registration names besides `client.scope`: those of the authorization server's list, those
+         * of the resource's list, or none at all. @defaultValue the requested ones
          */
         readonly scope?: 'server' | 'resource' | 'none' | undefined
       }

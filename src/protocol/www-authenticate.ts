@@ -1,12 +1,7 @@
 import { isErrorCode } from '../errors/failure.ts'
-import {
-  MAX_CHALLENGE_HEADER_LENGTH,
-  MAX_CHALLENGE_PARAMETERS,
-  MAX_CHALLENGES,
-  MAX_SCOPE_LENGTH,
-  MAX_URL_LENGTH,
-} from '../schemas/limits.ts'
+import { MAX_CHALLENGE_HEADER_LENGTH, MAX_CHALLENGE_PARAMETERS, MAX_CHALLENGES } from '../schemas/limits.ts'
 import { scopesOf } from '../schemas/wire.ts'
+import { coversScope } from './scopes.ts'
 
 /** One challenge of a `WWW-Authenticate` field. Everything in it is untrusted. */
 export interface Challenge {
@@ -156,14 +151,14 @@ export function bearerChallenge(header: string): BearerChallenge | undefined {
   }
 }
 
-/** The challenge without members that are too long to store. */
-export function boundedChallenge(challenge: BearerChallenge): BearerChallenge {
-  const { scope, resourceMetadataUrl, ...rest } = challenge
-  return {
-    ...rest,
-    ...(scope !== undefined && scope.length <= MAX_SCOPE_LENGTH && { scope }),
-    ...(resourceMetadataUrl !== undefined && resourceMetadataUrl.length <= MAX_URL_LENGTH && { resourceMetadataUrl }),
-  }
+/**
+ * Whether a 403 with this challenge requires more scope than was granted. Servers send other errors than
+ * `insufficient_scope`, or none, and name the scopes that are missing.
+ *
+ * @see [RFC 6750 §3.1](https://www.rfc-editor.org/rfc/rfc6750.html#section-3.1)
+ */
+export function requiresScope({ error, scope }: BearerChallenge, granted: string | undefined): boolean {
+  return error === 'insufficient_scope' || !coversScope(granted, scope)
 }
 
 /**

@@ -1,5 +1,5 @@
 import * as v from 'valibot'
-import { MAX_EPOCH_MS, MIN_EPOCH_MS } from './limits.ts'
+import { MAX_EPOCH_MS, MAX_SCOPE_LENGTH, MIN_EPOCH_MS } from './limits.ts'
 
 const isText = (value: unknown): value is string => typeof value === 'string' && value !== '' && value.isWellFormed()
 /** A non-empty string of well-formed Unicode: in a store all lone surrogates would become the same key. */
@@ -8,6 +8,7 @@ export const Text = v.custom<string>(isText, 'must be a non-empty string of well
 export const Scope = v.pipe(
   v.string(),
   v.regex(/^[\x21\x23-\x5B\x5D-\x7E]+( [\x21\x23-\x5B\x5D-\x7E]+)*$/, 'must be scopes separated by single spaces'),
+  v.maxLength(MAX_SCOPE_LENGTH, `must not exceed ${MAX_SCOPE_LENGTH} characters`),
 )
 /** An instant in epoch milliseconds. OAuth servers send seconds. */
 export const EpochMs = v.pipe(

@@ -1,6 +1,6 @@
 import { portError, PortError } from '../../errors/port-error.ts'
 import type { ExchangeResponse } from '../../http/transport.ts'
-import { type BearerChallenge, bearerChallenge } from '../../protocol/www-authenticate.ts'
+import { type BearerChallenge, bearerChallenge, requiresScope } from '../../protocol/www-authenticate.ts'
 import { isJsonRpc } from '../../schemas/endpoint-responses.ts'
 import type { ConnectionDependencies } from '../dependencies.ts'
 import { isSuccess, redactUrl, retryAfterMs } from '../endpoint-request.ts'
@@ -69,7 +69,7 @@ const UNREADABLE: ReadonlySet<string> = new Set(['TOO_MANY_REDIRECTS', 'RESPONSE
 function challengeOf({ status, headers }: ExchangeResponse): BearerChallenge | undefined {
   const challenge = bearerChallenge(headers.get('www-authenticate') ?? '')
   if (status === 401) return challenge ?? {}
-  return status === 403 && challenge?.error === 'insufficient_scope' ? challenge : undefined
+  return status === 403 && challenge !== undefined && requiresScope(challenge, undefined) ? challenge : undefined
 }
 
 /** Whether a 2xx has a content type of the Streamable HTTP transport, or no body. */

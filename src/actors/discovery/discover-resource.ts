@@ -10,6 +10,7 @@ import {
   resourceOf,
   sameIssuer,
 } from '../../protocol/discovery.ts'
+import { isTooMuchScope } from '../../protocol/scopes.ts'
 import type { ResourceFacts } from '../../schemas/connection-context.ts'
 import { type ProtectedResourceMetadata, ProtectedResourceMetadataSchema } from '../../schemas/metadata.ts'
 import { check, HttpUrl } from '../../schemas/wire.ts'
@@ -39,8 +40,8 @@ type Dependencies = Pick<ConnectionDependencies, 'transport' | 'clock' | 'policy
  * of the endpoint stands in for the issuer; whether its default endpoints may be used is decided by what the URLs and
  * the endpoint responded.
  *
- * @throws `PortError` `RESOURCE_METADATA_UNAVAILABLE`, `RESOURCE_MISMATCH`, `RESPONSE_TOO_LARGE`, `TOO_MANY_REDIRECTS`,
- *   `RATE_LIMITED`, `SERVER_UNAVAILABLE`, `POLICY_REFUSED`, or what the transport rejects with.
+ * @throws `PortError` `RESOURCE_METADATA_UNAVAILABLE`, `RESOURCE_MISMATCH`, `RESPONSE_INVALID`, `RESPONSE_TOO_LARGE`,
+ *   `TOO_MANY_REDIRECTS`, `RATE_LIMITED`, `SERVER_UNAVAILABLE`, `POLICY_REFUSED`, or what the transport rejects with.
  * @see [RFC 9728 §3](https://www.rfc-editor.org/rfc/rfc9728.html#section-3)
  */
 export function createDiscoverResource(deps: Dependencies, cache: MetadataCache<ResourceLookup>) {
@@ -51,6 +52,8 @@ export function createDiscoverResource(deps: Dependencies, cache: MetadataCache<
     const policy = deps.policy(identity)
     const answer = asksServer && (await deps.askServer(server, { anew: asksServer === 'anew' }))
     const challenge = answer?.kind === 'challenge' ? answer.challenge : undefined
+    if (isTooMuchScope(challenge?.scope))
+      throw portError('RESPONSE_INVALID', 'notSent', { document: 'challenge', field: 'scope' })
     const named = absoluteUrl(input.resourceMetadataUrl ?? challenge?.resourceMetadataUrl, server)
     const search = await findMetadata(deps, cache, { server, named, challenged }, policy)
     const { metadata } = search

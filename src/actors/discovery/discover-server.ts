@@ -60,7 +60,13 @@ export function createDiscoverServer(deps: Dependencies, cache: MetadataCache<Se
       return { at: recordTime(), metadata: { ...metadata, ...(dpop && { dpop }) } }
     }
     const { metadata: configured } = facts.discovery ?? {}
-    if (configured !== undefined) return result(configured)
+    // Only with metadata is it certain that the server has an issuer at all.
+    const allow = async (found: string): Promise<unknown> =>
+      answeredWithoutToken && (await chooseIssuer([found], undefined, policy))
+    if (configured !== undefined) {
+      await allow(issuer)
+      return result(configured)
+    }
     const urls = legacy ? [legacyMetadataUrl(issuer)] : serverMetadataUrls(issuer)
     const failures: PortError[] = []
     let absent: { url: string; status: number } | undefined
@@ -69,8 +75,7 @@ export function createDiscoverServer(deps: Dependencies, cache: MetadataCache<Se
         const lookup = await cache.read(url, () => loadMetadata(deps, url, EXPECTED))
         if ('metadata' in lookup) {
           const metadata = confirmed(lookup.metadata, resource, facts, url, cache)
-          // Only now is it certain that the server has an issuer at all.
-          if (answeredWithoutToken) await chooseIssuer([metadata.issuer], undefined, policy)
+          await allow(metadata.issuer)
           return result(metadata)
         }
         absent = { url: redactUrl(url), status: lookup.absent }
@@ -79,12 +84,15 @@ export function createDiscoverServer(deps: Dependencies, cache: MetadataCache<Se
         failures.push(error)
       }
     }
+    const notOffered = (): PortError =>
+      portError('AUTHORIZATION_NOT_OFFERED', 'rejected', { urls: [...requestedUrls, ...urls.map(redactUrl)] })
     const failure = failures.find(isTransient) ?? failures.find(isMismatch) ?? failures[0]
-    if (failure !== undefined) throw failure
+    // A web page at every URL: the endpoint is none of an MCP server, or its origin publishes nothing.
+    if (failure !== undefined) throw legacy && failures.every(isNotJson) ? notOffered() : failure
     if (!legacy) throw portError(UNAVAILABLE, 'rejected', { ...absent, reason: 'notPublished' })
     if (mayGuessEndpoints) return result({ issuer, ...legacyEndpoints(issuer), legacy: true })
     if (answeredWithoutToken) return { at: recordTime(), metadata: undefined }
-    throw portError('AUTHORIZATION_NOT_OFFERED', 'rejected', { urls: [...requestedUrls, ...urls.map(redactUrl)] })
+    throw notOffered()
   }
 }
 
@@ -103,6 +111,10 @@ function dpopAt(
 
 function isTransient({ failure }: PortError): boolean {
   return TRANSIENT.has(failure.code)
+}
+
+function isNotJson({ failure }: PortError): boolean {
+  return failure.code === 'RESPONSE_NOT_JSON'
 }
 
 function isMismatch({ failure }: PortError): boolean {

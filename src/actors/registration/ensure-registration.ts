@@ -60,7 +60,7 @@ function hostClient(deps: Dependencies, input: EnsureRegistrationInput): ClientI
     return { ...client, issuer: metadata.issuer, redirectUri, ...authenticationOf(client, key, metadata) }
   }
   // The resource has changed its authorization server, and the host has not configured a client for the new one.
-  if (configuredIssuer !== undefined && configuredIssuer !== metadata.issuer) {
+  if (configuredIssuer !== undefined && !isIssuer(configuredIssuer)) {
     const problem = {
       reason: 'otherIssuer',
       expected: truncate(metadata.issuer),
@@ -152,13 +152,13 @@ function authenticationOf(
 }
 
 /** The scopes that a registration names: those of the request, or as the facts of the server say. */
-function registrationScope({ facts }: Dependencies, input: EnsureRegistrationInput) {
+function registrationScope(deps: Dependencies, input: EnsureRegistrationInput) {
   const { metadata, resourceScopesSupported, scope, grantedScope } = input
-  const rule = facts(metadata.issuer).registration?.scope
+  const rule = deps.facts(metadata.issuer).registration?.scope
   if (rule === 'none') return { scope: undefined, grantedScope: undefined }
   const listed =
     rule === 'server' ? metadata.scopesSupported : rule === 'resource' ? resourceScopesSupported : undefined
-  return { scope: unionScopes(scope, listed?.join(' ')), grantedScope }
+  return { scope: unionScopes(deps.client.scope, listed?.join(' ') ?? scope), grantedScope }
 }
 
 /** The shared dynamic registration. */

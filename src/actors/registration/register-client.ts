@@ -4,7 +4,6 @@ import { stopwatch } from '../../clock.ts'
 import { truncate } from '../../errors/failure.ts'
 import { portError } from '../../errors/port-error.ts'
 import { clientMetadata } from '../../options/client-metadata.ts'
-import { unionScopes } from '../../protocol/scopes.ts'
 import { chooseMethod, preferredSecretMethod } from '../../protocol/token-endpoint.ts'
 import { RegistrationResponseSchema } from '../../schemas/registration.ts'
 import { check, parseJson } from '../../schemas/wire.ts'
@@ -42,7 +41,7 @@ export function createRegisterClient(deps: RegistrationDependencies) {
         {
           ...clientMetadata(deps.client, redirectUri, method),
           // Some servers reject a scope that the client is not registered for (RFC 7591 §2).
-          scope: omitsScope ? undefined : unionScopes(deps.client.scope, input.scope),
+          scope: omitsScope ? undefined : input.scope,
           ...(dpopBoundAccessTokens && { dpop_bound_access_tokens: true }),
         },
         options,

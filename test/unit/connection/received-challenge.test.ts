@@ -186,11 +186,21 @@ describe('the challenge of a 401', () => {
     expect(questions(world)).toBe(1)
   })
 
-  test('the challenge of a 401 is stored without members that are too long', async () => {
-    const long = `Bearer scope="${'s'.repeat(5_000)}", resource_metadata="https://h/${'x'.repeat(3_000)}", error="invalid_token"`
+  test('the challenge of a 401 is stored without a metadata URL that is too long', async () => {
+    const long = `Bearer resource_metadata="https://h/${'x'.repeat(3_000)}", error="invalid_token"`
     const { connection, send } = await challenged(long)
     expect((await errorOf(send())).challenge).toBe(long)
     expect((await errorOf(connection.accessToken())).challenge).toBe('Bearer error="invalid_token"')
+  })
+
+  test('the challenge of a 401 whose scope is too long is not stored, and authorize() reports it, by whichever way it comes', async () => {
+    const long = `Bearer scope="${'s'.repeat(5_000)}", error="invalid_token"`
+    const { connection, send } = await challenged(long)
+    expect((await errorOf(send())).challenge).toBe(long)
+    expect((await errorOf(connection.accessToken())).challenge).toBe(undefined)
+    const failure = { code: 'RESPONSE_INVALID', details: { document: 'challenge', field: 'scope' } }
+    for (const options of [{}, { challenge: long }])
+      expect((await errorOf(connection.authorize(options))).failure).toEqual(failure)
   })
 
   test('the challenge of a 401 to a rejected token is in the errors of the connection once its tokens have lapsed', async () => {

@@ -21,6 +21,7 @@ test('newestWithin drops the oldest entries beyond a count or a total length of 
   expect(lengths(entries, 8)).toEqual([4_096, 4_000, 96, 0])
   expect(lengths([...entries, {}, { scope: 'y' }], 8)).toEqual([4_000, 96, 0, undefined, 1])
   expect(lengths(entries, 2)).toEqual([96, 0])
+  expect(lengths([{ scope: 'x' }, { scope: 'y'.repeat(9_000) }], 8)).toEqual([9_000])
 })
 
 test('appendToJournal adds the notes of the transition to its entry', () => {

@@ -1,10 +1,11 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import {
+  type BearerChallenge,
   bearerChallenge,
-  boundedChallenge,
   formatChallenge,
   parseChallenges,
+  requiresScope,
 } from '../../../src/protocol/www-authenticate.ts'
 import { verifies } from '../../support/verifies.ts'
 
@@ -200,18 +201,14 @@ describe('a stored challenge', () => {
     expect(formatChallenge({})).toBe('Bearer')
   })
 
-  test('boundedChallenge omits a scope and a metadata URL that are too long', () => {
-    const longest = { ...whole, scope: 's'.repeat(4_096), resourceMetadataUrl: `https://h/${'x'.repeat(2_038)}` }
-    expect(boundedChallenge(longest)).toEqual(longest)
-    const { scope, resourceMetadataUrl, ...rest } = longest
-    expect(boundedChallenge({ ...rest, scope: `${scope}s`, resourceMetadataUrl })).toStrictEqual({
-      ...rest,
-      resourceMetadataUrl,
-    })
-    expect(boundedChallenge({ ...rest, scope, resourceMetadataUrl: `${resourceMetadataUrl}x` })).toStrictEqual({
-      ...rest,
-      scope,
-    })
-    expect(boundedChallenge({})).toStrictEqual({})
+  test.each<[BearerChallenge, string | undefined, boolean]>([
+    [{ error: 'insufficient_scope' }, 'read', true],
+    [{ error: 'insufficient_scope', scope: 'read' }, 'read', true],
+    [{ error: 'forbidden', scope: 'read write' }, 'read', true],
+    [{ scope: 'read' }, undefined, true],
+    [{ scope: 'read' }, 'read write', false],
+    [{}, undefined, false],
+  ])('a 403 with the challenge %j, where %j is granted, requires scope: %j', (challenge, granted, expected) => {
+    expect(requiresScope(challenge, granted)).toBe(expected)
   })
 })

@@ -194,7 +194,7 @@ describe('a 2025-03-26 server', () => {
     ['a rate limit', { status: 429 }, 'RATE_LIMITED'],
     ['a lost connection', { hangUp: true }, 'HTTP_NETWORK'],
     ['a redirect loop', { status: 302, headers: { location: RFC } }, 'TOO_MANY_REDIRECTS'],
-    ['an HTML page', { body: '<html>' }, 'RESPONSE_NOT_JSON'],
+    ['an HTML page', { body: '<html>' }, 'AUTHORIZATION_NOT_OFFERED'],
     ['a document of another issuer', documentOf('https://evil'), 'SERVER_ISSUER_MISMATCH'],
   ])('is not assigned the default endpoints after %s', async (_, answer, code) => {
     const peer = await startPeer({ [RFC]: answer })

@@ -11,6 +11,7 @@ interface Options {
   redirectUri?: string
   supported?: string[]
   dpopBoundAccessTokens?: true
+  scope?: string
 }
 
 async function register(answer: Answer, options: Options = {}) {
@@ -25,6 +26,7 @@ async function register(answer: Answer, options: Options = {}) {
       registrationEndpoint: `${peer.origin}/register`,
       tokenEndpointAuthMethodsSupported: options.supported,
       dpopBoundAccessTokens: options.dpopBoundAccessTokens,
+      ...(options.scope !== undefined && { scope: options.scope }),
       sendBefore,
     },
     never,
@@ -72,7 +74,7 @@ describe('a registration request', () => {
     }
     const { sent } = await register(
       { status: 201, body: { client_id: 'c' } },
-      { client, supported: ['client_secret_post'] },
+      { client, supported: ['client_secret_post'], scope: 'a b' },
     )
     expect(sent).toEqual({
       client_name: 'Acme',
