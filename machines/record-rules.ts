@@ -88,13 +88,15 @@ export function appendToJournal(
 ): JournalEntry[] {
   const { at, journal, failure, notes } = context
   const from = journal.at(-1)?.to ?? start
+  // A server may send one with each response, which must not displace what explains the state.
+  if (event.type === 'challenge.received' && from === to) return journal
   const entry = { at, from, to, reason: reasonOf(event, failure), ...(notes && { notes }) }
   return [...journal, entry].slice(-MAX_JOURNAL_ENTRIES)
 }
 
 /**
- * The newest entries: at most `count`, and no more than {@link MAX_TOTAL_SCOPE_LENGTH} characters of scope; the newest in
- * any case.
+ * The newest entries: at most `count`, and no more than {@link MAX_TOTAL_SCOPE_LENGTH} characters of scope; the newest
+ * in any case.
  */
 export function newestWithin<Entry extends { scope?: string | undefined }>(entries: Entry[], count: number): Entry[] {
   const newest = entries.slice(-count).toReversed()

@@ -159,7 +159,8 @@ export async function renew(
 function tokenUnavailable(view: View | undefined): AuthorizationError {
   if (view === undefined) return new AuthorizationError(failure('AUTHORIZATION_REQUIRED'))
   const { context } = view
-  if (isNotRequired(context, view.at())) return new AuthorizationError(failure('AUTHORIZATION_NOT_OFFERED'))
+  if (isNotRequired(context, view.at()))
+    return new AuthorizationError(failure('AUTHORIZATION_NOT_OFFERED', { reason: 'notRequired' }))
   const { details, code } = context.failure ?? {}
   const received = currentChallenge(context, view.at())
   return new AuthorizationError(failure('AUTHORIZATION_REQUIRED', { ...details, reason: code }), {

@@ -21,8 +21,11 @@ export const MAX_UNDELIVERED_ACTIONS = 8
  */
 export const POLL_INTERVAL_MS = 1_000
 
-/** How long before its end a stored challenge is written anew, in milliseconds: half a day. Bounds writes. */
+/** How long a stored challenge is not written anew, in milliseconds: half a day, half of the time that it counts. */
 export const CHALLENGE_RENEWAL_MS = 43_200_000
+
+/** How long a stored challenge is not replaced, in milliseconds. Answers a server that changes it with each response. */
+export const CHALLENGE_INTERVAL_MS = 1_000
 
 /** How many redirects within the server's origin `fetch` follows. Ends a redirect loop. */
 export const MAX_REDIRECTS = 5

@@ -4,7 +4,7 @@ import { isAuthorizationError } from '../errors/authorization-error.ts'
 import { isTooMuchScope } from '../protocol/scopes.ts'
 import type { BearerChallenge } from '../protocol/www-authenticate.ts'
 import { MAX_URL_LENGTH } from '../schemas/limits.ts'
-import { CHALLENGE_RENEWAL_MS } from './limits.ts'
+import { CHALLENGE_INTERVAL_MS, CHALLENGE_RENEWAL_MS } from './limits.ts'
 import type { ConnectionRecord } from './record.ts'
 import type { View } from './services.ts'
 
@@ -27,7 +27,7 @@ export async function receiveChallenge(
   const challenge = resourceMetadataUrl.length > MAX_URL_LENGTH ? others : received
   try {
     const view = await record.load()
-    if (view !== undefined && (view.context.claim !== undefined || isStored(view, challenge))) return
+    if (view !== undefined && (view.context.claim !== undefined || isRecent(view, challenge))) return
     await record.run(
       (now) => {
         const { generation = 0, tokens } = now?.context ?? {}
@@ -40,11 +40,12 @@ export async function receiveChallenge(
   }
 }
 
-/** Whether the record has this challenge, recent enough to count for some time. */
-function isStored(view: View, challenge: BearerChallenge): boolean {
+/** Whether the record has this challenge, or received another one just now: that bounds writes. */
+function isRecent(view: View, challenge: BearerChallenge): boolean {
   const { context } = view
-  const stored = currentChallenge(context, view.at() + CHALLENGE_RENEWAL_MS)
+  const stored = currentChallenge(context, view.at())
   if (stored === undefined || context.notRequiredAt !== undefined) return false
-  const { at: _at, generation: _generation, ...members } = stored
-  return canonicalJson(members) === canonicalJson(challenge)
+  const { at, generation: _generation, ...members } = stored
+  const isSame = canonicalJson(members) === canonicalJson(challenge)
+  return view.at() - at < (isSame ? CHALLENGE_RENEWAL_MS : CHALLENGE_INTERVAL_MS)
 }

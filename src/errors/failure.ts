@@ -132,7 +132,10 @@ const CATALOGUE: Record<FailureCode, Entry> = {
     'configureClient',
   ],
   RESOURCE_METADATA_UNAVAILABLE: ['the protected resource metadata could not be read', 'retry'],
-  RESOURCE_MISMATCH: ['the protected resource metadata describes another resource', 'fixServer'],
+  RESOURCE_MISMATCH: [
+    "the protected resource metadata describes another resource: check the server's URL",
+    'fixServer',
+  ],
   SERVER_METADATA_UNAVAILABLE: ['the authorization server metadata could not be read', 'retry'],
   SERVER_ISSUER_MISMATCH: [
     'the authorization server metadata names another issuer: if you have checked that it is the same server, list it in authorizationServers[].discovery.alsoAnnounces',
@@ -187,8 +190,8 @@ const CATALOGUE: Record<FailureCode, Entry> = {
 
 /** The entries of codes whose `reason` changes what happened, or what the host can do. */
 const REASONS: Partial<Record<FailureCode, Readonly<Record<string, Entry>>>> = {
-  RESOURCE_METADATA_UNAVAILABLE: {
-    notPublished: ['the server publishes no protected resource metadata', 'fixServer'],
+  AUTHORIZATION_NOT_OFFERED: {
+    notRequired: ['the server requires no authorization, so that there is no token', 'none'],
   },
   SERVER_METADATA_UNAVAILABLE: {
     notPublished: [
@@ -198,7 +201,7 @@ const REASONS: Partial<Record<FailureCode, Readonly<Record<string, Entry>>>> = {
   },
   REGISTRATION_UNAVAILABLE: {
     noRegistrationEndpoint: [
-      'the authorization server offers no dynamic registration, and no client is configured for its issuer',
+      'the authorization server offers no dynamic registration, and no client is configured for its issuer: add one to the option `clients`, or correct clients[].issuer',
       'configureClient',
     ],
   },

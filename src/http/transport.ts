@@ -129,7 +129,9 @@ export function createTransport(options: {
       let url = parseUrl(request.url)
       for (let left = request.method === 'GET' ? (request.maxRedirects ?? 0) : 0; ; left -= 1) {
         const { status, headers, bytes } = await exchangeOnce(url, request, Math.max(endsAt - performance.now(), 1))
-        if (status < 300 || status >= 400) return { status, headers, text: new TextDecoder().decode(bytes) }
+        const isRedirect = status >= 300 && status < 400
+        const redirected = url.href !== parseUrl(request.url).href
+        if (!isRedirect) return { status, headers, text: new TextDecoder().decode(bytes), redirected }
         const next = left > 0 ? redirectTarget(url, headers.get('location')) : undefined
         if (next === undefined) {
           const details = { ...destinationDetails(url), status }
@@ -200,6 +202,8 @@ export interface ExchangeResponse {
   readonly status: number
   readonly headers: Headers
   readonly text: string
+  /** Whether it is the response to a redirect that was followed. */
+  readonly redirected: boolean
 }
 
 /** The guarded transport. */

@@ -51,8 +51,8 @@ export function createServerFacts(hostRows: readonly FactsRow[]): (issuer: strin
 
 /** The scheme, the labels of the host, and the segments of the path; between the two, a slash. */
 function partsOf(url: string): string[] {
-  const [scheme = '', , host = '', ...path] = url.replace(/\/$/, '').split('/')
-  return [scheme, ...host.split('.'), '/', ...path]
+  const [scheme = '', separator = '', host = '', ...path] = url.replace(/\/$/, '').split('/')
+  return [scheme, separator, ...host.split('.'), '/', ...path]
 }
 
 function matchesIssuer(pattern: string, issuer: string): boolean {

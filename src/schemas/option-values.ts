@@ -15,7 +15,7 @@ export const EpochMs = v.pipe(
   v.number(),
   v.check(
     (value) => value >= MIN_EPOCH_MS && value <= MAX_EPOCH_MS,
-    'must be an instant in milliseconds since 1970: one in seconds has to be multiplied by 1000',
+    'must be an instant in milliseconds since 1970: one in seconds has to be multiplied by 1000, and 0 for never has to be left out',
   ),
 )
 /** Milliseconds, at least one. */

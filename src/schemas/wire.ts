@@ -56,7 +56,8 @@ export function isTooLong(scopes: readonly string[] | undefined): boolean {
 }
 
 function isHttpUrl(text: string): boolean {
-  if (/[\s\\#]/.test(text) || !URL.canParse(text)) return false
+  // URL parsers also accept `https:/host` and `https:///host`, whose host is not where it seems to be.
+  if (!/^https?:\/\/[^/]/i.test(text) || /[\s\\#]/.test(text) || !URL.canParse(text)) return false
   const { protocol, username, password } = new URL(text)
   return (protocol === 'https:' || protocol === 'http:') && username === '' && password === ''
 }

@@ -9,6 +9,8 @@ const auth = createAuthOrchestrator({
   client: { name: 'Acme Agents', redirectUri: `http://localhost:${PORT}/callback` },
   network: { allow: ['localhost', '127.0.0.1'] }, // servers on this machine; leave it out for public ones
 })
+auth.on('failed', console.error)
+auth.on('callbackRejected', console.error)
 
 const tools = (server: string) => async (): Promise<Response> => {
   const connection = auth.connection({ tenant: 'acme', user: 'alice', server })
@@ -23,7 +25,6 @@ const tools = (server: string) => async (): Promise<Response> => {
   }
 }
 const app = express()
-const servers = MCP_SERVERS.split(' ') // with and without authorization, in any order
-for (const [index, server] of servers.entries()) app.get(`/tools/${index}`, toNodeHandler(tools(server)))
+for (const [index, url] of MCP_SERVERS.split(' ').entries()) app.get(`/tools/${index}`, toNodeHandler(tools(url)))
 app.all('/callback', toNodeHandler(auth.handleCallback))
 app.listen(Number(PORT), () => console.log(`open http://localhost:${PORT}/tools/0`))

@@ -78,7 +78,7 @@ export function createDiscoverResource(deps: Dependencies, cache: MetadataCache<
       // An endpoint that requires no authorization has no issuer that the policy could refuse.
       issuer: answeredWithoutToken ? origin : await chooseIssuer([origin], issuer, policy),
       legacy: true,
-      ...(kind === 'challenge' && (search.isAbsent || metadata !== undefined) && { mayGuessEndpoints: true }),
+      ...(kind === 'challenge' && search.isAbsent && { mayGuessEndpoints: true }),
       ...(answeredWithoutToken && { answeredWithoutToken }),
       requestedUrls: [redactUrl(server), ...search.urls],
     })
@@ -122,6 +122,7 @@ async function findMetadata(
   const wellKnown = resourceMetadataUrls(server)
   const places = [...new Set([...(named === undefined ? [] : [named]), ...wellKnown])]
   const failures: PortError[] = []
+  let withoutIssuers: ProtectedResourceMetadata | undefined
   for (const url of places) {
     // After a 5xx another document is used only if it is certain to be that of this endpoint.
     const isCertain = failures.every(({ failure }) => failure.code !== UNAVAILABLE)
@@ -131,7 +132,9 @@ async function findMetadata(
         challenged,
         strict: policy.strictResource === true,
       })
-      if (metadata !== undefined && (isCertain || metadata.resource === server))
+      const isUsable = metadata !== undefined && (isCertain || metadata.resource === server)
+      if (isUsable && metadata.issuers.length === 0) withoutIssuers ??= metadata
+      else if (isUsable)
         return { metadata, isAbsent: false, isNamedUnusable: named !== undefined && url !== named, urls: [] }
     } catch (error) {
       const isNamed = !wellKnown.includes(url)
@@ -139,6 +142,13 @@ async function findMetadata(
       failures.push(error)
     }
   }
+  if (withoutIssuers !== undefined)
+    return {
+      metadata: withoutIssuers,
+      isAbsent: false,
+      isNamedUnusable: named !== undefined,
+      urls: places.map(redactUrl),
+    }
   const decisive = failures.find(({ failure }) => failure.code !== NOT_METADATA)
   if (decisive !== undefined) throw decisive
   return { isAbsent: failures.length === 0, isNamedUnusable: named !== undefined, urls: places.map(redactUrl) }

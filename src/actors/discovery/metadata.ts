@@ -23,8 +23,9 @@ export type MetadataLookup<Metadata> = { metadata: Metadata } | { absent: number
  * Requests one metadata document.
  *
  * @param expected The schema of the document, its name in failures, and the failure code for a 5xx.
- * @throws `PortError` `RESPONSE_NOT_JSON`, `RESPONSE_INVALID` with the names of the document and the field,
- *   `RATE_LIMITED`, `expected.unavailable`, or what the transport rejects with.
+ * @throws `PortError` `TOO_MANY_REDIRECTS` (also for a redirect that leads to a 4xx), `RESPONSE_NOT_JSON`,
+ *   `RESPONSE_INVALID` with the names of the document and the field, `RATE_LIMITED`, `expected.unavailable`, or what
+ *   the transport rejects with.
  */
 export async function loadMetadata<Schema extends GenericSchema>(
   { transport, clock }: Pick<ConnectionDependencies, 'transport' | 'clock'>,
@@ -45,7 +46,11 @@ export async function loadMetadata<Schema extends GenericSchema>(
   const { status, headers } = response
   const where = { url: redactUrl(url), status }
   if (!isSuccess(response)) {
-    if (status < 500 && status !== 429) return { value: { absent: status }, freshForMs: 0 }
+    if (status < 500 && status !== 429) {
+      // The URL itself did not say that there is no document.
+      if (response.redirected) throw portError('TOO_MANY_REDIRECTS', 'rejected', { ...where, reason: 'notFound' })
+      return { value: { absent: status }, freshForMs: 0 }
+    }
     const details = { ...where, retryAfterMs: retryAfterMs(headers, clock.now()) }
     throw portError(status === 429 ? 'RATE_LIMITED' : expected.unavailable, 'rejected', details)
   }

@@ -90,9 +90,9 @@ describe('a server that requires no authorization', () => {
     expect(await elsewhere.status()).toEqual(expected)
     await elsewhere.awaitAuthorized({ timeoutMs: 1 })
     expect(await rejection(elsewhere.accessToken())).toEqual({
-      failure: { code: 'AUTHORIZATION_NOT_OFFERED' },
+      failure: { code: 'AUTHORIZATION_NOT_OFFERED', details: { reason: 'notRequired' } },
       retryable: false,
-      nextAction: 'configureClient',
+      nextAction: 'none',
     })
     expect((await elsewhere.fetch(world.server)).status).toBe(200)
     clock.advance(86_399_999)

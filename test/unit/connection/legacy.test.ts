@@ -133,8 +133,16 @@ describe('older resource metadata', () => {
   test('protected resource metadata without an authorization server makes the origin the authorization server', async () => {
     const world = await legacyWorld()
     world.rs.routes[PRM] = { body: { resource: world.server } }
+    const { origin } = world.rs
+    world.rs.routes[METADATA] = {
+      body: { ...world.serverMetadata, issuer: origin, authorization_endpoint: `${origin}/sign-in` },
+    }
     const redirect = redirectOf(await orchestrate().connection(of(world)).authorize())
     const url = new URL(redirect.authorizationUrl)
     expect([url.origin, url.searchParams.get('resource')]).toEqual([world.rs.origin, world.server])
+    delete world.rs.routes[METADATA]
+    expect(await rejection(orchestrate().connection(of(world)).authorize())).toMatchObject({
+      failure: { code: 'AUTHORIZATION_NOT_OFFERED' },
+    })
   })
 })

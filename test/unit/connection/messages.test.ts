@@ -63,7 +63,7 @@ describe('a client configured for another issuer', () => {
     const near = `${world.issuer}/v2`
     const connection = connect(world, clientsAt('https://a.example/x', 'https://b.example', near))
     expect(await messageOf(() => connection.authorize())).toBe(
-      `the authorization server offers no dynamic registration, and no client is configured for its issuer (reason "noRegistrationEndpoint", expected "${world.issuer}", configuredIssuers ["${near}","https://b.example","https://a.example/x"]) [configureClient]`,
+      `the authorization server offers no dynamic registration, and no client is configured for its issuer: add one to the option \`clients\`, or correct clients[].issuer (reason "noRegistrationEndpoint", expected "${world.issuer}", configuredIssuers ["${near}","https://b.example","https://a.example/x"]) [configureClient]`,
     )
     const right = connect(world, clientsAt('https://a.example/x', world.issuer))
     expect(redirectOf(await right.authorize()).status).toBe('redirect')
@@ -109,7 +109,8 @@ test.each([1_800_000_000, -1, 0, Infinity, 1e18])(
   'an instant of %d is a TypeError that asks for milliseconds',
   async (instant) => {
     const connection = orchestrate().connection({ tenant: 't1', server: 'https://mcp.example/mcp' })
-    const problem = 'must be an instant in milliseconds since 1970: one in seconds has to be multiplied by 1000'
+    const problem =
+      'must be an instant in milliseconds since 1970: one in seconds has to be multiplied by 1000, and 0 for never has to be left out'
     const clientInformation = { clientId: 'c', clientSecret: 's', clientSecretExpiresAt: instant }
     const misuse = (message: string): object => ({ name: 'TypeError', message, code: 'ERR_INVALID_ARG_VALUE' })
     expect(await rejection(connection.import({ tokens: { accessToken: 'a', expiresAt: instant } }))).toEqual(

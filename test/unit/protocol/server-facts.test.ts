@@ -38,6 +38,8 @@ describe('a row of server facts', () => {
     ['https://as.example/*/v2.0', 'https://as.example/a/v2x0'],
     ['https://as.*/a', 'https://as/a'],
     ['https://*.amazonaws.com/*', 'https://evil.example/.amazonaws.com/x'],
+    ['https://as.example', 'https:/evil.example/as.example'],
+    ['https://as.example/*', 'https:/evil.example/as.example/x'],
   ])('with the issuer %s does not apply to %s', (pattern, issuer) => {
     expect(namesFor([pattern], issuer)).toEqual([])
   })

@@ -40,6 +40,13 @@ describe('HttpUrl', () => {
   )
 })
 
+test.each(['https:/evil.example/as.example', 'https:evil.example', 'https:///evil.example', 'https:////evil.example'])(
+  'HttpUrl rejects %s, whose host is not where it seems to be',
+  (url) => {
+    expect([check(HttpUrl, url), check(Issuer, url)]).toEqual([{ field: undefined }, { field: undefined }])
+  },
+)
+
 test('Issuer rejects a URL with a query', () => {
   expect([check(Issuer, 'https://as/t1'), check(Issuer, 'https://as/?t=1'), check(Issuer, 'https://as?')]).toEqual([
     { output: 'https://as/t1' },

@@ -329,12 +329,23 @@ describe('an endpoint without metadata', () => {
         issuer: peer.origin,
         scopesSupported: ['a'],
         legacy: true,
-        requestedUrls: [`${peer.origin}/mcp`],
+        requestedUrls: [`${peer.origin}/mcp`, `${peer.origin}${INSERTED}`, `${peer.origin}${ROOT}`],
       }
-      expect((await discovery()(peer.origin)).resource).toEqual({ ...expected, mayGuessEndpoints: true })
+      expect((await discovery()(peer.origin)).resource).toEqual(expected)
       expect((await discovery({}, MCP)(peer.origin)).resource).toEqual(expected)
+      peer.routes[ROOT] = { body: { resource: peer.origin, authorization_servers: ['https://as'] } }
+      expect((await discovery()(peer.origin)).resource.issuer).toBe('https://as')
     },
   )
+
+  test('after a redirect that leads to a 404 has no default endpoints', async () => {
+    const peer = await startPeer({ [INSERTED]: { status: 302, headers: { location: '/gone' } } })
+    expect(await rejectionOf(discovery()(peer.origin))).toEqual({
+      code: 'TOO_MANY_REDIRECTS',
+      outcome: 'rejected',
+      details: { url: `${peer.origin}${INSERTED}`, status: 404, reason: 'notFound' },
+    })
+  })
 })
 
 describe('the question whether the endpoint requires a token', () => {
