@@ -63,8 +63,8 @@ test(
     const orchestrator = orchestrate({
       store,
       keys: { name: bytes(NAME_KEY), sealing: [{ id: 'k1', secret: bytes(SEALING_KEY) }] },
-      policy: { leaseMs: 2_000, graceMs: 20, dpop: 'whenOffered' },
-      network: { allow: ['127.0.0.1'], timeoutMs: 1_000 },
+      policy: { leaseMs: 3_500, graceMs: 20, dpop: 'whenOffered' },
+      network: { allow: ['127.0.0.1'], timeoutMs: 2_400 },
       inspect: note,
     })
     for (const name of EVENT_NAMES) orchestrator.on(name, note)

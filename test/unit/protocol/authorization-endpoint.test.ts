@@ -73,7 +73,8 @@ describe('parseCallback', () => {
     const start = performance.now()
     parseCallback(`${base}?${'state=s&'.repeat(2000)}`)
     parseCallback(`${base}?${'%'.repeat(5_000_000)}`)
-    expect(performance.now() - start).toBeLessThan(1000)
+    // Quadratic time would be hours: a busy machine must not fail this.
+    expect(performance.now() - start).toBeLessThan(20_000)
   })
 })
 
