@@ -1,8 +1,8 @@
 import { decodeJwt } from 'jose'
 import * as v from 'valibot'
 import { isErrorCode } from '../errors/failure.ts'
-import { MAX_LIFETIME_SECONDS, MAX_SUBJECT_LENGTH } from './limits.ts'
-import { parseJson, ScopeText, Text } from './wire.ts'
+import { MAX_LIFETIME_SECONDS, MAX_SUBJECT_LENGTH, MAX_TOKEN_LENGTH } from './limits.ts'
+import { parseJson, ScopeText, Text, unlessEmpty } from './wire.ts'
 
 /** The error in a response, besides its status. */
 export interface WireError {
@@ -13,12 +13,12 @@ export interface WireError {
 /**
  * The error in a response, whatever its status.
  *
- * @returns `undefined` if the response contains no error.
+ * @returns `undefined` if the response contains no error: some servers send `""`, `false` or `0` with their tokens.
  * @see [RFC 6749 §5.2](https://www.rfc-editor.org/rfc/rfc6749.html#section-5.2)
  */
 export function wireErrorOf(fields: Readonly<Record<string, unknown>>): WireError | undefined {
   const { error } = fields
-  if (error === undefined || error === null) return undefined
+  if (!error) return undefined
   return { error: typeof error === 'string' && isErrorCode(error) ? error : undefined }
 }
 
@@ -60,14 +60,14 @@ const Lifetime = v.pipe(
 export const TokenResponseSchema = v.pipe(
   v.object({
     /** Visible characters only, since it is sent in a header. */
-    access_token: v.pipe(v.string(), v.regex(/^[\x21-\x7e]+$/)),
+    access_token: v.pipe(v.string(), v.maxLength(MAX_TOKEN_LENGTH), v.regex(/^[\x21-\x7e]+$/)),
     token_type: v.pipe(v.string(), v.regex(/^(?:bearer|dpop)$/i)),
-    expires_in: v.nullish(Lifetime),
-    scope: v.nullish(ScopeText),
-    refresh_token: v.nullish(v.string()),
-    refresh_token_expires_in: v.nullish(Lifetime),
-    refresh_expires_in: v.nullish(Lifetime),
-    id_token: v.nullish(v.string()),
+    expires_in: unlessEmpty(Lifetime),
+    scope: unlessEmpty(ScopeText),
+    refresh_token: unlessEmpty(v.pipe(v.string(), v.maxLength(MAX_TOKEN_LENGTH))),
+    refresh_token_expires_in: unlessEmpty(Lifetime),
+    refresh_expires_in: unlessEmpty(Lifetime),
+    id_token: unlessEmpty(v.string()),
     sub: v.optional(v.unknown()),
   }),
   v.transform((response) => ({

@@ -6,6 +6,12 @@ export const MAX_URL_LENGTH = 2_048
 /** Upper bound for a client secret, in characters. Answers a server that fills the record. */
 export const MAX_SECRET_LENGTH = 4_096
 
+/**
+ * Upper bound for an access token and for a refresh token, in characters: 32 KiB. Answers a server that fills the
+ * record.
+ */
+export const MAX_TOKEN_LENGTH = 32_768
+
 /** Upper bound for one name in a metadata list, in characters, and for one scope. Registered names have less than 60. */
 export const MAX_NAME_LENGTH = 256
 

@@ -1,7 +1,7 @@
 import * as v from 'valibot'
 import type { ServerMetadata } from './connection-context.ts'
 import { MAX_ISSUERS } from './limits.ts'
-import { HttpUrl, isTooLong, Issuer, Names, Scopes, Text } from './wire.ts'
+import { HttpUrl, isTooLong, Issuer, Names, Scopes, Text, unlessEmpty } from './wire.ts'
 
 /** A `resource` identifier, also as a list of one, which GitLab self-managed sends. */
 const Resource = v.union([
@@ -12,6 +12,17 @@ const Resource = v.union([
   ),
 ])
 
+/** A list of issuers. Entries that are not issuers are ignored as long as another entry is one. */
+const Issuers = v.pipe(
+  v.array(v.unknown()),
+  v.maxLength(MAX_ISSUERS),
+  v.transform((entries) => {
+    const issuers = entries.filter((entry) => v.is(Issuer, entry))
+    return issuers.length === 0 ? entries : issuers
+  }),
+  v.array(Issuer),
+)
+
 /**
  * Protected resource metadata. Besides `authorization_servers`, the `authorization_server_url` of old servers is
  * accepted, as a string or as an array.
@@ -21,8 +32,8 @@ const Resource = v.union([
 export const ProtectedResourceMetadataSchema = v.pipe(
   v.object({
     resource: Resource,
-    authorization_servers: v.nullish(v.pipe(v.array(Issuer), v.maxLength(MAX_ISSUERS))),
-    authorization_server_url: v.nullish(v.union([Issuer, v.pipe(v.array(Issuer), v.maxLength(MAX_ISSUERS))])),
+    authorization_servers: v.nullish(Issuers),
+    authorization_server_url: unlessEmpty(v.union([Issuer, Issuers])),
     /** All of them are requested where nothing else says what to request. */
     scopes_supported: v.nullish(
       v.pipe(
@@ -55,10 +66,10 @@ export const AuthorizationServerMetadataSchema = v.pipe(
   v.object({
     // Not necessarily a URL: some servers announce a template, which only the host's facts can accept.
     issuer: Text,
-    authorization_endpoint: v.nullish(HttpUrl),
+    authorization_endpoint: unlessEmpty(HttpUrl),
     token_endpoint: HttpUrl,
-    registration_endpoint: v.nullish(HttpUrl),
-    revocation_endpoint: v.nullish(HttpUrl),
+    registration_endpoint: unlessEmpty(HttpUrl),
+    revocation_endpoint: unlessEmpty(HttpUrl),
     grant_types_supported: v.nullish(Names),
     token_endpoint_auth_methods_supported: v.nullish(Names),
     token_endpoint_auth_signing_alg_values_supported: v.nullish(Names),
@@ -68,7 +79,7 @@ export const AuthorizationServerMetadataSchema = v.pipe(
     authorization_response_iss_parameter_supported: v.nullish(v.boolean()),
     client_id_metadata_document_supported: v.nullish(v.boolean()),
     dpop_signing_alg_values_supported: v.nullish(Names),
-    pushed_authorization_request_endpoint: v.nullish(HttpUrl),
+    pushed_authorization_request_endpoint: unlessEmpty(HttpUrl),
     require_pushed_authorization_requests: v.nullish(v.boolean()),
   }),
   v.forward(

@@ -10,6 +10,18 @@ export const Text = v.pipe(v.string(), v.nonEmpty(), v.maxLength(MAX_URL_LENGTH)
 /** A server-supplied secret to store. May be empty, which means that there is no secret. */
 export const Secret = v.pipe(v.string(), v.maxLength(MAX_SECRET_LENGTH), WellFormed)
 
+/** An optional member: `null`, `false` and an empty text, which many servers send for it, are equivalent to its absence. */
+export const unlessEmpty = <Schema extends v.GenericSchema>(schema: Schema) =>
+  v.nullish(
+    v.union([
+      v.pipe(
+        v.union([v.literal(''), v.literal(false)]),
+        v.transform(() => undefined),
+      ),
+      schema,
+    ]),
+  )
+
 /** An absolute http(s) URL without credentials or fragment, verbatim. */
 export const HttpUrl = v.pipe(Text, v.check(isHttpUrl))
 
@@ -45,14 +57,13 @@ export const ScopeText = v.pipe(
 /** A list of scopes in a metadata document, of which one text may name several. An empty list counts as a missing one. */
 export const Scopes = v.pipe(
   v.array(v.string()),
-  v.maxLength(MAX_NAMES),
   v.transform((scopes) => [...new Set(scopes.flatMap(scopesOf))]),
   v.transform((scopes) => (scopes.length === 0 ? undefined : scopes)),
 )
 
-/** Whether a list of scopes is longer than any request may send. */
-export function isTooLong(scopes: readonly string[] | undefined): boolean {
-  return (scopes ?? []).join(' ').length > MAX_SCOPE_LENGTH
+/** Whether a list of scopes is longer than any request may send, or than any list of names. */
+export function isTooLong(scopes: readonly string[] = []): boolean {
+  return scopes.length > MAX_NAMES || scopes.join(' ').length > MAX_SCOPE_LENGTH
 }
 
 function isHttpUrl(text: string): boolean {

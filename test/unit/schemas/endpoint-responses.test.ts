@@ -44,6 +44,25 @@ describe('a token response', () => {
     })
   })
 
+  test.each([false, '', null])('has no optional member that is %j', (unsaid) => {
+    const optional = {
+      expires_in: unsaid,
+      scope: unsaid,
+      refresh_token: unsaid,
+      refresh_token_expires_in: unsaid,
+      refresh_expires_in: unsaid,
+      id_token: unsaid,
+    }
+    expect(parse(optional)).toEqual({ output: { accessToken: 't', tokenType: 'Bearer', ...nothing } })
+  })
+
+  test('is accepted with an access token and a refresh token of 32 KiB each', () => {
+    const [accessToken, refreshToken] = ['a'.repeat(32_768), 'r'.repeat(32_768)]
+    expect(parse({ access_token: accessToken, refresh_token: refreshToken })).toEqual({
+      output: { accessToken, tokenType: 'Bearer', ...nothing, refreshToken },
+    })
+  })
+
   test('is accepted with only access_token and token_type', () => {
     const expected = { output: { accessToken: 't', tokenType: 'Bearer', ...nothing } }
     const empty = {
@@ -104,18 +123,19 @@ describe('a token response', () => {
     ['access_token', { access_token: '' }],
     ['access_token', { access_token: 7 }],
     ['access_token', { access_token: 'a b' }],
+    ['access_token', { access_token: 'a'.repeat(32_769) }],
     ['access_token', { access_token: 'a\r\nx: y' }],
     ['token_type', { token_type: undefined }],
     ['token_type', { token_type: 'mac' }],
     ['token_type', { token_type: 'N_A' }],
     ['token_type', { token_type: 'DPoP ' }],
     ['expires_in', { expires_in: '3600abc' }],
-    ['expires_in', { expires_in: '' }],
     ['expires_in', { expires_in: true }],
     ['expires_in', { expires_in: Number.NaN }],
     ['scope', { scope: [7] }],
     ['scope', { scope: ['a'.repeat(4097)] }],
     ['refresh_token', { refresh_token: 7 }],
+    ['refresh_token', { refresh_token: 'r'.repeat(32_769) }],
     ['refresh_token_expires_in', { refresh_token_expires_in: 'never' }],
     ['id_token', { id_token: {} }],
   ])('with an invalid %s is rejected: %j', (field, fields) => {
@@ -153,7 +173,10 @@ test.each([
   [{ error: 'Your token sk-123 is wrong' }, { error: undefined }],
   [{ error: 'a'.repeat(65) }, { error: undefined }],
   [{ error: { code: 401 } }, { error: undefined }],
-  [{ error: '' }, { error: undefined }],
+  [{ error: '' }, undefined],
+  [{ error: false }, undefined],
+  [{ error: 0 }, undefined],
+  [{ error: true }, { error: undefined }],
 ])('wireErrorOf extracts only a well-formed error code from %j', (fields, expected) => {
   expect(wireErrorOf(fields)).toEqual(expected)
 })

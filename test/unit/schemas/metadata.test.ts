@@ -28,6 +28,20 @@ describe('protected resource metadata', () => {
     ],
     ['with an empty list of authorization servers', { resource, authorization_servers: [] }, { resource, issuers: [] }],
     [
+      'without the authorization servers that are no issuers, if another one is',
+      {
+        resource,
+        authorization_servers: [7, 'javascript:alert(1)', 'https://as', 'https://b?x=1', ''],
+        authorization_server_url: [null, 'https://c'],
+      },
+      { resource, issuers: ['https://as', 'https://c'] },
+    ],
+    [
+      'with an empty authorization_server_url read as absent',
+      { resource, authorization_servers: ['https://as'], authorization_server_url: '' },
+      { resource, issuers: ['https://as'] },
+    ],
+    [
       'with null and empty lists read as absent',
       { resource, authorization_servers: null, authorization_server_url: null, scopes_supported: [] },
       { resource, issuers: [] },
@@ -76,12 +90,15 @@ describe('protected resource metadata', () => {
     ['resource', { resource: `https://h/${'a'.repeat(2048)}` }],
     ['resource', []],
     ['authorization_servers', { resource, authorization_servers: 'https://as' }],
-    ['authorization_servers.1', { resource, authorization_servers: ['https://as', 'javascript:alert(1)'] }],
+    ['authorization_servers.0', { resource, authorization_servers: ['javascript:alert(1)', 'as'] }],
+    ['authorization_servers.0', { resource, authorization_servers: [7] }],
     ['authorization_servers', { resource, authorization_servers: Array(65).fill('https://as') }],
     ['authorization_server_url', { resource, authorization_server_url: 'as' }],
+    ['authorization_server_url', { resource, authorization_server_url: [7] }],
     ['authorization_server_url', { resource, authorization_server_url: Array(65).fill('https://as') }],
     ['scopes_supported', { resource, scopes_supported: 'a b' }],
     ['scopes_supported.0', { resource, scopes_supported: [null] }],
+    ['scopes_supported', { resource, scopes_supported: Array.from({ length: 1_001 }, (_, n) => n.toString(36)) }],
     ['scopes_supported', { resource, scopes_supported: Array.from({ length: 820 }, (_, n) => `s${n + 1000}`) }],
     ['dpop_signing_alg_values_supported', { resource, dpop_signing_alg_values_supported: 'ES256' }],
     ['dpop_bound_access_tokens_required', { resource, dpop_bound_access_tokens_required: 'true' }],
@@ -137,6 +154,22 @@ describe('authorization server metadata', () => {
       check(AuthorizationServerMetadataSchema, { ...least, scopes_supported })
     expect(listed([...scopes, 'offline_access'])).toMatchObject({ output: { scopesSupported: ['offline_access'] } })
     expect(listed(scopes)).toMatchObject({ output: { scopesSupported: [] } })
+    const many = Array.from({ length: 1_000 }, (_, n) => n.toString(36))
+    expect(listed([...many, 'offline_access'])).toMatchObject({ output: { scopesSupported: ['offline_access'] } })
+    expect(listed(many)).toMatchObject({ output: { scopesSupported: many } })
+  })
+
+  test.each(['', null, false])('is parsed without the optional endpoints that are %j', (unsaid) => {
+    const document = {
+      ...least,
+      authorization_endpoint: unsaid,
+      registration_endpoint: unsaid,
+      revocation_endpoint: unsaid,
+      pushed_authorization_request_endpoint: unsaid,
+    }
+    expect(check(AuthorizationServerMetadataSchema, document)).toEqual({
+      output: { issuer: 'https://as', tokenEndpoint: 'https://as/token' },
+    })
   })
 
   test('is parsed without the members that are missing, null, empty or false', () => {
@@ -163,6 +196,11 @@ describe('authorization server metadata', () => {
     ['authorization_endpoint', { ...least, authorization_endpoint: 'javascript:alert(1)' }],
     ['registration_endpoint', { ...least, registration_endpoint: 'file:///x' }],
     ['revocation_endpoint', { ...least, revocation_endpoint: {} }],
+    ['token_endpoint', { ...least, token_endpoint: '' }],
+    [
+      'pushed_authorization_request_endpoint',
+      { ...least, require_pushed_authorization_requests: true, pushed_authorization_request_endpoint: '' },
+    ],
     ['grant_types_supported', { ...least, grant_types_supported: 'authorization_code' }],
     ['code_challenge_methods_supported.0', { ...least, code_challenge_methods_supported: [256] }],
     [
