@@ -18,6 +18,7 @@ export type ServerAnswer =
 const PING = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'ping' })
 
 type Dependencies = Pick<ConnectionDependencies, 'transport' | 'clock'>
+type ResponseHead = Pick<ExchangeResponse, 'status' | 'headers'>
 
 /**
  * Asks an MCP endpoint, without a token, whether it requires one. All connections to the endpoint share the answer.
@@ -33,6 +34,7 @@ export function createAskServer(deps: Dependencies, cache: MetadataCache<ServerA
 }
 
 async function askOnce({ transport, clock }: Dependencies, server: string): Promise<ServerAnswer> {
+  let head: ResponseHead | undefined
   const response = await transport
     .exchange({
       url: server,
@@ -44,11 +46,18 @@ async function askOnce({ transport, clock }: Dependencies, server: string): Prom
       },
       body: PING,
       maxBytes: MAX_ANSWER_BYTES,
-      // The body of a 2xx may be an event stream without end.
-      isHeadEnough: (head) => head.status === 401 || isSuccess(head),
+      isHeadEnough: (received) => {
+        head = received
+        // The body of a 2xx may be an event stream without end.
+        return isSuccess(received) || challengeOf(received) !== undefined
+      },
     })
     .catch((error: unknown) => {
-      if (error instanceof PortError && UNREADABLE.has(error.failure.code)) return undefined
+      if (!(error instanceof PortError)) throw error
+      const { code } = error.failure
+      // A body without end, or a very large one, is no JSON-RPC error: the head decides.
+      if (head !== undefined && (code === 'HTTP_TIMEOUT' || code === 'RESPONSE_TOO_LARGE')) return { ...head, text: '' }
+      if (UNREADABLE.has(code)) return undefined
       throw error
     })
   if (response === undefined) return { kind: 'other' }
@@ -63,17 +72,17 @@ async function askOnce({ transport, clock }: Dependencies, server: string): Prom
 }
 
 /** Responses that cannot be read and are not MCP. */
-const UNREADABLE: ReadonlySet<string> = new Set(['TOO_MANY_REDIRECTS', 'RESPONSE_TOO_LARGE', 'RESPONSE_INVALID'])
+const UNREADABLE: ReadonlySet<string> = new Set(['TOO_MANY_REDIRECTS', 'RESPONSE_INVALID'])
 
 /** The challenge of a 401, with or without `WWW-Authenticate`, or of a 403 that requires scope. */
-function challengeOf({ status, headers }: ExchangeResponse): BearerChallenge | undefined {
+function challengeOf({ status, headers }: ResponseHead): BearerChallenge | undefined {
   const challenge = bearerChallenge(headers.get('www-authenticate') ?? '')
   if (status === 401) return challenge ?? {}
   return status === 403 && challenge !== undefined && requiresScope(challenge, undefined) ? challenge : undefined
 }
 
 /** Whether a 2xx has a content type of the Streamable HTTP transport, or no body. */
-function isMcpResponse({ status, headers }: ExchangeResponse): boolean {
+function isMcpResponse({ status, headers }: ResponseHead): boolean {
   const type = headers.get('content-type')
   return type === null ? status === 202 || status === 204 : /^(?:application\/json|text\/event-stream)\b/i.test(type)
 }

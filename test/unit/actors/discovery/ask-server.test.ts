@@ -82,6 +82,24 @@ describe('askServer', () => {
     await closed.promise
   })
 
+  test.each<[string, Record<string, string>, object]>([
+    ['other for a 400', {}, { kind: 'other' }],
+    [
+      'challenge for a 403 that requires scope',
+      { 'www-authenticate': 'Bearer error="insufficient_scope", scope="a"' },
+      { kind: 'challenge', challenge: { error: 'insufficient_scope', scope: 'a' } },
+    ],
+  ])('answers %s whose body has no end, and caches the answer', async (name, headers, expected) => {
+    const status = name.includes('403') ? 403 : 400
+    const { origin, requests } = await startServer((_request, response) =>
+      response.writeHead(status, headers).write('{'),
+    )
+    const transport = makeTransport({ timeoutMs: 100 })
+    const ask = createAskServer(makeDependencies({ transport }), new MetadataCache(new SimulatedClock()))
+    expect([await ask(origin, { anew: false }), await ask(origin, { anew: false })]).toEqual([expected, expected])
+    expect(requests).toHaveLength(1)
+  })
+
   test('answers challenge for a 401 whose body has no end', async () => {
     const { origin } = await startServer((_request, response) => response.writeHead(401).write('{'))
     const ask = createAskServer(makeDependencies(), new MetadataCache(new SimulatedClock()))
@@ -145,6 +163,30 @@ describe('askServer rejects', () => {
     const transport = makeTransport({ timeoutMs: 100 })
     const ask = createAskServer(makeDependencies({ transport }), new MetadataCache(new SimulatedClock()))
     expect(await rejectionOf(ask(origin, { anew: false }))).toMatchObject({ code: 'HTTP_TIMEOUT', outcome: 'unknown' })
+  })
+
+  test('a 500 and a 429 whose body has no end, or is too large, with what their heads say', async () => {
+    const answers: [number, string][] = [
+      [500, '{'],
+      [429, '{'],
+      [500, 'x'.repeat(70_000)],
+    ]
+    const { origin } = await startServer((_request, response) => {
+      const [status = 200, text = ''] = answers.shift() ?? []
+      response.writeHead(status, { 'retry-after': '7' }).write(text)
+    })
+    const transport = makeTransport({ timeoutMs: 100 })
+    const ask = createAskServer(makeDependencies({ transport }), new MetadataCache(new SimulatedClock()))
+    const details = (status: number) => ({ url: `${origin}/`, status, retryAfterMs: 7000 })
+    expect([
+      await rejectionOf(ask(origin, { anew: false })),
+      await rejectionOf(ask(origin, { anew: false })),
+      await rejectionOf(ask(origin, { anew: false })),
+    ]).toEqual([
+      { code: 'SERVER_UNAVAILABLE', outcome: 'rejected', details: details(500) },
+      { code: 'RATE_LIMITED', outcome: 'rejected', details: details(429) },
+      { code: 'SERVER_UNAVAILABLE', outcome: 'rejected', details: details(500) },
+    ])
   })
 
   test('a forbidden address with ADDRESS_FORBIDDEN', async () => {
