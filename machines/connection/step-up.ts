@@ -2,7 +2,7 @@ import { challengedScope, coversScope, isTooMuchScope, permittedScope, unionScop
 import type { ConnectionContext } from '../../src/schemas/connection-context.ts'
 import { MAX_STEP_UPS, STEP_UP_TTL_MS } from '../limits.ts'
 import { newestWithin } from '../record-rules.ts'
-import type { Change, ConnectionEvent, Sent } from './events.ts'
+import type { Change, ConnectionEvent, RequestedAuthorization, Sent } from './events.ts'
 import { isPending } from './selectors.ts'
 
 /** Whether a challenge names no scope beyond what was granted, or none at all: another authorization cannot help. */
@@ -24,14 +24,18 @@ function stepUpRound(context: ConnectionContext, scope: string, at: number): num
   return isRequested ? before.rounds : before.rounds + 1
 }
 
+/** Whether the scope of the step-up, with all that was requested and granted before, is longer than a request may send. */
+function isCombinedScopeTooLong({ tokens }: ConnectionContext, request: RequestedAuthorization): boolean {
+  const wanted = unionScopes(request.scope, challengedScope(request.challengeScope))
+  return isTooMuchScope(unionScopes(wanted, unionScopes(tokens?.requestedScope, tokens?.scope)))
+}
+
 /** Whether the scope was requested as often as the policy allows, or the combined scope would be too long. */
 export function isStepUpExhausted(context: ConnectionContext, event: ConnectionEvent): boolean {
   if (event.type !== 'challenge.insufficientScope') return false
-  const { scope, challengeScope, maxStepUps = Infinity } = event.request
-  const wanted = challengedScope(challengeScope) ?? ''
-  const { requestedScope, scope: granted } = context.tokens ?? {}
-  if (isTooMuchScope(unionScopes(unionScopes(scope, wanted), unionScopes(requestedScope, granted)))) return true
-  return stepUpRound(context, wanted, event.at) > maxStepUps
+  const { challengeScope, maxStepUps = Infinity } = event.request
+  if (isCombinedScopeTooLong(context, event.request)) return true
+  return stepUpRound(context, challengedScope(challengeScope) ?? '', event.at) > maxStepUps
 }
 
 /** Counts the step-ups for the same scope. */
@@ -49,9 +53,11 @@ export function rejectScope(_context: ConnectionContext, { at, request }: Sent<'
   return { at, failure: { code: 'INSUFFICIENT_SCOPE', ...(expected !== undefined && { details: { expected } }) } }
 }
 
-/** Records that the same scope was requested as often as the policy allows. */
-export function endStepUps(_context: ConnectionContext, { at, request }: Sent<'challenge.insufficientScope'>): Change {
+/** Records that the same scope was requested as often as the policy allows, or that the combined scope is too long. */
+export function endStepUps(context: ConnectionContext, { at, request }: Sent<'challenge.insufficientScope'>): Change {
   const expected = challengedScope(request.challengeScope)?.slice(0, 200)
+  if (isCombinedScopeTooLong(context, request))
+    return { at, failure: { code: 'STEP_UP_EXHAUSTED', details: { expected, reason: 'scopeTooLong' } } }
   return { at, failure: { code: 'STEP_UP_EXHAUSTED', ...(expected !== undefined && { details: { expected } }) } }
 }
 

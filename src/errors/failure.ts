@@ -223,6 +223,12 @@ const REASONS: Partial<Record<FailureCode, Readonly<Record<string, Entry>>>> = {
   },
   // The next authorization registers a dynamically registered client again.
   CLIENT_REJECTED: { dynamicClient: [CATALOGUE.CLIENT_REJECTED[0], 'authorize'] },
+  STEP_UP_EXHAUSTED: {
+    scopeTooLong: [
+      'the scope that the server requires, together with what was requested and granted before, is too long to request',
+      'fixServer',
+    ],
+  },
   CALLBACK_ISSUER_MISMATCH: {
     issNotSent: [
       "the authorization server announces `iss` and did not send it in the callback: if it is known to omit it, set authorizationServers[].iss to 'notRequired'",

@@ -112,6 +112,11 @@ test.each<[Failure, string, NextAction]>([
     'authorize',
   ],
   [
+    { code: 'STEP_UP_EXHAUSTED', details: { reason: 'scopeTooLong' } },
+    'the scope that the server requires, together with what was requested and granted before, is too long to request (reason "scopeTooLong")',
+    'fixServer',
+  ],
+  [
     { code: 'STORE_UNAVAILABLE', details: { reason: 'folderMissing' } },
     'the folder of the SQLite file does not exist: create it, or correct the path (reason "folderMissing")',
     'configureClient',
