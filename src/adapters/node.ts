@@ -1,6 +1,7 @@
 import '../errors/supported-node.ts'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import * as v from 'valibot'
+import { isAuthorizationError } from '../errors/authorization-error.ts'
 import { warnOnFailure } from '../errors/warn-on-failure.ts'
 import { toWebStream } from '../http/body-streams.ts'
 import { parseOptions } from '../schemas/parse-options.ts'
@@ -9,8 +10,9 @@ import { parseOptions } from '../schemas/parse-options.ts'
 export interface NodeHandlerOptions {
   /**
    * Receives the error of a request that was answered with a 500, or could not be answered. It is not called where the
-   * framework passes `next`, which receives the error instead. @defaultValue `console.error`, without the queries of
-   * URLs
+   * framework passes `next`, which receives the error instead. @defaultValue `console.error` with the name, the code
+   * and the stack frames of the error; its message, which may quote the URL of a callback, only for an
+   * `AuthorizationError`
    */
   onError?: ((error: unknown) => void) | undefined
 }
@@ -52,17 +54,34 @@ export function toNodeHandler<Incoming extends IncomingMessage>(
   }
 }
 
-/** A callback's query holds its code and `state`, and an error may quote the URL. */
+/** A callback's query holds its code and `state`, in whatever form the message of an error may quote it. */
 function logError(error: unknown): void {
-  const text = error instanceof Error ? [headOf(error), ...framesOf(error)].join('\n') : String(error)
+  const text = error instanceof Error ? [headOf(error), ...framesOf(error)].join('\n') : `a thrown ${typeof error}`
   // oxlint-disable-next-line no-console -- the default of a program that has not chosen its log
-  console.error(`toNodeHandler: a request failed: ${text.replaceAll(/\?[^\s"'`)]+/g, '?…')}`)
+  console.error(`toNodeHandler: a request failed: ${text}`)
 }
 
-const headOf = (error: Error & { code?: unknown }): string =>
-  `${error.name}${typeof error.code === 'string' ? ` ${error.code}` : ''}: ${error.message}`
+function headOf(error: Error & { code?: unknown }): string {
+  if (isAuthorizationError(error)) return escapeInvisible(`${error.name} ${error.code}: ${error.message}`)
+  const name = /^\w{1,64}$/.test(error.name) ? error.name : 'Error'
+  // The codes of Node and undici. An error of another kind may have an authorization code there.
+  return typeof error.code === 'string' && /^(?:UND_)?E[A-Z][A-Z\d_]{1,40}$/.test(error.code)
+    ? `${name} ${error.code}`
+    : name
+}
 
-const framesOf = ({ stack = '' }: Error): string[] => stack.split('\n').filter((line) => /^\s+at /.test(line))
+/** The stack after the message. A line that is no plain frame, as in a message that quotes a URL, is left out. */
+function framesOf({ message, stack = '' }: Error): string[] {
+  const [, ...rest] = stack.split(message)
+  return rest
+    .join(message)
+    .split('\n')
+    .filter((line) => /^ {4}at [\w$.<>[\] ()/:@\\+-]+$/.test(line))
+}
+
+/** Control, format (bidirectional too) and line-separator characters as escape sequences. */
+const escapeInvisible = (text: string): string =>
+  text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`)
 
 /** Ends a response that the handler could not give. One that the framework has begun itself stays as it is. */
 function fail(outgoing: ServerResponse): void {

@@ -4,6 +4,7 @@ import { connect as connectHttp2, createServer as createHttp2Server } from 'node
 import { type AddressInfo, connect } from 'node:net'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { toNodeHandler } from '../../../src/adapters/node.ts'
+import { AuthorizationError } from '../../../src/index.ts'
 import { processWarnings } from '../../support/process-warnings.ts'
 import { CLIENT, orchestrate, redirectOf, startWorld } from '../connection/world.ts'
 
@@ -229,23 +230,57 @@ describe('an error of a handler', () => {
     },
   )
 
-  test('is logged without onError, with its code and without the queries of URLs', async () => {
+  /** What `toNodeHandler` logs for what a handler throws, split into lines. */
+  async function loggedOf(thrown: unknown): Promise<string[]> {
     const logged = vi.spyOn(console, 'error').mockImplementation(() => {})
     onTestFinished(() => logged.mockRestore())
-    const orchestrator = orchestrate({ client: CLIENT })
-    await orchestrator.close()
-    const closed = await serve(orchestrator.handleCallback)
-    expect((await fetch(`${closed}/oauth/callback?code=c0de&state=x`)).status).toBe(500)
-    for (const text of ['cannot read /callback?code=c0de&state=x now', 'at https://h/?code=c0de'])
-      await fetch(await serve(() => Promise.reject(new Error(text))))
-    const lines = logged.mock.calls.map(([line]) => String(line).split('\n', 1)[0])
-    expect(lines).toEqual([
-      'toNodeHandler: a request failed: AuthorizationError CLOSED: the orchestrator is closed',
-      'toNodeHandler: a request failed: Error: cannot read /callback?… now',
-      'toNodeHandler: a request failed: Error: at https://h/?…',
-    ])
-    expect(JSON.stringify(logged.mock.calls)).not.toContain('c0de')
+    // oxlint-disable-next-line typescript/prefer-promise-reject-errors -- hosts may throw anything
+    expect((await fetch(await serve(() => Promise.reject(thrown)))).status).toBe(500)
+    const lines = logged.mock.calls.map((values) => values.join(' ').split('\n'))
+    expect(lines).toHaveLength(1)
+    return lines.flat()
+  }
+
+  test('is logged without onError: an AuthorizationError with its message, invisible characters escaped', async () => {
+    const expected = 'a\n\u202E\u2028b'
+    const [head, ...frames] = await loggedOf(new AuthorizationError({ code: 'CLOSED', details: { expected } }))
+    expect(head).toBe(
+      String.raw`toNodeHandler: a request failed: AuthorizationError CLOSED: the orchestrator is closed (expected "a\n\u{202e}\u{2028}b")`,
+    )
+    expect(frames[0]).toMatch(/^ {4}at .*node\.test\.ts:\d+:\d+\)?$/)
   })
+
+  test.each<[string, unknown, string]>([
+    ['a query', new Error('cannot read https://h/cb?code=SECRET&state=x now'), 'Error'],
+    ['a query without a URL', new TypeError('code=SECRET&state=x'), 'TypeError'],
+    ['a fragment', new Error('https://h/cb#access_token=SECRET'), 'Error'],
+    ['an encoded URL', new Error('https%3A%2F%2Fh%2Fcb%3Fcode%3DSECRET'), 'Error'],
+    ['several lines', new Error('first\n    at https://h/cb?code=SECRET\n    at SECRET\u001B[31m'), 'Error'],
+    ['a name', Object.assign(new Error('x'), { name: 'code=SECRET' }), 'Error'],
+    ['a code', Object.assign(new Error('x'), { code: 'SECRET' }), 'Error'],
+    ['a code of Node', Object.assign(new Error('SECRET'), { code: 'ECONNREFUSED' }), 'Error ECONNREFUSED'],
+    ['a code of undici', Object.assign(new Error('SECRET'), { code: 'UND_ERR_SOCKET' }), 'Error UND_ERR_SOCKET'],
+    ['a cause', new Error('x', { cause: new Error('SECRET') }), 'Error'],
+    ['no message', new RangeError(), 'RangeError'],
+  ])('is logged without onError by what cannot be a secret: %s', async (_, error, expected) => {
+    const [head, ...frames] = await loggedOf(error)
+    expect(head).toBe(`toNodeHandler: a request failed: ${expected}`)
+    expect(frames[0]).toMatch(/^ {4}at .*node\.test\.ts:\d+:\d+\)?$/)
+    expect(frames.join()).not.toContain('SECRET')
+  })
+
+  test.each<[unknown, string]>([
+    [Object.assign(new Error('old'), { message: 'new', stack: 'Error: SECRET\n    at SECRET' }), 'Error'],
+    [Object.assign(new Error('x'), { stack: 'Error: x\n    at /cb?code=SECRET:1:1' }), 'Error'],
+    ['code=SECRET', 'a thrown string'],
+    [null, 'a thrown object'],
+    [{ toString: () => 'SECRET' }, 'a thrown object'],
+  ])(
+    'is logged without onError and without frames if there are none, or none that are plain: %#',
+    async (thrown, head) => {
+      expect(await loggedOf(thrown)).toEqual([`toNodeHandler: a request failed: ${head}`])
+    },
+  )
 
   test('that next() throws on reaches onError, and an onError that throws is a process warning', async () => {
     const errors: unknown[] = []
