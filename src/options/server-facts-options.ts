@@ -14,8 +14,13 @@ const Name = v.pipe(Text, atMost(64))
 const list = <Item extends v.GenericSchema>(item: Item, max: number) =>
   v.pipe(v.array(item), v.minLength(1, 'must not be empty'), v.maxLength(max, `must not have more than ${max} members`))
 
+/** Messages and the journal show it: no control, format (bidirectional too) or line-separator characters. */
+const ServerName = v.pipe(Name, v.regex(/^[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+$/u, 'must not contain control characters'))
+
 /** Whether a text is an issuer, in which `*` stands for a whole label of the host or a whole segment of the path. */
 function isIssuerPattern(text: string): boolean {
+  // `URL` would take `https:x`, `https:/x` and `https:///x` for `https://x`, which no issuer equals.
+  if (!/^https?:\/\/[^/]/i.test(text)) return false
   const [, , host = '', ...path] = text.split('/')
   const parts = [...host.split('.'), ...path]
   if (parts.some((part) => part.includes('*') && part !== '*') || /[\s\\?#@]/.test(text)) return false
@@ -24,7 +29,7 @@ function isIssuerPattern(text: string): boolean {
 
 /** A row of the option `authorizationServers`. */
 export const ServerFactsSchema: v.GenericSchema<unknown, AuthorizationServerFacts> = v.strictObject({
-  server: Name,
+  server: ServerName,
   issuers: list(
     v.pipe(
       Text,

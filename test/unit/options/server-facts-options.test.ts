@@ -61,6 +61,10 @@ describe('authorizationServers', () => {
     'https://as.example/a b',
     'https://as.example\\x',
     '*',
+    'https:as.example',
+    'https:/as.example',
+    'https:///as.example',
+    'https:/x/as.example',
   ])('the issuer %s is rejected', (rejected) => {
     expect(problemOf({ server: 'S', issuers: [rejected] })).toBe(
       'authorizationServers[2].issuers[0] must be an issuer, in which * stands for a whole label or segment',
@@ -70,6 +74,9 @@ describe('authorizationServers', () => {
   test.each<[string, object]>([
     ['server must be a non-empty string of well-formed Unicode', { server: '' }],
     ['server must not exceed 64 characters', { server: 'x'.repeat(65) }],
+    ['server must not contain control characters', { server: 'a\nb' }],
+    ['server must not contain control characters', { server: 'a\u202Eb' }],
+    ['server must not contain control characters', { server: 'a\u2028b' }],
     ['issuers must not be empty', { issuers: [] }],
     ['issuers must not have more than 64 members', { issuers: Array.from({ length: 65 }, () => issuer) }],
     ['quirks is not a known option', { quirks: {} }],
