@@ -70,7 +70,7 @@ export const registrationMachine = setup({
     ),
     amendRegistration: assign(({ context, event }) => actions.amendRegistration(context, event)),
     recordFailure: assign(({ context, event }) => actions.recordFailure(context, event)),
-    releaseClaim: assign(({ context }) => ({ claim: undefined, failure: actions.failureAfter(context) })),
+    releaseClaim: assign(({ context }) => actions.releaseClaim(context)),
     journal: assign({
       journal: ({ context, event }, params: { to: string }) =>
         appendToJournal(context, event, params.to, 'unregistered'),
@@ -159,7 +159,7 @@ export const registrationMachine = setup({
               { guard: 'canRetryUnknownOutcome', target: 'claimed', actions: ['markOutcomeUnknown'] },
               {
                 description:
-                  'The server rejected the metadata (RFC 7591 §3.2.2): another authentication method, or no `scope`.',
+                  'The server rejected the metadata (RFC 7591 §3.2.2): another authentication method, the requested scope alone, or no `scope`.',
                 guard: 'canAmend',
                 target: 'claimed',
                 actions: ['amendRegistration'],

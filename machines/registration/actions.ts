@@ -1,6 +1,6 @@
 import type { Failure } from '../../src/errors/failure.ts'
 import type { ClientInformation } from '../../src/schemas/credentials.ts'
-import type { RegistrationContext } from '../../src/schemas/registration.ts'
+import { MAX_REJECTED_METHODS, type RegistrationContext } from '../../src/schemas/registration.ts'
 import { assertDefined } from '../assert.ts'
 import { hasRetriesLeft, withExpiredClaim } from '../record-rules.ts'
 import type { Stamp } from '../connection/events.ts'
@@ -8,8 +8,22 @@ import { MAX_REMEMBERED_REGISTRATIONS } from '../limits.ts'
 import type { RegisterClientInput } from '../ports.ts'
 import { isRetryLater, portFailureOf } from '../rejection.ts'
 import type { RegistrationCommand, RegistrationEvent } from './events.ts'
-import { hasUsableClient, limitedUntil, recentRegistrations } from './guards.ts'
-import { amendmentAfter, methodToRegister, registeredScope, scopeToRegister } from './metadata.ts'
+import {
+  hasUsableClient,
+  isReplaced,
+  isScopeRejected,
+  limitedUntil,
+  maxPerHourOf,
+  recentRegistrations,
+} from './guards.ts'
+import {
+  amendmentAfter,
+  methodToRegister,
+  registeredScopes,
+  scopeToRegister,
+  withoutRequestedScope,
+  withRejectedScope,
+} from './metadata.ts'
 
 type Change = Partial<RegistrationContext>
 type Sent<Type extends RegistrationCommand['type']> = Extract<RegistrationCommand, { type: Type }> & Stamp
@@ -17,14 +31,19 @@ type Sent<Type extends RegistrationCommand['type']> = Extract<RegistrationComman
 /** Claims the registration: the intent is stored before the request is sent. */
 export function claimRegistration(context: RegistrationContext, event: Sent<'registration.requested'>): Change {
   const { at, claimId, leaseMs, registrationEndpoint, tokenEndpointAuthMethodsSupported, dpopBoundAccessTokens } = event
+  const isMethodLeft = methodToRegister({ ...context, tokenEndpointAuthMethodsSupported }) !== undefined
   return {
     at,
-    maxPerHour: event.maxPerHour,
+    maxPerHour: maxPerHourOf(context, event),
     registrationEndpoint,
     tokenEndpointAuthMethodsSupported,
     dpopBoundAccessTokens,
     failure: undefined,
     registeredAt: sentAt(context, at),
+    // A server that now lists only methods that it rejected is asked for them again.
+    rejectedMethods: isMethodLeft ? context.rejectedMethods : undefined,
+    requestedScope: event.scope,
+    omitsScope: (isScopeRejected(context, event.scope) && !isReplaced(context, event)) || undefined,
     claim: { id: claimId, kind: 'register', leaseMs, retries: 0, scope: scopeToRegister(context, event) },
   }
 }
@@ -40,20 +59,23 @@ export function amendRegistration(context: RegistrationContext, event: Registrat
 }
 
 /**
- * Records why no client was registered. A registration that can still be amended continues with the next request;
- * otherwise what the server rejected counts as registered, so that a usable client is not registered again for it.
+ * Records why no client was registered. A registration that can still be amended continues with the next request.
+ * Otherwise the requested scope counts as rejected, so that a usable client is not registered again for it; but not if
+ * the registration was rejected without it as well.
  */
 export function recordFailure(context: RegistrationContext, event: RegistrationEvent): Change {
   const rejection = portFailureOf(event)
   const { failure, outcome } = rejection
   const amendment = amendmentAfter(context, event)
   if (amendment !== undefined) return { failure, ...amendment }
-  const isFinal = outcome === 'rejected' && !isRetryLater(rejection)
-  return { failure, rejectedMethods: undefined, omitsScope: undefined, ...(isFinal && { scope: context.claim?.scope }) }
+  if (outcome !== 'rejected' || isRetryLater(rejection)) return { failure, rejectedMethods: undefined }
+  const isUsable = hasUsableClient(context, context.at)
+  const rejectedScopes = isUsable ? withRejectedScope(context) : withoutRequestedScope(context)
+  return { failure, rejectedMethods: undefined, rejectedScopes }
 }
 
 /** A failure is retained only without a usable client: registering for more scope must not prevent a sign-in. */
-export function failureAfter(context: RegistrationContext): Failure | undefined {
+function failureAfter(context: RegistrationContext): Failure | undefined {
   return hasUsableClient(context, context.at) ? undefined : context.failure
 }
 
@@ -85,12 +107,16 @@ export function storeClient(
   return {
     at,
     client,
-    scope: registeredScope(context, scope),
+    ...registeredScopes(context, scope),
     generation: context.generation + 1,
     failure: undefined,
     rejectedMethods: undefined,
-    omitsScope: undefined,
   }
+}
+
+/** Releases the claim, with what holds only for its registration. */
+export function releaseClaim(context: RegistrationContext): Change {
+  return { claim: undefined, requestedScope: undefined, omitsScope: undefined, failure: failureAfter(context) }
 }
 
 /** Removes a client that the server rejected. */
@@ -103,7 +129,7 @@ export function recordFailedMethod(context: RegistrationContext, event: Sent<'cl
   const { at, failedMethod: method } = event
   if (method === undefined) return {}
   const others = (context.failedMethods ?? []).filter((failed) => failed.method !== method)
-  return { failedMethods: [...others, { method, at }] }
+  return { failedMethods: [...others, { method, at }].slice(-MAX_REJECTED_METHODS) }
 }
 
 /** The send deadline is part of `checkpoint.saved`: after any other event the request must not be sent. */

@@ -18,6 +18,8 @@ export type RegistrationCommand =
       replaces?: string | undefined
       /** Maximum number of registrations per hour; absent: unlimited. */
       maxPerHour?: number | undefined
+      /** The same for a registration that replaces a usable client; absent: unlimited. */
+      maxReplacementsPerHour?: number | undefined
     }
   /** The server rejected this client. */
   | {

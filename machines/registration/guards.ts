@@ -9,14 +9,24 @@ export function hasUsableClient({ client }: RegistrationContext, at: number): bo
   return client !== undefined && !isSecretExpired(client, at)
 }
 
+/** Whether the server rejected to register this scope, or a part of it that was requested alone. */
+export function isScopeRejected({ rejectedScopes = [] }: RegistrationContext, scope: string | undefined): boolean {
+  return rejectedScopes.some((rejected) => coversScope(scope, rejected))
+}
+
+/** Whether the server rejected the requested scope at its authorization endpoint, for the client that is stored. */
+export function isReplaced({ client }: RegistrationContext, { replaces }: { replaces?: string | undefined }): boolean {
+  return replaces !== undefined && replaces === client?.clientId
+}
+
 /**
- * Whether the stored client is absent, its secret has expired, it is not registered for the requested scope, or the
- * server rejected that scope for it.
+ * Whether the stored client is absent, its secret has expired, it is not registered for the requested scope although
+ * the server did not reject to register it, or the server rejected that scope at its authorization endpoint.
  */
 export function needsRegistration(context: RegistrationContext, event: RegistrationEvent): boolean {
   if (event.type !== 'registration.requested') return false
-  if (!hasUsableClient(context, event.at) || !coversScope(context.scope, event.scope)) return true
-  return event.replaces !== undefined && event.replaces === context.client?.clientId
+  if (!hasUsableClient(context, event.at) || isReplaced(context, event)) return true
+  return !coversScope(context.scope, event.scope) && !isScopeRejected(context, event.scope)
 }
 
 /** The registrations that were sent within the last hour. */
@@ -31,9 +41,20 @@ function limitEndsAt(context: RegistrationContext, maxPerHour: number | undefine
   return (recent.at(-maxPerHour) ?? at) + REGISTRATION_WINDOW_MS
 }
 
+/** The maximum per hour for this request: usually a lower one if it replaces a usable client. */
+export function maxPerHourOf(
+  context: RegistrationContext,
+  event: Extract<RegistrationEvent, { type: 'registration.requested' }>,
+): number | undefined {
+  const { at, maxPerHour, maxReplacementsPerHour = Infinity } = event
+  if (!hasUsableClient(context, at) || maxReplacementsPerHour >= (maxPerHour ?? Infinity)) return maxPerHour
+  return maxReplacementsPerHour
+}
+
 /** When the requested registration may be sent; `undefined` while the policy's maximum per hour is not reached. */
 export function limitedUntil(context: RegistrationContext, event: RegistrationEvent): number | undefined {
-  return event.type === 'registration.requested' ? limitEndsAt(context, event.maxPerHour, event.at) : undefined
+  if (event.type !== 'registration.requested') return undefined
+  return limitEndsAt(context, maxPerHourOf(context, event), event.at)
 }
 
 /** Whether no client is usable, and none may be registered yet. */

@@ -41,7 +41,8 @@ export function registrations({
   return {
     async ensureDynamicRegistration(request) {
       const { registrationEndpoint, tokenEndpointAuthMethodsSupported, scope, grantedScope, replaces } = request
-      const dpopBoundAccessTokens = policy(request.identity).dpop === 'required' || undefined
+      const { dpop, registrationsPerIssuerPerHour, registrationsPerServerPerHour } = policy(request.identity)
+      const dpopBoundAccessTokens = dpop === 'required' || undefined
       const { view } = await run(request, () => ({
         type: 'registration.requested',
         registrationEndpoint,
@@ -50,7 +51,8 @@ export function registrations({
         scope,
         grantedScope,
         replaces,
-        maxPerHour: policy(request.identity).registrationsPerIssuerPerHour,
+        maxPerHour: registrationsPerIssuerPerHour,
+        maxReplacementsPerHour: registrationsPerServerPerHour,
       }))
       const { client, failure: reason, claim } = view?.context ?? {}
       // A client together with a failure is one whose secret has expired, and whose re-registration failed.

@@ -57,6 +57,14 @@ export interface PolicyOptions {
    * @defaultValue unlimited
    */
   registrationsPerIssuerPerHour?: number | undefined
+  /**
+   * Maximum dynamic registrations per issuer, `registrationScope` and hour for further scopes that MCP servers name.
+   * Beyond it, a usable client is used as it is. Bounds what a server causes that names another scope in each
+   * challenge; without a usable client only `registrationsPerIssuerPerHour` applies.
+   *
+   * @defaultValue 20
+   */
+  registrationsPerServerPerHour?: number | undefined
   /** Origins that `returnTo` may have. @defaultValue none */
   returnToOrigins?: string[] | undefined
   /**
@@ -76,6 +84,7 @@ export interface Policy {
   chooseIssuer: ((issuers: readonly string[]) => string | undefined) | undefined
   maxStepUps: number
   registrationsPerIssuerPerHour: number | undefined
+  registrationsPerServerPerHour: number
   refuseAccountChange: boolean
   attemptTtlMs: number
   codeTtlMs: number
@@ -111,6 +120,7 @@ export const PolicySchema = v.strictObject({
   allowedGrants: maybe(v.array(GrantSchema)),
   allowedScopes: maybe(v.array(Text)),
   registrationsPerIssuerPerHour: maybe(Count),
+  registrationsPerServerPerHour: maybe(Count),
   returnToOrigins: maybe(v.array(Origin)),
   refuseAccountChange: maybe(v.boolean()),
 })
@@ -137,6 +147,7 @@ export function policyFor(
     chooseIssuer: rules.chooseIssuer,
     maxStepUps: rules.maxStepUps ?? 3,
     registrationsPerIssuerPerHour: rules.registrationsPerIssuerPerHour,
+    registrationsPerServerPerHour: rules.registrationsPerServerPerHour ?? 20,
     refuseAccountChange: rules.refuseAccountChange ?? false,
     attemptTtlMs: rules.attemptTtlMs ?? 300_000,
     codeTtlMs: rules.codeTtlMs ?? 60_000,

@@ -1,7 +1,16 @@
 import * as v from 'valibot'
 import { ClaimSchema, JournalEntrySchema, OrphanedClaimSchema } from './connection-context.ts'
 import { ClientInformationSchema, FailureSchema, maybe } from './credentials.ts'
+import { MAX_NAME_LENGTH } from './limits.ts'
 import { ScopeText, Secret, Text } from './wire.ts'
+
+/** Number of authentication methods that a record retains as rejected: there are four (`protocol/token-endpoint.ts`). */
+export const MAX_REJECTED_METHODS = 4
+
+/** Number of rejected scopes that a record retains; the oldest is dropped. For a server that names new ones forever. */
+export const MAX_REJECTED_SCOPES = 16
+
+const Method = v.pipe(v.string(), v.maxLength(MAX_NAME_LENGTH))
 
 /** Seconds since the epoch, as a number or a string. 0 means never. */
 const Seconds = v.pipe(
@@ -59,23 +68,26 @@ export const RegistrationContextSchema = v.strictObject({
   tokenEndpointAuthMethodsSupported: maybe(v.array(v.string())),
   dpopBoundAccessTokens: maybe(v.literal(true)),
   client: maybe(ClientInformationSchema),
-  /**
-   * The scope that the client was registered for, of all connections that share it. What the server rejected to
-   * register counts as well, so that it is not sent again.
-   */
+  /** The scope that the client is registered for: the one of the response, or else the one that was accepted. */
   scope: maybe(v.string()),
+  /** Scopes that the server rejected to register, each as one connection requested it: they are not sent again. */
+  rejectedScopes: maybe(v.pipe(v.array(v.string()), v.maxLength(MAX_REJECTED_SCOPES))),
+  /** The scope of the request that the current claim is for, without what other connections need. */
+  requestedScope: maybe(v.string()),
   /** The authentication methods that the registration endpoint rejected, until a registration succeeds or ends. */
-  rejectedMethods: maybe(v.array(v.string())),
-  /** The registration endpoint rejected `scope`, as above. */
+  rejectedMethods: maybe(v.pipe(v.array(Method), v.maxLength(MAX_REJECTED_METHODS))),
+  /** The current claim is sent without `scope`: the server rejected the requested one. */
   omitsScope: maybe(v.literal(true)),
   /** The methods with which the token endpoint rejected a client that had no tokens yet, and when it last did. */
-  failedMethods: maybe(v.array(v.strictObject({ method: v.string(), at: v.number() }))),
+  failedMethods: maybe(
+    v.pipe(v.array(v.strictObject({ method: Method, at: v.number() })), v.maxLength(MAX_REJECTED_METHODS)),
+  ),
   claim: maybe(ClaimSchema),
   orphanedClaims: v.array(OrphanedClaimSchema),
   failure: maybe(FailureSchema),
   /** When registration requests were sent within the last hour, oldest first. */
   registeredAt: maybe(v.array(v.number())),
-  /** The policy's maximum of registrations per hour when the last one was claimed; absent: unlimited. */
+  /** The maximum of registrations per hour that applied when the last one was claimed; absent: unlimited. */
   maxPerHour: maybe(v.number()),
   journal: v.array(JournalEntrySchema),
 })

@@ -67,6 +67,7 @@ function registrationEssenceOf({ value, context }: RegistrationSnapshot): string
     context.orphanedClaims.at(-1)?.retried,
     recentRegistrations(context, at + 1).length > 0,
     context.failure === undefined,
+    context.rejectedScopes,
   ])
 }
 

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { type AuthOrchestrator, describeFailure } from '../../../src/index.ts'
 import type { Answer, Seen } from './peer.ts'
+import { TestClock } from './test-clock.ts'
 import { orchestrate, type Redirect, redirectOf, signIn, startWorld, type World } from './world.ts'
 
 const of = (world: World, user = 'u1') => ({ tenant: 't1', user, server: world.server })
@@ -101,6 +102,47 @@ describe('the scope of a registration', () => {
       expect(registered(world)).toHaveLength(2)
     },
   )
+})
+
+describe('the scopes of other tenants', () => {
+  test('a scope that the authorization server rejects to register does not keep other tenants from signing in', async () => {
+    const world = await startWorld()
+    onRegistration(world, ({ body }, good) =>
+      (JSON.parse(body) as { scope?: string }).scope?.includes('nonsense')
+        ? { status: 400, body: { error: 'invalid_client_metadata' } }
+        : good(),
+    )
+    const orchestrator = orchestrate()
+    const stranger = orchestrator.connection({ ...of(world), tenant: 't2' })
+    redirectOf(await stranger.authorize({ challenge: 'Bearer scope="nonsense"' }))
+    const connection = await signIn(world, orchestrator, of(world))
+    expect((await connection.status()).state).toBe('authorized')
+    redirectOf(await stranger.authorize({ challenge: 'Bearer scope="nonsense"' }))
+    expect(registered(world)).toEqual(['nonsense', 'nonsense', 'nonsense', undefined, 'mcp:tools'])
+  })
+
+  test('a server that names another scope each time causes at most policy.registrationsPerServerPerHour registrations', async () => {
+    const world = await startWorld()
+    const clock = new TestClock()
+    const orchestrator = orchestrate({ clock })
+    const ask = async (index: number) =>
+      redirectOf(
+        await orchestrator.connection(of(world, `u${index}`)).authorize({ challenge: `Bearer scope="evil:${index}"` }),
+      )
+    for (let index = 0; index < 30; index += 1) await ask(index)
+    expect(registered(world)).toHaveLength(20)
+    expect(clientIdOf(await ask(30))).toBe('client-20')
+    clock.advance(3_600_000)
+    expect(clientIdOf(await ask(31))).toBe('client-21')
+  })
+
+  test('policy.registrationsPerServerPerHour of 0 registers a client once, for the scope of its first request', async () => {
+    const world = await startWorld()
+    const orchestrator = orchestrate({ policy: { registrationsPerServerPerHour: 0 } })
+    const connection = await signIn(world, orchestrator, of(world))
+    expect(clientIdOf(redirectOf(await connection.authorize({ scope: 'mcp:admin' })))).toBe('client-1')
+    expect(registered(world)).toEqual(['mcp:tools'])
+  })
 })
 
 describe('invalid_scope at the callback', () => {

@@ -1,3 +1,4 @@
+import * as v from 'valibot'
 import { hasRetriesLeft, isCurrentClaim, withUnknownOutcome } from '../../../machines/record-rules.ts'
 import { afterEach, describe, expect, test } from 'vitest'
 import { registrationPorts } from '../../../machines/ports.ts'
@@ -5,7 +6,8 @@ import { registrationMachine } from '../../../machines/registration.ts'
 import * as change from '../../../machines/registration/actions.ts'
 import type { RegistrationEvent } from '../../../machines/registration/events.ts'
 import * as ask from '../../../machines/registration/guards.ts'
-import type { RegistrationContext } from '../../../src/schemas/registration.ts'
+import { amendmentAfter } from '../../../machines/registration/metadata.ts'
+import { type RegistrationContext, RegistrationContextSchema } from '../../../src/schemas/registration.ts'
 import {
   dynamicClient,
   issuer,
@@ -67,6 +69,18 @@ describe('registration guards', () => {
       { client: dynamicClient, scope: 'read' },
       { ...stamp, ...request, scope: 'read', replaces: 'client-0' },
       false,
+    ],
+    [
+      'is false for a scope that the server refused to register',
+      { client: dynamicClient, scope: 'read', rejectedScopes: ['write', 'admin'] },
+      { ...stamp, ...request, scope: 'read admin' },
+      false,
+    ],
+    [
+      'is true for a part of a scope that the server refused to register',
+      { client: dynamicClient, scope: 'read', rejectedScopes: ['write admin'] },
+      { ...stamp, ...request, scope: 'write' },
+      true,
     ],
     ['is false for any other event', {}, expired, false],
   ])('needsRegistration %s', (_, changes, event, expected) => {
@@ -292,30 +306,31 @@ describe('the registration chart', () => {
   })
 
   test('a registration includes the scope that the server added before, unless that is too long', async () => {
-    const live = registration(({ at }: { at: number }) => ({ at, client: dynamicClient, scope: 'openid' }))
+    const live = registration(({ at, scope = '' }: { at: number; scope?: string }) => ({
+      at,
+      client: dynamicClient,
+      scope: `openid ${scope}`.trim(),
+    }))
     await live.send(request)
     await live.send(asked('read'))
     const long = 'x'.repeat(4_090)
     await live.send(asked(long))
     expect(sent(live)).toEqual([{ scope: undefined }, { scope: 'openid read' }, { scope: long }])
-    expect(live.context.scope).toBe(long)
+    expect(live.context.scope).toBe(`openid ${long}`)
   })
 
-  test.each<[string, Answer, string]>([
-    ['rejects it for good', refusing('access_denied'), 'read write'],
-    ['is unavailable', failing(rejections.unavailable), 'read'],
-    ['does not answer', failing(rejections.unknown), 'read'],
-  ])('a registration for more scope keeps its client when the server %s', async (_name, answer, scope) => {
+  test.each<[string, Answer, string[] | undefined]>([
+    ['rejects it for good', refusing('access_denied'), ['write']],
+    ['is unavailable', failing(rejections.unavailable), undefined],
+    ['does not answer', failing(rejections.unknown), undefined],
+  ])('a registration for more scope keeps its client when the server %s', async (_name, answer, rejectedScopes) => {
     const live = registration(well)
     await live.send(asked('read'))
     live.answers['registerClient'] = answer
     await live.send(asked('write'))
-    expect([live.value, live.context.client, live.context.scope, live.context.failure]).toEqual([
-      { resting: 'registered' },
-      dynamicClient,
-      scope,
-      undefined,
-    ])
+    const { client, scope, failure } = live.context
+    expect([live.value, client, scope, failure]).toEqual([{ resting: 'registered' }, dynamicClient, 'read', undefined])
+    expect(live.context.rejectedScopes).toEqual(rejectedScopes)
   })
 
   test('a registration for more scope is not sent beyond the maximum per hour, and its client stays usable', async () => {
@@ -347,7 +362,125 @@ describe('the registration chart', () => {
     expect(sent(live)).toEqual([{ scope: 'read' }, { scope: 'read', omitsScope: true }])
     live.answers['registerClient'] = refusing('invalid_scope')
     await live.send(request)
-    expect(sent(live)).toHaveLength(4)
+    expect(sent(live).slice(2)).toEqual([{ scope: undefined }])
+  })
+
+  /** A server that rejects every registration that names one of these scopes. */
+  const rejectingScopes = (error: string, ...rejected: string[]): Answer => {
+    return (input: { at: number; scope?: string; omitsScope?: true }) => {
+      const scopes = input.omitsScope ? [] : (input.scope ?? '').split(' ')
+      return rejected.some((scope) => scopes.includes(scope)) ? refusing(error)(input as never) : well(input as never)
+    }
+  }
+
+  test.each(['invalid_scope', 'invalid_client_metadata'])(
+    'a scope that the server rejects with %s is sent once, and no other request names it',
+    async (error) => {
+      const live = registration(rejectingScopes(error, 'nonsense'))
+      await live.send(asked('read nonsense'))
+      expect([live.context.scope, live.context.rejectedScopes]).toEqual([undefined, ['read nonsense']])
+      await live.send(asked('read'))
+      await live.send(asked('nonsense'))
+      await live.send(asked('read nonsense'))
+      await live.send(asked('write'))
+      expect(sent(live)).toEqual([
+        { scope: 'read nonsense' },
+        { scope: 'read nonsense', omitsScope: true },
+        { scope: 'read' },
+        { scope: 'read nonsense' },
+        { scope: 'nonsense' },
+        { scope: 'read write' },
+      ])
+      expect(live.context).toMatchObject({ scope: 'read write', rejectedScopes: ['read nonsense', 'nonsense'] })
+      // The next client is registered for it without `scope` at once.
+      await live.send({ type: 'client.rejected', clientId: 'client-1' })
+      await live.send(asked('nonsense'))
+      expect(sent(live).slice(6)).toEqual([{ scope: 'read write nonsense', omitsScope: true }])
+    },
+  )
+
+  test('a registration that is refused with the scopes of other connections is sent with the requested scope alone', async () => {
+    const live = registration(well)
+    await live.send(asked('old'))
+    live.answers['registerClient'] = rejectingScopes('invalid_scope', 'old')
+    await live.send(asked('read'))
+    expect(sent(live)).toEqual([{ scope: 'old' }, { scope: 'old read' }, { scope: 'read' }])
+    expect([live.context.scope, live.context.rejectedScopes]).toEqual(['read', undefined])
+  })
+
+  test('the scopes of other connections that cost a registration its maximum per hour are not sent again without a client', async () => {
+    const live = registration(well)
+    await live.send(asked('old'))
+    await live.send({ type: 'client.rejected', clientId: 'client-1' })
+    live.answers['registerClient'] = rejectingScopes('invalid_scope', 'old')
+    await live.send(asked('read', { maxPerHour: 2 }))
+    expect([live.value, live.context.scope]).toEqual([{ resting: 'failed' }, undefined])
+    await live.send(asked('read', { maxPerHour: 2 }), { afterMs: 3_600_000 })
+    expect(sent(live)).toEqual([{ scope: 'old' }, { scope: 'old read' }, { scope: 'read' }])
+    expect([live.value, live.context.scope]).toEqual([{ resting: 'registered' }, 'read'])
+  })
+
+  test('a response with less scope than was requested rejects the request, and what it names is registered', async () => {
+    const live = registration(({ at }: { at: number }) => ({ at, client: dynamicClient, scope: 'read' }))
+    await live.send(asked('read write'))
+    await live.send(asked('read write'))
+    await live.send(asked('read'))
+    await live.send(asked('profile'))
+    expect(sent(live)).toEqual([{ scope: 'read write' }, { scope: 'read profile' }])
+    expect(live.context).toMatchObject({ scope: 'read', rejectedScopes: ['read write', 'profile'] })
+  })
+
+  test('a rejected scope is forgotten once it is registered, or once its omission is rejected as well', async () => {
+    const live = registration(rejectingScopes('invalid_scope', 'read'))
+    await live.send(asked('read'))
+    expect(live.context.rejectedScopes).toEqual(['read'])
+    live.answers['registerClient'] = well
+    await live.send(asked('read', { replaces: 'client-1' }))
+    expect([live.context.scope, live.context.rejectedScopes]).toEqual(['read', undefined])
+
+    const other = registration(refusing('invalid_scope'))
+    await other.send(asked('read'))
+    expect([other.value, other.context.rejectedScopes]).toEqual([{ resting: 'failed' }, undefined])
+  })
+
+  test('a client whose scope the server refused is replaced by one without the scopes of other connections', async () => {
+    const live = registration(well)
+    await live.send(asked('old'))
+    await live.send(asked('read'))
+    await live.send(asked('read', { grantedScope: 'profile', replaces: 'client-1' }))
+    expect(sent(live)).toEqual([{ scope: 'old' }, { scope: 'old read' }, { scope: 'profile read' }])
+  })
+
+  test('the newest sixteen rejected scopes are retained', async () => {
+    const live = registration(well)
+    await live.send(asked('read'))
+    live.answers['registerClient'] = refusing('access_denied')
+    const scopes = Array.from({ length: 18 }, (_, index) => `scope-${index}`)
+    for (const scope of scopes) await live.send(asked(scope))
+    expect(live.context.rejectedScopes).toEqual(scopes.slice(2))
+  })
+
+  test.each([
+    ['a lower maximum for replacements', { maxPerHour: 9, maxReplacementsPerHour: 2 }, 2],
+    ['a lower maximum for all registrations', { maxPerHour: 2, maxReplacementsPerHour: 9 }, 2],
+    ['a maximum for replacements only', { maxReplacementsPerHour: 3 }, 3],
+  ])('a client is replaced for more scope within %s, and is then used as it is', async (_name, maxima, count) => {
+    const live = registration(well)
+    for (let index = 0; index < 12; index += 1) await live.send(asked(`scope-${index}`, maxima))
+    expect([live.value, live.context.failure, live.calls.length]).toEqual([{ resting: 'registered' }, undefined, count])
+  })
+
+  test('the maximum of replacements per hour bounds amendments of a usable client, and no registration without one', async () => {
+    const live = registration(well)
+    const maxima = { ...methods, maxReplacementsPerHour: 2 }
+    await live.send(asked('read', maxima))
+    live.answers['registerClient'] = refusing('invalid_client_metadata')
+    await live.send(asked('write', maxima))
+    expect([live.value, live.context.failure, live.calls.length]).toEqual([{ resting: 'registered' }, undefined, 2])
+    live.answers['registerClient'] = well
+    await live.send({ type: 'client.rejected', clientId: 'client-1' })
+    await live.send(asked('write', maxima))
+    expect([live.value, live.calls.length]).toEqual([{ resting: 'registered' }, 3])
   })
 
   test('a registration without scope that is refused with invalid_scope is not repeated', async () => {
@@ -367,6 +500,43 @@ describe('the registration chart', () => {
     await live.send(asked('read', { ...methods, maxPerHour: 1 }), { afterMs: 3_600_001 })
     expect(sent(live)).toEqual([{ scope: 'read' }, { scope: 'read', method: 'client_secret_post' }])
     expect([live.value, live.context.rejectedMethods]).toEqual([{ resting: 'registered' }, undefined])
+  })
+
+  test('a server that now lists only the method that it rejected is asked for it again', async () => {
+    const live = registration(refusing('invalid_client_metadata'))
+    await live.send(asked('read', { ...methods, maxPerHour: 1 }))
+    expect(live.context.rejectedMethods).toEqual(['client_secret_basic'])
+    const basic = { tokenEndpointAuthMethodsSupported: ['client_secret_basic'] }
+    await live.send(asked('read', basic))
+    expect(sent(live).slice(1)).toEqual([{ scope: 'read' }, { scope: 'read', omitsScope: true }])
+    expect([live.value, live.context.rejectedMethods]).toEqual([{ resting: 'failed' }, undefined])
+  })
+
+  test('a registration for a server that lists no usable method is not amended', () => {
+    const context = registrationWith({ claim, tokenEndpointAuthMethodsSupported: ['private_key_jwt'] })
+    const error = rejection('REGISTRATION_REJECTED', 'rejected', { error: 'invalid_client_metadata' })
+    expect(amendmentAfter(context, { type: 'xstate.error.actor.registerClient', error })).toBeUndefined()
+  })
+
+  test('a record holds at most four rejected methods of each kind, of 256 characters, and sixteen rejected scopes', () => {
+    const names = (length: number) => Array.from({ length }, (_, index) => `name-${index}`)
+    const isValid = (changes: Partial<RegistrationContext>): boolean =>
+      v.is(RegistrationContextSchema, registrationWith(changes))
+    const failed = (texts: string[]) => texts.map((method) => ({ method, at: NOW }))
+    const valid = { rejectedMethods: names(4), failedMethods: failed(names(4)), rejectedScopes: names(16) }
+    expect(isValid(valid)).toBe(true)
+    for (const changes of [
+      { rejectedMethods: names(5) },
+      { failedMethods: failed(names(5)) },
+      { rejectedScopes: names(17) },
+      { rejectedMethods: ['x'.repeat(257)] },
+      { failedMethods: failed(['x'.repeat(257)]) },
+    ])
+      expect(isValid({ ...valid, ...changes })).toBe(false)
+    const event = { ...stamp, type: 'client.rejected', clientId: 'client-1', failedMethod: 'another' } as const
+    expect(change.recordFailedMethod(registrationWith(valid), event)).toEqual({
+      failedMethods: [...failed(names(4)).slice(1), { method: 'another', at: NOW }],
+    })
   })
 
   test('a client that the token endpoint rejects before it had tokens is replaced by one with another method, once an hour', async () => {

@@ -236,6 +236,11 @@ describe('createAuthOrchestrator', () => {
       { client: CLIENT, policy: { registrationsPerIssuerPerHour: -1 } },
       value('policy.registrationsPerIssuerPerHour must be an integer of at least 0'),
     ],
+    [
+      'a fractional limit of replaced registrations',
+      { client: CLIENT, policy: { registrationsPerServerPerHour: 0.5 } },
+      value('policy.registrationsPerServerPerHour must be an integer of at least 0'),
+    ],
     ['onActions that is not a function', { client: CLIENT, onActions: 7 }, type('onActions must be a function')],
     [
       'an incomplete clock',
