@@ -70,7 +70,7 @@ function headOf(error: Error & { code?: unknown }): string {
     : name
 }
 
-/** The stack after the message. A line that is no plain frame, as in a message that quotes a URL, is left out. */
+/** The stack after the message. Lines of any other form, such as those that quote a URL, are left out. */
 function framesOf({ message, stack = '' }: Error): string[] {
   const [, ...rest] = stack.split(message)
   return rest

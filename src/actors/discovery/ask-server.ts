@@ -55,7 +55,7 @@ async function askOnce({ transport, clock }: Dependencies, server: string): Prom
     .catch((error: unknown) => {
       if (!(error instanceof PortError)) throw error
       const { code } = error.failure
-      // A body without end, or a very large one, is no JSON-RPC error: the head decides.
+      // A JSON-RPC error is short: where the body has no end, or is very large, the head decides.
       if (head !== undefined && (code === 'HTTP_TIMEOUT' || code === 'RESPONSE_TOO_LARGE')) return { ...head, text: '' }
       if (UNREADABLE.has(code)) return undefined
       throw error

@@ -63,6 +63,10 @@ describe('a token response', () => {
     })
   })
 
+  test.each(['access_token', 'refresh_token'])('is rejected with an overlong %s', (field) => {
+    expect(parse({ [field]: 'a'.repeat(32_769) })).toEqual({ field })
+  })
+
   test('is accepted with only access_token and token_type', () => {
     const expected = { output: { accessToken: 't', tokenType: 'Bearer', ...nothing } }
     const empty = {
@@ -123,7 +127,6 @@ describe('a token response', () => {
     ['access_token', { access_token: '' }],
     ['access_token', { access_token: 7 }],
     ['access_token', { access_token: 'a b' }],
-    ['access_token', { access_token: 'a'.repeat(32_769) }],
     ['access_token', { access_token: 'a\r\nx: y' }],
     ['token_type', { token_type: undefined }],
     ['token_type', { token_type: 'mac' }],
@@ -135,7 +138,6 @@ describe('a token response', () => {
     ['scope', { scope: [7] }],
     ['scope', { scope: ['a'.repeat(4097)] }],
     ['refresh_token', { refresh_token: 7 }],
-    ['refresh_token', { refresh_token: 'r'.repeat(32_769) }],
     ['refresh_token_expires_in', { refresh_token_expires_in: 'never' }],
     ['id_token', { id_token: {} }],
   ])('with an invalid %s is rejected: %j', (field, fields) => {
