@@ -1,6 +1,7 @@
 import type { Failure } from '../../src/errors/failure.ts'
+import { isSupportedMethod } from '../../src/protocol/token-endpoint.ts'
 import type { ClientInformation } from '../../src/schemas/credentials.ts'
-import { MAX_REJECTED_METHODS, type RegistrationContext } from '../../src/schemas/registration.ts'
+import type { RegistrationContext } from '../../src/schemas/registration.ts'
 import { assertDefined } from '../assert.ts'
 import { hasRetriesLeft, withExpiredClaim } from '../record-rules.ts'
 import type { Stamp } from '../connection/events.ts'
@@ -127,9 +128,9 @@ export function forgetClient({ at }: { at: number }): Change {
 /** Records that the token endpoint rejected a client with this authentication method before it had any tokens. */
 export function recordFailedMethod(context: RegistrationContext, event: Sent<'client.rejected'>): Change {
   const { at, failedMethod: method } = event
-  if (method === undefined) return {}
+  if (method === undefined || !isSupportedMethod(method)) return {}
   const others = (context.failedMethods ?? []).filter((failed) => failed.method !== method)
-  return { failedMethods: [...others, { method, at }].slice(-MAX_REJECTED_METHODS) }
+  return { failedMethods: [...others, { method, at }] }
 }
 
 /** The send deadline is part of `checkpoint.saved`: after any other event the request must not be sent. */

@@ -1,6 +1,7 @@
 import { coversScope, isTooMuchScope, unionScopes } from '../../src/protocol/scopes.ts'
 import { type ClientAuthenticationMethod, secretMethods } from '../../src/protocol/token-endpoint.ts'
-import { MAX_REJECTED_SCOPES, type RegistrationContext } from '../../src/schemas/registration.ts'
+import type { RegistrationContext } from '../../src/schemas/registration.ts'
+import { MAX_REJECTED_SCOPES } from '../limits.ts'
 import { newestWithin } from '../record-rules.ts'
 import { portFailureOf } from '../rejection.ts'
 import type { RegistrationEvent } from './events.ts'

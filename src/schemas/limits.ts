@@ -33,6 +33,9 @@ export const MAX_LIFETIME_SECONDS = 315_360_000
  */
 export const MAX_SCOPE_LENGTH = 4_096
 
+/** Number of authentication methods that a registration records as rejected. There are four that clients support. */
+export const MAX_REJECTED_METHODS = 4
+
 /** Upper bound for the query of a callback URL, in characters. Answers a link made by an attacker. */
 export const MAX_QUERY_LENGTH = 16_384
 

@@ -1,14 +1,8 @@
 import * as v from 'valibot'
 import { ClaimSchema, JournalEntrySchema, OrphanedClaimSchema } from './connection-context.ts'
 import { ClientInformationSchema, FailureSchema, maybe } from './credentials.ts'
-import { MAX_NAME_LENGTH } from './limits.ts'
+import { MAX_NAME_LENGTH, MAX_REJECTED_METHODS } from './limits.ts'
 import { ScopeText, Secret, Text } from './wire.ts'
-
-/** Number of authentication methods that a record retains as rejected: there are four (`protocol/token-endpoint.ts`). */
-export const MAX_REJECTED_METHODS = 4
-
-/** Number of rejected scopes that a record retains; the oldest is dropped. For a server that names new ones forever. */
-export const MAX_REJECTED_SCOPES = 16
 
 const Method = v.pipe(v.string(), v.maxLength(MAX_NAME_LENGTH))
 
@@ -71,7 +65,7 @@ export const RegistrationContextSchema = v.strictObject({
   /** The scope that the client is registered for: the one of the response, or else the one that was accepted. */
   scope: maybe(v.string()),
   /** Scopes that the server rejected to register, each as one connection requested it: they are not sent again. */
-  rejectedScopes: maybe(v.pipe(v.array(v.string()), v.maxLength(MAX_REJECTED_SCOPES))),
+  rejectedScopes: maybe(v.array(v.string())),
   /** The scope of the request that the current claim is for, without what other connections need. */
   requestedScope: maybe(v.string()),
   /** The authentication methods that the registration endpoint rejected, until a registration succeeds or ends. */

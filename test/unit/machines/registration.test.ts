@@ -518,25 +518,22 @@ describe('the registration chart', () => {
     expect(amendmentAfter(context, { type: 'xstate.error.actor.registerClient', error })).toBeUndefined()
   })
 
-  test('a record holds at most four rejected methods of each kind, of 256 characters, and sixteen rejected scopes', () => {
+  test('a record holds at most four rejected methods of each kind, of 256 characters', () => {
     const names = (length: number) => Array.from({ length }, (_, index) => `name-${index}`)
     const isValid = (changes: Partial<RegistrationContext>): boolean =>
       v.is(RegistrationContextSchema, registrationWith(changes))
     const failed = (texts: string[]) => texts.map((method) => ({ method, at: NOW }))
-    const valid = { rejectedMethods: names(4), failedMethods: failed(names(4)), rejectedScopes: names(16) }
+    const valid = { rejectedMethods: names(4), failedMethods: failed(names(4)) }
     expect(isValid(valid)).toBe(true)
     for (const changes of [
       { rejectedMethods: names(5) },
       { failedMethods: failed(names(5)) },
-      { rejectedScopes: names(17) },
       { rejectedMethods: ['x'.repeat(257)] },
       { failedMethods: failed(['x'.repeat(257)]) },
     ])
       expect(isValid({ ...valid, ...changes })).toBe(false)
     const event = { ...stamp, type: 'client.rejected', clientId: 'client-1', failedMethod: 'another' } as const
-    expect(change.recordFailedMethod(registrationWith(valid), event)).toEqual({
-      failedMethods: [...failed(names(4)).slice(1), { method: 'another', at: NOW }],
-    })
+    expect(change.recordFailedMethod(registrationWith(valid), event)).toEqual({})
   })
 
   test('a client that the token endpoint rejects before it had tokens is replaced by one with another method, once an hour', async () => {
