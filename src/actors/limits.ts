@@ -4,8 +4,8 @@ export const MCP_PROTOCOL_VERSION = '2026-07-28'
 /** The `User-Agent` of every request that is sent to an authorization server. */
 export const USER_AGENT = 'authchart/0.1.0'
 
-/** Upper bound for a token response: 64 KiB. An ID token and long opaque tokens fit in. */
-export const MAX_TOKEN_RESPONSE_BYTES = 65_536
+/** Upper bound for a token response: 128 KiB. Two tokens of the longest that are stored, and an ID token, fit in. */
+export const MAX_TOKEN_RESPONSE_BYTES = 131_072
 
 /** Length of a PKCE verifier: 256 bits, encoded as 43 characters (RFC 7636 §4.1). */
 export const VERIFIER_BYTES = 32

@@ -273,7 +273,7 @@ describe('a token response', () => {
     })
     const redirect = { status: 307, headers: { location: 'https://evil/' } }
     expect(await rejectionOf(exchangeWith(redirect))).toMatchObject({ code: 'TOO_MANY_REDIRECTS' })
-    const large = { body: { ...tokens, x: 'x'.repeat(70_000) } }
+    const large = { body: { ...tokens, x: 'x'.repeat(140_000) } }
     expect(await rejectionOf(exchangeWith(large))).toMatchObject({ code: 'RESPONSE_TOO_LARGE', outcome: 'unknown' })
   })
 
