@@ -451,6 +451,15 @@ describe('the registration chart', () => {
     expect(sent(live)).toEqual([{ scope: 'old' }, { scope: 'old read' }, { scope: 'profile read' }])
   })
 
+  test('a rejected replacement that requested no scope adds no rejected scope', async () => {
+    const live = registration(well)
+    await live.send(request)
+    live.answers['registerClient'] = refusing('access_denied')
+    await live.send({ ...request, replaces: 'client-1' })
+    expect([live.value, live.calls.length]).toEqual([{ resting: 'registered' }, 2])
+    expect([live.context.client, live.context.rejectedScopes]).toEqual([dynamicClient, undefined])
+  })
+
   test('the newest sixteen rejected scopes are retained', async () => {
     const live = registration(well)
     await live.send(asked('read'))
