@@ -18,7 +18,9 @@ export type {
 export type { CallbackResult } from './connection/complete-callback.ts'
 export type { Clock } from './clock.ts'
 export type { Connection } from './connection/connection.ts'
+export type { ConnectionEntry, ConnectionFilter } from './connection/listing.ts'
 export type { ConnectionStatus } from './connection/status.ts'
+export type { WakeDueOptions, WakeDueResult } from './connection/wake-due.ts'
 export {
   type AnyAuthorizationError,
   AuthorizationError,
@@ -45,6 +47,6 @@ export type { ConnectionIdentity } from './schemas/credentials.ts'
 export type { Grant } from './schemas/grants.ts'
 export { MemoryStore } from './stores/memory.ts'
 export type { Sealer, SealingKey } from './durable/sealing.ts'
-export type { ChangeListener, SaveOptions, SnapshotStore, StoredRecord } from './stores/snapshot-store.ts'
+export type { ChangeListener, KeyPage, SaveOptions, SnapshotStore, StoredRecord } from './stores/snapshot-store.ts'
 export type { AccessToken } from './connection/token-cache.ts'
 export type { ConnectionState } from './schemas/connection-context.ts'

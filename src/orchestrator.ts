@@ -9,11 +9,18 @@ import { type CallbackResult, completeCallback } from './connection/complete-cal
 import { Connection } from './connection/connection.ts'
 import { connectionEventPublisher, Emitter, type OrchestratorEvents } from './connection/events.ts'
 import { MAX_ISSUED_GENERATIONS, MAX_UNDELIVERED } from './connection/limits.ts'
+import {
+  type ConnectionEntry,
+  type ConnectionFilter,
+  ConnectionFilterSchema,
+  listConnections,
+} from './connection/listing.ts'
 import { abortable } from './connection/record.ts'
 import { connectionKey, createState, hashState, routingId } from './connection/routing.ts'
 import type { OrchestratorServices } from './connection/services.ts'
 import { registrations } from './connection/shared-registration.ts'
 import { TokenCache } from './connection/token-cache.ts'
+import { wakeDue, type WakeDueOptions, WakeDueOptionsSchema, type WakeDueResult } from './connection/wake-due.ts'
 import { createChangeWatcher } from './durable/change-watcher.ts'
 import { Runner } from './durable/runner.ts'
 import { createSealer, plainSealer } from './durable/sealing.ts'
@@ -79,6 +86,24 @@ export interface AuthOrchestrator {
    * @see [MCP client registration](https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization/client-registration)
    */
   handleClientMetadata(request: Request): Promise<Response>
+  /**
+   * Reads the records of all connections and yields those that match: for operators, not for requests. A record that
+   * cannot be read is yielded with its key and its failure, whatever the filter. Connections that change meanwhile may
+   * be missing. Registrations are not listed.
+   *
+   * @throws {@link AuthorizationError} `STORE_UNAVAILABLE`, `CLOSED`, from the iteration.
+   * @throws `TypeError` for an invalid filter, and for a store that does not implement `keys`.
+   */
+  connections(filter?: ConnectionFilter): AsyncIterableIterator<ConnectionEntry>
+  /**
+   * Calls `wake()` on the connections that are due, the longest due first: for a scheduler such as cron, BullMQ or
+   * Temporal. Several processes may call it at the same time; each refresh is still made once. A record that cannot be
+   * read is counted, and `connections()` says why.
+   *
+   * @throws {@link AuthorizationError} `STORE_UNAVAILABLE`, `CLOSED`.
+   * @throws `TypeError` for invalid options, and for a store that does not implement `due`.
+   */
+  wakeDue(options?: WakeDueOptions): Promise<WakeDueResult>
   /**
    * Registers an event listener; returns an unsubscribe function. Events never contain secrets. A listener that throws
    * or rejects becomes a process warning with the code `AUTHCHART_CALLBACK_FAILED` and does not fail the call.
@@ -205,6 +230,17 @@ export function createAuthOrchestrator(options: AuthOrchestratorOptions): AuthOr
     },
     handleClientMetadata: async (request) =>
       handleClientMetadata(parsed.client, fetchRequest('handleClientMetadata', request)),
+    connections(filter = {}) {
+      const { server, ...rest } = parseOptions(ConnectionFilterSchema, filter, 'connections()')
+      if (store.keys === undefined) throw invalidArgument('connections()', 'needs a store that implements keys()')
+      return listConnections(services, { ...rest, server: server && canonicalServer(server, 'connections().server') })
+    },
+    async wakeDue(wakeOptions = {}) {
+      services.assertOpen()
+      const limits = parseOptions(WakeDueOptionsSchema, wakeOptions, 'wakeDue()')
+      if (store.due === undefined) throw invalidArgument('wakeDue()', 'needs a store that implements due()')
+      return await wakeDue(services, limits)
+    },
     on: (name, listener) => emitter.on(name, listener),
     close: () => (closing ??= close()),
   }

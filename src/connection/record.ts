@@ -1,4 +1,5 @@
 import type { AuthorizationRequestBuilt, ConnectionCommand } from '../../machines/connection/events.ts'
+import { nextWakeAt } from '../../machines/connection/selectors.ts'
 import type { RunResult, Step } from '../durable/chart.ts'
 import { AuthorizationError } from '../errors/authorization-error.ts'
 import { failure } from '../errors/failure.ts'
@@ -65,6 +66,13 @@ export class ConnectionRecord {
   }
 }
 
+/** How long after it was written a record has work for `wake()`, in milliseconds; `undefined` without any. */
+function wakeInMs(context: ConnectionContext, at: number, { graceMs, minTokenTtlMs }: Policy): number | undefined {
+  const { claim } = context
+  const wakeAt = nextWakeAt(context, at, claim && at + claim.leaseMs + graceMs, minTokenTtlMs)
+  return wakeAt === undefined ? undefined : Math.max(0, wakeAt - at)
+}
+
 /** The outcome of a run of the connection chart. */
 export interface ConnectionRun extends RunResult<ConnectionContext> {
   readonly emitted: readonly AuthorizationRequestBuilt[]
@@ -83,9 +91,11 @@ export async function runConnection(
   loaded: { view: View | undefined },
 ): Promise<ConnectionRun> {
   const { runner, chart } = services
+  const lease = services.policy(identity)
   const result = await runner.run(chart, key, step, {
     input: { identity },
-    lease: services.policy(identity),
+    lease,
+    dueInMs: (context, at) => wakeInMs(context, at, lease),
     loaded,
   })
   const hasChanged = result.accepted || result.consumed

@@ -26,6 +26,11 @@ export function connectionKey(id: Uint8Array | string): string {
   return recordKey(id, 'connection')
 }
 
+/** Whether this is the key of a connection's record. */
+export function isConnectionKey(key: string): boolean {
+  return /^authchart:\{[\w-]+\}:connection$/.test(key)
+}
+
 /** The key of a client registration's record. */
 export function registrationKey(id: Uint8Array | string): string {
   return recordKey(id, 'registration')

@@ -65,7 +65,15 @@ const NOTHING_STORED: ConnectionStatus = {
  */
 export async function status(record: ConnectionRecord): Promise<ConnectionStatus> {
   const view = await record.load()
-  if (view === undefined) return NOTHING_STORED
+  return view === undefined ? NOTHING_STORED : statusOf(record, view)
+}
+
+/**
+ * The status of a connection whose record was loaded.
+ *
+ * @internal
+ */
+export function statusOf(record: ConnectionRecord, view: View): ConnectionStatus {
   const { context } = view
   const at = view.at()
   const tokens = tokensOf(context)
@@ -94,16 +102,18 @@ function wakeAt(record: ConnectionRecord, view: View): number | undefined {
 /**
  * Performs the work that is due by `nextWakeAt`. The run itself takes over an orphaned claim.
  *
+ * @param loaded The record, if it was just loaded.
+ * @returns Whether something was done.
  * @internal
  */
-export async function wake(record: ConnectionRecord): Promise<void> {
-  const view = await record.load()
-  if (view === undefined) return
+export async function wake(record: ConnectionRecord, loaded?: View): Promise<boolean> {
+  const view = loaded ?? (await record.load())
+  if (view === undefined) return false
   const { minTokenTtlMs } = record.policy
   const isDue = (now: View): boolean => (wakeAt(record, now) ?? Infinity) <= now.at()
-  if (!isDue(view)) return
-  const { generation } = view.context
-  await record.run(
+  if (!isDue(view)) return false
+  const { claim, generation } = view.context
+  const { accepted, consumed } = await record.run(
     (now) => {
       // Another process may have completed the work, or failed, since the load.
       if (now === undefined || !isDue(now)) return undefined
@@ -117,6 +127,7 @@ export async function wake(record: ConnectionRecord): Promise<void> {
     },
     { view },
   )
+  return accepted || consumed || claim !== undefined
 }
 
 /** Whether requests need no user interaction: a token can be obtained, or none is required. */

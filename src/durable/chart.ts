@@ -45,6 +45,9 @@ export interface Lease {
   readonly graceMs: number
 }
 
+/** When a record with this context, written at this instant of its own clock, has to be woken; `undefined`: never. */
+export type DueInMs<Context> = (context: Context, at: number) => number | undefined
+
 /** One run of a chart on one record. */
 export interface Run<Context extends DurableContext, Command extends { type: string }> {
   readonly chart: DurableChart<Context, Command>
@@ -52,6 +55,7 @@ export interface Run<Context extends DurableContext, Command extends { type: str
   /** The chart's input if the record is absent; the record time is added. */
   readonly input: object
   readonly lease: Lease
+  readonly dueInMs: DueInMs<Context> | undefined
   /** The run submits the result of a single-use credential, and is retried as long as the process lives. */
   readonly carriesResult: boolean
 }

@@ -3,11 +3,22 @@ import { failure } from '../errors/failure.ts'
 import type { Claim } from '../schemas/connection-context.ts'
 import { restoreActor, incompatible } from './actor.ts'
 import type { ChangeSubscription } from './change-watcher.ts'
-import type { DurableChart, DurableContext, Lease, RecordView, Run, RunnerOptions, RunResult, Step } from './chart.ts'
+import type {
+  DueInMs,
+  DurableChart,
+  DurableContext,
+  Lease,
+  RecordView,
+  Run,
+  RunnerOptions,
+  RunResult,
+  Step,
+} from './chart.ts'
 import { type Execution, execute } from './execute.ts'
 import { MAX_CONFLICT_PAUSE_MS, MAX_LEASES, MAX_ROUNDS, POLL_INTERVAL_MS } from './limits.ts'
 import type { SnapshotCodec } from './snapshot-codec.ts'
 import { SnapshotRepository } from './snapshot-repository.ts'
+import type { KeyPage } from '../stores/snapshot-store.ts'
 
 const expired = ({ id }: Claim): { type: string; orphanId: string } => ({ type: 'claim.expired', orphanId: id })
 const closed = (): AuthorizationError => new AuthorizationError(failure('CLOSED'))
@@ -36,10 +47,21 @@ export class Runner {
     return this.#repository.load(chart, key)
   }
 
+  /** One page of the keys of the store, as {@link SnapshotRepository.keys}. */
+  keys(options: { cursor: string | undefined; limit: number }): Promise<KeyPage> {
+    return this.#repository.keys(options)
+  }
+
+  /** The keys of records that are due, as {@link SnapshotRepository.due}. */
+  due(limit: number): Promise<string[]> {
+    return this.#repository.due(limit)
+  }
+
   /**
    * Sends one event and resolves once its result is stored.
    *
    * @param step Chooses the event for the current record; called again after a conflict or a reload.
+   * @param options.dueInMs Computes when the stored record is due; without it, never.
    * @param options.isNested The run is part of another one, and is accepted while `close()` waits for that.
    * @param options.loaded The record as just loaded, or its absence, to skip the first load.
    * @throws {@link AuthorizationError} `STORE_UNAVAILABLE`, `SNAPSHOT_*`, `CLOSED`, `TIMED_OUT`.
@@ -48,16 +70,22 @@ export class Runner {
     chart: DurableChart<Context, Command>,
     key: string,
     step: Step<Context, Command>,
-    options: { input: object; lease: Lease; loaded?: { view: RecordView<Context> | undefined }; isNested?: true },
+    options: {
+      input: object
+      lease: Lease
+      dueInMs?: DueInMs<Context>
+      loaded?: { view: RecordView<Context> | undefined }
+      isNested?: true
+    },
   ): Promise<RunResult<Context>> {
     if (this.#repository.isClosing && !options.isNested) return Promise.reject(closed())
-    const { input, lease } = options
+    const { input, lease, dueInMs } = options
     this.#longestLeaseMs = Math.max(this.#longestLeaseMs, lease.leaseMs + lease.graceMs)
     const before = this.#queues.get(key)
     // A run that waits for another loads again: its record may be outdated by then.
     const loaded = before === undefined ? options.loaded : undefined
     const turn = (before ?? Promise.resolve()).then(() =>
-      this.#runToResult({ chart, key, input, lease, carriesResult: false }, step, loaded),
+      this.#runToResult({ chart, key, input, lease, dueInMs, carriesResult: false }, step, loaded),
     )
     const settled = turn.then(
       () => {},

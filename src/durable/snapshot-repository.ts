@@ -2,7 +2,7 @@ import { backoffMs } from '../backoff.ts'
 import { randomId } from '../clock.ts'
 import { AuthorizationError, isAuthorizationError } from '../errors/authorization-error.ts'
 import { failure } from '../errors/failure.ts'
-import { type StoredRecord, StoreNotOpenedError, TooFewReplicasError } from '../stores/snapshot-store.ts'
+import { type KeyPage, type StoredRecord, StoreNotOpenedError, TooFewReplicasError } from '../stores/snapshot-store.ts'
 import type { ChartSnapshot } from './actor.ts'
 import { type DurableContext, type RecordView, type Run, type RunnerOptions, sendDeadline } from './chart.ts'
 import { ID_BYTES, STORE_RETRY } from './limits.ts'
@@ -62,6 +62,32 @@ export class SnapshotRepository {
     return this.#view({ context, value, version: stored.version }, savedAt, stored.ageMs, requestedAt)
   }
 
+  /**
+   * One page of the keys of the store; none if it cannot list them.
+   *
+   * @throws {@link AuthorizationError} `STORE_UNAVAILABLE`.
+   */
+  async keys(options: { cursor: string | undefined; limit: number }): Promise<KeyPage> {
+    try {
+      return (await this.#options.store.keys?.(options)) ?? { keys: [], cursor: undefined }
+    } catch (error) {
+      throw unavailable(error)
+    }
+  }
+
+  /**
+   * The keys of at most `limit` records that are due; none if the store cannot list them.
+   *
+   * @throws {@link AuthorizationError} `STORE_UNAVAILABLE`.
+   */
+  async due(limit: number): Promise<string[]> {
+    try {
+      return (await this.#options.store.due?.({ limit })) ?? []
+    } catch (error) {
+      throw unavailable(error)
+    }
+  }
+
   /** Loads the record of a run; a run that submits a result retries until the store is available. */
   async reload<Context extends DurableContext, Command extends { type: string }>({
     chart,
@@ -89,7 +115,7 @@ export class SnapshotRepository {
     run: Run<Context, Command>,
     { snapshot, current, now, isConsumed }: PendingSave<Context>,
   ): Promise<RecordView<Context> | 'conflict'> {
-    const { chart, key, lease, carriesResult } = run
+    const { chart, key, lease, carriesResult, dueInMs } = run
     const { store, sealer, clock, requestTimeoutMs } = this.#options
     const { context, value } = snapshot
     const writeId = this.createId()
@@ -104,7 +130,8 @@ export class SnapshotRepository {
       try {
         const sealed = await sealer.seal(encodeSnapshot(chart, snapshot, savedAt), { key })
         const expectedVersion = current?.version
-        const saved = await store.save(key, sealed, { expectedVersion, writeId, ttlMs: chart.ttlMs(context) })
+        const times = { ttlMs: chart.ttlMs(context), dueInMs: dueInMs?.(context, savedAt) }
+        const saved = await store.save(key, sealed, { expectedVersion, writeId, ...times })
         return saved === 'conflict' ? saved : viewOf(saved.version)
       } catch (error) {
         const isTooLate = clock.monotonic() > deadline
@@ -125,7 +152,7 @@ export class SnapshotRepository {
    * claim.
    */
   async #release<Context extends DurableContext, Command extends { type: string }>(
-    { chart, key }: Run<Context, Command>,
+    { chart, key, dueInMs }: Run<Context, Command>,
     before: RecordView<Context> | undefined,
     claimVersion: string,
     now: () => number,
@@ -134,8 +161,11 @@ export class SnapshotRepository {
     const write = { expectedVersion: claimVersion, writeId: this.createId() }
     const release = async (): Promise<unknown> => {
       if (before === undefined) return await store.delete(key, write)
-      const sealed = await sealer.seal(encodeSnapshot(chart, before, now()), { key })
-      return await store.save(key, sealed, { ...write, ttlMs: chart.ttlMs(before.context) })
+      const { context } = before
+      const savedAt = now()
+      const sealed = await sealer.seal(encodeSnapshot(chart, before, savedAt), { key })
+      const times = { ttlMs: chart.ttlMs(context), dueInMs: dueInMs?.(context, savedAt) }
+      return await store.save(key, sealed, { ...write, ...times })
     }
     // Most likely too few replicas confirm this write either; if it fails, the claim expires after its lease.
     await release().catch(() => {})

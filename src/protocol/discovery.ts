@@ -8,18 +8,19 @@ const OPENID_SUFFIX = '/.well-known/openid-configuration'
  * The canonical form of an MCP endpoint URL: scheme, host and default port are normalized, path and query are verbatim
  * (`/mcp` and `/mcp/` are two servers). An empty path becomes `/`.
  *
+ * @param option Where it was given, for the message.
  * @throws `TypeError` if it is not an absolute http(s) URL, or contains credentials, a fragment, whitespace or
  *   backslashes.
  * @see [RFC 8707 §2](https://www.rfc-editor.org/rfc/rfc8707.html#section-2)
  */
-export function canonicalServer(server: string): string {
+export function canonicalServer(server: string, option = 'connection().server'): string {
   const parts = /^(https?):\/\/([^/?#]+)([^#]*)(#.*)?$/is.exec(server)
   if (parts === null || /[\s\\]/.test(server) || !URL.canParse(server)) {
-    throw invalidArgument('connection().server', 'must be an absolute http(s) URL')
+    throw invalidArgument(option, 'must be an absolute http(s) URL')
   }
   const [, , authority = '', rest = '', fragment] = parts
-  if (authority.includes('@')) throw invalidArgument('connection().server', 'must not contain credentials')
-  if (fragment !== undefined) throw invalidArgument('connection().server', 'must not contain a fragment')
+  if (authority.includes('@')) throw invalidArgument(option, 'must not contain credentials')
+  if (fragment !== undefined) throw invalidArgument(option, 'must not contain a fragment')
   return new URL(server).origin + (rest.startsWith('/') ? rest : `/${rest}`)
 }
 

@@ -47,3 +47,12 @@ export const RECONNECT = { firstMs: 50, longestMs: 2_000 }
 
 /** Length of the incarnation in every version: 96 random bits, so that no version of a deleted record returns. */
 export const INCARNATION_BYTES = 12
+
+/** Number of sorted sets of the index of due records in Redis: spreads it over the masters of a Cluster. */
+export const DUE_SETS = 8
+
+/**
+ * How long an entry that is due remains in the index of Redis, in milliseconds: 30 days. Where nobody asks what is due,
+ * entries of expired records would otherwise accumulate.
+ */
+export const MAX_OVERDUE_MS = 2_592_000_000

@@ -4,6 +4,7 @@ import { SWEEP_INTERVAL_MS, TOMBSTONE_MS } from './limits.ts'
 import {
   type ChangeListener,
   ChangeListeners,
+  type KeyPage,
   type SaveOptions,
   type SnapshotStore,
   type StoredRecord,
@@ -13,6 +14,8 @@ interface MemoryRecord extends RecordHead {
   value: string
   writtenAt: number
   expiresAt: number
+  /** Absent from a tombstone. */
+  dueAt?: number | undefined
 }
 
 /**
@@ -83,7 +86,8 @@ export class MemoryStore implements SnapshotStore {
     const { result, next } = decideSave(this.#current(key, now), options)
     if (next !== undefined) {
       const expiresAt = options.ttlMs === undefined ? Number.POSITIVE_INFINITY : now + wholeTtl(options.ttlMs)
-      this.#put(key, { ...next, value, writtenAt: now, expiresAt })
+      const dueAt = options.dueInMs === undefined ? undefined : now + options.dueInMs
+      this.#put(key, { ...next, value, writtenAt: now, expiresAt, dueAt })
     }
     return result === 'conflict' ? result : { version: result }
   }
@@ -98,6 +102,29 @@ export class MemoryStore implements SnapshotStore {
   async subscribe(listener: ChangeListener): Promise<() => Promise<void>> {
     const remove = this.#listeners.add(listener)
     return async () => remove()
+  }
+
+  async keys({ cursor = '', limit }: { cursor?: string | undefined; limit: number }): Promise<KeyPage> {
+    const rest = this.#stored()
+      .map(([key]) => key)
+      .filter((key) => key > cursor)
+      .toSorted()
+    return { keys: rest.slice(0, limit), cursor: rest.length > limit ? rest[limit - 1] : undefined }
+  }
+
+  async due({ limit }: { limit: number }): Promise<string[]> {
+    const now = this.#now()
+    return this.#stored()
+      .flatMap(([key, { dueAt = Infinity }]) => (dueAt <= now ? [{ key, dueAt }] : []))
+      .toSorted((a, b) => a.dueAt - b.dueAt)
+      .slice(0, limit)
+      .map(({ key }) => key)
+  }
+
+  /** The records that are neither expired nor deleted. */
+  #stored(): [string, MemoryRecord][] {
+    const now = this.#now()
+    return [...this.#records].filter(([, { version, expiresAt }]) => version !== undefined && expiresAt > now)
   }
 
   /** Does nothing: another orchestrator may share this store, and each subscriber unsubscribes itself. */

@@ -16,6 +16,16 @@ export interface SaveOptions {
   writeId: string
   /** Time to live from now, in milliseconds. Without it the record stays until it is deleted. */
   ttlMs?: number | undefined
+  /** Time until the record is {@link SnapshotStore.due | due}, from now, in milliseconds. Without it, it is never due. */
+  dueInMs?: number | undefined
+}
+
+/** One page of the keys of a store. */
+export interface KeyPage {
+  /** The keys. May be empty on any page. */
+  keys: string[]
+  /** Where the next page starts; `undefined` after the last one. */
+  cursor: string | undefined
 }
 
 /**
@@ -38,6 +48,16 @@ export interface SnapshotStore {
   delete(key: string, options: { expectedVersion: string; writeId: string }): Promise<boolean>
   /** Notifies which keys changed, in any process. Best effort; `onGap` reports that notices may have been missed. */
   subscribe(listener: ChangeListener): Promise<() => Promise<void>>
+  /**
+   * Optional, for `orchestrator.connections()`: every record's key, in pages of about `limit`. A key that is written or
+   * deleted meanwhile may be missing, and a key may be returned twice.
+   */
+  keys?(options: { cursor?: string | undefined; limit: number }): Promise<KeyPage>
+  /**
+   * Optional, for `orchestrator.wakeDue()`: the keys of at most `limit` records whose last `dueInMs` has elapsed, the
+   * longest due first. Best effort; no correctness depends on it.
+   */
+  due?(options: { limit: number }): Promise<string[]>
   /** Releases what the store created: connections, files, timers; never what the host passed in. */
   close(): Promise<void>
 }

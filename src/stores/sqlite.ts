@@ -16,6 +16,7 @@ import {
 import {
   type ChangeListener,
   ChangeListeners,
+  type KeyPage,
   type SaveOptions,
   type SnapshotStore,
   type StoredRecord,
@@ -41,9 +42,11 @@ const SCHEMA = `
     version TEXT,
     writes TEXT NOT NULL,
     written_at INTEGER NOT NULL,
-    expires_at INTEGER
+    expires_at INTEGER,
+    due_at INTEGER
   );
   CREATE INDEX IF NOT EXISTS authchart_records_expiry ON authchart_records (expires_at) WHERE expires_at IS NOT NULL;
+  CREATE INDEX IF NOT EXISTS authchart_records_due ON authchart_records (due_at) WHERE due_at IS NOT NULL;
 `
 
 const CLOCK = `WITH clock AS (SELECT CAST(unixepoch('subsec') * 1000 AS INTEGER) AS now)`
@@ -54,12 +57,17 @@ const LOAD = `
 /** Always returns one row: the version and the writes of a record or tombstone, if any, and the database's time. */
 const HEAD = `${CLOCK} SELECT version, coalesce(writes, '[]') AS writes, now FROM clock LEFT JOIN ${CURRENT}`
 const REPLACE = `
-  INSERT OR REPLACE INTO authchart_records (key, value, version, writes, written_at, expires_at) VALUES (?, ?, ?, ?, ?, ?)
+  INSERT OR REPLACE INTO authchart_records (key, value, version, writes, written_at, expires_at, due_at)
+  VALUES (?, ?, ?, ?, ?, ?, ?)
 `
 const CLEAN = `
   DELETE FROM authchart_records WHERE change IN (SELECT change FROM authchart_records WHERE expires_at <= ? LIMIT ${EXPIRED_ROWS_PER_WRITE})
 `
 const CHANGES = 'SELECT change, key FROM authchart_records WHERE change > ? ORDER BY change'
+const STORED = 'authchart_records ON version IS NOT NULL AND (expires_at IS NULL OR expires_at > now)'
+/** One more than the page, which shows whether there is another one. */
+const KEYS = `${CLOCK} SELECT key FROM clock JOIN ${STORED} AND key > ? ORDER BY key LIMIT 1 + ?`
+const DUE = `${CLOCK} SELECT key FROM clock JOIN ${STORED} AND due_at <= now ORDER BY due_at LIMIT ?`
 const LAST_CHANGE = 'SELECT coalesce(max(change), 0) AS last FROM authchart_records'
 
 const OptionsSchema = v.strictObject({
@@ -83,6 +91,12 @@ const HeadSchema = v.object({
   now: v.number(),
 })
 const ChangesSchema = v.array(v.object({ change: v.number(), key: v.string() }))
+const KeysSchema = v.array(
+  v.pipe(
+    v.object({ key: v.string() }),
+    v.transform(({ key }) => key),
+  ),
+)
 const DataVersionSchema = v.object({ data_version: v.number() })
 const LastChangeSchema = v.object({ last: v.number() })
 
@@ -94,6 +108,8 @@ interface OpenDatabase {
   clean: StatementSync
   changes: StatementSync
   lastChange: StatementSync
+  keys: StatementSync
+  due: StatementSync
   dataVersion: StatementSync
 }
 
@@ -111,6 +127,8 @@ function open(path: string): OpenDatabase {
       clean: database.prepare(CLEAN),
       changes: database.prepare(CHANGES),
       lastChange: database.prepare(LAST_CHANGE),
+      keys: database.prepare(KEYS),
+      due: database.prepare(DUE),
       dataVersion: database.prepare('PRAGMA data_version'),
     }
   } catch (error) {
@@ -187,7 +205,7 @@ export class SqliteStore implements SnapshotStore {
   #write(
     key: string,
     value: string,
-    ttlMs: number | undefined,
+    { ttlMs, dueInMs }: Pick<SaveOptions, 'ttlMs' | 'dueInMs'>,
     decide: (head: RecordHead) => WriteDecision<RecordHead>,
   ): Promise<string> {
     return this.#attempt(({ database, head, replace, clean }) => {
@@ -197,7 +215,8 @@ export class SqliteStore implements SnapshotStore {
         const { result, next } = decide({ version: version ?? undefined, writes })
         if (next !== undefined) {
           const expiresAt = ttlMs === undefined ? null : now + wholeTtl(ttlMs)
-          replace.run(key, value, next.version ?? null, JSON.stringify(next.writes), now, expiresAt)
+          const dueAt = dueInMs === undefined ? null : now + wholeTtl(dueInMs)
+          replace.run(key, value, next.version ?? null, JSON.stringify(next.writes), now, expiresAt, dueAt)
           clean.run(now)
         }
         database.exec('COMMIT')
@@ -214,12 +233,21 @@ export class SqliteStore implements SnapshotStore {
   }
 
   async save(key: string, value: string, options: SaveOptions): Promise<{ version: string } | 'conflict'> {
-    const result = await this.#write(key, value, options.ttlMs, (head) => decideSave(head, options))
+    const result = await this.#write(key, value, options, (head) => decideSave(head, options))
     return result === 'conflict' ? result : { version: result }
   }
 
   async delete(key: string, options: { expectedVersion: string; writeId: string }): Promise<boolean> {
-    return (await this.#write(key, '', TOMBSTONE_MS, (head) => decideDelete(head, options))) === DELETED
+    return (await this.#write(key, '', { ttlMs: TOMBSTONE_MS }, (head) => decideDelete(head, options))) === DELETED
+  }
+
+  async keys({ cursor = '', limit }: { cursor?: string | undefined; limit: number }): Promise<KeyPage> {
+    const found = await this.#attempt(({ keys }) => v.parse(KeysSchema, keys.all(cursor, limit)))
+    return { keys: found.slice(0, limit), cursor: found.length > limit ? found[limit - 1] : undefined }
+  }
+
+  async due({ limit }: { limit: number }): Promise<string[]> {
+    return await this.#attempt(({ due }) => v.parse(KeysSchema, due.all(limit)))
   }
 
   async subscribe(listener: ChangeListener): Promise<() => Promise<void>> {

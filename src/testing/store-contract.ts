@@ -1,5 +1,6 @@
 import { contentChecks } from './store-checks/contents.ts'
 import { ageChecks, deletionChecks } from './store-checks/lifetime.ts'
+import { listingChecks } from './store-checks/listing.ts'
 import { noticeChecks } from './store-checks/notices.ts'
 import { idempotencyChecks, saveChecks } from './store-checks/saves.ts'
 import { StoreFixture, type StoreChecks, type StoreUnderTest } from './store-fixture.ts'
@@ -19,6 +20,7 @@ const CHAPTERS: Readonly<Record<string, StoreChecks>> = {
   deletion: deletionChecks,
   contents: contentChecks,
   notices: noticeChecks,
+  listing: listingChecks,
 }
 
 /**

@@ -141,12 +141,16 @@ function withTimeout(store: SnapshotStore, answerWithinMs: number): SnapshotStor
       late.catch(() => {})
     }
   }
+  const keys = store.keys?.bind(store)
+  const due = store.due?.bind(store)
   return {
     insideProcess: store.insideProcess,
     load: (key) => timed('load', store.load(key)),
     save: (key, value, options) => timed('save', store.save(key, value, options)),
     delete: (key, options) => timed('delete', store.delete(key, options)),
     subscribe: (listener) => timed('subscribe', store.subscribe(listener)),
+    ...(keys && { keys: (options) => timed('keys', keys(options)) }),
+    ...(due && { due: (options) => timed('due', due(options)) }),
     close: () => timed('close', store.close()),
   }
 }

@@ -36,9 +36,13 @@ describe('the Redis permissions of docs/operating.md', () => {
     const saved = await store.save(key, 'first', { expectedVersion: undefined, writeId: '1' })
     const version = saved === 'conflict' ? expect.unreachable() : saved.version
     expect(await store.load(key)).toMatchObject({ value: 'first', version })
-    const kept = await store.save(key, 'second', { expectedVersion: version, writeId: '2', ttlMs: 60_000 })
+    expect(await store.keys({ limit: 100 })).toEqual({ keys: [key], cursor: undefined })
+    const kept = await store.save(key, 'second', { expectedVersion: version, writeId: '2', ttlMs: 60_000, dueInMs: 1 })
+    await vi.waitFor(async () => expect(await store.due({ limit: 100 })).toEqual([key]))
     expect(await store.delete(key, { expectedVersion: Reflect.get(Object(kept), 'version'), writeId: '3' })).toBe(true)
     expect(changes).toEqual([key, key, key])
+    // Its entry in the index is removed.
+    expect(await store.due({ limit: 100 })).toEqual([])
     const waiting = new RedisStore(client, { commandTimeoutMs: 1_000, replicas: 1 })
     await expect(waiting.save(key, 'third', { expectedVersion: undefined, writeId: '4' })).rejects.toThrow(
       TooFewReplicasError,

@@ -118,6 +118,28 @@ describe('RedisStore in a Redis Cluster', () => {
     await soon(() => expect(told).toContain(key))
   })
 
+  test('RedisStore.keys lists the records of every master, also as the first operation of a lazily connected Cluster', async () => {
+    const keys = Array.from({ length: 20 }, (_, index) => `authchart:{${index}}:connection`)
+    for (const each of keys) await store.save(each, 'value', { ...creation(), dueInMs: 1 })
+    const sizes = await Promise.all(cluster.masters.map((node) => node.client.dbsize()))
+    expect(Math.min(...sizes)).toBeGreaterThan(0)
+    const lazy = new Cluster(
+      cluster.masters.map(({ port }) => ({ host: '127.0.0.1', port })),
+      { lazyConnect: true },
+    )
+    const reader = new RedisStore(lazy, { commandTimeoutMs: PATIENT_MS })
+    const found: string[] = []
+    let cursor: string | undefined
+    do {
+      const page = await reader.keys({ cursor, limit: 1_000 })
+      found.push(...page.keys)
+      cursor = page.cursor
+    } while (cursor !== undefined)
+    expect(found.toSorted()).toEqual(keys.toSorted())
+    await soon(async () => expect((await reader.due({ limit: 100 })).toSorted()).toEqual(keys.toSorted()))
+    lazy.disconnect()
+  })
+
   test('RedisStore.subscribe rejects within its time limit when no Cluster node is reachable', async () => {
     const nowhere = new Cluster([{ host: '127.0.0.1', port: 1 }], {
       clusterRetryStrategy: () => null,

@@ -32,8 +32,9 @@ afterAll(() => Promise.all([sentinel.stop(), replica.stop(), master.stop()]))
 
 describeStore('RedisStore behind Sentinel', async () => {
   const client = connect()
+  const prefix = `contract:${randomUUID()}:`
   return {
-    open: () => new RedisStore(client, { commandTimeoutMs: 10_000 }),
+    open: () => new RedisStore(client, { prefix, commandTimeoutMs: 10_000 }),
     cleanUp: async () => void (await client.quit()),
   }
 })

@@ -344,6 +344,77 @@ describe('RedisStore on a dedicated server', () => {
     await soon(async () => expect(await subscribers()).toBe(0))
   })
 
+  test('RedisStore.keys returns the keys of records only, without the prefixes, whose characters have no meaning in a pattern', async () => {
+    const store = make({ prefix: 'a*[b]?^-\\:' }, connect({ keyPrefix: 'host*:' }))
+    await create(store)
+    await store.save('authchart:{BBBB}:registration', 'value', { ...creation(), dueInMs: 1 })
+    const others = ['host*:axb:authchart:{CCCC}:connection', key, 'session:1', 'host*:a*[b]?^-\\:authchart:other']
+    for (const other of others) await client.set(other, '')
+    const { keys, cursor } = await store.keys({ limit: 1_000 })
+    expect({ keys: keys.toSorted(), cursor }).toEqual({
+      keys: [key, 'authchart:{BBBB}:registration'],
+      cursor: undefined,
+    })
+    await expect(store.keys({ cursor: 'x', limit: 1 })).rejects.toThrow('redis keys failed: ValiError')
+    expect(await store.keys({ cursor: '5 0', limit: 1 })).toEqual({ keys: [], cursor: undefined })
+  })
+
+  /** The entries of the index, with their scores. */
+  const indexEntries = async (): Promise<Record<string, number>> => {
+    const sets = await client.keys('authchart:due:*')
+    const found = await Promise.all(sets.map((set) => client.zrange(set, '0', '-1', 'WITHSCORES')))
+    const flat = found.flat()
+    return Object.fromEntries(
+      flat.flatMap((name, index) => (index % 2 === 0 ? [[name, Number(flat[index + 1])] as const] : [])),
+    )
+  }
+
+  test('RedisStore.due corrects entries that a write has outdated, and finds what is due behind a page of them', async () => {
+    const store = make()
+    const names = Array.from({ length: 40 }, (_, index) => `authchart:{${index}}:connection`)
+    const gone = names.slice(0, -1)
+    for (const name of gone) {
+      const saved = await store.save(name, 'value', { ...creation(), dueInMs: 1 })
+      const expectedVersion = saved === 'conflict' ? expect.unreachable() : saved.version
+      await store.delete(name, { expectedVersion, writeId: randomUUID() })
+    }
+    const last = names.at(-1) ?? ''
+    const saved = await store.save(last, 'value', { ...creation(), dueInMs: 1 })
+    await soon(async () => expect(Object.keys(await indexEntries())).toHaveLength(40))
+    await soon(async () => expect(await store.due({ limit: 1 })).toEqual([last]))
+    const expectedVersion = saved === 'conflict' ? expect.unreachable() : saved.version
+    await store.save(last, 'value', { expectedVersion, writeId: randomUUID(), dueInMs: 3_600_000 })
+    const later = Number(await client.hget(last, 'dueAt'))
+    await soon(async () => expect((await indexEntries())[last]).toBeGreaterThanOrEqual(later))
+    // As if that entry had never arrived.
+    for (const set of await client.keys('authchart:due:*')) await client.zadd(set, 'XX', 1, last)
+    expect(await store.due({ limit: 100 })).toEqual([])
+    expect(await indexEntries()).toEqual({ [last]: later })
+  })
+
+  test('RedisStore drops an entry of the index 30 days after it was due, with a later write', async () => {
+    const store = make()
+    await store.save(key, 'value', { ...creation(), dueInMs: 1 })
+    await soon(async () => expect(await indexEntries()).toEqual({ [key]: expect.any(Number) as number }))
+    const [set = ''] = await client.keys('authchart:due:*')
+    const old = Date.now() - 30 * 86_400_000
+    await client.zadd(set, old - 60_000, 'too old')
+    await client.zadd(set, old + 60_000, 'old')
+    const version = (await store.load(key))?.version
+    await store.save(key, 'value', { expectedVersion: version, writeId: randomUUID(), dueInMs: 1 })
+    await soon(async () => expect(Object.keys(await indexEntries()).toSorted()).toEqual([key, 'old']))
+  })
+
+  test('RedisStore.save does not wait for the index, and resolves although it cannot be written', async () => {
+    for (let index = 0; index < 8; index += 1) await client.set(`authchart:due:{${index}}`, 'something else')
+    const store = make()
+    expect(await store.save(key, 'value', { ...creation(), dueInMs: 1 })).toEqual({
+      version: expect.any(String) as string,
+    })
+    expect(await store.load(key)).toMatchObject({ value: 'value' })
+    await expect(store.due({ limit: 1 })).rejects.toThrow(/^redis due failed: \w+$/)
+  })
+
   describe('RedisStore with replicas', () => {
     let replica: RedisServer
     beforeEach(async () => {
@@ -393,6 +464,12 @@ describe('RedisStore on a dedicated server', () => {
       await expect(many.delete(key, removal)).rejects.toEqual(new TooFewReplicasError(1, 2, undefined))
       expect(await many.delete(key, { ...removal, writeId: randomUUID() })).toBe(false)
       expect(await plain.load(key)).toBeUndefined()
+    })
+
+    test('a write that too few replicas confirm is in the index of due records', async () => {
+      const store = make({ replicas: 2, commandTimeoutMs: 1_000 })
+      await expect(store.save(key, 'claim', { ...creation(), dueInMs: 1 })).rejects.toThrow(TooFewReplicasError)
+      await soon(async () => expect(await store.due({ limit: 1 })).toEqual([key]))
     })
 
     test('RedisStore.save with the same write id waits for the replicas again', async () => {

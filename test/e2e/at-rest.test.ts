@@ -42,11 +42,16 @@ describe('records in Redis', () => {
   /** All keys with all that is in them. */
   async function dump() {
     const records = []
-    for (const key of (await redis.keys('*')).toSorted()) {
+    for (const key of (await redis.keys('*:authchart:{*')).toSorted()) {
       const fields = await redis.hgetall(key)
       records.push({ key, kind: KEY.exec(key)?.[1], fields, ttlMs: await redis.pttl(key) })
     }
     return records
+  }
+  /** What the index of due connections contains: keys of records. */
+  const indexed = async () => {
+    const sets = await redis.keys('*:authchart:due:*')
+    return (await Promise.all(sets.map((set) => redis.zrange(set, '0', '-1')))).flat()
   }
 
   it(
@@ -61,8 +66,11 @@ describe('records in Redis', () => {
       const waiting = await dump()
       expect(waiting.map(({ kind }) => String(kind)).toSorted()).toEqual(['connection', 'connection', 'registration'])
       expect(found(JSON.stringify(waiting), secrets)).toEqual([])
+      const connections = waiting.filter(({ kind }) => kind === 'connection').map(({ key }) => key.slice('app:'.length))
+      expect((await indexed()).toSorted()).toEqual(connections.toSorted())
       for (const { key, fields, kind, ttlMs } of waiting) {
-        expect(Object.keys(fields).toSorted()).toEqual(['value', 'version', 'writes', 'writtenAt'])
+        const dueAt = kind === 'connection' ? ['dueAt'] : []
+        expect(Object.keys(fields).toSorted()).toEqual([...dueAt, 'value', 'version', 'writes', 'writtenAt'])
         // Bound to its own key, so that a copy of it does not open elsewhere.
         const header = { alg: 'dir', enc: 'A256GCM', kid: 'k1', key: key.slice('app:'.length) }
         expect(decodeProtectedHeader(fields['value'] ?? '')).toEqual(header)

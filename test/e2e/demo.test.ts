@@ -66,7 +66,7 @@ describe('the demo', () => {
       const prefix = /keys (demo-[0-9a-f]{8}:)\*/.exec(demo.output())?.[1] ?? 'none'
       const redis = new Redis(redisUrl)
       const records: { kind: string | undefined; expires: boolean; readable: string[] }[] = []
-      for (const key of (await redis.keys(`*${prefix}*`)).sort()) {
+      for (const key of (await redis.keys(`*${prefix}authchart:{*`)).sort()) {
         const dump = (await redis.dumpBuffer(key))?.toString('latin1') ?? ''
         records.push({
           kind: key.split(':').at(-1),

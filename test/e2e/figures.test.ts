@@ -11,8 +11,10 @@ let as: AuthorizationServer
 let mcp: TestMcpServer
 let client: Redis
 let orchestrator: AuthOrchestrator
-/** Every command that the host's client has sent, in order. */
+/** Every command that the host's client has sent, in order, but those that nothing waits for. */
 let sent: string[]
+/** How many commands entered a record into the index of due connections. */
+let indexed: number
 let notices: Notices
 
 /** The notices that Redis sends to the store's subscription, which a test may hold back. */
@@ -57,8 +59,11 @@ beforeEach(async () => {
   notices = new Notices()
   notices.watch(client)
   sent = []
+  indexed = 0
   client.sendCommand = (command, ...rest) => {
-    sent.push(command.name)
+    // EVALSHA: the script, the number of keys, the key.
+    if (String(command.args[2]).includes('authchart:due:')) indexed += 1
+    else sent.push(command.name)
     return sendCommand(command, ...rest)
   }
   orchestrator = createAuthOrchestrator({
@@ -160,6 +165,25 @@ describe('requests and Redis commands per call', () => {
       requests: 0,
       resourceMetadata: 0,
     })
+  })
+
+  it('a write after which something will be due sends one more command, and reads and other writes send none', async () => {
+    const connection = orchestrator.connection({ tenant: 't1', user: 'alice', server: mcp.url })
+    const indexedBy = async (work: () => Promise<unknown>): Promise<number> => {
+      indexed = 0
+      await work()
+      return indexed
+    }
+    let callback = ''
+    expect(await indexedBy(async () => (callback = await consent(await connection.authorize(), 'alice')))).toBe(1)
+    // The claim, and the tokens.
+    expect(await indexedBy(() => orchestrator.completeCallback(callback))).toBe(2)
+    expect(await indexedBy(() => connection.accessToken())).toBe(0)
+    expect(await indexedBy(() => connection.status())).toBe(0)
+    const { value } = await connection.accessToken()
+    expect(await indexedBy(() => connection.accessToken({ rejectedToken: value }))).toBe(2)
+    // The claim only: afterwards nothing is due.
+    expect(await indexedBy(() => connection.disconnect())).toBe(1)
   })
 
   it("late notices of a process's own writes cause no additional Redis command", async () => {

@@ -7,12 +7,14 @@ import {
   type CallbackResult,
   type Connection,
   type ConnectionIdentity,
+  type ConnectionStatus,
   createAuthOrchestrator,
   type Failure,
   type FailureCode,
   type HostAction,
   isAuthorizationError,
   type PolicyOptions,
+  type WakeDueResult,
 } from '../../src/index.ts'
 
 declare const auth: AuthOrchestrator
@@ -38,6 +40,18 @@ describe('authorize()', () => {
     void connection.authorize({ scopes: 'a' })
     // @ts-expect-error another name
     void connection.authorize({ grant: 'password' })
+  })
+})
+
+describe('connections()', () => {
+  test('an entry of connections() is narrowed by its failure, and a filter of another state is rejected', async () => {
+    for await (const entry of auth.connections({ tenant: 't1', state: 'authorized' })) {
+      if ('failure' in entry) expectTypeOf(entry).toEqualTypeOf<{ key: string; failure: Failure }>()
+      else expectTypeOf(entry).toEqualTypeOf<{ identity: ConnectionIdentity; status: ConnectionStatus }>()
+    }
+    // @ts-expect-error unknown
+    void auth.connections({ state: 'asleep' })
+    expectTypeOf(auth.wakeDue).returns.resolves.toEqualTypeOf<WakeDueResult>()
   })
 })
 

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import type { Cluster, Redis } from 'ioredis'
 import * as v from 'valibot'
 import { parseOptions } from '../../schemas/parse-options.ts'
@@ -6,12 +5,16 @@ import { DELETED, newIncarnation, wholeTtl } from '../compare-and-set.ts'
 import { DEFAULT_COMMAND_TIMEOUT_MS, REMEMBERED_WRITES, TOMBSTONE_MS } from '../limits.ts'
 import {
   type ChangeListener,
+  type KeyPage,
   type SaveOptions,
   type SnapshotStore,
   type StoredRecord,
   TooFewReplicasError,
 } from '../snapshot-store.ts'
 import { ChangeFeed, noticeOf, within } from './change-feed.ts'
+import { DueRecords } from './due-records.ts'
+import { scanKeys } from './key-scan.ts'
+import { type DefinedScript, defineScript } from './lua.ts'
 import { isCluster, ReplicatedWrites } from './replicated-writes.ts'
 import { del, load, save } from './scripts.ts'
 
@@ -56,11 +59,7 @@ function otherClient(value: unknown): string {
 const ErrorSchema = v.object({ name: v.string(), message: v.string(), code: v.optional(v.string()) })
 const RecordSchema = v.nullable(v.tuple([v.string(), v.string(), v.pipe(v.string(), v.transform(Number))]))
 const ResultSchema = v.nullable(v.string())
-
-interface Script {
-  numberOfKeys: number
-  lua: string
-}
+const KeyPageSchema = v.object({ keys: v.array(v.string()), cursor: v.union([v.string(), v.undefined()]) })
 
 /**
  * What a message may repeat: error codes of Redis and Node, such as `NOSCRIPT` or `ECONNREFUSED`, and the messages of
@@ -75,39 +74,24 @@ function plainError(operation: string, error: unknown): Error {
   return new Error(`redis ${operation} failed: ${SAFE_MESSAGE.exec(code)?.[0] ?? name}`)
 }
 
-interface DefinedScript {
-  lua: string
-  run: (args: readonly string[]) => Promise<unknown>
-}
-
-/**
- * Each call is one EVALSHA, or EVAL if the script is not loaded; ioredis decides, also with pipelining and in a
- * Cluster.
- */
-function defineScript(client: Redis | Cluster, { lua, numberOfKeys }: Script): DefinedScript {
-  // Named by the hash of its text, so that several stores and releases of this package can share a client.
-  const name = `authchart:${createHash('sha1').update(lua).digest('hex')}`
-  if (!Reflect.has(client, name)) client.defineCommand(name, { lua, numberOfKeys })
-  const command = v.parse(v.function(), Reflect.get(client, name))
-  return { lua, run: async (args) => command.apply(client, [...args]) }
-}
-
 /**
  * Stores records in Redis 6 or later: a single server, Sentinel or a Cluster. Each operation is one command on the
- * host's own client; only change notices, and writes that wait for `replicas`, use connections that the store opens and
- * closes itself.
+ * host's own client, followed, where the record will be due, by one that nothing waits for; only change notices, and
+ * writes that wait for `replicas`, use connections that the store opens and closes itself.
  *
  * A record is a hash under its key, replaced by a Lua script that compares versions. Age and expiry are measured by the
  * server.
  */
 export class RedisStore implements SnapshotStore {
   readonly insideProcess = false
+  readonly #client: Redis | Cluster
   readonly #prefix: string
   readonly #channel: string
   readonly #timeoutMs: number
   readonly #load: DefinedScript
   readonly #save: DefinedScript
   readonly #delete: DefinedScript
+  readonly #dueRecords: DueRecords
   readonly #feed: ChangeFeed
   readonly #replicated: ReplicatedWrites | undefined
   #closed = false
@@ -119,12 +103,14 @@ export class RedisStore implements SnapshotStore {
   constructor(client: Redis | Cluster, options: RedisStoreOptions = {}) {
     parseOptions(ClientSchema, client, 'client')
     const { prefix, commandTimeoutMs, replicas } = parseOptions(OptionsSchema, options, '')
+    this.#client = client
     this.#prefix = prefix
     this.#timeoutMs = commandTimeoutMs
     this.#channel = `${client.options.keyPrefix ?? ''}${prefix}authchart:changes`
     this.#load = defineScript(client, load)
     this.#save = defineScript(client, save)
     this.#delete = defineScript(client, del)
+    this.#dueRecords = new DueRecords(client, prefix)
     this.#feed = new ChangeFeed(() => openConnection(client, commandTimeoutMs), this.#channel, commandTimeoutMs)
     if (replicas !== undefined) {
       this.#replicated = new ReplicatedWrites(client, replicas, Math.ceil(commandTimeoutMs / 2))
@@ -141,12 +127,19 @@ export class RedisStore implements SnapshotStore {
   async save(
     key: string,
     value: string,
-    { expectedVersion, writeId, ttlMs }: SaveOptions,
+    { expectedVersion, writeId, ttlMs, dueInMs }: SaveOptions,
   ): Promise<{ version: string } | 'conflict'> {
     const ttl = ttlMs === undefined ? '' : String(wholeTtl(ttlMs))
     const guard = [writeId, expectedVersion ?? '', this.#channel, noticeOf(writeId, key), String(REMEMBERED_WRITES)]
-    const args = [this.#prefix + key, ...guard, value, newIncarnation(), ttl]
-    const version = await this.#write('save', this.#save, writeId, key, args)
+    const due = dueInMs === undefined ? '' : String(wholeTtl(dueInMs))
+    const args = [this.#prefix + key, ...guard, value, newIncarnation(), ttl, due]
+    let version: string | null | undefined
+    try {
+      version = await this.#write('save', this.#save, writeId, key, args)
+    } finally {
+      // Also where the outcome is unknown: an entry without a reason is removed when it is read.
+      if (version !== null && dueInMs !== undefined) this.#dueRecords.add(key, dueInMs)
+    }
     return version === null ? 'conflict' : { version }
   }
 
@@ -166,6 +159,15 @@ export class RedisStore implements SnapshotStore {
     } catch (error) {
       throw plainError('subscribe', error)
     }
+  }
+
+  /** One `SCAN` of one master. In a Cluster whose masters change meanwhile, keys may be missing. */
+  async keys(options: { cursor?: string | undefined; limit: number }): Promise<KeyPage> {
+    return await this.#send('keys', KeyPageSchema, () => scanKeys(this.#client, this.#prefix, options))
+  }
+
+  async due({ limit }: { limit: number }): Promise<string[]> {
+    return await this.#send('due', v.array(v.string()), () => this.#dueRecords.due(limit))
   }
 
   /** Closes the store's own connections; the host's client stays open. */

@@ -11,6 +11,7 @@
  * - ARGV[6]: the new value
  * - ARGV[7]: the incarnation of a record that is created by this write
  * - ARGV[8]: the time to live in milliseconds, empty for no expiry
+ * - ARGV[9]: the time until it is due in milliseconds, empty for never
  *
  * Result: the version that this write created, or nil for a conflict.
  */
@@ -36,6 +37,8 @@ while #writes > 2 * ARGV[5] do table.remove(writes, 1) end
 local time = redis.call('TIME')
 local writtenAt = string.format('%.0f', time[1] * 1000000 + time[2])
 redis.call('HSET', KEYS[1], 'value', ARGV[6], 'version', version, 'writtenAt', writtenAt, 'writes', cjson.encode(writes))
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+if ARGV[9] == '' then redis.call('HDEL', KEYS[1], 'dueAt') else redis.call('HSET', KEYS[1], 'dueAt', string.format('%.0f', now + ARGV[9])) end
 if ARGV[8] == '' then redis.call('PERSIST', KEYS[1]) else redis.call('PEXPIRE', KEYS[1], ARGV[8]) end
 redis.call('PUBLISH', ARGV[3], ARGV[4])
 return version
@@ -90,10 +93,84 @@ if version ~= ARGV[2] then return false end
 writes[#writes + 1] = ARGV[1]
 writes[#writes + 1] = 'deleted'
 while #writes > 2 * ARGV[5] do table.remove(writes, 1) end
-redis.call('HDEL', KEYS[1], 'value', 'version', 'writtenAt')
+redis.call('HDEL', KEYS[1], 'value', 'version', 'writtenAt', 'dueAt')
 redis.call('HSET', KEYS[1], 'writes', cjson.encode(writes))
 redis.call('PEXPIRE', KEYS[1], ARGV[6])
 redis.call('PUBLISH', ARGV[3], ARGV[4])
 return 'deleted'
+`,
+}
+
+/**
+ * Adds a record to the index of due records, or moves it there, and drops entries that nobody asked for in a long time:
+ * those of records that have expired.
+ *
+ * - KEYS[1]: a set of the index, sorted by when its members are due, in epoch milliseconds
+ * - ARGV[1]: the record
+ * - ARGV[2]: the time until it is due, in milliseconds
+ * - ARGV[3]: for how long an entry that is due is retained, in milliseconds
+ *
+ * Result: nil.
+ */
+export const schedule = {
+  numberOfKeys: 1,
+  lua: `
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', now - ARGV[3]))
+redis.call('ZADD', KEYS[1], string.format('%.0f', now + ARGV[2]), ARGV[1])
+return false
+`,
+}
+
+/**
+ * Reads the entries of the index that are due.
+ *
+ * - KEYS[1]: a set of the index
+ * - ARGV[1]: how many entries at most
+ *
+ * Result: the server's time in epoch milliseconds, then each record and its score, the longest due first.
+ */
+export const dueMembers = {
+  numberOfKeys: 1,
+  lua: `
+local time = redis.call('TIME')
+local now = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
+local members = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'WITHSCORES', 'LIMIT', 0, ARGV[1])
+table.insert(members, 1, now)
+return members
+`,
+}
+
+/**
+ * Reads when a record is due.
+ *
+ * - KEYS[1]: the record, a hash
+ *
+ * Result: nil if the record is absent or never due, else the instant in epoch milliseconds.
+ */
+export const dueAt = {
+  numberOfKeys: 1,
+  lua: `
+return redis.call('HMGET', KEYS[1], 'dueAt')[1]
+`,
+}
+
+/**
+ * Corrects an entry of the index, unless a write has moved it since it was read.
+ *
+ * - KEYS[1]: a set of the index
+ * - ARGV[1]: the record
+ * - ARGV[2]: the score that was read
+ * - ARGV[3]: when the record is due, in epoch milliseconds; empty if never
+ *
+ * Result: nil.
+ */
+export const reschedule = {
+  numberOfKeys: 1,
+  lua: `
+if redis.call('ZSCORE', KEYS[1], ARGV[1]) ~= ARGV[2] then return false end
+if ARGV[3] == '' then redis.call('ZREM', KEYS[1], ARGV[1]) else redis.call('ZADD', KEYS[1], ARGV[3], ARGV[1]) end
+return false
 `,
 }

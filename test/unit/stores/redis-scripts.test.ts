@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
-import { del, load, save } from '../../../src/stores/redis/scripts.ts'
+import { del, dueAt, dueMembers, load, reschedule, save, schedule } from '../../../src/stores/redis/scripts.ts'
 
 const places = (text: string, name: string) =>
   [...new Set([...text.matchAll(new RegExp(`${name}\\[(\\d+)\\]`, 'g'))].map(([, index]) => Number(index)))].toSorted(
@@ -13,6 +13,10 @@ describe.each([
   ['load', load],
   ['save', save],
   ['del', del],
+  ['schedule', schedule],
+  ['dueMembers', dueMembers],
+  ['dueAt', dueAt],
+  ['reschedule', reschedule],
 ])('the script %s', (name, script) => {
   const before = source.slice(0, source.indexOf(`export const ${name} =`))
   const header = before.slice(before.lastIndexOf('/**'))

@@ -166,6 +166,58 @@ const violations: [string, string, Broken][] = [
       }
     },
   ],
+  [
+    'lists only the first page of its keys',
+    'listing: keys lists every record, page by page, also those of another store on the same data',
+    (store) => ({ keys: async (options) => ({ ...(await store.keys(options)), cursor: undefined }) }),
+  ],
+  [
+    'lists the shortest due record first',
+    'listing: a record is due once the time of its last save has elapsed, the longest due first',
+    (store) => ({ due: async ({ limit }) => (await store.due({ limit: 100 })).toReversed().slice(0, limit) }),
+  ],
+  [
+    'never forgets that a record was due',
+    'listing: each save replaces the time after which a record is due',
+    (store) => {
+      const everDue = new Set<string>()
+      return {
+        due: async (options) => {
+          for (const key of await store.due(options)) everDue.add(key)
+          return [...everDue]
+        },
+      }
+    },
+  ],
+  [
+    'changes when a record is due although its save is a conflict',
+    'listing: a save that is a conflict does not change when a record is due',
+    (store) => {
+      const postponed = new Set<string>()
+      return {
+        save: async (key, value, options) => {
+          const saved = await store.save(key, value, options)
+          if (saved === 'conflict') postponed.add(key)
+          return saved
+        },
+        due: async (options) => (await store.due(options)).filter((key) => !postponed.has(key)),
+      }
+    },
+  ],
+  [
+    'lists a deleted record as due',
+    'listing: a record that is deleted or expired is not due',
+    (store) => {
+      const deleted: string[] = []
+      return {
+        delete: async (key, options) => {
+          deleted.push(key)
+          return await store.delete(key, options)
+        },
+        due: async (options) => [...(await store.due(options)), ...deleted],
+      }
+    },
+  ],
 ]
 
 function contractOf(broken: Broken) {
@@ -178,6 +230,8 @@ function contractOf(broken: Broken) {
         save: (key, value, options) => records.save(key, value, options),
         delete: (key, options) => records.delete(key, options),
         subscribe: (listener) => records.subscribe(listener),
+        keys: (options) => records.keys(options),
+        due: (options) => records.due(options),
         close: () => records.close(),
       }
       return { open: () => ({ ...inner, ...broken(records) }), cleanUp: async () => {} }

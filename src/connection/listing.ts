@@ -1,0 +1,104 @@
+import * as v from 'valibot'
+import { isAuthorizationError } from '../errors/authorization-error.ts'
+import type { Failure } from '../errors/failure.ts'
+import type { ConnectionState } from '../schemas/connection-context.ts'
+import { type ConnectionIdentity, maybe } from '../schemas/credentials.ts'
+import { Text } from '../schemas/option-values.ts'
+import { KEYS_PER_PAGE } from './limits.ts'
+import { ConnectionRecord } from './record.ts'
+import { isConnectionKey } from './routing.ts'
+import type { OrchestratorServices } from './services.ts'
+import { type ConnectionStatus, statusOf } from './status.ts'
+
+/** Which connections `connections()` returns: those that match every member. */
+export interface ConnectionFilter {
+  /** Tenant. @defaultValue all tenants */
+  tenant?: string | undefined
+  /** User. @defaultValue all users, and none */
+  user?: string | undefined
+  /** URL of the MCP server, in any form that `connection()` accepts. @defaultValue all servers */
+  server?: string | undefined
+  /** State as `status()` reports it. @defaultValue all states */
+  state?: ConnectionState | undefined
+}
+
+const STATES = [
+  'disconnected',
+  'awaitingCallback',
+  'authorized',
+  'reauthorizationRequired',
+  'failed',
+  'exchanging',
+  'refreshing',
+  'requestingToken',
+  'disconnecting',
+] as const satisfies ConnectionState[]
+
+/** The options of `connections()`. */
+export const ConnectionFilterSchema = v.strictObject({
+  tenant: maybe(Text),
+  user: maybe(Text),
+  server: maybe(Text),
+  state: maybe(v.picklist(STATES)),
+})
+
+/** A connection as `connections()` returns it, or the key of a record that cannot be read. */
+export type ConnectionEntry =
+  | {
+      /** Tenant, user, server and label, for `connection()`. */
+      identity: ConnectionIdentity
+      /** As `status()` of this connection. */
+      status: ConnectionStatus
+    }
+  | {
+      /** The key of the record in the store. Contains no name: whose record it is cannot be determined. */
+      key: string
+      /** Why it cannot be read: `SNAPSHOT_*`, or `STORE_UNAVAILABLE`. */
+      failure: Failure
+    }
+
+/**
+ * Reads every record of a connection, one page at a time, and yields those that match, and those that cannot be read.
+ *
+ * @internal
+ */
+export async function* listConnections(
+  services: OrchestratorServices,
+  filter: ConnectionFilter,
+): AsyncGenerator<ConnectionEntry, void, undefined> {
+  const seen = new Set<string>()
+  let cursor: string | undefined
+  do {
+    services.assertOpen()
+    const page = await services.runner.keys({ cursor, limit: KEYS_PER_PAGE })
+    const keys = page.keys.filter((key) => isConnectionKey(key) && !seen.has(key))
+    for (const key of keys) seen.add(key)
+    const entries = await Promise.all([...new Set(keys)].map((key) => entryOf(services, key)))
+    yield* entries.filter((entry) => entry !== undefined).filter((entry) => matches(entry, filter))
+    cursor = page.cursor
+  } while (cursor !== undefined)
+}
+
+async function entryOf(services: OrchestratorServices, key: string): Promise<ConnectionEntry | undefined> {
+  try {
+    const view = await services.runner.load(services.chart, key)
+    if (view === undefined) return undefined
+    const { identity } = view.context
+    return { identity, status: statusOf(new ConnectionRecord(services, identity, key), view) }
+  } catch (error) {
+    if (!isAuthorizationError(error)) throw error
+    return { key, failure: error.failure }
+  }
+}
+
+function matches(entry: ConnectionEntry, { tenant, user, server, state }: ConnectionFilter): boolean {
+  if ('failure' in entry) return true
+  const { identity, status } = entry
+  const isSame = (wanted: string | undefined, is: string | undefined): boolean => wanted === undefined || wanted === is
+  return (
+    isSame(tenant, identity.tenant) &&
+    isSame(user, identity.user) &&
+    isSame(server, identity.server) &&
+    isSame(state, status.state)
+  )
+}

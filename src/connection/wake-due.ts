@@ -1,0 +1,78 @@
+import * as v from 'valibot'
+import { KEYS_PER_PAGE, WAKE_DUE } from './limits.ts'
+import { ConnectionRecord } from './record.ts'
+import { isConnectionKey } from './routing.ts'
+import type { OrchestratorServices } from './services.ts'
+import { wake } from './status.ts'
+
+/** The options of `wakeDue()`. */
+export interface WakeDueOptions {
+  /** How many due connections one call handles at most. Integer from 1 to 10_000. @defaultValue 1_000 */
+  limit?: number | undefined
+  /** How many of them at the same time. Integer from 1 to 100. @defaultValue 8 */
+  concurrency?: number | undefined
+}
+
+const upTo = (longest: number) =>
+  v.pipe(
+    v.number(),
+    v.check(
+      (value) => Number.isInteger(value) && value >= 1 && value <= longest,
+      `must be an integer from 1 to ${longest}`,
+    ),
+  )
+
+/** The options of `wakeDue()`, with their bounds. */
+export const WakeDueOptionsSchema = v.strictObject({
+  limit: v.optional(upTo(WAKE_DUE.maxLimit), WAKE_DUE.limit),
+  concurrency: v.optional(upTo(WAKE_DUE.maxConcurrency), WAKE_DUE.concurrency),
+})
+
+/** The result of `wakeDue()`. */
+export interface WakeDueResult {
+  /** How many connections something was done for, such as a refresh, whether it succeeded or not. */
+  woken: number
+  /** How many could not be woken: their record cannot be read, or their `wake()` threw. They remain due. */
+  failed: number
+  /** How many more are due, because of `limit`; above 100, at least so many. */
+  remaining: number
+}
+
+/**
+ * Calls `wake()` on every connection that is due, the longest due first, each once.
+ *
+ * @internal
+ */
+export async function wakeDue(
+  services: OrchestratorServices,
+  { limit, concurrency }: v.InferOutput<typeof WakeDueOptionsSchema>,
+): Promise<WakeDueResult> {
+  const seen = new Set<string>()
+  const count = { woken: 0, failed: 0 }
+  const wakeEach = async (keys: Iterable<string>): Promise<void> => {
+    for (const key of keys) {
+      try {
+        if (await wakeOne(services, key)) count.woken += 1
+      } catch {
+        count.failed += 1
+      }
+    }
+  }
+  for (;;) {
+    services.assertOpen()
+    // Those that were seen may still be due, at the top of the list.
+    const due = await services.runner.due(seen.size + KEYS_PER_PAGE)
+    const next = due.filter((key) => isConnectionKey(key) && !seen.has(key))
+    if (next.length === 0 || seen.size >= limit) return { ...count, remaining: next.length }
+    const batch = next.slice(0, limit - seen.size)
+    for (const key of batch) seen.add(key)
+    // All take their next key from the same iterator.
+    const keys = batch.values()
+    await Promise.all(Array.from({ length: concurrency }, () => wakeEach(keys)))
+  }
+}
+
+async function wakeOne(services: OrchestratorServices, key: string): Promise<boolean> {
+  const view = await services.runner.load(services.chart, key)
+  return view !== undefined && (await wake(new ConnectionRecord(services, view.context.identity, key), view))
+}

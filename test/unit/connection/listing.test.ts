@@ -1,0 +1,173 @@
+import { describe, expect, test } from 'vitest'
+import { type ConnectionEntry, MemoryStore, type SnapshotStore } from '../../../src/index.ts'
+import { TestClock } from './test-clock.ts'
+import { orchestrate, rejection, signIn, startWorld } from './world.ts'
+
+const SERVER = 'https://mcp.example/mcp'
+const OTHER = 'https://other.example/mcp'
+const key = (id: string, byte: number) => ({ id, secret: new Uint8Array(32).fill(byte) })
+
+async function rest(entries: AsyncIterable<ConnectionEntry>): Promise<ConnectionEntry[]> {
+  const found: ConnectionEntry[] = []
+  for await (const entry of entries) found.push(entry)
+  return found
+}
+
+/** What an iteration yields, in the order of tenants and users. */
+async function all(entries: AsyncIterable<ConnectionEntry>): Promise<ConnectionEntry[]> {
+  const found = await rest(entries)
+  const nameOf = (entry: ConnectionEntry): string => ('key' in entry ? entry.key : JSON.stringify(entry.identity))
+  return found.toSorted((a, b) => nameOf(a).localeCompare(nameOf(b)))
+}
+
+/** Four connections, of which one has no usable token. */
+async function populated(store: SnapshotStore = new MemoryStore()) {
+  const orchestrator = orchestrate({ store, keys: { name: new Uint8Array(32), sealing: [key('1', 1)] } })
+  const identities = [
+    { tenant: 't1', server: SERVER, label: 'work' },
+    { tenant: 't1', user: 'u1', server: SERVER },
+    { tenant: 't1', user: 'u2', server: OTHER },
+    { tenant: 't2', user: 'u1', server: SERVER },
+  ]
+  for (const identity of identities)
+    await orchestrator.connection(identity).import({ tokens: { accessToken: 'token', scope: 'mcp:tools' } })
+  await orchestrator.connection({ tenant: 't1', user: 'u2', server: OTHER }).disconnect()
+  const usersOf = async (filter: object): Promise<unknown[]> =>
+    (await all(orchestrator.connections(filter))).map(
+      (entry) => 'identity' in entry && [entry.identity.tenant, entry.identity.user],
+    )
+  return { store, orchestrator, usersOf }
+}
+
+describe('connections()', () => {
+  test('connections() yields every connection with its identity and its status', async () => {
+    const { orchestrator } = await populated()
+    const entries = await all(orchestrator.connections())
+    expect(entries.map((entry) => 'identity' in entry && entry.identity)).toEqual([
+      { tenant: 't1', user: undefined, server: SERVER, label: 'work' },
+      { tenant: 't1', user: 'u1', server: SERVER, label: undefined },
+      { tenant: 't1', user: 'u2', server: OTHER, label: undefined },
+      { tenant: 't2', user: 'u1', server: SERVER, label: undefined },
+    ])
+    for (const entry of entries) {
+      if (!('identity' in entry)) expect.unreachable()
+      expect(entry.status).toEqual(await orchestrator.connection(entry.identity).status())
+    }
+  })
+
+  test('connections() yields those that match every member of the filter', async () => {
+    const { usersOf } = await populated()
+    expect(await usersOf({ tenant: 't1' })).toEqual([
+      ['t1', undefined],
+      ['t1', 'u1'],
+      ['t1', 'u2'],
+    ])
+    expect(await usersOf({ user: 'u1' })).toEqual([
+      ['t1', 'u1'],
+      ['t2', 'u1'],
+    ])
+    expect(await usersOf({ server: 'HTTPS://OTHER.example:443/mcp' })).toEqual([['t1', 'u2']])
+    expect(await usersOf({ state: 'disconnected' })).toEqual([['t1', 'u2']])
+    expect(await usersOf({ tenant: 't2', state: 'disconnected' })).toEqual([])
+    expect(await usersOf({ tenant: 't1', user: 'u1', server: SERVER, state: 'authorized' })).toEqual([['t1', 'u1']])
+  })
+
+  test('connections() yields no registration, no foreign key and no record that was deleted meanwhile', async () => {
+    const world = await startWorld()
+    const store = new MemoryStore()
+    const orchestrator = orchestrate({ store })
+    const { identity } = await signIn(world, orchestrator)
+    const list = store.keys.bind(store)
+    store.keys = async (options) => {
+      const { keys, cursor } = await list(options)
+      expect(keys.map((name) => name.replace(/^.*:/, '')).toSorted()).toEqual(['connection', 'registration'])
+      return { keys: [...keys, ...keys, 'foreign', `authchart:{${'a'.repeat(22)}}:connection`], cursor }
+    }
+    expect(await all(orchestrator.connections())).toEqual([
+      { identity, status: await orchestrator.connection(identity).status() },
+    ])
+  })
+
+  test('connections() yields key and failure of a record that does not open, whatever the filter, and goes on', async () => {
+    const { store } = await populated()
+    const other = orchestrate({ store, keys: { name: new Uint8Array(32), sealing: [key('2', 2)] } })
+    await other.connection({ tenant: 't3', server: SERVER }).import({ tokens: { accessToken: 'token' } })
+    const entries = await all(other.connections({ tenant: 't3' }))
+    const unread = entries.filter((entry) => 'key' in entry)
+    expect(entries.filter((entry) => 'identity' in entry)).toMatchObject([{ identity: { tenant: 't3' } }])
+    expect(unread).toEqual(
+      Array.from({ length: 4 }, () => ({
+        key: expect.stringMatching(/^authchart:\{[\w-]{22}\}:connection$/) as string,
+        failure: { code: 'SNAPSHOT_KEY_UNKNOWN' },
+      })),
+    )
+  })
+
+  test('connections() reads page by page, and nothing before the first entry is requested', async () => {
+    const store = new MemoryStore()
+    const orchestrator = orchestrate({ store })
+    for (let index = 0; index < 150; index += 1)
+      await orchestrator.connection({ tenant: `t${index}`, server: SERVER }).import({ tokens: { accessToken: 'a' } })
+    const list = store.keys.bind(store)
+    const pages: (string | undefined)[] = []
+    store.keys = (options) => {
+      pages.push(options.cursor)
+      return list(options)
+    }
+    const entries = orchestrator.connections()
+    expect(pages).toEqual([])
+    await entries.next()
+    expect(pages).toEqual([undefined])
+    expect((await rest(entries)).length).toBe(149)
+    expect(pages).toEqual([undefined, expect.stringMatching(/:connection$/)])
+  })
+
+  test('an iteration of connections() throws STORE_UNAVAILABLE when the keys cannot be listed, and CLOSED after close()', async () => {
+    const { store, orchestrator } = await populated()
+    const entries = orchestrator.connections()
+    store.keys = () => Promise.reject(new Error('down'))
+    expect(await rejection(orchestrator.connections().next())).toMatchObject({ failure: { code: 'STORE_UNAVAILABLE' } })
+    await orchestrator.close()
+    expect(await rejection(entries.next())).toMatchObject({ failure: { code: 'CLOSED' } })
+  })
+
+  test('an iteration of connections() throws what a policy function throws', async () => {
+    const { store } = await populated()
+    let isBroken = false
+    const policy = (): object => {
+      if (isBroken) throw new RangeError('no such tenant')
+      return {}
+    }
+    const orchestrator = orchestrate({ store, policy, keys: { name: new Uint8Array(32), sealing: [key('1', 1)] } })
+    isBroken = true
+    await expect(orchestrator.connections().next()).rejects.toThrow('no such tenant')
+  })
+
+  test.each([
+    [{ tenant: '' }, 'connections().tenant must be a non-empty string of well-formed Unicode'],
+    [{ user: 1 }, 'connections().user must be a non-empty string of well-formed Unicode'],
+    [{ state: 'asleep' }, /^connections\(\)\.state must be of type \("disconnected" \| /],
+    [{ label: 'x' }, 'connections().label is not a known option'],
+    [{ server: 'no url' }, 'connections().server must be an absolute http(s) URL'],
+  ])('connections(%j) throws a TypeError at the call', (filter, message) => {
+    expect(() => orchestrate().connections(filter as object)).toThrow(
+      expect.objectContaining({
+        name: 'TypeError',
+        message: typeof message === 'string' ? message : expect.stringMatching(message),
+      }),
+    )
+  })
+
+  test('connections() and wakeDue() on a store that lists nothing throw a TypeError that names the method', async () => {
+    const store = Object.assign(new MemoryStore({ clock: new TestClock() }), { keys: undefined, due: undefined })
+    const orchestrator = orchestrate({ store: store as unknown as SnapshotStore })
+    expect(() => orchestrator.connections()).toThrow(
+      expect.objectContaining({ name: 'TypeError', message: 'connections() needs a store that implements keys()' }),
+    )
+    expect(await rejection(orchestrator.wakeDue())).toEqual({
+      name: 'TypeError',
+      message: 'wakeDue() needs a store that implements due()',
+      code: 'ERR_INVALID_ARG_VALUE',
+    })
+  })
+})
