@@ -11,10 +11,10 @@ const onSqlite = process.env['AUTHCHART_TEST_STORE'] === 'sqlite'
 
 /**
  * For what starts servers and processes of its own, which stay for the next file of the same worker, and mostly waits
- * for leases and time-outs to end: apart from all others, five files at a time, even on two cores. On SQLite two, since
+ * for leases and time-outs to end: apart from all others, four files at a time, even on two cores. On SQLite two, since
  * every process writes to the disk itself: beside three other files a request exceeded its time-out of 1.5 seconds.
  */
-const beside = { isolate: false, maxWorkers: onSqlite ? 2 : 5, sequence: { groupOrder: 1 } }
+const beside = { isolate: false, maxWorkers: onSqlite ? 2 : 4, sequence: { groupOrder: 1 } }
 
 /** Nothing may fall below this. */
 const all = { lines: 100, branches: 100 }
