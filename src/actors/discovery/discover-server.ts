@@ -87,7 +87,7 @@ export function createDiscoverServer(deps: Dependencies, cache: MetadataCache<Se
     const notOffered = (): PortError =>
       portError('AUTHORIZATION_NOT_OFFERED', 'rejected', { urls: [...requestedUrls, ...urls.map(redactUrl)] })
     const failure = failures.find(isTransient) ?? failures.find(isMismatch) ?? failures[0]
-    // A web page at every URL: the endpoint is none of an MCP server, or its origin publishes nothing.
+    // A web page at every URL: this is not an MCP server, or its origin publishes nothing.
     if (failure !== undefined) throw legacy && failures.every(isNotJson) ? notOffered() : failure
     if (!legacy) throw portError(UNAVAILABLE, 'rejected', { ...absent, reason: 'notPublished' })
     if (mayGuessEndpoints) return result({ issuer, ...legacyEndpoints(issuer), legacy: true })
