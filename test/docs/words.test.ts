@@ -8,25 +8,32 @@ import { markdownFiles, projectRoot, sourceFiles } from '../support/source-files
 // The whole source is parsed, which takes its time on a busy machine.
 const patient = { timeout: 60_000 }
 
-const whole = ({ pattern, use }: RetiredWord): RetiredWord => ({ pattern: new RegExp(`^(?:${pattern.source})$`), use })
+const whole = ({ pattern, use }: RetiredWord): RetiredWord => ({
+  pattern: new RegExp(`^(?:${pattern.source})$`, 'g'),
+  use,
+})
+const anywhere = ({ pattern, use }: RetiredWord): RetiredWord => ({
+  pattern: new RegExp(pattern, `${pattern.flags}g`),
+  use,
+})
 const WORDS: Record<Piece['kind'], readonly RetiredWord[]> = {
   name: RETIRED_NAMES.map(whole),
-  prose: RETIRED_PHRASES,
-  code: RETIRED_CODE,
+  prose: RETIRED_PHRASES.map(anywhere),
+  code: RETIRED_CODE.map(anywhere),
 }
 
 /** The retired words of some pieces, each as `path:line: text → replacement`. */
 function offenders(path: string, pieces: readonly Piece[]): string[] {
-  const found = pieces.flatMap(({ kind, text, line }) =>
-    WORDS[kind].flatMap(({ pattern, use }) => {
-      const source = text.replaceAll(/\n/g, ' ')
-      return [...source.matchAll(new RegExp(pattern.source, `${pattern.flags}g`))].map(({ 0: word, index }) => {
+  const found = pieces.flatMap(({ kind, text, line }) => {
+    const source = text.replaceAll('\n', ' ')
+    return WORDS[kind].flatMap(({ pattern, use }) =>
+      [...source.matchAll(pattern)].map(({ 0: word, index }) => {
         const around = kind === 'prose' ? source.slice(Math.max(0, index - 24), index + word.length + 24).trim() : word
         const at = line + text.slice(0, index).split('\n').length - 1
         return { at, entry: `${path}:${at}: ${around} → ${use}` }
-      })
-    }),
-  )
+      }),
+    )
+  })
   return [...new Set(found.toSorted((a, b) => a.at - b.at).map(({ entry }) => entry))]
 }
 

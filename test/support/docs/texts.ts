@@ -52,7 +52,7 @@ export function piecesOfSource(path: string, text: string): Piece[] {
   const pieces: Piece[] = text.split('\n').map((code, index) => ({ kind: 'code', text: code, line: index + 1 }))
   const comments = new Map<number, number>()
   const visit = (node: ts.Node): void => {
-    const line = lineAt(text, node.getStart(file))
+    const line = file.getLineAndCharacterOfPosition(node.getStart(file)).line + 1
     if (ts.isIdentifier(node) || ts.isPrivateIdentifier(node))
       pieces.push({ kind: 'name', text: node.text.replace('#', ''), line })
     else if (ts.isStringLiteralLike(node) && !isModuleName(node))
