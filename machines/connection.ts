@@ -26,12 +26,19 @@ import {
   rejectGrant,
   replaceClient,
 } from './connection/request.ts'
-import { isReRequestable, restingState } from './connection/selectors.ts'
+import { isRenewing, isReRequestable, restingState } from './connection/selectors.ts'
 import { asksForNothingNew, countStepUp, endStepUps, isStepUpExhausted, rejectScope } from './connection/step-up.ts'
 import * as actions from './connection/tokens.ts'
 import { connectionPorts } from './ports.ts'
 import { appendToJournal, isCurrentClaim } from './record-rules.ts'
-import { isClientRejected, isGrantRejected, isRetryLater, isTokenResponseInvalid, portFailureOf } from './rejection.ts'
+import {
+  isClientRejected,
+  isGrantRejected,
+  isRenewalRejected,
+  isRetryLater,
+  isTokenResponseInvalid,
+  portFailureOf,
+} from './rejection.ts'
 
 /** The input of a new connection. */
 export interface ConnectionInput {
@@ -73,6 +80,9 @@ export const connectionMachine = setup({
     isCurrentChallenge: ({ context, event }) =>
       event.type === 'challenge.received' && event.generation === context.generation,
     isNotRequired: ({ event }) => guards.isNotRequired(event),
+    isNewRejection: ({ context, event }) => guards.isNewRejection(context, event),
+    clearsRejection: ({ context, event }) => guards.clearsRejection(context, event),
+    isFirstService: ({ context }) => context.servesWithoutToken === undefined,
     asksForNothingNew: ({ context, event }) => asksForNothingNew(context, event),
     isStepUpExhausted: ({ context, event }) => isStepUpExhausted(context, event),
     usesAuthorizationCode: ({ context }) => guards.canUseGrant(context, 'authorization_code'),
@@ -87,6 +97,7 @@ export const connectionMachine = setup({
     isRetryLater: ({ event }) => isRetryLater(portFailureOf(event)),
     isTokenResponseInvalid: ({ event }) => isTokenResponseInvalid(portFailureOf(event)),
     isRefreshTokenRejected: ({ event }) => isGrantRejected(portFailureOf(event)),
+    isRenewalRejected: ({ context, event }) => isRenewing(context) && isRenewalRejected(portFailureOf(event)),
     restsIn: ({ context }, params: { state: RestingState }) => restingState(context) === params.state,
   },
   actions: {
@@ -107,6 +118,9 @@ export const connectionMachine = setup({
     rejectScope: assign(({ context, event }) => rejectScope(context, eventAs(event, 'challenge.insufficientScope'))),
     endStepUps: assign(({ context, event }) => endStepUps(context, eventAs(event, 'challenge.insufficientScope'))),
     recordChallenge: assign(({ event }) => recordChallenge(eventAs(event, 'challenge.received'))),
+    recordRejection: assign(({ context, event }) => actions.recordRejection(context, eventAs(event, 'token.rejected'))),
+    clearRejection: assign(({ context, event }) => actions.clearRejection(context, eventAs(event, 'token.accepted'))),
+    recordService: assign({ servesWithoutToken: true }),
     recordNotRequired: assign(({ event }) => recordNotRequired(eventAs(event, 'xstate.done.actor.discoverServer'))),
     beginRenewal: assign(({ context, event }) => beginRenewal(context, eventAs(event, 'refresh.requested'))),
     recordDiscovery: assign(({ context, event }) =>
@@ -158,6 +172,7 @@ export const connectionMachine = setup({
     endFailed: assign(({ context }) => endAttempt(context, context.claim?.stateHash, 'failed', context.at)),
     recordFailure: assign(({ context, event }) => actions.recordFailure(context, event)),
     markRefreshTokenMaybeConsumed: assign(({ context }) => withConsumptionDoubt(context)),
+    markRenewalRejected: assign(({ context }) => actions.markRenewalRejected(context)),
     dropRefreshToken: assign(({ context }) => actions.dropRefreshToken(context)),
     forgetClient: assign(({ context }) => actions.forgetClient(context)),
     clearRejectedClient: assign({ rejectedClient: undefined }),
@@ -252,6 +267,26 @@ export const connectionMachine = setup({
           guard: 'isCurrentChallenge',
           target: 'settling',
           actions: ['recordChallenge'],
+        },
+        'token.rejected': {
+          description:
+            'The server rejected the access token (RFC 6750 §3.1, `invalid_token`), and no renewal helped, or none is possible.',
+          guard: 'isNewRejection',
+          target: 'settling',
+          actions: ['recordRejection'],
+        },
+        'token.accepted': {
+          description: 'The server accepts the rejected access token again.',
+          guard: 'clearsRejection',
+          target: 'settling',
+          actions: ['clearRejection'],
+        },
+        'request.servedWithoutToken': {
+          description:
+            'The server answered a request without a token with success: from now on, a success says nothing about a token.',
+          guard: 'isFirstService',
+          target: 'settling',
+          actions: ['updateClock', 'recordService'],
         },
         'callback.received': {
           description:
@@ -476,6 +511,11 @@ export const connectionMachine = setup({
                 target: '#connection.settling',
                 actions: ['recordFailure', 'markRefreshTokenMaybeConsumed'],
               },
+              {
+                guard: 'isRenewalRejected',
+                target: '#connection.settling',
+                actions: ['recordFailure', 'markRenewalRejected'],
+              },
               { target: '#connection.settling', actions: ['recordFailure'] },
             ],
           },
@@ -509,6 +549,11 @@ export const connectionMachine = setup({
             onDone: { target: '#connection.settling', actions: ['storeTokens'] },
             onError: [
               { guard: 'canRetryUnknownOutcome', target: 'claimed', actions: ['markOutcomeUnknown'] },
+              {
+                guard: 'isRenewalRejected',
+                target: '#connection.settling',
+                actions: ['recordFailure', 'markRenewalRejected'],
+              },
               { target: '#connection.settling', actions: ['recordFailure'] },
             ],
           },

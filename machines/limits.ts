@@ -39,6 +39,18 @@ export const MAX_JOURNAL_ENTRIES = 16
  */
 export const REFRESH_BACKOFF = { firstMs: 5_000, longestMs: 600_000 }
 
+/**
+ * After how many failed renewals in a row `authorize()` asks the user instead of trying another one. A person who wants
+ * to sign in must not wait for an endpoint that is broken for good.
+ */
+export const MAX_FAILED_RENEWALS = 2
+
+/**
+ * How long a token that replaced a rejected one is on trial, in milliseconds: one minute. If the server rejects it
+ * within that time, renewals do not help; a later rejection has another cause.
+ */
+export const REPLACEMENT_TRIAL_MS = 60_000
+
 /** The window in which dynamic registrations are counted, in milliseconds: one hour. */
 export const REGISTRATION_WINDOW_MS = 3_600_000
 

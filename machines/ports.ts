@@ -38,6 +38,8 @@ export interface DiscoverResourceOutput extends PortOutput {
   resource: ResourceFacts
   /** The scope of the challenge that the server answered with when it was asked. */
   challengeScope?: string | undefined
+  /** The server answered the question with success. */
+  servesWithoutToken?: true | undefined
   /** For the journal. */
   notes?: string[] | undefined
 }

@@ -1,4 +1,4 @@
-import { isClientError } from '../src/protocol/token-endpoint.ts'
+import { isClientError, isRetryLaterStatus } from '../src/protocol/token-endpoint.ts'
 import type { Failure } from '../src/errors/failure.ts'
 import type { RequestOutcome } from '../src/errors/port-error.ts'
 
@@ -39,6 +39,16 @@ export function isGrantRejected({ failure, outcome }: PortFailure): boolean {
 }
 
 /**
+ * Whether the server rejected a renewal, and the same request is likely to be rejected again. A rejection of the
+ * client, which its host or another registration resolves, says nothing about the refresh token.
+ */
+export function isRenewalRejected(portFailure: PortFailure): boolean {
+  const { failure, outcome } = portFailure
+  const isRejection = failure.code === 'REFRESH_REJECTED' || failure.code === 'EXCHANGE_REJECTED'
+  return outcome === 'rejected' && isRejection && !isClientRejected(portFailure) && !isRetryLater(portFailure)
+}
+
+/**
  * Whether the server answered a token request with success, but without usable tokens: the credential of the request
  * may have been consumed.
  */
@@ -50,5 +60,5 @@ export function isTokenResponseInvalid({ failure, outcome }: PortFailure): boole
 export function isRetryLater({ failure, outcome }: PortFailure): boolean {
   const { status, error } = failure.details ?? {}
   if (outcome === 'notSent') return true
-  return outcome === 'rejected' && (status === 429 || status === 503 || error === 'temporarily_unavailable')
+  return outcome === 'rejected' && (isRetryLaterStatus(status) || error === 'temporarily_unavailable')
 }

@@ -1,10 +1,11 @@
 import { nonInteractiveGrant } from '../../src/protocol/token-endpoint.ts'
 import type { Attempt, Claim, ConnectionContext } from '../../src/schemas/connection-context.ts'
 import { assertDefined } from '../assert.ts'
+import { MAX_FAILED_RENEWALS } from '../limits.ts'
 import { withExpiredClaim, withUnknownOutcome } from '../record-rules.ts'
 import type { Change, ConnectionEvent, Sent, Stamp } from './events.ts'
 import { canRetry, isRenewal } from './guards.ts'
-import { requestedScope, wantedGrant } from './selectors.ts'
+import { isRenewing, requestedScope, wantedGrant } from './selectors.ts'
 
 /** Creates a claim: the intent, which is stored before the request is sent. */
 export function claim(
@@ -79,6 +80,12 @@ export function withConsumptionDoubt({ claim: current, tokens }: ConnectionConte
     : {}
 }
 
+/** Counts a failed renewal; with its repetition after the lease it is one failure. */
+export function countFailedRenewal(context: ConnectionContext): Change {
+  const { failedRenewals = 0 } = context
+  return isRenewing(context) ? { failedRenewals: Math.min(failedRenewals + 1, MAX_FAILED_RENEWALS) } : {}
+}
+
 /** Expires the claim; its request is sent again under a new claim if a retry is left. */
 export function expireClaim(context: ConnectionContext, event: Sent<'claim.expired'>): Change {
   const { at, leaseMs } = event
@@ -87,5 +94,14 @@ export function expireClaim(context: ConnectionContext, event: Sent<'claim.expir
     orphanedClaims,
     failure,
   } = withExpiredClaim(context, event, canRetry(context, at), 'TOKEN_OUTCOME_UNKNOWN')
-  return { at, claim: next, orphanedClaims, failure, retryAt: at + leaseMs, ...withConsumptionDoubt(context) }
+  const failed = next === undefined && countFailedRenewal(context)
+  return {
+    at,
+    claim: next,
+    orphanedClaims,
+    failure,
+    retryAt: at + leaseMs,
+    ...failed,
+    ...withConsumptionDoubt(context),
+  }
 }

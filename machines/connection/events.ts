@@ -42,6 +42,15 @@ export type ConnectionCommand =
       generation: number
       challenge: BearerChallenge
     }
+  | {
+      type: 'token.rejected'
+      generation: number
+      /** The challenge of the server; the host has none. */
+      challenge?: BearerChallenge | undefined
+      by: NonNullable<Tokens['rejectedBy']>
+    }
+  | { type: 'token.accepted'; generation: number }
+  | { type: 'request.servedWithoutToken' }
   | ({
       type: 'callback.received'
       code: string

@@ -6,9 +6,10 @@ import type { ConnectionEvent } from './events.ts'
 import {
   attemptOf,
   claimedServer,
+  hasRenewal,
   isExchangePending,
   isPending,
-  isRenewable,
+  isRejectionClearable,
   judgeCallback,
   serverOf,
   wantedGrant,
@@ -30,8 +31,24 @@ export function isCurrentGeneration(context: ConnectionContext, event: Connectio
   return (
     event.type === 'refresh.requested' &&
     event.generation === context.generation &&
-    isRenewable(context.tokens, event.at)
+    hasRenewal(context.tokens, event.at)
   )
+}
+
+/**
+ * Whether the event names the current tokens, and their rejection is not recorded yet; the host's replaces the
+ * server's.
+ */
+export function isNewRejection(context: ConnectionContext, event: ConnectionEvent): boolean {
+  if (event.type !== 'token.rejected' || event.generation !== context.generation) return false
+  const { tokens } = context
+  return tokens !== undefined && tokens.rejectedBy !== 'host' && tokens.rejectedBy !== event.by
+}
+
+/** Whether the event names the current tokens, and a success clears their rejection. */
+export function clearsRejection(context: ConnectionContext, event: ConnectionEvent): boolean {
+  if (event.type !== 'token.accepted' || event.generation !== context.generation) return false
+  return isRejectionClearable(context)
 }
 
 /** Whether the authorization server of imported tokens was not discovered yet. */

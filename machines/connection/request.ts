@@ -23,8 +23,8 @@ export function beginRequest(
 }
 
 /** Stores the server's challenge for the next authorization. */
-export function recordChallenge({ at, generation, challenge }: Sent<'challenge.received'>): Change {
-  return { at, challenge: { ...challenge, at, generation }, notRequiredAt: undefined }
+export function recordChallenge({ at, generation, challenge }: Sent<'challenge.received' | 'token.rejected'>): Change {
+  return { at, ...(challenge && { challenge: { ...challenge, at, generation } }), notRequiredAt: undefined }
 }
 
 /** Records that the server requires no authorization. */
@@ -59,8 +59,13 @@ export function recordDiscovery(
   const request = assertDefined(context.request, 'a request')
   const { at } = event.output
   if (event.type === 'xstate.done.actor.discoverResource') {
-    const { resource, challengeScope = request.challengeScope, notes } = event.output
-    return { at, request: { ...request, resource, challengeScope }, ...withNotes(context, notes) }
+    const { resource, challengeScope = request.challengeScope, servesWithoutToken, notes } = event.output
+    return {
+      at,
+      request: { ...request, resource, challengeScope },
+      ...(servesWithoutToken && { servesWithoutToken }),
+      ...withNotes(context, notes),
+    }
   }
   if (event.type === 'xstate.done.actor.discoverServer')
     return { at, ...withServerMetadata(context, assertDefined(event.output.metadata, 'server metadata')) }

@@ -13,16 +13,21 @@ import type {
 import type { AuthorizationServer, Tokens } from '../../src/schemas/credentials.ts'
 import type { Grant } from '../../src/schemas/grants.ts'
 import { assertDefined } from '../assert.ts'
-import { SERVER_ANSWER_TTL_MS } from '../limits.ts'
+import { REPLACEMENT_TRIAL_MS, SERVER_ANSWER_TTL_MS } from '../limits.ts'
 import type { Callback } from './events.ts'
+
+/** Whether an access token has not expired at `at`, with `minTtlMs` of its lifetime left, although a server rejected it. */
+export function isTriable(tokens: Tokens | undefined, at: number, minTtlMs = 0): tokens is Tokens {
+  if (tokens === undefined || tokens.unverified) return false
+  return tokens.expiresAt === undefined || tokens.expiresAt - at > minTtlMs
+}
 
 /**
  * Whether an access token can be used at `at`, with `minTtlMs` of its lifetime left. A token without an expiry is
  * usable until a server rejects it.
  */
 export function isUsable(tokens: Tokens | undefined, at: number, minTtlMs = 0): tokens is Tokens {
-  if (tokens === undefined || tokens.unverified) return false
-  return tokens.expiresAt === undefined || tokens.expiresAt - at > minTtlMs
+  return isTriable(tokens, at, minTtlMs) && tokens.rejectedBy === undefined
 }
 
 /** Whether the grant can be requested again without a refresh token: every non-interactive one. */
@@ -30,12 +35,40 @@ export function isReRequestable({ grant }: Tokens): boolean {
   return nonInteractiveGrant(grant) !== undefined
 }
 
-/** Whether new tokens can be obtained without the user: by a refresh token, or by a non-interactive grant. */
+/**
+ * Whether callers can obtain new tokens without the user. Not if the last renewal was rejected, or if the server
+ * rejected the tokens and no renewal helped: then only `wake()` renews.
+ */
 export function isRenewable(tokens: Tokens | undefined, at: number): tokens is Tokens {
+  return hasRenewal(tokens, at) && !tokens.renewalRejected && tokens.rejectedBy === undefined
+}
+
+/** Whether new tokens can be requested without the user: by a refresh token, or by a non-interactive grant. */
+export function hasRenewal(tokens: Tokens | undefined, at: number): tokens is Tokens {
   if (tokens === undefined || tokens.refreshTokenRejected) return false
   if (isReRequestable(tokens)) return true
   const { refreshToken, refreshTokenExpiresAt } = tokens
   return refreshToken !== undefined && (refreshTokenExpiresAt === undefined || refreshTokenExpiresAt > at)
+}
+
+/** Whether the current operation renews the tokens, other than a sign-in or the grant of an `authorize()` call. */
+export function isRenewing({ claim, request }: ConnectionContext): boolean {
+  if (claim === undefined) return request?.purpose === 'renew'
+  return claim.kind === 'refresh' || (claim.kind === 'requestToken' && request === undefined)
+}
+
+/** Whether the tokens have just replaced rejected ones: if the server rejects them as well, renewals do not help. */
+export function isOnTrial(tokens: Tokens | undefined, at: number): boolean {
+  const { replacedRejectedAt } = tokens ?? {}
+  return replacedRejectedAt !== undefined && at - replacedRejectedAt < REPLACEMENT_TRIAL_MS
+}
+
+/**
+ * Whether a success of the server clears the rejection of the tokens: not where the host rejected them, and not where
+ * the server answers requests without a token as well.
+ */
+export function isRejectionClearable({ tokens, servesWithoutToken }: ConnectionContext): boolean {
+  return tokens?.rejectedBy === 'server' && !servesWithoutToken
 }
 
 /** Whether a callback for this attempt can still be redeemed. */
@@ -202,6 +235,15 @@ export function isAuthorized(context: ConnectionContext, at: number): boolean {
   return isUsable(tokens, at) || isRenewable(tokens, at)
 }
 
+/** When `wake()` renews the tokens: before they expire, or once the backoff after a failed renewal has elapsed. */
+export function renewalDueAt(context: ConnectionContext, at: number, minTokenTtlMs: number): number | undefined {
+  const tokens = tokensOf(context)
+  if (!hasRenewal(tokens, at)) return undefined
+  const { retryAt = 0 } = context
+  if (tokens.expiresAt === undefined) return tokens.renewalRejected && retryAt
+  return Math.max(tokens.expiresAt - marginMs(tokens, minTokenTtlMs), retryAt)
+}
+
 /** The next instant at which `wake()` has something to do; `undefined` if nothing is scheduled. */
 export function nextWakeAt(
   context: ConnectionContext,
@@ -210,10 +252,10 @@ export function nextWakeAt(
   minTokenTtlMs: number,
 ): number | undefined {
   if (claimEndsAt !== undefined) return claimEndsAt
-  const { tokens, attempts, retryAt } = context
+  const { attempts, retryAt } = context
   const due = attempts.map(({ expiresAt }) => expiresAt)
-  if (tokens?.expiresAt !== undefined && isRenewable(tokens, at))
-    due.push(Math.max(tokens.expiresAt - marginMs(tokens, minTokenTtlMs), retryAt ?? 0))
+  const renewalAt = renewalDueAt(context, at, minTokenTtlMs)
+  if (renewalAt !== undefined) due.push(renewalAt)
   if (pendingExchange(context, at)) due.push(retryAt ?? at)
   return due.length === 0 ? undefined : Math.min(...due)
 }

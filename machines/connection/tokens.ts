@@ -7,8 +7,9 @@ import { ENDED_ATTEMPT_TTL_MS, REFRESH_BACKOFF } from '../limits.ts'
 import type { TokenResult } from '../ports.ts'
 import { isSecretExpired, portFailureOf } from '../rejection.ts'
 import { end, finishAttempts } from './attempts.ts'
+import { countFailedRenewal } from './claims.ts'
 import type { Change, ConnectionEvent, Sent } from './events.ts'
-import { rejectedClient, withServer } from './request.ts'
+import { recordChallenge, rejectedClient, withServer } from './request.ts'
 import {
   accountOf,
   attemptOf,
@@ -16,6 +17,7 @@ import {
   currentChallenge,
   isNotRequired,
   isPending,
+  isRenewing,
   tokenParameters,
 } from './selectors.ts'
 import { withoutRound } from './step-up.ts'
@@ -55,7 +57,9 @@ export function storeTokens(context: ConnectionContext, output: TokenResult): Ch
         : (claim?.grant ?? 'client_credentials'),
     serverId: claimedServer(context)?.id,
     subject: output.subject ?? (isRefresh ? old?.subject : undefined),
-    renewedAfterRejection: claim?.afterRejection,
+    replacedRejectedAt: claim?.afterRejection && output.at,
+    // Only a success shows that the renewal helped, whoever rejected the tokens before.
+    rejectedBy: isRenewing(context) && old?.rejectedBy !== undefined ? 'server' : undefined,
     dpopKey: output.dpopKey,
   }
   return {
@@ -79,6 +83,7 @@ function signedIn(context: ConnectionContext, tokens: Tokens, at: number): Chang
     failure: undefined,
     retryAt: undefined,
     retryDelayMs: undefined,
+    failedRenewals: undefined,
     reauthorizationRequired: undefined,
     challenge: undefined,
     notRequiredAt: undefined,
@@ -120,7 +125,28 @@ export function recordFailure(context: ConnectionContext, event: ConnectionEvent
   const { failure } = portFailureOf(event)
   const retryDelayMs = backoffMs(context.retryDelayMs, REFRESH_BACKOFF)
   const retryAt = context.at + (failure.details?.retryAfterMs ?? retryDelayMs)
-  return { failure, retryDelayMs, retryAt, ...(context.claim === undefined && { stepUps: withoutRound(context) }) }
+  return {
+    failure,
+    retryDelayMs,
+    retryAt,
+    ...countFailedRenewal(context),
+    ...(context.claim === undefined && { stepUps: withoutRound(context) }),
+  }
+}
+
+/** Records that the server rejected the renewal; the credential it used is retained, and only `wake()` tries it again. */
+export function markRenewalRejected({ tokens }: ConnectionContext): Change {
+  return { tokens: { ...assertDefined(tokens, 'tokens'), renewalRejected: true } }
+}
+
+/** Records that the access token was rejected and that no renewal helped, with the challenge of the server. */
+export function recordRejection({ tokens }: ConnectionContext, event: Sent<'token.rejected'>): Change {
+  return { ...recordChallenge(event), tokens: { ...assertDefined(tokens, 'tokens'), rejectedBy: event.by } }
+}
+
+/** Records that the server accepts the access token again: its challenge no longer counts. */
+export function clearRejection({ tokens }: ConnectionContext, { at }: Sent<'token.accepted'>): Change {
+  return { at, challenge: undefined, tokens: { ...assertDefined(tokens, 'tokens'), rejectedBy: undefined } }
 }
 
 /**
@@ -148,7 +174,7 @@ export function forgetClient(context: ConnectionContext): Change {
   }
 }
 
-/** Removes everything but the generation, the journal, and the outcomes of attempts. */
+/** Removes everything but the generation, the journal, the outcomes of attempts, and what is known of the server. */
 export function reset(context: ConnectionContext): Change {
   return {
     generation: context.generation + 1,
@@ -162,6 +188,7 @@ export function reset(context: ConnectionContext): Change {
     failure: undefined,
     retryAt: undefined,
     retryDelayMs: undefined,
+    failedRenewals: undefined,
     rejectedClient: undefined,
     invalidScope: undefined,
     stepUps: undefined,

@@ -2,7 +2,7 @@ import * as oauth from 'oauth4webapi'
 import { type FailureCode, type FailureDetails, truncate } from '../errors/failure.ts'
 import { type PortError, portError } from '../errors/port-error.ts'
 import type { ExchangeResponse, Transport } from '../http/transport.ts'
-import { isClientError } from '../protocol/token-endpoint.ts'
+import { isClientError, isRetryLaterStatus } from '../protocol/token-endpoint.ts'
 import type { ClientInformation } from '../schemas/credentials.ts'
 import { decodeAnswer, wireErrorOf } from '../schemas/endpoint-responses.ts'
 import { MAX_RETRY_AFTER_MS, MAX_TOKEN_RESPONSE_BYTES, USER_AGENT } from './limits.ts'
@@ -72,22 +72,19 @@ export interface RejectionCodes {
 }
 
 /**
- * The failure for a response that is not 2xx. 429, 503 and every other 4xx are rejections; any other 5xx leaves the
- * outcome unknown.
+ * The failure for a response that is not 2xx, or contains an error. A response that asks for a later request and every
+ * other 4xx are rejections; any other 5xx leaves the outcome unknown.
  *
  * @see [RFC 6749 §5.2](https://www.rfc-editor.org/rfc/rfc6749.html#section-5.2)
  */
 export function rejectionOf(response: ExchangeResponse, url: string, now: number, codes: RejectionCodes): PortError {
   const { status, headers, text } = response
   const { fields = {} } = decodeAnswer(text) ?? {}
-  const details: FailureDetails = {
-    url: redactUrl(url),
-    status,
-    error: wireErrorOf(fields)?.error,
-    retryAfterMs: retryAfterMs(headers, now),
-  }
+  const error = wireErrorOf(fields)?.error
+  const details: FailureDetails = { url: redactUrl(url), status, error, retryAfterMs: retryAfterMs(headers, now) }
   if (status === 429) return portError('RATE_LIMITED', 'rejected', details)
-  if (status === 503) return portError('SERVER_UNAVAILABLE', 'rejected', details)
+  const isUnavailable = isRetryLaterStatus(status) || (status < 500 && error === 'temporarily_unavailable')
+  if (isUnavailable) return portError('SERVER_UNAVAILABLE', 'rejected', details)
   return status >= 500 ? portError(codes.unknown, 'unknown', details) : portError(codes.rejected, 'rejected', details)
 }
 

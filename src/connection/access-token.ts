@@ -3,17 +3,22 @@ import {
   isFirstContact,
   isFresh,
   isNotRequired,
+  isOnTrial,
+  isReRequestable,
+  isRejectionClearable,
   isRenewable,
-  isUsable,
+  isTriable,
   pendingExchange,
   marginMs,
   tokensOf,
 } from '../../machines/connection/selectors.ts'
-import { AuthorizationError } from '../errors/authorization-error.ts'
+import { AuthorizationError, isAuthorizationError } from '../errors/authorization-error.ts'
 import { failure } from '../errors/failure.ts'
 import { formatChallenge } from '../protocol/www-authenticate.ts'
+import type { ConnectionContext } from '../schemas/connection-context.ts'
 import type { Tokens } from '../schemas/credentials.ts'
 import { isServerAllowed } from '../options/policy.ts'
+import { rejectedByHost } from './received-challenge.ts'
 import type { ConnectionRecord } from './record.ts'
 import type { View } from './services.ts'
 import type { IssuedToken, Ticket } from './token-cache.ts'
@@ -22,7 +27,14 @@ import type { IssuedToken, Ticket } from './token-cache.ts'
 interface TokenParameters {
   minTtlMs?: number | undefined
   rejectedToken?: string | undefined
+  /** A rejected token is returned until it expires: the server may accept it again. */
+  triesRejected?: true | undefined
+  /** A `rejectedToken` that has just replaced a rejected one is not renewed again. */
+  rejectedByHost?: true | undefined
 }
+
+/** What a request is sent with: a token, or none at first contact, with the record as it was loaded. */
+export type RequestToken = { readonly token: IssuedToken } | { readonly token: undefined; readonly view?: View }
 
 /** Returns the stored token, or a new one after at most one renewal. */
 export function accessToken(record: ConnectionRecord, params: TokenParameters): Promise<IssuedToken> {
@@ -31,15 +43,32 @@ export function accessToken(record: ConnectionRecord, params: TokenParameters): 
   })
 }
 
-/** As {@link accessToken}; `undefined` for a connection that never had tokens, whose requests are sent without one. */
-export function tokenIfAny(record: ConnectionRecord, params: TokenParameters): Promise<IssuedToken | undefined> {
-  return tokenFor(record, params, (view) => {
+/** As {@link accessToken}, for a host whose request was rejected: recorded if the token cannot be replaced. */
+export async function replacementForHost(record: ConnectionRecord, params: TokenParameters): Promise<IssuedToken> {
+  try {
+    return await accessToken(record, { ...params, rejectedByHost: true })
+  } catch (error) {
+    if (endsRenewals(error) && params.rejectedToken !== undefined) await rejectedByHost(record, params.rejectedToken)
+    throw error
+  }
+}
+
+/** Whether an error says that no renewal replaces a rejected token: none is possible, or its grant was rejected. */
+export function endsRenewals(error: unknown): boolean {
+  return isAuthorizationError(error) && (error.code === 'AUTHORIZATION_REQUIRED' || error.code === 'EXCHANGE_REJECTED')
+}
+
+/** As {@link accessToken} for a request: also a rejected token, and none for a connection that never had tokens. */
+export async function tokenForRequest(record: ConnectionRecord): Promise<RequestToken> {
+  const token = await tokenFor(record, { triesRejected: true }, (view) => {
     const { unauthenticatedRequests, allowedServers } = record.policy
     const isAllowed =
       unauthenticatedRequests === 'firstContact' && isServerAllowed(record.identity.server, allowedServers)
-    if (isAllowed && (view === undefined || isFirstContact(view.context, view.at()))) return undefined
+    if (isAllowed && (view === undefined || isFirstContact(view.context, view.at())))
+      return { token: undefined, ...(view && { view }) }
     throw tokenUnavailable(view)
   })
+  return 'value' in token ? { token } : token
 }
 
 /** The token of the record; `otherwise` decides for a record that has none and can obtain none by itself. */
@@ -54,12 +83,14 @@ async function tokenFor<None>(
     const view = await record.load()
     if (view === undefined || isFirstContact(view.context, view.at())) return otherwise(view)
     const tokens = tokensOf(view.context)
+    const isReplacement = isOnTrial(tokens, view.at()) && tokens?.accessToken === params.rejectedToken
+    if (params.rejectedByHost && isReplacement) throw tokenUnavailable(view)
     if (isGoodEnough(record, view, tokens, params)) {
       await record.redeliverActions(view)
       return cacheToken(record, view, tokens, ticket)
     }
     const after = await renew(record, view, params)
-    const token = tokenAfterRenewal(view, after, params.rejectedToken)
+    const token = tokenAfterRenewal(view, after, params)
     record.services.issuedGenerations.set(record.key, after.context.generation)
     return token
   } finally {
@@ -75,17 +106,20 @@ function isGoodEnough(
   { policy }: ConnectionRecord,
   view: View,
   tokens: Tokens | undefined,
-  { minTtlMs, rejectedToken }: TokenParameters,
+  { minTtlMs, rejectedToken, triesRejected }: TokenParameters,
 ): tokens is Tokens {
   if (tokens === undefined) return false
   const at = view.at()
+  if (tokens.rejectedBy !== undefined) return triesRejected === true && isTriable(tokens, at)
   const { claim, retryAt } = view.context
   const isRenewalBlocked = minTtlMs === undefined && (claim !== undefined || (retryAt ?? 0) > at)
   return isFresh(tokens, at, isRenewalBlocked ? 0 : (minTtlMs ?? marginMs(tokens, policy.minTokenTtlMs)), rejectedToken)
 }
 
 function cacheToken({ services, policy }: ConnectionRecord, view: View, tokens: Tokens, ticket: Ticket): IssuedToken {
-  const token = toIssuedToken(tokens)
+  const token = toIssuedToken(tokens, view.context)
+  // Only requests of `fetch` are sent with a rejected token.
+  if (tokens.rejectedBy !== undefined) return token
   const ttlMs = (tokens.expiresAt ?? Infinity) - view.at()
   const margin = marginMs(tokens, policy.minTokenTtlMs)
   services.cache.end(ticket, { token, ttlMs, marginMs: margin, trustMs: policy.cacheMs })
@@ -94,14 +128,15 @@ function cacheToken({ services, policy }: ConnectionRecord, view: View, tokens: 
 }
 
 /** The result after the one renewal: the new token, the old one if it is still usable, or the failure as an error. */
-function tokenAfterRenewal(before: View, after: View, rejectedToken: string | undefined): IssuedToken {
+function tokenAfterRenewal(before: View, after: View, { rejectedToken, triesRejected }: TokenParameters): IssuedToken {
   const { context } = after
   const at = after.at()
   const tokens = tokensOf(context)
   // A token that was just issued is returned even if its lifetime is zero.
   const isNew = context.generation > before.context.generation && !tokens?.unverified
-  if (tokens !== undefined && tokens.accessToken !== rejectedToken && (isNew || isUsable(tokens, at)))
-    return toIssuedToken(tokens)
+  const isAllowed = tokens?.rejectedBy === undefined || triesRejected
+  if (tokens !== undefined && tokens.accessToken !== rejectedToken && isAllowed && (isNew || isTriable(tokens, at)))
+    return toIssuedToken(tokens, context)
   if (context.claim?.outcomeUnknown) throw new AuthorizationError(failure('TOKEN_OUTCOME_UNKNOWN'))
   const canRetry = isRenewable(tokens, at) || pendingExchange(context, at) !== undefined
   throw canRetry && context.failure !== undefined ? new AuthorizationError(context.failure) : tokenUnavailable(after)
@@ -159,6 +194,10 @@ export async function renew(
 function tokenUnavailable(view: View | undefined): AuthorizationError {
   if (view === undefined) return new AuthorizationError(failure('AUTHORIZATION_REQUIRED'))
   const { context } = view
+  const { tokens } = context
+  // A non-interactive grant was rejected: a sign-in of the user is not the remedy.
+  if (tokens?.renewalRejected && isReRequestable(tokens) && context.failure !== undefined)
+    return new AuthorizationError(context.failure)
   if (isNotRequired(context, view.at()))
     return new AuthorizationError(failure('AUTHORIZATION_NOT_OFFERED', { reason: 'notRequired' }))
   const { details, code } = context.failure ?? {}
@@ -168,6 +207,7 @@ function tokenUnavailable(view: View | undefined): AuthorizationError {
   })
 }
 
-function toIssuedToken({ accessToken: value, tokenType: type, scope, expiresAt, dpopKey }: Tokens): IssuedToken {
-  return { value, type, scope, expiresAt, dpopKey }
+function toIssuedToken(tokens: Tokens, context: ConnectionContext): IssuedToken {
+  const { accessToken: value, tokenType: type, scope, expiresAt, dpopKey } = tokens
+  return { value, type, scope, expiresAt, dpopKey, ...(isRejectionClearable(context) && { isRejected: true }) }
 }

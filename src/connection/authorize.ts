@@ -3,11 +3,13 @@ import {
   currentChallenge,
   isFresh,
   isNotRequired,
+  isOnTrial,
   isRenewable,
   isUsable,
   serverOf,
   tokensOf,
 } from '../../machines/connection/selectors.ts'
+import { MAX_FAILED_RENEWALS } from '../../machines/limits.ts'
 import { AuthorizationError } from '../errors/authorization-error.ts'
 import { failure, isTransient } from '../errors/failure.ts'
 import type { ParsedOptions } from '../options/orchestrator-options.ts'
@@ -116,22 +118,29 @@ export async function authorize(record: ConnectionRecord, params: AuthorizeParam
 }
 
 /**
- * The record after a renewal without user interaction. A transient failure of the renewal is thrown, since it does not
- * require a new sign-in.
+ * The record after a renewal without user interaction, unless renewals have failed too often. A transient failure of
+ * the renewal is thrown, since it does not require a new sign-in.
  */
 async function renewed(record: ConnectionRecord, view: View, rejectedGeneration: number | undefined): Promise<View> {
   const tokens = tokensOf(view.context)
   const isRejected = rejectedGeneration === view.context.generation
   if (!isRejected && isFresh(tokens, view.at(), 0, undefined)) return view
+  if (isHopeless(view)) return view
   // The last renewal followed a rejection too: the resource may no longer list this authorization server.
-  if (isRejected && tokens?.renewedAfterRejection) return view
+  if (isRejected && isOnTrial(tokens, view.at())) return view
   const after = await renew(record, view, { rejectedToken: isRejected ? tokens?.accessToken : undefined })
   const { generation, claim, failure: reason } = after.context
+  if (isHopeless(after)) return after
   if (claim?.outcomeUnknown) throw new AuthorizationError(failure('TOKEN_OUTCOME_UNKNOWN'))
   // The failure of tokens that are not renewable is that of an earlier call.
   const isPassing = isRenewable(tokens, after.at()) && reason !== undefined && isTransient(reason)
   if (isPassing && generation === view.context.generation) throw new AuthorizationError(reason)
   return after
+}
+
+/** Whether so many renewals have failed that the user is asked instead. */
+function isHopeless({ context }: View): boolean {
+  return (context.failedRenewals ?? 0) >= MAX_FAILED_RENEWALS
 }
 
 /**
@@ -143,9 +152,9 @@ function eventFor(challenge: BearerChallenge | undefined, view: View | undefined
   if (error === 'insufficient_scope') return 'challenge.insufficientScope'
   if (error === 'insufficient_user_authentication') return 'challenge.insufficientAuthentication'
   const tokens = tokensOf(view?.context)
+  if (view === undefined || error === 'invalid_token') return 'authorization.requested'
   // A token that replaces a rejected one was rejected again.
-  const isTokenRejected = error === 'invalid_token' || tokens?.renewedAfterRejection === true
-  if (view === undefined || isTokenRejected || !isUsable(tokens, view.at())) return 'authorization.requested'
+  if (isOnTrial(tokens, view.at()) || !isUsable(tokens, view.at())) return 'authorization.requested'
   return coversScope(tokens.scope, scope) ? 'authorization.requested' : 'challenge.insufficientScope'
 }
 

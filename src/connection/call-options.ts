@@ -67,7 +67,9 @@ export interface AccessTokenOptions {
   /** Minimum remaining lifetime of the token, in milliseconds. @defaultValue `policy.minTokenTtlMs` */
   minTtlMs?: number | undefined
   /**
-   * The token that a server responded to with 401: it is refreshed only if it is still the stored one. Secret.
+   * The token that a server responded to with 401: it is refreshed only if it is still the stored one. If it cannot be
+   * refreshed, or replaced a rejected token within the last minute, the rejection is recorded until other tokens are
+   * stored. Secret.
    *
    * @defaultValue none
    */

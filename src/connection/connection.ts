@@ -5,7 +5,7 @@ import { coversScope } from '../protocol/scopes.ts'
 import { type BearerChallenge, bearerChallenge } from '../protocol/www-authenticate.ts'
 import type { ConnectionIdentity } from '../schemas/credentials.ts'
 import { parseOptions } from '../schemas/parse-options.ts'
-import { accessToken, tokenIfAny } from './access-token.ts'
+import { accessToken, replacementForHost, type RequestToken, tokenForRequest } from './access-token.ts'
 import { authorize, checkGrant, checkPolicy } from './authorize.ts'
 import {
   type AccessTokenOptions,
@@ -21,8 +21,8 @@ import {
 } from './call-options.ts'
 import { fetchWithToken } from './fetch.ts'
 import { abortable, ConnectionRecord } from './record.ts'
-import type { OrchestratorServices } from './services.ts'
-import { receiveChallenge } from './received-challenge.ts'
+import type { OrchestratorServices, View } from './services.ts'
+import { receiveChallenge, servedWithoutToken, tokenAccepted } from './received-challenge.ts'
 import { awaitAuthorized, type ConnectionStatus, status, wake } from './status.ts'
 import type { AccessToken, IssuedToken } from './token-cache.ts'
 
@@ -72,14 +72,15 @@ export class Connection {
    *
    * @param options.minTtlMs Minimum remaining lifetime, in milliseconds. @defaultValue `policy.minTokenTtlMs`
    * @param options.rejectedToken The token that a server responded to with 401: it is refreshed only if it is still the
-   *   stored one.
+   *   stored one. If it cannot be refreshed, or replaced a rejected token within the last minute, the rejection is
+   *   recorded.
    * @throws {@link AuthorizationError} `AUTHORIZATION_REQUIRED` if the user must sign in; `AUTHORIZATION_NOT_OFFERED`
    *   if the server requires no authorization; `HTTP_TIMEOUT`, `HTTP_NETWORK`, `SERVER_UNAVAILABLE`, `RATE_LIMITED`,
    *   `TOKEN_OUTCOME_UNKNOWN`, `STORE_UNAVAILABLE` if a later call may succeed.
    * @see [RFC 6749 §6](https://www.rfc-editor.org/rfc/rfc6749.html#section-6)
    */
   async accessToken(options: AccessTokenOptions = {}): Promise<AccessToken> {
-    const { value, type, scope, expiresAt } = await this.#issuedToken(options)
+    const { value, type, scope, expiresAt } = await this.#issuedToken(options, replacementForHost)
     return { value, type, scope, expiresAt }
   }
 
@@ -102,12 +103,30 @@ export class Connection {
   readonly fetch = async (input: string | URL | Request, init?: RequestInit): Promise<Response> => {
     // CLOSED is thrown by `accessToken` below, so that the request's body is cancelled in that case as well.
     const record = this.#record
+    let firstContact: View | undefined
     const source = {
       identity: this.identity,
-      token: (signal: AbortSignal) => this.#tokenIfAny(signal),
+      token: async (signal: AbortSignal) => {
+        const found = await this.#tokenForRequest(signal)
+        if (found.token === undefined) firstContact = found.view
+        return found.token
+      },
       replacement: (rejectedToken: string, signal: AbortSignal) => this.#issuedToken({ rejectedToken, signal }),
-      received: (challenge: BearerChallenge, token: IssuedToken | undefined, signal: AbortSignal) =>
-        abortable(() => receiveChallenge(record, challenge, token?.value), signal),
+      received: (
+        challenge: BearerChallenge,
+        token: IssuedToken | undefined,
+        isRejected: boolean,
+        signal: AbortSignal,
+      ) =>
+        abortable(
+          () => receiveChallenge(record, challenge, { token: token?.value, isTokenRejected: isRejected }),
+          signal,
+        ),
+      accepted: (token: IssuedToken | undefined, signal: AbortSignal) =>
+        abortable(
+          () => (token === undefined ? servedWithoutToken(record, firstContact) : tokenAccepted(record, token.value)),
+          signal,
+        ),
       widerToken: async (rejectedToken: string, challenge: string, signal: AbortSignal) => {
         const tokens = tokensOf((await record.load())?.context)
         // Another caller may have received the same challenge: its token is used if it has the scope.
@@ -202,15 +221,16 @@ export class Connection {
     return { actions }
   }
 
-  async #issuedToken(options: AccessTokenOptions): Promise<IssuedToken> {
+  async #issuedToken(options: AccessTokenOptions, issue = accessToken): Promise<IssuedToken> {
     const record = this.#open()
     const { signal, ...params } = parseOptions(AccessTokenOptionsSchema, options, 'accessToken()')
-    return (await this.#cachedToken(options)) ?? (await abortable(() => accessToken(record, params), signal))
+    return (await this.#cachedToken(options)) ?? (await abortable(() => issue(record, params), signal))
   }
 
-  async #tokenIfAny(signal: AbortSignal): Promise<IssuedToken | undefined> {
+  async #tokenForRequest(signal: AbortSignal): Promise<RequestToken> {
     const record = this.#open()
-    return (await this.#cachedToken({ signal })) ?? (await abortable(() => tokenIfAny(record, {}), signal))
+    const token = await this.#cachedToken({ signal })
+    return token ? { token } : await abortable(() => tokenForRequest(record), signal)
   }
 
   async #cachedToken({ minTtlMs, rejectedToken, signal }: AccessTokenOptions): Promise<IssuedToken | undefined> {

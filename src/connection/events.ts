@@ -2,7 +2,7 @@ import { accountOf } from '../../machines/connection/selectors.ts'
 import type { DurableContext } from '../durable/chart.ts'
 import type { Failure } from '../errors/failure.ts'
 import { warnOnFailure } from '../errors/warn-on-failure.ts'
-import type { ConnectionContext, JournalEntry } from '../schemas/connection-context.ts'
+import type { ConnectionContext, JournalEntry, RestingState } from '../schemas/connection-context.ts'
 import type { ConnectionIdentity } from '../schemas/credentials.ts'
 import { invalidArgument } from '../schemas/parse-options.ts'
 
@@ -116,7 +116,20 @@ function lateTokenEvent(
   return before !== undefined && isConnection(before) && before.tokens !== undefined ? 'refreshed' : 'authorized'
 }
 
+const RESTING_STATES: ReadonlySet<string> = new Set<RestingState>([
+  'disconnected',
+  'awaitingCallback',
+  'authorized',
+  'reauthorizationRequired',
+  'failed',
+])
+
 const isConnection = (context: DurableContext): context is ConnectionContext => 'identity' in context
+
+/** The resting state before a transition: an operation that changes nothing must not be reported again. */
+function stateBefore({ journal }: ConnectionContext, entry: JournalEntry): string | undefined {
+  return journal.slice(0, journal.indexOf(entry)).findLast(({ to }) => RESTING_STATES.has(to))?.to
+}
 
 /**
  * Emits the events of each saved change of a connection's record.
@@ -133,9 +146,11 @@ export function connectionEventPublisher(
     const now = accountOf(context)
     const hasChanged = account?.issuer === now?.issuer && account?.subject !== now?.subject
     if (hasChanged) emitter.emit('accountChanged', { connection, at: savedAt })
-    for (const { at, from, to, reason } of entries) {
+    for (const entry of entries) {
+      const { at, from, to, reason } = entry
       emitter.emit('transition', { connection, at, from, to, reason })
-      if (to === 'reauthorizationRequired') emitter.emit('authorizationRequired', { connection, at })
+      if (to === 'reauthorizationRequired' && stateBefore(context, entry) !== to)
+        emitter.emit('authorizationRequired', { connection, at })
       const tokenEvent =
         TOKEN_EVENTS.get(reason) ??
         (to === 'authorized' && reason === 'result.late' ? lateTokenEvent(context, before) : undefined)

@@ -10,6 +10,7 @@ import { asksForNonce } from '../protocol/dpop.ts'
 import { type BearerChallenge, bearerChallenge, requiresScope } from '../protocol/www-authenticate.ts'
 import type { ConnectionIdentity } from '../schemas/credentials.ts'
 import { invalidArgument } from '../schemas/parse-options.ts'
+import { endsRenewals } from './access-token.ts'
 import type { IssuedToken } from './token-cache.ts'
 
 /** The tokens of a connection, for its requests. */
@@ -22,7 +23,14 @@ interface TokenSource {
   /** A token with the scope of a challenge; `undefined` if only the user can grant it. */
   widerToken(rejectedToken: string, challenge: string, signal: AbortSignal): Promise<IssuedToken | undefined>
   /** Stores a challenge of the connection's own endpoint, to a request with this token, for the next `authorize()`. */
-  received(challenge: BearerChallenge, token: IssuedToken | undefined, signal: AbortSignal): Promise<void>
+  received(
+    challenge: BearerChallenge,
+    token: IssuedToken | undefined,
+    isTokenRejected: boolean,
+    signal: AbortSignal,
+  ): Promise<void>
+  /** Records a success of that endpoint, to a request with a rejected token or without one. */
+  accepted(token: IssuedToken | undefined, signal: AbortSignal): Promise<void>
 }
 
 const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
@@ -88,14 +96,17 @@ async function sendAuthorized(
     const { status } = response
     // A response that only requests a DPoP nonce does not reject the token.
     const remedy = asksForNonce(response) ? 'nonce' : remedyFor(status, challenge, token.scope)
-    if (remedy === undefined || (remedy === 'nonce' && isBodyReplayable)) return response
+    if (remedy === undefined || (remedy === 'nonce' && isBodyReplayable)) {
+      if (token.isRejected && response.ok && isOwn(source, response)) await source.accepted(token, signal)
+      return response
+    }
     await response.body?.cancel()
     if (remedy === 'nonce') throw bodyNotReplayable(status, challenge)
     const isHandled = handledStatuses.has(status)
     handledStatuses.add(status)
     const next: IssuedToken | undefined =
       remedy === 'user' || isHandled ? undefined : await anotherToken(source, token, response, remedy, signal)
-    if (next === undefined) throw await authorizationRequired(source, response, token, signal, REASONS[remedy])
+    if (next === undefined) throw await authorizationRequired(source, response, token, signal, remedy)
     if (!isBodyReplayable) throw bodyNotReplayable(status, challenge)
     token = next
   }
@@ -129,7 +140,7 @@ async function anotherToken(
       : await source.replacement(token.value, signal)
   } catch (error) {
     if (!(error instanceof AuthorizationError)) throw error
-    if (error.code === 'AUTHORIZATION_REQUIRED') await store(source, response, token, signal)
+    if (endsRenewals(error)) await store(source, response, token, remedy === 'newToken', signal)
     throw new AuthorizationError(error.failure, { challenge })
   }
 }
@@ -154,11 +165,12 @@ async function authorizationRequired(
   response: Response,
   token: IssuedToken | undefined,
   signal: AbortSignal,
-  reason?: (typeof REASONS)[keyof typeof REASONS],
+  remedy?: keyof typeof REASONS,
 ): Promise<AuthorizationError> {
-  await store(source, response, token, signal)
+  await store(source, response, token, remedy === 'newToken', signal)
   const { status } = response
   const challenge = challengeHeader(response)
+  const reason = remedy && REASONS[remedy]
   return new AuthorizationError(failure('AUTHORIZATION_REQUIRED', { status, reason }), { challenge })
 }
 
@@ -167,10 +179,16 @@ async function store(
   source: TokenSource,
   response: Response,
   token: IssuedToken | undefined,
+  isTokenRejected: boolean,
   signal: AbortSignal,
 ): Promise<void> {
-  const isOwn = !response.redirected && response.url === new URL(source.identity.server).href
-  if (isOwn) await source.received(bearerChallenge(challengeHeader(response) ?? '') ?? {}, token, signal)
+  const challenge = bearerChallenge(challengeHeader(response) ?? '') ?? {}
+  if (isOwn(source, response)) await source.received(challenge, token, isTokenRejected, signal)
+}
+
+/** Whether a response comes from the connection's own endpoint: another one says nothing about the token. */
+function isOwn({ identity }: TokenSource, response: Response): boolean {
+  return !response.redirected && response.url === new URL(identity.server).href
 }
 
 /** Sends a request as it is. The server's challenge, if any, becomes the error; every other response is returned. */
@@ -178,7 +196,13 @@ async function sendWithoutToken(source: TokenSource, sender: TokenSender, reques
   const response = await send(sender, request, undefined, false, new URL(source.identity.server).origin)
   // A caller with credentials of its own handles the response itself.
   const isChallenge = remedyFor(response.status, challengeHeader(response), undefined) !== undefined
-  if (!isChallenge || request.headers.has('authorization')) return response
+  const hasOwnCredentials = request.headers.has('authorization')
+  if (!isChallenge || hasOwnCredentials) {
+    // A 202 only confirms that a notification has arrived.
+    const isServed = response.status === 200 && isOwn(source, response)
+    if (!hasOwnCredentials && isServed) await source.accepted(undefined, request.signal)
+    return response
+  }
   await response.body?.cancel()
   throw await authorizationRequired(source, response, undefined, request.signal)
 }

@@ -9,35 +9,94 @@ import type { ConnectionRecord } from './record.ts'
 import type { View } from './services.ts'
 
 /**
- * Stores a challenge of the server, so that `authorize()` can use it in any process. Writes nothing while an operation
- * is in progress, whose result makes the challenge obsolete, if the record has the same challenge already, or if its
- * token is no longer the one of the request. A store that is down changes nothing for the caller, whose error contains
- * the challenge.
+ * Stores a challenge of the server, and that it rejected the token and no renewal helped, so that `authorize()` can use
+ * it in any process. Writes nothing while an operation is in progress, whose result makes the challenge obsolete, if
+ * the record has the same challenge already, or if its token is no longer the one of the request. A store that is down
+ * changes nothing for the caller, whose error contains the challenge.
  *
- * @param token The access token of the request, if it had one.
+ * @param answered.token The access token of the request, if it had one.
+ * @param answered.isTokenRejected Whether the response rejects that token.
  */
 export async function receiveChallenge(
   record: ConnectionRecord,
   received: BearerChallenge,
-  token: string | undefined,
+  { token, isTokenRejected }: { token: string | undefined; isTokenRejected: boolean },
 ): Promise<void> {
+  const challenge = storable(received)
   // `authorize()` receives it again and reports it, instead of requesting another scope.
-  if (isTooMuchScope(received.scope)) return
-  const { resourceMetadataUrl = '', ...others } = received
-  const challenge = resourceMetadataUrl.length > MAX_URL_LENGTH ? others : received
-  try {
+  if (challenge === undefined && !isTokenRejected) return
+  await ifStoreIsUp(async () => {
     const view = await record.load()
-    if (view !== undefined && (view.context.claim !== undefined || isRecent(view, challenge))) return
+    const isNewRejection = isTokenRejected && view?.context.tokens?.rejectedBy === undefined
+    const isDue = isNewRejection || (challenge !== undefined && !(view && isRecent(view, challenge)))
+    if (view?.context.claim !== undefined || !isDue) return
     await record.run(
       (now) => {
         const { generation = 0, tokens } = now?.context ?? {}
-        return tokens?.accessToken === token ? { type: 'challenge.received', generation, challenge } : undefined
+        if (tokens?.accessToken !== token) return undefined
+        if (isTokenRejected && tokens?.rejectedBy === undefined)
+          return { type: 'token.rejected', generation, challenge, by: 'server' }
+        return challenge && { type: 'challenge.received', generation, challenge }
       },
       { view },
     )
+    record.services.cache.forget(record.key)
+  })
+}
+
+/** Records that the host's server rejected this token, if it is still the stored one. */
+export async function rejectedByHost(record: ConnectionRecord, token: string): Promise<void> {
+  await ifStoreIsUp(async () => {
+    const view = await record.load()
+    await record.run(
+      (now) =>
+        now?.context.tokens?.accessToken === token
+          ? { type: 'token.rejected', generation: now.context.generation, by: 'host' }
+          : undefined,
+      { view },
+    )
+    record.services.cache.forget(record.key)
+  })
+}
+
+/** Records that the server accepted this rejected token, if it is still the stored one. */
+export async function tokenAccepted(record: ConnectionRecord, token: string): Promise<void> {
+  await ifStoreIsUp(async () => {
+    const view = await record.load()
+    await record.run(
+      (now) =>
+        now?.context.tokens?.accessToken === token
+          ? { type: 'token.accepted', generation: now.context.generation }
+          : undefined,
+      { view },
+    )
+  })
+}
+
+/** Records that the server answered a request without a token with success; once. */
+export async function servedWithoutToken(record: ConnectionRecord, view: View | undefined): Promise<void> {
+  if (view?.context.servesWithoutToken) return
+  await ifStoreIsUp(() =>
+    record.run((now) => (now?.context.servesWithoutToken ? undefined : { type: 'request.servedWithoutToken' }), {
+      view,
+    }),
+  )
+}
+
+/** Does what the caller does not depend on. */
+async function ifStoreIsUp(work: () => Promise<unknown>): Promise<void> {
+  try {
+    await work()
   } catch (error) {
     if (!isAuthorizationError(error)) throw error
   }
+}
+
+/** The challenge without a URL that is too long to store; `undefined` if its scope is. */
+function storable(received: BearerChallenge): BearerChallenge | undefined {
+  if (isTooMuchScope(received.scope)) return undefined
+  const { resourceMetadataUrl = '', ...others } = received
+  return resourceMetadataUrl.length > MAX_URL_LENGTH ? others : received
 }
 
 /** Whether the record has this challenge, or received another one just now: that bounds writes. */

@@ -1,12 +1,10 @@
 import {
   isAuthorized,
-  isFresh,
   isNotRequired,
   isPending,
-  isRenewable,
-  marginMs,
   nextWakeAt,
   pendingExchange,
+  renewalDueAt,
   serverOf,
   stateOf,
   tokensOf,
@@ -120,9 +118,8 @@ export async function wake(record: ConnectionRecord, loaded?: View): Promise<boo
       const at = now.at()
       const attempt = pendingExchange(now.context, at)
       if (attempt !== undefined) return { type: 'exchange.resumed', stateHash: attempt.stateHash }
-      const tokens = tokensOf(now.context)
-      const isEarly = isRenewable(tokens, at) && !isFresh(tokens, at, marginMs(tokens, minTokenTtlMs), undefined)
-      if (isEarly) return { type: 'refresh.requested', generation }
+      const isRenewalDue = (renewalDueAt(now.context, at, minTokenTtlMs) ?? Infinity) <= at
+      if (isRenewalDue) return { type: 'refresh.requested', generation }
       return now.context.attempts.some((attempt) => !isPending(attempt, at)) ? { type: 'attempt.expired' } : undefined
     },
     { view },

@@ -18,6 +18,8 @@ export interface AccessToken {
 /** An access token with its DPoP key. Secret; the key is never returned to callers. */
 export interface IssuedToken extends AccessToken {
   dpopKey?: DpopKey | undefined
+  /** The server rejected it, and a success clears that. */
+  isRejected?: true | undefined
 }
 
 interface Entry {

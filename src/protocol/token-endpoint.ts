@@ -23,6 +23,16 @@ export function grantOffered(
   return offered.some((name) => name.toLowerCase() === GRANT_TYPES[grant])
 }
 
+/**
+ * Whether a status says that nothing was done and that the same request may succeed later: a time-out before the
+ * request was complete, replayed early data, too many requests, an overloaded server.
+ *
+ * @see [RFC 9110 §15.5.9](https://www.rfc-editor.org/rfc/rfc9110.html#section-15.5.9), [RFC 8470 §5.2](https://www.rfc-editor.org/rfc/rfc8470.html#section-5.2), [RFC 6585 §4](https://www.rfc-editor.org/rfc/rfc6585.html#section-4)
+ */
+export function isRetryLaterStatus(status: number | undefined): boolean {
+  return status === 408 || status === 425 || status === 429 || status === 503
+}
+
 /** Authentication methods of a client without a private key, the preferred one first. */
 const SECRET_METHODS = ['client_secret_basic', 'client_secret_post', 'none'] as const
 

@@ -219,11 +219,15 @@ export const ConnectionContextSchema = v.strictObject({
   retryAt: maybe(Instant),
   /** The delay that `retryAt` was computed from; the next failure doubles it. */
   retryDelayMs: maybe(Count),
+  /** Number of renewals in a row that failed for a passing reason; counted up to the bound of the charts. */
+  failedRenewals: maybe(Count),
   /** The connection was authorized before, and its user has to sign in again. */
   reauthorizationRequired: maybe(v.literal(true)),
   challenge: maybe(ReceivedChallengeSchema),
   /** When the server was last found to require no authorization. */
   notRequiredAt: maybe(Instant),
+  /** The server answered a request without a token with success: a success says nothing about a rejected token. */
+  servesWithoutToken: maybe(v.literal(true)),
   /** A dynamic registration that its server rejected, until it is retired. */
   rejectedClient: maybe(
     v.strictObject({

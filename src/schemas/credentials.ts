@@ -140,8 +140,18 @@ export const TokensSchema = v.strictObject({
   subject: maybe(v.string()),
   /** The server rejected the refresh token: the access token cannot be renewed. */
   refreshTokenRejected: maybe(v.literal(true)),
-  /** They replace rejected tokens: if the server rejects these too, renewing again does not help. */
-  renewedAfterRejection: maybe(v.literal(true)),
+  /**
+   * The server rejected the last renewal with another error than `invalid_grant`: only `wake()` renews, with backoff,
+   * and a success clears it.
+   */
+  renewalRejected: maybe(v.literal(true)),
+  /**
+   * The MCP server responded to the access token with 401, and no renewal helped: `server` if `connection.fetch` saw
+   * that, which a 2xx clears, `host` if the host said so.
+   */
+  rejectedBy: maybe(v.picklist(['server', 'host'])),
+  /** When they replaced rejected tokens: if the server rejects these too, soon after, renewing again does not help. */
+  replacedRejectedAt: maybe(Instant),
   /** The refresh token was sent with an unknown outcome: if it is rejected, the access token may be revoked as well. */
   refreshTokenMayBeConsumed: maybe(v.literal(true)),
   /**

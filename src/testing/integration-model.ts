@@ -177,7 +177,10 @@ function transition(before: ModelState, { type }: { type: IntegrationAction }): 
       const isNeeded = before.isRevoked || !hasFreshToken(before)
       const stamped = { ...refresh, at: state.at, claimId: '', leaseMs: LEASE_MS }
       const called = isNeeded && before.record?.can(stamped) ? after(refresh) : state
-      return { ...called, succeeded: hasFreshToken(called) && !called.isRevoked }
+      const rejection = { type: 'token.rejected', generation: refresh.generation, by: 'server' } as const
+      const isRejected = called.isRevoked && called.record?.can({ ...stamped, ...rejection })
+      const ended = isRejected ? { ...called, record: run(called, rejection) } : called
+      return { ...ended, succeeded: hasFreshToken(ended) && !ended.isRevoked }
     }
     case 'disconnect':
       return after({ type: 'disconnect.requested' })

@@ -94,21 +94,22 @@ describe('enterprise-managed authorization', () => {
     }),
   )
 
-  test('an exchange that the identity provider rejects fails with EXCHANGE_REJECTED, and the current tokens remain', async () => {
+  test('an exchange that the identity provider rejects fails with EXCHANGE_REJECTED, also for callers without a rejected token', async () => {
     const { provider, as, start } = await stage('identity')
     const connection = start()
     await connection.authorize({ grant: 'identity_assertion' })
     provider.refuse('insufficient_user_authentication')
     const { value: rejectedToken } = await connection.accessToken()
-    await expect(connection.accessToken({ rejectedToken })).rejects.toMatchObject({
-      code: 'EXCHANGE_REJECTED',
-      failure: {
-        details: { url: `${provider.url}/token`, status: 400, error: 'insufficient_user_authentication' },
-      },
-      nextAction: 'authorize',
-    })
+    for (const options of [{ rejectedToken }, {}])
+      await expect(connection.accessToken(options)).rejects.toMatchObject({
+        code: 'EXCHANGE_REJECTED',
+        failure: {
+          details: { url: `${provider.url}/token`, status: 400, error: 'insufficient_user_authentication' },
+        },
+        nextAction: 'authorize',
+      })
     expect([provider.requests.length, as.requests.length]).toEqual([2, 1])
-    expect((await connection.accessToken()).value).toBe(rejectedToken)
+    expect(await connection.status()).toMatchObject({ authorized: false, failure: { code: 'EXCHANGE_REJECTED' } })
   })
 })
 

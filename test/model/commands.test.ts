@@ -77,6 +77,10 @@ const connections: Record<string, { value: unknown; context: ConnectionContext }
       orphanedClaims,
     }),
   },
+  rejected: {
+    value: { resting: 'reauthorizationRequired' },
+    context: contextWith({ ...withServer, tokens: { ...lastTokens, rejectedBy: 'server' }, orphanedClaims }),
+  },
   failed: { value: { resting: 'failed' }, context: contextWith({ failure: { code: 'HTTP_NETWORK' }, orphanedClaims }) },
   exchanging: {
     value: { exchanging: 'claimed' },
@@ -141,6 +145,14 @@ const commands: Record<string, (context: ConnectionContext) => ConnectionCommand
     generation: generation - 1,
     challenge: {},
   }),
+  'token.rejected': ({ generation }) => ({ type: 'token.rejected', generation, challenge: {}, by: 'server' }),
+  'token.rejected, older generation': ({ generation }) => ({
+    type: 'token.rejected',
+    generation: generation - 1,
+    by: 'server',
+  }),
+  'token.accepted': ({ generation }) => ({ type: 'token.accepted', generation }),
+  'request.servedWithoutToken': () => ({ type: 'request.servedWithoutToken' }),
   'callback.received': () => ({ ...callback, ...mine, iss: issuer }),
   'callback.received, without iss': () => ({ ...callback, ...mine }),
   'callback.received, browser recognised': () => ({ ...callback, stateHash: 'hash-1', bindingProven: true }),
@@ -175,7 +187,7 @@ const commands: Record<string, (context: ConnectionContext) => ConnectionCommand
 }
 
 const always =
-  'disconnected, awaiting, awaiting+code, authorized, imported, clientCredentials, lastToken, reauthorize, failed'
+  'disconnected, awaiting, awaiting+code, authorized, imported, clientCredentials, lastToken, reauthorize, rejected, failed'
 /** Where each command is taken; everywhere else it is refused, and nothing is changed by it. */
 const taken: Record<string, string> = {
   'authorization.requested': always,
@@ -183,6 +195,10 @@ const taken: Record<string, string> = {
   'challenge.insufficientAuthentication': always,
   'challenge.received': always,
   'challenge.received, older generation': '',
+  'token.rejected': 'authorized, imported, clientCredentials, lastToken, reauthorize',
+  'token.rejected, older generation': '',
+  'token.accepted': 'rejected',
+  'request.servedWithoutToken': always,
   'callback.received': 'awaiting, awaiting+code',
   'callback.received, without iss': 'awaiting, awaiting+code',
   'callback.received, browser recognised': 'awaiting, awaiting+code',

@@ -1,5 +1,6 @@
 import { portError, PortError } from '../../errors/port-error.ts'
 import type { ExchangeResponse } from '../../http/transport.ts'
+import { isRetryLaterStatus } from '../../protocol/token-endpoint.ts'
 import { type BearerChallenge, bearerChallenge, requiresScope } from '../../protocol/www-authenticate.ts'
 import { isJsonRpc } from '../../schemas/endpoint-responses.ts'
 import type { ConnectionDependencies } from '../dependencies.ts'
@@ -12,7 +13,13 @@ import type { MetadataCache } from './metadata.ts'
  * or neither (`other`), as a web page does.
  */
 export type ServerAnswer =
-  { readonly kind: 'challenge'; readonly challenge: BearerChallenge } | { kind: 'mcp' | 'other' }
+  | { readonly kind: 'challenge'; readonly challenge: BearerChallenge }
+  | { kind: 'other' }
+  | {
+      readonly kind: 'mcp'
+      /** The response is a success, and not only the confirmation of a notification. */
+      readonly isServed?: true | undefined
+    }
 
 /** A `ping` changes nothing, needs no session and creates none. */
 const PING = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'ping' })
@@ -64,9 +71,10 @@ async function askOnce({ transport, clock }: Dependencies, server: string): Prom
   const { status, headers, text } = response
   const challenge = challengeOf(response)
   if (challenge !== undefined) return { kind: 'challenge', challenge }
-  if (isSuccess(response)) return { kind: isMcpResponse(response) ? 'mcp' : 'other' }
+  if (isSuccess(response))
+    return isMcpResponse(response) ? { kind: 'mcp', ...(status === 200 && { isServed: true }) } : { kind: 'other' }
   if (isJsonRpc(text)) return { kind: 'mcp' }
-  if (status < 500 && status !== 429) return { kind: 'other' }
+  if (status < 500 && !isRetryLaterStatus(status)) return { kind: 'other' }
   const details = { url: redactUrl(server), status, retryAfterMs: retryAfterMs(headers, clock.now()) }
   throw portError(status === 429 ? 'RATE_LIMITED' : 'SERVER_UNAVAILABLE', 'rejected', details)
 }

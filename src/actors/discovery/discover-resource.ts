@@ -62,6 +62,7 @@ export function createDiscoverResource(deps: Dependencies, cache: MetadataCache<
       at: recordTime(),
       resource,
       ...(challengeScope !== undefined && { challengeScope }),
+      ...(answer?.kind === 'mcp' && answer.isServed && { servesWithoutToken: true as const }),
       ...(search.isNamedUnusable && { notes: [NAMED_UNUSABLE] }),
     })
 
@@ -91,7 +92,7 @@ const NAMED_UNUSABLE = 'resource_metadata of the challenge is not usable'
 /** The result of requesting the metadata URLs one after the other. */
 interface Search {
   readonly metadata?: ProtectedResourceMetadata
-  /** Whether every URL responded 4xx (not 429). */
+  /** Whether every URL responded 4xx, and none asked for a later request. */
   readonly isAbsent: boolean
   /** Whether the challenge named a URL, and that one has no metadata. */
   readonly isNamedUnusable: boolean

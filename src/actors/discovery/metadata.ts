@@ -4,6 +4,7 @@ import type { FailureCode } from '../../errors/failure.ts'
 import { portError } from '../../errors/port-error.ts'
 import { MAX_METADATA_BYTES } from '../../http/limits.ts'
 import { LruMap } from '../../lru-map.ts'
+import { isRetryLaterStatus } from '../../protocol/token-endpoint.ts'
 import { check, parseJson } from '../../schemas/wire.ts'
 import type { ConnectionDependencies } from '../dependencies.ts'
 import { isSuccess, redactUrl, retryAfterMs } from '../endpoint-request.ts'
@@ -24,8 +25,8 @@ export type MetadataLookup<Metadata> = { metadata: Metadata } | { absent: number
  *
  * @param expected The schema of the document, its name in failures, and the failure code for a 5xx.
  * @throws `PortError` `TOO_MANY_REDIRECTS` (also for a redirect that leads to a 4xx), `RESPONSE_NOT_JSON`,
- *   `RESPONSE_INVALID` with the names of the document and the field, `RATE_LIMITED`, `expected.unavailable`, or what
- *   the transport rejects with.
+ *   `RESPONSE_INVALID` with the names of the document and the field, `RATE_LIMITED`, `SERVER_UNAVAILABLE`,
+ *   `expected.unavailable`, or what the transport rejects with.
  */
 export async function loadMetadata<Schema extends GenericSchema>(
   { transport, clock }: Pick<ConnectionDependencies, 'transport' | 'clock'>,
@@ -46,13 +47,14 @@ export async function loadMetadata<Schema extends GenericSchema>(
   const { status, headers } = response
   const where = { url: redactUrl(url), status }
   if (!isSuccess(response)) {
-    if (status < 500 && status !== 429) {
+    if (status < 500 && !isRetryLaterStatus(status)) {
       // The URL itself did not say that there is no document.
       if (response.redirected) throw portError('TOO_MANY_REDIRECTS', 'rejected', { ...where, reason: 'notFound' })
       return { value: { absent: status }, freshForMs: 0 }
     }
     const details = { ...where, retryAfterMs: retryAfterMs(headers, clock.now()) }
-    throw portError(status === 429 ? 'RATE_LIMITED' : expected.unavailable, 'rejected', details)
+    const code = status >= 500 ? expected.unavailable : status === 429 ? 'RATE_LIMITED' : 'SERVER_UNAVAILABLE'
+    throw portError(code, 'rejected', details)
   }
   const details = { ...where, document: expected.document }
   const json = parseJson(response.text)

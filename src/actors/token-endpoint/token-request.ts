@@ -3,7 +3,7 @@ import type { TokenResult } from '../../../machines/ports.ts'
 import { isSecretExpired } from '../../../machines/record-rules.ts'
 import { stopwatch } from '../../clock.ts'
 import type { FailureCode } from '../../errors/failure.ts'
-import { portError } from '../../errors/port-error.ts'
+import { type PortError, portError } from '../../errors/port-error.ts'
 import type { ExchangeResponse } from '../../http/transport.ts'
 import { tokenResponseFields } from '../../protocol/token-endpoint.ts'
 import type { AuthorizationServer, DpopKey } from '../../schemas/credentials.ts'
@@ -78,17 +78,16 @@ export async function sendTokenRequest(
   }
   const first = await send()
   const response = key !== undefined && isNonceMissing(first) ? await send() : first
-  if (!isSuccess(response)) {
+  const rejection = (): PortError => {
     const codes = { rejected, unknown: 'TOKEN_OUTCOME_UNKNOWN' } as const
-    throw withClientRejection(rejectionOf(response, server.tokenEndpoint, deps.clock.now(), codes), server.client)
+    return withClientRejection(rejectionOf(response, server.tokenEndpoint, deps.clock.now(), codes), server.client)
   }
+  if (!isSuccess(response)) throw rejection()
   const where = { url: redactUrl(server.tokenEndpoint), status: response.status }
   const decoded = decodeAnswer(response.text)
   if (decoded === undefined)
     throw portError('TOKEN_RESPONSE_INVALID', 'unknown', { ...where, document: 'token response', reason: 'unreadable' })
-  const wire = wireErrorOf(decoded.fields)
-  if (wire !== undefined)
-    throw withClientRejection(portError(rejected, 'rejected', { ...where, error: wire.error }), server.client)
+  if (wireErrorOf(decoded.fields) !== undefined) throw rejection()
   return { decoded, where, key }
 }
 

@@ -82,7 +82,16 @@ export function commandsFor(context: ConnectionContext): ConnectionEvent[] {
     { ...stamp(), type: 'callback.denied', stateHash, error: 'access_denied' },
     { ...stamp(), type: 'exchange.resumed', stateHash },
   ]
+  // Beside attempts and orphaned claims they lead to nothing new.
+  const isQuiet = context.attempts.length === 0 && context.orphanedClaims.length === 0
+  const answered: ConnectionEvent[] = [
+    { ...stamp(), type: 'token.rejected', generation, challenge: { scope: 'read' }, by: 'server' },
+    { ...stamp(), type: 'token.rejected', generation: generation + 1, by: 'host' },
+    { ...stamp(), type: 'token.accepted', generation },
+    { ...stamp(), type: 'request.servedWithoutToken' },
+  ]
   return [
+    ...(isQuiet ? answered : []),
     ...asked.map((request) => ({ ...stamp(), type: 'authorization.requested' as const, request })),
     ...asked.slice(1, 2).map((request) => ({ ...stamp(), type: 'challenge.insufficientScope' as const, request })),
     ...asked.slice(0, 1).flatMap((request): ConnectionEvent[] => [
@@ -215,7 +224,7 @@ function essenceOf(snapshot: ConnectionSnapshot): string {
       held.refreshTokenRejected,
       held.refreshTokenMayBeConsumed,
       held.unverified,
-      held.refreshTokenMayBeConsumed,
+      held.rejectedBy !== undefined || (held.renewalRejected && 'renewal'),
     ],
     claim && [claim.kind, claim.grant, claim.retries, claim.outcomeUnknown],
     context.orphanedClaims.at(-1)?.retried,

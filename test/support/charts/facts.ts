@@ -147,6 +147,7 @@ export const rejections = {
   invalidGrant: rejection('REFRESH_REJECTED', 'rejected', { status: 400, error: 'invalid_grant' }),
   invalidClient: rejection('REFRESH_REJECTED', 'rejected', { status: 401, error: 'invalid_client' }),
   otherRefusal: rejection('EXCHANGE_REJECTED', 'rejected', { status: 400, error: 'invalid_request' }),
+  renewalRejected: rejection('REFRESH_REJECTED', 'rejected', { status: 400, error: 'invalid_request' }),
   unknown: rejection('HTTP_TIMEOUT', 'unknown', { host: 'as.example.com' }),
   unexpected: new Error('a bug in a port'),
 } as const

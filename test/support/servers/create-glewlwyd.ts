@@ -59,8 +59,6 @@ export async function createGlewlwyd(resource: string): Promise<Glewlwyd> {
     await configure(admin, issuer, resource)
     return {
       issuer,
-      // It answers 400 with nothing in it.
-      saysInvalidGrant: false,
       signIn: (authorizationUrl) => signIn(origin, authorizationUrl),
       addClient: async (client) => {
         await admin('POST', '/client/', {

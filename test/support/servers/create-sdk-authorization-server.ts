@@ -112,7 +112,6 @@ export async function createSdkAuthorizationServer(): Promise<SdkAuthorizationSe
   http.on('request', app)
   return {
     issuer: issuer.href,
-    saysInvalidGrant: true,
     signIn: async (authorizationUrl) => {
       const response = await fetch(authorizationUrl, { redirect: 'manual' })
       return response.headers.get('location') ?? ''

@@ -101,7 +101,6 @@ export async function startProvider(): Promise<RealServer & Pick<AuthorizationSe
     ledger: provider.ledger,
     reset: provider.reset,
     issuer: provider.issuer,
-    saysInvalidGrant: true,
     signIn: (url) => new UserAgent().signIn(url, { login: 'alice' }),
     isLive: async ({ refreshToken }) => (await provider.introspect(refreshToken)).active,
     revoke: (credentials) => revokeAt(`${provider.issuer}/revoke`, credentials),
@@ -250,11 +249,14 @@ export function describeRealServer<Server extends RealServer>(
       await signIn()
       await server.revoke(credentials())
       clock.advance(2 * HOUR_MS)
-      const code = server.saysInvalidGrant ? 'AUTHORIZATION_REQUIRED' : 'REFRESH_REJECTED'
-      await expect(connection.accessToken()).rejects.toMatchObject({ code, retryable: false, nextAction: 'authorize' })
+      await expect(connection.accessToken()).rejects.toMatchObject({
+        code: 'AUTHORIZATION_REQUIRED',
+        retryable: false,
+        nextAction: 'authorize',
+      })
       const { state, failure } = await connection.status()
       expect({ state, failure }).toMatchObject({
-        state: server.saysInvalidGrant ? 'reauthorizationRequired' : 'authorized',
+        state: 'reauthorizationRequired',
         failure: { code: 'REFRESH_REJECTED', details: { status: 400 } },
       })
       await signIn()

@@ -9,8 +9,6 @@ export interface Credentials {
 /** An authorization server that was not written for this project. */
 export interface RealServer {
   readonly issuer: string
-  /** Whether it says `invalid_grant` to a refresh token that it does not take. */
-  readonly saysInvalidGrant: boolean
   /** A user's browser: from the authorization URL to the callback URL, having said yes. */
   signIn(authorizationUrl: string): Promise<string>
   /** Whether the server would still take the refresh token. */

@@ -252,14 +252,37 @@ describe('a failed refresh', () => {
     expect(refreshes(world)).toBe(1)
   })
 
-  test('the refresh token is retained when the token endpoint rejects the refresh with an error other than invalid_grant', async () => {
+  test('the refresh token is retained when the token endpoint rejects the refresh with an error other than invalid_grant, and only wake() sends it again', async () => {
     const { world, clock, connection } = await signedIn()
     clock.advance(3_600_000)
     world.tokenAnswers.push({ status: 400, body: { error: 'invalid_request' } })
-    expect(await rejection(connection.accessToken())).toMatchObject({
-      failure: { code: 'REFRESH_REJECTED', details: { error: 'invalid_request' } },
+    const expected = {
+      failure: {
+        code: 'AUTHORIZATION_REQUIRED',
+        details: {
+          url: `${world.issuer}/token`,
+          status: 400,
+          error: 'invalid_request',
+          reason: 'REFRESH_REJECTED',
+        },
+      },
+      retryable: false,
+      nextAction: 'authorize',
+    }
+    expect(await rejection(connection.accessToken())).toEqual(expected)
+    expect(await rejection(connection.accessToken())).toEqual(expected)
+    expect(await connection.status()).toMatchObject({
+      state: 'reauthorizationRequired',
+      authorized: false,
+      nextAction: 'authorize',
+      nextWakeAt: clock.now() + 5_000,
     })
+    await connection.wake()
+    expect(refreshes(world)).toBe(1)
+    clock.advance(5_000)
+    await connection.wake()
     expect((await connection.accessToken()).value).toBe('access-2')
+    expect(await connection.status()).toMatchObject({ state: 'authorized', authorized: true, failure: undefined })
   })
 
   test('invalid_client at the refresh retires the dynamic registration, and the next sign-in registers a new client', async () => {

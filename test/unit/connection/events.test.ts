@@ -138,6 +138,16 @@ describe('events of a transition', () => {
     ])
   })
 
+  test('authorizationRequired is emitted once, and not again after an operation that changes nothing', () => {
+    const { listeners, received } = listenToAll()
+    const states = ['authorized', 'refreshing', 'reauthorizationRequired', 'refreshing', 'reauthorizationRequired']
+    const journal = states.map((to, at) => ({ at, from: states[at - 1] ?? 'awaitingCallback', to, reason: 'r' }))
+    connectionEventPublisher(listeners)({ ...CONTEXT, journal }, journal, undefined)
+    expect(received.filter(([name]) => name === 'authorizationRequired')).toEqual([
+      ['authorizationRequired', { connection: IDENTITY, at: 2 }],
+    ])
+  })
+
   test('several transitions are emitted in order, and a record that is not a connection emits no event', () => {
     const { listeners, received } = listenToAll()
     const publish = connectionEventPublisher(listeners)

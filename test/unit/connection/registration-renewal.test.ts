@@ -38,8 +38,7 @@ describe('an expiring client secret', () => {
         failure: { code: 'AUTHORIZATION_REQUIRED', details: { reason: 'REFRESH_REJECTED' } },
       })
       expect(world.tokenRequests()).toHaveLength(1)
-      expect((await connection.accessToken()).value).toBe('access-1')
-      expect((await connection.status()).state).toBe('reauthorizationRequired')
+      expect(await connection.status()).toMatchObject({ state: 'reauthorizationRequired', authorized: false })
       clock.advance(3_600_000)
       const redirect = redirectOf(await connection.authorize())
       expect(clientIdOf(redirect.authorizationUrl)).toBe('client-2')

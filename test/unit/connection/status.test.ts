@@ -140,7 +140,7 @@ describe('status()', () => {
   test('status() returns at most the last sixteen transitions', async () => {
     const { world, orchestrator } = await begun()
     const connection = await signIn(world, orchestrator)
-    for (let turn = 1; turn <= 10; turn += 1) await connection.accessToken({ rejectedToken: `access-${turn}` })
+    for (let turn = 1; turn <= 10; turn += 1) await connection.accessToken({ minTtlMs: 86_400_000 })
     const { journal } = await connection.status()
     expect(journal).toHaveLength(16)
     expect(journal.map(({ to }) => to)).toEqual(Array.from({ length: 8 }, () => ['refreshing', 'authorized']).flat())

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import {
   isClientRejected,
   isGrantRejected,
+  isRenewalRejected,
   isRetryLater,
   isTokenResponseInvalid,
   portFailureOf,
@@ -50,6 +51,22 @@ test.each([
 })
 
 test.each([
+  ['REFRESH_REJECTED', 'rejected', { status: 400, error: 'invalid_request' }, true],
+  ['EXCHANGE_REJECTED', 'rejected', { status: 401 }, true],
+  ['REFRESH_REJECTED', 'rejected', { status: 200, error: 'bad_refresh_token' }, true],
+  ['REFRESH_REJECTED', 'unknown', { status: 400 }, false],
+  ['REFRESH_REJECTED', 'rejected', { status: 400, error: 'invalid_client' }, false],
+  ['REFRESH_REJECTED', 'rejected', { reason: 'secretExpired' }, false],
+  ['REFRESH_REJECTED', 'rejected', { status: 400, error: 'temporarily_unavailable' }, false],
+  ['TOKEN_RESPONSE_INVALID', 'rejected', { status: 200 }, false],
+] as const)(
+  'isRenewalRejected for %s with the outcome %s and the details %j is %s',
+  (code, outcome, details, expected) => {
+    expect(isRenewalRejected(rejection(code, outcome, details))).toBe(expected)
+  },
+)
+
+test.each([
   ['TOKEN_RESPONSE_INVALID', 'rejected', true],
   ['TOKEN_RESPONSE_INVALID', 'unknown', false],
   ['REFRESH_REJECTED', 'rejected', false],
@@ -60,6 +77,8 @@ test.each([
 test.each([
   ['notSent', undefined, true],
   ['notSent', { status: 400 }, true],
+  ['rejected', { status: 408 }, true],
+  ['rejected', { status: 425 }, true],
   ['rejected', { status: 429 }, true],
   ['rejected', { status: 503 }, true],
   ['rejected', { status: 400, error: 'temporarily_unavailable' }, true],

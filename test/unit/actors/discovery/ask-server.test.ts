@@ -7,6 +7,7 @@ import { makeTransport, startServer } from '../../http/support.ts'
 import { makeDependencies, rejectionOf, type Route, startPeer } from '../support.ts'
 
 const PATH = '/mcp?qualifier=DEFAULT'
+const SERVED = { kind: 'mcp', isServed: true }
 const MCP_ERROR = { jsonrpc: '2.0', id: null, error: { code: -32_600, message: 'no session' } }
 
 /** A peer with one endpoint, and the question to it. */
@@ -34,11 +35,11 @@ describe('askServer', () => {
       { kind: 'challenge', challenge: { error: 'insufficient_scope', scope: 'files:read' } },
     ],
     ['other for any other 403', challenged(403, 'Bearer error="invalid_token"'), { kind: 'other' }],
-    ['mcp for a 200 in JSON', { body: { jsonrpc: '2.0', id: 1, result: {} } }, { kind: 'mcp' }],
+    ['mcp for a 200 in JSON', { body: { jsonrpc: '2.0', id: 1, result: {} } }, SERVED],
     [
       'mcp for a 200 in JSON with a charset',
       { headers: { 'content-type': 'Application/JSON; charset=utf-8' }, body: {} },
-      { kind: 'mcp' },
+      SERVED,
     ],
     ['other for a 200 in HTML', { headers: { 'content-type': 'text/html' }, body: '<html>' }, { kind: 'other' }],
     [
@@ -78,7 +79,7 @@ describe('askServer', () => {
       response.writeHead(200, { 'content-type': 'text/event-stream' }).write(': open\n\n')
     })
     const ask = createAskServer(makeDependencies(), new MetadataCache(new SimulatedClock()))
-    expect(await ask(origin, { anew: false })).toEqual({ kind: 'mcp' })
+    expect(await ask(origin, { anew: false })).toEqual(SERVED)
     await closed.promise
   })
 
@@ -134,6 +135,8 @@ describe('askServer rejects', () => {
       { status: 503, headers: { 'retry-after': '7' } },
       { code: 'SERVER_UNAVAILABLE', details: { status: 503, retryAfterMs: 7000 } },
     ],
+    ['a 408 with SERVER_UNAVAILABLE', { status: 408 }, { code: 'SERVER_UNAVAILABLE', details: { status: 408 } }],
+    ['a 425 with SERVER_UNAVAILABLE', { status: 425 }, { code: 'SERVER_UNAVAILABLE', details: { status: 425 } }],
     [
       'a 429 with RATE_LIMITED and its Retry-After',
       { status: 429, headers: { 'retry-after': '9' } },
@@ -215,7 +218,7 @@ describe('the answer', () => {
     clock.advance(299_999)
     expect(await ask()).toEqual({ kind: 'challenge', challenge: {} })
     clock.advance(1)
-    expect(await ask()).toEqual({ kind: 'mcp' })
+    expect(await ask()).toEqual(SERVED)
     peer.routes[PATH] = { status: 401 }
     expect(await ask(true)).toEqual({ kind: 'challenge', challenge: {} })
     expect(await ask()).toEqual({ kind: 'challenge', challenge: {} })
@@ -227,7 +230,7 @@ describe('the answer', () => {
     await ask()
     peer.routes['/open'] = { body: {} }
     const other = createAskServer(makeDependencies({ clock }), new MetadataCache(clock))
-    expect(await other(`${peer.origin}/open`, { anew: false })).toEqual({ kind: 'mcp' })
+    expect(await other(`${peer.origin}/open`, { anew: false })).toEqual(SERVED)
     expect(await other(peer.origin + PATH, { anew: false })).toEqual({ kind: 'challenge', challenge: {} })
   })
 })

@@ -184,6 +184,21 @@ describe('a token response', () => {
       { code: 'RATE_LIMITED', outcome: 'rejected', details: { status: 429, retryAfterMs: 2000 } },
     ],
     [
+      'status 408',
+      { status: 408, body: '' },
+      { code: 'SERVER_UNAVAILABLE', outcome: 'rejected', details: { status: 408 } },
+    ],
+    [
+      'status 425',
+      { status: 425, body: '' },
+      { code: 'SERVER_UNAVAILABLE', outcome: 'rejected', details: { status: 425 } },
+    ],
+    [
+      'status 400 and temporarily_unavailable',
+      { status: 400, body: { error: 'temporarily_unavailable' } },
+      { code: 'SERVER_UNAVAILABLE', outcome: 'rejected', details: { status: 400, error: 'temporarily_unavailable' } },
+    ],
+    [
       'status 503',
       { status: 503, body: { error: 'temporarily_unavailable' } },
       { code: 'SERVER_UNAVAILABLE', outcome: 'rejected', details: { status: 503, error: 'temporarily_unavailable' } },

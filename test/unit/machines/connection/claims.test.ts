@@ -88,6 +88,7 @@ describe('a claim', () => {
       tokens: { ...tokens, refreshTokenMayBeConsumed: true },
       failure: { code: 'TOKEN_OUTCOME_UNKNOWN' },
       retryAt: NOW + LEASE_MS,
+      failedRenewals: 1,
     })
   })
 

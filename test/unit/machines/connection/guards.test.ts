@@ -46,6 +46,48 @@ const attempt = {
   expiresAt: START + 1,
   bindingHash: 'browser',
 }
+
+test.each<[string, ConnectionEvent, Partial<ConnectionContext>, boolean]>([
+  ['is true for the current tokens', { ...stamp, type: 'token.rejected', generation: 3, by: 'server' }, {}, true],
+  ['is false for older tokens', { ...stamp, type: 'token.rejected', generation: 2, by: 'server' }, {}, false],
+  [
+    'is false without tokens',
+    { ...stamp, type: 'token.rejected', generation: 3, by: 'server' },
+    { tokens: undefined },
+    false,
+  ],
+  [
+    'is false for what is recorded',
+    { ...stamp, type: 'token.rejected', generation: 3, by: 'server' },
+    { tokens: { ...tokens, rejectedBy: 'server' } },
+    false,
+  ],
+  [
+    'is true for the host after the server',
+    { ...stamp, type: 'token.rejected', generation: 3, by: 'host' },
+    { tokens: { ...tokens, rejectedBy: 'server' } },
+    true,
+  ],
+  [
+    'is false for the server after the host',
+    { ...stamp, type: 'token.rejected', generation: 3, by: 'server' },
+    { tokens: { ...tokens, rejectedBy: 'host' } },
+    false,
+  ],
+  ['is false for another event', { ...stamp, type: 'attempt.expired' }, {}, false],
+])('isNewRejection %s', (_name, event, changes, expected) => {
+  expect(ask.isNewRejection(contextWith({ generation: 3, tokens, ...changes }), event)).toBe(expected)
+})
+
+test.each<[string, ConnectionEvent, Tokens['rejectedBy'], boolean]>([
+  ['is true for the current tokens', { ...stamp, type: 'token.accepted', generation: 3 }, 'server', true],
+  ['is false for older tokens', { ...stamp, type: 'token.accepted', generation: 2 }, 'server', false],
+  ['is false for tokens that the host rejected', { ...stamp, type: 'token.accepted', generation: 3 }, 'host', false],
+  ['is false for another event', { ...stamp, type: 'attempt.expired' }, 'server', false],
+])('clearsRejection %s', (_name, event, rejectedBy, expected) => {
+  expect(ask.clearsRejection(contextWith({ generation: 3, tokens: { ...tokens, rejectedBy } }), event)).toBe(expected)
+})
+
 const withAttempt = contextWith({ servers: [server], attempts: [attempt] })
 const claim: Claim = { id: 'claim-1', kind: 'refresh', leaseMs: LEASE_MS, retries: 0 }
 const request = (changes: Partial<AuthorizationRequest> = {}): AuthorizationRequest => ({

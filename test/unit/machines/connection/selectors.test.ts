@@ -1,12 +1,16 @@
 import { describe, expect, test } from 'vitest'
 import {
   currentChallenge,
+  hasRenewal,
   isAuthorized,
   isFirstContact,
   isFresh,
   isNotRequired,
+  isOnTrial,
   isPending,
+  isRejectionClearable,
   isRenewable,
+  isTriable,
   isUsable,
   marginMs,
   nextWakeAt,
@@ -34,6 +38,7 @@ test.each<[string, Tokens | undefined, number, number | undefined, boolean]>([
   ['is false for tokens with only the minimum TTL left', tokens, END - 1_000, 1_000, false],
   ['is true for tokens without an expiry', { ...tokens, expiresAt: undefined }, END + 1, 1_000, true],
   ['is false for unverified tokens', { ...tokens, unverified: true }, START, undefined, false],
+  ['is false for tokens that the server rejected', { ...tokens, rejectedBy: 'server' }, START, undefined, false],
 ])('isUsable %s', (_name, held, at, minTtlMs, expected) => {
   expect(isUsable(held, at, minTtlMs)).toBe(expected)
 })
@@ -59,11 +64,43 @@ test.each<[string, Tokens | undefined, number, boolean]>([
   ],
   ['is false for a rejected refresh token', { ...tokens, refreshTokenRejected: true }, START, false],
   ['is true for unverified tokens', { ...tokens, unverified: true }, START, true],
+  ['is false after the last renewal was rejected', { ...tokens, renewalRejected: true }, START, false],
+  ['is false for tokens that the server rejected', { ...tokens, rejectedBy: 'server' }, START, false],
 ])('isRenewable %s', (_name, held, at, expected) => {
   expect(isRenewable(held, at)).toBe(expected)
 })
 
 const attempt = { stateHash: 'hash-1', verifier: 'fake-verifier', serverId: 1, expiresAt: START + 1 }
+
+test('hasRenewal is true although callers may not renew', () => {
+  const held = [{ ...tokens, renewalRejected: true }, { ...tokens, rejectedBy: 'host' }, lastTokens] as const
+  expect(held.map((each) => hasRenewal(each, START))).toEqual([true, true, false])
+})
+
+test('isTriable is true for rejected tokens until they expire', () => {
+  const held: Tokens = { ...tokens, rejectedBy: 'server' }
+  expect([END - 1, END].map((at) => isTriable(held, at))).toEqual([true, false])
+})
+
+test.each<[string, Partial<ConnectionContext>, boolean]>([
+  ['is true where the server rejected the tokens', { tokens: { ...tokens, rejectedBy: 'server' } }, true],
+  ['is false where the host rejected them', { tokens: { ...tokens, rejectedBy: 'host' } }, false],
+  [
+    'is false where the server serves requests without a token',
+    { tokens: { ...tokens, rejectedBy: 'server' }, servesWithoutToken: true },
+    false,
+  ],
+  ['is false without a rejection', { tokens }, false],
+  ['is false without tokens', {}, false],
+])('isRejectionClearable %s', (_, changes, expected) => {
+  expect(isRejectionClearable(contextWith(changes))).toBe(expected)
+})
+
+test('isOnTrial is true for a minute after tokens replaced rejected ones', () => {
+  const replaced: Tokens = { ...tokens, replacedRejectedAt: START }
+  expect([START, START + 59_999, START + 60_000].map((at) => isOnTrial(replaced, at))).toEqual([true, true, false])
+  expect([tokens, undefined].map((each) => isOnTrial(each, START))).toEqual([false, false])
+})
 
 test('isPending is true for an attempt until its expiry', () => {
   expect([START, START + 1].map((at) => isPending(attempt, at))).toEqual([true, false])
@@ -90,6 +127,21 @@ describe('the resting state', () => {
     [
       'reauthorizationRequired after the refresh token was rejected',
       { tokens: { ...tokens, refreshTokenRejected: true } },
+      'reauthorizationRequired',
+    ],
+    [
+      'reauthorizationRequired with tokens that the server rejected',
+      { tokens: { ...tokens, rejectedBy: 'server' } },
+      'reauthorizationRequired',
+    ],
+    [
+      'authorized with a usable token whose last renewal was rejected',
+      { tokens: { ...tokens, renewalRejected: true } },
+      'authorized',
+    ],
+    [
+      'reauthorizationRequired with an expired token whose last renewal was rejected',
+      { tokens: { ...tokens, expiresAt: START, renewalRejected: true } },
       'reauthorizationRequired',
     ],
     [
@@ -235,6 +287,13 @@ describe('the next wake time', () => {
   test('nextWakeAt is the time of the early refresh, but not before retryAt', () => {
     expect(due({ tokens: TOKENS })).toBe(EXPIRES_AT - 30_000)
     expect(due({ tokens: TOKENS, retryAt: EXPIRES_AT })).toBe(EXPIRES_AT)
+  })
+
+  test('nextWakeAt is the time of the next retry after a rejected renewal, also of tokens without an expiry', () => {
+    const rejected = { tokens: { ...TOKENS, expiresAt: undefined, renewalRejected: true as const } }
+    expect(due({ ...rejected, retryAt: BEGINNING + 5_000 })).toBe(BEGINNING + 5_000)
+    expect(due(rejected)).toBe(0)
+    expect(due({ tokens: { ...TOKENS, rejectedBy: 'server' } })).toBe(EXPIRES_AT - 30_000)
   })
 
   test('nextWakeAt is the first attempt expiry, or at once for an attempt with a code', () => {

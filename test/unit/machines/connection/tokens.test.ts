@@ -1,12 +1,15 @@
 import { describe, expect, test } from 'vitest'
 import {
   acceptLateResult,
+  clearRejection,
   dropRefreshToken,
   forgetClient,
   importCredentials,
+  markRenewalRejected,
   pruneExpired,
   readClock,
   recordFailure,
+  recordRejection,
   reset,
   storeTokens,
 } from '../../../../machines/connection/tokens.ts'
@@ -278,6 +281,64 @@ describe('a failure', () => {
     expect(left({ stepUps: counted(2), claim: { ...refreshing, kind: 'requestToken' } })).toBeUndefined()
   })
 
+  test.each<[string, Partial<ConnectionContext>, number | undefined]>([
+    ['counts a refresh', { claim: refreshing }, 1],
+    ['counts the second refresh in a row', { claim: refreshing, failedRenewals: 1 }, 2],
+    ['counts no more than two', { claim: refreshing, failedRenewals: 2 }, 2],
+    ['counts a renewal by a non-interactive grant', { claim: { ...refreshing, kind: 'requestToken' } }, 1],
+    ['counts a renewal whose server was not discovered', { request: { ...request, purpose: 'renew' } }, 1],
+    [
+      'does not count the grant of an authorization',
+      { claim: { ...refreshing, kind: 'requestToken' }, request },
+      undefined,
+    ],
+    ['does not count an exchange', { claim: exchanging, request: undefined }, undefined],
+    ['does not count a discovery', { request }, undefined],
+  ])('recordFailure %s as a failed renewal', (_, changes, expected) => {
+    expect(recordFailure(contextWith({ tokens, ...changes }), error(rejections.unavailable)).failedRenewals).toBe(
+      expected,
+    )
+  })
+
+  test('markRenewalRejected retains both tokens', () => {
+    expect(markRenewalRejected(contextWith({ tokens }))).toEqual({ tokens: { ...tokens, renewalRejected: true } })
+  })
+
+  test('recordRejection stores who rejected the tokens, and the challenge of the server', () => {
+    const context = contextWith({ generation: 3, tokens, notRequiredAt: START })
+    const event = { ...stamp, type: 'token.rejected', generation: 3 } as const
+    expect(recordRejection(context, { ...event, by: 'server', challenge: { scope: 'read' } })).toEqual({
+      at: NOW,
+      challenge: { at: NOW, generation: 3, scope: 'read' },
+      notRequiredAt: undefined,
+      tokens: { ...tokens, rejectedBy: 'server' },
+    })
+    expect(recordRejection(context, { ...event, by: 'host' })).toEqual({
+      at: NOW,
+      notRequiredAt: undefined,
+      tokens: { ...tokens, rejectedBy: 'host' },
+    })
+  })
+
+  test('clearRejection removes the rejection and its challenge', () => {
+    const context = contextWith({ tokens: { ...tokens, rejectedBy: 'server' } })
+    expect(clearRejection(context, { ...stamp, type: 'token.accepted', generation: 0 })).toEqual({
+      at: NOW,
+      challenge: undefined,
+      tokens: { ...tokens, rejectedBy: undefined },
+    })
+  })
+
+  test.each<[string, Partial<ConnectionContext>, string | undefined]>([
+    ['a refresh inherit the rejection', { claim: refreshing }, 'server'],
+    ['a renewal by a non-interactive grant inherit it', { claim: { ...refreshing, kind: 'requestToken' } }, 'server'],
+    ['an authorization do not', { claim: { ...refreshing, kind: 'requestToken' }, request }, undefined],
+    ['a sign-in do not', { claim: exchanging, attempts: [attemptOf(1)] }, undefined],
+  ])('the tokens of %s', (_, changes, expected) => {
+    const context = contextWith({ servers: [server], tokens: { ...tokens, rejectedBy: 'host' }, ...changes })
+    expect(storeTokens(context, tokenResult(NOW)).tokens?.rejectedBy).toBe(expected)
+  })
+
   test('dropRefreshToken retains the access token', () => {
     const { refreshToken: _, ...rest } = tokens
     const context = contextWith({ tokens: { ...tokens, refreshTokenExpiresAt: NOW } })
@@ -325,7 +386,7 @@ describe('a failure', () => {
   })
 })
 
-test('a reset record retains its identity, clock, generation, journal, ended attempts and orphaned claims, and nothing else', () => {
+test('a reset record retains its identity, clock, generation, journal, ended attempts, orphaned claims and how the server answers, and nothing else', () => {
   const journal = [{ at: START, from: 'disconnected', to: 'authorized', reason: 'exchangeCode.done' }]
   const ended = { stateHash: 'hash-0', outcome: 'denied', endedAt: NOW } as const
   // Every member of the context, so that one that is added later has to be decided on here.
@@ -345,9 +406,11 @@ test('a reset record retains its identity, clock, generation, journal, ended att
     failure: { code: 'HTTP_NETWORK' },
     retryAt: NOW,
     retryDelayMs: 5_000,
+    failedRenewals: 1,
     reauthorizationRequired: true,
     challenge: { at: NOW, generation: 3, scope: 'admin' },
     notRequiredAt: NOW,
+    servesWithoutToken: true,
     rejectedClient: { issuer, clientId: 'client-1' },
     invalidScope: { issuer, clientId: 'client-1' },
     account: { issuer, subject: 'alice' },
@@ -364,6 +427,7 @@ test('a reset record retains its identity, clock, generation, journal, ended att
       historyTruncatedAt: NOW,
       // A late result has to be recognized, so that it is revoked as well.
       orphanedClaims: [{ id: 'claim-0', retried: false }],
+      servesWithoutToken: true,
       journal,
     }),
   )

@@ -1,0 +1,168 @@
+import { describe, expect, test } from 'vitest'
+import { MemoryStore } from '../../../src/index.ts'
+import type { Answer } from './peer.ts'
+import { TestClock } from './test-clock.ts'
+import { orchestrate, redirectOf, rejection, signIn, startWorld } from './world.ts'
+
+async function signedIn() {
+  const world = await startWorld()
+  const clock = new TestClock()
+  const store = new MemoryStore({ clock })
+  const orchestrator = orchestrate({ clock, store })
+  const events: string[] = []
+  for (const name of ['authorizationRequired', 'refreshed'] as const) orchestrator.on(name, () => events.push(name))
+  const connection = await signIn(world, orchestrator)
+  const elsewhere = orchestrate({ clock, store }).connection(connection.identity)
+  const refreshes = (): number =>
+    world.tokenRequests().filter(({ grant_type: grant }) => grant === 'refresh_token').length
+  return { world, clock, orchestrator, connection, elsewhere, events, refreshes }
+}
+
+const REQUIRED = { failure: { code: 'AUTHORIZATION_REQUIRED' }, nextAction: 'authorize' }
+const refused: [string, Answer][] = [
+  ['invalid_request', { status: 400, body: { error: 'invalid_request' } }],
+  ['unsupported_grant_type', { status: 400, body: { error: 'unsupported_grant_type' } }],
+  ['a bare 401', { status: 401 }],
+  ['a 403 in HTML', { status: 403, headers: { 'content-type': 'text/html' }, body: '<html>' }],
+  ['an error in a 200', { body: { error: 'bad_refresh_token' } }],
+]
+
+describe('a refresh that is rejected', () => {
+  test.each(refused)('with %s is not sent again by callers of any process', async (_, answer) => {
+    const { world, clock, connection, elsewhere, events, refreshes } = await signedIn()
+    clock.advance(3_600_000)
+    world.tokenAnswers.push(answer)
+    for (const by of [connection, elsewhere, connection, elsewhere]) {
+      expect(await rejection(by.accessToken())).toMatchObject(REQUIRED)
+      expect(await rejection(by.fetch(world.server))).toMatchObject(REQUIRED)
+      expect((await by.status()).authorized).toBe(false)
+    }
+    expect((await elsewhere.authorize()).status).toBe('redirect')
+    expect([refreshes(), events]).toEqual([1, ['authorizationRequired']])
+  })
+
+  test('is retried by wake() with backoff, and reported once', async () => {
+    const { world, clock, connection, events, refreshes } = await signedIn()
+    clock.advance(3_600_000)
+    const answer: Answer = { status: 400, body: { error: 'invalid_request' } }
+    world.tokenAnswers.push(answer, answer, answer)
+    await connection.wake()
+    for (const delay of [5_000, 10_000]) {
+      expect((await connection.status()).nextWakeAt).toBe(clock.now() + delay)
+      clock.advance(delay - 1)
+      await connection.wake()
+      clock.advance(1)
+      await connection.wake()
+    }
+    expect([refreshes(), events]).toEqual([3, ['authorizationRequired']])
+    clock.advance(20_000)
+    await connection.wake()
+    expect(await connection.status()).toMatchObject({ state: 'authorized', authorized: true, failure: undefined })
+    expect(events).toEqual(['authorizationRequired', 'refreshed'])
+  })
+
+  test('before the expiry leaves the access token usable until then', async () => {
+    const { world, clock, connection, refreshes } = await signedIn()
+    clock.advance(3_575_000)
+    world.tokenAnswers.push({ status: 400, body: { error: 'invalid_request' } })
+    for (let turn = 0; turn < 3; turn += 1) expect((await connection.accessToken()).value).toBe('access-1')
+    expect(await connection.status()).toMatchObject({
+      state: 'authorized',
+      authorized: true,
+      failure: { code: 'REFRESH_REJECTED' },
+      nextAction: 'authorize',
+    })
+    expect((await connection.authorize()).status).toBe('authorized')
+    clock.advance(25_000)
+    expect(await rejection(connection.accessToken())).toMatchObject(REQUIRED)
+    expect(await connection.status()).toMatchObject({ state: 'reauthorizationRequired', authorized: false })
+    expect(refreshes()).toBe(1)
+  })
+
+  test('after a 401 ends the connection, also of tokens without an expiry', async () => {
+    const { world, clock, orchestrator, refreshes } = await signedIn()
+    world.tokenAnswers.push(({ expires_in: _life, ...rest }) => ({ body: rest }))
+    const connection = await signIn(world, orchestrator, { tenant: 't2', server: world.server })
+    world.rejectedToken.add('access-2')
+    world.tokenAnswers.push({ status: 400, body: { error: 'invalid_request' } })
+    expect(await rejection(connection.fetch(world.server))).toMatchObject(REQUIRED)
+    expect(await connection.status()).toMatchObject({ authorized: false, nextWakeAt: clock.now() + 5_000 })
+    clock.advance(5_000)
+    await connection.wake()
+    expect(refreshes()).toBe(2)
+    // The renewed token is only as good as its first success.
+    expect((await connection.status()).authorized).toBe(false)
+    expect((await connection.fetch(world.server)).status).toBe(200)
+    expect((await connection.status()).authorized).toBe(true)
+  })
+
+  test('of a non-interactive grant is sent again by authorize()', async () => {
+    const world = await startWorld()
+    const clock = new TestClock()
+    const clients = [{ issuer: world.issuer, clientId: 'worker', clientSecret: 's' }]
+    const connection = orchestrate({ clock, clients }).connection({ tenant: 't1', server: world.server })
+    await connection.authorize({ grant: 'client_credentials' })
+    clock.advance(3_600_000)
+    world.tokenAnswers.push({ status: 400, body: { error: 'invalid_scope' } })
+    const rejected = { failure: { code: 'EXCHANGE_REJECTED' }, nextAction: 'authorize' }
+    expect(await rejection(connection.accessToken())).toMatchObject(rejected)
+    expect(await rejection(connection.accessToken())).toMatchObject(rejected)
+    expect(await connection.status()).toMatchObject({ state: 'reauthorizationRequired', authorized: false })
+    expect(world.tokenRequests()).toHaveLength(2)
+    expect((await connection.authorize({ grant: 'client_credentials' })).status).toBe('authorized')
+    expect((await connection.accessToken()).value).toBe('access-2')
+  })
+})
+
+describe('a renewal that keeps failing', () => {
+  const passing: [string, Answer][] = [
+    ['503', { status: 503, headers: { 'retry-after': '3600' } }],
+    ['429', { status: 429, headers: { 'retry-after': '3600' } }],
+    ['408', { status: 408 }],
+    ['425', { status: 425 }],
+    ['temporarily_unavailable', { status: 400, body: { error: 'temporarily_unavailable' } }],
+  ]
+  test.each(passing)('with %s is tried twice by authorize(), which then redirects', async (_, answer) => {
+    const { world, clock, orchestrator, connection, elsewhere, refreshes } = await signedIn()
+    clock.advance(3_600_000)
+    world.tokenAnswers.push(answer, answer)
+    expect(await rejection(connection.authorize())).toMatchObject({ retryable: true, nextAction: 'retry' })
+    const redirect = redirectOf(await elsewhere.authorize())
+    expect((await connection.authorize()).status).toBe('redirect')
+    expect(refreshes()).toBe(2)
+    // The tokens are untouched: callers may still renew them.
+    expect((await connection.status()).authorized).toBe(true)
+    expect((await orchestrator.completeCallback(world.callback(redirect))).status).toBe('authorized')
+  })
+
+  test('with an unknown outcome is tried twice by authorize(), each with its repetition after the lease', async () => {
+    const { world, clock, connection, refreshes } = await signedIn()
+    clock.advance(3_600_000)
+    const broken: Answer = { status: 500 }
+    world.tokenAnswers.push(broken, broken, broken, broken)
+    const unknown = { failure: { code: 'TOKEN_OUTCOME_UNKNOWN' }, nextAction: 'retry' }
+    expect(await rejection(connection.authorize())).toMatchObject(unknown)
+    clock.advance(35_000)
+    expect(await rejection(connection.accessToken())).toMatchObject(unknown)
+    expect(refreshes()).toBe(2)
+    expect(await rejection(connection.authorize())).toMatchObject(unknown)
+    clock.advance(35_000)
+    expect((await connection.authorize()).status).toBe('redirect')
+    expect(refreshes()).toBe(4)
+    expect((await connection.authorize()).status).toBe('redirect')
+    expect(refreshes()).toBe(4)
+  })
+
+  test('is tried again by authorize() after a success in between', async () => {
+    const { world, clock, connection, refreshes } = await signedIn()
+    clock.advance(3_600_000)
+    world.tokenAnswers.push({ status: 503 })
+    await rejection(connection.accessToken())
+    await connection.accessToken()
+    clock.advance(3_600_000)
+    world.tokenAnswers.push({ status: 503 })
+    expect(await rejection(connection.authorize())).toMatchObject({ failure: { code: 'SERVER_UNAVAILABLE' } })
+    expect((await connection.authorize()).status).toBe('authorized')
+    expect(refreshes()).toBe(4)
+  })
+})

@@ -1,0 +1,285 @@
+import { describe, expect, test } from 'vitest'
+import type { AuthOrchestrator, Connection } from '../../../src/index.ts'
+import { MemoryStore, type SaveOptions } from '../../../src/index.ts'
+import type { Answer } from './peer.ts'
+import { TestClock } from './test-clock.ts'
+import { orchestrate, redirectOf, rejection, signIn, startWorld } from './world.ts'
+
+const INVALID_GRANT: Answer = { status: 400, body: { error: 'invalid_grant' } }
+
+class CountingStore extends MemoryStore {
+  saves = 0
+
+  override async save(key: string, value: string, options: SaveOptions): ReturnType<MemoryStore['save']> {
+    this.saves += 1
+    return await super.save(key, value, options)
+  }
+}
+
+/** A signed-in connection, in two processes, and the events of both. */
+async function signedIn(answer: (good: Record<string, unknown>) => Answer = (body) => ({ body })) {
+  const world = await startWorld()
+  const clock = new TestClock()
+  const store = new CountingStore({ clock })
+  const [here, there] = [orchestrate({ clock, store }), orchestrate({ clock, store })]
+  const required: unknown[] = []
+  for (const orchestrator of [here, there])
+    orchestrator.on('authorizationRequired', (event) => required.push(event.connection.tenant))
+  world.tokenAnswers.push(answer)
+  const connection = await signIn(world, here)
+  const elsewhere = there.connection(connection.identity)
+  const call = (by: Connection = connection) => by.fetch(world.server, { method: 'POST', body: 'x' })
+  return { world, clock, store, here, there, connection, elsewhere, required, call }
+}
+
+/** As a GitHub OAuth app: no `expires_in`, no refresh token. */
+const forever = ({ expires_in: _life, refresh_token: _token, ...rest }: Record<string, unknown>): Answer => ({
+  body: rest,
+})
+
+const refreshes = ({ tokenRequests }: Awaited<ReturnType<typeof startWorld>>): number =>
+  tokenRequests().filter(({ grant_type: grant }) => grant === 'refresh_token').length
+
+const REQUIRED = { failure: { code: 'AUTHORIZATION_REQUIRED' }, nextAction: 'authorize' }
+
+/** The connection needs its user, in every way that it can be asked. */
+async function expectRejected(connection: Connection): Promise<void> {
+  expect(await connection.status()).toMatchObject({ state: 'reauthorizationRequired', authorized: false })
+  expect(await rejection(connection.accessToken())).toMatchObject(REQUIRED)
+}
+
+async function signInAgain(
+  world: Awaited<ReturnType<typeof startWorld>>,
+  orchestrator: AuthOrchestrator,
+  connection: Connection,
+): Promise<void> {
+  const { status } = await orchestrator.completeCallback(world.callback(redirectOf(await connection.authorize())))
+  expect(status).toBe('authorized')
+}
+
+describe('a token that the server rejects', () => {
+  test('without a renewal is remembered in every process, and emits authorizationRequired once', async () => {
+    const { world, there, connection, elsewhere, required, call } = await signedIn(forever)
+    await elsewhere.accessToken()
+    world.rejectedToken.add('access-1')
+    for (let turn = 0; turn < 3; turn += 1) expect(await rejection(call())).toMatchObject(REQUIRED)
+    await expectRejected(connection)
+    await expectRejected(elsewhere)
+    expect(required).toEqual(['t1'])
+    expect(world.rs.asked().filter((asked) => asked === 'POST /mcp').length).toBe(4)
+    let isReady = false
+    const waiting = connection.awaitAuthorized().then(() => (isReady = true))
+    const redirect = redirectOf(await elsewhere.authorize())
+    expect(isReady).toBe(false)
+    expect((await there.completeCallback(world.callback(redirect))).status).toBe('authorized')
+    await waiting
+    expect(await connection.status()).toMatchObject({ state: 'authorized', authorized: true })
+    expect((await call()).status).toBe(200)
+  })
+
+  test('after a renewal that did not help is not renewed again', async () => {
+    const { world, connection, call } = await signedIn()
+    for (const token of ['access-1', 'access-2', 'access-3']) world.rejectedToken.add(token)
+    for (let turn = 0; turn < 3; turn += 1) expect(await rejection(call())).toMatchObject(REQUIRED)
+    await expectRejected(connection)
+    await connection.wake()
+    expect(refreshes(world)).toBe(1)
+  })
+
+  test('is written once', async () => {
+    const { world, store, call } = await signedIn(forever)
+    world.rejectedToken.add('access-1')
+    const { saves } = store
+    for (let turn = 0; turn < 3; turn += 1) await rejection(call())
+    expect(store.saves).toBe(saves + 1)
+  })
+
+  test('is in the error of accessToken() with its challenge', async () => {
+    const { world, elsewhere, call } = await signedIn(forever)
+    world.rejectedToken.add('access-1')
+    await rejection(call())
+    await expect(elsewhere.accessToken()).rejects.toMatchObject({
+      challenge: expect.stringMatching(/^Bearer error="invalid_token"/) as unknown,
+    })
+  })
+
+  test('is accepted again after a 2xx, which is one write, and none without a rejection', async () => {
+    const { world, store, connection, elsewhere, call } = await signedIn(forever)
+    world.rejectedToken.add('access-1')
+    await rejection(call())
+    world.rejectedToken.clear()
+    const { saves } = store
+    expect((await call(elsewhere)).status).toBe(200)
+    expect(store.saves).toBe(saves + 1)
+    expect(await connection.status()).toMatchObject({ state: 'authorized', authorized: true })
+    expect((await connection.accessToken()).value).toBe('access-1')
+    expect(await connection.authorize()).toMatchObject({ status: 'authorized' })
+    await call(elsewhere)
+    expect(store.saves).toBe(saves + 1)
+    // A second rejection of the same token is recorded as well.
+    world.rejectedToken.add('access-1')
+    await rejection(call())
+    await expectRejected(connection)
+  })
+
+  test.each([302, 403, 404, 429, 500, 503])('stays rejected after a %s', async (status) => {
+    const { world, connection, call } = await signedIn(forever)
+    world.rejectedToken.add('access-1')
+    await rejection(call())
+    world.rs.routes['POST /mcp'] = { status }
+    expect((await call()).status).toBe(status)
+    await expectRejected(connection)
+  })
+
+  test('stays rejected after a 2xx of another path', async () => {
+    const { world, connection, call } = await signedIn(forever)
+    world.rejectedToken.add('access-1')
+    await rejection(call())
+    world.rs.routes['GET /health'] = { body: {} }
+    expect((await connection.fetch('/health')).status).toBe(200)
+    await expectRejected(connection)
+  })
+
+  test('is not sent once it has expired, and stays rejected after wake() renews it, until a 2xx', async () => {
+    const { world, clock, connection, call } = await signedIn()
+    for (const token of ['access-1', 'access-2']) world.rejectedToken.add(token)
+    await rejection(call())
+    clock.advance(3_600_000)
+    const sent = world.rs.seen.length
+    expect(await rejection(call())).toMatchObject(REQUIRED)
+    expect(world.rs.seen).toHaveLength(sent)
+    await connection.wake()
+    expect(refreshes(world)).toBe(2)
+    await expectRejected(connection)
+    expect((await call()).status).toBe(200)
+    expect(await connection.status()).toMatchObject({ state: 'authorized', authorized: true })
+  })
+
+  test('is not returned to a caller that waited for the renewal of wake()', async () => {
+    const { world, clock, connection, elsewhere, call } = await signedIn()
+    for (const token of ['access-1', 'access-2']) world.rejectedToken.add(token)
+    await rejection(call())
+    clock.advance(3_600_000)
+    const [arrived, gate] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+    world.tokenAnswers.push((good) => {
+      arrived.resolve()
+      return { body: good, until: gate.promise }
+    })
+    const waking = connection.wake()
+    await arrived.promise
+    const waiting = rejection(elsewhere.accessToken())
+    const sending = call(elsewhere)
+    gate.resolve()
+    await waking
+    expect(await waiting).toMatchObject(REQUIRED)
+    expect((await sending).status).toBe(200)
+  })
+
+  test('does not hide a failed renewal that may succeed later', async () => {
+    const { world, connection, call } = await signedIn()
+    world.rejectedToken.add('access-1')
+    world.tokenAnswers.push({ status: 503 })
+    expect(await rejection(call())).toMatchObject({ failure: { code: 'SERVER_UNAVAILABLE' }, nextAction: 'retry' })
+    expect(await connection.status()).toMatchObject({ state: 'authorized', authorized: true })
+    expect((await call()).status).toBe(200)
+  })
+
+  test('does not need another sign-in where the server requires stronger authentication', async () => {
+    const { world, connection, call } = await signedIn()
+    const served = world.rs.routes['POST /mcp'] ?? {}
+    const challenge = 'Bearer error="insufficient_user_authentication", acr_values="urn:mfa"'
+    world.rs.routes['POST /mcp'] = { status: 401, headers: { 'www-authenticate': challenge } }
+    expect(await rejection(call())).toMatchObject(REQUIRED)
+    expect(await connection.status()).toMatchObject({ state: 'authorized', authorized: true })
+    world.rs.routes['POST /mcp'] = served
+    expect((await call()).status).toBe(200)
+  })
+})
+
+describe('a token that the host rejects', () => {
+  test('is remembered, and not accepted again after a 2xx', async () => {
+    const { connection, elsewhere, required, call } = await signedIn(forever)
+    for (let turn = 0; turn < 3; turn += 1)
+      expect(await rejection(connection.accessToken({ rejectedToken: 'access-1' }))).toMatchObject(REQUIRED)
+    expect((await call()).status).toBe(200)
+    await expectRejected(elsewhere)
+    expect(required).toEqual(['t1'])
+    expect((await elsewhere.authorize()).status).toBe('redirect')
+  })
+
+  test('is renewed once: the replacement is not renewed again', async () => {
+    const { world, connection } = await signedIn()
+    expect((await connection.accessToken({ rejectedToken: 'access-1' })).value).toBe('access-2')
+    expect(await rejection(connection.accessToken({ rejectedToken: 'access-2' }))).toMatchObject(REQUIRED)
+    await expectRejected(connection)
+    expect(refreshes(world)).toBe(1)
+  })
+
+  test('is renewed again if its predecessor was replaced a minute ago', async () => {
+    const { clock, connection } = await signedIn()
+    await connection.accessToken({ rejectedToken: 'access-1' })
+    clock.advance(60_000)
+    expect((await connection.accessToken({ rejectedToken: 'access-2' })).value).toBe('access-3')
+  })
+
+  test('is not recorded if it is no longer the stored one', async () => {
+    const { world, clock, connection } = await signedIn()
+    clock.advance(3_600_000)
+    world.tokenAnswers.push(INVALID_GRANT)
+    const { failure } = await connection.status()
+    expect(failure).toBeUndefined()
+    expect(await rejection(connection.accessToken({ rejectedToken: 'access-0' }))).toMatchObject(REQUIRED)
+    expect((await connection.status()).journal.map(({ reason }) => reason)).not.toContain('token.rejected')
+  })
+})
+
+describe('a server that serves some requests without a token', () => {
+  const open = async () => {
+    const world = await startWorld()
+    const store = new CountingStore()
+    const served = world.rs.routes['POST /mcp']
+    world.rs.routes['POST /mcp'] = (seen) =>
+      seen.body === 'tools/call' ? (typeof served === 'function' ? served(seen) : {}) : { body: {} }
+    const [here, there] = [orchestrate({ store }), orchestrate({ store })]
+    const connection = here.connection({ tenant: 't1', user: 'u1', server: world.server })
+    const elsewhere = there.connection(connection.identity)
+    const send = (body: string, by = connection) => by.fetch(world.server, { method: 'POST', body })
+    return { world, store, here, connection, elsewhere, send }
+  }
+
+  test('is recorded once, and a 2xx clears no rejection there', async () => {
+    const { world, store, here, connection, elsewhere, send } = await open()
+    await send('initialize')
+    await send('tools/list', elsewhere)
+    expect(store.saves).toBe(1)
+    await signIn(world, here)
+    world.rejectedToken.add('access-1').add('access-2')
+    expect(await rejection(send('tools/call'))).toMatchObject(REQUIRED)
+    expect((await send('tools/list', elsewhere)).status).toBe(200)
+    await expectRejected(connection)
+    await expectRejected(elsewhere)
+    await signInAgain(world, here, connection)
+    expect((await send('tools/call')).status).toBe(200)
+  })
+
+  test('is recorded when authorize() asks it', async () => {
+    const { world, here, connection, send } = await open()
+    await signIn(world, here)
+    world.rejectedToken.add('access-1').add('access-2')
+    await rejection(send('tools/call'))
+    expect((await send('tools/list')).status).toBe(200)
+    await expectRejected(connection)
+  })
+
+  test('is not recorded from a request with credentials of the caller', async () => {
+    const { world, store, connection } = await open()
+    await connection.fetch(world.server, { method: 'POST', body: 'x', headers: { authorization: 'Bearer own' } })
+    expect(store.size).toBe(0)
+  })
+
+  test('is used although the store is down', async () => {
+    const { store, send } = await open()
+    store.save = () => Promise.reject(new Error('down'))
+    expect((await send('initialize')).status).toBe(200)
+  })
+})
