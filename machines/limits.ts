@@ -33,10 +33,7 @@ export const MAX_STEP_UPS = 4
 /** Number of transitions in the journal. */
 export const MAX_JOURNAL_ENTRIES = 16
 
-/**
- * Backoff before a failed early refresh is retried, in milliseconds, unless the server sends `Retry-After`. Does not
- * apply to callers without a usable token.
- */
+/** Backoff before a failed token request is sent again, in milliseconds, unless the server sends `Retry-After`. */
 export const REFRESH_BACKOFF = { firstMs: 5_000, longestMs: 600_000 }
 
 /**
@@ -50,6 +47,12 @@ export const MAX_FAILED_RENEWALS = 2
  * within that time, renewals do not help; a later rejection has another cause.
  */
 export const REPLACEMENT_TRIAL_MS = 60_000
+
+/**
+ * How many tokens in a row, each rejected while on trial, `accessToken()` replaces at the request of its host. For a
+ * host that repeats its requests without an end.
+ */
+export const MAX_REPLACEMENTS = 5
 
 /** The window in which dynamic registrations are counted, in milliseconds: one hour. */
 export const REGISTRATION_WINDOW_MS = 3_600_000

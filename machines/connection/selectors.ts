@@ -13,7 +13,7 @@ import type {
 import type { AuthorizationServer, Tokens } from '../../src/schemas/credentials.ts'
 import type { Grant } from '../../src/schemas/grants.ts'
 import { assertDefined } from '../assert.ts'
-import { REPLACEMENT_TRIAL_MS, SERVER_ANSWER_TTL_MS } from '../limits.ts'
+import { MAX_REPLACEMENTS, REPLACEMENT_TRIAL_MS, SERVER_ANSWER_TTL_MS } from '../limits.ts'
 import type { Callback } from './events.ts'
 
 /** Whether an access token has not expired at `at`, with `minTtlMs` of its lifetime left, although a server rejected it. */
@@ -61,6 +61,11 @@ export function isRenewing({ claim, request }: ConnectionContext): boolean {
 export function isOnTrial(tokens: Tokens | undefined, at: number): boolean {
   const { replacedRejectedAt } = tokens ?? {}
   return replacedRejectedAt !== undefined && at - replacedRejectedAt < REPLACEMENT_TRIAL_MS
+}
+
+/** Whether so many tokens in a row were rejected soon after they replaced one another that no other will help. */
+export function isReplacedTooOften(tokens: Tokens | undefined, at: number): boolean {
+  return isOnTrial(tokens, at) && (tokens?.replacements ?? 0) >= MAX_REPLACEMENTS
 }
 
 /**
@@ -233,6 +238,16 @@ export function pendingExchange(context: ConnectionContext, at: number): Attempt
 export function isAuthorized(context: ConnectionContext, at: number): boolean {
   const tokens = tokensOf(context)
   return isUsable(tokens, at) || isRenewable(tokens, at)
+}
+
+/**
+ * How long callers must not renew again after a failed token request, in milliseconds: as long as the server said in
+ * `Retry-After`, or else with backoff.
+ *
+ * @see [RFC 9110 §10.2.3](https://www.rfc-editor.org/rfc/rfc9110.html#section-10.2.3)
+ */
+export function backoffLeftMs({ retryAt = 0 }: ConnectionContext, at: number): number {
+  return Math.max(0, retryAt - at)
 }
 
 /** When `wake()` renews the tokens: before they expire, or once the backoff after a failed renewal has elapsed. */

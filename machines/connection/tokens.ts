@@ -4,6 +4,7 @@ import type { ConnectionContext, EndedAttempt } from '../../src/schemas/connecti
 import type { Tokens } from '../../src/schemas/credentials.ts'
 import { assertDefined } from '../assert.ts'
 import { ENDED_ATTEMPT_TTL_MS, REFRESH_BACKOFF } from '../limits.ts'
+import type { Failure } from '../../src/errors/failure.ts'
 import type { TokenResult } from '../ports.ts'
 import { isSecretExpired, portFailureOf } from '../rejection.ts'
 import { end, finishAttempts } from './attempts.ts'
@@ -16,6 +17,7 @@ import {
   claimedServer,
   currentChallenge,
   isNotRequired,
+  isOnTrial,
   isPending,
   isRenewing,
   tokenParameters,
@@ -57,7 +59,10 @@ export function storeTokens(context: ConnectionContext, output: TokenResult): Ch
         : (claim?.grant ?? 'client_credentials'),
     serverId: claimedServer(context)?.id,
     subject: output.subject ?? (isRefresh ? old?.subject : undefined),
-    replacedRejectedAt: claim?.afterRejection && output.at,
+    ...(claim?.afterRejection && {
+      replacedRejectedAt: output.at,
+      replacements: isOnTrial(old, output.at) ? (old?.replacements ?? 0) + 1 : 1,
+    }),
     // Only a success shows that the renewal helped, whoever rejected the tokens before.
     rejectedBy: isRenewing(context) && old?.rejectedBy !== undefined ? 'server' : undefined,
     dpopKey: output.dpopKey,
@@ -123,15 +128,23 @@ export function importCredentials(context: ConnectionContext, event: Sent<'crede
 /** Records the failure of a port. Deletes nothing. */
 export function recordFailure(context: ConnectionContext, event: ConnectionEvent): Change {
   const { failure } = portFailureOf(event)
-  const retryDelayMs = backoffMs(context.retryDelayMs, REFRESH_BACKOFF)
-  const retryAt = context.at + (failure.details?.retryAfterMs ?? retryDelayMs)
   return {
     failure,
-    retryDelayMs,
-    retryAt,
-    ...countFailedRenewal(context),
+    ...(!isLocal(failure) && { ...backoff(context, failure), ...countFailedRenewal(context) }),
     ...(context.claim === undefined && { stepUps: withoutRound(context) }),
   }
+}
+
+/** Whether this process was too slow, or closing, which says nothing about the server. */
+function isLocal({ code, details }: Failure): boolean {
+  return code === 'CLOSED' || details?.reason === 'leaseTooShort'
+}
+
+/** When a failed token request may be sent again. */
+function backoff(context: ConnectionContext, { details }: Failure): Change {
+  if (context.claim === undefined && !isRenewing(context)) return {}
+  const retryDelayMs = backoffMs(context.retryDelayMs, REFRESH_BACKOFF)
+  return { retryDelayMs, retryAt: context.at + (details?.retryAfterMs ?? retryDelayMs) }
 }
 
 /** Records that the server rejected the renewal; the credential it used is retained, and only `wake()` tries it again. */

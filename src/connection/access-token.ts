@@ -1,11 +1,12 @@
 import {
+  backoffLeftMs,
   currentChallenge,
   isFirstContact,
   isFresh,
   isNotRequired,
-  isOnTrial,
   isReRequestable,
   isRejectionClearable,
+  isReplacedTooOften,
   isRenewable,
   isTriable,
   pendingExchange,
@@ -13,7 +14,7 @@ import {
   tokensOf,
 } from '../../machines/connection/selectors.ts'
 import { AuthorizationError, isAuthorizationError } from '../errors/authorization-error.ts'
-import { failure } from '../errors/failure.ts'
+import { failure, isTransient } from '../errors/failure.ts'
 import { formatChallenge } from '../protocol/www-authenticate.ts'
 import type { ConnectionContext } from '../schemas/connection-context.ts'
 import type { Tokens } from '../schemas/credentials.ts'
@@ -29,7 +30,9 @@ interface TokenParameters {
   rejectedToken?: string | undefined
   /** A rejected token is returned until it expires: the server may accept it again. */
   triesRejected?: true | undefined
-  /** A `rejectedToken` that has just replaced a rejected one is not renewed again. */
+  /** The failure of the last renewal does not defer the next one: a user waits for it. */
+  ignoresBackoff?: true | undefined
+  /** A `rejectedToken` that replaced rejected ones again and again is not renewed. */
   rejectedByHost?: true | undefined
 }
 
@@ -83,8 +86,8 @@ async function tokenFor<None>(
     const view = await record.load()
     if (view === undefined || isFirstContact(view.context, view.at())) return otherwise(view)
     const tokens = tokensOf(view.context)
-    const isReplacement = isOnTrial(tokens, view.at()) && tokens?.accessToken === params.rejectedToken
-    if (params.rejectedByHost && isReplacement) throw tokenUnavailable(view)
+    const isHopeless = isReplacedTooOften(tokens, view.at()) && tokens?.accessToken === params.rejectedToken
+    if (params.rejectedByHost && isHopeless) throw tokenUnavailable(view)
     if (isGoodEnough(record, view, tokens, params)) {
       await record.redeliverActions(view)
       return cacheToken(record, view, tokens, ticket)
@@ -139,23 +142,41 @@ function tokenAfterRenewal(before: View, after: View, { rejectedToken, triesReje
     return toIssuedToken(tokens, context)
   if (context.claim?.outcomeUnknown) throw new AuthorizationError(failure('TOKEN_OUTCOME_UNKNOWN'))
   const canRetry = isRenewable(tokens, at) || pendingExchange(context, at) !== undefined
-  throw canRetry && context.failure !== undefined ? new AuthorizationError(context.failure) : tokenUnavailable(after)
+  throw (canRetry ? renewalFailed(context, at) : undefined) ?? tokenUnavailable(after)
+}
+
+/** The failure of a renewal that may succeed later, and when callers may try it again. */
+function renewalFailed(context: ConnectionContext, at: number): AuthorizationError | undefined {
+  const retryAfterMs = deferredMs(context, at)
+  // An authorization that began in the meantime has removed the failure.
+  const reason = context.failure ?? (retryAfterMs > 0 ? failure('SERVER_UNAVAILABLE') : undefined)
+  if (reason === undefined) return undefined
+  const details = { ...reason.details, ...(retryAfterMs > 0 && { retryAfterMs }) }
+  return new AuthorizationError(failure(reason.code, details))
+}
+
+/** How long callers must not renew, in milliseconds. What the host has to correct may be corrected at any time. */
+function deferredMs(context: ConnectionContext, at: number): number {
+  const isPassing = context.failure === undefined || isTransient(context.failure)
+  return isPassing ? backoffLeftMs(context, at) : 0
 }
 
 /**
  * Renews the tokens of `view` without user interaction, if they are still current: by a refresh or a non-interactive
- * grant, or by redeeming a retained authorization code. Waits for a claim in progress. Callers with equal parameters
- * share one run per generation.
+ * grant, or by redeeming a retained authorization code. Waits for a claim in progress. Does nothing while the failure
+ * of the last renewal defers the next one. Callers with equal parameters share one run per generation.
  */
 export async function renew(
   record: ConnectionRecord,
   view: View,
-  { minTtlMs, rejectedToken }: TokenParameters,
+  { minTtlMs, rejectedToken, ignoresBackoff }: TokenParameters,
 ): Promise<View> {
   const { context } = view
   const { generation } = context
   const attempt = pendingExchange(context, view.at())
-  if (context.claim === undefined && attempt === undefined && !isRenewable(tokensOf(context), view.at())) return view
+  const isDeferred = !ignoresBackoff && deferredMs(context, view.at()) > 0
+  const canRenew = isRenewable(tokensOf(context), view.at()) && !isDeferred
+  if (context.claim === undefined && attempt === undefined && !canRenew) return view
   return await record.singleFlight(
     record.services.renewing,
     `${generation} ${minTtlMs ?? ''} ${rejectedToken ?? ''}`,
@@ -171,7 +192,7 @@ export async function renew(
           if (retryAt !== undefined && retryAt !== context.retryAt) return undefined
           // A late result of this run must be verified by a refresh before it can be returned.
           const current = tokens?.unverified ? now.context.generation : generation
-          if (isRenewable(tokens, now.at()))
+          if (isRenewable(tokens, now.at()) && (ignoresBackoff || deferredMs(now.context, now.at()) === 0))
             return {
               type: 'refresh.requested',
               generation: current,

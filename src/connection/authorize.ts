@@ -128,7 +128,8 @@ async function renewed(record: ConnectionRecord, view: View, rejectedGeneration:
   if (isHopeless(view)) return view
   // The last renewal followed a rejection too: the resource may no longer list this authorization server.
   if (isRejected && isOnTrial(tokens, view.at())) return view
-  const after = await renew(record, view, { rejectedToken: isRejected ? tokens?.accessToken : undefined })
+  const rejectedToken = isRejected ? tokens?.accessToken : undefined
+  const after = await renew(record, view, { rejectedToken, ignoresBackoff: true })
   const { generation, claim, failure: reason } = after.context
   if (isHopeless(after)) return after
   if (claim?.outcomeUnknown) throw new AuthorizationError(failure('TOKEN_OUTCOME_UNKNOWN'))

@@ -68,8 +68,8 @@ export interface AccessTokenOptions {
   minTtlMs?: number | undefined
   /**
    * The token that a server responded to with 401: it is refreshed only if it is still the stored one. If it cannot be
-   * refreshed, or replaced a rejected token within the last minute, the rejection is recorded until other tokens are
-   * stored. Secret.
+   * refreshed, or its predecessors were rejected again and again within a minute, the rejection is recorded until other
+   * tokens are stored. Secret.
    *
    * @defaultValue none
    */

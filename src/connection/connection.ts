@@ -72,8 +72,8 @@ export class Connection {
    *
    * @param options.minTtlMs Minimum remaining lifetime, in milliseconds. @defaultValue `policy.minTokenTtlMs`
    * @param options.rejectedToken The token that a server responded to with 401: it is refreshed only if it is still the
-   *   stored one. If it cannot be refreshed, or replaced a rejected token within the last minute, the rejection is
-   *   recorded.
+   *   stored one. If it cannot be refreshed, or its predecessors were rejected again and again within a minute, the
+   *   rejection is recorded.
    * @throws {@link AuthorizationError} `AUTHORIZATION_REQUIRED` if the user must sign in; `AUTHORIZATION_NOT_OFFERED`
    *   if the server requires no authorization; `HTTP_TIMEOUT`, `HTTP_NETWORK`, `SERVER_UNAVAILABLE`, `RATE_LIMITED`,
    *   `TOKEN_OUTCOME_UNKNOWN`, `STORE_UNAVAILABLE` if a later call may succeed.

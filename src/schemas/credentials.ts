@@ -152,6 +152,8 @@ export const TokensSchema = v.strictObject({
   rejectedBy: maybe(v.picklist(['server', 'host'])),
   /** When they replaced rejected tokens: if the server rejects these too, soon after, renewing again does not help. */
   replacedRejectedAt: maybe(Instant),
+  /** How many tokens in a row replaced rejected ones, each soon after the one before. */
+  replacements: maybe(Count),
   /** The refresh token was sent with an unknown outcome: if it is rejected, the access token may be revoked as well. */
   refreshTokenMayBeConsumed: maybe(v.literal(true)),
   /**

@@ -85,7 +85,8 @@ describe('DPoP where both servers require nonces', () => {
       const keys = (await stage.as.ledger()).tokenRequests.map(({ jkt }) => jkt)
       expect(new Set(keys)).toEqual(new Set([expect.any(String)]))
       // The nonce that it knows is still good.
-      await a.accessToken(of, { minTtlMs: 86_400_000 })
+      const { value } = await a.accessToken(of)
+      await a.accessToken(of, { rejectedToken: value })
       expect((await stage.tokenRequests()).at(-1)).toBe('refresh_token 200')
     }),
   )

@@ -179,15 +179,18 @@ describe('a failed refresh', () => {
     async (_name, answer, code) => {
       const { world, clock, connection } = await signedIn()
       clock.advance(3_600_000)
-      world.tokenAnswers.push(answer, answer)
-      const expected = {
-        failure: { code, details: { url: `${world.issuer}/token`, status: answer.status, retryAfterMs: 20_000 } },
+      world.tokenAnswers.push(answer)
+      const failureAfter = (retryAfterMs: number) => ({
+        failure: { code, details: { url: `${world.issuer}/token`, status: answer.status, retryAfterMs } },
         retryable: true,
         nextAction: 'retry',
-      }
-      expect(await rejection(connection.accessToken())).toEqual(expected)
-      expect(await rejection(connection.accessToken())).toEqual(expected)
+      })
+      expect(await rejection(connection.accessToken())).toEqual(failureAfter(20_000))
+      clock.advance(19_999)
+      expect(await rejection(connection.accessToken())).toEqual(failureAfter(1))
       expect(await connection.status()).toMatchObject({ state: 'authorized', authorized: true })
+      expect(refreshes(world)).toBe(1)
+      clock.advance(1)
       expect((await connection.accessToken()).value).toBe('access-2')
     },
   )

@@ -158,11 +158,68 @@ describe('a renewal that keeps failing', () => {
     clock.advance(3_600_000)
     world.tokenAnswers.push({ status: 503 })
     await rejection(connection.accessToken())
+    clock.advance(5_000)
     await connection.accessToken()
     clock.advance(3_600_000)
     world.tokenAnswers.push({ status: 503 })
     expect(await rejection(connection.authorize())).toMatchObject({ failure: { code: 'SERVER_UNAVAILABLE' } })
     expect((await connection.authorize()).status).toBe('authorized')
     expect(refreshes()).toBe(4)
+  })
+})
+
+describe('the backoff after a failed renewal', () => {
+  const UNAVAILABLE = { failure: { code: 'SERVER_UNAVAILABLE' }, retryable: true, nextAction: 'retry' }
+
+  test('is the same for every process, whose callers send no request until it has elapsed, and then one', async () => {
+    const { world, clock, connection, elsewhere, refreshes } = await signedIn()
+    clock.advance(3_600_000)
+    world.tokenAnswers.push({ status: 503 }, { status: 503 })
+    const both = async () =>
+      await Promise.all(
+        [connection, elsewhere].map((each) => rejection(each.accessToken({ rejectedToken: 'access-1' }))),
+      )
+    for (const [delayMs, waitedMs, sent] of [
+      [5_000, 0, 1],
+      [1, 4_999, 1],
+      [10_000, 1, 2],
+      [1, 9_999, 2],
+    ] as const) {
+      clock.advance(waitedMs)
+      for (const error of await both())
+        expect(error).toMatchObject({ ...UNAVAILABLE, failure: { details: { retryAfterMs: delayMs } } })
+      expect(refreshes()).toBe(sent)
+    }
+    clock.advance(1)
+    const tokens = await Promise.all([connection.accessToken(), elsewhere.accessToken()])
+    expect(tokens.map(({ value }) => value)).toEqual(['access-2', 'access-2'])
+    expect(refreshes()).toBe(3)
+  })
+
+  test('applies to connection.fetch and to a longer lifetime, and leaves a usable token to its callers', async () => {
+    const { world, clock, connection, refreshes } = await signedIn()
+    world.tokenAnswers.push({ status: 503 })
+    expect((await connection.accessToken({ minTtlMs: 7_200_000 })).value).toBe('access-1')
+    expect((await connection.accessToken({ minTtlMs: 7_200_000 })).value).toBe('access-1')
+    clock.advance(4_000)
+    world.rejectedToken.add('access-1')
+    expect(await rejection(connection.fetch(world.server))).toMatchObject({
+      ...UNAVAILABLE,
+      failure: { details: { retryAfterMs: 1_000 } },
+    })
+    expect(refreshes()).toBe(1)
+  })
+
+  test('still applies when an authorization that began in the meantime has removed the failure', async () => {
+    const { world, clock, connection, refreshes } = await signedIn()
+    clock.advance(3_600_000)
+    world.tokenAnswers.push({ status: 503, headers: { 'retry-after': '60' } })
+    await rejection(connection.accessToken())
+    await connection.authorize({ force: true })
+    expect(await rejection(connection.accessToken())).toEqual({
+      ...UNAVAILABLE,
+      failure: { code: 'SERVER_UNAVAILABLE', details: { retryAfterMs: 60_000 } },
+    })
+    expect(refreshes()).toBe(1)
   })
 })

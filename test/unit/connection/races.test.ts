@@ -164,7 +164,10 @@ describe('refresh races', () => {
     const second = rejection(elsewhere.accessToken())
     pending.go()
     const expected = {
-      failure: { code: 'SERVER_UNAVAILABLE', details: { url: `${world.issuer}/token`, status: 503 } },
+      failure: {
+        code: 'SERVER_UNAVAILABLE',
+        details: { url: `${world.issuer}/token`, status: 503, retryAfterMs: 5000 },
+      },
       retryable: true,
       nextAction: 'retry',
     }

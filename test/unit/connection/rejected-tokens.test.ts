@@ -176,11 +176,12 @@ describe('a token that the server rejects', () => {
   })
 
   test('does not hide a failed renewal that may succeed later', async () => {
-    const { world, connection, call } = await signedIn()
+    const { world, clock, connection, call } = await signedIn()
     world.rejectedToken.add('access-1')
     world.tokenAnswers.push({ status: 503 })
     expect(await rejection(call())).toMatchObject({ failure: { code: 'SERVER_UNAVAILABLE' }, nextAction: 'retry' })
     expect(await connection.status()).toMatchObject({ state: 'authorized', authorized: true })
+    clock.advance(5_000)
     expect((await call()).status).toBe(200)
   })
 
@@ -207,19 +208,22 @@ describe('a token that the host rejects', () => {
     expect((await elsewhere.authorize()).status).toBe('redirect')
   })
 
-  test('is renewed once: the replacement is not renewed again', async () => {
+  test('is renewed five times in a row, and then recorded', async () => {
     const { world, connection } = await signedIn()
-    expect((await connection.accessToken({ rejectedToken: 'access-1' })).value).toBe('access-2')
-    expect(await rejection(connection.accessToken({ rejectedToken: 'access-2' }))).toMatchObject(REQUIRED)
+    for (const number of [1, 2, 3, 4, 5])
+      expect((await connection.accessToken({ rejectedToken: `access-${number}` })).value).toBe(`access-${number + 1}`)
+    expect(await rejection(connection.accessToken({ rejectedToken: 'access-6' }))).toMatchObject(REQUIRED)
     await expectRejected(connection)
-    expect(refreshes(world)).toBe(1)
+    expect(refreshes(world)).toBe(5)
   })
 
-  test('is renewed again if its predecessor was replaced a minute ago', async () => {
+  test('is renewed however often, if a minute passes each time', async () => {
     const { clock, connection } = await signedIn()
-    await connection.accessToken({ rejectedToken: 'access-1' })
-    clock.advance(60_000)
-    expect((await connection.accessToken({ rejectedToken: 'access-2' })).value).toBe('access-3')
+    for (const number of [1, 2, 3, 4, 5, 6]) {
+      await connection.accessToken({ rejectedToken: `access-${number}` })
+      clock.advance(60_000)
+    }
+    expect((await connection.accessToken()).value).toBe('access-7')
   })
 
   test('is not recorded if it is no longer the stored one', async () => {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import {
+  backoffLeftMs,
   currentChallenge,
   hasRenewal,
   isAuthorized,
@@ -9,6 +10,7 @@ import {
   isOnTrial,
   isPending,
   isRejectionClearable,
+  isReplacedTooOften,
   isRenewable,
   isTriable,
   isUsable,
@@ -94,6 +96,22 @@ test.each<[string, Partial<ConnectionContext>, boolean]>([
   ['is false without tokens', {}, false],
 ])('isRejectionClearable %s', (_, changes, expected) => {
   expect(isRejectionClearable(contextWith(changes))).toBe(expected)
+})
+
+test('backoffLeftMs is the rest of the backoff, and 0 without one', () => {
+  expect(
+    [{ retryAt: START + 1 }, { retryAt: START - 1 }, {}].map((each) => backoffLeftMs(contextWith(each), START)),
+  ).toEqual([1, 0, 0])
+})
+
+test('isReplacedTooOften is true for the fifth replacement in a row while it is on trial', () => {
+  const replaced: Tokens = { ...tokens, replacedRejectedAt: START, replacements: 5 }
+  expect([START, START + 60_000].map((at) => isReplacedTooOften(replaced, at))).toEqual([true, false])
+  expect(
+    [{ ...replaced, replacements: 4 }, { ...replaced, replacements: undefined }, undefined].map((each) =>
+      isReplacedTooOften(each, START),
+    ),
+  ).toEqual([false, false, false])
 })
 
 test('isOnTrial is true for a minute after tokens replaced rejected ones', () => {

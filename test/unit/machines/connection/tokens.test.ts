@@ -13,6 +13,8 @@ import {
   reset,
   storeTokens,
 } from '../../../../machines/connection/tokens.ts'
+import type { FailureCode } from '../../../../src/errors/failure.ts'
+import { portError } from '../../../../src/errors/port-error.ts'
 import type { Claim, ConnectionContext } from '../../../../src/schemas/connection-context.ts'
 import {
   contextWith,
@@ -247,7 +249,7 @@ describe('a failure', () => {
   const error = (what: Error) => ({ type: 'xstate.error.actor.refreshTokens', error: what }) as const
 
   test('recordFailure stores the failure and doubles the refresh back-off up to ten minutes', () => {
-    let context = contextWith({ tokens })
+    let context = contextWith({ tokens, claim: refreshing })
     const delays = Array.from({ length: 9 }, () => {
       const changed = recordFailure(context, error(rejections.otherRefusal))
       expect(changed.failure).toEqual(rejections.otherRefusal.failure)
@@ -259,10 +261,17 @@ describe('a failure', () => {
   })
 
   test('recordFailure uses the Retry-After time of the server as retryAt', () => {
-    expect(recordFailure(contextWith(), error(rejections.rateLimited))).toMatchObject({
+    expect(recordFailure(contextWith({ claim: refreshing }), error(rejections.rateLimited))).toMatchObject({
       retryAt: START + 7_000,
       retryDelayMs: 5_000,
     })
+  })
+
+  test('recordFailure defers and counts nothing for a discovery, nor because this process was too slow or closing', () => {
+    const late = (code: FailureCode, reason?: string) => error(portError(code, 'notSent', { reason }))
+    expect(recordFailure(contextWith({ tokens }), error(rejections.rateLimited)).retryAt).toBeUndefined()
+    for (const event of [late('CLOSED'), late('HTTP_TIMEOUT', 'leaseTooShort')])
+      expect(Object.keys(recordFailure(contextWith({ tokens, claim: refreshing }), event))).toEqual(['failure'])
   })
 
   test('recordFailure takes back a step-up round that failed before an authorization request was built', () => {
