@@ -89,6 +89,8 @@ export function restingState(context: ConnectionContext, at: number = context.at
   const { tokens } = context
   if (!tokens?.refreshTokenRejected && (isUsable(tokens, at) || isRenewable(tokens, at))) return 'authorized'
   if (context.attempts.some((attempt) => isPending(attempt, at))) return 'awaitingCallback'
+  // A connection that needs no token needs no sign-in either, whatever failed since that was found.
+  if (tokens === undefined && isNotRequired(context, at)) return 'disconnected'
   if (context.reauthorizationRequired || tokens !== undefined) return 'reauthorizationRequired'
   return context.failure === undefined ? 'disconnected' : 'failed'
 }

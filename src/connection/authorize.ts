@@ -109,9 +109,10 @@ export async function authorize(record: ConnectionRecord, params: AuthorizeParam
     const { authorizationUrl, state, expiresAt } = built
     return { status: 'redirect', authorizationUrl, state, expiresAt, actions }
   }
-  if (result.view !== undefined && isNotRequired(result.view.context, result.view.at()))
-    return { status: 'notRequired', actions: [] }
   const reason = result.view?.context.failure
+  // An earlier finding stands although the server could not be asked again, but it is not the answer to this call.
+  if (reason === undefined && result.view !== undefined && isNotRequired(result.view.context, result.view.at()))
+    return { status: 'notRequired', actions: [] }
   const isDone = result.view !== undefined && (isSatisfied(result.view) || isGranted(result.view))
   if (!isDone && reason !== undefined) throw new AuthorizationError(reason)
   return { status: 'authorized', actions }

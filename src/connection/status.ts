@@ -22,7 +22,10 @@ export interface ConnectionStatus {
   state: ConnectionState
   /** Whether an access token can be obtained without user interaction. */
   authorized: boolean
-  /** Whether the server was found to require no authorization, within the last day. */
+  /**
+   * Whether the server was found to require no authorization, within the last day. It is not forgotten if the server
+   * cannot be asked again: then there is a `failure` beside it.
+   */
   notRequired: boolean
   /** As granted; space-separated. */
   scope: string | undefined

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { AuthorizationError, type AuthOrchestratorOptions, MemoryStore } from '../../../src/index.ts'
+import { AuthorizationError, type AuthOrchestratorOptions, type Failure, MemoryStore } from '../../../src/index.ts'
 import { type Answer, QUESTION, withoutQuestion } from './peer.ts'
 import { TestClock } from './test-clock.ts'
 import { orchestrate, redirectOf, rejection, signIn, startWorld } from './world.ts'
@@ -116,6 +116,30 @@ describe('a server that requires no authorization', () => {
     })
     expect(await rejection(connection.accessToken())).toMatchObject({ failure: { code: 'AUTHORIZATION_REQUIRED' } })
   })
+
+  test.each<[string, Answer, Failure]>([
+    ['a 503', { status: 503 }, { code: 'SERVER_UNAVAILABLE', details: { status: 503 } }],
+    ['a 429', { status: 429 }, { code: 'RATE_LIMITED', details: { status: 429 } }],
+    ['a lost connection', { hangUp: true }, { code: 'HTTP_NETWORK', details: { reason: 'connectionLost' } }],
+  ])(
+    '%s in response to the question after notRequired makes authorize() reject, and status() says both',
+    async (_name, answer, failure) => {
+      const { world, clock, start, identity, connection } = await open()
+      await connection.authorize()
+      const { routes } = world.rs
+      const served = routes['POST /mcp'] ?? {}
+      routes['POST /mcp'] = answer
+      expect(await rejection(connection.authorize())).toMatchObject({ failure, retryable: true, nextAction: 'retry' })
+      const elsewhere = start().connection(identity)
+      clock.advance(86_399_999)
+      const remembered = { state: 'disconnected', authorized: false, notRequired: true }
+      expect(await elsewhere.status()).toMatchObject({ ...remembered, failure, nextAction: 'retry' })
+      await elsewhere.awaitAuthorized({ timeoutMs: 1 })
+      routes['POST /mcp'] = served
+      expect(await elsewhere.authorize()).toEqual({ status: 'notRequired', actions: [] })
+      expect(await elsewhere.status()).toMatchObject({ ...remembered, failure: undefined, nextAction: 'none' })
+    },
+  )
 
   test('a server that begins to require authorization is signed in to after its 401', async () => {
     const { world, orchestrator, connection, protect } = await open()

@@ -172,6 +172,21 @@ describe('the resting state', () => {
       { reauthorizationRequired: true, attempts: [attempt] },
       'awaitingCallback',
     ],
+    [
+      'disconnected where no authorization is required, although asking again failed',
+      { notRequiredAt: START, failure: { code: 'HTTP_NETWORK' } },
+      'disconnected',
+    ],
+    [
+      'disconnected where no authorization is required any more',
+      { notRequiredAt: START, generation: 1, reauthorizationRequired: true },
+      'disconnected',
+    ],
+    [
+      'reauthorizationRequired with rejected tokens, although requests without a token are answered',
+      { notRequiredAt: START, tokens: { ...tokens, rejectedBy: 'server' } },
+      'reauthorizationRequired',
+    ],
   ])('restingState is %s', (_name, changes, expected) => {
     expect(restingState(contextWith(changes))).toBe(expected)
   })
