@@ -54,8 +54,13 @@ export const ScopeText = v.pipe(
   v.maxLength(MAX_SCOPE_LENGTH),
 )
 
-/** A list of scopes in a metadata document, of which one text may name several. An empty list counts as a missing one. */
+/**
+ * A list of scopes in a metadata document, or one text instead. Each text may name several. An empty list counts as a
+ * missing one.
+ */
 export const Scopes = v.pipe(
+  v.unknown(),
+  v.transform((scopes) => (typeof scopes === 'string' ? [scopes] : scopes)),
   v.array(v.string()),
   v.transform((scopes) => [...new Set(scopes.flatMap(scopesOf))]),
   v.transform((scopes) => (scopes.length === 0 ? undefined : scopes)),

@@ -29,7 +29,7 @@ describe('protected resource metadata', () => {
       { authorization_servers: ['https://as.example#x'] },
       'authorization_servers.0',
     ],
-    ['whose scopes_supported is not a list', { scopes_supported: 'a b' }, 'scopes_supported'],
+    ['whose scopes_supported is neither a list nor a text', { scopes_supported: { a: true } }, 'scopes_supported'],
   ])(
     'protected resource metadata %s is rejected with RESPONSE_INVALID and the name of the field',
     async (_name, change, field) => {

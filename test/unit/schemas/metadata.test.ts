@@ -57,6 +57,17 @@ describe('protected resource metadata', () => {
       { resource, issuers: [], scopesSupported: ['a', 'b', 'c', 'd', 'e', 'f'] },
     ],
     [
+      'with one text of scopes separated by blanks instead of a list',
+      { resource, scopes_supported: 'a b  c' },
+      { resource, issuers: [], scopesSupported: ['a', 'b', 'c'] },
+    ],
+    [
+      'with one text of scopes separated by commas instead of a list',
+      { resource, scopes_supported: 'a,b,c' },
+      { resource, issuers: [], scopesSupported: ['a', 'b', 'c'] },
+    ],
+    ['with an empty text of scopes read as absent', { resource, scopes_supported: '' }, { resource, issuers: [] }],
+    [
       'with a list of scopes of 4,096 characters',
       { resource, scopes_supported: Array.from({ length: 819 }, (_, n) => `s${n + 101}`.padEnd(4, '-')).concat('x') },
       {
@@ -96,7 +107,8 @@ describe('protected resource metadata', () => {
     ['authorization_server_url', { resource, authorization_server_url: 'as' }],
     ['authorization_server_url', { resource, authorization_server_url: [7] }],
     ['authorization_server_url', { resource, authorization_server_url: Array(65).fill('https://as') }],
-    ['scopes_supported', { resource, scopes_supported: 'a b' }],
+    ['scopes_supported', { resource, scopes_supported: 7 }],
+    ['scopes_supported', { resource, scopes_supported: 'a'.repeat(4_097) }],
     ['scopes_supported.0', { resource, scopes_supported: [null] }],
     ['scopes_supported', { resource, scopes_supported: Array.from({ length: 1_001 }, (_, n) => n.toString(36)) }],
     ['scopes_supported', { resource, scopes_supported: Array.from({ length: 820 }, (_, n) => `s${n + 1000}`) }],
@@ -157,6 +169,15 @@ describe('authorization server metadata', () => {
     const many = Array.from({ length: 1_000 }, (_, n) => n.toString(36))
     expect(listed([...many, 'offline_access'])).toMatchObject({ output: { scopesSupported: ['offline_access'] } })
     expect(listed(many)).toMatchObject({ output: { scopesSupported: many } })
+  })
+
+  test.each([
+    ['separated by blanks', 'a b'],
+    ['separated by commas', 'a,b'],
+  ])('is parsed with one text of scopes %s instead of a list', (_name, scopes_supported) => {
+    expect(check(AuthorizationServerMetadataSchema, { ...least, scopes_supported })).toEqual({
+      output: { issuer: 'https://as', tokenEndpoint: 'https://as/token', scopesSupported: ['a', 'b'] },
+    })
   })
 
   test.each(['', null, false])('is parsed without the optional endpoints that are %j', (unsaid) => {
