@@ -3,6 +3,7 @@ import type { HostAction } from '../options/host-action.ts'
 import { Parameters } from '../options/parameters.ts'
 import { type ClientInformation, GrantSchema, maybe } from '../schemas/credentials.ts'
 import type { Grant } from '../schemas/grants.ts'
+import { MAX_TOKEN_LENGTH } from '../schemas/limits.ts'
 import { DurationMs, EpochMs, Scope, Text } from '../schemas/option-values.ts'
 
 /** Client information of a pre-registered client, for one call or one connection. */
@@ -93,7 +94,7 @@ export interface ImportOptions {
   /** The tokens. @defaultValue none */
   tokens?:
     | {
-        /** Secret. */
+        /** At most 32,768 characters. Secret. */
         accessToken: string
         /** Must not be `DPoP`: a bound token cannot be used without its key. @defaultValue 'Bearer' */
         tokenType?: string | undefined
@@ -101,7 +102,7 @@ export interface ImportOptions {
         scope?: string | undefined
         /** Epoch milliseconds. @defaultValue unknown: used until a server rejects it */
         expiresAt?: number | undefined
-        /** Secret. @defaultValue none */
+        /** At most 32,768 characters. Secret. @defaultValue none */
         refreshToken?: string | undefined
         /** How they were obtained. @defaultValue 'authorization_code' */
         grant?: Grant | undefined
@@ -123,6 +124,10 @@ const ClientInformation = v.strictObject({
 })
 /** A value for a request header. Checked here, since the platform's error for an invalid header quotes its value. */
 const HeaderText = v.pipe(Text, v.regex(/^[\x21-\x7E]+$/, 'must be visible ASCII characters'))
+const withinTokenLength = v.maxLength<string, number, string>(
+  MAX_TOKEN_LENGTH,
+  `must not exceed ${MAX_TOKEN_LENGTH} characters`,
+)
 const Signal = maybe(v.instance(AbortSignal))
 
 export const AuthorizeOptionsSchema: v.GenericSchema<unknown, AuthorizeOptions> = v.strictObject({
@@ -158,7 +163,7 @@ export const ImportOptionsSchema: v.GenericSchema<unknown, ImportOptions> = v.st
   clientInformation: maybe(ClientInformation),
   tokens: maybe(
     v.strictObject({
-      accessToken: HeaderText,
+      accessToken: v.pipe(HeaderText, withinTokenLength),
       tokenType: maybe(
         v.pipe(
           HeaderText,
@@ -167,7 +172,7 @@ export const ImportOptionsSchema: v.GenericSchema<unknown, ImportOptions> = v.st
       ),
       scope: maybe(v.string()),
       expiresAt: maybe(EpochMs),
-      refreshToken: maybe(Text),
+      refreshToken: maybe(v.pipe(Text, withinTokenLength)),
       grant: maybe(GrantSchema),
       issuer: maybe(Text),
     }),

@@ -108,6 +108,14 @@ describe('import()', () => {
     expect((await elsewhere.accessToken()).value).toBe('brought')
   })
 
+  test('import() takes tokens of 32,768 characters each', async () => {
+    const world = await startWorld()
+    const connection = orchestrate({}).connection({ tenant: 't1', server: world.server })
+    const accessToken = 'a'.repeat(32_768)
+    await connection.import({ tokens: { accessToken, refreshToken: 'r'.repeat(32_768) } })
+    expect((await connection.accessToken()).value).toBe(accessToken)
+  })
+
   test('import() of client_credentials tokens allows renewal without the user', async () => {
     const world = await startWorld()
     const clock = new TestClock()

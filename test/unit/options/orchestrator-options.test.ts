@@ -443,6 +443,16 @@ describe('asynchronous calls', () => {
       { tokens: { accessToken: 'a', refresh_token: SECRET } },
       'import().tokens.refresh_token is not a known option',
     ],
+    [
+      'import',
+      { tokens: { accessToken: SECRET.padEnd(32_769, 'x') } },
+      'import().tokens.accessToken must not exceed 32768 characters',
+    ],
+    [
+      'import',
+      { tokens: { accessToken: 'a', refreshToken: SECRET.padEnd(32_769, 'x') } },
+      'import().tokens.refreshToken must not exceed 32768 characters',
+    ],
   ])('%s(%j) rejects with a TypeError that names the option', async (name, options, message) => {
     const call = connection()[name as 'authorize'](options as never)
     expect(await rejection(call)).toMatchObject({ name: 'TypeError', message })
