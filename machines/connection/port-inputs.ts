@@ -76,7 +76,7 @@ export function buildAuthorizationRequestInput(context: ConnectionContext): Buil
     at,
     identity,
     metadata,
-    resource: { ...resource, resource: resourceToSend(metadata.facts?.resource, resource.resource, scope) },
+    resource: { ...resource, resource: resourceToSend(metadata.facts?.resource, resource.resource, { scope }) },
     client: clientOf(context),
     scope,
     parameters: requestOf(context).parameters,

@@ -123,7 +123,7 @@ export function adoptServer(context: ConnectionContext): Change {
   const entry = {
     issuer,
     announcedIssuer,
-    resource: resourceToSend(facts?.resource, resource?.resource, requestedScope(context)),
+    resource: resourceToSend(facts?.resource, resource?.resource, { scope: requestedScope(context) }),
     authorizationEndpoint,
     tokenEndpoint,
     revocationEndpoint,

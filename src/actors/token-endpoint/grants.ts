@@ -2,6 +2,7 @@ import type { ExchangeCodeInput, RefreshTokensInput, RequestTokenInput, TokenRes
 import { stopwatch } from '../../clock.ts'
 import type { FailureCode } from '../../errors/failure.ts'
 import { portError } from '../../errors/port-error.ts'
+import { resourceToSend } from '../../protocol/resource-parameter.ts'
 import { GRANT_TYPES, type NonInteractiveGrant } from '../../schemas/grants.ts'
 import type { RegistrationDependencies, TokenRequestDependencies } from '../dependencies.ts'
 import { exchangeForAssertion, type IdentityAssertionDependencies, obtainAssertion } from './assertions.ts'
@@ -130,9 +131,8 @@ export function createExchangeCode(deps: ExchangeCodeDependencies) {
 export function createRefreshTokens(deps: TokenRequestDependencies) {
   return (input: RefreshTokensInput, signal: AbortSignal): Promise<TokenResult> => {
     const { server } = input
-    const omitsResource = deps.facts(server.issuer).resource === 'omitOnRefresh'
-    const requested = omitsResource ? { ...input, server: { ...server, resource: undefined } } : input
-    return requestByGrant(deps, REFRESH_TOKEN, requested, signal)
+    const resource = resourceToSend(deps.facts(server.issuer).resource, server.resource, 'refresh')
+    return requestByGrant(deps, REFRESH_TOKEN, { ...input, server: { ...server, resource } }, signal)
   }
 }
 

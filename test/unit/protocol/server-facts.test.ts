@@ -212,7 +212,16 @@ test.each([
   ['omitUnlessScoped', 'https://h/mcp', undefined, undefined],
   ['omitUnlessScoped', undefined, 'a', undefined],
 ] as const)('resource with the facts %s, for %s beside the scope %j, is %s', (mode, resource, scope, expected) => {
-  expect(resourceToSend(mode, resource, scope)).toBe(expected)
+  expect(resourceToSend(mode, resource, { scope })).toBe(expected)
+})
+
+test.each([
+  [undefined, 'api://mcp'],
+  ['omitUnlessScoped', 'api://mcp'],
+  ['omitOnRefresh', undefined],
+  ['omit', undefined],
+] as const)('resource of a refresh with the facts %s is %s', (mode, expected) => {
+  expect(resourceToSend(mode, 'api://mcp', 'refresh')).toBe(expected)
 })
 
 describe('offline_access', () => {
