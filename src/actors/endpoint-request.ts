@@ -79,8 +79,7 @@ export interface RejectionCodes {
  */
 export function rejectionOf(response: ExchangeResponse, url: string, now: number, codes: RejectionCodes): PortError {
   const { status, headers, text } = response
-  const { fields = {} } = decodeAnswer(text) ?? {}
-  const error = wireErrorOf(fields)?.error
+  const error = wireErrorOf(decodeAnswer(text) ?? {})?.error
   const details: FailureDetails = { url: redactUrl(url), status, error, retryAfterMs: retryAfterMs(headers, now) }
   if (status === 429) return portError('RATE_LIMITED', 'rejected', details)
   const isUnavailable = isRetryLaterStatus(status) || (status < 500 && error === 'temporarily_unavailable')

@@ -100,11 +100,6 @@ function subjectIn({ sub }: { sub?: unknown }): string | undefined {
   return typeof sub === 'string' && sub !== '' && sub.length <= MAX_SUBJECT_LENGTH ? sub : undefined
 }
 
-/** The fields of a token endpoint's response, JSON or form-encoded. */
-export interface DecodedAnswer {
-  fields: Record<string, unknown>
-}
-
 const Fields = v.custom<Record<string, unknown>>(
   (fields) => typeof fields === 'object' && fields !== null && !Array.isArray(fields),
 )
@@ -112,14 +107,14 @@ const Fields = v.custom<Record<string, unknown>>(
 /**
  * Parses the response of a token endpoint by its content, whatever its content type: some servers respond form-encoded.
  *
- * @returns `undefined` if it is neither JSON nor form-encoded.
+ * @returns Its fields; `undefined` if it is neither JSON nor form-encoded.
  */
-export function decodeAnswer(text: string): DecodedAnswer | undefined {
+export function decodeAnswer(text: string): Record<string, unknown> | undefined {
   const json = parseJson(text)
-  if (json !== undefined) return v.is(Fields, json) ? { fields: json } : undefined
+  if (json !== undefined) return v.is(Fields, json) ? json : undefined
   if (!/^[^\s<>"{}]+$/.test(text.trim())) return undefined
   const fields = Object.fromEntries(new URLSearchParams(text.trim()))
-  return 'access_token' in fields || 'error' in fields ? { fields } : undefined
+  return 'access_token' in fields || 'error' in fields ? fields : undefined
 }
 
 const JsonRpcMessage = v.object({ jsonrpc: v.literal('2.0') })

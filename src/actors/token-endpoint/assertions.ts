@@ -62,7 +62,7 @@ export async function exchangeForAssertion(
     { at, sendBefore, server: provider, grantType: TOKEN_EXCHANGE, parameters, rejected },
     signal,
   )
-  const checked = check(IdentityAssertionResponseSchema, response.decoded.fields)
+  const checked = check(IdentityAssertionResponseSchema, response.fields)
   if ('output' in checked) return checked.output.access_token
   const details = { ...response.where, document: 'token exchange response', field: checked.field }
   throw portError('TOKEN_RESPONSE_INVALID', 'rejected', details)

@@ -7,7 +7,7 @@ import { type PortError, portError } from '../../errors/port-error.ts'
 import type { ExchangeResponse } from '../../http/transport.ts'
 import { tokenResponseFields } from '../../protocol/token-endpoint.ts'
 import type { AuthorizationServer, DpopKey } from '../../schemas/credentials.ts'
-import { decodeAnswer, type DecodedAnswer, TokenResponseSchema, wireErrorOf } from '../../schemas/endpoint-responses.ts'
+import { decodeAnswer, TokenResponseSchema, wireErrorOf } from '../../schemas/endpoint-responses.ts'
 import { check } from '../../schemas/wire.ts'
 import { asClient, clientAuthentication } from '../client-authentication.ts'
 import type { TokenRequestDependencies } from '../dependencies.ts'
@@ -32,7 +32,7 @@ export interface TokenRequest {
 
 /** A 2xx response of a token endpoint, not validated yet. */
 export interface TokenEndpointResponse {
-  readonly decoded: DecodedAnswer
+  readonly fields: Readonly<Record<string, unknown>>
   readonly where: { readonly url: string; readonly status: number }
   /** The key of the request's DPoP proof. */
   readonly key: DpopKey | undefined
@@ -84,17 +84,17 @@ export async function sendTokenRequest(
   }
   if (!isSuccess(response)) throw rejection()
   const where = { url: redactUrl(server.tokenEndpoint), status: response.status }
-  const decoded = decodeAnswer(response.text)
-  if (decoded === undefined)
+  const fields = decodeAnswer(response.text)
+  if (fields === undefined)
     throw portError('TOKEN_RESPONSE_INVALID', 'unknown', { ...where, document: 'token response', reason: 'unreadable' })
-  if (wireErrorOf(decoded.fields) !== undefined) throw rejection()
-  return { decoded, where, key }
+  if (wireErrorOf(fields) !== undefined) throw rejection()
+  return { fields, where, key }
 }
 
 /** Whether a token endpoint rejected a request only because its proof lacks a nonce (RFC 9449 §8). */
 function isNonceMissing({ status, headers, text }: ExchangeResponse): boolean {
   if (status !== 400 || !headers.has('dpop-nonce')) return false
-  return wireErrorOf(decodeAnswer(text)?.fields ?? {})?.error === 'use_dpop_nonce'
+  return wireErrorOf(decodeAnswer(text) ?? {})?.error === 'use_dpop_nonce'
 }
 
 /**
@@ -110,11 +110,11 @@ export async function requestTokens(
   signal: AbortSignal,
 ): Promise<TokenResult> {
   const recordTime = stopwatch(deps.clock, request.at)
-  const { decoded, where, key } = await sendTokenRequest(deps, request, signal)
+  const { fields, where, key } = await sendTokenRequest(deps, request, signal)
   const at = recordTime()
   const invalid = { ...where, document: 'token response' }
   const { tokens } = deps.facts(request.server.issuer)
-  const checked = check(TokenResponseSchema, tokenResponseFields(decoded.fields, tokens))
+  const checked = check(TokenResponseSchema, tokenResponseFields(fields, tokens))
   // Not an unknown outcome: the credential was consumed, and another request would be answered alike.
   if ('field' in checked) throw portError('TOKEN_RESPONSE_INVALID', 'rejected', { ...invalid, field: checked.field })
   const { tokenType: received } = checked.output

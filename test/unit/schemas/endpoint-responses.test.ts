@@ -147,13 +147,10 @@ describe('a token response', () => {
 
 describe('decodeAnswer', () => {
   test.each([
-    ['{"access_token":"t"}', { fields: { access_token: 't' } }],
-    ['{}', { fields: {} }],
-    [
-      'access_token=t&scope=a%2Cb&token_type=bearer\n',
-      { fields: { access_token: 't', scope: 'a,b', token_type: 'bearer' } },
-    ],
-    ['error=bad_verification_code', { fields: { error: 'bad_verification_code' } }],
+    ['{"access_token":"t"}', { access_token: 't' }],
+    ['{}', {}],
+    ['access_token=t&scope=a%2Cb&token_type=bearer\n', { access_token: 't', scope: 'a,b', token_type: 'bearer' }],
+    ['error=bad_verification_code', { error: 'bad_verification_code' }],
     ['', undefined],
     ['[]', undefined],
     ['null', undefined],
