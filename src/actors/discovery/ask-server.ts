@@ -6,7 +6,7 @@ import { isJsonRpc } from '../../schemas/endpoint-responses.ts'
 import type { ConnectionDependencies } from '../dependencies.ts'
 import { isSuccess, redactUrl, retryAfterMs } from '../endpoint-request.ts'
 import { ANSWER_FRESH_MS, MAX_ANSWER_BYTES, USER_AGENT } from '../limits.ts'
-import type { MetadataCache } from './metadata.ts'
+import { isUnreadable, type MetadataCache } from './metadata.ts'
 
 /**
  * How an MCP endpoint responds to a request without a token: it requires one (`challenge`), it responds by MCP (`mcp`),
@@ -64,7 +64,7 @@ async function askOnce({ transport, clock }: Dependencies, server: string): Prom
       const { code } = error.failure
       // A JSON-RPC error is short: where the body has no end, or is very large, the head decides.
       if (head !== undefined && (code === 'HTTP_TIMEOUT' || code === 'RESPONSE_TOO_LARGE')) return { ...head, text: '' }
-      if (UNREADABLE.has(code)) return undefined
+      if (isUnreadable(error)) return undefined
       throw error
     })
   if (response === undefined) return { kind: 'other' }
@@ -78,9 +78,6 @@ async function askOnce({ transport, clock }: Dependencies, server: string): Prom
   const details = { url: redactUrl(server), status, retryAfterMs: retryAfterMs(headers, clock.now()) }
   throw portError(status === 429 ? 'RATE_LIMITED' : 'SERVER_UNAVAILABLE', 'rejected', details)
 }
-
-/** Responses that cannot be read and are not MCP. */
-const UNREADABLE: ReadonlySet<string> = new Set(['TOO_MANY_REDIRECTS', 'RESPONSE_INVALID'])
 
 /** The challenge of a 401, with or without `WWW-Authenticate`, or of a 403 that requires scope. */
 function challengeOf({ status, headers }: ResponseHead): BearerChallenge | undefined {

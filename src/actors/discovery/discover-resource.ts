@@ -18,7 +18,7 @@ import type { ConnectionDependencies, DiscoveryPolicy } from '../dependencies.ts
 import { redactUrl } from '../endpoint-request.ts'
 import type { createAskServer } from './ask-server.ts'
 import { chooseIssuer } from './choose-issuer.ts'
-import { loadMetadata, type MetadataCache, type MetadataLookup } from './metadata.ts'
+import { isUnusable, loadMetadata, type MetadataCache, type MetadataLookup } from './metadata.ts'
 
 /** The lookup of one metadata URL of a protected resource. */
 export type ResourceLookup = MetadataLookup<ProtectedResourceMetadata>
@@ -100,17 +100,6 @@ interface Search {
   readonly urls: readonly string[]
 }
 
-/** Failures of one URL after which the next one is requested. */
-const UNUSABLE: ReadonlySet<FailureCode> = new Set([
-  UNAVAILABLE,
-  'RESPONSE_NOT_JSON',
-  'RESPONSE_INVALID',
-  'RESPONSE_TOO_LARGE',
-  'TOO_MANY_REDIRECTS',
-  'ADDRESS_FORBIDDEN',
-  'INSECURE_ENDPOINT',
-])
-
 /** The failure after which the origin may still stand in for the issuer, if it publishes metadata itself: a web page. */
 const NOT_METADATA: FailureCode = 'RESPONSE_NOT_JSON'
 
@@ -156,8 +145,10 @@ async function findMetadata(
 }
 
 /** Whether the next URL is requested after this failure: after every unusable response, and if nothing can be sent. */
-function leadsOn({ failure, outcome }: PortError, isNamed: boolean): boolean {
-  return UNUSABLE.has(failure.code) || (isNamed && outcome === 'notSent' && failure.code === 'HTTP_NETWORK')
+function leadsOn(error: PortError, isNamed: boolean): boolean {
+  const { failure, outcome } = error
+  const isUnreachable = isNamed && outcome === 'notSent' && failure.code === 'HTTP_NETWORK'
+  return isUnusable(error) || failure.code === UNAVAILABLE || isUnreachable
 }
 
 /** The document at this URL; `undefined` if the URL responds 4xx. */

@@ -11,7 +11,7 @@ import type { DpopTerms } from '../../schemas/credentials.ts'
 import type { ConnectionDependencies, DiscoveryPolicy } from '../dependencies.ts'
 import { redactUrl } from '../endpoint-request.ts'
 import { chooseIssuer } from './choose-issuer.ts'
-import { loadMetadata, type MetadataCache, type MetadataLookup } from './metadata.ts'
+import { isUnusable, loadMetadata, type MetadataCache, type MetadataLookup } from './metadata.ts'
 
 /** The lookup of one metadata URL of an authorization server. */
 export type ServerLookup = MetadataLookup<ServerMetadata>
@@ -25,16 +25,6 @@ const EXPECTED = {
 
 /** Failures of one metadata URL that may be temporary. */
 const TRANSIENT: ReadonlySet<FailureCode> = new Set([UNAVAILABLE, 'RATE_LIMITED', 'HTTP_NETWORK', 'HTTP_TIMEOUT'])
-/** Failures of one metadata URL after which the next one is requested. */
-const UNUSABLE: ReadonlySet<FailureCode> = new Set([
-  'RESPONSE_NOT_JSON',
-  'RESPONSE_INVALID',
-  'RESPONSE_TOO_LARGE',
-  'TOO_MANY_REDIRECTS',
-  'SERVER_ISSUER_MISMATCH',
-  'ADDRESS_FORBIDDEN',
-  'INSECURE_ENDPOINT',
-])
 
 type Dependencies = Pick<ConnectionDependencies, 'transport' | 'clock' | 'policy' | 'facts'>
 
@@ -122,7 +112,7 @@ function isMismatch({ failure }: PortError): boolean {
 }
 
 function isOfOneUrl(error: PortError): boolean {
-  return isTransient(error) || UNUSABLE.has(error.failure.code)
+  return isTransient(error) || isMismatch(error) || isUnusable(error)
 }
 
 /** The metadata, if its `issuer` is the chosen one, or another that the facts accept. */

@@ -1,7 +1,7 @@
 import type { GenericSchema, InferOutput } from 'valibot'
 import type { Clock } from '../../clock.ts'
 import type { FailureCode } from '../../errors/failure.ts'
-import { portError } from '../../errors/port-error.ts'
+import { type PortError, portError } from '../../errors/port-error.ts'
 import { MAX_METADATA_BYTES } from '../../http/limits.ts'
 import { LruMap } from '../../lru-map.ts'
 import { isRetryLaterStatus } from '../../protocol/token-endpoint.ts'
@@ -19,6 +19,26 @@ import {
 
 /** The result for one metadata URL: the document, or the 4xx status that says that it does not exist. */
 export type MetadataLookup<Metadata> = { metadata: Metadata } | { absent: number }
+
+/** Failures of a response that is not the expected document. */
+const UNREADABLE: ReadonlySet<FailureCode> = new Set([
+  'RESPONSE_NOT_JSON',
+  'RESPONSE_INVALID',
+  'RESPONSE_TOO_LARGE',
+  'TOO_MANY_REDIRECTS',
+])
+/** Failures of a URL that must not be requested. */
+const FORBIDDEN: ReadonlySet<FailureCode> = new Set(['ADDRESS_FORBIDDEN', 'INSECURE_ENDPOINT'])
+
+/** Whether a URL responded with something else than what was asked for. */
+export function isUnreadable({ failure }: PortError): boolean {
+  return UNREADABLE.has(failure.code)
+}
+
+/** Whether a metadata URL leads to no document for sure, so that the next one is requested. */
+export function isUnusable(error: PortError): boolean {
+  return isUnreadable(error) || FORBIDDEN.has(error.failure.code)
+}
 
 /**
  * Requests one metadata document.

@@ -56,6 +56,7 @@ describe('askServer', () => {
     ['other for a 400 with an empty batch', { status: 400, body: [] }, { kind: 'other' }],
     ['other for a redirect', { status: 302, headers: { location: '/elsewhere' } }, { kind: 'other' }],
     ['other for a 404 that is too large', { status: 404, body: 'x'.repeat(70_000) }, { kind: 'other' }],
+    ['other for headers that are too large', { headers: { 'x-long': 'x'.repeat(20_000) } }, { kind: 'other' }],
   ])('answers %s', async (_, route, expected) => {
     const { peer, ask } = await startEndpoint(route)
     expect(await ask()).toEqual(expected)
