@@ -71,7 +71,7 @@ export interface AssertionRequest {
    * token.
    */
   kind: 'id_token' | 'refresh_token' | 'workload'
-  /** The issuer of the authorization server: the `aud` of a workload's JWT. */
+  /** The issuer of the authorization server, as its metadata announce it: the `aud` of a workload's JWT. */
   audience: string
   /** The URL that the assertion is sent to, for servers that require it as the `aud` of a workload's JWT. */
   tokenEndpoint: string

@@ -33,6 +33,22 @@ export function isRetryLaterStatus(status: number | undefined): boolean {
   return status === 408 || status === 425 || status === 429 || status === 503
 }
 
+/**
+ * The audience of assertions for a server: its issuer in the form that its own metadata announce. A template, which the
+ * endpoints for several tenants announce, is the name of no server.
+ *
+ * @see [RFC 7523 §3](https://www.rfc-editor.org/rfc/rfc7523.html#section-3)
+ */
+export function audienceOf({
+  issuer,
+  announcedIssuer = issuer,
+}: {
+  readonly issuer: string
+  readonly announcedIssuer?: string | undefined
+}): string {
+  return /[{}]/.test(announcedIssuer) ? issuer : announcedIssuer
+}
+
 /** Authentication methods of a client without a private key, the preferred one first. */
 const SECRET_METHODS = ['client_secret_basic', 'client_secret_post', 'none'] as const
 

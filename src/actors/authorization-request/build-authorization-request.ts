@@ -6,6 +6,7 @@ import { portError } from '../../errors/port-error.ts'
 import { destinationOf } from '../../http/address-guard.ts'
 import { allowEntryFor } from '../../http/allow-list.ts'
 import { RESERVED_PARAMETERS } from '../../protocol/authorization-endpoint.ts'
+import { audienceOf } from '../../protocol/token-endpoint.ts'
 import type { ServerMetadata } from '../../schemas/connection-context.ts'
 import type { ClientRequestDependencies, ConnectionDependencies } from '../dependencies.ts'
 import { redactUrl } from '../endpoint-request.ts'
@@ -55,12 +56,13 @@ export function createBuildAuthorizationRequest(deps: Dependencies) {
       value === undefined ? [] : [[name, value]],
     )
     const { pushedAuthorizationRequestEndpoint: endpoint } = metadata
+    const pushed = { audience: audienceOf(metadata), client, parameters: all }
     const visible: [string, string][] =
       endpoint === undefined
         ? all
         : [
             ['client_id', client.clientId],
-            ['request_uri', await pushAuthorizationRequest(deps, { endpoint, client, parameters: all }, signal)],
+            ['request_uri', await pushAuthorizationRequest(deps, { endpoint, ...pushed }, signal)],
           ]
     for (const [name, value] of visible) url.searchParams.set(name, value)
     return { at: recordTime(), authorizationUrl: url.href, state, stateHash: deps.hashState(state), verifier }

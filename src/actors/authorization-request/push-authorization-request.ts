@@ -11,6 +11,7 @@ import { isSuccess, redactUrl, rejectionOf, sendOnce, withClientRejection } from
  * Sends a pushed authorization request, before the user is redirected. It uses no single-use credential: after an
  * unknown outcome the next authorization pushes a request of its own.
  *
+ * @param request.audience The audience of a client assertion.
  * @returns The `request_uri`, which refers to the request.
  * @throws `PortError` `AUTHORIZATION_DENIED`, `CLIENT_REJECTED`, `RATE_LIMITED` or `SERVER_UNAVAILABLE` (unknown for a
  *   5xx but 503), `RESPONSE_NOT_JSON`, `RESPONSE_INVALID`, `CLIENT_AUTH_UNSUPPORTED`, or what the transport rejects
@@ -19,13 +20,18 @@ import { isSuccess, redactUrl, rejectionOf, sendOnce, withClientRejection } from
  */
 export async function pushAuthorizationRequest(
   deps: ClientRequestDependencies,
-  { endpoint, client, parameters }: { endpoint: string; client: ClientInformation; parameters: [string, string][] },
+  {
+    endpoint,
+    audience,
+    client,
+    parameters,
+  }: { endpoint: string; audience: string; client: ClientInformation; parameters: [string, string][] },
   signal: AbortSignal,
 ): Promise<string> {
   const authentication = clientAuthentication(deps, client)
   const response = await sendOnce({ transport: deps.transport, sendBefore: Infinity, signal }, (options) =>
     oauth.pushedAuthorizationRequest(
-      { issuer: client.issuer, pushed_authorization_request_endpoint: endpoint },
+      { issuer: audience, pushed_authorization_request_endpoint: endpoint },
       { client_id: client.clientId },
       authentication,
       parameters,

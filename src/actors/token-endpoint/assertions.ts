@@ -5,8 +5,7 @@ import { truncate } from '../../errors/failure.ts'
 import { PortError, portError } from '../../errors/port-error.ts'
 import { startDeadline, untilAborted } from '../../http/deadline.ts'
 import type { AssertionRequest, IdentityProviderOptions } from '../../options/client-options.ts'
-import { chooseMethod } from '../../protocol/token-endpoint.ts'
-import { TOKEN_EXCHANGE } from '../../protocol/token-endpoint.ts'
+import { audienceOf, chooseMethod, TOKEN_EXCHANGE } from '../../protocol/token-endpoint.ts'
 import { AssertionSchema, ID_JAG, IdentityAssertionResponseSchema } from '../../schemas/endpoint-responses.ts'
 import { check } from '../../schemas/wire.ts'
 import type { ServerMetadata } from '../../schemas/connection-context.ts'
@@ -47,11 +46,12 @@ export async function exchangeForAssertion(
     return assertDefined(metadata, 'metadata of the identity provider')
   })
   const { tokenEndpoint } = provider
-  const requested = { connection: identity, audience: server.issuer, tokenEndpoint, resource, scope }
+  const audience = audienceOf(server)
+  const requested = { connection: identity, audience, tokenEndpoint, resource, scope }
   const subject = await obtainAssertion(deps, ['id_token', 'refresh_token'], requested, { sendBefore, signal })
   const parameters = {
     requested_token_type: ID_JAG,
-    audience: server.issuer,
+    audience,
     subject_token: subject.assertion,
     subject_token_type: SUBJECT_TOKEN_TYPES[subject.kind === 'refresh_token' ? 'refresh_token' : 'id_token'],
     scope,

@@ -3,6 +3,7 @@ import { stopwatch } from '../../clock.ts'
 import type { FailureCode } from '../../errors/failure.ts'
 import { portError } from '../../errors/port-error.ts'
 import { resourceToSend } from '../../protocol/resource-parameter.ts'
+import { audienceOf } from '../../protocol/token-endpoint.ts'
 import { GRANT_TYPES, type NonInteractiveGrant } from '../../schemas/grants.ts'
 import type { RegistrationDependencies, TokenRequestDependencies } from '../dependencies.ts'
 import { exchangeForAssertion, type IdentityAssertionDependencies, obtainAssertion } from './assertions.ts'
@@ -64,8 +65,8 @@ const NON_INTERACTIVE: Record<NonInteractiveGrant, GrantRow<IdentityAssertionDep
     grantType: GRANT_TYPES.jwt_bearer,
     rejected: 'EXCHANGE_REJECTED',
     async parameters(deps, { identity: connection, server, scope, parameters, sendBefore }, signal) {
-      const { issuer: audience, tokenEndpoint, resource } = server
-      const requested = { connection, audience, tokenEndpoint, resource, scope }
+      const { tokenEndpoint, resource } = server
+      const requested = { connection, audience: audienceOf(server), tokenEndpoint, resource, scope }
       const { assertion } = await obtainAssertion(deps, ['workload'], requested, { sendBefore, signal })
       return { ...further(parameters), assertion, scope }
     },

@@ -1,6 +1,7 @@
 import * as oauth from 'oauth4webapi'
 import type { PortOutput, RevokeTokensInput } from '../../../machines/ports.ts'
 import { stopwatch } from '../../clock.ts'
+import { audienceOf } from '../../protocol/token-endpoint.ts'
 import { asClient, clientAuthentication } from '../client-authentication.ts'
 import type { ClientRequestDependencies } from '../dependencies.ts'
 import { isSuccess, rejectionOf, sendOnce } from '../endpoint-request.ts'
@@ -46,7 +47,7 @@ export function createRevokeTokens(deps: ClientRequestDependencies) {
       const authentication = clientAuthentication(deps, server.client)
       const response = await sendOnce({ transport: deps.transport, sendBefore: input.sendBefore, signal }, (options) =>
         oauth.revocationRequest(
-          { issuer: server.issuer, revocation_endpoint: endpoint },
+          { issuer: audienceOf(server), revocation_endpoint: endpoint },
           asClient(server.client),
           authentication,
           token,

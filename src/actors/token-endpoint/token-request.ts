@@ -5,7 +5,7 @@ import { stopwatch } from '../../clock.ts'
 import type { FailureCode } from '../../errors/failure.ts'
 import { type PortError, portError } from '../../errors/port-error.ts'
 import type { ExchangeResponse } from '../../http/transport.ts'
-import { tokenResponseFields } from '../../protocol/token-endpoint.ts'
+import { audienceOf, tokenResponseFields } from '../../protocol/token-endpoint.ts'
 import type { AuthorizationServer, DpopKey } from '../../schemas/credentials.ts'
 import { decodeAnswer, TokenResponseSchema, wireErrorOf } from '../../schemas/endpoint-responses.ts'
 import { check } from '../../schemas/wire.ts'
@@ -14,7 +14,10 @@ import type { TokenRequestDependencies } from '../dependencies.ts'
 import { isSuccess, redactUrl, rejectionOf, sendOnce, withClientRejection } from '../endpoint-request.ts'
 
 /** The server of a token request, and the client there. */
-export type TokenServer = Pick<AuthorizationServer, 'issuer' | 'tokenEndpoint' | 'resource' | 'client' | 'dpop'>
+export type TokenServer = Pick<
+  AuthorizationServer,
+  'issuer' | 'announcedIssuer' | 'tokenEndpoint' | 'resource' | 'client' | 'dpop'
+>
 
 /** One request to a token endpoint. */
 export interface TokenRequest {
@@ -65,7 +68,7 @@ export async function sendTokenRequest(
     const DPoP = key && (await deps.dpop.forTokenRequest(server.tokenEndpoint, key))
     const response = await sendOnce({ transport: deps.transport, sendBefore, signal }, (options) =>
       oauth.genericTokenEndpointRequest(
-        { issuer: server.issuer, token_endpoint: server.tokenEndpoint },
+        { issuer: audienceOf(server), token_endpoint: server.tokenEndpoint },
         asClient(server.client),
         authentication,
         grantType,

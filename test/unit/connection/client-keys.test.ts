@@ -1,8 +1,8 @@
-import { exportPKCS8, generateKeyPair, jwtVerify } from 'jose'
+import { decodeJwt, exportPKCS8, generateKeyPair, jwtVerify } from 'jose'
 import { describe, expect, test } from 'vitest'
 import type { PreRegisteredClient } from '../../../src/index.ts'
 import { TestClock } from './test-clock.ts'
-import { orchestrate, rejection, signIn, startWorld } from './world.ts'
+import { orchestrate, redirectOf, rejection, signIn, startWorld } from './world.ts'
 
 const { privateKey, publicKey } = await generateKeyPair('ES256', { extractable: true })
 const pem = await exportPKCS8(privateKey)
@@ -30,6 +30,43 @@ describe('private_key_jwt authentication', () => {
       expect(protectedHeader).toEqual({ alg: 'ES256', kid: 'k1', typ: 'client-authentication+jwt' })
     }
     expect(world.as.asked()).not.toContain('POST /register')
+  })
+
+  test.each([
+    ['the issuer that the server announces', 'https://announced.example', 'https://announced.example'],
+    ['the named issuer where the server announces a template', 'https://as.example/{tenant}', undefined],
+  ])('the audience of every assertion is %s', async (_name, announced, expected) => {
+    const world = await startWorld()
+    const { issuer } = world
+    Object.assign(world.serverMetadata, {
+      issuer: announced,
+      token_endpoint_auth_methods_supported: ['private_key_jwt'],
+      pushed_authorization_request_endpoint: `${issuer}/par`,
+      require_pushed_authorization_requests: true,
+    })
+    world.as.routes['POST /par'] = { status: 201, body: { request_uri: 'urn:example:one', expires_in: 60 } }
+    const clock = new TestClock()
+    const orchestrator = orchestrate({
+      clock,
+      authorizationServers: [{ server: 'Ours', issuers: [issuer], discovery: { alsoAnnounces: [announced] } }],
+      clients: [{ issuer, clientId: 'web', privateKey: pem }],
+    })
+    const connection = orchestrator.connection({ tenant: 't1', server: world.server })
+    const redirect = redirectOf(await connection.authorize())
+    const pushed = new URLSearchParams(world.as.seen.find(({ path }) => path === '/par')?.body)
+    const whole = { ...redirect, authorizationUrl: `${issuer}/authorize?${pushed.toString()}` }
+    expect(await orchestrator.completeCallback(world.callback(whole, { iss: announced }))).toMatchObject({
+      status: 'authorized',
+    })
+    clock.advance(3_600_000)
+    await connection.accessToken()
+    await connection.disconnect()
+    const audiences = world.as.seen.flatMap(({ path, body }) => {
+      const assertion = new URLSearchParams(body).get('client_assertion')
+      return assertion === null ? [] : [[path, decodeJwt(assertion).aud]]
+    })
+    const places = ['/par', '/token', '/token', '/revoke', '/revoke']
+    expect(audiences).toEqual(places.map((path) => [path, expected ?? issuer]))
   })
 
   test('a client with a private key signs in with the client_credentials grant', async () => {

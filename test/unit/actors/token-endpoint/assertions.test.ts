@@ -79,6 +79,13 @@ describe('a workload', () => {
     }),
   )
 
+  test('is asked for a JWT for the issuer that the authorization server announces', async () => {
+    const { asked, assertions } = host({ workload: 'the-jwt' })
+    const { server, run } = await start({ assertions })
+    await run({ server: { ...server, announcedIssuer: 'https://announced.example' } })
+    expect(asked.map(({ audience }) => audience)).toEqual(['https://announced.example'])
+  })
+
   test('sends its client_id when it has a client', async () => {
     const { run, forms } = await start(host({ workload: 'j' }), { client: {} })
     await run()
@@ -232,6 +239,13 @@ describe('an identity assertion', () => {
       ])
     }),
   )
+
+  test('is obtained and exchanged for the issuer that the authorization server announces', async () => {
+    const { server, asked, exchanges, run } = await stage({ id_token: 'the-id-token' })
+    await run({ server: { ...server, announcedIssuer: 'https://announced.example' } })
+    expect(asked.map(({ audience }) => audience)).toEqual(['https://announced.example'])
+    expect(exchanges().map(({ audience }) => audience)).toEqual(['https://announced.example'])
+  })
 
   test('is obtained for a refresh token when the host has no ID token', async () => {
     const { asked, exchanges, run } = await stage({ refresh_token: 'the-refresh-token' })
