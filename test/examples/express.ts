@@ -4,14 +4,14 @@ import { authorizationErrorOf, mcpTransportOptions } from '../../src/adapters/mc
 import { toNodeHandler } from '../../src/adapters/node.ts'
 import { createAuthOrchestrator } from '../../src/index.ts'
 
-const { MCP_SERVERS = 'http://localhost:8080/mcp http://localhost:8081/mcp', PORT = '3000' } = process.env
+const { MCP_SERVERS = 'http://localhost:8080/mcp', CLIENTS = '[]', SERVER_FACTS = '[]', PORT = '3000' } = process.env
 const auth = createAuthOrchestrator({
   client: { name: 'Acme Agents', redirectUri: `http://localhost:${PORT}/callback` },
+  clients: JSON.parse(CLIENTS), // [{ "issuer": "https://…", "clientId": "…", "clientSecret": "…" }]
+  authorizationServers: JSON.parse(SERVER_FACTS), // deviations from the standards: docs/servers.md
   network: { allow: ['localhost', '127.0.0.1'] }, // servers on this machine; leave it out for public ones
 })
-auth.on('failed', console.error)
-auth.on('callbackRejected', console.error)
-
+for (const event of ['failed', 'callbackRejected'] as const) auth.on(event, console.error)
 const tools = (server: string) => async (): Promise<Response> => {
   const connection = auth.connection({ tenant: 'acme', user: 'alice', server })
   const client = new Client({ name: 'acme-agents', version: '1.0.0' })

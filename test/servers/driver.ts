@@ -120,9 +120,13 @@ function browse(stub: StubAuthorizationServer, authorizationUrl: string): string
   return answer?.headers?.['location']
 }
 
-function answerTo(row: Row, stub: StubAuthorizationServer, received: Received): Answer {
+/** The answer of one recorded server: its documents, its MCP endpoint, and the endpoints of its authorization server. */
+export function answerTo(
+  { mcp, documents, answers = {} }: Pick<Row, 'mcp' | 'documents' | 'answers'>,
+  stub: StubAuthorizationServer,
+  received: Received,
+): Answer {
   const { method, url } = received
-  const { mcp, documents, answers = {} } = row
   const named = url.href.replace(/\?.*$/, '')
   const published = method === 'GET' ? (documents[url.href] ?? documents[named]) : undefined
   if (published !== undefined) return { body: published }

@@ -30,6 +30,8 @@ export interface McpEndpoint {
   readonly challenge: string | null
   /** What it answers without a valid token, where that is not 401. */
   readonly withoutToken?: Answer
+  /** Its only tool. @defaultValue 'whoami' */
+  readonly tool?: string
   /** The JSON-RPC methods that it serves to anybody. */
   readonly open?: readonly string[]
 }

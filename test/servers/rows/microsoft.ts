@@ -25,7 +25,7 @@ interface Entra {
 }
 
 /** Microsoft Entra ID: no list of PKCE methods, no `resource` beside foreign scopes, no refresh without a scope. */
-function entra({
+export function entra({
   url,
   named,
   issuer,

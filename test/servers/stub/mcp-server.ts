@@ -9,7 +9,7 @@ interface Message {
 
 /** Answers at an MCP endpoint: JSON-RPC with a valid token, its challenge without. */
 export function answerAsMcpServer(
-  { challenge, withoutToken, open = [] }: McpEndpoint,
+  { challenge, withoutToken, open = [], tool = 'whoami' }: McpEndpoint,
   { method, headers, body }: Received,
   accepts: (token: string) => boolean,
 ): Answer {
@@ -23,7 +23,7 @@ export function answerAsMcpServer(
   }
   if (method !== 'POST') return { status: 405, headers: { allow: 'POST' } }
   if (message.id === undefined) return { status: 202 }
-  return { body: { jsonrpc: '2.0', id: message.id, ...reply(message) } }
+  return { body: { jsonrpc: '2.0', id: message.id, ...reply(message, tool) } }
 }
 
 function parse(body: string): Message {
@@ -31,7 +31,7 @@ function parse(body: string): Message {
   return message
 }
 
-function reply({ method, params }: Message): object {
+function reply({ method, params }: Message, tool: string): object {
   switch (method) {
     case 'initialize': {
       const protocolVersion = params?.protocolVersion ?? '2025-11-25'
@@ -42,7 +42,7 @@ function reply({ method, params }: Message): object {
     case 'ping':
       return { result: {} }
     case 'tools/list':
-      return { result: { tools: [{ name: 'whoami', inputSchema: { type: 'object' } }] } }
+      return { result: { tools: [{ name: tool, inputSchema: { type: 'object' } }] } }
     case 'tools/call':
       return { result: { content: [{ type: 'text', text: 'alice' }] } }
     default:
