@@ -317,8 +317,8 @@ describe('completeCallback()', () => {
 
   test('a code exchange with an unknown outcome is retried once after the lease', async () => {
     const world = await startWorld()
-    const policy = { leaseMs: 600, graceMs: 50 }
-    const orchestrator = orchestrate({ policy, network: { allow: ['127.0.0.1'], timeoutMs: 200 } })
+    const policy = { leaseMs: 1_500, graceMs: 50 }
+    const orchestrator = orchestrate({ policy, network: { allow: ['127.0.0.1'], timeoutMs: 1_000 } })
     const connection = orchestrator.connection(of(world))
     const redirect = redirectOf(await connection.authorize())
     const url = world.callback(redirect)
@@ -332,7 +332,7 @@ describe('completeCallback()', () => {
     expect(await connection.status()).toMatchObject({ state: 'exchanging', failure: unknown, nextAction: 'retry' })
     // The server had not consumed the code: the one retry succeeds.
     await vi.waitFor(async () => expect((await orchestrator.completeCallback(url)).status).toMatch(/uthorized$/), {
-      timeout: 4_000,
+      timeout: 10_000,
     })
     expect(world.tokenRequests()).toHaveLength(2)
   })

@@ -96,7 +96,7 @@ describe('askServer', () => {
     const { origin, requests } = await startServer((_request, response) =>
       response.writeHead(status, headers).write('{'),
     )
-    const transport = makeTransport({ timeoutMs: 100 })
+    const transport = makeTransport({ timeoutMs: 1_000 })
     const ask = createAskServer(makeDependencies({ transport }), new MetadataCache(new SimulatedClock()))
     expect([await ask(origin, { anew: false }), await ask(origin, { anew: false })]).toEqual([expected, expected])
     expect(requests).toHaveLength(1)
@@ -179,7 +179,7 @@ describe('askServer rejects', () => {
       const [status = 200, text = ''] = answers.shift() ?? []
       response.writeHead(status, { 'retry-after': '7' }).write(text)
     })
-    const transport = makeTransport({ timeoutMs: 100 })
+    const transport = makeTransport({ timeoutMs: 1_000 })
     const ask = createAskServer(makeDependencies({ transport }), new MetadataCache(new SimulatedClock()))
     const details = (status: number) => ({ url: `${origin}/`, status, retryAfterMs: 7000 })
     expect([
