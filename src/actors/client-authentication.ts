@@ -41,8 +41,8 @@ export function clientAuthentication(
 }
 
 /**
- * A client assertion whose only audience is the `issuer` that the request function is given, created for each request. Without `nbf`, which a server whose
- * clock is slightly slow would reject.
+ * A client assertion whose only audience is the `issuer` that the request function is given, created for each request.
+ * Without `nbf`, which a server whose clock is slightly slow would reject.
  *
  * @see [RFC 7523bis §4](https://datatracker.ietf.org/doc/html/draft-ietf-oauth-rfc7523bis)
  */
