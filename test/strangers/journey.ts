@@ -79,6 +79,7 @@ export function describeStranger(name: string, habits: Habits): void {
       const found = await challenge()
       expect(await connection.status()).toMatchObject({
         state: 'reauthorizationRequired',
+        authorized: false,
         failure: { code: 'REFRESH_REJECTED', details: { status: 400, error: 'invalid_grant' } },
       })
       await signIn(found)
