@@ -60,5 +60,8 @@ export const REGISTRATION_WINDOW_MS = 3_600_000
 /** Number of registrations within that window that a record retains; the upper bound of the policy. */
 export const MAX_REMEMBERED_REGISTRATIONS = 100
 
+/** How often a server is asked at most whether it still has a registration: once in so many milliseconds, one hour. */
+export const REGISTRATION_CHECK_INTERVAL_MS = 3_600_000
+
 /** Number of rejected scopes that a registration retains; the oldest is dropped. For a server that names new ones. */
 export const MAX_REJECTED_SCOPES = 16

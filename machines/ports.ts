@@ -1,8 +1,15 @@
 import { fromPromise } from 'xstate'
 import type { ResourceFacts, ServerMetadata } from '../src/schemas/connection-context.ts'
-import type { AuthorizationServer, ClientInformation, ConnectionIdentity, DpopKey } from '../src/schemas/credentials.ts'
+import type {
+  AuthorizationServer,
+  ClientInformation,
+  ConnectionIdentity,
+  DpopKey,
+  DpopTerms,
+} from '../src/schemas/credentials.ts'
 import type { ClientAuthenticationMethod } from '../src/protocol/token-endpoint.ts'
 import type { Grant, NonInteractiveGrant } from '../src/schemas/grants.ts'
+import type { ClientConfiguration } from '../src/schemas/registration.ts'
 
 /** The input of every port: the record time at which it starts. Its result is stamped in the same time. */
 export interface PortInput {
@@ -76,6 +83,10 @@ export interface EnsureRegistrationInput extends PortInput {
   resourceScopesSupported?: string[] | undefined
   /** The dynamic client to which the server rejected that scope: another one is registered for it. */
   invalidScopeClientId?: string | undefined
+  /** The caller requires that the stored dynamic client is replaced. */
+  reregister?: true | undefined
+  /** The last attempt was not finished: the server may have forgotten the dynamic client. */
+  isSuspect?: true | undefined
   /** The issuer of this connection's tokens, if they were issued to a pre-registered client. */
   configuredIssuer: string | undefined
 }
@@ -189,6 +200,24 @@ export interface RegisterClientOutput extends PortOutput {
   client: ClientInformation
   /** The scope in the response. */
   scope?: string | undefined
+  /** RFC 7592 §3. */
+  configuration?: ClientConfiguration | undefined
+}
+
+/**
+ * Whether the server still has a registration: asked at its client configuration endpoint (RFC 7592 §2.1), or else by a
+ * token request with an invented code, which rejects the client first (RFC 6749 §5.2).
+ */
+export interface CheckRegistrationInput extends SingleUseInput {
+  client: ClientInformation
+  configuration: ClientConfiguration | undefined
+  tokenEndpoint: string
+  dpop: DpopTerms | undefined
+}
+export interface CheckRegistrationOutput extends PortOutput {
+  isForgotten: boolean
+  /** As of now: the server may have replaced the access token. */
+  configuration?: ClientConfiguration | undefined
 }
 
 /** A placeholder that rejects with the port's name if it was not provided. */
@@ -214,4 +243,5 @@ export const connectionPorts = {
 /** The side effects of the registration chart. */
 export const registrationPorts = {
   registerClient: unprovided<RegisterClientOutput, RegisterClientInput>('registerClient'),
+  checkRegistration: unprovided<CheckRegistrationOutput, CheckRegistrationInput>('checkRegistration'),
 }

@@ -35,6 +35,9 @@ export const registrationMachine = setup({
   guards: {
     needsRegistration: ({ context, event }) =>
       guards.needsRegistration(context, event) && guards.limitedUntil(context, event) === undefined,
+    needsCheck: ({ context, event }) => guards.needsCheck(context, event),
+    isForgotten: ({ event }) => guards.isForgotten(event),
+    isForgottenAndReplaceable: ({ context, event }) => guards.isForgotten(event) && guards.isWithinLimit(context),
     isLimited: ({ context, event }) => guards.isLimited(context, event),
     canAmend: ({ context, event }) => amendmentAfter(context, event) !== undefined && guards.isWithinLimit(context),
     isCurrentClient: ({ context, event }) =>
@@ -55,6 +58,17 @@ export const registrationMachine = setup({
     claimRegistration: assign(({ context, event }) =>
       actions.claimRegistration(context, eventAs(event, 'registration.requested')),
     ),
+    claimCheck: assign(({ context, event }) => actions.claimCheck(context, eventAs(event, 'registration.requested'))),
+    recordCheck: assign(({ context, event }) =>
+      actions.recordCheck(context, eventAs(event, 'xstate.done.actor.checkRegistration').output),
+    ),
+    replaceForgottenClient: assign(({ context, event }) =>
+      actions.replaceForgottenClient(context, eventAs(event, 'xstate.done.actor.checkRegistration').output),
+    ),
+    removeForgottenClient: assign(({ context, event }) =>
+      actions.removeForgottenClient(context, eventAs(event, 'xstate.done.actor.checkRegistration').output),
+    ),
+    expireCheck: assign(({ event }) => actions.expireCheck(eventAs(event, 'claim.expired'))),
     rejectRegistration: assign(({ context, event }) =>
       actions.rejectRegistration(context, eventAs(event, 'registration.requested')),
     ),
@@ -115,6 +129,13 @@ export const registrationMachine = setup({
             target: 'registering',
             actions: ['claimRegistration'],
           },
+          {
+            description:
+              'An attempt with this client ran out or was denied, and nothing has succeeded since: the server may have forgotten the client. Asked at most once an hour.',
+            guard: 'needsCheck',
+            target: 'checking',
+            actions: ['claimCheck'],
+          },
         ],
         'client.rejected': {
           description:
@@ -128,6 +149,52 @@ export const registrationMachine = setup({
           guard: 'isAcceptableLateResult',
           target: 'settling',
           actions: ['acceptLateResult'],
+        },
+      },
+    },
+    checking: {
+      description: 'Asks the server whether it still has the stored client, once for all connections.',
+      initial: 'claimed',
+      states: {
+        claimed: {
+          tags: ['storable', 'checkpoint', 'claim'],
+          description:
+            'The intent is stored before the request is sent. All other processes wait. After the lease the client stays as it is.',
+          entry: { type: 'journal', params: { to: 'checking' } },
+          on: {
+            'checkpoint.saved': { target: 'requesting', actions: ['updateClock'] },
+            'claim.expired': {
+              guard: 'isCurrentClaim',
+              target: '#registration.settling',
+              actions: ['expireCheck'],
+            },
+          },
+        },
+        requesting: {
+          description:
+            'A read request was sent to the client configuration endpoint of the registration, or, where the server gave none, a token request with an invented code (RFC 6749 §5.2). Only an answer that rejects the client counts.',
+          meta: { rfc: 'RFC 7592 §2.1' },
+          invoke: {
+            id: 'checkRegistration',
+            src: 'checkRegistration',
+            input: ({ context, event }) => actions.checkRegistrationInput(context, event),
+            onDone: [
+              {
+                description: 'The server has forgotten the client: another one is registered in the same run.',
+                guard: 'isForgottenAndReplaceable',
+                target: '#registration.registering',
+                actions: ['replaceForgottenClient'],
+              },
+              {
+                description: 'As many were registered within the last hour as the policy allows.',
+                guard: 'isForgotten',
+                target: '#registration.settling',
+                actions: ['removeForgottenClient'],
+              },
+              { target: '#registration.settling', actions: ['recordCheck'] },
+            ],
+            onError: { description: 'Not decided: the client stays as it is.', target: '#registration.settling' },
+          },
         },
       },
     },

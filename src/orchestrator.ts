@@ -7,6 +7,7 @@ import { type AuthorizeResult, type CallbackOptions, CallbackOptionsSchema } fro
 import { durableConnection, durableRegistration } from './connection/chart-definitions.ts'
 import { type CallbackResult, completeCallback } from './connection/complete-callback.ts'
 import { Connection } from './connection/connection.ts'
+import { forgetRegistration } from './connection/forget-registration.ts'
 import { connectionEventPublisher, Emitter, type OrchestratorEvents } from './connection/events.ts'
 import { MAX_ISSUED_GENERATIONS, MAX_UNDELIVERED } from './connection/limits.ts'
 import {
@@ -105,6 +106,28 @@ export interface AuthOrchestrator {
    */
   wakeDue(options?: WakeDueOptions): Promise<WakeDueResult>
   /**
+   * Removes the dynamic registration at an issuer, so that the next authorization registers another client (RFC 7591
+   * §3): for a server that has lost its registrations. Sends no request; stored tokens are used as they are. A client
+   * that is configured, provided, or a client ID metadata document is not a registration.
+   *
+   * @throws {@link AuthorizationError} `STORE_UNAVAILABLE`, `CLOSED`.
+   * @throws `TypeError` for invalid options, and without `connection` where registrations are not shared by the whole
+   *   deployment.
+   */
+  forgetRegistration(options: {
+    /** The issuer of the authorization server, with or without its final slash. */
+    issuer: string
+    /** The redirect URI that the client is registered with. @defaultValue `client.redirectUri` */
+    redirectUri?: string | undefined
+    /**
+     * A connection that uses the registration. Required where `policy.registrationScope` is `'tenant'` or
+     * `'connection'`, and where `policy` is a function.
+     *
+     * @defaultValue none: the registration that the whole deployment shares
+     */
+    connection?: ConnectionIdentity | undefined
+  }): Promise<void>
+  /**
    * Registers an event listener; returns an unsubscribe function. Events never contain secrets. A listener that throws
    * or rejects becomes a process warning with the code `AUTHCHART_CALLBACK_FAILED` and does not fail the call.
    *
@@ -160,8 +183,9 @@ export function createAuthOrchestrator(options: AuthOrchestratorOptions): AuthOr
   const idOf = ({ tenant, user, server, label }: ConnectionIdentity): Uint8Array =>
     routingId(nameKey, [tenant, user ?? null, server, label ?? null])
   const registration = durableRegistration(
-    registrationMachine.provide({ actors: registrationActors({ transport, clock, client: parsed.client }) }),
+    registrationMachine.provide({ actors: registrationActors({ transport, clock, dpop, client: parsed.client, clients, facts }) }),
   )
+  const sharedRegistrations = registrations({ runner, chart: registration, nameKey, policy })
   const actors = connectionActors({
     transport,
     clock,
@@ -175,7 +199,7 @@ export function createAuthOrchestrator(options: AuthOrchestratorOptions): AuthOr
     mayUseHttp: (url) => mayUseHttp(rules.allow, url),
     createState: (identity) => createState(idOf(identity), clock.random(32)),
     hashState,
-    ...registrations({ runner, chart: registration, nameKey, policy }),
+    ...sharedRegistrations,
   })
   let closing: Promise<void> | undefined
   const services: OrchestratorServices = {
@@ -240,6 +264,10 @@ export function createAuthOrchestrator(options: AuthOrchestratorOptions): AuthOr
       const limits = parseOptions(WakeDueOptionsSchema, wakeOptions, 'wakeDue()')
       if (store.due === undefined) throw invalidArgument('wakeDue()', 'needs a store that implements due()')
       return await wakeDue(services, limits)
+    },
+    async forgetRegistration(forgetOptions) {
+      services.assertOpen()
+      await forgetRegistration(sharedRegistrations, parsed, forgetOptions)
     },
     on: (name, listener) => emitter.on(name, listener),
     close: () => (closing ??= close()),

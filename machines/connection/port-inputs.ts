@@ -19,7 +19,15 @@ import type {
   RevokeTokensInput,
 } from '../ports.ts'
 import type { ConnectionEvent } from './events.ts'
-import { accountOf, attemptOf, claimedServer, requestedScope, tokenParameters, wantedGrant } from './selectors.ts'
+import {
+  accountOf,
+  attemptOf,
+  claimedServer,
+  hasUnfinishedAttempt,
+  requestedScope,
+  tokenParameters,
+  wantedGrant,
+} from './selectors.ts'
 
 const requestOf = (context: ConnectionContext): AuthorizationRequest => assertDefined(context.request, 'a request')
 const resourceOf = (context: ConnectionContext): ResourceFacts =>
@@ -63,6 +71,8 @@ export function ensureRegistrationInput(context: ConnectionContext): EnsureRegis
     grantedScope: isRegistered ? tokens?.scope : undefined,
     resourceScopesSupported: resourceOf(context).scopesSupported,
     invalidScopeClientId: invalidScope?.issuer === issuer ? invalidScope.clientId : undefined,
+    reregister: requestOf(context).reregister,
+    isSuspect: hasUnfinishedAttempt(context) || undefined,
     configuredIssuer: issuedBy?.client.source === 'configured' ? issuedBy.issuer : undefined,
   }
 }

@@ -124,6 +124,19 @@ export function attemptOf(context: ConnectionContext, stateHash: string | undefi
   return context.attempts.find((attempt) => attempt.stateHash === stateHash)
 }
 
+/**
+ * Whether the attempt that ended last ran out or was denied, and no tokens were obtained since. One that expired may
+ * still be among those that await their callback.
+ */
+export function hasUnfinishedAttempt({ at, attempts, endedAttempts, tokens }: ConnectionContext): boolean {
+  const { outcome, endedAt = 0 } = endedAttempts.at(-1) ?? {}
+  const expiredAt = attempts.filter((attempt) => !isPending(attempt, at)).map(({ expiresAt }) => expiresAt)
+  const unfinishedAt = outcome === 'expired' || outcome === 'denied' ? endedAt : -Infinity
+  const lastAt = Math.max(unfinishedAt, ...expiredAt)
+  const { expiresAt = 0, lifetimeMs = expiresAt } = tokens ?? {}
+  return lastAt >= endedAt && lastAt > expiresAt - lifetimeMs
+}
+
 /** The authorization server that an attempt or tokens belong to. */
 export function serverOf(context: ConnectionContext, serverId: number | undefined): AuthorizationServer | undefined {
   return context.servers.find(({ id }) => id === serverId)

@@ -1,18 +1,23 @@
 import type { Failure } from '../../src/errors/failure.ts'
 import { isSupportedMethod } from '../../src/protocol/token-endpoint.ts'
-import type { ClientInformation } from '../../src/schemas/credentials.ts'
 import type { RegistrationContext } from '../../src/schemas/registration.ts'
 import { assertDefined } from '../assert.ts'
 import { hasRetriesLeft, withExpiredClaim } from '../record-rules.ts'
 import type { Stamp } from '../connection/events.ts'
 import { MAX_REMEMBERED_REGISTRATIONS } from '../limits.ts'
-import type { RegisterClientInput } from '../ports.ts'
+import type {
+  CheckRegistrationInput,
+  CheckRegistrationOutput,
+  RegisterClientInput,
+  RegisterClientOutput,
+} from '../ports.ts'
 import { isRetryLater, portFailureOf } from '../rejection.ts'
 import type { RegistrationCommand, RegistrationEvent } from './events.ts'
 import {
   hasUsableClient,
   isReplaced,
   isScopeRejected,
+  limitEndsAt,
   limitedUntil,
   maxPerHourOf,
   recentRegistrations,
@@ -47,6 +52,33 @@ export function claimRegistration(context: RegistrationContext, event: Sent<'reg
     omitsScope: (isScopeRejected(context, event.scope) && !isReplaced(context, event)) || undefined,
     claim: { id: claimId, kind: 'register', leaseMs, retries: 0, scope: scopeToRegister(context, event) },
   }
+}
+
+/** Claims a check of the stored client. If the server has forgotten it, the claim becomes that of a registration. */
+export function claimCheck(context: RegistrationContext, event: Sent<'registration.requested'>): Change {
+  const { registeredAt } = context
+  return { ...claimRegistration(context, event), registeredAt, checkedAt: event.at, check: event.check }
+}
+
+/** Records that the server still has the client, and the access token that it may have replaced. */
+export function recordCheck(context: RegistrationContext, { at, configuration }: CheckRegistrationOutput): Change {
+  return { at, configuration: configuration ?? context.configuration }
+}
+
+/** Removes a client that its server has forgotten; the claim becomes that of another registration. */
+export function replaceForgottenClient(context: RegistrationContext, { at }: CheckRegistrationOutput): Change {
+  return { ...forgetClient({ at }), check: undefined, registeredAt: sentAt(context, at) }
+}
+
+/** Removes a client that its server has forgotten, although no other one may be registered yet. */
+export function removeForgottenClient(context: RegistrationContext, { at }: CheckRegistrationOutput): Change {
+  const retryAfterMs = assertDefined(limitEndsAt(context, context.maxPerHour, context.at), 'a limit') - context.at
+  return { ...forgetClient({ at }), failure: rateLimited(retryAfterMs) }
+}
+
+/** Ends a check whose process did not finish it: nothing is known of the client. */
+export function expireCheck({ at }: Sent<'claim.expired'>): Change {
+  return { at, claim: undefined }
 }
 
 /** Adds a registration to those of the last hour. */
@@ -84,7 +116,11 @@ function failureAfter(context: RegistrationContext): Failure | undefined {
 export function rejectRegistration(context: RegistrationContext, event: Sent<'registration.requested'>): Change {
   const { at } = event
   const retryAfterMs = assertDefined(limitedUntil(context, event), 'a limit') - at
-  return { at, failure: { code: 'RATE_LIMITED', details: { reason: 'registrationsPerIssuerPerHour', retryAfterMs } } }
+  return { at, failure: rateLimited(retryAfterMs) }
+}
+
+function rateLimited(retryAfterMs: number): Failure {
+  return { code: 'RATE_LIMITED', details: { reason: 'registrationsPerIssuerPerHour', retryAfterMs } }
 }
 
 /** Expires the claim; the registration is sent again under a new claim if a retry is left. */
@@ -103,11 +139,12 @@ export function expireClaim(context: RegistrationContext, event: Sent<'claim.exp
 /** Stores the client that all connections share from now on. */
 export function storeClient(
   context: RegistrationContext,
-  { at, client, scope }: { at: number; client: ClientInformation; scope?: string | undefined },
+  { at, client, scope, configuration }: RegisterClientOutput,
 ): Change {
   return {
     at,
     client,
+    configuration,
     ...registeredScopes(context, scope),
     generation: context.generation + 1,
     failure: undefined,
@@ -117,12 +154,12 @@ export function storeClient(
 
 /** Releases the claim, with what holds only for its registration. */
 export function releaseClaim(context: RegistrationContext): Change {
-  return { claim: undefined, requestedScope: undefined, omitsScope: undefined, failure: failureAfter(context) }
+  return { claim: undefined, requestedScope: undefined, omitsScope: undefined, check: undefined, failure: failureAfter(context) }
 }
 
-/** Removes a client that the server rejected. */
+/** Removes a client that the server rejected, or that its host no longer wants. */
 export function forgetClient({ at }: { at: number }): Change {
-  return { at, client: undefined }
+  return { at, client: undefined, configuration: undefined }
 }
 
 /** Records that the token endpoint rejected a client with this authentication method before it had any tokens. */
@@ -134,6 +171,9 @@ export function recordFailedMethod(context: RegistrationContext, event: Sent<'cl
 }
 
 /** The send deadline is part of `checkpoint.saved`: after any other event the request must not be sent. */
+const sendDeadline = (event: RegistrationEvent): number =>
+  event.type === 'checkpoint.saved' ? event.sendBefore : -Infinity
+
 export function registerClientInput(context: RegistrationContext, event: RegistrationEvent): RegisterClientInput {
   const { at, issuer, redirectUri, registrationEndpoint } = context
   const { tokenEndpointAuthMethodsSupported, dpopBoundAccessTokens, omitsScope, claim } = context
@@ -148,6 +188,13 @@ export function registerClientInput(context: RegistrationContext, event: Registr
     tokenEndpointAuthMethod: isPreferredUsable ? undefined : methodToRegister(context),
     scope: claim?.scope,
     omitsScope,
-    sendBefore: event.type === 'checkpoint.saved' ? event.sendBefore : -Infinity,
+    sendBefore: sendDeadline(event),
   }
+}
+
+export function checkRegistrationInput(context: RegistrationContext, event: RegistrationEvent): CheckRegistrationInput {
+  const { at, client, configuration, check } = context
+  const { tokenEndpoint, dpop } = assertDefined(check, 'a check')
+  const sendBefore = sendDeadline(event)
+  return { at, client: assertDefined(client, 'a client'), configuration, tokenEndpoint, dpop, sendBefore }
 }

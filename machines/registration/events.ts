@@ -1,6 +1,7 @@
 import type { ClientInformation } from '../../src/schemas/credentials.ts'
+import type { ClientConfiguration, RegistrationCheck } from '../../src/schemas/registration.ts'
 import type { Stamp } from '../connection/events.ts'
-import type { RegisterClientOutput } from '../ports.ts'
+import type { CheckRegistrationOutput, RegisterClientOutput } from '../ports.ts'
 
 /** The events that are sent to a registration. `Stamp` is added by the runner. */
 export type RegistrationCommand =
@@ -16,6 +17,8 @@ export type RegistrationCommand =
       grantedScope?: string | undefined
       /** A client to which the server rejected the scope that it is registered for: another one is registered. */
       replaces?: string | undefined
+      /** An attempt with this registration was not finished: the server is asked whether it still has the client. */
+      check?: RegistrationCheck | undefined
       /** Maximum number of registrations per hour; absent: unlimited. */
       maxPerHour?: number | undefined
       /** The same for a registration that replaces a usable client; absent: unlimited. */
@@ -29,15 +32,23 @@ export type RegistrationCommand =
       failedMethod?: string | undefined
     }
   /** The holder of an orphaned claim submits its client. */
-  | { type: 'result.late'; orphanId: string; generation: number; client: ClientInformation; scope?: string | undefined }
+  | {
+      type: 'result.late'
+      orphanId: string
+      generation: number
+      client: ClientInformation
+      scope?: string | undefined
+      configuration?: ClientConfiguration | undefined
+    }
   /** The lease and the grace period of this claim are over. */
   | { type: 'claim.expired'; orphanId: string }
   /** The checkpoint is stored; the request may be sent before this monotonic instant. */
   | { type: 'checkpoint.saved'; sendBefore: number }
 
-/** All events of the registration chart: commands, and the result or the rejection of its port. */
+/** All events of the registration chart: commands, and the results or rejections of its ports. */
 export type RegistrationEvent =
   | (RegistrationCommand & Stamp)
   /** `input.at` plus the duration of the request is the new record time. */
   | { type: 'xstate.done.actor.registerClient'; output: RegisterClientOutput }
+  | { type: 'xstate.done.actor.checkRegistration'; output: CheckRegistrationOutput }
   | { type: `xstate.error.actor.${string}`; error: unknown }

@@ -1,7 +1,7 @@
 import { coversScope } from '../../src/protocol/scopes.ts'
 import type { RegistrationContext } from '../../src/schemas/registration.ts'
 import { isSecretExpired, orphanedClaim } from '../record-rules.ts'
-import { REGISTRATION_WINDOW_MS } from '../limits.ts'
+import { REGISTRATION_CHECK_INTERVAL_MS, REGISTRATION_WINDOW_MS } from '../limits.ts'
 import type { RegistrationEvent } from './events.ts'
 
 /** Whether a client is stored whose secret has not expired. */
@@ -29,13 +29,25 @@ export function needsRegistration(context: RegistrationContext, event: Registrat
   return !coversScope(context.scope, event.scope) && !isScopeRejected(context, event.scope)
 }
 
+/** Whether the server has to be asked whether it still has the stored client: at most once an hour. */
+export function needsCheck(context: RegistrationContext, event: RegistrationEvent): boolean {
+  if (event.type !== 'registration.requested' || event.check === undefined) return false
+  const { checkedAt = -Infinity } = context
+  return hasUsableClient(context, event.at) && event.at - checkedAt >= REGISTRATION_CHECK_INTERVAL_MS
+}
+
+/** Whether the server no longer has the stored client. */
+export function isForgotten(event: RegistrationEvent): boolean {
+  return event.type === 'xstate.done.actor.checkRegistration' && event.output.isForgotten
+}
+
 /** The registrations that were sent within the last hour. */
 export function recentRegistrations({ registeredAt = [] }: RegistrationContext, at: number): number[] {
   return registeredAt.filter((sentAt) => at - sentAt < REGISTRATION_WINDOW_MS)
 }
 
 /** When the next registration may be sent; `undefined` while the maximum per hour is not reached. */
-function limitEndsAt(context: RegistrationContext, maxPerHour: number | undefined, at: number): number | undefined {
+export function limitEndsAt(context: RegistrationContext, maxPerHour: number | undefined, at: number): number | undefined {
   const recent = recentRegistrations(context, at)
   if (maxPerHour === undefined || recent.length < maxPerHour) return undefined
   return (recent.at(-maxPerHour) ?? at) + REGISTRATION_WINDOW_MS

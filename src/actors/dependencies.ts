@@ -9,6 +9,7 @@ import type {
 import type { DpopPolicy } from '../protocol/dpop.ts'
 import type { ServerFacts } from '../protocol/server-facts.ts'
 import type { ClientInformation, ConnectionIdentity } from '../schemas/credentials.ts'
+import type { RegistrationCheck } from '../schemas/registration.ts'
 import type { DpopProver } from './token-endpoint/dpop-prover.ts'
 
 /** The policy of one connection, as far as it concerns discovery. */
@@ -36,6 +37,10 @@ export interface DynamicRegistrationRequest {
   readonly grantedScope?: string | undefined
   /** A client to which the server rejected the requested scope: another one is registered. */
   readonly replaces?: string | undefined
+  /** Whether the stored client is replaced, whichever it is when the request is made. */
+  readonly reregister?: true | undefined
+  /** Where the server is asked whether it still has the client: an attempt with it was not finished. */
+  readonly check?: RegistrationCheck | undefined
   /** Record time of the connection. */
   readonly at: number
 }

@@ -1,13 +1,19 @@
 import { fromPromise } from 'xstate'
-import type { RegisterClientInput, RegisterClientOutput } from '../../machines/ports.ts'
+import type {
+  CheckRegistrationInput,
+  CheckRegistrationOutput,
+  RegisterClientInput,
+  RegisterClientOutput,
+} from '../../machines/ports.ts'
 import { createBuildAuthorizationRequest } from './authorization-request/build-authorization-request.ts'
 import { ofConnectionServer, PortError } from '../errors/port-error.ts'
 import type { ConnectionIdentity } from '../schemas/credentials.ts'
-import type { ConnectionDependencies, RegistrationDependencies } from './dependencies.ts'
+import type { ConnectionDependencies, RegistrationDependencies, TokenRequestDependencies } from './dependencies.ts'
 import { createAskServer, type ServerAnswer } from './discovery/ask-server.ts'
 import { createDiscoverResource, type ResourceLookup } from './discovery/discover-resource.ts'
 import { createDiscoverServer, type ServerLookup } from './discovery/discover-server.ts'
 import { MetadataCache } from './discovery/metadata.ts'
+import { createCheckRegistration } from './registration/check-registration.ts'
 import { createEnsureRegistration, createRetireRegistration } from './registration/ensure-registration.ts'
 import { createRegisterClient } from './registration/register-client.ts'
 import { createExchangeCode, createRefreshTokens, createRequestToken } from './token-endpoint/grants.ts'
@@ -56,11 +62,15 @@ export function connectionActors(deps: ConnectionDependencies) {
 }
 
 /** The actors of the registration chart. */
-export function registrationActors(deps: RegistrationDependencies) {
+export function registrationActors(deps: RegistrationDependencies & TokenRequestDependencies) {
   const registerClient = createRegisterClient(deps)
+  const checkRegistration = createCheckRegistration(deps)
   return {
     registerClient: fromPromise<RegisterClientOutput, RegisterClientInput>(({ input, signal }) =>
       registerClient(input, signal),
+    ),
+    checkRegistration: fromPromise<CheckRegistrationOutput, CheckRegistrationInput>(({ input, signal }) =>
+      checkRegistration(input, signal),
     ),
   }
 }

@@ -42,3 +42,6 @@ export const MAX_CACHED_DOCUMENTS = 256
 
 /** Upper bound for the cached DPoP nonces in one process. */
 export const MAX_NONCES = 1_024
+
+/** Random bytes of the code and of the verifier with which a registration is checked: no server has issued them. */
+export const INVENTED_CODE_BYTES = 32

@@ -1,4 +1,4 @@
-import type { RequestedAuthorization } from '../../machines/connection/events.ts'
+import type { ConnectionCommand, RequestedAuthorization } from '../../machines/connection/events.ts'
 import {
   currentChallenge,
   isFresh,
@@ -80,27 +80,34 @@ export async function authorize(record: ConnectionRecord, params: AuthorizeParam
   const type = eventFor(challenge, stored)
   const isStepUp = type !== 'authorization.requested'
   const rejectedGeneration = challenge && stored && generationOfChallenge(record, stored)
+  const isForced = params.force || params.reregister
   const isSatisfied = (now: View): boolean =>
-    !params.force && !isStepUp && satisfies(record, now, params, rejectedGeneration)
+    !isForced && !isStepUp && satisfies(record, now, params, rejectedGeneration)
   // Another caller may have received the same challenge and obtained the scope while this one waited.
   const isGranted = (now: View): boolean => {
-    if (params.force || type !== 'challenge.insufficientScope') return false
+    if (isForced || type !== 'challenge.insufficientScope') return false
     const tokens = tokensOf(now.context)
     const isNew = now.context.generation !== stored?.context.generation && isUsable(tokens, now.at())
     return isNew && coversScope(tokens?.scope, unionScopes(params.scope, challenge?.scope))
   }
   const isElsewhere = stored !== undefined && namesOtherServer(record, stored, params)
-  const skipsRenewal = params.force || isStepUp || isElsewhere || (stored !== undefined && isSatisfied(stored))
+  const skipsRenewal = isForced || isStepUp || isElsewhere || (stored !== undefined && isSatisfied(stored))
   const view = stored === undefined || skipsRenewal ? stored : await renewed(record, stored, rejectedGeneration)
   if (view !== undefined && isSatisfied(view)) {
     const actions = await deliverActions(record.services, record.key, stored, view, { isDue: true })
     return { status: 'authorized', actions }
   }
   const request = requestFor(record, params, challenge, view)
+  let reregister = params.reregister || undefined
   const result = await record.run(
-    // The record of another process, adopted after a conflict, may satisfy this call.
-    (now) =>
-      now !== undefined && now !== view && (isSatisfied(now) || isGranted(now)) ? undefined : { type, request },
+    (now) => {
+      // The record of another process, adopted after a conflict, may satisfy this call.
+      if (now !== undefined && now !== view && (isSatisfied(now) || isGranted(now))) return undefined
+      const command: ConnectionCommand = { type, request: { ...request, reregister } }
+      // Before a conflict another client was registered already.
+      reregister = undefined
+      return command
+    },
     { view },
   )
   const { actions } = result

@@ -44,6 +44,15 @@ export interface AuthorizeOptions {
   /** Starts a new authorization although tokens are stored. @defaultValue false */
   force?: boolean | undefined
   /**
+   * Registers another client dynamically (RFC 7591 §3) and starts a new authorization with it, as `force` does: for a
+   * server that has lost its registrations. Calls at the same time register once, within
+   * `policy.registrationsPerServerPerHour`; beyond it the stored client is used. Without effect on the client where
+   * that is not registered dynamically, but configured, provided, or a client ID metadata document.
+   *
+   * @defaultValue false
+   */
+  reregister?: boolean | undefined
+  /**
    * Further parameters of the authorization request, such as `prompt` or `login_hint`, or of the token request of a
    * non-interactive grant and its renewals, such as `audience`. An empty value omits a parameter that would be sent
    * otherwise. Not those that authchart sets; at most 4,096 bytes of JSON.
@@ -139,6 +148,7 @@ export const AuthorizeOptionsSchema: v.GenericSchema<unknown, AuthorizeOptions> 
   issuer: maybe(Text),
   grant: maybe(GrantSchema),
   force: maybe(v.boolean()),
+  reregister: maybe(v.boolean()),
   parameters: maybe(Parameters),
   signal: Signal,
 })

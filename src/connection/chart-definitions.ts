@@ -48,8 +48,8 @@ export function durableRegistration(machine: AnyStateMachine): DurableChart<Regi
     lateResult(claimed, rested) {
       const { claim, generation } = claimed
       if (claim === undefined || rested.client === undefined || rested.generation === generation) return undefined
-      const { client, scope } = rested
-      return { type: 'result.late', orphanId: claim.id, generation, client, scope }
+      const { client, scope, configuration } = rested
+      return { type: 'result.late', orphanId: claim.id, generation, client, scope, configuration }
     },
   }
 }

@@ -10,6 +10,18 @@ import type { ConnectionIdentity } from '../schemas/credentials.ts'
 import type { RegistrationContext } from '../schemas/registration.ts'
 import { registrationKey, routingId } from './routing.ts'
 
+/** Which registration: the one that this connection shares, at an issuer, with a redirect URI. */
+type Registration = Pick<DynamicRegistrationRequest, 'identity' | 'issuer' | 'redirectUri'>
+
+/** The dynamic registrations that connections share. */
+export interface Registrations extends Pick<
+  ConnectionDependencies,
+  'ensureDynamicRegistration' | 'retireDynamicRegistration'
+> {
+  /** Removes the stored client, so that the next authorization registers another one. */
+  forget(registration: Registration): Promise<void>
+}
+
 /** The dynamic registrations that connections share, each run durably by the registration chart. */
 export function registrations({
   runner,
@@ -21,47 +33,67 @@ export function registrations({
   chart: DurableChart<RegistrationContext, RegistrationCommand>
   nameKey: Uint8Array
   policy: (identity: ConnectionIdentity) => Policy
-}): Pick<ConnectionDependencies, 'ensureDynamicRegistration' | 'retireDynamicRegistration'> {
-  async function run(
-    { identity, issuer, redirectUri }: Pick<DynamicRegistrationRequest, 'identity' | 'issuer' | 'redirectUri'>,
-    step: Step<RegistrationContext, RegistrationCommand>,
-  ): Promise<RunResult<RegistrationContext>> {
-    const lease = policy(identity)
-    const scope = sharingScope(identity, lease.registrationScope)
+}): Registrations {
+  const keyOf = ({ identity, issuer, redirectUri }: Registration): string => {
+    const { registrationScope, dpop } = policy(identity)
     // A client that is registered for bound tokens only cannot serve connections that use unbound ones.
-    const kind = lease.dpop === 'required' ? ['dpop'] : []
-    const key = registrationKey(routingId(nameKey, ['registration', scope, issuer, redirectUri, ...kind]))
-    try {
-      return await runner.run(chart, key, step, { input: { issuer, redirectUri }, lease, isNested: true })
-    } catch (error) {
-      // No credential of the connection was sent; its chart records the reason.
-      throw isAuthorizationError(error) ? new PortError(error.failure, 'notSent') : error
-    }
+    const kind = dpop === 'required' ? ['dpop'] : []
+    const scope = sharingScope(identity, registrationScope)
+    return registrationKey(routingId(nameKey, ['registration', scope, issuer, redirectUri, ...kind]))
+  }
+  const storedClientId = async (registration: Registration): Promise<string | undefined> =>
+    (await runner.load(chart, keyOf(registration)))?.context.client?.clientId
+  const run = (
+    registration: Registration,
+    step: Step<RegistrationContext, RegistrationCommand>,
+  ): Promise<RunResult<RegistrationContext>> => {
+    const { identity, issuer, redirectUri } = registration
+    const options = { input: { issuer, redirectUri }, lease: policy(identity), isNested: true } as const
+    return runner.run(chart, keyOf(registration), step, options)
   }
   return {
     async ensureDynamicRegistration(request) {
-      const { registrationEndpoint, tokenEndpointAuthMethodsSupported, scope, grantedScope, replaces } = request
+      const { registrationEndpoint, tokenEndpointAuthMethodsSupported, scope, grantedScope, check, reregister } = request
       const { dpop, registrationsPerIssuerPerHour, registrationsPerServerPerHour } = policy(request.identity)
       const dpopBoundAccessTokens = dpop === 'required' || undefined
-      const { view } = await run(request, () => ({
-        type: 'registration.requested',
-        registrationEndpoint,
-        tokenEndpointAuthMethodsSupported,
-        dpopBoundAccessTokens,
-        scope,
-        grantedScope,
-        replaces,
-        maxPerHour: registrationsPerIssuerPerHour,
-        maxReplacementsPerHour: registrationsPerServerPerHour,
-      }))
+      const { view } = await asPort(async () => {
+        // Before the run, which may wait for the registration of another call: that one replaces the same client.
+        const replaces = reregister ? await storedClientId(request) : request.replaces
+        return await run(request, () => ({
+          type: 'registration.requested',
+          registrationEndpoint,
+          tokenEndpointAuthMethodsSupported,
+          dpopBoundAccessTokens,
+          scope,
+          grantedScope,
+          replaces,
+          check,
+          maxPerHour: registrationsPerIssuerPerHour,
+          maxReplacementsPerHour: registrationsPerServerPerHour,
+        }))
+      })
       const { client, failure: reason, claim } = view?.context ?? {}
       // A client together with a failure is one whose secret has expired, and whose re-registration failed.
       if (client !== undefined && claim === undefined && reason === undefined) return client
       throw new PortError(reason ?? failure('SERVER_UNAVAILABLE'), 'notSent')
     },
     async retireDynamicRegistration({ clientId, failedMethod, ...request }) {
-      await run(request, (view) => view && { type: 'client.rejected', clientId, failedMethod })
+      await asPort(() => run(request, (view) => view && { type: 'client.rejected', clientId, failedMethod }))
     },
+    async forget(registration) {
+      const clientId = await storedClientId(registration)
+      if (clientId !== undefined) await run(registration, (view) => view && { type: 'client.rejected', clientId })
+    },
+  }
+}
+
+/** Converts the errors of the runner for the chart of the connection, which records the reason. */
+async function asPort<Result>(work: () => Promise<Result>): Promise<Result> {
+  try {
+    return await work()
+  } catch (error) {
+    // No credential of the connection was sent.
+    throw isAuthorizationError(error) ? new PortError(error.failure, 'notSent') : error
   }
 }
 

@@ -174,7 +174,8 @@ export function parseOrchestratorOptions(options: unknown): ParsedOptions {
   return parsed
 }
 
-const IdentitySchema = v.strictObject({ tenant: Text, user: maybe(Text), server: Text, label: maybe(Text) })
+/** @internal */
+export const IdentitySchema = v.strictObject({ tenant: Text, user: maybe(Text), server: Text, label: maybe(Text) })
 
 /**
  * Parses a connection's identity. Does not canonicalize the server's URL.

@@ -186,6 +186,8 @@ export const AuthorizationRequestSchema = v.strictObject({
     }),
   ),
   client: maybe(ClientInformationSchema),
+  /** The caller requires that the stored dynamic client is replaced. */
+  reregister: maybe(v.literal(true)),
   /** The server rejected the client that was registered before: this is the second registration. */
   registeredAgain: maybe(v.literal(true)),
 })

@@ -1,8 +1,8 @@
 import * as v from 'valibot'
 import { ClaimSchema, JournalEntrySchema, OrphanedClaimSchema } from './connection-context.ts'
-import { ClientInformationSchema, FailureSchema, maybe } from './credentials.ts'
+import { ClientInformationSchema, DpopTermsSchema, FailureSchema, Instant, maybe } from './credentials.ts'
 import { MAX_NAME_LENGTH, MAX_REJECTED_METHODS } from './limits.ts'
-import { ScopeText, Secret, Text } from './wire.ts'
+import { HttpUrl, ScopeText, Secret, Text } from './wire.ts'
 
 const Method = v.pipe(v.string(), v.maxLength(MAX_NAME_LENGTH))
 
@@ -19,11 +19,27 @@ const Texts = v.pipe(
   v.transform((texts) => (texts.length === 0 ? undefined : texts)),
 )
 
+/** Members of RFC 7592 §3. They are not needed to use the client: an invalid one does not make it unusable. */
+const ConfigurationMembers = {
+  registration_client_uri: v.fallback(v.nullish(HttpUrl), undefined),
+  registration_access_token: v.fallback(v.nullish(v.pipe(Secret, v.regex(/^[\x21-\x7e]+$/))), undefined),
+}
+
+function configurationOf(response: {
+  registration_client_uri?: string | null | undefined
+  registration_access_token?: string | null | undefined
+}) {
+  return {
+    configurationUrl: response.registration_client_uri ?? undefined,
+    configurationToken: response.registration_access_token ?? undefined,
+  }
+}
+
 /**
- * The response to a dynamic registration. Null, an empty text and an empty list count as absent. The RFC requires
+ * The response to a dynamic registration, and to a request for its current state. Null, an empty text and an empty list count as absent. The RFC requires
  * `client_secret_expires_at` with a secret, but some servers omit it: then the expiry of the secret is unknown.
  *
- * @see [RFC 7591 §3.2.1](https://www.rfc-editor.org/rfc/rfc7591.html#section-3.2.1)
+ * @see [RFC 7591 §3.2.1](https://www.rfc-editor.org/rfc/rfc7591.html#section-3.2.1), [RFC 7592 §3](https://www.rfc-editor.org/rfc/rfc7592.html#section-3)
  */
 export const RegistrationResponseSchema = v.pipe(
   v.object({
@@ -35,6 +51,7 @@ export const RegistrationResponseSchema = v.pipe(
     grant_types: v.nullish(Texts),
     /** Informative: an invalid one does not make the client unusable. */
     scope: v.fallback(v.nullish(ScopeText), undefined),
+    ...ConfigurationMembers,
   }),
   v.transform((response) => ({
     clientId: response.client_id,
@@ -46,8 +63,28 @@ export const RegistrationResponseSchema = v.pipe(
     redirectUris: response.redirect_uris ?? undefined,
     grantTypes: response.grant_types ?? undefined,
     scope: response.scope || undefined,
+    ...configurationOf(response),
   })),
 )
+
+/**
+ * What the server says of a registration that it still has: it may have replaced the access token (RFC 7592 §3).
+ *
+ * @see [RFC 7592 §2.1](https://www.rfc-editor.org/rfc/rfc7592.html#section-2.1)
+ */
+export const RegistrationStateSchema = v.pipe(v.object(ConfigurationMembers), v.transform(configurationOf))
+
+/** The client configuration endpoint of a registration, and the access token for it (RFC 7592 §3). */
+export const ClientConfigurationSchema = v.strictObject({
+  url: HttpUrl,
+  /** Secret. */
+  accessToken: v.pipe(Secret, v.nonEmpty()),
+})
+export type ClientConfiguration = v.InferOutput<typeof ClientConfigurationSchema>
+
+/** What a check of the registration is sent with, besides the client. */
+export const RegistrationCheckSchema = v.strictObject({ tokenEndpoint: HttpUrl, dpop: maybe(DpopTermsSchema) })
+export type RegistrationCheck = v.InferOutput<typeof RegistrationCheckSchema>
 
 /** The record of one client registration at one issuer. JSON, parsed on every load and before every save. */
 export const RegistrationContextSchema = v.strictObject({
@@ -76,6 +113,12 @@ export const RegistrationContextSchema = v.strictObject({
   failedMethods: maybe(
     v.pipe(v.array(v.strictObject({ method: Method, at: v.number() })), v.maxLength(MAX_REJECTED_METHODS)),
   ),
+  /** Present only where the server gave them for this client. */
+  configuration: maybe(ClientConfigurationSchema),
+  /** When the server was last asked whether it still has this registration, in record time. */
+  checkedAt: maybe(Instant),
+  /** The current claim is a check: whether the server still has this registration. */
+  check: maybe(RegistrationCheckSchema),
   claim: maybe(ClaimSchema),
   orphanedClaims: v.array(OrphanedClaimSchema),
   failure: maybe(FailureSchema),

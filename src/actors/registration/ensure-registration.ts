@@ -167,8 +167,8 @@ async function registeredClient(
   input: EnsureRegistrationInput,
   at: number,
 ): Promise<ClientInformation> {
-  const { identity, metadata, invalidScopeClientId: replaces } = input
-  const { issuer, registrationEndpoint, tokenEndpointAuthMethodsSupported } = metadata
+  const { identity, metadata, invalidScopeClientId: replaces, reregister, isSuspect } = input
+  const { issuer, registrationEndpoint, tokenEndpointAuthMethodsSupported, tokenEndpoint, dpop } = metadata
   const { redirectUri } = deps.client
   if (registrationEndpoint === undefined) {
     throw portError('REGISTRATION_UNAVAILABLE', 'notSent', {
@@ -184,6 +184,8 @@ async function registeredClient(
     tokenEndpointAuthMethodsSupported,
     ...registrationScope(deps, input),
     replaces,
+    reregister,
+    check: isSuspect && { tokenEndpoint, dpop },
     at,
   }
   try {

@@ -9,6 +9,7 @@ import { RegistrationResponseSchema } from '../../schemas/registration.ts'
 import { check, parseJson } from '../../schemas/wire.ts'
 import type { RegistrationDependencies } from '../dependencies.ts'
 import { isSuccess, redactUrl, rejectionOf, sendOnce } from '../endpoint-request.ts'
+import { configurationAt } from './configuration.ts'
 
 /**
  * Registers this client dynamically. The values of the response take precedence over the requested ones.
@@ -68,6 +69,8 @@ export function createRegisterClient(deps: RegistrationDependencies) {
       redirectUris = [redirectUri],
       grantTypes = ['authorization_code'],
       scope,
+      configurationUrl,
+      configurationToken,
     } = checked.output
     const rejection = (field: string, expected: string, received: readonly string[]) =>
       portError('REGISTRATION_REJECTED', 'rejected', {
@@ -88,6 +91,7 @@ export function createRegisterClient(deps: RegistrationDependencies) {
     return {
       at,
       scope,
+      configuration: configurationAt(registrationEndpoint, configurationUrl, configurationToken),
       client: {
         issuer,
         clientId,

@@ -1,0 +1,84 @@
+import type { CheckRegistrationInput, CheckRegistrationOutput } from '../../../machines/ports.ts'
+import { randomId, stopwatch } from '../../clock.ts'
+import { PortError, portError } from '../../errors/port-error.ts'
+import type { ExchangeResponse } from '../../http/transport.ts'
+import { GRANT_TYPES } from '../../schemas/grants.ts'
+import { type ClientConfiguration, RegistrationStateSchema } from '../../schemas/registration.ts'
+import { check, parseJson } from '../../schemas/wire.ts'
+import type { TokenRequestDependencies } from '../dependencies.ts'
+import { redactUrl } from '../endpoint-request.ts'
+import { INVENTED_CODE_BYTES, MAX_TOKEN_RESPONSE_BYTES, USER_AGENT } from '../limits.ts'
+import { sendTokenRequest } from '../token-endpoint/token-request.ts'
+import { configurationAt } from './configuration.ts'
+
+/** The responses of a client configuration endpoint that has no such client (RFC 7592 §2.1), or no longer. */
+const FORGOTTEN: ReadonlySet<number> = new Set([401, 404, 410])
+
+/** The errors with which a token endpoint rejects a client that it does not have (RFC 6749 §5.2). */
+const CLIENT_UNKNOWN: ReadonlySet<string> = new Set(['invalid_client', 'unauthorized_client'])
+
+/**
+ * Asks the authorization server whether it still has a dynamic registration: at its client configuration endpoint, or,
+ * where the server gave none, by a token request with an invented code, for which every server first authenticates the
+ * client.
+ *
+ * @throws `PortError` if the response decides nothing, or what the transport rejects with.
+ * @see [RFC 7592 §2.1](https://www.rfc-editor.org/rfc/rfc7592.html#section-2.1), [RFC 6749 §5.2](https://www.rfc-editor.org/rfc/rfc6749.html#section-5.2)
+ */
+export function createCheckRegistration(deps: TokenRequestDependencies) {
+  return async (input: CheckRegistrationInput, signal: AbortSignal): Promise<CheckRegistrationOutput> => {
+    const recordTime = stopwatch(deps.clock, input.at)
+    const { configuration } = input
+    if (configuration === undefined) {
+      const isForgotten = await isRejected(deps, input, signal)
+      return { at: recordTime(), isForgotten }
+    }
+    const { status, text } = await readState(deps, configuration, input.sendBefore, signal)
+    const at = recordTime()
+    if (FORGOTTEN.has(status)) return { at, isForgotten: true }
+    if (status !== 200) throw portError('RESPONSE_INVALID', 'rejected', { url: redactUrl(configuration.url), status })
+    const state = check(RegistrationStateSchema, parseJson(text))
+    const { configurationUrl = configuration.url, configurationToken = configuration.accessToken } =
+      'output' in state ? state.output : {}
+    return { at, isForgotten: false, configuration: configurationAt(configuration.url, configurationUrl, configurationToken) }
+  }
+}
+
+function readState(
+  { transport }: TokenRequestDependencies,
+  { url, accessToken }: ClientConfiguration,
+  sendBefore: number,
+  signal: AbortSignal,
+): Promise<ExchangeResponse> {
+  const headers = { accept: 'application/json', authorization: `Bearer ${accessToken}`, 'user-agent': USER_AGENT }
+  return transport.exchange({ url, method: 'GET', headers, maxBytes: MAX_TOKEN_RESPONSE_BYTES, sendBefore, signal })
+}
+
+/** Whether the token endpoint rejects the client itself, and not only the invented code. */
+async function isRejected(
+  deps: TokenRequestDependencies,
+  { at, sendBefore, client, tokenEndpoint, dpop }: CheckRegistrationInput,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const invented = (): string => randomId(deps.clock, INVENTED_CODE_BYTES)
+  try {
+    await sendTokenRequest(
+      deps,
+      {
+        at,
+        sendBefore,
+        server: { issuer: client.issuer, tokenEndpoint, resource: undefined, client, dpop },
+        grantType: GRANT_TYPES.authorization_code,
+        parameters: { code: invented(), code_verifier: invented(), redirect_uri: client.redirectUri },
+        rejected: 'EXCHANGE_REJECTED',
+      },
+      signal,
+    )
+    return false
+  } catch (error) {
+    if (!(error instanceof PortError)) throw error
+    const { code, details } = error.failure
+    if (code !== 'CLIENT_REJECTED' && code !== 'EXCHANGE_REJECTED') throw error
+    return details?.error === undefined ? details?.status === 401 : CLIENT_UNKNOWN.has(details.error)
+  }
+}
