@@ -216,7 +216,8 @@ export interface CheckRegistrationInput extends SingleUseInput {
 }
 export interface CheckRegistrationOutput extends PortOutput {
   isForgotten: boolean
-  /** As of now: the server may have replaced the access token. */
+  /** As of now: the server may have replaced the secret, or the access token. */
+  client?: ClientInformation | undefined
   configuration?: ClientConfiguration | undefined
 }
 

@@ -183,7 +183,9 @@ export function createAuthOrchestrator(options: AuthOrchestratorOptions): AuthOr
   const idOf = ({ tenant, user, server, label }: ConnectionIdentity): Uint8Array =>
     routingId(nameKey, [tenant, user ?? null, server, label ?? null])
   const registration = durableRegistration(
-    registrationMachine.provide({ actors: registrationActors({ transport, clock, dpop, client: parsed.client, clients, facts }) }),
+    registrationMachine.provide({
+      actors: registrationActors({ transport, clock, dpop, client: parsed.client, clients, facts }),
+    }),
   )
   const sharedRegistrations = registrations({ runner, chart: registration, nameKey, policy })
   const actors = connectionActors({

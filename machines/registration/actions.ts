@@ -60,9 +60,12 @@ export function claimCheck(context: RegistrationContext, event: Sent<'registrati
   return { ...claimRegistration(context, event), registeredAt, checkedAt: event.at, check: event.check }
 }
 
-/** Records that the server still has the client, and the access token that it may have replaced. */
-export function recordCheck(context: RegistrationContext, { at, configuration }: CheckRegistrationOutput): Change {
-  return { at, configuration: configuration ?? context.configuration }
+/** Records that the server still has the client, with the credentials that it may have replaced. */
+export function recordCheck(
+  context: RegistrationContext,
+  { at, client = context.client, configuration = context.configuration }: CheckRegistrationOutput,
+): Change {
+  return { at, client, configuration }
 }
 
 /** Removes a client that its server has forgotten; the claim becomes that of another registration. */
@@ -154,7 +157,13 @@ export function storeClient(
 
 /** Releases the claim, with what holds only for its registration. */
 export function releaseClaim(context: RegistrationContext): Change {
-  return { claim: undefined, requestedScope: undefined, omitsScope: undefined, check: undefined, failure: failureAfter(context) }
+  return {
+    claim: undefined,
+    requestedScope: undefined,
+    omitsScope: undefined,
+    check: undefined,
+    failure: failureAfter(context),
+  }
 }
 
 /** Removes a client that the server rejected, or that its host no longer wants. */

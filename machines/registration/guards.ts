@@ -47,7 +47,11 @@ export function recentRegistrations({ registeredAt = [] }: RegistrationContext, 
 }
 
 /** When the next registration may be sent; `undefined` while the maximum per hour is not reached. */
-export function limitEndsAt(context: RegistrationContext, maxPerHour: number | undefined, at: number): number | undefined {
+export function limitEndsAt(
+  context: RegistrationContext,
+  maxPerHour: number | undefined,
+  at: number,
+): number | undefined {
   const recent = recentRegistrations(context, at)
   if (maxPerHour === undefined || recent.length < maxPerHour) return undefined
   return (recent.at(-maxPerHour) ?? at) + REGISTRATION_WINDOW_MS

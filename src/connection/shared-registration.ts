@@ -53,7 +53,8 @@ export function registrations({
   }
   return {
     async ensureDynamicRegistration(request) {
-      const { registrationEndpoint, tokenEndpointAuthMethodsSupported, scope, grantedScope, check, reregister } = request
+      const { registrationEndpoint, tokenEndpointAuthMethodsSupported, scope, grantedScope, check, reregister } =
+        request
       const { dpop, registrationsPerIssuerPerHour, registrationsPerServerPerHour } = policy(request.identity)
       const dpopBoundAccessTokens = dpop === 'required' || undefined
       const { view } = await asPort(async () => {

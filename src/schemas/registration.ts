@@ -13,31 +13,19 @@ const Seconds = v.pipe(
   v.minValue(0),
 )
 
+/** Visible characters only, since it is sent in a header. */
+const BearerToken = v.pipe(Secret, v.regex(/^[\x21-\x7e]+$/))
+
 /** A list that says nothing if it is empty. */
 const Texts = v.pipe(
   v.array(Text),
   v.transform((texts) => (texts.length === 0 ? undefined : texts)),
 )
 
-/** Members of RFC 7592 §3. They are not needed to use the client: an invalid one does not make it unusable. */
-const ConfigurationMembers = {
-  registration_client_uri: v.fallback(v.nullish(HttpUrl), undefined),
-  registration_access_token: v.fallback(v.nullish(v.pipe(Secret, v.regex(/^[\x21-\x7e]+$/))), undefined),
-}
-
-function configurationOf(response: {
-  registration_client_uri?: string | null | undefined
-  registration_access_token?: string | null | undefined
-}) {
-  return {
-    configurationUrl: response.registration_client_uri ?? undefined,
-    configurationToken: response.registration_access_token ?? undefined,
-  }
-}
-
 /**
- * The response to a dynamic registration, and to a request for its current state. Null, an empty text and an empty list count as absent. The RFC requires
- * `client_secret_expires_at` with a secret, but some servers omit it: then the expiry of the secret is unknown.
+ * The response to a dynamic registration, and to a request for its current state. Null, an empty text and an empty list
+ * count as absent. The RFC requires `client_secret_expires_at` with a secret, but some servers omit it: then the expiry
+ * of the secret is unknown.
  *
  * @see [RFC 7591 §3.2.1](https://www.rfc-editor.org/rfc/rfc7591.html#section-3.2.1), [RFC 7592 §3](https://www.rfc-editor.org/rfc/rfc7592.html#section-3)
  */
@@ -51,7 +39,9 @@ export const RegistrationResponseSchema = v.pipe(
     grant_types: v.nullish(Texts),
     /** Informative: an invalid one does not make the client unusable. */
     scope: v.fallback(v.nullish(ScopeText), undefined),
-    ...ConfigurationMembers,
+    // Not needed to use the client: an invalid one does not make it unusable.
+    registration_client_uri: v.fallback(v.nullish(HttpUrl), undefined),
+    registration_access_token: v.fallback(v.nullish(BearerToken), undefined),
   }),
   v.transform((response) => ({
     clientId: response.client_id,
@@ -63,27 +53,23 @@ export const RegistrationResponseSchema = v.pipe(
     redirectUris: response.redirect_uris ?? undefined,
     grantTypes: response.grant_types ?? undefined,
     scope: response.scope || undefined,
-    ...configurationOf(response),
+    configurationUrl: response.registration_client_uri ?? undefined,
+    configurationToken: response.registration_access_token ?? undefined,
   })),
 )
 
-/**
- * What the server says of a registration that it still has: it may have replaced the access token (RFC 7592 §3).
- *
- * @see [RFC 7592 §2.1](https://www.rfc-editor.org/rfc/rfc7592.html#section-2.1)
- */
-export const RegistrationStateSchema = v.pipe(v.object(ConfigurationMembers), v.transform(configurationOf))
+export type RegistrationResponse = v.InferOutput<typeof RegistrationResponseSchema>
 
 /** The client configuration endpoint of a registration, and the access token for it (RFC 7592 §3). */
 export const ClientConfigurationSchema = v.strictObject({
   url: HttpUrl,
   /** Secret. */
-  accessToken: v.pipe(Secret, v.nonEmpty()),
+  accessToken: BearerToken,
 })
 export type ClientConfiguration = v.InferOutput<typeof ClientConfigurationSchema>
 
 /** What a check of the registration is sent with, besides the client. */
-export const RegistrationCheckSchema = v.strictObject({ tokenEndpoint: HttpUrl, dpop: maybe(DpopTermsSchema) })
+export const RegistrationCheckSchema = v.strictObject({ tokenEndpoint: Text, dpop: maybe(DpopTermsSchema) })
 export type RegistrationCheck = v.InferOutput<typeof RegistrationCheckSchema>
 
 /** The record of one client registration at one issuer. JSON, parsed on every load and before every save. */

@@ -117,11 +117,43 @@ describe('every step', () => {
     expect(started.every(({ state }) => state.hasTag('claim'))).toBe(true)
   })
 
-  test('a registration drops its client only when the server rejected this client', () => {
+  test('a registration drops its client only when the server rejected this client, or no longer has it', () => {
     const lost = steps.filter(
       ({ state, next }) => state.context.client !== undefined && next.context.client === undefined,
     )
-    expect(new Set(lost.map(({ event }) => event.type))).toEqual(new Set(['client.rejected']))
+    expect(new Set(lost.map(({ event }) => event.type))).toEqual(
+      new Set(['client.rejected', 'xstate.done.actor.checkRegistration']),
+    )
+    expect(
+      lost.every(({ event }) => !('output' in event) || !('isForgotten' in event.output) || event.output.isForgotten),
+    ).toBe(true)
+  })
+
+  test('a check that decides nothing changes only the record clock, the instant of the check, and the journal', () => {
+    const essence = ({ context }: RegistrationSnapshot) => {
+      const { client, generation, failure, registeredAt, scope, rejectedScopes } = context
+      return { client, generation, failure, registeredAt, scope, rejectedScopes }
+    }
+    const undecided = steps.filter(
+      ({ state, event }) =>
+        placeOf(state).startsWith('checking.') &&
+        (event.type === 'xstate.error.actor.checkRegistration' || event.type === 'claim.expired'),
+    )
+    expect(undecided.length).toBeGreaterThan(5)
+    for (const { state, next } of undecided) {
+      expect(placeOf(next)).toBe('resting.registered')
+      expect(essence(next)).toEqual(essence(state))
+    }
+  })
+
+  test('a server is asked at most once an hour whether it still has a registration', () => {
+    const claimed = steps.filter(
+      ({ state, next }) => placeOf(next) === 'checking.claimed' && placeOf(state) !== 'checking.claimed',
+    )
+    expect(claimed.length).toBeGreaterThan(0)
+    expect(
+      claimed.filter(({ state, event }) => 'at' in event && event.at - (state.context.checkedAt ?? 0) < 3_600_000),
+    ).toEqual([])
   })
 
   test('the generation of a registration is incremented exactly when a client is stored, and neither it nor the record clock goes back', () => {

@@ -3,13 +3,18 @@ import { randomId, stopwatch } from '../../clock.ts'
 import { PortError, portError } from '../../errors/port-error.ts'
 import type { ExchangeResponse } from '../../http/transport.ts'
 import { GRANT_TYPES } from '../../schemas/grants.ts'
-import { type ClientConfiguration, RegistrationStateSchema } from '../../schemas/registration.ts'
+import type { ClientInformation } from '../../schemas/credentials.ts'
+import {
+  type ClientConfiguration,
+  type RegistrationResponse,
+  RegistrationResponseSchema,
+} from '../../schemas/registration.ts'
 import { check, parseJson } from '../../schemas/wire.ts'
 import type { TokenRequestDependencies } from '../dependencies.ts'
 import { redactUrl } from '../endpoint-request.ts'
 import { INVENTED_CODE_BYTES, MAX_TOKEN_RESPONSE_BYTES, USER_AGENT } from '../limits.ts'
 import { sendTokenRequest } from '../token-endpoint/token-request.ts'
-import { configurationAt } from './configuration.ts'
+import { issuedConfiguration, issuedSecret } from './issued-credentials.ts'
 
 /** The responses of a client configuration endpoint that has no such client (RFC 7592 §2.1), or no longer. */
 const FORGOTTEN: ReadonlySet<number> = new Set([401, 404, 410])
@@ -37,10 +42,25 @@ export function createCheckRegistration(deps: TokenRequestDependencies) {
     const at = recordTime()
     if (FORGOTTEN.has(status)) return { at, isForgotten: true }
     if (status !== 200) throw portError('RESPONSE_INVALID', 'rejected', { url: redactUrl(configuration.url), status })
-    const state = check(RegistrationStateSchema, parseJson(text))
-    const { configurationUrl = configuration.url, configurationToken = configuration.accessToken } =
-      'output' in state ? state.output : {}
-    return { at, isForgotten: false, configuration: configurationAt(configuration.url, configurationUrl, configurationToken) }
+    const checked = check(RegistrationResponseSchema, parseJson(text))
+    if ('field' in checked || checked.output.clientId !== input.client.clientId) return { at, isForgotten: false }
+    return { at, isForgotten: false, ...replacedCredentials(deps, input.client, configuration, checked.output, at) }
+  }
+}
+
+/** The credentials that the server has replaced since: the old ones must not be used any more (RFC 7592 §2.1). */
+function replacedCredentials(
+  { clock }: TokenRequestDependencies,
+  client: ClientInformation,
+  configuration: ClientConfiguration,
+  response: RegistrationResponse,
+  at: number,
+): Pick<CheckRegistrationOutput, 'client' | 'configuration'> {
+  const { clientSecret } = response
+  const isReplaced = client.clientSecret !== undefined && clientSecret !== undefined
+  return {
+    client: isReplaced ? { ...client, clientSecretExpiresAt: undefined, ...issuedSecret(response, at, clock) } : client,
+    configuration: issuedConfiguration(response, configuration.url) ?? configuration,
   }
 }
 

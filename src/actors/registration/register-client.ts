@@ -9,7 +9,7 @@ import { RegistrationResponseSchema } from '../../schemas/registration.ts'
 import { check, parseJson } from '../../schemas/wire.ts'
 import type { RegistrationDependencies } from '../dependencies.ts'
 import { isSuccess, redactUrl, rejectionOf, sendOnce } from '../endpoint-request.ts'
-import { configurationAt } from './configuration.ts'
+import { issuedConfiguration, issuedSecret } from './issued-credentials.ts'
 
 /**
  * Registers this client dynamically. The values of the response take precedence over the requested ones.
@@ -64,13 +64,10 @@ export function createRegisterClient(deps: RegistrationDependencies) {
     const {
       clientId,
       clientSecret,
-      secretExpiresAtSeconds,
       tokenEndpointAuthMethod: registered = method,
       redirectUris = [redirectUri],
       grantTypes = ['authorization_code'],
       scope,
-      configurationUrl,
-      configurationToken,
     } = checked.output
     const rejection = (field: string, expected: string, received: readonly string[]) =>
       portError('REGISTRATION_REJECTED', 'rejected', {
@@ -86,17 +83,14 @@ export function createRegisterClient(deps: RegistrationDependencies) {
     if (chosen === undefined)
       throw portError('CLIENT_AUTH_UNSUPPORTED', 'rejected', { ...where, received: truncate(registered) })
     const at = recordTime()
-    const secretLeftMs =
-      secretExpiresAtSeconds === undefined ? undefined : secretExpiresAtSeconds * 1000 - deps.clock.now()
     return {
       at,
       scope,
-      configuration: configurationAt(registrationEndpoint, configurationUrl, configurationToken),
+      configuration: issuedConfiguration(checked.output, registrationEndpoint),
       client: {
         issuer,
         clientId,
-        ...(chosen !== 'none' && { clientSecret }),
-        ...(chosen !== 'none' && secretLeftMs !== undefined && { clientSecretExpiresAt: at + secretLeftMs }),
+        ...(chosen !== 'none' && issuedSecret(checked.output, at, deps.clock)),
         tokenEndpointAuthMethod: chosen,
         redirectUri,
         source: 'dynamic',

@@ -1,6 +1,7 @@
 import type { SnapshotFrom } from 'xstate'
 import { getAdjacencyMap } from 'xstate/graph'
 import type { Stamp } from '../../../machines/connection/events.ts'
+import { REGISTRATION_CHECK_INTERVAL_MS } from '../../../machines/limits.ts'
 import { registrationMachine } from '../../../machines/registration.ts'
 import type { RegistrationEvent } from '../../../machines/registration/events.ts'
 import { recentRegistrations } from '../../../machines/registration/guards.ts'
@@ -31,6 +32,8 @@ export function registrationCommandsFor(context: RegistrationContext): Registrat
     { ...stamp(SECRET_TTL_MS), ...request },
     { ...stamp(), ...request, maxPerHour: 1 },
     { ...stamp(), ...request, scope: 'read', replaces: context.client?.clientId },
+    { ...stamp(), ...request, check: { tokenEndpoint: metadata.tokenEndpoint } },
+    { ...stamp(), ...request, check: { tokenEndpoint: metadata.tokenEndpoint }, maxPerHour: 1 },
     { ...stamp(), type: 'client.rejected', clientId: context.client?.clientId ?? 'unknown' },
     { ...stamp(), type: 'client.rejected', clientId: 'another' },
     ...context.orphanedClaims.slice(-1).flatMap(({ id }) => [
@@ -44,12 +47,22 @@ export function registrationCommandsFor(context: RegistrationContext): Registrat
   ]
 }
 
-/** Everything that the registration endpoint could answer. */
+/** Everything that the endpoints of a registration could answer. */
 function registrationAnswersFor(snapshot: RegistrationSnapshot): RegistrationEvent[] {
   const at = snapshot.context.at + 1
   const clients = [dynamicClient, { ...dynamicClient, clientSecretExpiresAt: at + SECRET_TTL_MS }]
+  const done: Record<string, RegistrationEvent[]> = {
+    registerClient: clients.map((client) => ({
+      type: 'xstate.done.actor.registerClient' as const,
+      output: { at, client },
+    })),
+    checkRegistration: [true, false].map((isForgotten) => ({
+      type: 'xstate.done.actor.checkRegistration' as const,
+      output: { at, isForgotten },
+    })),
+  }
   return runningPorts(snapshot).flatMap((id): RegistrationEvent[] => [
-    ...clients.map((client) => ({ type: 'xstate.done.actor.registerClient' as const, output: { at, client } })),
+    ...(done[id] ?? []),
     ...[...Object.values(rejections), METADATA_REFUSED].map((error) => ({
       type: `xstate.error.actor.${id}` as const,
       error,
@@ -68,6 +81,8 @@ function registrationEssenceOf({ value, context }: RegistrationSnapshot): string
     recentRegistrations(context, at + 1).length > 0,
     context.failure === undefined,
     context.rejectedScopes,
+    context.check !== undefined,
+    at - (context.checkedAt ?? -Infinity) >= REGISTRATION_CHECK_INTERVAL_MS - 1,
   ])
 }
 

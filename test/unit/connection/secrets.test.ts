@@ -75,6 +75,8 @@ test(
         client_id: 'client',
         client_secret: 'planted-client-secret',
         token_endpoint_auth_method: 'client_secret_post',
+        registration_client_uri: `${world.issuer}/register/planted-client-path`,
+        registration_access_token: 'planted-registration-token',
       },
     }
     const connection = orchestrator.connection({ tenant: 't1', user: 'u1', server: world.server })
@@ -106,6 +108,8 @@ test(
     }
     const withCode = { code: 'planted-code' }
 
+    world.as.routes['GET /register/planted-client-path'] = echo(500, (secrets) => secrets)
+
     // Callbacks that are rejected.
     const first = await startSignIn()
     await comeBack(world.callback(first, withCode), 'planted-other-binding')
@@ -127,6 +131,9 @@ test(
       expect((await comeBack(world.callback(await startSignIn(), withCode))).status).toBe('failed')
       note(await connection.status())
     }
+    // After the attempt that was denied, it was asked whether it still has the client.
+    const checks = world.as.seen.filter(({ path }) => path === '/register/planted-client-path')
+    expect(checks.map(({ headers }) => headers.authorization)).toEqual(['Bearer planted-registration-token'])
     // And in each way that leaves the outcome open.
     for (const answer of [echo(500, (secrets) => secrets), echo(302, (secrets) => secrets)]) {
       world.tokenAnswers.push(answer, answer)
