@@ -1,5 +1,5 @@
 import { fromPromise } from 'xstate'
-import type { ResourceFacts, ServerMetadata } from '../src/schemas/connection-context.ts'
+import type { AuthorizationRequest, ResourceFacts, ServerMetadata } from '../src/schemas/connection-context.ts'
 import type {
   AuthorizationServer,
   ClientInformation,
@@ -83,8 +83,8 @@ export interface EnsureRegistrationInput extends PortInput {
   resourceScopesSupported?: string[] | undefined
   /** The dynamic client to which the server rejected that scope: another one is registered for it. */
   invalidScopeClientId?: string | undefined
-  /** The caller requires that the stored dynamic client is replaced. */
-  reregister?: true | undefined
+  /** The caller requires another dynamic client than this one; without an issuer, than the stored one. */
+  reregister?: AuthorizationRequest['reregister']
   /** The last attempt was not finished: the server may have forgotten the dynamic client. */
   isSuspect?: true | undefined
   /** The issuer of this connection's tokens, if they were issued to a pre-registered client. */

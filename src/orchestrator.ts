@@ -215,6 +215,7 @@ export function createAuthOrchestrator(options: AuthOrchestratorOptions): AuthOr
     dpop,
     facts,
     emitter,
+    registrations: sharedRegistrations,
     nameKey,
     authorizing: new Map(),
     renewing: new Map(),

@@ -98,7 +98,7 @@ export async function authorize(record: ConnectionRecord, params: AuthorizeParam
     return { status: 'authorized', actions }
   }
   const request = requestFor(record, params, challenge, view)
-  let reregister = params.reregister || undefined
+  let reregister = params.reregister ? await clientToReplace(record, stored) : undefined
   const result = await record.run(
     (now) => {
       // The record of another process, adopted after a conflict, may satisfy this call.
@@ -123,6 +123,20 @@ export async function authorize(record: ConnectionRecord, params: AuthorizeParam
   const isDone = result.view !== undefined && (isSatisfied(result.view) || isGranted(result.view))
   if (!isDone && reason !== undefined) throw new AuthorizationError(reason)
   return { status: 'authorized', actions }
+}
+
+/**
+ * The dynamic client that is stored now, at the issuer that this connection last used: of several calls at the same
+ * time only the first one replaces it.
+ */
+async function clientToReplace(
+  { services, identity }: ConnectionRecord,
+  view: View | undefined,
+): Promise<NonNullable<RequestedAuthorization['reregister']>> {
+  const issuer = view?.context.servers.at(-1)?.issuer
+  if (issuer === undefined) return {}
+  const { redirectUri } = services.options.client
+  return { issuer, clientId: await services.registrations.storedClientId({ identity, issuer, redirectUri }) }
 }
 
 /**

@@ -14,6 +14,7 @@ import type { ConnectionContext } from '../schemas/connection-context.ts'
 import type { ConnectionIdentity } from '../schemas/credentials.ts'
 import type { AuthorizeResult } from './call-options.ts'
 import type { Emitter } from './events.ts'
+import type { Registrations } from './shared-registration.ts'
 import type { TokenCache } from './token-cache.ts'
 
 /** A connection's record, as it was loaded. */
@@ -32,6 +33,7 @@ export interface OrchestratorServices {
   /** What is known of an issuer beyond its metadata. */
   readonly facts: (issuer: string) => ServerFacts
   readonly emitter: Emitter
+  readonly registrations: Registrations
   /** HMAC key of the record names of this deployment. */
   readonly nameKey: Uint8Array
   /** Operations in flight by record key and intent, so that callers with equal intents share one. */

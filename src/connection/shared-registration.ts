@@ -18,6 +18,8 @@ export interface Registrations extends Pick<
   ConnectionDependencies,
   'ensureDynamicRegistration' | 'retireDynamicRegistration'
 > {
+  /** The id of the stored client. */
+  storedClientId(registration: Registration): Promise<string | undefined>
   /** Removes the stored client, so that the next authorization registers another one. */
   forget(registration: Registration): Promise<void>
 }
@@ -52,6 +54,7 @@ export function registrations({
     return runner.run(chart, keyOf(registration), step, options)
   }
   return {
+    storedClientId,
     async ensureDynamicRegistration(request) {
       const { registrationEndpoint, tokenEndpointAuthMethodsSupported, scope, grantedScope, check, reregister } =
         request

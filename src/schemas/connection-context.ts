@@ -186,8 +186,11 @@ export const AuthorizationRequestSchema = v.strictObject({
     }),
   ),
   client: maybe(ClientInformationSchema),
-  /** The caller requires that the stored dynamic client is replaced. */
-  reregister: maybe(v.literal(true)),
+  /**
+   * The caller requires another dynamic client than the one that was stored for this issuer at its call; without an
+   * issuer, than the one that is stored once the issuer is discovered.
+   */
+  reregister: maybe(v.strictObject({ issuer: maybe(v.string()), clientId: maybe(Text) })),
   /** The server rejected the client that was registered before: this is the second registration. */
   registeredAgain: maybe(v.literal(true)),
 })

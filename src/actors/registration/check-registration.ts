@@ -3,6 +3,7 @@ import { randomId, stopwatch } from '../../clock.ts'
 import { PortError, portError } from '../../errors/port-error.ts'
 import type { ExchangeResponse } from '../../http/transport.ts'
 import { GRANT_TYPES } from '../../schemas/grants.ts'
+import { isRetryLaterStatus } from '../../protocol/token-endpoint.ts'
 import type { ClientInformation } from '../../schemas/credentials.ts'
 import {
   type ClientConfiguration,
@@ -74,6 +75,9 @@ function readState(
   return transport.exchange({ url, method: 'GET', headers, maxBytes: MAX_TOKEN_RESPONSE_BYTES, sendBefore, signal })
 }
 
+/** Whether the server asks for a later request, or has failed, whatever error its response names besides. */
+const isLater = (status: number): boolean => status >= 500 || isRetryLaterStatus(status)
+
 /** Whether the token endpoint rejects the client itself, and not only the invented code. */
 async function isRejected(
   deps: TokenRequestDependencies,
@@ -97,8 +101,9 @@ async function isRejected(
     return false
   } catch (error) {
     if (!(error instanceof PortError)) throw error
-    const { code, details } = error.failure
-    if (code !== 'CLIENT_REJECTED' && code !== 'EXCHANGE_REJECTED') throw error
-    return details?.error === undefined ? details?.status === 401 : CLIENT_UNKNOWN.has(details.error)
+    const { code, details: { error: reason, status = 0 } = {} } = error.failure
+    const isDecided = code === 'EXCHANGE_REJECTED' || (code === 'CLIENT_REJECTED' && !isLater(status))
+    if (!isDecided) throw error
+    return reason === undefined ? status === 401 : CLIENT_UNKNOWN.has(reason)
   }
 }

@@ -167,7 +167,7 @@ async function registeredClient(
   input: EnsureRegistrationInput,
   at: number,
 ): Promise<ClientInformation> {
-  const { identity, metadata, invalidScopeClientId: replaces, reregister, isSuspect } = input
+  const { identity, metadata, invalidScopeClientId, reregister, isSuspect } = input
   const { issuer, registrationEndpoint, tokenEndpointAuthMethodsSupported, tokenEndpoint, dpop } = metadata
   const { redirectUri } = deps.client
   if (registrationEndpoint === undefined) {
@@ -176,6 +176,7 @@ async function registeredClient(
       ...issuersOf(deps, issuer),
     })
   }
+  const isNamed = reregister?.issuer === issuer
   const request = {
     identity,
     issuer,
@@ -183,8 +184,8 @@ async function registeredClient(
     registrationEndpoint,
     tokenEndpointAuthMethodsSupported,
     ...registrationScope(deps, input),
-    replaces,
-    reregister,
+    replaces: (isNamed ? reregister.clientId : undefined) ?? invalidScopeClientId,
+    reregister: (reregister && !isNamed) || undefined,
     check: isSuspect && { tokenEndpoint, dpop },
     at,
   }

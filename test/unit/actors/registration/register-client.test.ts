@@ -14,8 +14,9 @@ interface Options {
   scope?: string
 }
 
-async function register(answer: Answer, options: Options = {}) {
-  const peer = await startPeer({ '/register': answer })
+async function register(answer: Answer | ((origin: string) => Answer), options: Options = {}) {
+  const peer = await startPeer()
+  peer.routes['/register'] = typeof answer === 'function' ? answer(peer.origin) : answer
   const clock = steppingClock()
   const run = createRegisterClient(makeDependencies({ clock, ...(options.client && { client: options.client }) }))
   const done = run(
@@ -155,6 +156,47 @@ describe('a registration response', () => {
   ])('with %s is parsed into a client', async (_, body, supported, expected) => {
     const { done } = await register({ status: 201, body }, supported ? { supported } : {})
     expect(await done).toEqual({ at: 6000, client: { ...base, ...expected } })
+  })
+
+  test(
+    'with a client configuration endpoint at the origin of the registration endpoint is stored with its access token',
+    verifies(55, async () => {
+      const { done } = await register((origin) => ({
+        status: 201,
+        body: {
+          client_id: 'c',
+          registration_client_uri: `${origin}/register/c`,
+          registration_access_token: 'registration-token',
+        },
+      }))
+      const { configuration, client } = await done
+      expect(configuration).toEqual({
+        url: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+\/register\/c$/),
+        accessToken: 'registration-token',
+      })
+      expect(client).toEqual({ ...base, tokenEndpointAuthMethod: 'none' })
+    }),
+  )
+
+  test.each<[string, (origin: string) => object]>([
+    ['of another origin', () => ({ registration_client_uri: 'https://evil.example/c' })],
+    ['without an access token', () => ({ registration_access_token: undefined })],
+    ['without a URL', () => ({ registration_client_uri: undefined })],
+    ['with a token that no header can carry', () => ({ registration_access_token: 'a\nb' })],
+    ['with a token that is too long', () => ({ registration_access_token: 'x'.repeat(4_097) })],
+    ['with an invalid URL', () => ({ registration_client_uri: '/register/c' })],
+    ['with credentials in its URL', (origin) => ({ registration_client_uri: origin.replace('//', '//u:p@') })],
+  ])('with a client configuration endpoint %s is stored without it', async (_name, change) => {
+    const { done } = await register((origin) => ({
+      status: 201,
+      body: {
+        client_id: 'c',
+        registration_client_uri: `${origin}/register/c`,
+        registration_access_token: 'registration-token',
+        ...change(origin),
+      },
+    }))
+    expect(await done).toEqual({ at: 6000, client: { ...base, tokenEndpointAuthMethod: 'none' } })
   })
 
   test.each<[string, Answer, object]>([
