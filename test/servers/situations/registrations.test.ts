@@ -1,4 +1,6 @@
 import { describe, expect, test } from 'vitest'
+import { SimulatedClock } from '../../../src/testing/simulated-clock.ts'
+import type { Connection } from '../../../src/index.ts'
 import { orchestrate, redirectOf, signIn, startWorld } from '../../unit/connection/world.ts'
 import { callTool, connectionOf, facts, registrations, requested } from './world.ts'
 
@@ -61,6 +63,45 @@ describe('a registration', () => {
       'client_secret_basic',
       'client_secret_post',
     ])
+  })
+})
+
+describe('a server that has lost its registrations, while nobody has tokens', () => {
+  const REPORTS = 'claude-code#84614 (Supabase), #79505, bifrost#7228, mcp-remote#36, pi-mcp-adapter#90'
+  const clientIdOf = async (connection: Connection, options = {}) => (await requested(connection, options))['client_id']
+  /** A server whose own page rejects the first client, so that no browser comes back, and its token endpoint as well. */
+  const startLossyWorld = async () => {
+    const world = await startWorld()
+    const exchange = world.as.routes['POST /token']
+    world.as.routes['POST /token'] = (seen) => {
+      const [clientId] = atob(seen.headers.authorization?.slice('Basic '.length) ?? '').split(':')
+      if (clientId === 'client-1') return { status: 401, body: { error: 'invalid_client' } }
+      return typeof exchange === 'function' ? exchange(seen) : {}
+    }
+    return world
+  }
+
+  test(`is sent users with another client after the first attempt ran out (${REPORTS})`, async () => {
+    const world = await startLossyWorld()
+    const clock = new SimulatedClock()
+    const orchestrator = orchestrate({ clock })
+    expect(await clientIdOf(connectionOf(orchestrator, world))).toBe('client-1')
+    clock.advance(300_000)
+    const redirect = redirectOf(await connectionOf(orchestrator, world).authorize())
+    expect((await orchestrator.completeCallback(world.callback(redirect))).status).toBe('authorized')
+    expect(registrations(world)).toHaveLength(2)
+    expect(await clientIdOf(orchestrator.connection({ tenant: 't2', server: world.server }))).toBe('client-2')
+  })
+
+  test(`is sent users with another client as soon as the host says so (${REPORTS})`, async () => {
+    const world = await startLossyWorld()
+    const orchestrator = orchestrate()
+    const connection = connectionOf(orchestrator, world)
+    expect(await clientIdOf(connection)).toBe('client-1')
+    expect(await clientIdOf(connection, { reregister: true })).toBe('client-2')
+    await orchestrator.forgetRegistration({ issuer: world.issuer })
+    expect(await clientIdOf(connection)).toBe('client-3')
+    expect(world.tokenRequests()).toEqual([])
   })
 })
 

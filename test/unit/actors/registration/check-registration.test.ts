@@ -163,7 +163,7 @@ describe('a token request with an invented code', () => {
     expect((await rejectionOf(run())).code).toBe(code)
   })
 
-  test('throws an error that is no failure of the request', async () => {
+  test('throws an unexpected error unchanged', async () => {
     const { input } = await startCheck({})
     const deps = makeDependencies({
       transport: { ...makeDependencies().transport, exchange: () => Promise.reject(new RangeError('a bug')) },

@@ -82,6 +82,13 @@ describe('the input of registration', () => {
     expect([refused(issuer), refused('https://other.example')]).toEqual(['client-1', undefined])
   })
 
+  test('ensureRegistrationInput says that the last attempt was not finished, and which client the caller replaces', () => {
+    const endedAttempts = [{ stateHash: 'hash-1', outcome: 'expired' as const, endedAt: START }]
+    const reregister = { issuer, clientId: 'client-1' }
+    const context = contextWith({ request: { ...request, reregister }, endedAttempts })
+    expect(input.ensureRegistrationInput(context)).toMatchObject({ isSuspect: true, reregister })
+  })
+
   test('ensureRegistrationInput does not allow a new registration in a renewal, since a refresh token belongs to its client', () => {
     const context = contextWith({ request: { ...request, purpose: 'renew' } })
     expect(input.ensureRegistrationInput(context).mayRegister).toBe(false)

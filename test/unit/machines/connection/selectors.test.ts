@@ -3,6 +3,7 @@ import {
   backoffLeftMs,
   currentChallenge,
   hasRenewal,
+  hasUnfinishedAttempt,
   isAuthorized,
   isFirstContact,
   isFresh,
@@ -194,6 +195,53 @@ describe('the resting state', () => {
   test('restingState changes when the tokens expire', () => {
     const context = contextWith({ tokens: lastTokens })
     expect([START, END].map((at) => restingState(context, at))).toEqual(['authorized', 'reauthorizationRequired'])
+  })
+})
+
+describe('an attempt that was not finished', () => {
+  const ended = (outcome: 'authorized' | 'expired' | 'denied' | 'superseded' | 'failed', endedAt: number) => ({
+    stateHash: `hash-${endedAt}`,
+    outcome,
+    endedAt,
+  })
+  const waiting = { stateHash: 'hash-9', verifier: 'fake-verifier', serverId: 1, expiresAt: START }
+
+  test.each<[string, Partial<ConnectionContext>, boolean]>([
+    ['is none before the first attempt', {}, false],
+    ['is the newest one if it expired', { endedAttempts: [ended('expired', START - 1)] }, true],
+    ['is the newest one if it was denied', { endedAttempts: [ended('denied', START - 1)] }, true],
+    ['is none if the newest one was superseded', { endedAttempts: [ended('superseded', START - 1)] }, false],
+    ['is none if the newest one failed', { endedAttempts: [ended('failed', START - 1)] }, false],
+    [
+      'is none if another one succeeded later',
+      { endedAttempts: [ended('expired', START - 2), ended('authorized', START - 1)] },
+      false,
+    ],
+    [
+      'is the newest one if another one succeeded before',
+      { endedAttempts: [ended('authorized', START - 2), ended('denied', START - 1)] },
+      true,
+    ],
+    ['is one that has expired and that nobody has ended yet', { attempts: [waiting] }, true],
+    ['is none while it waits for its callback', { attempts: [{ ...waiting, expiresAt: START + 1 }] }, false],
+    [
+      'is none if another one succeeded after it had expired',
+      { attempts: [{ ...waiting, expiresAt: START - 5 }], endedAttempts: [ended('authorized', START - 1)] },
+      false,
+    ],
+    ['is none if tokens were obtained later', { tokens, endedAttempts: [ended('expired', START - 1)] }, false],
+    [
+      'is the newest one if tokens were obtained before',
+      { tokens: { ...tokens, expiresAt: END - 2 }, endedAttempts: [ended('expired', START - 1)] },
+      true,
+    ],
+    [
+      'is the newest one beside tokens without a lifetime',
+      { tokens: { ...tokens, lifetimeMs: undefined }, endedAttempts: [ended('expired', START - 1)] },
+      true,
+    ],
+  ])('%s', (_name, changes, expected) => {
+    expect(hasUnfinishedAttempt(contextWith(changes))).toBe(expected)
   })
 })
 
