@@ -12,6 +12,12 @@ export const GRANT_TYPES = {
   identity_assertion: JWT_BEARER,
 } as const
 
+/**
+ * The beginning of a code that no server has issued, by which a client asks whether its registration still exists: an
+ * operator who finds one in a log knows what it is.
+ */
+export const INVENTED_CODE_PREFIX = 'registration-check-'
+
 /** How tokens are obtained (RFC 6749 §1.3 and its extensions). */
 export type Grant = keyof typeof GRANT_TYPES
 

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { UnsecuredJWT } from 'jose'
+import { INVENTED_CODE_PREFIX } from '../schemas/grants.ts'
 import { type EndpointResponse, TestServer, type TestServerOptions } from './loopback-server.ts'
 import type { TestEndpoint } from './request-log.ts'
 import { fingerprint } from './request-log.ts'
@@ -234,7 +235,9 @@ export class TestAuthorizationServer extends TestServer {
   #token(headers: Headers, form: URLSearchParams): EndpointResponse {
     const grantType = form.get('grant_type') ?? ''
     const secret = form.get('code') ?? form.get('refresh_token') ?? undefined
-    const entry = { grantType, ...(secret !== undefined && { presented: fingerprint(secret) }) }
+    // An invented code, by which a client asks for its registration, is no credential.
+    const isCredential = secret !== undefined && !secret.startsWith(INVENTED_CODE_PREFIX)
+    const entry = { grantType, ...(isCredential && { presented: fingerprint(secret) }) }
     const client = this.#authenticate(headers, form)
     if (client === undefined) return { ...this.#tokenError('invalid_client', 401), ...entry }
     switch (grantType) {

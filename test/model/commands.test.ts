@@ -272,6 +272,15 @@ describe('a registration', () => {
       value: { resting: 'failed' },
       context: registrationWith({ failure: { code: 'REGISTRATION_REJECTED' }, orphanedClaims }),
     },
+    checking: {
+      value: { checking: 'claimed' },
+      context: registrationWith({
+        client: dynamicClient,
+        claim,
+        check: { tokenEndpoint: `${issuer}/token` },
+        orphanedClaims,
+      }),
+    },
     registering: { value: { registering: 'claimed' }, context: registrationWith({ claim, orphanedClaims }) },
     suspected: {
       value: { registering: 'claimed' },
@@ -286,14 +295,19 @@ describe('a registration', () => {
   const result = { type: 'result.late', orphanId: 'claim-0', generation: 0, client: dynamicClient } as const
   const rows: [string, RegistrationCommand, string][] = [
     ['registration.requested', request, 'unregistered, expired, failed'],
+    [
+      'registration.requested, with a check',
+      { ...request, check: { tokenEndpoint: `${issuer}/token` } },
+      'unregistered, registered, expired, failed',
+    ],
     ['client.rejected', { type: 'client.rejected', clientId: 'client-1' }, 'registered, expired'],
     ['client.rejected, another client', { type: 'client.rejected', clientId: 'client-2' }, ''],
     ['result.late', result, 'unregistered, registered, expired, failed'],
     ['result.late, older generation', { ...result, generation: -1 }, ''],
     ['result.late, unknown claim', { ...result, orphanId: 'unknown' }, ''],
-    ['claim.expired', { type: 'claim.expired', orphanId: 'claim-1' }, 'registering, suspected'],
+    ['claim.expired', { type: 'claim.expired', orphanId: 'claim-1' }, 'checking, registering, suspected'],
     ['claim.expired, another claim', { type: 'claim.expired', orphanId: 'claim-0' }, ''],
-    ['checkpoint.saved', { type: 'checkpoint.saved', sendBefore: 1_000 }, 'registering'],
+    ['checkpoint.saved', { type: 'checkpoint.saved', sendBefore: 1_000 }, 'checking, registering'],
   ]
   const snapshots = Object.entries(records).map(
     ([name, record]) => [name, restore(registrationMachine, record)] as [string, AnyMachineSnapshot],

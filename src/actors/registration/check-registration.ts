@@ -2,7 +2,7 @@ import type { CheckRegistrationInput, CheckRegistrationOutput } from '../../../m
 import { randomId, stopwatch } from '../../clock.ts'
 import { PortError, portError } from '../../errors/port-error.ts'
 import type { ExchangeResponse } from '../../http/transport.ts'
-import { GRANT_TYPES } from '../../schemas/grants.ts'
+import { GRANT_TYPES, INVENTED_CODE_PREFIX } from '../../schemas/grants.ts'
 import { isRetryLaterStatus } from '../../protocol/token-endpoint.ts'
 import type { ClientInformation } from '../../schemas/credentials.ts'
 import {
@@ -93,7 +93,11 @@ async function isRejected(
         sendBefore,
         server: { issuer: client.issuer, tokenEndpoint, resource: undefined, client, dpop },
         grantType: GRANT_TYPES.authorization_code,
-        parameters: { code: invented(), code_verifier: invented(), redirect_uri: client.redirectUri },
+        parameters: {
+          code: INVENTED_CODE_PREFIX + invented(),
+          code_verifier: invented(),
+          redirect_uri: client.redirectUri,
+        },
         rejected: 'EXCHANGE_REJECTED',
       },
       signal,

@@ -119,7 +119,7 @@ describe('a token request with an invented code', () => {
         '/token',
         {
           grant_type: 'authorization_code',
-          code: random,
+          code: `registration-check-${random}`,
           code_verifier: random,
           redirect_uri: 'https://app.example/callback',
         },
