@@ -124,7 +124,7 @@ export const registrationMachine = setup({
           },
           {
             description:
-              'A connection needs a client: none with an unexpired secret is stored, or it is not registered for the scope that will be requested (RFC 7591 §2).',
+              'A connection needs a client: none is stored whose secret outlasts a sign-in, or it is not registered for the scope that will be requested (RFC 7591 §2).',
             guard: 'needsRegistration',
             target: 'registering',
             actions: ['claimRegistration'],

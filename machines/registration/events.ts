@@ -19,6 +19,8 @@ export type RegistrationCommand =
       replaces?: string | undefined
       /** An attempt with this registration was not finished: the server is asked whether it still has the client. */
       check?: RegistrationCheck | undefined
+      /** How long the secret must at least be usable: a sign-in takes so long, in milliseconds. */
+      minSecretTtlMs?: number | undefined
       /** Maximum number of registrations per hour; absent: unlimited. */
       maxPerHour?: number | undefined
       /** The same for a registration that replaces a usable client; absent: unlimited. */

@@ -20,12 +20,14 @@ export function isReplaced({ client }: RegistrationContext, { replaces }: { repl
 }
 
 /**
- * Whether the stored client is absent, its secret has expired, it is not registered for the requested scope although
- * the server did not reject to register it, or the server rejected that scope at its authorization endpoint.
+ * Whether the stored client is absent, its secret has expired or expires before a sign-in can be finished, it is not
+ * registered for the requested scope although the server did not reject to register it, or the server rejected that
+ * scope at its authorization endpoint.
  */
 export function needsRegistration(context: RegistrationContext, event: RegistrationEvent): boolean {
   if (event.type !== 'registration.requested') return false
-  if (!hasUsableClient(context, event.at) || isReplaced(context, event)) return true
+  const { at, minSecretTtlMs = 0 } = event
+  if (!hasUsableClient(context, at + minSecretTtlMs) || isReplaced(context, event)) return true
   return !coversScope(context.scope, event.scope) && !isScopeRejected(context, event.scope)
 }
 

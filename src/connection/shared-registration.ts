@@ -1,10 +1,11 @@
+import { isSecretExpired } from '../../machines/record-rules.ts'
 import type { RegistrationCommand } from '../../machines/registration/events.ts'
 import type { ConnectionDependencies, DynamicRegistrationRequest } from '../actors/dependencies.ts'
 import type { DurableChart, RunResult, Step } from '../durable/chart.ts'
 import type { Runner } from '../durable/runner.ts'
 import { isAuthorizationError } from '../errors/authorization-error.ts'
 import { failure } from '../errors/failure.ts'
-import { PortError } from '../errors/port-error.ts'
+import { PortError, portError } from '../errors/port-error.ts'
 import type { Policy } from '../options/policy.ts'
 import type { ConnectionIdentity } from '../schemas/credentials.ts'
 import type { RegistrationContext } from '../schemas/registration.ts'
@@ -58,27 +59,40 @@ export function registrations({
     async ensureDynamicRegistration(request) {
       const { registrationEndpoint, tokenEndpointAuthMethodsSupported, scope, grantedScope, check, reregister } =
         request
-      const { dpop, registrationsPerIssuerPerHour, registrationsPerServerPerHour } = policy(request.identity)
+      const { dpop, registrationsPerIssuerPerHour, registrationsPerServerPerHour, attemptTtlMs, codeTtlMs } = policy(
+        request.identity,
+      )
+      const minSecretTtlMs = attemptTtlMs + codeTtlMs
       const dpopBoundAccessTokens = dpop === 'required' || undefined
+      let generation: number | undefined
       const { view } = await asPort(async () => {
         // Before the run, which may wait for the registration of another call: that one replaces the same client.
         const replaces = reregister ? await storedClientId(request) : request.replaces
-        return await run(request, () => ({
-          type: 'registration.requested',
-          registrationEndpoint,
-          tokenEndpointAuthMethodsSupported,
-          dpopBoundAccessTokens,
-          scope,
-          grantedScope,
-          replaces,
-          check,
-          maxPerHour: registrationsPerIssuerPerHour,
-          maxReplacementsPerHour: registrationsPerServerPerHour,
-        }))
+        return await run(request, (before) => {
+          generation = before?.context.generation ?? 0
+          return {
+            type: 'registration.requested',
+            registrationEndpoint,
+            tokenEndpointAuthMethodsSupported,
+            dpopBoundAccessTokens,
+            scope,
+            grantedScope,
+            replaces,
+            check,
+            minSecretTtlMs,
+            maxPerHour: registrationsPerIssuerPerHour,
+            maxReplacementsPerHour: registrationsPerServerPerHour,
+          }
+        })
       })
       const { client, failure: reason, claim } = view?.context ?? {}
       // A client together with a failure is one whose secret has expired, and whose re-registration failed.
-      if (client !== undefined && claim === undefined && reason === undefined) return client
+      if (view !== undefined && client !== undefined && claim === undefined && reason === undefined) {
+        const isNew = view.context.generation !== generation
+        if (!isNew || !isSecretExpired(client, view.at() + minSecretTtlMs)) return client
+        // Another registration would be answered alike, and a user would consent for nothing.
+        throw portError('REGISTRATION_REJECTED', 'rejected', { reason: 'secretTooShort' })
+      }
       throw new PortError(reason ?? failure('SERVER_UNAVAILABLE'), 'notSent')
     },
     async retireDynamicRegistration({ clientId, failedMethod, ...request }) {

@@ -205,6 +205,12 @@ const REASONS: Partial<Record<FailureCode, Readonly<Record<string, Entry>>>> = {
       'configureClient',
     ],
   },
+  REGISTRATION_REJECTED: {
+    secretTooShort: [
+      'the client secret that the server issues expires before a sign-in can be finished',
+      'configureClient',
+    ],
+  },
   CLIENT_INFORMATION_REQUIRED: {
     otherIssuer: ['the client is configured for another issuer than that of the server', 'configureClient'],
     secretExpired: ['the secret of the configured client has expired', 'configureClient'],

@@ -293,7 +293,7 @@ describe('dynamic client registration', () => {
     const register = world.as.routes['POST /register']
     world.as.routes['POST /register'] = (seen) => {
       const answer = typeof register === 'function' ? register(seen) : {}
-      const endsAt = Math.floor(clock.now() / 1000) + 100
+      const endsAt = Math.floor(clock.now() / 1000) + 1_000
       return { ...answer, body: { ...(answer.body as object), client_secret_expires_at: String(endsAt) } }
     }
     const connection = orchestrate({ clock }).connection({ tenant: 't1', server: world.server })
@@ -301,7 +301,7 @@ describe('dynamic client registration', () => {
       new URL(redirectOf(await connection.authorize()).authorizationUrl).searchParams.get('client_id')
     expect(await clientOf()).toBe('client-1')
     expect(await clientOf()).toBe('client-1')
-    clock.advance(100_000)
+    clock.advance(1_000_000)
     expect(await clientOf()).toBe('client-2')
   })
 

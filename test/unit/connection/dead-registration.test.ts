@@ -24,7 +24,7 @@ test('a client whose secret has expired is not used while its replacement cannot
   expect(redirectOf(await connectionOf('u2').authorize()).authorizationUrl).toContain('client_id=heir')
 })
 
-test('a client whose secret has already expired when it is registered is used nevertheless', async () => {
+test('a client whose secret has already expired when it is registered is not used: a user would consent for nothing', async () => {
   const world = await startWorld()
   const clock = new TestClock()
   world.as.routes['POST /register'] = {
@@ -32,5 +32,9 @@ test('a client whose secret has already expired when it is registered is used ne
     body: { client_id: 'late', client_secret: 'late-secret', client_secret_expires_at: clock.now() / 1000 - 60 },
   }
   const connection = orchestrate({ clock }).connection({ tenant: 't1', server: world.server })
-  expect(redirectOf(await connection.authorize()).authorizationUrl).toContain('client_id=late')
+  expect(await rejection(connection.authorize())).toMatchObject({
+    failure: { code: 'REGISTRATION_REJECTED', details: { reason: 'secretTooShort' } },
+    nextAction: 'configureClient',
+  })
+  expect(world.as.asked().filter((asked) => asked === 'POST /register')).toHaveLength(1)
 })

@@ -51,16 +51,62 @@ describe('an expiring client secret', () => {
     const world = await startWorld()
     const clock = new TestClock()
     withShortSecrets(world, clock)
-    const orchestrator = orchestrate({ clock, policy: { attemptTtlMs: 7_200_000 } })
+    const orchestrator = orchestrate({ clock })
+    await orchestrator.connection(of(world, 't2')).authorize()
+    clock.advance(3_400_000)
+    // A longer one cannot be had: the sign-in goes on with what is left of this one.
+    const register = world.as.routes['POST /register'] as Answer
+    world.as.routes['POST /register'] = { status: 503 }
     const connection = orchestrator.connection(of(world))
     const redirect = redirectOf(await connection.authorize())
-    clock.advance(3_600_001)
+    expect(clientIdOf(redirect.authorizationUrl)).toBe('client-1')
+    world.as.routes['POST /register'] = register
+    clock.advance(200_001)
     expect(await orchestrator.completeCallback(world.callback(redirect))).toMatchObject({
       status: 'failed',
       failure: { code: 'EXCHANGE_REJECTED', details: { reason: 'secretExpired' } },
     })
     expect(world.tokenRequests()).toEqual([])
     expect(clientIdOf(redirectOf(await connection.authorize()).authorizationUrl)).toBe('client-2')
+  })
+})
+
+describe('a client secret that expires before a sign-in can be finished', () => {
+  const policy = { attemptTtlMs: 600_000, codeTtlMs: 60_000 }
+
+  test('is replaced before the redirect, and not a moment sooner', async () => {
+    const world = await startWorld()
+    const clock = new TestClock()
+    withShortSecrets(world, clock)
+    const orchestrator = orchestrate({ clock, policy })
+    const connection = orchestrator.connection(of(world))
+    const idOf = async () => clientIdOf(redirectOf(await connection.authorize({ force: true })).authorizationUrl)
+    expect(await idOf()).toBe('client-1')
+    clock.advance(3_600_000 - 660_000 - 1)
+    expect(await idOf()).toBe('client-1')
+    clock.advance(1)
+    expect(await idOf()).toBe('client-2')
+    expect(registrations(world)).toBe(2)
+  })
+
+  test.each([
+    ['is expired when it is issued', 0],
+    ['is issued for a shorter time', 3_000_000],
+  ])('and that %s fails authorize() after one registration, and no user is asked', async (_name, passedMs) => {
+    const world = await startWorld()
+    const issuing = new TestClock()
+    withShortSecrets(world, issuing)
+    const clock = new TestClock({ startAt: issuing.now() + (passedMs || 3_600_000) })
+    const connection = orchestrate({ clock, policy }).connection(of(world))
+    const rejected = {
+      failure: { code: 'REGISTRATION_REJECTED', details: { reason: 'secretTooShort' } },
+      retryable: false,
+      nextAction: 'configureClient',
+    }
+    expect(await rejection(connection.authorize())).toEqual(rejected)
+    expect(registrations(world)).toBe(1)
+    expect(await rejection(connection.authorize())).toEqual(rejected)
+    expect(registrations(world)).toBe(2)
   })
 })
 

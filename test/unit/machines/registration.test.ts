@@ -47,6 +47,18 @@ describe('registration guards', () => {
       true,
     ],
     [
+      'is true for a client whose secret expires before a sign-in can be finished',
+      { client: { ...dynamicClient, clientSecretExpiresAt: NOW + 60_000 } },
+      { ...stamp, ...request, minSecretTtlMs: 60_000 },
+      true,
+    ],
+    [
+      'is false for a client whose secret outlasts a sign-in',
+      { client: { ...dynamicClient, clientSecretExpiresAt: NOW + 60_001 } },
+      { ...stamp, ...request, minSecretTtlMs: 60_000 },
+      false,
+    ],
+    [
       'is true for a client that is not registered for the requested scope',
       { client: dynamicClient, scope: 'read' },
       { ...stamp, ...request, scope: 'read write' },
