@@ -58,9 +58,10 @@ export interface PolicyOptions {
    */
   registrationsPerIssuerPerHour?: number | undefined
   /**
-   * Maximum dynamic registrations per issuer, `registrationScope` and hour for further scopes that MCP servers name.
-   * Beyond it, a usable client is used as it is. Bounds what a server causes that names another scope in each
-   * challenge; without a usable client only `registrationsPerIssuerPerHour` applies.
+   * Maximum dynamic registrations per issuer, `registrationScope` and hour that replace a client: for further scopes
+   * that MCP servers name, by `authorize({ reregister })`, and for one that its server has forgotten. Beyond it, a
+   * usable client is used as it is. Bounds what a server causes that names another scope in each challenge; without a
+   * usable client only `registrationsPerIssuerPerHour` applies.
    *
    * @defaultValue 20
    */

@@ -1,12 +1,16 @@
 import { createHash } from 'node:crypto'
 import { afterAll, describe, expect, test } from 'vitest'
 import { connectionMachine } from '../../../machines/connection.ts'
-import { durableConnection } from '../../../src/connection/chart-definitions.ts'
+import { registrationPorts } from '../../../machines/ports.ts'
+import { registrationMachine } from '../../../machines/registration.ts'
+import { durableConnection, durableRegistration } from '../../../src/connection/chart-definitions.ts'
 import { connectionKey, hashBinding, hashState, routingId } from '../../../src/connection/routing.ts'
 import { createSealer } from '../../../src/durable/sealing.ts'
 import { encodeSnapshot } from '../../../src/durable/snapshot-codec.ts'
 import type { AuthorizationServer } from '../../../src/schemas/credentials.ts'
+import type { RegistrationContext } from '../../../src/schemas/registration.ts'
 import { CODE_TTL_MS, rejection, rejections, wishes } from '../../support/charts/facts.ts'
+import { LiveChart } from '../../support/charts/live-chart.ts'
 import { LiveConnection } from '../../support/charts/live-connection.ts'
 
 const KIB = 1024
@@ -39,6 +43,11 @@ const metadata = {
   issRequired: true as const,
 }
 const scope = 'mcp:read mcp:write offline_access'
+const registrationRequest = {
+  type: 'registration.requested',
+  registrationEndpoint: metadata.registrationEndpoint,
+  tokenEndpointAuthMethodsSupported: ['client_secret_basic', 'client_secret_post', 'none'],
+}
 const dpop = { dpopSigningAlgValuesSupported: ['ES256', 'EdDSA'], dpop: { alg: 'ES256', required: true as const } }
 const bound = {
   tokenType: 'DPoP',
@@ -181,6 +190,28 @@ describe('a sealed record', () => {
     expect(withKey.context.tokens).toMatchObject(bound)
     expect(await sizeOf(withKey, 'worst case with tokens and their key')).toBeLessThanOrEqual(10.5 * KIB)
   })
+})
+
+test('the record of a registration whose check was claimed stays below 4 KiB sealed', async () => {
+  const input = { issuer, redirectUri: client.redirectUri }
+  const live = new LiveChart<RegistrationContext>(registrationMachine, registrationPorts, input, {
+    registerClient: ({ at }: { at: number }) => ({
+      at,
+      client,
+      configuration: { url: `${issuer}/reg/${client.clientId}`, accessToken: random('registration token', 43) },
+    }),
+  })
+  const request = { ...registrationRequest, scope }
+  await many(8, async () => {
+    await live.send(request)
+    await live.send({ type: 'client.rejected', clientId: client.clientId })
+  })
+  await live.send(request)
+  await live.send({ ...request, check: { tokenEndpoint: metadata.tokenEndpoint } }, { stopAtCheckpoint: true })
+  expect([live.value, live.context.journal.length]).toEqual([{ checking: 'claimed' }, 16])
+  const plain = encodeSnapshot(durableRegistration(registrationMachine), live.snapshot, live.now)
+  expect(Buffer.byteLength(await sealer.seal(plain, { key }))).toBeLessThanOrEqual(4 * KIB)
+  live.stop()
 })
 
 /**
