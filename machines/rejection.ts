@@ -23,9 +23,14 @@ export function portFailureOf(event: { type: string; error?: unknown }): PortFai
 }
 
 /** Whether the server rejected the client itself: its registration is gone, or its secret has expired. */
-export function isClientRejected({ failure, outcome }: PortFailure): boolean {
-  if (outcome !== 'rejected') return false
-  return isClientError(failure.details?.error) || isSecretExpired(failure)
+export function isClientRejected(portFailure: PortFailure): boolean {
+  const { failure } = portFailure
+  return isDecided(portFailure) && (isClientError(failure.details?.error) || isSecretExpired(failure))
+}
+
+/** Whether a rejection means what its error says: a response that asks for a later request does not. */
+function isDecided({ failure, outcome }: PortFailure): boolean {
+  return outcome === 'rejected' && !isRetryLaterStatus(failure.details?.status)
 }
 
 /** Whether the client's secret has expired (RFC 7591 §3.2.1), so that no request was sent. */
@@ -34,8 +39,8 @@ export function isSecretExpired(failure: Failure | undefined): boolean {
 }
 
 /** Whether the server rejected the refresh token itself (RFC 6749 §5.2). Other rejections say nothing about it. */
-export function isGrantRejected({ failure, outcome }: PortFailure): boolean {
-  return outcome === 'rejected' && failure.details?.error === 'invalid_grant'
+export function isGrantRejected(portFailure: PortFailure): boolean {
+  return isDecided(portFailure) && portFailure.failure.details?.error === 'invalid_grant'
 }
 
 /**

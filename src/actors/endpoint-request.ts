@@ -103,7 +103,8 @@ export function redactUrl(url: string): string {
 /** Replaces a rejection of the client itself by `CLIENT_REJECTED`, whose reason decides who can resolve it. */
 export function withClientRejection(error: PortError, client: Pick<ClientInformation, 'source'>): PortError {
   const { details } = error.failure
-  if (error.outcome !== 'rejected' || !isClientError(details?.error)) return error
+  if (error.outcome !== 'rejected' || !isClientError(details?.error) || isRetryLaterStatus(details?.status))
+    return error
   const reason = client.source === 'dynamic' ? 'dynamicClient' : undefined
   return portError('CLIENT_REJECTED', 'rejected', { ...details, reason })
 }

@@ -235,7 +235,7 @@ export class TestAuthorizationServer extends TestServer {
   #token(headers: Headers, form: URLSearchParams): EndpointResponse {
     const grantType = form.get('grant_type') ?? ''
     const secret = form.get('code') ?? form.get('refresh_token') ?? undefined
-    // Nobody has issued an invented code, by which a client asks for its registration.
+    // A client sends an invented code to ask for its registration.
     const isCredential = secret !== undefined && !secret.startsWith(INVENTED_CODE_PREFIX)
     const entry = { grantType, ...(isCredential && { presented: fingerprint(secret) }) }
     const client = this.#authenticate(headers, form)

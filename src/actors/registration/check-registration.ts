@@ -3,7 +3,6 @@ import { randomId, stopwatch } from '../../clock.ts'
 import { PortError, portError } from '../../errors/port-error.ts'
 import type { ExchangeResponse } from '../../http/transport.ts'
 import { GRANT_TYPES, INVENTED_CODE_PREFIX } from '../../schemas/grants.ts'
-import { isRetryLaterStatus } from '../../protocol/token-endpoint.ts'
 import type { ClientInformation } from '../../schemas/credentials.ts'
 import {
   type ClientConfiguration,
@@ -75,9 +74,6 @@ function readState(
   return transport.exchange({ url, method: 'GET', headers, maxBytes: MAX_TOKEN_RESPONSE_BYTES, sendBefore, signal })
 }
 
-/** Whether the server asks for a later request, or has failed, whatever error its response names besides. */
-const isLater = (status: number): boolean => status >= 500 || isRetryLaterStatus(status)
-
 /** Whether the token endpoint rejects the client itself, and not only the invented code. */
 async function isRejected(
   deps: TokenRequestDependencies,
@@ -105,9 +101,8 @@ async function isRejected(
     return false
   } catch (error) {
     if (!(error instanceof PortError)) throw error
-    const { code, details: { error: reason, status = 0 } = {} } = error.failure
-    const isDecided = code === 'EXCHANGE_REJECTED' || (code === 'CLIENT_REJECTED' && !isLater(status))
-    if (!isDecided) throw error
+    const { code, details: { error: reason, status } = {} } = error.failure
+    if (code !== 'EXCHANGE_REJECTED' && code !== 'CLIENT_REJECTED') throw error
     return reason === undefined ? status === 401 : CLIENT_UNKNOWN.has(reason)
   }
 }

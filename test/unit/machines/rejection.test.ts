@@ -12,6 +12,14 @@ import { rejection, rejections } from '../../support/charts/facts.ts'
 const type = 'xstate.error.actor.refreshTokens'
 const UNEXPECTED = { failure: { code: 'TOKEN_OUTCOME_UNKNOWN', details: { reason: 'unexpected' } }, outcome: 'unknown' }
 
+test.each([408, 425, 429, 503])(
+  'a %s rejects neither the client nor the grant, whatever error its body names',
+  (status) => {
+    const named = (error: string) => rejection('SERVER_UNAVAILABLE', 'rejected', { status, error })
+    expect([isClientRejected(named('invalid_client')), isGrantRejected(named('invalid_grant'))]).toEqual([false, false])
+  },
+)
+
 describe('portFailureOf', () => {
   test('portFailureOf returns only the failure and the outcome of a PortError', () => {
     expect(portFailureOf({ type, error: rejections.notSent })).toEqual({

@@ -155,8 +155,8 @@ describe('a token request with an invented code', () => {
 
   test.each<[string, Route, string]>([
     ['500', { status: 500, body: { error: 'invalid_client' } }, 'TOKEN_OUTCOME_UNKNOWN'],
-    ['503', { status: 503, body: { error: 'invalid_client' } }, 'CLIENT_REJECTED'],
-    ['429', { status: 429, body: { error: 'invalid_client' } }, 'CLIENT_REJECTED'],
+    ['503', { status: 503, body: { error: 'invalid_client' } }, 'SERVER_UNAVAILABLE'],
+    ['429', { status: 429, body: { error: 'invalid_client' } }, 'RATE_LIMITED'],
     ['a reset', { hangUp: true }, 'HTTP_NETWORK'],
   ])('that is answered with %s decides nothing', async (_name, answer, code) => {
     const { run } = await startCheck({ '/token': answer })
