@@ -509,7 +509,7 @@ export const connectionMachine = setup({
               {
                 guard: 'isTokenResponseInvalid',
                 target: '#connection.settling',
-                actions: ['recordFailure', 'markRefreshTokenMaybeConsumed'],
+                actions: ['recordFailure', 'markRefreshTokenMaybeConsumed', 'markRenewalRejected'],
               },
               {
                 guard: 'isRenewalRejected',

@@ -48,9 +48,7 @@ export function isGrantRejected(portFailure: PortFailure): boolean {
  * client, which its host or another registration resolves, says nothing about the refresh token.
  */
 export function isRenewalRejected(portFailure: PortFailure): boolean {
-  const { failure, outcome } = portFailure
-  const isRejection = failure.code === 'REFRESH_REJECTED' || failure.code === 'EXCHANGE_REJECTED'
-  return outcome === 'rejected' && isRejection && !isClientRejected(portFailure) && !isRetryLater(portFailure)
+  return portFailure.outcome === 'rejected' && !isClientRejected(portFailure) && !isRetryLater(portFailure)
 }
 
 /**
@@ -59,6 +57,13 @@ export function isRenewalRejected(portFailure: PortFailure): boolean {
  */
 export function isTokenResponseInvalid({ failure, outcome }: PortFailure): boolean {
   return outcome === 'rejected' && failure.code === 'TOKEN_RESPONSE_INVALID'
+}
+
+/** Whether a failure may be over by itself: of the network, of a server that is overloaded or broken, or lost. */
+export function isPassing(portFailure: PortFailure): boolean {
+  const { failure, outcome } = portFailure
+  if (outcome === 'notSent') return failure.code === 'HTTP_NETWORK' || failure.code === 'HTTP_TIMEOUT'
+  return outcome === 'unknown' || (failure.details?.status ?? 0) >= 500 || isRetryLater(portFailure)
 }
 
 /** Whether the same request can be sent again later: nothing was consumed. */

@@ -1,8 +1,11 @@
+import { backoffMs } from '../../src/backoff.ts'
+import type { Failure } from '../../src/errors/failure.ts'
 import { nonInteractiveGrant } from '../../src/protocol/token-endpoint.ts'
 import type { Attempt, Claim, ConnectionContext } from '../../src/schemas/connection-context.ts'
 import { assertDefined } from '../assert.ts'
-import { MAX_FAILED_RENEWALS } from '../limits.ts'
+import { MAX_FAILED_RENEWALS, REFRESH_BACKOFF } from '../limits.ts'
 import { withExpiredClaim, withUnknownOutcome } from '../record-rules.ts'
+import { isPassing, type PortFailure } from '../rejection.ts'
 import type { Change, ConnectionEvent, Sent, Stamp } from './events.ts'
 import { canRetry, isRenewal } from './guards.ts'
 import { isRenewing, requestedScope, wantedGrant } from './selectors.ts'
@@ -80,10 +83,30 @@ export function withConsumptionDoubt({ claim: current, tokens }: ConnectionConte
     : {}
 }
 
-/** Counts a failed renewal; with its repetition after the lease it is one failure. */
-export function countFailedRenewal(context: ConnectionContext): Change {
-  const { failedRenewals = 0 } = context
-  return isRenewing(context) ? { failedRenewals: Math.min(failedRenewals + 1, MAX_FAILED_RENEWALS) } : {}
+/**
+ * Records that a renewal failed, and when callers may renew again; with its repetition after the lease it is one
+ * failure. Nothing is recorded if this process was too slow, or closing: that says nothing about the server.
+ */
+export function withFailedRenewal(context: ConnectionContext, portFailure: PortFailure, at: number): Change {
+  const { failure, outcome } = portFailure
+  if (!isRenewing(context) || isLocal(failure)) return {}
+  const { retryDelayMs: last, count = 0 } = context.failedRenewal ?? {}
+  const isCounted = isPassing(portFailure)
+  const retryDelayMs = backoffMs(last, REFRESH_BACKOFF)
+  // What the host has to correct before anything can be sent may be corrected at any time.
+  const delayMs = outcome === 'notSent' && !isCounted ? 0 : (failure.details?.retryAfterMs ?? retryDelayMs)
+  return {
+    failedRenewal: {
+      failure,
+      retryAt: at + delayMs,
+      retryDelayMs,
+      count: isCounted ? Math.min(count + 1, MAX_FAILED_RENEWALS) : 0,
+    },
+  }
+}
+
+function isLocal({ code, details }: Failure): boolean {
+  return code === 'CLOSED' || details?.reason === 'leaseTooShort'
 }
 
 /** Expires the claim; its request is sent again under a new claim if a retry is left. */
@@ -94,14 +117,14 @@ export function expireClaim(context: ConnectionContext, event: Sent<'claim.expir
     orphanedClaims,
     failure,
   } = withExpiredClaim(context, event, canRetry(context, at), 'TOKEN_OUTCOME_UNKNOWN')
-  const failed = next === undefined && countFailedRenewal(context)
+  const lost = { failure: { code: 'TOKEN_OUTCOME_UNKNOWN' }, outcome: 'unknown' } as const
   return {
     at,
     claim: next,
     orphanedClaims,
     failure,
     retryAt: at + leaseMs,
-    ...failed,
+    ...(next === undefined && withFailedRenewal(context, lost, at)),
     ...withConsumptionDoubt(context),
   }
 }

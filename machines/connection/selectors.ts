@@ -1,5 +1,5 @@
 import { issuerVerdict } from '../../src/protocol/authorization-endpoint.ts'
-import { permittedScope, selectScope } from '../../src/protocol/scopes.ts'
+import { coversScope, permittedScope, selectScope } from '../../src/protocol/scopes.ts'
 import { grantOffered, nonInteractiveGrant } from '../../src/protocol/token-endpoint.ts'
 import type {
   Account,
@@ -54,7 +54,7 @@ export function hasRenewal(tokens: Tokens | undefined, at: number): tokens is To
 /** Whether the current operation renews the tokens, other than a sign-in or the grant of an `authorize()` call. */
 export function isRenewing({ claim, request }: ConnectionContext): boolean {
   if (claim === undefined) return request?.purpose === 'renew'
-  return claim.kind === 'refresh' || (claim.kind === 'requestToken' && request === undefined)
+  return claim.kind === 'refresh' || (claim.kind === 'requestToken' && request?.purpose !== 'authorize')
 }
 
 /** Whether the tokens have just replaced rejected ones: if the server rejects them as well, renewals do not help. */
@@ -68,12 +68,22 @@ export function isReplacedTooOften(tokens: Tokens | undefined, at: number): bool
   return isOnTrial(tokens, at) && (tokens?.replacements ?? 0) >= MAX_REPLACEMENTS
 }
 
+/** Whether the stored challenge is about the current token itself, and not about scope or authentication. */
+export function isTokenDoubted({ challenge, generation, tokens }: ConnectionContext): boolean {
+  if (challenge?.generation !== generation || tokens === undefined) return false
+  const { error, scope } = challenge
+  if (error === 'insufficient_scope' || error === 'insufficient_user_authentication') return false
+  return error === 'invalid_token' || coversScope(tokens.scope, scope)
+}
+
 /**
  * Whether a success of the server clears the rejection of the tokens: not where the host rejected them, and not where
  * the server answers requests without a token as well.
  */
-export function isRejectionClearable({ tokens, servesWithoutToken }: ConnectionContext): boolean {
-  return tokens?.rejectedBy === 'server' && !servesWithoutToken
+export function isRejectionClearable(context: ConnectionContext): boolean {
+  const { tokens, servesWithoutToken } = context
+  if (tokens?.rejectedBy === 'host' || servesWithoutToken) return false
+  return tokens?.rejectedBy === 'server' || isTokenDoubted(context)
 }
 
 /** Whether a callback for this attempt can still be redeemed. */
@@ -256,22 +266,21 @@ export function isAuthorized(context: ConnectionContext, at: number): boolean {
 }
 
 /**
- * How long callers must not renew again after a failed token request, in milliseconds: as long as the server said in
+ * How long callers must not renew again after a failed renewal, in milliseconds: as long as the server said in
  * `Retry-After`, or else with backoff.
  *
  * @see [RFC 9110 §10.2.3](https://www.rfc-editor.org/rfc/rfc9110.html#section-10.2.3)
  */
-export function backoffLeftMs({ retryAt = 0 }: ConnectionContext, at: number): number {
-  return Math.max(0, retryAt - at)
+export function backoffLeftMs({ failedRenewal }: ConnectionContext, at: number): number {
+  return Math.max(0, (failedRenewal?.retryAt ?? 0) - at)
 }
 
 /** When `wake()` renews the tokens: before they expire, or once the backoff after a failed renewal has elapsed. */
 export function renewalDueAt(context: ConnectionContext, at: number, minTokenTtlMs: number): number | undefined {
   const tokens = tokensOf(context)
   if (!hasRenewal(tokens, at)) return undefined
-  const { retryAt = 0 } = context
-  if (tokens.expiresAt === undefined) return tokens.renewalRejected && retryAt
-  return Math.max(tokens.expiresAt - marginMs(tokens, minTokenTtlMs), retryAt)
+  if (context.failedRenewal !== undefined) return context.failedRenewal.retryAt
+  return tokens.expiresAt && tokens.expiresAt - marginMs(tokens, minTokenTtlMs)
 }
 
 /** The next instant at which `wake()` has something to do; `undefined` if nothing is scheduled. */

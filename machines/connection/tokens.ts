@@ -8,7 +8,7 @@ import type { Failure } from '../../src/errors/failure.ts'
 import type { TokenResult } from '../ports.ts'
 import { isSecretExpired, portFailureOf } from '../rejection.ts'
 import { end, finishAttempts } from './attempts.ts'
-import { countFailedRenewal } from './claims.ts'
+import { withFailedRenewal } from './claims.ts'
 import type { Change, ConnectionEvent, Sent } from './events.ts'
 import { recordChallenge, rejectedClient, withServer } from './request.ts'
 import {
@@ -20,6 +20,7 @@ import {
   isOnTrial,
   isPending,
   isRenewing,
+  isTokenDoubted,
   tokenParameters,
 } from './selectors.ts'
 import { withoutRound } from './step-up.ts'
@@ -63,8 +64,10 @@ export function storeTokens(context: ConnectionContext, output: TokenResult): Ch
       replacedRejectedAt: output.at,
       replacements: isOnTrial(old, output.at) ? (old?.replacements ?? 0) + 1 : 1,
     }),
-    // Only a success shows that the renewal helped, whoever rejected the tokens before.
-    rejectedBy: isRenewing(context) && old?.rejectedBy !== undefined ? 'server' : undefined,
+    // Only a success shows that the renewal helped, whoever rejected the tokens before; where a success shows nothing,
+    // new tokens are trusted.
+    rejectedBy:
+      isRenewing(context) && old?.rejectedBy !== undefined && !context.servesWithoutToken ? 'server' : undefined,
     dpopKey: output.dpopKey,
   }
   return {
@@ -88,7 +91,7 @@ function signedIn(context: ConnectionContext, tokens: Tokens, at: number): Chang
     failure: undefined,
     retryAt: undefined,
     retryDelayMs: undefined,
-    failedRenewals: undefined,
+    failedRenewal: undefined,
     reauthorizationRequired: undefined,
     challenge: undefined,
     notRequiredAt: undefined,
@@ -127,24 +130,20 @@ export function importCredentials(context: ConnectionContext, event: Sent<'crede
 
 /** Records the failure of a port. Deletes nothing. */
 export function recordFailure(context: ConnectionContext, event: ConnectionEvent): Change {
-  const { failure } = portFailureOf(event)
+  const portFailure = portFailureOf(event)
+  const { failure } = portFailure
   return {
     failure,
-    ...(!isLocal(failure) && { ...backoff(context, failure), ...countFailedRenewal(context) }),
+    ...(context.claim?.kind === 'exchange' && exchangeBackoff(context, failure)),
+    ...withFailedRenewal(context, portFailure, context.at),
     ...(context.claim === undefined && { stepUps: withoutRound(context) }),
   }
 }
 
-/** Whether this process was too slow, or closing, which says nothing about the server. */
-function isLocal({ code, details }: Failure): boolean {
-  return code === 'CLOSED' || details?.reason === 'leaseTooShort'
-}
-
-/** When a failed token request may be sent again. */
-function backoff(context: ConnectionContext, { details }: Failure): Change {
-  if (context.claim === undefined && !isRenewing(context)) return {}
-  const retryDelayMs = backoffMs(context.retryDelayMs, REFRESH_BACKOFF)
-  return { retryDelayMs, retryAt: context.at + (details?.retryAfterMs ?? retryDelayMs) }
+/** When a code that is still valid is sent again. */
+function exchangeBackoff({ at, retryDelayMs: last }: ConnectionContext, { details }: Failure): Change {
+  const retryDelayMs = backoffMs(last, REFRESH_BACKOFF)
+  return { retryDelayMs, retryAt: at + (details?.retryAfterMs ?? retryDelayMs) }
 }
 
 /** Records that the server rejected the renewal; the credential it used is retained, and only `wake()` tries it again. */
@@ -157,9 +156,14 @@ export function recordRejection({ tokens }: ConnectionContext, event: Sent<'toke
   return { ...recordChallenge(event), tokens: { ...assertDefined(tokens, 'tokens'), rejectedBy: event.by } }
 }
 
-/** Records that the server accepts the access token again: its challenge no longer counts. */
-export function clearRejection({ tokens }: ConnectionContext, { at }: Sent<'token.accepted'>): Change {
-  return { at, challenge: undefined, tokens: { ...assertDefined(tokens, 'tokens'), rejectedBy: undefined } }
+/** Records that the server accepts the access token again: its challenge no longer counts, unless it is for scope. */
+export function clearRejection(context: ConnectionContext, { at }: Sent<'token.accepted'>): Change {
+  const { tokens, challenge } = context
+  return {
+    at,
+    challenge: isTokenDoubted(context) ? undefined : challenge,
+    tokens: { ...assertDefined(tokens, 'tokens'), rejectedBy: undefined },
+  }
 }
 
 /**
@@ -201,7 +205,7 @@ export function reset(context: ConnectionContext): Change {
     failure: undefined,
     retryAt: undefined,
     retryDelayMs: undefined,
-    failedRenewals: undefined,
+    failedRenewal: undefined,
     rejectedClient: undefined,
     invalidScope: undefined,
     stepUps: undefined,

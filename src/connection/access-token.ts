@@ -14,7 +14,7 @@ import {
   tokensOf,
 } from '../../machines/connection/selectors.ts'
 import { AuthorizationError, isAuthorizationError } from '../errors/authorization-error.ts'
-import { failure, isTransient } from '../errors/failure.ts'
+import { failure } from '../errors/failure.ts'
 import { formatChallenge } from '../protocol/www-authenticate.ts'
 import type { ConnectionContext } from '../schemas/connection-context.ts'
 import type { Tokens } from '../schemas/credentials.ts'
@@ -32,8 +32,6 @@ interface TokenParameters {
   triesRejected?: true | undefined
   /** The failure of the last renewal does not defer the next one: a user waits for it. */
   ignoresBackoff?: true | undefined
-  /** A `rejectedToken` that replaced rejected ones again and again is not renewed. */
-  rejectedByHost?: true | undefined
 }
 
 /** What a request is sent with: a token, or none at first contact, with the record as it was loaded. */
@@ -49,7 +47,7 @@ export function accessToken(record: ConnectionRecord, params: TokenParameters): 
 /** As {@link accessToken}, for a host whose request was rejected: recorded if the token cannot be replaced. */
 export async function replacementForHost(record: ConnectionRecord, params: TokenParameters): Promise<IssuedToken> {
   try {
-    return await accessToken(record, { ...params, rejectedByHost: true })
+    return await accessToken(record, params)
   } catch (error) {
     if (endsRenewals(error) && params.rejectedToken !== undefined) await rejectedByHost(record, params.rejectedToken)
     throw error
@@ -58,7 +56,10 @@ export async function replacementForHost(record: ConnectionRecord, params: Token
 
 /** Whether an error says that no renewal replaces a rejected token: none is possible, or its grant was rejected. */
 export function endsRenewals(error: unknown): boolean {
-  return isAuthorizationError(error) && (error.code === 'AUTHORIZATION_REQUIRED' || error.code === 'EXCHANGE_REJECTED')
+  if (!isAuthorizationError(error)) return false
+  const { code, details } = error.failure
+  if (code === 'AUTHORIZATION_REQUIRED') return details?.reason !== 'assertionUnavailable'
+  return code === 'EXCHANGE_REJECTED' || code === 'TOKEN_RESPONSE_INVALID'
 }
 
 /** As {@link accessToken} for a request: also a rejected token, and none for a connection that never had tokens. */
@@ -87,7 +88,7 @@ async function tokenFor<None>(
     if (view === undefined || isFirstContact(view.context, view.at())) return otherwise(view)
     const tokens = tokensOf(view.context)
     const isHopeless = isReplacedTooOften(tokens, view.at()) && tokens?.accessToken === params.rejectedToken
-    if (params.rejectedByHost && isHopeless) throw tokenUnavailable(view)
+    if (isHopeless) throw tokenUnavailable(view)
     if (isGoodEnough(record, view, tokens, params)) {
       await record.redeliverActions(view)
       return cacheToken(record, view, tokens, ticket)
@@ -113,9 +114,10 @@ function isGoodEnough(
 ): tokens is Tokens {
   if (tokens === undefined) return false
   const at = view.at()
-  if (tokens.rejectedBy !== undefined) return triesRejected === true && isTriable(tokens, at)
-  const { claim, retryAt } = view.context
-  const isRenewalBlocked = minTtlMs === undefined && (claim !== undefined || (retryAt ?? 0) > at)
+  if (tokens.rejectedBy !== undefined)
+    return triesRejected === true && tokens.accessToken !== rejectedToken && isTriable(tokens, at)
+  const isRenewalBlocked =
+    minTtlMs === undefined && (view.context.claim !== undefined || backoffLeftMs(view.context, at) > 0)
   return isFresh(tokens, at, isRenewalBlocked ? 0 : (minTtlMs ?? marginMs(tokens, policy.minTokenTtlMs)), rejectedToken)
 }
 
@@ -140,25 +142,22 @@ function tokenAfterRenewal(before: View, after: View, { rejectedToken, triesReje
   const isAllowed = tokens?.rejectedBy === undefined || triesRejected
   if (tokens !== undefined && tokens.accessToken !== rejectedToken && isAllowed && (isNew || isTriable(tokens, at)))
     return toIssuedToken(tokens, context)
-  if (context.claim?.outcomeUnknown) throw new AuthorizationError(failure('TOKEN_OUTCOME_UNKNOWN'))
+  if (context.claim?.outcomeUnknown) throw outcomeUnknown(context)
   const canRetry = isRenewable(tokens, at) || pendingExchange(context, at) !== undefined
   throw (canRetry ? renewalFailed(context, at) : undefined) ?? tokenUnavailable(after)
 }
 
-/** The failure of a renewal that may succeed later, and when callers may try it again. */
-function renewalFailed(context: ConnectionContext, at: number): AuthorizationError | undefined {
-  const retryAfterMs = deferredMs(context, at)
-  // An authorization that began in the meantime has removed the failure.
-  const reason = context.failure ?? (retryAfterMs > 0 ? failure('SERVER_UNAVAILABLE') : undefined)
-  if (reason === undefined) return undefined
-  const details = { ...reason.details, ...(retryAfterMs > 0 && { retryAfterMs }) }
-  return new AuthorizationError(failure(reason.code, details))
+/** The error while a request whose outcome is unknown is not repeated yet. */
+export function outcomeUnknown({ failure: reason }: ConnectionContext): AuthorizationError {
+  return new AuthorizationError(failure('TOKEN_OUTCOME_UNKNOWN', reason?.details))
 }
 
-/** How long callers must not renew, in milliseconds. What the host has to correct may be corrected at any time. */
-function deferredMs(context: ConnectionContext, at: number): number {
-  const isPassing = context.failure === undefined || isTransient(context.failure)
-  return isPassing ? backoffLeftMs(context, at) : 0
+/** The failure of the last renewal, and when callers may renew again; or that of an exchange whose code is retained. */
+function renewalFailed(context: ConnectionContext, at: number): AuthorizationError | undefined {
+  const reason = context.failedRenewal?.failure ?? context.failure
+  if (reason === undefined) return undefined
+  const retryAfterMs = backoffLeftMs(context, at)
+  return new AuthorizationError(failure(reason.code, { ...reason.details, ...(retryAfterMs > 0 && { retryAfterMs }) }))
 }
 
 /**
@@ -174,12 +173,12 @@ export async function renew(
   const { context } = view
   const { generation } = context
   const attempt = pendingExchange(context, view.at())
-  const isDeferred = !ignoresBackoff && deferredMs(context, view.at()) > 0
+  const isDeferred = !ignoresBackoff && backoffLeftMs(context, view.at()) > 0
   const canRenew = isRenewable(tokensOf(context), view.at()) && !isDeferred
   if (context.claim === undefined && attempt === undefined && !canRenew) return view
   return await record.singleFlight(
     record.services.renewing,
-    `${generation} ${minTtlMs ?? ''} ${rejectedToken ?? ''}`,
+    `${generation} ${minTtlMs ?? ''} ${rejectedToken ?? ''} ${ignoresBackoff ?? ''}`,
     async () => {
       const result = await record.run(
         (now) => {
@@ -188,17 +187,18 @@ export async function renew(
           const tokens = tokensOf(now.context)
           if (!isSame && isGoodEnough(record, now, tokens, { minTtlMs, rejectedToken })) return undefined
           // The holder of the claim has tried since, and failed: every waiting caller adopts that failure.
-          const { retryAt } = now.context
-          if (retryAt !== undefined && retryAt !== context.retryAt) return undefined
+          const { failedRenewal, retryAt } = now.context
+          if (failedRenewal !== undefined && failedRenewal.retryAt !== context.failedRenewal?.retryAt) return undefined
           // A late result of this run must be verified by a refresh before it can be returned.
           const current = tokens?.unverified ? now.context.generation : generation
-          if (isRenewable(tokens, now.at()) && (ignoresBackoff || deferredMs(now.context, now.at()) === 0))
+          if (isRenewable(tokens, now.at()) && (ignoresBackoff || backoffLeftMs(now.context, now.at()) === 0))
             return {
               type: 'refresh.requested',
               generation: current,
               ...(tokens.accessToken === rejectedToken && { rejectedToken: true }),
             }
           const pending = pendingExchange(now.context, now.at())
+          if (retryAt !== undefined && retryAt !== context.retryAt) return undefined
           return pending && { type: 'exchange.resumed', stateHash: pending.stateHash }
         },
         { view },
@@ -215,13 +215,13 @@ export async function renew(
 function tokenUnavailable(view: View | undefined): AuthorizationError {
   if (view === undefined) return new AuthorizationError(failure('AUTHORIZATION_REQUIRED'))
   const { context } = view
-  const { tokens } = context
+  const { tokens, failedRenewal } = context
   // A non-interactive grant was rejected: a sign-in of the user is not the remedy.
-  if (tokens?.renewalRejected && isReRequestable(tokens) && context.failure !== undefined)
-    return new AuthorizationError(context.failure)
+  if (tokens?.renewalRejected && isReRequestable(tokens) && failedRenewal !== undefined)
+    return new AuthorizationError(failedRenewal.failure)
   if (isNotRequired(context, view.at()))
     return new AuthorizationError(failure('AUTHORIZATION_NOT_OFFERED', { reason: 'notRequired' }))
-  const { details, code } = context.failure ?? {}
+  const { details, code } = context.failure ?? failedRenewal?.failure ?? {}
   const received = currentChallenge(context, view.at())
   return new AuthorizationError(failure('AUTHORIZATION_REQUIRED', { ...details, reason: code }), {
     challenge: received && formatChallenge(received),

@@ -1,6 +1,7 @@
 import type { ConnectionCommand, RequestedAuthorization } from '../../machines/connection/events.ts'
 import {
   currentChallenge,
+  isAuthorized,
   isFresh,
   isNotRequired,
   isOnTrial,
@@ -19,7 +20,8 @@ import { isIssuerOf } from '../protocol/server-facts.ts'
 import { type BearerChallenge, bearerChallenge } from '../protocol/www-authenticate.ts'
 import { isWebUrl } from '../schemas/option-values.ts'
 import { invalidArgument } from '../schemas/parse-options.ts'
-import { renew } from './access-token.ts'
+import { outcomeUnknown, renew } from './access-token.ts'
+import { receiveChallenge } from './received-challenge.ts'
 import { type AuthorizeOptions, type AuthorizeResult, staticClient } from './call-options.ts'
 import { deliverActions } from './host-actions.ts'
 import { hashBinding } from './routing.ts'
@@ -97,6 +99,10 @@ export async function authorize(record: ConnectionRecord, params: AuthorizeParam
     const actions = await deliverActions(record.services, record.key, stored, view, { isDue: true })
     return { status: 'authorized', actions }
   }
+  // A host with its own requests passes on that the server rejected the token, and no renewal helped.
+  const token = view?.context.generation === rejectedGeneration ? view?.context.tokens?.accessToken : undefined
+  if (given !== undefined && !isStepUp && token !== undefined)
+    await receiveChallenge(record, given, { token, isTokenRejected: true })
   const request = requestFor(record, params, challenge, view)
   let reregister = params.reregister ? await clientToReplace(record, stored) : undefined
   const result = await record.run(
@@ -149,12 +155,12 @@ async function renewed(record: ConnectionRecord, view: View, rejectedGeneration:
   if (!isRejected && isFresh(tokens, view.at(), 0, undefined)) return view
   if (isHopeless(view)) return view
   // The last renewal followed a rejection too: the resource may no longer list this authorization server.
-  if (isRejected && isOnTrial(tokens, view.at())) return view
+  if (isRejected && tokens?.replacedRejectedAt !== undefined) return view
   const rejectedToken = isRejected ? tokens?.accessToken : undefined
   const after = await renew(record, view, { rejectedToken, ignoresBackoff: true })
-  const { generation, claim, failure: reason } = after.context
+  const { generation, claim, failedRenewal, failure: reason = failedRenewal?.failure } = after.context
   if (isHopeless(after)) return after
-  if (claim?.outcomeUnknown) throw new AuthorizationError(failure('TOKEN_OUTCOME_UNKNOWN'))
+  if (claim?.outcomeUnknown) throw outcomeUnknown(after.context)
   // The failure of tokens that are not renewable is that of an earlier call.
   const isPassing = isRenewable(tokens, after.at()) && reason !== undefined && isTransient(reason)
   if (isPassing && generation === view.context.generation) throw new AuthorizationError(reason)
@@ -163,7 +169,7 @@ async function renewed(record: ConnectionRecord, view: View, rejectedGeneration:
 
 /** Whether so many renewals have failed that the user is asked instead. */
 function isHopeless({ context }: View): boolean {
-  return (context.failedRenewals ?? 0) >= MAX_FAILED_RENEWALS
+  return (context.failedRenewal?.count ?? 0) >= MAX_FAILED_RENEWALS
 }
 
 /**
@@ -172,7 +178,9 @@ function isHopeless({ context }: View): boolean {
  */
 function eventFor(challenge: BearerChallenge | undefined, view: View | undefined) {
   const { error, scope } = challenge ?? {}
-  if (error === 'insufficient_scope') return 'challenge.insufficientScope'
+  // More scope cannot be granted to tokens that are over: the user is needed anyway.
+  const isOver = view?.context.tokens !== undefined && !isAuthorized(view.context, view.at())
+  if (error === 'insufficient_scope') return isOver ? 'authorization.requested' : 'challenge.insufficientScope'
   if (error === 'insufficient_user_authentication') return 'challenge.insufficientAuthentication'
   const tokens = tokensOf(view?.context)
   if (view === undefined || error === 'invalid_token') return 'authorization.requested'
@@ -236,11 +244,12 @@ function requestFor(
     ...(acrValues !== undefined && { acr_values: acrValues }),
     ...(maxAge !== undefined && { max_age: maxAge }),
   }
-  const isNonInteractive = challenge !== undefined && tokens !== undefined && tokens.grant !== 'authorization_code'
-  // After a challenge, tokens of a non-interactive grant are requested by that grant again, as they were before.
+  // Tokens of a non-interactive grant are requested by that grant again, as they were before.
+  const isNonInteractive = tokens !== undefined && tokens.grant !== 'authorization_code'
   const grant = params.grant ?? (isNonInteractive ? tokens.grant : undefined)
   const isForUser = grant === undefined || grant === 'authorization_code'
-  const reused = isNonInteractive && grant === tokens.grant ? tokens.parameters : undefined
+  const isSame = challenge !== undefined || params.grant === undefined
+  const reused = isSame && isNonInteractive && grant === tokens.grant ? tokens.parameters : undefined
   return {
     scope,
     challengeScope: challenge?.scope,

@@ -111,7 +111,10 @@ export class Connection {
         if (found.token === undefined) firstContact = found.view
         return found.token
       },
-      replacement: (rejectedToken: string, signal: AbortSignal) => this.#issuedToken({ rejectedToken, signal }),
+      replacement: (rejectedToken: string, signal: AbortSignal) =>
+        this.#issuedToken({ rejectedToken, signal }, (of, params) =>
+          accessToken(of, { ...params, triesRejected: true }),
+        ),
       received: (
         challenge: BearerChallenge,
         token: IssuedToken | undefined,

@@ -140,7 +140,7 @@ async function anotherToken(
       : await source.replacement(token.value, signal)
   } catch (error) {
     if (!(error instanceof AuthorizationError)) throw error
-    if (endsRenewals(error)) await store(source, response, token, remedy === 'newToken', signal)
+    await store(source, response, token, remedy === 'newToken' && endsRenewals(error), signal)
     throw new AuthorizationError(error.failure, { challenge })
   }
 }
@@ -198,13 +198,18 @@ async function sendWithoutToken(source: TokenSource, sender: TokenSender, reques
   const isChallenge = remedyFor(response.status, challengeHeader(response), undefined) !== undefined
   const hasOwnCredentials = request.headers.has('authorization')
   if (!isChallenge || hasOwnCredentials) {
-    // A 202 only confirms that a notification has arrived.
-    const isServed = response.status === 200 && isOwn(source, response)
+    const isServed = request.method === 'POST' && isMcpResult(response) && isOwn(source, response)
     if (!hasOwnCredentials && isServed) await source.accepted(undefined, request.signal)
     return response
   }
   await response.body?.cancel()
   throw await authorizationRequired(source, response, undefined, request.signal)
+}
+
+/** Whether a response is that of MCP to a request: a 202 only confirms a notification, and a web page is neither. */
+function isMcpResult({ status, headers }: Response): boolean {
+  const type = headers.get('content-type') ?? ''
+  return status === 200 && /^(?:application\/json|text\/event-stream)\b/i.test(type)
 }
 
 async function send(

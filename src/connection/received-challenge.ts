@@ -1,3 +1,4 @@
+import type { ConnectionCommand } from '../../machines/connection/events.ts'
 import { currentChallenge } from '../../machines/connection/selectors.ts'
 import { canonicalJson } from '../../machines/canonical-json.ts'
 import { isAuthorizationError } from '../errors/authorization-error.ts'
@@ -46,36 +47,34 @@ export async function receiveChallenge(
 
 /** Records that the host's server rejected this token, if it is still the stored one. */
 export async function rejectedByHost(record: ConnectionRecord, token: string): Promise<void> {
+  await recordOf(record, token, (generation) => ({ type: 'token.rejected', generation, by: 'host' }))
+}
+
+/** Records that the server accepted this rejected token, if it is still the stored one. */
+export async function tokenAccepted(record: ConnectionRecord, token: string): Promise<void> {
+  await recordOf(record, token, (generation) => ({ type: 'token.accepted', generation }))
+}
+
+/** Records what was found of the stored token, unless an operation is in progress, which replaces it. */
+async function recordOf(
+  record: ConnectionRecord,
+  token: string,
+  event: (generation: number) => ConnectionCommand,
+): Promise<void> {
   await ifStoreIsUp(async () => {
     const view = await record.load()
+    if (view === undefined || view.context.claim !== undefined) return
     await record.run(
-      (now) =>
-        now?.context.tokens?.accessToken === token
-          ? { type: 'token.rejected', generation: now.context.generation, by: 'host' }
-          : undefined,
+      (now) => (now?.context.tokens?.accessToken === token ? event(now.context.generation) : undefined),
       { view },
     )
     record.services.cache.forget(record.key)
   })
 }
 
-/** Records that the server accepted this rejected token, if it is still the stored one. */
-export async function tokenAccepted(record: ConnectionRecord, token: string): Promise<void> {
-  await ifStoreIsUp(async () => {
-    const view = await record.load()
-    await record.run(
-      (now) =>
-        now?.context.tokens?.accessToken === token
-          ? { type: 'token.accepted', generation: now.context.generation }
-          : undefined,
-      { view },
-    )
-  })
-}
-
 /** Records that the server answered a request without a token with success; once. */
 export async function servedWithoutToken(record: ConnectionRecord, view: View | undefined): Promise<void> {
-  if (view?.context.servesWithoutToken) return
+  if (view?.context.servesWithoutToken || view?.context.claim !== undefined) return
   await ifStoreIsUp(() =>
     record.run((now) => (now?.context.servesWithoutToken ? undefined : { type: 'request.servedWithoutToken' }), {
       view,

@@ -40,7 +40,7 @@ export class AuthorizationError extends Error {
   /** What the host can do. */
   readonly nextAction: NextAction
   /** The `WWW-Authenticate` value that caused the error, to pass to `authorize({ challenge })`. Untrusted. */
-  readonly challenge: string | undefined
+  declare readonly challenge: string | undefined
   /** @internal */
   readonly [BRAND] = true
 
@@ -50,7 +50,8 @@ export class AuthorizationError extends Error {
     this.failure = failure
     this.retryable = isRetryable(failure)
     this.nextAction = nextActionFor(failure)
-    this.challenge = options.challenge
+    // Not enumerable: a server's header does not belong in a log.
+    Object.defineProperty(this, 'challenge', { value: options.challenge })
   }
 
   /** The plain form, for logs and responses. */

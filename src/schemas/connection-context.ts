@@ -80,6 +80,17 @@ export const ReceivedChallengeSchema = v.strictObject({
 })
 export type ReceivedChallenge = v.InferOutput<typeof ReceivedChallengeSchema>
 
+/** The last renewal of the tokens, which failed. A success removes it; other failures leave it as it is. */
+const FailedRenewalSchema = v.strictObject({
+  failure: FailureSchema,
+  /** Callers must not renew before. Record time. */
+  retryAt: Instant,
+  /** The delay that `retryAt` was computed from; the next failure doubles it. */
+  retryDelayMs: Count,
+  /** How many renewals in a row failed for a passing reason, up to the bound of the charts. */
+  count: Count,
+})
+
 /** One transition between persistable states, for operators. */
 export const JournalEntrySchema = v.strictObject({
   at: Instant,
@@ -220,12 +231,11 @@ export const ConnectionContextSchema = v.strictObject({
   orphanedClaims: v.array(OrphanedClaimSchema),
   request: maybe(AuthorizationRequestSchema),
   failure: maybe(FailureSchema),
-  /** An early refresh is not retried before this instant. */
+  /** When the code of a failed exchange is sent again. */
   retryAt: maybe(Instant),
   /** The delay that `retryAt` was computed from; the next failure doubles it. */
   retryDelayMs: maybe(Count),
-  /** Number of renewals in a row that failed for a passing reason; counted up to the bound of the charts. */
-  failedRenewals: maybe(Count),
+  failedRenewal: maybe(FailedRenewalSchema),
   /** The connection was authorized before, and its user has to sign in again. */
   reauthorizationRequired: maybe(v.literal(true)),
   challenge: maybe(ReceivedChallengeSchema),

@@ -45,8 +45,8 @@ export function isUnusable(error: PortError): boolean {
  *
  * @param expected The schema of the document, its name in failures, and the failure code for a 5xx.
  * @throws `PortError` `TOO_MANY_REDIRECTS` (also for a redirect that leads to a 4xx), `RESPONSE_NOT_JSON`,
- *   `RESPONSE_INVALID` with the names of the document and the field, `RATE_LIMITED`, `SERVER_UNAVAILABLE`,
- *   `expected.unavailable`, or what the transport rejects with.
+ *   `RESPONSE_INVALID` with the names of the document and the field, `RATE_LIMITED`, `expected.unavailable`, or what
+ *   the transport rejects with.
  */
 export async function loadMetadata<Schema extends GenericSchema>(
   { transport, clock }: Pick<ConnectionDependencies, 'transport' | 'clock'>,
@@ -73,8 +73,7 @@ export async function loadMetadata<Schema extends GenericSchema>(
       return { value: { absent: status }, freshForMs: 0 }
     }
     const details = { ...where, retryAfterMs: retryAfterMs(headers, clock.now()) }
-    const code = status >= 500 ? expected.unavailable : status === 429 ? 'RATE_LIMITED' : 'SERVER_UNAVAILABLE'
-    throw portError(code, 'rejected', details)
+    throw portError(status === 429 ? 'RATE_LIMITED' : expected.unavailable, 'rejected', details)
   }
   const details = { ...where, document: expected.document }
   const json = parseJson(response.text)

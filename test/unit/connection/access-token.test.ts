@@ -212,7 +212,7 @@ describe('a failed refresh', () => {
     clock.advance(3_600_000)
     world.tokenAnswers.push({ status: 500, body: {} })
     expect(await rejection(connection.accessToken())).toEqual({
-      failure: { code: 'TOKEN_OUTCOME_UNKNOWN' },
+      failure: { code: 'TOKEN_OUTCOME_UNKNOWN', details: { url: `${world.issuer}/token`, status: 500 } },
       retryable: true,
       nextAction: 'retry',
     })
@@ -310,8 +310,10 @@ describe('a failed refresh', () => {
     clock.advance(3_600_000)
     world.tokenAnswers.push({ status: 401, body: { error: 'invalid_client' } })
     expect(await rejection(connection.accessToken())).toMatchObject({
-      failure: { code: 'CLIENT_REJECTED', details: { error: 'invalid_client' } },
+      failure: { code: 'CLIENT_REJECTED', details: { error: 'invalid_client', retryAfterMs: 5_000 } },
+      nextAction: 'configureClient',
     })
+    clock.advance(5_000)
     expect((await connection.accessToken()).value).toBe('access-2')
     expect(world.as.asked()).not.toContain('POST /register')
   })

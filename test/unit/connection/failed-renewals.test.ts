@@ -218,7 +218,10 @@ describe('the backoff after a failed renewal', () => {
     await connection.authorize({ force: true })
     expect(await rejection(connection.accessToken())).toEqual({
       ...UNAVAILABLE,
-      failure: { code: 'SERVER_UNAVAILABLE', details: { retryAfterMs: 60_000 } },
+      failure: {
+        code: 'SERVER_UNAVAILABLE',
+        details: { url: `${world.issuer}/token`, status: 503, retryAfterMs: 60_000 },
+      },
     })
     expect(refreshes()).toBe(1)
   })

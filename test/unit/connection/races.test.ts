@@ -80,7 +80,7 @@ describe('authorize() races', () => {
     clock.advance(3_600_000)
     world.tokenAnswers.push({ status: 500, body: {} })
     expect(await rejection(connection.authorize())).toEqual({
-      failure: { code: 'TOKEN_OUTCOME_UNKNOWN' },
+      failure: { code: 'TOKEN_OUTCOME_UNKNOWN', details: { url: `${world.issuer}/token`, status: 500 } },
       retryable: true,
       nextAction: 'retry',
     })

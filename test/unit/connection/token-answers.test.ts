@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { MemoryStore } from '../../../src/index.ts'
 import { TestClock } from './test-clock.ts'
-import { orchestrate, redirectOf, rejection, startWorld } from './world.ts'
+import { orchestrate, redirectOf, startWorld } from './world.ts'
 import { verifies } from '../../support/verifies.ts'
 
 /** A connection whose one callback meets this token response. */
@@ -183,7 +183,9 @@ describe('an invalid token response', () => {
     // The first refresh may have consumed the refresh token: its reuse may have revoked the access token as well.
     world.tokenAnswers.push({ status: 400, body: { error: 'invalid_grant' } })
     clock.advance(6_000)
-    await rejection(connection.accessToken())
+    // Callers do not send it again.
+    expect((await connection.accessToken()).value).toBe('a')
+    await connection.wake()
     expect(await connection.status()).toMatchObject({ state: 'reauthorizationRequired', authorized: false })
   })
 })

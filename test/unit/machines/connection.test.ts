@@ -238,7 +238,7 @@ describe('a refresh', () => {
     expect(live.context).toMatchObject({
       tokens,
       failure: rejections.rateLimited.failure,
-      retryAt: live.context.at + 7_000,
+      failedRenewal: { failure: rejections.rateLimited.failure, retryAt: live.context.at + 7_000, count: 1 },
     })
   })
 

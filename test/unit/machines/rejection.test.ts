@@ -66,7 +66,7 @@ test.each([
   ['REFRESH_REJECTED', 'rejected', { status: 400, error: 'invalid_client' }, false],
   ['REFRESH_REJECTED', 'rejected', { reason: 'secretExpired' }, false],
   ['REFRESH_REJECTED', 'rejected', { status: 400, error: 'temporarily_unavailable' }, false],
-  ['TOKEN_RESPONSE_INVALID', 'rejected', { status: 200 }, false],
+  ['TOKEN_RESPONSE_INVALID', 'rejected', { status: 200 }, true],
 ] as const)(
   'isRenewalRejected for %s with the outcome %s and the details %j is %s',
   (code, outcome, details, expected) => {

@@ -192,8 +192,8 @@ describe('a 2025-03-26 server', () => {
   test.each<[string, Answer, string]>([
     ['a server error', { status: 500 }, 'SERVER_METADATA_UNAVAILABLE'],
     ['a rate limit', { status: 429 }, 'RATE_LIMITED'],
-    ['a request time-out', { status: 408 }, 'SERVER_UNAVAILABLE'],
-    ['status 425', { status: 425 }, 'SERVER_UNAVAILABLE'],
+    ['a request time-out', { status: 408 }, 'SERVER_METADATA_UNAVAILABLE'],
+    ['status 425', { status: 425 }, 'SERVER_METADATA_UNAVAILABLE'],
     ['a lost connection', { hangUp: true }, 'HTTP_NETWORK'],
     ['a redirect loop', { status: 302, headers: { location: RFC } }, 'TOO_MANY_REDIRECTS'],
     ['an HTML page', { body: '<html>' }, 'AUTHORIZATION_NOT_OFFERED'],

@@ -88,7 +88,12 @@ describe('a claim', () => {
       tokens: { ...tokens, refreshTokenMayBeConsumed: true },
       failure: { code: 'TOKEN_OUTCOME_UNKNOWN' },
       retryAt: NOW + LEASE_MS,
-      failedRenewals: 1,
+      failedRenewal: {
+        failure: { code: 'TOKEN_OUTCOME_UNKNOWN' },
+        retryAt: NOW + 5_000,
+        retryDelayMs: 5_000,
+        count: 1,
+      },
     })
   })
 

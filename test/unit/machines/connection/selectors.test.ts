@@ -93,15 +93,36 @@ test.each<[string, Partial<ConnectionContext>, boolean]>([
     { tokens: { ...tokens, rejectedBy: 'server' }, servesWithoutToken: true },
     false,
   ],
+  ['is true where the server responded with a challenge', { tokens, challenge: { at: START, generation: 0 } }, true],
+  [
+    'is false where the challenge was for older tokens',
+    { tokens, generation: 2, challenge: { at: START, generation: 1 } },
+    false,
+  ],
+  [
+    'is false where the challenge was for more scope',
+    { tokens, challenge: { at: START, generation: 0, error: 'insufficient_scope' } },
+    false,
+  ],
+  [
+    'is false where the challenge names more scope',
+    { tokens, challenge: { at: START, generation: 0, scope: 'x' } },
+    false,
+  ],
   ['is false without a rejection', { tokens }, false],
-  ['is false without tokens', {}, false],
+  ['is false without tokens', { challenge: { at: START, generation: 0 } }, false],
 ])('isRejectionClearable %s', (_, changes, expected) => {
   expect(isRejectionClearable(contextWith(changes))).toBe(expected)
 })
 
+const failedAt = (retryAt: number) =>
+  ({ failure: { code: 'HTTP_NETWORK' }, retryAt, retryDelayMs: 5_000, count: 1 }) as const
+
 test('backoffLeftMs is the rest of the backoff, and 0 without one', () => {
   expect(
-    [{ retryAt: START + 1 }, { retryAt: START - 1 }, {}].map((each) => backoffLeftMs(contextWith(each), START)),
+    [{ failedRenewal: failedAt(START + 1) }, { failedRenewal: failedAt(START - 1) }, {}].map((each) =>
+      backoffLeftMs(contextWith(each), START),
+    ),
   ).toEqual([1, 0, 0])
 })
 
@@ -365,16 +386,17 @@ describe('the next wake time', () => {
     expect(due({ tokens: TOKENS, attempts: [ATTEMPT] }, BEGINNING + 1)).toBe(BEGINNING + 1)
   })
 
-  test('nextWakeAt is the time of the early refresh, but not before retryAt', () => {
+  test('nextWakeAt is the time of the early refresh', () => {
     expect(due({ tokens: TOKENS })).toBe(EXPIRES_AT - 30_000)
-    expect(due({ tokens: TOKENS, retryAt: EXPIRES_AT })).toBe(EXPIRES_AT)
+    expect(due({ tokens: { ...TOKENS, rejectedBy: 'server' } })).toBe(EXPIRES_AT - 30_000)
+    expect(due({ tokens: { ...TOKENS, expiresAt: undefined } })).toBeUndefined()
   })
 
-  test('nextWakeAt is the time of the next retry after a rejected renewal, also of tokens without an expiry', () => {
-    const rejected = { tokens: { ...TOKENS, expiresAt: undefined, renewalRejected: true as const } }
-    expect(due({ ...rejected, retryAt: BEGINNING + 5_000 })).toBe(BEGINNING + 5_000)
-    expect(due(rejected)).toBe(0)
-    expect(due({ tokens: { ...TOKENS, rejectedBy: 'server' } })).toBe(EXPIRES_AT - 30_000)
+  test('nextWakeAt is the end of the backoff after a failed renewal, long before tokens expire and also without an expiry', () => {
+    for (const expiresAt of [EXPIRES_AT, undefined])
+      expect(due({ tokens: { ...TOKENS, expiresAt }, failedRenewal: failedAt(BEGINNING + 5_000) })).toBe(
+        BEGINNING + 5_000,
+      )
   })
 
   test('nextWakeAt is the first attempt expiry, or at once for an attempt with a code', () => {

@@ -245,31 +245,48 @@ describe('a late result', () => {
   })
 })
 
+const failedRenewal = (count: number) =>
+  ({ failure: { code: 'HTTP_NETWORK' }, retryAt: NOW, retryDelayMs: 5_000, count }) as const
+
 describe('a failure', () => {
   const error = (what: Error) => ({ type: 'xstate.error.actor.refreshTokens', error: what }) as const
 
-  test('recordFailure stores the failure and doubles the refresh back-off up to ten minutes', () => {
+  test('recordFailure stores the failure and doubles the back-off of renewals up to ten minutes', () => {
     let context = contextWith({ tokens, claim: refreshing })
     const delays = Array.from({ length: 9 }, () => {
       const changed = recordFailure(context, error(rejections.otherRefusal))
-      expect(changed.failure).toEqual(rejections.otherRefusal.failure)
-      expect(changed.retryAt).toBe(START + (changed.retryDelayMs ?? 0))
+      const { failure } = rejections.otherRefusal
+      const { retryDelayMs = 0 } = changed.failedRenewal ?? {}
+      expect(changed).toEqual({
+        failure,
+        failedRenewal: { failure, retryAt: START + retryDelayMs, retryDelayMs, count: 0 },
+      })
       context = after(context, changed)
-      return changed.retryDelayMs
+      return retryDelayMs
     })
     expect(delays).toEqual([5_000, 10_000, 20_000, 40_000, 80_000, 160_000, 320_000, 600_000, 600_000])
   })
 
-  test('recordFailure uses the Retry-After time of the server as retryAt', () => {
-    expect(recordFailure(contextWith({ claim: refreshing }), error(rejections.rateLimited))).toMatchObject({
-      retryAt: START + 7_000,
-      retryDelayMs: 5_000,
-    })
+  test.each<[string, Error, number]>([
+    ['the Retry-After time of the server', rejections.rateLimited, 7_000],
+    ['no time for what the host has to correct', portError('CLIENT_INFORMATION_REQUIRED', 'notSent'), 0],
+  ])('recordFailure defers the next renewal by %s', (_, failed, delayMs) => {
+    const { failedRenewal: recorded } = recordFailure(contextWith({ tokens, claim: refreshing }), error(failed))
+    expect(recorded).toMatchObject({ retryAt: START + delayMs, retryDelayMs: 5_000 })
+  })
+
+  test.each<[Error, number]>([
+    [rejections.rateLimited, 7_000],
+    [rejections.unavailable, 10_000],
+  ])('recordFailure defers an exchange whose code is retained, and no renewal', (failed, delayMs) => {
+    const changed = recordFailure(contextWith({ tokens, claim: exchanging, retryDelayMs: 5_000 }), error(failed))
+    expect(changed).toMatchObject({ retryAt: START + delayMs, retryDelayMs: 10_000 })
+    expect(changed.failedRenewal).toBeUndefined()
   })
 
   test('recordFailure defers and counts nothing for a discovery, nor because this process was too slow or closing', () => {
     const late = (code: FailureCode, reason?: string) => error(portError(code, 'notSent', { reason }))
-    expect(recordFailure(contextWith({ tokens }), error(rejections.rateLimited)).retryAt).toBeUndefined()
+    expect(recordFailure(contextWith({ tokens }), error(rejections.rateLimited)).failedRenewal).toBeUndefined()
     for (const event of [late('CLOSED'), late('HTTP_TIMEOUT', 'leaseTooShort')])
       expect(Object.keys(recordFailure(contextWith({ tokens, claim: refreshing }), event))).toEqual(['failure'])
   })
@@ -292,10 +309,15 @@ describe('a failure', () => {
 
   test.each<[string, Partial<ConnectionContext>, number | undefined]>([
     ['counts a refresh', { claim: refreshing }, 1],
-    ['counts the second refresh in a row', { claim: refreshing, failedRenewals: 1 }, 2],
-    ['counts no more than two', { claim: refreshing, failedRenewals: 2 }, 2],
+    ['counts the second refresh in a row', { claim: refreshing, failedRenewal: failedRenewal(1) }, 2],
+    ['counts no more than two', { claim: refreshing, failedRenewal: failedRenewal(2) }, 2],
     ['counts a renewal by a non-interactive grant', { claim: { ...refreshing, kind: 'requestToken' } }, 1],
     ['counts a renewal whose server was not discovered', { request: { ...request, purpose: 'renew' } }, 1],
+    [
+      'counts the first renewal of imported tokens',
+      { claim: { ...refreshing, kind: 'requestToken' }, request: { ...request, purpose: 'renew' } },
+      1,
+    ],
     [
       'does not count the grant of an authorization',
       { claim: { ...refreshing, kind: 'requestToken' }, request },
@@ -304,7 +326,7 @@ describe('a failure', () => {
     ['does not count an exchange', { claim: exchanging, request: undefined }, undefined],
     ['does not count a discovery', { request }, undefined],
   ])('recordFailure %s as a failed renewal', (_, changes, expected) => {
-    expect(recordFailure(contextWith({ tokens, ...changes }), error(rejections.unavailable)).failedRenewals).toBe(
+    expect(recordFailure(contextWith({ tokens, ...changes }), error(rejections.unavailable)).failedRenewal?.count).toBe(
       expected,
     )
   })
@@ -329,8 +351,15 @@ describe('a failure', () => {
     })
   })
 
+  test('clearRejection retains a challenge for scope', () => {
+    const challenge = { at: START, generation: 0, error: 'insufficient_scope', scope: 'admin' }
+    const context = contextWith({ challenge, tokens: { ...tokens, rejectedBy: 'server' } })
+    expect(clearRejection(context, { ...stamp, type: 'token.accepted', generation: 0 }).challenge).toEqual(challenge)
+  })
+
   test('clearRejection removes the rejection and its challenge', () => {
-    const context = contextWith({ tokens: { ...tokens, rejectedBy: 'server' } })
+    const challenge = { at: START, generation: 0 }
+    const context = contextWith({ challenge, tokens: { ...tokens, rejectedBy: 'server' } })
     expect(clearRejection(context, { ...stamp, type: 'token.accepted', generation: 0 })).toEqual({
       at: NOW,
       challenge: undefined,
@@ -341,6 +370,11 @@ describe('a failure', () => {
   test.each<[string, Partial<ConnectionContext>, string | undefined]>([
     ['a refresh inherit the rejection', { claim: refreshing }, 'server'],
     ['a renewal by a non-interactive grant inherit it', { claim: { ...refreshing, kind: 'requestToken' } }, 'server'],
+    [
+      'a refresh do not where the server serves requests without a token',
+      { claim: refreshing, servesWithoutToken: true },
+      undefined,
+    ],
     ['an authorization do not', { claim: { ...refreshing, kind: 'requestToken' }, request }, undefined],
     ['a sign-in do not', { claim: exchanging, attempts: [attemptOf(1)] }, undefined],
   ])('the tokens of %s', (_, changes, expected) => {
@@ -415,7 +449,7 @@ test('a reset record retains its identity, clock, generation, journal, ended att
     failure: { code: 'HTTP_NETWORK' },
     retryAt: NOW,
     retryDelayMs: 5_000,
-    failedRenewals: 1,
+    failedRenewal: failedRenewal(1),
     reauthorizationRequired: true,
     challenge: { at: NOW, generation: 3, scope: 'admin' },
     notRequiredAt: NOW,
