@@ -79,6 +79,8 @@ export const connectionMachine = setup({
       isClientRejected(portFailureOf(event)) && guards.mayRegisterAgain(context),
     isCurrentChallenge: ({ context, event }) =>
       event.type === 'challenge.received' && event.generation === context.generation,
+    isCurrentImport: ({ context, event }) =>
+      event.type === 'credentials.imported' && event.generation === context.generation,
     isNotRequired: ({ event }) => guards.isNotRequired(event),
     isNewRejection: ({ context, event }) => guards.isNewRejection(context, event),
     clearsRejection: ({ context, event }) => guards.clearsRejection(context, event),
@@ -342,7 +344,8 @@ export const connectionMachine = setup({
           { description: 'There is nothing to revoke.', target: 'settling', actions: ['updateClock', 'reset'] },
         ],
         'credentials.imported': {
-          description: 'Credentials that the host already has.',
+          description: 'Credentials that the host already has, if no other tokens were stored in the meantime.',
+          guard: 'isCurrentImport',
           target: 'settling',
           actions: ['importCredentials'],
         },

@@ -70,6 +70,7 @@ export type ConnectionCommand =
   | { type: 'disconnect.requested' }
   | {
       type: 'credentials.imported'
+      generation: number
       tokens: Tokens | undefined
       clientInformation: ClientInformation | undefined
       issuer: string | undefined

@@ -121,6 +121,14 @@ export interface ImportOptions {
     | undefined
   /** The issuer of the credentials. @defaultValue the first issuer that is discovered */
   issuer?: string | undefined
+  /**
+   * Imports only if the connection has no tokens, not even expired ones; without `tokens`, only if it has no client
+   * either. For a host that migrates when a connection is first used: of two such calls, the later one cannot replace a
+   * refresh token that was rotated since.
+   *
+   * @defaultValue false
+   */
+  ifAbsent?: boolean | undefined
 }
 
 const ClientInformation = v.strictObject({
@@ -188,6 +196,7 @@ export const ImportOptionsSchema: v.GenericSchema<unknown, ImportOptions> = v.st
     }),
   ),
   issuer: maybe(Text),
+  ifAbsent: maybe(v.boolean()),
 })
 
 /** The result of `authorize()`. `actions` contain secrets. */

@@ -196,32 +196,41 @@ export class Connection {
    * Imports credentials that the host has stored itself. Without an issuer they are bound to the first one discovered.
    * Sends no request.
    *
+   * @returns `imported` is false if other tokens were stored since the call began, or with `ifAbsent` if there were
+   *   any: then nothing was changed, and the stored ones are the newer ones.
    * @throws {@link AuthorizationError} `STORE_UNAVAILABLE`.
    */
-  async import(options: ImportOptions): Promise<{ actions: HostAction[] }> {
+  async import(options: ImportOptions): Promise<{ imported: boolean; actions: HostAction[] }> {
     const record = this.#open()
-    const { clientInformation, tokens, issuer } = parseOptions(ImportOptionsSchema, options, 'import()')
+    const { clientInformation, tokens, issuer, ifAbsent } = parseOptions(ImportOptionsSchema, options, 'import()')
     const importedIssuer = issuer ?? tokens?.issuer ?? clientInformation?.issuer
     const view = await record.load()
-    const { actions } = await record.run(
-      () => ({
-        type: 'credentials.imported',
-        issuer: importedIssuer,
-        clientInformation: clientInformation && staticClient(clientInformation, importedIssuer),
-        tokens: tokens && {
-          accessToken: tokens.accessToken,
-          tokenType: tokens.tokenType ?? 'Bearer',
-          scope: tokens.scope,
-          requestedScope: tokens.scope,
-          expiresAt: tokens.expiresAt,
-          refreshToken: tokens.refreshToken,
-          grant: tokens.grant ?? 'authorization_code',
-        },
-      }),
+    const generation = view?.context.generation ?? 0
+    const isPresent = ({ context }: View): boolean =>
+      context.tokens !== undefined || (tokens === undefined && context.imported?.clientInformation !== undefined)
+    const { accepted, actions } = await record.run(
+      (now) =>
+        ifAbsent && now && isPresent(now)
+          ? undefined
+          : {
+              type: 'credentials.imported',
+              generation,
+              issuer: importedIssuer,
+              clientInformation: clientInformation && staticClient(clientInformation, importedIssuer),
+              tokens: tokens && {
+                accessToken: tokens.accessToken,
+                tokenType: tokens.tokenType ?? 'Bearer',
+                scope: tokens.scope,
+                requestedScope: tokens.scope,
+                expiresAt: tokens.expiresAt,
+                refreshToken: tokens.refreshToken,
+                grant: tokens.grant ?? 'authorization_code',
+              },
+            },
       { view },
     )
     record.services.cache.forget(record.key)
-    return { actions }
+    return { imported: accepted, actions }
   }
 
   async #issuedToken(options: AccessTokenOptions, issue = accessToken): Promise<IssuedToken> {

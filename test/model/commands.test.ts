@@ -172,8 +172,16 @@ const commands: Record<string, (context: ConnectionContext) => ConnectionCommand
     generation: generation - 1,
   }),
   'disconnect.requested': () => ({ type: 'disconnect.requested' }),
-  'credentials.imported': () => ({
+  'credentials.imported': ({ generation }) => ({
     type: 'credentials.imported',
+    generation,
+    tokens: importedTokens,
+    clientInformation: undefined,
+    issuer,
+  }),
+  'credentials.imported, older generation': ({ generation }) => ({
+    type: 'credentials.imported',
+    generation: generation - 1,
     tokens: importedTokens,
     clientInformation: undefined,
     issuer,
@@ -216,6 +224,7 @@ const taken: Record<string, string> = {
   'refresh.requested, older generation': '',
   'disconnect.requested': always,
   'credentials.imported': always,
+  'credentials.imported, older generation': '',
   'result.late': always,
   // The connection was disconnected meanwhile: what comes late is revoked.
   'result.late, older generation': 'disconnected, awaiting, awaiting+code, failed',

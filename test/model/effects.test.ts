@@ -96,6 +96,7 @@ async function move(live: LiveConnection, what: Move): Promise<void> {
     case 'import':
       return void (await live.send({
         type: 'credentials.imported',
+        generation,
         tokens: { ...bare, refreshToken: `imported-${live.now}` },
         clientInformation: staticClient,
         issuer,

@@ -17,6 +17,7 @@ describe('import()', () => {
     const clientInformation = { clientId: 'given', clientSecret: 's', tokenEndpointAuthMethod: 'client_secret_post' }
     const asked = world.as.seen.length
     expect(await connection.import({ tokens, clientInformation })).toEqual({
+      imported: true,
       actions: [
         {
           type: 'saveTokens',
@@ -87,6 +88,7 @@ describe('import()', () => {
     const orchestrator = orchestrate()
     const connection = orchestrator.connection({ tenant: 't1', server: world.server })
     expect(await connection.import({ clientInformation: { clientId: 'given', issuer: world.issuer } })).toEqual({
+      imported: true,
       actions: [],
     })
     const redirect = redirectOf(await connection.authorize())

@@ -200,6 +200,38 @@ describe('refresh races', () => {
   })
 })
 
+describe('import() races', () => {
+  test('import() does not replace tokens that were stored since the call began', async () => {
+    const { world, store, here, there } = await twoProcesses()
+    const connection = await signIn(world, here)
+    const elsewhere = there.connection(connection.identity)
+    store.beforeSave = async () => void (await elsewhere.accessToken({ rejectedToken: 'access-1' }))
+    const tokens = { accessToken: 'access-1', refreshToken: 'refresh-1' }
+    expect((await connection.import({ tokens })).imported).toBe(false)
+    expect((await connection.accessToken()).value).toBe('access-2')
+    expect((await connection.import({ tokens })).imported).toBe(true)
+    expect((await connection.accessToken()).value).toBe('access-1')
+  })
+
+  test('import() with ifAbsent stores credentials only where there are none, so that two lazy migrations lose nothing', async () => {
+    const { world, here, there } = await twoProcesses()
+    const connection = here.connection({ tenant: 't1', server: world.server })
+    const elsewhere = there.connection(connection.identity)
+    await signIn(world, here, { tenant: 'before', server: world.server })
+    const clientInformation = { clientId: 'given', tokenEndpointAuthMethod: 'none' }
+    const tokens = { accessToken: 'access-1', refreshToken: 'refresh-1' }
+    const given = { tokens, clientInformation, ifAbsent: true }
+    expect((await connection.import({ clientInformation, ifAbsent: true })).imported).toBe(true)
+    expect(await connection.import({ clientInformation, ifAbsent: true })).toEqual({ imported: false, actions: [] })
+    expect((await elsewhere.import(given)).imported).toBe(true)
+    const { value } = await elsewhere.accessToken({ rejectedToken: 'access-1' })
+    expect((await connection.import(given)).imported).toBe(false)
+    expect((await connection.accessToken()).value).toBe(value)
+    await connection.disconnect()
+    expect((await connection.import(given)).imported).toBe(true)
+  })
+})
+
 describe('the token type', () => {
   test('connection.fetch sends the stored token type as the authorization scheme', async () => {
     const world = await startWorld()

@@ -70,6 +70,7 @@ describe('inspection of a run', () => {
     await process.run({ type: 'callback.denied', stateHash: 'hash-of-secret-state', error: 'access_denied' })
     await process.run({
       type: 'credentials.imported',
+      generation: 2,
       tokens: { accessToken: 'secret', tokenType: 'Bearer', grant: 'authorization_code', serverId: 1 },
       clientInformation: undefined,
       issuer: undefined,

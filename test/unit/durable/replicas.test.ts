@@ -62,6 +62,7 @@ describe('saves without enough replicas', () => {
     loseReplicas(world, process, 1)
     const { accepted } = await process.run({
       type: 'credentials.imported',
+      generation: 0,
       tokens: TOKENS,
       clientInformation: undefined,
       issuer: undefined,

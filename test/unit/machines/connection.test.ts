@@ -273,6 +273,7 @@ describe('a refresh', () => {
     const live = connection({ ensureRegistration: ({ at }: { at: number }) => ({ at, client: staticClient }) })
     await live.send({
       type: 'credentials.imported',
+      generation: 0,
       tokens: {
         accessToken: 'old',
         tokenType: 'Bearer',
@@ -296,6 +297,7 @@ describe('a refresh', () => {
     const live = connection()
     await live.send({
       type: 'credentials.imported',
+      generation: 0,
       tokens: { accessToken: 'old', tokenType: 'Bearer', requestedScope: 'admin', grant: 'client_credentials' },
       clientInformation: undefined,
       issuer: undefined,

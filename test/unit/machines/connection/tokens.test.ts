@@ -176,6 +176,7 @@ describe('tokens', () => {
     const event = {
       ...stamp,
       type: 'credentials.imported',
+      generation: 3,
       tokens: imported,
       clientInformation: staticClient,
       issuer,
