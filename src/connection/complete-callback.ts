@@ -1,6 +1,12 @@
 import { assertDefined } from '../../machines/assert.ts'
 import type { Callback, ConnectionCommand } from '../../machines/connection/events.ts'
-import { attemptOf, type CallbackVerdict, judgeCallback, serverOf } from '../../machines/connection/selectors.ts'
+import {
+  attemptOf,
+  type CallbackVerdict,
+  isAuthorized,
+  judgeCallback,
+  serverOf,
+} from '../../machines/connection/selectors.ts'
 import { isAuthorizationError } from '../errors/authorization-error.ts'
 import { failure, type Failure, isTransient, truncate } from '../errors/failure.ts'
 import type { HostAction } from '../options/host-action.ts'
@@ -15,9 +21,9 @@ import type { OrchestratorServices, View } from './services.ts'
 /** The result of a callback. `actions` contain secrets. */
 export interface CallbackResult {
   /**
-   * `authorized`: this callback authorized the connection. `alreadyAuthorized`: an earlier one did. `denied`: the user
-   * or the server denied the authorization. `expired`, `superseded`: the attempt has ended. `unknown`: the `state`
-   * belongs to no attempt of this deployment. `failed`: see `failure`.
+   * `authorized`: this callback authorized the connection. `alreadyAuthorized`: an earlier one did, and it still is.
+   * `denied`: the user or the server denied the authorization. `expired`, `superseded`: the attempt has ended.
+   * `unknown`: the `state` belongs to no attempt of this deployment. `failed`: see `failure`.
    */
   status: 'authorized' | 'alreadyAuthorized' | 'denied' | 'expired' | 'superseded' | 'unknown' | 'failed'
   /** The connection of the attempt; absent if no attempt was found. */
@@ -178,16 +184,22 @@ function outcomeOf(context: ConnectionContext, stateHash: string): EndedAttempt[
 }
 
 /** The result for a `state` without a pending attempt: the outcome of the ended attempt, if it is recorded. */
-function resultOfEnded({ context }: View, stateHash: string, about: About): Outcome {
+function resultOfEnded(view: View, stateHash: string, about: About): Outcome {
+  const { context } = view
   const outcome = outcomeOf(context, stateHash)
   if (outcome === undefined)
     // Records of ended attempts were dropped: this may have been one of them.
     return context.historyTruncatedAt === undefined
       ? unknown('noAttempt')
       : { status: 'superseded', actions: [], rejection: 'attemptEnded' }
-  if (outcome === 'authorized' || outcome === 'alreadyAuthorized')
-    return { status: 'alreadyAuthorized', ...about, actions: [] }
   const rejection = 'attemptEnded'
+  if (outcome === 'authorized' || outcome === 'alreadyAuthorized') {
+    if (isAuthorized(context, view.at())) return { status: 'alreadyAuthorized', ...about, actions: [] }
+    // Signed in then, and signed out or lapsed since.
+    return context.tokens === undefined
+      ? { status: 'superseded', ...about, actions: [], rejection }
+      : { ...failed(context.failure ?? failure('AUTHORIZATION_REQUIRED')), ...about, rejection }
+  }
   if (outcome === 'failed') return { ...failed(context.failure ?? failure('EXCHANGE_REJECTED')), ...about, rejection }
   return { status: outcome, ...about, actions: [], rejection }
 }

@@ -74,6 +74,26 @@ describe('completeCallback()', () => {
     }),
   )
 
+  test('a callback that is repeated after the sign-in lapsed or was disconnected does not return alreadyAuthorized', async () => {
+    const { world, orchestrator, connection, redirect } = await waiting()
+    const url = world.callback(redirect)
+    await orchestrator.completeCallback(url)
+    world.rejectedToken.add('access-1')
+    world.tokenAnswers.push({ status: 400, body: { error: 'invalid_grant' } })
+    await connection.fetch(world.server).catch(() => undefined)
+    const base = { connection: about(world), returnTo: undefined, actions: [] }
+    expect(await orchestrator.completeCallback(url)).toEqual({
+      ...base,
+      ...failed({
+        code: 'REFRESH_REJECTED',
+        details: { url: `${world.issuer}/token`, status: 400, error: 'invalid_grant' },
+      }),
+    })
+    await connection.disconnect()
+    expect(await orchestrator.completeCallback(url)).toEqual({ ...base, status: 'superseded' })
+    expect(world.tokenRequests()).toHaveLength(2)
+  })
+
   test('a callback that arrives twice at the same time sends one token request', async () => {
     const { world, orchestrator, redirect } = await waiting()
     const url = world.callback(redirect)
