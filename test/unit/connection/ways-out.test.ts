@@ -49,7 +49,7 @@ describe('a person who wants to sign in', () => {
     expect(grants()).toEqual(['authorization_code', 'refresh_token', 'refresh_token'])
   })
 
-  test('does not reach it for a grant without a user that failed: authorize() requests that grant again', async () => {
+  test('does not reach it for a non-interactive grant that failed: authorize() requests that grant again', async () => {
     const world = await startWorld()
     const clock = new TestClock()
     const clients = [{ issuer: world.issuer, clientId: 'worker', clientSecret: 's' }]
