@@ -6,12 +6,12 @@ const { exports } = JSON.parse(readFileSync(new URL('package.json', import.meta.
 /** Our own code, without the packages that it imports. */
 const OWN = {
   '.': '57 kB',
-  './machines': '13 kB',
+  './machines': '13.5 kB',
   './mcp': '2.8 kB',
   './node': '4 kB',
   './redis': '5 kB',
   './sqlite': '3 kB',
-  './stately': '15.5 kB',
+  './stately': '16 kB',
   './testing': '25 kB',
 }
 
