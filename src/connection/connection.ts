@@ -75,8 +75,10 @@ export class Connection {
    *   stored one. If it cannot be refreshed, or its predecessors were rejected again and again within a minute, the
    *   rejection is recorded.
    * @throws {@link AuthorizationError} `AUTHORIZATION_REQUIRED` if the user must sign in; `AUTHORIZATION_NOT_OFFERED`
-   *   if the server requires no authorization; `HTTP_TIMEOUT`, `HTTP_NETWORK`, `SERVER_UNAVAILABLE`, `RATE_LIMITED`,
-   *   `TOKEN_OUTCOME_UNKNOWN`, `STORE_UNAVAILABLE` if a later call may succeed.
+   *   if the server requires no authorization; `CLIENT_REJECTED` if the authorization server rejected the configured
+   *   client; `EXCHANGE_REJECTED`, `TOKEN_RESPONSE_INVALID` if it rejected a non-interactive grant, or if its response
+   *   is not valid; `HTTP_TIMEOUT`, `HTTP_NETWORK`, `SERVER_UNAVAILABLE`, `RATE_LIMITED`, `TOKEN_OUTCOME_UNKNOWN`,
+   *   `STORE_UNAVAILABLE` if a later call may succeed.
    * @see [RFC 6749 §6](https://www.rfc-editor.org/rfc/rfc6749.html#section-6)
    */
   async accessToken(options: AccessTokenOptions = {}): Promise<AccessToken> {

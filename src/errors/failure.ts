@@ -162,7 +162,10 @@ const CATALOGUE: Record<FailureCode, Entry> = {
   ],
   AUTHORIZATION_DENIED: ['the authorization was denied', 'authorize'],
   AUTHORIZATION_REQUIRED: ['the user has to sign in', 'authorize'],
-  TOKEN_OUTCOME_UNKNOWN: ['the outcome of the token request is unknown', 'retry'],
+  TOKEN_OUTCOME_UNKNOWN: [
+    'the outcome of the token request is unknown: call again, the request is repeated once after the lease',
+    'retry',
+  ],
   EXCHANGE_REJECTED: ['the authorization server rejected the token request', 'authorize'],
   REFRESH_REJECTED: ['the authorization server rejected the refresh token', 'authorize'],
   TOKEN_RESPONSE_INVALID: ['the token response is not valid', 'fixServer'],
@@ -178,13 +181,16 @@ const CATALOGUE: Record<FailureCode, Entry> = {
   RESPONSE_TOO_LARGE: ['the response is larger than allowed', 'fixServer'],
   RESPONSE_NOT_JSON: ['the response is not JSON', 'fixServer'],
   RESPONSE_INVALID: ['the response does not conform to the specification', 'fixServer'],
-  STORE_UNAVAILABLE: ['the store did not respond', 'retry'],
+  STORE_UNAVAILABLE: ['the store did not respond: check that it can be reached, then call again', 'retry'],
   SNAPSHOT_UNREADABLE: ['the stored record cannot be read', 'none'],
-  SNAPSHOT_KEY_UNKNOWN: ['the stored record was encrypted with a key that is not configured', 'none'],
+  SNAPSHOT_KEY_UNKNOWN: [
+    'the stored record was encrypted with a key that is not configured: add that key to keys.sealing',
+    'none',
+  ],
   SNAPSHOT_TOO_NEW: ['the stored record was written by a newer release', 'none'],
   SNAPSHOT_INCOMPATIBLE: ['the stored record is not compatible with this release', 'none'],
   ABORTED: ['the caller aborted the operation', 'retry'],
-  TIMED_OUT: ['timed out waiting', 'retry'],
+  TIMED_OUT: ['timed out waiting: call again, the operation may have completed in the meantime', 'retry'],
   CLOSED: ['the orchestrator is closed', 'none'],
 }
 
@@ -192,6 +198,10 @@ const CATALOGUE: Record<FailureCode, Entry> = {
 const REASONS: Partial<Record<FailureCode, Readonly<Record<string, Entry>>>> = {
   AUTHORIZATION_NOT_OFFERED: {
     notRequired: ['the server requires no authorization, so that there is no token', 'none'],
+    noAuthorizationServer: [
+      "the protected resource metadata names no authorization server, and the server's origin publishes no metadata of one: if you have them from its documentation, set authorizationServers[].discovery.metadata for that origin",
+      'fixServer',
+    ],
   },
   SERVER_METADATA_UNAVAILABLE: {
     notPublished: [

@@ -42,6 +42,8 @@ export function createDiscoverServer(deps: Dependencies, cache: MetadataCache<Se
   return async ({ at, identity, resource }: DiscoverServerInput): Promise<DiscoverServerOutput> => {
     const recordTime = stopwatch(deps.clock, at)
     const { issuer, legacy, mayGuessEndpoints, answeredWithoutToken, requestedUrls = [] } = resource
+    // Only metadata name the resource: these have no authorization server.
+    const reason = resource.resource === undefined ? undefined : 'noAuthorizationServer'
     const policy = deps.policy(identity)
     const facts = deps.facts(issuer)
     const result = (document: ServerMetadata): DiscoverServerOutput => {
@@ -75,7 +77,7 @@ export function createDiscoverServer(deps: Dependencies, cache: MetadataCache<Se
       }
     }
     const notOffered = (): PortError =>
-      portError('AUTHORIZATION_NOT_OFFERED', 'rejected', { urls: [...requestedUrls, ...urls.map(redactUrl)] })
+      portError('AUTHORIZATION_NOT_OFFERED', 'rejected', { urls: [...requestedUrls, ...urls.map(redactUrl)], reason })
     const failure = failures.find(isTransient) ?? failures.find(isMismatch) ?? failures[0]
     // A web page at every URL: this is not an MCP server, or its origin publishes nothing.
     if (failure !== undefined) throw legacy && failures.every(isNotJson) ? notOffered() : failure

@@ -142,7 +142,13 @@ describe('older resource metadata', () => {
     expect([url.origin, url.searchParams.get('resource')]).toEqual([world.rs.origin, world.server])
     delete world.rs.routes[METADATA]
     expect(await rejection(orchestrate().connection(of(world)).authorize())).toMatchObject({
-      failure: { code: 'AUTHORIZATION_NOT_OFFERED' },
+      failure: { code: 'AUTHORIZATION_NOT_OFFERED', details: { reason: 'noAuthorizationServer' } },
+      nextAction: 'fixServer',
     })
+    // The remedy that the message names.
+    const metadata = { ...world.serverMetadata, issuer: origin, authorization_endpoint: `${origin}/sign-in` }
+    const authorizationServers = [{ server: 'its own', issuers: [origin], discovery: { metadata } }]
+    const configured = redirectOf(await orchestrate({ authorizationServers }).connection(of(world)).authorize())
+    expect(new URL(configured.authorizationUrl).origin).toBe(origin)
   })
 })

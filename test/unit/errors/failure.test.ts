@@ -82,6 +82,23 @@ test.each<[Failure, string, NextAction]>([
     'configureClient',
   ],
   [
+    { code: 'AUTHORIZATION_NOT_OFFERED', details: { reason: 'noAuthorizationServer' } },
+    `the protected resource metadata names no authorization server, and the server's origin publishes no metadata of one: if you have them from its documentation, set authorizationServers[].discovery.metadata for that origin (reason "noAuthorizationServer")`,
+    'fixServer',
+  ],
+  [
+    { code: 'SNAPSHOT_KEY_UNKNOWN' },
+    'the stored record was encrypted with a key that is not configured: add that key to keys.sealing',
+    'none',
+  ],
+  [{ code: 'TIMED_OUT' }, 'timed out waiting: call again, the operation may have completed in the meantime', 'retry'],
+  [{ code: 'STORE_UNAVAILABLE' }, 'the store did not respond: check that it can be reached, then call again', 'retry'],
+  [
+    { code: 'TOKEN_OUTCOME_UNKNOWN' },
+    'the outcome of the token request is unknown: call again, the request is repeated once after the lease',
+    'retry',
+  ],
+  [
     { code: 'INSECURE_ENDPOINT', details: { allow: 'localhost:80', reason: 'connectionServer' } },
     'an endpoint is not https; add "localhost:80" to network.allow to use this server (reason "connectionServer")',
     'configureClient',

@@ -217,6 +217,16 @@ describe('a 2025-03-26 server', () => {
     })
   })
 
+  test('without metadata is rejected with a reason if the metadata of the resource names no authorization server', async () => {
+    const peer = await startPeer()
+    const resource = { issuer: peer.origin, legacy: true, resource: `${peer.origin}/mcp` } as const
+    expect(await rejectionOf(discovery()(resource))).toEqual({
+      code: 'AUTHORIZATION_NOT_OFFERED',
+      outcome: 'rejected',
+      details: { urls: [peer.origin + RFC], reason: 'noAuthorizationServer' },
+    })
+  })
+
   test('that responds by MCP without a token requires no authorization unless it publishes metadata', async () => {
     const peer = await startPeer()
     const discover = discovery({ clock: steppingClock(), policy: () => ({ allowedIssuers: ['https://as'] }) })
