@@ -1,18 +1,19 @@
 import { readFileSync } from 'node:fs'
 import { Redis } from 'ioredis'
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { RedisStore, TooFewReplicasError } from '../../src/stores/redis/index.ts'
 import { type RedisServer, startRedisServer } from '../support/redis-server.ts'
 import { projectRoot } from '../support/source-files.ts'
 
-// The user that docs/operating.md shows, on one line, as a configuration file wants it.
-const user = readFileSync(`${projectRoot}test/fixtures/redis-acl.txt`, 'utf8').trim().replaceAll(/\s+/g, ' ')
+// The user that docs/operating.md shows: a line of an `aclfile`, of a configuration file, or of a command.
+const file = `${projectRoot}test/fixtures/redis-acl.txt`
+const user = readFileSync(file, 'utf8').trim()
 const granted = user.split(' ').filter((word) => word.startsWith('+'))
 
 let server: RedisServer
 let admin: Redis
 beforeAll(async () => {
-  server = await startRedisServer({ config: [user] })
+  server = await startRedisServer({ config: [`aclfile ${file}`] })
   admin = new Redis(server.port, '127.0.0.1')
 })
 afterAll(async () => {
@@ -23,7 +24,26 @@ afterAll(async () => {
 const connect = () =>
   new Redis(server.port, '127.0.0.1', { username: 'authchart', password: 'password', connectionName: 'agents' })
 
+/** The user as Redis prints it; the order of commands is random. */
+async function rulesAt(client: Redis): Promise<string[] | undefined> {
+  const users = await client.acl('LIST')
+  return users.map((line) => line.split(' ').sort()).find((words) => words.includes('authchart'))
+}
+
 describe('the Redis permissions of docs/operating.md', () => {
+  test('the documented Redis user is the same from an ACL file, a configuration file and ACL SETUSER', async () => {
+    const configured = await startRedisServer({ config: [user] })
+    onTestFinished(() => configured.stop())
+    const client = new Redis(configured.port, '127.0.0.1')
+    const expected = await rulesAt(admin)
+    expect(expected).toContain('&authchart:changes')
+    expect(await rulesAt(client)).toEqual(expected)
+    await client.acl('DELUSER', 'authchart')
+    await client.call('ACL', 'SETUSER', ...user.split(' ').slice(1))
+    expect(await rulesAt(client)).toEqual(expected)
+    await client.quit()
+  })
+
   test('the documented Redis permissions are exactly the commands that RedisStore uses, and Redis denies none of them', async () => {
     await admin.script('FLUSH')
     await admin.call('ACL', 'LOG', 'RESET')
