@@ -1,8 +1,13 @@
+import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import { createServer } from 'node:http'
 import { fileURLToPath } from 'node:url'
-import { expect, it, onTestFinished } from 'vitest'
+import { McpServer, WebStandardStreamableHTTPServerTransport } from '@modelcontextprotocol/server'
+import { expect, it, onTestFinished, vi } from 'vitest'
+import { toNodeHandler } from '../../src/adapters/node.ts'
 import { startProgram } from '../support/processes/program.ts'
 import { useStage } from '../support/processes/stage.ts'
+import { listen } from '../support/servers/control.ts'
 import { createMcpServer } from '../support/servers/create-mcp-server.ts'
 import { freePort } from '../support/redis-server.ts'
 import { UserAgent } from '../support/user-agent.ts'
@@ -21,7 +26,7 @@ async function startExample(name: string, env: Record<string, string>) {
 
 it('the Express example of the README, of at most 30 lines, lists the tools of an open server and of one that names its metadata only in its 401', async () => {
   const source = readFileSync(new URL('../examples/express.ts', import.meta.url), 'utf8')
-  expect(source.trimEnd().split('\n').length).toBeLessThanOrEqual(30)
+  expect(source.split('\n').filter((line) => line.trim() !== '').length).toBeLessThanOrEqual(30)
   const issuer = stage.as.issuer
   const open = await createMcpServer({ issuer, isOpen: true })
   onTestFinished(() => open.close())
@@ -38,6 +43,52 @@ it('the Express example of the README, of at most 30 lines, lists the tools of a
   expect([second.status, await second.text()]).toEqual(tools)
 })
 
+/** An open MCP server with sessions: which of them exist, and how many streams of GET requests are open. */
+async function startSessionServer() {
+  const sessions = new Map<string, WebStandardStreamableHTTPServerTransport>()
+  const started: string[] = []
+  const streams = { opened: 0, open: 0 }
+  const handle = async (request: Request): Promise<Response> => {
+    const session = sessions.get(request.headers.get('mcp-session-id') ?? '')
+    if (session !== undefined) return await session.handleRequest(request)
+    const transport = new WebStandardStreamableHTTPServerTransport({
+      sessionIdGenerator: randomUUID,
+      onsessioninitialized: (id) => {
+        started.push(id)
+        sessions.set(id, transport)
+      },
+      onsessionclosed: (id) => void sessions.delete(id),
+    })
+    const server = new McpServer({ name: 'session-server', version: '1.0.0' })
+    server.registerTool('whoami', {}, () => ({ content: [] }))
+    await server.connect(transport)
+    return await transport.handleRequest(request)
+  }
+  const http = createServer((request, response) => {
+    if (request.method === 'GET') {
+      streams.opened += 1
+      streams.open += 1
+      response.once('close', () => (streams.open -= 1))
+    }
+    toNodeHandler(handle)(request, response)
+  })
+  const { url, close } = await listen(http)
+  onTestFinished(close)
+  return { url: `${url}/mcp`, sessions, started, streams }
+}
+
+it('the Express example of the README leaves neither a session nor a stream at a server that has both', async () => {
+  const { url, sessions, started, streams } = await startSessionServer()
+  const { program, base } = await startExample('express', { MCP_SERVERS: url })
+  for (const count of [1, 2]) {
+    const response = await fetch(`${base}/tools/0`)
+    expect([response.status, await response.text()]).toEqual([200, expect.stringContaining('"whoami"')])
+    expect([started.length, sessions.size]).toEqual([count, 0])
+  }
+  await vi.waitFor(() => expect(streams).toEqual({ opened: 2, open: 0 }))
+  expect(program.output()).toBe(`open ${base}/tools/0\n`)
+})
+
 it('the quick start of the README signs a user in and calls a tool', async () => {
   const { program, base } = await startExample('quick-start', { MCP_SERVER: stage.mcp.url })
   const output = `open ${base}/start and then /tools\n`
@@ -52,4 +103,6 @@ it('the quick start of the README signs a user in and calls a tool', async () =>
   expect([tools.status, await tools.text()]).toEqual([200, expect.stringContaining('"tools"')])
   expect(await (await browser.open(`${base}/start`)).text()).toBe('already signed in\n')
   expect(program.output()).toBe(output)
+  expect((await browser.open(`${base}/callback?code=c&state=another`)).status).toBe(404)
+  await program.printed(/status: 'unknown',\s+reason: 'foreignState'/)
 })

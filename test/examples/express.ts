@@ -14,17 +14,18 @@ const auth = createAuthOrchestrator({
 for (const event of ['failed', 'callbackRejected'] as const) auth.on(event, console.error)
 const tools = (server: string) => async (): Promise<Response> => {
   const connection = auth.connection({ tenant: 'acme', user: 'alice', server })
+  const transport = new StreamableHTTPClientTransport(new URL(server), mcpTransportOptions(connection))
   const client = new Client({ name: 'acme-agents', version: '1.0.0' })
   try {
-    await client.connect(new StreamableHTTPClientTransport(new URL(server), mcpTransportOptions(connection)))
-    return Response.json(await client.listTools())
+    return Response.json(await client.connect(transport).then(() => client.listTools()))
   } catch (error) {
     if (authorizationErrorOf(error)?.nextAction !== 'authorize') throw error
     const result = await connection.authorize()
     return result.status === 'redirect' ? auth.redirectResponse(result) : await tools(server)()
+  } finally {
+    await Promise.allSettled([transport.terminateSession()]).then(() => client.close()) // the session and its stream
   }
 }
-const app = express()
+const app = express().all('/callback', toNodeHandler(auth.handleCallback))
 for (const [index, url] of MCP_SERVERS.split(' ').entries()) app.get(`/tools/${index}`, toNodeHandler(tools(url)))
-app.all('/callback', toNodeHandler(auth.handleCallback))
 app.listen(Number(PORT), () => console.log(`open http://localhost:${PORT}/tools/0`))

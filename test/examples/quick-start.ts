@@ -7,6 +7,7 @@ const auth = createAuthOrchestrator({
   client: { name: 'Acme Agents', redirectUri: `http://localhost:${PORT}/callback` },
   network: { allow: ['localhost', '127.0.0.1'] }, // servers on this machine; leave it out for public ones
 })
+for (const event of ['failed', 'callbackRejected'] as const) auth.on(event, console.error) // never with a secret
 const connection = auth.connection({ tenant: 'acme', user: 'alice', server: MCP_SERVER })
 
 async function start(): Promise<Response> {
