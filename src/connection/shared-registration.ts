@@ -91,7 +91,7 @@ export function registrations({
         const isNew = view.context.generation !== generation
         if (!isNew || !isSecretExpired(client, view.at())) return client
         // Another registration would be answered alike, and a user would consent for nothing.
-        throw portError('REGISTRATION_REJECTED', 'rejected', { reason: 'secretTooShort' })
+        throw portError('REGISTRATION_REJECTED', 'rejected', { reason: 'secretBornExpired' })
       }
       throw new PortError(reason ?? failure('SERVER_UNAVAILABLE'), 'notSent')
     },

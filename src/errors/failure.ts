@@ -216,8 +216,8 @@ const REASONS: Partial<Record<FailureCode, Readonly<Record<string, Entry>>>> = {
     ],
   },
   REGISTRATION_REJECTED: {
-    secretTooShort: [
-      'the client secret that the server issues expires before a sign-in can be finished',
+    secretBornExpired: [
+      'the client secret that the server issues has expired already: check the clock of this machine, or configure a client',
       'configureClient',
     ],
   },

@@ -107,7 +107,7 @@ describe('a client secret that expires before a sign-in can be finished', () => 
     const clock = new TestClock({ startAt: issuing.now() + 3_600_000 })
     const connection = orchestrate({ clock, policy }).connection(of(world))
     const rejected = {
-      failure: { code: 'REGISTRATION_REJECTED', details: { reason: 'secretTooShort' } },
+      failure: { code: 'REGISTRATION_REJECTED', details: { reason: 'secretBornExpired' } },
       retryable: false,
       nextAction: 'configureClient',
     }
