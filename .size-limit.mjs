@@ -7,7 +7,7 @@ const { exports } = JSON.parse(readFileSync(new URL('package.json', import.meta.
 const OWN = {
   '.': '57 kB',
   './machines': '13.5 kB',
-  './mcp': '2.8 kB',
+  './mcp': '2.9 kB',
   './node': '4 kB',
   './redis': '5 kB',
   './sqlite': '3 kB',

@@ -33,7 +33,7 @@ test('a client whose secret has already expired when it is registered is not use
   }
   const connection = orchestrate({ clock }).connection({ tenant: 't1', server: world.server })
   expect(await rejection(connection.authorize())).toMatchObject({
-    failure: { code: 'REGISTRATION_REJECTED', details: { reason: 'secretTooShort' } },
+    failure: { code: 'REGISTRATION_REJECTED', details: { reason: 'secretBornExpired' } },
     nextAction: 'configureClient',
   })
   expect(world.as.asked().filter((asked) => asked === 'POST /register')).toHaveLength(1)
