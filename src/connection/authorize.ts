@@ -101,20 +101,21 @@ export async function authorize(record: ConnectionRecord, params: AuthorizeParam
   }
   // A host with its own requests passes on that the server rejected the token, and no renewal helped.
   const token = view?.context.generation === rejectedGeneration ? view?.context.tokens?.accessToken : undefined
-  if (given !== undefined && !isStepUp && token !== undefined)
-    await receiveChallenge(record, given, { token, isTokenRejected: true })
-  const request = requestFor(record, params, challenge, view)
+  const isTokenRejected = given !== undefined && !isStepUp && token !== undefined
+  if (isTokenRejected) await receiveChallenge(record, given, { token, isTokenRejected })
+  const latest = isTokenRejected ? await record.load() : view
+  const request = requestFor(record, params, challenge, latest)
   let reregister = params.reregister ? await clientToReplace(record, stored) : undefined
   const result = await record.run(
     (now) => {
       // The record of another process, adopted after a conflict, may satisfy this call.
-      if (now !== undefined && now !== view && (isSatisfied(now) || isGranted(now))) return undefined
+      if (now !== undefined && now !== latest && (isSatisfied(now) || isGranted(now))) return undefined
       const command: ConnectionCommand = { type, request: { ...request, reregister } }
       // Before a conflict another client was registered already.
       reregister = undefined
       return command
     },
-    { view },
+    { view: latest },
   )
   const { actions } = result
   const [built] = result.emitted

@@ -27,6 +27,12 @@ export const CHALLENGE_RENEWAL_MS = 43_200_000
 /** How long a stored challenge is not replaced, in milliseconds. Answers a server that changes it with each response. */
 export const CHALLENGE_INTERVAL_MS = 1_000
 
+/**
+ * How long a caller waits until what its response showed is stored, in milliseconds. It has the response already: a
+ * store that is slow or down must not delay it further.
+ */
+export const RECORDING_WAIT_MS = 1_000
+
 /** How many redirects within the server's origin `fetch` follows. Ends a redirect loop. */
 export const MAX_REDIRECTS = 5
 

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import type { ConnectionCommand } from '../../machines/connection/events.ts'
 import { currentChallenge } from '../../machines/connection/selectors.ts'
 import { canonicalJson } from '../../machines/canonical-json.ts'
@@ -5,7 +6,7 @@ import { isAuthorizationError } from '../errors/authorization-error.ts'
 import { isTooMuchScope } from '../protocol/scopes.ts'
 import type { BearerChallenge } from '../protocol/www-authenticate.ts'
 import { MAX_URL_LENGTH } from '../schemas/limits.ts'
-import { CHALLENGE_INTERVAL_MS, CHALLENGE_RENEWAL_MS } from './limits.ts'
+import { CHALLENGE_INTERVAL_MS, CHALLENGE_RENEWAL_MS, RECORDING_WAIT_MS } from './limits.ts'
 import type { ConnectionRecord } from './record.ts'
 import type { View } from './services.ts'
 
@@ -82,13 +83,12 @@ export async function servedWithoutToken(record: ConnectionRecord, view: View | 
   )
 }
 
-/** Does what the caller does not depend on. */
+/** Does what the caller does not depend on, and does not wait for it much longer than for its response. */
 async function ifStoreIsUp(work: () => Promise<unknown>): Promise<void> {
-  try {
-    await work()
-  } catch (error) {
+  const done = work().catch((error: unknown) => {
     if (!isAuthorizationError(error)) throw error
-  }
+  })
+  await Promise.race([done, delay(RECORDING_WAIT_MS, undefined, { ref: false })])
 }
 
 /** The challenge without a URL that is too long to store; `undefined` if its scope is. */

@@ -78,6 +78,8 @@ export function statusOf(record: ConnectionRecord, view: View): ConnectionStatus
   const { context } = view
   const at = view.at()
   const tokens = tokensOf(context)
+  // An authorization that began since removes its own failure, but not that of the renewals.
+  const reason = context.failure ?? context.failedRenewal?.failure
   const authorized = isAuthorized(context, at)
   const notRequired = isNotRequired(context, at)
   const fallback: NextAction = authorized || notRequired ? 'none' : 'authorize'
@@ -89,8 +91,8 @@ export function statusOf(record: ConnectionRecord, view: View): ConnectionStatus
     scope: tokens?.scope,
     expiresAt: tokens?.expiresAt,
     nextWakeAt: wakeAt(record, view),
-    failure: context.failure,
-    nextAction: context.failure === undefined ? fallback : nextActionFor(context.failure),
+    failure: reason,
+    nextAction: reason === undefined ? fallback : nextActionFor(reason),
     journal: context.journal,
     facts: server === undefined ? [] : record.services.facts(server.issuer).names,
   }

@@ -31,14 +31,14 @@ const ANSWERS: Record<string, Answer[]> = {
     { headers: { 'content-type': 'text/plain' }, body: 'ok' },
   ],
   'any other status with a JSON-RPC body': [400, 404, 405, 500].map((status) => ({ status, body: MESSAGE })),
-  'any other 4xx': [400, 403, 404, 405].map((status) => ({ status, body: 'no' })),
+  'any other 4xx but 408 and 425': [400, 403, 404, 405].map((status) => ({ status, body: 'no' })),
   'a redirect': [
     { status: 302, headers: { location: '/login' } },
     { status: 308, headers: { location: 'https://login.example/' } },
   ],
   'a 4xx of more than 64 KiB': [{ status: 404, body: 'x'.repeat(65_537) }],
   'a 429': [{ status: 429 }],
-  '5xx without a JSON-RPC body': [500, 502, 503].map((status) => ({ status, body: 'down' })),
+  '408, 425, or a 5xx, without a JSON-RPC body': [408, 425, 500, 502, 503].map((status) => ({ status, body: 'down' })),
   'nothing: the connection is lost': [{ hangUp: true }],
   'nothing within `network.timeoutMs`': [{ until: new Promise(() => {}) }],
 }

@@ -131,6 +131,26 @@ describe('a token that the server rejects', () => {
     await expectRejected(connection)
   })
 
+  test('stays rejected after a late 2xx to the token before it', async () => {
+    const { world, connection, call } = await signedIn(forever)
+    world.rejectedToken.add('access-1')
+    await rejection(call())
+    const served = world.rs.routes['POST /mcp'] ?? {}
+    const [arrived, gate] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+    world.rs.routes['POST /mcp'] = () => {
+      arrived.resolve()
+      return { body: {}, until: gate.promise }
+    }
+    const late = call()
+    await arrived.promise
+    world.rs.routes['POST /mcp'] = served
+    await connection.import({ tokens: { accessToken: 'imported' }, issuer: world.issuer })
+    await rejection(call())
+    gate.resolve()
+    expect((await late).status).toBe(200)
+    await expectRejected(connection)
+  })
+
   test('stays rejected after a 2xx of another path', async () => {
     const { world, connection, call } = await signedIn(forever)
     world.rejectedToken.add('access-1')
