@@ -5,7 +5,7 @@ const { exports } = JSON.parse(readFileSync(new URL('package.json', import.meta.
 
 /** Our own code, without the packages that it imports. */
 const OWN = {
-  '.': '57 kB',
+  '.': '58 kB',
   './machines': '13.5 kB',
   './mcp': '2.9 kB',
   './node': '4 kB',
