@@ -62,8 +62,10 @@ export function isTokenResponseInvalid({ failure, outcome }: PortFailure): boole
 /** Whether a failure may be over by itself: of the network, of a server that is overloaded or broken, or lost. */
 export function isPassing(portFailure: PortFailure): boolean {
   const { failure, outcome } = portFailure
+  const { status = 0 } = failure.details ?? {}
+  if (outcome === 'unknown' || status >= 500 || isRetryLaterStatus(status)) return true
   if (outcome === 'notSent') return failure.code === 'HTTP_NETWORK' || failure.code === 'HTTP_TIMEOUT'
-  return outcome === 'unknown' || (failure.details?.status ?? 0) >= 500 || isRetryLater(portFailure)
+  return isRetryLater(portFailure)
 }
 
 /** Whether the same request can be sent again later: nothing was consumed. */

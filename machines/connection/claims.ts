@@ -88,24 +88,22 @@ export function withConsumptionDoubt({ claim: current, tokens }: ConnectionConte
  * failure. Nothing is recorded if this process was too slow, or closing: that says nothing about the server.
  */
 export function withFailedRenewal(context: ConnectionContext, portFailure: PortFailure, at: number): Change {
-  const { failure, outcome } = portFailure
+  const { failure } = portFailure
   if (!isRenewing(context) || isLocal(failure)) return {}
   const { retryDelayMs: last, count = 0 } = context.failedRenewal ?? {}
-  const isCounted = isPassing(portFailure)
   const retryDelayMs = backoffMs(last, REFRESH_BACKOFF)
-  // What the host has to correct before anything can be sent may be corrected at any time.
-  const delayMs = outcome === 'notSent' && !isCounted ? 0 : (failure.details?.retryAfterMs ?? retryDelayMs)
   return {
     failedRenewal: {
       failure,
-      retryAt: at + delayMs,
+      retryAt: at + (failure.details?.retryAfterMs ?? retryDelayMs),
       retryDelayMs,
-      count: isCounted ? Math.min(count + 1, MAX_FAILED_RENEWALS) : 0,
+      count: isPassing(portFailure) ? Math.min(count + 1, MAX_FAILED_RENEWALS) : 0,
     },
   }
 }
 
-function isLocal({ code, details }: Failure): boolean {
+/** Whether this process was too slow, or closing. */
+export function isLocal({ code, details }: Failure): boolean {
   return code === 'CLOSED' || details?.reason === 'leaseTooShort'
 }
 

@@ -58,9 +58,9 @@ export function isRenewing({ claim, request }: ConnectionContext): boolean {
 }
 
 /** Whether the tokens have just replaced rejected ones: if the server rejects them as well, renewals do not help. */
-export function isOnTrial(tokens: Tokens | undefined, at: number): boolean {
+export function isOnTrial(tokens: Tokens | undefined, at: number, trialMs = REPLACEMENT_TRIAL_MS): boolean {
   const { replacedRejectedAt } = tokens ?? {}
-  return replacedRejectedAt !== undefined && at - replacedRejectedAt < REPLACEMENT_TRIAL_MS
+  return replacedRejectedAt !== undefined && at - replacedRejectedAt < trialMs
 }
 
 /** Whether so many tokens in a row were rejected soon after they replaced one another that no other will help. */

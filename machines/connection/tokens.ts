@@ -8,7 +8,7 @@ import type { Failure } from '../../src/errors/failure.ts'
 import type { TokenResult } from '../ports.ts'
 import { isSecretExpired, portFailureOf } from '../rejection.ts'
 import { end, finishAttempts } from './attempts.ts'
-import { withFailedRenewal } from './claims.ts'
+import { isLocal, withFailedRenewal } from './claims.ts'
 import type { Change, ConnectionEvent, Sent } from './events.ts'
 import { recordChallenge, rejectedClient, withServer } from './request.ts'
 import {
@@ -62,7 +62,7 @@ export function storeTokens(context: ConnectionContext, output: TokenResult): Ch
     subject: output.subject ?? (isRefresh ? old?.subject : undefined),
     ...(claim?.afterRejection && {
       replacedRejectedAt: output.at,
-      replacements: isOnTrial(old, output.at) ? (old?.replacements ?? 0) + 1 : 1,
+      replacements: replacementsBefore(old, output.at) + 1,
     }),
     // Only a success shows that the renewal helped, whoever rejected the tokens before; where a success shows nothing,
     // new tokens are trusted.
@@ -75,6 +75,12 @@ export function storeTokens(context: ConnectionContext, output: TokenResult): Ch
     ...(attempt && finishAttempts(context, attempt, tokens, output.at)),
     ...(attempt && { account: attempt.refuseAccountChange && newAccount(context, tokens) }),
   }
+}
+
+/** How many tokens in a row, up to these, replaced rejected ones. */
+function replacementsBefore(old: Tokens | undefined, at: number): number {
+  const { replacements = 0 } = isOnTrial(old, at) ? assertDefined(old, 'tokens') : {}
+  return replacements
 }
 
 /** The account is stored separately from its tokens only for `refuseAccountChange`. */
@@ -134,7 +140,7 @@ export function recordFailure(context: ConnectionContext, event: ConnectionEvent
   const { failure } = portFailure
   return {
     failure,
-    ...(context.claim?.kind === 'exchange' && exchangeBackoff(context, failure)),
+    ...(context.claim?.kind === 'exchange' && !isLocal(failure) && exchangeBackoff(context, failure)),
     ...withFailedRenewal(context, portFailure, context.at),
     ...(context.claim === undefined && { stepUps: withoutRound(context) }),
   }

@@ -14,7 +14,7 @@ import {
   tokensOf,
 } from '../../machines/connection/selectors.ts'
 import { AuthorizationError, isAuthorizationError } from '../errors/authorization-error.ts'
-import { failure } from '../errors/failure.ts'
+import { failure, type FailureCode } from '../errors/failure.ts'
 import { formatChallenge } from '../protocol/www-authenticate.ts'
 import type { ConnectionContext } from '../schemas/connection-context.ts'
 import type { Tokens } from '../schemas/credentials.ts'
@@ -59,7 +59,8 @@ export function endsRenewals(error: unknown): boolean {
   if (!isAuthorizationError(error)) return false
   const { code, details } = error.failure
   if (code === 'AUTHORIZATION_REQUIRED') return details?.reason !== 'assertionUnavailable'
-  return code === 'EXCHANGE_REJECTED' || code === 'TOKEN_RESPONSE_INVALID'
+  if (code === 'TOKEN_RESPONSE_INVALID') return details?.reason !== 'unreadable'
+  return code === 'EXCHANGE_REJECTED'
 }
 
 /** As {@link accessToken} for a request: also a rejected token, and none for a connection that never had tokens. */
@@ -152,11 +153,21 @@ export function outcomeUnknown({ failure: reason }: ConnectionContext): Authoriz
   return new AuthorizationError(failure('TOKEN_OUTCOME_UNKNOWN', reason?.details))
 }
 
+/** Failures before any request, which the host may correct at any time: callers try again at once. */
+const CORRECTABLE: ReadonlySet<FailureCode> = new Set(['CLIENT_INFORMATION_REQUIRED', 'AUTHORIZATION_REQUIRED'])
+
+/** How long callers without a usable token must not renew, in milliseconds. */
+function deferredMs(context: ConnectionContext, at: number): number {
+  const { failedRenewal } = context
+  return failedRenewal === undefined || CORRECTABLE.has(failedRenewal.failure.code) ? 0 : backoffLeftMs(context, at)
+}
+
 /** The failure of the last renewal, and when callers may renew again; or that of an exchange whose code is retained. */
 function renewalFailed(context: ConnectionContext, at: number): AuthorizationError | undefined {
-  const reason = context.failedRenewal?.failure ?? context.failure
+  const { failure: last, failedRenewal } = context
+  const reason = isRenewable(tokensOf(context), at) ? (failedRenewal?.failure ?? last) : last
   if (reason === undefined) return undefined
-  const retryAfterMs = backoffLeftMs(context, at)
+  const retryAfterMs = deferredMs(context, at)
   return new AuthorizationError(failure(reason.code, { ...reason.details, ...(retryAfterMs > 0 && { retryAfterMs }) }))
 }
 
@@ -173,7 +184,7 @@ export async function renew(
   const { context } = view
   const { generation } = context
   const attempt = pendingExchange(context, view.at())
-  const isDeferred = !ignoresBackoff && backoffLeftMs(context, view.at()) > 0
+  const isDeferred = !ignoresBackoff && deferredMs(context, view.at()) > 0
   const canRenew = isRenewable(tokensOf(context), view.at()) && !isDeferred
   if (context.claim === undefined && attempt === undefined && !canRenew) return view
   return await record.singleFlight(
@@ -191,7 +202,7 @@ export async function renew(
           if (failedRenewal !== undefined && failedRenewal.retryAt !== context.failedRenewal?.retryAt) return undefined
           // A late result of this run must be verified by a refresh before it can be returned.
           const current = tokens?.unverified ? now.context.generation : generation
-          if (isRenewable(tokens, now.at()) && (ignoresBackoff || backoffLeftMs(now.context, now.at()) === 0))
+          if (isRenewable(tokens, now.at()) && (ignoresBackoff || deferredMs(now.context, now.at()) === 0))
             return {
               type: 'refresh.requested',
               generation: current,

@@ -11,6 +11,7 @@ import {
   tokensOf,
 } from '../../machines/connection/selectors.ts'
 import { MAX_FAILED_RENEWALS } from '../../machines/limits.ts'
+import { USER_TRIAL_MS } from './limits.ts'
 import { AuthorizationError } from '../errors/authorization-error.ts'
 import { failure, isTransient } from '../errors/failure.ts'
 import type { ParsedOptions } from '../options/orchestrator-options.ts'
@@ -101,7 +102,8 @@ export async function authorize(record: ConnectionRecord, params: AuthorizeParam
   }
   // A host with its own requests passes on that the server rejected the token, and no renewal helped.
   const token = view?.context.generation === rejectedGeneration ? view?.context.tokens?.accessToken : undefined
-  const isTokenRejected = given !== undefined && !isStepUp && token !== undefined
+  const isTokenRejected =
+    given !== undefined && !isStepUp && token !== undefined && !isRenewable(view?.context.tokens, view?.at() ?? 0)
   if (isTokenRejected) await receiveChallenge(record, given, { token, isTokenRejected })
   const latest = isTokenRejected ? await record.load() : view
   const request = requestFor(record, params, challenge, latest)
@@ -156,7 +158,7 @@ async function renewed(record: ConnectionRecord, view: View, rejectedGeneration:
   if (!isRejected && isFresh(tokens, view.at(), 0, undefined)) return view
   if (isHopeless(view)) return view
   // The last renewal followed a rejection too: the resource may no longer list this authorization server.
-  if (isRejected && tokens?.replacedRejectedAt !== undefined) return view
+  if (isRejected && isOnTrial(tokens, view.at(), USER_TRIAL_MS)) return view
   const rejectedToken = isRejected ? tokens?.accessToken : undefined
   const after = await renew(record, view, { rejectedToken, ignoresBackoff: true })
   const { generation, claim, failedRenewal, failure: reason = failedRenewal?.failure } = after.context
@@ -179,15 +181,18 @@ function isHopeless({ context }: View): boolean {
  */
 function eventFor(challenge: BearerChallenge | undefined, view: View | undefined) {
   const { error, scope } = challenge ?? {}
-  // More scope cannot be granted to tokens that are over: the user is needed anyway.
-  const isOver = view?.context.tokens !== undefined && !isAuthorized(view.context, view.at())
-  if (error === 'insufficient_scope') return isOver ? 'authorization.requested' : 'challenge.insufficientScope'
+  if (error === 'insufficient_scope') return isOver(view) ? 'authorization.requested' : 'challenge.insufficientScope'
   if (error === 'insufficient_user_authentication') return 'challenge.insufficientAuthentication'
   const tokens = tokensOf(view?.context)
   if (view === undefined || error === 'invalid_token') return 'authorization.requested'
   // A token that replaces a rejected one was rejected again.
   if (isOnTrial(tokens, view.at()) || !isUsable(tokens, view.at())) return 'authorization.requested'
   return coversScope(tokens.scope, scope) ? 'authorization.requested' : 'challenge.insufficientScope'
+}
+
+/** Whether there are tokens that are over: more scope cannot be added to them, and the user is needed anyway. */
+function isOver(view: View | undefined): boolean {
+  return view?.context.tokens !== undefined && !isAuthorized(view.context, view.at())
 }
 
 /**
@@ -253,7 +258,9 @@ function requestFor(
   const reused = isSame && isNonInteractive && grant === tokens.grant ? tokens.parameters : undefined
   return {
     scope,
-    challengeScope: challenge?.scope,
+    // Tokens that are over had their scope as well.
+    challengeScope:
+      isOver(view) && challenge?.scope !== undefined ? unionScopes(tokens?.scope, challenge.scope) : challenge?.scope,
     ...(challenge !== undefined && { challenged: true as const }),
     ...(isAsked && { asksServer: wasNotRequired ? ('anew' as const) : ('cached' as const) }),
     maxStepUps: policy.maxStepUps,

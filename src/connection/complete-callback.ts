@@ -196,7 +196,7 @@ function resultOfEnded(view: View, stateHash: string, about: About): Outcome {
   if (outcome === 'authorized' || outcome === 'alreadyAuthorized') {
     if (isAuthorized(context, view.at())) return { status: 'alreadyAuthorized', ...about, actions: [] }
     // Signed in then, and signed out or lapsed since.
-    return context.tokens === undefined
+    return context.tokens === undefined && !context.reauthorizationRequired
       ? { status: 'superseded', ...about, actions: [], rejection }
       : { ...failed(context.failure ?? failure('AUTHORIZATION_REQUIRED')), ...about, rejection }
   }

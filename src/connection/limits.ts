@@ -33,6 +33,12 @@ export const CHALLENGE_INTERVAL_MS = 1_000
  */
 export const RECORDING_WAIT_MS = 1_000
 
+/**
+ * How long after a renewal `authorize()` takes a rejected token for one that renewals do not help, in milliseconds: ten
+ * minutes, in which a person may click again.
+ */
+export const USER_TRIAL_MS = 600_000
+
 /** How many redirects within the server's origin `fetch` follows. Ends a redirect loop. */
 export const MAX_REDIRECTS = 5
 

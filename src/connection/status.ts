@@ -79,7 +79,7 @@ export function statusOf(record: ConnectionRecord, view: View): ConnectionStatus
   const at = view.at()
   const tokens = tokensOf(context)
   // An authorization that began since removes its own failure, but not that of the renewals.
-  const reason = context.failure ?? context.failedRenewal?.failure
+  const reason = context.failure ?? (tokens && context.failedRenewal?.failure)
   const authorized = isAuthorized(context, at)
   const notRequired = isNotRequired(context, at)
   const fallback: NextAction = authorized || notRequired ? 'none' : 'authorize'

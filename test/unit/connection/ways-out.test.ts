@@ -62,6 +62,26 @@ describe('a person who wants to sign in', () => {
     expect(world.tokenRequests().map(({ audience }) => audience)).toEqual(['a', 'a', 'a'])
   })
 
+  test('keeps the scope that lapsed tokens had, besides the scope that a challenge names', async () => {
+    const { world, clock, connection, call } = await signedIn()
+    world.rs.routes['POST /mcp'] = { status: 403, headers: challengeOf('insufficient_scope', 'mcp:write') }
+    await rejection(call())
+    clock.advance(3_600_000)
+    world.tokenAnswers.push(INVALID_GRANT)
+    await rejection(connection.accessToken())
+    const redirect = redirectOf(await connection.authorize())
+    expect(new URL(redirect.authorizationUrl).searchParams.get('scope')).toBe('mcp:tools mcp:write')
+  })
+
+  test('is not needed because of a late challenge for the token that was just replaced', async () => {
+    const { connection, elsewhere } = await signedIn()
+    const challenge = 'Bearer error="invalid_token"'
+    expect((await connection.authorize({ challenge })).status).toBe('authorized')
+    await connection.accessToken()
+    await connection.authorize({ challenge })
+    expect((await elsewhere.accessToken()).value).toBe('access-2')
+  })
+
   test('is needed in every process as soon as a host passes on a challenge that no renewal cures', async () => {
     const { world, connection, elsewhere } = await signedIn()
     world.tokenAnswers.push(INVALID_GRANT)

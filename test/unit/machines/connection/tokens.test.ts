@@ -268,13 +268,13 @@ describe('a failure', () => {
     expect(delays).toEqual([5_000, 10_000, 20_000, 40_000, 80_000, 160_000, 320_000, 600_000, 600_000])
   })
 
-  test.each<[string, Error, number]>([
-    ['the Retry-After time of the server', rejections.rateLimited, 7_000],
-    ['no time for what the host has to correct', portError('CLIENT_INFORMATION_REQUIRED', 'notSent'), 0],
-  ])('recordFailure defers the next renewal by %s', (_, failed, delayMs) => {
-    const { failedRenewal: recorded } = recordFailure(contextWith({ tokens, claim: refreshing }), error(failed))
-    expect(recorded).toMatchObject({ retryAt: START + delayMs, retryDelayMs: 5_000 })
-  })
+  test.each<[string, Error, number]>([['the Retry-After time of the server', rejections.rateLimited, 7_000]])(
+    'recordFailure defers the next renewal by %s',
+    (_, failed, delayMs) => {
+      const { failedRenewal: recorded } = recordFailure(contextWith({ tokens, claim: refreshing }), error(failed))
+      expect(recorded).toMatchObject({ retryAt: START + delayMs, retryDelayMs: 5_000 })
+    },
+  )
 
   test.each<[Error, number]>([
     [rejections.rateLimited, 7_000],
@@ -283,6 +283,11 @@ describe('a failure', () => {
     const changed = recordFailure(contextWith({ tokens, claim: exchanging, retryDelayMs: 5_000 }), error(failed))
     expect(changed).toMatchObject({ retryAt: START + delayMs, retryDelayMs: 10_000 })
     expect(changed.failedRenewal).toBeUndefined()
+  })
+
+  test('recordFailure does not defer an exchange that this process was too slow to send', () => {
+    const late = portError('HTTP_TIMEOUT', 'notSent', { reason: 'leaseTooShort' })
+    expect(Object.keys(recordFailure(contextWith({ tokens, claim: exchanging }), error(late)))).toEqual(['failure'])
   })
 
   test('recordFailure defers and counts nothing for a discovery, nor because this process was too slow or closing', () => {
