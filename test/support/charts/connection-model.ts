@@ -248,7 +248,7 @@ function essenceOf(snapshot: ConnectionSnapshot): string {
       held.refreshTokenRejected,
       held.refreshTokenMayBeConsumed,
       held.unverified,
-      held.rejectedBy !== undefined || (held.renewalRejected && 'renewal'),
+      held.rejectedBy !== undefined,
     ],
     claim && [claim.kind, claim.grant, claim.retries, claim.outcomeUnknown],
     context.orphanedClaims.at(-1)?.retried,
