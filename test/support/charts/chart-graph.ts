@@ -59,7 +59,7 @@ export function withAncestors(node: AnyStateNode): AnyStateNode[] {
   return node.parent === undefined ? [node] : [node, ...withAncestors(node.parent)]
 }
 
-/** `npm run test:model` looks at all of them, and a run of all tests at every so many. */
+/** All of them under `npm run test:model`, and every so many otherwise: a walk of the whole graph takes minutes. */
 export function sampled<Item>(items: readonly Item[], stride: number): readonly Item[] {
   return process.env['AUTHCHART_MODEL_EDGES'] === 'all' ? items : items.filter((_item, index) => index % stride === 0)
 }
