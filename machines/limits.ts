@@ -49,8 +49,8 @@ export const MAX_FAILED_RENEWALS = 2
 export const REPLACEMENT_TRIAL_MS = 60_000
 
 /**
- * How many tokens in a row, each rejected while on trial, `accessToken()` replaces at the request of its host. For a
- * host that repeats its requests without an end.
+ * How many tokens in a row, each rejected while on trial, are replaced. For a host that repeats its requests without an
+ * end, and for a path that rejects every token.
  */
 export const MAX_REPLACEMENTS = 5
 

@@ -90,16 +90,24 @@ export function withConsumptionDoubt({ claim: current, tokens }: ConnectionConte
 export function withFailedRenewal(context: ConnectionContext, portFailure: PortFailure, at: number): Change {
   const { failure } = portFailure
   if (!isRenewing(context) || isLocal(failure)) return {}
-  const { retryDelayMs: last, count = 0 } = context.failedRenewal ?? {}
-  const retryDelayMs = backoffMs(last, REFRESH_BACKOFF)
+  const { retryDelayMs, count = 0 } = context.failedRenewal ?? {}
   return {
     failedRenewal: {
       failure,
-      retryAt: at + (failure.details?.retryAfterMs ?? retryDelayMs),
-      retryDelayMs,
+      ...nextRetry(failure, retryDelayMs, at),
       count: isPassing(portFailure) ? Math.min(count + 1, MAX_FAILED_RENEWALS) : 0,
     },
   }
+}
+
+/** When a failed token request may be sent again: when the server said, or else with backoff. */
+export function nextRetry(
+  { details }: Failure,
+  lastDelayMs: number | undefined,
+  at: number,
+): { retryDelayMs: number; retryAt: number } {
+  const retryDelayMs = backoffMs(lastDelayMs, REFRESH_BACKOFF)
+  return { retryDelayMs, retryAt: at + (details?.retryAfterMs ?? retryDelayMs) }
 }
 
 /** Whether this process was too slow, or closing. */

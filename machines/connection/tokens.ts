@@ -1,14 +1,12 @@
-import { backoffMs } from '../../src/backoff.ts'
 import { coversScope } from '../../src/protocol/scopes.ts'
 import type { ConnectionContext, EndedAttempt } from '../../src/schemas/connection-context.ts'
 import type { Tokens } from '../../src/schemas/credentials.ts'
 import { assertDefined } from '../assert.ts'
-import { ENDED_ATTEMPT_TTL_MS, REFRESH_BACKOFF } from '../limits.ts'
-import type { Failure } from '../../src/errors/failure.ts'
+import { ENDED_ATTEMPT_TTL_MS } from '../limits.ts'
 import type { TokenResult } from '../ports.ts'
 import { isSecretExpired, portFailureOf } from '../rejection.ts'
 import { end, finishAttempts } from './attempts.ts'
-import { isLocal, withFailedRenewal } from './claims.ts'
+import { isLocal, nextRetry, withFailedRenewal } from './claims.ts'
 import type { Change, ConnectionEvent, Sent } from './events.ts'
 import { recordChallenge, rejectedClient, withServer } from './request.ts'
 import {
@@ -140,16 +138,13 @@ export function recordFailure(context: ConnectionContext, event: ConnectionEvent
   const { failure } = portFailure
   return {
     failure,
-    ...(context.claim?.kind === 'exchange' && !isLocal(failure) && exchangeBackoff(context, failure)),
+    // A code that is still valid is sent again.
+    ...(context.claim?.kind === 'exchange' &&
+      !isLocal(failure) &&
+      nextRetry(failure, context.retryDelayMs, context.at)),
     ...withFailedRenewal(context, portFailure, context.at),
     ...(context.claim === undefined && { stepUps: withoutRound(context) }),
   }
-}
-
-/** When a code that is still valid is sent again. */
-function exchangeBackoff({ at, retryDelayMs: last }: ConnectionContext, { details }: Failure): Change {
-  const retryDelayMs = backoffMs(last, REFRESH_BACKOFF)
-  return { retryDelayMs, retryAt: at + (details?.retryAfterMs ?? retryDelayMs) }
 }
 
 /** Records that the server rejected the renewal; the credential it used is retained, and only `wake()` tries it again. */
