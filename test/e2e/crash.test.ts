@@ -14,16 +14,16 @@ describe.each(STORES)('processes that crash or stall, on %s', (store) => {
     const [a, b, c] = await Promise.all([start(), start(), start()])
     const rejectedToken = await signIn()
     await a.arm(pause('claimed', 'after'))
+    const requestedAt = performance.now()
     void a.accessToken(of, { rejectedToken })
     await a.waitFor('claimed')
-    const killedAt = performance.now()
     await a.kill('SIGKILL')
 
     const [first, second] = await Promise.all([
       b.accessToken(of, { rejectedToken }),
       c.accessToken(of, { rejectedToken }),
     ])
-    expect(performance.now() - killedAt).toBeGreaterThan(AFTER_LEASE - 200)
+    expect(performance.now() - requestedAt).toBeGreaterThan(AFTER_LEASE)
     expect(first.value).not.toBe(rejectedToken)
     expect(second).toEqual(first)
     expect(await stage.tokenRequests()).toEqual(['authorization_code 200', 'refresh_token 200'])
