@@ -1,5 +1,5 @@
 import type { BearerChallenge } from '../../src/protocol/www-authenticate.ts'
-import type { AuthorizationRequest, ConnectionContext } from '../../src/schemas/connection-context.ts'
+import type { AuthorizationRequest, Claim, ConnectionContext } from '../../src/schemas/connection-context.ts'
 import type { AuthorizationServer, ClientInformation, Tokens } from '../../src/schemas/credentials.ts'
 import type {
   BuildAuthorizationRequestOutput,
@@ -78,6 +78,8 @@ export type ConnectionCommand =
   | {
       type: 'result.late'
       orphanId: string
+      /** What that claim was for. */
+      kind: Claim['kind']
       /** The `stateHash` of the attempt whose code was redeemed for it, if it was an exchange. */
       attemptHash?: string | undefined
       generation: number

@@ -7,6 +7,7 @@ import {
   attemptOf,
   claimedServer,
   hasRenewal,
+  isAuthorized,
   isExchangePending,
   isPending,
   isRejectionClearable,
@@ -100,13 +101,16 @@ export function canRetry(context: ConnectionContext, at: number): boolean {
 
 /**
  * Whether a result submitted after its claim had expired is still useful: no newer tokens were stored. If the request
- * was retried, the server may have revoked this result because of the reuse, so that a refresh must be able to verify
- * it.
+ * was retried, the server may have revoked this result because of the reuse, and nothing else: then a refresh must be
+ * able to verify it, and only a refresh of the stored tokens replaces usable ones.
  */
 export function isAcceptableLateResult(context: ConnectionContext, event: ConnectionEvent): boolean {
   if (event.type !== 'result.late' || event.generation !== context.generation) return false
   const claim = orphanedClaim(context, event.orphanId)
-  return claim !== undefined && (!claim.retried || event.tokens.refreshToken !== undefined)
+  if (claim === undefined) return false
+  if (!claim.retried) return true
+  const replacesOtherGrant = event.kind !== 'refresh' && isAuthorized(context, event.at)
+  return event.tokens.refreshToken !== undefined && !replacesOtherGrant
 }
 
 /** Whether a result was submitted after its connection had been disconnected, so that it has to be revoked. */

@@ -31,8 +31,8 @@ export function durableConnection(machine: AnyStateMachine): DurableChart<Connec
       const server = rested.servers.find(({ id }) => id === rested.tokens?.serverId)
       if (claim === undefined || server === undefined || rested.tokens === undefined) return undefined
       if (rested.generation === generation) return undefined
-      const { id: orphanId, stateHash: attemptHash } = claim
-      return { type: 'result.late', orphanId, attemptHash, generation, tokens: rested.tokens, server }
+      const { id: orphanId, kind, stateHash: attemptHash } = claim
+      return { type: 'result.late', orphanId, kind, attemptHash, generation, tokens: rested.tokens, server }
     },
   }
 }

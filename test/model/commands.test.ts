@@ -124,6 +124,7 @@ const mine = { stateHash: 'hash-1', bindingHash: 'fake-binding-hash' }
 const late = {
   type: 'result.late',
   orphanId: 'claim-0',
+  kind: 'exchange',
   server,
   tokens: { ...tokens, expiresAt: START + TOKEN_TTL_MS },
 } as const

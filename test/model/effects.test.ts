@@ -110,6 +110,7 @@ async function move(live: LiveConnection, what: Move): Promise<void> {
       return void (await live.send({
         type: 'result.late',
         orphanId: orphanedClaims.at(-1)?.id ?? 'none',
+        kind: 'refresh',
         generation,
         tokens: { ...bare, refreshToken: `late-${live.now}` },
         server: servers[0] ?? { id: 1, issuer, tokenEndpoint: metadata.tokenEndpoint, client: dynamicClient },

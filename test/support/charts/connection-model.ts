@@ -64,6 +64,7 @@ export function commandsFor(context: ConnectionContext): ConnectionEvent[] {
   } satisfies Tokens
   const late = {
     type: 'result.late',
+    kind: 'exchange',
     generation,
     server,
     tokens: { ...tokens, expiresAt: context.at + TOKEN_TTL_MS },
@@ -150,6 +151,7 @@ export function commandsFor(context: ConnectionContext): ConnectionEvent[] {
     },
     ...context.orphanedClaims.slice(-1).flatMap(({ id }) => [
       { ...stamp(), ...late, orphanId: id },
+      { ...stamp(), ...late, orphanId: id, kind: 'refresh' as const },
       { ...stamp(), ...late, orphanId: id, tokens: withoutRefreshToken },
       { ...stamp(), ...late, orphanId: id, generation: generation - 1 },
     ]),

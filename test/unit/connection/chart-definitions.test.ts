@@ -77,6 +77,7 @@ describe('the late result of a claim', () => {
     expect(connection.lateResult(claimed, rested)).toEqual({
       type: 'result.late',
       orphanId: CLAIM.id,
+      kind: CLAIM.kind,
       attemptHash: ATTEMPT.stateHash,
       generation: 1,
       tokens: TOKENS,

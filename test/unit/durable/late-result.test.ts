@@ -72,6 +72,25 @@ describe('◆2 late results', () => {
     expect(view?.context.orphanedClaims).toEqual([{ id: expect.any(String), retried: true }])
   })
 
+  test('the late result of a retried exchange does not replace usable tokens of another grant', async () => {
+    const world = createWorld()
+    await world.seed({ ...SIGNED_IN, attempts: [ATTEMPT] })
+    const stopped = await stopBeforeSave(world, CALLBACK)
+
+    world.time.advance(UNTIL_ABANDONED_MS)
+    const other = world.process()
+    other.answers.exchangeCode = rejected
+    const repeated = await other.run(() => undefined)
+    expect(repeated.view?.context).toMatchObject({ generation: 1, tokens: TOKENS, attempts: [] })
+
+    stopped.goOn()
+    const { view, accepted } = await stopped.run
+    expect(accepted).toBe(false)
+    expect(world.requests).toEqual(['exchangeCode', 'exchangeCode'])
+    expect(view?.context).toEqual(repeated.view?.context)
+    expect(view?.context.endedAttempts.map(({ outcome }) => outcome)).toEqual(['failed'])
+  })
+
   test('a late result does not replace newer tokens', async () => {
     const world = createWorld()
     await world.seed(SIGNED_IN)

@@ -411,6 +411,7 @@ describe('a disconnect', () => {
     const late = {
       type: 'result.late',
       orphanId: live.context.claim?.id,
+      kind: 'refresh',
       generation: live.context.generation,
       tokens: { ...live.context.tokens, refreshToken: 'late-refresh-token' },
       server,

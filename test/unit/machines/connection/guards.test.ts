@@ -308,7 +308,15 @@ describe('a claim', () => {
 })
 
 describe('isOrphanedResult', () => {
-  const late: ConnectionEvent = { ...stamp, type: 'result.late', orphanId: 'claim-1', generation: 3, tokens, server }
+  const late: ConnectionEvent = {
+    ...stamp,
+    type: 'result.late',
+    orphanId: 'claim-1',
+    kind: 'refresh',
+    generation: 3,
+    tokens,
+    server,
+  }
   test.each<[string, Partial<ConnectionContext>, ConnectionEvent, boolean]>([
     ['is true after a disconnect', {}, late, true],
     ['is false if the generation has not changed', { generation: 3 }, late, false],
@@ -323,33 +331,72 @@ describe('isOrphanedResult', () => {
 })
 
 describe('isAcceptableLateResult', () => {
-  const late: ConnectionEvent = { ...stamp, type: 'result.late', orphanId: 'claim-1', generation: 3, tokens, server }
-  test.each<[string, Partial<ConnectionContext>, ConnectionEvent, boolean]>([
-    ['is true if the generation has not changed', {}, late, true],
-    ['is false if the generation has changed', { generation: 4 }, late, false],
-    ['is false for a claim that was never orphaned', { orphanedClaims: [] }, late, false],
-    [
-      'is true for a retried claim if the result has a refresh token to verify it',
-      { orphanedClaims: [{ id: 'claim-1', retried: true }] },
-      late,
-      true,
-    ],
+  type Late = Extract<ConnectionEvent, { type: 'result.late' }>
+  const late: Late = {
+    ...stamp,
+    type: 'result.late',
+    orphanId: 'claim-1',
+    kind: 'refresh',
+    generation: 3,
+    tokens,
+    server,
+  }
+  const orphanedClaims = [{ id: 'claim-1', retried: true }]
+  test.each<[string, Partial<ConnectionContext>, Partial<Late>, boolean]>([
+    ['is true if the generation has not changed', {}, {}, true],
+    ['is false if the generation has changed', { generation: 4 }, {}, false],
+    ['is false for a claim that was never orphaned', { orphanedClaims: [] }, {}, false],
+    ['is true for a retried claim if the result has a refresh token to verify it', { orphanedClaims }, {}, true],
     [
       'is false for a retried claim if the result has no refresh token',
-      { orphanedClaims: [{ id: 'claim-1', retried: true }] },
-      { ...late, tokens: { ...tokens, refreshToken: undefined } },
+      { orphanedClaims },
+      { tokens: { ...tokens, refreshToken: undefined } },
       false,
     ],
     [
       'is true for a claim without a retry, even without a refresh token',
       {},
-      { ...late, tokens: { ...tokens, refreshToken: undefined } },
+      { tokens: { ...tokens, refreshToken: undefined } },
       true,
     ],
-  ])('isAcceptableLateResult %s', (_, changes, event, expected) => {
+  ])('isAcceptableLateResult %s', (_, changes, result, expected) => {
     const context = contextWith({ generation: 3, orphanedClaims: [{ id: 'claim-1', retried: false }], ...changes })
-    expect(ask.isAcceptableLateResult(context, event)).toBe(expected)
+    expect(ask.isAcceptableLateResult(context, { ...late, ...result })).toBe(expected)
   })
+
+  const { refreshToken: _, ...lastTokens } = tokens
+  const { expiresAt: _end, ...renewable } = { ...tokens, rejectedBy: undefined }
+  /** What may be stored when a late result arrives, and whether an unverified one of another grant may replace it. */
+  const stored: [string, Partial<ConnectionContext>, boolean][] = [
+    ['no tokens', {}, true],
+    ['no tokens, and a reauthorization is required', { reauthorizationRequired: true }, true],
+    ['usable tokens', { tokens }, false],
+    ['tokens that never expire', { tokens: renewable }, false],
+    ['an expired access token with a refresh token', { tokens: { ...tokens, expiresAt: START - 1 } }, false],
+    ['an access token without a refresh token', { tokens: lastTokens }, false],
+    ['an access token whose refresh token was rejected', { tokens: { ...tokens, refreshTokenRejected: true } }, false],
+    ['an expired access token without a refresh token', { tokens: { ...lastTokens, expiresAt: START - 1 } }, true],
+    ['rejected tokens', { tokens: { ...tokens, rejectedBy: 'server' } }, true],
+    ['expired tokens whose renewal is rejected', { tokens: { ...tokens, expiresAt: 1, renewalRejected: true } }, true],
+  ]
+  const rows = stored.flatMap(([what, changes, mayReplace]) =>
+    (['exchange', 'requestToken', 'refresh'] as const).flatMap((kind) => [
+      [kind, 'unverified', what, mayReplace || kind === 'refresh' ? 'accepted' : 'ignored', changes] as const,
+      [kind, 'verified', what, 'accepted', changes] as const,
+    ]),
+  )
+  test.each(rows)(
+    'the late result of a claim of kind %s, %s, beside %s, is %s',
+    (kind, verification, _what, expected, changes) => {
+      const context = contextWith({
+        generation: 3,
+        servers: [server],
+        orphanedClaims: [{ id: 'claim-1', retried: verification === 'unverified' }],
+        ...changes,
+      })
+      expect(ask.isAcceptableLateResult(context, { ...late, kind }) ? 'accepted' : 'ignored').toBe(expected)
+    },
+  )
 })
 
 describe('a scope challenge', () => {

@@ -199,6 +199,7 @@ describe('a late result', () => {
     ...stamp,
     type: 'result.late',
     orphanId: 'claim-1',
+    kind: 'exchange',
     generation: 3,
     tokens: { ...tokens, serverId: 9 },
     server: { ...server, id: 9 },
