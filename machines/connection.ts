@@ -94,7 +94,7 @@ export const connectionMachine = setup({
     canRetry: ({ context, event }) =>
       isCurrentClaim(context, event) && guards.canRetry(context, actions.readClock(context, event)),
     canRetryUnknownOutcome: ({ context, event }) =>
-      portFailureOf(event).outcome === 'unknown' && guards.canRetry(context, context.at),
+      portFailureOf(event).outcome === 'unknown' && guards.canRetry(context, actions.readClock(context, event)),
     isClientRejected: ({ context, event }) => isClientRejected(portFailureOf(event)) && guards.isClientDynamic(context),
     isRetryLater: ({ event }) => isRetryLater(portFailureOf(event)),
     isTokenResponseInvalid: ({ event }) => isTokenResponseInvalid(portFailureOf(event)),

@@ -6,6 +6,8 @@ import type { RequestOutcome } from '../src/errors/port-error.ts'
 export interface PortFailure {
   failure: Failure
   outcome: RequestOutcome
+  /** Record time when the port failed. */
+  at?: number | undefined
 }
 
 /** Any other rejection: whether the request was sent is unknown. */
@@ -17,9 +19,9 @@ const UNEXPECTED: PortFailure = {
 /** The failure in an event: ports reject with a `PortError`; everything else counts as an unknown outcome. */
 export function portFailureOf(event: { type: string; error?: unknown }): PortFailure {
   const { error } = event
-  return typeof error === 'object' && error !== null && 'failure' in error && 'outcome' in error
-    ? { failure: error.failure as Failure, outcome: error.outcome as RequestOutcome }
-    : UNEXPECTED
+  if (typeof error !== 'object' || error === null || !('failure' in error && 'outcome' in error)) return UNEXPECTED
+  const { failure, outcome, at } = error as PortFailure
+  return { failure, outcome, at }
 }
 
 /** Whether the server rejected the client itself: its registration is gone, or its secret has expired. */

@@ -23,10 +23,10 @@ import {
 } from './selectors.ts'
 import { withoutRound } from './step-up.ts'
 
-/** The record clock of an event: commands and port results contain it. */
+/** The record clock of an event: commands contain it, and the results and failures of ports. */
 export function readClock(context: ConnectionContext, event: ConnectionEvent): number {
   if ('at' in event) return event.at
-  return 'output' in event ? event.output.at : context.at
+  return 'output' in event ? event.output.at : (portFailureOf(event).at ?? context.at)
 }
 
 /** Stores the tokens of a token response. Without a refresh token in it, the old one is retained (RFC 6749 §6). */
@@ -136,13 +136,14 @@ export function importCredentials(context: ConnectionContext, event: Sent<'crede
 export function recordFailure(context: ConnectionContext, event: ConnectionEvent): Change {
   const portFailure = portFailureOf(event)
   const { failure } = portFailure
+  // A request may have taken as long as its time-out: the backoff begins after it.
+  const at = readClock(context, event)
   return {
+    at,
     failure,
     // A code that is still valid is sent again.
-    ...(context.claim?.kind === 'exchange' &&
-      !isLocal(failure) &&
-      nextRetry(failure, context.retryDelayMs, context.at)),
-    ...withFailedRenewal(context, portFailure, context.at),
+    ...(context.claim?.kind === 'exchange' && !isLocal(failure) && nextRetry(failure, context.retryDelayMs, at)),
+    ...withFailedRenewal(context, portFailure, at),
     ...(context.claim === undefined && { stepUps: withoutRound(context) }),
   }
 }

@@ -2,9 +2,11 @@ import { fromPromise } from 'xstate'
 import type {
   CheckRegistrationInput,
   CheckRegistrationOutput,
+  PortInput,
   RegisterClientInput,
   RegisterClientOutput,
 } from '../../machines/ports.ts'
+import { type Clock, stopwatch } from '../clock.ts'
 import { createBuildAuthorizationRequest } from './authorization-request/build-authorization-request.ts'
 import { ofConnectionServer, PortError } from '../errors/port-error.ts'
 import type { ConnectionIdentity } from '../schemas/credentials.ts'
@@ -19,15 +21,19 @@ import { createRegisterClient } from './registration/register-client.ts'
 import { createExchangeCode, createRefreshTokens, createRequestToken } from './token-endpoint/grants.ts'
 import { createRevokeTokens } from './token-endpoint/revoke-tokens.ts'
 
-/** Adapts a function to an actor port of the connection chart. */
-function port<Input extends { identity: ConnectionIdentity }, Output>(
+/** Adapts a function to an actor port of the connection chart; its failure is stamped as its result is. */
+function port<Input extends PortInput & { identity: ConnectionIdentity }, Output>(
+  clock: Clock,
   run: (input: Input, signal: AbortSignal) => Promise<Output>,
 ) {
   return fromPromise<Output, Input>(async ({ input, signal }) => {
+    const recordTime = stopwatch(clock, input.at)
     try {
       return await run(input, signal)
     } catch (error) {
-      throw error instanceof PortError && isOfServer(error, input.identity) ? ofConnectionServer(error) : error
+      if (!(error instanceof PortError)) throw error
+      const { failure, outcome } = isOfServer(error, input.identity) ? ofConnectionServer(error) : error
+      throw new PortError(failure, outcome, recordTime())
     }
   })
 }
@@ -46,18 +52,20 @@ function isOfServer({ failure: { details } }: PortError, { server }: ConnectionI
 export function connectionActors(deps: ConnectionDependencies) {
   const askServer = createAskServer(deps, new MetadataCache<ServerAnswer>(deps.clock))
   const discoverServer = createDiscoverServer(deps, new MetadataCache<ServerLookup>(deps.clock))
+  const { clock } = deps
   return {
     discoverResource: port(
+      clock,
       createDiscoverResource({ ...deps, askServer }, new MetadataCache<ResourceLookup>(deps.clock)),
     ),
-    discoverServer: port(discoverServer),
-    ensureRegistration: port(createEnsureRegistration(deps)),
-    buildAuthorizationRequest: port(createBuildAuthorizationRequest(deps)),
-    exchangeCode: port(createExchangeCode(deps)),
-    refreshTokens: port(createRefreshTokens(deps)),
-    requestToken: port(createRequestToken({ ...deps, discoverServer })),
-    revokeTokens: port(createRevokeTokens(deps)),
-    retireRegistration: port(createRetireRegistration(deps)),
+    discoverServer: port(clock, discoverServer),
+    ensureRegistration: port(clock, createEnsureRegistration(deps)),
+    buildAuthorizationRequest: port(clock, createBuildAuthorizationRequest(deps)),
+    exchangeCode: port(clock, createExchangeCode(deps)),
+    refreshTokens: port(clock, createRefreshTokens(deps)),
+    requestToken: port(clock, createRequestToken({ ...deps, discoverServer })),
+    revokeTokens: port(clock, createRevokeTokens(deps)),
+    retireRegistration: port(clock, createRetireRegistration(deps)),
   }
 }
 

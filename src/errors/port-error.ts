@@ -16,11 +16,14 @@ export class PortError extends Error {
   readonly failure: Failure
   /** Whether the request may have taken effect. */
   readonly outcome: RequestOutcome
+  /** Record time when the port failed; absent inside the port. */
+  readonly at: number | undefined
 
-  constructor(reason: Failure, outcome: RequestOutcome) {
+  constructor(reason: Failure, outcome: RequestOutcome, at?: number) {
     super(describeFailure(reason))
     this.failure = reason
     this.outcome = outcome
+    this.at = at
   }
 }
 

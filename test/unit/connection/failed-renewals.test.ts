@@ -61,6 +61,17 @@ describe('a refresh that is rejected', () => {
     expect(events).toEqual(['authorizationRequired', 'refreshed'])
   })
 
+  test('after a long wait has a backoff that begins with the response', async () => {
+    const { world, clock, connection } = await signedIn()
+    clock.advance(3_600_000)
+    world.tokenAnswers.push(() => {
+      clock.advance(8_000)
+      return { status: 503 }
+    })
+    expect(await rejection(connection.accessToken())).toMatchObject({ failure: { code: 'SERVER_UNAVAILABLE' } })
+    expect((await connection.status()).nextWakeAt).toBe(clock.now() + 5_000)
+  })
+
   test('before the expiry leaves the access token usable until then', async () => {
     const { world, clock, connection, refreshes } = await signedIn()
     clock.advance(3_575_000)

@@ -7,6 +7,7 @@ import {
   isTokenResponseInvalid,
   portFailureOf,
 } from '../../../machines/rejection.ts'
+import { PortError } from '../../../src/errors/port-error.ts'
 import { rejection, rejections } from '../../support/charts/facts.ts'
 
 const type = 'xstate.error.actor.refreshTokens'
@@ -21,10 +22,12 @@ test.each([408, 425, 429, 503])(
 )
 
 describe('portFailureOf', () => {
-  test('portFailureOf returns only the failure and the outcome of a PortError', () => {
-    expect(portFailureOf({ type, error: rejections.notSent })).toEqual({
+  test('portFailureOf returns only the failure, the outcome and the instant of a PortError', () => {
+    const { failure, outcome } = rejections.notSent
+    expect(portFailureOf({ type, error: new PortError(failure, outcome, 7) })).toEqual({
       failure: { code: 'HTTP_NETWORK', details: { host: 'as.example.com' } },
       outcome: 'notSent',
+      at: 7,
     })
   })
 

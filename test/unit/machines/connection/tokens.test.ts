@@ -14,7 +14,7 @@ import {
   storeTokens,
 } from '../../../../machines/connection/tokens.ts'
 import type { FailureCode } from '../../../../src/errors/failure.ts'
-import { portError } from '../../../../src/errors/port-error.ts'
+import { PortError, portError } from '../../../../src/errors/port-error.ts'
 import type { Claim, ConnectionContext } from '../../../../src/schemas/connection-context.ts'
 import {
   contextWith,
@@ -260,6 +260,7 @@ describe('a failure', () => {
       const { failure } = rejections.otherRefusal
       const { retryDelayMs = 0 } = changed.failedRenewal ?? {}
       expect(changed).toEqual({
+        at: START,
         failure,
         failedRenewal: { failure, retryAt: START + retryDelayMs, retryDelayMs, count: 0 },
       })
@@ -288,14 +289,24 @@ describe('a failure', () => {
 
   test('recordFailure does not defer an exchange that this process was too slow to send', () => {
     const late = portError('HTTP_TIMEOUT', 'notSent', { reason: 'leaseTooShort' })
-    expect(Object.keys(recordFailure(contextWith({ tokens, claim: exchanging }), error(late)))).toEqual(['failure'])
+    expect(Object.keys(recordFailure(contextWith({ tokens, claim: exchanging }), error(late)))).toEqual([
+      'at',
+      'failure',
+    ])
   })
 
   test('recordFailure defers and counts nothing for a discovery, nor because this process was too slow or closing', () => {
     const late = (code: FailureCode, reason?: string) => error(portError(code, 'notSent', { reason }))
     expect(recordFailure(contextWith({ tokens }), error(rejections.rateLimited)).failedRenewal).toBeUndefined()
     for (const event of [late('CLOSED'), late('HTTP_TIMEOUT', 'leaseTooShort')])
-      expect(Object.keys(recordFailure(contextWith({ tokens, claim: refreshing }), event))).toEqual(['failure'])
+      expect(Object.keys(recordFailure(contextWith({ tokens, claim: refreshing }), event))).toEqual(['at', 'failure'])
+  })
+
+  test('recordFailure counts the back-off from when the port failed', () => {
+    const { failure, outcome } = rejections.unavailable
+    const failed = error(new PortError(failure, outcome, NOW + 8_000))
+    const changed = recordFailure(contextWith({ tokens, claim: refreshing }), failed)
+    expect([changed.at, changed.failedRenewal?.retryAt]).toEqual([NOW + 8_000, NOW + 13_000])
   })
 
   test('recordFailure takes back a step-up round that failed before an authorization request was built', () => {
