@@ -15,7 +15,13 @@ export const MAX_LEASES = 4
 /** How often a waiting run reloads the record, with or without a notice, in milliseconds. */
 export const POLL_INTERVAL_MS = 500
 
-/** Backoff between attempts to save or load a record that must not be lost, in milliseconds. */
+/** How long the record exists by which a run learns whether the store takes writes, in milliseconds. */
+export const PROBE_TTL_MS = 1
+
+/**
+ * Backoff between attempts to save or load a record that must not be lost, in milliseconds; the longest is at most a
+ * quarter of the grace period.
+ */
 export const STORE_RETRY = { firstMs: 25, longestMs: 1_000 }
 
 /**

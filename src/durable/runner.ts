@@ -17,12 +17,21 @@ import type {
 import { type Execution, execute } from './execute.ts'
 import { MAX_CONFLICT_PAUSE_MS, MAX_LEASES, MAX_ROUNDS, POLL_INTERVAL_MS } from './limits.ts'
 import type { SnapshotCodec } from './snapshot-codec.ts'
-import { SnapshotRepository } from './snapshot-repository.ts'
+import { SnapshotRepository, unavailable } from './snapshot-repository.ts'
 import type { KeyPage } from '../stores/snapshot-store.ts'
 
 const expired = ({ id }: Claim): { type: string; orphanId: string } => ({ type: 'claim.expired', orphanId: id })
 const closed = (): AuthorizationError => new AuthorizationError(failure('CLOSED'))
 const timedOut = (reason: string): AuthorizationError => new AuthorizationError(failure('TIMED_OUT', { reason }))
+
+/** How a run waits for the claim of another process. */
+interface Waiting {
+  readonly subscription: ChangeSubscription
+  /** The monotonic instant at which it stops waiting. */
+  readonly until: number
+  /** The claim whose lease it saw end, and the monotonic instant from which on its grace period counts. */
+  expired?: { readonly id: string; readonly at: number }
+}
 
 /**
  * Durable executor: loads a snapshot, sends one event, and stores every persistable state; on a compare-and-set
@@ -32,6 +41,8 @@ export class Runner {
   readonly #options: RunnerOptions
   readonly #repository: SnapshotRepository
   readonly #queues = new Map<string, Promise<void>>()
+  /** Rejects the callers of runs that have not ended. */
+  readonly #callers = new Set<(error: Error) => void>()
   #longestLeaseMs = 0
 
   constructor(options: RunnerOptions) {
@@ -78,7 +89,7 @@ export class Runner {
       isNested?: true
     },
   ): Promise<RunResult<Context>> {
-    if (this.#repository.isClosing && !options.isNested) return Promise.reject(closed())
+    if (this.#repository.retries.isClosing && !options.isNested) return Promise.reject(closed())
     const { input, lease, dueInMs } = options
     this.#longestLeaseMs = Math.max(this.#longestLeaseMs, lease.leaseMs + lease.graceMs)
     const before = this.#queues.get(key)
@@ -95,19 +106,27 @@ export class Runner {
     void settled.then(() => {
       if (this.#queues.get(key) === settled) this.#queues.delete(key)
     })
-    return turn
+    return new Promise((resolve, reject) => {
+      this.#callers.add(reject)
+      void settled.then(() => this.#callers.delete(reject))
+      turn.then(resolve, reject)
+    })
   }
 
-  /** Rejects new runs and waits for those in flight, at most the longest lease among them. */
+  /**
+   * Rejects new runs and waits for those in flight, at most the longest lease among them; then it rejects those that
+   * are left with `STORE_UNAVAILABLE`, and nothing is tried again.
+   */
   async close(): Promise<void> {
-    this.#repository.isClosing = true
+    this.#repository.retries.isClosing = true
     let timer: NodeJS.Timeout | undefined
     const bound = new Promise<void>((resolve) => {
       timer = setTimeout(resolve, this.#longestLeaseMs)
     })
     await Promise.race([Promise.all(this.#queues.values()), bound])
     clearTimeout(timer)
-    this.#repository.isOver = true
+    this.#repository.retries.end()
+    for (const reject of this.#callers) reject(unavailable())
   }
 
   async #runToResult<Context extends DurableContext, Command extends { type: string }>(
@@ -118,12 +137,13 @@ export class Runner {
     const { changes, clock } = this.#options
     await changes.ready()
     const subscription = changes.watch(run.key)
-    const waitUntil = clock.monotonic() + MAX_LEASES * (run.lease.leaseMs + run.lease.graceMs)
+    const until = clock.monotonic() + MAX_LEASES * (run.lease.leaseMs + run.lease.graceMs)
+    const waiting: Waiting = { subscription, until }
     try {
       let view = loaded === undefined ? await this.#repository.reload(run) : loaded.view
       let consumed = false
       for (let rounds = 0; rounds < MAX_ROUNDS || run.carriesResult;) {
-        const recovery = await this.#recovery(run, view, subscription, waitUntil)
+        const recovery = await this.#recovery(run, view, waiting)
         if (recovery === 'reload') {
           view = await this.#repository.reload(run)
           continue
@@ -135,7 +155,7 @@ export class Runner {
         rounds += 1
         if (result.kind === 'conflict') {
           await this.#submitLateResult(run, result)
-          await this.#repository.pause(this.#jitter(Math.min(2 ** rounds, MAX_CONFLICT_PAUSE_MS)))
+          await this.#repository.retries.pause(this.#jitter(Math.min(2 ** rounds, MAX_CONFLICT_PAUSE_MS)))
           view = await this.#repository.reload(run)
           continue
         }
@@ -158,8 +178,7 @@ export class Runner {
   async #recovery<Context extends DurableContext, Command extends { type: string }>(
     run: Run<Context, Command>,
     view: RecordView<Context> | undefined,
-    subscription: ChangeSubscription,
-    waitUntil: number,
+    waiting: Waiting,
   ): Promise<{ type: string } | 'reload' | undefined> {
     if (view === undefined) return undefined
     const { claim } = view.context
@@ -168,14 +187,36 @@ export class Runner {
       const snapshot = restoreActor(machine, view, { id: name }).getSnapshot()
       return snapshot.hasTag('checkpoint') ? { type: 'checkpoint.saved' } : undefined
     }
-    const remainingMs = claim.leaseMs + run.lease.graceMs - view.ageMs()
+    const leaseLeftMs = claim.leaseMs - view.ageMs()
+    const remainingMs = leaseLeftMs > 0 ? leaseLeftMs : await this.#graceLeftMs(run, claim, leaseLeftMs, waiting)
     if (remainingMs <= 0) return expired(claim)
     if (!run.carriesResult) {
-      if (this.#repository.isClosing) throw closed()
-      if (this.#options.clock.monotonic() > waitUntil) throw timedOut('claimed')
+      if (this.#repository.retries.isClosing) throw closed()
+      if (this.#options.clock.monotonic() > waiting.until) throw timedOut('claimed')
     }
-    await subscription.changed(Math.min(remainingMs, POLL_INTERVAL_MS))
+    await waiting.subscription.changed(Math.min(remainingMs, POLL_INTERVAL_MS))
     return 'reload'
+  }
+
+  /**
+   * How long a claim past its lease is left to its holder, in milliseconds: until the grace period has passed, and as
+   * long since this run itself saw that the store takes writes. Where it does not, for longer than a lease, the holder
+   * has its result in hand and saves it first. A claim with an unknown outcome has no result to save.
+   */
+  async #graceLeftMs<Context extends DurableContext, Command extends { type: string }>(
+    run: Run<Context, Command>,
+    { id, outcomeUnknown }: Claim,
+    leaseLeftMs: number,
+    waiting: Waiting,
+  ): Promise<number> {
+    const { store, clock } = this.#options
+    const leftMs = leaseLeftMs + run.lease.graceMs
+    if (outcomeUnknown || store.insideProcess) return leftMs
+    if (waiting.expired?.id !== id) {
+      await this.#repository.confirmWrites(run)
+      waiting.expired = { id, at: clock.monotonic() }
+    }
+    return Math.max(leftMs, waiting.expired.at + run.lease.graceMs - clock.monotonic())
   }
 
   /** Submits the result of a single-use credential to the record whose claim another process took over. */

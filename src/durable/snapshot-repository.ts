@@ -1,14 +1,15 @@
-import { backoffMs } from '../backoff.ts'
 import { randomId } from '../clock.ts'
 import { AuthorizationError, isAuthorizationError } from '../errors/authorization-error.ts'
 import { failure } from '../errors/failure.ts'
 import { type KeyPage, type StoredRecord, StoreNotOpenedError, TooFewReplicasError } from '../stores/snapshot-store.ts'
 import type { ChartSnapshot } from './actor.ts'
 import { type DurableContext, type RecordView, type Run, type RunnerOptions, sendDeadline } from './chart.ts'
-import { ID_BYTES, STORE_RETRY } from './limits.ts'
+import { ID_BYTES, PROBE_TTL_MS } from './limits.ts'
+import { Retries } from './retries.ts'
 import { decodeSnapshot, encodeSnapshot, type SnapshotCodec } from './snapshot-codec.ts'
 
-const unavailable = (error: unknown): AuthorizationError => {
+/** The failure of an operation for which the store, or the sealer, was not available. */
+export const unavailable = (error?: unknown): AuthorizationError => {
   const reason = error instanceof StoreNotOpenedError ? error.reason : undefined
   return new AuthorizationError(failure('STORE_UNAVAILABLE', { reason }))
 }
@@ -27,13 +28,11 @@ export interface PendingSave<Context extends DurableContext> {
 /** Loads and stores encrypted snapshots by compare-and-set, and retries saves that must not be lost. */
 export class SnapshotRepository {
   readonly #options: RunnerOptions
-  /** Set once `close()` was called: from then on only the result of a single-use credential is retried. */
-  isClosing = false
-  /** Set once `close()` has waited for its maximum time: from then on retries do not keep the process alive. */
-  isOver = false
+  readonly retries: Retries
 
   constructor(options: RunnerOptions) {
     this.#options = options
+    this.retries = new Retries(options.clock)
   }
 
   /**
@@ -88,20 +87,50 @@ export class SnapshotRepository {
     }
   }
 
-  /** Loads the record of a run; a run that submits a result retries until the store is available. */
-  async reload<Context extends DurableContext, Command extends { type: string }>({
-    chart,
-    key,
-    carriesResult,
-  }: Run<Context, Command>): Promise<RecordView<Context> | undefined> {
-    for (let pauseMs = backoffMs(undefined, STORE_RETRY); ; pauseMs = backoffMs(pauseMs, STORE_RETRY)) {
+  /** Loads the record of a run. */
+  async reload<Context extends DurableContext, Command extends { type: string }>(
+    run: Run<Context, Command>,
+  ): Promise<RecordView<Context> | undefined> {
+    return await this.#untilAvailable(run, () => this.load(run.chart, run.key))
+  }
+
+  /**
+   * Resolves once the store takes writes: a record that nobody reads, and that expires at once, is written where that
+   * of the run would be. A store that only answers loads leaves the holder of a claim with its result in hand.
+   */
+  async confirmWrites<Context extends DurableContext, Command extends { type: string }>(
+    run: Run<Context, Command>,
+  ): Promise<void> {
+    const write = { expectedVersion: undefined, writeId: this.createId(), ttlMs: PROBE_TTL_MS }
+    await this.#untilAvailable(run, async () => {
       try {
-        return await this.load(chart, key)
+        await this.#options.store.save(`${run.key}:probe`, '', write)
+      } catch (error) {
+        // Without its replicas the master has written it.
+        if (!(error instanceof TooFewReplicasError)) throw unavailable(error)
+      }
+    })
+  }
+
+  /** A run that submits a result repeats what it needs the store for until the store is available. */
+  async #untilAvailable<Context extends DurableContext, Command extends { type: string }, Result>(
+    { key, lease, carriesResult }: Run<Context, Command>,
+    attempt: () => Promise<Result>,
+  ): Promise<Result> {
+    const retry = this.retries.begin({ key, lease, isResult: carriesResult })
+    for (;;) {
+      try {
+        if (carriesResult && this.retries.isOver) throw unavailable()
+        return await attempt()
       } catch (error) {
         const isTransient = error instanceof AuthorizationError && error.code === 'STORE_UNAVAILABLE'
         if (!carriesResult || !isTransient) throw error
+        if (this.retries.isOver) {
+          retry.warn()
+          throw error
+        }
       }
-      await this.pause(pauseMs)
+      await retry.pause()
     }
   }
 
@@ -109,18 +138,26 @@ export class SnapshotRepository {
    * Stores a snapshot. A save whose response was lost is sent again with the same write id until its outcome is
    * determined: before a request is sent, until its send deadline; after it, as long as the process lives.
    *
-   * @throws {@link AuthorizationError} `STORE_UNAVAILABLE` if nothing was consumed and the store does not respond.
+   * A write that takes a claim over is tried again only after another grace period: the holder of the claim saves
+   * first.
+   *
+   * @throws {@link AuthorizationError} `STORE_UNAVAILABLE` if the store does not respond, and nothing was consumed or
+   *   `close()` does not wait any longer.
    */
   async save<Context extends DurableContext, Command extends { type: string }>(
     run: Run<Context, Command>,
     { snapshot, current, now, isConsumed }: PendingSave<Context>,
   ): Promise<RecordView<Context> | 'conflict'> {
-    const { chart, key, lease, carriesResult, dueInMs } = run
+    const { chart, key, lease, dueInMs } = run
     const { store, sealer, clock, requestTimeoutMs } = this.#options
     const { context, value } = snapshot
     const writeId = this.createId()
     const deadline = sendDeadline(clock.monotonic(), lease, requestTimeoutMs)
-    for (let pauseMs = backoffMs(undefined, STORE_RETRY); ; pauseMs = backoffMs(pauseMs, STORE_RETRY)) {
+    const isResult = isConsumed || run.carriesResult
+    const takesOver = !isConsumed && current?.context.claim !== undefined
+    const retry = this.retries.begin({ key, lease, isResult })
+    let hasFailed = false
+    for (;;) {
       const requestedAt = clock.monotonic()
       // Computed for each attempt: the store measures a record's age from the write that succeeds.
       // A port measures its own time, so its result may be in the next millisecond: record time never decreases.
@@ -128,6 +165,12 @@ export class SnapshotRepository {
       const viewOf = (version: string): RecordView<Context> =>
         this.#view({ context, value, version }, savedAt, 0, requestedAt)
       try {
+        if (hasFailed && takesOver) {
+          await this.confirmWrites(run)
+          await this.retries.pause(lease.graceMs)
+          hasFailed = false
+          continue
+        }
         const sealed = await sealer.seal(encodeSnapshot(chart, snapshot, savedAt), { key })
         const expectedVersion = current?.version
         const times = { ttlMs: chart.ttlMs(context), dueInMs: dueInMs?.(context, savedAt) }
@@ -138,12 +181,14 @@ export class SnapshotRepository {
         const written = error instanceof TooFewReplicasError ? error.version : undefined
         // The write is on the master. Only a claim must be on the replicas before a request is sent; a result should be.
         if (written !== undefined && !snapshot.hasTag('claim') && (isTooLate || !isConsumed)) return viewOf(written)
-        if (!isConsumed && !carriesResult && (isTooLate || this.isClosing)) {
-          if (written !== undefined) await this.#release(run, current, written, now)
+        if (isResult ? this.retries.isOver : isTooLate || this.retries.isClosing) {
+          retry.warn()
+          if (written !== undefined && !isResult) await this.#release(run, current, written, now)
           throw unavailable(error)
         }
+        hasFailed = written === undefined
       }
-      await this.pause(pauseMs)
+      await retry.pause()
     }
   }
 
@@ -169,14 +214,6 @@ export class SnapshotRepository {
     }
     // Most likely too few replicas confirm this write either; if it fails, the claim expires after its lease.
     await release().catch(() => {})
-  }
-
-  /** Waits. After `close()` has ended, a pause does not keep the process alive. */
-  pause(ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, ms)
-      if (this.isOver) timer.unref()
-    })
   }
 
   /** A random id for a claim or a write. */

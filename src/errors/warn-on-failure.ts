@@ -1,8 +1,11 @@
 /**
  * `AUTHCHART_CALLBACK_FAILED`: a callback of the host threw or rejected. `AUTHCHART_CLOSE_FAILED`: a resource could not
- * be closed.
+ * be closed. `AUTHCHART_RESULT_NOT_STORED`: the result of a request with a single-use credential could not be stored.
  */
-type WarningCode = 'AUTHCHART_CALLBACK_FAILED' | 'AUTHCHART_CLOSE_FAILED'
+type WarningCode = 'AUTHCHART_CALLBACK_FAILED' | 'AUTHCHART_CLOSE_FAILED' | 'AUTHCHART_RESULT_NOT_STORED'
+
+const warn = (code: WarningCode, message: string, detail?: string): void =>
+  process.emitWarning(message, { type: 'AuthchartWarning', code, ...(detail && { detail }) })
 
 /**
  * Runs a function whose failure must neither fail the calling operation nor end the process: an exception or a
@@ -11,16 +14,29 @@ type WarningCode = 'AUTHCHART_CALLBACK_FAILED' | 'AUTHCHART_CLOSE_FAILED'
  * @param subject The start of the warning, for example `inspect()`.
  * @returns Whether it succeeded.
  */
-export async function warnOnFailure(code: WarningCode, subject: string, work: () => unknown): Promise<boolean> {
+export async function warnOnFailure(
+  code: Exclude<WarningCode, 'AUTHCHART_RESULT_NOT_STORED'>,
+  subject: string,
+  work: () => unknown,
+): Promise<boolean> {
   try {
     await work()
     return true
   } catch (error) {
     // The message of a store's client may contain its URL and password: only messages of the host's errors are repeated.
     const { text, detail } = described(error, code === 'AUTHCHART_CALLBACK_FAILED' ? 'message' : 'name')
-    process.emitWarning(`${subject} failed: ${text}`, { type: 'AuthchartWarning', code, ...(detail && { detail }) })
+    warn(code, `${subject} failed: ${text}`, detail)
     return false
   }
+}
+
+/**
+ * Warns that the result of a request, tokens for example, is not stored. The key of its record contains no name and no
+ * secret.
+ */
+export function warnOfUnstoredResult(key: string): void {
+  const what = 'the result of a request could not be stored, and is lost when this process ends'
+  warn('AUTHCHART_RESULT_NOT_STORED', `${what}: the store does not respond (record ${key})`)
 }
 
 /** Describes any thrown value, also one whose properties throw when they are read. */

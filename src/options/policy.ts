@@ -26,7 +26,10 @@ export interface PolicyOptions {
   minTokenTtlMs?: number | undefined
   /** Lease of a claim. Must exceed `network.timeoutMs` by a margin for the save. @defaultValue 30_000 */
   leaseMs?: number | undefined
-  /** Grace period after lease expiry before another process takes over the claim. @defaultValue 5_000 */
+  /**
+   * Grace period after lease expiry before another process takes over the claim; after a store outage it begins once
+   * the store takes writes again. Should exceed the reconnect delay of the store's client. @defaultValue 5_000
+   */
   graceMs?: number | undefined
   /** In-memory cache TTL for access tokens. @defaultValue 10_000 */
   cacheMs?: number | undefined

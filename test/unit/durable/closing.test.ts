@@ -1,6 +1,22 @@
-import { describe, expect, test, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { CLAIMED, REFRESH, SIGNED_IN } from './records.ts'
-import { createWorld, issued, KEY, LEASE } from './world.ts'
+import { type ProcessWarning, processWarnings } from '../../support/process-warnings.ts'
+import { createWorld, issued, KEY, LEASE, type TestProcess, UNTIL_ABANDONED_MS } from './world.ts'
+
+const UNAVAILABLE = { code: 'STORE_UNAVAILABLE', retryable: true }
+const NOT_STORED: ProcessWarning = {
+  name: 'AuthchartWarning',
+  code: 'AUTHCHART_RESULT_NOT_STORED',
+  message: `the result of a request could not be stored, and is lost when this process ends: the store does not respond (record ${KEY})`,
+}
+
+/** From the response of the server on, nothing reaches the store: it was closed, or its client was. */
+function loseStore(process: TestProcess): void {
+  process.answers.refreshTokens = async () => {
+    process.store.down = true
+    return issued(1)
+  }
+}
 
 describe('Runner.close', () => {
   test('close() without runs resolves at once, and later runs reject with CLOSED', async () => {
@@ -53,23 +69,32 @@ describe('Runner.close', () => {
     await rejected
   })
 
-  test('close() resolves after the lease at the latest, and later save retries do not keep the process alive', async () => {
+  test('a process that does not close tries on, is kept alive no longer than close() would wait, and warns once', async () => {
     const world = createWorld()
     await world.seed(SIGNED_IN)
-    const process = world.process({ lease: { leaseMs: 40, graceMs: 10 } })
-    // The fence is in the past with a lease this short: only the save of the failure is left to do.
+    const lease = { leaseMs: 30_000, graceMs: 100 }
+    const process = world.process({ lease })
+    loseStore(process)
     const timers = vi.spyOn(globalThis, 'setTimeout')
-    process.store.arm({ name: 'no', operation: 'save', when: 'before', action: 'fail', times: Infinity, skip: 1 })
+    /** Whether the pause that is under way keeps the process alive: one that has ended does not. */
+    const isKeptAlive = (): boolean | undefined => {
+      const last = timers.mock.calls.findLastIndex(([, ms]) => ms === lease.graceMs / 4)
+      const pause = timers.mock.results[last]?.value as (NodeJS.Timeout & { _destroyed: boolean }) | undefined
+      return pause?._destroyed === false ? pause.hasRef() : undefined
+    }
     const run = process.run(REFRESH)
-    await process.reached('no')
-    await process.runner.close()
-    const closedAfter = timers.mock.results.length
-    const triesBefore = process.store.saves.length
-    await vi.waitFor(() => expect(process.store.saves.length).toBeGreaterThan(triesBefore + 1), 5_000)
-    const later = timers.mock.results.slice(closedAfter).map(({ value }) => value as NodeJS.Timeout)
+    await vi.waitFor(() => expect(isKeptAlive()).toBe(true), { interval: 7 })
+    const warnings = await processWarnings(async () => {
+      world.time.advance(lease.leaseMs + lease.graceMs + 1)
+      await vi.waitFor(() => expect(isKeptAlive()).toBe(false), { interval: 7 })
+      const attempts = process.store.saves.length
+      await vi.waitFor(() => expect(process.store.saves.length).toBeGreaterThan(attempts + 2))
+      await vi.waitFor(() => expect(isKeptAlive()).toBe(false), { interval: 7 })
+    })
     timers.mockRestore()
-    expect(later.filter((timer) => !timer.hasRef()).length).toBeGreaterThan(0)
-    void run
+    expect(warnings).toEqual([NOT_STORED])
+    process.store.down = false
+    expect((await run).view?.context.tokens?.accessToken).toBe('access-new-1')
   })
 
   test('close() allows a nested run of another run to start', async () => {
@@ -79,5 +104,72 @@ describe('Runner.close', () => {
     await runner.close()
     const { view } = await runner.run(chart, KEY, () => REFRESH, { input: {}, lease: LEASE, isNested: true })
     expect(view?.context.generation).toBe(2)
+  })
+})
+
+describe('a result that can never be stored', () => {
+  beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] }))
+  afterEach(() => void vi.useRealTimers())
+
+  test('close() rejects its caller with STORE_UNAVAILABLE after lease and grace period, warns once, and leaves no timer', async () => {
+    const world = createWorld()
+    await world.seed(SIGNED_IN)
+    const process = world.process()
+    loseStore(process)
+    const ended: unknown[] = []
+    const run = process.run(REFRESH).catch((error: unknown) => ended.push(error))
+    await vi.waitFor(() => expect(process.store.saves.length).toBeGreaterThan(2))
+    const warnings = await processWarnings(async () => {
+      const closing = process.runner.close()
+      await vi.advanceTimersByTimeAsync(UNTIL_ABANDONED_MS - 1)
+      expect(ended).toEqual([])
+      await vi.advanceTimersByTimeAsync(1)
+      await closing
+      await run
+    })
+    expect(ended).toEqual([expect.objectContaining(UNAVAILABLE)])
+    expect(warnings).toEqual([NOT_STORED])
+    expect(vi.getTimerCount()).toBe(0)
+    const attempts = process.store.saves.length
+    await vi.advanceTimersByTimeAsync(UNTIL_ABANDONED_MS)
+    expect(process.store.saves).toHaveLength(attempts)
+  })
+
+  test('close() rejects every run that is left, also one whose store operation never ends', async () => {
+    const world = createWorld()
+    await world.seed(SIGNED_IN)
+    const process = world.process()
+    process.store.arm({ name: 'hangs', operation: 'load', when: 'before', action: 'pause' })
+    const runs = Promise.allSettled([process.run(REFRESH), process.run(REFRESH)])
+    await process.reached('hangs')
+    const closing = process.runner.close()
+    await vi.advanceTimersByTimeAsync(UNTIL_ABANDONED_MS)
+    await closing
+    const rejected = { status: 'rejected', reason: UNAVAILABLE }
+    expect(await runs).toMatchObject([rejected, rejected])
+  })
+
+  test('close() ends the wait of a late result for the claim of another process, with one warning', async () => {
+    const world = createWorld()
+    await world.seed(SIGNED_IN)
+    const process = world.process()
+    process.store.arm({ name: 'result', operation: 'save', when: 'before', action: 'pause', skip: 1 })
+    const run = process.run(REFRESH).catch((error: unknown) => error)
+    await process.reached('result')
+    world.time.advance(UNTIL_ABANDONED_MS)
+    const other = world.process()
+    other.answers.refreshTokens = () => new Promise(() => {})
+    void other.run(REFRESH)
+    await vi.waitFor(() => expect(world.requests).toHaveLength(2))
+    const warnings = await processWarnings(async () => {
+      const closing = process.runner.close()
+      process.store.resume('result')
+      await vi.advanceTimersByTimeAsync(UNTIL_ABANDONED_MS)
+      await closing
+      expect(await run).toMatchObject(UNAVAILABLE)
+      await vi.advanceTimersByTimeAsync(1_000)
+    })
+    expect(warnings).toEqual([NOT_STORED])
+    expect(vi.getTimerCount()).toBe(0)
   })
 })

@@ -50,6 +50,11 @@ export interface Answers {
 /** A store that also keeps what its writes were called. */
 export class RecordingStore extends FaultyStore {
   readonly saves: SaveOptions[] = []
+  isOutside = false
+
+  override get insideProcess(): boolean {
+    return !this.isOutside
+  }
 
   override save(key: string, value: string, options: SaveOptions): Promise<{ version: string } | 'conflict'> {
     this.saves.push(options)
@@ -87,6 +92,8 @@ export interface ProcessOptions {
   beforeLeaving?: (port: string) => void | Promise<void>
   sealer?: Sealer
   lease?: Lease
+  /** The store is outside the process, and may be away. */
+  isOutside?: boolean
   /** `none`: the host inspects nothing. */
   inspect?: ((record: InspectionRecord) => void) | 'none'
 }
@@ -134,6 +141,7 @@ export function createWorld(): World {
     const clock = time.clock(options)
     const met: string[] = []
     const faulty = new RecordingStore(store, (name) => met.push(name))
+    faulty.isOutside = options.isOutside ?? false
     const departures: TestProcess['departures'] = []
     const told: TestProcess['told'] = []
     const inspected: InspectionRecord[] = []
