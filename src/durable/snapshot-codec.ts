@@ -16,13 +16,31 @@ const SnapshotSchema = v.object({
   context: v.unknown(),
 })
 
-/** Encodes a persistable snapshot: only the members that cannot be derived from the machine. */
+/**
+ * Encodes a persistable snapshot: only the members that cannot be derived from the machine. Its context is parsed as it
+ * would be loaded, so that no record is written that cannot be read.
+ *
+ * @throws {@link AuthorizationError} `SNAPSHOT_INCOMPATIBLE`, reason `invalidContext`, that names the first invalid
+ *   member.
+ */
 export function encodeSnapshot<Context>(
-  { name, version }: SnapshotCodec<Context>,
+  { name, version, contextSchema }: SnapshotCodec<Context>,
   { value, context }: { value: unknown; context: Context },
   savedAt: number,
 ): string {
-  return encodeEnvelope({ machine: name, machineVersion: version, savedAt, snapshot: { value, context } })
+  const text = encodeEnvelope({ machine: name, machineVersion: version, savedAt, snapshot: { value, context } })
+  const parsed = v.safeParse(contextSchema, decodeEnvelope(text).snapshot['context'])
+  if (!parsed.success) {
+    const field = contextField(parsed.issues)
+    throw new AuthorizationError(failure('SNAPSHOT_INCOMPATIBLE', { reason: 'invalidContext', field }))
+  }
+  return text
+}
+
+/** The first invalid member of a context; never its value. */
+function contextField([issue]: [v.BaseIssue<unknown>, ...v.BaseIssue<unknown>[]]): string {
+  const path = v.getDotPath(issue)
+  return path === null ? 'context' : `context.${path}`
 }
 
 /**
@@ -41,12 +59,8 @@ export function decodeSnapshot<Context>(
   const snapshot = v.safeParse(SnapshotSchema, envelope.snapshot)
   if (!snapshot.success) throw new AuthorizationError(failure('SNAPSHOT_UNREADABLE', { field: 'snapshot' }))
   const context = v.safeParse(contextSchema, snapshot.output.context)
-  if (!context.success) {
-    const path = v.getDotPath(context.issues[0])
-    throw new AuthorizationError(
-      failure('SNAPSHOT_UNREADABLE', { field: path === null ? 'context' : `context.${path}` }),
-    )
-  }
+  if (!context.success)
+    throw new AuthorizationError(failure('SNAPSHOT_UNREADABLE', { field: contextField(context.issues) }))
   return { savedAt: envelope.savedAt, value: snapshot.output.value, context: context.output }
 }
 

@@ -142,7 +142,8 @@ export class SnapshotRepository {
    * first.
    *
    * @throws {@link AuthorizationError} `STORE_UNAVAILABLE` if the store does not respond, and nothing was consumed or
-   *   `close()` does not wait any longer.
+   *   `close()` does not wait any longer. `SNAPSHOT_INCOMPATIBLE` if the record could not be read again: a claim then
+   *   stays, as if its process had ended, so that its request is repeated once after the lease.
    */
   async save<Context extends DurableContext, Command extends { type: string }>(
     run: Run<Context, Command>,
@@ -164,6 +165,8 @@ export class SnapshotRepository {
       const savedAt = Math.max(now(), context.at)
       const viewOf = (version: string): RecordView<Context> =>
         this.#view({ context, value, version }, savedAt, 0, requestedAt)
+      // Another attempt would not make it valid.
+      const text = encodeSnapshot(chart, snapshot, savedAt)
       try {
         if (hasFailed && takesOver) {
           await this.confirmWrites(run)
@@ -171,7 +174,7 @@ export class SnapshotRepository {
           hasFailed = false
           continue
         }
-        const sealed = await sealer.seal(encodeSnapshot(chart, snapshot, savedAt), { key })
+        const sealed = await sealer.seal(text, { key })
         const expectedVersion = current?.version
         const times = { ttlMs: chart.ttlMs(context), dueInMs: dueInMs?.(context, savedAt) }
         const saved = await store.save(key, sealed, { expectedVersion, writeId, ...times })

@@ -256,6 +256,12 @@ const REASONS: Partial<Record<FailureCode, Readonly<Record<string, Entry>>>> = {
     malformedUrl: ['the URL is not valid', 'fixServer'],
   },
   INSECURE_ENDPOINT: { scheme: ['the URL of an endpoint is neither https nor http', 'fixServer'] },
+  SNAPSHOT_INCOMPATIBLE: {
+    invalidContext: [
+      'the new record would not be readable and was not stored: this is a fault of authchart, please report it',
+      'none',
+    ],
+  },
   STORE_UNAVAILABLE: {
     cannotOpen: ['the SQLite file cannot be opened: check its path and the permissions of its folder', 'retry'],
     folderMissing: ['the folder of the SQLite file does not exist: create it, or correct the path', 'configureClient'],

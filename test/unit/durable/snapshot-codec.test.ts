@@ -38,6 +38,22 @@ test('decodeSnapshot reads an older machine version and a state without children
   )
 })
 
+test.each([
+  ['a member of another type', { ...snapshot.context, list: [{ name: 7 }] }, 'context.list.0.name'],
+  ['an unknown member', { ...snapshot.context, later: 'fake-secret' }, 'context.later'],
+  ['a number that JSON does not have', { ...snapshot.context, at: Infinity }, 'context.at'],
+  ['nothing in it', undefined, 'context'],
+])(
+  'encodeSnapshot rejects a context with %s by a failure that names the member, never its value',
+  (_, context, field) => {
+    const invalid = { ...snapshot, context: context as never }
+    expect(failureOf(() => encodeSnapshot(codec, invalid, 5))).toEqual({
+      code: 'SNAPSHOT_INCOMPATIBLE',
+      details: { reason: 'invalidContext', field },
+    })
+  },
+)
+
 describe('an invalid snapshot', () => {
   test.each([
     ['another machine', { machine: 'toaster' }, { code: 'SNAPSHOT_UNREADABLE', details: { field: 'machine' } }],
