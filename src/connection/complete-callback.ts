@@ -1,21 +1,23 @@
 import { assertDefined } from '../../machines/assert.ts'
 import type { Callback, ConnectionCommand } from '../../machines/connection/events.ts'
+import { canRetry } from '../../machines/connection/guards.ts'
 import {
   attemptOf,
   type CallbackVerdict,
   isAuthorized,
   judgeCallback,
   serverOf,
+  tokensOf,
 } from '../../machines/connection/selectors.ts'
 import { isAuthorizationError } from '../errors/authorization-error.ts'
-import { failure, type Failure, isTransient, truncate } from '../errors/failure.ts'
+import { failure, type Failure, isTransient, nextActionFor, truncate } from '../errors/failure.ts'
 import type { HostAction } from '../options/host-action.ts'
 import { type CallbackParameters, parseCallback } from '../protocol/authorization-endpoint.ts'
 import type { ConnectionContext, EndedAttempt } from '../schemas/connection-context.ts'
 import type { CallbackRejection, OrchestratorEvents } from './events.ts'
 import { identityOf } from './host-actions.ts'
 import { connectionKey, hashBinding, hashState, parseState } from './routing.ts'
-import { runConnection } from './record.ts'
+import { ConnectionRecord, type ConnectionRun } from './record.ts'
 import type { OrchestratorServices, View } from './services.ts'
 
 /** The result of a callback. `actions` contain secrets. */
@@ -32,7 +34,10 @@ export interface CallbackResult {
   returnTo?: string | undefined
   /** Why the callback failed or was denied. */
   failure?: Failure | undefined
-  /** The code was not consumed: the same callback can be sent again while the code is valid. */
+  /**
+   * The code was not consumed, or the outcome will still be decided: the same callback can be sent again, to any
+   * process, while the code is valid. `accessToken()`, `authorize()` and `wake()` carry on as well.
+   */
   retryable?: boolean | undefined
   /** Updates for hosts that store credentials themselves. Secret. */
   actions: HostAction[]
@@ -111,14 +116,18 @@ async function finish(
     const verdict = judgeCallback(now.context, callback, now.at())
     return verdict === 'acceptable' && proof.cookie === 'missing' ? 'bindingMismatch' : verdict
   }
-  const returnTo = view.context.attempts.find((attempt) => attempt.stateHash === stateHash)?.returnTo
+  const returnTo = attemptOf(view.context, stateHash)?.returnTo
   const about = { connection: identityOf(identity), returnTo }
   const verdict = judge(view)
-  if (verdict === 'unknown') return resultOfEnded(view, stateHash, about)
-  if (verdict !== 'acceptable') return { ...rejected(verdict, view, callback), ...about }
+  // Its outcome is still to be decided, by the run below.
+  const isOpen = view.context.claim?.stateHash === stateHash || isUnverified(view, stateHash)
+  if (verdict === 'unknown' && !isOpen) return resultOfEnded(view, stateHash, about, { error })
+  if (verdict !== 'acceptable' && verdict !== 'unknown' && !(verdict === 'expired' && isOpen))
+    return { ...rejected(verdict, view, callback), ...about }
   if (code === undefined && error === undefined) return { ...malformedCallback('noCode'), ...about }
 
-  const { codeTtlMs, refuseAccountChange } = services.policy(identity)
+  const record = new ConnectionRecord(services, identity, key)
+  const { codeTtlMs, refuseAccountChange } = record.policy
   const command: ConnectionCommand =
     code === undefined
       ? { type: 'callback.denied', error: error ?? 'other', ...callback }
@@ -129,38 +138,27 @@ async function finish(
           ...(refuseAccountChange && { refuseAccountChange }),
           ...callback,
         }
-  const result = await runConnection(
-    services,
-    key,
-    identity,
+  const run = await record.run(
     (now) => {
       if (now === undefined) return undefined
       if (judge(now) === 'acceptable') return command
-      // The tokens of this exchange came late, and are unverified until a refresh succeeds.
-      const { generation, tokens } = now.context
-      return tokens?.unverified ? { type: 'refresh.requested', generation } : undefined
+      return isUnverified(now, stateHash)
+        ? { type: 'refresh.requested', generation: now.context.generation }
+        : undefined
     },
     { view },
   )
-  if (result.view === undefined) return unknown('noRecord')
-  const { context } = result.view
-  const outcome = outcomeOf(context, stateHash)
-  if (outcome === 'authorized' && !context.reauthorizationRequired)
-    return { status: result.consumed ? 'authorized' : 'alreadyAuthorized', ...about, actions: result.actions }
-  if (outcome === 'authorized') return { ...failed(context.failure ?? failure('AUTHORIZATION_REQUIRED')), ...about }
-  if (outcome === 'failed') return { ...failed(context.failure ?? failure('EXCHANGE_REJECTED')), ...about }
-  if (outcome === 'denied') return { status: outcome, ...about, actions: [], failure: context.failure }
-  if (outcome !== undefined) return { status: outcome, ...about, actions: [], rejection: 'attemptEnded' }
-  const after = judge(result.view)
-  if (after === 'unknown') return resultOfEnded(result.view, stateHash, about)
-  if (after !== 'acceptable') return { ...rejected(after, result.view, callback), ...about }
+  if (run.view === undefined) return unknown('noRecord')
+  const after = judge(run.view)
+  if (after === 'unknown') return resultOfEnded(run.view, stateHash, about, { error, run })
+  if (after !== 'acceptable') return { ...rejected(after, run.view, callback), ...about }
   // The attempt is still pending: its code was not consumed, or the outcome is unknown.
-  const { claim, failure: reason } = context
-  const isUnknown = claim?.outcomeUnknown === true
+  const { claim, failure: reason } = run.view.context
+  if (!claim?.outcomeUnknown) return { ...failed(reason ?? failure('TOKEN_OUTCOME_UNKNOWN'), true), ...about }
+  const isRepeated = canRetry(run.view.context, record.claimEndsAt(run.view) ?? 0)
   // A connection that was lost, or a response that was late, does not show whether the server redeemed the code.
-  if (isUnknown && reason !== undefined && isTransient(reason))
-    return { ...failed(failure('TOKEN_OUTCOME_UNKNOWN', reason.details)), ...about }
-  return { ...failed(reason ?? failure('TOKEN_OUTCOME_UNKNOWN'), !isUnknown), ...about }
+  const isLost = reason === undefined || isTransient(reason)
+  return { ...failed(isLost ? failure('TOKEN_OUTCOME_UNKNOWN', reason?.details) : reason, isRepeated), ...about }
 }
 
 type About = Pick<CallbackResult, 'connection' | 'returnTo'>
@@ -183,8 +181,23 @@ function outcomeOf(context: ConnectionContext, stateHash: string): EndedAttempt[
   return context.endedAttempts.find((attempt) => attempt.stateHash === stateHash)?.outcome
 }
 
-/** The result for a `state` without a pending attempt: the outcome of the ended attempt, if it is recorded. */
-function resultOfEnded(view: View, stateHash: string, about: About): Outcome {
+/** Whether the tokens of this attempt came late, so that only a refresh shows whether the sign-in succeeded. */
+function isUnverified({ context }: View, stateHash: string): boolean {
+  return outcomeOf(context, stateHash) === 'authorized' && tokensOf(context)?.unverified === true
+}
+
+/**
+ * The result for a `state` without a pending attempt: the outcome of the ended attempt, if it is recorded.
+ *
+ * @param callback.error The error that the callback contains.
+ * @param callback.run What was done for this callback; `undefined`: nothing.
+ */
+function resultOfEnded(
+  view: View,
+  stateHash: string,
+  about: About,
+  { error, run }: { error: string | undefined; run?: ConnectionRun },
+): Outcome {
   const { context } = view
   const outcome = outcomeOf(context, stateHash)
   if (outcome === undefined)
@@ -192,16 +205,36 @@ function resultOfEnded(view: View, stateHash: string, about: About): Outcome {
     return context.historyTruncatedAt === undefined
       ? unknown('noAttempt')
       : { status: 'superseded', actions: [], rejection: 'attemptEnded' }
-  const rejection = 'attemptEnded'
+  const isOwn = run !== undefined && (run.accepted || run.consumed)
+  const nothingDone = isOwn ? {} : { rejection: 'attemptEnded' as const }
   if (outcome === 'authorized' || outcome === 'alreadyAuthorized') {
-    if (isAuthorized(context, view.at())) return { status: 'alreadyAuthorized', ...about, actions: [] }
+    if (isUnverified(view, stateHash))
+      return { ...failed(context.failedRenewal?.failure ?? failure('TOKEN_OUTCOME_UNKNOWN'), true), ...about }
+    const status = outcome === 'authorized' && run?.consumed ? outcome : 'alreadyAuthorized'
+    if (isAuthorized(context, view.at())) return { status, ...about, actions: run?.actions ?? [] }
     // Signed in then, and signed out or lapsed since.
-    return context.tokens === undefined && !context.reauthorizationRequired
-      ? { status: 'superseded', ...about, actions: [], rejection }
-      : { ...failed(context.failure ?? failure('AUTHORIZATION_REQUIRED')), ...about, rejection }
+    return tokensOf(context) === undefined && !context.reauthorizationRequired
+      ? { status: 'superseded', ...about, actions: [], ...nothingDone }
+      : { ...failed(whyLapsed(context)), ...about, ...nothingDone }
   }
-  if (outcome === 'failed') return { ...failed(context.failure ?? failure('EXCHANGE_REJECTED')), ...about, rejection }
-  return { status: outcome, ...about, actions: [], rejection }
+  if (outcome === 'failed')
+    return { ...failed(context.failure ?? failure('EXCHANGE_REJECTED')), ...about, ...nothingDone }
+  const denied = isOwn || error === undefined ? context.failure : failure('AUTHORIZATION_DENIED', { error })
+  return {
+    status: outcome,
+    ...about,
+    actions: [],
+    ...(outcome === 'denied' && { failure: denied }),
+    ...nothingDone,
+  }
+}
+
+/** Why the user of a connection that was signed in has to sign in again. */
+function whyLapsed({ failure: last, failedRenewal }: ConnectionContext): Failure {
+  const reason = last ?? failedRenewal?.failure
+  return reason !== undefined && nextActionFor(reason) === 'authorize'
+    ? reason
+    : failure('AUTHORIZATION_REQUIRED', { ...reason?.details, reason: reason?.code })
 }
 
 /** The result for a callback that failed a check. */

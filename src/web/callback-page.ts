@@ -49,19 +49,17 @@ const TEXTS: Record<Status, Text> = {
   },
 }
 
-const NOT_FINISHED: Text = {
+/** Nothing was consumed, or the outcome will still be decided. */
+const NOT_KNOWN_YET: Text = {
   title: 'The sign-in is not finished yet',
-  text: 'The sign-in server could not be reached. Nothing is lost: please try again in a moment.',
+  text: 'We do not know yet whether it succeeded. Please do not start it again: wait a moment, and then reload this page.',
   httpStatus: 503,
 }
-const STORE_DOWN: Text = {
-  ...NOT_FINISHED,
-  text: 'This service could not reach its own storage. Nothing is lost: please try again in a moment.',
-}
+/** The outcome will not be decided. */
 const NOT_CONFIRMED: Text = {
   title: 'We could not confirm your sign-in',
-  text: `The connection to the sign-in server was interrupted. Please wait a minute, and then try again. ${CONTACT}`,
-  httpStatus: 503,
+  text: `The connection to the sign-in server was interrupted. ${START_AGAIN} ${CONTACT}`,
+  httpStatus: 502,
 }
 const INVALID_RESPONSE: Text = {
   title: 'The sign-in server returned an invalid response',
@@ -72,6 +70,12 @@ const SERVICE_ERROR: Text = {
   title: 'Something is wrong on our side',
   text: 'Please contact the operator of this service.',
   httpStatus: 500,
+}
+
+const LAPSED: Text = {
+  title: 'Please sign in again',
+  text: `The sign-in is no longer valid. ${START_AGAIN}`,
+  httpStatus: 400,
 }
 
 /** The texts of failures for which a more specific text than that of `failed` exists. */
@@ -96,11 +100,8 @@ const FAILURES: Partial<Record<FailureCode, Text>> = {
     text: `The sign-in server rejected the sign-in that it had just confirmed. ${START_AGAIN} ${CONTACT}`,
     httpStatus: 400,
   },
-  AUTHORIZATION_REQUIRED: {
-    title: 'Please sign in again',
-    text: `The sign-in has already expired. ${START_AGAIN}`,
-    httpStatus: 400,
-  },
+  AUTHORIZATION_REQUIRED: LAPSED,
+  REFRESH_REJECTED: LAPSED,
   ACCOUNT_CHANGED: {
     title: 'You signed in with another account than before',
     text: 'Nothing was changed. Please go back, start the sign-in again, and use the account that you used before.',
@@ -142,7 +143,7 @@ export interface CallbackOutcome extends Pick<CallbackResult, 'failure' | 'retry
 function textOf({ status, failure, retryable }: CallbackOutcome): Text {
   if (status === 'denied') return isServerError(failure?.details?.error) ? REJECTED_BY_SERVER : TEXTS.denied
   if (status !== 'failed' || failure === undefined) return TEXTS[status]
-  if (retryable) return failure.code === 'STORE_UNAVAILABLE' ? STORE_DOWN : NOT_FINISHED
+  if (retryable) return NOT_KNOWN_YET
   // The server omits the `iss` that it announces: another sign-in would end in the same way.
   if (failure.details?.reason === 'issNotSent') return INVALID_RESPONSE
   // A client that was registered dynamically is replaced by the next sign-in.
@@ -187,7 +188,7 @@ export function callbackPage(outcome: CallbackOutcome): Response {
   const isTemporary = httpStatus === 503
   const links = [
     // An empty reference resolves to the current URL, query included (RFC 3986 §4.4).
-    ...(isTemporary ? ['<a href="">Try again</a>'] : []),
+    ...(isTemporary ? ['<a href="">Reload</a>'] : []),
     ...(returnTo === undefined ? [] : [`<a href="${escapeHtml(returnTo)}">Go back</a>`]),
   ]
   const error = failure?.details?.error

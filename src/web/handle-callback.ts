@@ -1,6 +1,6 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import type { AuthorizeResult } from '../connection/call-options.ts'
-import { completeCallback } from '../connection/complete-callback.ts'
+import { type CallbackResult, completeCallback } from '../connection/complete-callback.ts'
 import { hashState } from '../connection/routing.ts'
 import type { OrchestratorServices } from '../connection/services.ts'
 import { parseCallback } from '../protocol/authorization-endpoint.ts'
@@ -52,9 +52,15 @@ export async function handleCallback(services: OrchestratorServices, request: Re
   const result = await completeCallback(services, url, { cookie: isProven ? 'valid' : 'missing' })
   // `returnTo` is disclosed only to the browser that started the sign-in.
   const page = callbackPage({ ...result, returnTo: isProven ? result.returnTo : undefined })
-  if (isProven && !result.retryable && result.failure?.code !== 'TOKEN_OUTCOME_UNKNOWN')
-    page.headers.append('set-cookie', setCookie(services, state, 0))
+  if (isProven && !isStillOpen(result)) page.headers.append('set-cookie', setCookie(services, state, 0))
   return page
+}
+
+/** Whether the callback of the attempt, or the same one at another process, may still succeed. */
+function isStillOpen({ status, retryable, failure }: CallbackResult): boolean {
+  const { code = '' } = failure ?? {}
+  const isUndecided = /^(?:SNAPSHOT_|STORE_UNAVAILABLE$|CALLBACK_)/.test(code)
+  return status === 'failed' && (retryable === true || isUndecided)
 }
 
 /**

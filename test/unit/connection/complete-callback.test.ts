@@ -345,7 +345,7 @@ describe('completeCallback()', () => {
     world.tokenAnswers.push({ status: 500, body: {} })
     const unknown = { code: 'TOKEN_OUTCOME_UNKNOWN', details: { url: `${world.issuer}/token`, status: 500 } }
     expect(await orchestrator.completeCallback(url)).toEqual({
-      ...failed(unknown, false),
+      ...failed(unknown, true),
       connection: about(world),
       returnTo: undefined,
     })

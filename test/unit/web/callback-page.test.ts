@@ -37,9 +37,11 @@ describe('callbackPage()', () => {
     [failed('AUTHORIZATION_REQUIRED'), 400, 'Please sign in again'],
     [failed('ACCOUNT_CHANGED'), 409, 'You signed in with another account than before'],
     [failed('POLICY_REFUSED'), 403, 'This sign-in is not allowed here'],
-    [failed('TOKEN_OUTCOME_UNKNOWN'), 503, 'We could not confirm your sign-in'],
+    [failed('TOKEN_OUTCOME_UNKNOWN'), 502, 'We could not confirm your sign-in'],
     [failed('TOKEN_RESPONSE_INVALID'), 502, 'The sign-in server returned an invalid response'],
     [failed('SNAPSHOT_KEY_UNKNOWN'), 500, 'Something is wrong on our side'],
+    [failed('TOKEN_OUTCOME_UNKNOWN', true), 503, 'The sign-in is not finished yet'],
+    [failed('REFRESH_REJECTED'), 400, 'Please sign in again'],
     [failed('HTTP_NETWORK', true), 503, 'The sign-in is not finished yet'],
     [failed('STORE_UNAVAILABLE', true), 503, 'The sign-in is not finished yet'],
     [failed('HTTP_NETWORK'), 400, 'The sign-in failed'],
@@ -101,7 +103,7 @@ describe('callbackPage()', () => {
 
   test('callbackPage() sets Retry-After when a retry is possible', () => {
     const failure = { code: 'RATE_LIMITED', details: { retryAfterMs: 6_500 } } as const
-    const waits = [{ status: 'failed', failure, retryable: true } as const, failed('TOKEN_OUTCOME_UNKNOWN')]
+    const waits = [{ status: 'failed', failure, retryable: true } as const, failed('TOKEN_OUTCOME_UNKNOWN', true)]
     expect(waits.map((end) => callbackPage(end).headers.get('retry-after'))).toEqual(['7', '5'])
     expect(callbackPage(failed('EXCHANGE_REJECTED')).headers.get('retry-after')).toBe(null)
   })

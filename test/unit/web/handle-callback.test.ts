@@ -112,7 +112,7 @@ describe('handleCallback()', () => {
     world.tokenAnswers.push({ status: 503, body: {} })
     const response = await orchestrator.handleCallback(comeBack(world.callback(redirect), cookie))
     expect(response.status).toBe(503)
-    expect(await response.text()).toContain('please try again in a moment.')
+    expect(await response.text()).toContain('wait a moment, and then reload this page.')
     await connection.disconnect()
     expect(await end(world.callback(redirect))).toEqual([410, 'This sign-in was replaced by a newer one'])
   })
@@ -158,9 +158,29 @@ describe('handleCallback()', () => {
     world.tokenAnswers.push({ status: 429, headers: { 'retry-after': '7' }, body: {} })
     const busy = await orchestrator.handleCallback(comeBack(url, cookie))
     expect([busy.status, busy.headers.get('retry-after'), busy.headers.get('set-cookie')]).toEqual([503, '7', null])
-    expect(await busy.text()).toContain('<a href="">Try again</a>')
+    expect(await busy.text()).toContain('<a href="">Reload</a>')
     const done = await orchestrator.handleCallback(comeBack(url, cookie))
     expect([done.status, done.headers.getSetCookie()]).toEqual([200, [expect.stringContaining('Max-Age=0')]])
+  })
+
+  test('the binding cookie is retained after a callback that left its attempt pending, so the right one succeeds', async () => {
+    const store = new MemoryStore()
+    const key = (fill: number): Uint8Array => new Uint8Array(32).fill(fill)
+    const keys = (sealing: number) => ({ name: key(1), sealing: [{ id: `${sealing}`, secret: key(sealing) }] })
+    const { world, orchestrator, redirect, cookie } = await sentAway({ store, keys: keys(1) })
+    const url = world.callback(redirect)
+    const elsewhere = orchestrate({ store, keys: keys(2) })
+    const bad = [
+      await orchestrator.handleCallback(comeBack(`${url}&code=other`, cookie)),
+      await orchestrator.handleCallback(comeBack(world.callback(redirect, { iss: 'https://as.example' }), cookie)),
+      await elsewhere.handleCallback(comeBack(url, cookie)),
+    ]
+    expect(bad.map(({ status, headers }) => [status, headers.getSetCookie()])).toEqual([
+      [400, []],
+      [400, []],
+      [500, []],
+    ])
+    expect((await orchestrator.handleCallback(comeBack(url, cookie))).status).toBe(200)
   })
 
   test.each<[string, Answer]>([
