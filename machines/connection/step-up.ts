@@ -1,9 +1,14 @@
 import { challengedScope, coversScope, isTooMuchScope, permittedScope, unionScopes } from '../../src/protocol/scopes.ts'
+import { nonInteractiveGrant } from '../../src/protocol/token-endpoint.ts'
 import type { ConnectionContext } from '../../src/schemas/connection-context.ts'
+import type { Tokens } from '../../src/schemas/credentials.ts'
 import { MAX_STEP_UPS, STEP_UP_TTL_MS } from '../limits.ts'
 import { newestWithin } from '../record-rules.ts'
 import type { Change, ConnectionEvent, RequestedAuthorization, Sent } from './events.ts'
 import { isPending } from './selectors.ts'
+
+/** Step-ups without a user, for any scope. No scope of a server has this form (RFC 6749 §3.3). */
+const ANY_SCOPE = '"any"'
 
 /** Whether a challenge names no scope beyond what was granted, or none at all: another authorization cannot help. */
 export function asksForNothingNew(context: ConnectionContext, event: ConnectionEvent): boolean {
@@ -11,6 +16,15 @@ export function asksForNothingNew(context: ConnectionContext, event: ConnectionE
   const { scope, challengeScope, allowedScopes } = event.request
   const wanted = permittedScope(unionScopes(scope, challengedScope(challengeScope)), allowedScopes)
   return coversScope(context.tokens?.scope, wanted)
+}
+
+/**
+ * What the step-ups of a request are counted under: its scope. Without a user nobody ends a series of ever new scopes,
+ * so that all are counted together, unless the policy lists those that are allowed.
+ */
+function countedScope(request: RequestedAuthorization): string {
+  const isUnbounded = request.allowedScopes === undefined && nonInteractiveGrant(request.grant) !== undefined
+  return isUnbounded ? ANY_SCOPE : (challengedScope(request.challengeScope) ?? '')
 }
 
 /**
@@ -33,15 +47,15 @@ function isCombinedScopeTooLong({ tokens }: ConnectionContext, request: Requeste
 /** Whether the scope was requested as often as the policy allows, or the combined scope would be too long. */
 export function isStepUpExhausted(context: ConnectionContext, event: ConnectionEvent): boolean {
   if (event.type !== 'challenge.insufficientScope') return false
-  const { challengeScope, maxStepUps = Infinity } = event.request
+  const { maxStepUps = Infinity } = event.request
   if (isCombinedScopeTooLong(context, event.request)) return true
-  return stepUpRound(context, challengedScope(challengeScope) ?? '', event.at) > maxStepUps
+  return stepUpRound(context, countedScope(event.request), event.at) > maxStepUps
 }
 
 /** Counts the step-ups for the same scope. */
 export function countStepUp(context: ConnectionContext, event: Sent<'challenge.insufficientScope'>): Change {
   const { at, request } = event
-  const scope = challengedScope(request.challengeScope) ?? ''
+  const scope = countedScope(request)
   const others = (context.stepUps ?? []).filter((round) => round.scope !== scope && at - round.at < STEP_UP_TTL_MS)
   const round = { scope, rounds: stepUpRound(context, scope, at), at }
   return { stepUps: newestWithin([...others, round], MAX_STEP_UPS) }
@@ -61,10 +75,15 @@ export function endStepUps(context: ConnectionContext, { at, request }: Sent<'ch
   return { at, failure: { code: 'STEP_UP_EXHAUSTED', ...(expected !== undefined && { details: { expected } }) } }
 }
 
+/** The step-ups that still count after these tokens were stored: not those for scope that was granted. */
+export function remainingStepUps({ stepUps }: ConnectionContext, tokens: Tokens): ConnectionContext['stepUps'] {
+  return stepUps?.filter(({ scope }) => scope === ANY_SCOPE || !coversScope(tokens.scope, scope))
+}
+
 /** Uncounts the current round, in which no authorization request could be built. */
 export function withoutRound(context: ConnectionContext): ConnectionContext['stepUps'] {
   const { at, request, stepUps } = context
-  const wanted = challengedScope(request?.challengeScope)
+  const wanted = request && countedScope(request)
   // While an attempt for the same scope is pending, rounds are not counted.
   const isCounted = ({ scope, rounds }: { scope: string; rounds: number }): boolean =>
     scope === wanted && stepUpRound(context, scope, at) > rounds

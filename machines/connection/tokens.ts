@@ -1,4 +1,3 @@
-import { coversScope } from '../../src/protocol/scopes.ts'
 import type { ConnectionContext, EndedAttempt } from '../../src/schemas/connection-context.ts'
 import type { Tokens } from '../../src/schemas/credentials.ts'
 import { assertDefined } from '../assert.ts'
@@ -21,7 +20,7 @@ import {
   isTokenDoubted,
   tokenParameters,
 } from './selectors.ts'
-import { withoutRound } from './step-up.ts'
+import { remainingStepUps, withoutRound } from './step-up.ts'
 
 /** The record clock of an event: commands contain it, and the results and failures of ports. */
 export function readClock(context: ConnectionContext, event: ConnectionEvent): number {
@@ -100,7 +99,7 @@ function signedIn(context: ConnectionContext, tokens: Tokens, at: number): Chang
     challenge: undefined,
     notRequiredAt: undefined,
     invalidScope: undefined,
-    stepUps: context.stepUps?.filter(({ scope }) => !coversScope(tokens.scope, scope)),
+    stepUps: remainingStepUps(context, tokens),
   }
 }
 

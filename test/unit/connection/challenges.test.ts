@@ -288,6 +288,28 @@ describe('an insufficient_scope challenge', () => {
     expect((await connection.accessToken()).scope).toBe('mcp:tools a b c')
   })
 
+  test('step-ups without a user count towards policy.maxStepUps together, whatever their scope, for a day', async () => {
+    const world = await startWorld()
+    const clock = new TestClock()
+    const clients = [{ issuer: world.issuer, clientId: 'c', clientSecret: 's', scope: 'mcp:tools' }]
+    const connection = orchestrate({ clock, clients }).connection({ tenant: 't1', server: world.server })
+    await connection.authorize({ grant: 'client_credentials' })
+    let named = 0
+    world.rs.routes['POST /mcp'] = () => ({
+      status: 403,
+      headers: { 'www-authenticate': insufficient(`s${(named += 1)}`) },
+    })
+    const call = () => rejection(connection.fetch(world.server, { method: 'POST', body: 'x' }))
+    for (let turn = 0; turn < 3; turn += 1)
+      expect(await call()).toMatchObject({ failure: { details: { reason: 'insufficientScope' } } })
+    for (let turn = 0; turn < 3; turn += 1)
+      expect(await call()).toMatchObject({ failure: { code: 'STEP_UP_EXHAUSTED' } })
+    expect(world.tokenRequests()).toHaveLength(4)
+    clock.advance(86_400_000)
+    await call()
+    expect(world.tokenRequests()).toHaveLength(6)
+  })
+
   test.each<[string, object, string]>([
     ['policy.maxStepUps is 0', { maxStepUps: 0 }, 'STEP_UP_EXHAUSTED'],
     ['policy.allowedScopes lacks the scope', { allowedScopes: ['mcp:tools'] }, 'INSUFFICIENT_SCOPE'],
