@@ -90,10 +90,13 @@ export function withConsumptionDoubt({ claim: current, tokens }: ConnectionConte
 export function withFailedRenewal(context: ConnectionContext, portFailure: PortFailure, at: number): Change {
   const { failure } = portFailure
   if (!isRenewing(context) || isLocal(failure)) return {}
-  const { retryDelayMs, count = 0 } = context.failedRenewal ?? {}
+  const { retryDelayMs, count = 0, failure: last } = context.failedRenewal ?? {}
+  // A rejection stands until the server answers otherwise: a lost answer does not make callers renew again.
+  const standing = context.tokens?.renewalRejected && isPassing(portFailure) ? last : undefined
   return {
+    ...(standing && { failure: standing }),
     failedRenewal: {
-      failure,
+      failure: standing ?? failure,
       ...nextRetry(failure, retryDelayMs, at),
       count: isPassing(portFailure) ? Math.min(count + 1, MAX_FAILED_RENEWALS) : 0,
     },

@@ -6,9 +6,10 @@ import type { AuthorizationServer } from '../../src/schemas/credentials.ts'
 import { assertDefined } from '../assert.ts'
 import { canonicalJson } from '../canonical-json.ts'
 import { portFailureOf } from '../rejection.ts'
+import { withFailedRenewal } from './claims.ts'
 import type { Change, ConnectionEvent, Done, Sent } from './events.ts'
 import { isGrantAllowed } from './guards.ts'
-import { requestedScope, serverOf, wantedGrant } from './selectors.ts'
+import { isRenewing, requestedScope, serverOf, wantedGrant } from './selectors.ts'
 
 /** Begins an authorization. After a challenge it includes the scope of the current tokens (MCP authorization, step-up). */
 export function beginRequest(
@@ -90,18 +91,26 @@ function withServerMetadata(context: ConnectionContext, metadata: ServerMetadata
   }
 }
 
-/** Records why the request cannot proceed: the policy does not allow its grant, or the server does not offer it. */
+/**
+ * Records why the request cannot proceed: the policy does not allow its grant, or the server does not offer it. For a
+ * renewal that is a rejection, which only `wake()` tries again.
+ */
 export function rejectGrant(context: ConnectionContext): Change {
-  const request = assertDefined(context.request, 'a request')
-  if (!isGrantAllowed(request))
-    return { failure: { code: 'POLICY_REFUSED', details: { reason: 'allowedGrants', expected: wantedGrant(request) } } }
-  const offered = request.metadata?.grantTypesSupported?.join(' ').slice(0, 200)
+  const failure = grantFailure(context)
+  const { tokens } = context
   return {
-    failure: {
-      code: 'GRANT_UNSUPPORTED',
-      details: { expected: wantedGrant(request), ...(offered !== undefined && { offered }) },
-    },
+    failure,
+    ...withFailedRenewal(context, { failure, outcome: 'rejected' }, context.at),
+    ...(isRenewing(context) && tokens && { tokens: { ...tokens, renewalRejected: true } }),
   }
+}
+
+function grantFailure(context: ConnectionContext): Failure {
+  const request = assertDefined(context.request, 'a request')
+  const expected = wantedGrant(request)
+  if (!isGrantAllowed(request)) return { code: 'POLICY_REFUSED', details: { reason: 'allowedGrants', expected } }
+  const offered = request.metadata?.grantTypesSupported?.join(' ').slice(0, 200)
+  return { code: 'GRANT_UNSUPPORTED', details: { expected, ...(offered !== undefined && { offered }) } }
 }
 
 /**

@@ -125,6 +125,54 @@ describe('a refresh that is rejected', () => {
   })
 })
 
+describe('a renewal without a user that is rejected', () => {
+  test('stays rejected after wake() met a 503 or a lost connection: a call does not say that it may succeed', async () => {
+    const world = await startWorld()
+    const clock = new TestClock()
+    const clients = [{ issuer: world.issuer, clientId: 'worker', clientSecret: 's' }]
+    const policy = { leaseMs: 15_000, graceMs: 1_000 }
+    const connection = orchestrate({ clock, clients, policy }).connection({ tenant: 't1', server: world.server })
+    await connection.authorize({ grant: 'client_credentials' })
+    clock.advance(3_600_000)
+    world.tokenAnswers.push({ status: 400, body: { error: 'invalid_scope' } })
+    const rejected = { failure: { code: 'EXCHANGE_REJECTED' }, nextAction: 'authorize' }
+    expect(await rejection(connection.accessToken())).toMatchObject(rejected)
+    world.tokenAnswers.push({ status: 503 }, { hangUp: true }, { hangUp: true })
+    for (const delay of [5_000, 10_000, 16_000]) {
+      clock.advance(delay)
+      await connection.wake()
+    }
+    expect(world.tokenRequests()).toHaveLength(5)
+    expect(await rejection(connection.accessToken())).toMatchObject(rejected)
+    expect(await connection.status()).toMatchObject({ authorized: false, ...rejected })
+  })
+
+  test('because the server no longer lists its grant is not discovered anew by every caller, and wake() tries it again', async () => {
+    const world = await startWorld()
+    const clock = new TestClock()
+    const store = new MemoryStore({ clock })
+    const connection = orchestrate({ clock, store }).connection({ tenant: 't1', server: world.server })
+    const tokens = { accessToken: 'old', expiresAt: clock.now(), grant: 'client_credentials' } as const
+    await connection.import({ tokens, clientInformation: { clientId: 'robot', clientSecret: 's' } })
+    const listed = world.serverMetadata['grant_types_supported']
+    world.serverMetadata['grant_types_supported'] = ['authorization_code']
+    const failure = {
+      code: 'GRANT_UNSUPPORTED',
+      details: { expected: 'client_credentials', offered: 'authorization_code' },
+    }
+    expect(await rejection(connection.accessToken())).toMatchObject({ failure, nextAction: 'configureClient' })
+    const asked = world.rs.asked().length
+    const elsewhere = orchestrate({ clock, store }).connection(connection.identity)
+    expect(await rejection(elsewhere.accessToken())).toMatchObject({ failure, nextAction: 'configureClient' })
+    expect(await connection.status()).toMatchObject({ authorized: false, failure, nextWakeAt: clock.now() + 5_000 })
+    expect(world.rs.asked()).toHaveLength(asked)
+    world.serverMetadata['grant_types_supported'] = listed
+    clock.advance(300_000)
+    await elsewhere.wake()
+    expect((await connection.accessToken()).value).toBe('access-1')
+  })
+})
+
 describe('a renewal that keeps failing', () => {
   const passing: [string, Answer][] = [
     ['503', { status: 503, headers: { 'retry-after': '3600' } }],
