@@ -49,7 +49,12 @@ export type ConnectionCommand =
       challenge?: BearerChallenge | undefined
       by: NonNullable<Tokens['rejectedBy']>
     }
-  | { type: 'token.accepted'; generation: number }
+  | {
+      type: 'token.accepted'
+      generation: number
+      /** The rejection that the request was sent in spite of: when it was recorded. */
+      rejection: number
+    }
   | { type: 'request.servedWithoutToken' }
   | ({
       type: 'callback.received'

@@ -6,11 +6,11 @@ import type { ConnectionEvent } from './events.ts'
 import {
   attemptOf,
   claimedServer,
+  clearableRejection,
   hasRenewal,
   isAuthorized,
   isExchangePending,
   isPending,
-  isRejectionClearable,
   judgeCallback,
   serverOf,
   wantedGrant,
@@ -46,10 +46,10 @@ export function isNewRejection(context: ConnectionContext, event: ConnectionEven
   return tokens !== undefined && tokens.rejectedBy !== 'host' && tokens.rejectedBy !== event.by
 }
 
-/** Whether the event names the current tokens, and a success clears their rejection. */
+/** Whether the event names the current tokens and their rejection, and a success clears that. */
 export function clearsRejection(context: ConnectionContext, event: ConnectionEvent): boolean {
   if (event.type !== 'token.accepted' || event.generation !== context.generation) return false
-  return isRejectionClearable(context)
+  return event.rejection === clearableRejection(context)
 }
 
 /** Whether the authorization server of imported tokens was not discovered yet. */

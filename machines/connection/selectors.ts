@@ -77,13 +77,14 @@ export function isTokenDoubted({ challenge, generation, tokens }: ConnectionCont
 }
 
 /**
- * Whether a success of the server clears the rejection of the tokens: not where the host rejected them, and not where
- * the server answers requests without a token as well.
+ * The rejection of the tokens that a success of the server clears, by when it was recorded: none where the host
+ * rejected them, and none where the server answers requests without a token as well.
  */
-export function isRejectionClearable(context: ConnectionContext): boolean {
-  const { tokens, servesWithoutToken } = context
-  if (tokens?.rejectedBy === 'host' || servesWithoutToken) return false
-  return tokens?.rejectedBy === 'server' || isTokenDoubted(context)
+export function clearableRejection(context: ConnectionContext): number | undefined {
+  const { tokens, challenge, servesWithoutToken } = context
+  if (tokens?.rejectedBy === 'host' || servesWithoutToken) return undefined
+  if (tokens?.rejectedBy === 'server') return tokens.rejectedAt ?? 0
+  return isTokenDoubted(context) ? challenge?.at : undefined
 }
 
 /** Whether a callback for this attempt can still be redeemed. */

@@ -63,8 +63,9 @@ export function storeTokens(context: ConnectionContext, output: TokenResult): Ch
     }),
     // Only a success shows that the renewal helped, whoever rejected the tokens before; where a success shows nothing,
     // new tokens are trusted.
-    rejectedBy:
-      isRenewing(context) && old?.rejectedBy !== undefined && !context.servesWithoutToken ? 'server' : undefined,
+    ...(isRenewing(context) &&
+      old?.rejectedBy !== undefined &&
+      !context.servesWithoutToken && { rejectedBy: 'server' as const, rejectedAt: output.at }),
     dpopKey: output.dpopKey,
   }
   return {
@@ -154,7 +155,9 @@ export function markRenewalRejected({ tokens }: ConnectionContext): Change {
 
 /** Records that the access token was rejected and that no renewal helped, with the challenge of the server. */
 export function recordRejection({ tokens }: ConnectionContext, event: Sent<'token.rejected'>): Change {
-  return { ...recordChallenge(event), tokens: { ...assertDefined(tokens, 'tokens'), rejectedBy: event.by } }
+  const { at, by } = event
+  const rejected = { ...assertDefined(tokens, 'tokens'), rejectedBy: by, rejectedAt: at }
+  return { ...recordChallenge(event), tokens: rejected }
 }
 
 /** Records that the server accepts the access token again: its challenge no longer counts, unless it is for scope. */
@@ -163,7 +166,7 @@ export function clearRejection(context: ConnectionContext, { at }: Sent<'token.a
   return {
     at,
     challenge: isTokenDoubted(context) ? undefined : challenge,
-    tokens: { ...assertDefined(tokens, 'tokens'), rejectedBy: undefined },
+    tokens: { ...assertDefined(tokens, 'tokens'), rejectedBy: undefined, rejectedAt: undefined },
   }
 }
 

@@ -1,11 +1,11 @@
 import {
   backoffLeftMs,
+  clearableRejection,
   currentChallenge,
   isFirstContact,
   isFresh,
   isNotRequired,
   isReRequestable,
-  isRejectionClearable,
   isReplacedTooOften,
   isRenewable,
   isTriable,
@@ -241,5 +241,6 @@ function tokenUnavailable(view: View | undefined): AuthorizationError {
 
 function toIssuedToken(tokens: Tokens, context: ConnectionContext): IssuedToken {
   const { accessToken: value, tokenType: type, scope, expiresAt, dpopKey } = tokens
-  return { value, type, scope, expiresAt, dpopKey, ...(isRejectionClearable(context) && { isRejected: true }) }
+  const rejection = clearableRejection(context)
+  return { value, type, scope, expiresAt, dpopKey, ...(rejection !== undefined && { rejection }) }
 }

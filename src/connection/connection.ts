@@ -129,7 +129,7 @@ export class Connection {
         ),
       accepted: (token: IssuedToken | undefined, signal: AbortSignal) =>
         abortable(
-          () => (token === undefined ? servedWithoutToken(record, firstContact) : tokenAccepted(record, token.value)),
+          () => (token === undefined ? servedWithoutToken(record, firstContact) : tokenAccepted(record, token)),
           signal,
         ),
       widerToken: async (rejectedToken: string, challenge: string, signal: AbortSignal) => {

@@ -39,7 +39,11 @@ export type CallbackRejection =
 export interface OrchestratorEvents {
   /** A connection changed its state. */
   transition: { connection: ConnectionIdentity; at: number; from: string; to: string; reason: string }
-  /** The user must sign in again. */
+  /**
+   * The user must sign in again: tokens that were usable are lost, or a sign-in ended without new ones. Emitted with
+   * the change of the record, in the process that stored it. Time alone changes no record: tokens that expire and
+   * cannot be renewed are reported by `status()` and by the errors of calls, and by this event at the next change.
+   */
   authorizationRequired: { connection: ConnectionIdentity; at: number }
   /** Tokens of a sign-in or of a non-interactive grant were stored. */
   authorized: { connection: ConnectionIdentity; at: number; generation: number }
@@ -132,6 +136,17 @@ function stateBefore({ journal }: ConnectionContext, entry: JournalEntry): strin
 }
 
 /**
+ * Whether a transition leaves a connection whose user must sign in again: also where an earlier sign-in is pending,
+ * which the user may have given up; but not if this transition began it.
+ */
+function asksForSignIn(context: ConnectionContext, entry: JournalEntry): boolean {
+  const { to, reason } = entry
+  const before = stateBefore(context, entry)
+  if (to === 'awaitingCallback') return before === 'authorized' && reason !== 'buildAuthorizationRequest.done'
+  return to === 'reauthorizationRequired' && before !== to
+}
+
+/**
  * Emits the events of each saved change of a connection's record.
  *
  * @internal
@@ -149,8 +164,7 @@ export function connectionEventPublisher(
     for (const entry of entries) {
       const { at, from, to, reason } = entry
       emitter.emit('transition', { connection, at, from, to, reason })
-      if (to === 'reauthorizationRequired' && stateBefore(context, entry) !== to)
-        emitter.emit('authorizationRequired', { connection, at })
+      if (asksForSignIn(context, entry)) emitter.emit('authorizationRequired', { connection, at })
       const tokenEvent =
         TOKEN_EVENTS.get(reason) ??
         (to === 'authorized' && reason === 'result.late' ? lateTokenEvent(context, before) : undefined)

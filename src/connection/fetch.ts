@@ -97,7 +97,7 @@ async function sendAuthorized(
     // A response that only requests a DPoP nonce does not reject the token.
     const remedy = asksForNonce(response) ? 'nonce' : remedyFor(status, challenge, token.scope)
     if (remedy === undefined || (remedy === 'nonce' && isBodyReplayable)) {
-      if (token.isRejected && response.ok && isOwn(source, response)) await source.accepted(token, signal)
+      if (token.rejection !== undefined && response.ok && isOwn(source, response)) await source.accepted(token, signal)
       return response
     }
     await response.body?.cancel()

@@ -9,6 +9,7 @@ import { MAX_URL_LENGTH } from '../schemas/limits.ts'
 import { CHALLENGE_INTERVAL_MS, CHALLENGE_RENEWAL_MS, RECORDING_WAIT_MS } from './limits.ts'
 import type { ConnectionRecord } from './record.ts'
 import type { View } from './services.ts'
+import type { IssuedToken } from './token-cache.ts'
 
 /**
  * Stores a challenge of the server, and that it rejected the token and no renewal helped, so that `authorize()` can use
@@ -52,8 +53,9 @@ export async function rejectedByHost(record: ConnectionRecord, token: string): P
 }
 
 /** Records that the server accepted this rejected token, if it is still the stored one. */
-export async function tokenAccepted(record: ConnectionRecord, token: string): Promise<void> {
-  await recordOf(record, token, (generation) => ({ type: 'token.accepted', generation }))
+export async function tokenAccepted(record: ConnectionRecord, { value, rejection }: IssuedToken): Promise<void> {
+  if (rejection === undefined) return
+  await recordOf(record, value, (generation) => ({ type: 'token.accepted', generation, rejection }))
 }
 
 /** Records what was found of the stored token, unless an operation is in progress, which replaces it. */

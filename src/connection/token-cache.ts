@@ -18,8 +18,8 @@ export interface AccessToken {
 /** An access token with its DPoP key. Secret; the key is never returned to callers. */
 export interface IssuedToken extends AccessToken {
   dpopKey?: DpopKey | undefined
-  /** The server rejected it, and a success clears that. */
-  isRejected?: true | undefined
+  /** The server rejected it, and a success clears that: when the rejection was recorded. */
+  rejection?: number | undefined
 }
 
 interface Entry {

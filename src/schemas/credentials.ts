@@ -150,6 +150,8 @@ export const TokensSchema = v.strictObject({
    * that, which a 2xx clears, `host` if the host said so.
    */
   rejectedBy: maybe(v.picklist(['server', 'host'])),
+  /** When that was recorded: a 2xx clears only the rejection that its request was sent in spite of. */
+  rejectedAt: maybe(Instant),
   /** When they replaced rejected tokens: if the server rejects these too, soon after, renewing again does not help. */
   replacedRejectedAt: maybe(Instant),
   /** How many tokens in a row replaced rejected ones, each soon after the one before. */

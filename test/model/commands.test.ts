@@ -152,7 +152,7 @@ const commands: Record<string, (context: ConnectionContext) => ConnectionCommand
     generation: generation - 1,
     by: 'server',
   }),
-  'token.accepted': ({ generation }) => ({ type: 'token.accepted', generation }),
+  'token.accepted': ({ generation }) => ({ type: 'token.accepted', generation, rejection: 0 }),
   'request.servedWithoutToken': () => ({ type: 'request.servedWithoutToken' }),
   'callback.received': () => ({ ...callback, ...mine, iss: issuer }),
   'callback.received, without iss': () => ({ ...callback, ...mine }),

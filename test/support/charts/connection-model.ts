@@ -88,7 +88,7 @@ export function commandsFor(context: ConnectionContext): ConnectionEvent[] {
   const answered: ConnectionEvent[] = [
     { ...stamp(), type: 'token.rejected', generation, challenge: { scope: 'read' }, by: 'server' },
     { ...stamp(), type: 'token.rejected', generation: generation + 1, by: 'host' },
-    { ...stamp(), type: 'token.accepted', generation },
+    { ...stamp(), type: 'token.accepted', generation, rejection: context.tokens?.rejectedAt ?? 0 },
     { ...stamp(), type: 'request.servedWithoutToken' },
   ]
   return [

@@ -151,6 +151,43 @@ describe('a token that the server rejects', () => {
     await expectRejected(connection)
   })
 
+  test('stays rejected after a late 2xx to a request that was sent before its last rejection', async () => {
+    const { world, clock, connection, call } = await signedIn(forever)
+    world.rejectedToken.add('access-1')
+    await rejection(call())
+    const served = world.rs.routes['POST /mcp'] ?? {}
+    const [arrived, gate] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+    world.rs.routes['POST /mcp'] = () => {
+      arrived.resolve()
+      return { body: {}, until: gate.promise }
+    }
+    const late = call()
+    await arrived.promise
+    world.rs.routes['POST /mcp'] = served
+    world.rejectedToken.clear()
+    expect((await call()).status).toBe(200)
+    clock.advance(1)
+    world.rejectedToken.add('access-1')
+    await rejection(call())
+    gate.resolve()
+    expect((await late).status).toBe(200)
+    await expectRejected(connection)
+  })
+
+  test('while a sign-in is pending emits authorizationRequired, and the end of that sign-in does as well', async () => {
+    const { world, clock, connection, required, call } = await signedIn(forever)
+    redirectOf(await connection.authorize({ force: true }))
+    world.rejectedToken.add('access-1')
+    await rejection(call())
+    expect(await connection.status()).toMatchObject({ state: 'awaitingCallback', authorized: false })
+    expect(required).toEqual(['t1'])
+    redirectOf(await connection.authorize())
+    expect(required).toEqual(['t1'])
+    clock.advance(300_000)
+    await connection.wake()
+    expect(required).toEqual(['t1', 't1'])
+  })
+
   test('stays rejected after a 2xx of another path', async () => {
     const { world, connection, call } = await signedIn(forever)
     world.rejectedToken.add('access-1')

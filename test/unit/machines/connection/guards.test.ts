@@ -80,12 +80,24 @@ test.each<[string, ConnectionEvent, Partial<ConnectionContext>, boolean]>([
 })
 
 test.each<[string, ConnectionEvent, Tokens['rejectedBy'], boolean]>([
-  ['is true for the current tokens', { ...stamp, type: 'token.accepted', generation: 3 }, 'server', true],
-  ['is false for older tokens', { ...stamp, type: 'token.accepted', generation: 2 }, 'server', false],
-  ['is false for tokens that the host rejected', { ...stamp, type: 'token.accepted', generation: 3 }, 'host', false],
+  ['is true for the current tokens', { ...stamp, type: 'token.accepted', generation: 3, rejection: 5 }, 'server', true],
+  ['is false for older tokens', { ...stamp, type: 'token.accepted', generation: 2, rejection: 5 }, 'server', false],
+  [
+    'is false for an older rejection',
+    { ...stamp, type: 'token.accepted', generation: 3, rejection: 4 },
+    'server',
+    false,
+  ],
+  [
+    'is false for tokens that the host rejected',
+    { ...stamp, type: 'token.accepted', generation: 3, rejection: 5 },
+    'host',
+    false,
+  ],
   ['is false for another event', { ...stamp, type: 'attempt.expired' }, 'server', false],
 ])('clearsRejection %s', (_name, event, rejectedBy, expected) => {
-  expect(ask.clearsRejection(contextWith({ generation: 3, tokens: { ...tokens, rejectedBy } }), event)).toBe(expected)
+  const context = contextWith({ generation: 3, tokens: { ...tokens, rejectedBy, rejectedAt: 5 } })
+  expect(ask.clearsRejection(context, event)).toBe(expected)
 })
 
 const withAttempt = contextWith({ servers: [server], attempts: [attempt] })

@@ -10,7 +10,7 @@ import {
   isNotRequired,
   isOnTrial,
   isPending,
-  isRejectionClearable,
+  clearableRejection,
   isReplacedTooOften,
   isRenewable,
   isTriable,
@@ -85,34 +85,34 @@ test('isTriable is true for rejected tokens until they expire', () => {
   expect([END - 1, END].map((at) => isTriable(held, at))).toEqual([true, false])
 })
 
-test.each<[string, Partial<ConnectionContext>, boolean]>([
-  ['is true where the server rejected the tokens', { tokens: { ...tokens, rejectedBy: 'server' } }, true],
-  ['is false where the host rejected them', { tokens: { ...tokens, rejectedBy: 'host' } }, false],
+test.each<[string, Partial<ConnectionContext>, number | undefined]>([
+  ['is when the server rejected the tokens', { tokens: { ...tokens, rejectedBy: 'server', rejectedAt: END } }, END],
+  ['is undefined where the host rejected them', { tokens: { ...tokens, rejectedBy: 'host' } }, undefined],
   [
-    'is false where the server serves requests without a token',
+    'is undefined where the server serves requests without a token',
     { tokens: { ...tokens, rejectedBy: 'server' }, servesWithoutToken: true },
-    false,
+    undefined,
   ],
-  ['is true where the server responded with a challenge', { tokens, challenge: { at: START, generation: 0 } }, true],
+  ['is when the server responded with a challenge', { tokens, challenge: { at: START, generation: 0 } }, START],
   [
-    'is false where the challenge was for older tokens',
+    'is undefined where the challenge was for older tokens',
     { tokens, generation: 2, challenge: { at: START, generation: 1 } },
-    false,
+    undefined,
   ],
   [
-    'is false where the challenge was for more scope',
+    'is undefined where the challenge was for more scope',
     { tokens, challenge: { at: START, generation: 0, error: 'insufficient_scope' } },
-    false,
+    undefined,
   ],
   [
-    'is false where the challenge names more scope',
+    'is undefined where the challenge names more scope',
     { tokens, challenge: { at: START, generation: 0, scope: 'x' } },
-    false,
+    undefined,
   ],
-  ['is false without a rejection', { tokens }, false],
-  ['is false without tokens', { challenge: { at: START, generation: 0 } }, false],
-])('isRejectionClearable %s', (_, changes, expected) => {
-  expect(isRejectionClearable(contextWith(changes))).toBe(expected)
+  ['is undefined without a rejection', { tokens }, undefined],
+  ['is undefined without tokens', { challenge: { at: START, generation: 0 } }, undefined],
+])('clearableRejection %s', (_, changes, expected) => {
+  expect(clearableRejection(contextWith(changes))).toBe(expected)
 })
 
 const failedAt = (retryAt: number) =>

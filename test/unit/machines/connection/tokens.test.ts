@@ -360,28 +360,30 @@ describe('a failure', () => {
       at: NOW,
       challenge: { at: NOW, generation: 3, scope: 'read' },
       notRequiredAt: undefined,
-      tokens: { ...tokens, rejectedBy: 'server' },
+      tokens: { ...tokens, rejectedBy: 'server', rejectedAt: NOW },
     })
     expect(recordRejection(context, { ...event, by: 'host' })).toEqual({
       at: NOW,
       notRequiredAt: undefined,
-      tokens: { ...tokens, rejectedBy: 'host' },
+      tokens: { ...tokens, rejectedBy: 'host', rejectedAt: NOW },
     })
   })
 
   test('clearRejection retains a challenge for scope', () => {
     const challenge = { at: START, generation: 0, error: 'insufficient_scope', scope: 'admin' }
     const context = contextWith({ challenge, tokens: { ...tokens, rejectedBy: 'server' } })
-    expect(clearRejection(context, { ...stamp, type: 'token.accepted', generation: 0 }).challenge).toEqual(challenge)
+    expect(
+      clearRejection(context, { ...stamp, type: 'token.accepted', generation: 0, rejection: 0 }).challenge,
+    ).toEqual(challenge)
   })
 
   test('clearRejection removes the rejection and its challenge', () => {
     const challenge = { at: START, generation: 0 }
     const context = contextWith({ challenge, tokens: { ...tokens, rejectedBy: 'server' } })
-    expect(clearRejection(context, { ...stamp, type: 'token.accepted', generation: 0 })).toEqual({
+    expect(clearRejection(context, { ...stamp, type: 'token.accepted', generation: 0, rejection: 0 })).toEqual({
       at: NOW,
       challenge: undefined,
-      tokens: { ...tokens, rejectedBy: undefined },
+      tokens: { ...tokens, rejectedBy: undefined, rejectedAt: undefined },
     })
   })
 
