@@ -4,7 +4,11 @@ import type { RegistrationCommand } from '../../machines/registration/events.ts'
 import type { DurableChart } from '../durable/chart.ts'
 import { type ConnectionContext, ConnectionContextSchema } from '../schemas/connection-context.ts'
 import { type RegistrationContext, RegistrationContextSchema } from '../schemas/registration.ts'
+import { tolerant } from '../schemas/tolerant.ts'
 import { CLAIM_TTL_MS, IDLE_TTL_MS } from './limits.ts'
+
+const StoredConnectionSchema = tolerant(ConnectionContextSchema)
+const StoredRegistrationSchema = tolerant(RegistrationContextSchema)
 
 /** The time to live of a connection's record, a pure function of its context; `undefined`: it does not expire. */
 function connectionTtlMs({ at, claim, tokens, attempts }: ConnectionContext): number | undefined {
@@ -24,7 +28,7 @@ export function durableConnection(machine: AnyStateMachine): DurableChart<Connec
     name: 'connection',
     version: 1,
     machine,
-    contextSchema: ConnectionContextSchema,
+    contextSchema: StoredConnectionSchema,
     ttlMs: connectionTtlMs,
     lateResult(claimed, rested) {
       const { claim, generation } = claimed
@@ -43,7 +47,7 @@ export function durableRegistration(machine: AnyStateMachine): DurableChart<Regi
     name: 'registration',
     version: 1,
     machine,
-    contextSchema: RegistrationContextSchema,
+    contextSchema: StoredRegistrationSchema,
     ttlMs: ({ client, claim }) => (client !== undefined ? undefined : claim ? CLAIM_TTL_MS : IDLE_TTL_MS),
     lateResult(claimed, rested) {
       const { claim, generation } = claimed

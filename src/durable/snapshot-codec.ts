@@ -59,8 +59,13 @@ export function decodeSnapshot<Context>(
   const snapshot = v.safeParse(SnapshotSchema, envelope.snapshot)
   if (!snapshot.success) throw new AuthorizationError(failure('SNAPSHOT_UNREADABLE', { field: 'snapshot' }))
   const context = v.safeParse(contextSchema, snapshot.output.context)
-  if (!context.success)
-    throw new AuthorizationError(failure('SNAPSHOT_UNREADABLE', { field: contextField(context.issues) }))
+  if (!context.success) {
+    const [issue] = context.issues
+    // A list of values only grows: one that this release does not have is of a newer release.
+    const code =
+      issue.type === 'picklist' && typeof issue.input === 'string' ? 'SNAPSHOT_TOO_NEW' : 'SNAPSHOT_UNREADABLE'
+    throw new AuthorizationError(failure(code, { field: contextField(context.issues) }))
+  }
   return { savedAt: envelope.savedAt, value: snapshot.output.value, context: context.output }
 }
 
