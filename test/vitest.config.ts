@@ -86,6 +86,16 @@ export default defineConfig({
       {
         extends: true,
         test: {
+          name: 'upgrade',
+          include: ['test/upgrade/**/*.test.ts'],
+          ...beside,
+          testTimeout: 240_000,
+          globalSetup: [...withRedis.globalSetup, 'test/upgrade/global-releases.ts'],
+        },
+      },
+      {
+        extends: true,
+        test: {
           name: 'packaging',
           include: ['test/packaging/*.test.ts'],
           testTimeout: 120_000,

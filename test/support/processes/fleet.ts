@@ -14,6 +14,8 @@ export interface Worker extends WorkerCalls {
   output(): string
   /** SIGSTOP and SIGCONT return at once, what ends the process when it is gone. */
   kill(signal: NodeJS.Signals): Promise<void>
+  /** Ends its part in a test, as {@link dismissWorkers} does for all. */
+  dismiss(): Promise<void>
 }
 
 const CALLS: (keyof WorkerCalls)[] = [
@@ -29,8 +31,10 @@ const CALLS: (keyof WorkerCalls)[] = [
   'whoami',
   'close',
   'arm',
+  'disarm',
   'resume',
   'storeDown',
+  'told',
 ]
 
 /** How many processes wait for the next test: most tests need no more. */
@@ -51,18 +55,33 @@ export function randomKeys(): TextKeys {
  * `afterEach`.
  */
 export async function dismissWorkers(): Promise<void> {
-  await Promise.all(
-    [...busy].map(async (each) => {
-      if (await each.rest()) idle.push(each)
-    }),
-  )
-  busy.clear()
+  await Promise.all([...busy].map(dismiss))
+}
+
+async function dismiss(worker: WorkerProcess): Promise<void> {
+  busy.delete(worker)
+  if (await worker.rest()) idle.push(worker)
   await Promise.all(idle.splice(MAX_IDLE).map((each) => each.kill('SIGKILL')))
 }
 
-/** Gives a process an orchestrator of its own, in a process that waits for work or in a new one. */
-export async function startWorker(init: WorkerInit): Promise<Worker> {
-  const worker = idle.pop() ?? new WorkerProcess()
+/** Ends the processes that wait for work. */
+export async function endIdleWorkers(): Promise<void> {
+  await Promise.all(idle.splice(0).map((each) => each.kill('SIGKILL')))
+}
+
+/** A process that waits for work with these sources. */
+function takeIdle(release: string | undefined): WorkerProcess | undefined {
+  const index = idle.findLastIndex((each) => each.release === release)
+  return index < 0 ? undefined : idle.splice(index, 1)[0]
+}
+
+/**
+ * Gives a process an orchestrator of its own, in a process that waits for work or in a new one.
+ *
+ * @param release The URL of the build to run. @defaultValue the sources
+ */
+export async function startWorker(init: WorkerInit, release?: string): Promise<Worker> {
+  const worker = takeIdle(release) ?? new WorkerProcess(release)
   busy.add(worker)
   const printed = worker.output().length
   await worker.build(init)
@@ -74,5 +93,6 @@ export async function startWorker(init: WorkerInit): Promise<Worker> {
     waitFor: (point) => worker.waitFor(point),
     output: () => worker.output().slice(printed),
     kill: (signal) => worker.kill(signal),
+    dismiss: () => dismiss(worker),
   }
 }

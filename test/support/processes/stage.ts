@@ -50,8 +50,8 @@ export type WorkerChanges = Partial<Pick<WorkerInit, 'network' | 'policy' | 'cli
 export interface Scene {
   readonly of: ConnectionIdentity
   readonly init: WorkerInit
-  /** Starts a process. */
-  start(changes?: WorkerChanges): Promise<Worker>
+  /** Starts a process, with the sources or with the build of a release. */
+  start(changes?: WorkerChanges, release?: string): Promise<Worker>
   /**
    * Begins in `starter`, signs the user in at the real pages, finishes in `finisher`; answers the access token. Without
    * a starter, a process of its own does both, which has time, whatever the others have.
@@ -137,13 +137,14 @@ export function useStage(options: AuthorizationServerOptions = {}, mcpOptions: P
       if (begun.status !== 'redirect') throw new Error('no redirect')
       return await new UserAgent().signIn(begun.authorizationUrl, { login: 'alice' })
     }
-    const start: Scene['start'] = async ({ network, policy, ...more } = {}) => {
-      const worker = await startWorker({
+    const start: Scene['start'] = async ({ network, policy, ...more } = {}, release) => {
+      const changed = {
         ...init,
         ...more,
         network: { ...init.network, ...network },
         policy: { ...init.policy, ...policy },
-      })
+      }
+      const worker = await startWorker(changed, release)
       workers.push(worker)
       return worker
     }

@@ -1,7 +1,7 @@
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { startProgram } from './program.ts'
+import { type Program, startProgram } from './program.ts'
 import type { FromWorker, SentError, ToWorker, WorkerCalls, WorkerInit } from './worker-protocol.ts'
 
 /** What a worker's call was rejected with. */
@@ -31,13 +31,28 @@ const REACH_TIMEOUT_MS = 60_000
 /** How long a worker may take to close what it has, before it is ended instead. */
 const REST_TIMEOUT_MS = 2_000
 
-/** The process of a worker, from this side: it builds one orchestrator after another, each for one test. */
-export class WorkerProcess {
-  readonly #program = startProgram(process.execPath, [fileURLToPath(new URL('worker.ts', import.meta.url))], {
-    // Most of a start is compiling.
-    env: { ...process.env, NODE_COMPILE_CACHE: join(tmpdir(), `authchart-workers-${process.getuid?.() ?? ''}`) },
+const WORKER = fileURLToPath(new URL('worker.ts', import.meta.url))
+const USE_RELEASE = fileURLToPath(new URL('use-release.ts', import.meta.url))
+
+/** Starts `worker.ts`, with the sources or with the build of a release. */
+function startProcess(release: string | undefined): Program {
+  const hooks = release === undefined ? [] : ['--import', USE_RELEASE]
+  return startProgram(process.execPath, [...hooks, WORKER], {
+    env: {
+      ...process.env,
+      // Most of a start is compiling.
+      NODE_COMPILE_CACHE: join(tmpdir(), `authchart-workers-${process.getuid?.() ?? ''}`),
+      ...(release !== undefined && { AUTHCHART_RELEASE: release }),
+    },
     channel: 'advanced',
   })
+}
+
+/** The process of a worker, from this side: it builds one orchestrator after another, each for one test. */
+export class WorkerProcess {
+  /** The release that it runs, by its URL; `undefined`: the sources. */
+  readonly release: string | undefined
+  readonly #program: Program
   readonly #waiting = new Map<number, Waiting>()
   readonly #awaited = new Map<string, () => void>()
   #reached: string[] = []
@@ -47,7 +62,9 @@ export class WorkerProcess {
   #hasEnded = false
   #changeState: (message: { ready: true } | { rested: boolean }) => void = () => {}
 
-  constructor() {
+  constructor(release?: string) {
+    this.release = release
+    this.#program = startProcess(release)
     this.#program.child.on('message', (message: FromWorker) => this.#receive(message))
     void this.#program.ended.then(() => {
       this.#hasEnded = true
@@ -112,6 +129,7 @@ export class WorkerProcess {
     if (index >= 0) return void this.#reached.splice(index, 1)
     await new Promise<void>((resolve, reject) => {
       const timer = setTimeout(() => reject(new Error(`the worker never came to ${point}`)), REACH_TIMEOUT_MS)
+      timer.unref()
       this.#awaited.set(point, () => {
         clearTimeout(timer)
         resolve()

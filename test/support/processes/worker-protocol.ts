@@ -59,8 +59,12 @@ export interface WorkerCalls {
   /** Closes the orchestrator and what this worker opened. */
   close(): Promise<void>
   arm(fault: StoreFault): Promise<void>
+  /** Lets no armed fault happen any more. */
+  disarm(): Promise<void>
   resume(point: string): Promise<void>
   storeDown(down: boolean): Promise<void>
+  /** Every event and inspection record since it was last asked, as JSON. */
+  told(): Promise<string[]>
 }
 
 export type ToWorker = { init: WorkerInit } | { rest: true } | { id: number; call: keyof WorkerCalls; args: unknown[] }

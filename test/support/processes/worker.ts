@@ -9,6 +9,8 @@ import type { FromWorker, SentError, TextKeys, ToWorker, WorkerCalls, WorkerInit
 const tell = (message: FromWorker): void => void process.send?.(message)
 const bytes = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, 'base64url'))
 
+const EVENTS = ['transition', 'authorizationRequired', 'authorized', 'refreshed', 'failed', 'disconnected'] as const
+
 const readKeys = ({ name, sealing }: TextKeys) => ({
   name: bytes(name),
   sealing: sealing.map(({ id, secret }) => ({ id, secret: bytes(secret) })),
@@ -25,12 +27,15 @@ function build(init: WorkerInit): Built {
   const { store: inner, end } = openStore(address)
   const store = new FaultyStore(inner, (point) => tell({ reached: point }))
   for (const fault of faults) store.arm(fault)
+  const told: string[] = []
   const orchestrator = createAuthOrchestrator({
     ...options,
+    inspect: (record) => told.push(JSON.stringify(record)),
     store,
     keys: readKeys(keys),
     clock: { ...systemClock, now: () => systemClock.now() + clockOffsetMs },
   })
+  for (const name of EVENTS) orchestrator.on(name, (event: unknown) => told.push(`${name} ${JSON.stringify(event)}`))
   let closing: Promise<void> | undefined
   const closeAll = async (): Promise<void> => {
     await orchestrator.close()
@@ -66,11 +71,13 @@ function build(init: WorkerInit): Built {
     },
     close,
     arm: (fault) => Promise.resolve(store.arm(fault)),
+    disarm: () => Promise.resolve(store.disarm()),
     resume: (point) => Promise.resolve(store.resume(point)),
     storeDown: (down) => {
       store.down = down
       return Promise.resolve()
     },
+    told: () => Promise.resolve(told.splice(0)),
   }
   const rest = async (): Promise<boolean> => {
     if (store.isPaused) return false
