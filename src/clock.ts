@@ -24,6 +24,76 @@ export const systemClock: Clock = {
 /** The longest timer of Node, in milliseconds. */
 export const MAX_TIMER_MS = 2_147_483_647
 
+/**
+ * How long nothing may arrive after a time-out has elapsed before it fires, in milliseconds. A process that was paused
+ * finds its timer elapsed before it has read what lies in its sockets; decompression and name resolution take a moment
+ * in another thread.
+ */
+const QUIET_MS = 25
+
+/** How often what arrives postpones a time-out that has elapsed. Answers a server that sends a byte now and then. */
+const MAX_POSTPONEMENTS = 10
+
+/** A time-out that does not fire before everything that has arrived is read. */
+export interface Timeout {
+  /** Whether the time has elapsed. The time-out fires a little later. */
+  readonly isElapsed: boolean
+  /** Reports that something was read: more may be there. */
+  progressed(): void
+  /** Stops it. */
+  clear(): void
+}
+
+/**
+ * Starts a time-out. After a pause of the process (garbage collection, a frozen container, long synchronous work) Node
+ * runs timers first: so once the time has elapsed, sockets are read, and it fires when nothing more arrives.
+ */
+export function startTimeout(timeoutMs: number, onTimeout: () => void): Timeout {
+  const endsAt = performance.now() + timeoutMs
+  let isCleared = false
+  let hasProgressed = false
+  let timer: NodeJS.Timeout
+  // An immediate runs after the event loop has read its sockets, a timer perhaps right after another one.
+  const afterReading = (work: () => void): void => {
+    setImmediate(() => {
+      if (!isCleared) work()
+    })
+  }
+  const elapse = (left: number): void => {
+    hasProgressed = false
+    afterReading(() => {
+      timer = setTimeout(afterReading, QUIET_MS, () => {
+        if (hasProgressed && left > 0) elapse(left - 1)
+        else onTimeout()
+      })
+    })
+  }
+  timer = setTimeout(elapse, timeoutMs, MAX_POSTPONEMENTS)
+  return {
+    get isElapsed() {
+      return performance.now() >= endsAt
+    },
+    progressed() {
+      hasProgressed = true
+    },
+    clear() {
+      isCleared = true
+      clearTimeout(timer)
+    },
+  }
+}
+
+/** Rejects if the promise does not settle in time. Its later result is ignored, a rejection too. */
+export async function within<T>(timeoutMs: number, promise: Promise<T>): Promise<T> {
+  const { promise: late, reject } = Promise.withResolvers<never>()
+  const timeout = startTimeout(timeoutMs, () => reject(new Error(`no response within ${timeoutMs} ms`)))
+  try {
+    return await Promise.race([promise, late])
+  } finally {
+    timeout.clear()
+  }
+}
+
 /** Returns a function that returns the record time, `at` plus the time since this call, in whole milliseconds. */
 export function stopwatch(clock: Pick<Clock, 'monotonic'>, at: number): () => number {
   const startedAt = clock.monotonic()

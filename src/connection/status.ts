@@ -152,13 +152,15 @@ export async function awaitAuthorized(
   const watch = changes.watch(record.key)
   try {
     for (;;) {
+      // After a pause of the process the record is loaded once more.
+      const isLast = clock.monotonic() >= until
       const view = await abortable(() => {
         record.services.assertOpen()
         return record.load()
       }, signal)
       if (view !== undefined && isReady(view)) return
-      const leftMs = until - clock.monotonic()
-      if (leftMs <= 0) throw new AuthorizationError(failure('TIMED_OUT'))
+      if (isLast) throw new AuthorizationError(failure('TIMED_OUT'))
+      const leftMs = Math.max(until - clock.monotonic(), 0)
       await abortable(() => watch.changed(Math.min(leftMs, POLL_INTERVAL_MS)), signal)
     }
   } finally {

@@ -33,6 +33,8 @@ export interface RecordView<Context> {
   /** The XState state value. */
   readonly value: unknown
   readonly version: string
+  /** The monotonic instant at which it was requested: it has what was stored before. */
+  readonly requestedAt: number
   /** The record clock: `savedAt`, plus the age that the store reported, plus the time since. */
   at(): number
   /** Time since the record was written, in milliseconds. */

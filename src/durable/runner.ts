@@ -192,7 +192,7 @@ export class Runner {
     if (remainingMs <= 0) return expired(claim)
     if (!run.carriesResult) {
       if (this.#repository.retries.isClosing) throw closed()
-      if (this.#options.clock.monotonic() > waiting.until) throw timedOut('claimed')
+      if (view.requestedAt > waiting.until) throw timedOut('claimed')
     }
     await waiting.subscription.changed(Math.min(remainingMs, POLL_INTERVAL_MS))
     return 'reload'

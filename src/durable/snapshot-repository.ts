@@ -235,6 +235,7 @@ export class SnapshotRepository {
     // The store read the age between request and response. A claim must not appear too old, nor a token too young.
     return {
       ...record,
+      requestedAt,
       ageMs: () => ageMs + clock.monotonic() - respondedAt,
       at: () => Math.round(savedAt + ageMs + clock.monotonic() - requestedAt),
     }

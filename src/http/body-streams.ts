@@ -7,17 +7,19 @@ import { MAX_BUFFERED_BYTES, MAX_STREAM_BUFFER_BYTES } from './limits.ts'
 /**
  * Reads a body to its end.
  *
+ * @param options.onChunk Called for each part.
  * @throws `PortError` `RESPONSE_TOO_LARGE` at the first byte beyond `maxBytes`; the rest is not read.
  */
 export async function readBytes(
   body: Readable | undefined,
-  options: { maxBytes: number; signal: AbortSignal },
+  options: { maxBytes: number; signal: AbortSignal; onChunk?: () => void },
 ): Promise<Uint8Array<ArrayBuffer>> {
   const chunks: Uint8Array[] = []
   let size = 0
   if (body !== undefined) {
     body.on('error', () => undefined)
     for await (const chunk of addAbortSignal(options.signal, body) as AsyncIterable<Uint8Array>) {
+      options.onChunk?.()
       size += chunk.byteLength
       if (size > options.maxBytes) throw portError('RESPONSE_TOO_LARGE', 'unknown')
       chunks.push(chunk)

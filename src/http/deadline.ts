@@ -1,8 +1,14 @@
+import { startTimeout } from '../clock.ts'
+
 /** Aborts one exchange: after its time-out, or when the caller's signal aborts. */
 export interface Deadline {
   readonly signal: AbortSignal
   /** What aborted the exchange, if anything did. */
   readonly endedBy: 'HTTP_TIMEOUT' | 'ABORTED' | undefined
+  /** Whether the time has elapsed: nothing may be sent any more, but what has arrived is still read. */
+  readonly isElapsed: boolean
+  /** Reports that a part of the response was read. */
+  progressed(): void
   /** Stops the timer and removes the listener from the caller's signal. */
   clear(): void
 }
@@ -16,7 +22,7 @@ export function startDeadline(timeoutMs: number | undefined, callerSignal: Abort
     controller.abort()
   }
   const onAbort = (): void => end('ABORTED')
-  const timer = timeoutMs === undefined ? undefined : setTimeout(end, timeoutMs, 'HTTP_TIMEOUT')
+  const timeout = timeoutMs === undefined ? undefined : startTimeout(timeoutMs, () => end('HTTP_TIMEOUT'))
   if (callerSignal?.aborted === true) onAbort()
   callerSignal?.addEventListener('abort', onAbort, { once: true })
   return {
@@ -24,8 +30,12 @@ export function startDeadline(timeoutMs: number | undefined, callerSignal: Abort
     get endedBy() {
       return endedBy
     },
+    get isElapsed() {
+      return timeout?.isElapsed ?? false
+    },
+    progressed: () => timeout?.progressed(),
     clear() {
-      clearTimeout(timer)
+      timeout?.clear()
       callerSignal?.removeEventListener('abort', onAbort)
     },
   }

@@ -2,6 +2,7 @@ import type { Readable } from 'node:stream'
 import type { Clock } from '../clock.ts'
 import { type PortError, portError } from '../errors/port-error.ts'
 import { toWebStream } from './body-streams.ts'
+import type { Deadline } from './deadline.ts'
 import { NULL_BODY_STATUSES } from './limits.ts'
 
 /** Records whether a request was sent, and prevents that it is sent too late. */
@@ -11,13 +12,20 @@ export interface SendGate {
   /**
    * Called right before the first byte is written.
    *
-   * @returns The failure if the request must not be sent: `HTTP_TIMEOUT` with reason `leaseTooShort`.
+   * @returns The failure if the request must not be sent: `HTTP_TIMEOUT`, with reason `leaseTooShort` if that is why.
    */
   open(): PortError | undefined
 }
 
-/** A gate for a request that must not be sent after `sendBefore`, a monotonic instant of this clock. */
-export function createSendGate(clock: Clock, sendBefore: number | undefined): SendGate {
+/**
+ * A gate for a request that must not be sent after `sendBefore`, a monotonic instant of this clock, nor after its
+ * deadline, when nobody would wait for the response.
+ */
+export function createSendGate(
+  clock: Clock,
+  sendBefore: number | undefined,
+  deadline?: Pick<Deadline, 'isElapsed'>,
+): SendGate {
   let wasSent = false
   return {
     get wasSent() {
@@ -27,6 +35,7 @@ export function createSendGate(clock: Clock, sendBefore: number | undefined): Se
       if (sendBefore !== undefined && clock.monotonic() >= sendBefore) {
         return portError('HTTP_TIMEOUT', 'notSent', { reason: 'leaseTooShort' })
       }
+      if (deadline?.isElapsed) return portError('HTTP_TIMEOUT', 'notSent')
       wasSent = true
       return undefined
     },

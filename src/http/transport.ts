@@ -44,7 +44,7 @@ export function createTransport(options: {
     limits: { timeoutMs?: number; signal: AbortSignal | undefined; sendBefore?: number | undefined },
   ) {
     const deadline = startDeadline(limits.timeoutMs, limits.signal)
-    const gate = createSendGate(options.clock, limits.sendBefore)
+    const gate = createSendGate(options.clock, limits.sendBefore, deadline)
 
     async function translating<Result>(work: () => Promise<Result>): Promise<Result> {
       try {
@@ -73,6 +73,7 @@ export function createTransport(options: {
       sender ??= createSender()
       const opened = await untilAborted(sender, request.signal)
       const response = await opened.send({ url, ...request }, gate)
+      deadline.progressed()
       // Includes 0, the status of an opaque redirect in the Fetch standard.
       if (response.status < 200 || response.status > 599) {
         response.body?.destroy()
@@ -81,13 +82,14 @@ export function createTransport(options: {
       return response
     }
 
-    return { signal: deadline.signal, translating, run, send }
+    return { signal: deadline.signal, onChunk: () => deadline.progressed(), translating, run, send }
   }
 
   /** Sends a request to one URL and reads its response, a redirect without its body. */
   function exchangeOnce(url: URL, request: ExchangeRequest, leftMs: number): Promise<CompleteResponse> {
     const { method, body, sendBefore, isHeadEnough = () => false } = request
-    const { signal, translating, run, send } = begin(url, { timeoutMs: leftMs, signal: request.signal, sendBefore })
+    const limits = { timeoutMs: leftMs, signal: request.signal, sendBefore }
+    const { signal, onChunk, translating, run, send } = begin(url, limits)
     const maxBytes = Math.min(request.maxBytes ?? maxResponseBytes, maxResponseBytes)
 
     const sendWith = (headers: Record<string, string>): Promise<CompleteResponse> =>
@@ -98,7 +100,7 @@ export function createTransport(options: {
           response.body?.destroy()
           return { status, headers: response.headers, bytes: new Uint8Array() }
         }
-        const bytes = await readBytes(response.body, { maxBytes, signal })
+        const bytes = await readBytes(response.body, { maxBytes, signal, onChunk })
         // undici returns a connection to its pool one turn later; without this the next GET opens another one.
         if (method === 'GET') await setImmediate()
         return { status, headers: response.headers, bytes }

@@ -3,7 +3,7 @@ import type * as undiciModule from 'undici/index.js'
 import type { buildConnector } from 'undici/index.js'
 import { portError } from '../errors/port-error.ts'
 import { type AddressGuard, destinationOf } from './address-guard.ts'
-import { untilAborted } from './deadline.ts'
+import { startDeadline, untilAborted } from './deadline.ts'
 
 /** The part of undici that the transport uses. */
 export type Undici = Pick<typeof undiciModule, 'Agent' | 'buildConnector' | 'Pool' | 'ProxyAgent'>
@@ -49,10 +49,13 @@ export function createGuardedConnector(
 ): buildConnector.connector {
   async function connect(options: buildConnector.Options): Promise<Socket> {
     const destination = destinationOf(options)
-    const timeout = AbortSignal.timeout(timeoutMs)
-    const addresses = await untilAborted(guard.resolve(destination), timeout).catch((error: unknown) => {
-      throw timeout.aborted ? portError('HTTP_TIMEOUT', 'notSent', { reason: 'nameNotResolved' }) : error
-    })
+    const deadline = startDeadline(timeoutMs, undefined)
+    const addresses = await untilAborted(guard.resolve(destination), deadline.signal)
+      .catch((error: unknown) => {
+        const isLate = deadline.endedBy === 'HTTP_TIMEOUT'
+        throw isLate ? portError('HTTP_TIMEOUT', 'notSent', { reason: 'nameNotResolved' }) : error
+      })
+      .finally(() => deadline.clear())
     const connector = undici.buildConnector({
       allowH2: false,
       // undici then calls `lookup` for all addresses at once.

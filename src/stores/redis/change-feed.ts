@@ -1,6 +1,7 @@
 import type { Redis } from 'ioredis'
 import * as v from 'valibot'
 import { backoffMs } from '../../backoff.ts'
+import { within } from '../../clock.ts'
 import { LruMap } from '../../lru-map.ts'
 import { MAX_OWN_WRITES, RECONNECT } from '../limits.ts'
 import { type ChangeListener, ChangeListeners } from '../snapshot-store.ts'
@@ -171,18 +172,5 @@ export class ChangeFeed {
     this.#retry = undefined
     this.#missed = false
     this.#disconnect()
-  }
-}
-
-/** Rejects if the promise does not settle in time. Its later result is ignored, a rejection too. */
-export async function within<T>(timeoutMs: number, promise: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined
-  const timeout = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error(`no response within ${timeoutMs} ms`)), timeoutMs)
-  })
-  try {
-    return await Promise.race([promise, timeout])
-  } finally {
-    clearTimeout(timer)
   }
 }

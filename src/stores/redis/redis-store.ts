@@ -1,5 +1,6 @@
 import type { Cluster, Redis } from 'ioredis'
 import * as v from 'valibot'
+import { within } from '../../clock.ts'
 import { parseOptions } from '../../schemas/parse-options.ts'
 import { DELETED, newIncarnation, wholeTtl } from '../compare-and-set.ts'
 import { DEFAULT_COMMAND_TIMEOUT_MS, REMEMBERED_WRITES, TOMBSTONE_MS } from '../limits.ts'
@@ -11,7 +12,7 @@ import {
   type StoredRecord,
   TooFewReplicasError,
 } from '../snapshot-store.ts'
-import { ChangeFeed, noticeOf, within } from './change-feed.ts'
+import { ChangeFeed, noticeOf } from './change-feed.ts'
 import { DueRecords } from './due-records.ts'
 import { scanKeys } from './key-scan.ts'
 import { type DefinedScript, defineScript } from './lua.ts'
@@ -219,7 +220,6 @@ function openConnection(client: Redis | Cluster, timeoutMs: number): Redis | und
     lazyConnect: true,
     keyPrefix: '',
     connectTimeout: timeoutMs,
-    commandTimeout: timeoutMs,
     enableOfflineQueue: true,
     enableAutoPipelining: false,
     autoResubscribe: false,
