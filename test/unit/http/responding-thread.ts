@@ -8,6 +8,9 @@ import type { AddressInfo } from 'node:net'
 import { parentPort, workerData } from 'node:worker_threads'
 import { gzipSync } from 'node:zlib'
 
+// A port of a thread has no origin.
+/* oxlint-disable unicorn/require-post-message-target-origin */
+
 const { flags, cert, key } = workerData as { flags: Int32Array; cert?: string; key?: string }
 
 /** More than one read of a stream. */
