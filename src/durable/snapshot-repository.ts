@@ -10,7 +10,8 @@ import { decodeSnapshot, encodeSnapshot, type SnapshotCodec } from './snapshot-c
 
 /** The failure of an operation for which the store, or the sealer, was not available. */
 export const unavailable = (error?: unknown): AuthorizationError => {
-  const reason = error instanceof StoreNotOpenedError ? error.reason : undefined
+  const tooFew = error instanceof TooFewReplicasError ? 'tooFewReplicas' : undefined
+  const reason = error instanceof StoreNotOpenedError ? error.reason : tooFew
   return new AuthorizationError(failure('STORE_UNAVAILABLE', { reason }))
 }
 
@@ -155,6 +156,8 @@ export class SnapshotRepository {
     const writeId = this.createId()
     const deadline = sendDeadline(clock.monotonic(), lease, requestTimeoutMs)
     const isResult = isConsumed || run.carriesResult
+    const isClaim = snapshot.hasTag('claim')
+    const kind = isResult ? 'result' : isClaim ? 'claim' : undefined
     const takesOver = !isConsumed && current?.context.claim !== undefined
     const retry = this.retries.begin({ key, lease, isResult })
     let hasFailed = false
@@ -177,14 +180,16 @@ export class SnapshotRepository {
         const sealed = await sealer.seal(text, { key })
         const expectedVersion = current?.version
         const times = { ttlMs: chart.ttlMs(context), dueInMs: dueInMs?.(context, savedAt) }
-        const saved = await store.save(key, sealed, { expectedVersion, writeId, ...times })
+        const saved = await store.save(key, sealed, { expectedVersion, writeId, kind, ...times })
         return saved === 'conflict' ? saved : viewOf(saved.version)
       } catch (error) {
         const isTooLate = clock.monotonic() > deadline
-        const written = error instanceof TooFewReplicasError ? error.version : undefined
-        // The write is on the master. Only a claim must be on the replicas before a request is sent; a result should be.
-        if (written !== undefined && !snapshot.hasTag('claim') && (isTooLate || !isConsumed)) return viewOf(written)
-        if (isResult ? this.retries.isOver : isTooLate || this.retries.isClosing) {
+        const isTooFew = error instanceof TooFewReplicasError
+        const written = isTooFew ? error.version : undefined
+        // The write is on the master. Only a claim must be on the replicas, before its request is sent: by its send
+        // deadline, one that is stored with a result is too late for that.
+        if (written !== undefined && (!isClaim || (isResult && isTooLate))) return viewOf(written)
+        if (isResult ? this.retries.isOver : isTooFew || isTooLate || this.retries.isClosing) {
           retry.warn()
           if (written !== undefined && !isResult) await this.#release(run, current, written, now)
           throw unavailable(error)
@@ -215,7 +220,7 @@ export class SnapshotRepository {
       const times = { ttlMs: chart.ttlMs(context), dueInMs: dueInMs?.(context, savedAt) }
       return await store.save(key, sealed, { ...write, ...times })
     }
-    // Most likely too few replicas confirm this write either; if it fails, the claim expires after its lease.
+    // If it fails, the claim expires after its lease.
     await release().catch(() => {})
   }
 

@@ -265,6 +265,7 @@ const REASONS: Partial<Record<FailureCode, Readonly<Record<string, Entry>>>> = {
   STORE_UNAVAILABLE: {
     cannotOpen: ['the SQLite file cannot be opened: check its path and the permissions of its folder', 'retry'],
     folderMissing: ['the folder of the SQLite file does not exist: create it, or correct the path', 'configureClient'],
+    tooFewReplicas: ['fewer replicas of Redis than `replicas` requires are connected, or they are late', 'retry'],
   },
 }
 

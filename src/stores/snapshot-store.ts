@@ -18,6 +18,12 @@ export interface SaveOptions {
   ttlMs?: number | undefined
   /** Time until the record is {@link SnapshotStore.due | due}, from now, in milliseconds. Without it, it is never due. */
   dueInMs?: number | undefined
+  /**
+   * For a store with replicas. `claim`: a request with a single-use credential will be sent if this write is not lost;
+   * with too few replicas, best nothing is written. `result`: what such a request returned; it is written in any case.
+   * Any other write waits for no replica.
+   */
+  kind?: 'claim' | 'result' | undefined
 }
 
 /** One page of the keys of a store. */
@@ -117,14 +123,13 @@ export class StoreNotOpenedError extends Error {
 }
 
 /**
- * A write was executed, but fewer replicas than required confirmed it in time: it would be lost if the master failed
- * now.
+ * Fewer replicas than required confirmed a claim or a result in time: it would be lost if the master failed now.
  *
  * The same write sent again waits for the replicas again. To undo it, write over `version`.
  */
 export class TooFewReplicasError extends Error {
   override readonly name = 'TooFewReplicasError'
-  /** The version that the write created; `undefined` for a deletion. */
+  /** The version that the write created; `undefined` if nothing was written. */
   readonly version: string | undefined
 
   constructor(confirmed: number, required: number, version: string | undefined) {

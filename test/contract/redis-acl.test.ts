@@ -64,9 +64,8 @@ describe('the Redis permissions of docs/operating.md', () => {
     // Its entry in the index is removed.
     expect(await store.due({ limit: 100 })).toEqual([])
     const waiting = new RedisStore(client, { commandTimeoutMs: 1_000, replicas: 1 })
-    await expect(waiting.save(key, 'third', { expectedVersion: undefined, writeId: '4' })).rejects.toThrow(
-      TooFewReplicasError,
-    )
+    const claim = { expectedVersion: undefined, writeId: '4', kind: 'claim' } as const
+    await expect(waiting.save(key, 'third', claim)).rejects.toThrow(TooFewReplicasError)
     // The heartbeat of the subscription.
     await vi.waitFor(async () => expect(await admin.info('commandstats')).toContain('cmdstat_ping:'), 10_000)
     await Promise.all([store.close(), waiting.close()])

@@ -58,7 +58,7 @@ describe('RedisStore in a Redis Cluster', () => {
   })
 
   const save = async (expectedVersion: string | undefined) => {
-    const answer = await store.save(key, 'value', { expectedVersion, writeId: randomUUID() })
+    const answer = await store.save(key, 'value', { expectedVersion, writeId: randomUUID(), kind: 'claim' })
     return answer === 'conflict' ? expect.unreachable() : answer.version
   }
   /** The master that holds the key, and another one. */
@@ -85,7 +85,8 @@ describe('RedisStore in a Redis Cluster', () => {
 
   test('RedisStore.save in a Cluster rejects with TooFewReplicasError when too few replicas confirm the write', async () => {
     const many = new RedisStore(client, { replicas: 2, commandTimeoutMs: 2_000 })
-    const error = await many.save(key, 'value', creation()).catch((reason: unknown) => reason)
+    const result = { ...creation(), kind: 'result' } as const
+    const error = await many.save(key, 'value', result).catch((reason: unknown) => reason)
     expect(error).toEqual(new TooFewReplicasError(1, 2, (await store.load(key))?.version))
     await many.close()
   })

@@ -45,7 +45,7 @@ test('after a Sentinel failover the RedisStore still has its records and its sub
   const key = `authchart:{${randomUUID()}}:connection`
   const told: string[] = []
   await store.subscribe({ onChange: (changed) => void told.push(changed), onGap: () => void told.push('gap') })
-  const written = await store.save(key, 'before', { expectedVersion: undefined, writeId: randomUUID() })
+  const written = await store.save(key, 'before', { expectedVersion: undefined, writeId: randomUUID(), kind: 'claim' })
   const version = written === 'conflict' ? expect.unreachable() : written.version
   await soon(() => expect(told).toEqual([key]))
 

@@ -1,7 +1,7 @@
 import type { Cluster, Redis } from 'ioredis'
 import * as v from 'valibot'
 import type { KeyPage } from '../snapshot-store.ts'
-import { isCluster } from './replicated-writes.ts'
+import { mastersOf } from './masters.ts'
 
 /** How the key of every record starts, after the prefix. */
 const RECORD = 'authchart:{'
@@ -32,12 +32,4 @@ export async function scanKeys(
   const after = next === '0' ? `${index + 1} 0` : `${index} ${next}`
   const isLast = next === '0' && index + 1 >= masters.length
   return { keys: found.map((key) => key.slice(start.length)), cursor: isLast ? undefined : after }
-}
-
-async function mastersOf(client: Redis | Cluster): Promise<Redis[]> {
-  if (!isCluster(client)) return [client]
-  // Waits until the Cluster is connected: until then it lists no node.
-  if (client.nodes('master').length === 0) await client.ping()
-  const address = ({ options: { host, port } }: Redis): string => `${host}:${port}`
-  return client.nodes('master').toSorted((a, b) => address(a).localeCompare(address(b)))
 }

@@ -10,7 +10,6 @@ export interface Script {
 
 /** A script of one client. */
 export interface DefinedScript {
-  lua: string
   run: (args: readonly string[]) => Promise<unknown>
 }
 
@@ -23,5 +22,5 @@ export function defineScript(client: Redis | Cluster, { lua, numberOfKeys }: Scr
   const name = `authchart:${createHash('sha1').update(lua).digest('hex')}`
   if (!Reflect.has(client, name)) client.defineCommand(name, { lua, numberOfKeys })
   const command = v.parse(v.function(), Reflect.get(client, name))
-  return { lua, run: async (args) => command.apply(client, [...args]) }
+  return { run: async (args) => command.apply(client, [...args]) }
 }

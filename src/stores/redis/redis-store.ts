@@ -16,7 +16,8 @@ import { ChangeFeed, noticeOf } from './change-feed.ts'
 import { DueRecords } from './due-records.ts'
 import { scanKeys } from './key-scan.ts'
 import { type DefinedScript, defineScript } from './lua.ts'
-import { isCluster, ReplicatedWrites } from './replicated-writes.ts'
+import { isCluster } from './masters.ts'
+import { type Confirmation, ReplicaWaits } from './replica-waits.ts'
 import { del, load, save } from './scripts.ts'
 
 /** Options of a {@link RedisStore}. */
@@ -29,9 +30,10 @@ export interface RedisStoreOptions {
    */
   commandTimeoutMs?: number | undefined
   /**
-   * Number of replicas that must confirm each write, within half of `commandTimeoutMs`. With fewer the write rejects
-   * with a {@link TooFewReplicasError}. Integer ≥ 1; without it writes do not wait. It narrows the window in which a
-   * failover loses a write; it is not consensus. Writes then use a separate connection of the store, one at a time.
+   * Number of replicas that must confirm a claim before its request is sent, and its result, within half of
+   * `commandTimeoutMs`. With fewer, nothing is sent: `STORE_UNAVAILABLE` with reason `tooFewReplicas`. Integer ≥ 1;
+   * without it nothing waits, nor does any other write. It narrows the window in which a failover loses a write; it is
+   * not consensus. The store waits on a separate connection to each master.
    *
    * @defaultValue none
    */
@@ -60,6 +62,8 @@ function otherClient(value: unknown): string {
 const ErrorSchema = v.object({ name: v.string(), message: v.string(), code: v.optional(v.string()) })
 const RecordSchema = v.nullable(v.tuple([v.string(), v.string(), v.pipe(v.string(), v.transform(Number))]))
 const ResultSchema = v.nullable(v.string())
+const ConfirmationSchema = v.object({ replicas: v.number(), hasWrite: v.boolean() })
+const CONFIRMED: Confirmation = { replicas: Infinity, hasWrite: true }
 const KeyPageSchema = v.object({ keys: v.array(v.string()), cursor: v.union([v.string(), v.undefined()]) })
 
 /**
@@ -78,7 +82,7 @@ function plainError(operation: string, error: unknown): Error {
 /**
  * Stores records in Redis 6 or later: a single server, Sentinel or a Cluster. Each operation is one command on the
  * host's own client, followed, where the record will be due, by one that nothing waits for; only change notices, and
- * writes that wait for `replicas`, use connections that the store opens and closes itself.
+ * waits for `replicas`, use connections that the store opens and closes itself.
  *
  * A record is a hash under its key, replaced by a Lua script that compares versions. Age and expiry are measured by the
  * server.
@@ -94,7 +98,8 @@ export class RedisStore implements SnapshotStore {
   readonly #delete: DefinedScript
   readonly #dueRecords: DueRecords
   readonly #feed: ChangeFeed
-  readonly #replicated: ReplicatedWrites | undefined
+  readonly #replicas: number
+  readonly #waits: ReplicaWaits | undefined
   #closed = false
 
   /**
@@ -113,9 +118,9 @@ export class RedisStore implements SnapshotStore {
     this.#delete = defineScript(client, del)
     this.#dueRecords = new DueRecords(client, prefix)
     this.#feed = new ChangeFeed(() => openConnection(client, commandTimeoutMs), this.#channel, commandTimeoutMs)
-    if (replicas !== undefined) {
-      this.#replicated = new ReplicatedWrites(client, replicas, Math.ceil(commandTimeoutMs / 2))
-    }
+    this.#replicas = replicas ?? 0
+    this.#waits =
+      replicas === undefined ? undefined : new ReplicaWaits(client, replicas, Math.ceil(commandTimeoutMs / 2))
   }
 
   async load(key: string): Promise<StoredRecord | undefined> {
@@ -128,12 +133,13 @@ export class RedisStore implements SnapshotStore {
   async save(
     key: string,
     value: string,
-    { expectedVersion, writeId, ttlMs, dueInMs }: SaveOptions,
+    { expectedVersion, writeId, ttlMs, dueInMs, kind }: SaveOptions,
   ): Promise<{ version: string } | 'conflict'> {
     const ttl = ttlMs === undefined ? '' : String(wholeTtl(ttlMs))
     const guard = [writeId, expectedVersion ?? '', this.#channel, noticeOf(writeId, key), String(REMEMBERED_WRITES)]
     const due = dueInMs === undefined ? '' : String(wholeTtl(dueInMs))
     const args = [this.#prefix + key, ...guard, value, newIncarnation(), ttl, due]
+    if (kind === 'claim') await this.#requireReplicas(key)
     let version: string | null | undefined
     try {
       version = await this.#write('save', this.#save, writeId, key, args)
@@ -141,7 +147,32 @@ export class RedisStore implements SnapshotStore {
       // Also where the outcome is unknown: an entry without a reason is removed when it is read.
       if (version !== null && dueInMs !== undefined) this.#dueRecords.add(key, dueInMs)
     }
-    return version === null ? 'conflict' : { version }
+    if (version === null) return 'conflict'
+    if (kind !== undefined) await this.#confirm(kind, key, writeId, version)
+    return { version }
+  }
+
+  /** Rejects before a claim is written that too few replicas would confirm. If this fails, only the write decides. */
+  async #requireReplicas(key: string): Promise<void> {
+    const { replicas } = await this.#confirmation(key, '').catch(() => CONFIRMED)
+    if (replicas < this.#replicas) throw new TooFewReplicasError(replicas, this.#replicas, undefined)
+  }
+
+  /** Waits until enough replicas have a write that was executed. */
+  async #confirm(kind: 'claim' | 'result', key: string, writeId: string, version: string): Promise<void> {
+    const confirming = this.#confirmation(key, writeId)
+    // Whatever fails here, a result is on the master.
+    const unconfirmed = (): Confirmation => ({ replicas: 0, hasWrite: true })
+    const { replicas, hasWrite } = await (kind === 'result' ? confirming.catch(unconfirmed) : confirming)
+    if (!hasWrite) throw new Error('redis save failed: a failover lost the write')
+    if (replicas < this.#replicas) throw new TooFewReplicasError(replicas, this.#replicas, version)
+  }
+
+  async #confirmation(key: string, writeId: string): Promise<Confirmation> {
+    const waits = this.#waits
+    if (waits === undefined) return CONFIRMED
+    const whole = `${this.#client.options.keyPrefix ?? ''}${this.#prefix}${key}`
+    return await this.#send('save', ConfirmationSchema, () => waits.confirm(whole, writeId))
   }
 
   async delete(
@@ -175,18 +206,18 @@ export class RedisStore implements SnapshotStore {
   async close(): Promise<void> {
     this.#closed = true
     this.#feed.close()
-    this.#replicated?.close()
+    this.#waits?.close()
   }
 
   async #write(
     operation: string,
-    { lua, run }: DefinedScript,
+    { run }: DefinedScript,
     writeId: string,
     key: string,
     args: readonly string[],
   ): Promise<string | null> {
     this.#feed.expectOwn(writeId)
-    const result = await this.#send(operation, ResultSchema, () => this.#replicated?.write(lua, args) ?? run(args))
+    const result = await this.#send(operation, ResultSchema, () => run(args))
     if (result === null) this.#feed.forgetOwn(writeId)
     else this.#feed.reportOwn(writeId, key)
     return result

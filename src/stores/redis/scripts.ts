@@ -22,8 +22,6 @@ local head = redis.call('HMGET', KEYS[1], 'version', 'writes')
 local version, writes = head[1] or '', cjson.decode(head[2] or '[]')
 for i = 1, #writes, 2 do
   if writes[i] == ARGV[1] then
-    -- Changes nothing, but is a write, so that a WAIT after it covers the first write.
-    redis.call('HSET', KEYS[1], 'writes', head[2])
     return writes[i + 1] ~= 'deleted' and writes[i + 1]
   end
 end
@@ -84,8 +82,6 @@ local head = redis.call('HMGET', KEYS[1], 'version', 'writes')
 local version, writes = head[1], cjson.decode(head[2] or '[]')
 for i = 1, #writes, 2 do
   if writes[i] == ARGV[1] then
-    -- Changes nothing, but is a write, so that a WAIT after it covers the first write.
-    redis.call('HSET', KEYS[1], 'writes', head[2])
     return writes[i + 1] == 'deleted' and writes[i + 1]
   end
 end
@@ -98,6 +94,28 @@ redis.call('HSET', KEYS[1], 'writes', cjson.encode(writes))
 redis.call('PEXPIRE', KEYS[1], ARGV[6])
 redis.call('PUBLISH', ARGV[3], ARGV[4])
 return 'deleted'
+`,
+}
+
+/**
+ * Writes what a record has already: a `WAIT` on the same connection then covers everything that was written before, on
+ * whichever connection.
+ *
+ * - KEYS[1]: the record, a hash
+ * - ARGV[1]: a write id
+ *
+ * Result: the write id if the record remembers that write, else nil.
+ */
+export const touch = {
+  numberOfKeys: 1,
+  lua: `
+local writes = redis.call('HMGET', KEYS[1], 'writes')[1]
+if not writes then return false end
+redis.call('HSET', KEYS[1], 'writes', writes)
+for _, write in ipairs(cjson.decode(writes)) do
+  if write == ARGV[1] then return write end
+end
+return false
 `,
 }
 

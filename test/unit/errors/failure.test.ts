@@ -138,6 +138,11 @@ test.each<[Failure, string, NextAction]>([
     'the folder of the SQLite file does not exist: create it, or correct the path (reason "folderMissing")',
     'configureClient',
   ],
+  [
+    { code: 'STORE_UNAVAILABLE', details: { reason: 'tooFewReplicas' } },
+    'fewer replicas of Redis than `replicas` requires are connected, or they are late (reason "tooFewReplicas")',
+    'retry',
+  ],
 ])('the failure %j says what happened and what to do', (reason, message, nextAction) => {
   expect([describeFailure(reason), nextActionFor(reason)]).toEqual([message, nextAction])
 })
