@@ -3,6 +3,7 @@ import { Cluster } from 'ioredis'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { RedisStore, TooFewReplicasError } from '../../src/stores/redis/index.ts'
 import { type RedisCluster, startCluster } from '../support/redis-cluster.ts'
+import { processWarnings } from '../support/process-warnings.ts'
 import { describeStore } from './describe-store.ts'
 
 const soon = <T>(check: () => T | Promise<T>) => vi.waitFor(check, { timeout: 20_000, interval: 20 })
@@ -104,6 +105,17 @@ describe('RedisStore in a Redis Cluster', () => {
     await replica?.client.readonly()
     expect(await replica?.client.hget(key, 'version')).toBe(second)
     expect(await store.load(key)).toMatchObject({ version: second })
+  })
+
+  test('a RedisStore on a Cluster warns once if a master evicts records', async () => {
+    const [, second] = cluster.masters
+    await second?.client.config('SET', 'maxmemory-policy', 'allkeys-lru')
+    const warnings = await processWarnings(async () => {
+      expect([await store.load(key), await store.load(key)]).toEqual([undefined, undefined])
+      await Promise.all(client.nodes('master').map((node) => node.ping()))
+    })
+    await second?.client.config('SET', 'maxmemory-policy', 'noeviction')
+    expect(warnings.map(({ code }) => code)).toEqual(['AUTHCHART_RECORDS_EVICTED'])
   })
 
   test('a RedisStore subscription that its Cluster node drops reports a gap, reconnects, reports another, and delivers changes again', async () => {

@@ -4,6 +4,7 @@ import { Redis, type RedisOptions } from 'ioredis'
 import { afterEach, beforeEach, describe, expect, inject, test, vi } from 'vitest'
 import { RedisStore, type RedisStoreOptions, TooFewReplicasError } from '../../src/stores/redis/index.ts'
 import type { SaveOptions } from '../../src/stores/snapshot-store.ts'
+import { processWarnings } from '../support/process-warnings.ts'
 import { freePort, type RedisServer, startRedisServer } from '../support/redis-server.ts'
 import { describeStore } from './describe-store.ts'
 
@@ -426,6 +427,42 @@ describe('RedisStore on a dedicated server', () => {
     })
     expect(await store.load(key)).toMatchObject({ value: 'value' })
     await expect(store.due({ limit: 1 })).rejects.toThrow(/^redis due failed: \w+$/)
+  })
+
+  describe('a RedisStore on a server that evicts records', () => {
+    const warned = async (policy: string, on = client) => {
+      await client.config('SET', 'maxmemory-policy', policy)
+      const store = make({}, on)
+      return await processWarnings(async () => {
+        expect([await store.load(key), await store.load(key)]).toEqual([undefined, undefined])
+        // Answered after CONFIG GET.
+        await on.ping()
+      })
+    }
+    const warning = (message: string) => [{ name: 'AuthchartWarning', code: 'AUTHCHART_RECORDS_EVICTED', message }]
+
+    test('warns once, after its first operation, that every record can be lost', async () => {
+      expect(await warned('allkeys-lru')).toEqual(
+        warning(
+          'Redis may evict every record: users have to sign in again, and if a claim is evicted, its code or refresh token can be sent twice, since its maxmemory-policy is allkeys-lru: set it to noeviction',
+        ),
+      )
+    })
+
+    test('warns of the records that expire with a policy for those', async () => {
+      expect(await warned('volatile-ttl')).toEqual(
+        warning(
+          'Redis may evict every record that expires: sign-ins, registrations and requests in progress, the outcomes of past sign-ins, connections whose refresh token expires, and what prevents a deleted record from being written again, since its maxmemory-policy is volatile-ttl: set it to noeviction',
+        ),
+      )
+    })
+
+    test('does not warn with noeviction, nor where CONFIG GET is not allowed', async () => {
+      expect(await warned('noeviction')).toEqual([])
+      await client.call('ACL', 'SETUSER', 'limited', 'on', 'nopass', '~*', '&*', '+@all', '-config')
+      const limited = connect({ username: 'limited', password: 'any' })
+      expect(await warned('allkeys-lru', limited)).toEqual([])
+    })
   })
 
   describe('RedisStore with replicas', () => {

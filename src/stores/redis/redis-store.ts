@@ -14,6 +14,7 @@ import {
 } from '../snapshot-store.ts'
 import { ChangeFeed, noticeOf } from './change-feed.ts'
 import { DueRecords } from './due-records.ts'
+import { warnOfEviction } from './eviction.ts'
 import { scanKeys } from './key-scan.ts'
 import { type DefinedScript, defineScript } from './lua.ts'
 import { isCluster } from './masters.ts'
@@ -100,6 +101,7 @@ export class RedisStore implements SnapshotStore {
   readonly #feed: ChangeFeed
   readonly #replicas: number
   readonly #waits: ReplicaWaits | undefined
+  #isPolicyChecked = false
   #closed = false
 
   /**
@@ -230,10 +232,19 @@ export class RedisStore implements SnapshotStore {
   ): Promise<v.InferOutput<Schema>> {
     try {
       if (this.#closed) throw new Error('the store is closed')
-      return v.parse(schema, await within(this.#timeoutMs, command()))
+      const result = v.parse(schema, await within(this.#timeoutMs, command()))
+      this.#checkPolicy()
+      return result
     } catch (error) {
       throw plainError(operation, error)
     }
+  }
+
+  /** After the first operation, which does not wait for it. */
+  #checkPolicy(): void {
+    if (this.#isPolicyChecked) return
+    this.#isPolicyChecked = true
+    void warnOfEviction(this.#client)
   }
 }
 
