@@ -35,6 +35,8 @@ export interface RecordView<Context> {
   readonly version: string
   /** The monotonic instant at which it was requested: it has what was stored before. */
   readonly requestedAt: number
+  /** It was just stored, and too few replicas confirmed it: no request may be sent under its claim. */
+  readonly isUnconfirmed?: true
   /** The record clock: `savedAt`, plus the age that the store reported, plus the time since. */
   at(): number
   /** Time since the record was written, in milliseconds. */

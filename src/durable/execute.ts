@@ -73,7 +73,8 @@ export async function execute<Context extends DurableContext, Command extends { 
         before,
       )
       if (!snapshot.hasTag('checkpoint')) break
-      const proceed = stamp({ type: 'checkpoint.saved', sendBefore: deadlineFrom(saveStartedAt) })
+      const sendBefore = saved.isUnconfirmed ? -Infinity : deadlineFrom(saveStartedAt)
+      const proceed = stamp({ type: 'checkpoint.saved', sendBefore })
       if (!snapshot.can(proceed)) break
       claimed = context.claim === undefined ? claimed : context
       actor.send(proceed)

@@ -186,12 +186,13 @@ export class SnapshotRepository {
         const isTooLate = clock.monotonic() > deadline
         const isTooFew = error instanceof TooFewReplicasError
         const written = isTooFew ? error.version : undefined
-        // The write is on the master. Only a claim must be on the replicas, before its request is sent: by its send
-        // deadline, one that is stored with a result is too late for that.
-        if (written !== undefined && (!isClaim || (isResult && isTooLate))) return viewOf(written)
+        // The write is on the master. Only a claim must be on the replicas, before its request is sent; one that is
+        // stored with a result stays, and its request is not sent.
+        if (written !== undefined && !isClaim) return viewOf(written)
+        if (written !== undefined && isResult) return { ...viewOf(written), isUnconfirmed: true }
         if (isResult ? this.retries.isOver : isTooFew || isTooLate || this.retries.isClosing) {
           retry.warn()
-          if (written !== undefined && !isResult) await this.#release(run, current, written, now)
+          if (written !== undefined) await this.#release(run, current, written, now)
           throw unavailable(error)
         }
         hasFailed = written === undefined

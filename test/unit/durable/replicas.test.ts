@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { type SaveOptions, TooFewReplicasError } from '../../../src/stores/snapshot-store.ts'
+import { portError } from '../../../src/errors/port-error.ts'
 import { SERVER, TOKENS } from './records.ts'
 import { createWorld, type TestProcess, type World } from './world.ts'
 
@@ -58,6 +59,24 @@ describe('saves without enough replicas', () => {
     const { accepted, consumed, view } = await process.run(refresh)
     expect([accepted, consumed, view?.context.tokens?.accessToken]).toEqual([true, true, 'new'])
     expect((await world.stored())?.context.tokens?.accessToken).toBe('new')
+    expect(process.store.saves.map(({ kind }) => kind)).toEqual(['claim', 'result'])
+  })
+
+  test('a claim with an unknown outcome that too few replicas confirm is accepted as it is, and its request is not repeated', async () => {
+    const world = createWorld()
+    await world.seed({ generation: 1, servers: [SERVER], tokens: TOKENS })
+    const process = world.process()
+    process.answers.refreshTokens = async () => {
+      loseReplicas(world, process, 1)
+      throw portError('HTTP_TIMEOUT', 'unknown')
+    }
+    const { consumed, view } = await process.run(refresh)
+    expect([consumed, view?.value, view?.context.claim?.outcomeUnknown]).toEqual([
+      true,
+      { refreshing: 'claimed' },
+      true,
+    ])
+    expect(world.requests).toEqual(['refreshTokens'])
     expect(process.store.saves.map(({ kind }) => kind)).toEqual(['claim', 'result'])
   })
 
