@@ -73,6 +73,6 @@ export class Retries {
   /** Ends all pauses: each operation is attempted once more, and not again. */
   end(): void {
     this.isOver = true
-    for (const end of [...this.#pending]) end()
+    for (const end of this.#pending) end()
   }
 }

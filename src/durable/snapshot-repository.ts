@@ -195,7 +195,7 @@ export class SnapshotRepository {
           if (written !== undefined) await this.#release(run, current, written, now)
           throw unavailable(error)
         }
-        hasFailed = written === undefined
+        hasFailed = true
       }
       await retry.pause()
     }

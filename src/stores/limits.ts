@@ -56,3 +56,9 @@ export const DUE_SETS = 8
  * entries of expired records would otherwise accumulate.
  */
 export const MAX_OVERDUE_MS = 2_592_000_000
+
+/** The shortest `WAIT`, as a part of the time that a caller waits: bounds how many are sent while replicas are missing. */
+export const SHORTEST_WAIT = 1 / 8
+
+/** Number of hash slots of a Redis Cluster. */
+export const CLUSTER_SLOTS = 16_384

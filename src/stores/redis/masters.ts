@@ -1,6 +1,5 @@
 import type { Cluster, Redis } from 'ioredis'
-
-const SLOTS = 16_384
+import { CLUSTER_SLOTS } from '../limits.ts'
 
 /** Whether the host's client is a Cluster: by its property, since this package never loads ioredis itself. */
 export function isCluster(client: Redis | Cluster): client is Cluster {
@@ -39,5 +38,5 @@ export function slotOf(key: string): number {
     crc ^= byte << 8
     for (let bit = 0; bit < 8; bit += 1) crc = (crc & 0x8000) === 0 ? crc << 1 : (crc << 1) ^ 0x1021
   }
-  return (crc & 0xffff) % SLOTS
+  return (crc & 0xffff) % CLUSTER_SLOTS
 }

@@ -1,14 +1,12 @@
 import type { Cluster, Redis } from 'ioredis'
 import * as v from 'valibot'
 import { within } from '../../clock.ts'
+import { SHORTEST_WAIT } from '../limits.ts'
 import { addressOf, masterOf } from './masters.ts'
 import { touch } from './scripts.ts'
 
 const ReplySchema = v.tuple([v.nullable(v.instance(Error)), v.exactOptional(v.unknown())])
 const CountSchema = v.pipe(v.union([v.number(), v.string()]), v.transform(Number))
-
-/** The shortest `WAIT`, as a part of the time that a caller waits: bounds how many are sent while replicas are missing. */
-const SHORTEST_WAIT = 1 / 8
 
 /** How many replicas confirmed a record, and whether the record had the write. */
 export interface Confirmation {

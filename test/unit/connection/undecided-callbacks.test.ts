@@ -6,20 +6,21 @@ import { orchestrate, redirectOf, startWorld, type World } from './world.ts'
 const POLICY = { leaseMs: 10_000, graceMs: 1_000 }
 const NETWORK = { allow: ['127.0.0.1'], timeoutMs: 5_000 }
 
-/** A second view of a store, whose loads and saves can be held back. */
+/** A second view of a store, whose loads and saves can be held back from the given one on. */
 function holdable(store: MemoryStore) {
-  const held: { load?: Promise<unknown>; save?: Promise<unknown> } = {}
+  const held: { loads?: { from: number; until: Promise<unknown> }; saves?: { from: number; until: Promise<unknown> } } =
+    {}
   const seen = { loads: 0, saves: 0 }
   const view: SnapshotStore = {
     insideProcess: true,
     load: async (key) => {
       if (key.endsWith(':connection')) seen.loads += 1
-      await held.load
+      if (held.loads !== undefined && seen.loads >= held.loads.from) await held.loads.until
       return await store.load(key)
     },
     save: async (key, value, options) => {
       if (key.endsWith(':connection')) seen.saves += 1
-      await held.save
+      if (held.saves !== undefined && seen.saves >= held.saves.from) await held.saves.until
       return await store.save(key, value, options)
     },
     delete: (key, options) => store.delete(key, options),
@@ -83,9 +84,9 @@ describe('a callback whose outcome is not decided yet', () => {
     world.tokenAnswers.push((good) => ({ body: good, until: server.promise }))
     const redeeming = first.completeCallback(url)
     await until(() => world.tokenRequests().length === 1)
+    behind.held.loads = { from: 2, until: store.promise }
     const waiting = second.completeCallback(url)
     await until(() => behind.seen.loads > 0)
-    behind.held.load = store.promise
     server.resolve()
     expect(await redeeming).toMatchObject({ status: 'authorized' })
     await connection.disconnect()
@@ -116,9 +117,8 @@ describe('a callback whose outcome is not decided yet', () => {
       { status: 400, body: { error: 'invalid_grant' } },
       { status: 503, body: {} },
     )
+    behind.held.saves = { from: 2, until: save.promise }
     const late = second.completeCallback(url)
-    await until(() => behind.seen.saves === 1)
-    behind.held.save = save.promise
     await until(() => behind.seen.saves === 2)
     clock.advance(11_001)
     expect(await first.completeCallback(url)).toMatchObject({ failure: { code: 'EXCHANGE_REJECTED' } })
