@@ -78,6 +78,7 @@ describe('metadata of the resource', () => {
 
   test.each([
     ['answers 404', ({ origin }: { origin: string }) => `${origin}/nowhere`],
+    ['cannot be reached', () => 'http://127.0.0.1:1/.well-known/oauth-protected-resource'],
     ['has an internal name', () => 'https://mcp.default.svc.cluster.local/.well-known/oauth-protected-resource'],
   ])(
     'the well-known places are requested if the place of the challenge %s (zed#53502, MARS#203, agentgateway#545, @hono/mcp)',
