@@ -1,9 +1,10 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { Redis } from 'ioredis'
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import type { Worker } from '../support/processes/fleet.ts'
-import { BRISK, EVERY_STORE, type Scene, soon, useStage } from '../support/processes/stage.ts'
+import { BRISK, EVERY_STORE, type Scene, soon, until, useStage } from '../support/processes/stage.ts'
 import { freePort, type RedisServer, startRedisServer } from '../support/redis-server.ts'
 
 const stage = useStage()
@@ -154,5 +155,38 @@ describe.each([
       'refreshing: refresh.requested',
       'authorized: refreshTokens.done',
     ])
+  })
+})
+
+// ◆10: an outage of the store is not lease time.
+describe('a Redis that answers loads and takes no writes', () => {
+  let server: RedisServer
+  beforeEach(async () => {
+    server = await startRedisServer()
+  })
+  afterEach(() => server.stop())
+
+  it('a result that could not be saved for longer than its lease is saved before any other process takes its claim over', async () => {
+    const policy = { leaseMs: BRISK.policy.leaseMs, graceMs: 1_000 }
+    const { of, start, signIn } = stage.scene({ kind: 'redis', url: server.url, prefix: '' }, { ...BRISK, policy })
+    const [holder, ...waiters] = await Promise.all([start(), start(), start(), start()])
+    const rejectedToken = await signIn()
+    await stage.as.fault({ when: 'after', answer: 'hold' })
+    const renewed = holder.accessToken(of, { rejectedToken })
+    await soon(async () => expect(await stage.as.held()).toBe(1))
+    const admin = new Redis(server.url)
+    onTestFinished(() => admin.disconnect())
+    // From now on Redis answers every write with OOM.
+    await admin.config('SET', 'maxmemory', '1')
+    const begunAt = Date.now()
+    await stage.as.release()
+    const asked = waiters.map((worker) => soon(() => worker.accessToken(of, { rejectedToken })))
+    await until(begunAt + policy.leaseMs + policy.graceMs)
+    await admin.config('SET', 'maxmemory', '0')
+
+    const token = await renewed
+    expect(token.value).not.toBe(rejectedToken)
+    expect(await Promise.all(asked)).toEqual(waiters.map(() => token))
+    expect(await stage.tokenRequests()).toEqual(['authorization_code 200', 'refresh_token after hold'])
   })
 })
