@@ -4,7 +4,6 @@ import type { ConnectionIdentity } from '../src/schemas/credentials.ts'
 import { eventAs } from './assert.ts'
 import { addAttempt, authorizationRequestBuilt, endAttempt, endDenied } from './connection/attempts.ts'
 import {
-  claim,
   claimExchange,
   claimRefresh,
   claimRenewal,
@@ -26,6 +25,7 @@ import {
   rejectGrant,
   replaceClient,
 } from './connection/request.ts'
+import * as revocations from './connection/revocations.ts'
 import { isRenewing, isReRequestable, restingState } from './connection/selectors.ts'
 import { asksForNothingNew, countStepUp, endStepUps, isStepUpExhausted, rejectScope } from './connection/step-up.ts'
 import * as actions from './connection/tokens.ts'
@@ -74,6 +74,9 @@ export const connectionMachine = setup({
     isAcceptableLateResult: ({ context, event }) => guards.isAcceptableLateResult(context, event),
     isOrphanedResult: ({ context, event }) => guards.isOrphanedResult(context, event),
     hasTokensToRevoke: ({ context }) => context.tokens !== undefined && !guards.needsDiscovery(context),
+    replacesOtherClient: ({ context }) => revocations.replacesOtherClient(context),
+    isPendingRevocation: ({ context, event }) => revocations.isPendingRevocation(context, event),
+    canRetryRevocation: ({ context, event }) => revocations.canRetryRevocation(context, event),
     isRenewal: ({ context }) => guards.isRenewal(context),
     mayRegisterAgain: ({ context, event }) =>
       isClientRejected(portFailureOf(event)) && guards.mayRegisterAgain(context),
@@ -150,8 +153,30 @@ export const connectionMachine = setup({
     claimRefresh: assign(({ event }) => claimRefresh(eventAs(event, 'refresh.requested'))),
     claimTokenRequest: assign(({ context }) => claimTokenRequest(context)),
     claimRenewal: assign(({ context, event }) => claimRenewal(context, eventAs(event, 'refresh.requested'))),
-    claimDisconnect: assign(({ event }) =>
-      claim(eventAs(event, 'disconnect.requested', 'result.late'), { kind: 'disconnect' }),
+    withdrawTokens: assign(({ context, event }) =>
+      revocations.withdrawTokens(context, eventAs(event, 'disconnect.requested')),
+    ),
+    withdrawLateTokens: assign(({ context, event }) =>
+      revocations.withdrawLateTokens(context, eventAs(event, 'result.late')),
+    ),
+    withdrawReplacedTokens: assign(({ context }) => revocations.withdrawReplacedTokens(context)),
+    withdrawTokensReplacedLate: assign(({ context, event }) =>
+      revocations.withdrawTokensReplacedLate(context, eventAs(event, 'result.late')),
+    ),
+    claimRevocation: assign(({ event }) =>
+      revocations.claimRevocation(eventAs(event, 'disconnect.requested', 'revocation.resumed', 'result.late')),
+    ),
+    claimReplacedRevocation: assign(({ context }) => revocations.claimReplacedRevocation(context)),
+    endRevocation: assign(({ context, event }) =>
+      revocations.endRevocation(context, eventAs(event, 'xstate.done.actor.revokeTokens')),
+    ),
+    endLateRevocation: assign(({ context, event }) =>
+      revocations.endLateRevocation(context, eventAs(event, 'revocation.late')),
+    ),
+    postponeRevocation: assign(({ context, event }) => revocations.postponeRevocation(context, event)),
+    failRevocation: assign(({ context, event }) => revocations.failRevocation(context, event)),
+    expireRevocation: assign(({ context, event }) =>
+      revocations.expireRevocation(context, eventAs(event, 'claim.expired')),
     ),
     markOutcomeUnknown: assign(({ context, event }) => markOutcomeUnknown(context, event)),
     expireClaim: assign(({ context, event }) => expireClaim(context, eventAs(event, 'claim.expired'))),
@@ -336,13 +361,25 @@ export const connectionMachine = setup({
         ],
         'disconnect.requested': [
           {
-            description: 'There are tokens to revoke.',
+            description: 'There are tokens to revoke. From here on they serve nothing else.',
             guard: 'hasTokensToRevoke',
             target: 'disconnecting',
-            actions: ['claimDisconnect'],
+            actions: ['withdrawTokens', 'reset', 'claimRevocation'],
           },
-          { description: 'There is nothing to revoke.', target: 'settling', actions: ['updateClock', 'reset'] },
+          { description: 'There is nothing to revoke.', target: 'settling', actions: ['withdrawTokens', 'reset'] },
         ],
+        'revocation.resumed': {
+          description: 'A revocation is attempted again (RFC 7009 §2.2.1).',
+          guard: 'isPendingRevocation',
+          target: 'disconnecting',
+          actions: ['claimRevocation'],
+        },
+        'revocation.late': {
+          description: 'The holder of an expired claim submits the decision of its revocation.',
+          guard: 'isPendingRevocation',
+          target: 'settling',
+          actions: ['endLateRevocation'],
+        },
         'credentials.imported': {
           description: 'Credentials that the host already has, if no other tokens were stored in the meantime.',
           guard: 'isCurrentImport',
@@ -354,14 +391,14 @@ export const connectionMachine = setup({
             description: 'The holder of an orphaned claim submits its result.',
             guard: 'isAcceptableLateResult',
             target: 'settling',
-            actions: ['acceptLateResult'],
+            actions: ['withdrawTokensReplacedLate', 'acceptLateResult'],
           },
           {
             description:
               'The holder of an orphaned claim submits its result after the connection was disconnected: it is revoked.',
             guard: 'isOrphanedResult',
             target: 'disconnecting',
-            actions: ['acceptLateResult', 'claimDisconnect'],
+            actions: ['withdrawLateTokens', 'claimRevocation'],
           },
         ],
       },
@@ -457,7 +494,14 @@ export const connectionMachine = setup({
             id: 'exchangeCode',
             src: 'exchangeCode',
             input: ({ context, event }) => inputs.exchangeCodeInput(context, event),
-            onDone: { target: '#connection.settling', actions: ['storeTokens'] },
+            onDone: [
+              {
+                guard: 'replacesOtherClient',
+                target: '#connection.disconnecting',
+                actions: ['withdrawReplacedTokens', 'storeTokens', 'claimReplacedRevocation'],
+              },
+              { target: '#connection.settling', actions: ['storeTokens'] },
+            ],
             onError: [
               { guard: 'canRetryUnknownOutcome', target: 'claimed', actions: ['markOutcomeUnknown'] },
               { guard: 'isRetryLater', target: '#connection.settling', actions: ['recordFailure'] },
@@ -549,7 +593,14 @@ export const connectionMachine = setup({
             id: 'requestToken',
             src: 'requestToken',
             input: ({ context, event }) => inputs.requestTokenInput(context, event),
-            onDone: { target: '#connection.settling', actions: ['storeTokens'] },
+            onDone: [
+              {
+                guard: 'replacesOtherClient',
+                target: '#connection.disconnecting',
+                actions: ['withdrawReplacedTokens', 'storeTokens', 'claimReplacedRevocation'],
+              },
+              { target: '#connection.settling', actions: ['storeTokens'] },
+            ],
             onError: [
               { guard: 'canRetryUnknownOutcome', target: 'claimed', actions: ['markOutcomeUnknown'] },
               {
@@ -587,34 +638,33 @@ export const connectionMachine = setup({
       },
     },
     disconnecting: {
-      description: 'Revokes the tokens and forgets them.',
+      description:
+        'Revokes tokens that serve nothing else any more: of a connection that was disconnected, or of a grant that was replaced by another client.',
       initial: 'claimed',
       states: {
         claimed: {
           tags: ['storable', 'checkpoint', 'claim'],
-          description: 'The intent is stored. From here on no token is issued to callers.',
+          description:
+            'The intent is stored, so that one process attempts it. Other events are not held up: they take the claim over.',
           entry: { type: 'journal', params: { to: 'disconnecting' } },
           on: {
-            'checkpoint.saved': { guard: 'canProceed', target: 'revoking', actions: ['updateClock'] },
-            'claim.expired': [
-              { guard: 'canRetry', target: 'claimed', reenter: true, actions: ['expireClaim'] },
-              {
-                guard: 'isCurrentClaim',
-                target: '#connection.settling',
-                actions: ['expireClaim', 'reset'],
-              },
-            ],
+            'checkpoint.saved': { target: 'revoking', actions: ['updateClock'] },
+            'claim.expired': { guard: 'isCurrentClaim', target: '#connection.settling', actions: ['expireRevocation'] },
           },
         },
         revoking: {
-          description: 'Revokes both tokens, the refresh token first. The response of the server changes nothing here.',
+          description:
+            'Revokes both tokens, the refresh token first. Until the server has decided, it is attempted again for a day.',
           meta: { rfc: 'RFC 7009 §2' },
           invoke: {
             id: 'revokeTokens',
             src: 'revokeTokens',
             input: ({ context, event }) => inputs.revokeTokensInput(context, event),
-            onDone: { target: '#connection.settling', actions: ['updateClock', 'reset'] },
-            onError: { target: '#connection.settling', actions: ['updateClock', 'reset'] },
+            onDone: { target: '#connection.settling', actions: ['endRevocation'] },
+            onError: [
+              { guard: 'canRetryRevocation', target: '#connection.settling', actions: ['postponeRevocation'] },
+              { target: '#connection.settling', actions: ['failRevocation'] },
+            ],
           },
         },
       },

@@ -24,6 +24,15 @@ export const MAX_RETRIES = 1
 /** Number of orphaned claims that a record retains, so that their holders can still submit a late result. */
 export const MAX_ORPHANED_CLAIMS = 4
 
+/**
+ * Number of revocations that a record retains; the oldest pending one is dropped as failed. For a user who signs in and
+ * out again and again while the revocation endpoint is down.
+ */
+export const MAX_REVOCATIONS = 4
+
+/** How long a revocation is attempted, in milliseconds: one day. Its outcome is retained twice as long. */
+export const REVOCATION_TTL_MS = 86_400_000
+
 /** How long a step-up counts, in milliseconds: one day. */
 export const STEP_UP_TTL_MS = 86_400_000
 

@@ -164,12 +164,16 @@ export interface RequestTokenInput extends SingleUseInput {
   parameters?: Record<string, string> | undefined
 }
 
-/** RFC 7009. Best effort: the server's response is ignored. */
+/** RFC 7009. */
 export interface RevokeTokensInput extends SingleUseInput {
   identity: ConnectionIdentity
   server: AuthorizationServer
   accessToken: string
   refreshToken: string | undefined
+}
+export interface RevokeTokensOutput extends PortOutput {
+  /** `unsupported`: the server has no usable revocation endpoint, or revokes no tokens of this type. */
+  revoked: 'yes' | 'unsupported'
 }
 
 /** The server rejected the client: the shared registration removes it, if it is still the stored one. */
@@ -237,7 +241,7 @@ export const connectionPorts = {
   exchangeCode: unprovided<TokenResult, ExchangeCodeInput>('exchangeCode'),
   refreshTokens: unprovided<TokenResult, RefreshTokensInput>('refreshTokens'),
   requestToken: unprovided<TokenResult, RequestTokenInput>('requestToken'),
-  revokeTokens: unprovided<PortOutput, RevokeTokensInput>('revokeTokens'),
+  revokeTokens: unprovided<RevokeTokensOutput, RevokeTokensInput>('revokeTokens'),
   retireRegistration: unprovided<PortOutput, RetireRegistrationInput>('retireRegistration'),
 }
 

@@ -72,8 +72,13 @@ export function withExpiredClaim(
   }
 }
 
+const REVOCATION_FAILED = 'revokeTokens.failed'
+
 /** The reason of a transition: a failure code, the result of a port (`refreshTokens.done`), or the event. */
 function reasonOf(event: { type: string }, failure: Failure | undefined): string {
+  // A revocation says nothing about the connection, whose failure is another one.
+  if (event.type === 'xstate.done.actor.revokeTokens') return 'revokeTokens.done'
+  if (event.type === 'xstate.error.actor.revokeTokens') return REVOCATION_FAILED
   if (event.type.startsWith('xstate.error.')) return portFailureOf(event).failure.code
   if (!event.type.startsWith('xstate.done.actor.')) return event.type
   return failure?.code ?? `${event.type.slice('xstate.done.actor.'.length)}.done`
@@ -87,10 +92,15 @@ export function appendToJournal(
   start: string,
 ): JournalEntry[] {
   const { at, journal, failure, notes } = context
-  const from = journal.at(-1)?.to ?? start
+  const last = journal.at(-1)
+  const from = last?.to ?? start
+  const reason = reasonOf(event, failure)
   // A server may send one with each response, which must not displace what explains the state.
   if (event.type === 'challenge.received' && from === to) return journal
-  const entry = { at, from, to, reason: reasonOf(event, failure), ...(notes && { notes }) }
+  // Nor must a revocation that is attempted for a day.
+  if (event.type === 'revocation.resumed') return journal
+  if (reason === REVOCATION_FAILED && last?.reason === reason && String(last.notes) === String(notes)) return journal
+  const entry = { at, from, to, reason, ...(notes && { notes }) }
   return [...journal, entry].slice(-MAX_JOURNAL_ENTRIES)
 }
 

@@ -35,6 +35,7 @@ export {
   type NextAction,
 } from './errors/failure.ts'
 export type { CallbackRejection, OrchestratorEvents } from './connection/events.ts'
+export type { RevocationResult } from './connection/revocation-result.ts'
 export type { HostAction } from './options/host-action.ts'
 export type { NetworkOptions } from './http/network-options.ts'
 export type { InspectionRecord } from './durable/inspection.ts'

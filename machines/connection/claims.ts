@@ -13,7 +13,7 @@ import { isRenewing, requestedScope, wantedGrant } from './selectors.ts'
 /** Creates a claim: the intent, which is stored before the request is sent. */
 export function claim(
   { at, claimId, leaseMs }: Stamp,
-  intent: Pick<Claim, 'kind' | 'stateHash' | 'serverId' | 'scope' | 'grant' | 'afterRejection'>,
+  intent: Pick<Claim, 'kind' | 'stateHash' | 'serverId' | 'scope' | 'grant' | 'afterRejection' | 'revocationId'>,
 ): Change {
   return { at, claim: { id: claimId, leaseMs, retries: 0, ...intent } }
 }

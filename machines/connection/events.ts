@@ -1,5 +1,10 @@
 import type { BearerChallenge } from '../../src/protocol/www-authenticate.ts'
-import type { AuthorizationRequest, Claim, ConnectionContext } from '../../src/schemas/connection-context.ts'
+import type {
+  AuthorizationRequest,
+  Claim,
+  ConnectionContext,
+  Revocation,
+} from '../../src/schemas/connection-context.ts'
 import type { AuthorizationServer, ClientInformation, Tokens } from '../../src/schemas/credentials.ts'
 import type {
   BuildAuthorizationRequestOutput,
@@ -7,6 +12,7 @@ import type {
   DiscoverServerOutput,
   EnsureRegistrationOutput,
   PortOutput,
+  RevokeTokensOutput,
   TokenResult,
 } from '../ports.ts'
 
@@ -72,7 +78,18 @@ export type ConnectionCommand =
       /** A server rejected the access token of this generation. */
       rejectedToken?: true | undefined
     }
-  | { type: 'disconnect.requested' }
+  | {
+      type: 'disconnect.requested'
+      /** The id of the revocation that it may lead to. */
+      id: string
+    }
+  | { type: 'revocation.resumed'; id: string }
+  | {
+      /** The decision of a revocation whose claim another process took over. */
+      type: 'revocation.late'
+      id: string
+      outcome: NonNullable<Revocation['outcome']>
+    }
   | {
       type: 'credentials.imported'
       generation: number
@@ -109,7 +126,7 @@ type PortResult =
   | { type: 'xstate.done.actor.exchangeCode'; output: TokenResult }
   | { type: 'xstate.done.actor.refreshTokens'; output: TokenResult }
   | { type: 'xstate.done.actor.requestToken'; output: TokenResult }
-  | { type: 'xstate.done.actor.revokeTokens'; output: PortOutput }
+  | { type: 'xstate.done.actor.revokeTokens'; output: RevokeTokensOutput }
   | { type: 'xstate.done.actor.retireRegistration'; output: PortOutput }
   | { type: `xstate.error.actor.${string}`; error: unknown }
 

@@ -107,7 +107,7 @@ export function canRetry(context: ConnectionContext, at: number): boolean {
 export function isAcceptableLateResult(context: ConnectionContext, event: ConnectionEvent): boolean {
   if (event.type !== 'result.late' || event.generation !== context.generation) return false
   const claim = orphanedClaim(context, event.orphanId)
-  if (claim === undefined) return false
+  if (claim === undefined || claim.disconnected) return false
   if (!claim.retried) return true
   const replacesOtherGrant = event.kind !== 'refresh' && isAuthorized(context, event.at)
   return event.tokens.refreshToken !== undefined && !replacesOtherGrant
@@ -115,8 +115,7 @@ export function isAcceptableLateResult(context: ConnectionContext, event: Connec
 
 /** Whether a result was submitted after its connection had been disconnected, so that it has to be revoked. */
 export function isOrphanedResult(context: ConnectionContext, event: ConnectionEvent): boolean {
-  if (event.type !== 'result.late' || context.tokens !== undefined || context.reauthorizationRequired) return false
-  return event.generation < context.generation && orphanedClaim(context, event.orphanId) !== undefined
+  return event.type === 'result.late' && orphanedClaim(context, event.orphanId)?.disconnected === true
 }
 
 /** Whether the client of the request was registered dynamically and was not replaced in this request yet. */

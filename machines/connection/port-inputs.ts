@@ -22,6 +22,7 @@ import type { ConnectionEvent } from './events.ts'
 import {
   accountOf,
   attemptOf,
+  claimedRevocation,
   claimedServer,
   hasUnfinishedAttempt,
   requestedScope,
@@ -131,15 +132,8 @@ export function requestTokenInput(context: ConnectionContext, event: ConnectionE
 
 export function revokeTokensInput(context: ConnectionContext, event: ConnectionEvent): RevokeTokensInput {
   const { at, identity } = context
-  const tokens = assertDefined(context.tokens, 'tokens')
-  return {
-    at,
-    identity,
-    server: serverOf(context),
-    accessToken: tokens.accessToken,
-    refreshToken: tokens.refreshToken,
-    sendBefore: sendDeadline(event),
-  }
+  const { server, accessToken, refreshToken } = assertDefined(claimedRevocation(context)?.pending, 'a revocation')
+  return { at, identity, server, accessToken, refreshToken, sendBefore: sendDeadline(event) }
 }
 
 export function retireRegistrationInput(context: ConnectionContext): RetireRegistrationInput {

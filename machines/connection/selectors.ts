@@ -8,6 +8,7 @@ import type {
   ConnectionContext,
   ConnectionState,
   ReceivedChallenge,
+  Revocation,
   RestingState,
 } from '../../src/schemas/connection-context.ts'
 import type { AuthorizationServer, Tokens } from '../../src/schemas/credentials.ts'
@@ -125,9 +126,9 @@ export function isNotRequired({ notRequiredAt = -Infinity }: ConnectionContext, 
  * requires none.
  */
 export function isFirstContact(context: ConnectionContext, at: number): boolean {
-  const { generation, tokens, claim } = context
+  const { generation, tokens } = context
   const isPossible = generation === 0 || isNotRequired(context, at)
-  return isPossible && tokens === undefined && claim === undefined && pendingExchange(context, at) === undefined
+  return isPossible && tokens === undefined && !isClaimed(context) && pendingExchange(context, at) === undefined
 }
 
 /** The attempt that a `state` belongs to, pending or expired. */
@@ -157,6 +158,26 @@ export function serverOf(context: ConnectionContext, serverId: number | undefine
 export function claimedServer(context: ConnectionContext): AuthorizationServer | undefined {
   const { claim, tokens } = context
   return serverOf(context, claim?.serverId ?? attemptOf(context, claim?.stateHash)?.serverId ?? tokens?.serverId)
+}
+
+/** The revocation with this id. */
+export function revocationOf({ revocations }: ConnectionContext, id: string | undefined): Revocation | undefined {
+  return revocations?.find((revocation) => revocation.id === id)
+}
+
+/** The revocation that the current claim attempts. */
+export function claimedRevocation(context: ConnectionContext): Revocation | undefined {
+  return revocationOf(context, context.claim?.revocationId)
+}
+
+/** The pending revocations that `wake()` attempts at `at`. */
+export function dueRevocations({ revocations = [] }: ConnectionContext, at: number): Revocation[] {
+  return revocations.filter(({ pending }) => (pending?.retryAt ?? Infinity) <= at)
+}
+
+/** Whether a process has claimed a request that callers wait for. A revocation concerns none of them. */
+export function isClaimed({ claim }: ConnectionContext): boolean {
+  return claim !== undefined && claim.kind !== 'disconnect'
 }
 
 /** The account of the current or last tokens. */
@@ -221,15 +242,21 @@ const CLAIM_STATES = {
   disconnect: 'disconnecting',
 } as const
 
-/** The state of a connection at `at`: that of its claim, or else its resting state. */
+/**
+ * The state of a connection at `at`: that of its claim, or else its resting state. A revocation beside a new sign-in is
+ * none of its states.
+ */
 export function stateOf(context: ConnectionContext, at: number): ConnectionState {
   const kind = context.claim?.kind
-  return kind === undefined || kind === 'register' ? restingState(context, at) : CLAIM_STATES[kind]
+  const resting = restingState(context, at)
+  const isBeside = kind === 'disconnect' && resting !== 'disconnected'
+  return kind === undefined || kind === 'register' || isBeside ? resting : CLAIM_STATES[kind]
 }
 
-/** The stored tokens, unless they are being revoked. */
+/** The stored tokens, unless a process that was replaced by this release was revoking them. */
 export function tokensOf(context: ConnectionContext | undefined): Tokens | undefined {
-  return context?.claim?.kind === 'disconnect' ? undefined : context?.tokens
+  const { kind, revocationId } = context?.claim ?? {}
+  return kind === 'disconnect' && revocationId === undefined ? undefined : context?.tokens
 }
 
 /**
@@ -292,8 +319,9 @@ export function nextWakeAt(
   minTokenTtlMs: number,
 ): number | undefined {
   if (claimEndsAt !== undefined) return claimEndsAt
-  const { attempts, retryAt } = context
+  const { attempts, retryAt, revocations = [] } = context
   const due = attempts.map(({ expiresAt }) => expiresAt)
+  for (const { pending } of revocations) if (pending?.retryAt !== undefined) due.push(pending.retryAt)
   const renewalAt = renewalDueAt(context, at, minTokenTtlMs)
   if (renewalAt !== undefined) due.push(renewalAt)
   if (pendingExchange(context, at)) due.push(retryAt ?? at)

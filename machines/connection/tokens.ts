@@ -1,7 +1,7 @@
 import type { ConnectionContext, EndedAttempt } from '../../src/schemas/connection-context.ts'
 import type { Tokens } from '../../src/schemas/credentials.ts'
 import { assertDefined } from '../assert.ts'
-import { ENDED_ATTEMPT_TTL_MS } from '../limits.ts'
+import { ENDED_ATTEMPT_TTL_MS, REVOCATION_TTL_MS } from '../limits.ts'
 import type { TokenResult } from '../ports.ts'
 import { isSecretExpired, portFailureOf } from '../rejection.ts'
 import { end, finishAttempts } from './attempts.ts'
@@ -195,13 +195,18 @@ export function forgetClient(context: ConnectionContext): Change {
   }
 }
 
-/** Removes everything but the generation, the journal, the outcomes of attempts, and what is known of the server. */
+/**
+ * Removes everything but the generation, the journal, the outcomes of attempts, revocations, and what is known of the
+ * server. A connection that never had tokens still never had any.
+ */
 export function reset(context: ConnectionContext): Change {
+  const { at, generation } = context
   return {
-    generation: context.generation + 1,
+    generation: generation === 0 ? 0 : generation + 1,
+    orphanedClaims: context.orphanedClaims.map((claim) => ({ ...claim, disconnected: true })),
     tokens: undefined,
     attempts: [],
-    ...end(context, context.attempts, 'superseded', context.at),
+    ...end(context, context.attempts, 'superseded', at),
     imported: undefined,
     reauthorizationRequired: undefined,
     challenge: undefined,
@@ -234,6 +239,10 @@ export function pruneExpired(context: ConnectionContext): Change {
         ? historyTruncatedAt
         : undefined,
     servers: context.servers.filter(({ id }) => used.has(id)),
+    // A decided one is retained for a day after its last attempt at least.
+    revocations: context.revocations?.filter(
+      ({ pending, startedAt }) => pending !== undefined || at - startedAt < 2 * REVOCATION_TTL_MS,
+    ),
     challenge: currentChallenge(context, at),
     notRequiredAt: isNotRequired(context, at) ? context.notRequiredAt : undefined,
   }

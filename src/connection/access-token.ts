@@ -1,6 +1,7 @@
 import {
   backoffLeftMs,
   clearableRejection,
+  isClaimed,
   currentChallenge,
   isFirstContact,
   isFresh,
@@ -117,8 +118,7 @@ function isGoodEnough(
   const at = view.at()
   if (tokens.rejectedBy !== undefined)
     return triesRejected === true && tokens.accessToken !== rejectedToken && isTriable(tokens, at)
-  const isRenewalBlocked =
-    minTtlMs === undefined && (view.context.claim !== undefined || backoffLeftMs(view.context, at) > 0)
+  const isRenewalBlocked = minTtlMs === undefined && (isClaimed(view.context) || backoffLeftMs(view.context, at) > 0)
   return isFresh(tokens, at, isRenewalBlocked ? 0 : (minTtlMs ?? marginMs(tokens, policy.minTokenTtlMs)), rejectedToken)
 }
 
@@ -186,7 +186,7 @@ export async function renew(
   const attempt = pendingExchange(context, view.at())
   const isDeferred = !ignoresBackoff && deferredMs(context, view.at()) > 0
   const canRenew = isRenewable(tokensOf(context), view.at()) && !isDeferred
-  if (context.claim === undefined && attempt === undefined && !canRenew) return view
+  if (!isClaimed(context) && attempt === undefined && !canRenew) return view
   return await record.singleFlight(
     record.services.renewing,
     `${generation} ${minTtlMs ?? ''} ${rejectedToken ?? ''} ${ignoresBackoff ?? ''}`,

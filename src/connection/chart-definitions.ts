@@ -1,5 +1,7 @@
 import type { AnyStateMachine } from 'xstate'
 import type { ConnectionCommand } from '../../machines/connection/events.ts'
+import { revocationOf } from '../../machines/connection/selectors.ts'
+import { REVOCATION_TTL_MS } from '../../machines/limits.ts'
 import type { RegistrationCommand } from '../../machines/registration/events.ts'
 import type { DurableChart } from '../durable/chart.ts'
 import { type ConnectionContext, ConnectionContextSchema } from '../schemas/connection-context.ts'
@@ -11,15 +13,26 @@ const StoredConnectionSchema = tolerant(ConnectionContextSchema)
 const StoredRegistrationSchema = tolerant(RegistrationContextSchema)
 
 /** The time to live of a connection's record, a pure function of its context; `undefined`: it does not expire. */
-function connectionTtlMs({ at, claim, tokens, attempts }: ConnectionContext): number | undefined {
-  const attemptsEndAt = Math.max(at, ...attempts.map(({ expiresAt }) => expiresAt))
+function connectionTtlMs({ at, claim, tokens, attempts, revocations = [] }: ConnectionContext): number | undefined {
+  const pending = revocations.filter((revocation) => revocation.pending !== undefined)
+  const workEndsAt = Math.max(
+    at,
+    ...attempts.map(({ expiresAt }) => expiresAt),
+    ...pending.map(({ startedAt }) => startedAt + REVOCATION_TTL_MS),
+  )
   if (tokens !== undefined) {
     const { grant, refreshToken, refreshTokenExpiresAt } = tokens
     const needsRefreshToken = grant === 'authorization_code' && refreshToken !== undefined
     if (!needsRefreshToken || refreshTokenExpiresAt === undefined) return undefined
-    return Math.max(refreshTokenExpiresAt, attemptsEndAt) - at + IDLE_TTL_MS
+    return Math.max(refreshTokenExpiresAt, workEndsAt) - at + IDLE_TTL_MS
   }
-  return claim === undefined ? attemptsEndAt - at + IDLE_TTL_MS : CLAIM_TTL_MS
+  return claim === undefined ? workEndsAt - at + IDLE_TTL_MS : CLAIM_TTL_MS
+}
+
+/** The event that submits the decision of a revocation; `undefined` while it is pending. */
+function lateRevocation(context: ConnectionContext, id: string): ConnectionCommand | undefined {
+  const outcome = revocationOf(context, id)?.outcome
+  return outcome && { type: 'revocation.late', id, outcome }
 }
 
 /** The connection chart, for the runner. */
@@ -30,8 +43,11 @@ export function durableConnection(machine: AnyStateMachine): DurableChart<Connec
     machine,
     contextSchema: StoredConnectionSchema,
     ttlMs: connectionTtlMs,
+    yields: ({ revocationId }) => revocationId !== undefined,
     lateResult(claimed, rested) {
       const { claim, generation } = claimed
+      const revocationId = claim?.revocationId
+      if (revocationId !== undefined) return lateRevocation(rested, revocationId)
       const server = rested.servers.find(({ id }) => id === rested.tokens?.serverId)
       if (claim === undefined || server === undefined || rested.tokens === undefined) return undefined
       if (rested.generation === generation) return undefined

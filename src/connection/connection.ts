@@ -1,5 +1,6 @@
 import { canonicalJson } from '../../machines/canonical-json.ts'
-import { tokensOf } from '../../machines/connection/selectors.ts'
+import { revocationOf, tokensOf } from '../../machines/connection/selectors.ts'
+import { randomId } from '../clock.ts'
 import type { HostAction } from '../options/host-action.ts'
 import { coversScope } from '../protocol/scopes.ts'
 import { type BearerChallenge, bearerChallenge } from '../protocol/www-authenticate.ts'
@@ -20,8 +21,10 @@ import {
   ImportOptionsSchema,
 } from './call-options.ts'
 import { fetchWithToken } from './fetch.ts'
+import { REVOCATION_ID_BYTES } from './limits.ts'
 import { abortable, ConnectionRecord } from './record.ts'
 import type { OrchestratorServices, View } from './services.ts'
+import { type RevocationResult, revocationResult } from './revocation-result.ts'
 import { receiveChallenge, servedWithoutToken, tokenAccepted } from './received-challenge.ts'
 import { awaitAuthorized, type ConnectionStatus, status, wake } from './status.ts'
 import type { AccessToken, IssuedToken } from './token-cache.ts'
@@ -159,7 +162,7 @@ export class Connection {
 
   /**
    * Performs the work that is due by `nextWakeAt`, and nothing else: takes over orphaned claims, redeems retained
-   * authorization codes, refreshes early, ends expired attempts.
+   * authorization codes, refreshes early, ends expired attempts, attempts pending revocations again.
    */
   async wake(): Promise<void> {
     await wake(this.#open())
@@ -179,19 +182,26 @@ export class Connection {
   }
 
   /**
-   * Revokes the tokens and deletes them and all pending attempts, in every process. Waits, bounded, for a claim in
-   * progress and revokes its tokens as well.
+   * Ends the connection in every process: its tokens and pending attempts are deleted, and the tokens are revoked at
+   * their authorization server. Waits, bounded, for a claim in progress and revokes its tokens as well. A revocation
+   * that the server has not decided is attempted again by `wake()`, for a day, also beside a new sign-in.
    *
+   * @returns `revoked` says what became of the tokens, as the event `disconnected` does: see {@link RevocationResult}.
    * @throws {@link AuthorizationError} `STORE_UNAVAILABLE`, `TIMED_OUT`. A revocation endpoint that does not respond is
    *   not an error.
    * @see [RFC 7009](https://www.rfc-editor.org/rfc/rfc7009.html)
    */
-  async disconnect(): Promise<{ actions: HostAction[] }> {
+  async disconnect(): Promise<{ revoked: RevocationResult; actions: HostAction[] }> {
     const record = this.#open()
+    const id = randomId(record.services.clock, REVOCATION_ID_BYTES)
     const view = await record.load()
-    const { actions } = await record.run((now) => now && { type: 'disconnect.requested' }, { view })
+    const result = await record.run(
+      // After a conflict the record may show that this call has disconnected it already.
+      (now) => (now && revocationOf(now.context, id) === undefined ? { type: 'disconnect.requested', id } : undefined),
+      { view },
+    )
     record.services.cache.forget(record.key)
-    return { actions }
+    return { revoked: revocationResult(result.view?.context, id), actions: result.actions }
   }
 
   /**

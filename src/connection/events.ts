@@ -5,6 +5,7 @@ import { warnOnFailure } from '../errors/warn-on-failure.ts'
 import type { ConnectionContext, JournalEntry, RestingState } from '../schemas/connection-context.ts'
 import type { ConnectionIdentity } from '../schemas/credentials.ts'
 import { invalidArgument } from '../schemas/parse-options.ts'
+import { decidedBetween, type RevocationResult } from './revocation-result.ts'
 
 /**
  * Why a callback was rejected before it changed anything.
@@ -51,8 +52,11 @@ export interface OrchestratorEvents {
   refreshed: { connection: ConnectionIdentity; at: number; generation: number }
   /** An operation failed; `failure` is the reason. */
   failed: { connection: ConnectionIdentity; at: number; failure: Failure }
-  /** The tokens were revoked and deleted. */
-  disconnected: { connection: ConnectionIdentity; at: number }
+  /**
+   * The connection was disconnected. `revoked` says what became of its tokens; after `pending` the event is emitted
+   * again once that is decided, also beside a new sign-in.
+   */
+  disconnected: { connection: ConnectionIdentity; revoked: RevocationResult; at: number }
   /** Tokens of another account than before were stored. */
   accountChanged: { connection: ConnectionIdentity; at: number }
   /**
@@ -157,7 +161,8 @@ export function connectionEventPublisher(
   return (context, entries, before) => {
     if (!isConnection(context)) return
     const { identity: connection, generation, failure, at: savedAt } = context
-    const account = before !== undefined && isConnection(before) ? accountOf(before) : undefined
+    const earlier = before !== undefined && isConnection(before) ? before : undefined
+    const account = earlier && accountOf(earlier)
     const now = accountOf(context)
     const hasChanged = account?.issuer === now?.issuer && account?.subject !== now?.subject
     if (hasChanged) emitter.emit('accountChanged', { connection, at: savedAt })
@@ -171,8 +176,10 @@ export function connectionEventPublisher(
       if (tokenEvent !== undefined) emitter.emit(tokenEvent, { connection, at, generation })
       const isFailure = reason === failure?.code || reason === 'callback.denied'
       if (failure !== undefined && isFailure) emitter.emit('failed', { connection, at, failure })
-      const isDisconnect = from === 'disconnecting' || reason === 'disconnect.requested'
-      if (to === 'disconnected' && isDisconnect) emitter.emit('disconnected', { connection, at })
+      if (reason === 'disconnect.requested' && to === 'disconnected' && earlier?.tokens === undefined)
+        emitter.emit('disconnected', { connection, revoked: 'nothing', at })
     }
+    for (const revoked of decidedBetween(earlier, context))
+      emitter.emit('disconnected', { connection, revoked, at: savedAt })
   }
 }

@@ -39,6 +39,9 @@ export const RECORDING_WAIT_MS = 1_000
  */
 export const USER_TRIAL_MS = 600_000
 
+/** Number of random bytes in the id of a revocation. Collisions within a record are out of the question. */
+export const REVOCATION_ID_BYTES = 12
+
 /** How many redirects within the server's origin `fetch` follows. Ends a redirect loop. */
 export const MAX_REDIRECTS = 5
 

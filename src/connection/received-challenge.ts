@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { ConnectionCommand } from '../../machines/connection/events.ts'
-import { currentChallenge } from '../../machines/connection/selectors.ts'
+import { currentChallenge, isClaimed } from '../../machines/connection/selectors.ts'
 import { canonicalJson } from '../../machines/canonical-json.ts'
 import { isAuthorizationError } from '../errors/authorization-error.ts'
 import { isTooMuchScope } from '../protocol/scopes.ts'
@@ -32,7 +32,7 @@ export async function receiveChallenge(
     const view = await record.load()
     const isNewRejection = isTokenRejected && view?.context.tokens?.rejectedBy === undefined
     const isDue = isNewRejection || (challenge !== undefined && !(view && isRecent(view, challenge)))
-    if (view?.context.claim !== undefined || !isDue) return
+    if ((view && isClaimed(view.context)) || !isDue) return
     await record.run(
       (now) => {
         const { generation = 0, tokens } = now?.context ?? {}
@@ -66,7 +66,7 @@ async function recordOf(
 ): Promise<void> {
   await ifStoreIsUp(async () => {
     const view = await record.load()
-    if (view === undefined || view.context.claim !== undefined) return
+    if (view === undefined || isClaimed(view.context)) return
     await record.run(
       (now) => (now?.context.tokens?.accessToken === token ? event(now.context.generation) : undefined),
       { view },
@@ -77,7 +77,7 @@ async function recordOf(
 
 /** Records that the server answered a request without a token with success; once. */
 export async function servedWithoutToken(record: ConnectionRecord, view: View | undefined): Promise<void> {
-  if (view?.context.servesWithoutToken || view?.context.claim !== undefined) return
+  if (view?.context.servesWithoutToken || (view && isClaimed(view.context))) return
   await ifStoreIsUp(() =>
     record.run((now) => (now?.context.servesWithoutToken ? undefined : { type: 'request.servedWithoutToken' }), {
       view,

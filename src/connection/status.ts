@@ -1,4 +1,5 @@
 import {
+  dueRevocations,
   isAuthorized,
   isNotRequired,
   isPending,
@@ -13,7 +14,7 @@ import { AuthorizationError } from '../errors/authorization-error.ts'
 import { failure, type Failure, type NextAction, nextActionFor } from '../errors/failure.ts'
 import type { ConnectionState, JournalEntry } from '../schemas/connection-context.ts'
 import { POLL_INTERVAL_MS } from './limits.ts'
-import { abortable, type ConnectionRecord } from './record.ts'
+import { abortable, type ConnectionRecord, type ConnectionRun } from './record.ts'
 import type { View } from './services.ts'
 
 /** The state of a connection, for operators. Contains no secret. */
@@ -116,7 +117,11 @@ export async function wake(record: ConnectionRecord, loaded?: View): Promise<boo
   const isDue = (now: View): boolean => (wakeAt(record, now) ?? Infinity) <= now.at()
   if (!isDue(view)) return false
   const { claim, generation } = view.context
-  const { accepted, consumed } = await record.run(
+  const {
+    accepted,
+    consumed,
+    view: after,
+  } = await record.run(
     (now) => {
       // Another process may have completed the work, or failed, since the load.
       if (now === undefined || !isDue(now)) return undefined
@@ -129,7 +134,24 @@ export async function wake(record: ConnectionRecord, loaded?: View): Promise<boo
     },
     { view },
   )
-  return accepted || consumed || claim !== undefined
+  const isRevoked = after !== undefined && (await revokeDue(record, after))
+  return accepted || consumed || isRevoked || claim !== undefined
+}
+
+/** Attempts every revocation that is due, each once. Returns whether there was any. */
+async function revokeDue(record: ConnectionRecord, view: View): Promise<boolean> {
+  const due = dueRevocations(view.context, view.at())
+  let latest: View | undefined = view
+  for (const { id } of due) {
+    const isStillDue = (now: View): boolean =>
+      dueRevocations(now.context, now.at()).some((revocation) => revocation.id === id)
+    const result: ConnectionRun = await record.run(
+      (now) => (now && isStillDue(now) ? { type: 'revocation.resumed', id } : undefined),
+      { view: latest },
+    )
+    latest = result.view
+  }
+  return due.length > 0
 }
 
 /** Whether requests need no user interaction: a token can be obtained, or none is required. */

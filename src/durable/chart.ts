@@ -23,6 +23,8 @@ export interface DurableChart<
   readonly machine: ChartLogic<Context>
   /** How long a record with this context is retained, in milliseconds; `undefined`: until it is replaced. */
   ttlMs(context: Context): number | undefined
+  /** Whether any other event may take this claim over at once, whatever its age; without it, none may. */
+  yields?(claim: Claim): boolean
   /** The event that submits a claim's result after its save was a conflict; `undefined` without a result to submit. */
   lateResult(claimed: Context, settled: Context): Command | undefined
 }

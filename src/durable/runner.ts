@@ -187,6 +187,7 @@ export class Runner {
       const snapshot = restoreActor(machine, view, { id: name }).getSnapshot()
       return snapshot.hasTag('checkpoint') ? { type: 'checkpoint.saved' } : undefined
     }
+    if (run.chart.yields?.(claim)) return expired(claim)
     const leaseLeftMs = claim.leaseMs - view.ageMs()
     const remainingMs = leaseLeftMs > 0 ? leaseLeftMs : await this.#graceLeftMs(run, claim, leaseLeftMs, waiting)
     if (remainingMs <= 0) return expired(claim)

@@ -54,6 +54,8 @@ export const ClaimSchema = v.strictObject({
   afterRejection: maybe(v.literal(true)),
   /** Number of earlier claims for the same request whose outcome is unknown. */
   retries: Count,
+  /** `disconnect`: the revocation that is attempted. */
+  revocationId: maybe(Text),
   /** The request was sent and its outcome is unknown: nothing else is done under this claim before it expires. */
   outcomeUnknown: maybe(v.literal(true)),
 })
@@ -64,6 +66,8 @@ export const OrphanedClaimSchema = v.strictObject({
   id: Text,
   /** Whether its request was sent once more under a new claim. */
   retried: v.boolean(),
+  /** The connection was disconnected since: a late result is revoked. */
+  disconnected: maybe(v.literal(true)),
 })
 
 /** The last challenge of the MCP server, for an `authorize()` in any process. Untrusted. */
@@ -90,6 +94,29 @@ const FailedRenewalSchema = v.strictObject({
   /** How many renewals in a row failed for a passing reason, up to the bound of the charts. */
   count: Count,
 })
+
+/** Tokens that serve nothing any more but their own revocation, or what became of them. */
+export const RevocationSchema = v.strictObject({
+  id: Text,
+  /** They are those of a connection that was disconnected, not of a grant that was replaced or came late. */
+  ofDisconnect: maybe(v.literal(true)),
+  startedAt: Instant,
+  /** Until it is decided. */
+  pending: maybe(
+    v.strictObject({
+      server: AuthorizationServerSchema,
+      accessToken: Text,
+      refreshToken: maybe(Text),
+      /** When it is attempted again; absent while its first attempt has not ended. */
+      retryAt: maybe(Instant),
+      /** The delay that `retryAt` was computed from; the next failure doubles it. */
+      retryDelayMs: maybe(Count),
+    }),
+  ),
+  /** Once it is decided. */
+  outcome: maybe(v.picklist(['yes', 'unsupported', 'failed'])),
+})
+export type Revocation = v.InferOutput<typeof RevocationSchema>
 
 /** One transition between persistable states, for operators. */
 export const JournalEntrySchema = v.strictObject({
@@ -229,6 +256,8 @@ export const ConnectionContextSchema = v.strictObject({
   imported: maybe(v.strictObject({ clientInformation: maybe(ClientInformationSchema), issuer: maybe(v.string()) })),
   claim: maybe(ClaimSchema),
   orphanedClaims: v.array(OrphanedClaimSchema),
+  /** Revocations that are pending, and those that were decided within the last day or two. */
+  revocations: maybe(v.array(RevocationSchema)),
   request: maybe(AuthorizationRequestSchema),
   failure: maybe(FailureSchema),
   /** When the code of a failed exchange is sent again. */

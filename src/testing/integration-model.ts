@@ -81,7 +81,7 @@ function portResults(at: number): Readonly<Record<string, ConnectionEvent>> {
     buildAuthorizationRequest: { type: 'xstate.done.actor.buildAuthorizationRequest', output: request },
     exchangeCode: { type: 'xstate.done.actor.exchangeCode', output: tokens },
     refreshTokens: { type: 'xstate.done.actor.refreshTokens', output: tokens },
-    revokeTokens: { type: 'xstate.done.actor.revokeTokens', output: { at } },
+    revokeTokens: { type: 'xstate.done.actor.revokeTokens', output: { at, revoked: 'yes' } },
   }
 }
 
@@ -183,7 +183,7 @@ function transition(before: ModelState, { type }: { type: IntegrationAction }): 
       return { ...ended, succeeded: hasFreshToken(ended) && !ended.isRevoked }
     }
     case 'disconnect':
-      return after({ type: 'disconnect.requested' })
+      return after({ type: 'disconnect.requested', id: `disconnect-${state.at}` })
     default:
       return state
   }

@@ -4,7 +4,7 @@ import { connectionMachine } from '../../machines/connection.ts'
 import type { ConnectionCommand } from '../../machines/connection/events.ts'
 import { registrationMachine } from '../../machines/registration.ts'
 import type { RegistrationCommand } from '../../machines/registration/events.ts'
-import type { ConnectionContext } from '../../src/schemas/connection-context.ts'
+import type { Claim, ConnectionContext } from '../../src/schemas/connection-context.ts'
 import type { RegistrationContext } from '../../src/schemas/registration.ts'
 import { leavesOf, placeOf, restore } from '../support/charts/chart-graph.ts'
 import {
@@ -29,7 +29,7 @@ const attempt = {
   bindingHash: 'fake-binding-hash',
   expiresAt: START + 300_000,
 }
-const claimOf = (kind: 'exchange' | 'refresh' | 'requestToken' | 'disconnect'): ConnectionContext['claim'] => ({
+const claimOf = (kind: 'exchange' | 'refresh' | 'requestToken' | 'disconnect'): Claim => ({
   id: 'claim-1',
   kind,
   leaseMs: LEASE_MS,
@@ -38,7 +38,14 @@ const claimOf = (kind: 'exchange' | 'refresh' | 'requestToken' | 'disconnect'): 
 })
 const { serverId: _, ...importedTokens } = tokens
 const { refreshToken: _token, ...lastTokens } = tokens
-const orphanedClaims = [{ id: 'claim-0', retried: false }]
+const orphanedClaims = [
+  { id: 'claim-0', retried: false },
+  { id: 'claim-disconnected', retried: false, disconnected: true as const },
+]
+const revocations: ConnectionContext['revocations'] = [
+  { id: 'revocation-0', startedAt: START, outcome: 'failed' },
+  { id: 'revocation-1', startedAt: START, pending: { server, accessToken: 'fake-access-token', retryAt: START } },
+]
 const withServer = { servers: [server], generation: 1 }
 
 /**
@@ -114,7 +121,11 @@ const connections: Record<string, { value: unknown; context: ConnectionContext }
   },
   disconnecting: {
     value: { disconnecting: 'claimed' },
-    context: contextWith({ ...withServer, tokens, claim: claimOf('disconnect'), orphanedClaims }),
+    context: contextWith({
+      revocations,
+      claim: { ...claimOf('disconnect'), revocationId: 'revocation-1' },
+      orphanedClaims,
+    }),
   },
 }
 
@@ -172,7 +183,12 @@ const commands: Record<string, (context: ConnectionContext) => ConnectionCommand
     type: 'refresh.requested',
     generation: generation - 1,
   }),
-  'disconnect.requested': () => ({ type: 'disconnect.requested' }),
+  'disconnect.requested': () => ({ type: 'disconnect.requested', id: 'disconnect-1' }),
+  'revocation.resumed': () => ({ type: 'revocation.resumed', id: 'revocation-1' }),
+  'revocation.resumed, decided': () => ({ type: 'revocation.resumed', id: 'revocation-0' }),
+  'revocation.resumed, unknown': () => ({ type: 'revocation.resumed', id: 'unknown' }),
+  'revocation.late': () => ({ type: 'revocation.late', id: 'revocation-1', outcome: 'yes' }),
+  'revocation.late, decided': () => ({ type: 'revocation.late', id: 'revocation-0', outcome: 'yes' }),
   'credentials.imported': ({ generation }) => ({
     type: 'credentials.imported',
     generation,
@@ -189,6 +205,7 @@ const commands: Record<string, (context: ConnectionContext) => ConnectionCommand
   }),
   'result.late': ({ generation }) => ({ ...late, generation }),
   'result.late, older generation': ({ generation }) => ({ ...late, generation: generation - 1 }),
+  'result.late, disconnected': ({ generation }) => ({ ...late, generation, orphanId: 'claim-disconnected' }),
   'result.late, unknown claim': ({ generation }) => ({ ...late, generation, orphanId: 'unknown' }),
   'claim.expired': () => ({ type: 'claim.expired', orphanId: 'claim-1' }),
   'claim.expired, another claim': () => ({ type: 'claim.expired', orphanId: 'claim-0' }),
@@ -224,11 +241,17 @@ const taken: Record<string, string> = {
   'refresh.requested': 'authorized, imported, clientCredentials',
   'refresh.requested, older generation': '',
   'disconnect.requested': always,
+  'revocation.resumed': always,
+  'revocation.resumed, decided': '',
+  'revocation.resumed, unknown': '',
+  'revocation.late': always,
+  'revocation.late, decided': '',
   'credentials.imported': always,
   'credentials.imported, older generation': '',
   'result.late': always,
+  'result.late, older generation': '',
   // The connection was disconnected meanwhile: what comes late is revoked.
-  'result.late, older generation': 'disconnected, awaiting, awaiting+code, failed',
+  'result.late, disconnected': always,
   'result.late, unknown claim': '',
   'claim.expired': 'exchanging, refreshing, suspected, requestingToken, disconnecting',
   'claim.expired, another claim': '',
@@ -239,7 +262,8 @@ const stamp = { at: START + 1, claimId: 'claim-2', leaseMs: LEASE_MS }
 
 describe('a connection', () => {
   const records = Object.entries(connections).map(
-    ([name, record]) => [name, restore(connectionMachine, record)] as const,
+    ([name, { value, context }]) =>
+      [name, restore(connectionMachine, { value, context: { revocations, ...context } })] as const,
   )
 
   test('the connection records of this test cover every storable state', () => {

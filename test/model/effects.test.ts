@@ -31,6 +31,7 @@ type Move =
   | 'import'
   | 'crash'
   | 'wait'
+  | 'revoke'
   | 'late'
 /** The first ones more often, since the others need what they bring about. */
 const MOVES: readonly Move[] = [
@@ -47,6 +48,7 @@ const MOVES: readonly Move[] = [
   'import',
   'crash',
   'wait',
+  'revoke',
   'late',
 ]
 type Mood = 'well' | keyof typeof rejections
@@ -92,7 +94,7 @@ async function move(live: LiveConnection, what: Move): Promise<void> {
     case 'staleRefresh':
       return void (await live.send({ type: 'refresh.requested', generation: generation - 1 }))
     case 'disconnect':
-      return void (await live.send({ type: 'disconnect.requested' }))
+      return void (await live.send({ type: 'disconnect.requested', id: `disconnect-${live.now}` }))
     case 'import':
       return void (await live.send({
         type: 'credentials.imported',
@@ -106,6 +108,10 @@ async function move(live: LiveConnection, what: Move): Promise<void> {
       return void (await live.refresh({ stopAtCheckpoint: true }))
     case 'wait':
       return void (await live.send({ type: 'attempt.expired' }, { afterMs: 3_700_000 }))
+    case 'revoke': {
+      const pending = live.context.revocations?.find((revocation) => revocation.pending !== undefined)
+      return void (await live.send({ type: 'revocation.resumed', id: pending?.id ?? 'none' }))
+    }
     case 'late':
       return void (await live.send({
         type: 'result.late',

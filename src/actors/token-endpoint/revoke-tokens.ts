@@ -1,13 +1,31 @@
 import * as oauth from 'oauth4webapi'
-import type { PortOutput, RevokeTokensInput } from '../../../machines/ports.ts'
+import type { RevokeTokensInput, RevokeTokensOutput } from '../../../machines/ports.ts'
 import { stopwatch } from '../../clock.ts'
+import { portError, PortError } from '../../errors/port-error.ts'
+import type { ExchangeResponse } from '../../http/transport.ts'
 import { audienceOf } from '../../protocol/token-endpoint.ts'
 import { asClient, clientAuthentication } from '../client-authentication.ts'
 import type { ClientRequestDependencies } from '../dependencies.ts'
 import { isSuccess, rejectionOf, sendOnce } from '../endpoint-request.ts'
 import { MAX_TOKEN_RESPONSE_BYTES, USER_AGENT } from '../limits.ts'
 
-const CODES = { rejected: 'EXCHANGE_REJECTED', unknown: 'TOKEN_OUTCOME_UNKNOWN' } as const
+const CODES = { rejected: 'REVOCATION_FAILED', unknown: 'SERVER_UNAVAILABLE' } as const
+
+/** The errors of servers that do not answer 200 for a token which is invalid already, as RFC 7009 §2.2 requires. */
+const ALREADY_INVALID: ReadonlySet<string | undefined> = new Set(['invalid_token', 'invalid_grant'])
+
+/** What became of one token. */
+type Revoked = RevokeTokensOutput['revoked']
+
+/** What the response to a revocation request says of the token. */
+function revokedBy(response: ExchangeResponse, url: string, now: number): Revoked {
+  if (isSuccess(response)) return 'yes'
+  const rejection = rejectionOf(response, url, now, CODES)
+  const { code, details } = rejection.failure
+  if (code === 'REVOCATION_FAILED' && ALREADY_INVALID.has(details?.error)) return 'yes'
+  if (code === 'REVOCATION_FAILED' && details?.error === 'unsupported_token_type') return 'unsupported'
+  throw rejection
+}
 
 /** Revokes the grant at an endpoint that revokes the access token of the request, and the refresh token with it. */
 async function revokeByBearer(
@@ -15,35 +33,43 @@ async function revokeByBearer(
   url: string,
   { accessToken, sendBefore }: RevokeTokensInput,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<Revoked> {
   const headers = { authorization: `Bearer ${accessToken}`, 'user-agent': USER_AGENT }
   const maxBytes = MAX_TOKEN_RESPONSE_BYTES
   const response = await transport.exchange({ url, method: 'POST', headers, maxBytes, sendBefore, signal })
-  if (!isSuccess(response)) throw rejectionOf(response, url, clock.now(), CODES)
+  return revokedBy(response, url, clock.now())
+}
+
+/** Marks a failure after which only the access token is left to be revoked. */
+function ofAccessToken(error: unknown): unknown {
+  if (!(error instanceof PortError) || error.failure.details?.reason !== undefined) return error
+  return portError(error.failure.code, error.outcome, { ...error.failure.details, reason: 'accessTokenLeft' })
 }
 
 /**
- * Revokes both tokens, the refresh token first, since that ends the grant. A failure of the first request does not
- * prevent the second.
+ * Revokes both tokens, the refresh token first, since that ends the grant. A rejection of the refresh token does not
+ * prevent the request for the access token; any other failure does.
  *
- * @throws `PortError` of the first that failed: `EXCHANGE_REJECTED`, `RATE_LIMITED`, `HTTP_NETWORK`,
- *   `TOKEN_OUTCOME_UNKNOWN`, `CLIENT_AUTH_UNSUPPORTED`, or what the transport rejects with. The tokens are deleted from
- *   the record in any case.
+ * @returns Whether the refresh token was revoked, or without one the access token: a server that revokes the access
+ *   token only with its grant has done so.
+ * @throws `PortError` of the first that failed: `REVOCATION_FAILED` if the server rejected it; `SERVER_UNAVAILABLE`,
+ *   `RATE_LIMITED`, `HTTP_NETWORK`, `HTTP_TIMEOUT`, `CLIENT_AUTH_UNSUPPORTED`, or what the transport rejects with, with
+ *   the reason `accessTokenLeft` if the refresh token was revoked before.
  * @see [RFC 7009 §2](https://www.rfc-editor.org/rfc/rfc7009.html#section-2)
  */
 export function createRevokeTokens(deps: ClientRequestDependencies) {
-  return async (input: RevokeTokensInput, signal: AbortSignal): Promise<PortOutput> => {
+  return async (input: RevokeTokensInput, signal: AbortSignal): Promise<RevokeTokensOutput> => {
     const { server, accessToken, refreshToken } = input
     const recordTime = stopwatch(deps.clock, input.at)
     const endpoint = server.revocationEndpoint
     const { revocation } = deps.facts(server.issuer)
-    if (endpoint === undefined || revocation === 'unsupported') return { at: recordTime() }
+    if (endpoint === undefined || revocation === 'unsupported') return { at: recordTime(), revoked: 'unsupported' }
     if (revocation === 'bearer') {
-      await revokeByBearer(deps, endpoint, input, signal)
-      return { at: recordTime() }
+      const revoked = await revokeByBearer(deps, endpoint, input, signal)
+      return { at: recordTime(), revoked }
     }
 
-    const revoke = async (token: string, token_type_hint: string) => {
+    const revoke = async (token: string, token_type_hint: string): Promise<Revoked> => {
       const authentication = clientAuthentication(deps, server.client)
       const response = await sendOnce({ transport: deps.transport, sendBefore: input.sendBefore, signal }, (options) =>
         oauth.revocationRequest(
@@ -54,17 +80,22 @@ export function createRevokeTokens(deps: ClientRequestDependencies) {
           { ...options, additionalParameters: { token_type_hint } },
         ),
       )
-      if (isSuccess(response)) return
-      const rejection = rejectionOf(response, endpoint, deps.clock.now(), CODES)
-      // RFC 7009 §2.2.1: the server cannot revoke this type of token separately; it ends with its grant.
-      if (rejection.failure.details?.error !== 'unsupported_token_type') throw rejection
+      return revokedBy(response, endpoint, deps.clock.now())
     }
+    const revokeAccessToken = (): Promise<Revoked> => revoke(accessToken, 'access_token')
 
-    const failures: unknown[] = []
-    if (refreshToken !== undefined)
-      await revoke(refreshToken, 'refresh_token').catch((error: unknown) => failures.push(error))
-    await revoke(accessToken, 'access_token').catch((error: unknown) => failures.push(error))
-    if (failures.length > 0) throw failures[0]
-    return { at: recordTime() }
+    if (refreshToken === undefined) {
+      const revoked = await revokeAccessToken()
+      return { at: recordTime(), revoked }
+    }
+    const revoked = await revoke(refreshToken, 'refresh_token').catch(async (error: unknown) => {
+      const isRejected = error instanceof PortError && error.failure.code === 'REVOCATION_FAILED'
+      if (isRejected) await revokeAccessToken().catch(() => {})
+      throw error
+    })
+    await revokeAccessToken().catch((error: unknown) => {
+      throw ofAccessToken(error)
+    })
+    return { at: recordTime(), revoked }
   }
 }

@@ -4,6 +4,7 @@ import { connectionMachine } from '../../../machines/connection.ts'
 import type { ConnectionEvent, RequestedAuthorization, Stamp } from '../../../machines/connection/events.ts'
 import { isPending, isRenewable, isUsable } from '../../../machines/connection/selectors.ts'
 import type { Attempt, ConnectionContext } from '../../../src/schemas/connection-context.ts'
+import { REVOCATION_TTL_MS } from '../../../machines/limits.ts'
 import type { Tokens } from '../../../src/schemas/credentials.ts'
 import { runningPorts } from './chart-graph.ts'
 import {
@@ -108,7 +109,14 @@ export function commandsFor(context: ConnectionContext): ConnectionEvent[] {
     { ...stamp(2 * TOKEN_TTL_MS), type: 'attempt.expired' },
     { ...stamp(), type: 'refresh.requested', generation },
     { ...stamp(), type: 'refresh.requested', generation: generation + 1 },
-    { ...stamp(), type: 'disconnect.requested' },
+    { ...stamp(), type: 'disconnect.requested', id: `disconnect-${context.at}` },
+    ...[...(context.revocations ?? []).slice(-1).map(({ id }) => id), 'unknown'].flatMap((id): ConnectionEvent[] => [
+      { ...stamp(), type: 'revocation.resumed', id },
+      { ...stamp(), type: 'revocation.late', id, outcome: 'yes' },
+    ]),
+    ...(context.revocations ?? [])
+      .slice(-1)
+      .map(({ id }): ConnectionEvent => ({ ...stamp(REVOCATION_TTL_MS), type: 'revocation.resumed', id })),
     {
       ...stamp(),
       type: 'credentials.imported',
@@ -214,6 +222,11 @@ function answersFor(snapshot: ConnectionSnapshot): ConnectionEvent[] {
         ]
       }
       case 'revokeTokens':
+        return [
+          ...failed,
+          { type: 'xstate.done.actor.revokeTokens', output: { at, revoked: 'yes' } },
+          { type: 'xstate.done.actor.revokeTokens', output: { at, revoked: 'unsupported' } },
+        ]
       case 'retireRegistration':
         return [...failed.slice(0, 1), { type: `xstate.done.actor.${id}`, output: { at } }]
       default:
@@ -253,7 +266,11 @@ function essenceOf(snapshot: ConnectionSnapshot): string {
       held.rejectedBy !== undefined,
     ],
     claim && [claim.kind, claim.grant, claim.retries, claim.outcomeUnknown],
-    context.orphanedClaims.at(-1)?.retried,
+    context.orphanedClaims.slice(-1).map(({ retried, disconnected }) => [retried, disconnected]),
+    // Of those before the last one nothing depends.
+    context.revocations
+      ?.slice(-1)
+      .map(({ pending, startedAt }) => [pending !== undefined, at - startedAt > TOKEN_TTL_MS]),
     request &&
       claim === undefined && [
         request.purpose,

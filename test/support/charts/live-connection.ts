@@ -33,7 +33,7 @@ export class LiveConnection extends LiveChart<ConnectionContext> {
         exchangeCode: ({ at }: At) => tokenResult(at + 100),
         refreshTokens: ({ at }: At) => tokenResult(at + 100),
         requestToken: ({ at }: At) => tokenResult(at + 100, { refreshToken: undefined }),
-        revokeTokens: ({ at }: At) => ({ at: at + 100 }),
+        revokeTokens: ({ at }: At) => ({ at: at + 100, revoked: 'yes' }),
         retireRegistration: ({ at }: At) => ({ at: at + 100 }),
         ...answers,
       },

@@ -16,7 +16,8 @@ describe('disconnect()', () => {
       const world = await startWorld()
       const orchestrator = orchestrate()
       const connection = await signIn(world, orchestrator)
-      const { actions } = await connection.disconnect()
+      const { revoked: outcome, actions } = await connection.disconnect()
+      expect(outcome).toBe('yes')
       expect(actions).toEqual([
         {
           type: 'forgetTokens',
@@ -44,26 +45,33 @@ describe('disconnect()', () => {
     }),
   )
 
-  test('disconnect() deletes the tokens also when the server does not support revocation or responds with an error', async () => {
+  test('disconnect() deletes the tokens also when the server does not support revocation', async () => {
     const world = await startWorld()
-    world.as.routes['POST /revoke'] = { status: 500, body: {} }
-    const orchestrator = orchestrate()
-    const connection = await signIn(world, orchestrator)
-    expect((await connection.disconnect()).actions).toMatchObject([{ type: 'forgetTokens' }])
-    expect(await connection.status()).toMatchObject({ state: 'disconnected', authorized: false, failure: undefined })
+    delete world.serverMetadata['revocation_endpoint']
+    const connection = await signIn(world, orchestrate())
+    expect(await connection.disconnect()).toMatchObject({ revoked: 'unsupported', actions: [{ type: 'forgetTokens' }] })
+    expect(world.as.asked()).not.toContain('POST /revoke')
+    expect(await connection.status()).toMatchObject({ state: 'disconnected', nextWakeAt: undefined })
+  })
 
-    const silent = await startWorld()
-    delete silent.serverMetadata['revocation_endpoint']
-    const other = await signIn(silent, orchestrator)
-    expect((await other.disconnect()).actions).toMatchObject([{ type: 'forgetTokens' }])
-    expect(silent.as.asked()).not.toContain('POST /revoke')
+  test('disconnect() deletes the tokens also when the server rejects their revocation, which has failed', async () => {
+    const world = await startWorld()
+    world.as.routes['POST /revoke'] = { status: 400, body: { error: 'invalid_request' } }
+    const connection = await signIn(world, orchestrate())
+    expect(await connection.disconnect()).toMatchObject({ revoked: 'failed', actions: [{ type: 'forgetTokens' }] })
+    const { journal, ...status } = await connection.status()
+    expect(status).toMatchObject({ state: 'disconnected', failure: undefined, nextWakeAt: undefined })
+    expect(journal.at(-1)).toMatchObject({
+      reason: 'revokeTokens.failed',
+      notes: ['revoked: failed, REVOCATION_FAILED, invalid_request'],
+    })
   })
 
   test('disconnect() of a connection without a record does nothing', async () => {
     const world = await startWorld()
     const store = new MemoryStore()
     const connection = orchestrate({ store }).connection({ tenant: 't1', server: world.server })
-    expect(await connection.disconnect()).toEqual({ actions: [] })
+    expect(await connection.disconnect()).toEqual({ revoked: 'nothing', actions: [] })
     expect(store.size).toBe(0)
   })
 
@@ -71,7 +79,7 @@ describe('disconnect()', () => {
     const world = await startWorld()
     const connection = orchestrate().connection({ tenant: 't1', server: world.server })
     await connection.authorize()
-    expect(await connection.disconnect()).toEqual({ actions: [] })
+    expect(await connection.disconnect()).toEqual({ revoked: 'nothing', actions: [] })
     expect(await connection.status()).toMatchObject({ state: 'disconnected', nextWakeAt: undefined })
     expect(revoked(world)).toEqual([])
   })
@@ -118,5 +126,114 @@ describe('disconnect()', () => {
     await connection.disconnect()
     expect((await orchestrator.completeCallback(world.callback(redirect))).status).toBe('superseded')
     expect(world.tokenRequests()).toEqual([])
+  })
+
+  test('a revocation that the server has not decided is attempted again by wake(), beside a new sign-in', async () => {
+    const world = await startWorld()
+    const clock = new TestClock()
+    const store = new MemoryStore({ clock })
+    const orchestrator = orchestrate({ clock, store })
+    const events: unknown[] = []
+    orchestrator.on('disconnected', ({ revoked: outcome }) => events.push(outcome))
+    orchestrator.on('failed', ({ failure }) => events.push(failure))
+    world.as.routes['POST /revoke'] = { status: 503, headers: { 'retry-after': '20' } }
+    const connection = await signIn(world, orchestrator)
+    expect(await connection.disconnect()).toMatchObject({ revoked: 'pending', actions: [{ type: 'forgetTokens' }] })
+    expect(await connection.status()).toMatchObject({
+      state: 'disconnected',
+      failure: undefined,
+      nextAction: 'authorize',
+      nextWakeAt: clock.now() + 20_000,
+    })
+    await signIn(world, orchestrator)
+    clock.advance(19_999)
+    await connection.wake()
+    expect(revoked(world)).toHaveLength(1)
+
+    clock.advance(1)
+    world.as.routes['POST /revoke'] = {}
+    expect(await orchestrate({ clock, store }).wakeDue()).toEqual({ woken: 1, failed: 0, remaining: 0 })
+    expect(revoked(world)).toEqual([
+      { token: 'refresh-1', token_type_hint: 'refresh_token' },
+      { token: 'refresh-1', token_type_hint: 'refresh_token' },
+      { token: 'access-1', token_type_hint: 'access_token' },
+    ])
+    expect((await connection.accessToken()).value).toBe('access-2')
+    expect((await connection.status()).state).toBe('authorized')
+    await connection.disconnect()
+    expect(events).toEqual(['pending', 'yes'])
+  })
+
+  test('a revocation that is not decided within a day has failed', async () => {
+    const world = await startWorld()
+    const clock = new TestClock()
+    const orchestrator = orchestrate({ clock, store: new MemoryStore({ clock }) })
+    const events: unknown[] = []
+    orchestrator.on('disconnected', ({ revoked: outcome }) => events.push(outcome))
+    world.as.routes['POST /revoke'] = { hangUp: true }
+    const connection = await signIn(world, orchestrator)
+    await connection.disconnect()
+    for (let wakes = 0; wakes < 200; wakes += 1) {
+      const { nextWakeAt } = await connection.status()
+      if (nextWakeAt === undefined) break
+      clock.advance(nextWakeAt - clock.now())
+      await connection.wake()
+    }
+    expect(events).toEqual(['pending', 'failed'])
+    expect(revoked(world)).toHaveLength(151)
+  })
+
+  test('callers do not wait for a revocation of another process, whose decision is recorded nevertheless', async () => {
+    const world = await startWorld()
+    const clock = new TestClock()
+    const store = new MemoryStore({ clock })
+    const connection = await signIn(world, orchestrate({ clock, store }))
+    const gate = Promise.withResolvers<void>()
+    const arrived = Promise.withResolvers<void>()
+    world.as.routes['POST /revoke'] = () => {
+      arrived.resolve()
+      return { body: {}, until: gate.promise }
+    }
+    const disconnecting = connection.disconnect()
+    await arrived.promise
+    const other = orchestrate({ clock, store })
+    const elsewhere = other.connection(connection.identity)
+    expect(await rejection(elsewhere.accessToken())).toMatchObject({ failure: { code: 'AUTHORIZATION_REQUIRED' } })
+    expect((await elsewhere.status()).state).toBe('disconnecting')
+    expect(await elsewhere.import({ tokens: { accessToken: 'imported' } })).toMatchObject({ imported: true })
+    await signIn(world, other, connection.identity, { force: true })
+    gate.resolve()
+    expect((await disconnecting).revoked).toBe('yes')
+    expect((await elsewhere.accessToken()).value).toBe('access-2')
+    expect((await elsewhere.status()).nextWakeAt).toBe(clock.now() + 3_570_000)
+  })
+
+  test('disconnect() of a server that needs no authorization leaves it usable without a token', async () => {
+    const world = await startWorld()
+    world.rs.routes['POST /mcp'] = { body: {} }
+    const connection = orchestrate().connection({ tenant: 't1', server: world.server })
+    await connection.fetch(world.server, { method: 'POST' })
+    await connection.disconnect()
+    expect((await connection.fetch(world.server, { method: 'POST' })).status).toBe(200)
+  })
+
+  test('a sign-in at another issuer revokes the grant that it replaces, once its own tokens are stored', async () => {
+    const world = await startWorld()
+    const orchestrator = orchestrate()
+    const events: unknown[] = []
+    orchestrator.on('disconnected', (event) => events.push(event))
+    const connection = await signIn(world, orchestrator)
+    const next = await startWorld()
+    world.resourceMetadata['authorization_servers'] = [next.issuer]
+    const redirect = redirectOf(await connection.authorize({ force: true, challenge: 'Bearer' }))
+    expect((await orchestrator.completeCallback(next.callback(redirect))).status).toBe('authorized')
+    expect([revoked(world), revoked(next)]).toEqual([
+      [
+        { token: 'refresh-1', token_type_hint: 'refresh_token' },
+        { token: 'access-1', token_type_hint: 'access_token' },
+      ],
+      [],
+    ])
+    expect([(await connection.status()).state, events]).toEqual(['authorized', []])
   })
 })

@@ -37,7 +37,7 @@ describe('orchestrator.on()', () => {
       ['refreshed', { connection: identity, at: later, generation: 2 }],
       transition(later, 'authorized', 'disconnecting', 'disconnect.requested'),
       transition(later, 'disconnecting', 'disconnected', 'revokeTokens.done'),
-      ['disconnected', { connection: identity, at: later }],
+      ['disconnected', { connection: identity, revoked: 'yes', at: later }],
     ])
   })
 
@@ -89,7 +89,10 @@ describe('orchestrator.on()', () => {
     ])
     await other.authorize()
     await other.disconnect()
-    expect(emitted.at(-1)).toEqual(['disconnected', { connection: { ...other.identity }, at: clock.now() }])
+    expect(emitted.at(-1)).toEqual([
+      'disconnected',
+      { connection: { ...other.identity }, revoked: 'nothing', at: clock.now() },
+    ])
   })
 
   test('a listener receives no event after it unsubscribed, twice or not', async () => {

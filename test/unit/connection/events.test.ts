@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import { connectionEventPublisher, Emitter, type OrchestratorEvents } from '../../../src/connection/events.ts'
-import type { ConnectionContext, JournalEntry } from '../../../src/schemas/connection-context.ts'
+import type { ConnectionContext, JournalEntry, Revocation } from '../../../src/schemas/connection-context.ts'
 import { EVENT_NAMES } from '../../support/event-names.ts'
 import { processWarnings } from '../../support/process-warnings.ts'
-import { EMPTY_CONTEXT, IDENTITY, SIGNED_IN, TOKENS } from '../durable/records.ts'
+import { EMPTY_CONTEXT, IDENTITY, SERVER, SIGNED_IN, TOKENS } from '../durable/records.ts'
 
 function listenToAll() {
   const listeners = new Emitter()
@@ -29,7 +29,7 @@ describe('the event emitter', () => {
     const received: string[] = []
     const unsubscribe = listeners.on('disconnected', () => received.push('first'))
     listeners.on('disconnected', () => received.push('second'))
-    const event = { connection: IDENTITY, at: 1 }
+    const event = { connection: IDENTITY, revoked: 'yes', at: 1 } as const
     listeners.emit('disconnected', event)
     unsubscribe()
     unsubscribe()
@@ -47,15 +47,56 @@ describe('the event emitter', () => {
     const rejecting: () => unknown = () => Promise.reject(new Error('a promise is wrong'))
     listeners.on('disconnected', rejecting)
     listeners.on('disconnected', (event) => received.push(event))
-    const warnings = await processWarnings(async () => listeners.emit('disconnected', { connection: IDENTITY, at: 1 }))
+    const warnings = await processWarnings(async () =>
+      listeners.emit('disconnected', { connection: IDENTITY, revoked: 'yes', at: 1 }),
+    )
     const warning = { name: 'AuthchartWarning', code: 'AUTHCHART_CALLBACK_FAILED' }
     expect({ received, warnings }).toEqual({
-      received: [{ connection: IDENTITY, at: 1 }],
+      received: [{ connection: IDENTITY, revoked: 'yes', at: 1 }],
       warnings: [
         { ...warning, message: "a listener of 'disconnected' failed: a listener is wrong" },
         { ...warning, message: "a listener of 'disconnected' failed: a promise is wrong" },
       ],
     })
+  })
+})
+
+describe('events of a disconnect', () => {
+  const { server, accessToken } = { server: SERVER, accessToken: TOKENS.accessToken }
+  const begun: Revocation = { id: 'd-1', ofDisconnect: true, startedAt: 1, pending: { server, accessToken } }
+  const pending: Revocation = { ...begun, pending: { server, accessToken, retryAt: 9 } }
+  const decided = (outcome: Revocation['outcome']): Revocation => ({
+    id: 'd-1',
+    ofDisconnect: true,
+    startedAt: 1,
+    outcome,
+  })
+
+  test.each<[string, Revocation[] | undefined, Revocation[] | undefined, string[]]>([
+    ['that has begun emits nothing', undefined, [begun], []],
+    ['whose first attempt has not decided it emits pending', [begun], [pending], ['pending']],
+    ['that stays pending emits nothing', [pending], [{ ...pending, startedAt: 2 }], []],
+    ['that is decided at once emits that', undefined, [decided('unsupported')], ['unsupported']],
+    ['that is decided emits that', [pending], [decided('yes')], ['yes']],
+    ['that was decided before emits nothing', [decided('yes')], [decided('yes')], []],
+    ['that was dropped because there were too many emits failed', [pending], [], ['failed']],
+    ['that was forgotten once it was decided emits nothing', [decided('yes')], undefined, []],
+    ['of tokens that were replaced emits nothing', [{ ...pending, ofDisconnect: undefined }], [], []],
+  ])('a revocation %s', (_what, before, after, expected) => {
+    const { listeners, received } = listenToAll()
+    const earlier: ConnectionContext = { ...CONTEXT, revocations: before }
+    const later: ConnectionContext = { ...CONTEXT, revocations: after }
+    connectionEventPublisher(listeners)(later, [], earlier)
+    expect(received).toEqual(
+      expected.map((revoked) => ['disconnected', { connection: IDENTITY, revoked, at: CONTEXT.at }]),
+    )
+  })
+
+  test('a revocation in a record that did not exist before emits its outcome', () => {
+    const { listeners, received } = listenToAll()
+    const context: ConnectionContext = { ...CONTEXT, revocations: [decided('failed')] }
+    connectionEventPublisher(listeners)(context, [], undefined)
+    expect(received).toEqual([['disconnected', { connection: IDENTITY, revoked: 'failed', at: CONTEXT.at }]])
   })
 })
 
@@ -84,14 +125,14 @@ describe('events of a transition', () => {
       [],
     ],
     [
-      'a disconnect with revocation emits disconnected',
+      'the end of a revocation emits only the transition',
       { from: 'disconnecting', to: 'disconnected', reason: 'revokeTokens.done' },
-      [['disconnected', { connection: IDENTITY, at: 5 }]],
+      [],
     ],
     [
       'a disconnect without tokens emits disconnected',
       { from: 'awaitingCallback', to: 'disconnected', reason: 'disconnect.requested' },
-      [['disconnected', { connection: IDENTITY, at: 5 }]],
+      [['disconnected', { connection: IDENTITY, revoked: 'nothing', at: 5 }]],
     ],
     [
       'an expired attempt emits only the transition',

@@ -75,7 +75,7 @@ describe('inspection of a run', () => {
       clientInformation: undefined,
       issuer: undefined,
     })
-    await process.run({ type: 'disconnect.requested' })
+    await process.run({ type: 'disconnect.requested', id: 'disconnect-1' })
     const names = new Set(process.inspected.map(({ name }) => name))
     expect([...names].sort()).toEqual([
       'buildAuthorizationRequest',

@@ -10,6 +10,7 @@ import type {
   EnsureRegistrationOutput,
   PortInput,
   PortOutput,
+  RevokeTokensOutput,
   SingleUseInput,
   TokenResult,
 } from '../../../machines/ports.ts'
@@ -44,7 +45,7 @@ export interface Answers {
   exchangeCode(): Promise<Omit<TokenResult, 'at'>>
   refreshTokens(): Promise<Omit<TokenResult, 'at'>>
   requestToken(): Promise<Omit<TokenResult, 'at'>>
-  revokeTokens(): Promise<object>
+  revokeTokens(): Promise<Omit<RevokeTokensOutput, 'at'>>
   retireRegistration(): Promise<object>
 }
 
@@ -159,7 +160,7 @@ export function createWorld(): World {
       exchangeCode: issue,
       refreshTokens: issue,
       requestToken: issue,
-      revokeTokens: async () => ({}),
+      revokeTokens: async () => ({ revoked: 'yes' as const }),
       retireRegistration: async () => ({}),
     }
     /** What a port answers is stamped in the record's own time, in milliseconds that have begun. */

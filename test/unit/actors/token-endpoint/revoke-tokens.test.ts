@@ -19,6 +19,7 @@ test(
   verifies(118, async () => {
     const { done, asked } = await revokeWith({ body: '' })
     expect((await done).at).toBeGreaterThan(5000)
+    expect((await done).revoked).toBe('yes')
     expect(asked).toEqual(both)
   }),
 )
@@ -34,40 +35,66 @@ test('revokeTokens sends no request without a revocation endpoint', async () => 
     server: { revocationEndpoint: undefined },
     dependencies: { clock: steppingClock() },
   })
-  const { at } = await revoke()
+  expect(await revoke()).toEqual({ at: 6000, revoked: 'unsupported' })
   expect(peer.seen).toEqual([])
-  expect(at).toBe(6000)
 })
 
-test.each<[string, Route, object]>([
+const ofRefreshToken =
+  (answer: object): Route =>
+  ({ body }) =>
+    body.includes('refresh_token') ? answer : {}
+const ofAccessToken =
+  (answer: object): Route =>
+  ({ body }) =>
+    body.includes('refresh_token') ? {} : answer
+const invalidClient = { status: 401, body: { error: 'invalid_client' } }
+const unsupported = { status: 400, body: { error: 'unsupported_token_type' } }
+
+test.each<[string, Route, object, typeof both]>([
   [
     'both are rejected',
-    { status: 401, body: { error: 'invalid_client' } },
-    { code: 'EXCHANGE_REJECTED', outcome: 'rejected', details: { error: 'invalid_client' } },
+    invalidClient,
+    { code: 'REVOCATION_FAILED', outcome: 'rejected', details: { error: 'invalid_client', status: 401 } },
+    both,
   ],
-  ['both return 503', { status: 503 }, { code: 'SERVER_UNAVAILABLE', outcome: 'rejected' }],
-  ['both have an unknown outcome', { status: 500 }, { code: 'TOKEN_OUTCOME_UNKNOWN', outcome: 'unknown' }],
-  ['both connections are lost', { hangUp: true }, { code: 'HTTP_NETWORK', outcome: 'unknown' }],
+  ['the first returns 503', { status: 503 }, { code: 'SERVER_UNAVAILABLE', outcome: 'rejected' }, both.slice(0, 1)],
+  ['the first returns 500', { status: 500 }, { code: 'SERVER_UNAVAILABLE', outcome: 'unknown' }, both.slice(0, 1)],
+  ['the connection is lost', { hangUp: true }, { code: 'HTTP_NETWORK', outcome: 'unknown' }, both.slice(0, 1)],
+  ['only the first is rejected', ofRefreshToken({ status: 400 }), { code: 'REVOCATION_FAILED' }, both],
   [
-    'only the first is rejected',
-    ({ body }) => (body.includes('refresh_token') ? { status: 400 } : {}),
-    { code: 'EXCHANGE_REJECTED' },
+    'only the second returns 429',
+    ofAccessToken({ status: 429, headers: { 'retry-after': '7' } }),
+    { code: 'RATE_LIMITED', details: { reason: 'accessTokenLeft', retryAfterMs: 7_000 } },
+    both,
   ],
   [
     'only the second is rejected',
-    ({ body }) => (body.includes('refresh_token') ? {} : { status: 429 }),
-    { code: 'RATE_LIMITED' },
+    ofAccessToken({ status: 403 }),
+    { code: 'REVOCATION_FAILED', details: { reason: 'accessTokenLeft' } },
+    both,
   ],
-])('revokeTokens attempts both revocations and rejects with the first failure when %s', async (_, answer, expected) => {
+])('revokeTokens rejects with the first failure when %s', async (_, answer, expected, requests) => {
   const { done, asked } = await revokeWith(answer)
   expect(await rejectionOf(done)).toMatchObject(expected)
+  expect(asked).toEqual(requests)
+})
+
+test.each<[string, Route, 'yes' | 'unsupported']>([
+  ['the server answers 200 to both', { body: '' }, 'yes'],
+  ['the server revokes an access token only with its grant', ofAccessToken(unsupported), 'yes'],
+  ['the server does not revoke refresh tokens', ofRefreshToken(unsupported), 'unsupported'],
+  ['the server revokes neither type', unsupported, 'unsupported'],
+  ['both tokens are invalid already', { status: 400, body: { error: 'invalid_token' } }, 'yes'],
+  ['the grant is over already', ofRefreshToken({ status: 400, body: { error: 'invalid_grant' } }), 'yes'],
+])('revokeTokens resolves when %s: revoked %s', async (_, answer, revoked) => {
+  const { done, asked } = await revokeWith(answer)
+  await expect(done).resolves.toMatchObject({ revoked })
   expect(asked).toEqual(both)
 })
 
-test('revokeTokens succeeds when the server revokes an access token only with its grant', async () => {
-  const { done, asked } = await revokeWith(({ body }) =>
-    body.includes('refresh_token') ? {} : { status: 400, body: { error: 'unsupported_token_type' } },
-  )
-  await expect(done).resolves.toMatchObject({ at: expect.any(Number) as number })
-  expect(asked).toEqual(both)
+test('revokeTokens retains the reason of a request that was too late to be sent', async () => {
+  const { revoke, forms } = await startTokenEndpoint()
+  const done = revoke({ refreshToken: undefined, sendBefore: -Infinity })
+  expect(await rejectionOf(done)).toMatchObject({ code: 'HTTP_TIMEOUT', details: { reason: 'leaseTooShort' } })
+  expect(forms()).toEqual([])
 })

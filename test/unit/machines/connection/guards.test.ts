@@ -32,7 +32,7 @@ test.each<[string, ConnectionEvent, boolean]>([
     true,
   ],
   ['false with metadata', { type: 'xstate.done.actor.discoverServer', output: { at: START, metadata } }, false],
-  ['false for another event', { type: 'xstate.done.actor.revokeTokens', output: { at: START } }, false],
+  ['false for another event', { type: 'xstate.done.actor.revokeTokens', output: { at: START, revoked: 'yes' } }, false],
 ])('isNotRequired is %s', (_name, event, expected) => {
   expect(ask.isNotRequired(event)).toBe(expected)
 })
@@ -331,13 +331,13 @@ describe('isOrphanedResult', () => {
   }
   test.each<[string, Partial<ConnectionContext>, ConnectionEvent, boolean]>([
     ['is true after a disconnect', {}, late, true],
-    ['is false if the generation has not changed', { generation: 3 }, late, false],
-    ['is false if the record has newer tokens', { tokens }, late, false],
-    ['is false if the newer tokens required a reauthorization', { reauthorizationRequired: true }, late, false],
+    ['is true after a disconnect, beside the tokens of a new sign-in', { tokens, generation: 5 }, late, true],
+    ['is false without a disconnect', { orphanedClaims: [{ id: 'claim-1', retried: false }] }, late, false],
     ['is false for a claim that was never orphaned', { orphanedClaims: [] }, late, false],
     ['is false for any other event', {}, expired, false],
   ])('isOrphanedResult %s', (_, changes, event, expected) => {
-    const context = contextWith({ generation: 4, orphanedClaims: [{ id: 'claim-1', retried: false }], ...changes })
+    const orphanedClaims = [{ id: 'claim-1', retried: false, disconnected: true as const }]
+    const context = contextWith({ generation: 4, orphanedClaims, ...changes })
     expect(ask.isOrphanedResult(context, event)).toBe(expected)
   })
 })
@@ -358,6 +358,12 @@ describe('isAcceptableLateResult', () => {
     ['is true if the generation has not changed', {}, {}, true],
     ['is false if the generation has changed', { generation: 4 }, {}, false],
     ['is false for a claim that was never orphaned', { orphanedClaims: [] }, {}, false],
+    [
+      'is false if the connection was disconnected, although it never had tokens',
+      { orphanedClaims: [{ id: 'claim-1', retried: false, disconnected: true }] },
+      {},
+      false,
+    ],
     ['is true for a retried claim if the result has a refresh token to verify it', { orphanedClaims }, {}, true],
     [
       'is false for a retried claim if the result has no refresh token',

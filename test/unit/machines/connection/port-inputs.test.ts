@@ -180,7 +180,11 @@ describe('the inputs of single-use requests', () => {
   })
 
   test('revokeTokensInput has both tokens, their server and the send deadline', () => {
-    const context = contextWith({ servers, tokens, claim: { ...claim, kind: 'disconnect' } })
+    const { accessToken, refreshToken } = tokens
+    const context = contextWith({
+      revocations: [{ id: 'revocation-1', startedAt: START, pending: { server, accessToken, refreshToken } }],
+      claim: { ...claim, kind: 'disconnect', revocationId: 'revocation-1' },
+    })
     expect(input.revokeTokensInput(context, goAhead)).toEqual({
       ...common,
       server,
@@ -217,7 +221,7 @@ describe('an input without its facts', () => {
       { servers: [server], tokens: { ...tokens, refreshToken: undefined } },
     ],
     ['a claim', (context) => input.requestTokenInput(context, goAhead), {}],
-    ['tokens', (context) => input.revokeTokensInput(context, goAhead), {}],
+    ['a revocation', (context) => input.revokeTokensInput(context, goAhead), {}],
     ['a rejected client', input.retireRegistrationInput, {}],
   ])('the input of a port throws an error that names the missing fact: %s', (what, build, changes) => {
     expect(() => build(contextWith(changes))).toThrow(new Error(`the chart entered a working state without ${what}`))

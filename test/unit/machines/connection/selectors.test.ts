@@ -322,10 +322,15 @@ describe('the state of a connection', () => {
     ['exchange', 'exchanging'],
     ['refresh', 'refreshing'],
     ['requestToken', 'requestingToken'],
-    ['disconnect', 'disconnecting'],
     ['register', 'authorized'],
   ] as const)('stateOf a record with a claim of kind %s is %s', (kind, state) => {
     expect(stateOf({ ...SIGNED_IN, claim: { ...CLAIM, kind } }, BEGINNING)).toBe(state)
+  })
+
+  test('stateOf a record whose revocation is attempted is disconnecting, or its resting state beside a new sign-in', () => {
+    const claim = { ...CLAIM, kind: 'disconnect', revocationId: 'revocation-1' } as const
+    expect(stateOf({ ...EMPTY, claim }, BEGINNING)).toBe('disconnecting')
+    expect(stateOf({ ...SIGNED_IN, claim }, BEGINNING)).toBe('authorized')
   })
 
   test('stateOf a record without a claim is its resting state at the given time', () => {
@@ -337,9 +342,10 @@ describe('the state of a connection', () => {
 })
 
 describe('token selectors', () => {
-  test('tokensOf returns no tokens during a disconnect', () => {
+  test('tokensOf returns no tokens while an earlier release revokes them', () => {
     expect(tokensOf({ ...SIGNED_IN, claim: CLAIM })).toBe(TOKENS)
     expect(tokensOf({ ...SIGNED_IN, claim: { ...CLAIM, kind: 'disconnect' } })).toBeUndefined()
+    expect(tokensOf({ ...SIGNED_IN, claim: { ...CLAIM, kind: 'disconnect', revocationId: 'r' } })).toBe(TOKENS)
     expect(tokensOf(undefined)).toBeUndefined()
   })
 

@@ -33,7 +33,9 @@ import { after, attemptOf, exchanging, NOW, refreshing, request, stamp } from '.
 test('readClock returns the time of the command, of the port output, or the current record time', () => {
   const context = contextWith()
   expect(readClock(context, { ...stamp, type: 'attempt.expired' })).toBe(NOW)
-  expect(readClock(context, { type: 'xstate.done.actor.revokeTokens', output: { at: NOW + 1 } })).toBe(NOW + 1)
+  expect(readClock(context, { type: 'xstate.done.actor.revokeTokens', output: { at: NOW + 1, revoked: 'yes' } })).toBe(
+    NOW + 1,
+  )
   expect(readClock(context, { type: 'xstate.error.actor.revokeTokens', error: rejections.unknown })).toBe(START)
 })
 
@@ -449,7 +451,7 @@ describe('a failure', () => {
   })
 })
 
-test('a reset record retains its identity, clock, generation, journal, ended attempts, orphaned claims and how the server answers, and nothing else', () => {
+test('a reset record retains its identity, clock, generation, journal, ended attempts, orphaned claims, revocations and how the server answers, and nothing else', () => {
   const journal = [{ at: START, from: 'disconnected', to: 'authorized', reason: 'exchangeCode.done' }]
   const ended = { stateHash: 'hash-0', outcome: 'denied', endedAt: NOW } as const
   // Every member of the context, so that one that is added later has to be decided on here.
@@ -465,6 +467,7 @@ test('a reset record retains its identity, clock, generation, journal, ended att
     imported: { issuer },
     claim: refreshing,
     orphanedClaims: [{ id: 'claim-0', retried: false }],
+    revocations: [{ id: 'revocation-1', startedAt: NOW, outcome: 'failed' }],
     request,
     failure: { code: 'HTTP_NETWORK' },
     retryAt: NOW,
@@ -489,7 +492,8 @@ test('a reset record retains its identity, clock, generation, journal, ended att
       endedAttempts: [ended, { stateHash: 'hash-1', outcome: 'superseded', endedAt: NOW }],
       historyTruncatedAt: NOW,
       // A late result has to be recognized, so that it is revoked as well.
-      orphanedClaims: [{ id: 'claim-0', retried: false }],
+      orphanedClaims: [{ id: 'claim-0', retried: false, disconnected: true }],
+      revocations: [{ id: 'revocation-1', startedAt: NOW, outcome: 'failed' }],
       servesWithoutToken: true,
       journal,
     }),

@@ -1,0 +1,164 @@
+import type { Failure } from '../../src/errors/failure.ts'
+import type { ConnectionContext, Revocation } from '../../src/schemas/connection-context.ts'
+import type { AuthorizationServer, Tokens } from '../../src/schemas/credentials.ts'
+import { assertDefined } from '../assert.ts'
+import { MAX_REVOCATIONS, REVOCATION_TTL_MS } from '../limits.ts'
+import { isRetryLater, portFailureOf } from '../rejection.ts'
+import { claim, isLocal, nextRetry } from './claims.ts'
+import type { Change, ConnectionEvent, Done, Sent } from './events.ts'
+import { claimedRevocation, claimedServer, revocationOf, serverOf } from './selectors.ts'
+import { reset } from './tokens.ts'
+
+type Pending = NonNullable<Revocation['pending']>
+
+/** Adds a revocation; if there are too many, one that is decided is dropped, or else the oldest. */
+function add(context: ConnectionContext, revocation: Revocation): Change {
+  const all = [...(context.revocations ?? []), revocation]
+  const decided = all.findIndex(({ pending }) => pending === undefined)
+  const dropped = all.length > MAX_REVOCATIONS ? Math.max(decided, 0) : -1
+  return { revocations: all.filter((_, index) => index !== dropped) }
+}
+
+function replace(context: ConnectionContext, revocation: Revocation): Change {
+  return { revocations: context.revocations?.map((other) => (other.id === revocation.id ? revocation : other)) }
+}
+
+function pendingOf(server: AuthorizationServer, { accessToken, refreshToken }: Tokens): Pending {
+  return { server, accessToken, refreshToken }
+}
+
+/** Moves the tokens of a connection that is disconnected to its revocations: from now on they serve nothing else. */
+export function withdrawTokens(context: ConnectionContext, { at, id }: Sent<'disconnect.requested'>): Change {
+  const { tokens } = context
+  if (tokens === undefined) return { at }
+  const server = serverOf(context, tokens.serverId)
+  const what = server === undefined ? { outcome: 'unsupported' as const } : { pending: pendingOf(server, tokens) }
+  return { at, ...add(context, { id, ofDisconnect: true, startedAt: at, ...what }) }
+}
+
+/** Adds the late tokens of a connection that was disconnected to its revocations. */
+export function withdrawLateTokens(context: ConnectionContext, event: Sent<'result.late'>): Change {
+  const { at, orphanId: id, server, tokens } = event
+  return { at, ...add(context, { id, startedAt: at, pending: pendingOf(server, tokens) }) }
+}
+
+/**
+ * The stored tokens, if those of `next` replace them and are of another issuer or client. Tokens of the same client are
+ * not revoked: many servers revoke all tokens that a user granted to it.
+ */
+function replacedGrant(context: ConnectionContext, next: AuthorizationServer | undefined): Pending | undefined {
+  const { tokens } = context
+  const server = serverOf(context, tokens?.serverId)
+  if (tokens === undefined || server === undefined) return undefined
+  const isSame = server.issuer === next?.issuer && server.client.clientId === next.client.clientId
+  return isSame ? undefined : pendingOf(server, tokens)
+}
+
+/** Whether the result of the current claim replaces tokens of another issuer or client. */
+export function replacesOtherClient(context: ConnectionContext): boolean {
+  return replacedGrant(context, claimedServer(context)) !== undefined
+}
+
+/** Moves the tokens of another issuer or client, which the result of the current claim replaces, to the revocations. */
+export function withdrawReplacedTokens(context: ConnectionContext): Change {
+  const { id } = assertDefined(context.claim, 'a claim')
+  const pending = assertDefined(replacedGrant(context, claimedServer(context)), 'a grant')
+  return add(context, { id, startedAt: context.at, pending })
+}
+
+/** As {@link withdrawReplacedTokens} for a late result, if it replaces such tokens: `wake()` begins the revocation. */
+export function withdrawTokensReplacedLate(context: ConnectionContext, event: Sent<'result.late'>): Change {
+  const { at, orphanId: id, server } = event
+  const pending = replacedGrant(context, server)
+  return pending === undefined ? {} : add(context, { id, startedAt: at, pending: { ...pending, retryAt: at } })
+}
+
+/** Claims the revocation that the event names. */
+export function claimRevocation(
+  event: Sent<'disconnect.requested'> | Sent<'revocation.resumed'> | Sent<'result.late'>,
+): Change {
+  return claim(event, { kind: 'disconnect', revocationId: event.type === 'result.late' ? event.orphanId : event.id })
+}
+
+/** Claims the revocation of the tokens that the result of the current claim has replaced. */
+export function claimReplacedRevocation({ at, claim: current }: ConnectionContext): Change {
+  const { id, leaseMs } = assertDefined(current, 'a claim')
+  return claim({ at, claimId: `${id}-revocation`, leaseMs }, { kind: 'disconnect', revocationId: id })
+}
+
+/** Whether the event names a revocation that is pending. */
+export function isPendingRevocation(context: ConnectionContext, event: ConnectionEvent): boolean {
+  if (event.type !== 'revocation.resumed' && event.type !== 'revocation.late') return false
+  return revocationOf(context, event.id)?.pending !== undefined
+}
+
+/** Ends the revocation of the current claim: the tokens were revoked, or the server revokes no such tokens. */
+export function endRevocation(context: ConnectionContext, { output }: Done<'revokeTokens'>): Change {
+  return { at: output.at, ...decide(context, claimed(context), output.revoked) }
+}
+
+/** Ends a revocation whose decision could not be saved under its claim. */
+export function endLateRevocation(context: ConnectionContext, { at, id, outcome }: Sent<'revocation.late'>): Change {
+  return { at, ...decide(context, assertDefined(revocationOf(context, id), 'a revocation'), outcome) }
+}
+
+/** Ends the revocation of the current claim, which the server rejected, or has not carried out within a day. */
+export function failRevocation(context: ConnectionContext, event: ConnectionEvent): Change {
+  return decide(context, claimed(context), 'failed', portFailureOf(event).failure)
+}
+
+const claimed = (context: ConnectionContext): Revocation => assertDefined(claimedRevocation(context), 'a revocation')
+
+function decide(
+  context: ConnectionContext,
+  { id, ofDisconnect, startedAt }: Revocation,
+  outcome: NonNullable<Revocation['outcome']>,
+  failure?: Failure,
+): Change {
+  return { notes: [noteOf(outcome, failure)], ...replace(context, { id, ofDisconnect, startedAt, outcome }) }
+}
+
+/** For the journal. */
+function noteOf(revoked: string, failure: Failure | undefined): string {
+  const { code, details } = failure ?? {}
+  return [`revoked: ${revoked}`, code, details?.error].filter((part) => part !== undefined).join(', ')
+}
+
+/** Whether a failed revocation is attempted again: the server has not decided it, for less than a day. */
+export function canRetryRevocation(context: ConnectionContext, event: ConnectionEvent): boolean {
+  const portFailure = portFailureOf(event)
+  const isUndecided = portFailure.outcome === 'unknown' || isRetryLater(portFailure)
+  return isUndecided && context.at - claimed(context).startedAt < REVOCATION_TTL_MS
+}
+
+/** Schedules the next attempt of the revocation of the current claim. */
+export function postponeRevocation(context: ConnectionContext, event: ConnectionEvent): Change {
+  const { at } = context
+  const { failure } = portFailureOf(event)
+  const pending = pendingIn(context)
+  const isRefreshTokenRevoked = failure.details?.reason === 'accessTokenLeft'
+  const left = isRefreshTokenRevoked ? { ...pending, refreshToken: undefined } : pending
+  // What delayed this process says nothing about the server.
+  const next = isLocal(failure) ? { retryAt: at } : nextRetry(failure, pending.retryDelayMs, at)
+  return postpone(context, { ...left, ...next }, failure)
+}
+
+/** Expires the claim of a revocation, which is attempted again. */
+export function expireRevocation(context: ConnectionContext, { at }: Sent<'claim.expired'>): Change {
+  // A process that was replaced by this release was revoking the tokens themselves.
+  if (claimedRevocation(context) === undefined) return { at, ...reset({ ...context, at }) }
+  const failure: Failure = { code: 'TOKEN_OUTCOME_UNKNOWN' }
+  const pending = pendingIn(context)
+  return { at, ...postpone(context, { ...pending, ...nextRetry(failure, pending.retryDelayMs, at) }, failure) }
+}
+
+const pendingIn = (context: ConnectionContext): Pending => assertDefined(claimed(context).pending, 'tokens to revoke')
+
+function postpone(context: ConnectionContext, pending: Pending & { retryAt: number }, failure: Failure): Change {
+  const revocation = claimed(context)
+  const retryAt = Math.min(pending.retryAt, revocation.startedAt + REVOCATION_TTL_MS)
+  return {
+    notes: [noteOf('pending', failure)],
+    ...replace(context, { ...revocation, pending: { ...pending, retryAt } }),
+  }
+}

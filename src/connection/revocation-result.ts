@@ -1,0 +1,40 @@
+import { revocationOf } from '../../machines/connection/selectors.ts'
+import type { ConnectionContext, Revocation } from '../schemas/connection-context.ts'
+
+/**
+ * What became of the tokens of a connection that was disconnected.
+ *
+ * - `yes`: they were revoked, or the server says that they were invalid already.
+ * - `pending`: the server could not be reached, or has not decided: `wake()` attempts it again, for a day.
+ * - `unsupported`: the authorization server is not known, publishes no revocation endpoint, or revokes no such tokens.
+ * - `failed`: the server rejected the revocation, or has not decided it for a day.
+ * - `nothing`: the connection had no tokens.
+ */
+export type RevocationResult = 'yes' | 'pending' | 'unsupported' | 'failed' | 'nothing'
+
+/** The result of the disconnect with this id. */
+export function revocationResult(context: ConnectionContext | undefined, id: string): RevocationResult {
+  const revocation = context && revocationOf(context, id)
+  return revocation === undefined ? 'nothing' : (revocation.outcome ?? 'pending')
+}
+
+/** What is announced of a revocation: nothing before its first attempt has ended. */
+function announced({ outcome, pending }: Revocation): RevocationResult | undefined {
+  return outcome ?? (pending?.retryAt === undefined ? undefined : 'pending')
+}
+
+/** What a change of the record decided of the disconnects: that one is pending, or what became of it. */
+export function decidedBetween(before: ConnectionContext | undefined, after: ConnectionContext): RevocationResult[] {
+  const { revocations = [] } = after
+  // A pending one that is gone was dropped because there were too many.
+  const dropped = (before?.revocations ?? []).filter(
+    ({ id, pending, ofDisconnect }) => ofDisconnect && pending !== undefined && revocationOf(after, id) === undefined,
+  )
+  const changed = revocations.flatMap((revocation): RevocationResult[] => {
+    const earlier = before && revocationOf(before, revocation.id)
+    const result = announced(revocation)
+    const isNew = revocation.ofDisconnect && result !== undefined && result !== (earlier && announced(earlier))
+    return isNew ? [result] : []
+  })
+  return [...dropped.map((): RevocationResult => 'failed'), ...changed]
+}
