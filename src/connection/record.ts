@@ -83,7 +83,7 @@ const isRequestBuilt = (emitted: { type: string }): emitted is AuthorizationRequ
   emitted.type === 'authorizationRequest.built'
 
 /** Runs the connection chart, and delivers the resulting actions to the host. */
-export async function runConnection(
+async function runConnection(
   services: OrchestratorServices,
   key: string,
   identity: ConnectionIdentity,
