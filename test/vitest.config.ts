@@ -85,6 +85,10 @@ export default defineConfig({
       },
       {
         extends: true,
+        test: { name: 'schedulers', include: ['test/schedulers/**/*.test.ts'], testTimeout: 240_000, ...withRedis },
+      },
+      {
+        extends: true,
         test: {
           name: 'upgrade',
           include: ['test/upgrade/**/*.test.ts'],
