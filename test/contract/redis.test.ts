@@ -406,6 +406,22 @@ describe('RedisStore on a dedicated server', () => {
     expect(await indexEntries()).toEqual({ [last]: later })
   })
 
+  test('RedisStore.keys restores the entries of due records that the index has lost, or has too late', async () => {
+    const store = make()
+    const [lost, late] = [`authchart:{${randomUUID()}}:connection`, `authchart:{${randomUUID()}}:connection`]
+    for (const name of [lost, late]) await store.save(name, 'value', { ...creation(), dueInMs: 1 })
+    await soon(async () => expect((await store.due({ limit: 100 })).toSorted()).toEqual([lost, late].toSorted()))
+    for (const set of await client.keys('authchart:due:*')) {
+      await client.zrem(set, lost)
+      await client.zadd(set, 'XX', Date.now() + 3_600_000, late)
+    }
+    expect(await store.due({ limit: 100 })).toEqual([])
+    let cursor: string | undefined
+    do cursor = (await store.keys({ cursor, limit: 100 })).cursor
+    while (cursor !== undefined)
+    expect((await store.due({ limit: 100 })).toSorted()).toEqual([lost, late].toSorted())
+  })
+
   test('RedisStore drops an entry of the index 30 days after it was due, with a later write', async () => {
     const store = make()
     await store.save(key, 'value', { ...creation(), dueInMs: 1 })

@@ -4,7 +4,7 @@ import * as v from 'valibot'
 import { wholeTtl } from '../compare-and-set.ts'
 import { DUE_SETS, MAX_OVERDUE_MS } from '../limits.ts'
 import { type DefinedScript, defineScript } from './lua.ts'
-import { dueAt, dueMembers, reschedule, schedule } from './scripts.ts'
+import { dueAt, dueMembers, reschedule, restore, schedule } from './scripts.ts'
 
 const MembersSchema = v.pipe(
   v.tupleWithRest([v.string()], v.string()),
@@ -34,6 +34,7 @@ export class DueRecords {
   readonly #members: DefinedScript
   readonly #dueAt: DefinedScript
   readonly #reschedule: DefinedScript
+  readonly #restore: DefinedScript
 
   constructor(client: Redis | Cluster, prefix: string) {
     this.#prefix = prefix
@@ -41,11 +42,22 @@ export class DueRecords {
     this.#members = defineScript(client, dueMembers)
     this.#dueAt = defineScript(client, dueAt)
     this.#reschedule = defineScript(client, reschedule)
+    this.#restore = defineScript(client, restore)
   }
 
   /** Adds a record whose write was confirmed. Nothing waits for it; a failure leaves the entry of an earlier write. */
   add(key: string, dueInMs: number): void {
     this.#schedule.run([this.#setOf(key), key, String(wholeTtl(dueInMs)), String(MAX_OVERDUE_MS)]).catch(() => {})
+  }
+
+  /** Adds the entries of these records that the index has lost. Whoever reads all records repairs it. */
+  async restore(keys: readonly string[]): Promise<void> {
+    await Promise.all(
+      keys.map(async (key) => {
+        const at = await this.#storedDueAt(key)
+        if (at !== null) await this.#restore.run([this.#setOf(key), key, at])
+      }),
+    )
   }
 
   /** The keys of the records that are due, the longest due first. Corrects the entries that it finds outdated. */
@@ -71,11 +83,15 @@ export class DueRecords {
   }
 
   async #check({ set, key, score, now }: Candidate): Promise<{ key: string; at: number } | undefined> {
-    const stored = v.parse(DueAtSchema, await this.#dueAt.run([this.#prefix + key]))
+    const stored = await this.#storedDueAt(key)
     const at = stored === null ? Infinity : Number(stored)
     if (at <= now) return { key, at }
     await this.#reschedule.run([set, key, score, stored ?? ''])
     return undefined
+  }
+
+  async #storedDueAt(key: string): Promise<string | null> {
+    return v.parse(DueAtSchema, await this.#dueAt.run([this.#prefix + key]))
   }
 
   #setOf(key: string): string {

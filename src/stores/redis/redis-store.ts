@@ -195,9 +195,15 @@ export class RedisStore implements SnapshotStore {
     }
   }
 
-  /** One `SCAN` of one master. In a Cluster whose masters change meanwhile, keys may be missing. */
+  /**
+   * One `SCAN` of one master. In a Cluster whose masters change meanwhile, keys may be missing. Repairs what the index
+   * of due records has lost of these keys.
+   */
   async keys(options: { cursor?: string | undefined; limit: number }): Promise<KeyPage> {
-    return await this.#send('keys', KeyPageSchema, () => scanKeys(this.#client, this.#prefix, options))
+    const page = await this.#send('keys', KeyPageSchema, () => scanKeys(this.#client, this.#prefix, options))
+    // The index is best effort: that it cannot be written does not fail the listing.
+    await this.#send('due', v.void(), () => this.#dueRecords.restore(page.keys)).catch(() => {})
+    return page
   }
 
   async due({ limit }: { limit: number }): Promise<string[]> {

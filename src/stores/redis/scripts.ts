@@ -192,3 +192,22 @@ if ARGV[3] == '' then redis.call('ZREM', KEYS[1], ARGV[1]) else redis.call('ZADD
 return false
 `,
 }
+
+/**
+ * Adds an entry that the index has lost, or moves one that is later than its record. An earlier one is corrected when
+ * it is read.
+ *
+ * - KEYS[1]: a set of the index
+ * - ARGV[1]: the record
+ * - ARGV[2]: when the record is due, in epoch milliseconds
+ *
+ * Result: nil.
+ */
+export const restore = {
+  numberOfKeys: 1,
+  lua: `
+local score = redis.call('ZSCORE', KEYS[1], ARGV[1])
+if not score or tonumber(score) > tonumber(ARGV[2]) then redis.call('ZADD', KEYS[1], ARGV[2], ARGV[1]) end
+return false
+`,
+}
