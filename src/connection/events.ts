@@ -141,7 +141,7 @@ function stateBefore({ journal }: ConnectionContext, entry: JournalEntry): strin
 
 /**
  * Whether a transition leaves a connection whose user must sign in again: also where an earlier sign-in is pending,
- * which the user may have abandoned; but not if this transition began it.
+ * which the user may never finish; but not if this transition began it.
  */
 function asksForSignIn(context: ConnectionContext, entry: JournalEntry): boolean {
   const { to, reason } = entry
