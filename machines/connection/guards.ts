@@ -12,6 +12,7 @@ import {
   isExchangePending,
   isPending,
   judgeCallback,
+  revocationOf,
   serverOf,
   wantedGrant,
 } from './selectors.ts'
@@ -115,7 +116,8 @@ export function isAcceptableLateResult(context: ConnectionContext, event: Connec
 
 /** Whether a result was submitted after its connection had been disconnected, so that it has to be revoked. */
 export function isOrphanedResult(context: ConnectionContext, event: ConnectionEvent): boolean {
-  return event.type === 'result.late' && orphanedClaim(context, event.orphanId)?.disconnected === true
+  if (event.type !== 'result.late' || revocationOf(context, event.orphanId) !== undefined) return false
+  return orphanedClaim(context, event.orphanId)?.disconnected === true
 }
 
 /** Whether the client of the request was registered dynamically and was not replaced in this request yet. */

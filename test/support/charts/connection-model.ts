@@ -2,7 +2,13 @@ import type { SnapshotFrom } from 'xstate'
 import { getAdjacencyMap } from 'xstate/graph'
 import { connectionMachine } from '../../../machines/connection.ts'
 import type { ConnectionEvent, RequestedAuthorization, Stamp } from '../../../machines/connection/events.ts'
-import { isPending, isRenewable, isUsable } from '../../../machines/connection/selectors.ts'
+import {
+  claimedRevocation,
+  isPending,
+  isRenewable,
+  isUsable,
+  revocationOf,
+} from '../../../machines/connection/selectors.ts'
 import type { Attempt, ConnectionContext } from '../../../src/schemas/connection-context.ts'
 import { REVOCATION_TTL_MS } from '../../../machines/limits.ts'
 import type { Tokens } from '../../../src/schemas/credentials.ts'
@@ -266,11 +272,11 @@ function essenceOf(snapshot: ConnectionSnapshot): string {
       held.rejectedBy !== undefined,
     ],
     claim && [claim.kind, claim.grant, claim.retries, claim.outcomeUnknown],
-    context.orphanedClaims.slice(-1).map(({ retried, disconnected }) => [retried, disconnected]),
-    // Of those before the last one nothing depends.
-    context.revocations
-      ?.slice(-1)
-      .map(({ pending, startedAt }) => [pending !== undefined, at - startedAt > TOKEN_TTL_MS]),
+    context.orphanedClaims
+      .slice(-1)
+      .map(({ id, retried, disconnected }) => [retried, disconnected, revocationOf(context, id) !== undefined]),
+    context.revocations?.at(-1)?.pending !== undefined,
+    claim?.kind === 'disconnect' && at - (claimedRevocation(context)?.startedAt ?? at) >= REVOCATION_TTL_MS,
     request &&
       claim === undefined && [
         request.purpose,

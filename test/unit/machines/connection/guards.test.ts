@@ -332,6 +332,12 @@ describe('isOrphanedResult', () => {
   test.each<[string, Partial<ConnectionContext>, ConnectionEvent, boolean]>([
     ['is true after a disconnect', {}, late, true],
     ['is true after a disconnect, beside the tokens of a new sign-in', { tokens, generation: 5 }, late, true],
+    [
+      'is false for a result that is revoked already',
+      { revocations: [{ id: 'claim-1', startedAt: START, outcome: 'yes' }] },
+      late,
+      false,
+    ],
     ['is false without a disconnect', { orphanedClaims: [{ id: 'claim-1', retried: false }] }, late, false],
     ['is false for a claim that was never orphaned', { orphanedClaims: [] }, late, false],
     ['is false for any other event', {}, expired, false],
