@@ -100,6 +100,11 @@ export function stopwatch(clock: Pick<Clock, 'monotonic'>, at: number): () => nu
   return () => at + Math.ceil(clock.monotonic() - startedAt)
 }
 
+/** An instant of the wall clock of this process, in the time of a record whose time is now `at`. */
+export function toRecordTime(instant: number, at: number, clock: Pick<Clock, 'now'>): number {
+  return Math.round(instant - clock.now() + at)
+}
+
 /** Base64url (RFC 4648 §5) without padding. */
 export function base64url(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString('base64url')

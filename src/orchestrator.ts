@@ -210,7 +210,7 @@ export function createAuthOrchestrator(options: AuthOrchestratorOptions): AuthOr
     runner,
     chart: durableConnection(connectionMachine.provide({ actors })),
     changes,
-    cache: new TokenCache(changes, () => clock.monotonic()),
+    cache: new TokenCache(changes, clock),
     transport,
     dpop,
     facts,

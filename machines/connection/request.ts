@@ -145,13 +145,18 @@ export function adoptServer(context: ConnectionContext): Change {
   return { servers, ...(tokens && { tokens }) }
 }
 
-/** The list with this server last. An existing entry with equal members, in any order, is reused with its id. */
+/**
+ * The list with this server last. An existing entry with equal members, in any order, is reused with its id. The expiry
+ * of a secret does not distinguish two: it was converted from another clock, and may differ by a millisecond.
+ */
 export function withServer(
   servers: AuthorizationServer[],
   entry: Omit<AuthorizationServer, 'id'>,
 ): [...AuthorizationServer[], AuthorizationServer] {
-  const facts = canonicalJson(entry)
-  const same = servers.find(({ id: _, ...rest }) => canonicalJson(rest) === facts)
+  const factsOf = ({ client, ...rest }: typeof entry): string =>
+    canonicalJson({ ...rest, client: { ...client, clientSecretExpiresAt: undefined } })
+  const facts = factsOf(entry)
+  const same = servers.find(({ id: _, ...rest }) => factsOf(rest) === facts)
   const id = same?.id ?? Math.max(0, ...servers.map((server) => server.id)) + 1
   return [...servers.filter((server) => server !== same), { id, ...entry }]
 }

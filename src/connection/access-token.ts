@@ -123,7 +123,7 @@ function isGoodEnough(
 }
 
 function cacheToken({ services, policy }: ConnectionRecord, view: View, tokens: Tokens, ticket: Ticket): IssuedToken {
-  const token = toIssuedToken(tokens, view.context)
+  const token = toIssuedToken(tokens, view)
   // Only requests of `fetch` are sent with a rejected token.
   if (tokens.rejectedBy !== undefined) return token
   const ttlMs = (tokens.expiresAt ?? Infinity) - view.at()
@@ -142,7 +142,7 @@ function tokenAfterRenewal(before: View, after: View, { rejectedToken, triesReje
   const isNew = context.generation > before.context.generation && !tokens?.unverified
   const isAllowed = tokens?.rejectedBy === undefined || triesRejected
   if (tokens !== undefined && tokens.accessToken !== rejectedToken && isAllowed && (isNew || isTriable(tokens, at)))
-    return toIssuedToken(tokens, context)
+    return toIssuedToken(tokens, after)
   if (context.claim?.outcomeUnknown) throw outcomeUnknown(context)
   const canRetry = isRenewable(tokens, at) || pendingExchange(context, at) !== undefined
   throw (canRetry ? renewalFailed(context, at) : undefined) ?? tokenUnavailable(after)
@@ -239,8 +239,9 @@ function tokenUnavailable(view: View | undefined): AuthorizationError {
   })
 }
 
-function toIssuedToken(tokens: Tokens, context: ConnectionContext): IssuedToken {
-  const { accessToken: value, tokenType: type, scope, expiresAt, dpopKey } = tokens
+function toIssuedToken(tokens: Tokens, { context, toLocal }: View): IssuedToken {
+  const { accessToken: value, tokenType: type, scope, dpopKey } = tokens
+  const expiresAt = toLocal(tokens.expiresAt)
   const rejection = clearableRejection(context)
   return { value, type, scope, expiresAt, dpopKey, ...(rejection !== undefined && { rejection }) }
 }

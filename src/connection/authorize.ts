@@ -112,7 +112,9 @@ export async function authorize(record: ConnectionRecord, params: AuthorizeParam
     (now) => {
       // The record of another process, adopted after a conflict, may satisfy this call.
       if (now !== undefined && now !== latest && (isSatisfied(now) || isGranted(now))) return undefined
-      const command: ConnectionCommand = { type, request: { ...request, reregister } }
+      // By the record that the event is sent to: another process may have created it meanwhile, on another clock.
+      const clientInformation = staticClient(params.clientInformation, params.issuer, now)
+      const command: ConnectionCommand = { type, request: { ...request, clientInformation, reregister } }
       // Before a conflict another client was registered already.
       reregister = undefined
       return command
@@ -121,9 +123,9 @@ export async function authorize(record: ConnectionRecord, params: AuthorizeParam
   )
   const { actions } = result
   const [built] = result.emitted
-  if (built !== undefined) {
+  if (built !== undefined && result.view !== undefined) {
     const { authorizationUrl, state, expiresAt } = built
-    return { status: 'redirect', authorizationUrl, state, expiresAt, actions }
+    return { status: 'redirect', authorizationUrl, state, expiresAt: result.view.toLocal(expiresAt), actions }
   }
   const reason = result.view?.context.failure
   // An earlier finding stands although the server could not be asked again, but it is not the answer to this call.
@@ -244,7 +246,7 @@ function requestFor(
   const tokens = tokensOf(view?.context)
   const isAsked = challenge === undefined && tokens === undefined
   const wasNotRequired = view !== undefined && isNotRequired(view.context, view.at())
-  const { scope, issuer, parameters, returnTo, binding, clientInformation } = params
+  const { scope, issuer, parameters, returnTo, binding } = params
   const { acrValues, maxAge } = challenge ?? {}
   const authentication = {
     ...(acrValues !== undefined && { acr_values: acrValues }),
@@ -273,7 +275,6 @@ function requestFor(
     parameters: isForUser && challenge !== undefined ? { ...authentication, ...parameters } : (parameters ?? reused),
     returnTo,
     bindingHash: binding === undefined ? undefined : hashBinding(binding),
-    clientInformation: clientInformation && staticClient(clientInformation, issuer),
     attemptTtlMs: policy.attemptTtlMs,
   }
 }

@@ -1,4 +1,5 @@
 import * as v from 'valibot'
+import type { RecordView } from '../durable/chart.ts'
 import type { HostAction } from '../options/host-action.ts'
 import { Parameters } from '../options/parameters.ts'
 import { type ClientInformation, GrantSchema, maybe } from '../schemas/credentials.ts'
@@ -14,7 +15,10 @@ export interface StaticClientInformation {
   clientId: string
   /** Secret. @defaultValue none: a public client */
   clientSecret?: string | undefined
-  /** Instant after which the secret must not be used, epoch milliseconds. @defaultValue never */
+  /**
+   * Instant after which the secret must not be used, epoch milliseconds by the clock of this process. @defaultValue
+   * never
+   */
   clientSecretExpiresAt?: number | undefined
   /** RFC 7591 §2. @defaultValue `client_secret_basic` with a secret, `none` without */
   tokenEndpointAuthMethod?: string | undefined
@@ -109,7 +113,7 @@ export interface ImportOptions {
         tokenType?: string | undefined
         /** As granted; space-separated. @defaultValue unknown */
         scope?: string | undefined
-        /** Epoch milliseconds. @defaultValue unknown: used until a server rejects it */
+        /** Epoch milliseconds by the clock of this process. @defaultValue unknown: used until a server rejects it */
         expiresAt?: number | undefined
         /** At most 32,768 characters. Secret. @defaultValue none */
         refreshToken?: string | undefined
@@ -214,19 +218,27 @@ export type AuthorizeResult =
       authorizationUrl: string
       /** Secret. */
       state: string
-      /** When the authorization request expires, epoch milliseconds. */
+      /** When the authorization request expires, epoch milliseconds by the clock of this process. */
       expiresAt: number
       actions: HostAction[]
     }
 
-/** Client information of the host, bound to its issuer; without one, to the first issuer that is discovered. */
-export function staticClient(client: StaticClientInformation, issuer: string | undefined): ClientInformation {
+/**
+ * Client information of the host, bound to its issuer; without one, to the first issuer that is discovered. A record
+ * that does not exist yet will start with the clock of this process.
+ */
+export function staticClient(
+  client: StaticClientInformation | undefined,
+  issuer: string | undefined,
+  view: Pick<RecordView<unknown>, 'toRecord'> | undefined,
+): ClientInformation | undefined {
+  if (client === undefined) return undefined
   const { clientId, clientSecret, clientSecretExpiresAt, tokenEndpointAuthMethod, redirectUri } = client
   return {
     issuer: client.issuer ?? issuer ?? '',
     clientId,
     clientSecret,
-    clientSecretExpiresAt,
+    clientSecretExpiresAt: view === undefined ? clientSecretExpiresAt : view.toRecord(clientSecretExpiresAt),
     tokenEndpointAuthMethod: tokenEndpointAuthMethod ?? (clientSecret === undefined ? 'none' : 'client_secret_basic'),
     redirectUri,
     source: 'provided',

@@ -1,5 +1,5 @@
 import { accountOf } from '../../machines/connection/selectors.ts'
-import type { DurableContext } from '../durable/chart.ts'
+import type { DurableContext, RunnerOptions } from '../durable/chart.ts'
 import type { Failure } from '../errors/failure.ts'
 import { warnOnFailure } from '../errors/warn-on-failure.ts'
 import type { ConnectionContext, JournalEntry, RestingState } from '../schemas/connection-context.ts'
@@ -36,7 +36,7 @@ export type CallbackRejection =
   | 'issNotSent'
   | 'recordUnreadable'
 
-/** The events of an orchestrator. They never contain secrets. */
+/** The events of an orchestrator. They never contain secrets. `at` is epoch milliseconds by the clock of this process. */
 export interface OrchestratorEvents {
   /** A connection changed its state. */
   transition: { connection: ConnectionIdentity; at: number; from: string; to: string; reason: string }
@@ -60,8 +60,8 @@ export interface OrchestratorEvents {
   /** Tokens of another account than before were stored. */
   accountChanged: { connection: ConnectionIdentity; at: number }
   /**
-   * A callback was rejected before it changed anything: `status` is that of its result, `at` is epoch milliseconds by
-   * the clock of this process. Anybody can send such callbacks.
+   * A callback was rejected before it changed anything: `status` is that of its result. Anybody can send such
+   * callbacks.
    */
   callbackRejected: {
     status: 'denied' | 'expired' | 'superseded' | 'unknown' | 'failed'
@@ -155,19 +155,18 @@ function asksForSignIn(context: ConnectionContext, entry: JournalEntry): boolean
  *
  * @internal
  */
-export function connectionEventPublisher(
-  emitter: Emitter,
-): (context: DurableContext, entries: readonly JournalEntry[], before: DurableContext | undefined) => void {
-  return (context, entries, before) => {
+export function connectionEventPublisher(emitter: Emitter): RunnerOptions['onTransitions'] {
+  return ({ context, toLocal }, entries, before) => {
     if (!isConnection(context)) return
-    const { identity: connection, generation, failure, at: savedAt } = context
+    const { identity: connection, generation, failure } = context
     const earlier = before !== undefined && isConnection(before) ? before : undefined
     const account = earlier && accountOf(earlier)
     const now = accountOf(context)
     const hasChanged = account?.issuer === now?.issuer && account?.subject !== now?.subject
-    if (hasChanged) emitter.emit('accountChanged', { connection, at: savedAt })
+    if (hasChanged) emitter.emit('accountChanged', { connection, at: toLocal(context.at) })
     for (const entry of entries) {
-      const { at, from, to, reason } = entry
+      const { from, to, reason } = entry
+      const at = toLocal(entry.at)
       emitter.emit('transition', { connection, at, from, to, reason })
       if (asksForSignIn(context, entry)) emitter.emit('authorizationRequired', { connection, at })
       const tokenEvent =
@@ -180,6 +179,6 @@ export function connectionEventPublisher(
         emitter.emit('disconnected', { connection, revoked: 'nothing', at })
     }
     for (const revoked of decidedBetween(earlier, context))
-      emitter.emit('disconnected', { connection, revoked, at: savedAt })
+      emitter.emit('disconnected', { connection, revoked, at: toLocal(context.at) })
   }
 }

@@ -9,12 +9,13 @@ import type { OrchestratorServices, View } from './services.ts'
 const serverOf = (context: ConnectionContext | undefined, id: number | undefined): AuthorizationServer | undefined =>
   context?.servers.find((server) => server.id === id)
 
-/** The actions of a host that stores credentials itself, for a record that changed from `before` to `after`. */
+/** The actions of a host that stores credentials itself, for a record that changed from `before` to that of `view`. */
 export function actionsBetween(
   before: ConnectionContext | undefined,
-  after: ConnectionContext | undefined,
+  view: Pick<View, 'context' | 'toLocal'> | undefined,
 ): HostAction[] {
-  if (after === undefined) return []
+  if (view === undefined) return []
+  const { context: after, toLocal } = view
   const { identity, generation, tokens } = after
   const common = { ...identityOf(identity), generation }
   const lost = before?.tokens === undefined || tokens !== undefined ? undefined : before
@@ -32,13 +33,14 @@ export function actionsBetween(
     actions.push({ type: 'forgetClientInformation', ...common, data: { issuer } })
   }
   if (server !== undefined && server.client.source !== 'anonymous') {
-    const { issuer, clientId, clientSecret, clientSecretExpiresAt, tokenEndpointAuthMethod, redirectUri } =
-      server.client
+    const { issuer, clientId, clientSecret, tokenEndpointAuthMethod, redirectUri } = server.client
+    const clientSecretExpiresAt = toLocal(server.client.clientSecretExpiresAt)
     const data = { issuer, clientId, clientSecret, clientSecretExpiresAt, tokenEndpointAuthMethod, redirectUri }
     actions.push({ type: 'saveClientInformation', ...common, data })
   }
   if (tokens !== undefined && !tokens.unverified && restingState(after) === 'authorized') {
-    const { accessToken, tokenType, scope, expiresAt, refreshToken, grant } = tokens
+    const { accessToken, tokenType, scope, refreshToken, grant } = tokens
+    const expiresAt = toLocal(tokens.expiresAt)
     const { issuer } = serverOf(after, tokens.serverId) ?? { issuer: after.imported?.issuer }
     actions.push({
       type: 'saveTokens',
@@ -68,7 +70,7 @@ export async function deliverActions(
 ): Promise<HostAction[]> {
   const { onActions } = options
   const overdue = undeliveredActions.get(key)
-  const actions = [...(overdue ?? []), ...actionsBetween(before?.context, after?.context)]
+  const actions = [...(overdue ?? []), ...actionsBetween(before?.context, after)]
   if (onActions === undefined || (!isDue && overdue === undefined)) return actions
   const isDelivered = await warnOnFailure('AUTHCHART_CALLBACK_FAILED', 'onActions()', () => onActions(actions))
   const current = undeliveredActions.get(key)

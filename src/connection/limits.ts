@@ -41,6 +41,11 @@ export const USER_TRIAL_MS = 600_000
 
 /** Number of random bytes in the id of a revocation. Collisions within a record are out of the question. */
 export const REVOCATION_ID_BYTES = 12
+/**
+ * How early `wake()` may be called and still do its work, in milliseconds: it waits until it is due. The time of a
+ * record is computed anew from each load, so that it differs by the latency of the store.
+ */
+export const WAKE_TOLERANCE_MS = 1_000
 
 /** How many redirects within the server's origin `fetch` follows. Ends a redirect loop. */
 export const MAX_REDIRECTS = 5

@@ -89,7 +89,9 @@ export function registrations({
       // A client together with a failure is one whose secret has expired, and whose re-registration failed.
       if (view !== undefined && client !== undefined && claim === undefined && reason === undefined) {
         const isNew = view.context.generation !== generation
-        if (!isNew || !isSecretExpired(client, view.at())) return client
+        // The registration has a record, and with it a clock, of its own.
+        const clientSecretExpiresAt = view.toLocal(client.clientSecretExpiresAt)
+        if (!isNew || !isSecretExpired(client, view.at())) return { ...client, clientSecretExpiresAt }
         // Another registration would be answered alike, and a user would consent for nothing.
         throw portError('REGISTRATION_REJECTED', 'rejected', { reason: 'secretBornExpired' })
       }

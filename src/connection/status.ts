@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import {
   dueRevocations,
   isAuthorized,
@@ -13,7 +14,7 @@ import {
 import { AuthorizationError } from '../errors/authorization-error.ts'
 import { failure, type Failure, type NextAction, nextActionFor } from '../errors/failure.ts'
 import type { ConnectionState, JournalEntry } from '../schemas/connection-context.ts'
-import { POLL_INTERVAL_MS } from './limits.ts'
+import { POLL_INTERVAL_MS, WAKE_TOLERANCE_MS } from './limits.ts'
 import { abortable, type ConnectionRecord, type ConnectionRun } from './record.ts'
 import type { View } from './services.ts'
 
@@ -30,15 +31,18 @@ export interface ConnectionStatus {
   notRequired: boolean
   /** As granted; space-separated. */
   scope: string | undefined
-  /** Expiry of the access token: record time, epoch milliseconds; `undefined`: unknown. */
+  /** Expiry of the access token, epoch milliseconds by the clock of this process; `undefined`: unknown. */
   expiresAt: number | undefined
-  /** When `wake()` has work to do: record time, epoch milliseconds; `undefined`: no work is scheduled. */
+  /**
+   * When `wake()` has work to do, epoch milliseconds by the clock of this process; `undefined`: no work is scheduled.
+   * In the past: now.
+   */
   nextWakeAt: number | undefined
   /** The last failure, if no operation has succeeded since. */
   failure: Failure | undefined
   /** What the host can do now. */
   nextAction: NextAction
-  /** The last transitions, oldest first. */
+  /** The last transitions, oldest first. `at` is epoch milliseconds by the clock of this process. */
   journal: readonly JournalEntry[]
   /**
    * What authchart or the host knows of the authorization server beyond its metadata: `server` of the rows that are in
@@ -90,11 +94,11 @@ export function statusOf(record: ConnectionRecord, view: View): ConnectionStatus
     authorized,
     notRequired,
     scope: tokens?.scope,
-    expiresAt: tokens?.expiresAt,
-    nextWakeAt: wakeAt(record, view),
+    expiresAt: view.toLocal(tokens?.expiresAt),
+    nextWakeAt: view.toLocal(wakeAt(record, view)),
     failure: reason,
     nextAction: reason === undefined ? fallback : nextActionFor(reason),
-    journal: context.journal,
+    journal: context.journal.map((entry) => ({ ...entry, at: view.toLocal(entry.at) })),
     facts: server === undefined ? [] : record.services.facts(server.issuer).names,
   }
 }
@@ -114,7 +118,11 @@ export async function wake(record: ConnectionRecord, loaded?: View): Promise<boo
   const view = loaded ?? (await record.load())
   if (view === undefined) return false
   const { minTokenTtlMs } = record.policy
-  const isDue = (now: View): boolean => (wakeAt(record, now) ?? Infinity) <= now.at()
+  const dueInMs = (now: View): number => (wakeAt(record, now) ?? Infinity) - now.at()
+  const isDue = (now: View): boolean => dueInMs(now) <= 0
+  const earlyMs = dueInMs(view)
+  // Never before it is due: a server may have said when it is to be asked again.
+  if (earlyMs > 0 && earlyMs <= WAKE_TOLERANCE_MS) await delay(earlyMs + 1)
   if (!isDue(view)) return false
   const { claim, generation } = view.context
   const {

@@ -1,3 +1,4 @@
+import type { Clock } from '../clock.ts'
 import type { ChangeWatcher } from '../durable/change-watcher.ts'
 import { LruMap } from '../lru-map.ts'
 import type { DpopKey } from '../schemas/credentials.ts'
@@ -11,7 +12,7 @@ export interface AccessToken {
   type: string
   /** As granted; `undefined` if the response names no scope and none was requested. */
   scope: string | undefined
-  /** Record time, epoch milliseconds; `undefined` if the response names no lifetime. */
+  /** Epoch milliseconds by the clock of this process; `undefined` if the response names no lifetime. */
   expiresAt: number | undefined
 }
 
@@ -30,6 +31,8 @@ interface Entry {
   marginMs: number
   /** Monotonic instant until which the entry is trusted. */
   trustedUntil: number
+  /** The wall clock minus the monotonic one: it changes when the wall clock is set. */
+  wallOffsetMs: number
 }
 
 /** A read in progress, which a change in the meantime makes stale. */
@@ -42,12 +45,12 @@ export interface Ticket {
 export class TokenCache {
   readonly #entries = new LruMap<string, Entry>(MAX_CACHED_TOKENS)
   readonly #reads = new Map<string, Set<Ticket>>()
-  readonly #monotonic: () => number
+  readonly #clock: Pick<Clock, 'now' | 'monotonic'>
   readonly #changes: ChangeWatcher
 
-  constructor(changes: ChangeWatcher, monotonic: () => number) {
+  constructor(changes: ChangeWatcher, clock: Pick<Clock, 'now' | 'monotonic'>) {
     this.#changes = changes
-    this.#monotonic = monotonic
+    this.#clock = clock
     changes.listen((key) => this.forget(key))
   }
 
@@ -55,14 +58,18 @@ export class TokenCache {
   get(key: string, minTtlMs: number | undefined): IssuedToken | undefined {
     const entry = this.#entries.get(key)
     if (entry === undefined) return undefined
-    const now = this.#monotonic()
+    const now = this.#clock.monotonic()
     if (now >= entry.trustedUntil) {
       this.#entries.delete(key)
       return undefined
     }
     const leftMs = entry.freshUntil - now
     const isEnough = minTtlMs === undefined ? leftMs > 0 : leftMs + entry.marginMs > minTtlMs
-    return isEnough ? entry.token : undefined
+    if (!isEnough) return undefined
+    const { token, wallOffsetMs } = entry
+    // Below a millisecond it is only the resolution of the clocks.
+    const setMs = Math.trunc(this.#clock.now() - now - wallOffsetMs)
+    return token.expiresAt === undefined || setMs === 0 ? token : { ...token, expiresAt: token.expiresAt + setMs }
   }
 
   /** Must be called before loading a record whose token may be cached. */
@@ -81,9 +88,10 @@ export class TokenCache {
     reads?.delete(ticket)
     if (reads?.size === 0) this.#reads.delete(key)
     if (cached === undefined || ticket.isStale) return
-    const now = this.#monotonic()
+    const now = this.#clock.monotonic()
     const { token, ttlMs, marginMs, trustMs } = cached
-    this.#entries.set(key, { token, marginMs, freshUntil: now + ttlMs - marginMs, trustedUntil: now + trustMs })
+    const [freshUntil, trustedUntil] = [now + ttlMs - marginMs, now + trustMs]
+    this.#entries.set(key, { token, marginMs, freshUntil, trustedUntil, wallOffsetMs: this.#clock.now() - now })
   }
 
   /** Removes an entry and makes its reads in progress stale; all of them if `undefined`: any key may have changed. */

@@ -29,6 +29,12 @@ export interface DurableChart<
   lateResult(claimed: Context, settled: Context): Command | undefined
 }
 
+/** Moves an instant from one clock to another; `undefined` remains so. */
+export interface Conversion {
+  (instant: number): number
+  (instant: number | undefined): number | undefined
+}
+
 /** A loaded record, with functions that compute its current age. */
 export interface RecordView<Context> {
   readonly context: Context
@@ -41,6 +47,10 @@ export interface RecordView<Context> {
   readonly isUnconfirmed?: true
   /** The record clock: `savedAt`, plus the age that the store reported, plus the time since. */
   at(): number
+  /** An instant of the record, for a caller: on the wall clock of this process. */
+  readonly toLocal: Conversion
+  /** An instant of a caller, on the wall clock of this process, for the record. */
+  readonly toRecord: Conversion
   /** Time since the record was written, in milliseconds. */
   ageMs(): number
 }
@@ -89,9 +99,9 @@ export interface RunnerOptions {
   readonly changes: ChangeWatcher
   /** The time-out of one request, in milliseconds; the send deadline of a claim leaves this much time. */
   readonly requestTimeoutMs: number
-  /** Called after each save: the new journal entries, and the context that was stored before. */
+  /** Called after each save: the record, its new journal entries, and the context that was stored before. */
   readonly onTransitions: (
-    context: DurableContext,
+    view: Pick<RecordView<DurableContext>, 'context' | 'toLocal'>,
     entries: readonly JournalEntry[],
     before: DurableContext | undefined,
   ) => void

@@ -68,7 +68,7 @@ export async function execute<Context extends DurableContext, Command extends { 
       const earlier = new Set(before?.journal)
       current = saved
       onTransitions(
-        context,
+        saved,
         context.journal.filter((entry) => !earlier.has(entry)),
         before,
       )

@@ -35,3 +35,12 @@ export const RESUBSCRIBE_AFTER_MS = 1_000
 
 /** Number of random bytes in the ids of claims and writes. */
 export const ID_BYTES = 12
+
+/**
+ * By how much an instant of a record may differ between two loads and is still reported as before, in milliseconds:
+ * each load determines the time of the record anew, and differs by the latency of the store.
+ */
+export const CLOCK_JITTER_MS = 250
+
+/** For how many records a process retains by how much its wall clock is ahead of theirs. Bounds memory. */
+export const MAX_CLOCK_OFFSETS = 10_000

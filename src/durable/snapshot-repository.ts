@@ -1,10 +1,18 @@
 import { randomId } from '../clock.ts'
 import { AuthorizationError, isAuthorizationError } from '../errors/authorization-error.ts'
 import { failure } from '../errors/failure.ts'
+import { LruMap } from '../lru-map.ts'
 import { type KeyPage, type StoredRecord, StoreNotOpenedError, TooFewReplicasError } from '../stores/snapshot-store.ts'
 import type { ChartSnapshot } from './actor.ts'
-import { type DurableContext, type RecordView, type Run, type RunnerOptions, sendDeadline } from './chart.ts'
-import { ID_BYTES, PROBE_TTL_MS } from './limits.ts'
+import {
+  type Conversion,
+  type DurableContext,
+  type RecordView,
+  type Run,
+  type RunnerOptions,
+  sendDeadline,
+} from './chart.ts'
+import { CLOCK_JITTER_MS, ID_BYTES, MAX_CLOCK_OFFSETS, PROBE_TTL_MS } from './limits.ts'
 import { Retries } from './retries.ts'
 import { decodeSnapshot, encodeSnapshot, type SnapshotCodec } from './snapshot-codec.ts'
 
@@ -13,6 +21,16 @@ export const unavailable = (error?: unknown): AuthorizationError => {
   const tooFew = error instanceof TooFewReplicasError ? 'tooFewReplicas' : undefined
   const reason = error instanceof StoreNotOpenedError ? error.reason : tooFew
   return new AuthorizationError(failure('STORE_UNAVAILABLE', { reason }))
+}
+
+/** Moves instants by this many milliseconds. */
+export function shiftBy(ms: number): Conversion {
+  function shift(instant: number): number
+  function shift(instant: number | undefined): number | undefined
+  function shift(instant: number | undefined): number | undefined {
+    return instant === undefined ? undefined : instant + ms
+  }
+  return shift
 }
 
 /** A snapshot to store. */
@@ -30,6 +48,8 @@ export interface PendingSave<Context extends DurableContext> {
 export class SnapshotRepository {
   readonly #options: RunnerOptions
   readonly retries: Retries
+  /** By how much the wall clock is ahead of each record. */
+  readonly #offsets = new LruMap<string, number>(MAX_CLOCK_OFFSETS)
 
   constructor(options: RunnerOptions) {
     this.#options = options
@@ -59,7 +79,7 @@ export class SnapshotRepository {
       throw stored !== undefined && isAuthorizationError(error) ? error : unavailable(error)
     }
     const { savedAt, value, context } = decodeSnapshot(chart, text)
-    return this.#view({ context, value, version: stored.version }, savedAt, stored.ageMs, requestedAt)
+    return this.#view(key, { context, value, version: stored.version }, savedAt, stored.ageMs, requestedAt)
   }
 
   /**
@@ -167,7 +187,7 @@ export class SnapshotRepository {
       // A port measures its own time, so its result may be in the next millisecond: record time never decreases.
       const savedAt = Math.max(now(), context.at)
       const viewOf = (version: string): RecordView<Context> =>
-        this.#view({ context, value, version }, savedAt, 0, requestedAt)
+        this.#view(key, { context, value, version }, savedAt, 0, requestedAt)
       // Another attempt would not make it valid.
       const text = encodeSnapshot(chart, snapshot, savedAt)
       try {
@@ -231,6 +251,7 @@ export class SnapshotRepository {
   }
 
   #view<Context>(
+    key: string,
     record: { context: Context; value: unknown; version: string },
     savedAt: number,
     ageMs: number,
@@ -239,11 +260,23 @@ export class SnapshotRepository {
     const { clock } = this.#options
     const respondedAt = clock.monotonic()
     // The store read the age between request and response. A claim must not appear too old, nor a token too young.
+    const at = (): number => Math.round(savedAt + ageMs + clock.monotonic() - requestedAt)
+    const aheadMs = this.#aheadMs(key, Math.round(clock.now()) - at())
     return {
       ...record,
       requestedAt,
       ageMs: () => ageMs + clock.monotonic() - respondedAt,
-      at: () => Math.round(savedAt + ageMs + clock.monotonic() - requestedAt),
+      at,
+      toLocal: shiftBy(aheadMs),
+      toRecord: shiftBy(-aheadMs),
     }
+  }
+
+  /** By how much the wall clock is ahead of a record, so that its instants do not change with each load. */
+  #aheadMs(key: string, measuredMs: number): number {
+    const earlier = this.#offsets.get(key)
+    const aheadMs = earlier !== undefined && Math.abs(measuredMs - earlier) <= CLOCK_JITTER_MS ? earlier : measuredMs
+    this.#offsets.set(key, aheadMs)
+    return aheadMs
   }
 }

@@ -31,7 +31,7 @@ export type HostAction =
         clientId: string
         /** Secret; `undefined` for a public client. */
         clientSecret: string | undefined
-        /** Epoch milliseconds; `undefined`: never. */
+        /** Epoch milliseconds by the clock of this process; `undefined`: never. */
         clientSecretExpiresAt: number | undefined
         /** RFC 7591 §2. */
         tokenEndpointAuthMethod: string
@@ -48,7 +48,7 @@ export type HostAction =
         tokenType: string
         /** As granted; space-separated. */
         scope: string | undefined
-        /** Expiry of the access token, epoch milliseconds; `undefined`: unknown. */
+        /** Expiry of the access token, epoch milliseconds by the clock of this process; `undefined`: unknown. */
         expiresAt: number | undefined
         /** Secret. */
         refreshToken: string | undefined

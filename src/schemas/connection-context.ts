@@ -129,8 +129,8 @@ export const JournalEntrySchema = v.strictObject({
   notes: maybe(v.array(Text)),
 })
 /**
- * One transition, for operators. `at` is record time, epoch milliseconds; `reason` an event or a failure code; `notes`
- * what else an operator may need, such as the server facts that were used (`facts: Google`).
+ * One transition, for operators. `at` is epoch milliseconds; `reason` an event or a failure code; `notes` what else an
+ * operator may need, such as the server facts that were used (`facts: Google`).
  */
 export type JournalEntry = v.InferOutput<typeof JournalEntrySchema>
 

@@ -1,4 +1,4 @@
-import type { Clock } from '../../clock.ts'
+import { type Clock, toRecordTime } from '../../clock.ts'
 import type { ClientInformation } from '../../schemas/credentials.ts'
 import type { ClientConfiguration, RegistrationResponse } from '../../schemas/registration.ts'
 
@@ -9,7 +9,7 @@ export function issuedSecret(
   clock: Clock,
 ): Pick<ClientInformation, 'clientSecret' | 'clientSecretExpiresAt'> {
   if (secretExpiresAtSeconds === undefined) return { clientSecret }
-  return { clientSecret, clientSecretExpiresAt: at + secretExpiresAtSeconds * 1000 - clock.now() }
+  return { clientSecret, clientSecretExpiresAt: toRecordTime(secretExpiresAtSeconds * 1000, at, clock) }
 }
 
 /**

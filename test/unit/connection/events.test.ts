@@ -1,9 +1,11 @@
 import { describe, expect, test } from 'vitest'
 import { connectionEventPublisher, Emitter, type OrchestratorEvents } from '../../../src/connection/events.ts'
+import type { DurableContext } from '../../../src/durable/chart.ts'
 import type { ConnectionContext, JournalEntry, Revocation } from '../../../src/schemas/connection-context.ts'
 import { EVENT_NAMES } from '../../support/event-names.ts'
 import { processWarnings } from '../../support/process-warnings.ts'
 import { EMPTY_CONTEXT, IDENTITY, SERVER, SIGNED_IN, TOKENS } from '../durable/records.ts'
+import { recordClock } from '../durable/test-time.ts'
 
 function listenToAll() {
   const listeners = new Emitter()
@@ -14,12 +16,17 @@ function listenToAll() {
 
 const CONTEXT: ConnectionContext = { ...EMPTY_CONTEXT, ...SIGNED_IN, at: 5, generation: 3 }
 
+/** What 5 is on the clock of this process, which is an hour ahead of the record. */
+const LOCAL = 3_600_005
+
+const saved = <Context extends DurableContext>(context: Context) => ({ context, toLocal: recordClock(3_600_000) })
+
 /** What listeners receive when this transition is saved, except the transition itself. */
 function emittedFor(entry: Omit<JournalEntry, 'at'>, extra: Partial<ConnectionContext> = {}): unknown[] {
   const { listeners, received } = listenToAll()
-  connectionEventPublisher(listeners)({ ...CONTEXT, ...extra }, [{ at: 5, ...entry }], undefined)
+  connectionEventPublisher(listeners)(saved({ ...CONTEXT, ...extra }), [{ at: 5, ...entry }], undefined)
   const [first, ...rest] = received
-  expect(first).toEqual(['transition', { connection: IDENTITY, at: 5, ...entry }])
+  expect(first).toEqual(['transition', { connection: IDENTITY, at: LOCAL, ...entry }])
   return rest
 }
 
@@ -86,22 +93,22 @@ describe('events of a disconnect', () => {
     const { listeners, received } = listenToAll()
     const earlier: ConnectionContext = { ...CONTEXT, revocations: before }
     const later: ConnectionContext = { ...CONTEXT, revocations: after }
-    connectionEventPublisher(listeners)(later, [], earlier)
+    connectionEventPublisher(listeners)(saved(later), [], earlier)
     expect(received).toEqual(
-      expected.map((revoked) => ['disconnected', { connection: IDENTITY, revoked, at: CONTEXT.at }]),
+      expected.map((revoked) => ['disconnected', { connection: IDENTITY, revoked, at: LOCAL }]),
     )
   })
 
   test('a revocation in a record that did not exist before emits its outcome', () => {
     const { listeners, received } = listenToAll()
     const context: ConnectionContext = { ...CONTEXT, revocations: [decided('failed')] }
-    connectionEventPublisher(listeners)(context, [], undefined)
-    expect(received).toEqual([['disconnected', { connection: IDENTITY, revoked: 'failed', at: CONTEXT.at }]])
+    connectionEventPublisher(listeners)(saved(context), [], undefined)
+    expect(received).toEqual([['disconnected', { connection: IDENTITY, revoked: 'failed', at: LOCAL }]])
   })
 })
 
 describe('events of a transition', () => {
-  const news = { connection: IDENTITY, at: 5, generation: 3 }
+  const news = { connection: IDENTITY, at: LOCAL, generation: 3 }
 
   test.each([
     [
@@ -132,7 +139,7 @@ describe('events of a transition', () => {
     [
       'a disconnect without tokens emits disconnected',
       { from: 'awaitingCallback', to: 'disconnected', reason: 'disconnect.requested' },
-      [['disconnected', { connection: IDENTITY, revoked: 'nothing', at: 5 }]],
+      [['disconnected', { connection: IDENTITY, revoked: 'nothing', at: LOCAL }]],
     ],
     [
       'an expired attempt emits only the transition',
@@ -157,14 +164,14 @@ describe('events of a transition', () => {
   ])('a late result %s', (_, extra, old, expected) => {
     const { listeners, received } = listenToAll()
     const entry = { at: 5, from: 'refreshing', to: 'authorized', reason: 'result.late' }
-    connectionEventPublisher(listeners)({ ...CONTEXT, ...extra }, [entry], old && { ...CONTEXT, ...old })
+    connectionEventPublisher(listeners)(saved({ ...CONTEXT, ...extra }), [entry], old && { ...CONTEXT, ...old })
     expect(received.map(([name]) => name)).toEqual(expected)
   })
 
   test('a failure emits failed at the transition that it caused, and not at a later one', () => {
     const failure = { code: 'HTTP_NETWORK' } as const
     const entry = { from: 'refreshing', to: 'authorized' }
-    const failed = ['failed', { connection: IDENTITY, at: 5, failure }]
+    const failed = ['failed', { connection: IDENTITY, at: LOCAL, failure }]
     expect(emittedFor({ ...entry, reason: 'HTTP_NETWORK' }, { failure })).toEqual([failed])
     expect(emittedFor({ ...entry, reason: 'attempt.expired' }, { failure })).toEqual([])
     expect(emittedFor({ ...entry, reason: 'HTTP_NETWORK' })).toEqual([])
@@ -174,8 +181,8 @@ describe('events of a transition', () => {
     const failure = { code: 'AUTHORIZATION_DENIED' } as const
     const entry = { from: 'awaitingCallback', to: 'reauthorizationRequired', reason: 'callback.denied' }
     expect(emittedFor(entry, { failure })).toEqual([
-      ['authorizationRequired', { connection: IDENTITY, at: 5 }],
-      ['failed', { connection: IDENTITY, at: 5, failure }],
+      ['authorizationRequired', { connection: IDENTITY, at: LOCAL }],
+      ['failed', { connection: IDENTITY, at: LOCAL, failure }],
     ])
   })
 
@@ -183,9 +190,9 @@ describe('events of a transition', () => {
     const { listeners, received } = listenToAll()
     const states = ['authorized', 'refreshing', 'reauthorizationRequired', 'refreshing', 'reauthorizationRequired']
     const journal = states.map((to, at) => ({ at, from: states[at - 1] ?? 'awaitingCallback', to, reason: 'r' }))
-    connectionEventPublisher(listeners)({ ...CONTEXT, journal }, journal, undefined)
+    connectionEventPublisher(listeners)(saved({ ...CONTEXT, journal }), journal, undefined)
     expect(received.filter(([name]) => name === 'authorizationRequired')).toEqual([
-      ['authorizationRequired', { connection: IDENTITY, at: 2 }],
+      ['authorizationRequired', { connection: IDENTITY, at: LOCAL - 3 }],
     ])
   })
 
@@ -193,14 +200,16 @@ describe('events of a transition', () => {
     const { listeners, received } = listenToAll()
     const publish = connectionEventPublisher(listeners)
     const entries = ['exchanging', 'retiring'].map((to, at) => ({ at, from: 'x', to, reason: 'r' }))
-    publish(CONTEXT, entries, undefined)
-    expect(received).toEqual(entries.map((entry) => ['transition', { connection: IDENTITY, ...entry }]))
-    publish({ at: 5, journal: entries }, entries, { at: 4, journal: [] })
+    publish(saved(CONTEXT), entries, undefined)
+    expect(received).toEqual(
+      entries.map((entry, at) => ['transition', { connection: IDENTITY, ...entry, at: LOCAL - 5 + at }]),
+    )
+    publish(saved({ at: 5, journal: entries }), entries, { at: 4, journal: [] })
     expect(received).toHaveLength(2)
   })
 
   test.each([
-    ['another account emit accountChanged', 'alice', 'bob', [['accountChanged', { connection: IDENTITY, at: 5 }]]],
+    ['another account emit accountChanged', 'alice', 'bob', [['accountChanged', { connection: IDENTITY, at: LOCAL }]]],
     ['the same account emit no event', 'alice', 'alice', []],
     ['any account after tokens without a subject emit no event', undefined, 'bob', []],
     ['an unknown account emit no event', 'alice', undefined, []],
@@ -209,7 +218,7 @@ describe('events of a transition', () => {
     const tokensOf = (subject: string | undefined): Partial<ConnectionContext> => ({
       tokens: { accessToken: 'a', tokenType: 'Bearer', grant: 'authorization_code', serverId: 1, subject },
     })
-    connectionEventPublisher(listeners)({ ...CONTEXT, ...tokensOf(now) }, [], { ...CONTEXT, ...tokensOf(old) })
+    connectionEventPublisher(listeners)(saved({ ...CONTEXT, ...tokensOf(now) }), [], { ...CONTEXT, ...tokensOf(old) })
     expect(received).toEqual(expected)
   })
 })

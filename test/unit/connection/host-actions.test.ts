@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { actionsBetween, identityOf } from '../../../src/connection/host-actions.ts'
 import type { ConnectionContext } from '../../../src/schemas/connection-context.ts'
 import { ATTEMPT, EMPTY_CONTEXT, IDENTITY, ISSUER, SERVER, TOKENS } from '../durable/records.ts'
-import { BEGINNING } from '../durable/test-time.ts'
+import { BEGINNING, recordClock } from '../durable/test-time.ts'
 
 const COMMON = { tenant: 't1', user: 'u1', server: IDENTITY.server, label: undefined }
 const SIGNED_IN: ConnectionContext = { ...EMPTY_CONTEXT, servers: [SERVER], tokens: TOKENS }
@@ -36,45 +36,47 @@ const SAVE_TOKENS = {
 }
 const FORGET_TOKENS = { type: 'forgetTokens', ...COMMON, generation: 2, data: { issuer: ISSUER } }
 
+/** The actions on a process whose clock is that of the record. */
+const between = (before: ConnectionContext | undefined, after: ConnectionContext | undefined) =>
+  actionsBetween(before, after && { context: after, toLocal: recordClock(0) })
+
 describe('actionsBetween()', () => {
   test('actionsBetween() returns no action for an empty record', () => {
-    expect(actionsBetween(undefined, undefined)).toEqual([])
-    expect(actionsBetween(undefined, EMPTY_CONTEXT)).toEqual([])
+    expect(between(undefined, undefined)).toEqual([])
+    expect(between(undefined, EMPTY_CONTEXT)).toEqual([])
   })
 
   test('actionsBetween() saves the client as soon as an attempt uses it, and tokens together with their client', () => {
-    expect(actionsBetween(undefined, { ...EMPTY_CONTEXT, servers: [SERVER], attempts: [ATTEMPT] })).toEqual([
-      SAVE_CLIENT,
-    ])
-    expect(actionsBetween(EMPTY_CONTEXT, SIGNED_IN)).toEqual([SAVE_CLIENT, SAVE_TOKENS])
+    expect(between(undefined, { ...EMPTY_CONTEXT, servers: [SERVER], attempts: [ATTEMPT] })).toEqual([SAVE_CLIENT])
+    expect(between(EMPTY_CONTEXT, SIGNED_IN)).toEqual([SAVE_CLIENT, SAVE_TOKENS])
   })
 
   test('actionsBetween() saves the client of the tokens before that of an attempt at another server', () => {
     const elsewhere = { ...SERVER, id: 2, issuer: 'https://other.example' }
     const after = { ...SIGNED_IN, servers: [SERVER, elsewhere], attempts: [{ ...ATTEMPT, serverId: 2 }] }
-    expect(actionsBetween(SIGNED_IN, after)).toEqual([SAVE_CLIENT, SAVE_TOKENS])
+    expect(between(SIGNED_IN, after)).toEqual([SAVE_CLIENT, SAVE_TOKENS])
   })
 
   test('actionsBetween() saves imported tokens with the imported issuer, if there is one', () => {
     const { serverId: _, ...tokens } = TOKENS
     const after = { ...EMPTY_CONTEXT, tokens, imported: { issuer: ISSUER } }
-    expect(actionsBetween(undefined, after)).toEqual([SAVE_TOKENS])
-    expect(actionsBetween(undefined, { ...EMPTY_CONTEXT, tokens })).toEqual([
+    expect(between(undefined, after)).toEqual([SAVE_TOKENS])
+    expect(between(undefined, { ...EMPTY_CONTEXT, tokens })).toEqual([
       { ...SAVE_TOKENS, data: { ...SAVE_TOKENS.data, issuer: undefined } },
     ])
   })
 
   test('actionsBetween() does not save tokens whose refresh token was rejected or that are unverified', () => {
     const dead = { ...SIGNED_IN, tokens: { ...TOKENS, refreshTokenRejected: true as const } }
-    expect(actionsBetween(SIGNED_IN, dead)).toEqual([SAVE_CLIENT])
+    expect(between(SIGNED_IN, dead)).toEqual([SAVE_CLIENT])
     const unverified = { ...SIGNED_IN, tokens: { ...TOKENS, unverified: true as const } }
-    expect(actionsBetween(SIGNED_IN, unverified)).toEqual([SAVE_CLIENT])
+    expect(between(SIGNED_IN, unverified)).toEqual([SAVE_CLIENT])
   })
 
   test('actionsBetween() forgets tokens that were deleted', () => {
-    expect(actionsBetween(SIGNED_IN, { ...EMPTY_CONTEXT, generation: 2 })).toEqual([FORGET_TOKENS])
+    expect(between(SIGNED_IN, { ...EMPTY_CONTEXT, generation: 2 })).toEqual([FORGET_TOKENS])
     const { serverId: _, ...unbound } = TOKENS
-    expect(actionsBetween({ ...SIGNED_IN, tokens: unbound }, { ...EMPTY_CONTEXT, generation: 2 })).toEqual([
+    expect(between({ ...SIGNED_IN, tokens: unbound }, { ...EMPTY_CONTEXT, generation: 2 })).toEqual([
       { ...FORGET_TOKENS, data: { issuer: undefined } },
     ])
   })
@@ -85,20 +87,20 @@ describe('actionsBetween()', () => {
     const registered = { ...SERVER, client: { ...SERVER.client, source: 'dynamic' as const } }
     const before = { ...SIGNED_IN, servers: [registered] }
     const forgetClient = { ...FORGET_TOKENS, type: 'forgetClientInformation' }
-    expect(actionsBetween(before, after)).toEqual([FORGET_TOKENS, forgetClient])
+    expect(between(before, after)).toEqual([FORGET_TOKENS, forgetClient])
     // Without tokens as well: its server rejected it at the exchange.
     const waiting = { ...EMPTY_CONTEXT, servers: [registered], attempts: [ATTEMPT] }
-    expect(actionsBetween(waiting, after)).toEqual([forgetClient])
+    expect(between(waiting, after)).toEqual([forgetClient])
     // The client of the tokens elsewhere is as good as before.
     const other = { ...registered, id: 2, issuer: 'https://other.example' }
     const moving = { ...before, servers: [registered, other], attempts: [{ ...ATTEMPT, serverId: 2 }] }
-    expect(actionsBetween(moving, { ...before, journal: [retiring] })).toContainEqual({
+    expect(between(moving, { ...before, journal: [retiring] })).toContainEqual({
       ...forgetClient,
       generation: before.generation,
       data: { issuer: other.issuer },
     })
     // That was another time.
-    expect(actionsBetween({ ...before, journal: [retiring] }, after)).toEqual([FORGET_TOKENS])
+    expect(between({ ...before, journal: [retiring] }, after)).toEqual([FORGET_TOKENS])
   })
 })
 

@@ -5,7 +5,7 @@ import type { ChangeWatcher } from '../../../src/durable/change-watcher.ts'
 const token = (value: string): AccessToken => ({ value, type: 'Bearer', scope: undefined, expiresAt: undefined })
 
 function setUp({ isReliable = true } = {}) {
-  const time = { now: 1_000 }
+  const time = { now: 1_000, wall: 1_800_000_000_000 }
   let notify: (key: string | undefined) => void = () => {}
   const changes: ChangeWatcher = {
     ready: async () => isReliable,
@@ -13,7 +13,7 @@ function setUp({ isReliable = true } = {}) {
     watch: () => ({ changed: async () => {}, stop: () => {} }),
     close: async () => {},
   }
-  const cache = new TokenCache(changes, () => time.now)
+  const cache = new TokenCache(changes, { now: () => time.wall + time.now, monotonic: () => time.now })
   const store = async (
     key: string,
     overrides: Partial<{ token: AccessToken; ttlMs: number; marginMs: number; trustMs: number }> = {},

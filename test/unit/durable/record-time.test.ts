@@ -93,4 +93,35 @@ describe('◆3 record time', () => {
     expect(read?.context.tokens?.expiresAt).toBe(BEGINNING + 3_600_000)
     expect([read?.at(), view?.at()]).toEqual([BEGINNING + 600_000, BEGINNING + 600_000])
   })
+
+  test('a record converts instants between its own clock and the wall clock of the process', async () => {
+    const world = createWorld()
+    await world.seed(SIGNED_IN)
+    const view = await world.process({ wrongByMs: FIVE_MINUTES }).load()
+    expect([view?.toLocal(BEGINNING), view?.toLocal(undefined)]).toEqual([BEGINNING + FIVE_MINUTES, undefined])
+    expect([view?.toRecord(BEGINNING), view?.toRecord(undefined)]).toEqual([BEGINNING - FIVE_MINUTES, undefined])
+  })
+
+  test('the instants of a record do not change with the latency of a load, and follow the wall clock when it is set', async () => {
+    const world = createWorld()
+    await world.seed(SIGNED_IN)
+    const process = world.process()
+    const { store, clock } = process
+    const load = store.load.bind(store)
+    let latencyMs = 0
+    store.load = (key) => {
+      world.time.advance(latencyMs)
+      return load(key)
+    }
+    const local = async (): Promise<number | undefined> => (await process.load())?.toLocal(BEGINNING)
+    expect(await local()).toBe(BEGINNING)
+    latencyMs = 250
+    expect(await local()).toBe(BEGINNING)
+    latencyMs = 251
+    expect(await local()).toBe(BEGINNING - 251)
+    latencyMs = 0
+    const { now } = clock
+    clock.now = () => now() + FIVE_MINUTES
+    expect(await local()).toBe(BEGINNING + FIVE_MINUTES)
+  })
 })

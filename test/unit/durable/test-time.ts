@@ -1,4 +1,6 @@
 import type { Clock } from '../../../src/clock.ts'
+import type { Conversion } from '../../../src/durable/chart.ts'
+import { shiftBy } from '../../../src/durable/snapshot-repository.ts'
 
 /** When every test begins, epoch milliseconds. */
 export const BEGINNING = 1_800_000_000_000
@@ -27,3 +29,6 @@ export class TestTime {
     }
   }
 }
+
+/** Converts the instants of a record on a process whose clock is ahead of it. */
+export const recordClock = (aheadMs: number): Conversion => shiftBy(aheadMs)

@@ -17,7 +17,7 @@ import type {
 import type { Clock } from '../../../src/clock.ts'
 import { durableConnection } from '../../../src/connection/chart-definitions.ts'
 import { type ChangeWatcher, createChangeWatcher } from '../../../src/durable/change-watcher.ts'
-import type { DurableChart, DurableContext, Lease, RecordView, RunResult } from '../../../src/durable/chart.ts'
+import type { DurableChart, Lease, RecordView, RunResult } from '../../../src/durable/chart.ts'
 import type { InspectionRecord } from '../../../src/durable/inspection.ts'
 import { Runner } from '../../../src/durable/runner.ts'
 import { plainSealer, type Sealer } from '../../../src/durable/sealing.ts'
@@ -213,7 +213,7 @@ export function createWorld(): World {
       clock,
       changes,
       requestTimeoutMs: REQUEST_TIMEOUT_MS,
-      onTransitions: (_context: DurableContext, entries) => told.push({ entries }),
+      onTransitions: (_view, entries) => told.push({ entries }),
       inspect: options.inspect === 'none' ? undefined : (options.inspect ?? ((record) => inspected.push(record))),
     })
     return {
