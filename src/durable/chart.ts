@@ -45,8 +45,10 @@ export interface RecordView<Context> {
   readonly requestedAt: number
   /** It was just stored, and too few replicas confirmed it: no request may be sent under its claim. */
   readonly isUnconfirmed?: true
-  /** The record clock: `savedAt`, plus the age that the store reported, plus the time since. */
+  /** The record clock: `savedAt`, plus the age that the store reported, plus the time since; or by `startedAt`. */
   at(): number
+  /** Record time when the store created the record; `undefined`: not determined yet. */
+  readonly startedAt: number | undefined
   /** An instant of the record, for a caller: on the wall clock of this process. */
   readonly toLocal: Conversion
   /** An instant of a caller, on the wall clock of this process, for the record. */

@@ -27,8 +27,10 @@ export function encodeSnapshot<Context>(
   { name, version, contextSchema }: SnapshotCodec<Context>,
   { value, context }: { value: unknown; context: Context },
   savedAt: number,
+  startedAt?: number,
 ): string {
-  const text = encodeEnvelope({ machine: name, machineVersion: version, savedAt, snapshot: { value, context } })
+  const content = { machine: name, machineVersion: version, savedAt, startedAt, snapshot: { value, context } }
+  const text = encodeEnvelope(content)
   const parsed = v.safeParse(contextSchema, decodeEnvelope(text).snapshot['context'])
   if (!parsed.success) {
     const field = contextField(parsed.issues)
@@ -51,7 +53,7 @@ function contextField([issue]: [v.BaseIssue<unknown>, ...v.BaseIssue<unknown>[]]
 export function decodeSnapshot<Context>(
   { name, version, contextSchema }: SnapshotCodec<Context>,
   text: string,
-): { savedAt: number; value: unknown; context: Context } {
+): { savedAt: number; startedAt: number | undefined; value: unknown; context: Context } {
   const envelope = decodeEnvelope(text)
   if (envelope.machine !== name) throw new AuthorizationError(failure('SNAPSHOT_UNREADABLE', { field: 'machine' }))
   if (envelope.machineVersion > version)
@@ -66,7 +68,8 @@ export function decodeSnapshot<Context>(
       issue.type === 'picklist' && typeof issue.input === 'string' ? 'SNAPSHOT_TOO_NEW' : 'SNAPSHOT_UNREADABLE'
     throw new AuthorizationError(failure(code, { field: contextField(context.issues) }))
   }
-  return { savedAt: envelope.savedAt, value: snapshot.output.value, context: context.output }
+  const { savedAt, startedAt } = envelope
+  return { savedAt, startedAt, value: snapshot.output.value, context: context.output }
 }
 
 /** The format that this release writes. */
@@ -78,6 +81,7 @@ const FirstFormatSchema = v.object({
   machine: v.pipe(v.string(), v.nonEmpty()),
   machineVersion: v.pipe(v.number(), v.safeInteger(), v.minValue(1)),
   savedAt: v.pipe(v.number(), v.finite()),
+  startedAt: v.optional(v.pipe(v.number(), v.finite())),
   snapshot: v.record(v.string(), v.unknown()),
 })
 
@@ -102,14 +106,16 @@ export interface Envelope {
   machineVersion: number
   /** When it was saved, on the record clock. */
   savedAt: number
+  /** When the store created the record, on the record clock; absent while the record was written once or twice only. */
+  startedAt?: number | undefined
   /** The persisted snapshot. */
   snapshot: Record<string, unknown>
 }
 
 /** Serializes an envelope as the text to encrypt and store. */
 export function encodeEnvelope(envelope: Omit<Envelope, 'format'>): string {
-  const { machine, machineVersion, savedAt, snapshot } = envelope
-  return JSON.stringify({ format: FORMAT, machine, machineVersion, savedAt, snapshot })
+  const { machine, machineVersion, savedAt, startedAt, snapshot } = envelope
+  return JSON.stringify({ format: FORMAT, machine, machineVersion, savedAt, startedAt, snapshot })
 }
 
 const unreadable = (reason: string) => new AuthorizationError(failure('SNAPSHOT_UNREADABLE', { reason }))

@@ -44,6 +44,12 @@ export interface PendingSave<Context extends DurableContext> {
   readonly isConsumed: boolean
 }
 
+/** When a record was saved, its ages as the store reported them, and when the store was asked, in monotonic time. */
+interface ReadTimes extends Pick<StoredRecord, 'ageMs' | 'totalAgeMs'> {
+  readonly savedAt: number
+  readonly requestedAt: number
+}
+
 /** Loads and stores encrypted snapshots by compare-and-set, and retries saves that must not be lost. */
 export class SnapshotRepository {
   readonly #options: RunnerOptions
@@ -78,8 +84,10 @@ export class SnapshotRepository {
       // A key management service that is unavailable does not make the record unreadable.
       throw stored !== undefined && isAuthorizationError(error) ? error : unavailable(error)
     }
-    const { savedAt, value, context } = decodeSnapshot(chart, text)
-    return this.#view(key, { context, value, version: stored.version }, savedAt, stored.ageMs, requestedAt)
+    const { version, ageMs, totalAgeMs } = stored
+    const { savedAt, value, context, ...envelope } = decodeSnapshot(chart, text)
+    const startedAt = totalAgeMs === undefined ? undefined : (envelope.startedAt ?? savedAt + ageMs - totalAgeMs)
+    return this.#view(key, { context, value, version, startedAt }, { savedAt, ageMs, totalAgeMs, requestedAt })
   }
 
   /**
@@ -186,10 +194,15 @@ export class SnapshotRepository {
       // Computed for each attempt: the store measures a record's age from the write that succeeds.
       // A port measures its own time, so its result may be in the next millisecond: record time never decreases.
       const savedAt = Math.max(now(), context.at)
+      const startedAt = current?.startedAt
       const viewOf = (version: string): RecordView<Context> =>
-        this.#view(key, { context, value, version }, savedAt, 0, requestedAt)
+        this.#view(
+          key,
+          { context, value, version, startedAt },
+          { savedAt, ageMs: 0, totalAgeMs: undefined, requestedAt },
+        )
       // Another attempt would not make it valid.
-      const text = encodeSnapshot(chart, snapshot, savedAt)
+      const text = encodeSnapshot(chart, snapshot, savedAt, startedAt)
       try {
         if (hasFailed && takesOver) {
           await this.confirmWrites(run)
@@ -237,7 +250,7 @@ export class SnapshotRepository {
       if (before === undefined) return await store.delete(key, write)
       const { context } = before
       const savedAt = now()
-      const sealed = await sealer.seal(encodeSnapshot(chart, before, savedAt), { key })
+      const sealed = await sealer.seal(encodeSnapshot(chart, before, savedAt, before.startedAt), { key })
       const times = { ttlMs: chart.ttlMs(context), dueInMs: dueInMs?.(context, savedAt) }
       return await store.save(key, sealed, { ...write, ...times })
     }
@@ -252,15 +265,19 @@ export class SnapshotRepository {
 
   #view<Context>(
     key: string,
-    record: { context: Context; value: unknown; version: string },
-    savedAt: number,
-    ageMs: number,
-    requestedAt: number,
+    record: Pick<RecordView<Context>, 'context' | 'value' | 'version' | 'startedAt'>,
+    { savedAt, ageMs, totalAgeMs, requestedAt }: ReadTimes,
   ): RecordView<Context> {
     const { clock } = this.#options
     const respondedAt = clock.monotonic()
-    // The store read the age between request and response. A claim must not appear too old, nor a token too young.
-    const at = (): number => Math.round(savedAt + ageMs + clock.monotonic() - requestedAt)
+    // The store read the ages between request and response. A claim must not appear too old, nor a token too young.
+    // `savedAt` was computed before the save reached the store: alone it would let the record lose that time with each
+    // save. `startedAt` never changes, but the store's clock may have been set back since: `at` never precedes a save.
+    const base =
+      record.startedAt === undefined || totalAgeMs === undefined
+        ? savedAt + ageMs - requestedAt
+        : Math.max(record.startedAt + totalAgeMs - requestedAt, savedAt + ageMs - respondedAt)
+    const at = (): number => Math.round(base + clock.monotonic())
     const aheadMs = this.#aheadMs(key, Math.round(clock.now()) - at())
     return {
       ...record,

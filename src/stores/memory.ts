@@ -12,6 +12,7 @@ import {
 
 interface MemoryRecord extends RecordHead {
   value: string
+  createdAt: number
   writtenAt: number
   expiresAt: number
   /** Absent from a tombstone. */
@@ -78,16 +79,19 @@ export class MemoryStore implements SnapshotStore {
     const now = this.#now()
     const record = this.#current(key, now)
     if (record?.version === undefined) return undefined
-    return { value: record.value, version: record.version, ageMs: now - record.writtenAt }
+    const { value, version, writtenAt, createdAt } = record
+    return { value, version, ageMs: now - writtenAt, totalAgeMs: now - createdAt }
   }
 
   async save(key: string, value: string, options: SaveOptions): Promise<{ version: string } | 'conflict'> {
     const now = this.#now()
-    const { result, next } = decideSave(this.#current(key, now), options)
+    const before = this.#current(key, now)
+    const { result, next } = decideSave(before, options)
     if (next !== undefined) {
+      const createdAt = before?.version === undefined ? now : before.createdAt
       const expiresAt = options.ttlMs === undefined ? Number.POSITIVE_INFINITY : now + wholeTtl(options.ttlMs)
       const dueAt = options.dueInMs === undefined ? undefined : now + options.dueInMs
-      this.#put(key, { ...next, value, writtenAt: now, expiresAt, dueAt })
+      this.#put(key, { ...next, value, createdAt, writtenAt: now, expiresAt, dueAt })
     }
     return result === 'conflict' ? result : { version: result }
   }
@@ -95,7 +99,8 @@ export class MemoryStore implements SnapshotStore {
   async delete(key: string, options: { expectedVersion: string; writeId: string }): Promise<boolean> {
     const now = this.#now()
     const { result, next } = decideDelete(this.#current(key, now), options)
-    if (next !== undefined) this.#put(key, { ...next, value: '', writtenAt: now, expiresAt: now + TOMBSTONE_MS })
+    const times = { createdAt: now, writtenAt: now, expiresAt: now + TOMBSTONE_MS }
+    if (next !== undefined) this.#put(key, { ...next, value: '', ...times })
     return result === DELETED
   }
 

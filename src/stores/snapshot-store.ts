@@ -6,6 +6,11 @@ export interface StoredRecord {
   version: string
   /** Time since the record was written, by the store's own clock, in milliseconds. */
   ageMs: number
+  /**
+   * Time since the record was created, however often it was replaced since, by the same clock. Optional: without it a
+   * record's clock loses what each save takes until the store writes it.
+   */
+  totalAgeMs?: number | undefined
 }
 
 /** The version that a save replaces, and its identity. */

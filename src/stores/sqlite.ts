@@ -41,6 +41,7 @@ const SCHEMA = `
     value TEXT NOT NULL,
     version TEXT,
     writes TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
     written_at INTEGER NOT NULL,
     expires_at INTEGER,
     due_at INTEGER
@@ -52,13 +53,17 @@ const SCHEMA = `
 const CLOCK = `WITH clock AS (SELECT CAST(unixepoch('subsec') * 1000 AS INTEGER) AS now)`
 const CURRENT = `authchart_records ON key = ? AND (expires_at IS NULL OR expires_at > now)`
 const LOAD = `
-  ${CLOCK} SELECT value, version, max(0, now - written_at) AS ageMs FROM clock JOIN ${CURRENT} AND version IS NOT NULL
+  ${CLOCK} SELECT value, version, max(0, now - written_at) AS ageMs, now - created_at AS totalAgeMs
+  FROM clock JOIN ${CURRENT} AND version IS NOT NULL
 `
-/** Always returns one row: the version and the writes of a record or tombstone, if any, and the database's time. */
-const HEAD = `${CLOCK} SELECT version, coalesce(writes, '[]') AS writes, now FROM clock LEFT JOIN ${CURRENT}`
+/** Always returns one row: of a record or tombstone, if any, or as of one that is created now. */
+const HEAD = `
+  ${CLOCK} SELECT version, coalesce(writes, '[]') AS writes, iif(version IS NULL, now, created_at) AS createdAt, now
+  FROM clock LEFT JOIN ${CURRENT}
+`
 const REPLACE = `
-  INSERT OR REPLACE INTO authchart_records (key, value, version, writes, written_at, expires_at, due_at)
-  VALUES (?, ?, ?, ?, ?, ?, ?)
+  INSERT OR REPLACE INTO authchart_records (key, value, version, writes, created_at, written_at, expires_at, due_at)
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 `
 const CLEAN = `
   DELETE FROM authchart_records WHERE change IN (SELECT change FROM authchart_records WHERE expires_at <= ? LIMIT ${EXPIRED_ROWS_PER_WRITE})
@@ -84,10 +89,13 @@ const OptionsSchema = v.strictObject({
   ),
 })
 
-const RecordSchema = v.optional(v.object({ value: v.string(), version: v.string(), ageMs: v.number() }))
+const RecordSchema = v.optional(
+  v.object({ value: v.string(), version: v.string(), ageMs: v.number(), totalAgeMs: v.number() }),
+)
 const HeadSchema = v.object({
   version: v.nullable(v.string()),
   writes: v.pipe(v.string(), v.parseJson(), v.array(v.tuple([v.string(), v.string()]))),
+  createdAt: v.number(),
   now: v.number(),
 })
 const ChangesSchema = v.array(v.object({ change: v.number(), key: v.string() }))
@@ -211,12 +219,12 @@ export class SqliteStore implements SnapshotStore {
     return this.#attempt(({ database, head, replace, clean }) => {
       database.exec('BEGIN IMMEDIATE')
       try {
-        const { version, writes, now } = v.parse(HeadSchema, head.get(key))
+        const { version, writes, createdAt, now } = v.parse(HeadSchema, head.get(key))
         const { result, next } = decide({ version: version ?? undefined, writes })
         if (next !== undefined) {
           const expiresAt = ttlMs === undefined ? null : now + wholeTtl(ttlMs)
           const dueAt = dueInMs === undefined ? null : now + wholeTtl(dueInMs)
-          replace.run(key, value, next.version ?? null, JSON.stringify(next.writes), now, expiresAt, dueAt)
+          replace.run(key, value, next.version ?? null, JSON.stringify(next.writes), createdAt, now, expiresAt, dueAt)
           clean.run(now)
         }
         database.exec('COMMIT')

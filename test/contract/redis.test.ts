@@ -172,6 +172,7 @@ describe('RedisStore on a dedicated server', () => {
       value: 'value',
       version,
       writtenAt: expect.stringMatching(/^\d{16}$/),
+      createdAt: expect.stringMatching(/^\d{16}$/),
       writes: expect.stringContaining(version),
     })
     const left = await client.pttl(`host:app:${key}`)

@@ -57,7 +57,7 @@ describe('SqliteStore on a file', () => {
     const saved = await store.save('key', 'value', creation())
     await store.close()
     store = new SqliteStore({ path })
-    expect(await store.load('key')).toEqual({ value: 'value', ageMs: expect.any(Number), ...(saved as object) })
+    expect(await store.load('key')).toMatchObject({ value: 'value', ageMs: expect.any(Number), ...(saved as object) })
   })
 
   test('SqliteStore.save rejects when the file stays locked past busyTimeoutMs, and succeeds when it is unlocked in time', async () => {

@@ -61,7 +61,8 @@ function otherClient(value: unknown): string {
 }
 
 const ErrorSchema = v.object({ name: v.string(), message: v.string(), code: v.optional(v.string()) })
-const RecordSchema = v.nullable(v.tuple([v.string(), v.string(), v.pipe(v.string(), v.transform(Number))]))
+const Milliseconds = v.pipe(v.string(), v.transform(Number))
+const RecordSchema = v.nullable(v.tuple([v.string(), v.string(), Milliseconds, v.optional(Milliseconds)]))
 const ResultSchema = v.nullable(v.string())
 const ConfirmationSchema = v.object({ replicas: v.number(), hasWrite: v.boolean() })
 const CONFIRMED: Confirmation = { replicas: Infinity, hasWrite: true }
@@ -128,8 +129,8 @@ export class RedisStore implements SnapshotStore {
   async load(key: string): Promise<StoredRecord | undefined> {
     const record = await this.#send('load', RecordSchema, () => this.#load.run([this.#prefix + key]))
     if (record === null) return undefined
-    const [value, version, ageMs] = record
-    return { value, version, ageMs }
+    const [value, version, ageMs, totalAgeMs] = record
+    return { value, version, ageMs, totalAgeMs }
   }
 
   async save(

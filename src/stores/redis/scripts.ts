@@ -18,7 +18,7 @@
 export const save = {
   numberOfKeys: 1,
   lua: `
-local head = redis.call('HMGET', KEYS[1], 'version', 'writes')
+local head = redis.call('HMGET', KEYS[1], 'version', 'writes', 'createdAt')
 local version, writes = head[1] or '', cjson.decode(head[2] or '[]')
 for i = 1, #writes, 2 do
   if writes[i] == ARGV[1] then
@@ -34,7 +34,8 @@ writes[#writes + 1] = version
 while #writes > 2 * ARGV[5] do table.remove(writes, 1) end
 local time = redis.call('TIME')
 local writtenAt = string.format('%.0f', time[1] * 1000000 + time[2])
-redis.call('HSET', KEYS[1], 'value', ARGV[6], 'version', version, 'writtenAt', writtenAt, 'writes', cjson.encode(writes))
+local createdAt = ARGV[2] ~= '' and head[3] or writtenAt
+redis.call('HSET', KEYS[1], 'value', ARGV[6], 'version', version, 'createdAt', createdAt, 'writtenAt', writtenAt, 'writes', cjson.encode(writes))
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 if ARGV[9] == '' then redis.call('HDEL', KEYS[1], 'dueAt') else redis.call('HSET', KEYS[1], 'dueAt', string.format('%.0f', now + ARGV[9])) end
 if ARGV[8] == '' then redis.call('PERSIST', KEYS[1]) else redis.call('PEXPIRE', KEYS[1], ARGV[8]) end
@@ -44,20 +45,23 @@ return version
 }
 
 /**
- * Reads a record and its age by the server's clock, in one command.
+ * Reads a record and its ages by the server's clock, in one command.
  *
  * - KEYS[1]: the record, a hash
  *
- * Result: nil if the record is absent or a tombstone, else the value, the version, and the age in milliseconds.
+ * Result: nil if the record is absent or a tombstone, else the value, the version, and the time since it was written
+ * and since it was created, in milliseconds; without the latter where an older release wrote it.
  */
 export const load = {
   numberOfKeys: 1,
   lua: `
-local record = redis.call('HMGET', KEYS[1], 'value', 'version', 'writtenAt')
+local record = redis.call('HMGET', KEYS[1], 'value', 'version', 'writtenAt', 'createdAt')
 if not record[2] then return false end
 local time = redis.call('TIME')
-local age = time[1] * 1000000 + time[2] - record[3]
-return { record[1], record[2], string.format('%.0f', math.max(0, math.floor(age / 1000))) }
+local now = time[1] * 1000000 + time[2]
+local result = { record[1], record[2], string.format('%.0f', math.max(0, math.floor((now - record[3]) / 1000))) }
+if record[4] then result[4] = string.format('%.0f', math.floor((now - record[4]) / 1000)) end
+return result
 `,
 }
 
@@ -89,7 +93,7 @@ if version ~= ARGV[2] then return false end
 writes[#writes + 1] = ARGV[1]
 writes[#writes + 1] = 'deleted'
 while #writes > 2 * ARGV[5] do table.remove(writes, 1) end
-redis.call('HDEL', KEYS[1], 'value', 'version', 'writtenAt', 'dueAt')
+redis.call('HDEL', KEYS[1], 'value', 'version', 'createdAt', 'writtenAt', 'dueAt')
 redis.call('HSET', KEYS[1], 'writes', cjson.encode(writes))
 redis.call('PEXPIRE', KEYS[1], ARGV[6])
 redis.call('PUBLISH', ARGV[3], ARGV[4])

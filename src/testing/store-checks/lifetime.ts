@@ -16,6 +16,16 @@ export const ageChecks: StoreChecks = {
     assert.ok(ageMs <= performance.now() - start + 5, `an age of ${ageMs} ms right after the save`)
   },
 
+  async 'the total age of a record, if the store reports it, is not reset by a save'(fixture) {
+    const version = await fixture.create()
+    const { totalAgeMs } = required(await fixture.store.load(fixture.key))
+    if (totalAgeMs === undefined) return
+    const total = async (): Promise<number> => required(await fixture.store.load(fixture.key)).totalAgeMs ?? 0
+    await fixture.eventually(async () => isOlderThan(await total(), totalAgeMs + 100))
+    await fixture.store.save(fixture.key, 'second', { expectedVersion: version, writeId: freshId() })
+    isOlderThan(await total(), totalAgeMs + 100)
+  },
+
   async 'a conflict does not reset the age of a record'(fixture) {
     await fixture.create()
     await fixture.eventually(async () => isOlderThan(await fixture.ageMs(), 100))

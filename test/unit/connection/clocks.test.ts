@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { MemoryStore, type OrchestratorEvents } from '../../../src/index.ts'
+import type { Clock } from '../../../src/clock.ts'
+import { MemoryStore, type OrchestratorEvents, type SaveOptions } from '../../../src/index.ts'
 import { EVENT_NAMES } from '../../support/event-names.ts'
 import { TestTime } from '../durable/test-time.ts'
 import { orchestrate, redirectOf, rejection, startWorld } from './world.ts'
@@ -173,4 +174,68 @@ test('wake() that is called a little early does its work when it is due, and not
   setImmediate(() => time.advance(5))
   await waking
   expect(refreshes()).toBe(1)
+})
+
+/** A store that takes its time, which passes for all. */
+class SlowStore extends MemoryStore {
+  readonly #latency: Latency
+  readonly #time: TestTime
+
+  constructor(time: TestTime, latency: Latency) {
+    super({ clock: time.clock() })
+    this.#time = time
+    this.#latency = latency
+  }
+
+  override async load(key: string): ReturnType<MemoryStore['load']> {
+    this.#time.advance(this.#latency.beforeLoad ?? 0)
+    const record = await super.load(key)
+    this.#time.advance(this.#latency.afterLoad ?? 0)
+    return record
+  }
+
+  override async save(key: string, value: string, options: SaveOptions): ReturnType<MemoryStore['save']> {
+    this.#time.advance(this.#latency.beforeSave ?? 0)
+    const saved = await super.save(key, value, options)
+    this.#time.advance(this.#latency.afterSave ?? 0)
+    return saved
+  }
+}
+
+interface Latency {
+  beforeLoad?: number
+  afterLoad?: number
+  beforeSave?: number
+  afterSave?: number
+}
+
+describe('a store that takes 400 ms', () => {
+  test.each<[string, Latency]>([
+    ['before it saves', { beforeSave: 400 }],
+    ['after it saved', { afterSave: 400 }],
+    ['before it loads', { beforeLoad: 400 }],
+    ['after it loaded', { afterLoad: 400 }],
+    ['each way', { beforeLoad: 400, afterLoad: 400, beforeSave: 400, afterSave: 400 }],
+  ])('%s lets no record drift in twenty refreshes by two processes', async (_, latency) => {
+    const { world, time, right, ahead, refreshes } = await begun(HOUR_MS, { store: (of) => new SlowStore(of, latency) })
+    const redirect = redirectOf(await right.connection.authorize())
+    await right.orchestrator.completeCallback(world.callback(redirect))
+    let issuedAt = 0
+    const clockOf: Clock = right.clock
+    const drifts: number[] = []
+    for (let turn = 1; turn <= 20; turn += 1) {
+      const { connection, clock } = turn % 2 === 0 ? right : ahead
+      const { nextWakeAt = 0 } = await connection.status()
+      time.advance(nextWakeAt - clock.now())
+      world.tokenAnswers.push((body) => {
+        issuedAt = clockOf.now()
+        return { body }
+      })
+      await connection.wake()
+      expect(refreshes()).toBe(turn)
+      const { expiresAt = 0 } = await right.connection.status()
+      drifts.push(Math.abs(expiresAt - issuedAt - HOUR_MS))
+    }
+    expect(Math.max(...drifts)).toBeLessThanOrEqual(800)
+  })
 })

@@ -24,6 +24,11 @@ test('an encoded envelope decodes to its content', () => {
   expect(decodeEnvelope(text)).toEqual({ format: 1, ...content })
 })
 
+test('an encoded envelope has the start of its record clock once it is determined', () => {
+  const started = { ...content, startedAt: 4 }
+  expect(decodeEnvelope(encodeEnvelope(started))).toEqual({ format: 1, ...started })
+})
+
 test('decodeEnvelope drops unknown members', () => {
   expect(decodeEnvelope(changed({ later: true }))).toEqual({ format: 1, ...content })
 })

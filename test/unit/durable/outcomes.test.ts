@@ -40,7 +40,7 @@ describe('unusable records', () => {
     await expect(process.run(AUTHORIZE)).rejects.toMatchObject({ code })
     await expect(process.load()).rejects.toMatchObject({ code })
     expect(process.store.saves).toEqual([])
-    expect(await world.store.load(KEY)).toEqual({ value, version, ageMs: 0 })
+    expect(await world.store.load(KEY)).toEqual({ value, version, ageMs: 0, totalAgeMs: 0 })
   })
 
   test('a record with an unknown sealing key is rejected and not overwritten', async () => {

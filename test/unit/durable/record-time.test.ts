@@ -2,7 +2,8 @@ import { describe, expect, test, vi } from 'vitest'
 import { isUsable } from '../../../machines/connection/selectors.ts'
 import { REFRESH, SIGNED_IN } from './records.ts'
 import { BEGINNING } from './test-time.ts'
-import { createWorld, issued } from './world.ts'
+import type { SnapshotStore } from '../../../src/stores/snapshot-store.ts'
+import { createWorld, issued, type World } from './world.ts'
 
 const FIVE_MINUTES = 300_000
 const AUTHORIZE = { type: 'authorization.requested', request: { attemptTtlMs: FIVE_MINUTES } } as const
@@ -92,6 +93,55 @@ describe('◆3 record time', () => {
     const read = await world.process().load()
     expect(read?.context.tokens?.expiresAt).toBe(BEGINNING + 3_600_000)
     expect([read?.at(), view?.at()]).toEqual([BEGINNING + 600_000, BEGINNING + 600_000])
+  })
+
+  /** Twenty refreshes, each by another process, with a store that writes a second after it was asked; the drift. */
+  async function driftOfSlowSaves(world: World, change: (store: SnapshotStore) => void = () => {}): Promise<number> {
+    await world.seed(SIGNED_IN)
+    for (let turn = 0; turn < 20; turn += 1) {
+      const { store, run } = world.process()
+      const save = store.save.bind(store)
+      store.save = (key, value, options) => {
+        world.time.advance(1_000)
+        return save(key, value, options)
+      }
+      change(store)
+      await run((view) => view && { ...REFRESH, generation: view.context.generation })
+      world.time.advance(60_000)
+    }
+    const reader = world.process()
+    change(reader.store)
+    const view = await reader.load()
+    return (view?.at() ?? 0) - reader.clock.now()
+  }
+
+  test('saves that take long do not slow the time of a record down', async () => {
+    expect(await driftOfSlowSaves(createWorld())).toBe(0)
+  })
+
+  test('a record whose store reports no total age loses that time with each refresh', async () => {
+    const withoutTotalAge = (store: SnapshotStore): void => {
+      const load = store.load.bind(store)
+      store.load = async (key) => {
+        const record = await load(key)
+        return record && { value: record.value, version: record.version, ageMs: record.ageMs }
+      }
+    }
+    expect(await driftOfSlowSaves(createWorld(), withoutTotalAge)).toBe(-20_000)
+  })
+
+  test('record time does not go back when the clock of the store is set back', async () => {
+    const world = createWorld()
+    await world.seed(SIGNED_IN)
+    world.time.advance(10_000)
+    await world.process().run(REFRESH)
+    const { store, load } = world.process()
+    const loadRecord = store.load.bind(store)
+    store.load = async (key) => {
+      const record = await loadRecord(key)
+      return record && { ...record, ageMs: 0, totalAgeMs: 10_000 - FIVE_MINUTES }
+    }
+    expect((await load())?.at()).toBe(BEGINNING + 10_000)
   })
 
   test('a record converts instants between its own clock and the wall clock of the process', async () => {
