@@ -76,7 +76,7 @@ describe('a record of a newer release', () => {
     expect((await process.run(CALLBACK)).accepted).toBe(true)
     expect((await world.stored())?.context).toMatchObject({ ...LATER, endedAttempts: [LATER, {}] })
     expect(world.requests).toEqual(['refreshTokens', 'exchangeCode'])
-    await process.run({ type: 'disconnect.requested' })
+    await process.run({ type: 'disconnect.requested', id: 'd-1' })
     const { context } = (await world.stored()) ?? {}
     expect(context).toMatchObject({ ...LATER, attempts: [] })
     expect(context).not.toHaveProperty('tokens')
