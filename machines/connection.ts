@@ -74,7 +74,6 @@ export const connectionMachine = setup({
     isAcceptableLateResult: ({ context, event }) => guards.isAcceptableLateResult(context, event),
     isOrphanedResult: ({ context, event }) => guards.isOrphanedResult(context, event),
     hasTokensToRevoke: ({ context }) => context.tokens !== undefined && !guards.needsDiscovery(context),
-    replacesOtherClient: ({ context }) => revocations.replacesOtherClient(context),
     isPendingRevocation: ({ context, event }) => revocations.isPendingRevocation(context, event),
     canRetryRevocation: ({ context, event }) => revocations.canRetryRevocation(context, event),
     isRenewal: ({ context }) => guards.isRenewal(context),
@@ -159,14 +158,10 @@ export const connectionMachine = setup({
     withdrawLateTokens: assign(({ context, event }) =>
       revocations.withdrawLateTokens(context, eventAs(event, 'result.late')),
     ),
-    withdrawReplacedTokens: assign(({ context }) => revocations.withdrawReplacedTokens(context)),
-    withdrawTokensReplacedLate: assign(({ context, event }) =>
-      revocations.withdrawTokensReplacedLate(context, eventAs(event, 'result.late')),
-    ),
+    withdrawReplacedTokens: assign(({ context, event }) => revocations.withdrawReplacedTokens(context, event)),
     claimRevocation: assign(({ event }) =>
       revocations.claimRevocation(eventAs(event, 'disconnect.requested', 'revocation.resumed', 'result.late')),
     ),
-    claimReplacedRevocation: assign(({ context }) => revocations.claimReplacedRevocation(context)),
     endRevocation: assign(({ context, event }) =>
       revocations.endRevocation(context, eventAs(event, 'xstate.done.actor.revokeTokens')),
     ),
@@ -391,7 +386,7 @@ export const connectionMachine = setup({
             description: 'The holder of an orphaned claim submits its result.',
             guard: 'isAcceptableLateResult',
             target: 'settling',
-            actions: ['withdrawTokensReplacedLate', 'acceptLateResult'],
+            actions: ['withdrawReplacedTokens', 'acceptLateResult'],
           },
           {
             description:
@@ -494,14 +489,7 @@ export const connectionMachine = setup({
             id: 'exchangeCode',
             src: 'exchangeCode',
             input: ({ context, event }) => inputs.exchangeCodeInput(context, event),
-            onDone: [
-              {
-                guard: 'replacesOtherClient',
-                target: '#connection.disconnecting',
-                actions: ['withdrawReplacedTokens', 'storeTokens', 'claimReplacedRevocation'],
-              },
-              { target: '#connection.settling', actions: ['storeTokens'] },
-            ],
+            onDone: { target: '#connection.settling', actions: ['withdrawReplacedTokens', 'storeTokens'] },
             onError: [
               { guard: 'canRetryUnknownOutcome', target: 'claimed', actions: ['markOutcomeUnknown'] },
               { guard: 'isRetryLater', target: '#connection.settling', actions: ['recordFailure'] },
@@ -593,14 +581,7 @@ export const connectionMachine = setup({
             id: 'requestToken',
             src: 'requestToken',
             input: ({ context, event }) => inputs.requestTokenInput(context, event),
-            onDone: [
-              {
-                guard: 'replacesOtherClient',
-                target: '#connection.disconnecting',
-                actions: ['withdrawReplacedTokens', 'storeTokens', 'claimReplacedRevocation'],
-              },
-              { target: '#connection.settling', actions: ['storeTokens'] },
-            ],
+            onDone: { target: '#connection.settling', actions: ['withdrawReplacedTokens', 'storeTokens'] },
             onError: [
               { guard: 'canRetryUnknownOutcome', target: 'claimed', actions: ['markOutcomeUnknown'] },
               {

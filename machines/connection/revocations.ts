@@ -43,34 +43,18 @@ export function withdrawLateTokens(context: ConnectionContext, event: Sent<'resu
 }
 
 /**
- * The stored tokens, if those of `next` replace them and are of another issuer or client. Tokens of the same client are
- * not revoked: many servers revoke all tokens that a user granted to it.
+ * Moves the stored tokens to the revocations, which are due at once, if a result of another issuer or client replaces
+ * them. Tokens of the same client are not revoked: many servers revoke all tokens that a user granted to it.
  */
-function replacedGrant(context: ConnectionContext, next: AuthorizationServer | undefined): Pending | undefined {
-  const { tokens } = context
+export function withdrawReplacedTokens(context: ConnectionContext, event: ConnectionEvent): Change {
+  const { tokens, claim: current, at } = context
   const server = serverOf(context, tokens?.serverId)
-  if (tokens === undefined || server === undefined) return undefined
-  const isSame = server.issuer === next?.issuer && server.client.clientId === next.client.clientId
-  return isSame ? undefined : pendingOf(server, tokens)
-}
-
-/** Whether the result of the current claim replaces tokens of another issuer or client. */
-export function replacesOtherClient(context: ConnectionContext): boolean {
-  return replacedGrant(context, claimedServer(context)) !== undefined
-}
-
-/** Moves the tokens of another issuer or client, which the result of the current claim replaces, to the revocations. */
-export function withdrawReplacedTokens(context: ConnectionContext): Change {
-  const { id } = assertDefined(context.claim, 'a claim')
-  const pending = assertDefined(replacedGrant(context, claimedServer(context)), 'a grant')
-  return add(context, { id, startedAt: context.at, pending })
-}
-
-/** As {@link withdrawReplacedTokens} for a late result, if it replaces such tokens: `wake()` begins the revocation. */
-export function withdrawTokensReplacedLate(context: ConnectionContext, event: Sent<'result.late'>): Change {
-  const { at, orphanId: id, server } = event
-  const pending = replacedGrant(context, server)
-  return pending === undefined ? {} : add(context, { id, startedAt: at, pending: { ...pending, retryAt: at } })
+  if (tokens === undefined || server === undefined) return {}
+  const isLate = event.type === 'result.late'
+  const next = isLate ? event.server : assertDefined(claimedServer(context), 'a server')
+  if (server.issuer === next.issuer && server.client.clientId === next.client.clientId) return {}
+  const id = isLate ? event.orphanId : assertDefined(current, 'a claim').id
+  return add(context, { id, startedAt: at, pending: { ...pendingOf(server, tokens), retryAt: at } })
 }
 
 /** Claims the revocation that the event names. */
@@ -78,12 +62,6 @@ export function claimRevocation(
   event: Sent<'disconnect.requested'> | Sent<'revocation.resumed'> | Sent<'result.late'>,
 ): Change {
   return claim(event, { kind: 'disconnect', revocationId: event.type === 'result.late' ? event.orphanId : event.id })
-}
-
-/** Claims the revocation of the tokens that the result of the current claim has replaced. */
-export function claimReplacedRevocation({ at, claim: current }: ConnectionContext): Change {
-  const { id, leaseMs } = assertDefined(current, 'a claim')
-  return claim({ at, claimId: `${id}-revocation`, leaseMs }, { kind: 'disconnect', revocationId: id })
 }
 
 /** Whether the event names a revocation that is pending. */

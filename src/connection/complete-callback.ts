@@ -19,6 +19,7 @@ import { identityOf } from './host-actions.ts'
 import { connectionKey, hashBinding, hashState, parseState } from './routing.ts'
 import { ConnectionRecord, type ConnectionRun } from './record.ts'
 import type { OrchestratorServices, View } from './services.ts'
+import { revokeDue } from './status.ts'
 
 /** The result of a callback. `actions` contain secrets. */
 export interface CallbackResult {
@@ -149,6 +150,8 @@ async function finish(
     { view },
   )
   if (run.view === undefined) return unknown('noRecord')
+  // A grant that was replaced. The new tokens are stored already.
+  if (run.consumed) await revokeDue(record, run.view)
   const after = judge(run.view)
   if (after === 'unknown') return resultOfEnded(run.view, stateHash, about, { error, run })
   if (after !== 'acceptable') return { ...rejected(after, run.view, callback), ...about }

@@ -146,8 +146,13 @@ export async function wake(record: ConnectionRecord, loaded?: View): Promise<boo
   return accepted || consumed || isRevoked || claim !== undefined
 }
 
-/** Attempts every revocation that is due, each once. Returns whether there was any. */
-async function revokeDue(record: ConnectionRecord, view: View): Promise<boolean> {
+/**
+ * Attempts every revocation that is due, each once.
+ *
+ * @returns Whether there was any.
+ * @internal
+ */
+export async function revokeDue(record: ConnectionRecord, view: View): Promise<boolean> {
   const due = dueRevocations(view.context, view.at())
   let latest: View | undefined = view
   for (const { id } of due) {
