@@ -129,9 +129,7 @@ describe.each(STORES)('a rolling upgrade on %s', (store) => {
       })
       expect((await a.accessToken(scene.of, { rejectedToken })).value).not.toBe(rejectedToken)
       const { context } = (await rewrite(scene)).snapshot
-      expect([context, ...context.servers, ...context.attempts]).toEqual(
-        [1, 2, 3].map(() => expect.objectContaining(later)),
-      )
+      expect([context, ...context.servers, ...context.attempts]).toMatchObject([later, later, later])
       expect(context.generation).toBe(2)
     })
 

@@ -5,28 +5,11 @@ import {
   type AuthorizationServerSwitches,
   inProcessFetch,
   TestAuthorizationServer,
-  type TestFault,
   TestMcpServer,
 } from '../../../src/testing/index.ts'
 import { LEASE, type Mishap, type Outcome, type Sent, SimulatedProcess } from './simulated-process.ts'
 import { SimulatedTime } from './simulated-time.ts'
-
-/** What one step of a sequence does. `by` names a process, `user` a user, `which` one of the links that were sent out. */
-export type Step =
-  | { readonly do: 'signIn' | 'authorize'; readonly by: number; readonly user: number; readonly mishap: Mishap }
-  | { readonly do: 'callback' | 'deny'; readonly by: number; readonly which: number; readonly mishap: Mishap }
-  | { readonly do: 'twoCallbacks'; readonly which: number }
-  | {
-      readonly do: 'token' | 'refresh' | 'tool' | 'wake' | 'disconnect'
-      readonly by: number
-      readonly user: number
-      readonly mishap: Mishap
-    }
-  | { readonly do: 'tokensEverywhere'; readonly user: number }
-  | { readonly do: 'wait'; readonly ms: number }
-  | { readonly do: 'fault'; readonly fault: TestFault }
-  | { readonly do: 'mend' | 'expireTokens' | 'revokeEverything' | 'changeIssuer' | 'resume' }
-  | { readonly do: 'restart'; readonly by: number }
+import { SECRET, type Step } from './steps.ts'
 
 /** What all sequences came to. */
 export interface FleetCounts {
@@ -53,8 +36,6 @@ export const noCounts = (): FleetCounts => ({
   lateResults: 0,
 })
 
-/** What a secret of ours, or of the test servers, looks like. */
-const SECRET = /\b(?:code|access|refresh|secret)-[\w-]{32}|[\w-]{22}\.[\w-]{43}/
 const PROCESSES = 3
 /** Wall clocks are wrong, and machines were not booted together. */
 const CLOCKS = [{ bootedMs: 5 }, { wrongByMs: 120_000, bootedMs: 9_999 }, { wrongByMs: -45_000 }]
@@ -108,7 +89,7 @@ export class FleetWorld {
   }
 
   /** Takes a step, and looks at what must hold after each. */
-  async take(step: Step): Promise<void> {
+  async take(step: Step<Mishap>): Promise<void> {
     this.#counts.steps += 1
     await this.#do(step)
     await this.#check()
@@ -138,7 +119,7 @@ export class FleetWorld {
     this.#count()
   }
 
-  async #do(step: Step): Promise<void> {
+  async #do(step: Step<Mishap>): Promise<void> {
     switch (step.do) {
       case 'authorize': {
         const { by, connection } = this.#connection(step.by, step.user)
