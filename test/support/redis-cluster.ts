@@ -1,5 +1,5 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { Redis } from 'ioredis'
-import { vi } from 'vitest'
 import { freePort, type RedisServer, startRedisServer } from './redis-server.ts'
 
 const SLOTS = 16_384
@@ -18,7 +18,17 @@ export interface RedisCluster {
   stop(): Promise<void>
 }
 
-const soon = (check: () => Promise<void>) => vi.waitFor(check, { timeout: 30_000, interval: 50 })
+/** Repeats a check until it no longer throws. */
+async function soon(check: () => Promise<void>): Promise<void> {
+  for (const until = performance.now() + 30_000; ;) {
+    try {
+      return await check()
+    } catch (error) {
+      if (performance.now() > until) throw error
+    }
+    await delay(50)
+  }
+}
 
 function facts(info: unknown): Map<string, string> {
   return new Map(
@@ -39,8 +49,12 @@ async function expectFact(
   if (found !== value) throw new Error(`${name} is ${found}`)
 }
 
-/** Starts masters that share the slots, each with one replica, and waits until every node says that the Cluster works. */
-export async function startCluster(masterCount: number): Promise<RedisCluster> {
+/**
+ * Starts masters that share the slots, each with one replica, and waits until every node says that the Cluster works.
+ *
+ * @param config More lines for the configuration file of each node.
+ */
+export async function startCluster(masterCount: number, config: readonly string[] = []): Promise<RedisCluster> {
   const nodes: ClusterNode[] = []
   const stop = async () => {
     for (const { client } of nodes) client.disconnect()
@@ -51,13 +65,14 @@ export async function startCluster(masterCount: number): Promise<RedisCluster> {
     for (let index = 0; index < 2 * masterCount; index += 1) {
       const busPort = await freePort()
       // No test fails over here, and a machine that is busy must not either.
-      const config = [
+      const nodeConfig = [
         'cluster-enabled yes',
         'cluster-replica-no-failover yes',
         'cluster-node-timeout 30000',
         `cluster-port ${busPort}`,
+        ...config,
       ]
-      const server = await startRedisServer({ config })
+      const server = await startRedisServer({ config: nodeConfig })
       const client = new Redis(server.port)
       busPorts.push(busPort)
       nodes.push({ ...server, client, id: String(await client.call('CLUSTER', 'MYID')) })

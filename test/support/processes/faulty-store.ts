@@ -23,12 +23,15 @@ export class FaultyStore implements SnapshotStore {
   down = false
   readonly #inner: SnapshotStore
   readonly #reached: (name: string) => void
+  readonly #began: ((operation: string) => void) | undefined
   readonly #armed: (StoreFault & { skip: number; times: number })[] = []
   readonly #paused = new Map<string, () => void>()
 
-  constructor(inner: SnapshotStore, reached: (name: string) => void) {
+  /** @param began Receives each operation before it begins: `save connection`. */
+  constructor(inner: SnapshotStore, reached: (name: string) => void, began?: (operation: string) => void) {
     this.#inner = inner
     this.#reached = reached
+    this.#began = began
   }
 
   get insideProcess(): boolean {
@@ -76,6 +79,7 @@ export class FaultyStore implements SnapshotStore {
   }
 
   async #through<Answer>(operation: StoreFault['operation'], key: string, ask: () => Promise<Answer>): Promise<Answer> {
+    this.#began?.(`${operation} ${key.slice(key.lastIndexOf(':') + 1)}`)
     if (this.down) throw new Error('the store is down')
     // Taken together, so that `skip` counts operations and not moments.
     const faults = this.#armed.filter((fault) => this.#meets(fault, operation, key))

@@ -1,98 +1,8 @@
 import { flushCompileCache } from 'node:module'
-import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client'
-import { systemClock } from '../../../src/clock.ts'
-import { createAuthOrchestrator } from '../../../src/index.ts'
-import { FaultyStore } from './faulty-store.ts'
-import { openStore } from './open-store.ts'
-import type { FromWorker, SentError, TextKeys, ToWorker, WorkerCalls, WorkerInit } from './worker-protocol.ts'
+import { buildOrchestrator, type Built, sendable } from './build-orchestrator.ts'
+import type { FromWorker, ToWorker } from './worker-protocol.ts'
 
 const tell = (message: FromWorker): void => void process.send?.(message)
-const bytes = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, 'base64url'))
-
-const EVENTS = ['transition', 'authorizationRequired', 'authorized', 'refreshed', 'failed', 'disconnected'] as const
-
-const readKeys = ({ name, sealing }: TextKeys) => ({
-  name: bytes(name),
-  sealing: sealing.map(({ id, secret }) => ({ id, secret: bytes(secret) })),
-})
-
-interface Built {
-  calls: WorkerCalls
-  /** Closes everything, unless something is in the middle of it; answers whether it did. */
-  rest(): Promise<boolean>
-}
-
-function build(init: WorkerInit): Built {
-  const { store: address, keys, clockOffsetMs = 0, faults = [], ...options } = init
-  const { store: inner, end } = openStore(address)
-  const store = new FaultyStore(inner, (point) => tell({ reached: point }))
-  for (const fault of faults) store.arm(fault)
-  const told: string[] = []
-  const orchestrator = createAuthOrchestrator({
-    ...options,
-    inspect: (record) => told.push(JSON.stringify(record)),
-    store,
-    keys: readKeys(keys),
-    clock: { ...systemClock, now: () => systemClock.now() + clockOffsetMs },
-  })
-  for (const name of EVENTS) orchestrator.on(name, (event: unknown) => told.push(`${name} ${JSON.stringify(event)}`))
-  let closing: Promise<void> | undefined
-  const closeAll = async (): Promise<void> => {
-    await orchestrator.close()
-    // Whoever hands a store in closes it.
-    await inner.close()
-    await end()
-  }
-  const close = (): Promise<void> => (closing ??= closeAll())
-  const calls: WorkerCalls = {
-    authorize: (of, ...args) => orchestrator.connection(of).authorize(...args),
-    accessToken: (of, ...args) => orchestrator.connection(of).accessToken(...args),
-    status: (of) => orchestrator.connection(of).status(),
-    wake: (of) => orchestrator.connection(of).wake(),
-    awaitAuthorized: (of, ...args) => orchestrator.connection(of).awaitAuthorized(...args),
-    disconnect: (of) => orchestrator.connection(of).disconnect(),
-    import: (of, ...args) => orchestrator.connection(of).import(...args),
-    completeCallback: (url, ...args) => orchestrator.completeCallback(url, ...args),
-    fetch: async (of, url, request) => {
-      const response = await orchestrator.connection(of).fetch(url, request)
-      return { status: response.status, headers: Object.fromEntries(response.headers), text: await response.text() }
-    },
-    whoami: async (of) => {
-      const connection = orchestrator.connection(of)
-      const client = new Client({ name: 'worker', version: '1.0.0' })
-      await client.connect(
-        new StreamableHTTPClientTransport(new URL(of.server), {
-          fetch: (input, request) => connection.fetch(input, request),
-        }),
-      )
-      const { content } = await client.callTool({ name: 'whoami' })
-      await client.close()
-      return content.map((part) => (part.type === 'text' ? part.text : '')).join('')
-    },
-    close,
-    arm: (fault) => Promise.resolve(store.arm(fault)),
-    disarm: () => Promise.resolve(store.disarm()),
-    resume: (point) => Promise.resolve(store.resume(point)),
-    storeDown: (down) => {
-      store.down = down
-      return Promise.resolve()
-    },
-    told: () => Promise.resolve(told.splice(0)),
-  }
-  const rest = async (): Promise<boolean> => {
-    if (store.isPaused) return false
-    store.disarm()
-    store.down = false
-    await close()
-    return true
-  }
-  return { calls, rest }
-}
-
-function sendable(error: unknown): SentError {
-  const { name, message, code, retryable, nextAction, failure } = error as SentError
-  return JSON.parse(JSON.stringify({ name, message, code, retryable, nextAction, failure })) as SentError
-}
 
 let built: Built | undefined
 
@@ -100,7 +10,7 @@ process.on('message', (message: ToWorker) => {
   if ('init' in message) {
     // Whoever is killed would not leave it to the next ones.
     if (built === undefined) flushCompileCache()
-    built = build(message.init)
+    built = buildOrchestrator(message.init, { reached: (point) => tell({ reached: point }), told: [] })
     return tell({ ready: true })
   }
   if ('rest' in message) {

@@ -1,0 +1,52 @@
+import { randomUUID } from 'node:crypto'
+import type { ConnectionIdentity } from '../../src/schemas/credentials.ts'
+import { randomKeys } from '../support/processes/fleet.ts'
+import type { StoreAddress } from '../support/processes/open-store.ts'
+import type { WorkerInit } from '../support/processes/worker-protocol.ts'
+import { type Caller, FaultProcess } from './fault-process.ts'
+import { FaultyServer } from './faulty-server.ts'
+import { NETWORK, POLICY, REDIRECT_URI } from './settings.ts'
+
+/** A process of a fleet, with its orchestrator. */
+export interface Member {
+  readonly process: FaultProcess
+  readonly caller: Caller
+}
+
+/** Several processes on one store, and the servers that they talk to. */
+export interface Fleet {
+  readonly server: FaultyServer
+  readonly members: readonly Member[]
+  of(user: string): ConnectionIdentity
+  close(): Promise<void>
+}
+
+/** Starts a fleet. `changes` differ for each process, by its number. */
+export async function openFleet(
+  store: StoreAddress,
+  size: number,
+  changes: (index: number) => Partial<WorkerInit> = () => ({}),
+): Promise<Fleet> {
+  const id = randomUUID()
+  const server = await FaultyServer.listen()
+  const init: WorkerInit = {
+    store: store.kind === 'sqlite' ? store : { ...store, prefix: `${id}:` },
+    keys: randomKeys(),
+    client: { name: 'Faults', redirectUri: REDIRECT_URI },
+    network: NETWORK,
+    policy: POLICY,
+  }
+  const members = Array.from({ length: size }, (_, index) => {
+    const process = new FaultProcess()
+    return { process, caller: process.build(id, { ...init, ...changes(index) }) }
+  })
+  return {
+    server,
+    members,
+    of: (user) => ({ tenant: 'acme', user, server: server.mcp.url }),
+    close: async () => {
+      await Promise.all(members.map((each) => each.process.end()))
+      await server.close()
+    },
+  }
+}

@@ -1,0 +1,80 @@
+/**
+ * Kills, stops and disconnects processes at every operation of every flow, and checks what became of the connection
+ * against the servers. Then stampedes, outages, clocks that differ, and a soak. By default a part of it, which the seed
+ * chooses.
+ *
+ * `npm run test:faults -- --all` runs everything, `--only refresh` one flow, `--only Redis` the variants with that in
+ * their names, `--seed 7` another part, `--report file` writes a report as vitest does.
+ */
+import { parseArgs } from 'node:util'
+import { startRedisServer } from '../support/redis-server.ts'
+import { requireNode } from '../support/require-node.ts'
+import type { StoreAddress } from '../support/processes/open-store.ts'
+import type { Cell } from './cell.ts'
+import { FLOWS } from './flows.ts'
+import { leasesOf } from './points.ts'
+import { type Reported, writeReport } from './report.ts'
+import { everyCell, problemsOf, runCells, sample } from './run-cells.ts'
+import { flowTable, totals } from './table.ts'
+import { variants } from './variants/index.ts'
+
+/** The share of stops among the points that runs by default: each takes leases. */
+const STOP_SHARE = 0.25
+
+requireNode(process.versions.node)
+const { values } = parseArgs({
+  options: {
+    all: { type: 'boolean', default: false },
+    only: { type: 'string' },
+    seed: { type: 'string', default: process.env['AUTHCHART_MODEL_SEED'] ?? '1' },
+    report: { type: 'string' },
+  },
+})
+const { all, only, report } = values
+const seed = Number(values.seed)
+// What is started here ends with this process, whatever ends it.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
+
+const started = performance.now()
+const elapsed = (): string => `${Math.round((performance.now() - started) / 1_000)} s`
+const redis = await startRedisServer()
+const store: StoreAddress = { kind: 'redis', url: redis.url, prefix: '' }
+const tests: Reported[] = []
+
+/** Prints the broken rules, and counts a test. */
+function count(name: string, problems: readonly string[]): void {
+  for (const problem of problems) console.log(`  FAILED ${problem}`)
+  tests.push({ name, problems })
+}
+
+const isChosen = ({ name }: { name: string }): boolean => only === undefined || name.includes(only)
+const flow = FLOWS.find(({ name }) => name === only)
+const flows = flow === undefined ? FLOWS.filter(isChosen) : [flow]
+const cells = await everyCell({ store }, flows.length > 0 ? flows : FLOWS)
+const withoutStops = ({ action }: Cell): boolean => leasesOf(action) === 0
+const own = cells.filter((cell) => flows.includes(cell.flow))
+const stops = own.filter((cell) => !withoutStops(cell))
+const chosen = all ? own : [...own.filter(withoutStops), ...sample(stops, STOP_SHARE, seed)]
+const results = await runCells({ store }, chosen)
+for (const each of flows) {
+  const rows = results.filter(({ cell }) => cell.flow === each)
+  console.log(`${flowTable(each.name, rows)}\n`)
+  count(each.name, problemsOf(rows))
+}
+if (flows.length > 0) console.log(`*: the only copy of new tokens was lost\n${elapsed()}\n`)
+
+const others = flow === undefined ? variants(store, cells, { all }) : []
+for (const variant of others.filter((each) => (all || !each.isLong) && isChosen(each))) {
+  const { summary, problems } = await variant
+    .run(seed)
+    .catch((error: Error) => ({ summary: 'it did not run', problems: [error.stack ?? error.message] }))
+  console.log(`${variant.name}: ${summary} (${elapsed()})`)
+  count(variant.name, problems)
+}
+
+await redis.stop()
+if (report !== undefined) writeReport(report, tests)
+const failed = tests.filter(({ problems }) => problems.length > 0)
+console.log(`\n${failed.length} of ${tests.length} flows and variants failed; seed ${seed}; ${elapsed()}`)
+if (results.length > 0) console.log(totals(results))
+process.exitCode = failed.length > 0 || tests.length === 0 ? 1 : 0

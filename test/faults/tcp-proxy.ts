@@ -1,0 +1,51 @@
+import { once } from 'node:events'
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
+
+/** A network between processes and a server that can be partitioned. */
+export class TcpProxy {
+  /** While true, no byte arrives on either side, and every connection stays open. */
+  isPartitioned = false
+  readonly #server: Server
+  readonly #sockets = new Set<Socket>()
+
+  private constructor(server: Server) {
+    this.#server = server
+  }
+
+  static async listen(targetPort: number): Promise<TcpProxy> {
+    const server = createServer((incoming) => proxy.#join(incoming, connect(targetPort, '127.0.0.1')))
+    const proxy = new TcpProxy(server)
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    return proxy
+  }
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port
+  }
+
+  async close(): Promise<void> {
+    this.#server.close()
+    for (const socket of this.#sockets) socket.destroy()
+    await once(this.#server, 'close')
+  }
+
+  #join(incoming: Socket, outgoing: Socket): void {
+    const end = (): void => {
+      for (const socket of [incoming, outgoing]) {
+        socket.destroy()
+        this.#sockets.delete(socket)
+      }
+    }
+    for (const [from, to] of [
+      [incoming, outgoing],
+      [outgoing, incoming],
+    ] as const) {
+      this.#sockets.add(from)
+      from.on('error', end).on('close', end)
+      from.on('data', (bytes) => {
+        if (!this.isPartitioned) to.write(bytes)
+      })
+    }
+  }
+}
