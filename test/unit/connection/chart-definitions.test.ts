@@ -58,6 +58,16 @@ describe('the TTL of a record', () => {
       DAY_MS + 9,
     ],
     ['without tokens, claim and attempts is stored for one day', {}, DAY_MS],
+    [
+      'with a pending revocation is stored for one day after its last attempt',
+      { revocations: [{ id: 'r', startedAt: EMPTY.at - 1, pending: { server: SERVER, accessToken: 'a' } }] },
+      2 * DAY_MS - 1,
+    ],
+    [
+      'with a decided revocation is stored for one day',
+      { revocations: [{ id: 'r', startedAt: EMPTY.at, outcome: 'yes' }] },
+      DAY_MS,
+    ],
   ])('the record of a connection %s', (_what, extra, ttlMs) => {
     expect(connection.ttlMs({ ...EMPTY, ...extra })).toBe(ttlMs)
   })
@@ -83,6 +93,23 @@ describe('the late result of a claim', () => {
       tokens: TOKENS,
       server: SERVER,
     })
+  })
+
+  test('the late result of a revocation is its decision, and nothing while it is pending', () => {
+    const revoking = { ...EMPTY, claim: { ...CLAIM, kind: 'disconnect' as const, revocationId: 'r' } }
+    const revocation = { id: 'r', startedAt: EMPTY.at }
+    expect(connection.lateResult(revoking, { ...rested, revocations: [{ ...revocation, outcome: 'yes' }] })).toEqual({
+      type: 'revocation.late',
+      id: 'r',
+      outcome: 'yes',
+    })
+    const pending = { server: SERVER, accessToken: 'a' }
+    expect(connection.lateResult(revoking, { ...rested, revocations: [{ ...revocation, pending }] })).toBeUndefined()
+  })
+
+  test('only the claim of a revocation yields to other events', () => {
+    expect(connection.yields?.({ ...CLAIM, kind: 'disconnect', revocationId: 'r' })).toBe(true)
+    expect(connection.yields?.(CLAIM)).toBe(false)
   })
 
   test.each<[string, ConnectionContext, ConnectionContext]>([
