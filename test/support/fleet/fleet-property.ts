@@ -4,12 +4,13 @@ import type { AuthorizationServerSwitches } from '../../../src/testing/index.ts'
 import { FleetWorld, noCounts } from './fleet-world.ts'
 import { printModel } from './print-model.ts'
 import type { Mishap } from './simulated-process.ts'
+import { simulateSqlite } from './simulated-sqlite.ts'
 import { SimulatedTime } from './simulated-time.ts'
 import { commonSteps, sequenceOf, when } from './steps.ts'
 
 const { AUTHCHART_MODEL_SEQUENCES = '200', AUTHCHART_MODEL_SEED, AUTHCHART_MODEL_PATH } = process.env
-/** Half of them in each of the two files, which run side by side. */
-const numRuns = Math.ceil(Number(AUTHCHART_MODEL_SEQUENCES) / 2)
+/** Half of them in each of the two files on memory, which run side by side; a tenth on SQLite, which writes to the disk. */
+const shareOf = { memory: 2, sqlite: 10 }
 const seed = AUTHCHART_MODEL_SEED === undefined ? Date.now() % 2 ** 31 : Number(AUTHCHART_MODEL_SEED)
 const MAX_STEPS = 16
 const TIMEOUT_MS = 20 * 60_000
@@ -31,12 +32,20 @@ const mishap: fc.Arbitrary<Mishap> = fc.oneof(
  * Sequences of what users, servers, stores and processes do, with all that must hold after each step. Prints its seed;
  * `AUTHCHART_MODEL_SEED` and `AUTHCHART_MODEL_PATH` repeat what failed, `AUTHCHART_MODEL_SEQUENCES` asks for more.
  */
-export function testFleet(servers: string, switches: AuthorizationServerSwitches): void {
+export function testFleet(
+  servers: string,
+  switches: AuthorizationServerSwitches,
+  store: keyof typeof shareOf = 'memory',
+): void {
   const counts = noCounts()
-  beforeAll(() => SimulatedTime.begin())
+  const numRuns = Math.ceil(Number(AUTHCHART_MODEL_SEQUENCES) / shareOf[store])
+  beforeAll(() => {
+    SimulatedTime.begin()
+    simulateSqlite()
+  })
   afterAll(() => {
     SimulatedTime.end()
-    printModel({ servers, seed, ...counts })
+    printModel({ servers, store, seed, ...counts })
   })
 
   test(
@@ -44,9 +53,13 @@ export function testFleet(servers: string, switches: AuthorizationServerSwitches
     async () => {
       const checked = await fc.check(
         fc.asyncProperty(sequenceOf(fc.oneof(...commonSteps(mishap)), MAX_STEPS), async (sequence) => {
-          const world = new FleetWorld(counts, switches)
-          await fc.asyncModelRun(() => ({ model: {}, real: world }), sequence)
-          await world.hasWayOut()
+          const world = new FleetWorld(counts, switches, store)
+          try {
+            await fc.asyncModelRun(() => ({ model: {}, real: world }), sequence)
+            await world.hasWayOut()
+          } finally {
+            await world.end()
+          }
         }),
         { numRuns, seed, ...(AUTHCHART_MODEL_PATH !== undefined && { path: AUTHCHART_MODEL_PATH }) },
       )

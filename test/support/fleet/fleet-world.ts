@@ -1,6 +1,7 @@
 import { expect } from 'vitest'
 import type { Connection } from '../../../src/connection/connection.ts'
-import { isAuthorizationError, MemoryStore, type SaveOptions } from '../../../src/index.ts'
+import { isAuthorizationError, MemoryStore } from '../../../src/index.ts'
+import type { ChangeListener, SaveOptions, SnapshotStore } from '../../../src/stores/snapshot-store.ts'
 import {
   type AuthorizationServerSwitches,
   inProcessFetch,
@@ -8,6 +9,7 @@ import {
   TestMcpServer,
 } from '../../../src/testing/index.ts'
 import { LEASE, type Mishap, type Outcome, type Sent, SimulatedProcess } from './simulated-process.ts'
+import { TemporarySqliteStore } from './simulated-sqlite.ts'
 import { SimulatedTime } from './simulated-time.ts'
 import { SECRET, type Step } from './steps.ts'
 
@@ -42,15 +44,21 @@ const CLOCKS = [{ bootedMs: 5 }, { wrongByMs: 120_000, bootedMs: 9_999 }, { wron
 /** More than any claim, with the request of its holder, can take. */
 const LONG_AFTER_ANY_CLAIM_MS = 10 * (LEASE.leaseMs + LEASE.graceMs)
 
-/** A store that keeps the versions that it gave. */
-class VersionedStore extends MemoryStore {
+/** A store that remembers the versions that it gave. */
+class VersionedStore implements SnapshotStore {
+  readonly insideProcess = true
   saves = 0
   readonly reused: string[] = []
+  readonly #inner: SnapshotStore
   readonly #writeOf = new Map<string, string>()
 
-  override async save(key: string, value: string, options: SaveOptions): ReturnType<MemoryStore['save']> {
+  constructor(inner: SnapshotStore) {
+    this.#inner = inner
+  }
+
+  async save(key: string, value: string, options: SaveOptions): ReturnType<SnapshotStore['save']> {
     this.saves += 1
-    const saved = await super.save(key, value, options)
+    const saved = await this.#inner.save(key, value, options)
     if (saved === 'conflict') return saved
     const name = `${key} ${saved.version}`
     const writeId = this.#writeOf.get(name) ?? options.writeId
@@ -58,13 +66,29 @@ class VersionedStore extends MemoryStore {
     this.#writeOf.set(name, writeId)
     return saved
   }
+
+  load(key: string): ReturnType<SnapshotStore['load']> {
+    return this.#inner.load(key)
+  }
+
+  delete(...args: Parameters<SnapshotStore['delete']>): Promise<boolean> {
+    return this.#inner.delete(...args)
+  }
+
+  subscribe(listener: ChangeListener): ReturnType<SnapshotStore['subscribe']> {
+    return this.#inner.subscribe(listener)
+  }
+
+  close(): Promise<void> {
+    return this.#inner.close()
+  }
 }
 
 /** Users, browsers, several processes on one store, two authorization servers and an MCP server, in simulated time. */
 export class FleetWorld {
   readonly #time = new SimulatedTime()
   readonly #clock = this.#time.clock()
-  readonly #store = new VersionedStore({ clock: this.#clock })
+  readonly #store: VersionedStore
   readonly #servers: TestAuthorizationServer[]
   readonly #mcp: TestMcpServer
   readonly #sent: Sent[] = []
@@ -78,8 +102,11 @@ export class FleetWorld {
   #checkedSends = 0
   #checkedTold = 0
 
-  constructor(counts: FleetCounts, switches: AuthorizationServerSwitches) {
+  constructor(counts: FleetCounts, switches: AuthorizationServerSwitches, store: 'memory' | 'sqlite') {
     this.#counts = counts
+    this.#store = new VersionedStore(
+      store === 'sqlite' ? new TemporarySqliteStore() : new MemoryStore({ clock: this.#clock }),
+    )
     this.#servers = ['http://127.0.0.1:1', 'http://127.0.0.1:3'].map(
       (origin) => new TestAuthorizationServer({ origin, clock: this.#clock, ...switches }),
     )
@@ -117,6 +144,11 @@ export class FleetWorld {
     void Promise.all(closing).then(() => (isClosed = true))
     await this.#time.until(() => isClosed)
     this.#count()
+  }
+
+  /** Ends the store, whatever failed. */
+  async end(): Promise<void> {
+    await this.#store.close()
   }
 
   async #do(step: Step<Mishap>): Promise<void> {
