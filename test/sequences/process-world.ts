@@ -104,19 +104,26 @@ export class ProcessWorld {
   /** A person clicks again where that is what they are told, and grants more scope where the server requires it. */
   async #signsIn(user: number): Promise<void> {
     const { worker, of } = await this.#connection(user, user)
-    let challenge: string | undefined
     for (let clicks = 1; ; clicks += 1) {
-      const begun = await again(() => worker.authorize(of, { force: true, ...(challenge && { challenge }) }))
+      const begin = () => worker.authorize(of, { force: true })
+      const begun = await again(begin).catch(async (error: Failed) => {
+        // An imported client belongs to the server that was named before: its host has to give it up.
+        if (error.nextAction !== 'configureClient') throw error
+        await again(() => worker.disconnect(of))
+        return await again(begin)
+      })
       assert.equal(begun.status, 'redirect', 'a user is sent to the authorization server')
       const url = await this.#approve(begun.authorizationUrl)
       let finished = await inTime(worker.completeCallback(url))
       for (let tries = 1; finished.retryable && tries < TRIES; tries += 1)
         finished = await inTime(worker.completeCallback(url))
       assert.match(finished.status, /^(?:a|alreadyA)uthorized$/, JSON.stringify(finished.failure))
-      const { status, headers } = await again(() => this.#call(worker, of))
-      challenge = headers['www-authenticate']
-      if (status === 403 && clicks < TRIES) continue
-      return assert.equal(status, 200, 'a user calls the server with a new token')
+      const called = await settled(again(() => this.#call(worker, of)))
+      // The server requires more scope, which its challenge names: it is in the record.
+      if (called.kind === 'failed' && called.error.nextAction === 'authorize' && clicks < TRIES) continue
+      if (called.kind === 'failed') throw called.error
+      assert.deepEqual([called.kind, called.kind === 'done' && called.value.status], ['done', 200])
+      return
     }
   }
 
@@ -165,8 +172,8 @@ export class ProcessWorld {
       case 'tool': {
         const { of } = await this.#connection(step.by, step.user)
         const outcome = await this.#perform(step.by, step.mishap, (worker) => this.#call(worker, of))
-        const challenge = outcome.kind === 'done' ? outcome.value.headers['www-authenticate'] : undefined
-        if (challenge !== undefined) await this.#authorize(step.by, step.user, NOTHING, { challenge })
+        if (outcome.kind === 'failed' && outcome.error.nextAction === 'authorize')
+          await this.#authorize(step.by, step.user, NOTHING, {})
         return
       }
       case 'tokensEverywhere': {
@@ -261,12 +268,7 @@ export class ProcessWorld {
     assert.equal(authorized, false, `${state} says authorized, and has no token: ${failure?.code}`)
   }
 
-  async #authorize(
-    by: number,
-    user: number,
-    mishap: Mishap,
-    options: { force?: boolean; challenge?: string },
-  ): Promise<void> {
+  async #authorize(by: number, user: number, mishap: Mishap, options: { force?: boolean }): Promise<void> {
     const { of } = await this.#connection(by, user)
     const begun = await this.#perform(by, mishap, (worker) => worker.authorize(of, options))
     if (begun.kind === 'done' && begun.value.status === 'redirect') this.#links.push(begun.value.authorizationUrl)
