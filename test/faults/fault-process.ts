@@ -73,7 +73,7 @@ export class FaultProcess {
       },
     }
     const caller = new Proxy(own, {
-      get: (target, name) =>
+      get: (target, name): unknown =>
         Reflect.get(target, name) ??
         (async (...args: unknown[]) => await this.#call(cell, name as keyof WorkerCalls, args)),
     }) as unknown as Caller

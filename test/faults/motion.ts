@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { ConnectionIdentity } from '../../src/schemas/credentials.ts'
-import { CallError, type Caller } from './fault-process.ts'
+import type { CallError, Caller } from './fault-process.ts'
 import type { Fleet } from './fleet.ts'
 import { persist, StuckError } from './persist.ts'
 import { pick, randomSequence } from './random.ts'

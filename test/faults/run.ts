@@ -67,7 +67,7 @@ const others = flow === undefined ? variants(store, cells, { all }) : []
 for (const variant of others.filter((each) => (all || !each.isLong) && isChosen(each))) {
   const { summary, problems } = await variant
     .run(seed)
-    .catch((error: Error) => ({ summary: 'it did not run', problems: [error.stack ?? error.message] }))
+    .catch((error: unknown) => ({ summary: 'it did not run', problems: [String(error)] }))
   console.log(`${variant.name}: ${summary} (${elapsed()})`)
   count(variant.name, problems)
 }

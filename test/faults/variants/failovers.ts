@@ -53,7 +53,7 @@ async function withCluster(seed: number, fail: (cluster: RedisCluster) => Promis
 async function moveSlots({ masters: [from, to] }: RedisCluster): Promise<void> {
   if (from === undefined || to === undefined) return
   const slots = new Set<number>()
-  for (const key of await from.client.keys('*')) slots.add(Number(await from.client.cluster('KEYSLOT', key)))
+  for (const key of await from.client.keys('*')) slots.add(await from.client.cluster('KEYSLOT', key))
   for (const slot of slots) {
     await to.client.call('CLUSTER', 'SETSLOT', slot, 'IMPORTING', from.id)
     await from.client.call('CLUSTER', 'SETSLOT', slot, 'MIGRATING', to.id)

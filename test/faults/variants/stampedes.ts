@@ -1,7 +1,7 @@
 import type { StoreAddress } from '../../support/processes/open-store.ts'
 import type { WorkerInit } from '../../support/processes/worker-protocol.ts'
 import { type Fleet, openFleet } from '../fleet.ts'
-import { CallError, type Caller } from '../fault-process.ts'
+import type { CallError, Caller } from '../fault-process.ts'
 import { persist } from '../persist.ts'
 import { callback } from '../scene.ts'
 import { PATIENT, WAY_OUT_MS } from '../settings.ts'
@@ -16,7 +16,7 @@ type Tally = Record<string, number>
 async function tally(calls: Iterable<Promise<string>>): Promise<Tally> {
   const counts: Tally = {}
   const outcomes = await Promise.all(
-    [...calls].map((each) => each.catch((error: CallError) => error.code ?? error.message)),
+    [...calls].map((each) => each.catch((error: unknown) => (error as CallError).code ?? String(error))),
   )
   for (const outcome of outcomes) counts[outcome] = (counts[outcome] ?? 0) + 1
   return counts

@@ -19,7 +19,7 @@ function connect(address: Exclude<StoreAddress, { kind: 'sqlite' }>): Redis | Cl
       return new Redis(address.url)
     case 'sentinel':
       return new Redis({ sentinels: [{ host, port: address.port }], name: 'authchart' })
-    case 'cluster':
+    default:
       return new Cluster(address.ports.map((port) => ({ host, port })))
   }
 }
