@@ -2,13 +2,7 @@ import type { SnapshotFrom } from 'xstate'
 import { getAdjacencyMap } from 'xstate/graph'
 import { connectionMachine } from '../../../machines/connection.ts'
 import type { ConnectionEvent, RequestedAuthorization, Stamp } from '../../../machines/connection/events.ts'
-import {
-  claimedRevocation,
-  isPending,
-  isRenewable,
-  isUsable,
-  revocationOf,
-} from '../../../machines/connection/selectors.ts'
+import { claimedRevocation, isPending, isRenewable, isUsable } from '../../../machines/connection/selectors.ts'
 import type { Attempt, ConnectionContext } from '../../../src/schemas/connection-context.ts'
 import { REVOCATION_TTL_MS } from '../../../machines/limits.ts'
 import type { Tokens } from '../../../src/schemas/credentials.ts'
@@ -272,10 +266,13 @@ function essenceOf(snapshot: ConnectionSnapshot): string {
       held.rejectedBy !== undefined,
     ],
     claim && [claim.kind, claim.grant, claim.retries, claim.outcomeUnknown],
-    context.orphanedClaims
-      .slice(-1)
-      .map(({ id, retried, disconnected }) => [retried, disconnected, revocationOf(context, id) !== undefined]),
-    context.revocations?.at(-1)?.pending !== undefined,
+    context.orphanedClaims.at(-1)?.retried,
+    // Told apart only where nothing else is stored: beside the rest they would multiply the states.
+    held === undefined &&
+      context.attempts.length === 0 && [
+        context.orphanedClaims.at(-1)?.disconnected,
+        context.revocations?.at(-1)?.pending !== undefined,
+      ],
     claim?.kind === 'disconnect' && at - (claimedRevocation(context)?.startedAt ?? at) >= REVOCATION_TTL_MS,
     request &&
       claim === undefined && [
