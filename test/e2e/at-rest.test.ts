@@ -70,7 +70,14 @@ describe('records in Redis', () => {
       expect((await indexed()).toSorted()).toEqual(connections.toSorted())
       for (const { key, fields, kind, ttlMs } of waiting) {
         const dueAt = kind === 'connection' ? ['dueAt'] : []
-        expect(Object.keys(fields).toSorted()).toEqual([...dueAt, 'value', 'version', 'writes', 'writtenAt'])
+        expect(Object.keys(fields).toSorted()).toEqual([
+          'createdAt',
+          ...dueAt,
+          'value',
+          'version',
+          'writes',
+          'writtenAt',
+        ])
         // Bound to its own key, so that a copy of it does not open elsewhere.
         const header = { alg: 'dir', enc: 'A256GCM', kid: 'k1', key: key.slice('app:'.length) }
         expect(decodeProtectedHeader(fields['value'] ?? '')).toEqual(header)

@@ -76,7 +76,7 @@ describe.each(STORES)('outages of the authorization server, on %s', (store) => {
     const url = await callback()
     await stage.as.fault({ when: 'after', answer: 500 })
     const unknown = { code: 'TOKEN_OUTCOME_UNKNOWN', details: { ...at(), status: 500, error: 'server_error' } }
-    expect(await a.completeCallback(url)).toMatchObject({ status: 'failed', failure: unknown, retryable: false })
+    expect(await a.completeCallback(url)).toMatchObject({ status: 'failed', failure: unknown, retryable: true })
     const claimed = await b.status(of)
     expect(claimed).toMatchObject({ state: 'exchanging', authorized: false, failure: unknown, nextAction: 'retry' })
     expect(await stage.tokenRequests()).toEqual(['authorization_code after 500'])

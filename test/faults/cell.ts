@@ -36,7 +36,7 @@ const REACH_TIMEOUT_MS = 20_000
 const POINT = 'point'
 
 /** A cell under way: its call was begun in process A with the fault armed. */
-export class RunningCell {
+class RunningCell {
   readonly cell: Cell
   readonly scene: Scene
   readonly #act: Act

@@ -14,4 +14,3 @@ export type FromFaultWorker = { cell: string } & (
   | { id: number; error: SentError }
 )
 
-export type { StoreFault }

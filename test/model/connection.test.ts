@@ -247,9 +247,6 @@ describe('every step', () => {
         return [placeOf(state), event.type, reasonOf(event)].filter(Boolean).join(' ')
       })
     expect([...new Set(lost)].toSorted()).toEqual([
-      'disconnecting.claimed claim.expired',
-      'disconnecting.revoking xstate.done.actor.revokeTokens',
-      'disconnecting.revoking xstate.error.actor.revokeTokens notSent',
       'exchanging.requesting xstate.error.actor.exchangeCode invalid_client',
       'refreshing.requesting xstate.error.actor.refreshTokens invalid_client',
       'refreshing.requesting xstate.error.actor.refreshTokens invalid_grant',

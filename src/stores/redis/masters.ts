@@ -31,7 +31,7 @@ export async function masterOf(client: Redis | Cluster, key: string): Promise<Re
  *
  * @see [Redis cluster specification, key distribution model](https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/#key-distribution-model)
  */
-export function slotOf(key: string): number {
+function slotOf(key: string): number {
   const [, tag = key] = /^[^{]*\{([^}]+)\}/.exec(key) ?? []
   let crc = 0
   for (const byte of Buffer.from(tag)) {

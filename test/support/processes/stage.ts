@@ -190,3 +190,9 @@ export const soon = <T>(check: () => T | Promise<T>): Promise<T> => vi.waitFor(c
 
 /** Lets wall time pass until an instant: for what only time can end. */
 export const until = (instant: number): Promise<void> => soon(() => expect(Date.now()).toBeGreaterThanOrEqual(instant))
+
+/** This token as another process returns it, or another call: its expiry is by that process's view of the time. */
+export const sameToken = <Token extends { expiresAt?: number | undefined }>({ expiresAt, ...token }: Token) => ({
+  ...token,
+  expiresAt: expiresAt === undefined ? undefined : (expect.closeTo(expiresAt, -3) as number),
+})

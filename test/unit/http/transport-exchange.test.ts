@@ -346,7 +346,7 @@ describe('the byte limit', () => {
 describe('the timeout', () => {
   test.each(['GET', 'POST'] as const)('ends the wait for headers (%s) without a retry', async (method) => {
     const server = await startServer(() => undefined)
-    expect(await rejection(makeTransport({ timeoutMs: 100 }).exchange({ url: server.origin, method }))).toEqual({
+    expect(await rejection(makeTransport({ timeoutMs: 500 }).exchange({ url: server.origin, method }))).toEqual({
       code: 'HTTP_TIMEOUT',
       outcome: 'unknown',
       details: { url: `${server.origin}/`, host: `127.0.0.1:${server.port}` },
