@@ -1,4 +1,3 @@
-import type { StoreFault } from '../support/processes/faulty-store.ts'
 import type { SentError, WorkerCalls, WorkerInit } from '../support/processes/worker-protocol.ts'
 
 /** What a process that has many orchestrators, one for each cell, can be asked. */
