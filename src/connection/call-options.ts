@@ -50,8 +50,9 @@ export interface AuthorizeOptions {
   /**
    * Registers another client dynamically (RFC 7591 §3) and starts a new authorization with it, as `force` does: for a
    * server that has lost its registrations. Calls at the same time register once, within
-   * `policy.registrationsPerServerPerHour`; beyond it the stored client is used. Without effect on the client where
-   * that is not registered dynamically, but configured, provided, or a client ID metadata document.
+   * `policy.registrationsPerServerPerHour`; beyond it the stored client is used. If the registration fails, so does the
+   * call. Without effect on the client where that is not registered dynamically, but configured, provided, or a client
+   * ID metadata document.
    *
    * @defaultValue false
    */

@@ -4,7 +4,7 @@ import type { ConnectionDependencies, DynamicRegistrationRequest } from '../acto
 import type { DurableChart, RunResult, Step } from '../durable/chart.ts'
 import type { Runner } from '../durable/runner.ts'
 import { isAuthorizationError } from '../errors/authorization-error.ts'
-import { failure } from '../errors/failure.ts'
+import { failure, FAILURE_CODES } from '../errors/failure.ts'
 import { PortError, portError } from '../errors/port-error.ts'
 import type { Policy } from '../options/policy.ts'
 import type { ConnectionIdentity } from '../schemas/credentials.ts'
@@ -57,15 +57,22 @@ export function registrations({
   return {
     storedClientId,
     async ensureDynamicRegistration(request) {
-      const { registrationEndpoint, tokenEndpointAuthMethodsSupported, scope, grantedScope, check, reregister } =
-        request
+      const {
+        registrationEndpoint,
+        tokenEndpointAuthMethodsSupported,
+        scope,
+        grantedScope,
+        check,
+        reregister,
+        isLost,
+      } = request
       const { dpop, registrationsPerIssuerPerHour, registrationsPerServerPerHour, attemptTtlMs, codeTtlMs } = policy(
         request.identity,
       )
       const minSecretTtlMs = attemptTtlMs + codeTtlMs
       const dpopBoundAccessTokens = dpop === 'required' || undefined
       let generation: number | undefined
-      const { view } = await asPort(async () => {
+      const { view, accepted } = await asPort(async () => {
         // Before the run, which may wait for the registration of another call: that one replaces the same client.
         const replaces = reregister ? await storedClientId(request) : request.replaces
         return await run(request, (before) => {
@@ -89,6 +96,13 @@ export function registrations({
       // A client together with a failure is one whose secret has expired, and whose re-registration failed.
       if (view !== undefined && client !== undefined && claim === undefined && reason === undefined) {
         const isNew = view.context.generation !== generation
+        const last = view.context.journal.at(-1)
+        // With the client that the server has lost, the user would end at its error page.
+        if (isLost && accepted && !isNew && last?.from === 'registering')
+          throw new PortError(
+            failure(FAILURE_CODES.find((code) => code === last.reason) ?? 'SERVER_UNAVAILABLE'),
+            'notSent',
+          )
         // The registration has a record, and with it a clock, of its own.
         const clientSecretExpiresAt = view.toLocal(client.clientSecretExpiresAt)
         if (!isNew || !isSecretExpired(client, view.at())) return { ...client, clientSecretExpiresAt }

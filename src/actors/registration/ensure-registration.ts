@@ -195,6 +195,7 @@ async function registeredClient(
     ...registrationScope(deps, input),
     replaces: (isNamed ? reregister.clientId : undefined) ?? invalidScopeClientId,
     reregister: (reregister && !isNamed) || undefined,
+    isLost: reregister && (true as const),
     check: isSuspect && { tokenEndpoint, dpop },
     at,
   }

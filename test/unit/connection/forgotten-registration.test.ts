@@ -244,6 +244,23 @@ describe('authorize({ reregister: true })', () => {
     expect(registrations(world)).toBe(0)
   })
 
+  test.each([
+    [503, 'SERVER_UNAVAILABLE'],
+    [400, 'REGISTRATION_REJECTED'],
+  ])(
+    'fails where the server responds %i to the registration, instead of using the client that it has lost',
+    async (status, code) => {
+      const world = await startWorld()
+      const connection = orchestrate().connection(of(world))
+      await connection.authorize()
+      const register = world.as.routes['POST /register']
+      world.as.routes['POST /register'] = { status, body: { error: 'invalid_redirect_uri' } }
+      expect(await rejection(connection.authorize({ reregister: true }))).toMatchObject({ failure: { code } })
+      if (register !== undefined) world.as.routes['POST /register'] = register
+      expect(clientIdOf(redirectOf(await connection.authorize({ reregister: true })))).toBe('client-2')
+    },
+  )
+
   test('uses the stored client beyond policy.registrationsPerServerPerHour', async () => {
     const world = await startWorld()
     const connection = orchestrate({ policy: { registrationsPerServerPerHour: 1 } }).connection(of(world))
