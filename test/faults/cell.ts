@@ -29,6 +29,24 @@ export interface CellResult {
   readonly problems: readonly string[]
 }
 
+/** A cell whose flow can begin. */
+export interface PreparedCell {
+  readonly cell: Cell
+  readonly scene: Scene
+  readonly act: Act
+}
+
+/** The result of a cell that did not come to its fault. */
+export const missed = (cell: Cell, problem: string): CellResult => ({
+  cell,
+  outcome: 'repeated',
+  unavoidable: false,
+  wasReached: false,
+  asked: 0,
+  reused: 0,
+  problems: [problem],
+})
+
 /** What became of a call of process A. */
 type Settled = { readonly value: Acknowledged } | { readonly error: unknown }
 
@@ -150,10 +168,7 @@ class RunningCell {
 }
 
 /** Runs cells with one action, all at the same time: one signal meets the process of all of them. */
-export async function runBatch(
-  cells: readonly { readonly cell: Cell; readonly scene: Scene; readonly act: Act }[],
-  processA: FaultProcess,
-): Promise<CellResult[]> {
+export async function runBatch(cells: readonly PreparedCell[], processA: FaultProcess): Promise<CellResult[]> {
   const running = cells.map(({ cell, scene, act }) => new RunningCell(cell, scene, act, processA))
   await Promise.all(running.map(({ reached }) => reached))
   const [action] = cells.map(({ cell }) => cell.action)

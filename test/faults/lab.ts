@@ -1,4 +1,4 @@
-import { type Cell, type CellResult, runBatch } from './cell.ts'
+import { type Cell, type CellResult, missed, type PreparedCell, runBatch } from './cell.ts'
 import { FaultProcess } from './fault-process.ts'
 import type { Flow } from './flows.ts'
 import { type Operation, type Point, pointsOf } from './points.ts'
@@ -35,13 +35,19 @@ export class Lab {
     const processA = this.#next
     const scenes = await Promise.all(cells.map(() => openScene(this.#setting, this.#carrier)))
     try {
-      const prepared = await Promise.all(
+      const prepared: PreparedCell[] = []
+      const unprepared: CellResult[] = []
+      await Promise.all(
         cells.map(async (cell, index) => {
           const scene = scenes[index] as Scene
-          return { cell, scene, act: await cell.flow.prepare(scene) }
+          try {
+            prepared.push({ cell, scene, act: await cell.flow.prepare(scene) })
+          } catch (error) {
+            unprepared.push(missed(cell, `the flow could not begin: ${(error as Error).message}`))
+          }
         }),
       )
-      return await runBatch(prepared, processA)
+      return [...(await runBatch(prepared, processA)), ...unprepared]
     } finally {
       await processA.end()
       this.#next = new FaultProcess()

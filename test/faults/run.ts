@@ -50,9 +50,11 @@ function count(name: string, problems: readonly string[]): void {
 const isChosen = ({ name }: { name: string }): boolean => only === undefined || name.includes(only)
 const flow = FLOWS.find(({ name }) => name === only)
 const flows = flow === undefined ? FLOWS.filter(isChosen) : [flow]
-const cells = await everyCell({ store }, flows.length > 0 ? flows : FLOWS)
+let recorded: Promise<Cell[]> | undefined
+/** Every cell, recorded once. */
+const cells = (): Promise<Cell[]> => (recorded ??= everyCell({ store }, flows.length > 0 ? flows : FLOWS))
 const withoutStops = ({ action }: Cell): boolean => leasesOf(action) === 0
-const own = cells.filter((cell) => flows.includes(cell.flow))
+const own = flows.length > 0 ? await cells() : []
 const stops = own.filter((cell) => !withoutStops(cell))
 const chosen = all ? own : [...own.filter(withoutStops), ...sample(stops, STOP_SHARE, seed)]
 const results = await runCells({ store }, chosen)

@@ -16,13 +16,17 @@ import { stampedes } from './stampedes.ts'
 const HOUR_MS = 3_600_000
 
 /** A part of the cells, in another setting. */
-async function someCells(setting: Setting, cells: readonly Cell[], share: number, seed: number) {
-  const results = await runCells(setting, sample(cells, share, seed))
+async function someCells(setting: Setting, cells: () => Promise<readonly Cell[]>, share: number, seed: number) {
+  const results = await runCells(setting, sample(await cells(), share, seed))
   return { summary: totals(results), problems: problemsOf(results) }
 }
 
 /** The situations beyond a single fault. */
-export function variants(redis: StoreAddress, cells: readonly Cell[], { all }: { all: boolean }): Variant[] {
+export function variants(
+  redis: StoreAddress,
+  cells: () => Promise<readonly Cell[]>,
+  { all }: { all: boolean },
+): Variant[] {
   return [
     {
       name: 'processes whose clocks are two hours apart',
