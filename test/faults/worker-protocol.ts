@@ -12,4 +12,3 @@ export type FromFaultWorker = { cell: string } & (
   | { id: number; value: unknown }
   | { id: number; error: SentError }
 )
-

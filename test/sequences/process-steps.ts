@@ -17,7 +17,6 @@ export type ProcessStep =
   | { readonly do: 'import'; readonly by: number; readonly user: number; readonly mishap: Mishap }
   | { readonly do: 'requireScope'; readonly scope: 'read' | 'read write' | undefined }
 
-
 const afterMs = fc.constantFrom(0, 1, 3, 8, 20, 50)
 const skip = fc.nat(2)
 const mishap: fc.Arbitrary<Mishap> = fc.oneof(

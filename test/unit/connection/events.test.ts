@@ -94,9 +94,7 @@ describe('events of a disconnect', () => {
     const earlier: ConnectionContext = { ...CONTEXT, revocations: before }
     const later: ConnectionContext = { ...CONTEXT, revocations: after }
     connectionEventPublisher(listeners)(saved(later), [], earlier)
-    expect(received).toEqual(
-      expected.map((revoked) => ['disconnected', { connection: IDENTITY, revoked, at: LOCAL }]),
-    )
+    expect(received).toEqual(expected.map((revoked) => ['disconnected', { connection: IDENTITY, revoked, at: LOCAL }]))
   })
 
   test('a revocation in a record that did not exist before emits its outcome', () => {
