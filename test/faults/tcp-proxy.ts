@@ -3,8 +3,7 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 
 /** A network between processes and a server that can be partitioned. */
 export class TcpProxy {
-  /** While true, no byte arrives on either side, and every connection stays open. */
-  isPartitioned = false
+  #isPartitioned = false
   readonly #server: Server
   readonly #sockets = new Set<Socket>()
 
@@ -22,6 +21,14 @@ export class TcpProxy {
 
   get port(): number {
     return (this.#server.address() as AddressInfo).port
+  }
+
+  /** While true, no byte arrives on either side, and every connection stays open; afterwards all that was sent arrives. */
+  set isPartitioned(isPartitioned: boolean) {
+    this.#isPartitioned = isPartitioned
+    for (const socket of this.#sockets)
+      if (isPartitioned) socket.pause()
+      else socket.resume()
   }
 
   async close(): Promise<void> {
@@ -43,9 +50,8 @@ export class TcpProxy {
     ] as const) {
       this.#sockets.add(from)
       from.on('error', end).on('close', end)
-      from.on('data', (bytes) => {
-        if (!this.isPartitioned) to.write(bytes)
-      })
+      from.on('data', (bytes) => void to.write(bytes))
+      if (this.#isPartitioned) from.pause()
     }
   }
 }
