@@ -39,7 +39,7 @@ export interface DynamicRegistrationRequest {
   readonly replaces?: string | undefined
   /** Whether the stored client is replaced, whichever it is when the request is made. */
   readonly reregister?: true | undefined
-  /** Whether the host says that the server has lost the stored client, so that it is no substitute for another one. */
+  /** Whether the host says that the server has lost the stored client: a failed registration then fails the request. */
   readonly isLost?: true | undefined
   /** Where the server is asked whether it still has the client: an attempt with it was not finished. */
   readonly check?: RegistrationCheck | undefined

@@ -507,7 +507,7 @@ describe('RedisStore on a dedicated server', () => {
     })
 
     test('without replicas no claim is written, and a result is', async () => {
-      const [many, plain] = [make({ replicas: 2, commandTimeoutMs: 600 }), make()]
+      const [many, plain] = [make({ replicas: 2, commandTimeoutMs: 2_000 }), make()]
       const failed = (write: SaveOptions) => many.save(key, 'value', write).catch((reason: unknown) => reason)
       expect(await failed(claim())).toEqual(new TooFewReplicasError(1, 2, undefined))
       expect(await plain.load(key)).toBeUndefined()
