@@ -7,16 +7,16 @@ import { isRetryLater, portFailureOf } from '../rejection.ts'
 import { claim, isLocal, nextRetry } from './claims.ts'
 import type { Change, ConnectionEvent, Done, Sent } from './events.ts'
 import { claimedRevocation, claimedServer, revocationOf, serverOf } from './selectors.ts'
-import { reset } from './tokens.ts'
+import { readClock, reset } from './tokens.ts'
 
 type Pending = NonNullable<Revocation['pending']>
 
 /** Adds a revocation; if there are too many, one that is decided is dropped, or else the oldest. */
 function add(context: ConnectionContext, revocation: Revocation): Change {
-  const all = [...(context.revocations ?? []), revocation]
-  const decided = all.findIndex(({ pending }) => pending === undefined)
-  const dropped = all.length > MAX_REVOCATIONS ? Math.max(decided, 0) : -1
-  return { revocations: all.filter((_, index) => index !== dropped) }
+  const earlier = context.revocations ?? []
+  const decided = earlier.findIndex(({ pending }) => pending === undefined)
+  const dropped = earlier.length < MAX_REVOCATIONS ? -1 : Math.max(decided, 0)
+  return { revocations: [...earlier.filter((_, index) => index !== dropped), revocation] }
 }
 
 function replace(context: ConnectionContext, revocation: Revocation): Change {
@@ -82,7 +82,8 @@ export function endLateRevocation(context: ConnectionContext, { at, id, outcome 
 
 /** Ends the revocation of the current claim, which the server rejected, or has not carried out within a day. */
 export function failRevocation(context: ConnectionContext, event: ConnectionEvent): Change {
-  return decide(context, claimed(context), 'failed', portFailureOf(event).failure)
+  const at = readClock(context, event)
+  return { at, ...decide(context, claimed(context), 'failed', portFailureOf(event).failure) }
 }
 
 const claimed = (context: ConnectionContext): Revocation => assertDefined(claimedRevocation(context), 'a revocation')
@@ -106,19 +107,19 @@ function noteOf(revoked: string, failure: Failure | undefined): string {
 export function canRetryRevocation(context: ConnectionContext, event: ConnectionEvent): boolean {
   const portFailure = portFailureOf(event)
   const isUndecided = portFailure.outcome === 'unknown' || isRetryLater(portFailure)
-  return isUndecided && context.at - claimed(context).startedAt < REVOCATION_TTL_MS
+  return isUndecided && readClock(context, event) - claimed(context).startedAt < REVOCATION_TTL_MS
 }
 
 /** Schedules the next attempt of the revocation of the current claim. */
 export function postponeRevocation(context: ConnectionContext, event: ConnectionEvent): Change {
-  const { at } = context
+  const at = readClock(context, event)
   const { failure } = portFailureOf(event)
   const pending = pendingIn(context)
   const isRefreshTokenRevoked = failure.details?.reason === 'accessTokenLeft'
   const left = isRefreshTokenRevoked ? { ...pending, refreshToken: undefined } : pending
   // What delayed this process says nothing about the server.
   const next = isLocal(failure) ? { retryAt: at } : nextRetry(failure, pending.retryDelayMs, at)
-  return postpone(context, { ...left, ...next }, failure)
+  return { at, ...postpone(context, { ...left, ...next }, failure) }
 }
 
 /** Expires the claim of a revocation, which is attempted again. */

@@ -318,9 +318,13 @@ export function nextWakeAt(
   claimEndsAt: number | undefined,
   minTokenTtlMs: number,
 ): number | undefined {
-  if (claimEndsAt !== undefined) return claimEndsAt
-  const { attempts, retryAt, revocations = [] } = context
+  const { attempts, claim, retryAt, revocations = [] } = context
   const due = attempts.map(({ expiresAt }) => expiresAt)
+  if (claimEndsAt !== undefined) {
+    if (claim?.revocationId === undefined) return claimEndsAt
+    // Nothing else waits for a revocation.
+    due.push(claimEndsAt)
+  }
   for (const { pending } of revocations) if (pending?.retryAt !== undefined) due.push(pending.retryAt)
   const renewalAt = renewalDueAt(context, at, minTokenTtlMs)
   if (renewalAt !== undefined) due.push(renewalAt)

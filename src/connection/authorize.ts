@@ -28,7 +28,7 @@ import { deliverActions } from './host-actions.ts'
 import { hashBinding } from './routing.ts'
 import type { ConnectionRecord } from './record.ts'
 import type { View } from './services.ts'
-import { revokeDue } from './status.ts'
+import { revokeInBackground } from './status.ts'
 
 /** The options of `authorize()` without the signal. */
 export type AuthorizeParameters = Omit<AuthorizeOptions, 'signal'>
@@ -124,7 +124,7 @@ export async function authorize(record: ConnectionRecord, params: AuthorizeParam
   )
   const { actions } = result
   // A grant that was replaced. The new tokens are stored already.
-  if (result.consumed && result.view !== undefined) await revokeDue(record, result.view)
+  if (result.consumed && result.view !== undefined) revokeInBackground(record, result.view)
   const [built] = result.emitted
   if (built !== undefined && result.view !== undefined) {
     const { authorizationUrl, state, expiresAt } = built

@@ -19,7 +19,7 @@ import { identityOf } from './host-actions.ts'
 import { connectionKey, hashBinding, hashState, parseState } from './routing.ts'
 import { ConnectionRecord, type ConnectionRun } from './record.ts'
 import type { OrchestratorServices, View } from './services.ts'
-import { revokeDue } from './status.ts'
+import { revokeInBackground } from './status.ts'
 
 /** The result of a callback. `actions` contain secrets. */
 export interface CallbackResult {
@@ -151,7 +151,7 @@ async function finish(
   )
   if (run.view === undefined) return unknown('noRecord')
   // A grant that was replaced. The new tokens are stored already.
-  if (run.consumed) await revokeDue(record, run.view)
+  if (run.consumed) revokeInBackground(record, run.view)
   const after = judge(run.view)
   if (after === 'unknown') return resultOfEnded(run.view, stateHash, about, { error, run })
   if (after !== 'acceptable') return { ...rejected(after, run.view, callback), ...about }

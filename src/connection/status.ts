@@ -152,7 +152,7 @@ export async function wake(record: ConnectionRecord, loaded?: View): Promise<boo
  * @returns Whether there was any.
  * @internal
  */
-export async function revokeDue(record: ConnectionRecord, view: View): Promise<boolean> {
+async function revokeDue(record: ConnectionRecord, view: View): Promise<boolean> {
   const due = dueRevocations(view.context, view.at())
   let latest: View | undefined = view
   for (const { id } of due) {
@@ -165,6 +165,15 @@ export async function revokeDue(record: ConnectionRecord, view: View): Promise<b
     latest = result.view
   }
   return due.length > 0
+}
+
+/**
+ * Attempts every revocation that is due, while its caller goes on: what is not decided stays due for `wake()`.
+ *
+ * @internal
+ */
+export function revokeInBackground(record: ConnectionRecord, view: View): void {
+  void revokeDue(record, view).catch(() => {})
 }
 
 /** Whether requests need no user interaction: a token can be obtained, or none is required. */

@@ -2,6 +2,7 @@ import { randomId } from '../clock.ts'
 import { AuthorizationError, isAuthorizationError } from '../errors/authorization-error.ts'
 import { failure } from '../errors/failure.ts'
 import { LruMap } from '../lru-map.ts'
+import type { Claim } from '../schemas/connection-context.ts'
 import { type KeyPage, type StoredRecord, StoreNotOpenedError, TooFewReplicasError } from '../stores/snapshot-store.ts'
 import type { ChartSnapshot } from './actor.ts'
 import {
@@ -184,9 +185,10 @@ export class SnapshotRepository {
     const writeId = this.createId()
     const deadline = sendDeadline(clock.monotonic(), lease, requestTimeoutMs)
     const isResult = isConsumed || run.carriesResult
-    const isClaim = snapshot.hasTag('claim')
+    const isGuarded = (claim: Claim | undefined): boolean => claim !== undefined && !chart.yields?.(claim)
+    const isClaim = snapshot.hasTag('claim') && isGuarded(context.claim)
     const kind = isResult ? 'result' : isClaim ? 'claim' : undefined
-    const takesOver = !isConsumed && current?.context.claim !== undefined
+    const takesOver = !isConsumed && isGuarded(current?.context.claim)
     const retry = this.retries.begin({ key, lease, isResult })
     let hasFailed = false
     for (;;) {

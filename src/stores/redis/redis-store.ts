@@ -151,7 +151,7 @@ export class RedisStore implements SnapshotStore {
       if (version !== null && dueInMs !== undefined) this.#dueRecords.add(key, dueInMs)
     }
     if (version === null) return 'conflict'
-    if (kind !== undefined) await this.#confirm(kind, key, writeId, version)
+    if (kind !== undefined) await this.#confirm(key, writeId, version)
     return { version }
   }
 
@@ -162,11 +162,8 @@ export class RedisStore implements SnapshotStore {
   }
 
   /** Waits until enough replicas have a write that was executed. */
-  async #confirm(kind: 'claim' | 'result', key: string, writeId: string, version: string): Promise<void> {
-    const confirming = this.#confirmation(key, writeId)
-    // Whatever fails here, a result is on the master.
-    const unconfirmed = (): Confirmation => ({ replicas: 0, hasWrite: true })
-    const { replicas, hasWrite } = await (kind === 'result' ? confirming.catch(unconfirmed) : confirming)
+  async #confirm(key: string, writeId: string, version: string): Promise<void> {
+    const { replicas, hasWrite } = await this.#confirmation(key, writeId)
     if (!hasWrite) throw new Error('redis save failed: a failover lost the write')
     if (replicas < this.#replicas) throw new TooFewReplicasError(replicas, this.#replicas, version)
   }

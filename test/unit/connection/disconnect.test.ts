@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { MemoryStore } from '../../../src/index.ts'
 import { TestClock } from './test-clock.ts'
 import { orchestrate, redirectOf, rejection, signIn, startWorld } from './world.ts'
@@ -225,15 +225,40 @@ describe('disconnect()', () => {
     const connection = await signIn(world, orchestrator)
     const next = await startWorld()
     world.resourceMetadata['authorization_servers'] = [next.issuer]
+    const response = Promise.withResolvers<void>()
+    world.as.routes['POST /revoke'] = { body: {}, until: response.promise }
     const redirect = redirectOf(await connection.authorize({ force: true, challenge: 'Bearer' }))
+    // The sign-in does not wait for the other server.
     expect((await orchestrator.completeCallback(next.callback(redirect))).status).toBe('authorized')
-    expect([revoked(world), revoked(next)]).toEqual([
-      [
+    response.resolve()
+    await vi.waitFor(() =>
+      expect(revoked(world)).toEqual([
         { token: 'refresh-1', token_type_hint: 'refresh_token' },
         { token: 'access-1', token_type_hint: 'access_token' },
-      ],
-      [],
-    ])
+      ]),
+    )
+    expect(revoked(next)).toEqual([])
     expect([(await connection.status()).state, events]).toEqual(['authorized', []])
+  })
+
+  test('a sign-in succeeds although the store fails when the grant that it replaces is to be revoked', async () => {
+    const world = await startWorld()
+    const store = new MemoryStore()
+    const orchestrator = orchestrate({ store })
+    const connection = await signIn(world, orchestrator)
+    const next = await startWorld()
+    world.resourceMetadata['authorization_servers'] = [next.issuer]
+    const redirect = redirectOf(await connection.authorize({ force: true, challenge: 'Bearer' }))
+    const save = store.save.bind(store)
+    let saves = 0
+    store.save = async (...args) => {
+      // The claim and the tokens.
+      if ((saves += 1) > 2) throw new Error('the store is down')
+      return await save(...args)
+    }
+    const { status, actions } = await orchestrator.completeCallback(next.callback(redirect))
+    expect([status, actions.map(({ type }) => type)]).toEqual(['authorized', expect.arrayContaining(['saveTokens'])])
+    store.save = save
+    await vi.waitFor(() => expect(revoked(world)).toHaveLength(2))
   })
 })

@@ -94,6 +94,14 @@ describe('saves without enough replicas', () => {
     expect([accepted, process.store.saves.map(({ kind }) => kind)]).toEqual([true, [undefined]])
   })
 
+  test('the claim of a revocation does not wait for replicas', async () => {
+    const world = createWorld()
+    await world.seed({ generation: 1, servers: [SERVER], tokens: TOKENS })
+    const process = world.process()
+    await process.run({ type: 'disconnect.requested', id: 'd-1' })
+    expect(process.store.saves.map(({ kind }) => kind)).toEqual([undefined, 'result'])
+  })
+
   test('a claim on a new record that too few replicas confirm is deleted', async () => {
     const world = createWorld()
     const process = world.process()

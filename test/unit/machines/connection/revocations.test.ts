@@ -168,6 +168,29 @@ describe('the revocation of a disconnected connection', () => {
     expect([live.context.generation, revocations(live)]).toEqual([0, undefined])
   })
 
+  test('the backoff of a revocation begins when its request failed, not when it began', async () => {
+    const failed = (at: number) => Object.assign(rejection('HTTP_TIMEOUT', 'unknown'), { at })
+    const live = await signedIn({ revokeTokens: ({ at }: { at: number }) => Promise.reject(failed(at + 10_000)) })
+    await live.send(disconnect())
+    expect(revocations(live)?.[0]?.pending?.retryAt).toBe((revocations(live)?.[0]?.startedAt ?? 0) + 15_000)
+  })
+
+  test('a fifth revocation that is decided at once stays, and drops the oldest', async () => {
+    const live = await signedIn({ revokeTokens: fail(rejections.notSent) })
+    for (const id of ['d-1', 'd-2', 'd-3', 'd-4']) {
+      await live.send(disconnect(id))
+      await live.signIn()
+    }
+    live.answers['revokeTokens'] = ({ at }: { at: number }) => ({ at, revoked: 'unsupported' })
+    await live.send(disconnect('d-5'))
+    expect(revocations(live)?.map(({ id, outcome }) => [id, outcome])).toEqual([
+      ['d-2', undefined],
+      ['d-3', undefined],
+      ['d-4', undefined],
+      ['d-5', 'unsupported'],
+    ])
+  })
+
   test('a fifth revocation drops a decided one, or else the oldest', async () => {
     const live = await signedIn({ revokeTokens: fail(rejections.notSent) })
     for (const id of ['d-1', 'd-2', 'd-3', 'd-4', 'd-5']) {

@@ -392,6 +392,12 @@ describe('the next wake time', () => {
     expect(due({ tokens: TOKENS, attempts: [ATTEMPT] }, BEGINNING + 1)).toBe(BEGINNING + 1)
   })
 
+  test('nextWakeAt is what else is due before the end of a claim that revokes tokens', () => {
+    const claim = { ...CLAIM, kind: 'disconnect' as const, revocationId: 'd-1' }
+    expect(due({ claim, attempts: [ATTEMPT] }, ATTEMPT.expiresAt + 1)).toBe(ATTEMPT.expiresAt)
+    expect(due({ claim, attempts: [ATTEMPT] }, ATTEMPT.expiresAt - 1)).toBe(ATTEMPT.expiresAt - 1)
+  })
+
   test('nextWakeAt is the time of the early refresh', () => {
     expect(due({ tokens: TOKENS })).toBe(EXPIRES_AT - 30_000)
     expect(due({ tokens: { ...TOKENS, rejectedBy: 'server' } })).toBe(EXPIRES_AT - 30_000)
