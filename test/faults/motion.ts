@@ -7,6 +7,9 @@ import { pick, randomSequence } from './random.ts'
 import { callback } from './scene.ts'
 import { WAY_OUT_MS } from './settings.ts'
 
+/** What a process prints about a result that it cannot store for longer than lease and grace period. */
+const OF_LONG_OUTAGE = /^\(node:\d+\) \[AUTHCHART_RESULT_NOT_STORED\].*|^\(Use `node --trace-warnings.*/gm
+
 /** A connection in motion, and what the last call that resolved promises of it. */
 interface Moving {
   readonly of: ConnectionIdentity
@@ -76,8 +79,10 @@ export class Motion {
     const { server } = this.#fleet
     if (server.reused > 0) this.#problems.push(`reuse ${server.reused}`)
     if (server.mostSent > 2) this.#problems.push(`one secret was sent ${server.mostSent} times`)
-    for (const { process } of this.#fleet.members)
-      if (process.output() !== '') this.#problems.push(`a process printed ${process.output().slice(0, 300)}`)
+    for (const { process } of this.#fleet.members) {
+      const printed = process.output().replace(OF_LONG_OUTAGE, '').trim()
+      if (printed !== '') this.#problems.push(`a process printed ${printed.slice(0, 300)}`)
+    }
     return { calls: this.#calls, resolved: this.#resolved, errors: this.#errors, problems: this.#problems }
   }
 
