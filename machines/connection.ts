@@ -626,7 +626,7 @@ export const connectionMachine = setup({
         claimed: {
           tags: ['storable', 'checkpoint', 'claim'],
           description:
-            'The intent is stored, so that one process attempts it. Other events are not held up: they take the claim over.',
+            'The intent is stored, so that one process attempts it. Other processes are not held up: their events take the claim over.',
           entry: { type: 'journal', params: { to: 'disconnecting' } },
           on: {
             'checkpoint.saved': { target: 'revoking', actions: ['updateClock'] },
