@@ -106,7 +106,8 @@ export class ProcessWorld {
     const { worker, of } = await this.#connection(user, user)
     for (let clicks = 1; ; clicks += 1) {
       const begin = () => worker.authorize(of, { force: true })
-      const begun = await again(begin).catch(async (error: Failed) => {
+      const begun = await again(begin).catch(async (reason: unknown) => {
+        const error = reason as Failed
         // An imported client belongs to the server that was named before: its host has to give it up.
         if (error.nextAction !== 'configureClient') throw error
         await again(() => worker.disconnect(of))

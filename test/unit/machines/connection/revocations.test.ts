@@ -140,7 +140,7 @@ describe('the revocation of a disconnected connection', () => {
     await live.abandon()
     await live.send({ type: 'revocation.late', id: 'd-1', outcome: 'yes' })
     expect(revocations(live)).toMatchObject([{ id: 'd-1', outcome: 'yes' }])
-    expect(live.snapshot.can({ type: 'revocation.late', id: 'd-1', outcome: 'yes', at: live.now } as never)).toBe(false)
+    expect(live.snapshot.can({ type: 'revocation.late', id: 'd-1', outcome: 'yes', at: live.now })).toBe(false)
   })
 
   test('a pending revocation stays beside a new sign-in, whose tokens it leaves alone', async () => {
