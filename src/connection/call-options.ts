@@ -1,5 +1,4 @@
 import * as v from 'valibot'
-import type { RecordView } from '../durable/chart.ts'
 import type { HostAction } from '../options/host-action.ts'
 import { Parameters } from '../options/parameters.ts'
 import { type ClientInformation, GrantSchema, maybe } from '../schemas/credentials.ts'
@@ -231,7 +230,7 @@ export type AuthorizeResult =
 export function staticClient(
   client: StaticClientInformation | undefined,
   issuer: string | undefined,
-  view: Pick<RecordView<unknown>, 'toRecord'> | undefined,
+  view: { toRecord(instant: number | undefined): number | undefined } | undefined,
 ): ClientInformation | undefined {
   if (client === undefined) return undefined
   const { clientId, clientSecret, clientSecretExpiresAt, tokenEndpointAuthMethod, redirectUri } = client

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { isPendingRevocation } from '../../../../machines/connection/revocations.ts'
 import { REVOCATION_TTL_MS } from '../../../../machines/limits.ts'
 import type { ConnectionContext, Revocation } from '../../../../src/schemas/connection-context.ts'
 import { LiveConnection } from '../../../support/charts/live-connection.ts'
@@ -173,6 +174,13 @@ describe('the revocation of a disconnected connection', () => {
     const live = await signedIn({ revokeTokens: ({ at }: { at: number }) => Promise.reject(failed(at + 10_000)) })
     await live.send(disconnect())
     expect(revocations(live)?.[0]?.pending?.retryAt).toBe((revocations(live)?.[0]?.startedAt ?? 0) + 15_000)
+  })
+
+  test('no other event names a revocation that is pending', async () => {
+    const live = await disconnected(rejections.notSent)
+    const stamp = { at: live.now, claimId: 'c-1', leaseMs: 1, sendBefore: 1 }
+    expect(isPendingRevocation(live.context, { type: 'attempt.expired', ...stamp })).toBe(false)
+    expect(isPendingRevocation(live.context, { type: 'revocation.resumed', id: 'd-1', ...stamp })).toBe(true)
   })
 
   test('a fifth revocation that is decided at once stays, and drops the oldest', async () => {

@@ -109,6 +109,7 @@ test.each<[string, Partial<ConnectionContext>, number | undefined]>([
     { tokens, challenge: { at: START, generation: 0, scope: 'x' } },
     undefined,
   ],
+  ['is 0 for a rejection that was recorded without its instant', { tokens: { ...tokens, rejectedBy: 'server' } }, 0],
   ['is undefined without a rejection', { tokens }, undefined],
   ['is undefined without tokens', { challenge: { at: START, generation: 0 } }, undefined],
 ])('clearableRejection %s', (_, changes, expected) => {
