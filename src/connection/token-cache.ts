@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.ts'
 import type { ChangeWatcher } from '../durable/change-watcher.ts'
+import { CLOCK_JITTER_MS } from '../durable/limits.ts'
 import { LruMap } from '../lru-map.ts'
 import type { DpopKey } from '../schemas/credentials.ts'
 import { MAX_CACHED_TOKENS } from './limits.ts'
@@ -67,9 +68,11 @@ export class TokenCache {
     const isEnough = minTtlMs === undefined ? leftMs > 0 : leftMs + entry.marginMs > minTtlMs
     if (!isEnough) return undefined
     const { token, wallOffsetMs } = entry
-    // Below a millisecond it is only the resolution of the clocks.
+    // The two clocks are not read at the same instant, so that a busy process measures some milliseconds.
     const setMs = Math.trunc(this.#clock.now() - now - wallOffsetMs)
-    return token.expiresAt === undefined || setMs === 0 ? token : { ...token, expiresAt: token.expiresAt + setMs }
+    const { expiresAt } = token
+    if (expiresAt === undefined || Math.abs(setMs) <= CLOCK_JITTER_MS) return token
+    return { ...token, expiresAt: expiresAt + setMs }
   }
 
   /** Must be called before loading a record whose token may be cached. */

@@ -50,6 +50,20 @@ describe('TokenCache', () => {
     expect(cache.get('k', 10_000)).toBeUndefined()
   })
 
+  test('TokenCache converts the expiry when the wall clock is set, and not for what two readings of the clocks differ by', async () => {
+    const { cache, time, store } = setUp()
+    const expiring = { ...token('k'), expiresAt: 1_800_000_060_000 }
+    await store('k', { token: expiring, trustMs: Infinity })
+    for (const jitterMs of [2, -2, 250]) {
+      time.wall = 1_800_000_000_000 + jitterMs
+      expect(cache.get('k', undefined)).toEqual(expiring)
+    }
+    for (const setMs of [251, -3_600_000]) {
+      time.wall = 1_800_000_000_000 + setMs
+      expect(cache.get('k', undefined)).toEqual({ ...expiring, expiresAt: 1_800_000_060_000 + setMs })
+    }
+  })
+
   test('TokenCache returns a token without an expiry for trustMs, whatever lifetime the caller requires', async () => {
     const { cache, store } = setUp()
     await store('k', { ttlMs: Infinity, marginMs: 30_000 })
