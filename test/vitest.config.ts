@@ -94,6 +94,7 @@ export default defineConfig({
           include: ['test/upgrade/**/*.test.ts'],
           ...beside,
           testTimeout: 240_000,
+          hookTimeout: 120_000,
           globalSetup: [...withRedis.globalSetup, 'test/upgrade/global-releases.ts'],
         },
       },

@@ -170,9 +170,19 @@ export function claimedRevocation(context: ConnectionContext): Revocation | unde
   return revocationOf(context, context.claim?.revocationId)
 }
 
+/**
+ * When a revocation is attempted; `undefined` once it is decided, and while its first attempt is in progress. An
+ * earlier release, which knows no revocations, may have ended the claim of that attempt.
+ */
+function revocationDueAt({ claim }: ConnectionContext, { id, pending, startedAt }: Revocation): number | undefined {
+  if (pending === undefined || pending.retryAt !== undefined) return pending?.retryAt
+  return claim?.revocationId === id ? undefined : startedAt
+}
+
 /** The pending revocations that `wake()` attempts at `at`. */
-export function dueRevocations({ revocations = [] }: ConnectionContext, at: number): Revocation[] {
-  return revocations.filter(({ pending }) => (pending?.retryAt ?? Infinity) <= at)
+export function dueRevocations(context: ConnectionContext, at: number): Revocation[] {
+  const { revocations = [] } = context
+  return revocations.filter((revocation) => (revocationDueAt(context, revocation) ?? Infinity) <= at)
 }
 
 /** Whether a process has claimed a request that callers wait for. A revocation concerns none of them. */
@@ -325,9 +335,11 @@ export function nextWakeAt(
     // Nothing else waits for a revocation.
     due.push(claimEndsAt)
   }
-  for (const { pending } of revocations) if (pending?.retryAt !== undefined) due.push(pending.retryAt)
-  const renewalAt = renewalDueAt(context, at, minTokenTtlMs)
-  if (renewalAt !== undefined) due.push(renewalAt)
+  for (const dueAt of [
+    renewalDueAt(context, at, minTokenTtlMs),
+    ...revocations.map((revocation) => revocationDueAt(context, revocation)),
+  ])
+    if (dueAt !== undefined) due.push(dueAt)
   if (pendingExchange(context, at)) due.push(retryAt ?? at)
   return due.length === 0 ? undefined : Math.min(...due)
 }

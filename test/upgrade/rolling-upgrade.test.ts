@@ -3,7 +3,8 @@ import { connectionKey, routingId } from '../../src/connection/routing.ts'
 import { createSealer } from '../../src/durable/sealing.ts'
 import type { ConnectionContext } from '../../src/schemas/connection-context.ts'
 import { openStore } from '../support/processes/open-store.ts'
-import { BRISK, pause, sameToken, type Scene, soon, STORES, useStage } from '../support/processes/stage.ts'
+import { attemptsAgain, directionsOf } from '../support/processes/release.ts'
+import { sameToken, type Scene, soon, STORES, useStage } from '../support/processes/stage.ts'
 
 const SECRET = 'a-secret-of-a-client-that-needs-no-user'
 const stage = useStage({
@@ -19,11 +20,6 @@ const stage = useStage({
 })
 
 const releases = inject('releases')
-/** The sources, and a release: `undefined` are the sources. */
-const DIRECTIONS = releases.flatMap(({ name, url }) => [
-  { first: name, second: 'the current sources', old: url, anew: undefined },
-  { first: 'the current sources', second: name, old: undefined, anew: url },
-])
 
 interface Envelope {
   machineVersion: number
@@ -48,7 +44,7 @@ async function rewrite({ of, init }: Scene, change: (envelope: Envelope) => void
 }
 
 describe.each(STORES)('a rolling upgrade on %s', (store) => {
-  describe.each(DIRECTIONS)('from $first to $second', ({ old, anew }) => {
+  describe.each(directionsOf(releases))('from $first to $second', ({ old, anew }) => {
     test('an attempt, its tokens, their renewal and the registration of one are continued by the other', async () => {
       const { of, start, callback, consent } = stage.scene(store)
       const [a, b] = await Promise.all([start({}, old), start({}, anew)])
@@ -78,32 +74,20 @@ describe.each(STORES)('a rolling upgrade on %s', (store) => {
       ])
     })
 
-    test('a claim of one that was killed is taken over by the other once its lease is over', async () => {
-      const { of, start, signIn, callback } = stage.scene(store, BRISK)
-      const other = { ...of, user: 'u2' }
-      const [refreshing, exchanging, b] = await Promise.all([start({}, old), start({}, old), start({}, anew)])
-      const rejectedToken = await signIn()
-      const url = await callback(undefined, {}, other)
-      await Promise.all([refreshing.arm(pause('claimed', 'after')), exchanging.arm(pause('claimed', 'after'))])
-      void refreshing.accessToken(of, { rejectedToken })
-      void exchanging.completeCallback(url)
-      await Promise.all([refreshing.waitFor('claimed'), exchanging.waitFor('claimed')])
-      await Promise.all([refreshing.kill('SIGKILL'), exchanging.kill('SIGKILL')])
-
-      const [renewed, token] = await Promise.all([b.accessToken(of, { rejectedToken }), b.accessToken(other)])
-      expect(renewed.value).not.toBe(rejectedToken)
-      expect(token.type).toBe('Bearer')
-      expect((await stage.tokenRequests()).toSorted()).toEqual([
-        'authorization_code 200',
-        'authorization_code 200',
-        'refresh_token 200',
-      ])
-      expect((await stage.way(b, of)).slice(-2)).toEqual([
-        'refreshing: claim.expired',
-        'authorized: refreshTokens.done',
-      ])
+    test('tokens of client credentials are used and renewed by the other', async () => {
+      const clients = [{ issuer: stage.as.issuer, clientId: 'machine', clientSecret: SECRET }]
+      const { of, start } = stage.scene(store, { clients })
+      const [a, b] = await Promise.all([start({}, old), start({}, anew)])
+      await a.authorize(of, { grant: 'client_credentials' })
+      const token = await b.accessToken(of)
+      const renewed = await b.accessToken(of, { rejectedToken: token.value })
+      expect(renewed.value).not.toBe(token.value)
+      expect(await a.accessToken(of)).toEqual(sameToken(renewed))
+      expect(await stage.tokenRequests()).toEqual(['client_credentials 200', 'client_credentials 200'])
     })
+  })
 
+  describe.each(directionsOf(releases.filter(attemptsAgain)))('from $first to $second', ({ old, anew }) => {
     test('a revocation that one could not finish is finished by the other', async () => {
       const { of, start, signIn } = stage.scene(store)
       const [a, b] = await Promise.all([start({}, old), start({}, anew)])
@@ -118,18 +102,6 @@ describe.each(STORES)('a rolling upgrade on %s', (store) => {
       expect((await a.status(of)).state).toBe('disconnected')
       // The refresh token twice, and the access token.
       expect((await stage.as.ledger()).counts.revocation).toBe(3)
-    })
-
-    test('tokens of client credentials are used and renewed by the other', async () => {
-      const clients = [{ issuer: stage.as.issuer, clientId: 'machine', clientSecret: SECRET }]
-      const { of, start } = stage.scene(store, { clients })
-      const [a, b] = await Promise.all([start({}, old), start({}, anew)])
-      await a.authorize(of, { grant: 'client_credentials' })
-      const token = await b.accessToken(of)
-      const renewed = await b.accessToken(of, { rejectedToken: token.value })
-      expect(renewed.value).not.toBe(token.value)
-      expect(await a.accessToken(of)).toEqual(sameToken(renewed))
-      expect(await stage.tokenRequests()).toEqual(['client_credentials 200', 'client_credentials 200'])
     })
   })
 

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import {
   backoffLeftMs,
   currentChallenge,
+  dueRevocations,
   hasRenewal,
   hasUnfinishedAttempt,
   isAuthorized,
@@ -397,6 +398,18 @@ describe('the next wake time', () => {
     const claim = { ...CLAIM, kind: 'disconnect' as const, revocationId: 'd-1' }
     expect(due({ claim, attempts: [ATTEMPT] }, ATTEMPT.expiresAt + 1)).toBe(ATTEMPT.expiresAt)
     expect(due({ claim, attempts: [ATTEMPT] }, ATTEMPT.expiresAt - 1)).toBe(ATTEMPT.expiresAt - 1)
+  })
+
+  test('nextWakeAt is now for a revocation whose claim an earlier release has ended, and which was never attempted', () => {
+    const pending = { server: SERVER, accessToken: 'a-1' }
+    const revocations = [{ id: 'd-1', startedAt: BEGINNING, pending }]
+    expect([due({ revocations }), dueRevocations({ ...EMPTY, revocations }, BEGINNING)]).toEqual([
+      BEGINNING,
+      revocations,
+    ])
+    const claim = { ...CLAIM, kind: 'disconnect' as const, revocationId: 'd-1' }
+    const context = { ...EMPTY, revocations, claim }
+    expect([due({ revocations, claim }), dueRevocations(context, BEGINNING)]).toEqual([undefined, []])
   })
 
   test('nextWakeAt is the time of the early refresh', () => {
