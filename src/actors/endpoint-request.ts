@@ -87,11 +87,15 @@ export function rejectionOf(response: ExchangeResponse, url: string, now: number
   return status >= 500 ? portError(codes.unknown, 'unknown', details) : portError(codes.rejected, 'rejected', details)
 }
 
-/** The delay that a server requests by `Retry-After`, in milliseconds; at most {@link MAX_RETRY_AFTER_MS}. */
+/**
+ * The delay that a server requests by `Retry-After`, in milliseconds; at most {@link MAX_RETRY_AFTER_MS}. None for a
+ * date that is over by the clock of this process, which may be ahead: then the backoff applies.
+ */
 export function retryAfterMs(headers: Headers, now: number): number | undefined {
   const value = headers.get('retry-after')?.trim() ?? ''
-  const waitMs = /^\d{1,10}$/.test(value) ? Number(value) * 1000 : Date.parse(value) - now
-  return Number.isNaN(waitMs) ? undefined : Math.min(Math.max(waitMs, 0), MAX_RETRY_AFTER_MS)
+  if (/^\d{1,10}$/.test(value)) return Math.min(Number(value) * 1000, MAX_RETRY_AFTER_MS)
+  const waitMs = Date.parse(value) - now
+  return waitMs > 0 ? Math.min(waitMs, MAX_RETRY_AFTER_MS) : undefined
 }
 
 /** The URL in a form that may be shown in a failure: without its query, which may contain a secret. */
