@@ -60,12 +60,13 @@ describe('SqliteStore on a file', () => {
     expect(await store.load('key')).toMatchObject({ value: 'value', ageMs: expect.any(Number), ...(saved as object) })
   })
 
-  test('SqliteStore.save rejects when the file stays locked past busyTimeoutMs, and succeeds when it is unlocked in time', async () => {
-    await store.load('key')
+  test('SqliteStore.save rejects when the file stays locked past busyTimeoutMs, and succeeds when it is unlocked in time; load() succeeds', async () => {
+    await store.save('other', 'read', creation())
     const other = new DatabaseSync(path)
     try {
       other.exec('BEGIN IMMEDIATE')
       await expect(store.save('key', 'secret', creation())).rejects.toThrow(/^database is locked$/)
+      expect(await store.load('other')).toMatchObject({ value: 'read' })
       const saving = store.save('key', 'value', creation())
       await new Promise(setImmediate)
       other.exec('COMMIT')
