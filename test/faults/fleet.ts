@@ -18,6 +18,8 @@ export interface Fleet {
   readonly server: FaultyServer
   readonly members: readonly Member[]
   of(user: string): ConnectionIdentity
+  /** Starts one more process, which is not among the members. It ends with the fleet at the latest. */
+  start(): Member
   close(): Promise<void>
 }
 
@@ -36,16 +38,21 @@ export async function openFleet(
     network: NETWORK,
     policy: POLICY,
   }
-  const members = Array.from({ length: size }, (_, index) => {
+  const started: Member[] = []
+  const start = (changed: Partial<WorkerInit> = {}): Member => {
     const process = new FaultProcess()
-    return { process, caller: process.build(id, { ...init, ...changes(index) }) }
-  })
+    const member = { process, caller: process.build(id, { ...init, ...changed }) }
+    started.push(member)
+    return member
+  }
+  const members = Array.from({ length: size }, (_, index) => start(changes(index)))
   return {
     server,
     members,
     of: (user) => ({ tenant: 'acme', user, server: server.mcp.url }),
+    start: () => start(),
     close: async () => {
-      await Promise.all(members.map((each) => each.process.end()))
+      await Promise.all(started.map((each) => each.process.end()))
       await server.close()
     },
   }

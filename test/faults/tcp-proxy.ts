@@ -1,19 +1,21 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 
-/** A network between processes and a server that can be partitioned. */
+/** A network between processes and a server that can be partitioned, and can lead to another server. */
 export class TcpProxy {
   #isPartitioned = false
+  #targetPort: number
   readonly #server: Server
   readonly #sockets = new Set<Socket>()
 
-  private constructor(server: Server) {
+  private constructor(server: Server, targetPort: number) {
     this.#server = server
+    this.#targetPort = targetPort
   }
 
   static async listen(targetPort: number): Promise<TcpProxy> {
-    const server = createServer((incoming) => proxy.#join(incoming, connect(targetPort, '127.0.0.1')))
-    const proxy = new TcpProxy(server)
+    const server = createServer((incoming) => proxy.#join(incoming, connect(proxy.#targetPort, '127.0.0.1')))
+    const proxy = new TcpProxy(server, targetPort)
     server.listen(0, '127.0.0.1')
     await once(server, 'listening')
     return proxy
@@ -29,6 +31,12 @@ export class TcpProxy {
     for (const socket of this.#sockets)
       if (isPartitioned) socket.pause()
       else socket.resume()
+  }
+
+  /** Cuts every connection; the next ones lead to another server. */
+  leadTo(targetPort: number): void {
+    this.#targetPort = targetPort
+    for (const socket of this.#sockets) socket.destroy()
   }
 
   async close(): Promise<void> {

@@ -50,11 +50,16 @@ async function expectFact(
 }
 
 /**
- * Starts masters that share the slots, each with one replica, and waits until every node says that the Cluster works.
+ * Starts masters that share the slots, each with replicas, and waits until every node says that the Cluster works.
  *
  * @param config More lines for the configuration file of each node.
+ * @param replicaCount How many replicas each master has.
  */
-export async function startCluster(masterCount: number, config: readonly string[] = []): Promise<RedisCluster> {
+export async function startCluster(
+  masterCount: number,
+  config: readonly string[] = [],
+  replicaCount = 1,
+): Promise<RedisCluster> {
   const nodes: ClusterNode[] = []
   const stop = async () => {
     for (const { client } of nodes) client.disconnect()
@@ -62,9 +67,9 @@ export async function startCluster(masterCount: number, config: readonly string[
   }
   try {
     const busPorts: number[] = []
-    for (let index = 0; index < 2 * masterCount; index += 1) {
+    for (let index = 0; index < (1 + replicaCount) * masterCount; index += 1) {
       const busPort = await freePort()
-      // No test fails over here, and a machine that is busy must not either.
+      // Unless a test asks for it nothing fails over here, and a machine that is busy must not either.
       const nodeConfig = [
         'cluster-enabled yes',
         'cluster-replica-no-failover yes',
@@ -91,7 +96,7 @@ export async function startCluster(masterCount: number, config: readonly string[
     for (const { client } of nodes)
       await soon(() => expectFact(client, 'cluster', 'cluster_known_nodes', `${nodes.length}`))
     for (const [index, { client }] of replicas.entries()) {
-      const master = masters[index]?.id ?? ''
+      const master = masters[index % masterCount]?.id ?? ''
       await soon(async () => void (await client.call('CLUSTER', 'REPLICATE', master)))
     }
     for (const { client } of nodes) await soon(() => expectFact(client, 'cluster', 'cluster_state', 'ok'))

@@ -8,8 +8,10 @@ import type { Setting } from '../scene.ts'
 import { totals } from '../table.ts'
 import type { Variant } from '../variant.ts'
 import { failovers } from './failovers.ts'
+import { lossyFailovers } from './lossy-failovers.ts'
 import { redisOutages } from './redis-outages.ts'
 import { soak } from './soak.ts'
+import { sqliteKilled } from './sqlite-killed.ts'
 import { sqliteOutages } from './sqlite-outages.ts'
 import { stampedes } from './stampedes.ts'
 
@@ -18,7 +20,10 @@ const HOUR_MS = 3_600_000
 /** A part of the cells, in another setting. */
 async function someCells(setting: Setting, cells: () => Promise<readonly Cell[]>, share: number, seed: number) {
   const results = await runCells(setting, sample(await cells(), share, seed))
-  return { summary: totals(results), problems: problemsOf(results) }
+  return {
+    summary: totals(results),
+    problems: [...problemsOf(results), ...(results.length > 0 ? [] : ['no cell ran'])],
+  }
 }
 
 /** The situations beyond a single fault. */
@@ -46,8 +51,10 @@ export function variants(
     },
     ...stampedes(redis),
     ...redisOutages,
+    ...lossyFailovers,
     ...failovers,
     ...sqliteOutages,
+    sqliteKilled,
     soak(redis, all ? 20_000 : 1_000),
   ]
 }

@@ -1,76 +1,21 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { Redis } from 'ioredis'
-import { type RedisServer, startRedisServer } from '../../support/redis-server.ts'
 import { openFleet } from '../fleet.ts'
 import { OUTAGE_MS, throughOutage } from '../outage.ts'
-import { TcpProxy } from '../tcp-proxy.ts'
+import { RedisInstance } from '../redis-instance.ts'
 import type { Variant } from '../variant.ts'
 
 const PROCESSES = 4
+/** With {@link LOAD_DELAY_US} each, Redis loads them for longer than an outage lasts. */
+const FILLERS = 16_000
+const LOAD_DELAY_US = 400
 
-/** A Redis whose data survive, an administrator's connection to it, and the network before it. */
-class Instance {
-  readonly #folder: string
-  #server: RedisServer
-  #admin: Redis
-  readonly proxy: TcpProxy
-
-  private constructor(folder: string, server: RedisServer, proxy: TcpProxy) {
-    this.#folder = folder
-    this.#server = server
-    this.#admin = Instance.#connect(server)
-    this.proxy = proxy
-  }
-
-  static async start(): Promise<Instance> {
-    const folder = await mkdtemp(join(tmpdir(), 'authchart-outage-'))
-    const server = await startRedisServer({ config: Instance.#config(folder) })
-    return new Instance(folder, server, await TcpProxy.listen(server.port))
-  }
-
-  static #config = (folder: string): string[] => [`dir ${folder}`, 'appendonly yes', 'appendfsync always']
-
-  static #connect({ port }: RedisServer): Redis {
-    return new Redis(port).on('error', () => {})
-  }
-
-  async command(name: string, ...args: (string | number)[]): Promise<unknown> {
-    return await this.#admin.call(name, ...args)
-  }
-
-  signal(signal: NodeJS.Signals): void {
-    process.kill(this.#server.pid, signal)
-  }
-
-  async kill(): Promise<void> {
-    this.#admin.disconnect()
-    await this.#server.stop()
-  }
-
-  /** Starts it again on its port, with its data. `loadDelayUs` for each key makes the loading last. */
-  async restart(loadDelayUs = 0): Promise<void> {
-    const { port } = this.#server
-    const config = [...Instance.#config(this.#folder), ...(loadDelayUs > 0 ? [`key-load-delay ${loadDelayUs}`] : [])]
-    this.#server = await startRedisServer({ port, config })
-    this.#admin = Instance.#connect(this.#server)
-  }
-
-  async close(): Promise<void> {
-    await this.kill()
-    await this.proxy.close()
-    await rm(this.#folder, { recursive: true, force: true })
-  }
-}
-
-interface Outage {
+interface RedisOutage {
   readonly name: string
   readonly isLong?: true
-  readonly begin: (redis: Instance) => Promise<unknown>
-  readonly end: (redis: Instance) => Promise<unknown>
+  readonly begin: (redis: RedisInstance) => Promise<unknown>
+  readonly end: (redis: RedisInstance) => Promise<unknown>
   readonly lastsMs?: number
+  readonly hits?: (redis: RedisInstance) => Promise<number>
 }
 
 const nothing = async (): Promise<void> => {}
@@ -84,20 +29,52 @@ async function again(work: () => Promise<unknown>): Promise<void> {
   }
 }
 
-const OUTAGES: readonly Outage[] = [
+/** Starts it with so much data that it loads for a while, and waits until it has said that it loads. */
+async function restartSlowly(redis: RedisInstance): Promise<void> {
+  const restarted = redis.restart(LOAD_DELAY_US)
+  let isDone = false
+  const done = restarted.finally(() => (isDone = true))
+  let wasLoading = false
+  while (!isDone && !wasLoading) {
+    await delay(20)
+    wasLoading = await redis.isLoading()
+  }
+  await done
+  if (!wasLoading) throw new Error('the outage did not hit: Redis never said that it is loading')
+}
+
+const OUTAGES: readonly RedisOutage[] = [
   { name: 'is killed and restarted', begin: (redis) => redis.kill(), end: (redis) => redis.restart() },
-  { name: 'is restarted at once', begin: (redis) => redis.kill(), end: (redis) => redis.restart(), lastsMs: 0 },
+  {
+    name: 'is restarted at once',
+    begin: (redis) => redis.kill(),
+    end: (redis) => redis.restart(),
+    lastsMs: 0,
+    // All of them lost their connections.
+    hits: (redis) => redis.clientCount(),
+  },
   {
     name: 'loses its scripts',
-    begin: (redis) => again(() => redis.command('SCRIPT', 'FLUSH')),
+    begin: async (redis) => {
+      await redis.command('CONFIG', 'RESETSTAT')
+      await again(() => redis.command('SCRIPT', 'FLUSH'))
+    },
     end: nothing,
     lastsMs: 0,
+    hits: (redis) => redis.errorCount('NOSCRIPT'),
   },
   {
     name: 'cuts its connections',
-    begin: (redis) => again(() => redis.command('CLIENT', 'KILL', 'TYPE', 'normal')),
+    begin: async (redis) => {
+      await redis.command('CONFIG', 'RESETSTAT')
+      await again(async () => {
+        for (const type of ['normal', 'pubsub']) await redis.command('CLIENT', 'KILL', 'TYPE', type)
+      })
+    },
     end: nothing,
     lastsMs: 0,
+    // Whoever was cut off connects again.
+    hits: (redis) => redis.connectionsReceived(),
   },
   {
     name: 'accepts no writes (READONLY)',
@@ -112,9 +89,12 @@ const OUTAGES: readonly Outage[] = [
   {
     name: 'loads its data (LOADING)',
     isLong: true,
-    begin: (redis) => redis.kill(),
-    // Until it has loaded 2,000 keys.
-    end: (redis) => redis.restart(2_000),
+    begin: async (redis) => {
+      const fill = `for i = 1, ${FILLERS} do redis.call('SET', 'filler:' .. i, '') end`
+      await redis.command('EVAL', fill, 0)
+      await redis.kill()
+    },
+    end: restartSlowly,
     lastsMs: 0,
   },
   {
@@ -129,21 +109,19 @@ const OUTAGES: readonly Outage[] = [
   },
 ]
 
-export const redisOutages: readonly Variant[] = OUTAGES.map(({ name, isLong, begin, end, lastsMs }) => ({
+export const redisOutages: readonly Variant[] = OUTAGES.map(({ name, isLong, begin, end, lastsMs, hits }) => ({
   name: `Redis ${name} under load`,
   ...(isLong && { isLong }),
   run: async (seed) => {
-    const redis = await Instance.start()
-    const fleet = await openFleet(
-      { kind: 'redis', url: `redis://127.0.0.1:${redis.proxy.port}`, prefix: '' },
-      PROCESSES,
-    )
+    const redis = await RedisInstance.start()
+    const url = `redis://127.0.0.1:${redis.proxy.port}`
+    const fleet = await openFleet({ kind: 'redis', url, prefix: '' }, PROCESSES)
     try {
-      if (isLong) for (let key = 0; key < 2_000; key += 1) await redis.command('SET', `filler:${key}`, 'x')
       return await throughOutage(fleet, seed, {
         begin: () => begin(redis),
         end: () => end(redis),
         ...(lastsMs !== undefined && { lastsMs }),
+        ...(hits && { hits: () => hits(redis) }),
       })
     } finally {
       await fleet.close()

@@ -4,12 +4,14 @@ import type { StoreFault } from '../../support/processes/faulty-store.ts'
 import { openFleet } from '../fleet.ts'
 import { Motion } from '../motion.ts'
 import { pick, randomSequence } from '../random.ts'
-import { PATIENT } from '../settings.ts'
+import { PATIENT, WAY_OUT_MS } from '../settings.ts'
 import type { Variant } from '../variant.ts'
 
 const PROCESSES = 4
 const CONNECTIONS = 60
 const FAULT_INTERVAL_MS = 150
+/** Many times what a call takes. */
+const MS_PER_CALL = 100
 
 const OPERATIONS: readonly StoreFault['operation'][] = ['load', 'save', 'delete']
 const MOMENTS: readonly StoreFault['when'][] = ['before', 'after']
@@ -26,9 +28,12 @@ export const soak = (store: StoreAddress, calls: number): Variant => ({
     try {
       const random = randomSequence(seed + 1)
       const motion = new Motion(fleet, { connections: CONNECTIONS, seed })
-      motion.start()
       let faults = 0
-      while (motion.resolved < calls) {
+      let met = 0
+      for (const { caller } of fleet.members) caller.onReached = () => (met += 1)
+      const deadline = performance.now() + WAY_OUT_MS + calls * MS_PER_CALL
+      motion.start()
+      while (motion.resolved < calls && performance.now() < deadline) {
         await delay(FAULT_INTERVAL_MS * random() * 2)
         faults += 1
         if (random() < 0.7)
@@ -49,10 +54,15 @@ export const soak = (store: StoreAddress, calls: number): Variant => ({
           })
       }
       const { problems, ...result } = await motion.stop()
+      met += fleet.server.as.requestLog.entries.filter(({ fault }) => fault !== undefined).length
       const errors = [...result.errors].map(([kind, count]) => `${count} ${kind}`).join(', ')
       return {
-        summary: `seed ${seed}, ${faults} faults, ${result.resolved} of ${result.calls} calls succeeded; ${errors}`,
-        problems,
+        summary: `seed ${seed}, ${met} of ${faults} faults hit; ${result.resolved} of ${result.calls} calls succeeded; ${errors}`,
+        problems: [
+          ...problems,
+          ...(met > 0 ? [] : ['the outage did not hit']),
+          ...(result.resolved < calls ? [`stuck: only ${result.resolved} calls succeeded`] : []),
+        ],
       }
     } finally {
       await fleet.close()

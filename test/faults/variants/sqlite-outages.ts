@@ -10,13 +10,13 @@ const PROCESSES = 3
 /** Shorter than the outage, so that operations fail. */
 const BUSY_TIMEOUT_MS = 1_000
 
-interface Outage {
+interface SqliteOutage {
   readonly name: string
   /** Makes an outage of a database that this process has open as well, and returns how it ends. */
   readonly begin: (database: DatabaseSync) => () => void
 }
 
-const OUTAGES: readonly Outage[] = [
+const OUTAGES: readonly SqliteOutage[] = [
   {
     name: 'is locked by another process (SQLITE_BUSY)',
     begin: (database) => {

@@ -9,6 +9,7 @@ import type { Variant, VariantResult } from '../variant.ts'
 
 const PROCESSES = 8
 const CALLERS = 200
+const RETRY_AFTER_S = 2
 
 /** What many calls at the same time came to: each result or error code, and how often. */
 type Tally = Record<string, number>
@@ -96,21 +97,29 @@ export const stampedes = (store: StoreAddress): Variant[] => [
         return judge(fleet, await counted, { calls: others.length * CALLERS, requests: 1 })
       }),
   },
-  {
-    name: 'a 503 at the renewal is one request, and so is the renewal after Retry-After',
+  ...[503, 429].map((status): Variant => ({
+    name: `a ${status} at the renewal is one request, and so is the renewal after Retry-After`,
     run: () =>
       withExpiredToken(store, PATIENT, async (fleet, callers) => {
         const of = fleet.of('alice')
-        fleet.server.as.injectFault({ when: 'before', answer: 503, retryAfterSeconds: 2 })
+        const { as } = fleet.server
+        as.injectFault({ when: 'before', answer: status, retryAfterSeconds: RETRY_AFTER_S })
         const deadline = performance.now() + WAY_OUT_MS
         const counts = await everyone(callers, (caller) =>
           persist({ deadline }, async () => (await caller.accessToken(of)).value),
         )
         const result = judge(fleet, counts, { calls: PROCESSES * CALLERS, requests: 1 })
-        const failed = fleet.server.as.requestLog.count({ endpoint: 'token', fault: 'before 503' })
-        return failed === 1 ? result : { ...result, problems: [...result.problems, `${failed} requests met the 503`] }
+        const rejected = as.requestLog.entries.filter(({ fault }) => fault === `before ${status}`)
+        const renewed = as.requestLog.entries.find(({ grantType }) => grantType === 'refresh_token')
+        const waitedMs = (renewed?.at ?? 0) - (rejected.at(-1)?.at ?? Infinity)
+        const problems = [
+          ...result.problems,
+          ...(rejected.length === 1 ? [] : [`${rejected.length} requests met the ${status}`]),
+          ...(waitedMs >= RETRY_AFTER_S * 1_000 ? [] : [`the renewal came ${waitedMs} ms after the ${status}`]),
+        ]
+        return { summary: `${result.summary} after the ${status}, ${waitedMs} ms later`, problems }
       }),
-  },
+  })),
   {
     name: '1,000 first connections in 4 processes register one client',
     run: async () => {

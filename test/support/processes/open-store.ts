@@ -5,10 +5,10 @@ import { SqliteStore } from '../../../src/stores/sqlite.ts'
 
 /** A store outside the process, as it is named to another process. */
 export type StoreAddress =
-  | { kind: 'redis'; url: string; prefix: string }
+  | { kind: 'redis'; url: string; prefix: string; replicas?: number }
   /** A master of the name `authchart`, which the Sentinel at this port knows. */
-  | { kind: 'sentinel'; port: number; prefix: string; replicas: number }
-  | { kind: 'cluster'; ports: number[]; prefix: string }
+  | { kind: 'sentinel'; port: number; prefix: string; replicas?: number }
+  | { kind: 'cluster'; ports: number[]; prefix: string; replicas?: number }
   | { kind: 'sqlite'; path: string; busyTimeoutMs?: number }
 
 const host = '127.0.0.1'
@@ -30,10 +30,9 @@ export function openStore(address: StoreAddress): { store: SnapshotStore; end: (
     const { kind: _, ...options } = address
     return { store: new SqliteStore(options), end: () => Promise.resolve() }
   }
-  const { prefix } = address
+  const { prefix, replicas } = address
   const client = connect(address)
   // A server that is down is told by what fails; ioredis would print it as well.
   client.on('error', () => {})
-  const options = address.kind === 'sentinel' ? { prefix, replicas: address.replicas } : { prefix }
-  return { store: new RedisStore(client, options), end: async () => void (await client.quit()) }
+  return { store: new RedisStore(client, { prefix, replicas }), end: async () => void (await client.quit()) }
 }
