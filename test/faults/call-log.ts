@@ -24,9 +24,9 @@ export class CallLog {
     return this.#calls.filter(({ code, endedAt }) => code === 'STORE_UNAVAILABLE' && endedAt >= instant).length
   }
 
-  /** Whether a call that began after an instant has succeeded. */
-  hasSucceededSince(instant: number): boolean {
-    return this.#calls.some(({ code, startedAt }) => code === undefined && startedAt >= instant)
+  /** How many calls that began after an instant have succeeded. */
+  succeededSince(instant: number): number {
+    return this.#calls.filter(({ code, startedAt }) => code === undefined && startedAt >= instant).length
   }
 
   #logged(caller: Caller): Caller {

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Fleet } from './fleet.ts'
 import { Motion, type MotionResult } from './motion.ts'
-import { POLICY } from './settings.ts'
+import { POLICY, WAY_OUT_MS } from './settings.ts'
 import type { VariantResult } from './variant.ts'
 import { CallLog } from './call-log.ts'
 
@@ -9,9 +9,9 @@ import { CallLog } from './call-log.ts'
 export const OUTAGE_MS = POLICY.leaseMs + POLICY.graceMs + 1_000
 
 const CONNECTIONS = 24
-const BEFORE_MS = 2_500
+/** So many calls have succeeded before an outage, and after it. */
+const LOAD = 4 * CONNECTIONS
 const RECOVERY_MS = 30_000
-const AFTERWARDS_MS = 2_500
 
 /** Something that happens to what a fleet depends on. */
 export interface Outage {
@@ -49,15 +49,17 @@ export async function inMotion<Result>(
 export async function throughOutage(fleet: Fleet, seed: number, outage: Outage): Promise<VariantResult> {
   const calls = new CallLog(fleet)
   const { result, moved } = await inMotion(calls.fleet, { connections: CONNECTIONS, seed }, async () => {
-    await delay(BEFORE_MS)
+    const startedAt = performance.now()
+    if (!(await soon(() => calls.succeededSince(startedAt) >= LOAD, WAY_OUT_MS)))
+      throw new Error('stuck: hardly a call succeeds before the outage')
     const beganAt = performance.now()
     await outage.begin()
     await delay(outage.lastsMs ?? OUTAGE_MS)
     await outage.end()
     const endedAt = performance.now()
-    while (!calls.hasSucceededSince(endedAt) && performance.now() - endedAt < RECOVERY_MS) await delay(50)
+    await soon(() => calls.succeededSince(endedAt) > 0, RECOVERY_MS)
     const recoveryMs = Math.round(performance.now() - endedAt)
-    await delay(AFTERWARDS_MS)
+    await soon(() => calls.succeededSince(endedAt) >= LOAD, RECOVERY_MS)
     return { recoveryMs, hits: (await outage.hits?.()) ?? calls.unavailableSince(beganAt) }
   })
   const { recoveryMs, hits } = result
@@ -71,6 +73,13 @@ export async function throughOutage(fleet: Fleet, seed: number, outage: Outage):
       ...(recoveryMs < RECOVERY_MS ? [] : ['stuck: nothing succeeded after the outage']),
     ],
   }
+}
+
+/** Waits until something is so; resolves to whether it was in time. */
+async function soon(isSo: () => boolean, timeoutMs: number): Promise<boolean> {
+  const deadline = performance.now() + timeoutMs
+  while (!isSo() && performance.now() < deadline) await delay(50)
+  return isSo()
 }
 
 /** What a broken rule means: `user-3: asked: a callback came to …`, `reuse 2`. */
