@@ -29,6 +29,11 @@ export class CallLog {
     return this.#calls.filter(({ code, startedAt }) => code === undefined && startedAt >= instant).length
   }
 
+  /** The error codes of the calls that failed. */
+  get codes(): string[] {
+    return [...new Set(this.#calls.flatMap(({ code }) => code ?? []))]
+  }
+
   #logged(caller: Caller): Caller {
     return new Proxy(caller, {
       get: (target, name): unknown => {
@@ -42,7 +47,7 @@ export class CallLog {
             result.then(
               // A callback that failed resolves.
               (value: { failure?: { code?: string } } | undefined) => ended(value?.failure?.code),
-              (error: CallError) => ended(error.code ?? 'ENDED'),
+              (error: unknown) => ended((error as CallError).code ?? 'ENDED'),
             )
           return result
         }

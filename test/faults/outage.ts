@@ -51,7 +51,7 @@ export async function throughOutage(fleet: Fleet, seed: number, outage: Outage):
   const { result, moved } = await inMotion(calls.fleet, { connections: CONNECTIONS, seed }, async () => {
     const startedAt = performance.now()
     if (!(await soon(() => calls.succeededSince(startedAt) >= LOAD, WAY_OUT_MS)))
-      throw new Error('stuck: hardly a call succeeds before the outage')
+      throw new Error(`stuck: hardly a call succeeds before the outage, ${calls.codes.join(', ')}`)
     const beganAt = performance.now()
     await outage.begin()
     await delay(outage.lastsMs ?? OUTAGE_MS)

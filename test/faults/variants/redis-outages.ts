@@ -31,16 +31,14 @@ async function again(work: () => Promise<unknown>): Promise<void> {
 
 /** Starts it with so much data that it loads for a while, and waits until it has said that it loads. */
 async function restartSlowly(redis: RedisInstance): Promise<void> {
-  const restarted = redis.restart(LOAD_DELAY_US)
-  let isDone = false
-  const done = restarted.finally(() => (isDone = true))
-  let wasLoading = false
-  while (!isDone && !wasLoading) {
+  const loading = { isDone: false, wasSeen: false }
+  const restarted = redis.restart(LOAD_DELAY_US).finally(() => (loading.isDone = true))
+  while (!loading.isDone && !loading.wasSeen) {
     await delay(20)
-    wasLoading = await redis.isLoading()
+    loading.wasSeen = await redis.isLoading()
   }
-  await done
-  if (!wasLoading) throw new Error('the outage did not hit: Redis never said that it is loading')
+  await restarted
+  if (!loading.wasSeen) throw new Error('the outage did not hit: Redis never said that it is loading')
 }
 
 const OUTAGES: readonly RedisOutage[] = [
