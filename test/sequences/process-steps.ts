@@ -15,7 +15,18 @@ export type Mishap =
 export type ProcessStep =
   | Step<Mishap>
   | { readonly do: 'import'; readonly by: number; readonly user: number; readonly mishap: Mishap }
-  | { readonly do: 'requireScope'; readonly scope: 'read' | 'read write' | undefined }
+  /** A process is stopped or killed while it renews a token that is still good for a moment. */
+  | { readonly do: 'renewEarly'; readonly by: number; readonly user: number; readonly mishap: Mishap }
+  /** A process is stopped while it renews a token; another one has to take over, at a server that may be overloaded. */
+  | Overtaking
+
+export interface Overtaking {
+  readonly do: 'overtake'
+  readonly by: number
+  readonly user: number
+  readonly mishap: Mishap
+  readonly isOverloaded: boolean
+}
 
 const afterMs = fc.constantFrom(0, 1, 3, 8, 20, 50)
 const skip = fc.nat(2)
@@ -25,12 +36,29 @@ const mishap: fc.Arbitrary<Mishap> = fc.oneof(
   { weight: 3, arbitrary: fc.record({ kind: named('killAtSave', 'killAtSave', 'stopAtSave'), when, skip }) },
   { weight: 1, arbitrary: fc.record({ kind: named('lostAnswer'), skip }) },
 )
+/** Before or after the claim of a renewal is saved, or its result. */
+const atSaveOf = <Kind extends 'killAtSave' | 'stopAtSave'>(...kinds: Kind[]) =>
+  fc.record({ kind: named(...kinds), when, skip: fc.nat(1) })
 /** Real time: a moment, half a lease, and longer than a claim can last. */
 const WAITS_MS = [20, 200, 200, 5_000]
 
 export const processStep: fc.Arbitrary<ProcessStep> = fc.oneof(
   ...commonSteps(mishap, WAITS_MS),
   { weight: 1, arbitrary: fc.record({ do: named('import'), by, user, mishap }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ do: named('renewEarly'), by, user, mishap: atSaveOf('killAtSave', 'stopAtSave') }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: named('overtake'),
+      by,
+      user,
+      mishap: atSaveOf('stopAtSave'),
+      isOverloaded: fc.boolean(),
+    }),
+  },
   {
     weight: 1,
     arbitrary: fc.record({

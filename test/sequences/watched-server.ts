@@ -1,35 +1,33 @@
-import { fingerprint, TestAuthorizationServer } from '../../src/testing/index.ts'
+import { TestAuthorizationServer } from '../../src/testing/index.ts'
+import { noteResponse, readTokenRequest, type SentCredentials } from '../support/fleet/sent-credentials.ts'
 
-/** One request that spent a code or a refresh token. */
-export interface Sent {
-  readonly secret: string
-  readonly isCode: boolean
-  /** The server said that it did nothing (429, 503), so that the same may be sent again. */
-  isRefused: boolean
-}
+/** Well before a process stops waiting for a response. */
+export const LATE_MS = 1_000
+
+/** So short that a sequence can wait until a token has to be renewed. */
+export const TOKEN_TTL_MS = 12_000
 
 /** An authorization server that notes what it is sent, whatever it answers. */
 export class WatchedServer extends TestAuthorizationServer {
-  readonly sent: Sent[] = []
-  /** Requests with a bearer token, which no authorization server should see. */
+  /** Requests with an access token, which no authorization server should see. */
   readonly leaks: string[] = []
+  readonly #sent: SentCredentials
 
-  constructor() {
-    super()
+  constructor(sent: SentCredentials) {
+    super({ accessTokenTtlSeconds: TOKEN_TTL_MS / 1_000 })
+    this.#sent = sent
     const answer = this.handle
     Object.defineProperty(this, 'handle', { value: (request: Request) => this.#watch(request, answer) })
   }
 
   async #watch(request: Request, answer: (request: Request) => Promise<Response>): Promise<Response> {
     if (/^bearer /i.test(request.headers.get('authorization') ?? '')) this.leaks.push(request.url)
-    const form = new URLSearchParams(request.url.endsWith('/token') ? await request.clone().text() : '')
-    const code = form.get('code')
-    const secret = code ?? form.get('refresh_token')
-    if (secret === null) return await answer(request)
-    const sent: Sent = { secret: fingerprint(secret), isCode: code !== null, isRefused: false }
-    this.sent.push(sent)
+    const sent = await readTokenRequest(request)
+    if (sent === undefined) return await answer(request)
+    this.#sent.add(sent)
+    const beganAt = performance.now()
     const response = await answer(request)
-    sent.isRefused = response.status === 429 || response.status === 503
+    if (performance.now() - beganAt < LATE_MS) await noteResponse(sent, response)
     return response
   }
 }

@@ -1,7 +1,9 @@
 import * as fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { AuthorizationServerSwitches } from '../../../src/testing/index.ts'
-import { FleetWorld, noCounts } from './fleet-world.ts'
+import { noCounts } from './fleet-counts.ts'
+import type { Variant } from './fleet-servers.ts'
+import { FleetWorld } from './fleet-world.ts'
 import { printModel } from './print-model.ts'
 import type { Mishap } from './simulated-process.ts'
 import { simulateSqlite } from './simulated-sqlite.ts'
@@ -14,6 +16,9 @@ const shareOf = { memory: 2, sqlite: 10 }
 const seed = AUTHCHART_MODEL_SEED === undefined ? Date.now() % 2 ** 31 : Number(AUTHCHART_MODEL_SEED)
 const MAX_STEPS = 16
 const TIMEOUT_MS = 20 * 60_000
+
+/** A fifth of the sequences uses DPoP, and in a fifth one of the connections has no user. */
+const variant = fc.constantFrom<Variant[]>('bearer', 'bearer', 'bearer', 'dpop', 'clientCredentials')
 
 const skip = fc.nat(2)
 const mishap: fc.Arbitrary<Mishap> = fc.oneof(
@@ -52,8 +57,8 @@ export function testFleet(
     'no credential is sent more often than allowed or to another server, nothing secret is emitted, and every user can sign in again',
     async () => {
       const checked = await fc.check(
-        fc.asyncProperty(sequenceOf(fc.oneof(...commonSteps(mishap)), MAX_STEPS), async (sequence) => {
-          const world = new FleetWorld(counts, switches, store)
+        fc.asyncProperty(variant, sequenceOf(fc.oneof(...commonSteps(mishap)), MAX_STEPS), async (chosen, sequence) => {
+          const world = new FleetWorld(counts, { switches, store, variant: chosen })
           try {
             await fc.asyncModelRun(() => ({ model: {}, real: world }), sequence)
             await world.hasWayOut()

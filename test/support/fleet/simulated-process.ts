@@ -1,7 +1,9 @@
 import type { Clock } from '../../../src/clock.ts'
 import { type AuthOrchestrator, createAuthOrchestrator, type SnapshotStore } from '../../../src/index.ts'
-import { fingerprint } from '../../../src/testing/index.ts'
 import { FaultyStore, type StoreFault } from '../processes/faulty-store.ts'
+import type { Variant } from './fleet-servers.ts'
+import type { Outcome } from './outcome.ts'
+import { noteResponse, readTokenRequest, type Sent, type SentCredentials } from './sent-credentials.ts'
 import type { SimulatedTime } from './simulated-time.ts'
 
 /** What goes wrong with a process while it does something. */
@@ -16,33 +18,19 @@ export type Mishap =
   /** The process stops for as long as the test wants, right before or after a save. */
   | { readonly kind: 'pause'; readonly when: 'before' | 'after'; readonly skip: number }
 
-/** One request that spent a code or a refresh token. */
-export interface Sent {
-  readonly secret: string
-  readonly by: SimulatedProcess
-  /** The server said that it did nothing (429, 503), so that the same may be sent again. */
-  readonly isCode: boolean
-  isRefused: boolean
-  /** Whether its sender may not know what became of it: no answer, a 5xx, or it stopped since. */
-  isDoubtful: boolean
-}
-
-/** How something that a process was asked came out. */
-export type Outcome<T> =
-  | { readonly kind: 'done'; readonly value: T }
-  | { readonly kind: 'failed'; readonly error: unknown }
-  | { readonly kind: 'crashed' | 'paused' }
-
 /** What a process needs of its world. */
 export interface Surroundings {
   readonly time: SimulatedTime
   readonly store: SnapshotStore
   readonly fetch: typeof globalThis.fetch
-  /** Every code and refresh token that was sent, in order. */
-  readonly sent: Sent[]
+  readonly clients: OrchestratorOptions['clients']
+  readonly variant: Variant
+  readonly sent: SentCredentials
   /** Everything that was told to anybody: events, inspection records. */
   readonly told: string[]
 }
+
+type OrchestratorOptions = Parameters<typeof createAuthOrchestrator>[0]
 
 const REDIRECT_URI = 'https://app.example/callback'
 export const LEASE = { leaseMs: 30_000, graceMs: 5_000 }
@@ -59,6 +47,8 @@ export class SimulatedProcess {
   #isPaused = false
   #mishap: Mishap = { kind: 'none' }
   #tokenRequests = 0
+  /** What it had received when it stopped. */
+  #arrived: readonly Sent[] = []
 
   constructor(surroundings: Surroundings, clock: Clock) {
     this.#surroundings = surroundings
@@ -68,11 +58,12 @@ export class SimulatedProcess {
     })
     this.auth = createAuthOrchestrator({
       client: { name: 'Fleet', redirectUri: REDIRECT_URI },
+      clients: surroundings.clients,
       keys: { name: NAME_KEY },
       store: this.#store,
       clock,
       network: { allow: ['127.0.0.1'], fetch: this.#fetch },
-      policy: LEASE,
+      policy: { ...LEASE, dpop: surroundings.variant === 'dpop' ? 'required' : 'never' },
       inspect: (record) => surroundings.told.push(JSON.stringify(record)),
     })
     for (const name of EVENTS)
@@ -86,7 +77,7 @@ export class SimulatedProcess {
   /** Does something while something goes wrong, for as long as it takes in simulated time. */
   async perform<T>(mishap: Mishap, work: () => Promise<T>): Promise<Outcome<T>> {
     const { time, sent } = this.#surroundings
-    const first = sent.length
+    const first = sent.count
     let outcome: Outcome<T> | undefined
     this.#arm(mishap)
     work().then(
@@ -98,12 +89,13 @@ export class SimulatedProcess {
       this.#disarm()
       return outcome
     }
-    for (const each of sent.slice(first)) if (each.by === this) each.isDoubtful = true
-    return { kind: this.#isDead ? 'crashed' : 'paused' }
+    this.#arrived = sent.doubt(first, this)
+    return { kind: this.#isDead ? 'ended' : 'stopped' }
   }
 
-  /** A process that was paused goes on where it stood. */
+  /** A process that was paused goes on where it stood, with the responses that it had. */
   resume(): void {
+    for (const each of this.#arrived) each.isDoubtful = false
     this.#isPaused = false
     this.#disarm()
     this.#store.resume('pause')
@@ -147,26 +139,17 @@ export class SimulatedProcess {
     const { time, fetch, sent } = this.#surroundings
     time.activity += 1
     const request = new Request(input, init)
-    const form = new URLSearchParams(request.method === 'POST' ? await request.clone().text() : '')
-    const code = form.get('code')
-    const secret = code ?? form.get('refresh_token')
-    const isToken = request.url.endsWith('/token')
-    if (isToken) this.#tokenRequests += 1
-    this.#crash('before', isToken)
+    const tokenRequest = await readTokenRequest(request, this)
+    if (tokenRequest !== undefined) this.#tokenRequests += 1
+    this.#crash('before', tokenRequest !== undefined)
     if (this.#isDead) return await never()
-    const entry = isToken &&
-      secret !== null && { by: this, secret: fingerprint(secret), isCode: code !== null, isRefused: false }
-    const noted: Sent | undefined = entry ? { ...entry, isDoubtful: true } : undefined
-    if (noted !== undefined) sent.push(noted)
+    if (tokenRequest !== undefined) sent.add(tokenRequest)
     const answer = await fetch(request)
     time.activity += 1
-    this.#crash('after', isToken)
+    this.#crash('after', tokenRequest !== undefined)
     if (this.#isDead) return await never()
     // Whoever asked may have given up by now: then the answer was heard by nobody.
-    if (noted !== undefined && !request.signal.aborted) {
-      noted.isRefused = answer.status === 429 || answer.status === 503
-      noted.isDoubtful = answer.status >= 500 && !noted.isRefused
-    }
+    if (tokenRequest !== undefined && !request.signal.aborted) await noteResponse(tokenRequest, answer)
     return answer
   }
 

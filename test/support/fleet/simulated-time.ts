@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto'
 import { vi } from 'vitest'
 import type { Clock } from '../../../src/clock.ts'
 import { SimulatedClock } from '../../../src/testing/index.ts'
+import { computeInThisThread } from './immediate-crypto.ts'
 
 /** When simulated time begins, epoch milliseconds. */
 const BEGINNING = 1_800_000_000_000
@@ -19,14 +19,7 @@ export class SimulatedTime {
 
   /** Takes over the timers of this thread. */
   static begin(): void {
-    // Another thread would be done at any moment of real time.
-    vi.spyOn(crypto.subtle, 'digest').mockImplementation(async (_algorithm, data) => {
-      const bytes =
-        data instanceof ArrayBuffer
-          ? new Uint8Array(data)
-          : new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
-      return new Uint8Array(createHash('sha256').update(bytes).digest()).buffer
-    })
+    computeInThisThread()
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'Date'], now: BEGINNING })
   }
 

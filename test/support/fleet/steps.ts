@@ -1,8 +1,8 @@
 import * as fc from 'fast-check'
-import type { TestFault } from '../../../src/testing/index.ts'
+import type { ServerStep } from './server-steps.ts'
 
-/** What a secret of ours, or of the test servers, looks like. */
-export const SECRET = /\b(?:code|access|refresh|secret)-[\w-]{32}|[\w-]{22}\.[\w-]{43}/
+/** What a secret of ours, or of the test servers, looks like; the last one is the private half of a DPoP key. */
+export const SECRET = /\b(?:code|access|refresh|secret)-[\w-]{32}|[\w-]{22}\.[\w-]{43}|"d\\*":\\*"[\w-]{43}/
 
 /** What one step of a sequence does. `by` names a process, `user` a user, `which` one of the links that were sent out. */
 export type Step<Mishap> =
@@ -17,9 +17,9 @@ export type Step<Mishap> =
     }
   | { readonly do: 'tokensEverywhere'; readonly user: number }
   | { readonly do: 'wait'; readonly ms: number }
-  | { readonly do: 'fault'; readonly fault: TestFault }
-  | { readonly do: 'mend' | 'expireTokens' | 'revokeEverything' | 'changeIssuer' | 'resume' }
+  | { readonly do: 'resume' }
   | { readonly do: 'restart'; readonly by: number }
+  | ServerStep
 
 type Weighted<Value> = fc.WeightedArbitrary<Value>
 

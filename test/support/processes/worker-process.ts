@@ -5,7 +5,7 @@ import { type Program, startProgram } from './program.ts'
 import type { FromWorker, SentError, ToWorker, WorkerCalls, WorkerInit } from './worker-protocol.ts'
 
 /** What a worker's call was rejected with. */
-class WorkerError extends Error {
+export class WorkerError extends Error {
   readonly code: string | undefined
   readonly retryable: boolean | undefined
   readonly nextAction: string | undefined
