@@ -10,6 +10,7 @@ import {
   claimTokenRequest,
   expireClaim,
   markOutcomeUnknown,
+  retainRetries,
   withConsumptionDoubt,
 } from './connection/claims.ts'
 import type { AuthorizationRequestBuilt, ConnectionEvent } from './connection/events.ts'
@@ -149,6 +150,7 @@ export const connectionMachine = setup({
     claimExchange: assign(({ context, event }) =>
       claimExchange(context, eventAs(event, 'callback.received', 'exchange.resumed')),
     ),
+    retainRetries: assign(({ context }) => retainRetries(context)),
     claimRefresh: assign(({ event }) => claimRefresh(eventAs(event, 'refresh.requested'))),
     claimTokenRequest: assign(({ context }) => claimTokenRequest(context)),
     claimRenewal: assign(({ context, event }) => claimRenewal(context, eventAs(event, 'refresh.requested'))),
@@ -492,7 +494,7 @@ export const connectionMachine = setup({
             onDone: { target: '#connection.settling', actions: ['withdrawReplacedTokens', 'storeTokens'] },
             onError: [
               { guard: 'canRetryUnknownOutcome', target: 'claimed', actions: ['markOutcomeUnknown'] },
-              { guard: 'isRetryLater', target: '#connection.settling', actions: ['recordFailure'] },
+              { guard: 'isRetryLater', target: '#connection.settling', actions: ['recordFailure', 'retainRetries'] },
               {
                 guard: 'isClientRejected',
                 target: '#connection.retiring',

@@ -8,14 +8,15 @@ import { withExpiredClaim, withUnknownOutcome } from '../record-rules.ts'
 import { isPassing, type PortFailure } from '../rejection.ts'
 import type { Change, ConnectionEvent, Sent, Stamp } from './events.ts'
 import { canRetry, isRenewal } from './guards.ts'
-import { isRenewing, requestedScope, wantedGrant } from './selectors.ts'
+import { attemptOf, isRenewing, requestedScope, wantedGrant } from './selectors.ts'
 
 /** Creates a claim: the intent, which is stored before the request is sent. */
 export function claim(
   { at, claimId, leaseMs }: Stamp,
-  intent: Pick<Claim, 'kind' | 'stateHash' | 'serverId' | 'scope' | 'grant' | 'afterRejection' | 'revocationId'>,
+  intent: Omit<Claim, 'id' | 'leaseMs' | 'retries' | 'outcomeUnknown'>,
+  retries: number = 0,
 ): Change {
-  return { at, claim: { id: claimId, leaseMs, retries: 0, ...intent } }
+  return { at, claim: { id: claimId, leaseMs, retries, ...intent } }
 }
 
 /**
@@ -27,7 +28,7 @@ export function claimExchange(
   event: Sent<'callback.received'> | Sent<'exchange.resumed'>,
 ): Change {
   const { stateHash, at } = event
-  const claimed = claim(event, { kind: 'exchange', stateHash })
+  const claimed = claim(event, { kind: 'exchange', stateHash }, attemptOf(context, stateHash)?.retries)
   if (event.type === 'exchange.resumed') return claimed
   const { code, codeTtlMs, refuseAccountChange } = event
   const retainCode = (attempt: Attempt): Attempt =>
@@ -35,6 +36,15 @@ export function claimExchange(
       ? { ...attempt, code, expiresAt: at + codeTtlMs, refuseAccountChange }
       : attempt
   return { ...claimed, attempts: context.attempts.map(retainCode) }
+}
+
+/** A code that is redeemed later may have been consumed before: its next claim counts that. */
+export function retainRetries({ attempts, claim: current }: ConnectionContext): Change {
+  const retained = (attempt: Attempt): Attempt =>
+    current !== undefined && attempt.stateHash === current.stateHash && current.retries > 0
+      ? { ...attempt, retries: current.retries }
+      : attempt
+  return { attempts: attempts.map(retained) }
 }
 
 /** Claims a non-interactive grant, or the refresh of imported tokens, with the claim id of its request. */

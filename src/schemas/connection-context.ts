@@ -27,6 +27,8 @@ export const AttemptSchema = v.strictObject({
   refuseAccountChange: maybe(v.literal(true)),
   /** The authorization code, from its callback until it is redeemed; `expiresAt` is then the expiry of the code. */
   code: maybe(Text),
+  /** Number of earlier claims of this code whose outcome is unknown. @defaultValue 0 */
+  retries: maybe(Count),
 })
 export type Attempt = v.InferOutput<typeof AttemptSchema>
 

@@ -109,6 +109,18 @@ describe('a callback whose outcome is not decided yet', () => {
     expect(await waiting).toMatchObject({ status: 'alreadyAuthorized', ...about(world) })
   })
 
+  test('a code whose outcome was unknown twice is not sent a third time, although the server was overloaded in between', async () => {
+    const { world, clock, first, second, url } = await returned()
+    world.tokenAnswers.push({ hangUp: true }, { status: 503, body: {} }, { hangUp: true })
+    expect(await first.completeCallback(url)).toMatchObject({ status: 'failed', retryable: true })
+    clock.advance(11_001)
+    // It takes the claim over, and as the server did nothing, it sends the code again by a claim of its own.
+    expect(await second.completeCallback(url)).toMatchObject({ status: 'failed', retryable: false })
+    clock.advance(11_001)
+    expect(await first.completeCallback(url)).toMatchObject({ status: 'failed', retryable: false })
+    expect(world.tokenRequests()).toHaveLength(3)
+  })
+
   test('late tokens that no refresh could verify yet are not reported as a sign-in, and the next callback verifies them', async () => {
     const { world, clock, behind, first, second, connection, url } = await returned()
     const save = Promise.withResolvers<void>()

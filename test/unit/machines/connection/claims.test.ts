@@ -5,6 +5,7 @@ import {
   claimTokenRequest,
   expireClaim,
   markOutcomeUnknown,
+  retainRetries,
 } from '../../../../machines/connection/claims.ts'
 import { CODE_TTL_MS, contextWith, LEASE_MS, rejections, server, tokens } from '../../../support/charts/facts.ts'
 import { after, attemptOf, exchanging, NOW, refreshing, request, stamp } from './support.ts'
@@ -126,5 +127,18 @@ test('claimExchange stores the first code in the attempt before redemption and e
   expect(claimExchange(again, { ...stamp, type: 'exchange.resumed', stateHash: 'hash-1' })).toEqual({
     at: NOW,
     claim,
+  })
+})
+
+test('retainRetries counts the earlier claims of a code that is redeemed later, and its next claim continues the count', () => {
+  const claim = { id: 'claim-1', kind: 'exchange', stateHash: 'hash-1', leaseMs: LEASE_MS, retries: 1 } as const
+  const attempts = [attemptOf(1, { code: 'fake-code' }), attemptOf(2)]
+  const retained = [attemptOf(1, { code: 'fake-code', retries: 1 }), attemptOf(2)]
+  expect(retainRetries(contextWith({ attempts, claim }))).toEqual({ attempts: retained })
+  expect(retainRetries(contextWith({ attempts, claim: { ...claim, retries: 0 } }))).toEqual({ attempts })
+  const event = { ...stamp, type: 'exchange.resumed', stateHash: 'hash-1' } as const
+  expect(claimExchange(contextWith({ attempts: retained }), event)).toEqual({
+    at: NOW,
+    claim: { ...claim, id: 'claim-2' },
   })
 })
