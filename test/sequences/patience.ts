@@ -2,9 +2,8 @@ import assert from 'node:assert/strict'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Outcome, settled } from '../support/fleet/outcome.ts'
 import type { WorkerError } from '../support/processes/worker-process.ts'
+import { STUCK_MS } from './times.ts'
 
-/** Longer than any call takes that waits for the claims of others. */
-const STUCK_MS = 90_000
 /** How often a host, or a person, tries something. */
 export const TRIES = 5
 const PAUSE_MS = 1_000

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { TestMcpServer } from '../../src/testing/index.ts'
 import { checkOwnership, SentCredentials } from '../support/fleet/sent-credentials.ts'
-import { LATE_MS, WatchedServer } from './watched-server.ts'
+import { LATE_MS } from './times.ts'
+import { WatchedServer } from './watched-server.ts'
 
 /** Two authorization servers, and an MCP server that names them, on ports of this process. */
 export class ProcessServers {

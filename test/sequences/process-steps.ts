@@ -1,5 +1,6 @@
 import * as fc from 'fast-check'
 import { by, commonSteps, named, type Step, user, when } from '../support/fleet/steps.ts'
+import { TAKEOVER_MS } from './times.ts'
 
 /** What goes wrong with a process while it does something. */
 export type Mishap =
@@ -40,7 +41,7 @@ const mishap: fc.Arbitrary<Mishap> = fc.oneof(
 const atSaveOf = <Kind extends 'killAtSave' | 'stopAtSave'>(...kinds: Kind[]) =>
   fc.record({ kind: named(...kinds), when, skip: fc.nat(1) })
 /** Real time: a moment, half a lease, and longer than a claim can last. */
-const WAITS_MS = [20, 200, 200, 5_000]
+const WAITS_MS = [20, 200, 200, TAKEOVER_MS]
 
 export const processStep: fc.Arbitrary<ProcessStep> = fc.oneof(
   ...commonSteps(mishap, WAITS_MS),

@@ -12,8 +12,9 @@ import type { ProcessCounts } from './process-counts.ts'
 import { type CallOutcome, needsUser, NOTHING, ProcessFleet } from './process-fleet.ts'
 import { ProcessServers } from './process-servers.ts'
 import type { Mishap, ProcessStep } from './process-steps.ts'
-import { LEASE_MS, overtake, renewEarly } from './renewals.ts'
+import { overtake, renewEarly } from './renewals.ts'
 import { type ConnectionInWorker, listTools, signIn } from './sign-in.ts'
+import { GRACE_MS, LEASE_MS, REQUEST_TIMEOUT_MS } from './times.ts'
 
 const REDIRECT_URI = 'http://127.0.0.1:1/callback'
 const USERS = ['u1', 'u2']
@@ -35,8 +36,8 @@ export class ProcessWorld {
       store,
       keys: randomKeys(),
       client: { name: 'sequences', redirectUri: REDIRECT_URI },
-      network: { allow: ['127.0.0.1'], timeoutMs: 2_000 },
-      policy: { leaseMs: LEASE_MS, graceMs: 300 },
+      network: { allow: ['127.0.0.1'], timeoutMs: REQUEST_TIMEOUT_MS },
+      policy: { leaseMs: LEASE_MS, graceMs: GRACE_MS },
     }
     this.#fleet = new ProcessFleet(init, servers.sent, counts)
   }

@@ -5,15 +5,12 @@ import { needsUser, NOTHING, type ProcessFleet } from './process-fleet.ts'
 import type { ProcessServers } from './process-servers.ts'
 import type { Mishap, Overtaking } from './process-steps.ts'
 import { type Identity, listTools } from './sign-in.ts'
-import { TOKEN_TTL_MS } from './watched-server.ts'
+import { EARLY_MS, LEASE_MS, REQUEST_TIMEOUT_MS } from './times.ts'
 
-export const LEASE_MS = 4_000
-/** A token is renewed early in the last quarter of its life. */
-const EARLY_MS = TOKEN_TTL_MS / 4
 /** How long a token has to be good for where nobody may wait for a claim. */
 const ENOUGH_MS = EARLY_MS / 2
 /** Longer than a request that has no response, and shorter than the rest of a lease that has just begun. */
-const AT_ONCE_MS = LEASE_MS - 1_000
+const AT_ONCE_MS = (LEASE_MS + REQUEST_TIMEOUT_MS) / 2
 
 /** While one process renews a token early, and does not come back, another one gets the token that is there, at once. */
 export async function renewEarly(

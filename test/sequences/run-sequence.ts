@@ -4,11 +4,10 @@ import type { StoreAddress } from '../support/processes/open-store.ts'
 import type { ProcessCounts } from './process-counts.ts'
 import { processStep } from './process-steps.ts'
 import { ProcessWorld } from './process-world.ts'
+import { SEQUENCE_TIMEOUT_MS } from './times.ts'
 
 /** Half as many on average. */
 const MAX_STEPS = 20
-/** Ten times what the longest ones take on a busy machine. */
-const TIMEOUT_MS = 20 * 60_000
 
 /** Runs the sequence of this seed. Answers its steps and why it failed, if it did. */
 export async function runSequence(
@@ -26,7 +25,7 @@ export async function runSequence(
     }
   })
   // Its first try is the sequence: to shrink it would take as many processes again, and hit other moments.
-  const checked = await fc.check(property, { seed, numRuns: 1, endOnFailure: true, timeout: TIMEOUT_MS })
+  const checked = await fc.check(property, { seed, numRuns: 1, endOnFailure: true, timeout: SEQUENCE_TIMEOUT_MS })
   if (!checked.failed) return undefined
   const { errorInstance, counterexample } = checked
   const reason = errorInstance instanceof Error ? (errorInstance.stack ?? errorInstance.message) : String(errorInstance)

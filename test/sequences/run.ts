@@ -1,8 +1,8 @@
 /**
  * Random sequences of what users, servers and real processes do, with kills: `npm run test:sequences` takes 40, `--all`
  * takes 500. Prints its seed; `--seed n --only i` repeats one sequence. With `--state file` a run that was interrupted
- * goes on where it stopped. `--at-once n` sequences run beside each other, `--report file` writes a report as vitest
- * does.
+ * goes on where it stopped. `AUTHCHART_SEQUENCES_SLOW=3` is for a busy machine. `--at-once n` sequences run beside each
+ * other, `--report file` writes a report as vitest does.
  */
 import { randomInt, randomUUID } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'

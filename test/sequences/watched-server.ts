@@ -1,11 +1,6 @@
 import { TestAuthorizationServer } from '../../src/testing/index.ts'
 import { noteResponse, readTokenRequest, type SentCredentials } from '../support/fleet/sent-credentials.ts'
-
-/** Well before a process stops waiting for a response. */
-export const LATE_MS = 1_000
-
-/** So short that a sequence can wait until a token has to be renewed. */
-export const TOKEN_TTL_MS = 12_000
+import { LATE_MS, TOKEN_TTL_MS } from './times.ts'
 
 /** An authorization server that notes what it is sent, whatever it answers. */
 export class WatchedServer extends TestAuthorizationServer {
