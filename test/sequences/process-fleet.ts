@@ -109,7 +109,7 @@ export class ProcessFleet {
 
   async end(): Promise<void> {
     const stopped = this.#stopped.map(({ worker }) => worker)
-    await Promise.all([...this.#workers, ...stopped].map((worker) => worker?.dismiss()))
+    await Promise.all([...this.#workers, ...stopped].flatMap((worker) => worker?.dismiss() ?? []))
   }
 
   /** A failure has a code: what has none is misuse, a bug of this test, or a process that ended by itself. */
