@@ -47,11 +47,11 @@ export const processStep: fc.Arbitrary<ProcessStep> = fc.oneof(
   ...commonSteps(mishap, WAITS_MS),
   { weight: 1, arbitrary: fc.record({ do: named('import'), by, user, mishap }) },
   {
-    weight: 2,
+    weight: 1,
     arbitrary: fc.record({ do: named('renewEarly'), by, user, mishap: atSaveOf('killAtSave', 'stopAtSave') }),
   },
   {
-    weight: 2,
+    weight: 1,
     arbitrary: fc.record({
       do: named('overtake'),
       by,

@@ -115,9 +115,9 @@ export class ProcessWorld {
       case 'tokensEverywhere':
         return await this.#fleet.everywhere((worker) => worker.accessToken(this.#identity(step.user)))
       case 'renewEarly':
-        return await renewEarly(this.#fleet, this.#servers, this.#identity(step.user), step)
+        return await renewEarly(this.#surroundings(), this.#identity(step.user), step)
       case 'overtake':
-        return await overtake(this.#fleet, this.#servers, this.#identity(step.user), step)
+        return await overtake(this.#surroundings(), this.#identity(step.user), step)
       case 'wait':
         return await delay(step.ms)
       case 'resume':
@@ -186,6 +186,10 @@ export class ProcessWorld {
     work: (connection: ConnectionInWorker) => Promise<T>,
   ): Promise<CallOutcome<T>> {
     return this.#fleet.perform(by, mishap, (worker) => work({ worker, of: this.#identity(user) }))
+  }
+
+  #surroundings() {
+    return { fleet: this.#fleet, servers: this.#servers, links: this.#links }
   }
 
   async #connection(by: number, user: number): Promise<ConnectionInWorker> {

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { setTimeout as delay } from 'node:timers/promises'
+import type { Links } from '../support/fleet/links.ts'
 import { again } from './patience.ts'
 import { needsUser, NOTHING, type ProcessFleet } from './process-fleet.ts'
 import type { ProcessServers } from './process-servers.ts'
 import type { Mishap, Overtaking } from './process-steps.ts'
-import { type Identity, listTools } from './sign-in.ts'
+import { type Identity, listTools, signIn } from './sign-in.ts'
 import { EARLY_MS, LEASE_MS, REQUEST_TIMEOUT_MS } from './times.ts'
 
 /** How long a token has to be good for where nobody may wait for a claim. */
@@ -12,20 +13,24 @@ const ENOUGH_MS = EARLY_MS / 2
 /** Longer than a request that has no response, and shorter than the rest of a lease that has just begun. */
 const AT_ONCE_MS = (LEASE_MS + REQUEST_TIMEOUT_MS) / 2
 
+/** What both cases need of their world. */
+interface Surroundings {
+  readonly fleet: ProcessFleet
+  readonly servers: ProcessServers
+  readonly links: Links
+}
+
 /** While one process renews a token early, and does not come back, another one gets the token that is there, at once. */
 export async function renewEarly(
-  fleet: ProcessFleet,
-  servers: ProcessServers,
+  surroundings: Surroundings,
   of: Identity,
   { by, mishap }: { by: number; mishap: Mishap },
 ): Promise<void> {
-  const worker = await fleet.worker(by)
-  const { authorized, expiresAt } = await again(() => worker.status(of))
-  if (!authorized || expiresAt === undefined) return
+  const { fleet, servers } = surroundings
+  const { expiresAt } = await signedIn(surroundings, by, of)
+  if (expiresAt === undefined) return
   await delay(Math.max(0, expiresAt - EARLY_MS - Date.now()))
   await fleet.perform(by, mishap, (each) => each.accessToken(of))
-  // A process that has to renew it itself shall not need longer than the token is good for.
-  servers.clearFaults()
   const other = await fleet.worker(by + 1)
   const before = await again(() => other.status(of))
   if (!before.authorized || (before.expiresAt ?? 0) - Date.now() < ENOUGH_MS) return
@@ -38,13 +43,12 @@ export async function renewEarly(
 
 /** A process is stopped while it renews a token, another one takes over, and the first one goes on: nothing is lost. */
 export async function overtake(
-  fleet: ProcessFleet,
-  servers: ProcessServers,
+  surroundings: Surroundings,
   of: Identity,
   { by, mishap, isOverloaded }: Overtaking,
 ): Promise<void> {
-  await fleet.resume()
-  servers.mcp.requiredScope = undefined
+  const { fleet, servers } = surroundings
+  await signedIn(surroundings, by, of)
   const current = await fleet.perform(by, NOTHING, (worker) => worker.accessToken(of))
   if (current.kind !== 'done') return
   const first = servers.sent.count
@@ -62,4 +66,15 @@ export async function overtake(
   if (newest === undefined || !servers.accepts(newest)) return
   const worker = await fleet.worker(by + 1)
   assert.equal((await again(() => listTools({ worker, of }))).status, 200, 'tokens that have arrived are lost')
+}
+
+/** Signs the user in where that is necessary, at servers that do what they should, with no other process stopped. */
+async function signedIn({ fleet, servers, links }: Surroundings, by: number, of: Identity) {
+  servers.clearFaults()
+  servers.mcp.requiredScope = undefined
+  await fleet.resume()
+  const worker = await fleet.worker(by)
+  const { authorized } = await again(() => worker.status(of))
+  if (!authorized) await signIn({ worker, of }, links)
+  return await again(() => worker.status(of))
 }
