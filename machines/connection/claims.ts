@@ -142,7 +142,7 @@ export function expireClaim(context: ConnectionContext, event: Sent<'claim.expir
     claim: next,
     orphanedClaims,
     failure,
-    retryAt: at + leaseMs,
+    ...(context.claim?.kind === 'exchange' && { retryAt: at + leaseMs }),
     ...(next === undefined && withFailedRenewal(context, lost, at)),
     ...withConsumptionDoubt(context),
   }

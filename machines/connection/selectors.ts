@@ -297,6 +297,11 @@ export function pendingExchange(context: ConnectionContext, at: number): Attempt
   return context.attempts.find((attempt) => isExchangePending(attempt, at))
 }
 
+/** When a retained code is sent again: once the backoff after its last failure has elapsed; `undefined` without one. */
+export function exchangeDueAt(context: ConnectionContext, at: number): number | undefined {
+  return pendingExchange(context, at) && (context.retryAt ?? at)
+}
+
 /** Whether an access token can be obtained without the user. */
 export function isAuthorized(context: ConnectionContext, at: number): boolean {
   const tokens = tokensOf(context)
@@ -328,7 +333,7 @@ export function nextWakeAt(
   claimEndsAt: number | undefined,
   minTokenTtlMs: number,
 ): number | undefined {
-  const { attempts, claim, retryAt, revocations = [] } = context
+  const { attempts, claim, revocations = [] } = context
   const due = attempts.map(({ expiresAt }) => expiresAt)
   if (claimEndsAt !== undefined) {
     if (claim?.revocationId === undefined) return claimEndsAt
@@ -337,9 +342,9 @@ export function nextWakeAt(
   }
   for (const dueAt of [
     renewalDueAt(context, at, minTokenTtlMs),
+    exchangeDueAt(context, at),
     ...revocations.map((revocation) => revocationDueAt(context, revocation)),
   ])
     if (dueAt !== undefined) due.push(dueAt)
-  if (pendingExchange(context, at)) due.push(retryAt ?? at)
   return due.length === 0 ? undefined : Math.min(...due)
 }

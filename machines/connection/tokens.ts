@@ -70,6 +70,8 @@ export function storeTokens(context: ConnectionContext, output: TokenResult): Ch
   }
   return {
     ...signedIn(context, tokens, output.at),
+    // A renewal says nothing about a code that the server asked to be sent later.
+    ...(isRenewing(context) && { retryAt: context.retryAt, retryDelayMs: context.retryDelayMs }),
     ...(attempt && finishAttempts(context, attempt, tokens, output.at)),
     ...(attempt && { account: attempt.refuseAccountChange && newAccount(context, tokens) }),
   }

@@ -3,6 +3,7 @@ import {
   clearableRejection,
   isClaimed,
   currentChallenge,
+  exchangeDueAt,
   isFirstContact,
   isFresh,
   isNotRequired,
@@ -17,7 +18,7 @@ import {
 import { AuthorizationError, isAuthorizationError } from '../errors/authorization-error.ts'
 import { failure, type FailureCode } from '../errors/failure.ts'
 import { formatChallenge } from '../protocol/www-authenticate.ts'
-import type { ConnectionContext } from '../schemas/connection-context.ts'
+import type { Attempt, ConnectionContext } from '../schemas/connection-context.ts'
 import type { Tokens } from '../schemas/credentials.ts'
 import { isServerAllowed } from '../options/policy.ts'
 import { rejectedByHost } from './received-challenge.ts'
@@ -31,7 +32,7 @@ interface TokenParameters {
   rejectedToken?: string | undefined
   /** A rejected token is returned until it expires: the server may accept it again. */
   triesRejected?: true | undefined
-  /** The failure of the last renewal does not defer the next one: a user waits for it. */
+  /** The last failure defers neither the next renewal nor a retained code: a user waits for it. */
   ignoresBackoff?: true | undefined
 }
 
@@ -162,19 +163,28 @@ function deferredMs(context: ConnectionContext, at: number): number {
   return failedRenewal === undefined || CORRECTABLE.has(failedRenewal.failure.code) ? 0 : backoffLeftMs(context, at)
 }
 
-/** The failure of the last renewal, and when callers may renew again; or that of an exchange whose code is retained. */
+/** How long callers must not send a retained code, in milliseconds. */
+function exchangeDeferredMs(context: ConnectionContext, at: number): number {
+  return Math.max(0, (exchangeDueAt(context, at) ?? at) - at)
+}
+
+/**
+ * The failure of the last renewal, or that of an exchange whose code is retained, and when callers may send its request
+ * again.
+ */
 function renewalFailed(context: ConnectionContext, at: number): AuthorizationError | undefined {
   const { failure: last, failedRenewal } = context
-  const reason = isRenewable(tokensOf(context), at) ? (failedRenewal?.failure ?? last) : last
+  const isRenewal = isRenewable(tokensOf(context), at)
+  const reason = isRenewal ? (failedRenewal?.failure ?? last) : last
   if (reason === undefined) return undefined
-  const retryAfterMs = deferredMs(context, at)
+  const retryAfterMs = isRenewal ? deferredMs(context, at) : exchangeDeferredMs(context, at)
   return new AuthorizationError(failure(reason.code, { ...reason.details, ...(retryAfterMs > 0 && { retryAfterMs }) }))
 }
 
 /**
  * Renews the tokens of `view` without user interaction, if they are still current: by a refresh or a non-interactive
- * grant, or by redeeming a retained authorization code. Waits for a claim in progress. Does nothing while the failure
- * of the last renewal defers the next one. Callers with equal parameters share one run per generation.
+ * grant, or by redeeming a retained authorization code. Waits for a claim in progress. Sends nothing while the last
+ * failure of that request defers it. Callers with equal parameters share one run per generation.
  */
 export async function renew(
   record: ConnectionRecord,
@@ -183,10 +193,13 @@ export async function renew(
 ): Promise<View> {
   const { context } = view
   const { generation } = context
-  const attempt = pendingExchange(context, view.at())
-  const isDeferred = !ignoresBackoff && deferredMs(context, view.at()) > 0
-  const canRenew = isRenewable(tokensOf(context), view.at()) && !isDeferred
-  if (!isClaimed(context) && attempt === undefined && !canRenew) return view
+  const mayRenew = (now: View): boolean =>
+    isRenewable(tokensOf(now.context), now.at()) && (ignoresBackoff || deferredMs(now.context, now.at()) === 0)
+  const attemptToResume = (now: View): Attempt | undefined =>
+    ignoresBackoff || exchangeDeferredMs(now.context, now.at()) === 0
+      ? pendingExchange(now.context, now.at())
+      : undefined
+  if (!isClaimed(context) && attemptToResume(view) === undefined && !mayRenew(view)) return view
   return await record.singleFlight(
     record.services.renewing,
     `${generation} ${minTtlMs ?? ''} ${rejectedToken ?? ''} ${ignoresBackoff ?? ''}`,
@@ -202,13 +215,13 @@ export async function renew(
           if (failedRenewal !== undefined && failedRenewal.retryAt !== context.failedRenewal?.retryAt) return undefined
           // A late result of this run must be verified by a refresh before it can be returned.
           const current = tokens?.unverified ? now.context.generation : generation
-          if (isRenewable(tokens, now.at()) && (ignoresBackoff || deferredMs(now.context, now.at()) === 0))
+          if (mayRenew(now))
             return {
               type: 'refresh.requested',
               generation: current,
-              ...(tokens.accessToken === rejectedToken && { rejectedToken: true }),
+              ...(tokens?.accessToken === rejectedToken && { rejectedToken: true }),
             }
-          const pending = pendingExchange(now.context, now.at())
+          const pending = attemptToResume(now)
           if (retryAt !== undefined && retryAt !== context.retryAt) return undefined
           return pending && { type: 'exchange.resumed', stateHash: pending.stateHash }
         },

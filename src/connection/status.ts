@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import {
   dueRevocations,
+  exchangeDueAt,
   isAuthorized,
   isNotRequired,
   isPending,
@@ -135,7 +136,8 @@ export async function wake(record: ConnectionRecord, loaded?: View): Promise<boo
       if (now === undefined || !isDue(now)) return undefined
       const at = now.at()
       const attempt = pendingExchange(now.context, at)
-      if (attempt !== undefined) return { type: 'exchange.resumed', stateHash: attempt.stateHash }
+      const isExchangeDue = (exchangeDueAt(now.context, at) ?? Infinity) <= at
+      if (attempt !== undefined && isExchangeDue) return { type: 'exchange.resumed', stateHash: attempt.stateHash }
       const isRenewalDue = (renewalDueAt(now.context, at, minTokenTtlMs) ?? Infinity) <= at
       if (isRenewalDue) return { type: 'refresh.requested', generation }
       return now.context.attempts.some((attempt) => !isPending(attempt, at)) ? { type: 'attempt.expired' } : undefined

@@ -77,7 +77,6 @@ describe('a claim', () => {
       claim: { id: 'claim-2', kind: 'refresh', leaseMs: LEASE_MS, retries: 1 },
       tokens: { ...tokens, refreshTokenMayBeConsumed: true },
       failure: { code: 'HTTP_TIMEOUT' },
-      retryAt: NOW + LEASE_MS,
     })
     expect(expireClaim(after(context, once), { ...event, orphanId: 'claim-2', claimId: 'claim-3' })).toEqual({
       at: NOW,
@@ -88,7 +87,6 @@ describe('a claim', () => {
       claim: undefined,
       tokens: { ...tokens, refreshTokenMayBeConsumed: true },
       failure: { code: 'TOKEN_OUTCOME_UNKNOWN' },
-      retryAt: NOW + LEASE_MS,
       failedRenewal: {
         failure: { code: 'TOKEN_OUTCOME_UNKNOWN' },
         retryAt: NOW + 5_000,
@@ -96,6 +94,12 @@ describe('a claim', () => {
         count: 1,
       },
     })
+  })
+
+  test('expireClaim defers a retained code by a lease only if its own exchange expired', () => {
+    const attempts = [attemptOf(1, { code: 'fake-code' })]
+    expect(expireClaim(contextWith({ claim: exchanging, attempts }), event).retryAt).toBe(NOW + LEASE_MS)
+    expect(expireClaim(contextWith({ claim: refreshing, tokens, attempts }), event).retryAt).toBeUndefined()
   })
 
   test('expireClaim without a current claim starts no retry', () => {

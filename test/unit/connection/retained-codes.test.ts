@@ -1,0 +1,89 @@
+import { describe, expect, test } from 'vitest'
+import { MemoryStore } from '../../../src/index.ts'
+import { TestClock } from './test-clock.ts'
+import { orchestrate, redirectOf, rejection, signIn, startWorld } from './world.ts'
+
+async function started() {
+  const world = await startWorld()
+  const clock = new TestClock()
+  const store = new MemoryStore({ clock })
+  const orchestrator = orchestrate({ clock, store })
+  const connection = orchestrator.connection({ tenant: 't1', user: 'u1', server: world.server })
+  const elsewhere = orchestrate({ clock, store }).connection(connection.identity)
+  /** A sign-in whose code is retained, since the token endpoint asks for a later request. */
+  const retain = async (retryAfterSeconds: number): Promise<string> => {
+    const url = world.callback(redirectOf(await connection.authorize({ force: true })))
+    world.tokenAnswers.push({ status: 503, headers: { 'retry-after': String(retryAfterSeconds) } })
+    expect(await orchestrator.completeCallback(url)).toMatchObject({
+      status: 'failed',
+      failure: { code: 'SERVER_UNAVAILABLE' },
+      retryable: true,
+    })
+    return url
+  }
+  const grants = () => world.tokenRequests().map(({ grant_type }) => grant_type)
+  return { world, clock, orchestrator, connection, elsewhere, retain, grants }
+}
+
+const deferred = (retryAfterMs: number) => ({
+  failure: { code: 'SERVER_UNAVAILABLE', details: { retryAfterMs } },
+  nextAction: 'retry',
+})
+
+describe('a retained code', () => {
+  test('is not sent again by accessToken() and fetch() of any process before Retry-After has elapsed', async () => {
+    const { world, clock, connection, elsewhere, retain, grants } = await started()
+    await retain(30)
+    for (const by of [connection, elsewhere, connection, elsewhere]) {
+      expect(await rejection(by.accessToken())).toMatchObject(deferred(30_000))
+      expect(await rejection(by.fetch(world.server))).toMatchObject(deferred(30_000))
+    }
+    clock.advance(29_999)
+    expect(await rejection(elsewhere.accessToken())).toMatchObject(deferred(1))
+    expect(grants()).toEqual(['authorization_code'])
+    clock.advance(1)
+    const tokens = await Promise.all([connection.accessToken(), elsewhere.accessToken()])
+    expect(tokens.map(({ value }) => value)).toEqual(['access-1', 'access-1'])
+    expect(grants()).toEqual(['authorization_code', 'authorization_code'])
+  })
+
+  test('is sent again at once by a person who calls the callback or authorize()', async () => {
+    for (const by of ['callback', 'authorize'] as const) {
+      const { orchestrator, connection, retain, grants } = await started()
+      const url = await retain(30)
+      const { status } = await (by === 'callback' ? orchestrator.completeCallback(url) : connection.authorize())
+      expect([status, grants()]).toEqual(['authorized', ['authorization_code', 'authorization_code']])
+    }
+  })
+
+  test('does not hold up a renewal that is due in wake(), nor does the renewal end its backoff', async () => {
+    const { world, clock, orchestrator, connection, retain, grants } = await started()
+    await signIn(world, orchestrator, connection.identity)
+    clock.advance(3_560_000)
+    await retain(30)
+    expect((await connection.status()).nextWakeAt).toBe(clock.now() + 10_000)
+    clock.advance(10_000)
+    await connection.wake()
+    expect(grants()).toEqual(['authorization_code', 'authorization_code', 'refresh_token'])
+    expect((await connection.status()).nextWakeAt).toBe(clock.now() + 20_000)
+    expect(await connection.wake()).toBeUndefined()
+    clock.advance(20_000)
+    await connection.wake()
+    expect(grants()).toEqual(['authorization_code', 'authorization_code', 'refresh_token', 'authorization_code'])
+    expect((await connection.accessToken()).value).toBe('access-3')
+  })
+
+  test('is not sent by a wake() for a revocation that is due', async () => {
+    const { world, clock, orchestrator, connection, retain, grants } = await started()
+    await signIn(world, orchestrator, connection.identity)
+    world.as.routes['POST /revoke'] = { status: 503 }
+    expect((await connection.disconnect()).revoked).toBe('pending')
+    await retain(40)
+    const revocations = () => world.as.asked().filter((asked) => asked === 'POST /revoke').length
+    const before = revocations()
+    clock.advance(5_000)
+    await connection.wake()
+    expect(revocations()).toBe(before + 1)
+    expect(grants()).toEqual(['authorization_code', 'authorization_code'])
+  })
+})
