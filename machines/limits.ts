@@ -45,6 +45,9 @@ export const MAX_JOURNAL_ENTRIES = 16
 /** Backoff before a failed token request is sent again, in milliseconds, unless the server sends `Retry-After`. */
 export const REFRESH_BACKOFF = { firstMs: 5_000, longestMs: 600_000 }
 
+/** The shortest `Retry-After` that replaces the backoff, in milliseconds: a server that names none would be flooded. */
+export const MIN_RETRY_AFTER_MS = 1_000
+
 /**
  * After how many failed renewals in a row `authorize()` asks the user instead of trying another one. A person who wants
  * to sign in must not wait for an endpoint that is broken for good.

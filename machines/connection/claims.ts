@@ -3,7 +3,7 @@ import type { Failure } from '../../src/errors/failure.ts'
 import { nonInteractiveGrant } from '../../src/protocol/token-endpoint.ts'
 import type { Attempt, Claim, ConnectionContext } from '../../src/schemas/connection-context.ts'
 import { assertDefined } from '../assert.ts'
-import { MAX_FAILED_RENEWALS, REFRESH_BACKOFF } from '../limits.ts'
+import { MAX_FAILED_RENEWALS, MIN_RETRY_AFTER_MS, REFRESH_BACKOFF } from '../limits.ts'
 import { withExpiredClaim, withUnknownOutcome } from '../record-rules.ts'
 import { isPassing, type PortFailure } from '../rejection.ts'
 import type { Change, ConnectionEvent, Sent, Stamp } from './events.ts'
@@ -115,12 +115,12 @@ export function withFailedRenewal(context: ConnectionContext, portFailure: PortF
 
 /** When a failed token request may be sent again: when the server said, or else with backoff. */
 export function nextRetry(
-  { details }: Failure,
+  { details: { retryAfterMs = 0 } = {} }: Failure,
   lastDelayMs: number | undefined,
   at: number,
 ): { retryDelayMs: number; retryAt: number } {
   const retryDelayMs = backoffMs(lastDelayMs, REFRESH_BACKOFF)
-  return { retryDelayMs, retryAt: at + (details?.retryAfterMs ?? retryDelayMs) }
+  return { retryDelayMs, retryAt: at + (retryAfterMs < MIN_RETRY_AFTER_MS ? retryDelayMs : retryAfterMs) }
 }
 
 /** Whether this process was too slow, or closing. */

@@ -61,6 +61,24 @@ describe('a refresh that is rejected', () => {
     expect(events).toEqual(['authorizationRequired', 'refreshed'])
   })
 
+  test.each(['0', 'Thu, 01 Jan 1970 00:00:00 GMT'])(
+    'with `Retry-After: %s` still has the backoff, which doubles',
+    async (retryAfter) => {
+      const { world, clock, connection, elsewhere, refreshes } = await signedIn()
+      clock.advance(3_600_000)
+      for (const delay of [5_000, 10_000, 20_000]) {
+        world.tokenAnswers.push({ status: 503, headers: { 'retry-after': retryAfter } })
+        for (const by of [connection, elsewhere])
+          expect(await rejection(by.accessToken())).toMatchObject({
+            failure: { code: 'SERVER_UNAVAILABLE', details: { retryAfterMs: delay } },
+          })
+        expect((await elsewhere.status()).nextWakeAt).toBe(clock.now() + delay)
+        clock.advance(delay)
+      }
+      expect(refreshes()).toBe(3)
+    },
+  )
+
   test('after a long wait has a backoff that begins with the response', async () => {
     const { world, clock, connection } = await signedIn()
     clock.advance(3_600_000)

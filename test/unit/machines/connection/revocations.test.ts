@@ -59,6 +59,7 @@ describe('the revocation of a disconnected connection', () => {
     ['has an unknown outcome', rejections.unknown, 5_000],
     ['is answered with 503', rejections.unavailable, 5_000],
     ['is answered with 429 and Retry-After', rejections.rateLimited, 7_000],
+    ['is answered with Retry-After: 0', rejection('RATE_LIMITED', 'rejected', { status: 429, retryAfterMs: 0 }), 5_000],
     ['this process was too slow for', rejection('HTTP_TIMEOUT', 'notSent', { reason: 'leaseTooShort' }), 0],
     ['this process was closing for', rejection('CLOSED', 'notSent'), 0],
   ])('a revocation that %s is pending, and is attempted again', async (_, error, afterMs) => {

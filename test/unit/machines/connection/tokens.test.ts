@@ -272,13 +272,16 @@ describe('a failure', () => {
     expect(delays).toEqual([5_000, 10_000, 20_000, 40_000, 80_000, 160_000, 320_000, 600_000, 600_000])
   })
 
-  test.each<[string, Error, number]>([['the Retry-After time of the server', rejections.rateLimited, 7_000]])(
-    'recordFailure defers the next renewal by %s',
-    (_, failed, delayMs) => {
-      const { failedRenewal: recorded } = recordFailure(contextWith({ tokens, claim: refreshing }), error(failed))
-      expect(recorded).toMatchObject({ retryAt: START + delayMs, retryDelayMs: 5_000 })
-    },
-  )
+  const withRetryAfter = (retryAfterMs: number) => portError('RATE_LIMITED', 'rejected', { status: 429, retryAfterMs })
+  test.each<[string, Error, number]>([
+    ['the Retry-After time of the server', rejections.rateLimited, 7_000],
+    ['a Retry-After of one second', withRetryAfter(1_000), 1_000],
+    ['the backoff after a Retry-After of zero', withRetryAfter(0), 5_000],
+    ['the backoff after a Retry-After that is almost over', withRetryAfter(999), 5_000],
+  ])('recordFailure defers the next renewal by %s', (_, failed, delayMs) => {
+    const { failedRenewal: recorded } = recordFailure(contextWith({ tokens, claim: refreshing }), error(failed))
+    expect(recorded).toMatchObject({ retryAt: START + delayMs, retryDelayMs: 5_000 })
+  })
 
   test.each<[Error, number]>([
     [rejections.rateLimited, 7_000],
