@@ -113,6 +113,20 @@ export function withFailedRenewal(context: ConnectionContext, portFailure: PortF
   }
 }
 
+/**
+ * Records that a token request of `authorize()`, which needs no user, failed for a passing reason, and when the next
+ * one may be sent.
+ */
+export function withFailedRequest(context: ConnectionContext, portFailure: PortFailure, at: number): Change {
+  const { claim: current, request, failedRequest } = context
+  const { failure } = portFailure
+  if (current?.kind !== 'requestToken' || request?.purpose !== 'authorize') return {}
+  if (isLocal(failure) || !isPassing(portFailure)) return {}
+  return {
+    failedRequest: { grant: request.grant, failure, ...nextRetry(failure, failedRequest?.retryDelayMs, at) },
+  }
+}
+
 /** When a failed token request may be sent again: when the server said, or else with backoff. */
 export function nextRetry(
   { details: { retryAfterMs = 0 } = {} }: Failure,
@@ -143,7 +157,7 @@ export function expireClaim(context: ConnectionContext, event: Sent<'claim.expir
     orphanedClaims,
     failure,
     ...(context.claim?.kind === 'exchange' && { retryAt: at + leaseMs }),
-    ...(next === undefined && withFailedRenewal(context, lost, at)),
+    ...(next === undefined && { ...withFailedRenewal(context, lost, at), ...withFailedRequest(context, lost, at) }),
     ...withConsumptionDoubt(context),
   }
 }

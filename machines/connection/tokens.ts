@@ -5,7 +5,7 @@ import { ENDED_ATTEMPT_TTL_MS, REVOCATION_TTL_MS } from '../limits.ts'
 import type { TokenResult } from '../ports.ts'
 import { isSecretExpired, portFailureOf } from '../rejection.ts'
 import { end, finishAttempts } from './attempts.ts'
-import { isLocal, nextRetry, withFailedRenewal } from './claims.ts'
+import { isLocal, nextRetry, withFailedRenewal, withFailedRequest } from './claims.ts'
 import type { Change, ConnectionEvent, Sent } from './events.ts'
 import { recordChallenge, rejectedClient, withServer } from './request.ts'
 import {
@@ -98,6 +98,7 @@ function signedIn(context: ConnectionContext, tokens: Tokens, at: number): Chang
     retryAt: undefined,
     retryDelayMs: undefined,
     failedRenewal: undefined,
+    failedRequest: undefined,
     reauthorizationRequired: undefined,
     challenge: undefined,
     notRequiredAt: undefined,
@@ -146,6 +147,7 @@ export function recordFailure(context: ConnectionContext, event: ConnectionEvent
     // A code that is still valid is sent again.
     ...(context.claim?.kind === 'exchange' && !isLocal(failure) && nextRetry(failure, context.retryDelayMs, at)),
     ...withFailedRenewal(context, portFailure, at),
+    ...withFailedRequest(context, portFailure, at),
     ...(context.claim === undefined && { stepUps: withoutRound(context) }),
   }
 }
@@ -217,6 +219,7 @@ export function reset(context: ConnectionContext): Change {
     retryAt: undefined,
     retryDelayMs: undefined,
     failedRenewal: undefined,
+    failedRequest: undefined,
     rejectedClient: undefined,
     invalidScope: undefined,
     stepUps: undefined,

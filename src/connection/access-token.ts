@@ -33,7 +33,7 @@ interface TokenParameters {
   /** A rejected token is returned until it expires: the server may accept it again. */
   triesRejected?: true | undefined
   /** The last failure defers neither the next renewal nor a retained code: a user waits for it. */
-  ignoresBackoff?: true | undefined
+  ignoresBackoff?: boolean | undefined
 }
 
 /** What a request is sent with: a token, or none at first contact, with the record as it was loaded. */

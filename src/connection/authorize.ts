@@ -19,6 +19,7 @@ import { isServerAllowed, type Policy } from '../options/policy.ts'
 import { coversScope, isTooMuchScope, unionScopes } from '../protocol/scopes.ts'
 import { isIssuerOf } from '../protocol/server-facts.ts'
 import { type BearerChallenge, bearerChallenge } from '../protocol/www-authenticate.ts'
+import type { Grant } from '../schemas/grants.ts'
 import { isWebUrl } from '../schemas/option-values.ts'
 import { invalidArgument } from '../schemas/parse-options.ts'
 import { outcomeUnknown, renew } from './access-token.ts'
@@ -94,9 +95,13 @@ export async function authorize(record: ConnectionRecord, params: AuthorizeParam
     const isNew = now.context.generation !== stored?.context.generation && isUsable(tokens, now.at())
     return isNew && coversScope(tokens?.scope, unionScopes(params.scope, challenge?.scope))
   }
+  const grant = grantFor(params, stored)
+  const deferral = stored === undefined || isSatisfied(stored) ? undefined : deferralOf(stored, grant)
+  if (deferral !== undefined) throw deferral
   const isElsewhere = stored !== undefined && namesOtherServer(record, stored, params)
   const skipsRenewal = isForced || isStepUp || isElsewhere || (stored !== undefined && isSatisfied(stored))
-  const view = stored === undefined || skipsRenewal ? stored : await renewed(record, stored, rejectedGeneration)
+  const view =
+    stored === undefined || skipsRenewal ? stored : await renewed(record, stored, rejectedGeneration, isForUser(grant))
   if (view !== undefined && isSatisfied(view)) {
     const actions = await deliverActions(record.services, record.key, stored, view, { isDue: true })
     return { status: 'authorized', actions }
@@ -113,6 +118,7 @@ export async function authorize(record: ConnectionRecord, params: AuthorizeParam
     (now) => {
       // The record of another process, adopted after a conflict, may satisfy this call.
       if (now !== undefined && now !== latest && (isSatisfied(now) || isGranted(now))) return undefined
+      if (now !== undefined && deferralOf(now, grant) !== undefined) return undefined
       // By the record that the event is sent to: another process may have created it meanwhile, on another clock.
       const clientInformation = staticClient(params.clientInformation, params.issuer, now)
       const command: ConnectionCommand = { type, request: { ...request, clientInformation, reregister } }
@@ -135,8 +141,33 @@ export async function authorize(record: ConnectionRecord, params: AuthorizeParam
   if (reason === undefined && result.view !== undefined && isNotRequired(result.view.context, result.view.at()))
     return { status: 'notRequired', actions: [] }
   const isDone = result.view !== undefined && (isSatisfied(result.view) || isGranted(result.view))
+  // Another process has tried since, and failed: this one adopts that failure.
+  const adopted = isDone || result.accepted || result.view === undefined ? undefined : deferralOf(result.view, grant)
+  if (adopted !== undefined) throw adopted
   if (!isDone && reason !== undefined) throw new AuthorizationError(reason)
   return { status: 'authorized', actions }
+}
+
+/** The grant to request: the caller's, or else that of stored tokens that no user granted. */
+function grantFor(params: AuthorizeParameters, view: View | undefined): Grant | undefined {
+  const stored = tokensOf(view?.context)?.grant
+  return params.grant ?? (stored === 'authorization_code' ? undefined : stored)
+}
+
+/** Whether a user may have to act for this grant; `undefined`: the server's choice. */
+function isForUser(grant: Grant | undefined): boolean {
+  return grant === undefined || grant === 'authorization_code'
+}
+
+/** The failure of the last token request by this grant, which needs no user, as long as it defers the next one. */
+function deferralOf(view: View, grant: Grant | undefined): AuthorizationError | undefined {
+  const { failedRequest, failedRenewal, tokens } = view.context
+  const isOfTokens = !isForUser(grant) && tokens?.grant === grant && (failedRenewal?.count ?? 0) > 0
+  const failures = [failedRequest?.grant === grant ? failedRequest : undefined, isOfTokens ? failedRenewal : undefined]
+  const last = failures.filter((each) => each !== undefined).toSorted((a, b) => b.retryAt - a.retryAt)[0]
+  const retryAfterMs = (last?.retryAt ?? 0) - view.at()
+  if (last === undefined || retryAfterMs <= 0) return undefined
+  return new AuthorizationError(failure(last.failure.code, { ...last.failure.details, retryAfterMs }))
 }
 
 /**
@@ -157,7 +188,12 @@ async function clientToReplace(
  * The record after a renewal without user interaction, unless renewals have failed too often. A transient failure of
  * the renewal is thrown, since it does not require a new sign-in.
  */
-async function renewed(record: ConnectionRecord, view: View, rejectedGeneration: number | undefined): Promise<View> {
+async function renewed(
+  record: ConnectionRecord,
+  view: View,
+  rejectedGeneration: number | undefined,
+  ignoresBackoff: boolean,
+): Promise<View> {
   const tokens = tokensOf(view.context)
   const isRejected = rejectedGeneration === view.context.generation
   if (!isRejected && isFresh(tokens, view.at(), 0, undefined)) return view
@@ -165,7 +201,7 @@ async function renewed(record: ConnectionRecord, view: View, rejectedGeneration:
   // The last renewal followed a rejection too: the resource may no longer list this authorization server.
   if (isRejected && isOnTrial(tokens, view.at(), USER_TRIAL_MS)) return view
   const rejectedToken = isRejected ? tokens?.accessToken : undefined
-  const after = await renew(record, view, { rejectedToken, ignoresBackoff: true })
+  const after = await renew(record, view, { rejectedToken, ignoresBackoff })
   const { generation, claim, failedRenewal, failure: reason = failedRenewal?.failure } = after.context
   if (isHopeless(after)) return after
   if (claim?.outcomeUnknown) throw outcomeUnknown(after.context)
@@ -257,8 +293,7 @@ function requestFor(
   }
   // Tokens of a non-interactive grant are requested by that grant again, as they were before.
   const isNonInteractive = tokens !== undefined && tokens.grant !== 'authorization_code'
-  const grant = params.grant ?? (isNonInteractive ? tokens.grant : undefined)
-  const isForUser = grant === undefined || grant === 'authorization_code'
+  const grant = grantFor(params, view)
   const isSame = challenge !== undefined || params.grant === undefined
   const reused = isSame && isNonInteractive && grant === tokens.grant ? tokens.parameters : undefined
   return {
@@ -275,7 +310,8 @@ function requestFor(
     allowedScopes: policy.allowedScopes,
     grant,
     issuer,
-    parameters: isForUser && challenge !== undefined ? { ...authentication, ...parameters } : (parameters ?? reused),
+    parameters:
+      isForUser(grant) && challenge !== undefined ? { ...authentication, ...parameters } : (parameters ?? reused),
     returnTo,
     bindingHash: binding === undefined ? undefined : hashBinding(binding),
     attemptTtlMs: policy.attemptTtlMs,

@@ -97,6 +97,17 @@ const FailedRenewalSchema = v.strictObject({
   count: Count,
 })
 
+/** The last request of a token without a user for `authorize()`, which failed for a passing reason. */
+const FailedRequestSchema = v.strictObject({
+  /** The grant that was asked for; absent: left to the server. */
+  grant: maybe(GrantSchema),
+  failure: FailureSchema,
+  /** `authorize()` must not request it again before. Record time. */
+  retryAt: Instant,
+  /** The delay that `retryAt` was computed from; the next failure doubles it. */
+  retryDelayMs: Count,
+})
+
 /** Tokens that serve nothing any more but their own revocation, or what became of them. */
 export const RevocationSchema = v.strictObject({
   id: Text,
@@ -267,6 +278,7 @@ export const ConnectionContextSchema = v.strictObject({
   /** The delay that `retryAt` was computed from; the next failure doubles it. */
   retryDelayMs: maybe(Count),
   failedRenewal: maybe(FailedRenewalSchema),
+  failedRequest: maybe(FailedRequestSchema),
   /** The connection was authorized before, and its user has to sign in again. */
   reauthorizationRequired: maybe(v.literal(true)),
   challenge: maybe(ReceivedChallengeSchema),

@@ -303,3 +303,80 @@ describe('the backoff after a failed renewal', () => {
     expect(refreshes()).toBe(1)
   })
 })
+
+describe('authorize() with a grant that needs no user', () => {
+  async function machine(supported: readonly string[] = ['client_credentials']) {
+    const world = await startWorld()
+    world.serverMetadata['grant_types_supported'] = supported
+    const clock = new TestClock()
+    const store = new MemoryStore({ clock })
+    const clients = [{ issuer: world.issuer, clientId: 'worker', clientSecret: 's' }]
+    const identity = { tenant: 't1', server: world.server }
+    const connection = orchestrate({ clock, store, clients }).connection(identity)
+    const elsewhere = orchestrate({ clock, store, clients }).connection(identity)
+    const unavailable = (retryAfterMs: number) => ({
+      failure: { code: 'SERVER_UNAVAILABLE', details: { status: 503, retryAfterMs } },
+      nextAction: 'retry',
+    })
+    return { world, clock, connection, elsewhere, unavailable }
+  }
+  const retryIn30 = { status: 503, headers: { 'retry-after': '30' } }
+
+  test.each([
+    ['that the caller names', { grant: 'client_credentials' }],
+    ['that the server chooses', {}],
+    ['by force', { grant: 'client_credentials', force: true }],
+  ] as const)('%s sends one request until Retry-After has elapsed, from every process', async (_, options) => {
+    const { world, clock, connection, elsewhere, unavailable } = await machine()
+    world.tokenAnswers.push(retryIn30)
+    const together = await Promise.all([connection, elsewhere].map((by) => rejection(by.authorize(options))))
+    expect(together).toMatchObject([unavailable(30_000), unavailable(30_000)])
+    clock.advance(29_999)
+    for (const by of [connection, elsewhere])
+      expect(await rejection(by.authorize(options))).toMatchObject(unavailable(1))
+    expect(world.tokenRequests()).toHaveLength(1)
+    clock.advance(1)
+    expect((await elsewhere.authorize(options)).status).toBe('authorized')
+    expect((await connection.accessToken()).value).toBe('access-1')
+  })
+
+  test('sends one request until Retry-After has elapsed also where its tokens have expired, however often that fails', async () => {
+    const { world, clock, connection, elsewhere, unavailable } = await machine()
+    await connection.authorize({ grant: 'client_credentials' })
+    clock.advance(3_600_000)
+    for (let failures = 1; failures <= 4; failures += 1) {
+      world.tokenAnswers.push(retryIn30)
+      for (const by of [connection, elsewhere, connection])
+        for (const options of [{ grant: 'client_credentials' }, {}] as const)
+          expect(await rejection(by.authorize(options))).toMatchObject(unavailable(30_000))
+      expect(world.tokenRequests()).toHaveLength(1 + failures)
+      clock.advance(30_000)
+    }
+    expect((await elsewhere.authorize({ grant: 'client_credentials' })).status).toBe('authorized')
+  })
+
+  test('is deferred after its second lost connection as well', async () => {
+    const { world, clock, connection } = await machine()
+    world.tokenAnswers.push({ hangUp: true }, { hangUp: true })
+    const options = { grant: 'client_credentials' } as const
+    expect(await rejection(connection.authorize(options))).toMatchObject({ failure: { code: 'HTTP_NETWORK' } })
+    clock.advance(60_000)
+    expect(await rejection(connection.authorize(options))).toMatchObject({ failure: { code: 'HTTP_NETWORK' } })
+    expect(await rejection(connection.authorize(options))).toMatchObject({
+      failure: { code: 'HTTP_NETWORK', details: { retryAfterMs: 5_000 } },
+    })
+    expect(world.tokenRequests()).toHaveLength(2)
+  })
+
+  test('does not defer a sign-in of a person, nor a request that was rejected', async () => {
+    const { world, connection } = await machine(['authorization_code', 'client_credentials'])
+    world.tokenAnswers.push(retryIn30)
+    await rejection(connection.authorize({ grant: 'client_credentials' }))
+    expect((await connection.authorize()).status).toBe('redirect')
+    expect((await connection.authorize({ grant: 'authorization_code' })).status).toBe('redirect')
+    const { world: other, connection: rejected } = await machine()
+    other.tokenAnswers.push({ status: 400, body: { error: 'invalid_scope' } })
+    await rejection(rejected.authorize({ grant: 'client_credentials' }))
+    expect((await rejected.authorize({ grant: 'client_credentials' })).status).toBe('authorized')
+  })
+})

@@ -476,6 +476,7 @@ test('a reset record retains its identity, clock, generation, journal, ended att
     retryAt: NOW,
     retryDelayMs: 5_000,
     failedRenewal: failedRenewal(1),
+    failedRequest: { failure: { code: 'HTTP_NETWORK' }, retryAt: NOW, retryDelayMs: 5_000 },
     reauthorizationRequired: true,
     challenge: { at: NOW, generation: 3, scope: 'admin' },
     notRequiredAt: NOW,
