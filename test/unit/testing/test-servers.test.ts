@@ -229,7 +229,7 @@ describe('the test servers', () => {
     as.expireAccessTokens()
     as.injectFault({ when: 'before', answer: 503, retryAfterSeconds: 0 })
     await expect(callTool()).rejects.toMatchObject({ code: 'SERVER_UNAVAILABLE' })
-    clock.advance(1)
+    clock.advance(5_000)
     as.injectFault({ when: 'after', answer: 'hold' })
     const call = callTool()
     await vi.waitFor(() => expect(as.delayed).toBe(1))
