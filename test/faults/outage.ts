@@ -10,7 +10,7 @@ export const OUTAGE_MS = POLICY.leaseMs + POLICY.graceMs + 1_000
 
 const CONNECTIONS = 24
 /** So many calls have succeeded before an outage, and after it. */
-const LOAD = 4 * CONNECTIONS
+const LOAD = 3 * CONNECTIONS
 const RECOVERY_MS = 30_000
 
 /** Something that happens to what a fleet depends on. */
@@ -50,8 +50,9 @@ export async function throughOutage(fleet: Fleet, seed: number, outage: Outage):
   const calls = new CallLog(fleet)
   const { result, moved } = await inMotion(calls.fleet, { connections: CONNECTIONS, seed }, async () => {
     const startedAt = performance.now()
-    if (!(await soon(() => calls.succeededSince(startedAt) >= LOAD, WAY_OUT_MS)))
-      throw new Error(`stuck: hardly a call succeeds before the outage, ${calls.codes.join(', ')}`)
+    const succeeded = (): number => calls.succeededSince(startedAt)
+    if (!(await soon(() => succeeded() >= LOAD, 2 * WAY_OUT_MS)))
+      throw new Error(`stuck: ${succeeded()} calls succeeded before the outage, others were ${calls.codes.join(', ')}`)
     const beganAt = performance.now()
     await outage.begin()
     await delay(outage.lastsMs ?? OUTAGE_MS)
