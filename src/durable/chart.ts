@@ -76,6 +76,8 @@ export interface Run<Context extends DurableContext, Command extends { type: str
   readonly dueInMs: DueInMs<Context> | undefined
   /** The run submits the result of a single-use credential, and is retried as long as the process lives. */
   readonly carriesResult: boolean
+  /** Called once the run has stored a claim that any other event takes over: no other run has to wait for it. */
+  readonly onYield: () => void
 }
 
 /** The outcome of a run. */

@@ -72,6 +72,7 @@ export async function execute<Context extends DurableContext, Command extends { 
         context.journal.filter((entry) => !earlier.has(entry)),
         before,
       )
+      if (context.claim !== undefined && chart.yields?.(context.claim)) run.onYield()
       if (!snapshot.hasTag('checkpoint')) break
       const sendBefore = saved.isUnconfirmed ? -Infinity : deadlineFrom(saveStartedAt)
       const proceed = stamp({ type: 'checkpoint.saved', sendBefore })
@@ -79,6 +80,9 @@ export async function execute<Context extends DurableContext, Command extends { 
       claimed = context.claim === undefined ? claimed : context
       actor.send(proceed)
     }
+  } catch (error) {
+    if (claimed !== undefined) repository.retries.warn(run, error)
+    throw error
   } finally {
     actor.stop()
   }

@@ -4,18 +4,17 @@ import { warnOfUnstoredResult } from '../errors/warn-on-failure.ts'
 import type { Lease } from './chart.ts'
 import { STORE_RETRY } from './limits.ts'
 
-/** What is retried: the key of its record, its lease, and whether it has the result of a single-use credential. */
+/** The run whose operation on the store is retried: the key of its record, and its lease. */
 interface Retried {
   readonly key: string
   readonly lease: Lease
-  readonly isResult: boolean
 }
 
 /** The attempts of one operation on the store. */
 export interface Retry {
   /** Waits before the next attempt. */
   pause(): Promise<void>
-  /** Says, once, that the result was not stored. */
+  /** Says that the result was not stored, if it is one. */
   warn(): void
 }
 
@@ -27,22 +26,29 @@ export class Retries {
   isOver = false
   readonly #clock: Clock
   readonly #pending = new Set<() => void>()
+  /** The runs whose result is known to be lost. */
+  readonly #warned = new WeakSet<Retried>()
 
   constructor(clock: Clock) {
     this.#clock = clock
   }
 
-  /** Begins the attempts of one operation. */
-  begin({ key, lease, isResult }: Retried): Retry {
+  /** Says, once for a run, that the result of a single-use credential was not stored. */
+  warn(run: Retried, reason?: unknown): void {
+    if (!this.#warned.has(run)) warnOfUnstoredResult(run.key, reason)
+    this.#warned.add(run)
+  }
+
+  /** Begins the attempts of one operation; `isResult`: it stores the result of a single-use credential. */
+  begin(run: Retried, isResult: boolean): Retry {
+    const { lease } = run
     const { firstMs } = STORE_RETRY
     // After an outage the holder of a claim has the grace period to save its result.
     const longestMs = Math.max(firstMs, Math.min(STORE_RETRY.longestMs, lease.graceMs / 4))
     const lateAt = this.#clock.monotonic() + lease.leaseMs + lease.graceMs
     let pauseMs: number | undefined
-    let isWarned = !isResult
     const warn = (): void => {
-      if (!isWarned) warnOfUnstoredResult(key)
-      isWarned = true
+      if (isResult) this.warn(run)
     }
     return {
       warn,

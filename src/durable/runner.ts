@@ -41,8 +41,8 @@ export class Runner {
   readonly #options: RunnerOptions
   readonly #repository: SnapshotRepository
   readonly #queues = new Map<string, Promise<void>>()
-  /** Rejects the callers of runs that have not ended. */
-  readonly #callers = new Set<(error: Error) => void>()
+  /** The ends of the runs that have not ended, and what rejects their callers. */
+  readonly #running = new Map<Promise<void>, (error: Error) => void>()
   #longestLeaseMs = 0
 
   constructor(options: RunnerOptions) {
@@ -95,20 +95,23 @@ export class Runner {
     const before = this.#queues.get(key)
     // A run that waits for another loads again: its record may be outdated by then.
     const loaded = before === undefined ? options.loaded : undefined
+    const { promise: yielded, resolve: onYield } = Promise.withResolvers<void>()
     const turn = (before ?? Promise.resolve()).then(() =>
-      this.#runToResult({ chart, key, input, lease, dueInMs, carriesResult: false }, step, loaded),
+      this.#runToResult({ chart, key, input, lease, dueInMs, carriesResult: false, onYield }, step, loaded),
     )
-    const settled = turn.then(
+    const ended = turn.then(
       () => {},
       () => {},
     )
-    this.#queues.set(key, settled)
-    void settled.then(() => {
-      if (this.#queues.get(key) === settled) this.#queues.delete(key)
+    // The next run takes such a claim over, as one of another process does.
+    const released = Promise.race([ended, yielded])
+    this.#queues.set(key, released)
+    void released.then(() => {
+      if (this.#queues.get(key) === released) this.#queues.delete(key)
     })
     return new Promise((resolve, reject) => {
-      this.#callers.add(reject)
-      void settled.then(() => this.#callers.delete(reject))
+      this.#running.set(ended, reject)
+      void ended.then(() => this.#running.delete(ended))
       turn.then(resolve, reject)
     })
   }
@@ -123,10 +126,10 @@ export class Runner {
     const bound = new Promise<void>((resolve) => {
       timer = setTimeout(resolve, this.#longestLeaseMs)
     })
-    await Promise.race([Promise.all(this.#queues.values()), bound])
+    await Promise.race([Promise.all(this.#running.keys()), bound])
     clearTimeout(timer)
     this.#repository.retries.end()
-    for (const reject of this.#callers) reject(unavailable())
+    for (const reject of this.#running.values()) reject(unavailable())
   }
 
   async #runToResult<Context extends DurableContext, Command extends { type: string }>(
@@ -226,7 +229,13 @@ export class Runner {
     { lateResult }: Execution<Context, Command>,
   ): Promise<void> {
     if (lateResult === undefined) return
-    await this.#runToResult({ ...run, carriesResult: true }, (view) => view && lateResult)
+    const late: Run<Context, Command> = { ...run, carriesResult: true }
+    try {
+      await this.#runToResult(late, (view) => view && lateResult)
+    } catch (error) {
+      this.#repository.retries.warn(late, error)
+      throw error
+    }
   }
 
   #jitter(longestMs: number): number {

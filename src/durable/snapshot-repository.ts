@@ -3,7 +3,13 @@ import { AuthorizationError, isAuthorizationError } from '../errors/authorizatio
 import { failure } from '../errors/failure.ts'
 import { LruMap } from '../lru-map.ts'
 import type { Claim } from '../schemas/connection-context.ts'
-import { type KeyPage, type StoredRecord, StoreNotOpenedError, TooFewReplicasError } from '../stores/snapshot-store.ts'
+import {
+  type KeyPage,
+  type SaveOptions,
+  type StoredRecord,
+  StoreNotOpenedError,
+  TooFewReplicasError,
+} from '../stores/snapshot-store.ts'
 import type { ChartSnapshot } from './actor.ts'
 import {
   type Conversion,
@@ -144,10 +150,11 @@ export class SnapshotRepository {
 
   /** A run that submits a result repeats what it needs the store for until the store is available. */
   async #untilAvailable<Context extends DurableContext, Command extends { type: string }, Result>(
-    { key, lease, carriesResult }: Run<Context, Command>,
+    run: Run<Context, Command>,
     attempt: () => Promise<Result>,
   ): Promise<Result> {
-    const retry = this.retries.begin({ key, lease, isResult: carriesResult })
+    const { carriesResult } = run
+    const retry = this.retries.begin(run, carriesResult)
     for (;;) {
       try {
         if (carriesResult && this.retries.isOver) throw unavailable()
@@ -177,62 +184,72 @@ export class SnapshotRepository {
    */
   async save<Context extends DurableContext, Command extends { type: string }>(
     run: Run<Context, Command>,
-    { snapshot, current, now, isConsumed }: PendingSave<Context>,
+    pending: PendingSave<Context>,
   ): Promise<RecordView<Context> | 'conflict'> {
-    const { chart, key, lease, dueInMs } = run
-    const { store, sealer, clock, requestTimeoutMs } = this.#options
-    const { context, value } = snapshot
-    const writeId = this.createId()
+    const { chart, lease } = run
+    const { clock, requestTimeoutMs } = this.#options
+    const { snapshot, current, now, isConsumed } = pending
     const deadline = sendDeadline(clock.monotonic(), lease, requestTimeoutMs)
     const isResult = isConsumed || run.carriesResult
     const isGuarded = (claim: Claim | undefined): boolean => claim !== undefined && !chart.yields?.(claim)
-    const isClaim = snapshot.hasTag('claim') && isGuarded(context.claim)
+    const isClaim = snapshot.hasTag('claim') && isGuarded(snapshot.context.claim)
     const kind = isResult ? 'result' : isClaim ? 'claim' : undefined
     const takesOver = !isConsumed && isGuarded(current?.context.claim)
-    const retry = this.retries.begin({ key, lease, isResult })
-    let hasFailed = false
+    const write = { writeId: this.createId(), kind, isClaim } as const
+    const retry = this.retries.begin(run, isResult)
+    let isHolderFirst = false
     for (;;) {
-      const requestedAt = clock.monotonic()
-      // Computed for each attempt: the store measures a record's age from the write that succeeds.
-      // A port measures its own time, so its result may be in the next millisecond: record time never decreases.
-      const savedAt = Math.max(now(), context.at)
-      const startedAt = current?.startedAt
-      const viewOf = (version: string): RecordView<Context> =>
-        this.#view(
-          key,
-          { context, value, version, startedAt },
-          { savedAt, ageMs: 0, totalAgeMs: undefined, requestedAt },
-        )
-      // Another attempt would not make it valid.
-      const text = encodeSnapshot(chart, snapshot, savedAt, startedAt)
       try {
-        if (hasFailed && takesOver) {
+        if (isHolderFirst) {
           await this.confirmWrites(run)
           await this.retries.pause(lease.graceMs)
-          hasFailed = false
-          continue
+          isHolderFirst = false
         }
-        const sealed = await sealer.seal(text, { key })
-        const expectedVersion = current?.version
-        const times = { ttlMs: chart.ttlMs(context), dueInMs: dueInMs?.(context, savedAt) }
-        const saved = await store.save(key, sealed, { expectedVersion, writeId, kind, ...times })
-        return saved === 'conflict' ? saved : viewOf(saved.version)
+        return await this.#write(run, pending, write)
       } catch (error) {
+        // Another attempt would not make the context valid.
+        if (isAuthorizationError(error) && error.code === 'SNAPSHOT_INCOMPATIBLE') throw error
         const isTooLate = clock.monotonic() > deadline
         const isTooFew = error instanceof TooFewReplicasError
-        const written = isTooFew ? error.version : undefined
-        // The write is on the master. Only a claim must be on the replicas, before its request is sent; one that is
-        // stored with a result stays, and its request is not sent.
-        if (written !== undefined && !isClaim) return viewOf(written)
-        if (written !== undefined && isResult) return { ...viewOf(written), isUnconfirmed: true }
         if (isResult ? this.retries.isOver : isTooFew || isTooLate || this.retries.isClosing) {
           retry.warn()
-          if (written !== undefined) await this.#release(run, current, written, now)
+          if (isTooFew && error.version !== undefined) await this.#release(run, current, error.version, now)
           throw unavailable(error)
         }
-        hasFailed = true
+        isHolderFirst = takesOver
       }
       await retry.pause()
+    }
+  }
+
+  /**
+   * Attempts a save once. What is written on the master alone is accepted, unless it is a claim, whose request must not
+   * be sent yet; one that is stored with a result stays, and is unconfirmed.
+   */
+  async #write<Context extends DurableContext, Command extends { type: string }>(
+    { chart, key, dueInMs }: Run<Context, Command>,
+    { snapshot, current, now }: PendingSave<Context>,
+    { writeId, kind, isClaim }: Pick<SaveOptions, 'writeId' | 'kind'> & { readonly isClaim: boolean },
+  ): Promise<RecordView<Context> | 'conflict'> {
+    const { store, sealer, clock } = this.#options
+    const { context, value } = snapshot
+    const startedAt = current?.startedAt
+    const requestedAt = clock.monotonic()
+    // Computed for each attempt: the store measures a record's age from the write that succeeds.
+    // A port measures its own time, so its result may be in the next millisecond: record time never decreases.
+    const savedAt = Math.max(now(), context.at)
+    const viewOf = (version: string): RecordView<Context> =>
+      this.#view(key, { context, value, version, startedAt }, { savedAt, ageMs: 0, totalAgeMs: undefined, requestedAt })
+    const sealed = await sealer.seal(encodeSnapshot(chart, snapshot, savedAt, startedAt), { key })
+    const expectedVersion = current?.version
+    const times = { ttlMs: chart.ttlMs(context), dueInMs: dueInMs?.(context, savedAt) }
+    try {
+      const saved = await store.save(key, sealed, { expectedVersion, writeId, kind, ...times })
+      return saved === 'conflict' ? saved : viewOf(saved.version)
+    } catch (error) {
+      const written = error instanceof TooFewReplicasError ? error.version : undefined
+      if (written === undefined || kind === 'claim') throw error
+      return isClaim ? { ...viewOf(written), isUnconfirmed: true } : viewOf(written)
     }
   }
 

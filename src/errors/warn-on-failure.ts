@@ -1,3 +1,5 @@
+import { isAuthorizationError } from './authorization-error.ts'
+
 /**
  * `AUTHCHART_CALLBACK_FAILED`: a callback of the host threw or rejected. `AUTHCHART_CLOSE_FAILED`: a resource could not
  * be closed. `AUTHCHART_RESULT_NOT_STORED`: the result of a request with a single-use credential could not be stored.
@@ -32,11 +34,16 @@ export async function warnOnFailure(
 
 /**
  * Warns that the result of a request, tokens for example, is not stored. The key of its record contains no name and no
- * secret.
+ * secret, nor does the message of the reason.
+ *
+ * @param reason The error that no further attempt would change; without one, the store does not respond.
  */
-export function warnOfUnstoredResult(key: string): void {
-  const what = 'the result of a request could not be stored, and is lost when this process ends'
-  warn('AUTHCHART_RESULT_NOT_STORED', `${what}: the store does not respond (record ${key})`)
+export function warnOfUnstoredResult(key: string, reason?: unknown): void {
+  const why =
+    isAuthorizationError(reason) && reason.code !== 'STORE_UNAVAILABLE'
+      ? `and is lost: ${reason.message}`
+      : 'and is lost when this process ends: the store does not respond'
+  warn('AUTHCHART_RESULT_NOT_STORED', `the result of a request could not be stored, ${why} (record ${key})`)
 }
 
 /** Describes any thrown value, also one whose properties throw when they are read. */

@@ -118,6 +118,7 @@ describe('◆10 a store outage longer than lease and grace period', () => {
     world.time.advance(LEASE.graceMs)
     await waiter.reached('seen again')
     holder.process.store.disarm()
+    await vi.waitFor(async () => expect((await world.stored())?.context.generation).toBe(2))
     await holder.run
     waiter.store.resume('seen again')
     expect(await waiting).toMatchObject({ accepted: false, consumed: false, view: { context: { generation: 2 } } })
