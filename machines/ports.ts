@@ -67,6 +67,8 @@ export interface EnsureRegistrationInput extends PortInput {
   metadata: ServerMetadata
   /** The client that the caller provided. */
   clientInformation: ClientInformation | undefined
+  /** The client that was imported, or provided by an earlier call; used where the caller provides none. */
+  importedClient?: ClientInformation | undefined
   /** The grant that the client is for. Non-interactive grants never register dynamically. */
   grant: Grant
   /** Whether a new client may be registered: a refresh token works only for the client that it was issued to. */
@@ -83,7 +85,7 @@ export interface EnsureRegistrationInput extends PortInput {
   resourceScopesSupported?: string[] | undefined
   /** The dynamic client to which the server rejected that scope: another one is registered for it. */
   invalidScopeClientId?: string | undefined
-  /** The caller requires another dynamic client than this one; without an issuer, than the stored one. */
+  /** The caller requires another dynamic client than this one; without an issuer, than one stored before its call. */
   reregister?: AuthorizationRequest['reregister']
   /** The last attempt was not finished: the server may have forgotten the dynamic client. */
   isSuspect?: true | undefined
@@ -113,6 +115,8 @@ export interface BuildAuthorizationRequestOutput extends PortOutput {
   state: string
   stateHash: string
   verifier: string
+  /** The only account whose tokens are accepted, if the response names one. */
+  expectedSubject: string | undefined
 }
 
 /** RFC 6749 §5.1: the result of every token request. */
@@ -136,8 +140,6 @@ export interface ExchangeCodeInput extends SingleUseInput {
   server: AuthorizationServer
   code: string
   verifier: string
-  /** The only account whose tokens are accepted, if the response names one. */
-  expectedSubject: string | undefined
 }
 
 /** RFC 6749 §6. */

@@ -187,7 +187,7 @@ export function createAuthOrchestrator(options: AuthOrchestratorOptions): AuthOr
       actors: registrationActors({ transport, clock, dpop, client: parsed.client, clients, facts }),
     }),
   )
-  const sharedRegistrations = registrations({ runner, chart: registration, nameKey, policy })
+  const sharedRegistrations = registrations({ runner, chart: registration, clock, nameKey, policy })
   const actors = connectionActors({
     transport,
     clock,

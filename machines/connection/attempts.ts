@@ -1,3 +1,4 @@
+import { sameIssuer } from '../../src/protocol/same-issuer.ts'
 import { coversScope } from '../../src/protocol/scopes.ts'
 import type { Attempt, ConnectionContext, EndedAttempt } from '../../src/schemas/connection-context.ts'
 import type { Tokens } from '../../src/schemas/credentials.ts'
@@ -84,7 +85,8 @@ export function endDenied(context: ConnectionContext, event: Sent<'callback.deni
   if (error !== 'invalid_scope' || client?.source !== 'dynamic') return { ...ended, failure }
   const { issuer, clientId } = client
   const { invalidScope } = context
-  const isFirst = invalidScope?.issuer !== issuer || invalidScope.clientId === clientId
+  const isFirst =
+    invalidScope === undefined || !sameIssuer(invalidScope.issuer, issuer) || invalidScope.clientId === clientId
   if (isFirst) return { ...ended, failure, invalidScope: { issuer, clientId } }
   const details = { error, reason: 'contradictoryScopes', offered: attempt?.scope?.slice(0, 200) }
   return { ...ended, failure: { ...failure, details } }

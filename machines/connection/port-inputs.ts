@@ -1,4 +1,5 @@
 import { resourceToSend } from '../../src/protocol/resource-parameter.ts'
+import { sameIssuer } from '../../src/protocol/same-issuer.ts'
 import type {
   AuthorizationRequest,
   ConnectionContext,
@@ -54,24 +55,27 @@ export function discoverServerInput(context: ConnectionContext): DiscoverServerI
 }
 
 export function ensureRegistrationInput(context: ConnectionContext): EnsureRegistrationInput {
-  const { at, identity, rejectedClient, invalidScope, tokens, servers } = context
+  const { at, identity, rejectedClient, invalidScope, tokens, servers, imported } = context
   const metadata = metadataOf(context)
   const { issuer } = metadata
+  const ofIssuer = <Named extends { issuer: string }>(named: Named | undefined): Named | undefined =>
+    named !== undefined && sameIssuer(named.issuer, issuer) ? named : undefined
   const issuedBy = servers.find(({ id }) => id === tokens?.serverId)
-  const isRegistered = issuedBy?.issuer === issuer && issuedBy.client.source === 'dynamic'
+  const isRegistered = ofIssuer(issuedBy)?.client.source === 'dynamic'
   return {
     at,
     identity,
     metadata,
     clientInformation: requestOf(context).clientInformation,
+    importedClient: imported?.clientInformation,
     grant: wantedGrant(requestOf(context)),
     mayRegister: requestOf(context).purpose === 'authorize',
-    rejectedClientId: rejectedClient?.issuer === issuer ? rejectedClient.clientId : undefined,
-    failedMethod: rejectedClient?.issuer === issuer ? rejectedClient.failedMethod : undefined,
+    rejectedClientId: ofIssuer(rejectedClient)?.clientId,
+    failedMethod: ofIssuer(rejectedClient)?.failedMethod,
     scope: requestedScope(context),
     grantedScope: isRegistered ? tokens?.scope : undefined,
     resourceScopesSupported: resourceOf(context).scopesSupported,
-    invalidScopeClientId: invalidScope?.issuer === issuer ? invalidScope.clientId : undefined,
+    invalidScopeClientId: ofIssuer(invalidScope)?.clientId,
     reregister: requestOf(context).reregister,
     isSuspect: hasUnfinishedAttempt(context) || undefined,
     configuredIssuer: issuedBy?.client.source === 'configured' ? issuedBy.issuer : undefined,
@@ -103,7 +107,7 @@ export function exchangeCodeInput(context: ConnectionContext, event: ConnectionE
     at,
     identity,
     server,
-    expectedSubject: account?.issuer === server.issuer ? account.subject : undefined,
+    expectedSubject: account && sameIssuer(account.issuer, server.issuer) ? account.subject : undefined,
     code: assertDefined(attempt.code, 'a code'),
     verifier: attempt.verifier,
     sendBefore: sendDeadline(event),

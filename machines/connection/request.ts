@@ -1,4 +1,5 @@
 import { resourceToSend } from '../../src/protocol/resource-parameter.ts'
+import { sameIssuer } from '../../src/protocol/same-issuer.ts'
 import { unionScopes } from '../../src/protocol/scopes.ts'
 import type { Failure } from '../../src/errors/failure.ts'
 import type { ConnectionContext, ServerMetadata } from '../../src/schemas/connection-context.ts'
@@ -17,10 +18,9 @@ export function beginRequest(
   event: Sent<'authorization.requested' | 'challenge.insufficientScope' | 'challenge.insufficientAuthentication'>,
 ): Change {
   const { at, claimId, leaseMs, request } = event
-  const clientInformation = request.clientInformation ?? context.imported?.clientInformation
   const current = event.type === 'authorization.requested' ? undefined : context.tokens
   const scope = unionScopes(request.scope, unionScopes(current?.requestedScope, current?.scope))
-  return { at, request: { ...request, scope, clientInformation, purpose: 'authorize', claimId, leaseMs } }
+  return { at, request: { ...request, scope, purpose: 'authorize', claimId, leaseMs } }
 }
 
 /** Stores the server's challenge for the next authorization. */
@@ -42,7 +42,6 @@ export function beginRenewal(context: ConnectionContext, event: Sent<'refresh.re
     request: {
       purpose: 'renew',
       scope: tokens?.requestedScope,
-      clientInformation: imported?.clientInformation,
       issuer: imported?.issuer,
       grant: tokens?.grant,
       attemptTtlMs: 0,
@@ -172,7 +171,8 @@ export function rejectedClient(
 ): ConnectionContext['rejectedClient'] {
   const { clientId, tokenEndpointAuthMethod } = client
   const issuedBy = serverOf(context, context.tokens?.serverId)
-  const wasAccepted = issuedBy?.issuer === issuer && issuedBy.client.clientId === clientId
+  const wasAccepted =
+    issuedBy !== undefined && sameIssuer(issuedBy.issuer, issuer) && issuedBy.client.clientId === clientId
   const isMethodSuspect = failure?.details?.error === 'invalid_client' && !wasAccepted
   return { issuer, clientId, ...(isMethodSuspect && { failedMethod: tokenEndpointAuthMethod }) }
 }

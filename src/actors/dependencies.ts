@@ -37,8 +37,11 @@ export interface DynamicRegistrationRequest {
   readonly grantedScope?: string | undefined
   /** A client to which the server rejected the requested scope: another one is registered. */
   readonly replaces?: string | undefined
-  /** Whether the stored client is replaced, whichever it is when the request is made. */
-  readonly reregister?: true | undefined
+  /**
+   * The stored client is replaced, whichever it is, unless it was stored since this monotonic instant: then another
+   * call at the same time has replaced it.
+   */
+  readonly calledAt?: number | undefined
   /** Whether the host says that the server has lost the stored client: a failed registration then fails the request. */
   readonly isLost?: true | undefined
   /** Where the server is asked whether it still has the client: an attempt with it was not finished. */

@@ -1,4 +1,4 @@
-import type { ConnectionCommand, RequestedAuthorization } from '../../machines/connection/events.ts'
+import type { RequestedAuthorization } from '../../machines/connection/events.ts'
 import {
   currentChallenge,
   isAuthorized,
@@ -79,6 +79,8 @@ export async function authorize(record: ConnectionRecord, params: AuthorizeParam
   const given = params.challenge === undefined ? undefined : (bearerChallenge(params.challenge) ?? {})
   if (given?.scope !== undefined && isTooMuchScope(unionScopes(params.scope, given.scope)))
     throw new AuthorizationError(failure('RESPONSE_INVALID', { document: 'challenge', field: 'scope' }))
+  const { clock } = record.services
+  const calledAt = clock.monotonic()
   const stored = await record.load()
   // Without the host's challenge, the last one that the connection received counts, in whichever process.
   const challenge = given ?? (stored && currentChallenge(stored.context, stored.at()))
@@ -121,15 +123,18 @@ export async function authorize(record: ConnectionRecord, params: AuthorizeParam
       if (now !== undefined && deferralOf(now, grant) !== undefined) return undefined
       // By the record that the event is sent to: another process may have created it meanwhile, on another clock.
       const clientInformation = staticClient(params.clientInformation, params.issuer, now)
-      const command: ConnectionCommand = { type, request: { ...request, clientInformation, reregister } }
+      const named = reregister && {
+        ...reregister,
+        calledAt: (now?.at() ?? Math.round(clock.now())) - Math.round(clock.monotonic() - calledAt),
+      }
       // Before a conflict another client was registered already.
       reregister = undefined
-      return command
+      return { type, request: { ...request, clientInformation, reregister: named } }
     },
     { view: latest },
   )
   const { actions } = result
-  // A grant that was replaced. The new tokens are stored already.
+  // Of a grant that was replaced: the new tokens are stored already.
   if (result.consumed && result.view !== undefined) revokeInBackground(record, result.view)
   const [built] = result.emitted
   if (built !== undefined && result.view !== undefined) {

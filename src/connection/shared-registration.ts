@@ -1,12 +1,14 @@
 import { isSecretExpired } from '../../machines/record-rules.ts'
 import type { RegistrationCommand } from '../../machines/registration/events.ts'
 import type { ConnectionDependencies, DynamicRegistrationRequest } from '../actors/dependencies.ts'
-import type { DurableChart, RunResult, Step } from '../durable/chart.ts'
+import type { Clock } from '../clock.ts'
+import type { DurableChart, RecordView, RunResult, Step } from '../durable/chart.ts'
 import type { Runner } from '../durable/runner.ts'
 import { isAuthorizationError } from '../errors/authorization-error.ts'
 import { failure, FAILURE_CODES } from '../errors/failure.ts'
 import { PortError, portError } from '../errors/port-error.ts'
 import type { Policy } from '../options/policy.ts'
+import type { JournalEntry } from '../schemas/connection-context.ts'
 import type { ConnectionIdentity } from '../schemas/credentials.ts'
 import type { RegistrationContext } from '../schemas/registration.ts'
 import { registrationKey, routingId } from './routing.ts'
@@ -29,10 +31,12 @@ export interface Registrations extends Pick<
 export function registrations({
   runner,
   chart,
+  clock,
   nameKey,
   policy,
 }: {
   runner: Runner
+  clock: Clock
   chart: DurableChart<RegistrationContext, RegistrationCommand>
   nameKey: Uint8Array
   policy: (identity: ConnectionIdentity) => Policy
@@ -57,26 +61,18 @@ export function registrations({
   return {
     storedClientId,
     async ensureDynamicRegistration(request) {
-      const {
-        registrationEndpoint,
-        tokenEndpointAuthMethodsSupported,
-        scope,
-        grantedScope,
-        check,
-        reregister,
-        isLost,
-      } = request
+      const { registrationEndpoint, tokenEndpointAuthMethodsSupported, scope, grantedScope, check, calledAt, isLost } =
+        request
       const { dpop, registrationsPerIssuerPerHour, registrationsPerServerPerHour, attemptTtlMs, codeTtlMs } = policy(
         request.identity,
       )
       const minSecretTtlMs = attemptTtlMs + codeTtlMs
       const dpopBoundAccessTokens = dpop === 'required' || undefined
       let generation: number | undefined
-      const { view, accepted } = await asPort(async () => {
-        // Before the run, which may wait for the registration of another call: that one replaces the same client.
-        const replaces = reregister ? await storedClientId(request) : request.replaces
-        return await run(request, (before) => {
+      const { view, accepted } = await asPort(() =>
+        run(request, (before) => {
           generation = before?.context.generation ?? 0
+          const isOutdated = calledAt !== undefined && before && clientAgeMs(before) > clock.monotonic() - calledAt
           return {
             type: 'registration.requested',
             registrationEndpoint,
@@ -84,14 +80,14 @@ export function registrations({
             dpopBoundAccessTokens,
             scope,
             grantedScope,
-            replaces,
+            replaces: isOutdated ? before.context.client?.clientId : request.replaces,
             check,
             minSecretTtlMs,
             maxPerHour: registrationsPerIssuerPerHour,
             maxReplacementsPerHour: registrationsPerServerPerHour,
           }
-        })
-      })
+        }),
+      )
       const { client, failure: reason, claim } = view?.context ?? {}
       // A client together with a failure is one whose secret has expired, and whose re-registration failed.
       if (view !== undefined && client !== undefined && claim === undefined && reason === undefined) {
@@ -119,6 +115,12 @@ export function registrations({
       if (clientId !== undefined) await run(registration, (view) => view && { type: 'client.rejected', clientId })
     },
   }
+}
+
+/** How long ago the client of a registration was stored, in milliseconds. */
+function clientAgeMs(view: RecordView<RegistrationContext>): number {
+  const isStored = ({ reason }: JournalEntry): boolean => reason === 'registerClient.done' || reason === 'result.late'
+  return view.at() - (view.context.journal.findLast(isStored)?.at ?? -Infinity)
 }
 
 /** Converts the errors of the runner for the chart of the connection, which records the reason. */

@@ -1,4 +1,4 @@
-import { sameIssuer } from '../protocol/discovery.ts'
+import { sameIssuer } from '../protocol/same-issuer.ts'
 import { isSupportedMethod } from '../protocol/token-endpoint.ts'
 import type { ConnectionIdentity } from '../schemas/credentials.ts'
 import { invalidArgument } from '../schemas/parse-options.ts'

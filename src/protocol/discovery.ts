@@ -84,15 +84,6 @@ export function serverMetadataUrls(issuer: string): string[] {
   return path === '' ? inserted : [...inserted, origin + path + OPENID_SUFFIX, origin + path + SERVER_SUFFIX]
 }
 
-/**
- * Whether two issuers are equal but for one final slash, which many servers add or omit.
- *
- * @see [RFC 8414 §3.3](https://www.rfc-editor.org/rfc/rfc8414.html#section-3.3)
- */
-export function sameIssuer(one: string, other: string): boolean {
-  return one === other || `${one}/` === other || one === `${other}/`
-}
-
 /** The issuer of a 2025-03-26 server, which is its own authorization server: the origin of its URL. */
 export function legacyIssuer(server: string): string {
   return new URL(server).origin

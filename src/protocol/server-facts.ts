@@ -1,6 +1,6 @@
 import type { ServerMetadata } from '../schemas/connection-context.ts'
 import { BUILT_IN_FACTS } from './built-in-facts.ts'
-import { sameIssuer } from './discovery.ts'
+import { sameIssuer } from './same-issuer.ts'
 import type { FactsRow } from './facts-row.ts'
 
 /** The effects of the rows for one issuer. */

@@ -239,9 +239,9 @@ export const AuthorizationRequestSchema = v.strictObject({
   client: maybe(ClientInformationSchema),
   /**
    * The caller requires another dynamic client than the one that was stored for this issuer at its call; without an
-   * issuer, than the one that is stored once the issuer is discovered.
+   * issuer, than one that was stored before the call. Record time.
    */
-  reregister: maybe(v.strictObject({ issuer: maybe(v.string()), clientId: maybe(Text) })),
+  reregister: maybe(v.strictObject({ issuer: maybe(v.string()), clientId: maybe(Text), calledAt: maybe(Instant) })),
   /** The server rejected the client that was registered before: this is the second registration. */
   registeredAgain: maybe(v.literal(true)),
 })

@@ -1,6 +1,6 @@
 import { truncate } from '../../errors/failure.ts'
 import { portError } from '../../errors/port-error.ts'
-import { sameIssuer } from '../../protocol/discovery.ts'
+import { sameIssuer } from '../../protocol/same-issuer.ts'
 import type { DiscoveryPolicy } from '../dependencies.ts'
 
 /**

@@ -8,8 +8,8 @@ import {
   resourceMatches,
   resourceMetadataUrls,
   resourceOf,
-  sameIssuer,
 } from '../../protocol/discovery.ts'
+import { sameIssuer } from '../../protocol/same-issuer.ts'
 import { isTooMuchScope } from '../../protocol/scopes.ts'
 import type { ResourceFacts } from '../../schemas/connection-context.ts'
 import { type ProtectedResourceMetadata, ProtectedResourceMetadataSchema } from '../../schemas/metadata.ts'

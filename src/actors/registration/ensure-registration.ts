@@ -10,6 +10,7 @@ import { MAX_DETAIL_ITEMS, truncate } from '../../errors/failure.ts'
 import { PortError, portError } from '../../errors/port-error.ts'
 import type { SigningKey } from '../../options/signing-key.ts'
 import { unionScopes } from '../../protocol/scopes.ts'
+import { sameIssuer } from '../../protocol/same-issuer.ts'
 import { isIssuerOf } from '../../protocol/server-facts.ts'
 import { chooseMethod, chooseSigningAlg } from '../../protocol/token-endpoint.ts'
 import type { ServerMetadata } from '../../schemas/connection-context.ts'
@@ -49,14 +50,20 @@ export function createEnsureRegistration(deps: Dependencies) {
 
 /** The client that the host provided or configured, if it is usable at this issuer. */
 function hostClient(deps: Dependencies, input: EnsureRegistrationInput): ClientInformation | undefined {
-  const { metadata, clientInformation, configuredIssuer } = input
+  const { metadata, clientInformation, importedClient, mayRegister, configuredIssuer } = input
   const isIssuer = (issuer: string): boolean => isIssuerOf(metadata, deps.facts(metadata.issuer), issuer)
-  const client = clientInformation ?? configuredClient(deps, isIssuer)
-  const { signingKey: key } =
-    deps.clients.find(({ issuer, clientId }) => isIssuer(issuer) && clientId === client?.clientId) ?? {}
-  const problem = client && problemOf(client, key, isIssuer, input)
+  const keyOf = ({ clientId }: ClientInformation): SigningKey | undefined =>
+    deps.clients.find((configured) => isIssuer(configured.issuer) && clientId === configured.clientId)?.signingKey
+  const problemWith = (client: ClientInformation) => problemOf(client, keyOf(client), isIssuer, input)
+  const stored = [importedClient, configuredClient(deps, isIssuer)].filter((client) => client !== undefined)
+  // An imported client that is of no use here must not stand in the way of a configured one; but tokens are renewed by
+  // the client that they were issued to.
+  const usable = mayRegister ? stored.find((client) => problemWith(client) === undefined) : undefined
+  const client = clientInformation ?? usable ?? stored[0]
+  const problem = client && problemWith(client)
   if (problem !== undefined) throw portError('CLIENT_INFORMATION_REQUIRED', 'notSent', problem)
   if (client !== undefined) {
+    const key = keyOf(client)
     // The code must be redeemed with the redirect URI of the authorization request, even if the option changes.
     const redirectUri = client.redirectUri ?? deps.client.redirectUri
     return { ...client, issuer: metadata.issuer, redirectUri, ...authenticationOf(client, key, metadata) }
@@ -185,7 +192,7 @@ async function registeredClient(
       ...issuersOf(deps, issuer),
     })
   }
-  const isNamed = reregister?.issuer === issuer
+  const isNamed = reregister?.issuer !== undefined && sameIssuer(reregister.issuer, issuer)
   const request = {
     identity,
     issuer,
@@ -194,7 +201,7 @@ async function registeredClient(
     tokenEndpointAuthMethodsSupported,
     ...registrationScope(deps, input),
     replaces: (isNamed ? reregister.clientId : undefined) ?? invalidScopeClientId,
-    reregister: (reregister && !isNamed) || undefined,
+    calledAt: reregister && !isNamed ? deps.clock.monotonic() - (at - (reregister.calledAt ?? at)) : undefined,
     isLost: reregister && (true as const),
     check: isSuspect && { tokenEndpoint, dpop },
     at,

@@ -236,6 +236,28 @@ describe('authorize({ reregister: true })', () => {
     expect(registrations(world)).toBe(2)
   })
 
+  test('registers once where a process finds its issuer after another one has registered', async () => {
+    const world = await startWorld()
+    const store = new MemoryStore()
+    const [here, there] = [orchestrate({ store, keys }), orchestrate({ store, keys })]
+    await here.connection(of(world, 'u0')).authorize()
+    const path = 'GET /.well-known/oauth-protected-resource/mcp'
+    const answer = world.rs.routes[path] as () => Answer
+    const [arrived, found] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+    world.rs.routes[path] = () => {
+      arrived.resolve()
+      return { ...answer(), until: found.promise }
+    }
+    const later = there.connection(of(world, 'u2')).authorize({ reregister: true })
+    await arrived.promise
+    expect(clientIdOf(redirectOf(await here.connection(of(world, 'u1')).authorize({ reregister: true })))).toBe(
+      'client-2',
+    )
+    found.resolve()
+    expect(clientIdOf(redirectOf(await later))).toBe('client-2')
+    expect(registrations(world)).toBe(2)
+  })
+
   test('has no effect on a client that is not registered dynamically', async () => {
     const world = await startWorld()
     const clients = [{ issuer: world.issuer, clientId: 'c1', clientSecret: 'the-secret' }]

@@ -97,6 +97,32 @@ describe('import()', () => {
     expect(world.tokenRequests()).toMatchObject([{ client_id: 'given' }])
   })
 
+  test('import() of a client of another issuer does not keep a configured client from being used', async () => {
+    const world = await startWorld()
+    const store = new MemoryStore()
+    const of = { tenant: 't1', server: world.server }
+    const connection = orchestrate({ store }).connection(of)
+    await connection.import({ clientInformation: { clientId: 'given', issuer: 'https://other.example' } })
+    expect(await rejection(connection.authorize({ force: true }))).toEqual({
+      failure: {
+        code: 'CLIENT_INFORMATION_REQUIRED',
+        details: { reason: 'otherIssuer', expected: world.issuer, received: 'https://other.example' },
+      },
+      retryable: false,
+      nextAction: 'configureClient',
+    })
+    // What the error asks for, in each of the three ways.
+    const clientIdOf = async (result: ReturnType<typeof connection.authorize>): Promise<string | null> =>
+      new URL(redirectOf(await result).authorizationUrl).searchParams.get('client_id')
+    const clients = [{ issuer: world.issuer, clientId: 'configured' }]
+    const configured = orchestrate({ store, clients }).connection(of)
+    expect(await clientIdOf(configured.authorize({ force: true }))).toBe('configured')
+    const clientInformation = { clientId: 'right', issuer: world.issuer }
+    expect(await clientIdOf(connection.authorize({ clientInformation }))).toBe('right')
+    await connection.import({ clientInformation: { ...clientInformation, clientId: 'imported' } })
+    expect(await clientIdOf(connection.authorize({ force: true }))).toBe('imported')
+  })
+
   test('import() replaces the current tokens in every process', async () => {
     const world = await startWorld()
     const clock = new TestClock()

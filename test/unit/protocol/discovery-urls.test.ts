@@ -5,9 +5,9 @@ import {
   legacyIssuer,
   legacyMetadataUrl,
   resourceMetadataUrls,
-  sameIssuer,
   serverMetadataUrls,
 } from '../../../src/protocol/discovery.ts'
+import { sameIssuer } from '../../../src/protocol/same-issuer.ts'
 import { verifies } from '../../support/verifies.ts'
 
 describe('resourceMetadataUrls', () => {

@@ -281,6 +281,31 @@ describe('a client with a signing key', () => {
   })
 })
 
+const elsewhere = { ...given, issuer: 'https://old' }
+const expired = { ...given, clientSecretExpiresAt: 5000 }
+
+describe('an imported client', () => {
+  test.each<[string, Partial<EnsureRegistrationInput>, string]>([
+    ['is used instead of a configured one', { importedClient: given }, 'given'],
+    ['of another issuer gives way to a configured one', { importedClient: elsewhere }, 'configured'],
+    ['whose secret has expired gives way to a configured one', { importedClient: expired }, 'configured'],
+    ['gives way to the client of the call', { importedClient: elsewhere, clientInformation: given }, 'given'],
+  ])('%s', async (_what, input, clientId) => {
+    const { done } = ensure(input, { clients: configured })
+    expect(await done.then(({ client }) => client.clientId, String)).toBe(clientId)
+  })
+
+  test('whose secret has expired does not give way at a renewal, since the tokens were issued to it', async () => {
+    const { done } = ensure({ importedClient: expired, mayRegister: false }, { clients: configured })
+    expect(await rejectionOf(done)).toMatchObject({ details: { reason: 'secretExpired' } })
+  })
+
+  test('does not make up for a client of the call that is of another issuer', async () => {
+    const { done } = ensure({ importedClient: given, clientInformation: elsewhere }, { clients: configured })
+    expect(await rejectionOf(done)).toMatchObject({ details: { reason: 'otherIssuer' } })
+  })
+})
+
 describe('ensureRegistration', () => {
   test.each<[string, Partial<EnsureRegistrationInput>, object]>([
     [
@@ -293,6 +318,12 @@ describe('ensureRegistration', () => {
       { clientInformation: { ...given, clientSecretExpiresAt: 5000 } },
       { reason: 'secretExpired' },
     ],
+    [
+      'an imported client of another issuer',
+      { importedClient: { ...given, issuer: 'https://old' } },
+      { reason: 'otherIssuer', expected: 'https://as', received: 'https://old' },
+    ],
+    ['an imported client whose secret has expired', { importedClient: expired }, { reason: 'secretExpired' }],
     [
       'a client without a secret for a non-interactive grant',
       { clientInformation: { ...given, clientSecret: undefined }, grant: 'client_credentials' },

@@ -51,12 +51,17 @@ test('the inputs of discovery have the metadata URL, the required issuer and the
 })
 
 describe('the input of registration', () => {
-  test('ensureRegistrationInput has the client of the host', () => {
-    const context = contextWith({ request: { ...request, clientInformation: staticClient } })
+  test('ensureRegistrationInput has the client of the host, and the imported one', () => {
+    const imported = { ...staticClient, clientId: 'imported' }
+    const context = contextWith({
+      request: { ...request, clientInformation: staticClient },
+      imported: { clientInformation: imported },
+    })
     expect(input.ensureRegistrationInput(context)).toEqual({
       ...common,
       metadata,
       clientInformation: staticClient,
+      importedClient: imported,
       grant: 'authorization_code',
       mayRegister: true,
       rejectedClientId: undefined,
@@ -71,6 +76,7 @@ describe('the input of registration', () => {
         contextWith({ request, servers: [{ ...server, ...changes }], tokens: { ...tokens, scope: 'granted' } }),
       ).grantedScope
     expect(granted({})).toBe('granted')
+    expect(granted({ issuer: `${issuer}/` })).toBe('granted')
     expect(granted({ issuer: 'https://other.example' })).toBeUndefined()
     expect(granted({ client: staticClient })).toBeUndefined()
   })
@@ -79,12 +85,13 @@ describe('the input of registration', () => {
     const refused = (at: string): string | undefined =>
       input.ensureRegistrationInput(contextWith({ request, invalidScope: { issuer: at, clientId: 'client-1' } }))
         .invalidScopeClientId
-    expect([refused(issuer), refused('https://other.example')]).toEqual(['client-1', undefined])
+    const issuers = [issuer, `${issuer}/`, 'https://other.example']
+    expect(issuers.map(refused)).toEqual(['client-1', 'client-1', undefined])
   })
 
   test('ensureRegistrationInput says that the last attempt was not finished, and which client the caller replaces', () => {
     const endedAttempts = [{ stateHash: 'hash-1', outcome: 'expired' as const, endedAt: START }]
-    const reregister = { issuer, clientId: 'client-1' }
+    const reregister = { issuer, clientId: 'client-1', calledAt: START }
     const context = contextWith({ request: { ...request, reregister }, endedAttempts })
     expect(input.ensureRegistrationInput(context)).toMatchObject({ isSuspect: true, reregister })
   })
@@ -100,7 +107,8 @@ describe('the input of registration', () => {
       const { rejectedClientId, failedMethod } = input.ensureRegistrationInput(contextWith({ request, rejectedClient }))
       return { rejectedClientId, failedMethod }
     }
-    expect(rejectedAt(issuer)).toEqual({ rejectedClientId: 'client-1', failedMethod: 'client_secret_basic' })
+    for (const at of [issuer, `${issuer}/`])
+      expect(rejectedAt(at)).toEqual({ rejectedClientId: 'client-1', failedMethod: 'client_secret_basic' })
     expect(rejectedAt('https://other.example')).toEqual({})
   })
 })

@@ -40,18 +40,7 @@ describe('a request', () => {
     expect(beginRequest(contextWith(), event)).toEqual({ at: NOW, request: began })
   })
 
-  test('beginRequest falls back to the client of imported credentials', () => {
-    const imported = { clientInformation: { ...staticClient, clientId: 'imported' }, issuer }
-    const client = (clientInformation: typeof staticClient | undefined): string | undefined =>
-      beginRequest(contextWith({ imported }), {
-        ...stamp,
-        type: 'challenge.insufficientScope',
-        request: wishes({ clientInformation }),
-      }).request?.clientInformation?.clientId
-    expect([client(undefined), client(staticClient)]).toEqual(['imported', 'given-1'])
-  })
-
-  test('beginRenewal of imported tokens uses their original scope, grant, client and issuer', () => {
+  test('beginRenewal of imported tokens uses their original scope, grant and issuer', () => {
     const event = { ...stamp, type: 'refresh.requested', generation: 1 } as const
     const context = contextWith({ tokens, imported: { clientInformation: staticClient, issuer } })
     expect(beginRenewal(context, event)).toEqual({
@@ -59,7 +48,6 @@ describe('a request', () => {
       request: {
         purpose: 'renew',
         scope: 'read',
-        clientInformation: staticClient,
         issuer,
         grant: 'authorization_code',
         attemptTtlMs: 0,

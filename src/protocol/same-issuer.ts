@@ -1,0 +1,8 @@
+/**
+ * Whether two issuers are equal but for one final slash, which many servers add or omit.
+ *
+ * @see [RFC 8414 §3.3](https://www.rfc-editor.org/rfc/rfc8414.html#section-3.3)
+ */
+export function sameIssuer(one: string, other: string): boolean {
+  return one === other || `${one}/` === other || one === `${other}/`
+}
