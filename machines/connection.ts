@@ -76,6 +76,8 @@ export const connectionMachine = setup({
     isOrphanedResult: ({ context, event }) => guards.isOrphanedResult(context, event),
     hasTokensToRevoke: ({ context }) => context.tokens !== undefined && !guards.needsDiscovery(context),
     isPendingRevocation: ({ context, event }) => revocations.isPendingRevocation(context, event),
+    isNewlyDiscarded: ({ context, event }) => revocations.isNewlyDiscarded(context, event),
+    isOtherAccount: ({ context, event }) => revocations.isOtherAccount(context, event),
     canRetryRevocation: ({ context, event }) => revocations.canRetryRevocation(context, event),
     isRenewal: ({ context }) => guards.isRenewal(context),
     mayRegisterAgain: ({ context, event }) =>
@@ -161,6 +163,12 @@ export const connectionMachine = setup({
       revocations.withdrawLateTokens(context, eventAs(event, 'result.late')),
     ),
     withdrawReplacedTokens: assign(({ context, event }) => revocations.withdrawReplacedTokens(context, event)),
+    discardTokens: assign(({ context, event }) =>
+      revocations.discardTokens(context, eventAs(event, 'xstate.done.actor.exchangeCode')),
+    ),
+    discardLateTokens: assign(({ context, event }) =>
+      revocations.discardLateTokens(context, eventAs(event, 'tokens.discarded')),
+    ),
     claimRevocation: assign(({ event }) =>
       revocations.claimRevocation(eventAs(event, 'disconnect.requested', 'revocation.resumed', 'result.late')),
     ),
@@ -377,6 +385,13 @@ export const connectionMachine = setup({
           target: 'settling',
           actions: ['endLateRevocation'],
         },
+        'tokens.discarded': {
+          description:
+            'The holder of an expired claim submits tokens of another account than the only one allowed: they are revoked.',
+          guard: 'isNewlyDiscarded',
+          target: 'settling',
+          actions: ['discardLateTokens'],
+        },
         'credentials.imported': {
           description: 'Credentials that the host already has, if no other tokens were stored in the meantime.',
           guard: 'isCurrentImport',
@@ -491,7 +506,15 @@ export const connectionMachine = setup({
             id: 'exchangeCode',
             src: 'exchangeCode',
             input: ({ context, event }) => inputs.exchangeCodeInput(context, event),
-            onDone: { target: '#connection.settling', actions: ['withdrawReplacedTokens', 'storeTokens'] },
+            onDone: [
+              {
+                description: 'The tokens are of another account than the only one allowed: they are revoked.',
+                guard: 'isOtherAccount',
+                target: '#connection.settling',
+                actions: ['discardTokens', 'endFailed'],
+              },
+              { target: '#connection.settling', actions: ['withdrawReplacedTokens', 'storeTokens'] },
+            ],
             onError: [
               { guard: 'canRetryUnknownOutcome', target: 'claimed', actions: ['markOutcomeUnknown'] },
               { guard: 'isRetryLater', target: '#connection.settling', actions: ['recordFailure', 'retainRetries'] },
@@ -622,13 +645,13 @@ export const connectionMachine = setup({
     },
     disconnecting: {
       description:
-        'Revokes tokens that serve nothing else any more: of a connection that was disconnected, or of a grant that was replaced by another client.',
+        'Revokes tokens that serve nothing else any more: of a connection that was disconnected, of a grant that was replaced by another client, or of an account that is not allowed.',
       initial: 'claimed',
       states: {
         claimed: {
           tags: ['storable', 'checkpoint', 'claim'],
           description:
-            'The intent is stored, so that one process attempts it. Other processes are not held up: their events take the claim over.',
+            'The intent is stored, so that one process attempts it. Nothing else is held up: any other event takes the claim over.',
           entry: { type: 'journal', params: { to: 'disconnecting' } },
           on: {
             'checkpoint.saved': { target: 'revoking', actions: ['updateClock'] },

@@ -115,8 +115,6 @@ export interface BuildAuthorizationRequestOutput extends PortOutput {
   state: string
   stateHash: string
   verifier: string
-  /** The only account whose tokens are accepted, if the response names one. */
-  expectedSubject: string | undefined
 }
 
 /** RFC 6749 §5.1: the result of every token request. */

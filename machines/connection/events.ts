@@ -91,6 +91,15 @@ export type ConnectionCommand =
       outcome: NonNullable<Revocation['outcome']>
     }
   | {
+      /** The tokens of a sign-in that must not be stored, after another process took its claim over. */
+      type: 'tokens.discarded'
+      /** The id of the revocation that it leads to. */
+      id: string
+      server: AuthorizationServer
+      accessToken: string
+      refreshToken: string | undefined
+    }
+  | {
       type: 'credentials.imported'
       generation: number
       tokens: Tokens | undefined

@@ -21,7 +21,6 @@ import type {
 } from '../ports.ts'
 import type { ConnectionEvent } from './events.ts'
 import {
-  accountOf,
   attemptOf,
   claimedRevocation,
   claimedServer,
@@ -101,13 +100,10 @@ export function buildAuthorizationRequestInput(context: ConnectionContext): Buil
 export function exchangeCodeInput(context: ConnectionContext, event: ConnectionEvent): ExchangeCodeInput {
   const { at, identity } = context
   const attempt = assertDefined(attemptOf(context, context.claim?.stateHash), 'an attempt')
-  const server = serverOf(context)
-  const account = attempt.refuseAccountChange ? accountOf(context) : undefined
   return {
     at,
     identity,
-    server,
-    expectedSubject: account && sameIssuer(account.issuer, server.issuer) ? account.subject : undefined,
+    server: serverOf(context),
     code: assertDefined(attempt.code, 'a code'),
     verifier: attempt.verifier,
     sendBefore: sendDeadline(event),

@@ -1,4 +1,5 @@
 import type { Failure } from '../../src/errors/failure.ts'
+import { sameIssuer } from '../../src/protocol/same-issuer.ts'
 import type { ConnectionContext, Revocation } from '../../src/schemas/connection-context.ts'
 import type { AuthorizationServer, Tokens } from '../../src/schemas/credentials.ts'
 import { assertDefined } from '../assert.ts'
@@ -6,7 +7,7 @@ import { MAX_REVOCATIONS, REVOCATION_TTL_MS } from '../limits.ts'
 import { isRetryLater, portFailureOf } from '../rejection.ts'
 import { claim, isLocal, nextRetry } from './claims.ts'
 import type { Change, ConnectionEvent, Done, Sent } from './events.ts'
-import { claimedRevocation, claimedServer, revocationOf, serverOf } from './selectors.ts'
+import { accountOf, attemptOf, claimedRevocation, claimedServer, revocationOf, serverOf } from './selectors.ts'
 import { readClock, reset } from './tokens.ts'
 
 type Pending = NonNullable<Revocation['pending']>
@@ -23,7 +24,10 @@ function replace(context: ConnectionContext, revocation: Revocation): Change {
   return { revocations: context.revocations?.map((other) => (other.id === revocation.id ? revocation : other)) }
 }
 
-function pendingOf(server: AuthorizationServer, { accessToken, refreshToken }: Tokens): Pending {
+function pendingOf(
+  server: AuthorizationServer,
+  { accessToken, refreshToken }: Pick<Tokens, 'accessToken' | 'refreshToken'>,
+): Pending {
   return { server, accessToken, refreshToken }
 }
 
@@ -52,9 +56,49 @@ export function withdrawReplacedTokens(context: ConnectionContext, event: Connec
   if (tokens === undefined || server === undefined) return {}
   const isLate = event.type === 'result.late'
   const next = isLate ? event.server : assertDefined(claimedServer(context), 'a server')
-  if (server.issuer === next.issuer && server.client.clientId === next.client.clientId) return {}
+  if (sameIssuer(server.issuer, next.issuer) && server.client.clientId === next.client.clientId) return {}
   const id = isLate ? event.orphanId : assertDefined(current, 'a claim').id
   return add(context, { id, startedAt: at, pending: { ...pendingOf(server, tokens), retryAt: at } })
+}
+
+/** Whether a sign-in returned tokens of another account than the only one that the host allows. */
+export function isOtherAccount(context: ConnectionContext, event: ConnectionEvent): boolean {
+  if (event.type !== 'xstate.done.actor.exchangeCode') return false
+  const { refuseAccountChange } = assertDefined(attemptOf(context, context.claim?.stateHash), 'an attempt')
+  const account = refuseAccountChange && accountOf(context)
+  const { issuer } = assertDefined(claimedServer(context), 'a server')
+  const { subject } = event.output
+  if (account === undefined || subject === undefined || !sameIssuer(account.issuer, issuer)) return false
+  return subject !== account.subject
+}
+
+/** Adds the tokens of another account to the revocations, which are due at once, instead of storing them. */
+export function discardTokens(context: ConnectionContext, { output }: Done<'exchangeCode'>): Change {
+  const { id } = assertDefined(context.claim, 'a claim')
+  const server = assertDefined(claimedServer(context), 'a server')
+  return { failure: { code: 'ACCOUNT_CHANGED' }, ...discarded(context, { id, server, ...output }) }
+}
+
+/** Adds the tokens of another account to the revocations, after the claim of their exchange had expired. */
+export function discardLateTokens(context: ConnectionContext, event: Sent<'tokens.discarded'>): Change {
+  return discarded(context, event)
+}
+
+function discarded(
+  context: ConnectionContext,
+  {
+    at,
+    id,
+    server,
+    ...tokens
+  }: Pick<Sent<'tokens.discarded'>, 'at' | 'id' | 'server' | 'accessToken' | 'refreshToken'>,
+): Change {
+  return { at, ...add(context, { id, startedAt: at, pending: { ...pendingOf(server, tokens), retryAt: at } }) }
+}
+
+/** Whether the event names tokens that are not among the revocations yet. */
+export function isNewlyDiscarded(context: ConnectionContext, event: ConnectionEvent): boolean {
+  return event.type === 'tokens.discarded' && revocationOf(context, event.id) === undefined
 }
 
 /** Claims the revocation that the event names. */

@@ -204,9 +204,9 @@ export function forgetClient(context: ConnectionContext): Change {
  * server. A connection that never had tokens still never had any.
  */
 export function reset(context: ConnectionContext): Change {
-  const { at, generation } = context
+  const { at, generation, tokens } = context
   return {
-    generation: generation === 0 ? 0 : generation + 1,
+    generation: tokens === undefined ? generation : generation + 1,
     orphanedClaims: context.orphanedClaims.map((claim) => ({ ...claim, disconnected: true })),
     tokens: undefined,
     attempts: [],

@@ -23,6 +23,7 @@ import type { Tokens } from '../schemas/credentials.ts'
 import { isServerAllowed } from '../options/policy.ts'
 import { rejectedByHost } from './received-challenge.ts'
 import type { ConnectionRecord } from './record.ts'
+import { revokeInBackground } from './revoke-due.ts'
 import type { View } from './services.ts'
 import type { IssuedToken, Ticket } from './token-cache.ts'
 
@@ -227,6 +228,8 @@ export async function renew(
         },
         { view },
       )
+      // Of a grant that was replaced, or of an account that is not allowed, by a sign-in whose code was retained.
+      if (result.consumed && result.view !== undefined) revokeInBackground(record, result.view)
       return result.view ?? view
     },
   )

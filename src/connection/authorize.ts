@@ -26,10 +26,10 @@ import { outcomeUnknown, renew } from './access-token.ts'
 import { receiveChallenge } from './received-challenge.ts'
 import { type AuthorizeOptions, type AuthorizeResult, staticClient } from './call-options.ts'
 import { deliverActions } from './host-actions.ts'
+import { revokeInBackground } from './revoke-due.ts'
 import { hashBinding } from './routing.ts'
 import type { ConnectionRecord } from './record.ts'
 import type { View } from './services.ts'
-import { revokeInBackground } from './status.ts'
 
 /** The options of `authorize()` without the signal. */
 export type AuthorizeParameters = Omit<AuthorizeOptions, 'signal'>

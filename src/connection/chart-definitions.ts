@@ -35,6 +35,13 @@ function lateRevocation(context: ConnectionContext, id: string): ConnectionComma
   return outcome && { type: 'revocation.late', id, outcome }
 }
 
+/** The event that submits the tokens of a claim that must not be stored; `undefined` without any. */
+function discardedTokens(context: ConnectionContext, id: string): ConnectionCommand | undefined {
+  const { server, accessToken, refreshToken } = revocationOf(context, id)?.pending ?? {}
+  if (server === undefined || accessToken === undefined) return undefined
+  return { type: 'tokens.discarded', id, server, accessToken, refreshToken }
+}
+
 /** The connection chart, for the runner. */
 export function durableConnection(machine: AnyStateMachine): DurableChart<ConnectionContext, ConnectionCommand> {
   return {
@@ -46,12 +53,12 @@ export function durableConnection(machine: AnyStateMachine): DurableChart<Connec
     yields: ({ revocationId }) => revocationId !== undefined,
     lateResult(claimed, rested) {
       const { claim, generation } = claimed
-      const revocationId = claim?.revocationId
+      if (claim === undefined) return undefined
+      const { id: orphanId, kind, stateHash: attemptHash, revocationId } = claim
       if (revocationId !== undefined) return lateRevocation(rested, revocationId)
+      if (rested.generation === generation) return discardedTokens(rested, orphanId)
       const server = rested.servers.find(({ id }) => id === rested.tokens?.serverId)
-      if (claim === undefined || server === undefined || rested.tokens === undefined) return undefined
-      if (rested.generation === generation) return undefined
-      const { id: orphanId, kind, stateHash: attemptHash } = claim
+      if (server === undefined || rested.tokens === undefined) return undefined
       return { type: 'result.late', orphanId, kind, attemptHash, generation, tokens: rested.tokens, server }
     },
   }

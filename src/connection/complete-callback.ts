@@ -18,8 +18,8 @@ import type { CallbackRejection, OrchestratorEvents } from './events.ts'
 import { identityOf } from './host-actions.ts'
 import { connectionKey, hashBinding, hashState, parseState } from './routing.ts'
 import { ConnectionRecord, type ConnectionRun } from './record.ts'
+import { revokeInBackground } from './revoke-due.ts'
 import type { OrchestratorServices, View } from './services.ts'
-import { revokeInBackground } from './status.ts'
 
 /** The result of a callback. `actions` contain secrets. */
 export interface CallbackResult {
@@ -150,7 +150,7 @@ async function finish(
     { view },
   )
   if (run.view === undefined) return unknown('noRecord')
-  // A grant that was replaced. The new tokens are stored already.
+  // Of a grant that was replaced, or of an account that is not allowed.
   if (run.consumed) revokeInBackground(record, run.view)
   const after = judge(run.view)
   if (after === 'unknown') return resultOfEnded(run.view, stateHash, about, { error, run })

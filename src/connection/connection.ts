@@ -24,7 +24,7 @@ import { fetchWithToken } from './fetch.ts'
 import { REVOCATION_ID_BYTES } from './limits.ts'
 import { abortable, ConnectionRecord } from './record.ts'
 import type { OrchestratorServices, View } from './services.ts'
-import { type RevocationResult, revocationResult } from './revocation-result.ts'
+import { disconnectsBetween, type RevocationResult, revocationResult } from './revocation-result.ts'
 import { receiveChallenge, servedWithoutToken, tokenAccepted } from './received-challenge.ts'
 import { awaitAuthorized, type ConnectionStatus, status, wake } from './status.ts'
 import type { AccessToken, IssuedToken } from './token-cache.ts'
@@ -217,7 +217,9 @@ export class Connection {
     const { clientInformation, tokens, issuer, ifAbsent } = parseOptions(ImportOptionsSchema, options, 'import()')
     const importedIssuer = issuer ?? tokens?.issuer ?? clientInformation?.issuer
     const view = await record.load()
-    const generation = view?.context.generation ?? 0
+    // A disconnect since the call began stores no tokens.
+    const generation = (now: View | undefined): number =>
+      (view?.context.generation ?? 0) + (now === undefined ? 0 : disconnectsBetween(view?.context, now.context))
     const isPresent = ({ context }: View): boolean =>
       context.tokens !== undefined || (tokens === undefined && context.imported?.clientInformation !== undefined)
     const { accepted, actions } = await record.run(
@@ -226,7 +228,7 @@ export class Connection {
           ? undefined
           : {
               type: 'credentials.imported',
-              generation,
+              generation: generation(now),
               issuer: importedIssuer,
               clientInformation: staticClient(clientInformation, importedIssuer, now),
               tokens: tokens && {

@@ -4,6 +4,7 @@ import type { Failure } from '../errors/failure.ts'
 import { warnOnFailure } from '../errors/warn-on-failure.ts'
 import type { ConnectionContext, JournalEntry, RestingState } from '../schemas/connection-context.ts'
 import type { ConnectionIdentity } from '../schemas/credentials.ts'
+import { sameIssuer } from '../protocol/same-issuer.ts'
 import { invalidArgument } from '../schemas/parse-options.ts'
 import { decidedBetween, type RevocationResult } from './revocation-result.ts'
 
@@ -53,8 +54,9 @@ export interface OrchestratorEvents {
   /** An operation failed; `failure` is the reason. */
   failed: { connection: ConnectionIdentity; at: number; failure: Failure }
   /**
-   * The connection was disconnected. `revoked` says what became of its tokens; after `pending` the event is emitted
-   * again once that is decided, also beside a new sign-in.
+   * The connection was disconnected. Emitted at once, before its tokens are revoked: `revoked` is then `pending`, or
+   * what is decided without a request. After `pending` it is emitted once more, when it is decided what became of the
+   * tokens, also beside a new sign-in.
    */
   disconnected: { connection: ConnectionIdentity; revoked: RevocationResult; at: number }
   /** Tokens of another account than before were stored. */
@@ -162,8 +164,9 @@ export function connectionEventPublisher(emitter: Emitter): RunnerOptions['onTra
     const earlier = before !== undefined && isConnection(before) ? before : undefined
     const account = earlier && accountOf(earlier)
     const now = accountOf(context)
-    const hasChanged = account?.issuer === now?.issuer && account?.subject !== now?.subject
-    if (hasChanged) emitter.emit('accountChanged', { connection, at: toLocal(context.at) })
+    const isComparable = account !== undefined && now !== undefined && sameIssuer(account.issuer, now.issuer)
+    if (isComparable && account.subject !== now.subject)
+      emitter.emit('accountChanged', { connection, at: toLocal(context.at) })
     for (const entry of entries) {
       const { from, to, reason } = entry
       const at = toLocal(entry.at)

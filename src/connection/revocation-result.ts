@@ -12,18 +12,15 @@ import type { ConnectionContext, Revocation } from '../schemas/connection-contex
  */
 export type RevocationResult = 'yes' | 'pending' | 'unsupported' | 'failed' | 'nothing'
 
+const resultOf = ({ outcome }: Revocation): RevocationResult => outcome ?? 'pending'
+
 /** The result of the disconnect with this id. */
 export function revocationResult(context: ConnectionContext | undefined, id: string): RevocationResult {
   const revocation = context && revocationOf(context, id)
-  return revocation === undefined ? 'nothing' : (revocation.outcome ?? 'pending')
+  return revocation === undefined ? 'nothing' : resultOf(revocation)
 }
 
-/** What is announced of a revocation: nothing before its first attempt has ended. */
-function announced({ outcome, pending }: Revocation): RevocationResult | undefined {
-  return outcome ?? (pending?.retryAt === undefined ? undefined : 'pending')
-}
-
-/** What a change of the record decided of the disconnects: that one is pending, or what became of it. */
+/** What is to be announced of the disconnects that a change of the record began or decided. */
 export function decidedBetween(before: ConnectionContext | undefined, after: ConnectionContext): RevocationResult[] {
   const { revocations = [] } = after
   // A pending one that is gone was dropped because there were too many.
@@ -32,9 +29,15 @@ export function decidedBetween(before: ConnectionContext | undefined, after: Con
   )
   const changed = revocations.flatMap((revocation): RevocationResult[] => {
     const earlier = before && revocationOf(before, revocation.id)
-    const result = announced(revocation)
-    const isNew = revocation.ofDisconnect && result !== undefined && result !== (earlier && announced(earlier))
+    const result = resultOf(revocation)
+    const isNew = revocation.ofDisconnect && result !== (earlier && resultOf(earlier))
     return isNew ? [result] : []
   })
   return [...dropped.map((): RevocationResult => 'failed'), ...changed]
+}
+
+/** How many disconnects removed tokens between two states of a record. */
+export function disconnectsBetween(before: ConnectionContext | undefined, after: ConnectionContext): number {
+  const { revocations = [] } = after
+  return revocations.filter(({ id, ofDisconnect }) => ofDisconnect && !(before && revocationOf(before, id))).length
 }

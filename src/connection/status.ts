@@ -1,6 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import {
-  dueRevocations,
   exchangeDueAt,
   isAuthorized,
   isNotRequired,
@@ -16,7 +15,8 @@ import { AuthorizationError } from '../errors/authorization-error.ts'
 import { failure, type Failure, type NextAction, nextActionFor } from '../errors/failure.ts'
 import type { ConnectionState, JournalEntry } from '../schemas/connection-context.ts'
 import { POLL_INTERVAL_MS, WAKE_TOLERANCE_MS } from './limits.ts'
-import { abortable, type ConnectionRecord, type ConnectionRun } from './record.ts'
+import { abortable, type ConnectionRecord } from './record.ts'
+import { revokeDue } from './revoke-due.ts'
 import type { View } from './services.ts'
 
 /** The state of a connection, for operators. Contains no secret. */
@@ -146,36 +146,6 @@ export async function wake(record: ConnectionRecord, loaded?: View): Promise<boo
   )
   const isRevoked = after !== undefined && (await revokeDue(record, after))
   return accepted || consumed || isRevoked || claim !== undefined
-}
-
-/**
- * Attempts every revocation that is due, each once.
- *
- * @returns Whether there was any.
- * @internal
- */
-async function revokeDue(record: ConnectionRecord, view: View): Promise<boolean> {
-  const due = dueRevocations(view.context, view.at())
-  let latest: View | undefined = view
-  for (const { id } of due) {
-    const isStillDue = (now: View): boolean =>
-      dueRevocations(now.context, now.at()).some((revocation) => revocation.id === id)
-    const result: ConnectionRun = await record.run(
-      (now) => (now && isStillDue(now) ? { type: 'revocation.resumed', id } : undefined),
-      { view: latest },
-    )
-    latest = result.view
-  }
-  return due.length > 0
-}
-
-/**
- * Attempts every revocation that is due, while its caller goes on: what is not decided stays due for `wake()`.
- *
- * @internal
- */
-export function revokeInBackground(record: ConnectionRecord, view: View): void {
-  void revokeDue(record, view).catch(() => {})
 }
 
 /** Whether requests need no user interaction: a token can be obtained, or none is required. */

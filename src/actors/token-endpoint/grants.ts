@@ -1,13 +1,11 @@
 import type { ExchangeCodeInput, RefreshTokensInput, RequestTokenInput, TokenResult } from '../../../machines/ports.ts'
 import { stopwatch } from '../../clock.ts'
 import type { FailureCode } from '../../errors/failure.ts'
-import { portError } from '../../errors/port-error.ts'
 import { resourceToSend } from '../../protocol/resource-parameter.ts'
 import { audienceOf } from '../../protocol/token-endpoint.ts'
 import { GRANT_TYPES, type NonInteractiveGrant } from '../../schemas/grants.ts'
 import type { RegistrationDependencies, TokenRequestDependencies } from '../dependencies.ts'
 import { exchangeForAssertion, type IdentityAssertionDependencies, obtainAssertion } from './assertions.ts'
-import { createRevokeTokens } from './revoke-tokens.ts'
 import { requestTokens } from './token-request.ts'
 
 type Parameters = Readonly<Record<string, string | undefined>>
@@ -107,20 +105,13 @@ async function requestByGrant<
 }
 
 /**
- * Redeems an authorization code. Tokens of another account than the expected one are revoked (best effort) and not
- * returned.
+ * Redeems an authorization code.
  *
- * @throws `PortError` `EXCHANGE_REJECTED`, `ACCOUNT_CHANGED` (rejected), or as {@link requestTokens}.
+ * @throws `PortError` `EXCHANGE_REJECTED`, or as {@link requestTokens}.
  */
 export function createExchangeCode(deps: ExchangeCodeDependencies) {
-  const revokeTokens = createRevokeTokens(deps)
-  return async (input: ExchangeCodeInput, signal: AbortSignal): Promise<TokenResult> => {
-    const result = await requestByGrant(deps, AUTHORIZATION_CODE, input, signal)
-    const { expectedSubject } = input
-    if (expectedSubject === undefined || (result.subject ?? expectedSubject) === expectedSubject) return result
-    await revokeTokens({ ...input, ...result, at: input.at }, signal).catch(() => {})
-    throw portError('ACCOUNT_CHANGED', 'rejected')
-  }
+  return (input: ExchangeCodeInput, signal: AbortSignal): Promise<TokenResult> =>
+    requestByGrant(deps, AUTHORIZATION_CODE, input, signal)
 }
 
 /**

@@ -144,7 +144,7 @@ export async function startTokenEndpoint({
   const server: AuthorizationServer = { ...base, client: { ...base.client, ...client } }
   const deps = makeDependencies(typeof dependencies === 'function' ? dependencies(peer.origin) : dependencies)
   const common = { at: 5000, identity: identityOf('https://h/mcp'), server, sendBefore }
-  const code = { ...common, code: 'c', verifier: 'v', expectedSubject: undefined }
+  const code = { ...common, code: 'c', verifier: 'v' }
   const request = { ...common, scope: undefined, grant: 'client_credentials' as const }
   return {
     peer,

@@ -1,5 +1,5 @@
-import { describe, expect, test } from 'vitest'
-import { type AuthOrchestrator, type Connection } from '../../../src/index.ts'
+import { describe, expect, test, vi } from 'vitest'
+import { type AuthOrchestrator, type Connection, MemoryStore } from '../../../src/index.ts'
 import { TestClock } from './test-clock.ts'
 import { orchestrate, redirectOf, signIn, startWorld, type World } from './world.ts'
 
@@ -17,14 +17,15 @@ async function signInAgain(world: World, orchestrator: AuthOrchestrator, connect
 async function signedInAs(subject: string, refuseAccountChange: boolean) {
   const world = await startWorld()
   const clock = new TestClock()
-  const orchestrator = orchestrate({ clock, policy: { refuseAccountChange } })
+  const store = new MemoryStore({ clock })
+  const orchestrator = orchestrate({ clock, store, policy: { refuseAccountChange } })
   const emitted: unknown[] = []
   orchestrator.on('accountChanged', (event) => emitted.push(event))
   nextIs(world, subject)
   const connection = await signIn(world, orchestrator)
   const revoked = () =>
     world.as.seen.filter(({ path }) => path === '/revoke').map(({ body }) => new URLSearchParams(body).get('token'))
-  return { world, clock, orchestrator, connection, emitted, revoked }
+  return { world, clock, store, orchestrator, connection, emitted, revoked }
 }
 
 describe('an account change', () => {
@@ -36,7 +37,32 @@ describe('an account change', () => {
       retryable: false,
     })
     expect((await connection.accessToken()).value).toBe('access-1')
-    expect([revoked(), emitted]).toEqual([['refresh-2', 'access-2'], []])
+    await vi.waitFor(() => expect(revoked()).toEqual(['refresh-2', 'access-2']))
+    expect(emitted).toEqual([])
+  })
+
+  test('the revocation of another account that its server has not decided is attempted again by wake()', async () => {
+    const { world, clock, orchestrator, connection, revoked } = await signedInAs('alice', true)
+    world.as.routes['POST /revoke'] = { status: 503 }
+    await signInAgain(world, orchestrator, connection, 'mallory')
+    const dueAt = clock.now() + 5_000
+    await vi.waitFor(async () => expect((await connection.status()).nextWakeAt).toBe(dueAt))
+    world.as.routes['POST /revoke'] = {}
+    clock.advance(5_000)
+    await connection.wake()
+    expect(revoked()).toEqual(['refresh-2', 'refresh-2', 'access-2'])
+    expect(await connection.status()).toMatchObject({ authorized: true, nextWakeAt: clock.now() + 3_565_000 })
+  })
+
+  test('tokens of another account are rejected where the issuer differs by its final slash', async () => {
+    const { world, clock, store, connection } = await signedInAs('alice', true)
+    world.serverMetadata['issuer'] = `${world.issuer}/`
+    // It has not read the metadata before.
+    const there = orchestrate({ clock, store, policy: { refuseAccountChange: true } })
+    const redirect = redirectOf(await there.connection(connection.identity).authorize({ force: true }))
+    nextIs(world, 'mallory')
+    const callback = world.callback(redirect, { iss: `${world.issuer}/` })
+    expect((await there.completeCallback(callback)).failure).toEqual({ code: 'ACCOUNT_CHANGED' })
   })
 
   test('tokens of another account are rejected also when the previous tokens are gone and revocation fails', async () => {

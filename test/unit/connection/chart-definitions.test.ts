@@ -107,6 +107,18 @@ describe('the late result of a claim', () => {
     expect(connection.lateResult(revoking, { ...rested, revocations: [{ ...revocation, pending }] })).toBeUndefined()
   })
 
+  test('the late result of a sign-in whose tokens must not be stored contains them and their server', () => {
+    const pending = { server: SERVER, accessToken: 'a', refreshToken: 'r', retryAt: EMPTY.at }
+    const after = { ...EMPTY, revocations: [{ id: CLAIM.id, startedAt: EMPTY.at, pending }] }
+    expect(connection.lateResult(claimed, after)).toEqual({
+      type: 'tokens.discarded',
+      id: CLAIM.id,
+      server: SERVER,
+      accessToken: 'a',
+      refreshToken: 'r',
+    })
+  })
+
   test('only the claim of a revocation yields to other events', () => {
     expect(connection.yields?.({ ...CLAIM, kind: 'disconnect', revocationId: 'r' })).toBe(true)
     expect(connection.yields?.(CLAIM)).toBe(false)

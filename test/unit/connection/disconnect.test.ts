@@ -161,7 +161,7 @@ describe('disconnect()', () => {
     expect((await connection.accessToken()).value).toBe('access-2')
     expect((await connection.status()).state).toBe('authorized')
     await connection.disconnect()
-    expect(events).toEqual(['pending', 'yes'])
+    expect(events).toEqual(['pending', 'pending', 'yes'])
   })
 
   test('a revocation that is not decided within a day has failed', async () => {
@@ -208,6 +208,29 @@ describe('disconnect()', () => {
     expect((await elsewhere.status()).nextWakeAt).toBe(clock.now() + 3_570_000)
   })
 
+  test('no call of the same process waits for a revocation, whose decision is recorded nevertheless', async () => {
+    const world = await startWorld()
+    const clock = new TestClock()
+    const orchestrator = orchestrate({ clock })
+    const connection = await signIn(world, orchestrator)
+    const events: unknown[] = []
+    orchestrator.on('disconnected', ({ revoked: outcome }) => events.push(outcome))
+    const gate = Promise.withResolvers<void>()
+    const arrived = Promise.withResolvers<void>()
+    world.as.routes['POST /revoke'] = () => {
+      arrived.resolve()
+      return { body: {}, until: gate.promise }
+    }
+    const disconnecting = connection.disconnect()
+    await arrived.promise
+    expect(events).toEqual(['pending'])
+    await signIn(world, orchestrator)
+    expect((await connection.accessToken({ rejectedToken: 'access-2' })).value).toBe('access-3')
+    gate.resolve()
+    expect((await disconnecting).revoked).toBe('yes')
+    expect([(await connection.accessToken()).value, events]).toEqual(['access-3', ['pending', 'yes']])
+  })
+
   test('disconnect() of a server that needs no authorization leaves it usable without a token', async () => {
     const world = await startWorld()
     world.rs.routes['POST /mcp'] = { body: {} }
@@ -239,6 +262,40 @@ describe('disconnect()', () => {
     )
     expect(revoked(next)).toEqual([])
     expect([(await connection.status()).state, events]).toEqual(['authorized', []])
+  })
+
+  test('the grant that a sign-in replaced is revoked by wake() if its server could not be reached', async () => {
+    const world = await startWorld()
+    const clock = new TestClock()
+    const orchestrator = orchestrate({ clock })
+    const connection = await signIn(world, orchestrator)
+    const next = await startWorld()
+    world.resourceMetadata['authorization_servers'] = [next.issuer]
+    world.as.routes['POST /revoke'] = { status: 503 }
+    const redirect = redirectOf(await connection.authorize({ force: true, challenge: 'Bearer' }))
+    await orchestrator.completeCallback(next.callback(redirect))
+    await vi.waitFor(async () => expect((await connection.status()).nextWakeAt).toBe(clock.now() + 5_000))
+    world.as.routes['POST /revoke'] = {}
+    clock.advance(5_000)
+    expect(await orchestrator.wakeDue()).toEqual({ woken: 1, failed: 0, remaining: 0 })
+    expect(revoked(world)).toHaveLength(3)
+    expect((await connection.status()).nextWakeAt).toBe(clock.now() + 3_565_000)
+  })
+
+  test('accessToken() that redeems a retained code revokes the grant that it replaces', async () => {
+    const world = await startWorld()
+    const clock = new TestClock()
+    const orchestrator = orchestrate({ clock })
+    world.tokenAnswers.push((good) => ({ body: { ...good, refresh_token: undefined, expires_in: 3 } }))
+    const connection = await signIn(world, orchestrator)
+    const next = await startWorld()
+    world.resourceMetadata['authorization_servers'] = [next.issuer]
+    const redirect = redirectOf(await connection.authorize({ force: true, challenge: 'Bearer' }))
+    next.tokenAnswers.push({ status: 503 })
+    expect(await orchestrator.completeCallback(next.callback(redirect))).toMatchObject({ retryable: true })
+    clock.advance(5_000)
+    await connection.accessToken()
+    await vi.waitFor(() => expect(revoked(world)).toEqual([{ token: 'access-1', token_type_hint: 'access_token' }]))
   })
 
   test('a sign-in succeeds although the store fails when the grant that it replaces is to be revoked', async () => {

@@ -36,6 +36,7 @@ describe('orchestrator.on()', () => {
       transition(later, 'refreshing', 'authorized', 'refreshTokens.done'),
       ['refreshed', { connection: identity, at: later, generation: 2 }],
       transition(later, 'authorized', 'disconnecting', 'disconnect.requested'),
+      ['disconnected', { connection: identity, revoked: 'pending', at: later }],
       transition(later, 'disconnecting', 'disconnected', 'revokeTokens.done'),
       ['disconnected', { connection: identity, revoked: 'yes', at: later }],
     ])

@@ -80,8 +80,8 @@ describe('events of a disconnect', () => {
   })
 
   test.each<[string, Revocation[] | undefined, Revocation[] | undefined, string[]]>([
-    ['that has begun emits nothing', undefined, [begun], []],
-    ['whose first attempt has not decided it emits pending', [begun], [pending], ['pending']],
+    ['that has begun emits pending', undefined, [begun], ['pending']],
+    ['whose first attempt has not decided it emits nothing', [begun], [pending], []],
     ['that stays pending emits nothing', [pending], [{ ...pending, startedAt: 2 }], []],
     ['that is decided at once emits that', undefined, [decided('unsupported')], ['unsupported']],
     ['that is decided emits that', [pending], [decided('yes')], ['yes']],

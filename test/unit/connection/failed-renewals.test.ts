@@ -79,6 +79,22 @@ describe('a refresh that is rejected', () => {
     },
   )
 
+  test('before its token has expired is reported by status() and by callers from then on, and by the event at the next change', async () => {
+    const { world, clock, connection, elsewhere, events } = await signedIn()
+    const answer: Answer = { status: 400, body: { error: 'invalid_request' } }
+    world.tokenAnswers.push(answer, answer)
+    clock.advance(3_570_001)
+    expect((await connection.accessToken()).value).toBe('access-1')
+    const failure = { code: 'REFRESH_REJECTED', details: { error: 'invalid_request' } }
+    expect(await connection.status()).toMatchObject({ state: 'authorized', authorized: true, failure })
+    clock.advance(30_000)
+    expect(await rejection(elsewhere.accessToken())).toMatchObject(REQUIRED)
+    expect(await connection.status()).toMatchObject({ state: 'reauthorizationRequired', authorized: false, failure })
+    expect(events).toEqual([])
+    await connection.wake()
+    expect(events).toEqual(['authorizationRequired'])
+  })
+
   test('after a long wait has a backoff that begins with the response', async () => {
     const { world, clock, connection } = await signedIn()
     clock.advance(3_600_000)

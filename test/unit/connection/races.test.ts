@@ -213,6 +213,27 @@ describe('import() races', () => {
     expect((await connection.accessToken()).value).toBe('access-1')
   })
 
+  test('import() that begins while a disconnect() is in progress is applied after it', async () => {
+    const { world, store, here, there } = await twoProcesses()
+    const connection = await signIn(world, here)
+    const elsewhere = there.connection(connection.identity)
+    store.beforeSave = async () => void (await elsewhere.disconnect())
+    expect(await connection.import({ tokens: { accessToken: 'brought' } })).toMatchObject({ imported: true })
+    expect((await elsewhere.accessToken()).value).toBe('brought')
+  })
+
+  test('import() is not applied if other tokens were stored since the call began, although they were disconnected', async () => {
+    const { world, store, here, there } = await twoProcesses()
+    const connection = await signIn(world, here)
+    const elsewhere = there.connection(connection.identity)
+    store.beforeSave = async () => {
+      await elsewhere.accessToken({ rejectedToken: 'access-1' })
+      await elsewhere.disconnect()
+    }
+    expect((await connection.import({ tokens: { accessToken: 'brought' } })).imported).toBe(false)
+    expect(await rejection(connection.accessToken())).toMatchObject({ failure: { code: 'AUTHORIZATION_REQUIRED' } })
+  })
+
   test('import() with ifAbsent stores credentials only where there are none, so that two lazy migrations lose nothing', async () => {
     const { world, here, there } = await twoProcesses()
     const connection = here.connection({ tenant: 't1', server: world.server })

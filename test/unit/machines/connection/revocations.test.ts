@@ -250,6 +250,24 @@ describe('a grant that a sign-in replaces', () => {
     expect([sent(live), revocations(live)]).toEqual([[], undefined])
   })
 
+  test('tokens that a sign-in replaces are not revoked if their issuer differs by its final slash', async () => {
+    const live = await signedIn()
+    const client = { ...server.client, issuer: `${issuer}/` }
+    live.answers['ensureRegistration'] = ({ at }: { at: number }) => ({ at, client })
+    live.answers['discoverServer'] = ({ at }: { at: number }) => ({
+      at,
+      metadata: { ...server, client: undefined, id: undefined, resource: undefined, issuer: client.issuer },
+    })
+    await live.authorize()
+    const stateHash = live.context.attempts.at(-1)?.stateHash ?? ''
+    await live.send({ type: 'callback.received', stateHash, code: 'fake-code', codeTtlMs: 60_000, iss: client.issuer })
+    expect([live.value, live.context.servers.map((entry) => entry.issuer)]).toEqual([
+      { resting: 'authorized' },
+      [client.issuer],
+    ])
+    expect([sent(live), revocations(live)]).toEqual([[], undefined])
+  })
+
   test('tokens that a late result of another client replaces are due to be revoked', async () => {
     const live = await signedIn()
     await live.authorize()
@@ -281,6 +299,66 @@ describe('a grant that a sign-in replaces', () => {
     await live.send({ type: 'result.late', orphanId, kind: 'exchange', generation: 1, tokens, server })
     expect([live.context.generation, revocations(live)]).toEqual([2, undefined])
   })
+})
+
+describe('a sign-in with another account than the only one allowed', () => {
+  async function signedInAs(subject: string): Promise<LiveConnection> {
+    const live = await signedIn({
+      exchangeCode: ({ at }: { at: number }) => tokenResult(at, { accessToken: 'a-1', subject: 'alice' }),
+    })
+    live.answers['exchangeCode'] = ({ at }: { at: number }) =>
+      tokenResult(at + 100, { accessToken: 'a-2', refreshToken: 'r-2', subject })
+    await live.authorize()
+    const stateHash = live.context.attempts.at(-1)?.stateHash ?? ''
+    const callback = { type: 'callback.received', stateHash, code: 'fake-code', codeTtlMs: 60_000, iss: issuer }
+    await live.send({ ...callback, refuseAccountChange: true })
+    return live
+  }
+
+  test('its tokens are not stored, and are due to be revoked', async () => {
+    const live = await signedInAs('mallory')
+    const { tokens: stored, failure, endedAttempts, claim, at } = live.context
+    expect([live.value, stored?.accessToken, failure, endedAttempts.at(-1)?.outcome, claim]).toEqual([
+      { resting: 'authorized' },
+      'a-1',
+      { code: 'ACCOUNT_CHANGED' },
+      'failed',
+      undefined,
+    ])
+    const [revocation] = revocations(live) ?? []
+    expect(revocation).toMatchObject({
+      startedAt: at,
+      pending: { accessToken: 'a-2', refreshToken: 'r-2', retryAt: at },
+    })
+    await live.send(resume(revocation?.id))
+    expect([live.value, sent(live), revocations(live)?.[0]?.outcome]).toEqual([
+      { resting: 'authorized' },
+      [['r-2', 'a-2']],
+      'yes',
+    ])
+  })
+
+  test('the same account is stored', async () => {
+    const live = await signedInAs('alice')
+    expect([live.context.tokens?.accessToken, revocations(live)]).toEqual(['a-2', undefined])
+  })
+
+  test('tokens that come after their claim has expired are due to be revoked, once', async () => {
+    const live = await signedIn()
+    const discarded = { type: 'tokens.discarded', id: 'c-1', server, accessToken: 'a-2', refreshToken: 'r-2' }
+    await live.send(discarded)
+    const pending = { server, accessToken: 'a-2', refreshToken: 'r-2', retryAt: live.context.at }
+    expect(revocations(live)).toEqual([{ id: 'c-1', startedAt: live.context.at, pending }])
+    expect([live.value, live.context.tokens?.accessToken]).toEqual([{ resting: 'authorized' }, 'a-1'])
+    expect(live.snapshot.can({ ...discarded, at: live.now })).toBe(false)
+  })
+})
+
+test('a disconnect without tokens leaves the generation as it is', async () => {
+  const live = await disconnected(rejections.notSent)
+  const { generation } = live.context
+  await live.send(disconnect('d-2'))
+  expect([generation, live.context.generation]).toEqual([2, 2])
 })
 
 test('a claim of an earlier release, which has no revocation, ends with the tokens deleted', async () => {
