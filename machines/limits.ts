@@ -4,6 +4,12 @@
 export const MAX_ATTEMPTS = 8
 
 /**
+ * How long an attempt that has expired is retained, in milliseconds: one minute. Its callback may have come in time, and
+ * wait for the claim of another process.
+ */
+export const CALLBACK_WAIT_MS = 60_000
+
+/**
  * Total length of the scopes of pending attempts, and of counted step-ups, in characters; the oldest are dropped. Two
  * of the longest scopes, or eight usual ones. For a server that names 4,096 characters of scope.
  */

@@ -30,10 +30,10 @@ export function claimExchange(
   const { stateHash, at } = event
   const claimed = claim(event, { kind: 'exchange', stateHash }, attemptOf(context, stateHash)?.retries)
   if (event.type === 'exchange.resumed') return claimed
-  const { code, codeTtlMs, refuseAccountChange } = event
+  const { code, codeTtlMs, refuseAccountChange, arrivedAt = at } = event
   const retainCode = (attempt: Attempt): Attempt =>
     attempt.stateHash === stateHash && attempt.code === undefined
-      ? { ...attempt, code, expiresAt: at + codeTtlMs, refuseAccountChange }
+      ? { ...attempt, code, expiresAt: arrivedAt + codeTtlMs, refuseAccountChange }
       : attempt
   return { ...claimed, attempts: context.attempts.map(retainCode) }
 }

@@ -35,6 +35,10 @@ export interface Callback {
   bindingHash?: string | undefined
   /** The binding was verified by its cookie, so that no hash has to match. */
   bindingProven?: true | undefined
+  /** Record time when the callback arrived; absent: that of the event. */
+  arrivedAt?: number | undefined
+  /** How long the code of a callback is valid, in milliseconds, from when it arrived. */
+  codeTtlMs?: number | undefined
 }
 
 /** The events that a host or another process sends to a connection. `Stamp` is added by the runner. */

@@ -14,7 +14,7 @@ import type {
 import type { AuthorizationServer, Tokens } from '../../src/schemas/credentials.ts'
 import type { Grant } from '../../src/schemas/grants.ts'
 import { assertDefined } from '../assert.ts'
-import { MAX_REPLACEMENTS, REPLACEMENT_TRIAL_MS, SERVER_ANSWER_TTL_MS } from '../limits.ts'
+import { CALLBACK_WAIT_MS, MAX_REPLACEMENTS, REPLACEMENT_TRIAL_MS, SERVER_ANSWER_TTL_MS } from '../limits.ts'
 import type { Callback } from './events.ts'
 
 /** Whether an access token has not expired at `at`, with `minTtlMs` of its lifetime left, although a server rejected it. */
@@ -91,6 +91,11 @@ export function clearableRejection(context: ConnectionContext): number | undefin
 /** Whether a callback for this attempt can still be redeemed. */
 export function isPending(attempt: Attempt, at: number): boolean {
   return attempt.expiresAt > at
+}
+
+/** Until when an attempt is retained: without a code, some time longer than it is pending, for a callback that waits. */
+export function retainedUntil({ code, expiresAt }: Attempt): number {
+  return code === undefined ? expiresAt + CALLBACK_WAIT_MS : expiresAt
 }
 
 /**
@@ -200,12 +205,22 @@ export function accountOf({ account, tokens, servers }: ConnectionContext): Acco
 /** The result of checking a callback before anything in it is trusted (RFC 9207 §2.4, RFC 6749 §10.12). */
 export type CallbackVerdict = 'acceptable' | 'unknown' | 'expired' | 'bindingMismatch' | 'issuerMismatch'
 
+/**
+ * Whether the attempt of a callback is pending. If the callback came in time, the attempt does not expire while it
+ * waits for a claim, as long as its code is valid.
+ */
+function isInTime(attempt: Attempt, callback: Callback, at: number): boolean {
+  const { arrivedAt = at, codeTtlMs = 0 } = callback
+  if (isPending(attempt, at)) return true
+  return attempt.code === undefined && isPending(attempt, arrivedAt) && at - arrivedAt < codeTtlMs
+}
+
 /** Checks a callback against the attempt that it names: still pending, from the same browser, from the right issuer. */
 export function judgeCallback(context: ConnectionContext, callback: Callback, at: number): CallbackVerdict {
   const attempt = attemptOf(context, callback.stateHash)
   const server = serverOf(context, attempt?.serverId)
   if (attempt === undefined || server === undefined) return 'unknown'
-  if (!isPending(attempt, at)) return 'expired'
+  if (!isInTime(attempt, callback, at)) return 'expired'
   if (!callback.bindingProven && attempt.bindingHash !== undefined && attempt.bindingHash !== callback.bindingHash)
     return 'bindingMismatch'
   return issuerVerdict(server, callback.iss) ? 'acceptable' : 'issuerMismatch'
@@ -334,7 +349,7 @@ export function nextWakeAt(
   minTokenTtlMs: number,
 ): number | undefined {
   const { attempts, claim, revocations = [] } = context
-  const due = attempts.map(({ expiresAt }) => expiresAt)
+  const due = attempts.map(retainedUntil)
   if (claimEndsAt !== undefined) {
     if (claim?.revocationId === undefined) return claimEndsAt
     // Nothing else waits for a revocation.

@@ -15,9 +15,9 @@ import {
   currentChallenge,
   isNotRequired,
   isOnTrial,
-  isPending,
   isRenewing,
   isTokenDoubted,
+  retainedUntil,
   tokenParameters,
 } from './selectors.ts'
 import { remainingStepUps, withoutRound } from './step-up.ts'
@@ -230,8 +230,8 @@ export function reset(context: ConnectionContext): Change {
 /** Removes what only working states need, and what has expired. */
 export function pruneExpired(context: ConnectionContext): Change {
   const { at } = context
-  const expired = context.attempts.filter((attempt) => !isPending(attempt, at))
-  const attempts = context.attempts.filter((attempt) => isPending(attempt, at))
+  const expired = context.attempts.filter((attempt) => retainedUntil(attempt) <= at)
+  const attempts = context.attempts.filter((attempt) => !expired.includes(attempt))
   const { endedAttempts, historyTruncatedAt } = end(context, expired, 'expired', at)
   const used = new Set([context.tokens?.serverId, ...attempts.map(({ serverId }) => serverId)])
   return {

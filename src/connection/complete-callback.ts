@@ -107,8 +107,13 @@ async function finish(
   const { identity } = view.context
   const stateHash = hashState(parameters.state)
   const { code, error, iss } = parameters
+  const record = new ConnectionRecord(services, identity, key)
+  const { codeTtlMs, refuseAccountChange } = record.policy
   const callback = {
     stateHash,
+    // It may wait for a claim: the attempt is judged by when its callback arrived.
+    arrivedAt: view.at(),
+    codeTtlMs,
     iss,
     bindingHash: proof.binding === undefined ? undefined : hashBinding(proof.binding),
     bindingProven: proof.cookie === 'valid' ? (true as const) : undefined,
@@ -127,15 +132,12 @@ async function finish(
     return { ...rejected(verdict, view, callback), ...about }
   if (code === undefined && error === undefined) return { ...malformedCallback('noCode'), ...about }
 
-  const record = new ConnectionRecord(services, identity, key)
-  const { codeTtlMs, refuseAccountChange } = record.policy
   const command: ConnectionCommand =
     code === undefined
       ? { type: 'callback.denied', error: error ?? 'other', ...callback }
       : {
           type: 'callback.received',
           code,
-          codeTtlMs,
           ...(refuseAccountChange && { refuseAccountChange }),
           ...callback,
         }

@@ -3,10 +3,10 @@ import {
   exchangeDueAt,
   isAuthorized,
   isNotRequired,
-  isPending,
   nextWakeAt,
   pendingExchange,
   renewalDueAt,
+  retainedUntil,
   serverOf,
   stateOf,
   tokensOf,
@@ -140,7 +140,9 @@ export async function wake(record: ConnectionRecord, loaded?: View): Promise<boo
       if (attempt !== undefined && isExchangeDue) return { type: 'exchange.resumed', stateHash: attempt.stateHash }
       const isRenewalDue = (renewalDueAt(now.context, at, minTokenTtlMs) ?? Infinity) <= at
       if (isRenewalDue) return { type: 'refresh.requested', generation }
-      return now.context.attempts.some((attempt) => !isPending(attempt, at)) ? { type: 'attempt.expired' } : undefined
+      return now.context.attempts.some((attempt) => retainedUntil(attempt) <= at)
+        ? { type: 'attempt.expired' }
+        : undefined
     },
     { view },
   )

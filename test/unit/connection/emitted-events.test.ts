@@ -81,7 +81,7 @@ describe('orchestrator.on()', () => {
     const emitted = listen(orchestrator)
     await connection.authorize({ force: true })
     await other.authorize()
-    clock.advance(300_000)
+    clock.advance(360_000)
     await other.wake()
     expect(emitted.map(([name, event]) => [name, (event as OrchestratorEvents['transition']).to])).toEqual([
       ['transition', 'authorized'],

@@ -68,10 +68,11 @@ describe('the event callbackRejected', () => {
     const { world, clock, orchestrator, connection, redirect, rejections } = await waiting()
     clock.advance(300_000)
     await orchestrator.completeCallback(world.callback(redirect))
+    clock.advance(60_000)
     await connection.wake()
     await orchestrator.completeCallback(world.callback(redirect))
     expect(rejections).toEqual([
-      { status: 'expired', reason: 'expired', at: clock.now() },
+      { status: 'expired', reason: 'expired', at: clock.now() - 60_000 },
       { status: 'expired', reason: 'attemptEnded', at: clock.now() },
     ])
   })

@@ -42,7 +42,7 @@ describe('status()', () => {
       notRequired: false,
       scope: undefined,
       expiresAt: undefined,
-      nextWakeAt: t0 + 300_000,
+      nextWakeAt: t0 + 360_000,
       failure: undefined,
       nextAction: 'authorize',
       journal: [first],
@@ -171,12 +171,12 @@ describe('wake()', () => {
     const { world, clock, orchestrator } = await begun()
     const connection = await signIn(world, orchestrator)
     await connection.authorize({ force: true })
-    expect((await connection.status()).nextWakeAt).toBe(clock.now() + 300_000)
-    clock.advance(300_000)
+    expect((await connection.status()).nextWakeAt).toBe(clock.now() + 360_000)
+    clock.advance(360_000)
     await connection.wake()
     expect(await connection.status()).toMatchObject({
       state: 'authorized',
-      nextWakeAt: clock.now() + 3_300_000 - 30_000,
+      nextWakeAt: clock.now() + 3_240_000 - 30_000,
       journal: [{}, {}, {}, {}, { from: 'authorized', to: 'authorized', reason: 'attempt.expired' }],
     })
     expect(world.tokenRequests()).toHaveLength(1)

@@ -1,7 +1,7 @@
 import { describe, expect, test, vi } from 'vitest'
 import { MemoryStore, type SnapshotStore } from '../../../src/index.ts'
 import { TestClock } from './test-clock.ts'
-import { orchestrate, redirectOf, startWorld, type World } from './world.ts'
+import { orchestrate, redirectOf, rejection, signIn, startWorld, type World } from './world.ts'
 
 const POLICY = { leaseMs: 10_000, graceMs: 1_000 }
 const NETWORK = { allow: ['127.0.0.1'], timeoutMs: 5_000 }
@@ -157,5 +157,47 @@ describe('a callback whose outcome is not decided yet', () => {
       actions: [],
     })
     expect(await connection.status()).toMatchObject({ authorized: false, nextAction: 'authorize' })
+  })
+})
+
+describe('a callback that came in time, and waits for the claim of a process that is gone', () => {
+  async function waitingFor(codeTtlMs: number) {
+    const world = await startWorld()
+    const clock = new TestClock()
+    const store = new MemoryStore({ clock })
+    const behind = holdable(store)
+    const options = { clock, policy: { ...POLICY, attemptTtlMs: 20_000, codeTtlMs } }
+    const first = orchestrate({ ...options, network: NETWORK, store })
+    const second = orchestrate({ ...options, network: NETWORK, store: behind.view })
+    const network = { allow: ['127.0.0.1'], fetch: () => new Promise<never>(() => {}), timeoutMs: 300 }
+    const gone = orchestrate({ ...options, network, store })
+    const connection = await signIn(world, first)
+    clock.advance(3_600_000)
+    const url = world.callback(redirectOf(await connection.authorize({ force: true })))
+    clock.advance(15_000)
+    await rejection(gone.connection(connection.identity).accessToken())
+    const answer = second.completeCallback(url)
+    await until(() => behind.seen.loads > 1)
+    return { world, clock, first, connection, answer }
+  }
+
+  test('signs in, although its attempt expires meanwhile and another process takes the claim over', async () => {
+    const { world, clock, first, connection, answer } = await waitingFor(60_000)
+    clock.advance(11_001)
+    await first.wakeDue()
+    expect(await answer).toMatchObject({ status: 'authorized' })
+    expect(world.tokenRequests().map(({ grant_type }) => grant_type)).toEqual([
+      'authorization_code',
+      'refresh_token',
+      'authorization_code',
+    ])
+    expect((await connection.accessToken()).value).toBe('access-3')
+  })
+
+  test('is expired once it has waited as long as codes live', async () => {
+    const { world, clock, answer } = await waitingFor(11_000)
+    clock.advance(11_001)
+    expect(await answer).toMatchObject({ status: 'expired' })
+    expect(world.tokenRequests()).toHaveLength(2)
   })
 })

@@ -92,7 +92,7 @@ describe('wakeDue()', () => {
     const { world, clock, store, orchestrator, identity } = await begun()
     await orchestrator.connection(identity('u1')).authorize()
     const connection = await signIn(world, orchestrator, identity('u2'))
-    clock.advance(300_000)
+    clock.advance(360_000)
     expect(await orchestrator.wakeDue()).toEqual({ woken: 1, failed: 0, remaining: 0 })
     expect(await orchestrator.connection(identity('u1')).status()).toMatchObject({ nextWakeAt: undefined })
     clock.advance(HOUR_MS)

@@ -126,7 +126,7 @@ describe('a sign-in', () => {
   test('a sign-in without a callback expires after the attempt TTL', async () => {
     const live = connection()
     await live.authorize()
-    expect((await live.send({ type: 'attempt.expired' }, { afterMs: 300_000 })).value).toEqual({
+    expect((await live.send({ type: 'attempt.expired' }, { afterMs: 360_000 })).value).toEqual({
       resting: 'disconnected',
     })
     expect(live.context.endedAttempts.map(({ outcome }) => outcome)).toEqual(['expired'])

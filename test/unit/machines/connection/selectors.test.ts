@@ -396,8 +396,9 @@ describe('the next wake time', () => {
 
   test('nextWakeAt is what else is due before the end of a claim that revokes tokens', () => {
     const claim = { ...CLAIM, kind: 'disconnect' as const, revocationId: 'd-1' }
-    expect(due({ claim, attempts: [ATTEMPT] }, ATTEMPT.expiresAt + 1)).toBe(ATTEMPT.expiresAt)
-    expect(due({ claim, attempts: [ATTEMPT] }, ATTEMPT.expiresAt - 1)).toBe(ATTEMPT.expiresAt - 1)
+    const endsAt = ATTEMPT.expiresAt + 60_000
+    expect(due({ claim, attempts: [ATTEMPT] }, endsAt + 1)).toBe(endsAt)
+    expect(due({ claim, attempts: [ATTEMPT] }, endsAt - 1)).toBe(endsAt - 1)
   })
 
   test('nextWakeAt is now for a revocation whose claim an earlier release has ended, and which was never attempted', () => {
@@ -425,9 +426,9 @@ describe('the next wake time', () => {
       )
   })
 
-  test('nextWakeAt is the first attempt expiry, or at once for an attempt with a code', () => {
+  test('nextWakeAt is a minute after the first attempt expiry, or at once for an attempt with a code', () => {
     const later = { ...ATTEMPT, expiresAt: ATTEMPT.expiresAt + 1 }
-    expect(due({ attempts: [later, ATTEMPT] })).toBe(ATTEMPT.expiresAt)
+    expect(due({ attempts: [later, ATTEMPT] })).toBe(ATTEMPT.expiresAt + 60_000)
     const kept = { ...ATTEMPT, code: 'c' }
     expect(due({ attempts: [kept] })).toBe(BEGINNING)
     expect(due({ attempts: [kept], retryAt: BEGINNING + 5_000 })).toBe(BEGINNING + 5_000)
