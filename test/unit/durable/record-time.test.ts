@@ -1,3 +1,4 @@
+import { CALLBACK_WAIT_MS } from '../../../machines/limits.ts'
 import { describe, expect, test, vi } from 'vitest'
 import { isUsable } from '../../../machines/connection/selectors.ts'
 import { REFRESH, SIGNED_IN } from './records.ts'
@@ -58,10 +59,11 @@ describe('◆3 record time', () => {
     world.time.advance(FIVE_MINUTES - 1)
     const alive = await world.process({ wrongByMs: -FIVE_MINUTES }).run({ type: 'attempt.expired' })
     expect(alive.view?.context.attempts).toHaveLength(1)
-    world.time.advance(1)
+    world.time.advance(1 + CALLBACK_WAIT_MS)
     const expired = await world.process().run({ type: 'attempt.expired' })
+    const endedAt = BEGINNING + 2 * FIVE_MINUTES + CALLBACK_WAIT_MS
     expect(expired.view?.context.endedAttempts).toEqual([
-      { stateHash: 'hash-of-secret-state', outcome: 'expired', endedAt: BEGINNING + 2 * FIVE_MINUTES },
+      { stateHash: 'hash-of-secret-state', outcome: 'expired', endedAt },
     ])
   })
 
