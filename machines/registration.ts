@@ -159,7 +159,7 @@ export const registrationMachine = setup({
         claimed: {
           tags: ['storable', 'checkpoint', 'claim'],
           description:
-            'The intent is stored before the request is sent. All other processes wait. After the lease the client stays as it is.',
+            'The intent is stored before the request is sent. All other processes wait. After the lease the client stays as it is, and the next request asks again.',
           entry: { type: 'journal', params: { to: 'checking' } },
           on: {
             'checkpoint.saved': { target: 'requesting', actions: ['updateClock'] },

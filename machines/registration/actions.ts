@@ -79,9 +79,9 @@ export function removeForgottenClient(context: RegistrationContext, { at }: Chec
   return { ...forgetClient({ at }), failure: rateLimited(retryAfterMs) }
 }
 
-/** Ends a check whose process did not finish it: nothing is known of the client. */
+/** Ends a check whose process did not finish it: nothing is known of the client, and the next request asks again. */
 export function expireCheck({ at }: Sent<'claim.expired'>): Change {
-  return { at, claim: undefined }
+  return { at, claim: undefined, checkedAt: undefined }
 }
 
 /** Adds a registration to those of the last hour. */

@@ -100,30 +100,35 @@ describe('the check of a registration', () => {
     expect([live.value, live.context.failure?.code]).toEqual([{ resting: 'failed' }, 'RATE_LIMITED'])
   })
 
-  test('that fails, or that nobody finishes, changes nothing but its instant', async () => {
-    const failed = await start(failing)
-    await failed.send(suspicious)
-    expect([failed.value, failed.context.failure, failed.context.client]).toEqual([
+  test('that fails changes nothing but its instant', async () => {
+    const live = await start(failing)
+    await live.send(suspicious)
+    expect([live.value, live.context.failure, live.context.client]).toEqual([
       { resting: 'registered' },
       undefined,
       dynamicClient,
     ])
-    const left = await start(failing)
-    await left.send(suspicious, { stopAtCheckpoint: true })
-    await left.send({ type: 'claim.expired', orphanId: 'another' }, { stopAtCheckpoint: true })
-    expect(left.value).toEqual({ checking: 'claimed' })
-    await left.send({ type: 'claim.expired', orphanId: left.context.claim?.id }, { afterMs: LEASE_MS })
-    expect([left.value, left.context.failure, left.context.claim, left.context.orphanedClaims]).toEqual([
+    await live.send(suspicious)
+    expect(ports(live)).toEqual(['registerClient', 'checkRegistration'])
+  })
+
+  test('that its process does not finish changes nothing, and is made by the next one', async () => {
+    const live = await start(answering({ isForgotten: true }))
+    await live.send(suspicious, { stopAtCheckpoint: true })
+    await live.send({ type: 'claim.expired', orphanId: 'another' }, { stopAtCheckpoint: true })
+    expect(live.value).toEqual({ checking: 'claimed' })
+    await live.send({ type: 'claim.expired', orphanId: live.context.claim?.id }, { afterMs: LEASE_MS })
+    const { client, failure, claim, orphanedClaims, checkedAt } = live.context
+    expect([live.value, client, failure, claim, orphanedClaims, checkedAt]).toEqual([
       { resting: 'registered' },
+      dynamicClient,
       undefined,
       undefined,
       [],
+      undefined,
     ])
-    for (const live of [failed, left]) {
-      const before = live.calls.length
-      await live.send(suspicious)
-      expect(live.calls).toHaveLength(before)
-    }
+    await live.send(suspicious)
+    expect(ports(live)).toEqual(['registerClient', 'checkRegistration', 'registerClient'])
   })
 
   test('is claimed at most once an hour, and only for a usable client that need not be registered anyway', async () => {
