@@ -5,8 +5,8 @@ function readReport(path) {
   try {
     return JSON.parse(readFileSync(path, 'utf8'))
   } catch {
-    console.log('the tests did not run to their end')
-    return { success: false, testResults: [] }
+    console.log(`the tests did not run to their end: there is no report ${path}`)
+    return { success: false, testResults: [{ name: path, status: 'failed', assertionResults: [] }] }
   }
 }
 
@@ -14,7 +14,7 @@ const reports = process.argv.slice(2).map(readReport)
 const files = reports.flatMap(({ testResults }) => testResults)
 const results = files.flatMap(({ assertionResults }) => assertionResults)
 const count = (status) => results.filter((result) => result.status === status).length
-// A file that cannot be loaded has no results of its own, and is one failure.
+// A file that cannot be loaded, and a report that was not written, have no results of their own: each is one failure.
 const unloaded = files.filter(
   ({ status, assertionResults }) =>
     status === 'failed' && !assertionResults.some((result) => result.status === 'failed'),
