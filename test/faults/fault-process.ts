@@ -29,20 +29,34 @@ export class CallError extends Error {
 /** Longer than any call may take. */
 const CALL_TIMEOUT_MS = 180_000
 
+const processes = new Set<FaultProcess>()
+
+/** The calls that have no result yet, in every process: `accessToken of process 7 for 12 s`. */
+export const openCalls = (): string[] => [...processes].flatMap((each) => each.openCalls())
+
+interface OpenCall {
+  readonly call: string
+  readonly beganAt: number
+  resolve(value: unknown): void
+  reject(error: Error): void
+}
+
 /** A process with one orchestrator for each cell, so that one signal meets many of them. */
 export class FaultProcess {
   readonly #program = startProgram(process.execPath, [fileURLToPath(new URL('worker.ts', import.meta.url))], {
     channel: 'advanced',
   })
   readonly #callers = new Map<string, Caller>()
-  readonly #waiting = new Map<number, { resolve(value: unknown): void; reject(error: Error): void }>()
+  readonly #waiting = new Map<number, OpenCall>()
   #nextId = 0
   #hasEnded = false
 
   constructor() {
+    processes.add(this)
     this.#program.child.on('message', (message: FromFaultWorker) => this.#receive(message))
     void this.#program.ended.then(() => {
       this.#hasEnded = true
+      processes.delete(this)
       for (const { reject } of this.#waiting.values())
         reject(new CallError({ name: 'Ended', message: 'the process has ended' }))
     })
@@ -59,6 +73,14 @@ export class FaultProcess {
   /** All that it has printed. */
   output(): string {
     return this.#program.output()
+  }
+
+  /** The calls that have no result yet. */
+  openCalls(): string[] {
+    const now = performance.now()
+    return [...this.#waiting.values()].map(
+      ({ call, beganAt }) => `${call} of process ${this.pid} for ${Math.round((now - beganAt) / 1_000)} s`,
+    )
   }
 
   /** Builds an orchestrator in it. */
@@ -104,6 +126,8 @@ export class FaultProcess {
         this.#waiting.delete(id)
       }
       this.#waiting.set(id, {
+        call,
+        beganAt: performance.now(),
         resolve: (value) => resolve((ended(), value)),
         reject: (error) => reject((ended(), error)),
       })

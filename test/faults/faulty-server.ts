@@ -3,7 +3,8 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { toNodeHandler } from '../../src/adapters/node.ts'
 import { INVENTED_CODE_PREFIX } from '../../src/schemas/grants.ts'
-import { fingerprint, TestAuthorizationServer, type TestClient, TestMcpServer } from '../../src/testing/index.ts'
+import { fingerprint, type TestClient, TestMcpServer } from '../../src/testing/index.ts'
+import { CountedServer } from './counted-server.ts'
 
 /** A fault at one of the next requests. */
 export interface RequestFault {
@@ -23,10 +24,12 @@ const NAMES: readonly (readonly [RegExp, string])[] = [
   [/^\/mcp$/, 'mcp'],
 ]
 
-/** `token refresh_token`, `register`, `resource metadata`. */
+/** `token refresh_token`, `register`, `resource metadata`. A token request with an invented code asks for a client. */
 function requestName(url: URL, body: string): string {
   const [, name = url.pathname.slice(1)] = NAMES.find(([pattern]) => pattern.test(url.pathname)) ?? []
-  return name === 'token' ? `token ${new URLSearchParams(body).get('grant_type')}` : name
+  if (name !== 'token') return name
+  const form = new URLSearchParams(body)
+  return form.get('code')?.startsWith(INVENTED_CODE_PREFIX) ? 'registration check' : `token ${form.get('grant_type')}`
 }
 
 /**
@@ -34,7 +37,7 @@ function requestName(url: URL, body: string): string {
  * handles it.
  */
 export class FaultyServer {
-  readonly as: TestAuthorizationServer
+  readonly as: CountedServer
   readonly mcp: TestMcpServer
   /** Receives each request before it is handled. */
   onRequest: (name: string, at: bigint) => void = () => {}
@@ -47,7 +50,7 @@ export class FaultyServer {
 
   private constructor(http: Server, origin: string, clients: readonly TestClient[]) {
     this.#http = http
-    this.as = new TestAuthorizationServer({ origin, clients })
+    this.as = new CountedServer({ origin, clients })
     this.mcp = new TestMcpServer({ origin, authorizationServers: [this.as] })
   }
 

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { ImportOptions } from '../../src/connection/call-options.ts'
+import type { PolicyOptions } from '../../src/options/policy.ts'
 import type { Caller } from './fault-process.ts'
 import { persist } from './persist.ts'
 import { callback, consent, type Scene, signIn, STATIC_CLIENT } from './scene.ts'
@@ -23,12 +24,16 @@ export interface Flow {
   readonly scope?: string
   /** Whether tokens are obtained without a user, so that whoever has no token simply calls again. */
   readonly isNonInteractive?: true
-  /** Does in process B what comes before, and returns what process A does. */
+  /** What is different in the process that does what comes before. */
+  readonly policy?: PolicyOptions
+  /** Does what comes before, and returns what process A does. */
   readonly prepare: (scene: Scene) => Promise<Act>
 }
 
 /** The lifetime of access tokens that have to expire before a flow begins. */
 const SHORT_TTL_SECONDS = 1
+/** The lifetime of an attempt that has to run out before a flow begins. */
+const ATTEMPT_TTL_MS = 500
 const WIDER_SCOPE = 'read write'
 
 const authorize =
@@ -67,7 +72,7 @@ const clientCredentials = (scene: Scene): Parameters<Caller['authorize']>[1] => 
 /** Credentials that the host obtained in another way. */
 async function foreignCredentials(scene: Scene): Promise<ImportOptions> {
   const other = { ...scene, of: { ...scene.of, label: 'other' } }
-  const { actions } = await signIn(other)
+  const { actions } = await signIn(other, scene.before)
   scene.hasConsented = true
   const options: ImportOptions = {}
   for (const { type, data } of actions) {
@@ -87,16 +92,16 @@ export const FLOWS: readonly Flow[] = [
     name: 'callback',
     goal: 'authorized',
     prepare: async (scene) =>
-      openCallback(await consent(scene, await persist(scene, () => scene.b.authorize(scene.of)))),
+      openCallback(await consent(scene, await persist(scene, () => scene.before.authorize(scene.of)))),
   },
   {
     name: 'callback through a token call',
     goal: 'authorized',
     prepare: async (scene) => {
-      const url = await consent(scene, await persist(scene, () => scene.b.authorize(scene.of)))
+      const url = await consent(scene, await persist(scene, () => scene.before.authorize(scene.of)))
       const { as } = scene.server
       as.injectFault({ when: 'before', answer: 503 })
-      while (as.requestLog.count({ fault: 'before 503' }) === 0) await scene.b.completeCallback(url)
+      while (as.requestLog.count({ fault: 'before 503' }) === 0) await scene.before.completeCallback(url)
       return getToken(scene)
     },
   },
@@ -104,7 +109,7 @@ export const FLOWS: readonly Flow[] = [
     name: 'refresh',
     goal: 'authorized',
     prepare: async (scene) => {
-      await withShortTokens(scene, () => signIn(scene))
+      await withShortTokens(scene, () => signIn(scene, scene.before))
       return getToken(scene)
     },
   },
@@ -112,7 +117,7 @@ export const FLOWS: readonly Flow[] = [
     name: 'early refresh',
     goal: 'authorized',
     prepare: async (scene) => {
-      await signIn(scene)
+      await signIn(scene, scene.before)
       return getToken(scene, { minTtlMs: 7_200_000 })
     },
   },
@@ -127,7 +132,9 @@ export const FLOWS: readonly Flow[] = [
     goal: 'authorized',
     isNonInteractive: true,
     prepare: async (scene) => {
-      await withShortTokens(scene, () => persist(scene, () => scene.b.authorize(scene.of, clientCredentials(scene))))
+      await withShortTokens(scene, () =>
+        persist(scene, () => scene.before.authorize(scene.of, clientCredentials(scene))),
+      )
       return getToken(scene)
     },
   },
@@ -136,7 +143,7 @@ export const FLOWS: readonly Flow[] = [
     goal: 'authorized',
     scope: WIDER_SCOPE,
     prepare: async (scene) => {
-      await signIn(scene, { scope: 'read' })
+      await signIn(scene, scene.before, { scope: 'read' })
       return authorize(scene, { challenge: `Bearer error="insufficient_scope", scope="${WIDER_SCOPE}"` })
     },
   },
@@ -145,16 +152,18 @@ export const FLOWS: readonly Flow[] = [
     goal: 'authorized',
     scope: WIDER_SCOPE,
     prepare: async (scene) => {
-      await signIn(scene, { scope: 'read' })
+      await signIn(scene, scene.before, { scope: 'read' })
       const challenge = `Bearer error="insufficient_scope", scope="${WIDER_SCOPE}"`
-      return openCallback(await consent(scene, await persist(scene, () => scene.b.authorize(scene.of, { challenge }))))
+      return openCallback(
+        await consent(scene, await persist(scene, () => scene.before.authorize(scene.of, { challenge }))),
+      )
     },
   },
   {
     name: 'disconnect',
     goal: 'disconnected',
     prepare: async (scene) => {
-      await signIn(scene)
+      await signIn(scene, scene.before)
       return async (caller) => {
         await caller.disconnect(scene.of)
         return {}
@@ -178,18 +187,41 @@ export const FLOWS: readonly Flow[] = [
     prepare: async (scene) => {
       await withShortTokens(scene, async () => {
         const credentials = await foreignCredentials(scene)
-        await persist(scene, () => scene.b.import(scene.of, credentials))
+        await persist(scene, () => scene.before.import(scene.of, credentials))
       })
       return getToken(scene)
     },
   },
   {
-    name: 'registration forgotten',
+    name: 'registration forgotten, replaced by the host',
     goal: 'authorized',
     prepare: async (scene) => {
-      await signIn(scene)
+      await signIn(scene, scene.before)
       scene.server.as.pruneRegistrations()
       return authorize(scene, { reregister: true })
+    },
+  },
+  {
+    name: 'registration forgotten, found after an attempt',
+    goal: 'authorized',
+    policy: { attemptTtlMs: ATTEMPT_TTL_MS },
+    prepare: async (scene) => {
+      await persist(scene, () => scene.before.authorize(scene.of))
+      // The server reports it only on its own page, and sends no browser back.
+      scene.server.as.pruneRegistrations()
+      await delay(ATTEMPT_TTL_MS)
+      return authorize(scene)
+    },
+  },
+  {
+    name: 'registration forgotten, found by a renewal',
+    goal: 'authorized',
+    prepare: async (scene) => {
+      await withShortTokens(scene, () => signIn(scene, scene.before))
+      scene.server.as.pruneRegistrations()
+      // No client could keep these tokens: their client is gone.
+      scene.hasConsented = false
+      return authorize(scene)
     },
   },
 ]

@@ -1,14 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { ConnectionIdentity } from '../../src/schemas/credentials.ts'
+import { mayFail, saidBy } from './expectations.ts'
 import type { CallError, Caller } from './fault-process.ts'
 import type { Fleet } from './fleet.ts'
+import { countOrphans } from './orphans.ts'
 import { persist, StuckError } from './persist.ts'
-import { pick, randomSequence } from './random.ts'
+import { pick, sequenceAt } from './random.ts'
 import { callback } from './scene.ts'
 import { WAY_OUT_MS } from './settings.ts'
-
-/** What a process prints about a result that it cannot store for longer than lease and grace period. */
-const OF_LONG_OUTAGE = /^\(node:\d+\) \[AUTHCHART_RESULT_NOT_STORED\].*|^\(Use `node --trace-warnings.*/gm
 
 /** A connection in motion, and what the last call that resolved promises of it. */
 interface Moving {
@@ -19,6 +18,8 @@ interface Moving {
   expects: 'tokens' | 'nothing' | 'unsure'
   /** What was done, for a report. */
   readonly trail: string[]
+  /** What its next step is decided with: a sequence of its own, which the seed repeats. */
+  random: () => number
 }
 
 /** What connections in motion came to. */
@@ -41,7 +42,7 @@ const RENEWED = { minTtlMs: 7_200_000 }
  */
 export class Motion {
   readonly #fleet: Fleet
-  readonly #random: () => number
+  readonly #seed: number
   readonly #connections: Moving[]
   readonly #errors = new Map<string, number>()
   readonly #problems: string[] = []
@@ -52,12 +53,13 @@ export class Motion {
 
   constructor(fleet: Fleet, { connections, seed }: { connections: number; seed: number }) {
     this.#fleet = fleet
-    this.#random = randomSequence(seed)
+    this.#seed = seed
     this.#connections = Array.from({ length: connections }, (_, index) => ({
       of: fleet.of(`user-${index}`),
       scope: `scope-${index}`,
       expects: 'nothing',
       trail: [],
+      random: sequenceAt(seed, index),
     }))
   }
 
@@ -68,7 +70,7 @@ export class Motion {
 
   start(): void {
     this.#isRunning = true
-    this.#loops = this.#connections.map((connection) => this.#loop(connection))
+    this.#loops = this.#connections.map((connection, index) => this.#loop(connection, index))
   }
 
   /** Lets every call in progress end, and looks at every connection once more. */
@@ -80,23 +82,25 @@ export class Motion {
     if (server.reused > 0) this.#problems.push(`reuse ${server.reused}`)
     if (server.mostSent > 2) this.#problems.push(`one secret was sent ${server.mostSent} times`)
     for (const { process } of this.#fleet.members) {
-      const printed = process.output().replace(OF_LONG_OUTAGE, '').trim()
+      const printed = process.output().trim()
       if (printed !== '') this.#problems.push(`a process printed ${printed.slice(0, 300)}`)
     }
     return { calls: this.#calls, resolved: this.#resolved, errors: this.#errors, problems: this.#problems }
   }
 
-  async #loop(connection: Moving): Promise<void> {
-    await delay(this.#random() * PAUSE_MS)
-    while (this.#isRunning) {
+  async #loop(connection: Moving, index: number): Promise<void> {
+    await delay(connection.random() * PAUSE_MS)
+    for (let step = 0; this.#isRunning; step += 1) {
+      // However often a step before had to be repeated, this one is the same for the same seed.
+      connection.random = sequenceAt(this.#seed, index, step)
       await this.#step(connection)
-      await delay(PAUSE_MS * (0.5 + this.#random()))
+      await delay(PAUSE_MS * (0.5 + connection.random()))
     }
   }
 
   async #step(connection: Moving): Promise<void> {
     const { of } = connection
-    const dice = this.#random()
+    const dice = connection.random()
     if (connection.expects === 'nothing' || dice < 0.1) return await this.#signIn(connection)
     if (dice < 0.2) {
       connection.expects = 'unsure'
@@ -139,7 +143,7 @@ export class Motion {
     work: (caller: Caller) => Promise<Result>,
     rethrows = false,
   ): Promise<Result | undefined> {
-    const { caller } = pick(this.#random, this.#fleet.members)
+    const { caller } = pick(connection.random, this.#fleet.members)
     this.#calls += 1
     try {
       const result = await work(caller)
@@ -153,6 +157,7 @@ export class Motion {
       this.#errors.set(kind, (this.#errors.get(kind) ?? 0) + 1)
       if (rethrows) throw error
       if (code === undefined) this.#report(connection, `stuck: ${kind}`)
+      else if (!mayFail(error as CallError)) this.#report(connection, `rejected: ${saidBy(error as CallError)}`)
       else if (nextAction === 'authorize') {
         if (connection.expects === 'tokens') this.#report(connection, 'asked')
         connection.expects = 'nothing'
@@ -164,15 +169,20 @@ export class Motion {
   async #check(connection: Moving): Promise<void> {
     const { of, expects, scope } = connection
     const { members, server } = this.#fleet
+    const { caller } = pick(connection.random, members)
     const deadline = performance.now() + WAY_OUT_MS
+    let token: string | undefined
     try {
-      const token = await persist({ deadline }, () => pick(this.#random, members).caller.accessToken(of))
+      token = (await persist({ deadline }, () => caller.accessToken(of))).value
       if (expects === 'nothing') this.#report(connection, 'lost: it was disconnected, and has a token')
-      else if (server.as.introspect(token.value)?.scope !== scope) this.#report(connection, 'lost: a dead token')
+      else if (server.as.introspect(token)?.scope !== scope) this.#report(connection, 'lost: a dead token')
     } catch (error) {
       if (error instanceof StuckError) this.#report(connection, `stuck: ${error.message}`)
+      else if ((error as CallError).nextAction !== 'authorize') this.#report(connection, `failed: ${String(error)}`)
       else if (expects === 'tokens') this.#report(connection, `asked: ${(error as Error).message}`)
     }
+    const orphans = await countOrphans({ of, caller, server, deadline, token, scope })
+    if (orphans > 0) this.#report(connection, `lost: ${orphans} live grants that nobody has`)
     const statuses = await Promise.all(members.map(({ caller }) => persist({ deadline }, () => caller.status(of))))
     const said = new Set(statuses.map(({ state, authorized }) => `${state} ${authorized}`))
     if (said.size > 1) this.#report(connection, `the processes disagree: ${[...said].join(', ')}`)

@@ -12,6 +12,8 @@ export interface Point {
   readonly nth: number
   /** Whether the operation is a request, which reaches a server, or one of the store. */
   readonly isRequest: boolean
+  /** The operation after it. */
+  readonly next: string | undefined
   /** Whether new tokens of a single-use credential existed only in the process, or on their way to it. */
   readonly onlyCopy: { readonly before: boolean; readonly after: boolean }
 }
@@ -19,6 +21,13 @@ export interface Point {
 /** What happens at a point. */
 export const ACTIONS = ['kill before', 'kill after', 'answer lost', 'stop 1×', 'stop 3×'] as const
 export type Action = (typeof ACTIONS)[number]
+
+/** `save connection 2` */
+export const pointLabel = ({ name, nth }: Point): string => (nth === 1 ? name : `${name} ${nth}`)
+
+/** `refresh, save connection 2, kill before` */
+export const cellLabel = (cell: { flow: { name: string }; point: Point; action: Action }): string =>
+  `${cell.flow.name}, ${pointLabel(cell.point)}, ${cell.action}`
 
 /** How many leases a process is stopped for. */
 export const leasesOf = (action: Action): number => ({ 'stop 1×': 1, 'stop 3×': 3 })[action as string] ?? 0
@@ -34,6 +43,7 @@ export function pointsOf(operations: readonly Operation[]): Point[] {
     return {
       name,
       nth,
+      next: names[index + 1],
       isRequest: !STORE_OPERATION.test(name),
       onlyCopy: { before: isOnlyCopy(names.slice(0, index)), after: isOnlyCopy(names.slice(0, index + 1)) },
     }
@@ -49,14 +59,11 @@ function isOnlyCopy(names: readonly string[]): boolean {
 /**
  * Whether this fault costs the only copy of new tokens, which no client can prevent: the process that had them was
  * killed, their response was lost on its way, or the process was stopped for longer than its claim protects it.
- *
- * @param stoppedMs How long the process was stopped since the operation began; 0 if it was not.
  */
-export function costsOnlyCopy(point: Point, action: Action, stoppedMs: number, protectedMs: number): boolean {
-  const { before, after } = point.onlyCopy
-  if (action === 'kill before') return before
-  if (action === 'kill after') return after
+export function costsOnlyCopy({ name, onlyCopy }: Point, action: Action): boolean {
+  if (action === 'kill before') return onlyCopy.before
+  if (action === 'kill after') return onlyCopy.after
   // A process that lives saves its result later.
-  if (action === 'answer lost') return point.isRequest && SINGLE_USE.test(point.name)
-  return after && stoppedMs >= protectedMs
+  if (action === 'answer lost') return SINGLE_USE.test(name)
+  return action === 'stop 3×' && onlyCopy.after
 }

@@ -9,6 +9,13 @@ export function randomSequence(seed: number): () => number {
   }
 }
 
+/** One of the independent sequences of a seed: the same path leads to the same one, whatever else is drawn meanwhile. */
+export function sequenceAt(seed: number, ...path: readonly number[]): () => number {
+  const mixed = (state: number): number => Math.floor(randomSequence(state)() * 2 ** 32)
+  // Neighbours have nothing in common.
+  return randomSequence(path.reduce((state, step) => mixed(state ^ Math.imul(step + 1, 0x9e3779b1)), mixed(seed)))
+}
+
 /** One of these. */
 export function pick<Item>(random: () => number, items: readonly Item[]): Item {
   return items[Math.floor(random() * items.length)] as Item

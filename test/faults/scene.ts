@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { AuthorizeResult, CallbackResult } from '../../src/index.ts'
+import type { PolicyOptions } from '../../src/options/policy.ts'
 import type { ConnectionIdentity } from '../../src/schemas/credentials.ts'
 import { randomKeys } from '../support/processes/fleet.ts'
 import type { StoreAddress } from '../support/processes/open-store.ts'
@@ -19,11 +20,18 @@ export interface Scene {
   /** How process A builds its orchestrator. */
   readonly init: WorkerInit
   readonly server: FaultyServer
-  /** The process that carries on. */
+  /** The process that carries on, and by how much its clock is ahead. */
   readonly b: Caller
+  readonly clockOffsetMs: number
+  /** Does what comes before a flow, without a time-out that a busy machine exceeds. */
+  readonly before: Caller
   readonly deadline: number
   /** Whether a person consented: from then on asking again is a loss. */
   hasConsented: boolean
+  /** How often a person was sent to the server with a client that it does not have, and got its error page. */
+  errorPages: number
+  /** How often `accessToken()` returned a token that the server rejects. */
+  deadTokens: number
 }
 
 /** What all scenes of a run have in common. */
@@ -35,10 +43,16 @@ export interface Setting {
   readonly isPatient?: boolean
 }
 
-/** Opens a scene whose process B is this one. */
+/**
+ * Opens a scene.
+ *
+ * @param carrier Its process B.
+ * @param policy What is different before the flow.
+ */
 export async function openScene(
   { store, clockOffsetMs = 0, isPatient = false }: Setting,
   carrier: FaultProcess,
+  policy: PolicyOptions = {},
 ): Promise<Scene> {
   const id = randomUUID()
   const server = await FaultyServer.listen([STATIC_CLIENT])
@@ -54,11 +68,26 @@ export async function openScene(
   const of = { tenant: 'acme', user: id, server: server.mcp.url }
   const deadline = performance.now() + WAY_OUT_MS
   const b = carrier.build(id, { ...init, clockOffsetMs: -clockOffsetMs })
-  return { id, of, init, server, b, deadline, hasConsented: false }
+  const patient = { ...init, ...PATIENT, policy: { ...PATIENT.policy, ...policy }, clockOffsetMs: -clockOffsetMs }
+  const before = carrier.build(`${id} before`, patient)
+  return {
+    id,
+    of,
+    init,
+    server,
+    b,
+    clockOffsetMs: -clockOffsetMs,
+    before,
+    deadline,
+    hasConsented: false,
+    errorPages: 0,
+    deadTokens: 0,
+  }
 }
 
-export async function closeScene({ server, b }: Scene): Promise<void> {
+export async function closeScene({ server, b, before }: Scene): Promise<void> {
   b.rest()
+  before.rest()
   await server.close()
 }
 
@@ -84,9 +113,13 @@ export async function callback(caller: Caller, url: string): Promise<CallbackRes
   })
 }
 
-/** Signs in with process B. */
-export async function signIn(scene: Scene, options: Parameters<Caller['authorize']>[1] = {}): Promise<CallbackResult> {
-  const begun = await persist(scene, () => scene.b.authorize(scene.of, options))
+/** Signs in with one process. */
+export async function signIn(
+  scene: Scene,
+  caller: Caller,
+  options: Parameters<Caller['authorize']>[1] = {},
+): Promise<CallbackResult> {
+  const begun = await persist(scene, () => caller.authorize(scene.of, options))
   const url = await consent(scene, begun)
-  return await persist(scene, () => callback(scene.b, url))
+  return await persist(scene, () => callback(caller, url))
 }

@@ -1,13 +1,13 @@
 import type { CellResult } from './cell.ts'
-import { ACTIONS } from './points.ts'
-import { pointLabel } from './run-cells.ts'
+import { type Losses, sumOf } from './losses.ts'
+import { ACTIONS, pointLabel } from './points.ts'
 
 const COLUMN = 12
 
 /** `*`: the only copy of new tokens was lost. */
-function outcomeText({ outcome, problems, unavoidable, reused }: CellResult): string {
+function outcomeText({ outcome, problems, unavoidable }: CellResult): string {
   if (problems.length > 0) return 'FAILED'
-  return unavoidable && (outcome === 'asked' || reused > 0) ? `${outcome}*` : outcome
+  return unavoidable.reused > 0 ? `${outcome}*` : outcome
 }
 
 /** One row for each point of a flow, one column for each action. */
@@ -26,14 +26,15 @@ export function flowTable(name: string, results: readonly CellResult[]): string 
   )
 }
 
+const lossText = ({ asked, reused, lost }: Losses): string =>
+  `user asked ${asked}, reuse ${reused}, acknowledged lost ${lost}`
+
 /** What all cells came to. */
 export function totals(results: readonly CellResult[]): string {
-  const sum = (member: 'asked' | 'reused', unavoidable: boolean): number =>
-    results.filter((each) => each.unavoidable === unavoidable).reduce((total, each) => total + each[member], 0)
-  const count = (word: string): number =>
-    results.flatMap(({ problems }) => problems).filter((problem) => problem.startsWith(word)).length
+  const avoidable = sumOf(results.map((each) => each.avoidable))
+  const unavoidable = sumOf(results.map((each) => each.unavoidable))
   const flows = new Set(results.map(({ cell }) => cell.flow)).size
-  const avoidable = `user asked ${sum('asked', false)}, reuse ${sum('reused', false)}, acknowledged lost ${count('lost')}, stuck ${count('stuck')}`
-  const unavoidable = `user asked ${sum('asked', true)}, reuse ${sum('reused', true)}`
-  return `faults: ${results.length} points of ${flows} flows; avoidable: ${avoidable}; unavoidable: ${unavoidable}`
+  const stuck = results.flatMap(({ problems }) => problems).filter((problem) => problem.startsWith('stuck')).length
+  const left = `stuck ${stuck}, live orphans ${avoidable.orphans}`
+  return `faults: ${results.length} points of ${flows} flows; avoidable: ${lossText(avoidable)}, ${left}; unavoidable: ${lossText(unavoidable)}`
 }

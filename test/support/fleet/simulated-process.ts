@@ -52,9 +52,11 @@ export class SimulatedProcess {
 
   constructor(surroundings: Surroundings, clock: Clock) {
     this.#surroundings = surroundings
-    this.#store = new FaultyStore(this.#mortal(surroundings.store), (point) => {
-      if (point === 'crash') this.#isDead = true
-      if (point === 'pause') this.#isPaused = true
+    this.#store = new FaultyStore(this.#mortal(surroundings.store), {
+      reached: (point) => {
+        if (point === 'crash') this.#isDead = true
+        if (point === 'pause') this.#isPaused = true
+      },
     })
     this.auth = createAuthOrchestrator({
       client: { name: 'Fleet', redirectUri: REDIRECT_URI },

@@ -1,6 +1,6 @@
 import { systemClock } from '../../../src/clock.ts'
 import { createAuthOrchestrator } from '../../../src/index.ts'
-import { FaultyStore } from './faulty-store.ts'
+import { FaultyStore, type StoreReport } from './faulty-store.ts'
 import { openStore } from './open-store.ts'
 import type { SentError, TextKeys, WorkerCalls, WorkerInit } from './worker-protocol.ts'
 
@@ -23,16 +23,13 @@ export interface Built {
 /**
  * Builds an orchestrator on a store that a test can make fail.
  *
- * @param report Receives the points of armed faults that are reached, and each operation of the store before it begins.
+ * @param report Receives the points of armed faults that are reached, and the operations of the store.
  * @param report.told Collects the inspection records and events, for `told()`.
  */
-export function buildOrchestrator(
-  init: WorkerInit,
-  report: { reached: (point: string) => void; began?: (operation: string) => void; told?: string[] },
-): Built {
+export function buildOrchestrator(init: WorkerInit, report: StoreReport & { told?: string[] }): Built {
   const { store: address, keys, clockOffsetMs = 0, faults = [], ...options } = init
   const { store: inner, end } = openStore(address)
-  const store = new FaultyStore(inner, report.reached, report.began)
+  const store = new FaultyStore(inner, report)
   for (const fault of faults) store.arm(fault)
   const { told } = report
   const orchestrator = createAuthOrchestrator({

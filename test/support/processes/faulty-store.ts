@@ -17,21 +17,35 @@ export interface StoreFault {
   times?: number
 }
 
+/** An operation of a store that has ended. `beganAt` in monotonic milliseconds. */
+export interface EndedOperation {
+  readonly operation: StoreFault['operation']
+  readonly key: string
+  readonly hasFailed: boolean
+  readonly beganAt: number
+}
+
+/** What a store reports of its operations. */
+export interface StoreReport {
+  /** The point of an armed fault is reached. */
+  reached: (point: string) => void
+  /** An operation begins: `save connection`. */
+  began?: (operation: string) => void
+  ended?: (operation: EndedOperation) => void
+}
+
 /** A store that does what a test says: stops at a point, loses an answer, is down for a while. The store inside is real. */
 export class FaultyStore implements SnapshotStore {
   /** While true, nothing arrives. */
   down = false
   readonly #inner: SnapshotStore
-  readonly #reached: (name: string) => void
-  readonly #began: ((operation: string) => void) | undefined
+  readonly #report: StoreReport
   readonly #armed: (StoreFault & { skip: number; times: number })[] = []
   readonly #paused = new Map<string, () => void>()
 
-  /** @param began Receives each operation before it begins: `save connection`. */
-  constructor(inner: SnapshotStore, reached: (name: string) => void, began?: (operation: string) => void) {
+  constructor(inner: SnapshotStore, report: StoreReport) {
     this.#inner = inner
-    this.#reached = reached
-    this.#began = began
+    this.#report = report
   }
 
   get insideProcess(): boolean {
@@ -79,14 +93,22 @@ export class FaultyStore implements SnapshotStore {
   }
 
   async #through<Answer>(operation: StoreFault['operation'], key: string, ask: () => Promise<Answer>): Promise<Answer> {
-    this.#began?.(`${operation} ${key.slice(key.lastIndexOf(':') + 1)}`)
-    if (this.down) throw new Error('the store is down')
-    // Taken together, so that `skip` counts operations and not moments.
-    const faults = this.#armed.filter((fault) => this.#meets(fault, operation, key))
-    await this.#happen(faults, 'before')
-    const answer = await ask()
-    await this.#happen(faults, 'after')
-    return answer
+    const { began, ended } = this.#report
+    began?.(`${operation} ${key.slice(key.lastIndexOf(':') + 1)}`)
+    const beganAt = performance.now()
+    let hasFailed = true
+    try {
+      if (this.down) throw new Error('the store is down')
+      // Taken together, so that `skip` counts operations and not moments.
+      const faults = this.#armed.filter((fault) => this.#meets(fault, operation, key))
+      await this.#happen(faults, 'before')
+      const answer = await ask()
+      await this.#happen(faults, 'after')
+      hasFailed = false
+      return answer
+    } finally {
+      ended?.({ operation, key, hasFailed, beganAt })
+    }
   }
 
   #meets(fault: StoreFault & { skip: number; times: number }, operation: string, key: string): boolean {
@@ -104,7 +126,7 @@ export class FaultyStore implements SnapshotStore {
     for (const fault of faults.filter((each) => each.when === when)) {
       const isFailure = fault.action === 'fail'
       const resumed = isFailure || new Promise<void>((resolve) => this.#paused.set(fault.name, resolve))
-      this.#reached(fault.name)
+      this.#report.reached(fault.name)
       if (isFailure) throw new Error(`the store lost the ${when === 'before' ? 'request' : 'answer'}`)
       await resumed
     }

@@ -142,7 +142,7 @@ export function createWorld(): World {
   function createProcess(options: ProcessOptions = {}): TestProcess {
     const clock = time.clock(options)
     const met: string[] = []
-    const faulty = new RecordingStore(store, (name) => met.push(name))
+    const faulty = new RecordingStore(store, { reached: (name) => met.push(name) })
     faulty.isOutside = options.isOutside ?? false
     const departures: TestProcess['departures'] = []
     const told: TestProcess['told'] = []
