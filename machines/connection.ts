@@ -153,7 +153,7 @@ export const connectionMachine = setup({
       claimExchange(context, eventAs(event, 'callback.received', 'exchange.resumed')),
     ),
     retainRetries: assign(({ context }) => retainRetries(context)),
-    claimRefresh: assign(({ event }) => claimRefresh(eventAs(event, 'refresh.requested'))),
+    claimRefresh: assign(({ context, event }) => claimRefresh(context, eventAs(event, 'refresh.requested'))),
     claimTokenRequest: assign(({ context }) => claimTokenRequest(context)),
     claimRenewal: assign(({ context, event }) => claimRenewal(context, eventAs(event, 'refresh.requested'))),
     withdrawTokens: assign(({ context, event }) =>

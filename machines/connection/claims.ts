@@ -3,7 +3,7 @@ import type { Failure } from '../../src/errors/failure.ts'
 import { nonInteractiveGrant } from '../../src/protocol/token-endpoint.ts'
 import type { Attempt, Claim, ConnectionContext } from '../../src/schemas/connection-context.ts'
 import { assertDefined } from '../assert.ts'
-import { MAX_FAILED_RENEWALS, MIN_RETRY_AFTER_MS, REFRESH_BACKOFF } from '../limits.ts'
+import { MAX_FAILED_RENEWALS, MAX_RETRIES, MIN_RETRY_AFTER_MS, REFRESH_BACKOFF } from '../limits.ts'
 import { withExpiredClaim, withUnknownOutcome } from '../record-rules.ts'
 import { isPassing, type PortFailure } from '../rejection.ts'
 import type { Change, ConnectionEvent, Sent, Stamp } from './events.ts'
@@ -52,22 +52,24 @@ export function claimTokenRequest(context: ConnectionContext): Change {
   const request = assertDefined(context.request, 'a request')
   const { claimId, leaseMs } = request
   const serverId = context.servers.at(-1)?.id
-  return claim(
-    { at: context.at, claimId, leaseMs },
-    isRenewal(context)
-      ? { kind: 'refresh', serverId }
-      : {
-          kind: 'requestToken',
-          serverId,
-          scope: requestedScope(context),
-          grant: nonInteractiveGrant(wantedGrant(request)),
-        },
-  )
+  const stamp = { at: context.at, claimId, leaseMs }
+  if (isRenewal(context)) return claim(stamp, { kind: 'refresh', serverId }, earlierRefreshes(context.tokens))
+  return claim(stamp, {
+    kind: 'requestToken',
+    serverId,
+    scope: requestedScope(context),
+    grant: nonInteractiveGrant(wantedGrant(request)),
+  })
 }
 
 /** Claims a refresh of the current tokens. */
-export function claimRefresh(event: Sent<'refresh.requested'>): Change {
-  return claim(event, { kind: 'refresh', afterRejection: event.rejectedToken })
+export function claimRefresh({ tokens }: ConnectionContext, event: Sent<'refresh.requested'>): Change {
+  return claim(event, { kind: 'refresh', afterRejection: event.rejectedToken }, earlierRefreshes(tokens))
+}
+
+/** A refresh token that may have been consumed was sent before: until that is known, it is not sent once more at once. */
+function earlierRefreshes(tokens: ConnectionContext['tokens']): number {
+  return tokens?.refreshTokenMayBeConsumed ? MAX_RETRIES : 0
 }
 
 /** Claims a renewal without a refresh token: the same grant with the same scope. */

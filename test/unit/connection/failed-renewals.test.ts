@@ -228,7 +228,7 @@ describe('a renewal that keeps failing', () => {
     expect((await orchestrator.completeCallback(world.callback(redirect))).status).toBe('authorized')
   })
 
-  test('with an unknown outcome is tried twice by authorize(), each with its repetition after the lease', async () => {
+  test('with an unknown outcome is repeated once after the lease, then sent once by authorize(), which redirects', async () => {
     const { world, clock, connection, refreshes } = await signedIn()
     clock.advance(3_600_000)
     const broken: Answer = { status: 500 }
@@ -238,12 +238,36 @@ describe('a renewal that keeps failing', () => {
     clock.advance(35_000)
     expect(await rejection(connection.accessToken())).toMatchObject(unknown)
     expect(refreshes()).toBe(2)
-    expect(await rejection(connection.authorize())).toMatchObject(unknown)
+    expect((await connection.authorize()).status).toBe('redirect')
+    expect(refreshes()).toBe(3)
+    expect((await connection.authorize()).status).toBe('redirect')
+    expect(refreshes()).toBe(3)
+  })
+
+  test('with an unknown outcome is repeated after a lease once, also if a 503 came in between, until its outcome is known', async () => {
+    const { world, clock, connection, refreshes } = await signedIn()
+    clock.advance(3_600_000)
+    const lost: Answer = { hangUp: true }
+    world.tokenAnswers.push(lost, { status: 503 }, lost, lost)
+    const unknown = { failure: { code: 'TOKEN_OUTCOME_UNKNOWN' } }
+    expect(await rejection(connection.accessToken())).toMatchObject(unknown)
     clock.advance(35_000)
-    expect((await connection.authorize()).status).toBe('redirect')
-    expect(refreshes()).toBe(4)
-    expect((await connection.authorize()).status).toBe('redirect')
-    expect(refreshes()).toBe(4)
+    expect(await rejection(connection.accessToken())).toMatchObject({ failure: { code: 'SERVER_UNAVAILABLE' } })
+    for (const [sent, delay] of [
+      [3, 5_000],
+      [4, 10_000],
+    ] as const) {
+      clock.advance(delay)
+      await rejection(connection.accessToken())
+      expect(await connection.status()).toMatchObject({ state: 'authorized', nextWakeAt: clock.now() + 2 * delay })
+      expect(refreshes()).toBe(sent)
+    }
+    clock.advance(20_000)
+    await connection.accessToken()
+    clock.advance(3_600_000)
+    world.tokenAnswers.push(lost)
+    expect(await rejection(connection.accessToken())).toMatchObject(unknown)
+    expect((await connection.status()).state).toBe('refreshing')
   })
 
   test('is tried again by authorize() after a success in between', async () => {
