@@ -2,7 +2,7 @@ import { grantOffered, nonInteractiveGrant } from '../../src/protocol/token-endp
 import type { AuthorizationRequest, ConnectionContext } from '../../src/schemas/connection-context.ts'
 import type { Grant } from '../../src/schemas/grants.ts'
 import { hasRetriesLeft, orphanedClaim } from '../record-rules.ts'
-import type { ConnectionEvent } from './events.ts'
+import type { ConnectionEvent, Sent } from './events.ts'
 import {
   attemptOf,
   claimedServer,
@@ -11,6 +11,7 @@ import {
   isAuthorized,
   isExchangePending,
   isPending,
+  isSentTwice,
   judgeCallback,
   revocationOf,
   serverOf,
@@ -101,17 +102,25 @@ export function canRetry(context: ConnectionContext, at: number): boolean {
 }
 
 /**
- * Whether a result submitted after its claim had expired is still useful: no newer tokens were stored. If the request
- * was retried, the server may have revoked this result because of the reuse, and nothing else: then a refresh must be
- * able to verify it, and only a refresh of the stored tokens replaces usable ones.
+ * Whether a result submitted after its claim had expired, or after the store had lost its claim, is still useful: no
+ * newer tokens were stored. If the request may have been sent twice, the server may have revoked this result because of
+ * the reuse, and nothing else: then a refresh must be able to verify it, and only a refresh of the stored tokens
+ * replaces usable ones.
  */
 export function isAcceptableLateResult(context: ConnectionContext, event: ConnectionEvent): boolean {
   if (event.type !== 'result.late' || event.generation !== context.generation) return false
   const claim = orphanedClaim(context, event.orphanId)
-  if (claim === undefined || claim.disconnected) return false
-  if (!claim.retried) return true
+  if (claim?.disconnected || (claim === undefined && !isExpectedResult(context, event))) return false
+  if (!isSentTwice(context, event)) return true
   const replacesOtherGrant = event.kind !== 'refresh' && isAuthorized(context, event.at)
   return event.tokens.refreshToken !== undefined && !replacesOtherGrant
+}
+
+/** Whether what the request was sent for is still wanted, although the record does not have its claim. */
+function isExpectedResult(context: ConnectionContext, { kind, attemptHash, at }: Sent<'result.late'>): boolean {
+  if (kind === 'refresh') return context.tokens !== undefined || context.reauthorizationRequired === true
+  const attempt = attemptOf(context, attemptHash)
+  return kind === 'requestToken' || (attempt !== undefined && isPending(attempt, at))
 }
 
 /** Whether a result was submitted after its connection had been disconnected, so that it has to be revoked. */

@@ -15,7 +15,8 @@ import type { AuthorizationServer, Tokens } from '../../src/schemas/credentials.
 import type { Grant } from '../../src/schemas/grants.ts'
 import { assertDefined } from '../assert.ts'
 import { CALLBACK_WAIT_MS, MAX_REPLACEMENTS, REPLACEMENT_TRIAL_MS, SERVER_ANSWER_TTL_MS } from '../limits.ts'
-import type { Callback } from './events.ts'
+import { orphanedClaim } from '../record-rules.ts'
+import type { Callback, Sent } from './events.ts'
 
 /** Whether an access token has not expired at `at`, with `minTtlMs` of its lifetime left, although a server rejected it. */
 export function isTriable(tokens: Tokens | undefined, at: number, minTtlMs = 0): tokens is Tokens {
@@ -56,6 +57,17 @@ export function hasRenewal(tokens: Tokens | undefined, at: number): tokens is To
 export function isRenewing({ claim, request }: ConnectionContext): boolean {
   if (claim === undefined) return request?.purpose === 'renew'
   return claim.kind === 'refresh' || (claim.kind === 'requestToken' && request?.purpose !== 'authorize')
+}
+
+/**
+ * Whether the request of a late result may have been sent twice: its claim was retried, or lost by the store and
+ * another process used the same refresh token.
+ */
+export function isSentTwice(context: ConnectionContext, { orphanId, kind }: Sent<'result.late'>): boolean {
+  const claim = orphanedClaim(context, orphanId)
+  if (claim !== undefined || kind !== 'refresh') return claim?.retried === true
+  const { tokens } = context
+  return tokens === undefined || Boolean(tokens.refreshTokenMayBeConsumed || tokens.refreshTokenRejected)
 }
 
 /** Whether the tokens have just replaced rejected ones: if the server rejects them as well, renewals do not help. */

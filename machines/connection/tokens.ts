@@ -16,6 +16,7 @@ import {
   isNotRequired,
   isOnTrial,
   isRenewing,
+  isSentTwice,
   isTokenDoubted,
   retainedUntil,
   tokenParameters,
@@ -107,13 +108,16 @@ function signedIn(context: ConnectionContext, tokens: Tokens, at: number): Chang
   }
 }
 
-/** Stores tokens submitted after their claim had expired. If the request was retried, a refresh has to verify them. */
+/** Stores tokens submitted without a claim. If their request may have been sent twice, a refresh has to verify them. */
 export function acceptLateResult(context: ConnectionContext, event: Sent<'result.late'>): Change {
   const { id: _, ...entry } = event.server
   const servers = withServer(context.servers, entry)
-  const retried = context.orphanedClaims.some(({ id, retried: again }) => id === event.orphanId && again)
   const { unverified: _old, ...tokens } = event.tokens
-  const taken: Tokens = { ...tokens, serverId: servers.at(-1)?.id, ...(retried && { unverified: true as const }) }
+  const taken: Tokens = {
+    ...tokens,
+    serverId: servers.at(-1)?.id,
+    ...(isSentTwice(context, event) && { unverified: true as const }),
+  }
   return { servers, ...signedIn(context, taken, event.at), ...finishLate(context, event, taken) }
 }
 

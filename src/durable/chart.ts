@@ -11,6 +11,8 @@ import { SAVE_MARGIN_MS } from './limits.ts'
 /** Members of every durable chart's context. */
 export interface DurableContext {
   at: number
+  /** Changes with each result that is stored. */
+  generation: number
   claim?: Claim | undefined
   journal: JournalEntry[]
 }

@@ -59,7 +59,11 @@ export async function execute<Context extends DurableContext, Command extends { 
       const { context } = snapshot
       const saveStartedAt = clock.monotonic()
       const consumed = claimed !== undefined
-      const saved = await repository.save(run, { snapshot, current, now, isConsumed: consumed })
+      let saved = await repository.save(run, { snapshot, current, now, isConsumed: consumed })
+      if (saved === 'conflict' && consumed) {
+        const reset = await recordAsBefore(repository, run, [view, current])
+        if (reset !== undefined) saved = await repository.save(run, { snapshot, current: reset, now, isConsumed: true })
+      }
       if (saved === 'conflict') {
         const lateResult = claimed && chart.lateResult(claimed, context)
         return { kind: 'conflict', view: current, consumed, emitted: [], lateResult }
@@ -87,4 +91,23 @@ export async function execute<Context extends DurableContext, Command extends { 
     actor.stop()
   }
   return { kind: 'settled', view: current, consumed: claimed !== undefined, emitted }
+}
+
+/**
+ * The current record, if it is again one of those that this run has loaded or stored: a failover lost its claim, or the
+ * process that took the claim over released it. No other process has settled it, so the result belongs on top of it.
+ */
+async function recordAsBefore<Context extends DurableContext, Command extends { type: string }>(
+  repository: SnapshotRepository,
+  run: Run<Context, Command>,
+  earlier: readonly (RecordView<Context> | undefined)[],
+): Promise<RecordView<Context> | undefined> {
+  const now = await repository.reload({ ...run, carriesResult: true }).catch(() => undefined)
+  const { version, context } = now ?? {}
+  const isSame = earlier.some(
+    (view) =>
+      view !== undefined &&
+      (view.version === version || (context?.claim !== undefined && view.context.claim?.id === context.claim.id)),
+  )
+  return isSame ? now : undefined
 }

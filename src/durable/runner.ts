@@ -145,21 +145,26 @@ export class Runner {
     try {
       let view = loaded === undefined ? await this.#repository.reload(run) : loaded.view
       let consumed = false
+      let next = step
       for (let rounds = 0; rounds < MAX_ROUNDS || run.carriesResult;) {
         const recovery = await this.#recovery(run, view, waiting)
         if (recovery === 'reload') {
           view = await this.#repository.reload(run)
           continue
         }
-        const command = recovery ?? step(view)
+        const command = recovery ?? next(view)
         if (command === undefined) return { view, accepted: false, consumed, emitted: [] }
         const result = await execute(this.#options, this.#repository, run, view, command)
         consumed ||= result.consumed
         rounds += 1
         if (result.kind === 'conflict') {
-          await this.#submitLateResult(run, result)
+          const isStored = await this.#submitLateResult(run, result)
           await this.#repository.retries.pause(this.#jitter(Math.min(2 ** rounds, MAX_CONFLICT_PAUSE_MS)))
           view = await this.#repository.reload(run)
+          const isSuperseded = view !== undefined && view.context.generation !== result.view?.context.generation
+          if (!isStored && !isSuperseded) this.#repository.retries.warn(run, 'another process has changed the record')
+          // The record does not show that this event was carried out, or why not: its request is not sent again.
+          if (result.consumed && recovery === undefined && !isSuperseded) next = () => undefined
           continue
         }
         view = result.view
@@ -223,15 +228,19 @@ export class Runner {
     return Math.max(leftMs, waiting.expired.at + run.lease.graceMs - clock.monotonic())
   }
 
-  /** Submits the result of a single-use credential to the record whose claim another process took over. */
+  /**
+   * Submits the result of a single-use credential to the record whose claim another process took over.
+   *
+   * @returns Whether it is stored, or there is none.
+   */
   async #submitLateResult<Context extends DurableContext, Command extends { type: string }>(
     run: Run<Context, Command>,
     { lateResult }: Execution<Context, Command>,
-  ): Promise<void> {
-    if (lateResult === undefined) return
+  ): Promise<boolean> {
+    if (lateResult === undefined) return true
     const late: Run<Context, Command> = { ...run, carriesResult: true }
     try {
-      await this.#runToResult(late, (view) => view && lateResult)
+      return (await this.#runToResult(late, (view) => view && lateResult)).accepted
     } catch (error) {
       this.#repository.retries.warn(late, error)
       throw error

@@ -36,13 +36,13 @@ export async function warnOnFailure(
  * Warns that the result of a request, tokens for example, is not stored. The key of its record contains no name and no
  * secret, nor does the message of the reason.
  *
- * @param reason The error that no further attempt would change; without one, the store does not respond.
+ * @param reason Why no further attempt is made: an error, or text; without one, the store does not respond.
  */
 export function warnOfUnstoredResult(key: string, reason?: unknown): void {
+  const isFinal = isAuthorizationError(reason) && reason.code !== 'STORE_UNAVAILABLE'
+  const text = isFinal ? reason.message : reason
   const why =
-    isAuthorizationError(reason) && reason.code !== 'STORE_UNAVAILABLE'
-      ? `and is lost: ${reason.message}`
-      : 'and is lost when this process ends: the store does not respond'
+    typeof text === 'string' ? `and is lost: ${text}` : 'and is lost when this process ends: the store does not respond'
   warn('AUTHCHART_RESULT_NOT_STORED', `the result of a request could not be stored, ${why} (record ${key})`)
 }
 

@@ -10,7 +10,7 @@ import { SimulatedClock } from '../../src/testing/index.ts'
 
 /** A careless chart: it would believe whoever says that a port has answered. */
 const credulous = createMachine({
-  context: { at: 0, journal: [] },
+  context: { at: 0, generation: 0, journal: [] },
   initial: 'signedOut',
   states: {
     signedOut: { on: { 'xstate.done.actor.exchangeCode': 'signedIn', 'code.brought': 'signedIn' } },
@@ -29,7 +29,7 @@ test('the runner does not send a chart an event that only a port may produce', a
     name: 'credulous',
     version: 1,
     machine: credulous as never,
-    contextSchema: v.object({ at: v.number(), journal: v.array(v.never()) }),
+    contextSchema: v.object({ at: v.number(), generation: v.number(), journal: v.array(v.never()) }),
     ttlMs: () => undefined,
     lateResult: () => undefined,
   }

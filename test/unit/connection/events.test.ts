@@ -202,7 +202,7 @@ describe('events of a transition', () => {
     expect(received).toEqual(
       entries.map((entry, at) => ['transition', { connection: IDENTITY, ...entry, at: LOCAL - 5 + at }]),
     )
-    publish(saved({ at: 5, journal: entries }), entries, { at: 4, journal: [] })
+    publish(saved({ at: 5, generation: 0, journal: entries }), entries, { at: 4, generation: 0, journal: [] })
     expect(received).toHaveLength(2)
   })
 

@@ -4,7 +4,7 @@ import { type AnyStateMachine, assign, fromPromise, setup } from 'xstate'
 import type { DurableChart, DurableContext } from '../../../src/durable/chart.ts'
 import { createWorld, KEY, LEASE } from './world.ts'
 
-const ContextSchema = v.strictObject({ at: v.number(), journal: v.array(v.never()) })
+const ContextSchema = v.strictObject({ at: v.number(), generation: v.number(), journal: v.array(v.never()) })
 
 /** A chart with every fault that ours must not have. */
 const machine = setup({
@@ -16,7 +16,7 @@ const machine = setup({
     }),
   },
 }).createMachine({
-  context: ({ input }) => ({ at: (input as { at: number }).at, journal: [] }),
+  context: ({ input }) => ({ at: (input as { at: number }).at, generation: 0, journal: [] }),
   initial: 'resting',
   states: {
     resting: {

@@ -363,7 +363,39 @@ describe('isAcceptableLateResult', () => {
   test.each<[string, Partial<ConnectionContext>, Partial<Late>, boolean]>([
     ['is true if the generation has not changed', {}, {}, true],
     ['is false if the generation has changed', { generation: 4 }, {}, false],
-    ['is false for a claim that was never orphaned', { orphanedClaims: [] }, {}, false],
+    ['is false for a lost claim to refresh tokens that were disconnected', { orphanedClaims: [] }, {}, false],
+    ['is true for a lost claim if its tokens are stored', { orphanedClaims: [], tokens }, {}, true],
+    [
+      'is true for a lost claim if another process used its refresh token',
+      { orphanedClaims: [], reauthorizationRequired: true },
+      {},
+      true,
+    ],
+    [
+      'is false for a lost claim if another process used its refresh token, and the result has none to verify it',
+      { orphanedClaims: [], tokens: { ...tokens, refreshTokenMayBeConsumed: true } },
+      { tokens: { ...tokens, refreshToken: undefined } },
+      false,
+    ],
+    ['is true for a lost claim of a grant without a user', { orphanedClaims: [] }, { kind: 'requestToken' }, true],
+    [
+      'is true for a lost claim whose attempt is pending',
+      { orphanedClaims: [], attempts: [attempt] },
+      { kind: 'exchange', attemptHash: attempt.stateHash },
+      true,
+    ],
+    [
+      'is false for a lost claim whose attempt has expired',
+      { orphanedClaims: [], attempts: [{ ...attempt, expiresAt: START }] },
+      { kind: 'exchange', attemptHash: attempt.stateHash },
+      false,
+    ],
+    [
+      'is false for a lost claim whose attempt has ended',
+      { orphanedClaims: [] },
+      { kind: 'exchange', attemptHash: attempt.stateHash },
+      false,
+    ],
     [
       'is false if the connection was disconnected, although it never had tokens',
       { orphanedClaims: [{ id: 'claim-1', retried: false, disconnected: true }] },
