@@ -80,6 +80,8 @@ export interface Run<Context extends DurableContext, Command extends { type: str
   readonly carriesResult: boolean
   /** Called once the run has stored a claim that any other event takes over: no other run has to wait for it. */
   readonly onYield: () => void
+  /** Called once its result could not be stored in time: its caller, and those of the next runs, wait no longer. */
+  readonly onLate: () => void
 }
 
 /** The outcome of a run. */

@@ -4,15 +4,16 @@ import { warnOfUnstoredResult } from '../errors/warn-on-failure.ts'
 import type { Lease } from './chart.ts'
 import { STORE_RETRY } from './limits.ts'
 
-/** The run whose operation on the store is retried: the key of its record, and its lease. */
+/** The run whose operation on the store is retried: the key of its record, its lease, and what rejects its caller. */
 interface Retried {
   readonly key: string
   readonly lease: Lease
+  readonly onLate: () => void
 }
 
 /** The attempts of one operation on the store. */
 export interface Retry {
-  /** Waits before the next attempt. */
+  /** Waits before the next attempt. Once lease and grace period have passed, the caller of the run is rejected first. */
   pause(): Promise<void>
   /** Says that the result was not stored, if it is one. */
   warn(): void
@@ -56,7 +57,10 @@ export class Retries {
         pauseMs = backoffMs(pauseMs, { firstMs, longestMs })
         // The store may be closed for good: as long as `close()` would wait, and no longer, a result keeps the process alive.
         const isLate = this.#clock.monotonic() > lateAt
-        if (isLate) warn()
+        if (isLate) {
+          warn()
+          run.onLate()
+        }
         await this.pause(pauseMs, !isLate)
       },
     }

@@ -96,8 +96,13 @@ export class Runner {
     // A run that waits for another loads again: its record may be outdated by then.
     const loaded = before === undefined ? options.loaded : undefined
     const { promise: yielded, resolve: onYield } = Promise.withResolvers<void>()
+    const { promise, resolve, reject } = Promise.withResolvers<RunResult<Context>>()
+    const onLate = (): void => {
+      onYield()
+      reject(unavailable())
+    }
     const turn = (before ?? Promise.resolve()).then(() =>
-      this.#runToResult({ chart, key, input, lease, dueInMs, carriesResult: false, onYield }, step, loaded),
+      this.#runToResult({ chart, key, input, lease, dueInMs, carriesResult: false, onYield, onLate }, step, loaded),
     )
     const ended = turn.then(
       () => {},
@@ -109,11 +114,10 @@ export class Runner {
     void released.then(() => {
       if (this.#queues.get(key) === released) this.#queues.delete(key)
     })
-    return new Promise((resolve, reject) => {
-      this.#running.set(ended, reject)
-      void ended.then(() => this.#running.delete(ended))
-      turn.then(resolve, reject)
-    })
+    this.#running.set(ended, reject)
+    void ended.then(() => this.#running.delete(ended))
+    turn.then(resolve, reject)
+    return promise
   }
 
   /**

@@ -82,7 +82,7 @@ describe('Runner.close', () => {
       const pause = timers.mock.results[last]?.value as NodeJS.Timeout | undefined
       return pause?.hasRef()
     }
-    const run = process.run(REFRESH)
+    const rejected = expect(process.run(REFRESH)).rejects.toMatchObject(UNAVAILABLE)
     await vi.waitFor(() => expect(isKeptAlive()).toBe(true), { interval: 7 })
     const warnings = await processWarnings(async () => {
       world.time.advance(lease.leaseMs + lease.graceMs + 1)
@@ -93,8 +93,9 @@ describe('Runner.close', () => {
     })
     timers.mockRestore()
     expect(warnings).toEqual([NOT_STORED])
+    await rejected
     process.store.down = false
-    expect((await run).view?.context.tokens?.accessToken).toBe('access-new-1')
+    await vi.waitFor(async () => expect((await world.stored())?.context.tokens?.accessToken).toBe('access-new-1'))
   })
 
   test('close() allows a nested run of another run to start', async () => {

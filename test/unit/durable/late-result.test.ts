@@ -168,7 +168,7 @@ describe('◆2 late results', () => {
       process.store.down = true
       return issued(1)
     }
-    const run = process.run(REFRESH)
+    const rejected = expect(process.run(REFRESH)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
     await vi.waitFor(() => expect(process.store.saves.length).toBeGreaterThan(2))
     let isClosed = false
     const closing = process.runner.close().then(() => (isClosed = true))
@@ -177,11 +177,11 @@ describe('◆2 late results', () => {
     await vi.waitFor(() => expect(process.store.saves.length).toBeGreaterThan(4))
     expect(isClosed).toBe(false)
 
+    await rejected
     process.store.down = false
-    const { view } = await run
     await closing
     expect(world.requests).toEqual(['refreshTokens'])
-    expect(view?.context.tokens?.accessToken).toBe('access-new-1')
+    expect((await world.stored())?.context.tokens?.accessToken).toBe('access-new-1')
     const [claim, ...results] = process.store.saves.map(({ writeId }) => writeId)
     expect(new Set(results).size).toBe(1)
     expect(results).not.toContain(claim)

@@ -1,4 +1,5 @@
 import { describe, expect, test, vi } from 'vitest'
+import { processWarnings } from '../../support/process-warnings.ts'
 import type { Claim } from '../../../src/schemas/connection-context.ts'
 import { TooFewReplicasError } from '../../../src/stores/snapshot-store.ts'
 import { CLAIM, CLAIMED, REFRESH, SIGNED_IN } from './records.ts'
@@ -43,6 +44,29 @@ describe('◆10 a store outage longer than lease and grace period', () => {
     holder.process.store.disarm()
     expect(await waiting).toMatchObject({ accepted: false, consumed: false, view: { context: { generation: 2 } } })
     expect((await holder.run).view?.context.tokens?.accessToken).toBe('access-new-1')
+    expect(world.requests).toEqual(['refreshTokens'])
+  })
+
+  test('the caller whose result cannot be saved is rejected after lease and grace period, as are the next ones, and the result is saved later', async () => {
+    const world = createWorld()
+    await world.seed(SIGNED_IN)
+    const { process, run } = await holderOf(world)
+    const queued = process.run(REFRESH)
+    const unavailable = { code: 'STORE_UNAVAILABLE', retryable: true }
+    const rejections = Promise.all([
+      expect(run).rejects.toMatchObject(unavailable),
+      expect(queued).rejects.toMatchObject(unavailable),
+    ])
+    const warnings = await processWarnings(async () => {
+      world.time.advance(UNTIL_ABANDONED_MS + 1)
+      await rejections
+    })
+    expect(warnings).toMatchObject([{ code: 'AUTHCHART_RESULT_NOT_STORED' }])
+    await expect(process.run({ type: 'disconnect.requested', id: 'd-1' })).rejects.toMatchObject(unavailable)
+
+    process.store.disarm()
+    await vi.waitFor(async () => expect((await world.stored())?.context.generation).toBe(2))
+    await process.runner.close()
     expect(world.requests).toEqual(['refreshTokens'])
   })
 
@@ -108,6 +132,8 @@ describe('◆10 a store outage longer than lease and grace period', () => {
     const world = createWorld()
     await world.seed(SIGNED_IN)
     const holder = await holderOf(world)
+    // It has waited for as long as the claim holds; its process goes on.
+    const rejected = expect(holder.run).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
     world.time.advance(UNTIL_ABANDONED_MS)
     const waiter = outside(world)
     // The store stops to take writes after the waiter has seen that it does.
@@ -119,7 +145,7 @@ describe('◆10 a store outage longer than lease and grace period', () => {
     await waiter.reached('seen again')
     holder.process.store.disarm()
     await vi.waitFor(async () => expect((await world.stored())?.context.generation).toBe(2))
-    await holder.run
+    await rejected
     waiter.store.resume('seen again')
     expect(await waiting).toMatchObject({ accepted: false, consumed: false, view: { context: { generation: 2 } } })
     expect(world.requests).toEqual(['refreshTokens'])
