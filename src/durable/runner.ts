@@ -31,6 +31,8 @@ interface Waiting {
   readonly until: number
   /** The claim whose lease it saw end, and the monotonic instant from which on its grace period counts. */
   expired?: { readonly id: string; readonly at: number }
+  /** The version of the claim that it waits for, and the monotonic instant at which it first saw it. */
+  seen?: { readonly version: string; readonly at: number }
 }
 
 /**
@@ -200,7 +202,10 @@ export class Runner {
       return snapshot.hasTag('checkpoint') ? { type: 'checkpoint.saved' } : undefined
     }
     if (run.chart.yields?.(claim)) return expired(claim)
-    const leaseLeftMs = claim.leaseMs - view.ageMs()
+    const now = this.#options.clock.monotonic()
+    if (waiting.seen?.version !== view.version) waiting.seen = { version: view.version, at: now }
+    // The clock of the store may have been set back: a record is at least as old as this run has seen it.
+    const leaseLeftMs = claim.leaseMs - Math.max(view.ageMs(), now - waiting.seen.at)
     const remainingMs = leaseLeftMs > 0 ? leaseLeftMs : await this.#graceLeftMs(run, claim, leaseLeftMs, waiting)
     if (remainingMs <= 0) return expired(claim)
     if (!run.carriesResult) {

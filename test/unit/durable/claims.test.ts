@@ -104,6 +104,29 @@ describe('a claim past its lease and grace', () => {
     expect(view?.context.claim).toBeUndefined()
   })
 
+  test('a run takes over a claim that it has itself seen for lease and grace period, whatever its age by a store whose clock was set back', async () => {
+    const world = createWorld()
+    await world.seed(CLAIMED, CLAIMED_VALUE)
+    const process = world.process()
+    const load = process.store.load.bind(process.store)
+    process.store.load = async (key) => {
+      const record = await load(key)
+      return record && { ...record, ageMs: 0 }
+    }
+    process.store.arm({ name: 'looked again', operation: 'load', when: 'before', action: 'pause', skip: 1 })
+    const run = process.run(REFRESH)
+    await process.reached('looked again')
+    world.time.advance(UNTIL_ABANDONED_MS - 1)
+    process.store.arm({ name: 'looked a third time', operation: 'load', when: 'before', action: 'pause' })
+    process.store.resume('looked again')
+    await process.reached('looked a third time')
+    expect(process.store.saves).toEqual([])
+    world.time.advance(1)
+    process.store.resume('looked a third time')
+    expect(await run).toMatchObject({ consumed: true, view: { context: { generation: 2 } } })
+    expect(world.requests).toEqual(['refreshTokens'])
+  })
+
   test('a run expires an old claim first and decides on its event afterwards', async () => {
     const world = createWorld()
     await world.seed(CLAIMED, CLAIMED_VALUE)
