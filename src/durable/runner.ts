@@ -21,6 +21,8 @@ import { SnapshotRepository, unavailable } from './snapshot-repository.ts'
 import type { KeyPage } from '../stores/snapshot-store.ts'
 
 const expired = ({ id }: Claim): { type: string; orphanId: string } => ({ type: 'claim.expired', orphanId: id })
+/** Leaves a claim without a request: its deadline is over. */
+const unsent = { type: 'checkpoint.saved', sendBefore: -Infinity }
 const closed = (): AuthorizationError => new AuthorizationError(failure('CLOSED'))
 const timedOut = (reason: string): AuthorizationError => new AuthorizationError(failure('TIMED_OUT', { reason }))
 
@@ -187,7 +189,8 @@ export class Runner {
 
   /**
    * Handles a checkpoint before any other event: waits while a claim is younger than its lease and grace period,
-   * expires an older one, and continues any other checkpoint with `checkpoint.saved`.
+   * expires an older one, leaves one that this process gave up, and continues any other checkpoint with
+   * `checkpoint.saved`.
    */
   async #recovery<Context extends DurableContext, Command extends { type: string }>(
     run: Run<Context, Command>,
@@ -202,6 +205,7 @@ export class Runner {
       return snapshot.hasTag('checkpoint') ? { type: 'checkpoint.saved' } : undefined
     }
     if (run.chart.yields?.(claim)) return expired(claim)
+    if (this.#repository.isAbandoned(claim)) return unsent
     const now = this.#options.clock.monotonic()
     if (waiting.seen?.version !== view.version) waiting.seen = { version: view.version, at: now }
     // The clock of the store may have been set back: a record is at least as old as this run has seen it.

@@ -19,7 +19,7 @@ import {
   type RunnerOptions,
   sendDeadline,
 } from './chart.ts'
-import { CLOCK_JITTER_MS, ID_BYTES, MAX_CLOCK_OFFSETS, PROBE_TTL_MS } from './limits.ts'
+import { CLOCK_JITTER_MS, ID_BYTES, MAX_ABANDONED_CLAIMS, MAX_CLOCK_OFFSETS, PROBE_TTL_MS } from './limits.ts'
 import { Retries } from './retries.ts'
 import { decodeSnapshot, encodeSnapshot, type SnapshotCodec } from './snapshot-codec.ts'
 
@@ -63,6 +63,7 @@ export class SnapshotRepository {
   readonly retries: Retries
   /** By how much the wall clock is ahead of each record. */
   readonly #offsets = new LruMap<string, number>(MAX_CLOCK_OFFSETS)
+  readonly #abandoned = new LruMap<string, true>(MAX_ABANDONED_CLAIMS)
 
   constructor(options: RunnerOptions) {
     this.#options = options
@@ -191,8 +192,9 @@ export class SnapshotRepository {
     const { snapshot, current, now, isConsumed } = pending
     const deadline = sendDeadline(clock.monotonic(), lease, requestTimeoutMs)
     const isResult = isConsumed || run.carriesResult
-    const isGuarded = (claim: Claim | undefined): boolean => claim !== undefined && !chart.yields?.(claim)
-    const isClaim = snapshot.hasTag('claim') && isGuarded(snapshot.context.claim)
+    const isGuarded = (guarded: Claim | undefined): boolean => guarded !== undefined && !chart.yields?.(guarded)
+    const { claim } = snapshot.context
+    const isClaim = snapshot.hasTag('claim') && isGuarded(claim)
     const kind = isResult ? 'result' : isClaim ? 'claim' : undefined
     const takesOver = !isConsumed && isGuarded(current?.context.claim)
     const write = { writeId: this.createId(), kind, isClaim } as const
@@ -213,6 +215,7 @@ export class SnapshotRepository {
         const isTooFew = error instanceof TooFewReplicasError
         if (isResult ? this.retries.isOver : isTooFew || isTooLate || this.retries.isClosing) {
           retry.warn()
+          if (claim !== undefined && kind === 'claim') this.#abandoned.set(claim.id, true)
           if (isTooFew && error.version !== undefined) await this.#release(run, current, error.version, now)
           throw unavailable(error)
         }
@@ -220,6 +223,14 @@ export class SnapshotRepository {
       }
       await retry.pause()
     }
+  }
+
+  /**
+   * Whether this process gave up the save of this claim, which the store carried out later: no request was sent under
+   * it, and none will be.
+   */
+  isAbandoned({ id }: Claim): boolean {
+    return this.#abandoned.get(id) === true
   }
 
   /**
