@@ -4,8 +4,8 @@
 export const MAX_ATTEMPTS = 8
 
 /**
- * How long an attempt that has expired is retained, in milliseconds: one minute. Its callback may have come in time, and
- * wait for the claim of another process.
+ * How long an attempt that has expired is retained, in milliseconds: one minute. Its callback may have come in time,
+ * and wait for the claim of another process.
  */
 export const CALLBACK_WAIT_MS = 60_000
 

@@ -52,7 +52,7 @@ export function rejectionsAfter({ flow, point, action }: Cell): readonly string[
   // Another process has sent its code once more, and the server has rejected it.
   if (action === 'stop 3×' && point.onlyCopy.after) return ['EXCHANGE_REJECTED authorize']
   // Too little of its lease is left: it does not send the request.
-  if (leasesOf(action) > 0) return /^save /.test(point.name) && CLAIMED.test(point.next ?? '') ? [NOT_SENT] : []
+  if (leasesOf(action) > 0) return point.name.startsWith('save ') && CLAIMED.test(point.next ?? '') ? [NOT_SENT] : []
   if (action !== 'answer lost') return []
   const { rejection } =
     AFTER_LOST_ANSWER.find((each) => (each.flow ?? flow.name) === flow.name && each.point.test(point.name)) ?? {}

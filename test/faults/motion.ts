@@ -90,11 +90,13 @@ export class Motion {
 
   async #loop(connection: Moving, index: number): Promise<void> {
     await delay(connection.random() * PAUSE_MS)
-    for (let step = 0; this.#isRunning; step += 1) {
+    let step = 0
+    while (this.#isRunning) {
       // However often a step before had to be repeated, this one is the same for the same seed.
       connection.random = sequenceAt(this.#seed, index, step)
       await this.#step(connection)
       await delay(PAUSE_MS * (0.5 + connection.random()))
+      step += 1
     }
   }
 
