@@ -77,7 +77,8 @@ export const connectionMachine = setup({
     hasTokensToRevoke: ({ context }) => context.tokens !== undefined && !guards.needsDiscovery(context),
     isPendingRevocation: ({ context, event }) => revocations.isPendingRevocation(context, event),
     isNewlyDiscarded: ({ context, event }) => revocations.isNewlyDiscarded(context, event),
-    isOtherAccount: ({ context, event }) => revocations.isOtherAccount(context, event),
+    isOtherAccount: ({ context, event }) =>
+      revocations.isOtherAccount(context, eventAs(event, 'xstate.done.actor.exchangeCode')),
     canRetryRevocation: ({ context, event }) => revocations.canRetryRevocation(context, event),
     isRenewal: ({ context }) => guards.isRenewal(context),
     mayRegisterAgain: ({ context, event }) =>

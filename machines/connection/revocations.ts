@@ -62,12 +62,11 @@ export function withdrawReplacedTokens(context: ConnectionContext, event: Connec
 }
 
 /** Whether a sign-in returned tokens of another account than the only one that the host allows. */
-export function isOtherAccount(context: ConnectionContext, event: ConnectionEvent): boolean {
-  if (event.type !== 'xstate.done.actor.exchangeCode') return false
+export function isOtherAccount(context: ConnectionContext, { output }: Done<'exchangeCode'>): boolean {
   const { refuseAccountChange } = assertDefined(attemptOf(context, context.claim?.stateHash), 'an attempt')
   const account = refuseAccountChange && accountOf(context)
   const { issuer } = assertDefined(claimedServer(context), 'a server')
-  const { subject } = event.output
+  const { subject } = output
   if (account === undefined || subject === undefined || !sameIssuer(account.issuer, issuer)) return false
   return subject !== account.subject
 }
