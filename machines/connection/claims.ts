@@ -41,9 +41,7 @@ export function claimExchange(
 /** A code that is redeemed later may have been consumed before: its next claim counts that. */
 export function retainRetries({ attempts, claim: current }: ConnectionContext): Change {
   const retained = (attempt: Attempt): Attempt =>
-    current !== undefined && attempt.stateHash === current.stateHash && current.retries > 0
-      ? { ...attempt, retries: current.retries }
-      : attempt
+    attempt.stateHash === current?.stateHash && current.retries > 0 ? { ...attempt, retries: current.retries } : attempt
   return { attempts: attempts.map(retained) }
 }
 
