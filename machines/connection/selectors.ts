@@ -159,7 +159,8 @@ export function attemptOf(context: ConnectionContext, stateHash: string | undefi
  */
 export function hasUnfinishedAttempt({ at, attempts, endedAttempts, tokens }: ConnectionContext): boolean {
   const { outcome, endedAt = 0 } = endedAttempts.at(-1) ?? {}
-  const expiredAt = attempts.filter((attempt) => !isPending(attempt, at)).map(({ expiresAt }) => expiresAt)
+  const expired = attempts.filter((attempt) => attempt.code === undefined && !isPending(attempt, at))
+  const expiredAt = expired.map(({ expiresAt }) => expiresAt)
   const unfinishedAt = outcome === 'expired' || outcome === 'denied' ? endedAt : -Infinity
   const lastAt = Math.max(unfinishedAt, ...expiredAt)
   const { expiresAt = 0, lifetimeMs = expiresAt } = tokens ?? {}

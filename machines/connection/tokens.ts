@@ -236,7 +236,13 @@ export function pruneExpired(context: ConnectionContext): Change {
   const { at } = context
   const expired = context.attempts.filter((attempt) => retainedUntil(attempt) <= at)
   const attempts = context.attempts.filter((attempt) => !expired.includes(attempt))
-  const { endedAttempts, historyTruncatedAt } = end(context, expired, 'expired', at)
+  // A user who came back in time did not take too long: the code could not be redeemed while it was valid.
+  const [dead, late] = [
+    expired.filter(({ code }) => code !== undefined),
+    expired.filter(({ code }) => code === undefined),
+  ]
+  const failed = end(context, dead, 'failed', at)
+  const { endedAttempts, historyTruncatedAt } = end({ ...context, ...failed }, late, 'expired', at)
   const used = new Set([context.tokens?.serverId, ...attempts.map(({ serverId }) => serverId)])
   return {
     request: undefined,

@@ -222,8 +222,7 @@ function resultOfEnded(
       ? { status: 'superseded', ...about, actions: [], ...nothingDone }
       : { ...failed(whyLapsed(context)), ...about, ...nothingDone }
   }
-  if (outcome === 'failed')
-    return { ...failed(context.failure ?? failure('EXCHANGE_REJECTED')), ...about, ...nothingDone }
+  if (outcome === 'failed') return { ...failed(whyNotRedeemed(context)), ...about, ...nothingDone }
   const denied = isOwn || error === undefined ? context.failure : failure('AUTHORIZATION_DENIED', { error })
   return {
     status: outcome,
@@ -232,6 +231,11 @@ function resultOfEnded(
     ...(outcome === 'denied' && { failure: denied }),
     ...nothingDone,
   }
+}
+
+/** Why the code of an attempt was not redeemed. */
+function whyNotRedeemed({ failure: last }: ConnectionContext): Failure {
+  return last ?? failure('EXCHANGE_REJECTED')
 }
 
 /** Why the user of a connection that was signed in has to sign in again. */
@@ -248,7 +252,10 @@ function rejected(
   { context }: View,
   { stateHash, iss }: Callback,
 ): Rejected {
-  if (verdict === 'expired') return { status: 'expired', actions: [], rejection: verdict }
+  if (verdict === 'expired')
+    return attemptOf(context, stateHash)?.code === undefined
+      ? { status: 'expired', actions: [], rejection: verdict }
+      : { ...failed(whyNotRedeemed(context)), rejection: 'attemptEnded' }
   if (verdict === 'bindingMismatch') return { ...failed(failure('CALLBACK_BINDING_MISMATCH')), rejection: verdict }
   const server = assertDefined(serverOf(context, attemptOf(context, stateHash)?.serverId), 'a server')
   const expected = truncate(server.announcedIssuer ?? server.issuer)

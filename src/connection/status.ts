@@ -1,7 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import {
   exchangeDueAt,
+  hasRenewal,
   isAuthorized,
+  isClaimed,
   isNotRequired,
   nextWakeAt,
   pendingExchange,
@@ -12,7 +14,7 @@ import {
   tokensOf,
 } from '../../machines/connection/selectors.ts'
 import { AuthorizationError } from '../errors/authorization-error.ts'
-import { failure, type Failure, type NextAction, nextActionFor } from '../errors/failure.ts'
+import { failure, type Failure, isRetryable, type NextAction, nextActionFor } from '../errors/failure.ts'
 import type { ConnectionState, JournalEntry } from '../schemas/connection-context.ts'
 import { POLL_INTERVAL_MS, WAKE_TOLERANCE_MS } from './limits.ts'
 import { abortable, type ConnectionRecord } from './record.ts'
@@ -88,6 +90,9 @@ export function statusOf(record: ConnectionRecord, view: View): ConnectionStatus
   const reason = context.failure ?? (tokens && context.failedRenewal?.failure)
   const authorized = isAuthorized(context, at)
   const notRequired = isNotRequired(context, at)
+  const isWorkPending = isClaimed(context) || pendingExchange(context, at) !== undefined || hasRenewal(tokens, at)
+  // What failed is not tried again, so that only a sign-in helps.
+  const isOver = !authorized && !notRequired && !isWorkPending && reason !== undefined && isRetryable(reason)
   const fallback: NextAction = authorized || notRequired ? 'none' : 'authorize'
   const server = serverOf(context, tokens?.serverId ?? context.attempts.at(-1)?.serverId)
   return {
@@ -98,7 +103,7 @@ export function statusOf(record: ConnectionRecord, view: View): ConnectionStatus
     expiresAt: view.toLocal(tokens?.expiresAt),
     nextWakeAt: view.toLocal(wakeAt(record, view)),
     failure: reason,
-    nextAction: reason === undefined ? fallback : nextActionFor(reason),
+    nextAction: reason === undefined || isOver ? fallback : nextActionFor(reason),
     journal: context.journal.map((entry) => ({ ...entry, at: view.toLocal(entry.at) })),
     facts: server === undefined ? [] : record.services.facts(server.issuer).names,
   }

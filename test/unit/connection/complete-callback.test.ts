@@ -324,15 +324,23 @@ describe('completeCallback()', () => {
     }
   })
 
-  test('a retained code that is older than policy.codeTtlMs makes the callback return expired', async () => {
+  test('a retained code that was not redeemed within policy.codeTtlMs makes the callback return failed, and the user sign in', async () => {
     const { world, clock, orchestrator, connection, redirect } = await waiting()
     const url = world.callback(redirect)
     world.tokenAnswers.push({ status: 503, body: {} })
     await orchestrator.completeCallback(url)
     clock.advance(60_000)
-    expect((await orchestrator.completeCallback(url)).status).toBe('expired')
+    const result = { status: 'failed', failure: { code: 'SERVER_UNAVAILABLE' }, retryable: false }
+    expect(await orchestrator.completeCallback(url)).toMatchObject(result)
     await connection.wake()
-    expect(await connection.status()).toMatchObject({ authorized: false })
+    expect(await connection.status()).toMatchObject({
+      state: 'failed',
+      authorized: false,
+      failure: { code: 'SERVER_UNAVAILABLE' },
+      nextAction: 'authorize',
+      nextWakeAt: undefined,
+    })
+    expect(await orchestrator.completeCallback(url)).toMatchObject(result)
   })
 
   test('a code exchange with an unknown outcome is retried once after the lease', async () => {

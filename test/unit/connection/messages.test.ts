@@ -92,7 +92,7 @@ test('a 500 of the registration endpoint rejects with SERVER_UNAVAILABLE, and a 
   expect(await messageOf(() => connection.authorize())).toBe(
     `the server is temporarily unavailable (url "${world.issuer}/register", status 500) [retry]`,
   )
-  expect((await connection.status()).nextAction).toBe('retry')
+  expect((await connection.status()).nextAction).toBe('authorize')
   world.as.routes['POST /register'] = register
   clock.advance(35_001)
   expect(redirectOf(await connection.authorize()).status).toBe('redirect')
