@@ -62,5 +62,8 @@ export const CLAIM_TTL_MS = 2 * IDLE_TTL_MS
 /** How many keys `connections()` and `wakeDue()` request from the store at once. Bounds the records in memory. */
 export const KEYS_PER_PAGE = 100
 
-/** The bounds and defaults of the options of `wakeDue()`: one call ends within a scheduler's interval. */
-export const WAKE_DUE = { limit: 1_000, maxLimit: 10_000, concurrency: 8, maxConcurrency: 100 }
+/**
+ * The bounds and defaults of the options of `wakeDue()`, and how many records that cannot be read one call tries: it
+ * ends within a scheduler's interval.
+ */
+export const WAKE_DUE = { limit: 1_000, maxLimit: 10_000, concurrency: 8, maxConcurrency: 100, maxUnreadable: 10_000 }

@@ -7,7 +7,10 @@ import { wake } from './status.ts'
 
 /** The options of `wakeDue()`. */
 export interface WakeDueOptions {
-  /** How many due connections one call handles at most. Integer from 1 to 10_000. @defaultValue 1_000 */
+  /**
+   * How many due connections one call handles at most, besides records that cannot be read. Integer from 1 to 10_000.
+   * @defaultValue 1_000
+   */
   limit?: number | undefined
   /** How many of them at the same time. Integer from 1 to 100. @defaultValue 8 */
   concurrency?: number | undefined
@@ -49,10 +52,14 @@ export async function wakeDue(
 ): Promise<WakeDueResult> {
   const seen = new Set<string>()
   const count = { woken: 0, failed: 0 }
+  let handled = 0
   const wakeEach = async (keys: Iterable<string>): Promise<void> => {
     for (const key of keys) {
       try {
-        if (await wakeOne(services, key)) count.woken += 1
+        const view = await services.runner.load(services.chart, key)
+        if (view === undefined) continue
+        handled += 1
+        if (await wake(new ConnectionRecord(services, view.context.identity, key), view)) count.woken += 1
       } catch {
         count.failed += 1
       }
@@ -61,18 +68,15 @@ export async function wakeDue(
   for (;;) {
     services.assertOpen()
     // Those that were seen may still be due, at the top of the list.
-    const due = await services.runner.due(seen.size + KEYS_PER_PAGE)
+    const due = await services.runner.due(2 * seen.size + KEYS_PER_PAGE)
     const next = due.filter((key) => isConnectionKey(key) && !seen.has(key))
-    if (next.length === 0 || seen.size >= limit) return { ...count, remaining: next.length }
-    const batch = next.slice(0, limit - seen.size)
+    // Records that cannot be read remain due, at the top of the list: they must not keep others from their turn.
+    const left = Math.min(limit - handled, WAKE_DUE.maxUnreadable - (seen.size - handled))
+    if (next.length === 0 || left <= 0) return { ...count, remaining: next.length }
+    const batch = next.slice(0, left)
     for (const key of batch) seen.add(key)
     // All take their next key from the same iterator.
     const keys = batch.values()
     await Promise.all(Array.from({ length: concurrency }, () => wakeEach(keys)))
   }
-}
-
-async function wakeOne(services: OrchestratorServices, key: string): Promise<boolean> {
-  const view = await services.runner.load(services.chart, key)
-  return view !== undefined && (await wake(new ConnectionRecord(services, view.context.identity, key), view))
 }

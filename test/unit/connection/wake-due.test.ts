@@ -136,6 +136,30 @@ describe('wakeDue()', () => {
     expect(await orchestrator.wakeDue({ limit: 1 })).toEqual({ woken: 0, failed: 1, remaining: 0 })
   })
 
+  test('records that do not open do not count towards the limit, so that those behind them are woken', async () => {
+    const { clock, store, orchestrator, signInAll, refreshes } = await begun()
+    await signInAll(4)
+    clock.advance(HOUR_MS)
+    const damaged = await store.due({ limit: 2 })
+    const load = store.load.bind(store)
+    store.load = async (key) => {
+      const record = await load(key)
+      return record && damaged.includes(key) ? { ...record, value: 'damaged' } : record
+    }
+    expect(await orchestrator.wakeDue({ limit: 1 })).toEqual({ woken: 1, failed: 2, remaining: 1 })
+    expect(await orchestrator.wakeDue({ limit: 1 })).toEqual({ woken: 1, failed: 2, remaining: 0 })
+    expect(refreshes()).toBe(2)
+  })
+
+  test('wakeDue() tries a bounded number of records that do not open', async () => {
+    const { store, orchestrator } = await begun()
+    const keys = Array.from({ length: 30_000 }, (_, n) => `authchart:{${String(n).padStart(22, 'a')}}:connection`)
+    store.due = async ({ limit }) => keys.slice(0, limit)
+    store.load = async () => ({ value: 'damaged', version: 'v1', ageMs: 0 })
+    const { failed, woken } = await orchestrator.wakeDue({ limit: 10_000 })
+    expect([failed, woken]).toEqual([10_000, 0])
+  })
+
   test('wakeDue() skips registrations and keys that no longer have a record', async () => {
     const { store, orchestrator } = await begun()
     store.due = async () => [`authchart:{${'a'.repeat(22)}}:connection`, `authchart:{${'a'.repeat(22)}}:registration`]
