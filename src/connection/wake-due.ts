@@ -9,6 +9,7 @@ import { wake } from './status.ts'
 export interface WakeDueOptions {
   /**
    * How many due connections one call handles at most, besides records that cannot be read. Integer from 1 to 10_000.
+   *
    * @defaultValue 1_000
    */
   limit?: number | undefined
