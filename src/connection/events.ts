@@ -152,6 +152,19 @@ function asksForSignIn(context: ConnectionContext, entry: JournalEntry): boolean
   return to === 'reauthorizationRequired' && before !== to
 }
 
+/** Whether an operation failed: the failure is another one than before, or the same again. */
+function hasFailed(
+  { failure }: ConnectionContext,
+  entries: JournalEntry[],
+  before: ConnectionContext | undefined,
+): boolean {
+  if (JSON.stringify(failure) !== JSON.stringify(before?.failure)) return true
+  // The failure of a retired client is that of the operation before.
+  return entries.some(
+    ({ reason, from }) => (reason === failure?.code && from !== 'retiring') || reason === 'callback.denied',
+  )
+}
+
 /**
  * Emits the events of each saved change of a connection's record.
  *
@@ -176,11 +189,11 @@ export function connectionEventPublisher(emitter: Emitter): RunnerOptions['onTra
         TOKEN_EVENTS.get(reason) ??
         (to === 'authorized' && reason === 'result.late' ? lateTokenEvent(context, before) : undefined)
       if (tokenEvent !== undefined) emitter.emit(tokenEvent, { connection, at, generation })
-      const isFailure = reason === failure?.code || reason === 'callback.denied'
-      if (failure !== undefined && isFailure) emitter.emit('failed', { connection, at, failure })
       if (reason === 'disconnect.requested' && to === 'disconnected' && earlier?.tokens === undefined)
         emitter.emit('disconnected', { connection, revoked: 'nothing', at })
     }
+    if (failure !== undefined && hasFailed(context, entries, earlier))
+      emitter.emit('failed', { connection, at: toLocal(context.at), failure })
     for (const revoked of decidedBetween(earlier, context))
       emitter.emit('disconnected', { connection, revoked, at: toLocal(context.at) })
   }

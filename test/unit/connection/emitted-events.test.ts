@@ -225,3 +225,38 @@ describe('options.inspect', () => {
     ])
   })
 })
+
+describe('the event failed', () => {
+  async function begun(options: Parameters<typeof orchestrate>[0] = {}) {
+    const world = await startWorld()
+    const clock = new TestClock()
+    const orchestrator = orchestrate({ clock, ...options })
+    const failures: string[] = []
+    orchestrator.on('failed', ({ failure }) => failures.push(failure.code))
+    return { world, clock, orchestrator, failures }
+  }
+
+  test('is emitted once for scope that was granted already, and once for a step-up that is exhausted', async () => {
+    const { world, orchestrator, failures } = await begun({ policy: { maxStepUps: 1 } })
+    const connection = await signIn(world, orchestrator, undefined, { scope: 'a' })
+    const stepUp = (scope: string) =>
+      connection.authorize({ challenge: `Bearer error="insufficient_scope", scope="${scope}"` })
+    await stepUp('a').catch(() => {})
+    await stepUp('a').catch(() => {})
+    expect(failures).toEqual(['INSUFFICIENT_SCOPE'])
+    const redirect = redirectOf(await stepUp('b'))
+    world.tokenAnswers.push((good) => ({ body: { ...good, scope: 'a' } }))
+    await orchestrator.completeCallback(world.callback(redirect))
+    await stepUp('b').catch(() => {})
+    expect(failures).toEqual(['INSUFFICIENT_SCOPE', 'STEP_UP_EXHAUSTED'])
+  })
+
+  test('is emitted once for a dynamic client that the server rejects', async () => {
+    const { world, clock, orchestrator, failures } = await begun()
+    const connection = await signIn(world, orchestrator)
+    clock.advance(3_600_000)
+    world.tokenAnswers.push({ status: 401, body: { error: 'invalid_client' } })
+    await connection.accessToken().catch(() => {})
+    expect(failures).toEqual(['CLIENT_REJECTED'])
+  })
+})

@@ -22,9 +22,17 @@ const LOCAL = 3_600_005
 const saved = <Context extends DurableContext>(context: Context) => ({ context, toLocal: recordClock(3_600_000) })
 
 /** What listeners receive when this transition is saved, except the transition itself. */
-function emittedFor(entry: Omit<JournalEntry, 'at'>, extra: Partial<ConnectionContext> = {}): unknown[] {
+function emittedFor(
+  entry: Omit<JournalEntry, 'at'>,
+  extra: Partial<ConnectionContext> = {},
+  before?: Partial<ConnectionContext>,
+): unknown[] {
   const { listeners, received } = listenToAll()
-  connectionEventPublisher(listeners)(saved({ ...CONTEXT, ...extra }), [{ at: 5, ...entry }], undefined)
+  connectionEventPublisher(listeners)(
+    saved({ ...CONTEXT, ...extra }),
+    [{ at: 5, ...entry }],
+    before && { ...CONTEXT, ...before },
+  )
   const [first, ...rest] = received
   expect(first).toEqual(['transition', { connection: IDENTITY, at: LOCAL, ...entry }])
   return rest
@@ -171,9 +179,22 @@ describe('events of a transition', () => {
     const entry = { from: 'refreshing', to: 'authorized' }
     const failed = ['failed', { connection: IDENTITY, at: LOCAL, failure }]
     expect(emittedFor({ ...entry, reason: 'HTTP_NETWORK' }, { failure })).toEqual([failed])
-    expect(emittedFor({ ...entry, reason: 'attempt.expired' }, { failure })).toEqual([])
+    expect(emittedFor({ ...entry, reason: 'HTTP_NETWORK' }, { failure }, { failure })).toEqual([failed])
+    expect(emittedFor({ ...entry, reason: 'attempt.expired' }, { failure }, { failure })).toEqual([])
     expect(emittedFor({ ...entry, reason: 'HTTP_NETWORK' })).toEqual([])
   })
+
+  test.each(['claim.expired', 'challenge.insufficientScope'])(
+    'a failure that the event %s leaves emits failed, unless it was there before',
+    (reason) => {
+      const failure = { code: 'TOKEN_OUTCOME_UNKNOWN' } as const
+      const entry = { from: 'exchanging', to: 'failed', reason }
+      const failed = ['failed', { connection: IDENTITY, at: expect.any(Number) as number, failure }]
+      expect(emittedFor(entry, { failure }, {})).toEqual([failed])
+      expect(emittedFor(entry, { failure }, { failure: { code: 'HTTP_NETWORK' } })).toEqual([failed])
+      expect(emittedFor(entry, { failure }, { failure })).toEqual([])
+    },
+  )
 
   test('a denied consent emits failed, and authorizationRequired when the user must sign in again', () => {
     const failure = { code: 'AUTHORIZATION_DENIED' } as const
