@@ -42,8 +42,8 @@ export const ID_BYTES = 12
  */
 export const CLOCK_JITTER_MS = 250
 
-/** Number of claims whose save a process gave up that it remembers, in case the store carries one out later. */
-export const MAX_ABANDONED_CLAIMS = 1_000
+/** Number of claims without a request that a process remembers: the store may carry out their failed save later. */
+export const MAX_UNSENT_CLAIMS = 1_000
 
 /** For how many records a process retains by how much its wall clock is ahead of theirs. Bounds memory. */
 export const MAX_CLOCK_OFFSETS = 10_000

@@ -189,7 +189,7 @@ export class Runner {
 
   /**
    * Handles a checkpoint before any other event: waits while a claim is younger than its lease and grace period,
-   * expires an older one, leaves one that this process gave up, and continues any other checkpoint with
+   * expires an older one, leaves one whose request was never sent, and continues any other checkpoint with
    * `checkpoint.saved`.
    */
   async #recovery<Context extends DurableContext, Command extends { type: string }>(
@@ -205,7 +205,7 @@ export class Runner {
       return snapshot.hasTag('checkpoint') ? { type: 'checkpoint.saved' } : undefined
     }
     if (run.chart.yields?.(claim)) return expired(claim)
-    if (this.#repository.isAbandoned(claim)) return unsent
+    if (this.#repository.isUnsent(claim)) return unsent
     const now = this.#options.clock.monotonic()
     if (waiting.seen?.version !== view.version) waiting.seen = { version: view.version, at: now }
     // The clock of the store may have been set back: a record is at least as old as this run has seen it.

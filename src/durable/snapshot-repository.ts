@@ -19,7 +19,7 @@ import {
   type RunnerOptions,
   sendDeadline,
 } from './chart.ts'
-import { CLOCK_JITTER_MS, ID_BYTES, MAX_ABANDONED_CLAIMS, MAX_CLOCK_OFFSETS, PROBE_TTL_MS } from './limits.ts'
+import { CLOCK_JITTER_MS, ID_BYTES, MAX_UNSENT_CLAIMS, MAX_CLOCK_OFFSETS, PROBE_TTL_MS } from './limits.ts'
 import { Retries } from './retries.ts'
 import { decodeSnapshot, encodeSnapshot, type SnapshotCodec } from './snapshot-codec.ts'
 
@@ -63,7 +63,7 @@ export class SnapshotRepository {
   readonly retries: Retries
   /** By how much the wall clock is ahead of each record. */
   readonly #offsets = new LruMap<string, number>(MAX_CLOCK_OFFSETS)
-  readonly #abandoned = new LruMap<string, true>(MAX_ABANDONED_CLAIMS)
+  readonly #unsentClaims = new LruMap<string, true>(MAX_UNSENT_CLAIMS)
 
   constructor(options: RunnerOptions) {
     this.#options = options
@@ -215,7 +215,7 @@ export class SnapshotRepository {
         const isTooFew = error instanceof TooFewReplicasError
         if (isResult ? this.retries.isOver : isTooFew || isTooLate || this.retries.isClosing) {
           retry.warn()
-          if (claim !== undefined && kind === 'claim') this.#abandoned.set(claim.id, true)
+          if (claim !== undefined && kind === 'claim') this.#unsentClaims.set(claim.id, true)
           if (isTooFew && error.version !== undefined) await this.#release(run, current, error.version, now)
           throw unavailable(error)
         }
@@ -226,11 +226,11 @@ export class SnapshotRepository {
   }
 
   /**
-   * Whether this process gave up the save of this claim, which the store carried out later: no request was sent under
-   * it, and none will be.
+   * Whether the save of this claim failed in this process, and the store carried it out later: no request was sent
+   * under it, and none will be.
    */
-  isAbandoned({ id }: Claim): boolean {
-    return this.#abandoned.get(id) === true
+  isUnsent({ id }: Claim): boolean {
+    return this.#unsentClaims.get(id) === true
   }
 
   /**

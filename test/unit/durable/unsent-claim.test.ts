@@ -3,7 +3,7 @@ import { CALLBACK, CLAIMED, REFRESH, SIGNED_IN, WAITING } from './records.ts'
 import { createWorld, LEASE, type TestProcess, type World } from './world.ts'
 
 /** A process whose save of a claim times out; the store carries it out when told to. */
-async function abandonedClaim(world: World, event: Parameters<TestProcess['run']>[0]) {
+async function unsentClaim(world: World, event: Parameters<TestProcess['run']>[0]) {
   const process = world.process()
   const { store } = process
   const save = store.save.bind(store)
@@ -18,11 +18,11 @@ async function abandonedClaim(world: World, event: Parameters<TestProcess['run']
   return { process, land }
 }
 
-describe('a claim that its process gave up, and that the store carried out later', () => {
-  test('the next refresh of the process waits for no lease, and its token is not doubted', async () => {
+describe('a claim whose save failed in its process, and that the store carried out later', () => {
+  test('the next refresh of the process waits for no lease, and its token is not possibly consumed', async () => {
     const world = createWorld()
     await world.seed(SIGNED_IN)
-    const { process, land } = await abandonedClaim(world, REFRESH)
+    const { process, land } = await unsentClaim(world, REFRESH)
     await land()
     expect((await world.stored())?.value).toEqual({ refreshing: 'claimed' })
     const { view, accepted } = await process.run(REFRESH)
@@ -41,7 +41,7 @@ describe('a claim that its process gave up, and that the store carried out later
   test('the tokens of such a refresh stay as they were, for a run without an event too', async () => {
     const world = createWorld()
     await world.seed(SIGNED_IN)
-    const { process, land } = await abandonedClaim(world, REFRESH)
+    const { process, land } = await unsentClaim(world, REFRESH)
     await land()
     const { view } = await process.run(() => undefined)
     expect(view?.context).toMatchObject({ generation: 1, orphanedClaims: [], tokens: SIGNED_IN.tokens })
@@ -52,17 +52,17 @@ describe('a claim that its process gave up, and that the store carried out later
   test('the code of such an exchange is retained, and can be sent', async () => {
     const world = createWorld()
     await world.seed(WAITING, { resting: 'awaitingCallback' })
-    const { process, land } = await abandonedClaim(world, CALLBACK)
+    const { process, land } = await unsentClaim(world, CALLBACK)
     await land()
     const { view } = await process.run({ type: 'exchange.resumed', stateHash: CALLBACK.stateHash })
     expect(view?.value).toEqual({ resting: 'authorized' })
     expect(world.requests).toEqual(['exchangeCode'])
   })
 
-  test('a process does not give up the claim of another process', async () => {
+  test('a process does not leave the claim of another process', async () => {
     const world = createWorld()
     await world.seed(SIGNED_IN)
-    const { process } = await abandonedClaim(world, REFRESH)
+    const { process } = await unsentClaim(world, REFRESH)
     await world.seed(CLAIMED, { refreshing: 'claimed' })
     process.store.arm({ name: 'looked again', operation: 'load', when: 'after', action: 'pause', skip: 1 })
     const run = process.run(REFRESH)
