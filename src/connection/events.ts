@@ -155,7 +155,7 @@ function asksForSignIn(context: ConnectionContext, entry: JournalEntry): boolean
 /** Whether an operation failed: the failure is another one than before, or the same again. */
 function hasFailed(
   { failure }: ConnectionContext,
-  entries: JournalEntry[],
+  entries: readonly JournalEntry[],
   before: ConnectionContext | undefined,
 ): boolean {
   if (JSON.stringify(failure) !== JSON.stringify(before?.failure)) return true
