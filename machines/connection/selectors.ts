@@ -15,7 +15,7 @@ import type { AuthorizationServer, Tokens } from '../../src/schemas/credentials.
 import type { Grant } from '../../src/schemas/grants.ts'
 import { assertDefined } from '../assert.ts'
 import { CALLBACK_WAIT_MS, MAX_REPLACEMENTS, REPLACEMENT_TRIAL_MS, SERVER_ANSWER_TTL_MS } from '../limits.ts'
-import { orphanedClaim } from '../record-rules.ts'
+import { isSecretExpired, orphanedClaim } from '../record-rules.ts'
 import type { Callback, Sent } from './events.ts'
 
 /** Whether an access token has not expired at `at`, with `minTtlMs` of its lifetime left, although a server rejected it. */
@@ -116,7 +116,8 @@ export function retainedUntil({ code, expiresAt }: Attempt): number {
  */
 export function restingState(context: ConnectionContext, at: number = context.at): RestingState {
   const { tokens } = context
-  if (!tokens?.refreshTokenRejected && (isUsable(tokens, at) || isRenewable(tokens, at))) return 'authorized'
+  const canRenew = isRenewable(tokens, at) && !isClientExpired(context, at)
+  if (!tokens?.refreshTokenRejected && (isUsable(tokens, at) || canRenew)) return 'authorized'
   if (context.attempts.some((attempt) => isPending(attempt, at))) return 'awaitingCallback'
   // A connection that needs no token needs no sign-in either, whatever failed since that was found.
   if (tokens === undefined && isNotRequired(context, at)) return 'disconnected'
@@ -333,7 +334,13 @@ export function exchangeDueAt(context: ConnectionContext, at: number): number | 
 /** Whether an access token can be obtained without the user. */
 export function isAuthorized(context: ConnectionContext, at: number): boolean {
   const tokens = tokensOf(context)
-  return isUsable(tokens, at) || isRenewable(tokens, at)
+  return isUsable(tokens, at) || (isRenewable(tokens, at) && !isClientExpired(context, at))
+}
+
+/** Whether the secret of the client that the tokens were issued to has expired, so that no renewal can be sent. */
+function isClientExpired(context: ConnectionContext, at: number): boolean {
+  const server = serverOf(context, context.tokens?.serverId)
+  return server !== undefined && isSecretExpired(server.client, at)
 }
 
 /**

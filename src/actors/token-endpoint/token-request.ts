@@ -58,7 +58,11 @@ export async function sendTokenRequest(
   signal: AbortSignal,
 ): Promise<TokenEndpointResponse> {
   const { server, grantType, rejected, sendBefore } = request
-  if (isSecretExpired(server.client, request.at)) throw portError(rejected, 'rejected', { reason: 'secretExpired' })
+  if (isSecretExpired(server.client, request.at)) {
+    // A dynamic client is registered again; only the host can replace its own.
+    const code = server.client.source === 'dynamic' ? rejected : 'CLIENT_INFORMATION_REQUIRED'
+    throw portError(code, 'rejected', { reason: 'secretExpired' })
+  }
   const parameters = Object.entries({ ...request.parameters, resource: server.resource }).flatMap(([name, value]) =>
     value === undefined ? [] : [[name, value]],
   )

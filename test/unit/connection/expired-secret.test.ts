@@ -1,0 +1,25 @@
+import { expect, test } from 'vitest'
+import { TestClock } from './test-clock.ts'
+import { orchestrate, rejection, signIn, startWorld } from './world.ts'
+
+test('a connection whose client secret of the host has expired is authorized until its access token is over, and then says so', async () => {
+  const world = await startWorld()
+  const clock = new TestClock()
+  const orchestrator = orchestrate({ clock })
+  const clientSecretExpiresAt = clock.now() + 1_800_000
+  const connection = await signIn(world, orchestrator, undefined, {
+    clientInformation: { clientId: 'host', clientSecret: 's', issuer: world.issuer, clientSecretExpiresAt },
+  })
+  clock.advance(3_599_999)
+  expect((await connection.status()).authorized).toBe(true)
+  clock.advance(1)
+  expect(await connection.status()).toMatchObject({ state: 'reauthorizationRequired', authorized: false })
+  const failure = { code: 'CLIENT_INFORMATION_REQUIRED', details: { reason: 'secretExpired' } }
+  expect(await rejection(connection.accessToken())).toEqual({
+    failure,
+    retryable: false,
+    nextAction: 'configureClient',
+  })
+  expect(await connection.status()).toMatchObject({ authorized: false, failure, nextAction: 'configureClient' })
+  expect(world.tokenRequests()).toHaveLength(1)
+})
