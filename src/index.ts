@@ -11,6 +11,7 @@ export type {
   AuthorizeOptions,
   AuthorizeResult,
   AwaitOptions,
+  DisconnectOptions,
   CallbackOptions,
   StaticClientInformation,
   ImportOptions,

@@ -100,6 +100,12 @@ export interface AwaitOptions {
   signal?: AbortSignal | undefined
 }
 
+/** The options of `disconnect()`. */
+export interface DisconnectOptions {
+  /** Stops waiting; the operation itself continues in the background. @defaultValue none */
+  signal?: AbortSignal | undefined
+}
+
 /** Credentials that a host has stored itself, in the form of the data of its `actions`. */
 export interface ImportOptions {
   /** The client that they were issued to. @defaultValue none */
@@ -180,6 +186,8 @@ export const AwaitOptionsSchema: v.GenericSchema<unknown, AwaitOptions> = v.stri
   timeoutMs: maybe(DurationMs),
   signal: Signal,
 })
+
+export const DisconnectOptionsSchema: v.GenericSchema<unknown, DisconnectOptions> = v.strictObject({ signal: Signal })
 
 export const ImportOptionsSchema: v.GenericSchema<unknown, ImportOptions> = v.strictObject({
   clientInformation: maybe(ClientInformation),

@@ -16,6 +16,8 @@ import {
   type AuthorizeResult,
   type AwaitOptions,
   AwaitOptionsSchema,
+  type DisconnectOptions,
+  DisconnectOptionsSchema,
   staticClient,
   type ImportOptions,
   ImportOptionsSchema,
@@ -187,12 +189,17 @@ export class Connection {
    * that the server has not decided is attempted again by `wake()`, for a day, also beside a new sign-in.
    *
    * @returns `revoked` says what became of the tokens, as the event `disconnected` does: see {@link RevocationResult}.
-   * @throws {@link AuthorizationError} `STORE_UNAVAILABLE`, `TIMED_OUT`. A revocation endpoint that does not respond is
-   *   not an error.
+   * @throws {@link AuthorizationError} `STORE_UNAVAILABLE`, `TIMED_OUT`, `ABORTED`. A revocation endpoint that does not
+   *   respond is not an error.
    * @see [RFC 7009](https://www.rfc-editor.org/rfc/rfc7009.html)
    */
-  async disconnect(): Promise<{ revoked: RevocationResult; actions: HostAction[] }> {
+  async disconnect(options: DisconnectOptions = {}): Promise<{ revoked: RevocationResult; actions: HostAction[] }> {
     const record = this.#open()
+    const { signal } = parseOptions(DisconnectOptionsSchema, options, 'disconnect()')
+    return await abortable(() => this.#disconnect(record), signal)
+  }
+
+  async #disconnect(record: ConnectionRecord): Promise<{ revoked: RevocationResult; actions: HostAction[] }> {
     const id = randomId(record.services.clock, REVOCATION_ID_BYTES)
     const view = await record.load()
     const result = await record.run(

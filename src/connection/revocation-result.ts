@@ -8,16 +8,18 @@ import type { ConnectionContext, Revocation } from '../schemas/connection-contex
  * - `pending`: the server could not be reached, or has not decided: `wake()` attempts it again, for a day.
  * - `unsupported`: the authorization server is not known, publishes no revocation endpoint, or revokes no such tokens.
  * - `failed`: the server rejected the revocation, or has not decided it for a day.
- * - `nothing`: the connection had no tokens.
+ * - `nothing`: the connection had no tokens, and none of an earlier disconnect are left to revoke.
  */
 export type RevocationResult = 'yes' | 'pending' | 'unsupported' | 'failed' | 'nothing'
 
 const resultOf = ({ outcome }: Revocation): RevocationResult => outcome ?? 'pending'
 
-/** The result of the disconnect with this id. */
+/** The result of the disconnect with this id; one that found no tokens has that of an earlier one that is pending. */
 export function revocationResult(context: ConnectionContext | undefined, id: string): RevocationResult {
   const revocation = context && revocationOf(context, id)
-  return revocation === undefined ? 'nothing' : resultOf(revocation)
+  if (revocation !== undefined) return resultOf(revocation)
+  const isPending = context?.revocations?.some(({ ofDisconnect, pending }) => ofDisconnect && pending !== undefined)
+  return isPending ? 'pending' : 'nothing'
 }
 
 /** What is to be announced of the disconnects that a change of the record began or decided. */

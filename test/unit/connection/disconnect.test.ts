@@ -67,6 +67,34 @@ describe('disconnect()', () => {
     })
   })
 
+  test('a disconnect() while the revocation of an earlier one is pending returns pending', async () => {
+    const world = await startWorld()
+    world.as.routes['POST /revoke'] = { status: 503, body: {} }
+    const connection = await signIn(world, orchestrate())
+    expect(await connection.disconnect()).toMatchObject({ revoked: 'pending' })
+    expect(await connection.disconnect()).toEqual({ revoked: 'pending', actions: [] })
+  })
+
+  test('disconnect() stops waiting when its signal aborts, and goes on; an unknown option is a TypeError', async () => {
+    const world = await startWorld()
+    const gate = Promise.withResolvers<void>()
+    const asked = Promise.withResolvers<void>()
+    world.as.routes['POST /revoke'] = () => {
+      asked.resolve()
+      return { body: {}, until: gate.promise }
+    }
+    const connection = await signIn(world, orchestrate())
+    expect(await rejection(connection.disconnect({ bogus: 1 } as never))).toMatchObject({ name: 'TypeError' })
+    expect((await connection.status()).authorized).toBe(true)
+    const abort = new AbortController()
+    const rejected = rejection(connection.disconnect({ signal: abort.signal }))
+    await asked.promise
+    abort.abort()
+    expect(await rejected).toMatchObject({ failure: { code: 'ABORTED' } })
+    gate.resolve()
+    await vi.waitFor(async () => expect((await connection.status()).journal.at(-1)?.notes).toEqual(['revoked: yes']))
+  })
+
   test('disconnect() of a connection without a record does nothing', async () => {
     const world = await startWorld()
     const store = new MemoryStore()
