@@ -5,14 +5,14 @@ const { exports } = JSON.parse(readFileSync(new URL('package.json', import.meta.
 
 /** Our own code, without the packages that it imports. */
 const OWN = {
-  '.': '62.3 kB',
-  './machines': '15 kB',
+  '.': '63 kB',
+  './machines': '15.2 kB',
   './mcp': '3 kB',
   './node': '4.2 kB',
   './redis': '6.3 kB',
   './sqlite': '3 kB',
-  './stately': '17.4 kB',
-  './testing': '26.4 kB',
+  './stately': '17.6 kB',
+  './testing': '26.6 kB',
 }
 
 /** The main entry with all that it loads from packages. */
