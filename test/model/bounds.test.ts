@@ -77,20 +77,17 @@ describe("bounds of a connection's record", () => {
   test('a connection retains the 4 newest orphaned claims', async () => {
     const live = connection({ refreshTokens: fail(rejections.unknown) })
     await live.signIn()
+    await live.refresh({ stopAtCheckpoint: true })
+    await live.abandon({ stopAtCheckpoint: true })
+    await live.abandon()
+    // From now on the refresh token may be consumed, and no refresh is repeated after its lease.
     const claims: (string | undefined)[] = []
-    for (const _ of numbers(1, 3)) {
+    for (const _ of numbers(1, 4)) {
       await live.refresh({ stopAtCheckpoint: true })
-      claims.push(live.context.claim?.id)
-      await live.abandon({ stopAtCheckpoint: true })
       claims.push(live.context.claim?.id)
       await live.abandon()
     }
-    expect(live.context.orphanedClaims).toEqual([
-      { id: claims[2], retried: true },
-      { id: claims[3], retried: false },
-      { id: claims[4], retried: true },
-      { id: claims[5], retried: false },
-    ])
+    expect(live.context.orphanedClaims).toEqual(claims.map((id) => ({ id, retried: false })))
   })
 })
 
