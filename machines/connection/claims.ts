@@ -157,7 +157,7 @@ export function expireClaim(context: ConnectionContext, event: Sent<'claim.expir
     orphanedClaims,
     failure,
     ...(context.claim?.kind === 'exchange' && { retryAt: at + leaseMs }),
-    ...(next === undefined && { ...withFailedRenewal(context, lost, at), ...withFailedRequest(context, lost, at) }),
+    ...(next === undefined && withFailedRenewal(context, lost, at)),
     ...withConsumptionDoubt(context),
   }
 }

@@ -47,6 +47,8 @@ export class Runner {
   readonly #queues = new Map<string, Promise<void>>()
   /** The ends of the runs that have not ended, and what rejects their callers. */
   readonly #running = new Map<Promise<void>, (error: Error) => void>()
+  /** The runs whose callers were rejected, and which go on trying to store a result. */
+  readonly #late = new Set<{ readonly key: string }>()
   #longestLeaseMs = 0
 
   constructor(options: RunnerOptions) {
@@ -102,12 +104,12 @@ export class Runner {
     const { promise: yielded, resolve: onYield } = Promise.withResolvers<void>()
     const { promise, resolve, reject } = Promise.withResolvers<RunResult<Context>>()
     const onLate = (): void => {
+      this.#late.add(run)
       onYield()
       reject(unavailable())
     }
-    const turn = (before ?? Promise.resolve()).then(() =>
-      this.#runToResult({ chart, key, input, lease, dueInMs, carriesResult: false, onYield, onLate }, step, loaded),
-    )
+    const run = { chart, key, input, lease, dueInMs, carriesResult: false, onYield, onLate }
+    const turn = (before ?? Promise.resolve()).then(() => this.#runToResult(run, step, loaded))
     const ended = turn.then(
       () => {},
       () => {},
@@ -119,7 +121,10 @@ export class Runner {
       if (this.#queues.get(key) === released) this.#queues.delete(key)
     })
     this.#running.set(ended, reject)
-    void ended.then(() => this.#running.delete(ended))
+    void ended.then(() => {
+      this.#running.delete(ended)
+      this.#late.delete(run)
+    })
     turn.then(resolve, reject)
     return promise
   }
@@ -211,7 +216,12 @@ export class Runner {
     // The clock of the store may have been set back: a record is at least as old as this run has seen it.
     const leaseLeftMs = claim.leaseMs - Math.max(view.ageMs(), now - waiting.seen.at)
     const remainingMs = leaseLeftMs > 0 ? leaseLeftMs : await this.#graceLeftMs(run, claim, leaseLeftMs, waiting)
-    if (remainingMs <= 0) return expired(claim)
+    if (remainingMs <= 0) {
+      // This process has the result of the claim, or learns that it is superseded, as soon as the store takes it.
+      const isLate = !run.carriesResult && [...this.#late].some(({ key }) => key === run.key)
+      if (isLate) throw unavailable()
+      return expired(claim)
+    }
     if (!run.carriesResult) {
       if (this.#repository.retries.isClosing) throw closed()
       if (view.requestedAt > waiting.until) throw timedOut('claimed')
