@@ -149,7 +149,9 @@ export async function authorize(record: ConnectionRecord, params: AuthorizeParam
   // Another process has tried since, and failed: this one adopts that failure.
   const adopted = isDone || result.accepted || result.view === undefined ? undefined : deferralOf(result.view, grant)
   if (adopted !== undefined) throw adopted
-  if (!isDone && reason !== undefined) throw new AuthorizationError(reason)
+  // Without an accepted event nothing was stored: the store has lost the claim of this call together with its record.
+  const failed = reason ?? (result.accepted ? undefined : failure('TOKEN_OUTCOME_UNKNOWN'))
+  if (!isDone && failed !== undefined) throw new AuthorizationError(failed)
   return { status: 'authorized', actions }
 }
 

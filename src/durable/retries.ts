@@ -27,8 +27,8 @@ export class Retries {
   isOver = false
   readonly #clock: Clock
   readonly #pending = new Set<() => void>()
-  /** The runs whose result is known to be lost. */
-  readonly #warned = new WeakSet<Retried>()
+  /** The runs whose result is known to be lost, by what rejects their callers: a run that submits it late is the same. */
+  readonly #warned = new WeakSet<() => void>()
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -36,8 +36,8 @@ export class Retries {
 
   /** Says, once for a run, that the result of a single-use credential was not stored. */
   warn(run: Retried, reason?: unknown): void {
-    if (!this.#warned.has(run)) warnOfUnstoredResult(run.key, reason)
-    this.#warned.add(run)
+    if (!this.#warned.has(run.onLate)) warnOfUnstoredResult(run.key, reason)
+    this.#warned.add(run.onLate)
   }
 
   /** Begins the attempts of one operation; `isResult`: it stores the result of a single-use credential. */

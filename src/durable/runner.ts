@@ -175,7 +175,10 @@ export class Runner {
           await this.#repository.retries.pause(this.#jitter(Math.min(2 ** rounds, MAX_CONFLICT_PAUSE_MS)))
           view = await this.#repository.reload(run)
           const isSuperseded = view !== undefined && view.context.generation !== result.view?.context.generation
-          if (!isStored && !isSuperseded) this.#repository.retries.warn(run, 'another process has changed the record')
+          const { claim } = result.view?.context ?? {}
+          // What a yielding claim is for does not depend on its result.
+          const isLost = !isStored && !isSuperseded && !(claim !== undefined && run.chart.yields?.(claim))
+          if (isLost) this.#repository.retries.warn(run, 'another process has changed the record')
           // The record does not show that this event was carried out, or why not: its request is not sent again.
           if (result.consumed && recovery === undefined && !isSuperseded) next = () => undefined
           continue

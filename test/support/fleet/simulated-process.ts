@@ -1,4 +1,5 @@
 import type { Clock } from '../../../src/clock.ts'
+import { plainSealer } from '../../../src/durable/sealing.ts'
 import { type AuthOrchestrator, createAuthOrchestrator, type SnapshotStore } from '../../../src/index.ts'
 import { FaultyStore, type StoreFault } from '../processes/faulty-store.ts'
 import type { Variant } from './fleet-servers.ts'
@@ -62,6 +63,7 @@ export class SimulatedProcess {
       client: { name: 'Fleet', redirectUri: REDIRECT_URI },
       clients: surroundings.clients,
       keys: { name: NAME_KEY },
+      sealer: plainSealer,
       store: this.#store,
       clock,
       network: { allow: ['127.0.0.1'], fetch: this.#fetch },
@@ -128,7 +130,8 @@ export class SimulatedProcess {
       return this.#isDead ? await never() : await ask()
     }
     return {
-      insideProcess: true,
+      // As for processes of several machines: one that takes a claim over leaves its holder a grace period.
+      insideProcess: false,
       load: (key) => alive(() => store.load(key)),
       save: (key, value, options) => alive(() => store.save(key, value, options)),
       delete: (key, options) => alive(() => store.delete(key, options)),

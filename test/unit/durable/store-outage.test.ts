@@ -70,6 +70,38 @@ describe('◆10 a store outage longer than lease and grace period', () => {
     expect(world.requests).toEqual(['refreshTokens'])
   })
 
+  test('a process that cannot store a result does not take its claim over itself, whatever else the store takes', async () => {
+    const world = createWorld()
+    await world.seed(SIGNED_IN)
+    const process = outside(world)
+    const { store } = process
+    const save = store.save.bind(store)
+    store.save = async (key, value, options) => {
+      if (options.kind === 'result') throw new Error('READONLY')
+      return await save(key, value, options)
+    }
+    const unavailable = { code: 'STORE_UNAVAILABLE', retryable: true }
+    const run = process.run(REFRESH)
+    await vi.waitFor(() => expect(world.requests).toEqual(['refreshTokens']))
+    const warnings = await processWarnings(async () => {
+      world.time.advance(UNTIL_ABANDONED_MS + 1)
+      await expect(run).rejects.toMatchObject(unavailable)
+    })
+    expect(warnings).toMatchObject([{ code: 'AUTHCHART_RESULT_NOT_STORED' }])
+    world.time.advance(UNTIL_ABANDONED_MS)
+    store.arm({ name: 'grace', operation: 'load', when: 'after', action: 'pause', skip: 1 })
+    const next = process.run(REFRESH)
+    await process.reached('grace')
+    world.time.advance(UNTIL_ABANDONED_MS)
+    process.store.resume('grace')
+    await expect(next).rejects.toMatchObject(unavailable)
+
+    store.save = save
+    await vi.waitFor(async () => expect((await world.stored())?.context.generation).toBe(2))
+    await process.runner.close()
+    expect(world.requests).toEqual(['refreshTokens'])
+  })
+
   test('a process that knows nothing of the outage waits a grace period of its own before it takes a claim over', async () => {
     const world = createWorld()
     await world.seed(CLAIMED, CLAIMED_VALUE)
