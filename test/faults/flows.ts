@@ -102,6 +102,9 @@ export const FLOWS: readonly Flow[] = [
       const { as } = scene.server
       as.injectFault({ when: 'before', answer: 503 })
       while (as.requestLog.count({ fault: 'before 503' }) === 0) await scene.before.completeCallback(url)
+      // The code waits for its backoff.
+      const { nextWakeAt = Infinity } = await scene.before.status(scene.of)
+      await delay(Math.max(0, nextWakeAt - Date.now()))
       return getToken(scene)
     },
   },
