@@ -16,6 +16,7 @@ import type { Grant } from '../../src/schemas/grants.ts'
 import { assertDefined } from '../assert.ts'
 import { CALLBACK_WAIT_MS, MAX_REPLACEMENTS, REPLACEMENT_TRIAL_MS, SERVER_ANSWER_TTL_MS } from '../limits.ts'
 import { isSecretExpired, orphanedClaim } from '../record-rules.ts'
+import { isSecretExpired as isSecretFailure } from '../rejection.ts'
 import type { Callback, Sent } from './events.ts'
 
 /** Whether an access token has not expired at `at`, with `minTtlMs` of its lifetime left, although a server rejected it. */
@@ -116,8 +117,7 @@ export function retainedUntil({ code, expiresAt }: Attempt): number {
  */
 export function restingState(context: ConnectionContext, at: number = context.at): RestingState {
   const { tokens } = context
-  const canRenew = isRenewable(tokens, at) && !isClientExpired(context, at)
-  if (!tokens?.refreshTokenRejected && (isUsable(tokens, at) || canRenew)) return 'authorized'
+  if (!tokens?.refreshTokenRejected && isAuthorized(context, at)) return 'authorized'
   if (context.attempts.some((attempt) => isPending(attempt, at))) return 'awaitingCallback'
   // A connection that needs no token needs no sign-in either, whatever failed since that was found.
   if (tokens === undefined && isNotRequired(context, at)) return 'disconnected'
@@ -337,6 +337,17 @@ export function isAuthorized(context: ConnectionContext, at: number): boolean {
   return isUsable(tokens, at) || (isRenewable(tokens, at) && !isClientExpired(context, at))
 }
 
+/** Whether callers renew the tokens now. */
+export function canRenew(context: ConnectionContext, at: number): boolean {
+  return isRenewable(tokensOf(context), at) && isRenewalScheduled(context, at)
+}
+
+/** Whether tokens are renewed: not once a renewal found that the secret of their client, in the record, has expired. */
+export function isRenewalScheduled(context: ConnectionContext, at: number): boolean {
+  if (!hasRenewal(tokensOf(context), at)) return false
+  return !(isClientExpired(context, at) && isSecretFailure(context.failedRenewal?.failure))
+}
+
 /** Whether the secret of the client that the tokens were issued to has expired, so that no renewal can be sent. */
 function isClientExpired(context: ConnectionContext, at: number): boolean {
   const server = serverOf(context, context.tokens?.serverId)
@@ -356,7 +367,7 @@ export function backoffLeftMs({ failedRenewal }: ConnectionContext, at: number):
 /** When `wake()` renews the tokens: before they expire, or once the backoff after a failed renewal has elapsed. */
 export function renewalDueAt(context: ConnectionContext, at: number, minTokenTtlMs: number): number | undefined {
   const tokens = tokensOf(context)
-  if (!hasRenewal(tokens, at)) return undefined
+  if (tokens === undefined || !isRenewalScheduled(context, at)) return undefined
   if (context.failedRenewal !== undefined) return context.failedRenewal.retryAt
   return tokens.expiresAt && tokens.expiresAt - marginMs(tokens, minTokenTtlMs)
 }

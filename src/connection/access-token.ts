@@ -1,5 +1,6 @@
 import {
   backoffLeftMs,
+  canRenew,
   clearableRejection,
   isClaimed,
   currentChallenge,
@@ -195,7 +196,7 @@ export async function renew(
   const { context } = view
   const { generation } = context
   const mayRenew = (now: View): boolean =>
-    isRenewable(tokensOf(now.context), now.at()) && (ignoresBackoff || deferredMs(now.context, now.at()) === 0)
+    canRenew(now.context, now.at()) && (ignoresBackoff || deferredMs(now.context, now.at()) === 0)
   const attemptToResume = (now: View): Attempt | undefined =>
     ignoresBackoff || exchangeDeferredMs(now.context, now.at()) === 0
       ? pendingExchange(now.context, now.at())

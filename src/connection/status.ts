@@ -1,10 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import {
   exchangeDueAt,
-  hasRenewal,
   isAuthorized,
   isClaimed,
   isNotRequired,
+  isRenewalScheduled,
   nextWakeAt,
   pendingExchange,
   renewalDueAt,
@@ -90,7 +90,8 @@ export function statusOf(record: ConnectionRecord, view: View): ConnectionStatus
   const reason = context.failure ?? (tokens && context.failedRenewal?.failure)
   const authorized = isAuthorized(context, at)
   const notRequired = isNotRequired(context, at)
-  const isWorkPending = isClaimed(context) || pendingExchange(context, at) !== undefined || hasRenewal(tokens, at)
+  const isWorkPending =
+    isClaimed(context) || pendingExchange(context, at) !== undefined || isRenewalScheduled(context, at)
   // What failed is not tried again, so that only a sign-in helps.
   const isOver = !authorized && !notRequired && !isWorkPending && reason !== undefined && isRetryable(reason)
   const fallback: NextAction = authorized || notRequired ? 'none' : 'authorize'

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import {
   backoffLeftMs,
+  canRenew,
   currentChallenge,
   dueRevocations,
   hasRenewal,
@@ -14,6 +15,7 @@ import {
   clearableRejection,
   isReplacedTooOften,
   isRenewable,
+  isRenewalScheduled,
   isTriable,
   isUsable,
   marginMs,
@@ -26,7 +28,15 @@ import {
 } from '../../../../machines/connection/selectors.ts'
 import type { AuthorizationRequest, ConnectionContext } from '../../../../src/schemas/connection-context.ts'
 import type { Tokens } from '../../../../src/schemas/credentials.ts'
-import { contextWith, resource, START, TOKEN_TTL_MS, tokens } from '../../../support/charts/facts.ts'
+import {
+  contextWith,
+  resource,
+  server,
+  staticClient,
+  START,
+  TOKEN_TTL_MS,
+  tokens,
+} from '../../../support/charts/facts.ts'
 import { ATTEMPT, CLAIM, EMPTY_CONTEXT, SERVER, TOKENS } from '../../durable/records.ts'
 import { BEGINNING } from '../../durable/test-time.ts'
 import { request } from './support.ts'
@@ -79,6 +89,26 @@ const attempt = { stateHash: 'hash-1', verifier: 'fake-verifier', serverId: 1, e
 test('hasRenewal is true although callers may not renew', () => {
   const held = [{ ...tokens, renewalRejected: true }, { ...tokens, rejectedBy: 'host' }, lastTokens] as const
   expect(held.map((each) => hasRenewal(each, START))).toEqual([true, true, false])
+})
+
+test('canRenew and isRenewalScheduled are false once a renewal found that the secret of the client has expired', () => {
+  const failedRenewal = { ...failedAt(START), failure: { code: 'CLIENT_INFORMATION_REQUIRED' } } as const
+  const found = { ...failedRenewal, failure: { ...failedRenewal.failure, details: { reason: 'secretExpired' } } }
+  const expiring = { ...server, client: { ...staticClient, clientSecretExpiresAt: START } }
+  const [held, rejected] = [{ tokens }, { tokens: { ...tokens, renewalRejected: true as const } }]
+  const rows: [Partial<ConnectionContext>, number, boolean, boolean][] = [
+    [{}, START, false, false],
+    [{ ...held, servers: [server], failedRenewal: found }, START, true, true],
+    [{ ...held, servers: [expiring] }, START, true, true],
+    [{ ...held, servers: [expiring], failedRenewal }, START, true, true],
+    [{ ...held, servers: [expiring], failedRenewal: found }, START - 1, true, true],
+    [{ ...held, servers: [expiring], failedRenewal: found }, START, false, false],
+    [{ ...rejected, servers: [server] }, START, false, true],
+  ]
+  for (const [changes, at, renews, schedules] of rows) {
+    const context = contextWith(changes)
+    expect([canRenew(context, at), isRenewalScheduled(context, at)]).toEqual([renews, schedules])
+  }
 })
 
 test('isTriable is true for rejected tokens until they expire', () => {
