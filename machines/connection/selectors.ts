@@ -61,14 +61,16 @@ export function isRenewing({ claim, request }: ConnectionContext): boolean {
 }
 
 /**
- * Whether the request of a late result may have been sent twice: its claim was retried, or lost by the store and
- * another process used the same refresh token.
+ * Whether the request of a late result may have been sent twice: its claim was retried, or another process used the
+ * same refresh token, which the server has rejected since, or whose claim the store lost.
  */
 export function isSentTwice(context: ConnectionContext, { orphanId, kind }: Sent<'result.late'>): boolean {
   const claim = orphanedClaim(context, orphanId)
-  if (claim !== undefined || kind !== 'refresh') return claim?.retried === true
+  if (claim?.retried === true || kind !== 'refresh') return claim?.retried === true
   const { tokens } = context
-  return tokens === undefined || Boolean(tokens.refreshTokenMayBeConsumed || tokens.refreshTokenRejected)
+  if (tokens === undefined || tokens.refreshTokenRejected === true) return true
+  // Every expired claim of a refresh leaves this doubt: beside one it says nothing about another request.
+  return claim === undefined && tokens.refreshTokenMayBeConsumed === true
 }
 
 /** Whether the tokens have just replaced rejected ones: if the server rejects them as well, renewals do not help. */

@@ -411,9 +411,15 @@ describe('isAcceptableLateResult', () => {
     ],
     [
       'is true for a claim without a retry, even without a refresh token',
-      {},
+      { tokens: { ...tokens, refreshTokenMayBeConsumed: true } },
       { tokens: { ...tokens, refreshToken: undefined } },
       true,
+    ],
+    [
+      'is false for a claim without a retry whose refresh token was rejected since, if the result has none to verify it',
+      { tokens: { ...tokens, refreshTokenRejected: true } },
+      { tokens: { ...tokens, refreshToken: undefined } },
+      false,
     ],
   ])('isAcceptableLateResult %s', (_, changes, result, expected) => {
     const context = contextWith({ generation: 3, orphanedClaims: [{ id: 'claim-1', retried: false }], ...changes })

@@ -232,6 +232,19 @@ describe('a late result', () => {
     expect(acceptLateResult(context, { ...event, tokens: { ...tokens, unverified: true } }).tokens).toEqual(tokens)
   })
 
+  test('acceptLateResult marks refreshed tokens as unverified if the same refresh token was rejected since', () => {
+    const late = { ...event, kind: 'refresh', tokens: { ...tokens, accessToken: 'late' } } as const
+    const rows: [Partial<ConnectionContext>, true | undefined][] = [
+      [{ tokens: undefined }, true],
+      [{ tokens: { ...tokens, refreshTokenRejected: true } }, true],
+      [{ tokens: { ...tokens, refreshTokenMayBeConsumed: true } }, undefined],
+      [{ tokens: { ...tokens, refreshTokenMayBeConsumed: true }, orphanedClaims: [] }, true],
+      [{ tokens, orphanedClaims: [] }, undefined],
+    ]
+    for (const [changes, unverified] of rows)
+      expect(acceptLateResult(after(context, changes), late).tokens?.unverified).toBe(unverified)
+  })
+
   test('acceptLateResult of an exchange ends its attempt or corrects the recorded outcome of an ended one', () => {
     const late = { ...event, attemptHash: 'hash-1' }
     expect(acceptLateResult(after(context, { attempts: [attemptOf(1)] }), late)).toMatchObject({
