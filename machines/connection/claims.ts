@@ -21,7 +21,7 @@ export function claim(
 
 /**
  * Claims an exchange and stores its code, whose lifetime replaces that of the attempt. `exchange.resumed` claims a code
- * that is already stored.
+ * that is already stored. The backoff after an earlier code does not defer one that was never sent.
  */
 export function claimExchange(
   context: ConnectionContext,
@@ -31,11 +31,13 @@ export function claimExchange(
   const claimed = claim(event, { kind: 'exchange', stateHash }, attemptOf(context, stateHash)?.retries)
   if (event.type === 'exchange.resumed') return claimed
   const { code, codeTtlMs, refuseAccountChange, arrivedAt = at } = event
+  const isNew = attemptOf(context, stateHash)?.code === undefined
   const retainCode = (attempt: Attempt): Attempt =>
     attempt.stateHash === stateHash && attempt.code === undefined
       ? { ...attempt, code, expiresAt: arrivedAt + codeTtlMs, refuseAccountChange }
       : attempt
-  return { ...claimed, attempts: context.attempts.map(retainCode) }
+  const attempts = context.attempts.map(retainCode)
+  return { ...claimed, attempts, ...(isNew && { retryAt: undefined, retryDelayMs: undefined }) }
 }
 
 /** A code that is redeemed later may have been consumed before: its next claim counts that. */

@@ -7,6 +7,7 @@ import {
   markOutcomeUnknown,
   retainRetries,
 } from '../../../../machines/connection/claims.ts'
+import type { ConnectionContext } from '../../../../src/schemas/connection-context.ts'
 import { CODE_TTL_MS, contextWith, LEASE_MS, rejections, server, tokens } from '../../../support/charts/facts.ts'
 import { after, attemptOf, exchanging, NOW, refreshing, request, stamp } from './support.ts'
 
@@ -132,6 +133,21 @@ test('claimExchange stores the first code in the attempt before redemption and e
     at: NOW,
     claim,
   })
+})
+
+test('claimExchange of a new code ends the backoff after an earlier one, and that of a stored code does not', () => {
+  const backoff = { retryAt: NOW + 300_000, retryDelayMs: 5_000 }
+  const event = {
+    ...stamp,
+    type: 'callback.received',
+    stateHash: 'hash-1',
+    code: 'fake-code',
+    codeTtlMs: CODE_TTL_MS,
+  } as const
+  const claimed = (context: ConnectionContext): ConnectionContext => after(context, claimExchange(context, event))
+  const fresh = contextWith({ attempts: [attemptOf(1)], ...backoff })
+  expect(claimed(fresh)).toMatchObject({ retryAt: undefined, retryDelayMs: undefined })
+  expect(claimed({ ...fresh, attempts: [attemptOf(1, { code: 'fake-code' })] })).toMatchObject(backoff)
 })
 
 test('retainRetries counts the earlier claims of a code that is redeemed later, and its next claim continues the count', () => {
