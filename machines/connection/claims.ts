@@ -8,7 +8,7 @@ import { withExpiredClaim, withUnknownOutcome } from '../record-rules.ts'
 import { isPassing, type PortFailure } from '../rejection.ts'
 import type { Change, ConnectionEvent, Sent, Stamp } from './events.ts'
 import { canRetry, isRenewal } from './guards.ts'
-import { attemptOf, isRenewing, requestedScope, wantedGrant } from './selectors.ts'
+import { attemptOf, claimedServer, isRenewing, requestedScope, wantedGrant } from './selectors.ts'
 
 /** Creates a claim: the intent, which is stored before the request is sent. */
 export function claim(
@@ -124,9 +124,9 @@ export function withFailedRequest(context: ConnectionContext, portFailure: PortF
   const { failure } = portFailure
   if (current?.kind !== 'requestToken' || request?.purpose !== 'authorize') return {}
   if (isLocal(failure) || !isPassing(portFailure)) return {}
-  return {
-    failedRequest: { grant: request.grant, failure, ...nextRetry(failure, failedRequest?.retryDelayMs, at) },
-  }
+  const { issuer, client } = claimedServer(context) ?? {}
+  const to = { grant: request.grant, issuer, clientId: client?.clientId }
+  return { failedRequest: { ...to, failure, ...nextRetry(failure, failedRequest?.retryDelayMs, at) } }
 }
 
 /** When a failed token request may be sent again: when the server said, or else with backoff. */

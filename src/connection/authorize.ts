@@ -19,6 +19,7 @@ import { isServerAllowed, type Policy } from '../options/policy.ts'
 import { coversScope, isTooMuchScope, unionScopes } from '../protocol/scopes.ts'
 import { isIssuerOf } from '../protocol/server-facts.ts'
 import { type BearerChallenge, bearerChallenge } from '../protocol/www-authenticate.ts'
+import type { ConnectionContext } from '../schemas/connection-context.ts'
 import type { Grant } from '../schemas/grants.ts'
 import { isWebUrl } from '../schemas/option-values.ts'
 import { invalidArgument } from '../schemas/parse-options.ts'
@@ -98,7 +99,8 @@ export async function authorize(record: ConnectionRecord, params: AuthorizeParam
     return isNew && coversScope(tokens?.scope, unionScopes(params.scope, challenge?.scope))
   }
   const grant = grantFor(params, stored)
-  const deferral = stored === undefined || isSatisfied(stored) ? undefined : deferralOf(stored, grant)
+  const isOther = (last: Recipient): boolean => namesOther(record, last, params)
+  const deferral = stored === undefined || isSatisfied(stored) ? undefined : deferralOf(stored, grant, isOther)
   if (deferral !== undefined) throw deferral
   const isElsewhere = stored !== undefined && namesOtherServer(record, stored, params)
   const skipsRenewal = isForced || isStepUp || isElsewhere || (stored !== undefined && isSatisfied(stored))
@@ -120,7 +122,7 @@ export async function authorize(record: ConnectionRecord, params: AuthorizeParam
     (now) => {
       // The record of another process, adopted after a conflict, may satisfy this call.
       if (now !== undefined && now !== latest && (isSatisfied(now) || isGranted(now))) return undefined
-      if (now !== undefined && deferralOf(now, grant) !== undefined) return undefined
+      if (now !== undefined && deferralOf(now, grant, isOther) !== undefined) return undefined
       // By the record that the event is sent to: another process may have created it meanwhile, on another clock.
       const clientInformation = staticClient(params.clientInformation, params.issuer, now)
       const named = reregister && {
@@ -166,11 +168,29 @@ function isForUser(grant: Grant | undefined): boolean {
   return grant === undefined || grant === 'authorization_code'
 }
 
-/** The failure of the last token request by this grant, which needs no user, as long as it defers the next one. */
-function deferralOf(view: View, grant: Grant | undefined): AuthorizationError | undefined {
+/** Where a token request is sent, and by which client, as far as that is known. */
+interface Recipient {
+  issuer?: string | undefined
+  clientId?: string | undefined
+}
+
+/**
+ * The failure of the last token request by this grant, which needs no user, as long as it defers the next one. One that
+ * was sent elsewhere, or by another client, defers none.
+ */
+function deferralOf(
+  view: View,
+  grant: Grant | undefined,
+  isOther: (last: Recipient) => boolean = () => false,
+): AuthorizationError | undefined {
   const { failedRequest, failedRenewal, tokens } = view.context
-  const isOfTokens = !isForUser(grant) && tokens?.grant === grant && (failedRenewal?.count ?? 0) > 0
-  const failures = [failedRequest?.grant === grant ? failedRequest : undefined, isOfTokens ? failedRenewal : undefined]
+  const isOfRequest = failedRequest?.grant === grant && !isOther(failedRequest ?? {})
+  const isOfTokens =
+    !isForUser(grant) &&
+    tokens?.grant === grant &&
+    (failedRenewal?.count ?? 0) > 0 &&
+    !isOther(recipientOfTokens(view.context))
+  const failures = [isOfRequest ? failedRequest : undefined, isOfTokens ? failedRenewal : undefined]
   const last = failures.filter((each) => each !== undefined).toSorted((a, b) => b.retryAt - a.retryAt)[0]
   const retryAfterMs = (last?.retryAt ?? 0) - view.at()
   if (last === undefined || retryAfterMs <= 0) return undefined
@@ -267,14 +287,22 @@ function satisfies(
 }
 
 /** Whether the caller names another issuer, or another client, than that of the stored tokens. */
-function namesOtherServer(
-  { services }: ConnectionRecord,
-  { context }: View,
-  { issuer, clientInformation }: AuthorizeParameters,
-): boolean {
+function namesOtherServer(record: ConnectionRecord, { context }: View, params: AuthorizeParameters): boolean {
+  return namesOther(record, recipientOfTokens(context), params)
+}
+
+function recipientOfTokens(context: ConnectionContext): Recipient {
   const { tokens, imported } = context
   const server = serverOf(context, tokens?.serverId)
-  const current = { issuer: server?.issuer ?? imported?.issuer, ...(server?.client ?? imported?.clientInformation) }
+  const { clientId } = server?.client ?? imported?.clientInformation ?? {}
+  return { issuer: server?.issuer ?? imported?.issuer, clientId }
+}
+
+function namesOther(
+  { services }: ConnectionRecord,
+  current: Recipient,
+  { issuer, clientInformation }: AuthorizeParameters,
+): boolean {
   const named = issuer ?? clientInformation?.issuer
   const stored = current.issuer || undefined
   const isOtherIssuer =

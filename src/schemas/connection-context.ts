@@ -101,6 +101,9 @@ const FailedRenewalSchema = v.strictObject({
 const FailedRequestSchema = v.strictObject({
   /** The grant that was asked for; absent: left to the server. */
   grant: maybe(GrantSchema),
+  /** Where it was sent, and by which client: it defers no request of another one. */
+  issuer: maybe(v.string()),
+  clientId: maybe(Text),
   failure: FailureSchema,
   /** `authorize()` must not request it again before. Record time. */
   retryAt: Instant,

@@ -408,6 +408,31 @@ describe('authorize() with a grant that needs no user', () => {
     expect(world.tokenRequests()).toHaveLength(2)
   })
 
+  test('is deferred at the server and for the client whose request failed, and not at another issuer or by another client', async () => {
+    const { world, connection, elsewhere, unavailable } = await machine()
+    const other = await startWorld()
+    other.serverMetadata['grant_types_supported'] = ['client_credentials']
+    world.resourceMetadata['authorization_servers'] = [world.issuer, other.issuer]
+    const grant = 'client_credentials'
+    const issuer = world.issuer
+    const of = (clientId: string, at: string) => ({ clientId, clientSecret: 's', issuer: at })
+    world.tokenAnswers.push(retryIn30)
+    expect(await rejection(connection.authorize({ grant, issuer }))).toMatchObject(unavailable(30_000))
+    for (const clientInformation of [undefined, of('worker', issuer)])
+      expect(await rejection(elsewhere.authorize({ grant, issuer, clientInformation }))).toMatchObject(
+        unavailable(30_000),
+      )
+    expect(world.tokenRequests()).toHaveLength(1)
+    const second = { grant, issuer: other.issuer, clientInformation: of('worker', other.issuer) } as const
+    other.tokenAnswers.push(retryIn30)
+    expect(await rejection(connection.authorize(second))).toMatchObject(unavailable(30_000))
+    expect(await rejection(elsewhere.authorize(second))).toMatchObject(unavailable(30_000))
+    expect(other.tokenRequests()).toHaveLength(1)
+    const third = { ...second, clientInformation: of('another', other.issuer) }
+    expect((await elsewhere.authorize(third)).status).toBe('authorized')
+    expect(other.tokenRequests()).toHaveLength(2)
+  })
+
   test('does not defer a sign-in of a person, nor a request that was rejected', async () => {
     const { world, connection } = await machine(['authorization_code', 'client_credentials'])
     world.tokenAnswers.push(retryIn30)

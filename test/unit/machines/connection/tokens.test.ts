@@ -320,6 +320,16 @@ describe('a failure', () => {
       expect(Object.keys(recordFailure(contextWith({ tokens, claim: refreshing }), event))).toEqual(['at', 'failure'])
   })
 
+  test('recordFailure stores where a request without a user was sent, and by which client', () => {
+    const claim: Claim = { ...refreshing, kind: 'requestToken', serverId: 1 }
+    const of = (servers: ConnectionContext['servers']) =>
+      recordFailure(contextWith({ claim, request, servers }), error(rejections.rateLimited)).failedRequest
+    const { failure } = rejections.rateLimited
+    const failedRequest = { failure, retryAt: START + 7_000, retryDelayMs: 5_000 }
+    expect(of([server])).toEqual({ ...failedRequest, issuer, clientId: server.client.clientId })
+    expect(of([])).toEqual(failedRequest)
+  })
+
   test('recordFailure counts the back-off from when the port failed', () => {
     const { failure, outcome } = rejections.unavailable
     const failed = error(new PortError(failure, outcome, NOW + 8_000))
