@@ -204,7 +204,7 @@ export async function renew(
   if (!isClaimed(context) && attemptToResume(view) === undefined && !mayRenew(view)) return view
   return await record.singleFlight(
     record.services.renewing,
-    `${generation} ${minTtlMs ?? ''} ${rejectedToken ?? ''} ${ignoresBackoff ?? ''}`,
+    `${generation} ${minTtlMs ?? ''} ${rejectedToken ?? ''} ${ignoresBackoff === true}`,
     async () => {
       const result = await record.run(
         (now) => {

@@ -1,4 +1,5 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
+import { MemoryStore } from '../../../src/index.ts'
 import { TestClock } from './test-clock.ts'
 import { orchestrate, rejection, startWorld } from './world.ts'
 import { verifies } from '../../support/verifies.ts'
@@ -44,6 +45,25 @@ describe('the client_credentials grant', () => {
     const sent = world.as.seen.filter(({ path }) => path === '/token').map(({ headers }) => headers.authorization)
     expect(sent).toEqual([BASIC, BASIC])
     expect(world.as.asked()).not.toContain('POST /register')
+  })
+
+  test('authorize() and accessToken() that renew the same token share one run', async () => {
+    const world = await startWorld()
+    const clock = new TestClock()
+    const store = new MemoryStore({ clock })
+    const connection = orchestrate({ clock, store }).connection({ tenant: 't1', server: world.server })
+    await connection.authorize({ grant: 'client_credentials', clientInformation })
+    const saves = vi.spyOn(store, 'save')
+    const loads = vi.spyOn(store, 'load')
+    const requestsOf = async (other: () => Promise<unknown>): Promise<number[]> => {
+      clock.advance(3_600_000)
+      saves.mockClear()
+      loads.mockClear()
+      await Promise.all([connection.accessToken(), other()])
+      return [loads.mock.calls.length, saves.mock.calls.length]
+    }
+    const ofEqualCalls = await requestsOf(() => connection.accessToken({}))
+    expect(await requestsOf(() => connection.authorize())).toEqual(ofEqualCalls)
   })
 
   test('client_credentials of a configured client requests its configured scope', async () => {
