@@ -6,7 +6,7 @@ import type { ConnectionContext, JournalEntry, RestingState } from '../schemas/c
 import type { ConnectionIdentity } from '../schemas/credentials.ts'
 import { sameIssuer } from '../protocol/same-issuer.ts'
 import { invalidArgument } from '../schemas/parse-options.ts'
-import { decidedBetween, type RevocationResult } from './revocation-result.ts'
+import { decidedBetween, isDisconnectPending, type RevocationResult } from './revocation-result.ts'
 
 /**
  * Why a callback was rejected before it changed anything.
@@ -56,7 +56,8 @@ export interface OrchestratorEvents {
   /**
    * The connection was disconnected. Emitted at once, before its tokens are revoked: `revoked` is then `pending`, or
    * what is decided without a request. After `pending` it is emitted once more, when it is decided what became of the
-   * tokens, also beside a new sign-in.
+   * tokens, also beside a new sign-in. While it is `pending`, another `disconnect()` that finds no tokens emits
+   * nothing.
    */
   disconnected: { connection: ConnectionIdentity; revoked: RevocationResult; at: number }
   /** Tokens of another account than before were stored. */
@@ -189,7 +190,9 @@ export function connectionEventPublisher(emitter: Emitter): RunnerOptions['onTra
         TOKEN_EVENTS.get(reason) ??
         (to === 'authorized' && reason === 'result.late' ? lateTokenEvent(context, before) : undefined)
       if (tokenEvent !== undefined) emitter.emit(tokenEvent, { connection, at, generation })
-      if (reason === 'disconnect.requested' && to === 'disconnected' && earlier?.tokens === undefined)
+      const hadNothing = reason === 'disconnect.requested' && to === 'disconnected' && earlier?.tokens === undefined
+      // What becomes of the tokens of an earlier disconnect is announced when it is decided.
+      if (hadNothing && !isDisconnectPending(context))
         emitter.emit('disconnected', { connection, revoked: 'nothing', at })
     }
     if (failure !== undefined && hasFailed(context, entries, earlier))

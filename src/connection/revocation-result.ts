@@ -18,8 +18,12 @@ const resultOf = ({ outcome }: Revocation): RevocationResult => outcome ?? 'pend
 export function revocationResult(context: ConnectionContext | undefined, id: string): RevocationResult {
   const revocation = context && revocationOf(context, id)
   if (revocation !== undefined) return resultOf(revocation)
-  const isPending = context?.revocations?.some(({ ofDisconnect, pending }) => ofDisconnect && pending !== undefined)
-  return isPending ? 'pending' : 'nothing'
+  return context !== undefined && isDisconnectPending(context) ? 'pending' : 'nothing'
+}
+
+/** Whether the server has not decided yet about the tokens of a disconnect. */
+export function isDisconnectPending({ revocations = [] }: ConnectionContext): boolean {
+  return revocations.some(({ ofDisconnect, pending }) => ofDisconnect && pending !== undefined)
 }
 
 /** What is to be announced of the disconnects that a change of the record began or decided. */

@@ -67,12 +67,22 @@ describe('disconnect()', () => {
     })
   })
 
-  test('a disconnect() while the revocation of an earlier one is pending returns pending', async () => {
+  test('a disconnect() while the revocation of an earlier one is pending returns pending, and emits nothing', async () => {
     const world = await startWorld()
     world.as.routes['POST /revoke'] = { status: 503, body: {} }
-    const connection = await signIn(world, orchestrate())
+    const clock = new TestClock()
+    const orchestrator = orchestrate({ clock })
+    const connection = await signIn(world, orchestrator)
+    const emitted: string[] = []
+    orchestrator.on('disconnected', ({ revoked: result }) => emitted.push(result))
     expect(await connection.disconnect()).toMatchObject({ revoked: 'pending' })
     expect(await connection.disconnect()).toEqual({ revoked: 'pending', actions: [] })
+    expect(emitted).toEqual(['pending'])
+    world.as.routes['POST /revoke'] = { body: {} }
+    clock.advance(5_000)
+    await connection.wake()
+    expect(await connection.disconnect()).toEqual({ revoked: 'nothing', actions: [] })
+    expect(emitted).toEqual(['pending', 'yes', 'nothing'])
   })
 
   test('disconnect() stops waiting when its signal aborts, and goes on; an unknown option is a TypeError', async () => {
