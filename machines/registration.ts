@@ -62,6 +62,7 @@ export const registrationMachine = setup({
     recordCheck: assign(({ context, event }) =>
       actions.recordCheck(context, eventAs(event, 'xstate.done.actor.checkRegistration').output),
     ),
+    recordFailedCheck: assign(({ context, event }) => actions.recordFailedCheck(context, event)),
     replaceForgottenClient: assign(({ context, event }) =>
       actions.replaceForgottenClient(context, eventAs(event, 'xstate.done.actor.checkRegistration').output),
     ),
@@ -193,7 +194,12 @@ export const registrationMachine = setup({
               },
               { target: '#registration.settling', actions: ['recordCheck'] },
             ],
-            onError: { description: 'Not decided: the client stays as it is.', target: '#registration.settling' },
+            onError: {
+              description:
+                'Not decided: the client stays as it is. A check that this process did not send, because it was too slow or closing, is made by the next request.',
+              target: '#registration.settling',
+              actions: ['recordFailedCheck'],
+            },
           },
         },
       },

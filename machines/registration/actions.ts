@@ -3,6 +3,7 @@ import { isSupportedMethod } from '../../src/protocol/token-endpoint.ts'
 import type { RegistrationContext } from '../../src/schemas/registration.ts'
 import { assertDefined } from '../assert.ts'
 import { hasRetriesLeft, withExpiredClaim } from '../record-rules.ts'
+import { isLocal } from '../connection/claims.ts'
 import type { Stamp } from '../connection/events.ts'
 import { MAX_REMEMBERED_REGISTRATIONS } from '../limits.ts'
 import type {
@@ -66,6 +67,11 @@ export function recordCheck(
   { at, client = context.client, configuration = context.configuration }: CheckRegistrationOutput,
 ): Change {
   return { at, client, configuration }
+}
+
+/** Records that a check was not decided: it was made, unless this process did not send it. */
+export function recordFailedCheck({ checkedAt }: RegistrationContext, event: RegistrationEvent): Change {
+  return { checkedAt: isLocal(portFailureOf(event).failure) ? undefined : checkedAt }
 }
 
 /** Removes a client that its server has forgotten; the claim becomes that of another registration. */

@@ -4,7 +4,15 @@ import type { CheckRegistrationOutput } from '../../../machines/ports.ts'
 import { registrationPorts } from '../../../machines/ports.ts'
 import { registrationMachine } from '../../../machines/registration.ts'
 import { type RegistrationContext, RegistrationContextSchema } from '../../../src/schemas/registration.ts'
-import { dynamicClient, issuer, LEASE_MS, metadata, registrationWith, rejections } from '../../support/charts/facts.ts'
+import {
+  dynamicClient,
+  issuer,
+  LEASE_MS,
+  metadata,
+  registrationWith,
+  rejection,
+  rejections,
+} from '../../support/charts/facts.ts'
 import { type Answer, LiveChart } from '../../support/charts/live-chart.ts'
 
 const HOUR_MS = 3_600_000
@@ -110,6 +118,25 @@ describe('the check of a registration', () => {
     ])
     await live.send(suspicious)
     expect(ports(live)).toEqual(['registerClient', 'checkRegistration'])
+  })
+
+  test.each([
+    ['was too slow', rejection('HTTP_TIMEOUT', 'notSent', { reason: 'leaseTooShort' })],
+    ['was closing', rejection('CLOSED', 'notSent')],
+  ])('that its process did not send, because it %s, is made by the next request', async (_, unsent) => {
+    const live = await start(() => {
+      throw unsent
+    })
+    await live.send(suspicious)
+    const { client, failure: stored, checkedAt } = live.context
+    expect([live.value, client, stored, checkedAt]).toEqual([
+      { resting: 'registered' },
+      dynamicClient,
+      undefined,
+      undefined,
+    ])
+    await live.send(suspicious)
+    expect(ports(live)).toEqual(['registerClient', 'checkRegistration', 'checkRegistration'])
   })
 
   test('that its process does not finish changes nothing, and is made by the next one', async () => {
