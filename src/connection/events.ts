@@ -153,7 +153,10 @@ function asksForSignIn(context: ConnectionContext, entry: JournalEntry): boolean
   return to === 'reauthorizationRequired' && before !== to
 }
 
-/** Whether an operation failed: the failure is another one than before, or the same again. */
+/**
+ * Whether an operation failed: the failure is another one than before, or a transition has its code as the reason, so
+ * that the same failure happened again, or a callback was denied.
+ */
 function hasFailed(
   { failure }: ConnectionContext,
   entries: readonly JournalEntry[],
