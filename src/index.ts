@@ -11,8 +11,8 @@ export type {
   AuthorizeOptions,
   AuthorizeResult,
   AwaitOptions,
-  DisconnectOptions,
   CallbackOptions,
+  DisconnectOptions,
   StaticClientInformation,
   ImportOptions,
 } from './connection/call-options.ts'

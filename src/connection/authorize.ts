@@ -327,10 +327,10 @@ function requestFor(
     ...(maxAge !== undefined && { max_age: maxAge }),
   }
   // Tokens of a non-interactive grant are requested by that grant again, as they were before.
-  const isNonInteractive = tokens !== undefined && tokens.grant !== 'authorization_code'
   const grant = grantFor(params, view)
   const isSame = challenge !== undefined || params.grant === undefined
-  const reused = isSame && isNonInteractive && grant === tokens.grant ? tokens.parameters : undefined
+  const reused =
+    isSame && tokens !== undefined && !isForUser(grant) && grant === tokens.grant ? tokens.parameters : undefined
   return {
     scope,
     // Tokens that are over had their scope as well.

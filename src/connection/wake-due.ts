@@ -68,7 +68,8 @@ export async function wakeDue(
   }
   for (;;) {
     services.assertOpen()
-    // Those that were seen may still be due, at the top of the list.
+    // Those that were seen may still be due, at the top of the list. Twice as many are requested, so that each round can
+    // wake as many as all before it: a long list is not requested from its top for every hundred.
     const due = await services.runner.due(2 * seen.size + KEYS_PER_PAGE)
     const next = due.filter((key) => isConnectionKey(key) && !seen.has(key))
     // Records that cannot be read remain due, at the top of the list: they must not keep others from their turn.
