@@ -37,9 +37,8 @@ const AFTER_LOST_ANSWER: readonly { readonly flow?: string; readonly point: RegE
   { point: /^load /, rejection: 'STORE_UNAVAILABLE retry' },
   { point: /^(?:mcp|register)$/, rejection: 'HTTP_NETWORK retry' },
   { flow: 'client credentials', point: /^token /, rejection: 'HTTP_NETWORK retry' },
-  // The token of before is still good, or a person is asked anyway.
+  // The token of before is still good.
   { flow: 'early refresh', point: /^token / },
-  { flow: 'registration forgotten, found by a renewal', point: /^token / },
   { point: /^token /, rejection: 'TOKEN_OUTCOME_UNKNOWN retry' },
 ]
 
