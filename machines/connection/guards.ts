@@ -116,11 +116,13 @@ export function isAcceptableLateResult(context: ConnectionContext, event: Connec
   return event.tokens.refreshToken !== undefined && !replacesOtherGrant
 }
 
-/** Whether what the request was sent for is still wanted, although the record does not have its claim. */
+/**
+ * Whether the sign-in that a code was redeemed for is still pending, although the record does not have its claim. Of
+ * other requests nothing in the record says that: it may have been deleted and created again.
+ */
 function isExpectedResult(context: ConnectionContext, { kind, attemptHash, at }: Sent<'result.late'>): boolean {
-  if (kind === 'refresh') return context.tokens !== undefined || context.reauthorizationRequired === true
   const attempt = attemptOf(context, attemptHash)
-  return kind === 'requestToken' || (attempt !== undefined && isPending(attempt, at))
+  return kind === 'exchange' && attempt !== undefined && isPending(attempt, at)
 }
 
 /** Whether a result was submitted after its connection had been disconnected, so that it has to be revoked. */

@@ -62,15 +62,12 @@ export function isRenewing({ claim, request }: ConnectionContext): boolean {
 
 /**
  * Whether the request of a late result may have been sent twice: its claim was retried, or another process used the
- * same refresh token, which the server has rejected since, or whose claim the store lost.
+ * same refresh token, which the server has rejected since.
  */
 export function isSentTwice(context: ConnectionContext, { orphanId, kind }: Sent<'result.late'>): boolean {
-  const claim = orphanedClaim(context, orphanId)
-  if (claim?.retried === true || kind !== 'refresh') return claim?.retried === true
   const { tokens } = context
-  if (tokens === undefined || tokens.refreshTokenRejected === true) return true
-  // Every expired claim of a refresh leaves this doubt: beside one it says nothing about another request.
-  return claim === undefined && tokens.refreshTokenMayBeConsumed === true
+  const isReplaced = kind === 'refresh' && (tokens === undefined || tokens.refreshTokenRejected === true)
+  return isReplaced || orphanedClaim(context, orphanId)?.retried === true
 }
 
 /** Whether the tokens have just replaced rejected ones: if the server rejects them as well, renewals do not help. */

@@ -210,7 +210,7 @@ export function forgetClient(context: ConnectionContext): Change {
 export function reset(context: ConnectionContext): Change {
   const { at, generation, tokens } = context
   return {
-    generation: tokens === undefined ? generation : generation + 1,
+    generation: generation === 0 && tokens === undefined ? 0 : generation + 1,
     orphanedClaims: context.orphanedClaims.map((claim) => ({ ...claim, disconnected: true })),
     tokens: undefined,
     attempts: [],

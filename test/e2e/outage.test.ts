@@ -27,7 +27,7 @@ describe.each(STORES)('outages of the authorization server, on %s', (store) => {
       requests: ['authorization_code before 503'],
       way: 'accessToken()',
       finish: async (worker: Worker, _url: string, of: Parameters<Worker['status']>[0]) =>
-        expect((await worker.accessToken(of)).type).toBe('Bearer'),
+        await soon(async () => expect((await worker.accessToken(of)).type).toBe('Bearer')),
     },
     {
       outage: 'answers 429',

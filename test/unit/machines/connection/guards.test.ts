@@ -364,20 +364,8 @@ describe('isAcceptableLateResult', () => {
     ['is true if the generation has not changed', {}, {}, true],
     ['is false if the generation has changed', { generation: 4 }, {}, false],
     ['is false for a lost claim to refresh tokens that were disconnected', { orphanedClaims: [] }, {}, false],
-    ['is true for a lost claim if its tokens are stored', { orphanedClaims: [], tokens }, {}, true],
-    [
-      'is true for a lost claim if another process used its refresh token',
-      { orphanedClaims: [], reauthorizationRequired: true },
-      {},
-      true,
-    ],
-    [
-      'is false for a lost claim if another process used its refresh token, and the result has none to verify it',
-      { orphanedClaims: [], tokens: { ...tokens, refreshTokenMayBeConsumed: true } },
-      { tokens: { ...tokens, refreshToken: undefined } },
-      false,
-    ],
-    ['is true for a lost claim of a grant without a user', { orphanedClaims: [] }, { kind: 'requestToken' }, true],
+    ['is false for a lost claim of a refresh, beside tokens too', { orphanedClaims: [], tokens }, {}, false],
+    ['is false for a lost claim of a grant without a user', { orphanedClaims: [] }, { kind: 'requestToken' }, false],
     [
       'is true for a lost claim whose attempt is pending',
       { orphanedClaims: [], attempts: [attempt] },

@@ -354,11 +354,11 @@ describe('a sign-in with another account than the only one allowed', () => {
   })
 })
 
-test('a disconnect without tokens leaves the generation as it is', async () => {
+test('a disconnect of a connection that had tokens begins another generation, also without them', async () => {
   const live = await disconnected(rejections.notSent)
   const { generation } = live.context
   await live.send(disconnect('d-2'))
-  expect([generation, live.context.generation]).toEqual([2, 2])
+  expect([generation, live.context.generation]).toEqual([2, 3])
 })
 
 test('a claim of an earlier release, which has no revocation, ends with the tokens deleted', async () => {

@@ -238,7 +238,6 @@ describe('a late result', () => {
       [{ tokens: undefined }, true],
       [{ tokens: { ...tokens, refreshTokenRejected: true } }, true],
       [{ tokens: { ...tokens, refreshTokenMayBeConsumed: true } }, undefined],
-      [{ tokens: { ...tokens, refreshTokenMayBeConsumed: true }, orphanedClaims: [] }, true],
       [{ tokens, orphanedClaims: [] }, undefined],
     ]
     for (const [changes, unverified] of rows)
