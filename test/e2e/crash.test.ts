@@ -175,6 +175,7 @@ describe.each(STORES)('processes that crash or stall, on %s', (store) => {
     expect((await b.status(of)).state).toBe('disconnected')
     const anew = await signIn()
 
+    stage.expectWarning('AUTHCHART_RESULT_NOT_STORED')
     await a.resume('result')
     expect((await late).value).toBe(anew)
     expect((await b.accessToken(of)).value).toBe(anew)
