@@ -107,7 +107,9 @@ async function recordAsBefore<Context extends DurableContext, Command extends { 
   const isSame = earlier.some(
     (view) =>
       view !== undefined &&
-      (view.version === version || (context?.claim !== undefined && view.context.claim?.id === context.claim.id)),
+      // After a failover the store may have given the version to another record.
+      ((view.version === version && JSON.stringify(view.context) === JSON.stringify(context)) ||
+        (context?.claim !== undefined && view.context.claim?.id === context.claim.id)),
   )
   return isSame ? now : undefined
 }

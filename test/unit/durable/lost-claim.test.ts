@@ -47,6 +47,20 @@ describe('◆2 a claim that the store has lost', () => {
     ])
   })
 
+  test('the result of a lost claim is not stored on another record to which the store gave the same version', async () => {
+    const world = createWorld()
+    const before = await world.seed(SIGNED_IN)
+    const holder = await holderOf(world, REFRESH)
+    rollBack(holder.process, before, await world.seed({ ...SIGNED_IN, generation: 2, tokens: undefined }))
+    const warnings = await processWarnings(async () => {
+      holder.goOn()
+      const { view } = await holder.run
+      expect([view?.context.generation, view?.context.tokens]).toEqual([2, undefined])
+    })
+    expect(warnings).toEqual([])
+    expect(world.requests).toEqual(['refreshTokens'])
+  })
+
   test('the result of a claim that the process which took it over has released is stored at once', async () => {
     const world = createWorld()
     await world.seed(SIGNED_IN)
