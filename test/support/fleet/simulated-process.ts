@@ -1,6 +1,11 @@
 import type { Clock } from '../../../src/clock.ts'
 import { plainSealer } from '../../../src/durable/sealing.ts'
-import { type AuthOrchestrator, createAuthOrchestrator, type SnapshotStore } from '../../../src/index.ts'
+import {
+  type AuthOrchestrator,
+  AuthorizationError,
+  createAuthOrchestrator,
+  type SnapshotStore,
+} from '../../../src/index.ts'
 import { FaultyStore, type StoreFault } from '../processes/faulty-store.ts'
 import type { Variant } from './fleet-servers.ts'
 import type { Outcome } from './outcome.ts'
@@ -37,6 +42,11 @@ const REDIRECT_URI = 'https://app.example/callback'
 export const LEASE = { leaseMs: 30_000, graceMs: 5_000 }
 const NAME_KEY = new Uint8Array(32).fill(7)
 const EVENTS = ['transition', 'authorizationRequired', 'authorized', 'refreshed', 'failed', 'disconnected'] as const
+/** Whether the store did not take what came of a call; a callback resolves with its failure. */
+const isUnavailable = (outcome: Outcome<unknown>): boolean =>
+  outcome.kind === 'failed'
+    ? outcome.error instanceof AuthorizationError && outcome.error.code === 'STORE_UNAVAILABLE'
+    : JSON.stringify(outcome).includes('"code":"STORE_UNAVAILABLE"')
 const never = (): Promise<never> => new Promise(() => {})
 
 /** One process of a fleet: an orchestrator of its own on the store of all. It can stop for a while, or for ever. */
@@ -50,6 +60,8 @@ export class SimulatedProcess {
   #tokenRequests = 0
   /** What it had received when it stopped. */
   #arrived: readonly Sent[] = []
+  /** Since which request it may have responses that the store has not taken, and tries to store them. */
+  #unstoredFrom: number | undefined
 
   constructor(surroundings: Surroundings, clock: Clock) {
     this.#surroundings = surroundings
@@ -91,9 +103,10 @@ export class SimulatedProcess {
     await time.until(() => outcome !== undefined || !this.isUp)
     if (this.isUp && outcome !== undefined) {
       this.#disarm()
+      if (isUnavailable(outcome)) this.#unstoredFrom ??= first
       return outcome
     }
-    this.#arrived = sent.doubt(first, this)
+    this.#arrived = sent.doubt(this.#unstoredFrom ?? first, this)
     return { kind: this.#isDead ? 'ended' : 'stopped' }
   }
 
