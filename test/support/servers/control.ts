@@ -57,9 +57,9 @@ export async function control<Answer>(url: string, route: string, body?: unknown
   const [method = 'GET', path = '/'] = route.split(' ')
   const response = await fetch(`${url}${path}`, {
     method,
-    ...(method === 'POST'
-      ? { body: JSON.stringify(body ?? null), headers: { 'content-type': 'application/json' } }
-      : {}),
+    // A connection that was idle may be closed at the moment of its next request.
+    headers: { connection: 'close', ...(method === 'POST' && { 'content-type': 'application/json' }) },
+    ...(method === 'POST' && { body: JSON.stringify(body ?? null) }),
   })
   if (!response.ok) throw new Error(`${route} answered ${response.status}: ${await response.text()}`)
   return (await response.json()) as Answer
