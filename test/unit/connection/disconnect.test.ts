@@ -1,7 +1,7 @@
 import { describe, expect, test, vi } from 'vitest'
 import { MemoryStore } from '../../../src/index.ts'
 import { TestClock } from './test-clock.ts'
-import { orchestrate, redirectOf, rejection, signIn, startWorld } from './world.ts'
+import { delayRevocation, orchestrate, redirectOf, rejection, signIn, startWorld } from './world.ts'
 import { verifies } from '../../support/verifies.ts'
 
 const revoked = (world: Awaited<ReturnType<typeof startWorld>>): unknown =>
@@ -226,21 +226,16 @@ describe('disconnect()', () => {
     const clock = new TestClock()
     const store = new MemoryStore({ clock })
     const connection = await signIn(world, orchestrate({ clock, store }))
-    const gate = Promise.withResolvers<void>()
-    const arrived = Promise.withResolvers<void>()
-    world.as.routes['POST /revoke'] = () => {
-      arrived.resolve()
-      return { body: {}, until: gate.promise }
-    }
+    const revocation = delayRevocation(world)
     const disconnecting = connection.disconnect()
-    await arrived.promise
+    await revocation.arrived
     const other = orchestrate({ clock, store })
     const elsewhere = other.connection(connection.identity)
     expect(await rejection(elsewhere.accessToken())).toMatchObject({ failure: { code: 'AUTHORIZATION_REQUIRED' } })
     expect((await elsewhere.status()).state).toBe('disconnecting')
     expect(await elsewhere.import({ tokens: { accessToken: 'imported' } })).toMatchObject({ imported: true })
     await signIn(world, other, connection.identity, { force: true })
-    gate.resolve()
+    revocation.go()
     expect((await disconnecting).revoked).toBe('yes')
     expect((await elsewhere.accessToken()).value).toBe('access-2')
     expect((await elsewhere.status()).nextWakeAt).toBe(clock.now() + 3_570_000)
@@ -253,18 +248,13 @@ describe('disconnect()', () => {
     const connection = await signIn(world, orchestrator)
     const events: unknown[] = []
     orchestrator.on('disconnected', ({ revoked: outcome }) => events.push(outcome))
-    const gate = Promise.withResolvers<void>()
-    const arrived = Promise.withResolvers<void>()
-    world.as.routes['POST /revoke'] = () => {
-      arrived.resolve()
-      return { body: {}, until: gate.promise }
-    }
+    const revocation = delayRevocation(world)
     const disconnecting = connection.disconnect()
-    await arrived.promise
+    await revocation.arrived
     expect(events).toEqual(['pending'])
     await signIn(world, orchestrator)
     expect((await connection.accessToken({ rejectedToken: 'access-2' })).value).toBe('access-3')
-    gate.resolve()
+    revocation.go()
     expect((await disconnecting).revoked).toBe('yes')
     expect([(await connection.accessToken()).value, events]).toEqual(['access-3', ['pending', 'yes']])
   })

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { MemoryStore } from '../../../src/index.ts'
 import { TestClock } from './test-clock.ts'
-import { orchestrate, redirectOf, rejection, signIn, startWorld } from './world.ts'
+import { delayRevocation, orchestrate, redirectOf, rejection, signIn, startWorld } from './world.ts'
 
 async function begun(policy: object = {}) {
   const world = await startWorld()
@@ -114,21 +114,16 @@ describe('status()', () => {
     request.go()
     await requesting
 
-    const gate = Promise.withResolvers<void>()
-    const arrived = Promise.withResolvers<void>()
-    world.as.routes['POST /revoke'] = () => {
-      arrived.resolve()
-      return { body: {}, until: gate.promise }
-    }
+    const revocation = delayRevocation(world)
     const disconnecting = connection.disconnect()
-    await arrived.promise
+    await revocation.arrived
     expect(await connection.status()).toMatchObject({
       state: 'disconnecting',
       authorized: false,
       scope: undefined,
       expiresAt: undefined,
     })
-    gate.resolve()
+    revocation.go()
     await disconnecting
     expect(await connection.status()).toMatchObject({
       state: 'disconnected',

@@ -195,6 +195,17 @@ export async function signIn(
   return connection
 }
 
+/** Delays the response to a revocation: `arrived` resolves once it is requested, and `go` lets the server respond. */
+export function delayRevocation({ as }: World): { arrived: Promise<void>; go: () => void } {
+  const gate = Promise.withResolvers<void>()
+  const arrived = Promise.withResolvers<void>()
+  as.routes['POST /revoke'] = () => {
+    arrived.resolve()
+    return { body: {}, until: gate.promise }
+  }
+  return { arrived: arrived.promise, go: gate.resolve }
+}
+
 /** What a promise rejects with, as plain data. */
 export async function rejection(promise: Promise<unknown>): Promise<unknown> {
   try {

@@ -111,20 +111,21 @@ describe('a claim', () => {
   })
 })
 
+const received = {
+  ...stamp,
+  type: 'callback.received',
+  stateHash: 'hash-1',
+  code: 'fake-code',
+  codeTtlMs: CODE_TTL_MS,
+} as const
+
 test('claimExchange stores the first code in the attempt before redemption and extends the attempt by the code TTL', () => {
   const context = contextWith({ attempts: [attemptOf(1), attemptOf(2)] })
-  const event = {
-    ...stamp,
-    type: 'callback.received',
-    stateHash: 'hash-1',
-    code: 'fake-code',
-    codeTtlMs: CODE_TTL_MS,
-  } as const
   const claim = { id: 'claim-2', kind: 'exchange', stateHash: 'hash-1', leaseMs: LEASE_MS, retries: 0 }
   const kept = attemptOf(1, { code: 'fake-code', expiresAt: NOW + CODE_TTL_MS })
-  expect(claimExchange(context, event)).toEqual({ at: NOW, claim, attempts: [kept, attemptOf(2)] })
+  expect(claimExchange(context, received)).toEqual({ at: NOW, claim, attempts: [kept, attemptOf(2)] })
   const again = contextWith({ attempts: [kept] })
-  expect(claimExchange(again, { ...event, at: NOW + 1, code: 'another' })).toEqual({
+  expect(claimExchange(again, { ...received, at: NOW + 1, code: 'another' })).toEqual({
     at: NOW + 1,
     claim,
     attempts: [kept],
@@ -137,14 +138,7 @@ test('claimExchange stores the first code in the attempt before redemption and e
 
 test('claimExchange of a new code ends the backoff after an earlier one, and that of a stored code does not', () => {
   const backoff = { retryAt: NOW + 300_000, retryDelayMs: 5_000 }
-  const event = {
-    ...stamp,
-    type: 'callback.received',
-    stateHash: 'hash-1',
-    code: 'fake-code',
-    codeTtlMs: CODE_TTL_MS,
-  } as const
-  const claimed = (context: ConnectionContext): ConnectionContext => after(context, claimExchange(context, event))
+  const claimed = (context: ConnectionContext): ConnectionContext => after(context, claimExchange(context, received))
   const fresh = contextWith({ attempts: [attemptOf(1)], ...backoff })
   expect(claimed(fresh)).toMatchObject({ retryAt: undefined, retryDelayMs: undefined })
   expect(claimed({ ...fresh, attempts: [attemptOf(1, { code: 'fake-code' })] })).toMatchObject(backoff)
