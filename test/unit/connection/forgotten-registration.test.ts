@@ -210,10 +210,13 @@ describe('a registration that its server still has', () => {
 describe('authorize({ reregister: true })', () => {
   test('registers another client each time, whatever is stored, and starts a new authorization', async () => {
     const world = await startWorld()
-    const orchestrator = orchestrate()
+    const clock = new TestClock()
+    const orchestrator = orchestrate({ clock })
     const connection = await signIn(world, orchestrator, of(world))
     expect(clientIdOf(redirectOf(await connection.authorize({ reregister: true })))).toBe('client-2')
     expect(clientIdOf(redirectOf(await orchestrator.connection(of(world, 'u2')).authorize()))).toBe('client-2')
+    // A client that was registered in the millisecond of the call could be that of another call at the same time.
+    clock.advance(10)
     const other = orchestrator.connection(of(world, 'u3'))
     expect(clientIdOf(redirectOf(await other.authorize({ reregister: true })))).toBe('client-3')
     expect((await connection.accessToken()).value).toBe('access-1')
