@@ -27,7 +27,7 @@ export function portFailureOf(event: { type: string; error?: unknown }): PortFai
 /** Whether the server rejected the client itself: its registration is gone, or its secret has expired. */
 export function isClientRejected(portFailure: PortFailure): boolean {
   const { failure } = portFailure
-  return isDecided(portFailure) && (isClientError(failure.details?.error) || isSecretExpired(failure))
+  return isDecided(portFailure) && (isClientError(failure.details?.error) || isSecretFailure(failure))
 }
 
 /** Whether a rejection means what its error says: a response that asks for a later request does not. */
@@ -35,8 +35,8 @@ function isDecided({ failure, outcome }: PortFailure): boolean {
   return outcome === 'rejected' && !isRetryLaterStatus(failure.details?.status)
 }
 
-/** Whether the client's secret has expired (RFC 7591 §3.2.1), so that no request was sent. */
-export function isSecretExpired(failure: Failure | undefined): boolean {
+/** Whether no request was sent because the client's secret has expired (RFC 7591 §3.2.1). */
+export function isSecretFailure(failure: Failure | undefined): boolean {
   return failure?.details?.reason === 'secretExpired'
 }
 
@@ -75,4 +75,9 @@ export function isRetryLater({ failure, outcome }: PortFailure): boolean {
   const { status, error } = failure.details ?? {}
   if (outcome === 'notSent') return true
   return outcome === 'rejected' && (isRetryLaterStatus(status) || error === 'temporarily_unavailable')
+}
+
+/** Whether this process was too slow, or closing: that says nothing about the server. */
+export function isLocal({ code, details }: Failure): boolean {
+  return code === 'CLOSED' || details?.reason === 'leaseTooShort'
 }

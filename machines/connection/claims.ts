@@ -5,7 +5,7 @@ import type { Attempt, Claim, ConnectionContext } from '../../src/schemas/connec
 import { assertDefined } from '../assert.ts'
 import { MAX_FAILED_RENEWALS, MAX_RETRIES, MIN_RETRY_AFTER_MS, REFRESH_BACKOFF } from '../limits.ts'
 import { withExpiredClaim, withUnknownOutcome } from '../record-rules.ts'
-import { isPassing, type PortFailure } from '../rejection.ts'
+import { isLocal, isPassing, type PortFailure } from '../rejection.ts'
 import type { Change, ConnectionEvent, Sent, Stamp } from './events.ts'
 import { canRetry, isRenewal } from './guards.ts'
 import { attemptOf, claimedServer, isRenewing, requestedScope, wantedGrant } from './selectors.ts'
@@ -137,11 +137,6 @@ export function nextRetry(
 ): { retryDelayMs: number; retryAt: number } {
   const retryDelayMs = backoffMs(lastDelayMs, REFRESH_BACKOFF)
   return { retryDelayMs, retryAt: at + (retryAfterMs < MIN_RETRY_AFTER_MS ? retryDelayMs : retryAfterMs) }
-}
-
-/** Whether this process was too slow, or closing. */
-export function isLocal({ code, details }: Failure): boolean {
-  return code === 'CLOSED' || details?.reason === 'leaseTooShort'
 }
 
 /** Expires the claim; its request is sent again under a new claim if a retry is left. */

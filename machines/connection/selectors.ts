@@ -16,7 +16,7 @@ import type { Grant } from '../../src/schemas/grants.ts'
 import { assertDefined } from '../assert.ts'
 import { CALLBACK_WAIT_MS, MAX_REPLACEMENTS, REPLACEMENT_TRIAL_MS, SERVER_ANSWER_TTL_MS } from '../limits.ts'
 import { isSecretExpired, orphanedClaim } from '../record-rules.ts'
-import { isSecretExpired as isSecretFailure } from '../rejection.ts'
+import { isSecretFailure } from '../rejection.ts'
 import type { Callback, Sent } from './events.ts'
 
 /** Whether an access token has not expired at `at`, with `minTtlMs` of its lifetime left, although a server rejected it. */

@@ -3,9 +3,9 @@ import type { Tokens } from '../../src/schemas/credentials.ts'
 import { assertDefined } from '../assert.ts'
 import { ENDED_ATTEMPT_TTL_MS, REVOCATION_TTL_MS } from '../limits.ts'
 import type { TokenResult } from '../ports.ts'
-import { isSecretExpired, portFailureOf } from '../rejection.ts'
+import { isLocal, isSecretFailure, portFailureOf } from '../rejection.ts'
 import { end, finishAttempts } from './attempts.ts'
-import { isLocal, nextRetry, withFailedRenewal, withFailedRequest } from './claims.ts'
+import { nextRetry, withFailedRenewal, withFailedRequest } from './claims.ts'
 import type { Change, ConnectionEvent, Sent } from './events.ts'
 import { recordChallenge, rejectedClient, withServer } from './request.ts'
 import {
@@ -197,7 +197,7 @@ export function forgetClient(context: ConnectionContext): Change {
     rejectedClient: server && rejectedClient(context, server, context.failure),
     // Without its secret the client cannot refresh, but the access token remains valid.
     ...(ofServer &&
-      (isSecretExpired(context.failure)
+      (isSecretFailure(context.failure)
         ? dropRefreshToken(context)
         : { tokens: undefined, reauthorizationRequired: true })),
   }

@@ -3,7 +3,6 @@ import { isSupportedMethod } from '../../src/protocol/token-endpoint.ts'
 import type { RegistrationContext } from '../../src/schemas/registration.ts'
 import { assertDefined } from '../assert.ts'
 import { hasRetriesLeft, withExpiredClaim } from '../record-rules.ts'
-import { isLocal } from '../connection/claims.ts'
 import type { Stamp } from '../connection/events.ts'
 import { MAX_REMEMBERED_REGISTRATIONS } from '../limits.ts'
 import type {
@@ -12,7 +11,7 @@ import type {
   RegisterClientInput,
   RegisterClientOutput,
 } from '../ports.ts'
-import { isRetryLater, portFailureOf } from '../rejection.ts'
+import { isLocal, isRetryLater, portFailureOf } from '../rejection.ts'
 import type { RegistrationCommand, RegistrationEvent } from './events.ts'
 import {
   hasUsableClient,

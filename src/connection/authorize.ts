@@ -149,7 +149,7 @@ export async function authorize(record: ConnectionRecord, params: AuthorizeParam
     return { status: 'notRequired', actions: [] }
   const isDone = result.view !== undefined && (isSatisfied(result.view) || isGranted(result.view))
   // Another process has tried since, and failed: this one adopts that failure.
-  const adopted = isDone || result.accepted || result.view === undefined ? undefined : deferralOf(result.view, grant)
+  const adopted = isDone || result.accepted || result.view === undefined ? undefined : deferralOf(result.view, grant, isOther)
   if (adopted !== undefined) throw adopted
   // Without an accepted event nothing was stored: the store has lost the claim of this call together with its record.
   const failed = reason ?? (result.accepted ? undefined : failure('TOKEN_OUTCOME_UNKNOWN'))
@@ -181,7 +181,7 @@ interface Recipient {
 function deferralOf(
   view: View,
   grant: Grant | undefined,
-  isOther: (last: Recipient) => boolean = () => false,
+  isOther: (last: Recipient) => boolean,
 ): AuthorizationError | undefined {
   const { failedRequest, failedRenewal, tokens } = view.context
   const isOfRequest = failedRequest?.grant === grant && !isOther(failedRequest ?? {})

@@ -1,41 +1,15 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, expect, test } from 'vitest'
-import { type Piece, piecesOfMarkdown, piecesOfSource, titlesIn } from '../support/docs/texts.ts'
-import { RETIRED_CODE, RETIRED_NAMES, RETIRED_PHRASES, type RetiredWord } from '../support/docs/words.ts'
-import { markdownFiles, projectRoot, sourceFiles } from '../support/source-files.ts'
+import { afterAll, describe, expect, test } from 'vitest'
+import { offenders, offendersInFolder } from '../support/docs/glossary.ts'
+import { piecesOfMarkdown, piecesOfSource, titlesIn } from '../support/docs/texts.ts'
+import { markdownFiles, projectRoot } from '../support/source-files.ts'
+import { startThread } from '../support/thread.ts'
 
 // The whole source is parsed, which takes its time on a busy machine.
 const patient = { timeout: 60_000 }
-
-const whole = ({ pattern, use }: RetiredWord): RetiredWord => ({
-  pattern: new RegExp(`^(?:${pattern.source})$`, 'g'),
-  use,
-})
-const anywhere = ({ pattern, use }: RetiredWord): RetiredWord => ({
-  pattern: new RegExp(pattern, `${pattern.flags}g`),
-  use,
-})
-const WORDS: Record<Piece['kind'], readonly RetiredWord[]> = {
-  name: RETIRED_NAMES.map(whole),
-  prose: RETIRED_PHRASES.map(anywhere),
-  code: RETIRED_CODE.map(anywhere),
-}
-
-/** The retired words of some pieces, each as `path:line: text → replacement`. */
-function offenders(path: string, pieces: readonly Piece[]): string[] {
-  const found = pieces.flatMap(({ kind, text, line }) => {
-    const source = text.replaceAll('\n', ' ')
-    return WORDS[kind].flatMap(({ pattern, use }) =>
-      [...source.matchAll(pattern)].map(({ 0: word, index }) => {
-        const around = kind === 'prose' ? source.slice(Math.max(0, index - 24), index + word.length + 24).trim() : word
-        const at = line + text.slice(0, index).split('\n').length - 1
-        return { at, entry: `${path}:${at}: ${around} → ${use}` }
-      }),
-    )
-  })
-  return [...new Set(found.toSorted((a, b) => a.at - b.at).map(({ entry }) => entry))]
-}
+const thread = startThread(new URL('../support/docs/glossary.ts', import.meta.url))
+afterAll(() => thread.stop())
 
 /** Fails with one line for each offender, which is easier to work through than a comparison of lists. */
 function expectNone(found: readonly string[]): void {
@@ -43,8 +17,8 @@ function expectNone(found: readonly string[]): void {
 }
 
 describe('the glossary', patient, () => {
-  test.each(['machines', 'src'])('the code, comments and messages of %s/ contain no retired word', (folder) => {
-    expectNone([...sourceFiles(folder)].flatMap(([path, text]) => offenders(path, piecesOfSource(path, text))))
+  test.each(['machines', 'src'])('the code, comments and messages of %s/ contain no retired word', async (folder) => {
+    expectNone(await thread.call(offendersInFolder, folder, 'everything'))
   })
 
   test('the README, docs and other Markdown files contain no retired word', () => {
@@ -56,8 +30,8 @@ describe('the glossary', patient, () => {
     expectNone(files.flatMap(([path, text]) => offenders(path, piecesOfMarkdown(path, text))))
   })
 
-  test('the titles of tests contain no retired word', () => {
-    expectNone([...sourceFiles('test')].flatMap(([path, text]) => offenders(path, titlesIn(path, text))))
+  test('the titles of tests contain no retired word', async () => {
+    expectNone(await thread.call(offendersInFolder, 'test', 'titles'))
   })
 })
 
