@@ -116,7 +116,7 @@ export default defineConfig({
             enabled: true,
             only: true,
             checker: 'tsc',
-            tsconfig: 'test/tsconfig.json',
+            tsconfig: 'test/types/tsconfig.json',
             include: ['test/types/**/*.test-d.ts'],
           },
         },

@@ -19,14 +19,15 @@ export function startThread(module: URL): Thread {
     execArgv: [],
   })
   return {
-    call: ({ name }, ...args) =>
+    call: (exported, ...args) =>
       new Promise((resolve, reject) => {
         worker.once('error', reject)
-        worker.once('message', (result) => {
+        worker.once('message', (result: Awaited<ReturnType<typeof exported>>) => {
           worker.off('error', reject)
           resolve(result)
         })
-        worker.postMessage({ name, args })
+        // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread has none
+        worker.postMessage({ name: exported.name, args })
       }),
     stop: async () => void (await worker.terminate()),
   }
