@@ -130,6 +130,8 @@ export interface TokenResult extends PortOutput {
   subject: string | undefined
   /** The key that the tokens are bound to (RFC 9449); created by the port unless its input has one. */
   dpopKey?: DpopKey | undefined
+  /** The client that obtained them, if its secret was replaced since the input (RFC 7592 §2.1). */
+  client?: ClientInformation | undefined
 }
 
 /** RFC 6749 §4.1.3. */

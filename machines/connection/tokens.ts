@@ -1,5 +1,5 @@
 import type { ConnectionContext, EndedAttempt } from '../../src/schemas/connection-context.ts'
-import type { Tokens } from '../../src/schemas/credentials.ts'
+import type { AuthorizationServer, ClientInformation, Tokens } from '../../src/schemas/credentials.ts'
 import { assertDefined } from '../assert.ts'
 import { ENDED_ATTEMPT_TTL_MS, REVOCATION_TTL_MS } from '../limits.ts'
 import type { TokenResult } from '../ports.ts'
@@ -71,11 +71,18 @@ export function storeTokens(context: ConnectionContext, output: TokenResult): Ch
   }
   return {
     ...signedIn(context, tokens, output.at),
+    ...(output.client && { servers: withClient(context, output.client) }),
     // A renewal says nothing about a code that the server asked to be sent later.
     ...(isRenewing(context) && { retryAt: context.retryAt, retryDelayMs: context.retryDelayMs }),
     ...(attempt && finishAttempts(context, attempt, tokens, output.at)),
     ...(attempt && { account: attempt.refuseAccountChange && newAccount(context, tokens) }),
   }
+}
+
+/** The servers, with another client at the server of the claim. */
+function withClient(context: ConnectionContext, client: ClientInformation): AuthorizationServer[] {
+  const id = claimedServer(context)?.id
+  return context.servers.map((server) => (server.id === id ? { ...server, client } : server))
 }
 
 /** How many tokens in a row, up to these, replaced rejected ones. */

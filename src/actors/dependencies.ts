@@ -81,8 +81,16 @@ export interface TokenRequestDependencies extends ClientRequestDependencies {
   readonly dpop: DpopProver
 }
 
+/** Dependencies of a request by a client that may have another secret by now. */
+export interface StoredClientDependencies extends Pick<RegistrationDependencies, 'clock' | 'client'> {
+  /** The client of a shared registration, as it is stored now; its instants are by the clock of this process. */
+  storedClient(
+    registration: Pick<DynamicRegistrationRequest, 'identity' | 'issuer' | 'redirectUri'>,
+  ): Promise<ClientInformation | undefined>
+}
+
 /** Dependencies of the grants that use an assertion. */
-export interface AssertionDependencies extends TokenRequestDependencies {
+export interface AssertionDependencies extends TokenRequestDependencies, StoredClientDependencies {
   readonly assertions?: ((request: AssertionRequest) => Promise<string | undefined>) | undefined
   readonly identityProvider?: IdentityProviderOptions | undefined
 }

@@ -149,7 +149,8 @@ export async function authorize(record: ConnectionRecord, params: AuthorizeParam
     return { status: 'notRequired', actions: [] }
   const isDone = result.view !== undefined && (isSatisfied(result.view) || isGranted(result.view))
   // Another process has tried since, and failed: this one adopts that failure.
-  const adopted = isDone || result.accepted || result.view === undefined ? undefined : deferralOf(result.view, grant, isOther)
+  const adopted =
+    isDone || result.accepted || result.view === undefined ? undefined : deferralOf(result.view, grant, isOther)
   if (adopted !== undefined) throw adopted
   // Without an accepted event nothing was stored: the store has lost the claim of this call together with its record.
   const failed = reason ?? (result.accepted ? undefined : failure('TOKEN_OUTCOME_UNKNOWN'))
@@ -208,7 +209,8 @@ async function clientToReplace(
   const issuer = view?.context.servers.at(-1)?.issuer
   if (issuer === undefined) return {}
   const { redirectUri } = services.options.client
-  return { issuer, clientId: await services.registrations.storedClientId({ identity, issuer, redirectUri }) }
+  const stored = await services.registrations.storedClient({ identity, issuer, redirectUri })
+  return { issuer, clientId: stored?.clientId }
 }
 
 /**

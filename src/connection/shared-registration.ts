@@ -9,7 +9,7 @@ import { failure, FAILURE_CODES } from '../errors/failure.ts'
 import { PortError, portError } from '../errors/port-error.ts'
 import type { Policy } from '../options/policy.ts'
 import type { JournalEntry } from '../schemas/connection-context.ts'
-import type { ConnectionIdentity } from '../schemas/credentials.ts'
+import type { ClientInformation, ConnectionIdentity } from '../schemas/credentials.ts'
 import type { RegistrationContext } from '../schemas/registration.ts'
 import { registrationKey, routingId } from './routing.ts'
 
@@ -19,10 +19,8 @@ type Registration = Pick<DynamicRegistrationRequest, 'identity' | 'issuer' | 're
 /** The dynamic registrations that connections share. */
 export interface Registrations extends Pick<
   ConnectionDependencies,
-  'ensureDynamicRegistration' | 'retireDynamicRegistration'
+  'ensureDynamicRegistration' | 'retireDynamicRegistration' | 'storedClient'
 > {
-  /** The id of the stored client. */
-  storedClientId(registration: Registration): Promise<string | undefined>
   /** Removes the stored client, so that the next authorization registers another one. */
   forget(registration: Registration): Promise<void>
 }
@@ -48,8 +46,10 @@ export function registrations({
     const scope = sharingScope(identity, registrationScope)
     return registrationKey(routingId(nameKey, ['registration', scope, issuer, redirectUri, ...kind]))
   }
-  const storedClientId = async (registration: Registration): Promise<string | undefined> =>
-    (await runner.load(chart, keyOf(registration)))?.context.client?.clientId
+  const storedClient = async (registration: Registration): Promise<ClientInformation | undefined> => {
+    const view = await asPort(() => runner.load(chart, keyOf(registration)))
+    return view?.context.client && inLocalTime(view.context.client, view)
+  }
   const run = (
     registration: Registration,
     step: Step<RegistrationContext, RegistrationCommand>,
@@ -59,7 +59,7 @@ export function registrations({
     return runner.run(chart, keyOf(registration), step, options)
   }
   return {
-    storedClientId,
+    storedClient,
     async ensureDynamicRegistration(request) {
       const { registrationEndpoint, tokenEndpointAuthMethodsSupported, scope, grantedScope, check, calledAt, isLost } =
         request
@@ -99,9 +99,7 @@ export function registrations({
             failure(FAILURE_CODES.find((code) => code === last.reason) ?? 'SERVER_UNAVAILABLE'),
             'notSent',
           )
-        // The registration has a record, and with it a clock, of its own.
-        const clientSecretExpiresAt = view.toLocal(client.clientSecretExpiresAt)
-        if (!isNew || !isSecretExpired(client, view.at())) return { ...client, clientSecretExpiresAt }
+        if (!isNew || !isSecretExpired(client, view.at())) return inLocalTime(client, view)
         // Another registration would be answered alike, and a user would consent for nothing.
         throw portError('REGISTRATION_REJECTED', 'rejected', { reason: 'secretBornExpired' })
       }
@@ -111,10 +109,15 @@ export function registrations({
       await asPort(() => run(request, (view) => view && { type: 'client.rejected', clientId, failedMethod }))
     },
     async forget(registration) {
-      const clientId = await storedClientId(registration)
+      const { clientId } = (await storedClient(registration)) ?? {}
       if (clientId !== undefined) await run(registration, (view) => view && { type: 'client.rejected', clientId })
     },
   }
+}
+
+/** A client of a registration, which has a record, and with it a clock, of its own. */
+function inLocalTime(client: ClientInformation, view: RecordView<RegistrationContext>): ClientInformation {
+  return { ...client, clientSecretExpiresAt: view.toLocal(client.clientSecretExpiresAt) }
 }
 
 /** How long ago the client of a registration was stored, in milliseconds. */

@@ -5,7 +5,7 @@ import type {
   RetireRegistrationInput,
 } from '../../../machines/ports.ts'
 import { isSecretExpired } from '../../../machines/record-rules.ts'
-import { stopwatch, toRecordTime } from '../../clock.ts'
+import { stopwatch } from '../../clock.ts'
 import { MAX_DETAIL_ITEMS, truncate } from '../../errors/failure.ts'
 import { PortError, portError } from '../../errors/port-error.ts'
 import type { SigningKey } from '../../options/signing-key.ts'
@@ -16,6 +16,7 @@ import { chooseMethod, chooseSigningAlg } from '../../protocol/token-endpoint.ts
 import type { ServerMetadata } from '../../schemas/connection-context.ts'
 import type { ClientInformation } from '../../schemas/credentials.ts'
 import type { ConnectionDependencies } from '../dependencies.ts'
+import { inRecordTime } from './current-client.ts'
 
 type Dependencies = Pick<
   ConnectionDependencies,
@@ -44,7 +45,7 @@ export function createEnsureRegistration(deps: Dependencies) {
     if (existing !== undefined) return { at: recordTime(), client: existing }
     const client = await registeredClient(deps, input, recordTime())
     const at = recordTime()
-    return { at, client: inRecordTime(client, at, deps) }
+    return { at, client: inRecordTime(client, at, deps.clock) }
   }
 }
 
@@ -168,13 +169,6 @@ function registrationScope(deps: Dependencies, input: EnsureRegistrationInput) {
   const listed =
     rule === 'server' ? metadata.scopesSupported : rule === 'resource' ? resourceScopesSupported : undefined
   return { scope: unionScopes(deps.client.scope, listed?.join(' ') ?? scope), grantedScope }
-}
-
-/** A client of another record, whose instants are by the clock of this process, for the record of the connection. */
-function inRecordTime(client: ClientInformation, at: number, { clock }: Dependencies): ClientInformation {
-  const { clientSecretExpiresAt } = client
-  if (clientSecretExpiresAt === undefined) return client
-  return { ...client, clientSecretExpiresAt: toRecordTime(clientSecretExpiresAt, at, clock) }
 }
 
 /** The shared dynamic registration. */

@@ -4,12 +4,13 @@ import type { FailureCode } from '../../errors/failure.ts'
 import { resourceToSend } from '../../protocol/resource-parameter.ts'
 import { audienceOf } from '../../protocol/token-endpoint.ts'
 import { GRANT_TYPES, type NonInteractiveGrant } from '../../schemas/grants.ts'
-import type { RegistrationDependencies, TokenRequestDependencies } from '../dependencies.ts'
+import type { StoredClientDependencies, TokenRequestDependencies } from '../dependencies.ts'
+import { withCurrentClient } from '../registration/current-client.ts'
 import { exchangeForAssertion, type IdentityAssertionDependencies, obtainAssertion } from './assertions.ts'
 import { requestTokens } from './token-request.ts'
 
 type Parameters = Readonly<Record<string, string | undefined>>
-type ExchangeCodeDependencies = TokenRequestDependencies & Pick<RegistrationDependencies, 'client'>
+type GrantDependencies = TokenRequestDependencies & StoredClientDependencies
 
 /** What one grant adds to a token request. */
 interface GrantRow<Dependencies, Input> {
@@ -24,7 +25,7 @@ interface GrantRow<Dependencies, Input> {
  *
  * @see [RFC 6749 §4.1.3](https://www.rfc-editor.org/rfc/rfc6749.html#section-4.1.3), [RFC 7636 §4.5](https://www.rfc-editor.org/rfc/rfc7636.html#section-4.5)
  */
-const AUTHORIZATION_CODE: GrantRow<ExchangeCodeDependencies, ExchangeCodeInput> = {
+const AUTHORIZATION_CODE: GrantRow<GrantDependencies, ExchangeCodeInput> = {
   grantType: GRANT_TYPES.authorization_code,
   rejected: 'EXCHANGE_REJECTED',
   parameters: ({ client }, { server, code, verifier }) => ({
@@ -39,7 +40,7 @@ const AUTHORIZATION_CODE: GrantRow<ExchangeCodeDependencies, ExchangeCodeInput> 
  *
  * @see [RFC 6749 §6](https://www.rfc-editor.org/rfc/rfc6749.html#section-6)
  */
-const REFRESH_TOKEN: GrantRow<TokenRequestDependencies, RefreshTokensInput> = {
+const REFRESH_TOKEN: GrantRow<GrantDependencies, RefreshTokensInput> = {
   grantType: 'refresh_token',
   rejected: 'REFRESH_REJECTED',
   parameters: ({ facts }, { server, refreshToken, scope }) => ({
@@ -85,7 +86,7 @@ function further(parameters: Parameters | undefined): Parameters {
 }
 
 async function requestByGrant<
-  Dependencies extends TokenRequestDependencies,
+  Dependencies extends GrantDependencies,
   Input extends ExchangeCodeInput | RefreshTokensInput | RequestTokenInput,
 >(
   deps: Dependencies,
@@ -95,12 +96,11 @@ async function requestByGrant<
 ): Promise<TokenResult> {
   const recordTime = stopwatch(deps.clock, input.at)
   const grantParameters = await parameters(deps, input, signal)
-  const { server, sendBefore } = input
+  const { identity, server, sendBefore } = input
   const dpopKey = 'dpopKey' in input ? input.dpopKey : undefined
-  return await requestTokens(
-    deps,
-    { at: recordTime(), sendBefore, server, grantType, parameters: grantParameters, rejected, dpopKey },
-    signal,
+  const request = { sendBefore, grantType, parameters: grantParameters, rejected, dpopKey }
+  return await withCurrentClient(deps, { identity, recordTime, client: server.client }, (client) =>
+    requestTokens(deps, { ...request, at: recordTime(), server: { ...server, client } }, signal),
   )
 }
 
@@ -109,7 +109,7 @@ async function requestByGrant<
  *
  * @throws `PortError` `EXCHANGE_REJECTED`, or as {@link requestTokens}.
  */
-export function createExchangeCode(deps: ExchangeCodeDependencies) {
+export function createExchangeCode(deps: GrantDependencies) {
   return (input: ExchangeCodeInput, signal: AbortSignal): Promise<TokenResult> =>
     requestByGrant(deps, AUTHORIZATION_CODE, input, signal)
 }
@@ -120,7 +120,7 @@ export function createExchangeCode(deps: ExchangeCodeDependencies) {
  * @throws `PortError` `REFRESH_REJECTED` (`details.error` is `invalid_grant` for the token itself), or as
  *   {@link requestTokens}.
  */
-export function createRefreshTokens(deps: TokenRequestDependencies) {
+export function createRefreshTokens(deps: GrantDependencies) {
   return (input: RefreshTokensInput, signal: AbortSignal): Promise<TokenResult> => {
     const { server } = input
     const resource = resourceToSend(deps.facts(server.issuer).resource, server.resource, 'refresh')

@@ -4,10 +4,12 @@ import { stopwatch } from '../../clock.ts'
 import { portError, PortError } from '../../errors/port-error.ts'
 import type { ExchangeResponse } from '../../http/transport.ts'
 import { audienceOf } from '../../protocol/token-endpoint.ts'
+import type { ClientInformation } from '../../schemas/credentials.ts'
 import { asClient, clientAuthentication } from '../client-authentication.ts'
-import type { ClientRequestDependencies } from '../dependencies.ts'
+import type { ClientRequestDependencies, StoredClientDependencies } from '../dependencies.ts'
 import { isSuccess, rejectionOf, sendOnce } from '../endpoint-request.ts'
 import { MAX_TOKEN_RESPONSE_BYTES, USER_AGENT } from '../limits.ts'
+import { withCurrentClient } from '../registration/current-client.ts'
 
 const CODES = { rejected: 'REVOCATION_FAILED', unknown: 'SERVER_UNAVAILABLE' } as const
 
@@ -57,9 +59,9 @@ function ofAccessToken(error: unknown): unknown {
  *   the reason `accessTokenLeft` if the refresh token was revoked before.
  * @see [RFC 7009 §2](https://www.rfc-editor.org/rfc/rfc7009.html#section-2)
  */
-export function createRevokeTokens(deps: ClientRequestDependencies) {
+export function createRevokeTokens(deps: ClientRequestDependencies & StoredClientDependencies) {
   return async (input: RevokeTokensInput, signal: AbortSignal): Promise<RevokeTokensOutput> => {
-    const { server, accessToken, refreshToken } = input
+    const { identity, server, accessToken, refreshToken } = input
     const recordTime = stopwatch(deps.clock, input.at)
     const endpoint = server.revocationEndpoint
     const { revocation } = deps.facts(server.issuer)
@@ -69,18 +71,26 @@ export function createRevokeTokens(deps: ClientRequestDependencies) {
       return { at: recordTime(), revoked }
     }
 
-    const revoke = async (token: string, token_type_hint: string): Promise<Revoked> => {
-      const authentication = clientAuthentication(deps, server.client)
+    const revokeBy = async (client: ClientInformation, token: string, token_type_hint: string) => {
+      const authentication = clientAuthentication(deps, client)
       const response = await sendOnce({ transport: deps.transport, sendBefore: input.sendBefore, signal }, (options) =>
         oauth.revocationRequest(
           { issuer: audienceOf(server), revocation_endpoint: endpoint },
-          asClient(server.client),
+          asClient(client),
           authentication,
           token,
           { ...options, additionalParameters: { token_type_hint } },
         ),
       )
-      return revokedBy(response, endpoint, deps.clock.now())
+      return { revoked: revokedBy(response, endpoint, deps.clock.now()) }
+    }
+    let { client } = server
+    const revoke = async (token: string, hint: string): Promise<Revoked> => {
+      const result = await withCurrentClient(deps, { identity, recordTime, client }, (current) =>
+        revokeBy(current, token, hint),
+      )
+      client = result.client ?? client
+      return result.revoked
     }
     const revokeAccessToken = (): Promise<Revoked> => revoke(accessToken, 'access_token')
 

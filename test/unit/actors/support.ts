@@ -77,6 +77,7 @@ export function makeDependencies(overrides: Partial<Dependencies> = {}): Depende
     mayUseHttp: () => false,
     ensureDynamicRegistration: () => Promise.reject(new Error('no registration expected')),
     retireDynamicRegistration: () => Promise.reject(new Error('no retirement expected')),
+    storedClient: () => Promise.resolve(undefined),
     createState: () => 'the-state',
     hashState: (state) => `hash of ${state}`,
     discoverServer: () => Promise.reject(new Error('no discovery expected')),

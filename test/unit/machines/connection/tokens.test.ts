@@ -135,6 +135,19 @@ describe('tokens', () => {
     })
   })
 
+  test('storeTokens stores a client that has another secret by now at its server only', () => {
+    const [other, current] = [
+      { ...server, id: 2 },
+      { ...staticClient, clientSecret: 'replaced' },
+    ]
+    const before = { ...refresh, servers: [server, other] }
+    expect(storeTokens(before, tokenResult(NOW + 100, { client: current })).servers).toEqual([
+      { ...server, client: current },
+      other,
+    ])
+    expect(storeTokens(before, tokenResult(NOW + 100))).not.toHaveProperty('servers')
+  })
+
   test('storeTokens takes token type and DPoP key from the port output alone', () => {
     const bound = { tokenType: 'DPoP', dpopKey }
     const before = { ...refresh, tokens: { ...tokens, ...bound } }
