@@ -153,7 +153,8 @@ export async function authorize(record: ConnectionRecord, params: AuthorizeParam
     isDone || result.accepted || result.view === undefined ? undefined : deferralOf(result.view, grant, isOther)
   if (adopted !== undefined) throw adopted
   // Without an accepted event nothing was stored: the store has lost the claim of this call together with its record.
-  const failed = reason ?? (result.accepted ? undefined : failure('TOKEN_OUTCOME_UNKNOWN'))
+  const isLost = !result.accepted && (result.consumed || reason === undefined)
+  const failed = isLost ? failure('TOKEN_OUTCOME_UNKNOWN') : reason
   if (!isDone && failed !== undefined) throw new AuthorizationError(failed)
   return { status: 'authorized', actions }
 }
@@ -209,8 +210,7 @@ async function clientToReplace(
   const issuer = view?.context.servers.at(-1)?.issuer
   if (issuer === undefined) return {}
   const { redirectUri } = services.options.client
-  const stored = await services.registrations.storedClient({ identity, issuer, redirectUri })
-  return { issuer, clientId: stored?.clientId }
+  return { issuer, clientId: await services.registrations.storedClientId({ identity, issuer, redirectUri }) }
 }
 
 /**

@@ -21,6 +21,8 @@ export interface Registrations extends Pick<
   ConnectionDependencies,
   'ensureDynamicRegistration' | 'retireDynamicRegistration' | 'storedClient'
 > {
+  /** The id of the stored client. */
+  storedClientId(registration: Registration): Promise<string | undefined>
   /** Removes the stored client, so that the next authorization registers another one. */
   forget(registration: Registration): Promise<void>
 }
@@ -46,10 +48,8 @@ export function registrations({
     const scope = sharingScope(identity, registrationScope)
     return registrationKey(routingId(nameKey, ['registration', scope, issuer, redirectUri, ...kind]))
   }
-  const storedClient = async (registration: Registration): Promise<ClientInformation | undefined> => {
-    const view = await asPort(() => runner.load(chart, keyOf(registration)))
-    return view?.context.client && inLocalTime(view.context.client, view)
-  }
+  const storedClientId = async (registration: Registration): Promise<string | undefined> =>
+    (await runner.load(chart, keyOf(registration)))?.context.client?.clientId
   const run = (
     registration: Registration,
     step: Step<RegistrationContext, RegistrationCommand>,
@@ -59,7 +59,12 @@ export function registrations({
     return runner.run(chart, keyOf(registration), step, options)
   }
   return {
-    storedClient,
+    storedClientId,
+    async storedClient(registration) {
+      // Waits for the claim of a check, whose response may contain another secret.
+      const { view } = await asPort(() => run(registration, () => undefined))
+      return view?.context.client && inLocalTime(view.context.client, view)
+    },
     async ensureDynamicRegistration(request) {
       const { registrationEndpoint, tokenEndpointAuthMethodsSupported, scope, grantedScope, check, calledAt, isLost } =
         request
@@ -109,7 +114,7 @@ export function registrations({
       await asPort(() => run(request, (view) => view && { type: 'client.rejected', clientId, failedMethod }))
     },
     async forget(registration) {
-      const { clientId } = (await storedClient(registration)) ?? {}
+      const clientId = await storedClientId(registration)
       if (clientId !== undefined) await run(registration, (view) => view && { type: 'client.rejected', clientId })
     },
   }

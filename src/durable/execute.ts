@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import { createActor } from 'xstate'
 import { type ChartActorOptions, persistableSnapshot, restoreActor } from './actor.ts'
 import { type DurableContext, type RecordView, type Run, type RunnerOptions, sendDeadline } from './chart.ts'
@@ -108,8 +109,11 @@ async function recordAsBefore<Context extends DurableContext, Command extends { 
     (view) =>
       view !== undefined &&
       // After a failover the store may have given the version to another record.
-      ((view.version === version && JSON.stringify(view.context) === JSON.stringify(context)) ||
+      ((view.version === version && isDeepStrictEqual(asStored(view.context), asStored(context))) ||
         (context?.claim !== undefined && view.context.claim?.id === context.claim.id)),
   )
   return isSame ? now : undefined
 }
+
+/** A context as a store returns it: without absent members. */
+const asStored = (context: DurableContext | undefined): unknown => context && JSON.parse(JSON.stringify(context))

@@ -207,7 +207,10 @@ export class Runner {
   ): Promise<{ type: string } | 'reload' | undefined> {
     if (view === undefined) return undefined
     const { claim } = view.context
+    // This process has a result of this record that the store does not take yet.
+    const isLate = !run.carriesResult && [...this.#late].some(({ key }) => key === run.key)
     if (claim === undefined) {
+      if (isLate) throw unavailable()
       const { machine, name } = run.chart
       const snapshot = restoreActor(machine, view, { id: name }).getSnapshot()
       return snapshot.hasTag('checkpoint') ? { type: 'checkpoint.saved' } : undefined
@@ -220,8 +223,6 @@ export class Runner {
     const leaseLeftMs = claim.leaseMs - Math.max(view.ageMs(), now - waiting.seen.at)
     const remainingMs = leaseLeftMs > 0 ? leaseLeftMs : await this.#graceLeftMs(run, claim, leaseLeftMs, waiting)
     if (remainingMs <= 0) {
-      // This process has the result of the claim, or learns that it is superseded, as soon as the store takes it.
-      const isLate = !run.carriesResult && [...this.#late].some(({ key }) => key === run.key)
       if (isLate) throw unavailable()
       return expired(claim)
     }

@@ -103,7 +103,8 @@ const FailedRequestSchema = v.strictObject({
   grant: maybe(GrantSchema),
   /** Where it was sent, and by which client: it defers no request of another one. */
   issuer: maybe(v.string()),
-  clientId: maybe(Text),
+  /** Empty for an `anonymous` client. */
+  clientId: maybe(v.string()),
   failure: FailureSchema,
   /** `authorize()` must not request it again before. Record time. */
   retryAt: Instant,

@@ -395,6 +395,21 @@ describe('authorize() with a grant that needs no user', () => {
     expect((await elsewhere.authorize({ grant: 'client_credentials' })).status).toBe('authorized')
   })
 
+  test('is deferred for an anonymous client, whose id is empty', async () => {
+    const world = await startWorld()
+    const clock = new TestClock()
+    const orchestrator = orchestrate({ clock, assertions: () => Promise.resolve('an-assertion') })
+    const connection = orchestrator.connection({ tenant: 't1', server: world.server })
+    world.tokenAnswers.push(retryIn30)
+    for (const retryAfterMs of [30_000, 20_000]) {
+      expect(await rejection(connection.authorize({ grant: 'jwt_bearer' }))).toMatchObject({
+        failure: { code: 'SERVER_UNAVAILABLE', details: { retryAfterMs } },
+      })
+      clock.advance(10_000)
+    }
+    expect(world.tokenRequests()).toHaveLength(1)
+  })
+
   test('is deferred after its second lost connection as well', async () => {
     const { world, clock, connection } = await machine()
     world.tokenAnswers.push({ hangUp: true }, { hangUp: true })

@@ -8,6 +8,18 @@ const clientIdOf = ({ authorizationUrl }: Redirect): string | null =>
 const keys = { name: new Uint8Array(32), sealing: [{ id: '1', secret: new Uint8Array(32) }] }
 
 describe('forgetRegistration()', () => {
+  test('and authorize({ reregister: true }) reject with STORE_UNAVAILABLE while the registration cannot be loaded', async () => {
+    const world = await startWorld()
+    const store = new MemoryStore()
+    const orchestrator = orchestrate({ store })
+    const connection = await signIn(world, orchestrator)
+    const load = store.load.bind(store)
+    store.load = (key) => (key.endsWith(':registration') ? Promise.reject(new Error('down')) : load(key))
+    const unavailable = { failure: { code: 'STORE_UNAVAILABLE' }, retryable: true, nextAction: 'retry' }
+    expect(await rejection(orchestrator.forgetRegistration({ issuer: world.issuer }))).toMatchObject(unavailable)
+    expect(await rejection(connection.authorize({ reregister: true }))).toMatchObject(unavailable)
+  })
+
   test.each(['', '/'])(
     'makes the next authorization register another client, sends nothing, and leaves tokens alone (issuer + "%s")',
     async (slash) => {

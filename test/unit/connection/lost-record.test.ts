@@ -3,15 +3,20 @@ import { MemoryStore } from '../../../src/stores/memory.ts'
 import type { SaveOptions } from '../../../src/stores/snapshot-store.ts'
 import { orchestrate, rejection, startWorld } from './world.ts'
 
-/** A store that has lost a record, as after a failover, when the first result arrives. */
+/** A store that has lost a record, or its last change, as after a failover, when a result arrives. */
 class ForgetfulStore extends MemoryStore {
-  #hasLost = false
+  /** What it loses when the next result arrives. */
+  loses: 'nothing' | 'record' | 'claim' = 'record'
+  readonly #beforeClaim = new Map<string, string>()
 
   override async save(key: string, value: string, options: SaveOptions): Promise<{ version: string } | 'conflict'> {
     const { kind, expectedVersion, writeId } = options
-    if (kind === 'result' && expectedVersion !== undefined && !this.#hasLost) {
-      this.#hasLost = true
+    if (kind === 'claim') this.#beforeClaim.set(key, (await super.load(key))?.value ?? '')
+    if (kind === 'result' && expectedVersion !== undefined && this.loses !== 'nothing') {
       await super.delete(key, { expectedVersion, writeId })
+      const earlier = this.loses === 'claim' ? this.#beforeClaim.get(key) : undefined
+      this.loses = 'nothing'
+      if (earlier !== undefined) await super.save(key, earlier, { ...options, expectedVersion: undefined })
     }
     return await super.save(key, value, options)
   }
@@ -30,4 +35,18 @@ test('authorize() whose claim was lost together with its record does not return 
   })
   expect(await connection.authorize({ grant: 'client_credentials' })).toMatchObject({ status: 'authorized' })
   expect((await connection.accessToken()).value).toEqual(expect.any(String))
+})
+
+test('authorize() whose claim was lost rejects with TOKEN_OUTCOME_UNKNOWN, not with an earlier failure', async () => {
+  const world = await startWorld()
+  const store = new ForgetfulStore()
+  store.loses = 'nothing'
+  const clients = [{ issuer: world.issuer, clientId: 'agent', clientSecret: 'agent-secret' }]
+  const connection = orchestrate({ store, clients }).connection({ tenant: 't1', server: world.server })
+  world.tokenAnswers.push({ status: 400, body: { error: 'invalid_scope' } })
+  const authorize = () => rejection(connection.authorize({ grant: 'client_credentials' }))
+  expect(await authorize()).toMatchObject({ failure: { code: 'EXCHANGE_REJECTED' } })
+  store.loses = 'claim'
+  expect(await authorize()).toMatchObject({ failure: { code: 'TOKEN_OUTCOME_UNKNOWN' }, retryable: true })
+  expect(world.tokenRequests()).toHaveLength(2)
 })

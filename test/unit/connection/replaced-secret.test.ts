@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { type Answer, type Seen } from './peer.ts'
 import { TestClock } from './test-clock.ts'
 import { orchestrate, redirectOf, signIn, startWorld, type World } from './world.ts'
@@ -7,7 +7,7 @@ const ATTEMPT_TTL_MS = 300_000
 const HOUR_MS = 3_600_000
 
 /** A world that replaces the secret of its client whenever the registration is read, and rejects the old one then. */
-async function startReplacingWorld() {
+async function startReplacingWorld(until: Promise<void> = Promise.resolve()) {
   const world = await startWorld()
   let secret = 'client-secret-1'
   let reads = 0
@@ -25,7 +25,7 @@ async function startReplacingWorld() {
   world.as.routes['GET /client'] = () => {
     reads += 1
     secret = `replaced-${reads}`
-    return { body: { ...registration, client_secret: secret } }
+    return { body: { ...registration, client_secret: secret }, until }
   }
   for (const route of ['POST /token', 'POST /revoke']) {
     const good = world.as.routes[route] ?? {}
@@ -80,6 +80,25 @@ describe('a client secret that the server replaced when the registration was rea
     const before = count(world, 'POST /token')
     await other.accessToken()
     expect(count(world, 'POST /token') - before).toBe(1)
+  })
+
+  test('renews the tokens of other connections while the response with it has not arrived', async () => {
+    const read = Promise.withResolvers<void>()
+    const world = await startReplacingWorld(read.promise)
+    const clock = new TestClock()
+    const orchestrator = orchestrate({ clock })
+    const connection = await signIn(world, orchestrator)
+    const suspicious = orchestrator.connection({ tenant: 't1', user: 'suspicious', server: world.server })
+    await suspicious.authorize()
+    clock.advance(HOUR_MS)
+    const checking = suspicious.authorize()
+    await vi.waitFor(() => expect(count(world, 'GET /client')).toBe(1))
+    const renewing = connection.accessToken()
+    await vi.waitFor(() => expect(count(world, 'POST /token')).toBe(2))
+    read.resolve()
+    redirectOf(await checking)
+    expect((await renewing).value).toBe('access-2')
+    expect(count(world, 'POST /register')).toBe(1)
   })
 
   test('revokes the tokens of other connections', async () => {

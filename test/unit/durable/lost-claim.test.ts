@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { portError } from '../../../src/errors/port-error.ts'
 import { processWarnings } from '../../support/process-warnings.ts'
 import { CALLBACK, CLAIM, CLAIMED, REFRESH, SIGNED_IN, WAITING } from './records.ts'
@@ -45,6 +45,21 @@ describe('◆2 a claim that the store has lost', () => {
       ['refresh.requested'],
       ['refreshTokens.done'],
     ])
+  })
+
+  test('the result of a claim that a failover lost is stored on a record that the same process wrote, in whichever order its members are', async () => {
+    const world = createWorld()
+    await world.seed(SIGNED_IN)
+    const process = world.process()
+    const { view } = await process.run({ type: 'request.servedWithoutToken' })
+    process.store.arm({ name: 'result', operation: 'save', when: 'before', action: 'pause', skip: 1 })
+    const run = process.run(REFRESH, { view })
+    await process.reached('result')
+    const { context, value, version } = view ?? expect.unreachable('a record')
+    rollBack(process, version, await world.seed(context, value))
+    process.store.resume('result')
+    expect((await run).view?.context.tokens).toMatchObject({ accessToken: 'access-new-1' })
+    expect(world.requests).toEqual(['refreshTokens'])
   })
 
   test('the result of a lost claim is not stored on another record to which the store gave the same version', async () => {
@@ -138,6 +153,29 @@ describe('◆2 a claim that the store has lost', () => {
     await world.seed(SIGNED_IN)
     holder.goOn()
     expect(await holder.run).toMatchObject({ accepted: false, consumed: true, view: { context: { generation: 1 } } })
+    expect(world.requests).toEqual(['refreshTokens'])
+  })
+
+  test('a process that has the result of a lost claim, which the store does not take, does not send its token again', async () => {
+    const world = createWorld()
+    const before = await world.seed(SIGNED_IN)
+    const process = world.process({ isOutside: true })
+    const { store } = process
+    const save = store.save.bind(store)
+    let takesResults = false
+    store.save = async (key, record, options) => {
+      if (options.kind === 'result' && !takesResults) throw new Error('down')
+      return await save(key, record, options)
+    }
+    const run = process.run(REFRESH)
+    const rejected = expect(run).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
+    await vi.waitFor(() => expect(world.requests).toEqual(['refreshTokens']))
+    world.time.advance(UNTIL_ABANDONED_MS + 1)
+    await rejected
+    rollBack(process, before, await world.seed(SIGNED_IN))
+    await expect(process.run(REFRESH)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
+    takesResults = true
+    await vi.waitFor(async () => expect((await world.stored())?.context.generation).toBe(2), { timeout: 20_000 })
     expect(world.requests).toEqual(['refreshTokens'])
   })
 })
