@@ -11,7 +11,10 @@ interface Action<Type extends string, Data> {
   server: string
   /** Its label, if it has one. */
   label: string | undefined
-  /** Incremented whenever tokens are stored. A host that stores credentials retains those of the newest generation. */
+  /**
+   * Incremented whenever tokens are stored, and by a disconnect. A host that stores credentials retains those of the
+   * newest generation.
+   */
   generation: number
   /** What to save; for the forget actions, the issuer of what to forget. */
   data: Data

@@ -261,7 +261,7 @@ export const ConnectionContextSchema = v.strictObject({
   identity: ConnectionIdentitySchema,
   /** Record time of the last event. */
   at: Instant,
-  /** Incremented whenever tokens are stored, never reset. */
+  /** Incremented whenever tokens are stored, and by a disconnect after any; never reset. */
   generation: Count,
   servers: v.array(AuthorizationServerSchema),
   attempts: v.array(AttemptSchema),
