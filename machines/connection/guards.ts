@@ -2,6 +2,7 @@ import { grantOffered, nonInteractiveGrant } from '../../src/protocol/token-endp
 import type { AuthorizationRequest, ConnectionContext } from '../../src/schemas/connection-context.ts'
 import type { Grant } from '../../src/schemas/grants.ts'
 import { hasRetriesLeft, orphanedClaim } from '../record-rules.ts'
+import { judgeCallback } from './callback-verdict.ts'
 import type { ConnectionEvent, Sent } from './events.ts'
 import {
   attemptOf,
@@ -12,7 +13,6 @@ import {
   isExchangePending,
   isPending,
   isSentTwice,
-  judgeCallback,
   revocationOf,
   serverOf,
   wantedGrant,

@@ -1,4 +1,3 @@
-import { issuerVerdict } from '../../src/protocol/authorization-endpoint.ts'
 import { coversScope, permittedScope, selectScope } from '../../src/protocol/scopes.ts'
 import { grantOffered, nonInteractiveGrant } from '../../src/protocol/token-endpoint.ts'
 import type {
@@ -17,7 +16,7 @@ import { assertDefined } from '../assert.ts'
 import { CALLBACK_WAIT_MS, MAX_REPLACEMENTS, REPLACEMENT_TRIAL_MS, SERVER_ANSWER_TTL_MS } from '../limits.ts'
 import { isSecretExpired, orphanedClaim } from '../record-rules.ts'
 import { isSecretFailure } from '../rejection.ts'
-import type { Callback, Sent } from './events.ts'
+import type { Sent } from './events.ts'
 
 /** Whether an access token has not expired at `at`, with `minTtlMs` of its lifetime left, although a server rejected it. */
 export function isTriable(tokens: Tokens | undefined, at: number, minTtlMs = 0): tokens is Tokens {
@@ -213,30 +212,6 @@ export function accountOf({ account, tokens, servers }: ConnectionContext): Acco
   const issuer = servers.find(({ id }) => id === tokens?.serverId)?.issuer
   const { subject } = tokens ?? {}
   return account ?? (subject !== undefined && issuer !== undefined ? { issuer, subject } : undefined)
-}
-
-/** The result of checking a callback before anything in it is trusted (RFC 9207 §2.4, RFC 6749 §10.12). */
-export type CallbackVerdict = 'acceptable' | 'unknown' | 'expired' | 'bindingMismatch' | 'issuerMismatch'
-
-/**
- * Whether the attempt of a callback is pending. If the callback came in time, the attempt does not expire while it
- * waits for a claim, as long as its code is valid.
- */
-function isInTime(attempt: Attempt, callback: Callback, at: number): boolean {
-  const { arrivedAt = at, codeTtlMs = 0 } = callback
-  if (isPending(attempt, at)) return true
-  return attempt.code === undefined && isPending(attempt, arrivedAt) && at - arrivedAt < codeTtlMs
-}
-
-/** Checks a callback against the attempt that it names: still pending, from the same browser, from the right issuer. */
-export function judgeCallback(context: ConnectionContext, callback: Callback, at: number): CallbackVerdict {
-  const attempt = attemptOf(context, callback.stateHash)
-  const server = serverOf(context, attempt?.serverId)
-  if (attempt === undefined || server === undefined) return 'unknown'
-  if (!isInTime(attempt, callback, at)) return 'expired'
-  if (!callback.bindingProven && attempt.bindingHash !== undefined && attempt.bindingHash !== callback.bindingHash)
-    return 'bindingMismatch'
-  return issuerVerdict(server, callback.iss) ? 'acceptable' : 'issuerMismatch'
 }
 
 /**

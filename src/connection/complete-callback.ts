@@ -1,14 +1,8 @@
 import { assertDefined } from '../../machines/assert.ts'
+import { type CallbackVerdict, judgeCallback } from '../../machines/connection/callback-verdict.ts'
 import type { Callback, ConnectionCommand } from '../../machines/connection/events.ts'
 import { canRetry } from '../../machines/connection/guards.ts'
-import {
-  attemptOf,
-  type CallbackVerdict,
-  isAuthorized,
-  judgeCallback,
-  serverOf,
-  tokensOf,
-} from '../../machines/connection/selectors.ts'
+import { attemptOf, isAuthorized, serverOf, tokensOf } from '../../machines/connection/selectors.ts'
 import { isAuthorizationError } from '../errors/authorization-error.ts'
 import { failure, type Failure, isTransient, nextActionFor, truncate } from '../errors/failure.ts'
 import type { HostAction } from '../options/host-action.ts'

@@ -1,12 +1,8 @@
 import { describe, expect, test } from 'vitest'
+import { type CallbackVerdict, judgeCallback } from '../../../../machines/connection/callback-verdict.ts'
 import type { Callback, ConnectionEvent } from '../../../../machines/connection/events.ts'
 import * as ask from '../../../../machines/connection/guards.ts'
-import {
-  type CallbackVerdict,
-  claimedServer,
-  judgeCallback,
-  wantedGrant,
-} from '../../../../machines/connection/selectors.ts'
+import { claimedServer, wantedGrant } from '../../../../machines/connection/selectors.ts'
 import { asksForNothingNew, isStepUpExhausted } from '../../../../machines/connection/step-up.ts'
 import { isCurrentClaim } from '../../../../machines/record-rules.ts'
 import type { AuthorizationRequest, Claim, ConnectionContext } from '../../../../src/schemas/connection-context.ts'
