@@ -104,7 +104,8 @@ export function withFailedRenewal(context: ConnectionContext, portFailure: PortF
   if (!isRenewing(context) || isLocal(failure)) return {}
   const { retryDelayMs, count = 0, failure: last } = context.failedRenewal ?? {}
   // A rejection stands until the server answers otherwise: a lost answer does not make callers renew again.
-  const standing = context.tokens?.renewalRejected && isPassing(portFailure) ? last : undefined
+  const isStanding = context.tokens?.renewalRejected || last?.code === 'CLIENT_REJECTED'
+  const standing = isStanding && isPassing(portFailure) ? last : undefined
   return {
     ...(standing && { failure: standing }),
     failedRenewal: {

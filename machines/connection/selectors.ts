@@ -1,3 +1,4 @@
+import { isRetryable } from '../../src/errors/failure.ts'
 import { coversScope, permittedScope, selectScope } from '../../src/protocol/scopes.ts'
 import { grantOffered, nonInteractiveGrant } from '../../src/protocol/token-endpoint.ts'
 import type {
@@ -305,10 +306,21 @@ export function exchangeDueAt(context: ConnectionContext, at: number): number | 
   return pendingExchange(context, at) && (context.retryAt ?? at)
 }
 
-/** Whether an access token can be obtained without the user. */
+/** Whether an access token can be obtained without the user, by what the last renewal found. */
 export function isAuthorized(context: ConnectionContext, at: number): boolean {
   const tokens = tokensOf(context)
-  return isUsable(tokens, at) || (isRenewable(tokens, at) && !isClientExpired(context, at))
+  return (
+    isUsable(tokens, at) || (isRenewable(tokens, at) && !isClientExpired(context, at) && !isRenewalHindered(context))
+  )
+}
+
+/**
+ * Whether the last renewal was rejected, or could not be sent, for a reason that does not pass by itself. Callers may
+ * renew nevertheless: the host may have corrected it.
+ */
+function isRenewalHindered({ failedRenewal }: ConnectionContext): boolean {
+  if (failedRenewal === undefined || isRetryable(failedRenewal.failure)) return false
+  return failedRenewal.count === 0 || failedRenewal.failure.code === 'CLIENT_REJECTED'
 }
 
 /** Whether callers renew the tokens now. */

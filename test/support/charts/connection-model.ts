@@ -2,7 +2,13 @@ import type { SnapshotFrom } from 'xstate'
 import { getAdjacencyMap } from 'xstate/graph'
 import { connectionMachine } from '../../../machines/connection.ts'
 import type { ConnectionEvent, RequestedAuthorization, Stamp } from '../../../machines/connection/events.ts'
-import { claimedRevocation, isPending, isRenewable, isUsable } from '../../../machines/connection/selectors.ts'
+import {
+  claimedRevocation,
+  isAuthorized,
+  isPending,
+  isRenewable,
+  isUsable,
+} from '../../../machines/connection/selectors.ts'
 import type { Attempt, ConnectionContext } from '../../../src/schemas/connection-context.ts'
 import { REVOCATION_TTL_MS } from '../../../machines/limits.ts'
 import type { Tokens } from '../../../src/schemas/credentials.ts'
@@ -259,6 +265,7 @@ function essenceOf(snapshot: ConnectionSnapshot): string {
       held.grant,
       isUsable(held, at),
       isRenewable(held, at),
+      isAuthorized(context, at),
       held.serverId !== undefined,
       held.refreshTokenRejected,
       held.refreshTokenMayBeConsumed,

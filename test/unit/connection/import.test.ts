@@ -76,8 +76,8 @@ describe('import()', () => {
       })
       expect(world.tokenRequests()).toEqual([])
       expect(await connection.status()).toMatchObject({
-        state: 'authorized',
-        authorized: true,
+        state: 'reauthorizationRequired',
+        authorized: false,
         failure: { code: 'POLICY_REFUSED' },
       })
     }),
