@@ -17,7 +17,7 @@ import {
   tokensOf,
 } from '../../machines/connection/selectors.ts'
 import { AuthorizationError, isAuthorizationError } from '../errors/authorization-error.ts'
-import { failure, type FailureCode } from '../errors/failure.ts'
+import { failure, type Failure, type FailureCode, isTransient } from '../errors/failure.ts'
 import { formatChallenge } from '../protocol/www-authenticate.ts'
 import type { Attempt, ConnectionContext } from '../schemas/connection-context.ts'
 import type { Tokens } from '../schemas/credentials.ts'
@@ -58,13 +58,27 @@ export async function replacementForHost(record: ConnectionRecord, params: Token
   }
 }
 
-/** Whether an error says that no renewal replaces a rejected token: none is possible, or its grant was rejected. */
+/** Whether an error says that no renewal replaces a rejected token: none is possible, or none succeeds by itself. */
 export function endsRenewals(error: unknown): boolean {
-  if (!isAuthorizationError(error)) return false
-  const { code, details } = error.failure
+  return isAuthorizationError(error) && isFinal(error.failure)
+}
+
+/** Codes of failures that may have their cause in the options of this process alone. */
+const OWN_OPTIONS: ReadonlySet<FailureCode> = new Set([
+  'ADDRESS_FORBIDDEN',
+  'CLIENT_AUTH_UNSUPPORTED',
+  'INSECURE_ENDPOINT',
+  'POLICY_REFUSED',
+])
+
+/** Whether the failure of a renewal does not pass by itself, and stands in every process. */
+export function isFinal(reason: Failure): boolean {
+  const { code, details } = reason
   if (code === 'AUTHORIZATION_REQUIRED') return details?.reason !== 'assertionUnavailable'
   if (code === 'TOKEN_RESPONSE_INVALID') return details?.reason !== 'unreadable'
-  return code === 'EXCHANGE_REJECTED'
+  // The host has no assertion; without a reason, the server does not list the grant.
+  if (code === 'GRANT_UNSUPPORTED') return details?.reason === undefined
+  return !isTransient(reason) && !OWN_OPTIONS.has(code)
 }
 
 /** As {@link accessToken} for a request: also a rejected token, and none for a connection that never had tokens. */
@@ -244,8 +258,8 @@ function tokenUnavailable(view: View | undefined): AuthorizationError {
   if (view === undefined) return new AuthorizationError(failure('AUTHORIZATION_REQUIRED'))
   const { context } = view
   const { tokens, failedRenewal } = context
-  // A non-interactive grant was rejected: a sign-in of the user is not the remedy.
-  if (tokens?.renewalRejected && isReRequestable(tokens) && failedRenewal !== undefined)
+  // A non-interactive grant failed: a sign-in of the user is not the remedy.
+  if (tokens !== undefined && isReRequestable(tokens) && failedRenewal !== undefined)
     return new AuthorizationError(failedRenewal.failure)
   if (isNotRequired(context, view.at()))
     return new AuthorizationError(failure('AUTHORIZATION_NOT_OFFERED', { reason: 'notRequired' }))

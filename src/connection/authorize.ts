@@ -23,7 +23,7 @@ import type { ConnectionContext } from '../schemas/connection-context.ts'
 import type { Grant } from '../schemas/grants.ts'
 import { isWebUrl } from '../schemas/option-values.ts'
 import { invalidArgument } from '../schemas/parse-options.ts'
-import { outcomeUnknown, renew } from './access-token.ts'
+import { isFinal, outcomeUnknown, renew } from './access-token.ts'
 import { receiveChallenge } from './received-challenge.ts'
 import { type AuthorizeOptions, type AuthorizeResult, staticClient } from './call-options.ts'
 import { deliverActions } from './host-actions.ts'
@@ -113,7 +113,7 @@ export async function authorize(record: ConnectionRecord, params: AuthorizeParam
   // A host with its own requests passes on that the server rejected the token, and no renewal helped.
   const token = view?.context.generation === rejectedGeneration ? view?.context.tokens?.accessToken : undefined
   const isTokenRejected =
-    given !== undefined && !isStepUp && token !== undefined && !isRenewable(view?.context.tokens, view?.at() ?? 0)
+    given !== undefined && !isStepUp && token !== undefined && view !== undefined && !isCurable(view)
   if (isTokenRejected) await receiveChallenge(record, given, { token, isTokenRejected })
   const latest = isTokenRejected ? await record.load() : view
   const request = requestFor(record, params, challenge, latest)
@@ -238,6 +238,12 @@ async function renewed(
   const isPassing = isRenewable(tokens, after.at()) && reason !== undefined && isTransient(reason)
   if (isPassing && generation === view.context.generation) throw new AuthorizationError(reason)
   return after
+}
+
+/** Whether another renewal may replace a token that the server rejected. */
+function isCurable(view: View): boolean {
+  const { tokens, failedRenewal } = view.context
+  return isRenewable(tokens, view.at()) && !(failedRenewal !== undefined && isFinal(failedRenewal.failure))
 }
 
 /** Whether so many renewals have failed that the user is asked instead. */

@@ -242,6 +242,70 @@ describe('a token that the server rejects', () => {
     expect((await call()).status).toBe(200)
   })
 
+  test.each(['fetch', 'accessToken', 'authorize'] as const)(
+    'is recorded if its renewal ends with a rejection of the client: %s()',
+    async (door) => {
+      const { world, clock, store } = await signedIn()
+      const clients = [{ issuer: world.issuer, clientId: 'host', clientSecret: 's' }]
+      const [here, there] = [orchestrate({ clock, store, clients }), orchestrate({ clock, store, clients })]
+      const connection = await signIn(world, here, { tenant: 't2', user: 'u1', server: world.server })
+      const elsewhere = there.connection(connection.identity)
+      const { value } = await elsewhere.accessToken()
+      world.rejectedToken.add(value)
+      world.tokenAnswers.push({ status: 401, body: { error: 'invalid_client' } })
+      const rejected = { failure: { code: 'CLIENT_REJECTED' }, nextAction: 'configureClient' }
+      if (door === 'fetch') expect(await rejection(connection.fetch(world.server))).toMatchObject(rejected)
+      else if (door === 'accessToken')
+        expect(await rejection(connection.accessToken({ rejectedToken: value }))).toMatchObject(rejected)
+      else redirectOf(await connection.authorize({ challenge: 'Bearer error="invalid_token"' }))
+      for (const by of [connection, elsewhere]) {
+        expect(await by.status()).toMatchObject({ authorized: false })
+        expect(await rejection(by.accessToken())).toMatchObject(REQUIRED)
+      }
+      // The host has corrected its client: `wake()` renews, and a success shows that the new token is good.
+      clock.advance(5_000)
+      await elsewhere.wake()
+      expect((await connection.fetch(world.server)).status).toBe(200)
+      expect(await elsewhere.status()).toMatchObject({ state: 'authorized', authorized: true })
+    },
+  )
+
+  test('is recorded if it was imported without the client that its renewal needs', async () => {
+    const { world, here } = await signedIn()
+    const connection = here.connection({ tenant: 't2', server: world.server })
+    await connection.import({ tokens: { accessToken: 'imported', refreshToken: 'r' } })
+    const required = { failure: { code: 'CLIENT_INFORMATION_REQUIRED' } }
+    expect(await rejection(connection.fetch(world.server))).toMatchObject(required)
+    await expectRejected(connection)
+  })
+
+  test('of a grant without a user is recorded with the failure of its renewal, which callers get', async () => {
+    const { world, store, clock } = await signedIn()
+    const clients = [{ issuer: world.issuer, clientId: 'worker', clientSecret: 's' }]
+    const connection = orchestrate({ clock, store, clients }).connection({ tenant: 't2', server: world.server })
+    await connection.authorize({ grant: 'client_credentials' })
+    world.rejectedToken.add('access-2')
+    world.tokenAnswers.push({ status: 401, body: { error: 'invalid_client' } })
+    const rejected = { failure: { code: 'CLIENT_REJECTED' }, nextAction: 'configureClient' }
+    expect(await rejection(connection.fetch(world.server))).toMatchObject(rejected)
+    expect(await rejection(connection.accessToken())).toMatchObject(rejected)
+    expect(await connection.status()).toMatchObject({ authorized: false, ...rejected })
+  })
+
+  test('is not recorded if only this process cannot renew it', async () => {
+    const { world, store, clock } = await signedIn()
+    const [assertions, connection] = [() => Promise.resolve('jwt'), { tenant: 't2', server: world.server }]
+    await orchestrate({ clock, store, assertions }).connection(connection).authorize({ grant: 'jwt_bearer' })
+    const here = orchestrate({ clock, store }).connection(connection)
+    const rejectedToken = 'access-2'
+    const unsupported = { failure: { code: 'GRANT_UNSUPPORTED', details: { reason: 'noAssertions' } } }
+    expect(await rejection(here.accessToken({ rejectedToken }))).toMatchObject(unsupported)
+    expect((await here.status()).authorized).toBe(true)
+    const elsewhere = orchestrate({ clock, store, assertions }).connection(connection)
+    clock.advance(5_000)
+    expect((await elsewhere.accessToken({ rejectedToken })).value).toBe('access-3')
+  })
+
   test('does not need another sign-in where the server requires stronger authentication', async () => {
     const { world, connection, call } = await signedIn()
     const served = world.rs.routes['POST /mcp'] ?? {}
