@@ -1,4 +1,6 @@
-import type { ConnectionContext, EndedAttempt } from '../../src/schemas/connection-context.ts'
+import type { Failure } from '../../src/errors/failure.ts'
+import { sameIssuer } from '../../src/protocol/same-issuer.ts'
+import type { ConnectionContext, EndedAttempt, Revocation } from '../../src/schemas/connection-context.ts'
 import type { AuthorizationServer, ClientInformation, Tokens } from '../../src/schemas/credentials.ts'
 import { assertDefined } from '../assert.ts'
 import { ENDED_ATTEMPT_TTL_MS, REVOCATION_TTL_MS } from '../limits.ts'
@@ -137,13 +139,51 @@ function finishLate(context: ConnectionContext, { attemptHash, at }: Sent<'resul
   return { endedAttempts: context.endedAttempts.map(succeeded) }
 }
 
-/** Stores imported credentials; without an issuer, the first discovery binds them to one. */
+/**
+ * Stores imported credentials; without an issuer, the first discovery binds them to one. With its issuer, a client has
+ * its new secret everywhere: the old one may be what the last failure is about.
+ */
 export function importCredentials(context: ConnectionContext, event: Sent<'credentials.imported'>): Change {
   const { at, tokens } = event
   // A client and its tokens may be imported one after the other.
   const { clientInformation = context.imported?.clientInformation, issuer = context.imported?.issuer } = event
   const imported = { clientInformation, issuer }
-  return tokens === undefined ? { at, imported } : { ...signedIn(context, tokens, at), imported }
+  const renewed = event.clientInformation && withSecretOf(context, event.clientInformation)
+  return tokens === undefined
+    ? { at, imported, ...renewed }
+    : { ...renewed, ...signedIn(context, tokens, at), imported }
+}
+
+/** The changes for the new secret of a client of the host: wherever the record has that client at its issuer. */
+function withSecretOf(
+  context: ConnectionContext,
+  { issuer, clientId, clientSecret, clientSecretExpiresAt }: ClientInformation,
+): Change {
+  if (clientSecret === undefined) return {}
+  const isSame = ({ client, ...server }: Omit<AuthorizationServer, 'id'>): boolean =>
+    client.clientId === clientId &&
+    (client.source === 'provided' || client.source === 'configured') &&
+    (sameIssuer(server.issuer, issuer) || server.announcedIssuer === issuer)
+  const renew = <Server extends Omit<AuthorizationServer, 'id'>>(server: Server): Server =>
+    isSame(server) ? { ...server, client: { ...server.client, clientSecret, clientSecretExpiresAt } } : server
+  const renewPending = (revocation: Revocation): Revocation =>
+    revocation.pending
+      ? { ...revocation, pending: { ...revocation.pending, server: renew(revocation.pending.server) } }
+      : revocation
+  const { servers, revocations, failure, failedRenewal } = context
+  return {
+    servers: servers.map(renew),
+    revocations: revocations?.map(renewPending),
+    ...(servers.some(isSame) && {
+      failure: isOfClient(failure) ? undefined : failure,
+      failedRenewal: isOfClient(failedRenewal?.failure) ? undefined : failedRenewal,
+    }),
+  }
+}
+
+/** Whether a failure is about the client, so that another secret may resolve it. */
+function isOfClient(failure: Failure | undefined): boolean {
+  return failure?.code === 'CLIENT_REJECTED' || failure?.code === 'CLIENT_INFORMATION_REQUIRED'
 }
 
 /** Records the failure of a port. Deletes nothing. */

@@ -2,6 +2,7 @@ import * as oauth from 'oauth4webapi'
 import { type Clock, randomId } from '../clock.ts'
 import { truncate } from '../errors/failure.ts'
 import { portError } from '../errors/port-error.ts'
+import type { ConfiguredClient } from '../options/client-options.ts'
 import type { SigningKey } from '../options/signing-key.ts'
 import { isIssuerOf } from '../protocol/server-facts.ts'
 import { isSupportedMethod } from '../protocol/token-endpoint.ts'
@@ -26,18 +27,45 @@ export function clientAuthentication(
   { clients, clock, facts }: Pick<ClientRequestDependencies, 'clients' | 'clock' | 'facts'>,
   client: ClientInformation,
 ): oauth.ClientAuth {
-  const { issuer, clientId, tokenEndpointAuthMethod: method, clientSecret, signingAlg, source } = client
+  const { tokenEndpointAuthMethod: method, clientSecret, signingAlg, source } = client
   if (source === 'anonymous') return () => {}
   if (method === 'none') return oauth.None()
   if (method === 'private_key_jwt') {
-    const key = clients.find(
-      (configured) => isIssuerOf({ issuer }, facts(issuer), configured.issuer) && configured.clientId === clientId,
-    )?.signingKey
+    const key = configuredAs({ clients, facts }, client)?.signingKey
     if (key !== undefined) return privateKeyJwt(key, signingAlg, clock)
   } else if (isSupportedMethod(method) && clientSecret !== undefined) {
     return method === 'client_secret_post' ? oauth.ClientSecretPost(clientSecret) : basic(clientSecret)
   }
   throw portError('CLIENT_AUTH_UNSUPPORTED', 'notSent', { received: truncate(method) })
+}
+
+/** This client in the option `clients`: the one with its client id, at its issuer. */
+function configuredAs(
+  { clients, facts }: Pick<ClientRequestDependencies, 'clients' | 'facts'>,
+  { issuer, clientId }: ClientInformation,
+): ConfiguredClient | undefined {
+  return clients.find(
+    (configured) => configured.clientId === clientId && isIssuerOf({ issuer }, facts(issuer), configured.issuer),
+  )
+}
+
+/**
+ * This client of the host with the secret and the method that `clients` has for it; `undefined` if they are the same,
+ * or `clients` has neither.
+ */
+export function asConfigured(
+  deps: Pick<ClientRequestDependencies, 'clients' | 'facts'>,
+  client: ClientInformation,
+): ClientInformation | undefined {
+  if (client.source !== 'configured' && client.source !== 'provided') return undefined
+  const { clientSecret, tokenEndpointAuthMethod = client.tokenEndpointAuthMethod } = configuredAs(deps, client) ?? {}
+  const isSameSecret = clientSecret === undefined || clientSecret === client.clientSecret
+  if (isSameSecret && tokenEndpointAuthMethod === client.tokenEndpointAuthMethod) return undefined
+  return {
+    ...client,
+    tokenEndpointAuthMethod,
+    ...(!isSameSecret && { clientSecret, clientSecretExpiresAt: undefined }),
+  }
 }
 
 /**

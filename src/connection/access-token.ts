@@ -14,8 +14,10 @@ import {
   isTriable,
   pendingExchange,
   marginMs,
+  serverOf,
   tokensOf,
 } from '../../machines/connection/selectors.ts'
+import { asConfigured } from '../actors/client-authentication.ts'
 import { AuthorizationError, isAuthorizationError } from '../errors/authorization-error.ts'
 import { failure, type Failure, type FailureCode, isTransient } from '../errors/failure.ts'
 import { formatChallenge } from '../protocol/www-authenticate.ts'
@@ -197,6 +199,13 @@ function renewalFailed(context: ConnectionContext, at: number): AuthorizationErr
   return new AuthorizationError(failure(reason.code, { ...reason.details, ...(retryAfterMs > 0 && { retryAfterMs }) }))
 }
 
+/** Whether this process is configured with another secret of the client than the record has. */
+function hasOtherSecret({ services }: ConnectionRecord, { context }: View): boolean {
+  const { facts, options } = services
+  const server = serverOf(context, context.tokens?.serverId)
+  return server !== undefined && asConfigured({ facts, clients: options.clients ?? [] }, server.client) !== undefined
+}
+
 /**
  * Renews the tokens of `view` without user interaction, if they are still current: by a refresh or a non-interactive
  * grant, or by redeeming a retained authorization code. Waits for a claim in progress. Sends nothing while the last
@@ -210,7 +219,9 @@ export async function renew(
   const { context } = view
   const { generation } = context
   const mayRenew = (now: View): boolean =>
-    canRenew(now.context, now.at()) && (ignoresBackoff || deferredMs(now.context, now.at()) === 0)
+    (canRenew(now.context, now.at()) ||
+      (isRenewable(tokensOf(now.context), now.at()) && hasOtherSecret(record, now))) &&
+    (ignoresBackoff || deferredMs(now.context, now.at()) === 0)
   const attemptToResume = (now: View): Attempt | undefined =>
     ignoresBackoff || exchangeDeferredMs(now.context, now.at()) === 0
       ? pendingExchange(now.context, now.at())

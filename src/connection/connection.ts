@@ -213,7 +213,8 @@ export class Connection {
 
   /**
    * Imports credentials that the host has stored itself. Without an issuer they are bound to the first one discovered.
-   * Sends no request.
+   * The secret of a client that is imported with its issuer replaces the one that stored tokens are renewed and revoked
+   * with, unless that client was registered dynamically. Sends no request.
    *
    * @returns `imported` is false if other tokens were stored since the call began, or with `ifAbsent` if there were
    *   any: then nothing was changed, and the stored ones are the newer ones.

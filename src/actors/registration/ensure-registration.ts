@@ -59,7 +59,10 @@ function hostClient(deps: Dependencies, input: EnsureRegistrationInput): ClientI
   const stored = [importedClient, configuredClient(deps, isIssuer)].filter((client) => client !== undefined)
   // An imported client that is of no use here must not stand in the way of a configured one; but tokens are renewed by
   // the client that they were issued to.
-  const usable = mayRegister ? stored.find((client) => problemWith(client) === undefined) : undefined
+  const isReplaced = importedClient !== undefined && problemWith(importedClient)?.reason === 'secretExpired'
+  const isSuitable = ({ clientId }: ClientInformation): boolean =>
+    mayRegister || (isReplaced && clientId === importedClient.clientId)
+  const usable = stored.find((client) => isSuitable(client) && problemWith(client) === undefined)
   const client = clientInformation ?? usable ?? stored[0]
   const problem = client && problemWith(client)
   if (problem !== undefined) throw portError('CLIENT_INFORMATION_REQUIRED', 'notSent', problem)

@@ -63,7 +63,7 @@ describe('a client secret that the server replaced when the registration was rea
     for (const requests of [2, 1]) {
       clock.advance(HOUR_MS)
       const before = count(world, 'POST /token')
-      await connection.accessToken()
+      await expect(connection.accessToken()).resolves.toMatchObject({ type: 'Bearer' })
       expect(count(world, 'POST /token') - before).toBe(requests)
     }
     expect(await connection.status()).toMatchObject({ authorized: true, failure: undefined })

@@ -209,6 +209,69 @@ describe('tokens', () => {
   })
 })
 
+describe('the new secret of an imported client', () => {
+  const old = { ...staticClient, clientSecret: 'old', clientSecretExpiresAt: NOW }
+  const renewed = { ...staticClient, clientSecret: 'new', clientSecretExpiresAt: undefined }
+  const rejected = { code: 'CLIENT_REJECTED' } as const
+  const refused = { code: 'REFRESH_REJECTED' } as const
+  const failedRenewal = { failure: rejected, retryDelayMs: 5000, retryAt: NOW + 5000, count: 0 }
+  const imported = (context: ConnectionContext, clientInformation: typeof renewed | typeof staticClient) =>
+    importCredentials(context, {
+      ...stamp,
+      type: 'credentials.imported',
+      generation: 3,
+      tokens: undefined,
+      clientInformation,
+      issuer,
+    })
+  const pending = (client: typeof old | typeof renewed) => ({ server: { ...server, client }, accessToken: 'a' })
+  const decided = { id: 'r2', startedAt: NOW, outcome: 'yes' } as const
+
+  test('importCredentials stores it for the servers and revocations of that client of the host only', () => {
+    const announced = { ...server, id: 4, issuer: 'https://named.example', announcedIssuer: issuer }
+    const others = [
+      { ...server, id: 5, client: { ...old, clientId: 'other' } },
+      { ...server, id: 6, client: { ...old, source: 'dynamic' as const } },
+      { ...server, id: 7, issuer: 'https://other.example', client: old },
+    ]
+    const context = contextWith({
+      servers: [
+        { ...server, client: old },
+        { ...server, id: 2, client: { ...old, source: 'configured' } },
+        { ...announced, client: old },
+        ...others,
+      ],
+      revocations: [{ id: 'r1', startedAt: NOW, pending: pending(old) }, decided],
+    })
+    expect(imported(context, renewed)).toEqual({
+      at: NOW,
+      imported: { clientInformation: renewed, issuer },
+      servers: [
+        { ...server, client: renewed },
+        { ...server, id: 2, client: { ...renewed, source: 'configured' } },
+        { ...announced, client: renewed },
+        ...others,
+      ],
+      revocations: [{ id: 'r1', startedAt: NOW, pending: pending(renewed) }, decided],
+    })
+  })
+
+  test('importCredentials ends the failures that the old one may have caused, and no others', () => {
+    const servers = [{ ...server, client: old }]
+    const ended = imported(contextWith({ servers, failure: rejected, failedRenewal }), renewed)
+    expect(ended).toMatchObject({ failure: undefined, failedRenewal: undefined })
+    const others = { failure: refused, failedRenewal: { ...failedRenewal, failure: refused } }
+    expect(imported(contextWith({ servers, ...others }), renewed)).toMatchObject(others)
+    const expired = { code: 'CLIENT_INFORMATION_REQUIRED' } as const
+    expect(imported(contextWith({ servers, failure: expired }), renewed)).toMatchObject({ failure: undefined })
+    expect(imported(contextWith({ failure: rejected, failedRenewal }), renewed)).not.toHaveProperty('failure')
+    expect(imported(contextWith({ servers, failure: rejected }), staticClient)).toEqual({
+      at: NOW,
+      imported: { clientInformation: staticClient, issuer },
+    })
+  })
+})
+
 describe('a late result', () => {
   const event = {
     ...stamp,

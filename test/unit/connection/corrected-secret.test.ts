@@ -1,0 +1,229 @@
+import { describe, expect, test } from 'vitest'
+import { type AuthOrchestratorOptions, MemoryStore } from '../../../src/index.ts'
+import { type Seen } from './peer.ts'
+import { TestClock } from './test-clock.ts'
+import { orchestrate, redirectOf, rejection, signIn, startWorld } from './world.ts'
+
+const HOUR_MS = 3_600_000
+const BACKOFF_MS = 5_000
+
+/** The secret of a request that is authenticated by HTTP Basic or by its form. */
+function secretOf({ headers: { authorization }, body }: Seen): string | null | undefined {
+  if (authorization === undefined) return new URLSearchParams(body).get('client_secret')
+  return atob(authorization.slice('Basic '.length)).split(':')[1]
+}
+
+/** A world whose client has the secret `old` until `rotate()`, and `new` then; `secrets` are those that were sent. */
+async function startRotatingWorld() {
+  const world = await startWorld()
+  const clock = new TestClock()
+  const store = new MemoryStore({ clock })
+  const secrets: (string | null | undefined)[] = []
+  let secret = 'old'
+  for (const route of ['POST /token', 'POST /revoke']) {
+    const good = world.as.routes[route] ?? {}
+    world.as.routes[route] = (seen) => {
+      secrets.push(secretOf(seen))
+      if (secretOf(seen) !== secret) return { status: 401, body: { error: 'invalid_client' } }
+      return typeof good === 'function' ? good(seen) : good
+    }
+  }
+  const host = (clientSecret: string) => ({ issuer: world.issuer, clientId: 'host', clientSecret })
+  return {
+    world,
+    clock,
+    secrets,
+    host,
+    rotate: () => {
+      secret = 'new'
+      secrets.length = 0
+    },
+    /** A process whose `clients` have this secret; without one, none. */
+    start: (configured?: string, options: Partial<AuthOrchestratorOptions> = {}) =>
+      orchestrate({ clock, store, ...(configured !== undefined && { clients: [host(configured)] }), ...options }),
+  }
+}
+
+describe('the secret of a configured client that was replaced in `clients`', () => {
+  test('renews the tokens of its users, and is in the record then', async () => {
+    const { world, clock, secrets, rotate, start } = await startRotatingWorld()
+    const { identity } = await signIn(world, start('old'))
+    rotate()
+    clock.advance(HOUR_MS)
+    await expect(start('new').connection(identity).accessToken()).resolves.toMatchObject({ value: 'access-2' })
+    expect(secrets).toEqual(['new'])
+    clock.advance(HOUR_MS)
+    await expect(start().connection(identity).accessToken()).resolves.toMatchObject({ value: 'access-3' })
+    expect(secrets).toEqual(['new', 'new'])
+  })
+
+  test.each([['client_credentials'], ['jwt_bearer']] as const)('renews the tokens of the grant %s', async (grant) => {
+    const { world, clock, secrets, rotate, start } = await startRotatingWorld()
+    const options = { assertions: () => Promise.resolve('jwt') }
+    const machine = start('old', options).connection({ tenant: 'machine', server: world.server })
+    await machine.authorize({ grant })
+    rotate()
+    clock.advance(HOUR_MS)
+    const corrected = start('new', options).connection(machine.identity)
+    await expect(corrected.accessToken()).resolves.toMatchObject({ value: 'access-2' })
+    expect(secrets).toEqual(['new'])
+  })
+
+  test('redeems the code of a sign-in that began before, and revokes', async () => {
+    const { world, secrets, rotate, start } = await startRotatingWorld()
+    const connection = start('old').connection({ tenant: 't1', server: world.server })
+    const callback = world.callback(redirectOf(await connection.authorize()))
+    rotate()
+    const corrected = start('new')
+    expect(await corrected.completeCallback(callback)).toMatchObject({ status: 'authorized' })
+    expect(secrets).toEqual(['new'])
+    expect(await corrected.connection(connection.identity).disconnect()).toMatchObject({ revoked: 'yes' })
+    expect(secrets).toEqual(['new', 'new', 'new'])
+  })
+
+  test('revokes tokens that were issued before', async () => {
+    const { world, secrets, rotate, start } = await startRotatingWorld()
+    const { identity } = await signIn(world, start('old'))
+    rotate()
+    expect(await start('new').connection(identity).disconnect()).toMatchObject({ revoked: 'yes' })
+    expect(secrets).toEqual(['new', 'new'])
+  })
+
+  test('lets authorize() return tokens after the old one was rejected, without the user', async () => {
+    const { world, clock, secrets, rotate, start } = await startRotatingWorld()
+    const old = await signIn(world, start('old'))
+    rotate()
+    clock.advance(HOUR_MS)
+    expect(await rejection(old.accessToken())).toMatchObject({ failure: { code: 'CLIENT_REJECTED' } })
+    expect(await start('new').connection(old.identity).authorize()).toMatchObject({ status: 'authorized' })
+    expect(secrets).toEqual(['old', 'new'])
+  })
+
+  test('is used from the record by a process that is still configured with the old one', async () => {
+    const { world, clock, secrets, rotate, start } = await startRotatingWorld()
+    const old = await signIn(world, start('old'))
+    rotate()
+    clock.advance(HOUR_MS)
+    await start('new').connection(old.identity).accessToken()
+    clock.advance(HOUR_MS)
+    await expect(old.accessToken()).resolves.toMatchObject({ value: 'access-3' })
+    expect(secrets).toEqual(['new', 'old', 'new'])
+  })
+
+  test('is used with its method where `clients` names another one', async () => {
+    const { world, clock, secrets, host, rotate, start } = await startRotatingWorld()
+    const { identity } = await signIn(world, start('old'))
+    rotate()
+    clock.advance(HOUR_MS)
+    const clients = [{ ...host('new'), tokenEndpointAuthMethod: 'client_secret_post' }]
+    const corrected = start(undefined, { clients }).connection(identity)
+    await expect(corrected.accessToken()).resolves.toMatchObject({ value: 'access-2' })
+    expect(world.as.seen.at(-1)?.headers.authorization).toBeUndefined()
+    expect(secrets).toEqual(['new'])
+  })
+
+  test.each([
+    ['another client', { clientId: 'other' }],
+    ['another issuer', { issuer: 'https://other.example' }],
+  ])('is not sent for %s', async (_name, change) => {
+    const { world, clock, secrets, host, rotate, start } = await startRotatingWorld()
+    const { identity } = await signIn(world, start('old'))
+    rotate()
+    clock.advance(HOUR_MS)
+    const connection = start(undefined, { clients: [{ ...host('new'), ...change }] }).connection(identity)
+    expect(await rejection(connection.accessToken())).toMatchObject({ failure: { code: 'CLIENT_REJECTED' } })
+    expect(secrets).toEqual(['old'])
+  })
+})
+
+describe('the secret of a provided client', () => {
+  test('that import() replaced renews and revokes, and the failure of the old one is over', async () => {
+    const { world, clock, secrets, host, rotate, start } = await startRotatingWorld()
+    const connection = await signIn(world, start(), undefined, { clientInformation: host('old') })
+    rotate()
+    clock.advance(HOUR_MS)
+    expect(await rejection(connection.accessToken())).toMatchObject({ failure: { code: 'CLIENT_REJECTED' } })
+    await connection.import({ clientInformation: host('new') })
+    expect(await connection.status()).toMatchObject({ authorized: true, failure: undefined, nextAction: 'none' })
+    await expect(connection.accessToken()).resolves.toMatchObject({ value: 'access-2' })
+    expect(await connection.disconnect()).toMatchObject({ revoked: 'yes' })
+    expect(secrets).toEqual(['old', 'new', 'new', 'new'])
+  })
+
+  test('that import() replaced after it had expired renews', async () => {
+    const { world, clock, secrets, host, rotate, start } = await startRotatingWorld()
+    const old = { ...host('old'), clientSecretExpiresAt: clock.now() + HOUR_MS }
+    const connection = await signIn(world, start(), undefined, { clientInformation: old })
+    rotate()
+    clock.advance(HOUR_MS)
+    const failure = { code: 'CLIENT_INFORMATION_REQUIRED', details: { reason: 'secretExpired' } }
+    expect(await rejection(connection.accessToken())).toMatchObject({ failure })
+    await connection.import({ clientInformation: host('new') })
+    await expect(connection.accessToken()).resolves.toMatchObject({ value: 'access-2' })
+    expect(secrets).toEqual(['new'])
+  })
+
+  test('that import() replaced attempts a pending revocation again', async () => {
+    const { world, clock, secrets, host, rotate, start } = await startRotatingWorld()
+    const connection = await signIn(world, start(), undefined, { clientInformation: host('old') })
+    const good = world.as.routes['POST /revoke'] ?? {}
+    world.as.routes['POST /revoke'] = { status: 503 }
+    expect(await connection.disconnect()).toMatchObject({ revoked: 'pending' })
+    world.as.routes['POST /revoke'] = good
+    rotate()
+    await connection.import({ clientInformation: host('new') })
+    clock.advance(BACKOFF_MS)
+    await connection.wake()
+    expect(secrets).toEqual(['new', 'new'])
+  })
+
+  test('is not replaced by that of an imported client of another issuer', async () => {
+    const { world, clock, secrets, host, rotate, start } = await startRotatingWorld()
+    const connection = await signIn(world, start(), undefined, { clientInformation: host('old') })
+    rotate()
+    clock.advance(HOUR_MS)
+    await connection.import({ clientInformation: { ...host('new'), issuer: 'https://other.example' } })
+    await connection.import({ clientInformation: { clientId: 'host', clientSecret: 'new' } })
+    expect(await rejection(connection.accessToken())).toMatchObject({ failure: { code: 'CLIENT_REJECTED' } })
+    expect(secrets).toEqual(['old'])
+  })
+
+  test.each([
+    ['has expired', HOUR_MS, ['new']],
+    ['is rejected', undefined, ['old', 'new']],
+  ])('that %s is replaced by that of `clients`', async (_name, endsInMs, sent) => {
+    const { world, clock, secrets, host, rotate, start } = await startRotatingWorld()
+    const clientSecretExpiresAt = endsInMs && clock.now() + endsInMs
+    const connection = await signIn(world, start(), undefined, {
+      clientInformation: { ...host('old'), clientSecretExpiresAt },
+    })
+    rotate()
+    clock.advance(HOUR_MS)
+    if (endsInMs !== undefined) await rejection(connection.accessToken())
+    await expect(start('new').connection(connection.identity).accessToken()).resolves.toMatchObject({
+      value: 'access-2',
+    })
+    expect(secrets).toEqual(sent)
+  })
+
+  test('that has expired before its imported tokens were ever renewed is replaced by that of `clients`', async () => {
+    const { world, clock, secrets, host, rotate, start } = await startRotatingWorld()
+    const donor = await signIn(world, start('old'))
+    const { actions } = await donor.authorize()
+    const saved = actions.find(({ type }) => type === 'saveTokens')
+    const { refreshToken = '' } = saved?.type === 'saveTokens' ? saved.data : {}
+    const connection = start().connection({ tenant: 'imported', server: world.server })
+    const expiresAt = clock.now() + HOUR_MS
+    await connection.import({
+      tokens: { accessToken: 'access', refreshToken, expiresAt, issuer: world.issuer },
+      clientInformation: { ...host('old'), clientSecretExpiresAt: expiresAt },
+    })
+    rotate()
+    clock.advance(HOUR_MS)
+    const failure = { code: 'CLIENT_INFORMATION_REQUIRED', details: { reason: 'secretExpired' } }
+    expect(await rejection(connection.accessToken())).toMatchObject({ failure })
+    const corrected = start('new').connection(connection.identity)
+    await expect(corrected.accessToken()).resolves.toMatchObject({ value: 'access-2' })
+    expect(secrets).toEqual(['new'])
+  })
+})
