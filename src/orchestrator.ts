@@ -9,7 +9,7 @@ import { type CallbackResult, completeCallback } from './connection/complete-cal
 import { Connection } from './connection/connection.ts'
 import { forgetRegistration } from './connection/forget-registration.ts'
 import { connectionEventPublisher, Emitter, type OrchestratorEvents } from './connection/events.ts'
-import { MAX_ISSUED_GENERATIONS, MAX_UNDELIVERED } from './connection/limits.ts'
+import { MAX_DEFERRED, MAX_ISSUED_GENERATIONS, MAX_UNDELIVERED } from './connection/limits.ts'
 import {
   type ConnectionEntry,
   type ConnectionFilter,
@@ -220,6 +220,7 @@ export function createAuthOrchestrator(options: AuthOrchestratorOptions): AuthOr
     authorizing: new Map(),
     renewing: new Map(),
     issuedGenerations: new LruMap(MAX_ISSUED_GENERATIONS),
+    deferredUntil: new LruMap(MAX_DEFERRED),
     undeliveredActions: new LruMap(MAX_UNDELIVERED),
     policy,
     assertOpen() {

@@ -115,7 +115,7 @@ async function tokenFor<None>(
       return cacheToken(record, view, tokens, ticket)
     }
     const after = await renew(record, view, params)
-    const token = tokenAfterRenewal(view, after, params)
+    const token = tokenAfterRenewal(record, view, after, params)
     record.services.issuedGenerations.set(record.key, after.context.generation)
     return token
   } finally {
@@ -153,7 +153,12 @@ function cacheToken({ services, policy }: ConnectionRecord, view: View, tokens: 
 }
 
 /** The result after the one renewal: the new token, the old one if it is still usable, or the failure as an error. */
-function tokenAfterRenewal(before: View, after: View, { rejectedToken, triesRejected }: TokenParameters): IssuedToken {
+function tokenAfterRenewal(
+  record: ConnectionRecord,
+  before: View,
+  after: View,
+  { rejectedToken, triesRejected }: TokenParameters,
+): IssuedToken {
   const { context } = after
   const at = after.at()
   const tokens = tokensOf(context)
@@ -164,7 +169,7 @@ function tokenAfterRenewal(before: View, after: View, { rejectedToken, triesReje
     return toIssuedToken(tokens, after)
   if (context.claim?.outcomeUnknown) throw outcomeUnknown(context)
   const canRetry = isRenewable(tokens, at) || pendingExchange(context, at) !== undefined
-  throw (canRetry ? renewalFailed(context, at) : undefined) ?? tokenUnavailable(after)
+  throw (canRetry ? renewalFailed(record, after) : undefined) ?? tokenUnavailable(after)
 }
 
 /** The error while a request whose outcome is unknown is not repeated yet. */
@@ -175,10 +180,47 @@ export function outcomeUnknown({ failure: reason }: ConnectionContext): Authoriz
 /** Failures before any request, which the host may correct at any time: callers try again at once. */
 const CORRECTABLE: ReadonlySet<FailureCode> = new Set(['CLIENT_INFORMATION_REQUIRED', 'AUTHORIZATION_REQUIRED'])
 
-/** How long callers without a usable token must not renew, in milliseconds. */
-function deferredMs(context: ConnectionContext, at: number): number {
-  const { failedRenewal } = context
-  return failedRenewal === undefined || CORRECTABLE.has(failedRenewal.failure.code) ? 0 : backoffLeftMs(context, at)
+/** Failures of the options of one process, before its token request: another process may have the right ones. */
+const OF_OPTIONS: ReadonlySet<FailureCode> = new Set([
+  'GRANT_UNSUPPORTED',
+  'CLIENT_AUTH_UNSUPPORTED',
+  'ADDRESS_FORBIDDEN',
+  'INSECURE_ENDPOINT',
+  'POLICY_REFUSED',
+])
+
+/** Whether the last renewal may have failed only for the options of the process that tried it. */
+function isOfOptions(record: ConnectionRecord, view: View): boolean {
+  const code = view.context.failedRenewal?.failure.code
+  if (code === 'CLIENT_REJECTED') return hasOtherSecret(record, view)
+  return code !== undefined && OF_OPTIONS.has(code)
+}
+
+/** Whether this process is configured with another secret of the client than the record has. */
+function hasOtherSecret({ services }: ConnectionRecord, { context }: View): boolean {
+  const { facts, options } = services
+  const server = serverOf(context, context.tokens?.serverId)
+  return server !== undefined && asConfigured({ facts, clients: options.clients ?? [] }, server.client) !== undefined
+}
+
+/**
+ * How long callers without a usable token must not renew, in milliseconds. What may have failed only for the options of
+ * one process defers the callers of the processes that it failed in.
+ */
+function deferredMs(record: ConnectionRecord, view: View): number {
+  const { failedRenewal } = view.context
+  if (failedRenewal === undefined || CORRECTABLE.has(failedRenewal.failure.code)) return 0
+  const leftMs = backoffLeftMs(view.context, view.at())
+  if (!isOfOptions(record, view)) return leftMs
+  const { clock, deferredUntil } = record.services
+  return Math.min(leftMs, Math.max(0, (deferredUntil.get(record.key) ?? 0) - clock.monotonic()))
+}
+
+/** Notes in this process that its own renewal failed for its options. */
+function noteFailure(record: ConnectionRecord, view: View): void {
+  const { clock, deferredUntil } = record.services
+  if (isOfOptions(record, view))
+    deferredUntil.set(record.key, clock.monotonic() + backoffLeftMs(view.context, view.at()))
 }
 
 /** How long callers must not send a retained code, in milliseconds. */
@@ -190,20 +232,15 @@ function exchangeDeferredMs(context: ConnectionContext, at: number): number {
  * The failure of the last renewal, or that of an exchange whose code is retained, and when callers may send its request
  * again.
  */
-function renewalFailed(context: ConnectionContext, at: number): AuthorizationError | undefined {
+function renewalFailed(record: ConnectionRecord, view: View): AuthorizationError | undefined {
+  const { context } = view
+  const at = view.at()
   const { failure: last, failedRenewal } = context
   const isRenewal = isRenewable(tokensOf(context), at)
   const reason = isRenewal ? (failedRenewal?.failure ?? last) : last
   if (reason === undefined) return undefined
-  const retryAfterMs = isRenewal ? deferredMs(context, at) : exchangeDeferredMs(context, at)
+  const retryAfterMs = isRenewal ? deferredMs(record, view) : exchangeDeferredMs(context, at)
   return new AuthorizationError(failure(reason.code, { ...reason.details, ...(retryAfterMs > 0 && { retryAfterMs }) }))
-}
-
-/** Whether this process is configured with another secret of the client than the record has. */
-function hasOtherSecret({ services }: ConnectionRecord, { context }: View): boolean {
-  const { facts, options } = services
-  const server = serverOf(context, context.tokens?.serverId)
-  return server !== undefined && asConfigured({ facts, clients: options.clients ?? [] }, server.client) !== undefined
 }
 
 /**
@@ -221,7 +258,7 @@ export async function renew(
   const mayRenew = (now: View): boolean =>
     (canRenew(now.context, now.at()) ||
       (isRenewable(tokensOf(now.context), now.at()) && hasOtherSecret(record, now))) &&
-    (ignoresBackoff || deferredMs(now.context, now.at()) === 0)
+    (ignoresBackoff || deferredMs(record, now) === 0)
   const attemptToResume = (now: View): Attempt | undefined =>
     ignoresBackoff || exchangeDeferredMs(now.context, now.at()) === 0
       ? pendingExchange(now.context, now.at())
@@ -239,7 +276,8 @@ export async function renew(
           if (!isSame && isGoodEnough(record, now, tokens, { minTtlMs, rejectedToken })) return undefined
           // The holder of the claim has tried since, and failed: every waiting caller adopts that failure.
           const { failedRenewal, retryAt } = now.context
-          if (failedRenewal !== undefined && failedRenewal.retryAt !== context.failedRenewal?.retryAt) return undefined
+          const hasFailed = failedRenewal !== undefined && failedRenewal.retryAt !== context.failedRenewal?.retryAt
+          if (hasFailed && !(isOfOptions(record, now) && deferredMs(record, now) === 0)) return undefined
           // A late result of this run must be verified by a refresh before it can be returned.
           const current = tokens?.unverified ? now.context.generation : generation
           if (mayRenew(now))
@@ -254,6 +292,7 @@ export async function renew(
         },
         { view },
       )
+      if (result.accepted && result.view !== undefined) noteFailure(record, result.view)
       // Of a grant that was replaced, or of an account that is not allowed, by a sign-in whose code was retained.
       if (result.consumed && result.view !== undefined) revokeInBackground(record, result.view)
       return result.view ?? view

@@ -6,6 +6,9 @@ export const MAX_CACHED_TOKENS = 10_000
 /** For how many connections a process retains the generation that it issued last. Bounds memory. */
 export const MAX_ISSUED_GENERATIONS = 10_000
 
+/** For how many connections a process retains that a renewal failed for its options. Bounds memory. */
+export const MAX_DEFERRED = 10_000
+
 /** For how many connections a process retains actions whose delivery failed. Bounds memory. */
 export const MAX_UNDELIVERED = 10_000
 

@@ -41,6 +41,8 @@ export interface OrchestratorServices {
   readonly renewing: Map<string, Promise<View>>
   /** The generation of the token that this process issued last, by key. */
   readonly issuedGenerations: LruMap<string, number>
+  /** Until which monotonic instant a renewal that failed for the options of this process defers its callers, by key. */
+  readonly deferredUntil: LruMap<string, number>
   /** The forget actions of connections whose last `onActions` failed, by key; empty if only save actions were due. */
   readonly undeliveredActions: LruMap<string, readonly HostAction[]>
   policy(connection: ConnectionIdentity): Policy

@@ -1,0 +1,138 @@
+import { generateKeyPair } from 'jose'
+import { describe, expect, test } from 'vitest'
+import { type AuthOrchestratorOptions, MemoryStore } from '../../../src/index.ts'
+import { TestClock } from './test-clock.ts'
+import { orchestrate, rejection, signIn, startWorld } from './world.ts'
+
+const HOUR_MS = 3_600_000
+const { privateKey } = await generateKeyPair('ES256', { extractable: true })
+
+/** A world, and processes with different options that share a store. */
+async function startFleet() {
+  const world = await startWorld()
+  world.serverMetadata['token_endpoint_auth_methods_supported'] = ['private_key_jwt', 'none']
+  const clock = new TestClock()
+  const store = new MemoryStore({ clock })
+  return { world, clock, store, start: (options = {}) => orchestrate({ clock, store, ...options }) }
+}
+type Fleet = Awaited<ReturnType<typeof startFleet>>
+type Options = Partial<AuthOrchestratorOptions>
+
+interface Case {
+  code: string
+  right: (issuer: string) => Options
+  wrong: Options
+  grant?: 'jwt_bearer'
+}
+
+const JWT_BEARER: Case = {
+  code: 'GRANT_UNSUPPORTED',
+  right: () => ({ assertions: () => Promise.resolve('jwt') }),
+  wrong: {},
+  grant: 'jwt_bearer',
+}
+
+const CASES: Case[] = [
+  JWT_BEARER,
+  {
+    code: 'CLIENT_AUTH_UNSUPPORTED',
+    right: (issuer) => ({ clients: [{ issuer, clientId: 'web', privateKey }] }),
+    wrong: {},
+  },
+  { code: 'INSECURE_ENDPOINT', right: () => ({}), wrong: { network: { allow: ['localhost'] } } },
+]
+
+/** A connection whose access token is over, in a process with the right options and in one with the wrong ones. */
+async function renewable({ world, clock, start }: Fleet, { right, wrong, grant }: Case) {
+  const orchestrator = start(right(world.issuer))
+  const good = grant
+    ? orchestrator.connection({ tenant: 't1', server: world.server })
+    : await signIn(world, orchestrator)
+  if (grant) await good.authorize({ grant })
+  clock.advance(HOUR_MS)
+  return { good, bad: start(wrong).connection(good.identity), corrected: start(right(world.issuer)) }
+}
+
+describe('a renewal that failed for the options of one process', () => {
+  test.each(CASES)('that are corrected ($code) defers no other process', async (one) => {
+    const fleet = await startFleet()
+    const { good, bad, corrected } = await renewable(fleet, one)
+    for (const retryAfterMs of [5_000, 10_000]) {
+      expect(await rejection(bad.accessToken())).toMatchObject({
+        failure: { code: one.code, details: { retryAfterMs } },
+      })
+      fleet.clock.advance(retryAfterMs)
+    }
+    expect(await rejection(bad.accessToken())).toMatchObject({ failure: { code: one.code } })
+    await expect(corrected.connection(good.identity).accessToken()).resolves.toMatchObject({ value: 'access-2' })
+    await expect(good.accessToken()).resolves.toMatchObject({ value: 'access-2' })
+    expect(fleet.world.tokenRequests()).toHaveLength(2)
+  })
+
+  test.each(CASES)('is tried once per backoff there ($code)', async (one) => {
+    const fleet = await startFleet()
+    let saves = 0
+    const save = fleet.store.save.bind(fleet.store)
+    fleet.store.save = (...args) => {
+      saves += 1
+      return save(...args)
+    }
+    const { bad } = await renewable(fleet, one)
+    await rejection(bad.accessToken())
+    const before = saves
+    fleet.clock.advance(4_999)
+    expect(await rejection(bad.accessToken())).toMatchObject({
+      failure: { code: one.code, details: { retryAfterMs: 1 } },
+    })
+    expect(saves).toBe(before)
+    fleet.clock.advance(1)
+    await rejection(bad.accessToken())
+    expect(saves).toBeGreaterThan(before)
+  })
+
+  test('is not the failure of another process that waited for it', async () => {
+    const fleet = await startFleet()
+    const { good } = await renewable(fleet, JWT_BEARER)
+    const asked = Promise.withResolvers<void>()
+    const assertion = Promise.withResolvers<string>()
+    const assertions = () => {
+      asked.resolve()
+      return assertion.promise
+    }
+    const bad = fleet.start({ assertions, network: { allow: ['localhost'] } }).connection(good.identity)
+    const failed = rejection(bad.accessToken())
+    await asked.promise
+    const waited = good.accessToken()
+    assertion.resolve('jwt')
+    expect(await failed).toMatchObject({ failure: { code: 'INSECURE_ENDPOINT' } })
+    expect(await waited).toMatchObject({ value: 'access-2' })
+  })
+
+  test('that had another secret in `clients` than the server has defers no process with the right one', async () => {
+    const fleet = await startFleet()
+    const { world, clock, start } = fleet
+    delete world.serverMetadata['token_endpoint_auth_methods_supported']
+    const clients = (clientSecret: string) => [{ issuer: world.issuer, clientId: 'host', clientSecret }]
+    const old = await signIn(world, start({ clients: clients('old') }))
+    clock.advance(HOUR_MS)
+    world.tokenAnswers.push({ status: 401, body: { error: 'invalid_client' } })
+    expect(await rejection(old.accessToken())).toMatchObject({ failure: { code: 'CLIENT_REJECTED' } })
+    world.tokenAnswers.push(
+      { status: 401, body: { error: 'invalid_client' } },
+      { status: 401, body: { error: 'invalid_client' } },
+    )
+    const wrong = start({ clients: clients('wrong') }).connection(old.identity)
+    for (let call = 0; call < 2; call += 1)
+      expect(await rejection(wrong.accessToken())).toMatchObject({ failure: { code: 'CLIENT_REJECTED' } })
+    expect(await rejection(old.accessToken())).toMatchObject({ failure: { code: 'CLIENT_REJECTED' } })
+    expect(world.tokenRequests()).toHaveLength(4)
+    expect(
+      await start({ clients: clients('new') })
+        .connection(old.identity)
+        .accessToken(),
+    ).toMatchObject({
+      value: expect.stringMatching(/^access-/) as string,
+    })
+    expect(world.tokenRequests()).toHaveLength(5)
+  })
+})
