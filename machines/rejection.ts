@@ -70,11 +70,15 @@ export function isPassing(portFailure: PortFailure): boolean {
   return isRetryLater(portFailure)
 }
 
-/** Whether the same request can be sent again later: nothing was consumed. */
+/**
+ * Whether the same request can be sent again later: nothing was consumed. A rejected DPoP proof says nothing about the
+ * credential: the clock of another process may be right, and the next nonce may be that of the server that receives it.
+ */
 export function isRetryLater({ failure, outcome }: PortFailure): boolean {
-  const { status, error } = failure.details ?? {}
+  const { status, error, reason } = failure.details ?? {}
   if (outcome === 'notSent') return true
-  return outcome === 'rejected' && (isRetryLaterStatus(status) || error === 'temporarily_unavailable')
+  const isOther = error === 'temporarily_unavailable' || reason === 'dpopProof'
+  return outcome === 'rejected' && (isRetryLaterStatus(status) || isOther)
 }
 
 /** Whether this process was too slow, or closing: that says nothing about the server. */

@@ -112,3 +112,13 @@ export function withClientRejection(error: PortError, client: Pick<ClientInforma
   const reason = client.source === 'dynamic' ? 'dynamicClient' : undefined
   return portError('CLIENT_REJECTED', 'rejected', { ...details, reason })
 }
+
+/** The errors of a request whose DPoP proof was rejected (RFC 9449 §5, §8). */
+const PROOF_ERRORS: ReadonlySet<string | undefined> = new Set(['invalid_dpop_proof', 'use_dpop_nonce'])
+
+/** Marks a rejection of the DPoP proof that the request was sent with: it is none of the credential. */
+export function withProofRejection(error: PortError): PortError {
+  const { code, details } = error.failure
+  if (error.outcome !== 'rejected' || !PROOF_ERRORS.has(details?.error)) return error
+  return portError(code, 'rejected', { ...details, reason: 'dpopProof' })
+}

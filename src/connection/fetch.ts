@@ -94,8 +94,12 @@ async function sendAuthorized(
     const response = await send(sender, isBodyReplayable ? request.clone() : request, token, isBodyReplayable, origin)
     const challenge = response.headers.get('www-authenticate') ?? undefined
     const { status } = response
-    // A response that only requests a DPoP nonce does not reject the token.
-    const remedy = asksForNonce(response) ? 'nonce' : remedyFor(status, challenge, token.scope)
+    // A response that only requests a DPoP nonce, or rejects the proof, does not reject the token.
+    const remedy = asksForNonce(response)
+      ? 'nonce'
+      : isProofRejected(token, challenge)
+        ? undefined
+        : remedyFor(status, challenge, token.scope)
     if (remedy === undefined || (remedy === 'nonce' && isBodyReplayable)) {
       if (token.rejection !== undefined && response.ok && isOwn(source, response)) await source.accepted(token, signal)
       return response
@@ -124,6 +128,11 @@ function remedyFor(
   const received = (challenge === undefined ? undefined : bearerChallenge(challenge)) ?? {}
   if (status === 401) return received.error === 'insufficient_user_authentication' ? 'user' : 'newToken'
   return status === 403 && requiresScope(received, granted) ? 'widerToken' : undefined
+}
+
+/** Whether a response rejects the DPoP proof of its request (RFC 9449 §7.1): no other token has a better one. */
+function isProofRejected({ dpopKey }: IssuedToken, challenge = ''): boolean {
+  return dpopKey !== undefined && bearerChallenge(challenge)?.error === 'invalid_dpop_proof'
 }
 
 async function anotherToken(

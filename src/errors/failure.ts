@@ -126,6 +126,12 @@ export function failure(code: FailureCode, details: FailureDetails = {}): Failur
 
 type Entry = readonly [sentence: string, nextAction: NextAction]
 
+/** A rejected DPoP proof consumes nothing (RFC 9449 §5). */
+const PROOF_REJECTED: Entry = [
+  'the authorization server rejected the DPoP proof of the token request: check the clock of this machine',
+  'retry',
+]
+
 /** For each code: what happened, as a lower-case sentence, and what the host can do about it. */
 const CATALOGUE: Record<FailureCode, Entry> = {
   AUTHORIZATION_NOT_OFFERED: [
@@ -241,6 +247,8 @@ const REASONS: Partial<Record<FailureCode, Readonly<Record<string, Entry>>>> = {
   },
   // The next authorization registers a dynamically registered client again.
   CLIENT_REJECTED: { dynamicClient: [CATALOGUE.CLIENT_REJECTED[0], 'authorize'] },
+  EXCHANGE_REJECTED: { dpopProof: PROOF_REJECTED },
+  REFRESH_REJECTED: { dpopProof: PROOF_REJECTED },
   STEP_UP_EXHAUSTED: {
     scopeTooLong: [
       'the scope that the server requires, together with what was requested and granted before, is too long to request',

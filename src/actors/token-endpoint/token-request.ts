@@ -11,7 +11,14 @@ import { decodeAnswer, TokenResponseSchema, wireErrorOf } from '../../schemas/en
 import { check } from '../../schemas/wire.ts'
 import { asClient, clientAuthentication } from '../client-authentication.ts'
 import type { TokenRequestDependencies } from '../dependencies.ts'
-import { isSuccess, redactUrl, rejectionOf, sendOnce, withClientRejection } from '../endpoint-request.ts'
+import {
+  isSuccess,
+  redactUrl,
+  rejectionOf,
+  sendOnce,
+  withClientRejection,
+  withProofRejection,
+} from '../endpoint-request.ts'
 
 /** The server of a token request, and the client there. */
 export type TokenServer = Pick<
@@ -45,7 +52,7 @@ export interface TokenEndpointResponse {
  * Sends one token request. It includes `resource` (RFC 8707) if the server entry has one, and a DPoP proof if the entry
  * has DPoP terms. If the server rejects the proof only because its nonce is missing, which has no other effect, the
  * request is repeated once. A client secret that has expired (RFC 7591 §3.2.1) is not sent: that is a rejection with
- * reason `secretExpired`.
+ * reason `secretExpired`. One whose proof is rejected all the same has the reason `dpopProof`.
  *
  * @throws `PortError` `request.rejected`, `CLIENT_REJECTED`, `RATE_LIMITED` or `SERVER_UNAVAILABLE` (rejected),
  *   `TOKEN_OUTCOME_UNKNOWN` or `TOKEN_RESPONSE_INVALID` (unknown), `CLIENT_AUTH_UNSUPPORTED` (not sent), or what the
@@ -87,7 +94,8 @@ export async function sendTokenRequest(
   const response = key !== undefined && isNonceMissing(first) ? await send() : first
   const rejection = (): PortError => {
     const codes = { rejected, unknown: 'TOKEN_OUTCOME_UNKNOWN' } as const
-    return withClientRejection(rejectionOf(response, server.tokenEndpoint, deps.clock.now(), codes), server.client)
+    const rejection = rejectionOf(response, server.tokenEndpoint, deps.clock.now(), codes)
+    return withClientRejection(key === undefined ? rejection : withProofRejection(rejection), server.client)
   }
   if (!isSuccess(response)) throw rejection()
   const where = { url: redactUrl(server.tokenEndpoint), status: response.status }

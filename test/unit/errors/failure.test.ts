@@ -129,6 +129,11 @@ test.each<[Failure, string, NextAction]>([
     'authorize',
   ],
   [
+    { code: 'REFRESH_REJECTED', details: { reason: 'dpopProof' } },
+    'the authorization server rejected the DPoP proof of the token request: check the clock of this machine (reason "dpopProof")',
+    'retry',
+  ],
+  [
     { code: 'STEP_UP_EXHAUSTED', details: { reason: 'scopeTooLong' } },
     'the scope that the server requires, together with what was requested and granted before, is too long to request (reason "scopeTooLong")',
     'fixServer',

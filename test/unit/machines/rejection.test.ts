@@ -93,6 +93,7 @@ test.each([
   ['rejected', { status: 429 }, true],
   ['rejected', { status: 503 }, true],
   ['rejected', { status: 400, error: 'temporarily_unavailable' }, true],
+  ['rejected', { status: 400, reason: 'dpopProof' }, true],
   ['rejected', { status: 400, error: 'invalid_grant' }, false],
   ['rejected', undefined, false],
   ['unknown', { status: 503 }, false],
