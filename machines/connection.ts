@@ -129,7 +129,9 @@ export const connectionMachine = setup({
     recordRejection: assign(({ context, event }) => actions.recordRejection(context, eventAs(event, 'token.rejected'))),
     clearRejection: assign(({ context, event }) => actions.clearRejection(context, eventAs(event, 'token.accepted'))),
     recordService: assign({ servesWithoutToken: true }),
-    recordNotRequired: assign(({ event }) => recordNotRequired(eventAs(event, 'xstate.done.actor.discoverServer'))),
+    recordNotRequired: assign(({ context, event }) =>
+      recordNotRequired(context, eventAs(event, 'xstate.done.actor.discoverServer')),
+    ),
     beginRenewal: assign(({ context, event }) => beginRenewal(context, eventAs(event, 'refresh.requested'))),
     recordDiscovery: assign(({ context, event }) =>
       recordDiscovery(

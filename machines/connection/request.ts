@@ -28,9 +28,10 @@ export function recordChallenge({ at, generation, challenge }: Sent<'challenge.r
   return { at, ...(challenge && { challenge: { ...challenge, at, generation } }), notRequiredAt: undefined }
 }
 
-/** Records that the server requires no authorization. */
-export function recordNotRequired({ output: { at } }: Done<'discoverServer'>): Change {
-  return { at, notRequiredAt: at, challenge: undefined, failure: undefined }
+/** Records that the server requires no authorization. For a renewal that is a rejection as well. */
+export function recordNotRequired(context: ConnectionContext, { output: { at } }: Done<'discoverServer'>): Change {
+  const failure = { code: 'AUTHORIZATION_NOT_OFFERED', details: { reason: 'notRequired' } } as const
+  return { at, notRequiredAt: at, challenge: undefined, failure: undefined, ...rejectRenewal(context, failure, at) }
 }
 
 /** Begins a refresh of imported tokens, whose authorization server has to be discovered first. */
@@ -90,16 +91,17 @@ function withServerMetadata(context: ConnectionContext, metadata: ServerMetadata
   }
 }
 
-/**
- * Records why the request cannot proceed: the policy does not allow its grant, or the server does not offer it. For a
- * renewal that is a rejection, which only `wake()` tries again.
- */
+/** Records why the request cannot proceed: the policy does not allow its grant, or the server does not offer it. */
 export function rejectGrant(context: ConnectionContext): Change {
   const failure = grantFailure(context)
+  return { failure, ...rejectRenewal(context, failure, context.at) }
+}
+
+/** Records that a renewal cannot proceed: that is a rejection, which only `wake()` tries again. */
+function rejectRenewal(context: ConnectionContext, failure: Failure, at: number): Change {
   const { tokens } = context
   return {
-    failure,
-    ...withFailedRenewal(context, { failure, outcome: 'rejected' }, context.at),
+    ...withFailedRenewal(context, { failure, outcome: 'rejected' }, at),
     ...(isRenewing(context) && tokens && { tokens: { ...tokens, renewalRejected: true } }),
   }
 }

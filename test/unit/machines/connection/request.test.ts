@@ -103,11 +103,22 @@ describe('a request', () => {
 
   test('recordNotRequired replaces the challenge and the failure by the time of the finding', () => {
     const event = { type: 'xstate.done.actor.discoverServer', output: { at: NOW, metadata: undefined } } as const
-    expect(recordNotRequired(event)).toStrictEqual({
+    expect(recordNotRequired(contextWith({ tokens, request }), event)).toStrictEqual({
       at: NOW,
       notRequiredAt: NOW,
       challenge: undefined,
       failure: undefined,
+    })
+  })
+
+  test('recordNotRequired is a rejection of the renewal that found it', () => {
+    const event = { type: 'xstate.done.actor.discoverServer', output: { at: NOW, metadata: undefined } } as const
+    const renewal = { ...request, purpose: 'renew' as const }
+    const failure = { code: 'AUTHORIZATION_NOT_OFFERED', details: { reason: 'notRequired' } }
+    expect(recordNotRequired(contextWith({ tokens, request: renewal }), event)).toMatchObject({
+      failure: undefined,
+      failedRenewal: { failure, retryAt: NOW + 5_000, retryDelayMs: 5_000, count: 0 },
+      tokens: { ...tokens, renewalRejected: true },
     })
   })
 
