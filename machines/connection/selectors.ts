@@ -119,7 +119,7 @@ export function restingState(context: ConnectionContext, at: number = context.at
   if (!tokens?.refreshTokenRejected && isAuthorized(context, at)) return 'authorized'
   if (context.attempts.some((attempt) => isPending(attempt, at))) return 'awaitingCallback'
   // A connection that needs no token needs no sign-in either, whatever failed since that was found.
-  if (tokens === undefined && isNotRequired(context, at)) return 'disconnected'
+  if (isTokenless(context, at) && isNotRequired(context, at)) return 'disconnected'
   if (context.reauthorizationRequired || tokens !== undefined) return 'reauthorizationRequired'
   return context.failure === undefined ? 'disconnected' : 'failed'
 }
@@ -139,13 +139,22 @@ export function isNotRequired({ notRequiredAt = -Infinity }: ConnectionContext, 
 }
 
 /**
+ * Whether there are no tokens. Where the server requires no authorization, those that are over, and that no caller can
+ * renew, count as none.
+ */
+export function isTokenless(context: ConnectionContext, at: number): boolean {
+  const { tokens } = context
+  if (tokens === undefined) return true
+  return isNotRequired(context, at) && !isTriable(tokens, at) && !isAuthorized(context, at)
+}
+
+/**
  * Whether requests are sent without a token: the connection never had one and is about to obtain none, or the server
  * requires none.
  */
 export function isFirstContact(context: ConnectionContext, at: number): boolean {
-  const { generation, tokens } = context
-  const isPossible = generation === 0 || isNotRequired(context, at)
-  return isPossible && tokens === undefined && !isClaimed(context) && pendingExchange(context, at) === undefined
+  const isPossible = context.generation === 0 || isNotRequired(context, at)
+  return isPossible && isTokenless(context, at) && !isClaimed(context) && pendingExchange(context, at) === undefined
 }
 
 /** The attempt that a `state` belongs to, pending or expired. */

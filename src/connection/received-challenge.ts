@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { ConnectionCommand } from '../../machines/connection/events.ts'
-import { currentChallenge, isClaimed } from '../../machines/connection/selectors.ts'
+import { currentChallenge, isClaimed, isTokenless } from '../../machines/connection/selectors.ts'
 import { canonicalJson } from '../../machines/canonical-json.ts'
 import { isAuthorizationError } from '../errors/authorization-error.ts'
 import { isTooMuchScope } from '../protocol/scopes.ts'
@@ -36,7 +36,8 @@ export async function receiveChallenge(
     await record.run(
       (now) => {
         const { generation = 0, tokens } = now?.context ?? {}
-        if (tokens?.accessToken !== token) return undefined
+        const isTokenSent = now === undefined || !isTokenless(now.context, now.at())
+        if ((isTokenSent ? tokens?.accessToken : undefined) !== token) return undefined
         if (isTokenRejected && tokens?.rejectedBy === undefined)
           return { type: 'token.rejected', generation, challenge, by: 'server' }
         return challenge && { type: 'challenge.received', generation, challenge }

@@ -5,6 +5,7 @@ import {
   isClaimed,
   isNotRequired,
   isRenewalScheduled,
+  isTokenless,
   nextWakeAt,
   pendingExchange,
   renewalDueAt,
@@ -87,7 +88,7 @@ export function statusOf(record: ConnectionRecord, view: View): ConnectionStatus
   const at = view.at()
   const tokens = tokensOf(context)
   // An authorization that began since removes its own failure, but not that of the renewals.
-  const reason = context.failure ?? (tokens && context.failedRenewal?.failure)
+  const reason = context.failure ?? (isTokenless(context, at) ? undefined : context.failedRenewal?.failure)
   const authorized = isAuthorized(context, at)
   const notRequired = isNotRequired(context, at)
   const isWorkPending =

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
+import type { Answer } from './peer.ts'
 import { TestClock } from './test-clock.ts'
-import { orchestrate, startWorld, type World } from './world.ts'
+import { orchestrate, rejection, signIn, startWorld, type World } from './world.ts'
 
 /** The MCP server requires no authorization from now on. */
 function open({ rs }: World): void {
@@ -8,6 +9,8 @@ function open({ rs }: World): void {
   for (const route of Object.keys(rs.routes)) if (route.includes('well-known')) rs.routes[route] = { status: 404 }
 }
 
+const HOUR = 3_600_000
+const REQUIRED = { failure: { code: 'AUTHORIZATION_REQUIRED' }, nextAction: 'authorize' }
 const NOT_OFFERED = { failure: { code: 'AUTHORIZATION_NOT_OFFERED', details: { reason: 'notRequired' } } }
 
 describe('imported tokens of a server that requires no authorization', () => {
@@ -33,5 +36,47 @@ describe('imported tokens of a server that requires no authorization', () => {
       await connection.awaitAuthorized({ timeoutMs: 1 })
       clock.advance(delay)
     }
+  })
+})
+
+describe('a connection that lapsed, to a server that requires no authorization any more', () => {
+  const refused = (error: string): Answer => ({ status: 400, body: { error } })
+  test.each<[string, Answer | undefined]>([
+    ['without a refresh token', undefined],
+    ['after invalid_grant', refused('invalid_grant')],
+    ['after another rejection of its refresh', refused('invalid_request')],
+  ])('%s sends its requests without a token once authorize() has found that', async (_, renewal) => {
+    const world = await startWorld()
+    const clock = new TestClock()
+    const orchestrator = orchestrate({ clock })
+    const served = world.rs.routes['POST /mcp'] ?? {}
+    if (renewal === undefined) world.tokenAnswers.push(({ refresh_token: _token, ...rest }) => ({ body: rest }))
+    const connection = await signIn(world, orchestrator)
+    const call = () => connection.fetch(world.server, { method: 'POST', body: '{}' })
+    clock.advance(HOUR - 20_000)
+    if (renewal !== undefined) {
+      world.tokenAnswers.push(renewal)
+      await connection.accessToken()
+    }
+    clock.advance(20_000)
+    open(world)
+    // It was signed in: nothing is sent without a token before somebody asked.
+    expect(await rejection(call())).toMatchObject(REQUIRED)
+    expect(await connection.status()).toMatchObject({ state: 'reauthorizationRequired', notRequired: false })
+    expect((await connection.authorize()).status).toBe('notRequired')
+    expect((await call()).status).toBe(200)
+    expect(await connection.status()).toMatchObject({
+      state: 'disconnected',
+      authorized: false,
+      notRequired: true,
+      failure: undefined,
+      nextAction: 'none',
+    })
+    expect((await connection.authorize()).status).toBe('notRequired')
+    expect((await call()).status).toBe(200)
+    // The server requires authorization again.
+    world.rs.routes['POST /mcp'] = served
+    expect(await rejection(call())).toMatchObject(REQUIRED)
+    expect(await connection.status()).toMatchObject({ state: 'reauthorizationRequired', notRequired: false })
   })
 })

@@ -237,6 +237,11 @@ describe('the resting state', () => {
       'disconnected',
     ],
     [
+      'disconnected where no authorization is required any more, with tokens that are over',
+      { notRequiredAt: START, generation: 1, tokens: { ...lastTokens, expiresAt: START } },
+      'disconnected',
+    ],
+    [
       'reauthorizationRequired with rejected tokens, although requests without a token are answered',
       { notRequiredAt: START, tokens: { ...tokens, rejectedBy: 'server' } },
       'reauthorizationRequired',
