@@ -197,21 +197,6 @@ export function claimedRevocation(context: ConnectionContext): Revocation | unde
   return revocationOf(context, context.claim?.revocationId)
 }
 
-/**
- * When a revocation is attempted; `undefined` once it is decided, and while its first attempt is in progress. An
- * earlier release, which knows no revocations, may have ended the claim of that attempt.
- */
-function revocationDueAt({ claim }: ConnectionContext, { id, pending, startedAt }: Revocation): number | undefined {
-  if (pending === undefined || pending.retryAt !== undefined) return pending?.retryAt
-  return claim?.revocationId === id ? undefined : startedAt
-}
-
-/** The pending revocations that `wake()` attempts at `at`. */
-export function dueRevocations(context: ConnectionContext, at: number): Revocation[] {
-  const { revocations = [] } = context
-  return revocations.filter((revocation) => (revocationDueAt(context, revocation) ?? Infinity) <= at)
-}
-
 /** Whether a process has claimed a request that callers wait for. A revocation concerns none of them. */
 export function isClaimed({ claim }: ConnectionContext): boolean {
   return claim !== undefined && claim.kind !== 'disconnect'
@@ -357,35 +342,4 @@ function isClientExpired(context: ConnectionContext, at: number): boolean {
  */
 export function backoffLeftMs({ failedRenewal }: ConnectionContext, at: number): number {
   return Math.max(0, (failedRenewal?.retryAt ?? 0) - at)
-}
-
-/** When `wake()` renews the tokens: before they expire, or once the backoff after a failed renewal has elapsed. */
-export function renewalDueAt(context: ConnectionContext, at: number, minTokenTtlMs: number): number | undefined {
-  const tokens = tokensOf(context)
-  if (tokens === undefined || !isRenewalScheduled(context, at)) return undefined
-  if (context.failedRenewal !== undefined) return context.failedRenewal.retryAt
-  return tokens.expiresAt && tokens.expiresAt - marginMs(tokens, minTokenTtlMs)
-}
-
-/** The next instant at which `wake()` has something to do; `undefined` if nothing is scheduled. */
-export function nextWakeAt(
-  context: ConnectionContext,
-  at: number,
-  claimEndsAt: number | undefined,
-  minTokenTtlMs: number,
-): number | undefined {
-  const { attempts, claim, revocations = [] } = context
-  const due = attempts.map(retainedUntil)
-  if (claimEndsAt !== undefined) {
-    if (claim?.revocationId === undefined) return claimEndsAt
-    // Nothing else waits for a revocation.
-    due.push(claimEndsAt)
-  }
-  for (const dueAt of [
-    renewalDueAt(context, at, minTokenTtlMs),
-    exchangeDueAt(context, at),
-    ...revocations.map((revocation) => revocationDueAt(context, revocation)),
-  ])
-    if (dueAt !== undefined) due.push(dueAt)
-  return due.length === 0 ? undefined : Math.min(...due)
 }

@@ -1,5 +1,5 @@
 import type { AuthorizationRequestBuilt, ConnectionCommand } from '../../machines/connection/events.ts'
-import { nextWakeAt } from '../../machines/connection/selectors.ts'
+import { nextWakeAt } from '../../machines/connection/schedule.ts'
 import type { RunResult, Step } from '../durable/chart.ts'
 import { AuthorizationError } from '../errors/authorization-error.ts'
 import { failure } from '../errors/failure.ts'

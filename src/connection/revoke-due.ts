@@ -1,4 +1,4 @@
-import { dueRevocations } from '../../machines/connection/selectors.ts'
+import { dueRevocations } from '../../machines/connection/schedule.ts'
 import type { ConnectionRecord } from './record.ts'
 import type { View } from './services.ts'
 

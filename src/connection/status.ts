@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { nextWakeAt, renewalDueAt } from '../../machines/connection/schedule.ts'
 import {
   exchangeDueAt,
   isAuthorized,
@@ -6,9 +7,7 @@ import {
   isNotRequired,
   isRenewalScheduled,
   isTokenless,
-  nextWakeAt,
   pendingExchange,
-  renewalDueAt,
   retainedUntil,
   serverOf,
   stateOf,

@@ -8,7 +8,8 @@ import { wake } from './status.ts'
 /** The options of `wakeDue()`. */
 export interface WakeDueOptions {
   /**
-   * How many due connections one call handles at most, besides records that cannot be read. Integer from 1 to 10_000.
+   * How many due connections one call handles at most, besides those without work and records that cannot be read.
+   * Integer from 1 to 10_000.
    *
    * @defaultValue 1_000
    */
@@ -59,8 +60,10 @@ export async function wakeDue(
       try {
         const view = await services.runner.load(services.chart, key)
         if (view === undefined) continue
+        // One without work does not count towards the limit: it remains due.
         handled += 1
         if (await wake(new ConnectionRecord(services, view.context.identity, key), view)) count.woken += 1
+        else handled -= 1
       } catch {
         count.failed += 1
       }
@@ -72,7 +75,8 @@ export async function wakeDue(
     // wake as many as all before it: a long list is not requested from its top for every hundred.
     const due = await services.runner.due(2 * seen.size + KEYS_PER_PAGE)
     const next = due.filter((key) => isConnectionKey(key) && !seen.has(key))
-    // Records that cannot be read remain due, at the top of the list: they must not keep others from their turn.
+    // Records without work, or that cannot be read, remain due, at the top of the list: they must not keep others from
+    // their turn.
     const left = Math.min(limit - handled, WAKE_DUE.maxUnreadable - (seen.size - handled))
     if (next.length === 0 || left <= 0) return { ...count, remaining: next.length }
     const batch = next.slice(0, left)

@@ -54,6 +54,26 @@ describe('wakeDue()', () => {
     expect(await refreshed()).toEqual(['u0', 'u1', 'u2'])
   })
 
+  test('wakeDue() renews tokens before their refresh token expires, and connections without work do not count towards limit', async () => {
+    const { world, clock, orchestrator, identity, refreshes } = await begun()
+    const signInFor = (user: string, refreshLife?: number) => {
+      world.tokenAnswers.push((good) => ({ body: { ...good, refresh_expires_in: refreshLife } }))
+      return signIn(world, orchestrator, identity(user))
+    }
+    const dying = await signInFor('u0', 1_800)
+    expect((await dying.status()).nextWakeAt).toBe(clock.now() + 1_770_000)
+    clock.advance(1_770_000)
+    world.tokenAnswers.push((good) => ({ body: { ...good, refresh_expires_in: 1_800 } }))
+    expect(await orchestrator.wakeDue()).toEqual({ woken: 1, failed: 0, remaining: 0 })
+    // Nobody woke these in time.
+    for (const user of ['u1', 'u2']) await signInFor(user, 1_800)
+    const live = await signInFor('u3')
+    clock.advance(HOUR_MS)
+    expect(await orchestrator.wakeDue({ limit: 1 })).toEqual({ woken: 1, failed: 0, remaining: 0 })
+    expect([(await live.accessToken()).value, refreshes()]).toEqual(['access-6', 2])
+    expect((await dying.status()).nextWakeAt).toBeUndefined()
+  })
+
   test('wakeDue() has at most `concurrency` refreshes in flight', async () => {
     const { world, clock, orchestrator, signInAll, refreshes } = await begun()
     await signInAll(5)

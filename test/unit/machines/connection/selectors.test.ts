@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest'
+import { dueRevocations, nextWakeAt } from '../../../../machines/connection/schedule.ts'
 import {
   backoffLeftMs,
   canRenew,
   currentChallenge,
-  dueRevocations,
   hasRenewal,
   hasUnfinishedAttempt,
   isAuthorized,
@@ -19,7 +19,6 @@ import {
   isTriable,
   isUsable,
   marginMs,
-  nextWakeAt,
   pendingExchange,
   requestedScope,
   restingState,
@@ -452,6 +451,25 @@ describe('the next wake time', () => {
     expect(due({ tokens: TOKENS })).toBe(EXPIRES_AT - 30_000)
     expect(due({ tokens: { ...TOKENS, rejectedBy: 'server' } })).toBe(EXPIRES_AT - 30_000)
     expect(due({ tokens: { ...TOKENS, expiresAt: undefined } })).toBeUndefined()
+  })
+
+  test('nextWakeAt is before the refresh token expires, if that is first, with at most a quarter of its lifetime left', () => {
+    const [lifetimeMs, expiresAt] = [3_600_000, BEGINNING + 3_600_000]
+    const at = (refreshTokenExpiresAt: number, changes: Partial<Tokens> = {}) =>
+      due({ tokens: { ...TOKENS, expiresAt, lifetimeMs, refreshTokenExpiresAt, ...changes } })
+    expect(at(expiresAt - 1_000)).toBe(expiresAt - 31_000)
+    expect(at(BEGINNING + 40_000)).toBe(BEGINNING + 30_000)
+    expect(at(expiresAt + 1)).toBe(expiresAt - 30_000)
+    expect(at(BEGINNING + 40_000, { grant: 'client_credentials' })).toBe(expiresAt - 30_000)
+    expect(at(BEGINNING + 40_000, { expiresAt: undefined })).toBeUndefined()
+    expect(at(expiresAt - 1_000, { lifetimeMs: undefined })).toBe(expiresAt - 30_000)
+  })
+
+  test('nextWakeAt is never an instant at which the refresh token has expired', () => {
+    const tokens = { ...TOKENS, lifetimeMs: undefined, refreshTokenExpiresAt: BEGINNING + 5_000 }
+    expect(due({ tokens })).toBeUndefined()
+    expect(due({ tokens, failedRenewal: failedAt(BEGINNING + 4_999) })).toBe(BEGINNING + 4_999)
+    expect(due({ tokens, failedRenewal: failedAt(BEGINNING + 5_000) })).toBeUndefined()
   })
 
   test('nextWakeAt is the end of the backoff after a failed renewal, long before tokens expire and also without an expiry', () => {

@@ -1,0 +1,70 @@
+import type { ConnectionContext, Revocation } from '../../src/schemas/connection-context.ts'
+import type { Tokens } from '../../src/schemas/credentials.ts'
+import {
+  exchangeDueAt,
+  hasRenewal,
+  isRenewalScheduled,
+  isReRequestable,
+  marginMs,
+  retainedUntil,
+  tokensOf,
+} from './selectors.ts'
+
+/**
+ * When a revocation is attempted; `undefined` once it is decided, and while its first attempt is in progress. An
+ * earlier release, which knows no revocations, may have ended the claim of that attempt.
+ */
+function revocationDueAt({ claim }: ConnectionContext, { id, pending, startedAt }: Revocation): number | undefined {
+  if (pending === undefined || pending.retryAt !== undefined) return pending?.retryAt
+  return claim?.revocationId === id ? undefined : startedAt
+}
+
+/** The pending revocations that `wake()` attempts at `at`. */
+export function dueRevocations(context: ConnectionContext, at: number): Revocation[] {
+  const { revocations = [] } = context
+  return revocations.filter((revocation) => (revocationDueAt(context, revocation) ?? Infinity) <= at)
+}
+
+/**
+ * When `wake()` renews the tokens: before they expire, or once the backoff after a failed renewal has elapsed. Never at
+ * an instant at which the refresh token has expired.
+ */
+export function renewalDueAt(context: ConnectionContext, at: number, minTokenTtlMs: number): number | undefined {
+  const tokens = tokensOf(context)
+  if (tokens === undefined || !isRenewalScheduled(context, at)) return undefined
+  const dueAt = context.failedRenewal?.retryAt ?? renewalPlannedAt(tokens, minTokenTtlMs)
+  return dueAt !== undefined && hasRenewal(tokens, dueAt) ? dueAt : undefined
+}
+
+/** When tokens whose last renewal did not fail are renewed: with a margin before the first of both expires. */
+function renewalPlannedAt(tokens: Tokens, minTokenTtlMs: number): number | undefined {
+  const { expiresAt, lifetimeMs, refreshTokenExpiresAt } = tokens
+  if (expiresAt === undefined) return undefined
+  const dueAt = expiresAt - marginMs(tokens, minTokenTtlMs)
+  if (lifetimeMs === undefined || refreshTokenExpiresAt === undefined || isReRequestable(tokens)) return dueAt
+  const refreshable = { ...tokens, lifetimeMs: refreshTokenExpiresAt - (expiresAt - lifetimeMs) }
+  return Math.min(dueAt, refreshTokenExpiresAt - marginMs(refreshable, minTokenTtlMs))
+}
+
+/** The next instant at which `wake()` has something to do; `undefined` if nothing is scheduled. */
+export function nextWakeAt(
+  context: ConnectionContext,
+  at: number,
+  claimEndsAt: number | undefined,
+  minTokenTtlMs: number,
+): number | undefined {
+  const { attempts, claim, revocations = [] } = context
+  const due = attempts.map(retainedUntil)
+  if (claimEndsAt !== undefined) {
+    if (claim?.revocationId === undefined) return claimEndsAt
+    // Nothing else waits for a revocation.
+    due.push(claimEndsAt)
+  }
+  for (const dueAt of [
+    renewalDueAt(context, at, minTokenTtlMs),
+    exchangeDueAt(context, at),
+    ...revocations.map((revocation) => revocationDueAt(context, revocation)),
+  ])
+    if (dueAt !== undefined) due.push(dueAt)
+  return due.length === 0 ? undefined : Math.min(...due)
+}
