@@ -51,6 +51,12 @@ export const MAX_JOURNAL_ENTRIES = 16
 /** Backoff before a failed token request is sent again, in milliseconds, unless the server sends `Retry-After`. */
 export const REFRESH_BACKOFF = { firstMs: 5_000, longestMs: 600_000 }
 
+/**
+ * How long after tokens were issued `wake()` renews them at the earliest, in milliseconds: as the first backoff. For a
+ * server that issues tokens that are over at once.
+ */
+export const MIN_RENEWAL_INTERVAL_MS = 5_000
+
 /** The shortest `Retry-After` that replaces the backoff, in milliseconds: a server that names none would be flooded. */
 export const MIN_RETRY_AFTER_MS = 1_000
 

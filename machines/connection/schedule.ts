@@ -1,5 +1,6 @@
 import type { ConnectionContext, Revocation } from '../../src/schemas/connection-context.ts'
 import type { Tokens } from '../../src/schemas/credentials.ts'
+import { MIN_RENEWAL_INTERVAL_MS } from '../limits.ts'
 import {
   exchangeDueAt,
   hasRenewal,
@@ -36,14 +37,20 @@ export function renewalDueAt(context: ConnectionContext, at: number, minTokenTtl
   return dueAt !== undefined && hasRenewal(tokens, dueAt) ? dueAt : undefined
 }
 
-/** When tokens whose last renewal did not fail are renewed: with a margin before the first of both expires. */
+/**
+ * When tokens whose last renewal did not fail are renewed: with a margin before the first of both expires, and some
+ * time after they were issued, whatever their lifetime.
+ */
 function renewalPlannedAt(tokens: Tokens, minTokenTtlMs: number): number | undefined {
-  const { expiresAt, lifetimeMs, refreshTokenExpiresAt } = tokens
+  const { expiresAt, lifetimeMs, refreshTokenExpiresAt = Infinity } = tokens
   if (expiresAt === undefined) return undefined
   const dueAt = expiresAt - marginMs(tokens, minTokenTtlMs)
-  if (lifetimeMs === undefined || refreshTokenExpiresAt === undefined || isReRequestable(tokens)) return dueAt
-  const refreshable = { ...tokens, lifetimeMs: refreshTokenExpiresAt - (expiresAt - lifetimeMs) }
-  return Math.min(dueAt, refreshTokenExpiresAt - marginMs(refreshable, minTokenTtlMs))
+  if (lifetimeMs === undefined) return dueAt
+  const issuedAt = expiresAt - lifetimeMs
+  const earliest = issuedAt + MIN_RENEWAL_INTERVAL_MS
+  if (isReRequestable(tokens)) return Math.max(dueAt, earliest)
+  const refreshable = { ...tokens, lifetimeMs: refreshTokenExpiresAt - issuedAt }
+  return Math.max(Math.min(dueAt, refreshTokenExpiresAt - marginMs(refreshable, minTokenTtlMs)), earliest)
 }
 
 /** The next instant at which `wake()` has something to do; `undefined` if nothing is scheduled. */

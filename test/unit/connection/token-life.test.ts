@@ -14,3 +14,19 @@ test.each(['refresh_expires_in', 'refresh_token_expires_in'])(
     expect((await connection.accessToken()).value).toBe('access-2')
   },
 )
+
+test('tokens that are over at once are renewed by a scheduler every five seconds', async () => {
+  const world = await startWorld()
+  const clock = new TestClock()
+  const over = (good: Record<string, unknown>) => ({ body: { ...good, expires_in: 0 } })
+  world.tokenAnswers.push(over, over, over, over)
+  const connection = await signIn(world, orchestrate({ clock }))
+  for (const requests of [2, 3, 4]) {
+    await connection.wake()
+    expect(world.tokenRequests()).toHaveLength(requests - 1)
+    expect((await connection.status()).nextWakeAt).toBe(clock.now() + 5_000)
+    clock.advance(5_000)
+    await connection.wake()
+    expect(world.tokenRequests()).toHaveLength(requests)
+  }
+})

@@ -40,6 +40,7 @@ import { ATTEMPT, CLAIM, EMPTY_CONTEXT, SERVER, TOKENS } from '../../durable/rec
 import { BEGINNING } from '../../durable/test-time.ts'
 import { request } from './support.ts'
 
+const HOUR = 3_600_000
 const { refreshToken: _, ...lastTokens } = tokens
 const END = START + TOKEN_TTL_MS
 
@@ -454,7 +455,7 @@ describe('the next wake time', () => {
   })
 
   test('nextWakeAt is before the refresh token expires, if that is first, with at most a quarter of its lifetime left', () => {
-    const [lifetimeMs, expiresAt] = [3_600_000, BEGINNING + 3_600_000]
+    const [lifetimeMs, expiresAt] = [HOUR, BEGINNING + HOUR]
     const at = (refreshTokenExpiresAt: number, changes: Partial<Tokens> = {}) =>
       due({ tokens: { ...TOKENS, expiresAt, lifetimeMs, refreshTokenExpiresAt, ...changes } })
     expect(at(expiresAt - 1_000)).toBe(expiresAt - 31_000)
@@ -463,6 +464,17 @@ describe('the next wake time', () => {
     expect(at(BEGINNING + 40_000, { grant: 'client_credentials' })).toBe(expiresAt - 30_000)
     expect(at(BEGINNING + 40_000, { expiresAt: undefined })).toBeUndefined()
     expect(at(expiresAt - 1_000, { lifetimeMs: undefined })).toBe(expiresAt - 30_000)
+  })
+
+  test('nextWakeAt is five seconds after tokens were issued at the earliest', () => {
+    const living = (lifetimeMs: number, changes: Partial<Tokens> = {}) =>
+      due({ tokens: { ...TOKENS, expiresAt: BEGINNING + lifetimeMs, lifetimeMs, ...changes } })
+    expect([0, 4_000, 8_000].map((lifetimeMs) => living(lifetimeMs))).toEqual(
+      [5_000, 5_000, 6_000].map((afterMs) => BEGINNING + afterMs),
+    )
+    expect(living(0, { grant: 'client_credentials' })).toBe(BEGINNING + 5_000)
+    expect(living(HOUR, { refreshTokenExpiresAt: BEGINNING + 6_000 })).toBe(BEGINNING + 5_000)
+    expect(living(HOUR, { refreshTokenExpiresAt: BEGINNING + 5_000 })).toBeUndefined()
   })
 
   test('nextWakeAt is never an instant at which the refresh token has expired', () => {
