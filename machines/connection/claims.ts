@@ -21,7 +21,7 @@ export function claim(
 
 /**
  * Claims an exchange and stores its code, whose lifetime replaces that of the attempt. `exchange.resumed` claims a code
- * that is already stored. The backoff after an earlier code does not defer one that was never sent.
+ * that is already stored. The backoff that an earlier release stored after an earlier code does not defer a new one.
  */
 export function claimExchange(
   context: ConnectionContext,
@@ -45,6 +45,17 @@ export function retainRetries({ attempts, claim: current }: ConnectionContext): 
   const retained = (attempt: Attempt): Attempt =>
     attempt.stateHash === current?.stateHash && current.retries > 0 ? { ...attempt, retries: current.retries } : attempt
   return { attempts: attempts.map(retained) }
+}
+
+/** Defers the code of the current claim, and that of no other attempt: it may be another issuer's. */
+export function withDeferredCode(
+  { attempts, claim: current }: ConnectionContext,
+  deferral: Pick<Attempt, 'retryAt' | 'retryDelayMs'>,
+): Change {
+  if (current?.kind !== 'exchange') return {}
+  const deferred = (attempt: Attempt): Attempt =>
+    attempt.stateHash === current.stateHash ? { ...attempt, ...deferral } : attempt
+  return { attempts: attempts.map(deferred) }
 }
 
 /** Claims a non-interactive grant, or the refresh of imported tokens, with the claim id of its request. */
@@ -154,7 +165,7 @@ export function expireClaim(context: ConnectionContext, event: Sent<'claim.expir
     claim: next,
     orphanedClaims,
     failure,
-    ...(context.claim?.kind === 'exchange' && { retryAt: at + leaseMs }),
+    ...withDeferredCode(context, { retryAt: at + leaseMs }),
     ...(next === undefined && withFailedRenewal(context, lost, at)),
     ...withConsumptionDoubt(context),
   }

@@ -290,14 +290,21 @@ export function isExchangePending(attempt: Attempt, at: number): boolean {
   return attempt.code !== undefined && isPending(attempt, at)
 }
 
-/** The attempt whose code is stored and can still be redeemed. */
+/** When a retained code may be sent again; 0: at once. Earlier releases stored that once for all codes. */
+function resumableAt(context: ConnectionContext, { retryAt = 0 }: Attempt): number {
+  return Math.max(retryAt, context.retryAt ?? 0)
+}
+
+/** The attempt whose code is stored and can still be redeemed; of several, the one that may be sent again first. */
 export function pendingExchange(context: ConnectionContext, at: number): Attempt | undefined {
-  return context.attempts.find((attempt) => isExchangePending(attempt, at))
+  const pending = context.attempts.filter((attempt) => isExchangePending(attempt, at))
+  return pending.toSorted((a, b) => resumableAt(context, a) - resumableAt(context, b))[0]
 }
 
 /** When a retained code is sent again: once the backoff after its last failure has elapsed; `undefined` without one. */
 export function exchangeDueAt(context: ConnectionContext, at: number): number | undefined {
-  return pendingExchange(context, at) && (context.retryAt ?? at)
+  const attempt = pendingExchange(context, at)
+  return attempt && (resumableAt(context, attempt) || at)
 }
 
 /** Whether an access token can be obtained without the user, by what the last renewal found. */

@@ -7,7 +7,7 @@ import { ENDED_ATTEMPT_TTL_MS, REVOCATION_TTL_MS } from '../limits.ts'
 import type { TokenResult } from '../ports.ts'
 import { isLocal, isSecretFailure, portFailureOf } from '../rejection.ts'
 import { end, finishAttempts } from './attempts.ts'
-import { nextRetry, withFailedRenewal, withFailedRequest } from './claims.ts'
+import { nextRetry, withDeferredCode, withFailedRenewal, withFailedRequest } from './claims.ts'
 import type { Change, ConnectionEvent, Sent } from './events.ts'
 import { recordChallenge, rejectedClient, withServer } from './request.ts'
 import {
@@ -192,11 +192,12 @@ export function recordFailure(context: ConnectionContext, event: ConnectionEvent
   const { failure } = portFailure
   // A request may have taken as long as its time-out: the backoff begins after it.
   const at = readClock(context, event)
+  const lastDelayMs = attemptOf(context, context.claim?.stateHash)?.retryDelayMs
   return {
     at,
     failure,
     // A code that is still valid is sent again.
-    ...(context.claim?.kind === 'exchange' && !isLocal(failure) && nextRetry(failure, context.retryDelayMs, at)),
+    ...(!isLocal(failure) && withDeferredCode(context, nextRetry(failure, lastDelayMs, at))),
     ...withFailedRenewal(context, portFailure, at),
     ...withFailedRequest(context, portFailure, at),
     ...(context.claim === undefined && { stepUps: withoutRound(context) }),

@@ -1,4 +1,5 @@
 import {
+  attemptOf,
   backoffLeftMs,
   canRenew,
   clearableRejection,
@@ -228,6 +229,11 @@ function exchangeDeferredMs(context: ConnectionContext, at: number): number {
   return Math.max(0, (exchangeDueAt(context, at) ?? at) - at)
 }
 
+/** Whether the code of an attempt was sent without success since `view`. */
+export function hasFailedSince({ stateHash, retryAt }: Attempt, view: View): boolean {
+  return retryAt !== undefined && retryAt !== attemptOf(view.context, stateHash)?.retryAt
+}
+
 /**
  * The failure of the last renewal, or that of an exchange whose code is retained, and when callers may send its request
  * again.
@@ -275,7 +281,7 @@ export async function renew(
           const tokens = tokensOf(now.context)
           if (!isSame && isGoodEnough(record, now, tokens, { minTtlMs, rejectedToken })) return undefined
           // The holder of the claim has tried since, and failed: every waiting caller adopts that failure.
-          const { failedRenewal, retryAt } = now.context
+          const { failedRenewal } = now.context
           const hasFailed = failedRenewal !== undefined && failedRenewal.retryAt !== context.failedRenewal?.retryAt
           if (hasFailed && !(isOfOptions(record, now) && deferredMs(record, now) === 0)) return undefined
           // A late result of this run must be verified by a refresh before it can be returned.
@@ -287,7 +293,7 @@ export async function renew(
               ...(tokens?.accessToken === rejectedToken && { rejectedToken: true }),
             }
           const pending = attemptToResume(now)
-          if (retryAt !== undefined && retryAt !== context.retryAt) return undefined
+          if (now.context.attempts.some((attempt) => hasFailedSince(attempt, view))) return undefined
           return pending && { type: 'exchange.resumed', stateHash: pending.stateHash }
         },
         { view },

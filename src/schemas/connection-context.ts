@@ -29,6 +29,10 @@ export const AttemptSchema = v.strictObject({
   code: maybe(Text),
   /** Number of earlier claims of this code whose outcome is unknown. @defaultValue 0 */
   retries: maybe(Count),
+  /** When the code is sent again after an exchange that failed. Record time. */
+  retryAt: maybe(Instant),
+  /** The delay that `retryAt` was computed from; the next failure of this code doubles it. */
+  retryDelayMs: maybe(Count),
 })
 export type Attempt = v.InferOutput<typeof AttemptSchema>
 
@@ -277,9 +281,8 @@ export const ConnectionContextSchema = v.strictObject({
   revocations: maybe(v.array(RevocationSchema)),
   request: maybe(AuthorizationRequestSchema),
   failure: maybe(FailureSchema),
-  /** When the code of a failed exchange is sent again. */
+  /** Stored by earlier releases only, for the codes of all attempts: today each attempt has its own. */
   retryAt: maybe(Instant),
-  /** The delay that `retryAt` was computed from; the next failure doubles it. */
   retryDelayMs: maybe(Count),
   failedRenewal: maybe(FailedRenewalSchema),
   failedRequest: maybe(FailedRequestSchema),

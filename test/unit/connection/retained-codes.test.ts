@@ -73,6 +73,30 @@ describe('a retained code', () => {
     expect((await connection.accessToken()).value).toBe('access-3')
   })
 
+  test('is deferred by its own failure, and not by that of a code of another issuer', async () => {
+    const { world, clock, orchestrator, connection } = await started()
+    const second = await startWorld()
+    world.resourceMetadata['authorization_servers'] = [world.issuer, second.issuer]
+    const urls = []
+    for (const { issuer, callback } of [world, second])
+      urls.push(callback(redirectOf(await connection.authorize({ issuer }))))
+    const unavailable = (seconds: string) => ({ status: 503, headers: { 'retry-after': seconds } })
+    world.tokenAnswers.push(unavailable('40'), unavailable('40'))
+    second.tokenAnswers.push(unavailable('5'), unavailable('10'))
+    for (const url of urls) expect((await orchestrator.completeCallback(url)).retryable).toBe(true)
+    const requests = () => [world, second].map(({ tokenRequests }) => tokenRequests().length)
+    const wakeAfter = async (ms: number) => {
+      expect((await connection.status()).nextWakeAt).toBe(clock.now() + ms)
+      clock.advance(ms)
+      await connection.wake()
+      return requests()
+    }
+    expect(await wakeAfter(5_000)).toEqual([1, 2])
+    expect(await rejection(connection.accessToken())).toMatchObject(deferred(10_000))
+    expect(await wakeAfter(10_000)).toEqual([1, 3])
+    expect((await connection.accessToken()).value).toBe('access-1')
+  })
+
   test('is not sent by a wake() for a revocation that is due', async () => {
     const { world, clock, orchestrator, connection, retain, grants } = await started()
     await signIn(world, orchestrator, connection.identity)

@@ -98,9 +98,13 @@ describe('a claim', () => {
   })
 
   test('expireClaim defers a retained code by a lease only if its own exchange expired', () => {
-    const attempts = [attemptOf(1, { code: 'fake-code' })]
-    expect(expireClaim(contextWith({ claim: exchanging, attempts }), event).retryAt).toBe(NOW + LEASE_MS)
-    expect(expireClaim(contextWith({ claim: refreshing, tokens, attempts }), event).retryAt).toBeUndefined()
+    const attempts = [attemptOf(1, { code: 'fake-code' }), attemptOf(2, { code: 'fake-code' })]
+    const [first, other] = attempts
+    expect(expireClaim(contextWith({ claim: exchanging, attempts }), event).attempts).toEqual([
+      { ...first, retryAt: NOW + LEASE_MS },
+      other,
+    ])
+    expect(expireClaim(contextWith({ claim: refreshing, tokens, attempts }), event).attempts).toBeUndefined()
   })
 
   test('expireClaim without a current claim starts no retry', () => {
@@ -136,7 +140,7 @@ test('claimExchange stores the first code in the attempt before redemption and e
   })
 })
 
-test('claimExchange of a new code ends the backoff after an earlier one, and that of a stored code does not', () => {
+test('claimExchange of a new code ends the backoff that an earlier release stored, and that of a stored code does not', () => {
   const backoff = { retryAt: NOW + 300_000, retryDelayMs: 5_000 }
   const claimed = (context: ConnectionContext): ConnectionContext => after(context, claimExchange(context, received))
   const fresh = contextWith({ attempts: [attemptOf(1)], ...backoff })

@@ -415,6 +415,14 @@ test('pendingExchange returns an attempt with a code until the attempt expires',
   expect(pendingExchange(context, ATTEMPT.expiresAt)).toBeUndefined()
 })
 
+test('of several retained codes, pendingExchange returns the one that may be sent again first', () => {
+  const never = { ...ATTEMPT, code: 'c' }
+  const late = { ...never, retryAt: BEGINNING + 300_000 }
+  const soon = { ...never, retryAt: BEGINNING + 5_000 }
+  expect(pendingExchange({ ...EMPTY, attempts: [late, soon] }, BEGINNING)).toBe(soon)
+  expect(pendingExchange({ ...EMPTY, attempts: [late, soon, never] }, BEGINNING)).toBe(never)
+})
+
 describe('the next wake time', () => {
   const due = (context: Partial<ConnectionContext>, claimEndsAt?: number): number | undefined =>
     nextWakeAt({ ...EMPTY, ...context }, BEGINNING, claimEndsAt, 30_000)
@@ -496,6 +504,11 @@ describe('the next wake time', () => {
     expect(due({ attempts: [later, ATTEMPT] })).toBe(ATTEMPT.expiresAt + 60_000)
     const kept = { ...ATTEMPT, code: 'c' }
     expect(due({ attempts: [kept] })).toBe(BEGINNING)
+    expect(due({ attempts: [{ ...kept, retryAt: BEGINNING + 5_000 }] })).toBe(BEGINNING + 5_000)
+  })
+
+  test('nextWakeAt is the end of the backoff that an earlier release stored once for all codes', () => {
+    const kept = { ...ATTEMPT, code: 'c' }
     expect(due({ attempts: [kept], retryAt: BEGINNING + 5_000 })).toBe(BEGINNING + 5_000)
   })
 })

@@ -374,9 +374,14 @@ describe('a failure', () => {
   test.each<[Error, number]>([
     [rejections.rateLimited, 7_000],
     [rejections.unavailable, 10_000],
-  ])('recordFailure defers an exchange whose code is retained, and no renewal', (failed, delayMs) => {
-    const changed = recordFailure(contextWith({ tokens, claim: exchanging, retryDelayMs: 5_000 }), error(failed))
-    expect(changed).toMatchObject({ retryAt: START + delayMs, retryDelayMs: 10_000 })
+  ])('recordFailure defers the retained code of its attempt, no other code, and no renewal', (failed, delayMs) => {
+    const deferred = attemptOf(1, { code: 'fake-code', retryDelayMs: 5_000 })
+    const other = attemptOf(2, { code: 'fake-code' })
+    const changed = recordFailure(
+      contextWith({ tokens, claim: exchanging, attempts: [deferred, other] }),
+      error(failed),
+    )
+    expect(changed.attempts).toEqual([{ ...deferred, retryAt: START + delayMs, retryDelayMs: 10_000 }, other])
     expect(changed.failedRenewal).toBeUndefined()
   })
 
