@@ -8,6 +8,7 @@ import { failure, type Failure, isTransient, nextActionFor, truncate } from '../
 import type { HostAction } from '../options/host-action.ts'
 import { type CallbackParameters, parseCallback } from '../protocol/authorization-endpoint.ts'
 import type { ConnectionContext, EndedAttempt } from '../schemas/connection-context.ts'
+import { hasFailedSince } from './access-token.ts'
 import type { CallbackRejection, OrchestratorEvents } from './events.ts'
 import { identityOf } from './host-actions.ts'
 import { connectionKey, hashBinding, hashState, parseState } from './routing.ts'
@@ -138,6 +139,9 @@ async function finish(
   const run = await record.run(
     (now) => {
       if (now === undefined) return undefined
+      const attempt = attemptOf(now.context, stateHash)
+      // The holder of the claim has sent the code since, and failed: every waiting callback adopts that failure.
+      if (attempt !== undefined && hasFailedSince(attempt, view)) return undefined
       if (judge(now) === 'acceptable') return command
       return isUnverified(now, stateHash)
         ? { type: 'refresh.requested', generation: now.context.generation }

@@ -114,11 +114,27 @@ describe('a callback whose outcome is not decided yet', () => {
     world.tokenAnswers.push({ hangUp: true }, { status: 503, body: {} }, { hangUp: true })
     expect(await first.completeCallback(url)).toMatchObject({ status: 'failed', retryable: true })
     clock.advance(11_001)
-    // It takes the claim over, and as the server did nothing, it sends the code again by a claim of its own.
-    expect(await second.completeCallback(url)).toMatchObject({ status: 'failed', retryable: false })
+    // It takes the claim over. The server did nothing: the next callback sends the code by a claim of its own.
+    expect(await second.completeCallback(url)).toMatchObject({ status: 'failed', retryable: true })
+    expect(await first.completeCallback(url)).toMatchObject({ status: 'failed', retryable: false })
     clock.advance(11_001)
     expect(await first.completeCallback(url)).toMatchObject({ status: 'failed', retryable: false })
     expect(world.tokenRequests()).toHaveLength(3)
+  })
+
+  test('callbacks that come together at a server that asks for a later request send one, and a later one sends the next', async () => {
+    const { world, first, second, url } = await returned()
+    const answer = { status: 503, headers: { 'retry-after': '30' }, body: {} }
+    world.tokenAnswers.push(answer, answer)
+    const results = await Promise.all(
+      [first, second, first, second, first].map((orchestrator) => orchestrator.completeCallback(url)),
+    )
+    const details = { url: `${world.issuer}/token`, status: 503, retryAfterMs: 30_000 }
+    const failed = { status: 'failed', failure: { code: 'SERVER_UNAVAILABLE', details }, retryable: true, actions: [] }
+    expect(results).toEqual(Array(5).fill({ ...failed, ...about(world) }))
+    expect(world.tokenRequests()).toHaveLength(1)
+    expect(await second.completeCallback(url)).toEqual({ ...failed, ...about(world) })
+    expect(world.tokenRequests()).toHaveLength(2)
   })
 
   test('late tokens that no refresh could verify yet are not reported as a sign-in, and the next callback verifies them', async () => {
