@@ -99,6 +99,8 @@ export const connectionMachine = setup({
     isCurrentClaim: ({ context, event }) => isCurrentClaim(context, event),
     canRetry: ({ context, event }) =>
       isCurrentClaim(context, event) && guards.canRetry(context, actions.readClock(context, event)),
+    canRetryLater: ({ context, event }) =>
+      isCurrentClaim(context, event) && guards.canRetryLater(context, actions.readClock(context, event)),
     canRetryUnknownOutcome: ({ context, event }) =>
       portFailureOf(event).outcome === 'unknown' && guards.canRetry(context, actions.readClock(context, event)),
     isClientRejected: ({ context, event }) => isClientRejected(portFailureOf(event)) && guards.isClientDynamic(context),
@@ -498,6 +500,12 @@ export const connectionMachine = setup({
             'checkpoint.saved': { guard: 'canProceed', target: 'requesting', actions: ['updateClock'] },
             'claim.expired': [
               { guard: 'canRetry', target: 'claimed', reenter: true, actions: ['expireClaim'] },
+              {
+                description: 'The server asked to wait longer than the lease (RFC 9110 §10.2.3).',
+                guard: 'canRetryLater',
+                target: '#connection.settling',
+                actions: ['expireClaim'],
+              },
               { guard: 'isCurrentClaim', target: '#connection.settling', actions: ['endFailed', 'expireClaim'] },
             ],
           },

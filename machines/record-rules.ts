@@ -34,18 +34,29 @@ export function hasRetriesLeft(claim: Claim | undefined): claim is Claim {
   return claim !== undefined && claim.retries < MAX_RETRIES
 }
 
+/** Whether the server of a claim with an unknown outcome asked that its request is not sent again yet. */
+export function isDeferred(claim: Claim | undefined, at: number): claim is Claim & { retryAt: number } {
+  return claim?.retryAt !== undefined && claim.retryAt > at
+}
+
 /** The orphaned claim that an event names: one that expired and was taken over by another process. */
 export function orphanedClaim({ orphanedClaims }: ClaimContext, orphanId: string) {
   return orphanedClaims.find(({ id }) => id === orphanId)
 }
 
-/** Marks the current claim: its request was sent with an unknown outcome, and the claim rests until it expires. */
+/**
+ * Marks the current claim: its request was sent with an unknown outcome, and the claim rests until it expires. If the
+ * server asked for a later request, it is not repeated before (RFC 9110 §10.2.3).
+ */
 export function withUnknownOutcome(
-  { claim }: ClaimContext,
+  context: ClaimContext & { at: number },
   event: { type: string; error?: unknown },
 ): Pick<ClaimContext, 'claim' | 'failure'> {
-  const { failure } = portFailureOf(event)
-  return { failure, claim: claim && { ...claim, outcomeUnknown: true } }
+  const { claim } = context
+  const { failure, at = context.at } = portFailureOf(event)
+  const { retryAfterMs } = failure.details ?? {}
+  const retryAt = retryAfterMs === undefined ? undefined : at + retryAfterMs
+  return { failure, claim: claim && { ...claim, outcomeUnknown: true, retryAt } }
 }
 
 /**
@@ -61,7 +72,7 @@ export function withExpiredClaim(
 ): Required<ClaimContext> & { retried: boolean } {
   const next =
     claim && mayRetry
-      ? { ...claim, outcomeUnknown: undefined, id: claimId, leaseMs, retries: claim.retries + 1 }
+      ? { ...claim, outcomeUnknown: undefined, retryAt: undefined, id: claimId, leaseMs, retries: claim.retries + 1 }
       : undefined
   const retried = next !== undefined
   return {

@@ -4,7 +4,7 @@ import { nonInteractiveGrant } from '../../src/protocol/token-endpoint.ts'
 import type { Attempt, Claim, ConnectionContext } from '../../src/schemas/connection-context.ts'
 import { assertDefined } from '../assert.ts'
 import { MAX_FAILED_RENEWALS, MAX_RETRIES, MIN_RETRY_AFTER_MS, REFRESH_BACKOFF } from '../limits.ts'
-import { withExpiredClaim, withUnknownOutcome } from '../record-rules.ts'
+import { isDeferred, withExpiredClaim, withUnknownOutcome } from '../record-rules.ts'
 import { isLocal, isPassing, type PortFailure } from '../rejection.ts'
 import type { Change, ConnectionEvent, Sent, Stamp } from './events.ts'
 import { canRetry, isRenewal } from './guards.ts'
@@ -50,7 +50,7 @@ export function retainRetries({ attempts, claim: current }: ConnectionContext): 
 /** Defers the code of the current claim, and that of no other attempt: it may be another issuer's. */
 export function withDeferredCode(
   { attempts, claim: current }: ConnectionContext,
-  deferral: Pick<Attempt, 'retryAt' | 'retryDelayMs'>,
+  deferral: Pick<Attempt, 'retries' | 'retryAt' | 'retryDelayMs'>,
 ): Change {
   if (current?.kind !== 'exchange') return {}
   const deferred = (attempt: Attempt): Attempt =>
@@ -151,22 +151,29 @@ export function nextRetry(
   return { retryDelayMs, retryAt: at + (retryAfterMs < MIN_RETRY_AFTER_MS ? retryDelayMs : retryAfterMs) }
 }
 
-/** Expires the claim; its request is sent again under a new claim if a retry is left. */
+/**
+ * Expires the claim; its request is sent again under a new claim if a retry is left, unless the server asked to wait
+ * longer: then it is sent as any other request that failed, once that time has elapsed.
+ */
 export function expireClaim(context: ConnectionContext, event: Sent<'claim.expired'>): Change {
   const { at, leaseMs } = event
+  const { claim: last } = context
   const {
     claim: next,
     orphanedClaims,
     failure,
   } = withExpiredClaim(context, event, canRetry(context, at), 'TOKEN_OUTCOME_UNKNOWN')
-  const lost = { failure: { code: 'TOKEN_OUTCOME_UNKNOWN' }, outcome: 'unknown' } as const
+  const deferral = isDeferred(last, at) ? { retryAt: last.retryAt, retries: last.retries + 1 } : undefined
+  const details = deferral && { details: { retryAfterMs: deferral.retryAt - at } }
+  const lost = { failure: { code: 'TOKEN_OUTCOME_UNKNOWN', ...details }, outcome: 'unknown' } as const
   return {
     at,
     claim: next,
     orphanedClaims,
-    failure,
-    ...withDeferredCode(context, { retryAt: at + leaseMs }),
+    failure: next === undefined ? lost.failure : failure,
+    ...withDeferredCode(context, deferral ?? { retryAt: at + leaseMs }),
     ...(next === undefined && withFailedRenewal(context, lost, at)),
+    ...(next === undefined && withFailedRequest(context, lost, at)),
     ...withConsumptionDoubt(context),
   }
 }

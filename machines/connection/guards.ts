@@ -1,7 +1,7 @@
 import { grantOffered, nonInteractiveGrant } from '../../src/protocol/token-endpoint.ts'
 import type { AuthorizationRequest, ConnectionContext } from '../../src/schemas/connection-context.ts'
 import type { Grant } from '../../src/schemas/grants.ts'
-import { hasRetriesLeft, orphanedClaim } from '../record-rules.ts'
+import { hasRetriesLeft, isDeferred, orphanedClaim } from '../record-rules.ts'
 import { judgeCallback } from './callback-verdict.ts'
 import type { ConnectionEvent, Sent } from './events.ts'
 import {
@@ -92,13 +92,18 @@ export function isRenewal(context: ConnectionContext): boolean {
   return context.request?.purpose === 'renew' && context.tokens?.refreshToken !== undefined
 }
 
-/** Whether the request of the claim may be sent once more. */
+/** Whether the request of the claim may be sent once more, at this instant. */
 export function canRetry(context: ConnectionContext, at: number): boolean {
   const { claim } = context
-  if (!hasRetriesLeft(claim)) return false
+  if (!hasRetriesLeft(claim) || isDeferred(claim, at)) return false
   if (claim.kind !== 'exchange') return true
   const attempt = attemptOf(context, claim.stateHash)
   return attempt !== undefined && isPending(attempt, at)
+}
+
+/** Whether the request of the claim may be sent once more, from this instant on: some servers ask to wait longer. */
+export function canRetryLater(context: ConnectionContext, at: number): boolean {
+  return canRetry(context, Math.max(at, context.claim?.retryAt ?? at))
 }
 
 /**

@@ -1,7 +1,7 @@
 import { assertDefined } from '../../machines/assert.ts'
 import { type CallbackVerdict, judgeCallback } from '../../machines/connection/callback-verdict.ts'
 import type { Callback, ConnectionCommand } from '../../machines/connection/events.ts'
-import { canRetry } from '../../machines/connection/guards.ts'
+import { canRetryLater } from '../../machines/connection/guards.ts'
 import { attemptOf, isAuthorized, serverOf, tokensOf } from '../../machines/connection/selectors.ts'
 import { isAuthorizationError } from '../errors/authorization-error.ts'
 import { failure, type Failure, isTransient, nextActionFor, truncate } from '../errors/failure.ts'
@@ -158,7 +158,7 @@ async function finish(
   // The attempt is still pending: its code was not consumed, or the outcome is unknown.
   const { claim, failure: reason } = run.view.context
   if (!claim?.outcomeUnknown) return { ...failed(reason ?? failure('TOKEN_OUTCOME_UNKNOWN'), true), ...about }
-  const isRepeated = canRetry(run.view.context, record.claimEndsAt(run.view) ?? 0)
+  const isRepeated = canRetryLater(run.view.context, record.claimEndsAt(run.view) ?? 0)
   // A connection that was lost, or a response that was late, does not show whether the server redeemed the code.
   const isLost = reason === undefined || isTransient(reason)
   return { ...failed(isLost ? failure('TOKEN_OUTCOME_UNKNOWN', reason?.details) : reason, isRepeated), ...about }

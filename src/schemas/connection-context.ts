@@ -64,6 +64,8 @@ export const ClaimSchema = v.strictObject({
   revocationId: maybe(Text),
   /** The request was sent and its outcome is unknown: nothing else is done under this claim before it expires. */
   outcomeUnknown: maybe(v.literal(true)),
+  /** With an unknown outcome: the server asked that its request is not sent again before. Record time. */
+  retryAt: maybe(Instant),
 })
 export type Claim = v.InferOutput<typeof ClaimSchema>
 

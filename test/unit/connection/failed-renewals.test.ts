@@ -460,3 +460,78 @@ describe('authorize() with a grant that needs no user', () => {
     expect((await rejected.authorize({ grant: 'client_credentials' })).status).toBe('authorized')
   })
 })
+
+describe('a request whose outcome is unknown, and whose Retry-After is longer than the lease', () => {
+  const later = (status: number): Answer => ({ status, headers: { 'retry-after': '45' }, body: {} })
+  const requests = ({ tokenRequests }: { tokenRequests(): object[] }) => tokenRequests().length
+  const unknown = (retryAfterMs?: number) => ({
+    failure: { code: 'TOKEN_OUTCOME_UNKNOWN', details: retryAfterMs === undefined ? {} : { retryAfterMs } },
+    nextAction: 'retry',
+  })
+
+  test.each([500, 502, 504])('a refresh answered with %d is repeated once that has elapsed', async (status) => {
+    const { world, clock, connection, elsewhere, refreshes } = await signedIn()
+    clock.advance(3_600_000)
+    world.tokenAnswers.push(later(status))
+    expect(await rejection(connection.accessToken())).toMatchObject(unknown())
+    clock.advance(35_001)
+    for (const by of [elsewhere, connection]) expect(await rejection(by.accessToken())).toMatchObject(unknown(9_999))
+    expect((await connection.status()).nextWakeAt).toBe(clock.now() + 9_999)
+    clock.advance(9_998)
+    expect(await rejection(connection.accessToken())).toMatchObject(unknown(1))
+    expect(refreshes()).toBe(1)
+    clock.advance(1)
+    expect((await elsewhere.accessToken()).value).toBe('access-2')
+    expect(refreshes()).toBe(2)
+  })
+
+  test('a code is sent again once that has elapsed, and if the outcome is unknown then as well, never again', async () => {
+    for (const second of [undefined, later(502)]) {
+      const world = await startWorld()
+      const clock = new TestClock()
+      const orchestrator = orchestrate({ clock })
+      const connection = orchestrator.connection({ tenant: 't1', server: world.server })
+      const url = world.callback(redirectOf(await connection.authorize()))
+      world.tokenAnswers.push(later(502), ...(second ? [second] : []))
+      expect(await orchestrator.completeCallback(url)).toMatchObject({ status: 'failed', retryable: true })
+      clock.advance(35_001)
+      const waited = { status: 'failed', failure: unknown(9_999).failure, retryable: true }
+      expect(await orchestrator.completeCallback(url)).toMatchObject(waited)
+      expect(requests(world)).toBe(1)
+      clock.advance(9_999)
+      await connection.wake()
+      expect(requests(world)).toBe(2)
+      expect((await connection.status()).state).toBe(second === undefined ? 'authorized' : 'failed')
+    }
+  })
+
+  test('a code that does not live as long is not sent again', async () => {
+    const world = await startWorld()
+    const clock = new TestClock()
+    const orchestrator = orchestrate({ clock, policy: { codeTtlMs: 45_000 } })
+    const connection = orchestrator.connection({ tenant: 't1', server: world.server })
+    const url = world.callback(redirectOf(await connection.authorize()))
+    world.tokenAnswers.push(later(500))
+    expect(await orchestrator.completeCallback(url)).toMatchObject({ status: 'failed', retryable: false })
+    clock.advance(35_001)
+    expect(await orchestrator.completeCallback(url)).toMatchObject({ status: 'failed', retryable: false })
+    clock.advance(9_999)
+    await connection.wake()
+    expect(requests(world)).toBe(1)
+  })
+
+  test('a grant without a user is requested again by authorize() once that has elapsed', async () => {
+    const world = await startWorld()
+    const clock = new TestClock()
+    const clients = [{ issuer: world.issuer, clientId: 'machine', clientSecret: 'secret' }]
+    const connection = orchestrate({ clock, clients }).connection({ tenant: 't1', server: world.server })
+    const authorize = () => connection.authorize({ grant: 'client_credentials' })
+    world.tokenAnswers.push(later(504))
+    expect(await rejection(authorize())).toMatchObject(unknown())
+    clock.advance(35_001)
+    expect(await rejection(authorize())).toMatchObject(unknown(9_999))
+    expect(requests(world)).toBe(1)
+    clock.advance(9_999)
+    expect((await authorize()).status).toBe('authorized')
+  })
+})
