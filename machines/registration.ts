@@ -34,7 +34,7 @@ export const registrationMachine = setup({
   actors: registrationPorts,
   guards: {
     needsRegistration: ({ context, event }) =>
-      guards.needsRegistration(context, event) && guards.limitedUntil(context, event) === undefined,
+      guards.needsRegistration(context, event) && guards.mayRegister(context, eventAs(event, 'registration.requested')),
     needsCheck: ({ context, event }) => guards.needsCheck(context, event),
     isForgotten: ({ event }) => guards.isForgotten(event),
     isForgottenAndReplaceable: ({ context, event }) => guards.isForgotten(event) && guards.isWithinLimit(context),
@@ -45,7 +45,8 @@ export const registrationMachine = setup({
     isAcceptableLateResult: ({ context, event }) => guards.isAcceptableLateResult(context, event),
     canProceed: ({ context }) => context.claim !== undefined && !context.claim.outcomeUnknown,
     isCurrentClaim: ({ context, event }) => isCurrentClaim(context, event),
-    canRetry: ({ context, event }) => isCurrentClaim(context, event) && hasRetriesLeft(context.claim),
+    canRetry: ({ context, event }) =>
+      isCurrentClaim(context, event) && actions.canRetry(context, eventAs(event, 'claim.expired').at),
     canRetryUnknownOutcome: ({ context, event }) =>
       portFailureOf(event).outcome === 'unknown' &&
       hasRetriesLeft(context.claim) &&
@@ -118,7 +119,7 @@ export const registrationMachine = setup({
         'registration.requested': [
           {
             description:
-              'A connection needs a client and none is usable, but as many were registered within the last hour as the policy allows.',
+              'A connection needs a client and none is usable, but as many were registered within the last hour as the policy allows, or the server asked for a later request.',
             guard: 'isLimited',
             target: 'settling',
             actions: ['rejectRegistration'],

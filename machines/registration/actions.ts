@@ -2,9 +2,9 @@ import type { Failure } from '../../src/errors/failure.ts'
 import { isSupportedMethod } from '../../src/protocol/token-endpoint.ts'
 import type { RegistrationContext } from '../../src/schemas/registration.ts'
 import { assertDefined } from '../assert.ts'
-import { hasRetriesLeft, withExpiredClaim } from '../record-rules.ts'
+import { hasRetriesLeft, isDeferred, withExpiredClaim } from '../record-rules.ts'
 import type { Stamp } from '../connection/events.ts'
-import { MAX_REMEMBERED_REGISTRATIONS } from '../limits.ts'
+import { MAX_REMEMBERED_REGISTRATIONS, MIN_RETRY_AFTER_MS } from '../limits.ts'
 import type {
   CheckRegistrationInput,
   CheckRegistrationOutput,
@@ -14,6 +14,7 @@ import type {
 import { isLocal, isRetryLater, portFailureOf } from '../rejection.ts'
 import type { RegistrationCommand, RegistrationEvent } from './events.ts'
 import {
+  deferralOf,
   hasUsableClient,
   isReplaced,
   isScopeRejected,
@@ -106,13 +107,20 @@ export function amendRegistration(context: RegistrationContext, event: Registrat
  */
 export function recordFailure(context: RegistrationContext, event: RegistrationEvent): Change {
   const rejection = portFailureOf(event)
-  const { failure, outcome } = rejection
+  const { failure, outcome, at = context.at } = rejection
   const amendment = amendmentAfter(context, event)
   if (amendment !== undefined) return { failure, ...amendment }
-  if (outcome !== 'rejected' || isRetryLater(rejection)) return { failure, rejectedMethods: undefined }
+  if (outcome !== 'rejected' || isRetryLater(rejection))
+    return { failure, rejectedMethods: undefined, deferral: deferralAfter(failure, at) }
   const isUsable = hasUsableClient(context, context.at)
   const rejectedScopes = isUsable ? withRejectedScope(context) : withoutRequestedScope(context)
   return { failure, rejectedMethods: undefined, rejectedScopes }
+}
+
+/** The deferral that a server asks for by `Retry-After`, of all connections that share the registration. */
+function deferralAfter(failure: Failure, at: number): RegistrationContext['deferral'] {
+  const { retryAfterMs = 0 } = failure.details ?? {}
+  return retryAfterMs < MIN_RETRY_AFTER_MS ? undefined : { failure, retryAt: at + retryAfterMs }
 }
 
 /** A failure is retained only without a usable client: registering for more scope must not prevent a sign-in. */
@@ -120,9 +128,11 @@ function failureAfter(context: RegistrationContext): Failure | undefined {
   return hasUsableClient(context, context.at) ? undefined : context.failure
 }
 
-/** Records that the policy's maximum of registrations per hour is reached. */
+/** Records that the policy's maximum of registrations per hour is reached, or that the server asked for a later one. */
 export function rejectRegistration(context: RegistrationContext, event: Sent<'registration.requested'>): Change {
   const { at } = event
+  const failure = deferralOf(context, at)
+  if (failure !== undefined) return { at, failure }
   const retryAfterMs = assertDefined(limitedUntil(context, event), 'a limit') - at
   return { at, failure: rateLimited(retryAfterMs) }
 }
@@ -131,17 +141,20 @@ function rateLimited(retryAfterMs: number): Failure {
   return { code: 'RATE_LIMITED', details: { reason: 'registrationsPerIssuerPerHour', retryAfterMs } }
 }
 
+/** Whether the registration is sent once more when its claim expires: at worst an unused client remains at the server. */
+export function canRetry({ claim }: RegistrationContext, at: number): boolean {
+  return hasRetriesLeft(claim) && !isDeferred(claim, at)
+}
+
 /** Expires the claim; the registration is sent again under a new claim if a retry is left. */
 export function expireClaim(context: RegistrationContext, event: Sent<'claim.expired'>): Change {
   const { at } = event
-  const { retried, ...changes } = withExpiredClaim(
-    context,
-    event,
-    // At worst an unused client remains at the server.
-    hasRetriesLeft(context.claim),
-    'SERVER_UNAVAILABLE',
-  )
-  return { at, ...changes, ...(retried && { registeredAt: sentAt(context, at) }) }
+  const { claim: last } = context
+  const { retried, ...changes } = withExpiredClaim(context, event, canRetry(context, at), 'SERVER_UNAVAILABLE')
+  if (retried) return { at, ...changes, registeredAt: sentAt(context, at) }
+  if (!isDeferred(last, at)) return { at, ...changes }
+  const failure = { code: 'SERVER_UNAVAILABLE', details: { retryAfterMs: last.retryAt - at } } as const
+  return { at, ...changes, failure, deferral: deferralAfter(failure, at) }
 }
 
 /** Stores the client that all connections share from now on. */
@@ -156,6 +169,7 @@ export function storeClient(
     ...registeredScopes(context, scope),
     generation: context.generation + 1,
     failure: undefined,
+    deferral: undefined,
     rejectedMethods: undefined,
   }
 }

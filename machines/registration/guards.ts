@@ -1,8 +1,11 @@
+import type { Failure } from '../../src/errors/failure.ts'
 import { coversScope } from '../../src/protocol/scopes.ts'
 import type { RegistrationContext } from '../../src/schemas/registration.ts'
 import { isSecretExpired, orphanedClaim } from '../record-rules.ts'
 import { REGISTRATION_CHECK_INTERVAL_MS, REGISTRATION_WINDOW_MS } from '../limits.ts'
 import type { RegistrationEvent } from './events.ts'
+
+type Requested = Extract<RegistrationEvent, { type: 'registration.requested' }>
 
 /** Whether a client is stored whose secret has not expired. */
 export function hasUsableClient({ client }: RegistrationContext, at: number): boolean {
@@ -60,10 +63,7 @@ export function limitEndsAt(
 }
 
 /** The maximum per hour for this request: usually a lower one if it replaces a usable client. */
-export function maxPerHourOf(
-  context: RegistrationContext,
-  event: Extract<RegistrationEvent, { type: 'registration.requested' }>,
-): number | undefined {
+export function maxPerHourOf(context: RegistrationContext, event: Requested): number | undefined {
   const { at, maxPerHour, maxReplacementsPerHour = Infinity } = event
   if (!hasUsableClient(context, at) || maxReplacementsPerHour >= (maxPerHour ?? Infinity)) return maxPerHour
   return maxReplacementsPerHour
@@ -75,10 +75,22 @@ export function limitedUntil(context: RegistrationContext, event: RegistrationEv
   return limitEndsAt(context, maxPerHourOf(context, event), event.at)
 }
 
+/** The failure by which the server asked for a later registration (RFC 9110 §10.2.3), as long as that defers one. */
+export function deferralOf({ deferral }: RegistrationContext, at: number): Failure | undefined {
+  if (deferral === undefined || deferral.retryAt <= at) return undefined
+  const { failure, retryAt } = deferral
+  return { ...failure, details: { ...failure.details, retryAfterMs: retryAt - at } }
+}
+
+/** Whether the requested registration may be sent now: neither the policy nor the server defers it. */
+export function mayRegister(context: RegistrationContext, event: Requested): boolean {
+  return limitedUntil(context, event) === undefined && deferralOf(context, event.at) === undefined
+}
+
 /** Whether no client is usable, and none may be registered yet. */
 export function isLimited(context: RegistrationContext, event: RegistrationEvent): boolean {
   if (event.type !== 'registration.requested' || hasUsableClient(context, event.at)) return false
-  return limitedUntil(context, event) !== undefined
+  return !mayRegister(context, event)
 }
 
 /** Whether the current registration may be sent once more with other metadata, within the maximum per hour. */

@@ -1,5 +1,6 @@
 import { isSecretExpired } from '../../machines/record-rules.ts'
 import type { RegistrationCommand } from '../../machines/registration/events.ts'
+import { deferralOf } from '../../machines/registration/guards.ts'
 import type { ConnectionDependencies, DynamicRegistrationRequest } from '../actors/dependencies.ts'
 import type { Clock } from '../clock.ts'
 import type { DurableChart, RecordView, RunResult, Step } from '../durable/chart.ts'
@@ -99,6 +100,8 @@ export function registrations({
         const isNew = view.context.generation !== generation
         const last = view.context.journal.at(-1)
         // With the client that the server has lost, the user would end at its error page.
+        const deferral = isLost && !isNew ? deferralOf(view.context, view.at()) : undefined
+        if (deferral !== undefined) throw new PortError(deferral, 'notSent')
         if (isLost && accepted && !isNew && last?.from === 'registering')
           throw new PortError(
             failure(FAILURE_CODES.find((code) => code === last.reason) ?? 'SERVER_UNAVAILABLE'),

@@ -108,6 +108,8 @@ export const RegistrationContextSchema = v.strictObject({
   claim: maybe(ClaimSchema),
   orphanedClaims: v.array(OrphanedClaimSchema),
   failure: maybe(FailureSchema),
+  /** The server asked, by this failure, that no registration is sent before. Record time. */
+  deferral: maybe(v.strictObject({ failure: FailureSchema, retryAt: Instant })),
   /** When registration requests were sent within the last hour, oldest first. */
   registeredAt: maybe(v.array(v.number())),
   /** The maximum of registrations per hour that applied when the last one was claimed; absent: unlimited. */

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { MemoryStore } from '../../../src/index.ts'
 import { verifies } from '../../support/verifies.ts'
 import type { Answer } from './peer.ts'
 import { TestClock } from './test-clock.ts'
@@ -181,6 +182,56 @@ describe('a registration response', () => {
     clock.advance(3_000_000)
     await rejection(orchestrator.connection(of(world, 't2')).authorize())
     expect(registrations(world)).toBe(2)
+  })
+
+  test.each([
+    ['429', 429, 'RATE_LIMITED', 0],
+    ['503', 503, 'SERVER_UNAVAILABLE', 0],
+    ['500, which leaves its outcome unknown', 500, 'SERVER_UNAVAILABLE', 35_001],
+  ])(
+    'a registration whose answer asks for a later one is not sent before by any connection that shares it: %s',
+    async (_, status, code, leaseMs) => {
+      const world = await startWorld()
+      const clock = new TestClock()
+      const store = new MemoryStore({ clock })
+      const [first, second] = [orchestrate({ clock, store }), orchestrate({ clock, store })]
+      const register = world.as.routes['POST /register'] ?? { status: 404 }
+      world.as.routes['POST /register'] = { status, headers: { 'retry-after': '60' }, body: {} }
+      await rejection(first.connection(of(world, 't0')).authorize())
+      clock.advance(leaseMs)
+      const last = second.connection(of(world, 't1'))
+      const callers = [first.connection(of(world, 't1')), first.connection(of(world, 't2')), last]
+      const deferred = (retryAfterMs: number) => ({ failure: { code, details: { retryAfterMs } }, nextAction: 'retry' })
+      for (const result of await Promise.all(callers.map((caller) => rejection(caller.authorize()))))
+        expect(result).toMatchObject(deferred(60_000 - leaseMs))
+      clock.advance(59_999 - leaseMs)
+      expect(await rejection(last.authorize())).toMatchObject(deferred(1))
+      expect(registrations(world)).toBe(1)
+      world.as.routes['POST /register'] = register
+      clock.advance(1)
+      for (const caller of callers) expect((await caller.authorize()).status).toBe('redirect')
+      expect(registrations(world)).toBe(2)
+    },
+  )
+
+  test('a registered client serves on while the server asks for a later registration, and reregister fails meanwhile', async () => {
+    const world = await startWorld()
+    const clock = new TestClock()
+    const connection = orchestrate({ clock }).connection(of(world))
+    await connection.authorize()
+    world.as.routes['POST /register'] = { status: 429, headers: { 'retry-after': '60' }, body: {} }
+    const limited = { failure: { code: 'RATE_LIMITED' }, nextAction: 'retry' }
+    expect(await rejection(connection.authorize({ reregister: true }))).toMatchObject(limited)
+    expect((await connection.authorize({ force: true })).status).toBe('redirect')
+    clock.advance(59_999)
+    expect(await rejection(connection.authorize({ reregister: true }))).toMatchObject({
+      ...limited,
+      failure: { code: 'RATE_LIMITED', details: { retryAfterMs: 1 } },
+    })
+    expect(registrations(world)).toBe(2)
+    clock.advance(1)
+    await rejection(connection.authorize({ reregister: true }))
+    expect(registrations(world)).toBe(3)
   })
 
   test('a registration serves any number of connections within policy.registrationsPerIssuerPerHour', async () => {
