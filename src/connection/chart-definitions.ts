@@ -21,10 +21,11 @@ function connectionTtlMs({ at, claim, tokens, attempts, revocations = [] }: Conn
     ...pending.map(({ startedAt }) => startedAt + REVOCATION_TTL_MS),
   )
   if (tokens !== undefined) {
-    const { grant, refreshToken, refreshTokenExpiresAt } = tokens
+    const { grant, refreshToken, refreshTokenExpiresAt, expiresAt } = tokens
     const needsRefreshToken = grant === 'authorization_code' && refreshToken !== undefined
-    if (!needsRefreshToken || refreshTokenExpiresAt === undefined) return undefined
-    return Math.max(refreshTokenExpiresAt, workEndsAt) - at + IDLE_TTL_MS
+    // An access token may live longer than its refresh token; one without an expiry is usable until it is rejected.
+    if (!needsRefreshToken || refreshTokenExpiresAt === undefined || expiresAt === undefined) return undefined
+    return Math.max(refreshTokenExpiresAt, expiresAt, workEndsAt) - at + IDLE_TTL_MS
   }
   return claim === undefined ? workEndsAt - at + IDLE_TTL_MS : CLAIM_TTL_MS
 }

@@ -33,12 +33,22 @@ describe('the TTL of a record', () => {
     ],
     [
       'with an expiring refresh token is stored one day longer than the refresh token',
-      { tokens: { ...TOKENS, refreshTokenExpiresAt: BEGINNING + 5 } },
+      { tokens: { ...TOKENS, expiresAt: BEGINNING + 4, refreshTokenExpiresAt: BEGINNING + 5 } },
       DAY_MS + 5,
     ],
     [
-      'with an expired refresh token is stored for one day',
-      { tokens: { ...TOKENS, refreshTokenExpiresAt: BEGINNING - 5 } },
+      'with an access token that expires after its refresh token is stored one day longer than the access token',
+      { tokens: { ...TOKENS, expiresAt: BEGINNING + 6, refreshTokenExpiresAt: BEGINNING + 5 } },
+      DAY_MS + 6,
+    ],
+    [
+      'with an access token without an expiry does not expire, although its refresh token does',
+      { tokens: { ...TOKENS, expiresAt: undefined, refreshTokenExpiresAt: BEGINNING + 5 } },
+      undefined,
+    ],
+    [
+      'with tokens that have expired is stored for one day',
+      { tokens: { ...TOKENS, expiresAt: BEGINNING - 5, refreshTokenExpiresAt: BEGINNING - 5 } },
       DAY_MS,
     ],
     [

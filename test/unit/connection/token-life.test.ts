@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { MemoryStore } from '../../../src/index.ts'
 import { TestClock } from './test-clock.ts'
 import { orchestrate, signIn, startWorld } from './world.ts'
 
@@ -30,3 +31,16 @@ test('tokens that are over at once are renewed by a scheduler every five seconds
     expect(world.tokenRequests()).toHaveLength(requests)
   }
 })
+
+test.each([604_800, undefined])(
+  'an access token with expires_in %s outlives its refresh token: the record has it until then',
+  async (life) => {
+    const world = await startWorld()
+    const clock = new TestClock()
+    world.tokenAnswers.push((good) => ({ body: { ...good, expires_in: life, refresh_expires_in: 1_800 } }))
+    const connection = await signIn(world, orchestrate({ clock, store: new MemoryStore({ clock }) }))
+    clock.advance(6 * 86_400_000)
+    expect((await connection.accessToken()).value).toBe('access-1')
+    expect(await connection.status()).toMatchObject({ state: 'authorized', authorized: true, nextWakeAt: undefined })
+  },
+)
