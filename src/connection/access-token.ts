@@ -66,7 +66,7 @@ export function endsRenewals(error: unknown): boolean {
   return isAuthorizationError(error) && isFinal(error.failure)
 }
 
-/** Codes of failures that may have their cause in the options of this process alone. */
+/** Codes of failures that may have their cause in the options of one process alone. */
 const OWN_OPTIONS: ReadonlySet<FailureCode> = new Set([
   'ADDRESS_FORBIDDEN',
   'CLIENT_AUTH_UNSUPPORTED',
@@ -181,20 +181,15 @@ export function outcomeUnknown({ failure: reason }: ConnectionContext): Authoriz
 /** Failures before any request, which the host may correct at any time: callers try again at once. */
 const CORRECTABLE: ReadonlySet<FailureCode> = new Set(['CLIENT_INFORMATION_REQUIRED', 'AUTHORIZATION_REQUIRED'])
 
-/** Failures of the options of one process, before its token request: another process may have the right ones. */
-const OF_OPTIONS: ReadonlySet<FailureCode> = new Set([
-  'GRANT_UNSUPPORTED',
-  'CLIENT_AUTH_UNSUPPORTED',
-  'ADDRESS_FORBIDDEN',
-  'INSECURE_ENDPOINT',
-  'POLICY_REFUSED',
-])
-
-/** Whether the last renewal may have failed only for the options of the process that tried it. */
+/**
+ * Whether the last renewal may have failed only for the options of the process that tried it: another process may have
+ * the right ones.
+ */
 function isOfOptions(record: ConnectionRecord, view: View): boolean {
-  const code = view.context.failedRenewal?.failure.code
+  const { code, details } = view.context.failedRenewal?.failure ?? {}
   if (code === 'CLIENT_REJECTED') return hasOtherSecret(record, view)
-  return code !== undefined && OF_OPTIONS.has(code)
+  if (code === 'GRANT_UNSUPPORTED') return details?.reason !== undefined
+  return code !== undefined && OWN_OPTIONS.has(code)
 }
 
 /** Whether this process is configured with another secret of the client than the record has. */

@@ -1,6 +1,11 @@
 import { createHash } from 'node:crypto'
 import { expect, onTestFinished } from 'vitest'
-import { type AuthOrchestrator, type AuthOrchestratorOptions, createAuthOrchestrator } from '../../../src/index.ts'
+import {
+  type AuthOrchestrator,
+  type AuthOrchestratorOptions,
+  createAuthOrchestrator,
+  isAuthorizationError,
+} from '../../../src/index.ts'
 import type { AuthorizeResult } from '../../../src/index.ts'
 import { type Answer, type Peer, type Seen, startPeer } from './peer.ts'
 
@@ -204,6 +209,16 @@ export function delayRevocation({ as }: World): { arrived: Promise<void>; go: ()
     return { body: {}, until: gate.promise }
   }
   return { arrived: arrived.promise, go: gate.resolve }
+}
+
+/** The access token of a connection, or the code of the error in its place. */
+export async function tokenOrCode(connection: ReturnType<AuthOrchestrator['connection']>): Promise<string> {
+  try {
+    return (await connection.accessToken()).value
+  } catch (error) {
+    if (isAuthorizationError(error)) return error.code
+    throw error
+  }
 }
 
 /** What a promise rejects with, as plain data. */
