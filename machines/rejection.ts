@@ -72,13 +72,28 @@ export function isPassing(portFailure: PortFailure): boolean {
 
 /**
  * Whether the same request can be sent again later: nothing was consumed. A rejected DPoP proof says nothing about the
- * credential: the clock of another process may be right, and the next nonce may be that of the server that receives it.
+ * credential: the clock of another process may be right, and the next nonce may be that of the server that receives
+ * it.
  */
 export function isRetryLater({ failure, outcome }: PortFailure): boolean {
   const { status, error, reason } = failure.details ?? {}
   if (outcome === 'notSent') return true
   const isOther = error === 'temporarily_unavailable' || reason === 'dpopProof'
   return outcome === 'rejected' && (isRetryLaterStatus(status) || isOther)
+}
+
+/** Codes of failures that may be over by themselves, although nothing was sent, or metadata were not found. */
+const PASSING_CODES: ReadonlySet<Failure['code']> = new Set([
+  'RATE_LIMITED',
+  'RESOURCE_METADATA_UNAVAILABLE',
+  'SERVER_METADATA_UNAVAILABLE',
+  'SERVER_UNAVAILABLE',
+  'STORE_UNAVAILABLE',
+])
+
+/** Whether a failure that is not passing may be over by itself nevertheless: its host need not correct anything. */
+export function mayPass({ code, details }: Failure): boolean {
+  return PASSING_CODES.has(code) && details?.reason !== 'notPublished'
 }
 
 /** Whether this process was too slow, or closing: that says nothing about the server. */

@@ -1,4 +1,3 @@
-import { isRetryable } from '../../src/errors/failure.ts'
 import { coversScope, permittedScope, selectScope } from '../../src/protocol/scopes.ts'
 import { grantOffered, nonInteractiveGrant } from '../../src/protocol/token-endpoint.ts'
 import type {
@@ -16,7 +15,7 @@ import type { Grant } from '../../src/schemas/grants.ts'
 import { assertDefined } from '../assert.ts'
 import { CALLBACK_WAIT_MS, MAX_REPLACEMENTS, REPLACEMENT_TRIAL_MS, SERVER_ANSWER_TTL_MS } from '../limits.ts'
 import { isSecretExpired, orphanedClaim } from '../record-rules.ts'
-import { isSecretFailure } from '../rejection.ts'
+import { isSecretFailure, mayPass } from '../rejection.ts'
 import type { Sent } from './events.ts'
 
 /** Whether an access token has not expired at `at`, with `minTtlMs` of its lifetime left, although a server rejected it. */
@@ -320,7 +319,7 @@ export function isAuthorized(context: ConnectionContext, at: number): boolean {
  * renew nevertheless: the host may have corrected it.
  */
 function isRenewalHindered({ failedRenewal }: ConnectionContext): boolean {
-  if (failedRenewal === undefined || isRetryable(failedRenewal.failure)) return false
+  if (failedRenewal === undefined || mayPass(failedRenewal.failure)) return false
   return failedRenewal.count === 0 || failedRenewal.failure.code === 'CLIENT_REJECTED'
 }
 

@@ -5,6 +5,7 @@ import {
   isRenewalRejected,
   isRetryLater,
   isTokenResponseInvalid,
+  mayPass,
   portFailureOf,
 } from '../../../machines/rejection.ts'
 import { PortError } from '../../../src/errors/port-error.ts'
@@ -20,6 +21,15 @@ test.each([408, 425, 429, 503])(
     expect([isClientRejected(named('invalid_client')), isGrantRejected(named('invalid_grant'))]).toEqual([false, false])
   },
 )
+
+test('mayPass is true for metadata that were not found, unless their server publishes none, and for a registration that waits', () => {
+  const notPublished = { reason: 'notPublished' }
+  expect(mayPass({ code: 'RESOURCE_METADATA_UNAVAILABLE' })).toBe(true)
+  expect(mayPass({ code: 'SERVER_METADATA_UNAVAILABLE' })).toBe(true)
+  expect(mayPass({ code: 'SERVER_METADATA_UNAVAILABLE', details: notPublished })).toBe(false)
+  expect(mayPass({ code: 'RATE_LIMITED' })).toBe(true)
+  expect(mayPass({ code: 'CLIENT_INFORMATION_REQUIRED' })).toBe(false)
+})
 
 describe('portFailureOf', () => {
   test('portFailureOf returns only the failure, the outcome and the instant of a PortError', () => {
