@@ -162,7 +162,7 @@ describe('a token request', () => {
     expect(await rejectionOf(exchange())).toEqual({
       code: 'EXCHANGE_REJECTED',
       outcome: 'rejected',
-      details: { url: `${peer.origin}/token`, status: 400, error: 'use_dpop_nonce' },
+      details: { url: `${peer.origin}/token`, status: 400, error: 'use_dpop_nonce', reason: 'dpopProof' },
     })
     expect(nonces()).toEqual([undefined, 'n1'])
   })
