@@ -25,6 +25,9 @@ export const MAX_RETRY_AFTER_MS = 300_000
 /** How long a metadata document without cache headers is cached: 5 minutes. */
 export const DEFAULT_METADATA_FRESH_MS = 300_000
 
+/** How long it is cached that a metadata URL responded 404: 5 seconds, in which a burst of callers asks once. */
+export const ABSENT_METADATA_FRESH_MS = 5_000
+
 /** Upper bound for the time that a metadata document is cached, whatever its headers say: one day. */
 export const MAX_METADATA_FRESH_MS = 86_400_000
 

@@ -22,6 +22,7 @@ import { isUnusable, loadMetadata, type MetadataCache, type MetadataLookup } fro
 
 /** The lookup of one metadata URL of a protected resource. */
 export type ResourceLookup = MetadataLookup<ProtectedResourceMetadata>
+type IsOutdated = (cached: ResourceLookup) => boolean
 
 const UNAVAILABLE = 'RESOURCE_METADATA_UNAVAILABLE'
 const EXPECTED = {
@@ -55,7 +56,9 @@ export function createDiscoverResource(deps: Dependencies, cache: MetadataCache<
     if (isTooMuchScope(challenge?.scope))
       throw portError('RESPONSE_INVALID', 'notSent', { document: 'challenge', field: 'scope' })
     const named = absoluteUrl(input.resourceMetadataUrl ?? challenge?.resourceMetadataUrl, server)
-    const search = await findMetadata(deps, cache, { server, named, challenged }, policy)
+    // A server that is asked anew may publish by now what it did not a moment ago.
+    const isOutdated = (cached: ResourceLookup): boolean => challenged || (asksServer === 'anew' && 'absent' in cached)
+    const search = await findMetadata(deps, cache, { server, named, isOutdated }, policy)
     const { metadata } = search
     const challengeScope = challenge?.scope
     const result = (resource: ResourceFacts): DiscoverResourceOutput => ({
@@ -106,7 +109,7 @@ const NOT_METADATA: FailureCode = 'RESPONSE_NOT_JSON'
 async function findMetadata(
   deps: Dependencies,
   cache: MetadataCache<ResourceLookup>,
-  { server, named, challenged }: { server: string; named: string | undefined; challenged: boolean },
+  { server, named, isOutdated }: { server: string; named: string | undefined; isOutdated: IsOutdated },
   policy: DiscoveryPolicy,
 ): Promise<Search> {
   const wellKnown = resourceMetadataUrls(server)
@@ -119,7 +122,7 @@ async function findMetadata(
     try {
       const metadata = await metadataAt(deps, cache, url, {
         server,
-        challenged,
+        isOutdated,
         strict: policy.strictResource === true,
       })
       const isUsable = metadata !== undefined && (isCertain || metadata.resource === server)
@@ -156,11 +159,11 @@ async function metadataAt(
   deps: Dependencies,
   cache: MetadataCache<ResourceLookup>,
   url: string,
-  { server, challenged, strict }: { server: string; challenged: boolean; strict: boolean },
+  { server, isOutdated, strict }: { server: string; isOutdated: IsOutdated; strict: boolean },
 ): Promise<ProtectedResourceMetadata | undefined> {
   if ('field' in check(HttpUrl, url))
     throw portError('RESPONSE_INVALID', 'notSent', { document: 'challenge', field: 'resource_metadata' })
-  const lookup = await cache.read(url, () => loadMetadata(deps, url, EXPECTED), { refresh: challenged })
+  const lookup = await cache.read(url, () => loadMetadata(deps, url, EXPECTED), { refresh: isOutdated })
   if ('absent' in lookup) return undefined
   const { resource } = lookup.metadata
   if (resourceMatches(resource, server, { strict })) return lookup.metadata

@@ -9,6 +9,7 @@ import { check, parseJson } from '../../schemas/wire.ts'
 import type { ConnectionDependencies } from '../dependencies.ts'
 import { isSuccess, redactUrl, retryAfterMs } from '../endpoint-request.ts'
 import {
+  ABSENT_METADATA_FRESH_MS,
   DEFAULT_METADATA_FRESH_MS,
   MAX_CACHED_DOCUMENTS,
   MAX_METADATA_FRESH_MS,
@@ -70,7 +71,7 @@ export async function loadMetadata<Schema extends GenericSchema>(
     if (status < 500 && !isRetryLaterStatus(status)) {
       // The URL itself did not say that there is no document.
       if (response.redirected) throw portError('TOO_MANY_REDIRECTS', 'rejected', { ...where, reason: 'notFound' })
-      return { value: { absent: status }, freshForMs: 0 }
+      return { value: { absent: status }, freshForMs: status === 404 ? ABSENT_METADATA_FRESH_MS : 0 }
     }
     const details = { ...where, retryAfterMs: retryAfterMs(headers, clock.now()) }
     throw portError(status === 429 ? 'RATE_LIMITED' : expected.unavailable, 'rejected', details)
@@ -103,12 +104,18 @@ export class MetadataCache<Value> {
   /**
    * The document under this URL.
    *
-   * @param options.refresh Bypasses the cache: after a challenge, a cached document may be outdated.
+   * @param options.refresh Bypasses the cache: after a challenge, a cached document may be outdated; or for which
+   *   values.
    */
-  read(url: string, load: () => Promise<Loaded<Value>>, options: { refresh?: boolean } = {}): Promise<Value> {
+  read(
+    url: string,
+    load: () => Promise<Loaded<Value>>,
+    { refresh = false }: { refresh?: boolean | ((cached: Value) => boolean) } = {},
+  ): Promise<Value> {
     const cached = this.cached.get(url)
-    if (cached !== undefined && options.refresh !== true && this.clock.monotonic() < cached.freshUntil) {
-      return Promise.resolve(cached.value)
+    if (cached !== undefined && this.clock.monotonic() < cached.freshUntil) {
+      const isOutdated = typeof refresh === 'function' ? refresh(cached.value) : refresh
+      if (!isOutdated) return Promise.resolve(cached.value)
     }
     const running = this.loading.get(url) ?? this.start(url, load)
     this.loading.set(url, running)

@@ -1,3 +1,4 @@
+import { TestClock } from '../../connection/test-clock.ts'
 import { describe, expect, test } from 'vitest'
 import type { ConnectionDependencies, DiscoveryPolicy } from '../../../../src/actors/dependencies.ts'
 import type { ServerAnswer } from '../../../../src/actors/discovery/ask-server.ts'
@@ -356,7 +357,7 @@ describe('the question whether the endpoint requires a token', () => {
     const challenge = { resourceMetadataUrl: `${peer.origin}/meta`, scope: 'files:read' }
     const discover = discovery({}, { kind: 'challenge', challenge }, questions)
     for (const asksServer of ['cached', 'anew'] as const) {
-      const { at: _at, ...output } = await discover(peer.origin, { asksServer })
+      const { at: _at, ...output } = await discover(peer.origin, asksServer && { asksServer })
       expect(output).toEqual({
         resource: { resource: `${peer.origin}/mcp`, issuer: 'https://as' },
         challengeScope: 'files:read',
@@ -524,13 +525,29 @@ describe('the resource metadata cache', () => {
     }),
   )
 
-  test('does not store failures or absence', async () => {
+  test('stores no failure, and for 5 seconds that a URL responds 404', async () => {
     const peer = await startPeer({ [INSERTED]: { status: 500 } })
-    const discover = discovery()
+    const clock = new TestClock()
+    const discover = discovery({ clock })
     await rejectionOf(discover(peer.origin))
     peer.routes[INSERTED] = { status: 404 }
-    expect((await discover(peer.origin)).resource).toMatchObject({ issuer: peer.origin, legacy: true })
+    const issuerOf = async () => (await discover(peer.origin)).resource.issuer
+    const absent = peer.origin
+    expect([await issuerOf(), await issuerOf()]).toEqual([absent, absent])
+    const requests = peer.paths().length
     peer.routes[INSERTED] = { body: { resource: peer.origin, authorization_servers: ['https://as'] } }
-    expect((await discover(peer.origin)).resource.issuer).toBe('https://as')
+    clock.advance(4_999)
+    expect(await issuerOf()).toBe(absent)
+    expect(peer.paths()).toHaveLength(requests)
+    clock.advance(1)
+    expect(await issuerOf()).toBe('https://as')
+  })
+
+  test('does not use for a server that is asked anew that a URL responded 404 just now', async () => {
+    const peer = await startPeer()
+    const discover = discovery()
+    expect((await discover(peer.origin)).resource.issuer).toBe(peer.origin)
+    peer.routes[INSERTED] = { body: { resource: peer.origin, authorization_servers: ['https://as'] } }
+    expect((await discover(peer.origin, { asksServer: 'anew' })).resource.issuer).toBe('https://as')
   })
 })

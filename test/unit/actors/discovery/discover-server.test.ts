@@ -235,7 +235,8 @@ describe('a 2025-03-26 server', () => {
     expect(output).toEqual({ metadata: undefined })
     expect(at).toBeGreaterThan(5000)
     peer.routes[RFC] = documentOf(peer.origin)
-    expect(await rejectionOf(discover(resource))).toEqual({
+    const another = discovery({ policy: () => ({ allowedIssuers: ['https://as'] }) })
+    expect(await rejectionOf(another(resource))).toEqual({
       code: 'POLICY_REFUSED',
       outcome: 'notSent',
       details: { reason: 'issuerNotAllowed', offered: peer.origin },
