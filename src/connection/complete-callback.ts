@@ -32,7 +32,8 @@ export interface CallbackResult {
   failure?: Failure | undefined
   /**
    * The code was not consumed, or the outcome will still be decided: the same callback can be sent again, to any
-   * process, while the code is valid. `accessToken()`, `authorize()` and `wake()` carry on as well.
+   * process, while the code is valid. `wake()` carries on as well, and so do `accessToken()` and `authorize()` of a
+   * connection without a usable token.
    */
   retryable?: boolean | undefined
   /** Updates for hosts that store credentials themselves. Secret. */
