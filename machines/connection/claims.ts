@@ -70,6 +70,7 @@ export function claimTokenRequest(context: ConnectionContext): Change {
     serverId,
     scope: requestedScope(context),
     grant: nonInteractiveGrant(wantedGrant(request)),
+    afterRejection: request.afterRejection,
   })
 }
 

@@ -76,8 +76,8 @@ export function isOnTrial(tokens: Tokens | undefined, at: number, trialMs = REPL
 }
 
 /** Whether so many tokens in a row were rejected soon after they replaced one another that no other will help. */
-export function isReplacedTooOften(tokens: Tokens | undefined, at: number): boolean {
-  return isOnTrial(tokens, at) && (tokens?.replacements ?? 0) >= MAX_REPLACEMENTS
+export function isReplacedTooOften(tokens: Tokens | undefined, at: number, trialMs?: number): boolean {
+  return isOnTrial(tokens, at, trialMs) && (tokens?.replacements ?? 0) >= MAX_REPLACEMENTS
 }
 
 /** Whether the stored challenge is about the current token itself, and not about scope or authentication. */

@@ -3,7 +3,7 @@ import { sameIssuer } from '../../src/protocol/same-issuer.ts'
 import type { ConnectionContext, EndedAttempt, Revocation } from '../../src/schemas/connection-context.ts'
 import type { AuthorizationServer, ClientInformation, Tokens } from '../../src/schemas/credentials.ts'
 import { assertDefined } from '../assert.ts'
-import { ENDED_ATTEMPT_TTL_MS, REVOCATION_TTL_MS } from '../limits.ts'
+import { ENDED_ATTEMPT_TTL_MS, MAX_REPLACEMENTS, REVOCATION_TTL_MS } from '../limits.ts'
 import type { TokenResult } from '../ports.ts'
 import { isLocal, isSecretFailure, portFailureOf } from '../rejection.ts'
 import { end, finishAttempts } from './attempts.ts'
@@ -62,7 +62,7 @@ export function storeTokens(context: ConnectionContext, output: TokenResult): Ch
     subject: output.subject ?? (isRefresh ? old?.subject : undefined),
     ...(claim?.afterRejection && {
       replacedRejectedAt: output.at,
-      replacements: replacementsBefore(old, output.at) + 1,
+      replacements: replacementsOf(context, output.at),
     }),
     // Only a success shows that the renewal helped, whoever rejected the tokens before; where a success shows nothing,
     // new tokens are trusted.
@@ -87,10 +87,14 @@ function withClient(context: ConnectionContext, client: ClientInformation): Auth
   return context.servers.map((server) => (server.id === id ? { ...server, client } : server))
 }
 
-/** How many tokens in a row, up to these, replaced rejected ones. */
-function replacementsBefore(old: Tokens | undefined, at: number): number {
-  const { replacements = 0 } = isOnTrial(old, at) ? assertDefined(old, 'tokens') : {}
-  return replacements
+/**
+ * How many tokens in a row, with the new ones, replaced rejected ones. If a renewal did not help, and neither does the
+ * request of `authorize()`, whose server was discovered anew, no other request will.
+ */
+function replacementsOf(context: ConnectionContext, at: number): number {
+  const { tokens } = context
+  if (!isOnTrial(tokens, at)) return 1
+  return isRenewing(context) ? (tokens?.replacements ?? 0) + 1 : MAX_REPLACEMENTS
 }
 
 /** The account is stored separately from its tokens only for `refuseAccountChange`. */

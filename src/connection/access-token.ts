@@ -25,6 +25,7 @@ import { formatChallenge } from '../protocol/www-authenticate.ts'
 import type { Attempt, ConnectionContext } from '../schemas/connection-context.ts'
 import type { Tokens } from '../schemas/credentials.ts'
 import { isServerAllowed } from '../options/policy.ts'
+import { USER_TRIAL_MS } from './limits.ts'
 import { rejectedByHost } from './received-challenge.ts'
 import type { ConnectionRecord } from './record.ts'
 import { revokeInBackground } from './revoke-due.ts'
@@ -82,6 +83,18 @@ export function isFinal(reason: Failure): boolean {
   // The host has no assertion; without a reason, the server does not list the grant.
   if (code === 'GRANT_UNSUPPORTED') return details?.reason === undefined
   return !isTransient(reason) && !OWN_OPTIONS.has(code)
+}
+
+/** The failure of a grant that needs no user, if {@link isEveryTokenRejected}: `authorize()` does not help. */
+export const EVERY_TOKEN_REJECTED: Failure = failure('AUTHORIZATION_REQUIRED', { reason: 'everyTokenRejected' })
+
+/**
+ * Whether the tokens of a grant that needs no user were replaced so often, each soon after it was rejected, that no
+ * other token will help. After ten minutes `authorize()` requests another one.
+ */
+export function isEveryTokenRejected(view: View): boolean {
+  const tokens = tokensOf(view.context)
+  return tokens !== undefined && isReRequestable(tokens) && isReplacedTooOften(tokens, view.at(), USER_TRIAL_MS)
 }
 
 /** As {@link accessToken} for a request: also a rejected token, and none for a connection that never had tokens. */
@@ -309,6 +322,8 @@ function tokenUnavailable(view: View | undefined): AuthorizationError {
   if (view === undefined) return new AuthorizationError(failure('AUTHORIZATION_REQUIRED'))
   const { context } = view
   const { tokens, failedRenewal } = context
+  if (tokens?.rejectedBy !== undefined && isEveryTokenRejected(view))
+    return new AuthorizationError(EVERY_TOKEN_REJECTED)
   // A non-interactive grant failed: a sign-in of the user is not the remedy.
   if (tokens !== undefined && isReRequestable(tokens) && failedRenewal !== undefined)
     return new AuthorizationError(failedRenewal.failure)

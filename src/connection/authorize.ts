@@ -23,7 +23,7 @@ import type { ConnectionContext } from '../schemas/connection-context.ts'
 import type { Grant } from '../schemas/grants.ts'
 import { isWebUrl } from '../schemas/option-values.ts'
 import { invalidArgument } from '../schemas/parse-options.ts'
-import { isFinal, outcomeUnknown, renew } from './access-token.ts'
+import { EVERY_TOKEN_REJECTED, isEveryTokenRejected, isFinal, outcomeUnknown, renew } from './access-token.ts'
 import { receiveChallenge } from './received-challenge.ts'
 import { type AuthorizeOptions, type AuthorizeResult, staticClient } from './call-options.ts'
 import { deliverActions } from './host-actions.ts'
@@ -103,6 +103,13 @@ export async function authorize(record: ConnectionRecord, params: AuthorizeParam
   const deferral = stored === undefined || isSatisfied(stored) ? undefined : deferralOf(stored, grant, isOther)
   if (deferral !== undefined) throw deferral
   const isElsewhere = stored !== undefined && namesOtherServer(record, stored, params)
+  // More scope is another matter than a token that the server rejects.
+  const isScopeMissing = type === 'challenge.insufficientScope' || challenge?.error === 'insufficient_scope'
+  const replacesRejected = ({ context }: View): boolean =>
+    !isForUser(grant) &&
+    context.tokens?.grant === grant &&
+    !isElsewhere &&
+    (context.tokens?.rejectedBy !== undefined || (!isScopeMissing && context.generation === rejectedGeneration))
   const skipsRenewal = isForced || isStepUp || isElsewhere || (stored !== undefined && isSatisfied(stored))
   const view =
     stored === undefined || skipsRenewal ? stored : await renewed(record, stored, rejectedGeneration, isForUser(grant))
@@ -112,9 +119,11 @@ export async function authorize(record: ConnectionRecord, params: AuthorizeParam
   }
   // A host with its own requests passes on that the server rejected the token, and no renewal helped.
   const token = view?.context.generation === rejectedGeneration ? view?.context.tokens?.accessToken : undefined
+  const isHelpless = view !== undefined && !isForced && replacesRejected(view) && isEveryTokenRejected(view)
   const isTokenRejected =
-    given !== undefined && !isStepUp && token !== undefined && view !== undefined && !isCurable(view)
+    given !== undefined && !isStepUp && token !== undefined && view !== undefined && (isHelpless || !isCurable(view))
   if (isTokenRejected) await receiveChallenge(record, given, { token, isTokenRejected })
+  if (isHelpless) throw new AuthorizationError(EVERY_TOKEN_REJECTED)
   const latest = isTokenRejected ? await record.load() : view
   const request = requestFor(record, params, challenge, latest)
   let reregister = params.reregister ? await clientToReplace(record, stored) : undefined
@@ -131,7 +140,8 @@ export async function authorize(record: ConnectionRecord, params: AuthorizeParam
       }
       // Before a conflict another client was registered already.
       reregister = undefined
-      return { type, request: { ...request, clientInformation, reregister: named } }
+      const afterRejection = now !== undefined && replacesRejected(now) ? (true as const) : undefined
+      return { type, request: { ...request, clientInformation, reregister: named, afterRejection } }
     },
     { view: latest },
   )

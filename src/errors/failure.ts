@@ -239,6 +239,12 @@ const REASONS: Partial<Record<FailureCode, Readonly<Record<string, Entry>>>> = {
       'configureClient',
     ],
   },
+  AUTHORIZATION_REQUIRED: {
+    everyTokenRejected: [
+      'the server rejects every token that this grant, which needs no user, obtains: check which issuer, audience and client it accepts, or pass `force` to authorize()',
+      'fixServer',
+    ],
+  },
   AUTHORIZATION_DENIED: {
     contradictoryScopes: [
       'the scope lists of the server contradict each other: it rejects what it lists; pass a `scope` that it accepts to authorize()',

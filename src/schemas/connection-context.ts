@@ -252,6 +252,8 @@ export const AuthorizationRequestSchema = v.strictObject({
    * issuer, than one that was stored before the call. Record time.
    */
   reregister: maybe(v.strictObject({ issuer: maybe(v.string()), clientId: maybe(Text), calledAt: maybe(Instant) })),
+  /** A server rejected the tokens that this request of a non-interactive grant replaces. */
+  afterRejection: maybe(v.literal(true)),
   /** The server rejected the client that was registered before: this is the second registration. */
   registeredAgain: maybe(v.literal(true)),
 })

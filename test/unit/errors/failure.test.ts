@@ -134,6 +134,11 @@ test.each<[Failure, string, NextAction]>([
     'retry',
   ],
   [
+    { code: 'AUTHORIZATION_REQUIRED', details: { reason: 'everyTokenRejected' } },
+    'the server rejects every token that this grant, which needs no user, obtains: check which issuer, audience and client it accepts, or pass `force` to authorize() (reason "everyTokenRejected")',
+    'fixServer',
+  ],
+  [
     { code: 'STEP_UP_EXHAUSTED', details: { reason: 'scopeTooLong' } },
     'the scope that the server requires, together with what was requested and granted before, is too long to request (reason "scopeTooLong")',
     'fixServer',
