@@ -85,10 +85,12 @@ export async function authorize(record: ConnectionRecord, params: AuthorizeParam
   const stored = await record.load()
   // Without the host's challenge, the last one that the connection received counts, in whichever process.
   const challenge = given ?? (stored && currentChallenge(stored.context, stored.at()))
-  const type = eventFor(challenge, stored)
-  const isStepUp = type !== 'authorization.requested'
+  const asked = eventFor(challenge, stored)
+  const isStepUp = asked !== 'authorization.requested'
   const rejectedGeneration = challenge && stored && generationOfChallenge(record, stored)
   const isForced = params.force || params.reregister
+  // What the host forces reaches the authorization server, whatever was granted, and however often it was requested.
+  const type = isForced && asked === 'challenge.insufficientScope' ? 'authorization.requested' : asked
   const isSatisfied = (now: View): boolean =>
     !isForced && !isStepUp && satisfies(record, now, params, rejectedGeneration)
   // Another caller may have received the same challenge and obtained the scope while this one waited.
@@ -104,7 +106,7 @@ export async function authorize(record: ConnectionRecord, params: AuthorizeParam
   if (deferral !== undefined) throw deferral
   const isElsewhere = stored !== undefined && namesOtherServer(record, stored, params)
   // More scope is another matter than a token that the server rejects.
-  const isScopeMissing = type === 'challenge.insufficientScope' || challenge?.error === 'insufficient_scope'
+  const isScopeMissing = asked === 'challenge.insufficientScope' || challenge?.error === 'insufficient_scope'
   const replacesRejected = ({ context }: View): boolean =>
     !isForUser(grant) &&
     context.tokens?.grant === grant &&
@@ -125,7 +127,7 @@ export async function authorize(record: ConnectionRecord, params: AuthorizeParam
   if (isTokenRejected) await receiveChallenge(record, given, { token, isTokenRejected })
   if (isHelpless) throw new AuthorizationError(EVERY_TOKEN_REJECTED)
   const latest = isTokenRejected ? await record.load() : view
-  const request = requestFor(record, params, challenge, latest)
+  const request = requestFor(record, params, challenge, latest, type !== asked)
   let reregister = params.reregister ? await clientToReplace(record, stored) : undefined
   const result = await record.run(
     (now) => {
@@ -334,6 +336,7 @@ function requestFor(
   params: AuthorizeParameters,
   challenge: BearerChallenge | undefined,
   view: View | undefined,
+  retainsScope: boolean,
 ): RequestedAuthorization {
   const tokens = tokensOf(view?.context)
   const isAsked = challenge === undefined && tokens === undefined
@@ -349,11 +352,12 @@ function requestFor(
   const isSame = challenge !== undefined || params.grant === undefined
   const reused =
     isSame && tokens !== undefined && !isForUser(grant) && grant === tokens.grant ? tokens.parameters : undefined
+  // Tokens that are over, or are replaced, had their scope as well.
+  const held = retainsScope || (isOver(view) && challenge?.scope !== undefined) ? tokens?.scope : undefined
+  const wider = unionScopes(held, challenge?.scope)
   return {
     scope,
-    // Tokens that are over had their scope as well.
-    challengeScope:
-      isOver(view) && challenge?.scope !== undefined ? unionScopes(tokens?.scope, challenge.scope) : challenge?.scope,
+    challengeScope: isTooMuchScope(unionScopes(scope, wider)) ? challenge?.scope : wider,
     ...(challenge !== undefined && { challenged: true as const }),
     ...(isAsked && { asksServer: wasNotRequired ? ('anew' as const) : ('cached' as const) }),
     maxStepUps: policy.maxStepUps,

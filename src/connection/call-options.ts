@@ -44,7 +44,10 @@ export interface AuthorizeOptions {
   issuer?: string | undefined
   /** How tokens are obtained. @defaultValue authorization code if the server offers it, else client credentials */
   grant?: Grant | undefined
-  /** Starts a new authorization although tokens are stored. @defaultValue false */
+  /**
+   * Starts a new authorization although tokens are stored, also where the server requires scope that was granted
+   * already, or that was requested as often as `policy.maxStepUps` allows. @defaultValue false
+   */
   force?: boolean | undefined
   /**
    * Registers another client dynamically (RFC 7591 §3) and starts a new authorization with it, as `force` does: for a

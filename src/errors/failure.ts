@@ -160,7 +160,10 @@ const CATALOGUE: Record<FailureCode, Entry> = {
   CLIENT_AUTH_UNSUPPORTED: ['no client authentication method is supported by both sides', 'configureClient'],
   POLICY_REFUSED: ['the policy of this deployment does not allow the operation', 'none'],
   ACCOUNT_CHANGED: ['the user signed in with another account than before', 'authorize'],
-  STEP_UP_EXHAUSTED: ['the server requested more scope too often', 'fixServer'],
+  STEP_UP_EXHAUSTED: [
+    'the server requested more scope too often: only authorize() with `force` requests it again',
+    'fixServer',
+  ],
   CALLBACK_MALFORMED: ['the callback is not a valid authorization response', 'authorize'],
   CALLBACK_BINDING_MISMATCH: ['the callback came from another browser than the one that was redirected', 'authorize'],
   CALLBACK_ISSUER_MISMATCH: [
@@ -178,7 +181,10 @@ const CATALOGUE: Record<FailureCode, Entry> = {
   REVOCATION_FAILED: ['the authorization server rejected the revocation of the tokens', 'none'],
   TOKEN_RESPONSE_INVALID: ['the token response is not valid', 'fixServer'],
   INSECURE_ENDPOINT: ['an endpoint is not https', 'fixServer'],
-  INSUFFICIENT_SCOPE: ['the token lacks the scope required by the server', 'authorize'],
+  INSUFFICIENT_SCOPE: [
+    'the server requires scope that was granted already, or that the policy does not allow: only authorize() with `force` requests another token',
+    'fixServer',
+  ],
   HTTP_TIMEOUT: ['the server did not respond in time', 'retry'],
   HTTP_NETWORK: ['the server could not be reached', 'retry'],
   SERVER_UNAVAILABLE: ['the server is temporarily unavailable', 'retry'],

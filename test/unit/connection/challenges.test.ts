@@ -198,13 +198,44 @@ describe('an insufficient_scope challenge', () => {
       expect(await rejection(connection.authorize({ challenge: insufficient(scope) }))).toEqual({
         failure: { code: 'INSUFFICIENT_SCOPE', ...(scope !== undefined && { details: { expected: scope } }) },
         retryable: false,
-        nextAction: 'authorize',
+        nextAction: 'fixServer',
       })
       expect(world.as.seen).toHaveLength(asked)
       expect((await connection.accessToken()).value).toBe('access-1')
       expect((await connection.status()).authorized).toBe(true)
     }),
   )
+
+  test.each<[string, object]>([
+    ['force', { force: true }],
+    ['reregister', { reregister: true }],
+  ])('authorize() with %s asks the user after a 403 for scope that was granted already', async (_name, option) => {
+    const world = await startWorld()
+    const connection = await signIn(world, orchestrate())
+    world.rs.routes['POST /mcp'] = { status: 403, headers: { 'www-authenticate': insufficient('mcp:tools') } }
+    await rejection(connection.fetch(world.server, { method: 'POST', body: 'x' }))
+    expect(await rejection(connection.authorize())).toMatchObject({ failure: { code: 'INSUFFICIENT_SCOPE' } })
+    expect(await connection.authorize(option).catch(String)).toMatchObject({
+      status: 'redirect',
+      authorizationUrl: expect.stringMatching(/&scope=mcp%3Atools(?:&|$)/) as unknown,
+    })
+    expect((await connection.accessToken()).value).toBe('access-1')
+  })
+
+  test('authorize({ force: true }) requests the scope of the token and that of the challenge however often it was requested', async () => {
+    const world = await startWorld()
+    const connection = await signIn(world, orchestrate({ policy: { maxStepUps: 0 } }))
+    const challenge = insufficient('mcp:admin')
+    expect(await rejection(connection.authorize({ challenge }))).toMatchObject({ nextAction: 'fixServer' })
+    for (let turn = 0; turn < 2; turn += 1) {
+      const { authorizationUrl } = redirectOf(await connection.authorize({ challenge, force: true }))
+      expect(query(authorizationUrl)['scope']).toBe('mcp:tools mcp:admin')
+    }
+    // With that of the token it would be longer than a request may send.
+    const longest = Array.from({ length: 256 }, (_, index) => `s${String(index).padStart(14, '0')}`).join(' ')
+    const long = redirectOf(await connection.authorize({ challenge: insufficient(longest), force: true }))
+    expect(query(long.authorizationUrl)['scope']).toBe(longest)
+  })
 
   test('a step-up that fails before the user is redirected does not count towards policy.maxStepUps', async () => {
     const world = await startWorld()

@@ -139,6 +139,16 @@ test.each<[Failure, string, NextAction]>([
     'fixServer',
   ],
   [
+    { code: 'INSUFFICIENT_SCOPE', details: { expected: 'a' } },
+    'the server requires scope that was granted already, or that the policy does not allow: only authorize() with `force` requests another token (expected "a")',
+    'fixServer',
+  ],
+  [
+    { code: 'STEP_UP_EXHAUSTED' },
+    'the server requested more scope too often: only authorize() with `force` requests it again',
+    'fixServer',
+  ],
+  [
     { code: 'STEP_UP_EXHAUSTED', details: { reason: 'scopeTooLong' } },
     'the scope that the server requires, together with what was requested and granted before, is too long to request (reason "scopeTooLong")',
     'fixServer',
