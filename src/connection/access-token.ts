@@ -315,7 +315,7 @@ export async function renew(
 }
 
 /**
- * The error without a token: the user must sign in, with the server's last challenge and the details of the preceding
+ * The error without a token: `authorize()` is needed, with the server's last challenge and the details of the preceding
  * failure, if any; or the server requires no authorization.
  */
 function tokenUnavailable(view: View | undefined): AuthorizationError {

@@ -79,7 +79,7 @@ export class Connection {
    * @param options.rejectedToken The token that a server responded to with 401: it is refreshed only if it is still the
    *   stored one. If it cannot be refreshed, or its predecessors were rejected again and again within a minute, the
    *   rejection is recorded.
-   * @throws {@link AuthorizationError} `AUTHORIZATION_REQUIRED` if the user must sign in; `AUTHORIZATION_NOT_OFFERED`
+   * @throws {@link AuthorizationError} `AUTHORIZATION_REQUIRED` if `authorize()` is needed; `AUTHORIZATION_NOT_OFFERED`
    *   if the server requires no authorization; `CLIENT_REJECTED` if the authorization server rejected the configured
    *   client; `EXCHANGE_REJECTED`, `TOKEN_RESPONSE_INVALID` if it rejected a non-interactive grant, or if its response
    *   is not valid; `HTTP_TIMEOUT`, `HTTP_NETWORK`, `SERVER_UNAVAILABLE`, `RATE_LIMITED`, `TOKEN_OUTCOME_UNKNOWN`,
@@ -102,7 +102,7 @@ export class Connection {
    * can be passed as a function.
    *
    * @throws {@link AuthorizationError} As {@link Connection.accessToken}, with the server's `challenge`:
-   *   `AUTHORIZATION_REQUIRED` if the user must sign in (pass the challenge to `authorize({ challenge })`),
+   *   `AUTHORIZATION_REQUIRED` if `authorize()` is needed (pass the challenge to `authorize({ challenge })`),
    *   `BODY_NOT_REPLAYABLE` if a new token is available but the body was a stream: send the request again.
    * @throws `TypeError` for another origin, and for a redirect if `redirect` is `'error'`.
    * @see [RFC 6750 §3.1](https://www.rfc-editor.org/rfc/rfc6750.html#section-3.1)

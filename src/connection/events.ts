@@ -42,9 +42,10 @@ export interface OrchestratorEvents {
   /** A connection changed its state. */
   transition: { connection: ConnectionIdentity; at: number; from: string; to: string; reason: string }
   /**
-   * The user must sign in again: tokens that were usable are lost, or a sign-in ended without new ones. Emitted with
-   * the change of the record, in the process that stored it. Time alone changes no record: tokens that expire and
-   * cannot be renewed are reported by `status()` and by the errors of calls, and by this event at the next change.
+   * `authorize()` is needed again, and the user if the grant needs one: tokens that were usable are lost, or a sign-in
+   * ended without new ones. Emitted with the change of the record, in the process that stored it. Time alone changes no
+   * record: tokens that expire and cannot be renewed are reported by `status()` and by the errors of calls, and by this
+   * event at the next change.
    */
   authorizationRequired: { connection: ConnectionIdentity; at: number }
   /** Tokens of a sign-in or of a non-interactive grant were stored. */

@@ -50,9 +50,9 @@ function isReplayable(body: unknown): boolean {
  * with another token, if that needs no user interaction. A streamed body is cancelled by every failure before or while
  * it is sent.
  *
- * @throws {@link AuthorizationError} With the server's `challenge`: `AUTHORIZATION_REQUIRED` if the user must sign in,
- *   `BODY_NOT_REPLAYABLE` if a new token, or the server's nonce, is available, but the body was a stream: the caller
- *   has to send the request again.
+ * @throws {@link AuthorizationError} With the server's `challenge`: `AUTHORIZATION_REQUIRED` if `authorize()` is
+ *   needed, `BODY_NOT_REPLAYABLE` if a new token, or the server's nonce, is available, but the body was a stream: the
+ *   caller has to send the request again.
  * @throws `TypeError` For another origin, and for a redirect if `redirect` is `error`.
  * @see [RFC 6750 §3.1](https://www.rfc-editor.org/rfc/rfc6750.html#section-3.1)
  */
@@ -161,14 +161,14 @@ function bodyNotReplayable(status: number, challenge: string | undefined): Autho
   return new AuthorizationError(failure('BODY_NOT_REPLAYABLE', { status }), { challenge })
 }
 
-/** Why the user must sign in, by what the response requires. */
+/** Why `authorize()` is needed, by what the response requires. */
 const REASONS = {
   newToken: 'rejectedAgain',
   widerToken: 'insufficientScope',
   user: 'insufficientAuthentication',
 } as const
 
-/** The user must sign in: `authorize()` uses the stored challenge, or the one that the host passes to it. */
+/** A new authorization is required: `authorize()` uses the stored challenge, or the one that the host passes to it. */
 async function authorizationRequired(
   source: TokenSource,
   response: Response,

@@ -171,7 +171,10 @@ const CATALOGUE: Record<FailureCode, Entry> = {
     'authorize',
   ],
   AUTHORIZATION_DENIED: ['the authorization was denied', 'authorize'],
-  AUTHORIZATION_REQUIRED: ['the user has to sign in', 'authorize'],
+  AUTHORIZATION_REQUIRED: [
+    'a new authorization is required: call authorize(), and send the user where it redirects, if it does',
+    'authorize',
+  ],
   TOKEN_OUTCOME_UNKNOWN: [
     'the outcome of the token request is unknown: call again, the request is repeated once after the lease',
     'retry',
@@ -246,6 +249,10 @@ const REASONS: Partial<Record<FailureCode, Readonly<Record<string, Entry>>>> = {
     ],
   },
   AUTHORIZATION_REQUIRED: {
+    assertionUnavailable: [
+      'the option `assertions` returned no assertion; the next call requests one again',
+      'authorize',
+    ],
     everyTokenRejected: [
       'the server rejects every token that this grant, which needs no user, obtains: check which issuer, audience and client it accepts, or pass `force` to authorize()',
       'fixServer',

@@ -290,7 +290,7 @@ export const ConnectionContextSchema = v.strictObject({
   retryDelayMs: maybe(Count),
   failedRenewal: maybe(FailedRenewalSchema),
   failedRequest: maybe(FailedRequestSchema),
-  /** The connection was authorized before, and its user has to sign in again. */
+  /** The connection was authorized before, and has to be authorized again. */
   reauthorizationRequired: maybe(v.literal(true)),
   challenge: maybe(ReceivedChallengeSchema),
   /** When the server was last found to require no authorization. */

@@ -124,3 +124,38 @@ test.each([1_800_000_000, -1, 0, Infinity, 1e18])(
     )
   },
 )
+
+describe('a grant that needs no user', () => {
+  const NEEDED = 'a new authorization is required: call authorize(), and send the user where it redirects, if it does'
+
+  test('has no message that says that the user has to sign in, after a 401 or a 403', async () => {
+    const world = await startWorld()
+    const clients = [{ issuer: world.issuer, clientId: 'c', clientSecret: 's' }]
+    const connection = connect(world, { clients })
+    await connection.authorize({ grant: 'client_credentials' })
+    const answer = (status: number, challenge: string): void => {
+      world.rs.routes['GET /mcp'] = { status, headers: { 'www-authenticate': challenge } }
+    }
+    const call = () => messageOf(() => connection.fetch(world.server))
+    answer(403, 'Bearer error="insufficient_scope", scope="mcp:admin"')
+    expect(await call()).toBe(`${NEEDED} (status 403, reason "insufficientScope") [authorize]`)
+    answer(401, 'Bearer error="insufficient_user_authentication"')
+    expect(await call()).toBe(`${NEEDED} (status 401, reason "insufficientAuthentication") [authorize]`)
+    answer(401, 'Bearer error="invalid_token"')
+    expect(await call()).toBe(`${NEEDED} (status 401, reason "rejectedAgain") [authorize]`)
+    expect(await messageOf(() => connection.accessToken())).toBe(`${NEEDED} [authorize]`)
+  })
+
+  test('says that there is no assertion where the host returns none', async () => {
+    const world = await startWorld()
+    const clock = new TestClock()
+    let assertion: string | undefined = 'jwt'
+    const connection = connect(world, { clock, assertions: () => Promise.resolve(assertion) })
+    await connection.authorize({ grant: 'jwt_bearer' })
+    clock.advance(3_600_000)
+    assertion = undefined
+    expect(await messageOf(() => connection.accessToken())).toBe(
+      'the option `assertions` returned no assertion; the next call requests one again (reason "assertionUnavailable", expected "workload") [authorize]',
+    )
+  })
+})

@@ -134,6 +134,16 @@ test.each<[Failure, string, NextAction]>([
     'retry',
   ],
   [
+    { code: 'AUTHORIZATION_REQUIRED' },
+    'a new authorization is required: call authorize(), and send the user where it redirects, if it does',
+    'authorize',
+  ],
+  [
+    { code: 'AUTHORIZATION_REQUIRED', details: { reason: 'assertionUnavailable', expected: 'workload' } },
+    'the option `assertions` returned no assertion; the next call requests one again (reason "assertionUnavailable", expected "workload")',
+    'authorize',
+  ],
+  [
     { code: 'AUTHORIZATION_REQUIRED', details: { reason: 'everyTokenRejected' } },
     'the server rejects every token that this grant, which needs no user, obtains: check which issuer, audience and client it accepts, or pass `force` to authorize() (reason "everyTokenRejected")',
     'fixServer',
