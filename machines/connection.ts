@@ -2,7 +2,7 @@ import { assign, emit, setup } from 'xstate'
 import type { ConnectionContext, RestingState } from '../src/schemas/connection-context.ts'
 import type { ConnectionIdentity } from '../src/schemas/credentials.ts'
 import { eventAs } from './assert.ts'
-import { addAttempt, authorizationRequestBuilt, endAttempt, endDenied } from './connection/attempts.ts'
+import { addAttempt, authorizationRequestBuilt, endDenied, endFailed } from './connection/attempts.ts'
 import {
   claimExchange,
   claimRefresh,
@@ -206,7 +206,7 @@ export const connectionMachine = setup({
       actions.importCredentials(context, eventAs(event, 'credentials.imported')),
     ),
     endDenied: assign(({ context, event }) => endDenied(context, eventAs(event, 'callback.denied'))),
-    endFailed: assign(({ context }) => endAttempt(context, context.claim?.stateHash, 'failed', context.at)),
+    endFailed: assign(({ context, event }) => endFailed(context, event)),
     recordFailure: assign(({ context, event }) => actions.recordFailure(context, event)),
     markRefreshTokenMaybeConsumed: assign(({ context }) => withConsumptionDoubt(context)),
     markRenewalRejected: assign(({ context }) => actions.markRenewalRejected(context)),

@@ -1,3 +1,4 @@
+import type { Failure } from '../../src/errors/failure.ts'
 import { sameIssuer } from '../../src/protocol/same-issuer.ts'
 import { coversScope } from '../../src/protocol/scopes.ts'
 import type { Attempt, ConnectionContext, EndedAttempt } from '../../src/schemas/connection-context.ts'
@@ -5,7 +6,7 @@ import type { Tokens } from '../../src/schemas/credentials.ts'
 import { assertDefined } from '../assert.ts'
 import { MAX_ATTEMPTS, MAX_ENDED_ATTEMPTS } from '../limits.ts'
 import { newestWithin } from '../record-rules.ts'
-import type { AuthorizationRequestBuilt, Change, Sent } from './events.ts'
+import type { AuthorizationRequestBuilt, Change, ConnectionEvent, Sent } from './events.ts'
 import { attemptOf, requestedScope, serverOf } from './selectors.ts'
 
 /** Adds an attempt that awaits its callback; if there are too many, the oldest is superseded. */
@@ -52,7 +53,12 @@ export function end(
 ): Pick<ConnectionContext, 'endedAttempts' | 'historyTruncatedAt'> {
   const endedAttempts = [
     ...context.endedAttempts,
-    ...attempts.map(({ stateHash }) => ({ stateHash, outcome, endedAt })),
+    ...attempts.map(({ stateHash, failure }) => ({
+      stateHash,
+      outcome,
+      endedAt,
+      ...(outcome === 'failed' && { failure }),
+    })),
   ]
   const historyTruncatedAt = endedAttempts.length > MAX_ENDED_ATTEMPTS ? endedAt : context.historyTruncatedAt
   return { endedAttempts: endedAttempts.slice(-MAX_ENDED_ATTEMPTS), historyTruncatedAt }
@@ -64,14 +70,22 @@ export function endAttempt(
   stateHash: string | undefined,
   outcome: EndedAttempt['outcome'],
   at: number,
+  failure?: Failure,
 ): Change {
   const attempt = attemptOf(context, stateHash)
   if (attempt === undefined) return { at }
   return {
     at,
     attempts: context.attempts.filter((other) => other !== attempt),
-    ...end(context, [attempt], outcome, at),
+    ...end(context, [{ ...attempt, failure }], outcome, at),
   }
+}
+
+/** Ends the attempt of the current claim, whose code was not redeemed: a later callback is answered with the reason. */
+export function endFailed(context: ConnectionContext, { type }: ConnectionEvent): Change {
+  const { at, claim } = context
+  const failure = type === 'claim.expired' ? ({ code: 'TOKEN_OUTCOME_UNKNOWN' } as const) : context.failure
+  return endAttempt(context, claim?.stateHash, 'failed', at, failure)
 }
 
 /** Ends the attempt of a denied authorization (RFC 6749 §4.1.2.1); tokens and other attempts stay unchanged. */

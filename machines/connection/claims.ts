@@ -47,10 +47,13 @@ export function retainRetries({ attempts, claim: current }: ConnectionContext): 
   return { attempts: attempts.map(retained) }
 }
 
-/** Defers the code of the current claim, and that of no other attempt: it may be another issuer's. */
+/**
+ * Defers the code of the current claim, and that of no other attempt: it may be another issuer's. The failure explains
+ * a later callback.
+ */
 export function withDeferredCode(
   { attempts, claim: current }: ConnectionContext,
-  deferral: Pick<Attempt, 'retries' | 'retryAt' | 'retryDelayMs'>,
+  deferral: Pick<Attempt, 'retries' | 'retryAt' | 'retryDelayMs' | 'failure'>,
 ): Change {
   if (current?.kind !== 'exchange') return {}
   const deferred = (attempt: Attempt): Attempt =>

@@ -139,7 +139,7 @@ function finishLate(context: ConnectionContext, { attemptHash, at }: Sent<'resul
   const attempt = attemptOf(context, attemptHash)
   if (attempt !== undefined) return finishAttempts(context, attempt, tokens, at)
   const succeeded = (ended: EndedAttempt): EndedAttempt =>
-    ended.stateHash === attemptHash ? { ...ended, outcome: 'authorized' } : ended
+    ended.stateHash === attemptHash ? { ...ended, outcome: 'authorized', failure: undefined } : ended
   return { endedAttempts: context.endedAttempts.map(succeeded) }
 }
 
@@ -201,7 +201,7 @@ export function recordFailure(context: ConnectionContext, event: ConnectionEvent
     at,
     failure,
     // A code that is still valid is sent again.
-    ...(!isLocal(failure) && withDeferredCode(context, nextRetry(failure, lastDelayMs, at))),
+    ...withDeferredCode(context, { failure, ...(!isLocal(failure) && nextRetry(failure, lastDelayMs, at)) }),
     ...withFailedRenewal(context, portFailure, at),
     ...withFailedRequest(context, portFailure, at),
     ...(context.claim === undefined && { stepUps: withoutRound(context) }),

@@ -181,13 +181,13 @@ const malformedCallback = (reason: NonNullable<CallbackParameters['malformed']>)
   rejection: reason,
 })
 
-function outcomeOf(context: ConnectionContext, stateHash: string): EndedAttempt['outcome'] | undefined {
-  return context.endedAttempts.find((attempt) => attempt.stateHash === stateHash)?.outcome
+function endedAttempt(context: ConnectionContext, stateHash: string): EndedAttempt | undefined {
+  return context.endedAttempts.find((attempt) => attempt.stateHash === stateHash)
 }
 
 /** Whether the tokens of this attempt came late, so that only a refresh shows whether the sign-in succeeded. */
 function isUnverified({ context }: View, stateHash: string): boolean {
-  return outcomeOf(context, stateHash) === 'authorized' && tokensOf(context)?.unverified === true
+  return endedAttempt(context, stateHash)?.outcome === 'authorized' && tokensOf(context)?.unverified === true
 }
 
 /**
@@ -203,7 +203,7 @@ function resultOfEnded(
   { error, run }: { error: string | undefined; run?: ConnectionRun },
 ): Outcome {
   const { context } = view
-  const outcome = outcomeOf(context, stateHash)
+  const outcome = endedAttempt(context, stateHash)?.outcome
   if (outcome === undefined)
     // Records of ended attempts were dropped: this may have been one of them.
     return context.historyTruncatedAt === undefined
@@ -221,7 +221,7 @@ function resultOfEnded(
       ? { status: 'superseded', ...about, actions: [], ...nothingDone }
       : { ...failed(whyLapsed(context)), ...about, ...nothingDone }
   }
-  if (outcome === 'failed') return { ...failed(whyNotRedeemed(context)), ...about, ...nothingDone }
+  if (outcome === 'failed') return { ...failed(whyNotRedeemed(context, stateHash)), ...about, ...nothingDone }
   const denied = isOwn || error === undefined ? context.failure : failure('AUTHORIZATION_DENIED', { error })
   return {
     status: outcome,
@@ -232,9 +232,10 @@ function resultOfEnded(
   }
 }
 
-/** Why the code of an attempt was not redeemed. */
-function whyNotRedeemed({ failure: last }: ConnectionContext): Failure {
-  return last ?? failure('EXCHANGE_REJECTED')
+/** Why the code of an attempt was not redeemed. An earlier release did not record that for each attempt. */
+function whyNotRedeemed(context: ConnectionContext, stateHash: string): Failure {
+  const { failure: own } = endedAttempt(context, stateHash) ?? attemptOf(context, stateHash) ?? {}
+  return own ?? context.failure ?? failure('EXCHANGE_REJECTED')
 }
 
 /** Why the user of a connection that was signed in has to sign in again. */
@@ -254,7 +255,7 @@ function rejected(
   if (verdict === 'expired')
     return attemptOf(context, stateHash)?.code === undefined
       ? { status: 'expired', actions: [], rejection: verdict }
-      : { ...failed(whyNotRedeemed(context)), rejection: 'attemptEnded' }
+      : { ...failed(whyNotRedeemed(context, stateHash)), rejection: 'attemptEnded' }
   if (verdict === 'bindingMismatch') return { ...failed(failure('CALLBACK_BINDING_MISMATCH')), rejection: verdict }
   const server = assertDefined(serverOf(context, attemptOf(context, stateHash)?.serverId), 'a server')
   const expected = truncate(server.announcedIssuer ?? server.issuer)

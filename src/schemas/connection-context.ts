@@ -33,6 +33,8 @@ export const AttemptSchema = v.strictObject({
   retryAt: maybe(Instant),
   /** The delay that `retryAt` was computed from; the next failure of this code doubles it. */
   retryDelayMs: maybe(Count),
+  /** Why the code was not redeemed when it was sent last. */
+  failure: maybe(FailureSchema),
 })
 export type Attempt = v.InferOutput<typeof AttemptSchema>
 
@@ -41,6 +43,8 @@ export const EndedAttemptSchema = v.strictObject({
   stateHash: Text,
   outcome: v.picklist(['authorized', 'alreadyAuthorized', 'denied', 'expired', 'superseded', 'failed']),
   endedAt: Instant,
+  /** `failed`: why its code was not redeemed. */
+  failure: maybe(FailureSchema),
 })
 export type EndedAttempt = v.InferOutput<typeof EndedAttemptSchema>
 

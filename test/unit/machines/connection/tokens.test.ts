@@ -16,6 +16,7 @@ import {
 import type { FailureCode } from '../../../../src/errors/failure.ts'
 import { PortError, portError } from '../../../../src/errors/port-error.ts'
 import type { Claim, ConnectionContext } from '../../../../src/schemas/connection-context.ts'
+import { portFailureOf } from '../../../../machines/rejection.ts'
 import {
   contextWith,
   dpopKey,
@@ -381,7 +382,10 @@ describe('a failure', () => {
       contextWith({ tokens, claim: exchanging, attempts: [deferred, other] }),
       error(failed),
     )
-    expect(changed.attempts).toEqual([{ ...deferred, retryAt: START + delayMs, retryDelayMs: 10_000 }, other])
+    expect(changed.attempts).toEqual([
+      { ...deferred, failure: portFailureOf(error(failed)).failure, retryAt: START + delayMs, retryDelayMs: 10_000 },
+      other,
+    ])
     expect(changed.failedRenewal).toBeUndefined()
   })
 
@@ -390,6 +394,7 @@ describe('a failure', () => {
     expect(Object.keys(recordFailure(contextWith({ tokens, claim: exchanging }), error(late)))).toEqual([
       'at',
       'failure',
+      'attempts',
     ])
   })
 
