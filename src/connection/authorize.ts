@@ -13,10 +13,10 @@ import {
 import { MAX_FAILED_RENEWALS } from '../../machines/limits.ts'
 import { USER_TRIAL_MS } from './limits.ts'
 import { AuthorizationError } from '../errors/authorization-error.ts'
-import { failure, isTransient } from '../errors/failure.ts'
+import { failure, isTransient, truncate } from '../errors/failure.ts'
 import type { ParsedOptions } from '../options/orchestrator-options.ts'
 import { isServerAllowed, type Policy } from '../options/policy.ts'
-import { coversScope, isTooMuchScope, unionScopes } from '../protocol/scopes.ts'
+import { challengedScope, coversScope, isTooMuchScope, permittedScope, unionScopes } from '../protocol/scopes.ts'
 import { isIssuerOf } from '../protocol/server-facts.ts'
 import { type BearerChallenge, bearerChallenge } from '../protocol/www-authenticate.ts'
 import type { ConnectionContext } from '../schemas/connection-context.ts'
@@ -168,6 +168,14 @@ export async function authorize(record: ConnectionRecord, params: AuthorizeParam
   const isLost = !result.accepted && (result.consumed || reason === undefined)
   const failed = isLost ? failure('TOKEN_OUTCOME_UNKNOWN') : reason
   if (!isDone && failed !== undefined) throw new AuthorizationError(failed)
+  const wanted = permittedScope(
+    unionScopes(params.scope, challengedScope(challenge?.scope)),
+    record.policy.allowedScopes,
+  )
+  if (type === 'challenge.insufficientScope' && !coversScope(result.view?.context.tokens?.scope, wanted))
+    throw new AuthorizationError(
+      failure('INSUFFICIENT_SCOPE', { reason: 'notGranted', expected: truncate(wanted ?? '') }),
+    )
   return { status: 'authorized', actions }
 }
 

@@ -1,6 +1,7 @@
 import { canonicalJson } from '../../machines/canonical-json.ts'
 import { revocationOf, tokensOf } from '../../machines/connection/selectors.ts'
 import { randomId } from '../clock.ts'
+import { isAuthorizationError } from '../errors/authorization-error.ts'
 import type { HostAction } from '../options/host-action.ts'
 import { coversScope } from '../protocol/scopes.ts'
 import { type BearerChallenge, bearerChallenge } from '../protocol/www-authenticate.ts'
@@ -51,7 +52,7 @@ export class Connection {
    * @param options.challenge The `WWW-Authenticate` header of a 401 (a refresh is tried first) or 403. Without it the
    *   last one counts that this connection received; without that, the server is asked once, without a token.
    * @param options.binding A value of the user's browser session that `completeCallback` must be called with.
-   * @param options.force Starts a new authorization although tokens are stored.
+   * @param options.force Starts a new authorization although tokens are stored, whatever scope they have.
    * @returns `redirect` when a user must act, `authorized` when a usable token is stored, `notRequired` when the server
    *   responds without a token and publishes no authorization metadata.
    * @throws {@link AuthorizationError} With the code of the step that failed.
@@ -145,7 +146,10 @@ export class Connection {
           tokens !== undefined && tokens.accessToken !== rejectedToken && coversScope(tokens.scope, scope)
         if (hasScope) return await this.#issuedToken({ rejectedToken, signal })
         if (tokens === undefined || tokens.grant === 'authorization_code') return undefined
-        await this.authorize({ challenge, signal })
+        // The server decides whether scope of another name is enough.
+        await this.authorize({ challenge, signal }).catch((error: unknown) => {
+          if (!isAuthorizationError(error) || error.failure.details?.reason !== 'notGranted') throw error
+        })
         return await this.#issuedToken({ signal })
       },
     }

@@ -258,6 +258,12 @@ const REASONS: Partial<Record<FailureCode, Readonly<Record<string, Entry>>>> = {
       'fixServer',
     ],
   },
+  INSUFFICIENT_SCOPE: {
+    notGranted: [
+      'the authorization server issued a token without the scope that the server requires: allow that scope for this client there',
+      'configureClient',
+    ],
+  },
   AUTHORIZATION_DENIED: {
     contradictoryScopes: [
       'the scope lists of the server contradict each other: it rejects what it lists; pass a `scope` that it accepts to authorize()',

@@ -319,6 +319,29 @@ describe('an insufficient_scope challenge', () => {
     expect((await connection.accessToken()).scope).toBe('mcp:tools a b c')
   })
 
+  test('a step-up without a user that is not granted makes authorize() reject, and connection.fetch tries its token', async () => {
+    const world = await startWorld()
+    const clients = [{ issuer: world.issuer, clientId: 'c', clientSecret: 's' }]
+    const connection = orchestrate({ clients }).connection({ tenant: 't1', server: world.server })
+    await connection.authorize({ grant: 'client_credentials' })
+    const challenge = insufficient('mcp:admin')
+    grantsLess(world, 'mcp:admin')
+    const result = await connection.authorize({ challenge }).catch((error: unknown) => error)
+    expect(result).toMatchObject({
+      failure: { code: 'INSUFFICIENT_SCOPE', details: { reason: 'notGranted', expected: 'mcp:admin' } },
+      nextAction: 'configureClient',
+    })
+    expect(await connection.accessToken()).toMatchObject({ value: 'access-2', scope: 'mcp:tools' })
+    const served = world.rs.routes['POST /mcp'] ?? {}
+    world.rs.routes['POST /mcp'] = (seen) => {
+      world.rs.routes['POST /mcp'] = served
+      return { status: 403, headers: { 'www-authenticate': challenge }, body: { path: seen.path } }
+    }
+    grantsLess(world, 'mcp:admin')
+    const response = await connection.fetch(world.server, { method: 'POST', body: 'x' })
+    expect(await response.json()).toMatchObject({ token: 'access-3' })
+  })
+
   test('step-ups without a user count towards policy.maxStepUps together, whatever their scope, for a day', async () => {
     const world = await startWorld()
     const clock = new TestClock()

@@ -154,6 +154,11 @@ test.each<[Failure, string, NextAction]>([
     'fixServer',
   ],
   [
+    { code: 'INSUFFICIENT_SCOPE', details: { reason: 'notGranted' } },
+    'the authorization server issued a token without the scope that the server requires: allow that scope for this client there (reason "notGranted")',
+    'configureClient',
+  ],
+  [
     { code: 'STEP_UP_EXHAUSTED' },
     'the server requested more scope too often: only authorize() with `force` requests it again',
     'fixServer',
