@@ -252,6 +252,7 @@ describe('every step', () => {
       'refreshing.requesting xstate.error.actor.refreshTokens invalid_grant',
       'resting.authorized disconnect.requested',
       'resting.awaitingCallback disconnect.requested',
+      'resting.disconnected disconnect.requested',
       'resting.reauthorizationRequired disconnect.requested',
     ])
   })
