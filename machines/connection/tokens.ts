@@ -92,9 +92,9 @@ function withClient(context: ConnectionContext, client: ClientInformation): Auth
  * request of `authorize()`, whose server was discovered anew, no other request will.
  */
 function replacementsOf(context: ConnectionContext, at: number): number {
-  const { tokens } = context
-  if (!isOnTrial(tokens, at)) return 1
-  return isRenewing(context) ? (tokens?.replacements ?? 0) + 1 : MAX_REPLACEMENTS
+  if (!isOnTrial(context.tokens, at)) return 1
+  const { replacements = 0 } = assertDefined(context.tokens, 'tokens')
+  return isRenewing(context) ? replacements + 1 : MAX_REPLACEMENTS
 }
 
 /** The account is stored separately from its tokens only for `refuseAccountChange`. */

@@ -119,7 +119,7 @@ export function recordFailure(context: RegistrationContext, event: RegistrationE
 
 /** The deferral that a server asks for by `Retry-After`, of all connections that share the registration. */
 function deferralAfter(failure: Failure, at: number): RegistrationContext['deferral'] {
-  const { retryAfterMs = 0 } = failure.details ?? {}
+  const { details: { retryAfterMs = 0 } = {} } = failure
   return retryAfterMs < MIN_RETRY_AFTER_MS ? undefined : { failure, retryAt: at + retryAfterMs }
 }
 
