@@ -259,7 +259,8 @@ export const connectionMachine = setup({
         },
         reauthorizationRequired: {
           tags: ['storable'],
-          description: 'The connection was authorized before; now it has to be authorized again, by its user if the grant needs one.',
+          description:
+            'The connection was authorized before; now it has to be authorized again, by its user if the grant needs one.',
         },
         failed: {
           tags: ['storable'],

@@ -361,8 +361,8 @@ function requestFor(
   const reused =
     isSame && tokens !== undefined && !isForUser(grant) && grant === tokens.grant ? tokens.parameters : undefined
   // Tokens that are over, or are replaced, had their scope as well.
-  const held = retainsScope || (isOver(view) && challenge?.scope !== undefined) ? tokens?.scope : undefined
-  const wider = unionScopes(held, challenge?.scope)
+  const earlier = retainsScope || (isOver(view) && challenge?.scope !== undefined) ? tokens?.scope : undefined
+  const wider = unionScopes(earlier, challenge?.scope)
   return {
     scope,
     challengeScope: isTooMuchScope(unionScopes(scope, wider)) ? challenge?.scope : wider,

@@ -520,7 +520,7 @@ describe('a request whose outcome is unknown, and whose Retry-After is longer th
     expect(requests(world)).toBe(1)
   })
 
-  test('a grant without a user is requested again by authorize() once that has elapsed', async () => {
+  test('a non-interactive grant is requested again by authorize() once that has elapsed', async () => {
     const world = await startWorld()
     const clock = new TestClock()
     const clients = [{ issuer: world.issuer, clientId: 'machine', clientSecret: 'secret' }]

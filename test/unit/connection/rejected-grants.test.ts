@@ -50,7 +50,7 @@ async function tools(connection: Connection, server: string, turnsLeft = 10): Pr
   }
 }
 
-describe('a grant without a user at a server that rejects every token', () => {
+describe('a non-interactive grant at a server that rejects every token', () => {
   test.each(CHALLENGES)(
     'ends the recursion of README after three token requests, in every process, with %s',
     async (_name, challenge) => {

@@ -279,7 +279,7 @@ describe('a token that the server rejects', () => {
     await expectRejected(connection)
   })
 
-  test('of a grant without a user is recorded with the failure of its renewal, which callers get', async () => {
+  test('of a non-interactive grant is recorded with the failure of its renewal, which callers get', async () => {
     const { world, store, clock } = await signedIn()
     const clients = [{ issuer: world.issuer, clientId: 'worker', clientSecret: 's' }]
     const connection = orchestrate({ clock, store, clients }).connection({ tenant: 't2', server: world.server })

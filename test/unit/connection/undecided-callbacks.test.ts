@@ -131,7 +131,7 @@ describe('a callback whose outcome is not decided yet', () => {
     )
     const details = { url: `${world.issuer}/token`, status: 503, retryAfterMs: 30_000 }
     const failed = { status: 'failed', failure: { code: 'SERVER_UNAVAILABLE', details }, retryable: true, actions: [] }
-    expect(results).toEqual(Array(5).fill({ ...failed, ...about(world) }))
+    expect(results).toEqual(Array.from({ length: 5 }, () => ({ ...failed, ...about(world) })))
     expect(world.tokenRequests()).toHaveLength(1)
     expect(await second.completeCallback(url)).toEqual({ ...failed, ...about(world) })
     expect(world.tokenRequests()).toHaveLength(2)
