@@ -177,7 +177,7 @@ export function expireClaim(context: ConnectionContext, event: Sent<'claim.expir
     failure: next === undefined ? lost.failure : failure,
     ...withDeferredCode(context, deferral ?? { retryAt: at + leaseMs }),
     ...(next === undefined && withFailedRenewal(context, lost, at)),
-    ...(next === undefined && withFailedRequest(context, lost, at)),
+    ...(deferral !== undefined && withFailedRequest(context, lost, at)),
     ...withConsumptionDoubt(context),
   }
 }

@@ -107,6 +107,17 @@ describe('a claim', () => {
     expect(expireClaim(contextWith({ claim: refreshing, tokens, attempts }), event).attempts).toBeUndefined()
   })
 
+  test('expireClaim of a token request for authorize() defers the next one only as long as the server asked to wait', () => {
+    const claim = { ...refreshing, kind: 'requestToken', serverId: 1, retries: 1 } as const
+    const context = contextWith({ claim, request: { ...request, grant: 'client_credentials' }, servers: [server] })
+    expect(expireClaim(context, event)).not.toHaveProperty('failedRequest')
+    const asked = after(context, { claim: { ...claim, retries: 0, retryAt: NOW + 60_000 } })
+    expect(expireClaim(asked, event)).toMatchObject({
+      claim: undefined,
+      failedRequest: { grant: 'client_credentials', retryAt: NOW + 60_000 },
+    })
+  })
+
   test('expireClaim without a current claim starts no retry', () => {
     expect(expireClaim(contextWith(), event)).toMatchObject({
       claim: undefined,
