@@ -5,18 +5,18 @@ const { exports } = JSON.parse(readFileSync(new URL('package.json', import.meta.
 
 /** Our own code, without the packages that it imports. */
 const OWN = {
-  '.': '63 kB',
-  './machines': '15.2 kB',
-  './mcp': '3 kB',
-  './node': '4.2 kB',
+  '.': '65.4 kB',
+  './machines': '16.1 kB',
+  './mcp': '3.3 kB',
+  './node': '4.4 kB',
   './redis': '6.3 kB',
   './sqlite': '3 kB',
-  './stately': '17.6 kB',
-  './testing': '26.6 kB',
+  './stately': '18.5 kB',
+  './testing': '27.5 kB',
 }
 
 /** The main entry with all that it loads from packages. */
-const WITH_PACKAGES = { '.': '270 kB' }
+const WITH_PACKAGES = { '.': '272 kB' }
 
 const checks = (limits, name, settings) =>
   Object.entries(limits).map(([entry, limit]) => ({
