@@ -33,7 +33,7 @@ export const STORES = [v.parse(v.optional(v.picklist(SHARED_STORES), 'redis'), p
 export const REDIRECT_URI = 'http://127.0.0.1:1/callback'
 
 /** So short that a test can wait for the end of a lease, and long enough for a request beside a few other test files. */
-export const BRISK = { network: { timeoutMs: 2_500 }, policy: { leaseMs: 4_500, graceMs: 300 } }
+export const BRISK = { network: { timeoutMs: 1_500 }, policy: { leaseMs: 4_500, graceMs: 300 } }
 
 /** For what must not time out, whatever else the machine does. */
 const PATIENT = { network: { timeoutMs: 20_000 }, policy: { leaseMs: 60_000 } }
