@@ -172,7 +172,9 @@ export class ProcessWorld {
 
   async #import({ worker, of }: ConnectionInWorker): Promise<void> {
     const [server] = this.#servers.mcp.authorizationServers
-    const stored = server && (await obtainTokens(server, REDIRECT_URI, of.server).catch(() => undefined))
+    const obtaining = server && obtainTokens(server, REDIRECT_URI, of.server).catch(() => undefined)
+    // A planned fault may hold its requests, and nothing times out here.
+    const stored = await Promise.race([obtaining, delay(REQUEST_TIMEOUT_MS)])
     if (stored !== undefined) await worker.import(of, stored)
   }
 
