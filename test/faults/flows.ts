@@ -102,9 +102,9 @@ export const FLOWS: readonly Flow[] = [
       const { as } = scene.server
       as.injectFault({ when: 'before', answer: 503 })
       while (as.requestLog.count({ fault: 'before 503' }) === 0) await scene.before.completeCallback(url)
-      // The code waits for its backoff.
+      // The code waits for its backoff, whose end another process sees later by the latency of its load.
       const { nextWakeAt = Infinity } = await scene.before.status(scene.of)
-      await delay(Math.max(0, nextWakeAt - Date.now()))
+      await delay(Math.max(0, nextWakeAt + 1_000 - Date.now()))
       return getToken(scene)
     },
   },
