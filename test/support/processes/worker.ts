@@ -11,18 +11,20 @@ process.on('message', (message: ToWorker) => {
   if ('init' in message) {
     built = buildOrchestrator(message.init, { reached: (point) => tell({ reached: point }), told: [] })
     // Otherwise the first request loads it while its claim's time runs, on a busy machine for a second.
-    return void loadUndici().then(() => {
+    void loadUndici().then(() => {
       // Whoever is killed would not leave it to the next ones.
       flushCompileCache()
       tell({ ready: true })
     })
+    return
   }
   if ('rest' in message) {
     const answer = (rested: boolean): void => tell({ rested })
-    return void Promise.resolve(built?.rest()).then(
+    void Promise.resolve(built?.rest()).then(
       (rested) => answer(rested === true),
       () => answer(false),
     )
+    return
   }
   const { id, call, args } = message
   const run = built?.calls[call] as ((...args: unknown[]) => Promise<unknown>) | undefined
