@@ -97,6 +97,11 @@ export function isEveryTokenRejected(view: View): boolean {
   return tokens !== undefined && isReRequestable(tokens) && isReplacedTooOften(tokens, view.at(), USER_TRIAL_MS)
 }
 
+/** Why a connection whose token was rejected gets no other one, if {@link isEveryTokenRejected}. */
+export function failureOfRejectedToken(view: View): Failure | undefined {
+  return view.context.tokens?.rejectedBy !== undefined && isEveryTokenRejected(view) ? EVERY_TOKEN_REJECTED : undefined
+}
+
 /** As {@link accessToken} for a request: also a rejected token, and none for a connection that never had tokens. */
 export async function tokenForRequest(record: ConnectionRecord): Promise<RequestToken> {
   const token = await tokenFor(record, { triesRejected: true }, (view) => {
@@ -322,8 +327,8 @@ function tokenUnavailable(view: View | undefined): AuthorizationError {
   if (view === undefined) return new AuthorizationError(failure('AUTHORIZATION_REQUIRED'))
   const { context } = view
   const { tokens, failedRenewal } = context
-  if (tokens?.rejectedBy !== undefined && isEveryTokenRejected(view))
-    return new AuthorizationError(EVERY_TOKEN_REJECTED)
+  const everyRejected = failureOfRejectedToken(view)
+  if (everyRejected !== undefined) return new AuthorizationError(everyRejected)
   // A non-interactive grant failed: a sign-in of the user is not the remedy.
   if (tokens !== undefined && isReRequestable(tokens) && failedRenewal !== undefined)
     return new AuthorizationError(failedRenewal.failure)

@@ -16,7 +16,7 @@ import {
 import { AuthorizationError } from '../errors/authorization-error.ts'
 import { failure, type Failure, isRetryable, type NextAction, nextActionFor } from '../errors/failure.ts'
 import type { ConnectionState, JournalEntry } from '../schemas/connection-context.ts'
-import { EVERY_TOKEN_REJECTED, isEveryTokenRejected } from './access-token.ts'
+import { failureOfRejectedToken } from './access-token.ts'
 import { POLL_INTERVAL_MS, WAKE_TOLERANCE_MS } from './limits.ts'
 import { abortable, type ConnectionRecord } from './record.ts'
 import { revokeDue } from './revoke-due.ts'
@@ -88,10 +88,10 @@ export function statusOf(record: ConnectionRecord, view: View): ConnectionStatus
   const at = view.at()
   const tokens = tokensOf(context)
   // An authorization that began since removes its own failure, but not that of the renewals.
-  const everyRejected =
-    tokens?.rejectedBy !== undefined && isEveryTokenRejected(view) ? EVERY_TOKEN_REJECTED : undefined
   const reason =
-    context.failure ?? (isTokenless(context, at) ? undefined : context.failedRenewal?.failure) ?? everyRejected
+    context.failure ??
+    (isTokenless(context, at) ? undefined : context.failedRenewal?.failure) ??
+    failureOfRejectedToken(view)
   const authorized = isAuthorized(context, at)
   const notRequired = isNotRequired(context, at)
   const isWorkPending =

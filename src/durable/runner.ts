@@ -207,10 +207,8 @@ export class Runner {
   ): Promise<{ type: string } | 'reload' | undefined> {
     if (view === undefined) return undefined
     const { claim } = view.context
-    // This process has a result of this record that the store does not take yet.
-    const isLate = !run.carriesResult && [...this.#late].some(({ key }) => key === run.key)
     if (claim === undefined) {
-      if (isLate) throw unavailable()
+      this.#assertNoResult(run)
       const { machine, name } = run.chart
       const snapshot = restoreActor(machine, view, { id: name }).getSnapshot()
       return snapshot.hasTag('checkpoint') ? { type: 'checkpoint.saved' } : undefined
@@ -223,7 +221,7 @@ export class Runner {
     const leaseLeftMs = claim.leaseMs - Math.max(view.ageMs(), now - waiting.seen.at)
     const remainingMs = leaseLeftMs > 0 ? leaseLeftMs : await this.#graceLeftMs(run, claim, leaseLeftMs, waiting)
     if (remainingMs <= 0) {
-      if (isLate) throw unavailable()
+      this.#assertNoResult(run)
       return expired(claim)
     }
     if (!run.carriesResult) {
@@ -232,6 +230,14 @@ export class Runner {
     }
     await waiting.subscription.changed(Math.min(remainingMs, POLL_INTERVAL_MS))
     return 'reload'
+  }
+
+  /**
+   * Asserts that this process has no result of this record that the store does not take yet: its request would be sent
+   * again.
+   */
+  #assertNoResult({ key, carriesResult }: { key: string; carriesResult: boolean }): void {
+    if (!carriesResult && [...this.#late].some((late) => late.key === key)) throw unavailable()
   }
 
   /**

@@ -3,15 +3,24 @@ import { type AuthOrchestrator, MemoryStore } from '../../../src/index.ts'
 import { verifies } from '../../support/verifies.ts'
 import type { Answer, Seen } from './peer.ts'
 import { TestClock } from './test-clock.ts'
-import { orchestrate, type Redirect, redirectOf, rejection, signIn, startWorld, type World } from './world.ts'
+import {
+  orchestrate,
+  type Redirect,
+  redirectOf,
+  rejection,
+  requestCount,
+  signIn,
+  startWorld,
+  withConfiguration,
+  type World,
+} from './world.ts'
 
 const ATTEMPT_TTL_MS = 300_000
 const HOUR_MS = 3_600_000
 const of = (world: World, user = 'u1') => ({ tenant: 't1', user, server: world.server })
 const clientIdOf = ({ authorizationUrl }: Redirect): string | null =>
   new URL(authorizationUrl).searchParams.get('client_id')
-const count = (world: World, request: string): number => world.as.asked().filter((asked) => asked === request).length
-const registrations = (world: World): number => count(world, 'POST /register')
+const registrations = (world: World): number => requestCount(world, 'POST /register')
 const keys = { name: new Uint8Array(32), sealing: [{ id: '1', secret: new Uint8Array(32) }] }
 
 /** A world whose token endpoint rejects the clients of this set, as one that has lost them. */
@@ -24,20 +33,6 @@ async function startForgetfulWorld() {
     return forgotten.has(clientId) ? { status: 401, body: { error: 'invalid_client' } } : exchange(seen)
   }
   return { world, forgotten }
-}
-
-/** The registration responses name a client configuration endpoint, which answers this. */
-function withConfiguration(world: World, answer: () => Answer): void {
-  const register = world.as.routes['POST /register'] as (seen: Seen) => Answer
-  world.as.routes['POST /register'] = (seen) => {
-    const good = register(seen)
-    const configuration = {
-      registration_client_uri: `${world.issuer}/client`,
-      registration_access_token: 'registration-token',
-    }
-    return { ...good, body: { ...Object(good.body), ...configuration } }
-  }
-  world.as.routes['GET /client'] = answer
 }
 
 /** An attempt whose user never comes back. */
@@ -94,7 +89,7 @@ describe('a registration that its server has forgotten', () => {
       withConfiguration(world, () => ({ status: 401, body: { error: 'invalid_token' } }))
       const { connection } = await abandonedAttempt(orchestrator, world, clock)
       expect(clientIdOf(redirectOf(await connection.authorize()))).toBe('client-2')
-      expect([count(world, 'GET /client'), count(world, 'POST /token')]).toEqual([1, 0])
+      expect([requestCount(world, 'GET /client'), requestCount(world, 'POST /token')]).toEqual([1, 0])
       const [read] = world.as.seen.filter(({ path }) => path === '/client')
       expect(read?.headers.authorization).toBe('Bearer registration-token')
     }),
@@ -111,7 +106,7 @@ describe('a registration that its server has forgotten', () => {
     forgotten.add('client-1')
     const results = await Promise.all(connections.map((connection) => connection.authorize()))
     expect(results.map((result) => clientIdOf(redirectOf(result)))).toEqual(Array(4).fill('client-2'))
-    expect([count(world, 'POST /token'), registrations(world)]).toEqual([1, 2])
+    expect([requestCount(world, 'POST /token'), registrations(world)]).toEqual([1, 2])
   })
 
   test('is not replaced beyond policy.registrationsPerIssuerPerHour, and no user is sent to it', async () => {
@@ -145,10 +140,10 @@ describe('a registration that its server still has', () => {
       expect(clientIdOf(redirectOf(await connection.authorize()))).toBe('client-1')
       clock.advance(ATTEMPT_TTL_MS)
     }
-    expect(count(world, 'POST /token')).toBe(1)
+    expect(requestCount(world, 'POST /token')).toBe(1)
     clock.advance(HOUR_MS)
     expect(clientIdOf(redirectOf(await connection.authorize()))).toBe('client-1')
-    expect([count(world, 'POST /token'), registrations(world)]).toEqual([2, 1])
+    expect([requestCount(world, 'POST /token'), registrations(world)]).toEqual([2, 1])
   })
 
   test.each<[string, Answer]>([
@@ -162,10 +157,10 @@ describe('a registration that its server still has', () => {
     const { connection } = await abandonedAttempt(orchestrator, world, clock)
     world.as.routes['POST /token'] = answer
     expect(clientIdOf(redirectOf(await connection.authorize()))).toBe('client-1')
-    const asked = count(world, 'POST /token')
+    const asked = requestCount(world, 'POST /token')
     clock.advance(ATTEMPT_TTL_MS)
     expect(clientIdOf(redirectOf(await connection.authorize()))).toBe('client-1')
-    expect([count(world, 'POST /token'), registrations(world)]).toEqual([asked, 1])
+    expect([requestCount(world, 'POST /token'), registrations(world)]).toEqual([asked, 1])
   })
 
   test('is used with the secret and the token that its server has replaced', async () => {
@@ -188,12 +183,16 @@ describe('a registration that its server still has', () => {
     const orchestrator = orchestrate({ clock })
     const { connection, redirect } = await abandonedAttempt(orchestrator, world, clock)
     const next = redirectOf(await orchestrator.connection(of(world, 'u2')).authorize())
-    expect([clientIdOf(redirect), clientIdOf(next), count(world, 'POST /token')]).toEqual(['client-1', 'client-1', 0])
+    expect([clientIdOf(redirect), clientIdOf(next), requestCount(world, 'POST /token')]).toEqual([
+      'client-1',
+      'client-1',
+      0,
+    ])
     await orchestrator.completeCallback(world.callback(redirectOf(await connection.authorize())))
     clock.advance(HOUR_MS)
-    const before = count(world, 'POST /token')
+    const before = requestCount(world, 'POST /token')
     await connection.authorize({ force: true })
-    expect(count(world, 'POST /token')).toBe(before)
+    expect(requestCount(world, 'POST /token')).toBe(before)
   })
 
   test('is not asked for where the client is not registered dynamically', async () => {
@@ -203,7 +202,7 @@ describe('a registration that its server still has', () => {
     const orchestrator = orchestrate({ clock, clients })
     const { connection } = await abandonedAttempt(orchestrator, world, clock)
     expect(clientIdOf(redirectOf(await connection.authorize()))).toBe('c1')
-    expect([count(world, 'POST /token'), registrations(world)]).toEqual([0, 0])
+    expect([requestCount(world, 'POST /token'), registrations(world)]).toEqual([0, 0])
   })
 })
 

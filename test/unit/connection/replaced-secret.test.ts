@@ -1,7 +1,15 @@
 import { describe, expect, test, vi } from 'vitest'
-import { type Answer, type Seen } from './peer.ts'
 import { TestClock } from './test-clock.ts'
-import { orchestrate, redirectOf, signIn, startWorld, tokenOrCode, type World } from './world.ts'
+import {
+  orchestrate,
+  redirectOf,
+  requestCount,
+  signIn,
+  startWorld,
+  tokenOrCode,
+  withConfiguration,
+  type World,
+} from './world.ts'
 
 const ATTEMPT_TTL_MS = 300_000
 const HOUR_MS = 3_600_000
@@ -11,22 +19,11 @@ async function startReplacingWorld(until: Promise<void> = Promise.resolve()) {
   const world = await startWorld()
   let secret = 'client-secret-1'
   let reads = 0
-  let registration = {}
-  const register = world.as.routes['POST /register'] as (seen: Seen) => Answer
-  world.as.routes['POST /register'] = (seen) => {
-    const good = register(seen)
-    const configuration = {
-      registration_client_uri: `${world.issuer}/client`,
-      registration_access_token: 'registration-token',
-    }
-    registration = { ...Object(good.body), ...configuration }
-    return { ...good, body: registration }
-  }
-  world.as.routes['GET /client'] = () => {
+  withConfiguration(world, (registration) => {
     reads += 1
     secret = `replaced-${reads}`
     return { body: { ...registration, client_secret: secret }, until }
-  }
+  })
   for (const route of ['POST /token', 'POST /revoke']) {
     const good = world.as.routes[route] ?? {}
     world.as.routes[route] = (seen) => {
@@ -38,8 +35,6 @@ async function startReplacingWorld(until: Promise<void> = Promise.resolve()) {
   return world
 }
 
-const count = (world: World, request: string): number => world.as.asked().filter((asked) => asked === request).length
-
 /** An authorization of a user whose last attempt ran out asks whether the server still has the client. */
 async function replaceSecret(world: World, orchestrator: ReturnType<typeof orchestrate>, clock: TestClock) {
   const suspicious = orchestrator.connection({ tenant: 't1', user: 'suspicious', server: world.server })
@@ -49,7 +44,7 @@ async function replaceSecret(world: World, orchestrator: ReturnType<typeof orche
   const redirect = redirectOf(await other.authorize())
   clock.advance(1_000)
   await suspicious.authorize()
-  expect(count(world, 'GET /client')).toBe(1)
+  expect(requestCount(world, 'GET /client')).toBe(1)
   return { other, redirect }
 }
 
@@ -62,12 +57,12 @@ describe('a client secret that the server replaced when the registration was rea
     await replaceSecret(world, orchestrator, clock)
     for (const requests of [2, 1]) {
       clock.advance(HOUR_MS)
-      const before = count(world, 'POST /token')
+      const before = requestCount(world, 'POST /token')
       expect(await tokenOrCode(connection)).toMatch(/^access-/)
-      expect(count(world, 'POST /token') - before).toBe(requests)
+      expect(requestCount(world, 'POST /token') - before).toBe(requests)
     }
     expect(await connection.status()).toMatchObject({ authorized: true, failure: undefined })
-    expect(count(world, 'POST /register')).toBe(1)
+    expect(requestCount(world, 'POST /register')).toBe(1)
   })
 
   test('redeems the code of an attempt that began before', async () => {
@@ -77,9 +72,9 @@ describe('a client secret that the server replaced when the registration was rea
     const { other, redirect } = await replaceSecret(world, orchestrator, clock)
     expect(await orchestrator.completeCallback(world.callback(redirect))).toMatchObject({ status: 'authorized' })
     clock.advance(HOUR_MS)
-    const before = count(world, 'POST /token')
+    const before = requestCount(world, 'POST /token')
     await other.accessToken()
-    expect(count(world, 'POST /token') - before).toBe(1)
+    expect(requestCount(world, 'POST /token') - before).toBe(1)
   })
 
   test('renews the tokens of other connections while the response with it has not arrived', async () => {
@@ -92,13 +87,13 @@ describe('a client secret that the server replaced when the registration was rea
     await suspicious.authorize()
     clock.advance(HOUR_MS)
     const checking = suspicious.authorize()
-    await vi.waitFor(() => expect(count(world, 'GET /client')).toBe(1))
+    await vi.waitFor(() => expect(requestCount(world, 'GET /client')).toBe(1))
     const renewing = connection.accessToken()
-    await vi.waitFor(() => expect(count(world, 'POST /token')).toBe(2))
+    await vi.waitFor(() => expect(requestCount(world, 'POST /token')).toBe(2))
     read.resolve()
     redirectOf(await checking)
     expect((await renewing).value).toBe('access-2')
-    expect(count(world, 'POST /register')).toBe(1)
+    expect(requestCount(world, 'POST /register')).toBe(1)
   })
 
   test('revokes the tokens of other connections', async () => {
@@ -109,7 +104,7 @@ describe('a client secret that the server replaced when the registration was rea
     await replaceSecret(world, orchestrator, clock)
     expect(await connection.disconnect()).toMatchObject({ revoked: 'yes' })
     // The refresh token by both secrets, then the access token by the new one.
-    expect(count(world, 'POST /revoke')).toBe(3)
+    expect(requestCount(world, 'POST /revoke')).toBe(3)
   })
 
   test('that is rejected as well lets the client be registered anew', async () => {
@@ -120,10 +115,10 @@ describe('a client secret that the server replaced when the registration was rea
     await replaceSecret(world, orchestrator, clock)
     world.as.routes['POST /token'] = { status: 401, body: { error: 'invalid_client' } }
     clock.advance(HOUR_MS)
-    const before = count(world, 'POST /token')
+    const before = requestCount(world, 'POST /token')
     await expect(connection.accessToken()).rejects.toMatchObject({ code: 'AUTHORIZATION_REQUIRED' })
-    expect(count(world, 'POST /token') - before).toBe(2)
+    expect(requestCount(world, 'POST /token') - before).toBe(2)
     redirectOf(await connection.authorize())
-    expect(count(world, 'POST /register')).toBe(2)
+    expect(requestCount(world, 'POST /register')).toBe(2)
   })
 })

@@ -200,6 +200,26 @@ export async function signIn(
   return connection
 }
 
+/** Lets registration responses name a client configuration endpoint, which answers this (RFC 7592). */
+export function withConfiguration({ as, issuer }: World, answer: (registration: object) => Answer): void {
+  const register = as.routes['POST /register'] as (seen: Seen) => Answer
+  let registration = {}
+  as.routes['POST /register'] = (seen) => {
+    const good = register(seen)
+    const configuration = {
+      registration_client_uri: `${issuer}/client`,
+      registration_access_token: 'registration-token',
+    }
+    registration = { ...Object(good.body), ...configuration }
+    return { ...good, body: registration }
+  }
+  as.routes['GET /client'] = () => answer(registration)
+}
+
+/** How often the authorization server received this request, such as `POST /token`. */
+export const requestCount = ({ as }: World, request: string): number =>
+  as.asked().filter((asked) => asked === request).length
+
 /** Delays the response to a revocation: `arrived` resolves once it is requested, and `go` lets the server respond. */
 export function delayRevocation({ as }: World): { arrived: Promise<void>; go: () => void } {
   const gate = Promise.withResolvers<void>()
