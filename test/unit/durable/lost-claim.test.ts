@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { describe, expect, test, vi } from 'vitest'
 import { portError } from '../../../src/errors/port-error.ts'
 import { processWarnings } from '../../support/process-warnings.ts'
@@ -52,6 +53,8 @@ describe('◆2 a claim that the store has lost', () => {
     await world.seed(SIGNED_IN)
     const process = world.process()
     const { view } = await process.run({ type: 'request.servedWithoutToken' })
+    // The next run begins with that record, instead of loading it behind this one.
+    await nextTurn()
     process.store.arm({ name: 'result', operation: 'save', when: 'before', action: 'pause', skip: 1 })
     const run = process.run(REFRESH, { view })
     await process.reached('result')
@@ -173,7 +176,13 @@ describe('◆2 a claim that the store has lost', () => {
     world.time.advance(UNTIL_ABANDONED_MS + 1)
     await rejected
     rollBack(process, before, await world.seed(SIGNED_IN))
-    await expect(process.run(REFRESH)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
+    const again = Promise.withResolvers<string>()
+    process.answers.refreshTokens = () => {
+      again.resolve('sent again')
+      return Promise.reject(portError('REFRESH_REJECTED', 'rejected', { error: 'invalid_grant' }))
+    }
+    const next = process.run(REFRESH).catch(({ code }: { code: string }) => code)
+    expect(await Promise.race([next, again.promise])).toBe('STORE_UNAVAILABLE')
     takesResults = true
     await vi.waitFor(async () => expect((await world.stored())?.context.generation).toBe(2), { timeout: 20_000 })
     expect(world.requests).toEqual(['refreshTokens'])
