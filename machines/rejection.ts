@@ -89,6 +89,7 @@ const PASSING_CODES: ReadonlySet<Failure['code']> = new Set([
   'SERVER_METADATA_UNAVAILABLE',
   'SERVER_UNAVAILABLE',
   'STORE_UNAVAILABLE',
+  'TIMED_OUT',
 ])
 
 /** Whether a failure that is not passing may be over by itself nevertheless: its host need not correct anything. */

@@ -17,6 +17,7 @@ import {
 
 const ATTEMPT_TTL_MS = 300_000
 const HOUR_MS = 3_600_000
+const LEASE_MS = 30_000
 const of = (world: World, user = 'u1') => ({ tenant: 't1', user, server: world.server })
 const clientIdOf = ({ authorizationUrl }: Redirect): string | null =>
   new URL(authorizationUrl).searchParams.get('client_id')
@@ -94,6 +95,28 @@ describe('a registration that its server has forgotten', () => {
       expect(read?.headers.authorization).toBe('Bearer registration-token')
     }),
   )
+
+  test('is asked for once more by a process that was too slow to send its question', async () => {
+    const { world, forgotten } = await startForgetfulWorld()
+    const clock = new TestClock()
+    let isSlow = false
+    const store = new (class extends MemoryStore {
+      override async save(...saved: Parameters<MemoryStore['save']>): ReturnType<MemoryStore['save']> {
+        const result = await super.save(...saved)
+        if (isSlow && saved[1].includes('"checking"')) {
+          isSlow = false
+          clock.advance(LEASE_MS)
+        }
+        return result
+      }
+    })({ clock })
+    const orchestrator = orchestrate({ clock, store })
+    const { connection } = await abandonedAttempt(orchestrator, world, clock)
+    forgotten.add('client-1')
+    isSlow = true
+    expect(clientIdOf(redirectOf(await connection.authorize()))).toBe('client-2')
+    expect([isSlow, requestCount(world, 'POST /token'), registrations(world)]).toEqual([false, 1, 2])
+  })
 
   test('is asked for by one process of a fleet, and replaced once for all', async () => {
     const { world, forgotten } = await startForgetfulWorld()

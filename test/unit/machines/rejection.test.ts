@@ -22,12 +22,13 @@ test.each([408, 425, 429, 503])(
   },
 )
 
-test('mayPass is true for metadata that were not found, unless their server publishes none, and for a registration that waits', () => {
+test('mayPass is true for metadata that were not found, unless their server publishes none, for a registration that waits, and for a wait that timed out', () => {
   const notPublished = { reason: 'notPublished' }
   expect(mayPass({ code: 'RESOURCE_METADATA_UNAVAILABLE' })).toBe(true)
   expect(mayPass({ code: 'SERVER_METADATA_UNAVAILABLE' })).toBe(true)
   expect(mayPass({ code: 'SERVER_METADATA_UNAVAILABLE', details: notPublished })).toBe(false)
   expect(mayPass({ code: 'RATE_LIMITED' })).toBe(true)
+  expect(mayPass({ code: 'TIMED_OUT', details: { reason: 'claimed' } })).toBe(true)
   expect(mayPass({ code: 'CLIENT_INFORMATION_REQUIRED' })).toBe(false)
 })
 
