@@ -36,7 +36,7 @@ describe('◆7 single flight', () => {
     expect(world.as.asked()).toEqual(FIRST_SIGN_IN)
   })
 
-  test('concurrent authorize() calls with different options queue and reuse discovery and registration', async () => {
+  test('concurrent authorize() calls with different options have URLs of their own, and share discovery and registration', async () => {
     const world = await startWorld()
     const orchestrator = orchestrate()
     const connection = orchestrator.connection({ tenant: 't1', server: world.server })

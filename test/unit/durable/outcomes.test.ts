@@ -177,7 +177,7 @@ describe('the outcome of a run', () => {
     expect(emitted).toHaveLength(1)
   })
 
-  test('runs of one key queue, and a failed run does not block the next one', async () => {
+  test('a failed run does not block the next run of its key', async () => {
     const world = createWorld()
     await world.seed(SIGNED_IN)
     const process = world.process()
