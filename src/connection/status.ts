@@ -42,7 +42,10 @@ export interface ConnectionStatus {
    * In the past: now.
    */
   nextWakeAt: number | undefined
-  /** The last failure, if no operation has succeeded since. */
+  /**
+   * The last failure, if no operation has succeeded since; or that every token is rejected which a grant that needs no
+   * user obtains (`everyTokenRejected`).
+   */
   failure: Failure | undefined
   /** What the host can do now. */
   nextAction: NextAction

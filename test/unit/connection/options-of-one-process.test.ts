@@ -2,7 +2,7 @@ import { generateKeyPair } from 'jose'
 import { describe, expect, test } from 'vitest'
 import { type AuthOrchestratorOptions, MemoryStore } from '../../../src/index.ts'
 import { TestClock } from './test-clock.ts'
-import { orchestrate, rejection, signIn, startWorld, tokenOrCode } from './world.ts'
+import { orchestrate, rejection, signIn, startWorld, tokenOrCode, type World } from './world.ts'
 
 const HOUR_MS = 3_600_000
 const { privateKey } = await generateKeyPair('ES256', { extractable: true })
@@ -23,6 +23,15 @@ interface Case {
   right: (issuer: string) => Options
   wrong: Options
   grant?: 'jwt_bearer'
+  /** The host has the token from elsewhere: its server is not discovered yet. */
+  isImported?: true
+  prepare?: (world: World) => void
+}
+
+/** As this machine serves no https, the host's `fetch` sends to the issuer what is meant for this. */
+const TOKEN_ORIGIN = 'https://127.0.0.1'
+const fetchTokens = (issuer: string): typeof fetch => {
+  return (input, init) => fetch(new Request(input, init).url.replace(TOKEN_ORIGIN, issuer), init)
 }
 
 const JWT_BEARER: Case = {
@@ -40,15 +49,35 @@ const CASES: Case[] = [
     wrong: {},
   },
   { code: 'INSECURE_ENDPOINT', right: () => ({}), wrong: { network: { allow: ['localhost'] } } },
+  {
+    code: 'ADDRESS_FORBIDDEN',
+    right: (issuer) => ({ network: { fetch: fetchTokens(issuer) } }),
+    wrong: { network: { allow: ['localhost'] } },
+    prepare: ({ serverMetadata }) => (serverMetadata['token_endpoint'] = `${TOKEN_ORIGIN}/token`),
+  },
+  {
+    code: 'POLICY_REFUSED',
+    right: () => ({}),
+    wrong: { policy: { allowedIssuers: ['https://other.example'] } },
+    isImported: true,
+    prepare: ({ serverMetadata }) => delete serverMetadata['token_endpoint_auth_methods_supported'],
+  },
 ]
 
 /** A connection whose access token is over, in a process with the right options and in one with the wrong ones. */
-async function renewable({ world, clock, start }: Fleet, { right, wrong, grant }: Case) {
+async function renewable({ world, clock, start }: Fleet, { right, wrong, grant, isImported, prepare }: Case) {
+  prepare?.(world)
   const orchestrator = start(right(world.issuer))
-  const good = grant
-    ? orchestrator.connection({ tenant: 't1', server: world.server })
-    : await signIn(world, orchestrator)
+  const good =
+    grant || isImported
+      ? orchestrator.connection({ tenant: 't1', server: world.server })
+      : await signIn(world, orchestrator)
   if (grant) await good.authorize({ grant })
+  if (isImported)
+    await good.import({
+      tokens: { accessToken: 'old', expiresAt: clock.now() + HOUR_MS, grant: 'client_credentials' },
+      clientInformation: { clientId: 'robot', clientSecret: 's' },
+    })
   clock.advance(HOUR_MS)
   return { good, bad: start(wrong).connection(good.identity), corrected: start(right(world.issuer)) }
 }
@@ -57,6 +86,7 @@ describe('a renewal that failed for the options of one process', () => {
   test.each(CASES)('that are corrected ($code) defers no other process', async (one) => {
     const fleet = await startFleet()
     const { good, bad, corrected } = await renewable(fleet, one)
+    const issued = fleet.world.tokenRequests().length
     for (const retryAfterMs of [5_000, 10_000]) {
       expect(await rejection(bad.accessToken())).toMatchObject({
         failure: { code: one.code, details: { retryAfterMs } },
@@ -64,9 +94,9 @@ describe('a renewal that failed for the options of one process', () => {
       fleet.clock.advance(retryAfterMs)
     }
     expect(await rejection(bad.accessToken())).toMatchObject({ failure: { code: one.code } })
-    expect(await tokenOrCode(corrected.connection(good.identity))).toBe('access-2')
-    expect(await tokenOrCode(good)).toBe('access-2')
-    expect(fleet.world.tokenRequests()).toHaveLength(2)
+    expect(await tokenOrCode(corrected.connection(good.identity))).toBe(`access-${issued + 1}`)
+    expect(await tokenOrCode(good)).toBe(`access-${issued + 1}`)
+    expect(fleet.world.tokenRequests()).toHaveLength(issued + 1)
   })
 
   test.each(CASES)('is tried once per backoff there ($code)', async (one) => {
