@@ -76,6 +76,22 @@ describe('SqliteStore on a file', () => {
     }
   })
 
+  test('SqliteStore.save rejects while the disk is full, and load() succeeds', async () => {
+    await store.save('key', 'read', creation())
+    const other = new DatabaseSync(path)
+    try {
+      other.exec(
+        `CREATE TRIGGER full BEFORE INSERT ON authchart_records BEGIN SELECT raise(ABORT, 'database or disk is full'); END`,
+      )
+      await expect(store.save('other', 'secret', creation())).rejects.toThrow(/^database or disk is full$/)
+      expect(await store.load('key')).toMatchObject({ value: 'read' })
+      other.exec('DROP TRIGGER full')
+    } finally {
+      other.close()
+    }
+    expect(await store.save('other', 'value', creation())).toEqual({ version: expect.any(String) })
+  })
+
   test('SqliteStore rolls a failed write back, and the next write succeeds', async () => {
     await store.save('key', 'value', creation())
     const other = new DatabaseSync(path)
