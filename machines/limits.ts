@@ -5,7 +5,7 @@ export const MAX_ATTEMPTS = 8
 
 /**
  * How long an attempt that has expired is retained, in milliseconds: one minute. Its callback may have come in time,
- * and wait for the claim of another process.
+ * and wait for the claim of another process, if lease and grace period of that are no longer.
  */
 export const CALLBACK_WAIT_MS = 60_000
 

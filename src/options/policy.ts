@@ -16,7 +16,10 @@ export interface PolicyOptions {
   maxStepUps?: number | undefined
   /** How long an authorization request awaits its callback. @defaultValue 300_000 */
   attemptTtlMs?: number | undefined
-  /** How long an unredeemed authorization code is retained for retry. @defaultValue 60_000 */
+  /**
+   * How long an unredeemed authorization code is retained for retry. Must exceed `leaseMs` + `graceMs`, or else another
+   * process does not send the code of one that died. @defaultValue 60_000
+   */
   codeTtlMs?: number | undefined
   /**
    * Minimum remaining lifetime of a token that is returned without a refresh; at most a quarter of its lifetime.
