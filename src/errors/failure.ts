@@ -212,7 +212,7 @@ const CATALOGUE: Record<FailureCode, Entry> = {
 }
 
 /** The entries of codes whose `reason` changes what happened, or what the host can do. */
-const REASONS: Partial<Record<FailureCode, Readonly<Record<string, Entry>>>> = {
+export const REASONS: Partial<Record<FailureCode, Readonly<Record<string, Entry>>>> = {
   AUTHORIZATION_NOT_OFFERED: {
     notRequired: ['the server requires no authorization, so that there is no token', 'none'],
     noAuthorizationServer: [

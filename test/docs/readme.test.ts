@@ -2,7 +2,14 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join, posix } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { connectionMachine } from '../../machines/index.ts'
-import { FAILURE_CODES, failure, nextActionFor } from '../../src/errors/failure.ts'
+import {
+  FAILURE_CODES,
+  failure,
+  type FailureCode,
+  type FailureDetails,
+  nextActionFor,
+  REASONS,
+} from '../../src/errors/failure.ts'
 import { anchorOf } from '../support/docs/blocks.ts'
 import { staleFiles } from '../support/docs/generated.ts'
 import { markdownFiles, projectRoot } from '../support/source-files.ts'
@@ -52,6 +59,35 @@ test('docs/failures.md has every failure code once, under the nextAction that th
   )
   const existing = FAILURE_CODES.map((code) => `${code}: ${nextActionFor(failure(code))}`)
   expect(documented.toSorted()).toEqual(existing.toSorted())
+})
+
+test('docs/failures.md has each reason whose nextAction is not that of its code, and no reason under another nextAction than the error has', () => {
+  const rows = rowsOf(section(files.get('docs/failures.md') ?? '', 'Reasons that change what to do'))
+  const detailsIn = (cell: string): FailureDetails => ({
+    reason: /^`reason: '(\w+)'`$/.exec(cell)?.[1],
+    allow: cell === '`allow`' ? 'as.example:443' : undefined,
+    configuredIssuers: cell === '`configuredIssuers`' ? ['https://as.example'] : undefined,
+  })
+  const documented = rows.flatMap(([codes, cell = '', action]) =>
+    namesIn(codes).map((name) => {
+      const code = name as FailureCode
+      const details = detailsIn(cell)
+      return { code, cell, details, action: namesIn(action).join() }
+    }),
+  )
+  expect(documented.map(({ code, cell, action }) => `${code} ${cell}: ${action}`)).toEqual(
+    documented.map(({ code, cell, details }) => `${code} ${cell}: ${nextActionFor(failure(code, details))}`),
+  )
+  const reasons = documented.flatMap(({ code, details: { reason } }) => (reason ? [`${code} ${reason}`] : []))
+  const existing = Object.entries(REASONS).flatMap(([name, entries]) =>
+    Object.keys(entries).map((reason) => ({ code: name as FailureCode, reason })),
+  )
+  const show = ({ code, reason }: { code: FailureCode; reason: string }): string => `${code} ${reason}`
+  expect(existing.map(show)).toEqual(expect.arrayContaining(reasons))
+  const differing = existing.filter(
+    ({ code, reason }) => nextActionFor(failure(code, { reason })) !== nextActionFor(failure(code)),
+  )
+  expect(reasons).toEqual(expect.arrayContaining(differing.map(show)))
 })
 
 test('the README and docs show no TypeScript that is not a source file of its own', () => {
