@@ -83,8 +83,11 @@ export class Connection {
    * @throws {@link AuthorizationError} `AUTHORIZATION_REQUIRED` if `authorize()` is needed; `AUTHORIZATION_NOT_OFFERED`
    *   if the server requires no authorization; `CLIENT_REJECTED` if the authorization server rejected the configured
    *   client; `EXCHANGE_REJECTED`, `TOKEN_RESPONSE_INVALID` if it rejected a non-interactive grant, or if its response
-   *   is not valid; `HTTP_TIMEOUT`, `HTTP_NETWORK`, `SERVER_UNAVAILABLE`, `RATE_LIMITED`, `TOKEN_OUTCOME_UNKNOWN`,
-   *   `STORE_UNAVAILABLE` if a later call may succeed.
+   *   is not valid; `CLIENT_INFORMATION_REQUIRED`, `CLIENT_AUTH_UNSUPPORTED`, `GRANT_UNSUPPORTED`, `POLICY_REFUSED`,
+   *   `INSECURE_ENDPOINT`, `ADDRESS_FORBIDDEN` if no renewal can be sent; `HTTP_TIMEOUT`, `HTTP_NETWORK`,
+   *   `SERVER_UNAVAILABLE`, `RATE_LIMITED`, `RESOURCE_METADATA_UNAVAILABLE`, `SERVER_METADATA_UNAVAILABLE`,
+   *   `TOKEN_OUTCOME_UNKNOWN`, `REFRESH_REJECTED` (the DPoP proof was rejected), `STORE_UNAVAILABLE`, `TIMED_OUT` if a
+   *   later call may succeed.
    * @see [RFC 6749 §6](https://www.rfc-editor.org/rfc/rfc6749.html#section-6)
    */
   async accessToken(options: AccessTokenOptions = {}): Promise<AccessToken> {
@@ -104,7 +107,8 @@ export class Connection {
    *
    * @throws {@link AuthorizationError} As {@link Connection.accessToken}, with the server's `challenge`:
    *   `AUTHORIZATION_REQUIRED` if `authorize()` is needed (pass the challenge to `authorize({ challenge })`),
-   *   `BODY_NOT_REPLAYABLE` if a new token is available but the body was a stream: send the request again.
+   *   `BODY_NOT_REPLAYABLE` if a new token is available but the body was a stream: send the request again;
+   *   `INSUFFICIENT_SCOPE`, `STEP_UP_EXHAUSTED` if a grant that needs no user obtains no wider scope.
    * @throws `TypeError` for another origin, and for a redirect if `redirect` is `'error'`.
    * @see [RFC 6750 §3.1](https://www.rfc-editor.org/rfc/rfc6750.html#section-3.1)
    */

@@ -66,7 +66,7 @@ export const CLAIM_TTL_MS = 2 * IDLE_TTL_MS
 export const KEYS_PER_PAGE = 100
 
 /**
- * The bounds and defaults of the options of `wakeDue()`, and how many records that cannot be read one call tries: it
- * ends within a scheduler's interval.
+ * The bounds and defaults of the options of `wakeDue()`, and how many records that cannot be read, or have no work, one
+ * call tries: it ends within a scheduler's interval.
  */
 export const WAKE_DUE = { limit: 1_000, maxLimit: 10_000, concurrency: 8, maxConcurrency: 100, maxUnreadable: 10_000 }

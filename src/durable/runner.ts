@@ -49,7 +49,7 @@ export class Runner {
   readonly #running = new Map<Promise<void>, (error: Error) => void>()
   /** The runs whose callers were rejected, and which go on trying to store a result. */
   readonly #late = new Set<{ readonly key: string }>()
-  #longestLeaseMs = 0
+  #longestClaimMs = 0
 
   constructor(options: RunnerOptions) {
     this.#options = options
@@ -97,7 +97,7 @@ export class Runner {
   ): Promise<RunResult<Context>> {
     if (this.#repository.retries.isClosing && !options.isNested) return Promise.reject(closed())
     const { input, lease, dueInMs } = options
-    this.#longestLeaseMs = Math.max(this.#longestLeaseMs, lease.leaseMs + lease.graceMs)
+    this.#longestClaimMs = Math.max(this.#longestClaimMs, lease.leaseMs + lease.graceMs)
     const before = this.#queues.get(key)
     // A run that waits for another loads again: its record may be outdated by then.
     const loaded = before === undefined ? options.loaded : undefined
@@ -130,14 +130,14 @@ export class Runner {
   }
 
   /**
-   * Rejects new runs and waits for those in flight, at most the longest lease among them; then it rejects those that
-   * are left with `STORE_UNAVAILABLE`, and nothing is tried again.
+   * Rejects new runs and waits for those in flight, at most the longest lease with its grace period among them; then it
+   * rejects those that are left with `STORE_UNAVAILABLE`, and nothing is tried again.
    */
   async close(): Promise<void> {
     this.#repository.retries.isClosing = true
     let timer: NodeJS.Timeout | undefined
     const bound = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, this.#longestLeaseMs)
+      timer = setTimeout(resolve, this.#longestClaimMs)
     })
     await Promise.race([Promise.all(this.#running.keys()), bound])
     clearTimeout(timer)
