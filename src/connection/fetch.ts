@@ -45,10 +45,10 @@ function isReplayable(body: unknown): boolean {
 /**
  * Sends a request with the connection's token, to its server's origin only. A connection that never had tokens sends it
  * without one, and every response but a 401, and a 403 that requires scope, is returned. With `redirect: 'follow'`, the
- * default, redirects within that origin are followed for GET and HEAD; all others are returned unchanged. After a 401,
- * and after a 403 with `insufficient_scope` or with scopes that were not granted, the request is repeated once each
- * with another token, if that needs no user interaction. A streamed body is cancelled by every failure before or while
- * it is sent.
+ * default, redirects within that origin are followed for GET and HEAD; all others are returned unchanged. After a 401
+ * or 403 with `insufficient_scope`, or a 403 with scopes that were not granted, and after any other 401, the request is
+ * repeated once each with another token, if that needs no user interaction. A streamed body is cancelled by every
+ * failure before or while it is sent.
  *
  * @throws {@link AuthorizationError} With the server's `challenge`: `AUTHORIZATION_REQUIRED` if `authorize()` is
  *   needed, `BODY_NOT_REPLAYABLE` if a new token, or the server's nonce, is available, but the body was a stream: the
@@ -89,7 +89,7 @@ async function sendAuthorized(
   const first = await source.token(signal)
   if (first === undefined) return await sendWithoutToken(source, sender, request)
   let token = first
-  const handledStatuses = new Set<number>()
+  const handled = new Set<keyof typeof REASONS>()
   for (;;) {
     const response = await send(sender, isBodyReplayable ? request.clone() : request, token, isBodyReplayable, origin)
     const challenge = response.headers.get('www-authenticate') ?? undefined
@@ -106,8 +106,8 @@ async function sendAuthorized(
     }
     await response.body?.cancel()
     if (remedy === 'nonce') throw bodyNotReplayable(status, challenge)
-    const isHandled = handledStatuses.has(status)
-    handledStatuses.add(status)
+    const isHandled = handled.has(remedy)
+    handled.add(remedy)
     const next: IssuedToken | undefined =
       remedy === 'user' || isHandled ? undefined : await anotherToken(source, token, response, remedy, signal)
     if (next === undefined) throw await authorizationRequired(source, response, token, signal, remedy)
@@ -118,16 +118,19 @@ async function sendAuthorized(
 
 /**
  * What a response requires: a new token, one of wider scope, or the user. A 403 whose challenge names scopes that were
- * not granted requires wider scope, whatever its `error`; any other 403 is the server's final response.
+ * not granted requires wider scope, whatever its `error`, as does a 401 with `insufficient_scope`; any other 403 is the
+ * server's final response.
  */
 function remedyFor(
   status: number,
   challenge: string | undefined,
   granted: string | undefined,
-): 'newToken' | 'widerToken' | 'user' | undefined {
-  const received = (challenge === undefined ? undefined : bearerChallenge(challenge)) ?? {}
-  if (status === 401) return received.error === 'insufficient_user_authentication' ? 'user' : 'newToken'
-  return status === 403 && requiresScope(received, granted) ? 'widerToken' : undefined
+): keyof typeof REASONS | undefined {
+  const received = bearerChallenge(challenge ?? '') ?? {}
+  if (status === 401 && received.error === 'insufficient_user_authentication') return 'user'
+  // The status is wrong (RFC 6750 §3.1): the server accepted the token itself.
+  if (status === 401 && received.error !== 'insufficient_scope') return 'newToken'
+  return (status === 401 || status === 403) && requiresScope(received, granted) ? 'widerToken' : undefined
 }
 
 /** Whether a response rejects the DPoP proof of its request (RFC 9449 §7.1): no other token has a better one. */

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { AuthOrchestrator, Connection } from '../../../src/index.ts'
 import { MemoryStore, type SaveOptions } from '../../../src/index.ts'
-import type { Answer } from './peer.ts'
+import type { Answer, Seen } from './peer.ts'
 import { TestClock } from './test-clock.ts'
 import { orchestrate, redirectOf, rejection, signIn, startWorld } from './world.ts'
 
@@ -315,6 +315,36 @@ describe('a token that the server rejects', () => {
     expect(await connection.status()).toMatchObject({ state: 'authorized', authorized: true })
     world.rs.routes['POST /mcp'] = served
     expect((await call()).status).toBe(200)
+  })
+
+  test('is not one that lacks scope: a 401 with insufficient_scope is handled as a 403', async () => {
+    const { world, connection, elsewhere, call } = await signedIn()
+    const challenge = 'Bearer error="insufficient_scope", scope="mcp:admin"'
+    world.rs.routes['POST /mcp'] = { status: 401, headers: { 'www-authenticate': challenge } }
+    const required = { code: 'AUTHORIZATION_REQUIRED', details: { status: 401, reason: 'insufficientScope' } }
+    for (const by of [connection, elsewhere]) {
+      expect(await rejection(call(by))).toMatchObject({ failure: required })
+      expect((await by.accessToken()).value).toBe('access-1')
+    }
+    expect(await elsewhere.status()).toMatchObject({ state: 'authorized', authorized: true })
+    expect(refreshes(world)).toBe(0)
+    const redirect = redirectOf(await elsewhere.authorize())
+    expect(new URL(redirect.authorizationUrl).searchParams.get('scope')).toBe('mcp:tools mcp:admin')
+  })
+
+  test('is replaced by one of wider scope after a 401 with insufficient_scope, if that needs no user', async () => {
+    const { world, store, clock } = await signedIn()
+    const clients = [{ issuer: world.issuer, clientId: 'worker', clientSecret: 's' }]
+    const connection = orchestrate({ clock, store, clients }).connection({ tenant: 't2', server: world.server })
+    await connection.authorize({ grant: 'client_credentials' })
+    const served = world.rs.routes['POST /mcp'] as (seen: Seen) => Answer
+    const challenge = 'Bearer error="insufficient_scope", scope="mcp:admin"'
+    world.rs.routes['POST /mcp'] = (seen) =>
+      seen.headers.authorization === 'Bearer access-2'
+        ? { status: 401, headers: { 'www-authenticate': challenge } }
+        : served(seen)
+    expect((await connection.fetch(world.server, { method: 'POST', body: '{}' })).status).toBe(200)
+    expect(await connection.status()).toMatchObject({ authorized: true, scope: 'mcp:tools mcp:admin' })
   })
 })
 
