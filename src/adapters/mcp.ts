@@ -96,8 +96,8 @@ export function authorizationErrorOf(error: unknown): AnyAuthorizationError | un
 }
 
 /**
- * An SDK calls this only after a 401, which `connection.fetch` never returns, or because the host called
- * `finishAuth()`.
+ * An SDK calls this only after a 401, which `connection.fetch` never returns to a request without an `Authorization`
+ * header of its own, or because the host called `finishAuth()`.
  */
 function rejectOwnFlow(): never {
   throw new TypeError(

@@ -108,7 +108,8 @@ export class Connection {
    * @throws {@link AuthorizationError} As {@link Connection.accessToken}, with the server's `challenge`:
    *   `AUTHORIZATION_REQUIRED` if `authorize()` is needed (pass the challenge to `authorize({ challenge })`),
    *   `BODY_NOT_REPLAYABLE` if a new token is available but the body was a stream: send the request again;
-   *   `INSUFFICIENT_SCOPE`, `STEP_UP_EXHAUSTED` if a grant that needs no user obtains no wider scope.
+   *   `INSUFFICIENT_SCOPE`, `STEP_UP_EXHAUSTED` if a grant that needs no user obtains no wider scope,
+   *   `SERVER_UNAVAILABLE`, reason `dpopProof`, if the server rejects the DPoP proof: check the clock of this machine.
    * @throws `TypeError` for another origin, and for a redirect if `redirect` is `'error'`.
    * @see [RFC 6750 §3.1](https://www.rfc-editor.org/rfc/rfc6750.html#section-3.1)
    */

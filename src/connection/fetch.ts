@@ -52,7 +52,8 @@ function isReplayable(body: unknown): boolean {
  *
  * @throws {@link AuthorizationError} With the server's `challenge`: `AUTHORIZATION_REQUIRED` if `authorize()` is
  *   needed, `BODY_NOT_REPLAYABLE` if a new token, or the server's nonce, is available, but the body was a stream: the
- *   caller has to send the request again.
+ *   caller has to send the request again; `SERVER_UNAVAILABLE`, reason `dpopProof`, if the server rejects the DPoP
+ *   proof of the request, also with its nonce.
  * @throws `TypeError` For another origin, and for a redirect if `redirect` is `error`.
  * @see [RFC 6750 §3.1](https://www.rfc-editor.org/rfc/rfc6750.html#section-3.1)
  */
@@ -94,18 +95,18 @@ async function sendAuthorized(
     const response = await send(sender, isBodyReplayable ? request.clone() : request, token, isBodyReplayable, origin)
     const challenge = response.headers.get('www-authenticate') ?? undefined
     const { status } = response
-    // A response that only requests a DPoP nonce, or rejects the proof, does not reject the token.
-    const remedy = asksForNonce(response)
-      ? 'nonce'
-      : isProofRejected(token, challenge)
-        ? undefined
-        : remedyFor(status, challenge, token.scope)
-    if (remedy === undefined || (remedy === 'nonce' && isBodyReplayable)) {
+    const proofError = proofErrorOf(token, response)
+    const remedy = proofError === undefined ? remedyFor(status, challenge, token.scope) : undefined
+    if (proofError === undefined && remedy === undefined) {
       if (token.rejection !== undefined && response.ok && isOwn(source, response)) await source.accepted(token, signal)
       return response
     }
     await response.body?.cancel()
-    if (remedy === 'nonce') throw bodyNotReplayable(status, challenge)
+    if (remedy === undefined) {
+      if (proofError === 'use_dpop_nonce' && !isBodyReplayable) throw bodyNotReplayable(status, challenge)
+      const details = { status, error: proofError, reason: 'dpopProof' }
+      throw new AuthorizationError(failure('SERVER_UNAVAILABLE', details), { challenge })
+    }
     const isHandled = handled.has(remedy)
     handled.add(remedy)
     const next: IssuedToken | undefined =
@@ -133,9 +134,15 @@ function remedyFor(
   return (status === 401 || status === 403) && requiresScope(received, granted) ? 'widerToken' : undefined
 }
 
-/** Whether a response rejects the DPoP proof of its request (RFC 9449 §7.1): no other token has a better one. */
-function isProofRejected({ dpopKey }: IssuedToken, challenge = ''): boolean {
-  return dpopKey !== undefined && bearerChallenge(challenge)?.error === 'invalid_dpop_proof'
+/**
+ * How a response rejects only the DPoP proof of its request, or requires a nonce in it (RFC 9449 §7.1, §9), which says
+ * nothing about the token: no other one has a better proof.
+ */
+function proofErrorOf({ dpopKey }: IssuedToken, response: Response): string | undefined {
+  if (dpopKey === undefined || response.status !== 401) return undefined
+  if (asksForNonce(response)) return 'use_dpop_nonce'
+  const { error } = bearerChallenge(challengeHeader(response) ?? '') ?? {}
+  return error === 'invalid_dpop_proof' ? error : undefined
 }
 
 async function anotherToken(

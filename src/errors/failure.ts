@@ -274,6 +274,9 @@ export const REASONS: Partial<Record<FailureCode, Readonly<Record<string, Entry>
   CLIENT_REJECTED: { dynamicClient: [CATALOGUE.CLIENT_REJECTED[0], 'authorize'] },
   EXCHANGE_REJECTED: { dpopProof: PROOF_REJECTED },
   REFRESH_REJECTED: { dpopProof: PROOF_REJECTED },
+  SERVER_UNAVAILABLE: {
+    dpopProof: ['the server rejected the DPoP proof of the request: check the clock of this machine', 'retry'],
+  },
   STEP_UP_EXHAUSTED: {
     scopeTooLong: [
       'the scope that the server requires, together with what was requested and granted before, is too long to request',

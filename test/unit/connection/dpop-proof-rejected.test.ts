@@ -1,5 +1,7 @@
+import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client'
 import { decodeJwt } from 'jose'
 import { describe, expect, test } from 'vitest'
+import { authorizationErrorOf, mcpTransportOptions } from '../../../src/adapters/mcp.ts'
 import { MemoryStore } from '../../../src/index.ts'
 import { TestTime } from '../durable/test-time.ts'
 import type { Answer, Seen } from './peer.ts'
@@ -38,13 +40,32 @@ async function startBoundWorld() {
 const proofRejected = (error: string) => ({ status: 400, error, reason: 'dpopProof' })
 
 describe('a process whose clock is ahead of the DPoP servers', () => {
-  test('gets the 401 of the resource, and the token stays that of all others', async () => {
+  test('gets a failure of the proof from the resource, and the token stays that of all others', async () => {
     const { world, right, ahead } = await startBoundWorld()
     const connection = await signIn(world, right)
-    expect((await ahead.connection(connection.identity).fetch(world.server)).status).toBe(401)
+    expect(await rejection(ahead.connection(connection.identity).fetch(world.server))).toEqual({
+      failure: {
+        code: 'SERVER_UNAVAILABLE',
+        details: { status: 401, error: 'invalid_dpop_proof', reason: 'dpopProof' },
+      },
+      retryable: true,
+      nextAction: 'retry',
+    })
     expect(world.tokenRequests()).toHaveLength(1)
     expect(await connection.status()).toMatchObject({ authorized: true, failure: undefined })
     expect((await connection.fetch(world.server)).status).toBe(200)
+  })
+
+  test('gets that failure from an MCP SDK as well', async () => {
+    const { world, right, ahead } = await startBoundWorld()
+    const { identity } = await signIn(world, right)
+    world.rs.routes['POST /mcp'] = world.rs.routes['GET /mcp'] ?? {}
+    const options = mcpTransportOptions(ahead.connection(identity))
+    const client = new Client({ name: 'x', version: '1' })
+    const error: unknown = await client
+      .connect(new StreamableHTTPClientTransport(new URL(world.server), options))
+      .catch((reason: unknown) => reason)
+    expect(authorizationErrorOf(error)).toMatchObject({ code: 'SERVER_UNAVAILABLE', nextAction: 'retry' })
   })
 
   test('leaves a renewal to the others after the backoff, and the user is not asked', async () => {

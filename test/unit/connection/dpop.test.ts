@@ -146,7 +146,7 @@ describe('a DPoP nonce', () => {
     }),
   )
 
-  test('connection.fetch returns the 401 when the retry with the DPoP nonce is rejected as well', async () => {
+  test('a second DPoP nonce that the server requires is a failure that may pass, and none of the token', async () => {
     const { connection, world, mcp } = await boundWorld()
     let asked = 0
     world.rs.routes['GET /mcp'] = () => {
@@ -154,9 +154,24 @@ describe('a DPoP nonce', () => {
       const headers = { 'www-authenticate': 'DPoP error="use_dpop_nonce"', 'dpop-nonce': `n${asked}` }
       return { status: 401, headers, body: {} }
     }
-    expect((await connection.fetch(world.server)).status).toBe(401)
+    expect(await rejection(connection.fetch(world.server))).toMatchObject({
+      failure: { code: 'SERVER_UNAVAILABLE', details: { error: 'use_dpop_nonce', reason: 'dpopProof' } },
+      nextAction: 'retry',
+    })
+    expect(await connection.status()).toMatchObject({ authorized: true, failure: undefined })
     expect(mcp().map(nonceOf)).toEqual([undefined, 'n1'])
     expect(world.tokenRequests()).toHaveLength(1)
+  })
+
+  test('a DPoP nonce that is required of a bearer token rejects that token', async () => {
+    const world = await startWorld()
+    const connection = await signIn(world, orchestrate())
+    const headers = { 'www-authenticate': 'Bearer, DPoP error="use_dpop_nonce"', 'dpop-nonce': 'n1' }
+    world.rs.routes['GET /mcp'] = { status: 401, headers }
+    expect(await rejection(connection.fetch(world.server))).toMatchObject({
+      failure: { code: 'AUTHORIZATION_REQUIRED', details: { reason: 'rejectedAgain' } },
+    })
+    expect(await connection.status()).toMatchObject({ authorized: false })
   })
 
   test('a DPoP nonce for a body that cannot be replayed is used for the next request', async () => {

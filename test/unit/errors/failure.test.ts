@@ -134,6 +134,11 @@ test.each<[Failure, string, NextAction]>([
     'retry',
   ],
   [
+    { code: 'SERVER_UNAVAILABLE', details: { reason: 'dpopProof' } },
+    'the server rejected the DPoP proof of the request: check the clock of this machine (reason "dpopProof")',
+    'retry',
+  ],
+  [
     { code: 'AUTHORIZATION_REQUIRED' },
     'a new authorization is required: call authorize(), and send the user where it redirects, if it does',
     'authorize',
