@@ -98,12 +98,12 @@ export class Connection {
   /**
    * `fetch` with the access token of this connection, to its server's origin only, with a DPoP proof if the token is
    * bound. A connection that never had tokens sends the request without one, so that servers which require no
-   * authorization work; every response but a 401, and a 403 that requires scope, is then returned. After a 401 the
-   * token is refreshed once, after a 401 or 403 with `insufficient_scope`, or a 403 with scopes that were not granted,
-   * a token of wider scope is obtained once if that needs no user interaction, and the request is repeated. `redirect:
-   * 'follow'`, the default, follows redirects for GET and HEAD within that origin and returns all others; `'manual'`
-   * and `'error'` behave as in the global `fetch`. A streamed body is cancelled if it cannot be sent completely. Bound,
-   * so that it can be passed as a function.
+   * authorization work; every response but a 401, and a 403 that requires scope, is then returned. After a 401, or a
+   * 400 or 403 with `invalid_token`, the token is refreshed once, after a 401 or 403 with `insufficient_scope`, or a
+   * 403 with scopes that were not granted, a token of wider scope is obtained once if that needs no user interaction,
+   * and the request is repeated. `redirect: 'follow'`, the default, follows redirects for GET and HEAD within that
+   * origin and returns all others; `'manual'` and `'error'` behave as in the global `fetch`. A streamed body is
+   * cancelled if it cannot be sent completely. Bound, so that it can be passed as a function.
    *
    * @throws {@link AuthorizationError} As {@link Connection.accessToken}, with the server's `challenge`:
    *   `AUTHORIZATION_REQUIRED` if `authorize()` is needed (pass the challenge to `authorize({ challenge })`),

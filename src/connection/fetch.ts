@@ -44,11 +44,12 @@ function isReplayable(body: unknown): boolean {
 
 /**
  * Sends a request with the connection's token, to its server's origin only. A connection that never had tokens sends it
- * without one, and every response but a 401, and a 403 that requires scope, is returned. With `redirect: 'follow'`, the
- * default, redirects within that origin are followed for GET and HEAD; all others are returned unchanged. After a 401
- * or 403 with `insufficient_scope`, or a 403 with scopes that were not granted, and after any other 401, the request is
- * repeated once each with another token, if that needs no user interaction. A streamed body is cancelled by every
- * failure before or while it is sent.
+ * without one, and every response but a 401, and a 403 that requires scope, is returned. A 400 or 403 with
+ * `invalid_token` is handled as a 401 to a request with a token. With `redirect: 'follow'`, the default, redirects
+ * within that origin are followed for GET and HEAD; all others are returned unchanged. After a 401 or 403 with
+ * `insufficient_scope`, or a 403 with scopes that were not granted, and after any other 401, the request is repeated
+ * once each with another token, if that needs no user interaction. A streamed body is cancelled by every failure before
+ * or while it is sent.
  *
  * @throws {@link AuthorizationError} With the server's `challenge`: `AUTHORIZATION_REQUIRED` if `authorize()` is
  *   needed, `BODY_NOT_REPLAYABLE` if a new token, or the server's nonce, is available, but the body was a stream: the
@@ -96,7 +97,7 @@ async function sendAuthorized(
     const challenge = response.headers.get('www-authenticate') ?? undefined
     const { status } = response
     const proofError = proofErrorOf(token, response)
-    const remedy = proofError === undefined ? remedyFor(status, challenge, token.scope) : undefined
+    const remedy = proofError === undefined ? remedyFor(response, token) : undefined
     if (proofError === undefined && remedy === undefined) {
       if (token.rejection !== undefined && response.ok && isOwn(source, response)) await source.accepted(token, signal)
       return response
@@ -119,19 +120,19 @@ async function sendAuthorized(
 
 /**
  * What a response requires: a new token, one of wider scope, or the user. A 403 whose challenge names scopes that were
- * not granted requires wider scope, whatever its `error`, as does a 401 with `insufficient_scope`; any other 403 is the
- * server's final response.
+ * not granted requires wider scope, whatever its `error`, as does a 401 with `insufficient_scope`. A 400 or 403 with
+ * `invalid_token` rejects the token as a 401 does. Any other one is the server's final response.
  */
-function remedyFor(
-  status: number,
-  challenge: string | undefined,
-  granted: string | undefined,
-): keyof typeof REASONS | undefined {
-  const received = bearerChallenge(challenge ?? '') ?? {}
-  if (status === 401 && received.error === 'insufficient_user_authentication') return 'user'
-  // The status is wrong (RFC 6750 §3.1): the server accepted the token itself.
-  if (status === 401 && received.error !== 'insufficient_scope') return 'newToken'
-  return (status === 401 || status === 403) && requiresScope(received, granted) ? 'widerToken' : undefined
+function remedyFor({ status, headers }: Response, token: IssuedToken | undefined): keyof typeof REASONS | undefined {
+  const received = bearerChallenge(headers.get('www-authenticate') ?? '') ?? {}
+  const { error } = received
+  if (status === 401 && error === 'insufficient_user_authentication') return 'user'
+  // The status of some servers is wrong (RFC 6750 §3.1): the error says whether they accepted the token itself.
+  const isForScope =
+    status === 401 ? error === 'insufficient_scope' : status === 403 && requiresScope(received, token?.scope)
+  if (isForScope) return 'widerToken'
+  const isRejected = token !== undefined && (status === 400 || status === 403) && error === 'invalid_token'
+  return status === 401 || isRejected ? 'newToken' : undefined
 }
 
 /**
@@ -214,7 +215,7 @@ function isOwn({ identity }: TokenSource, response: Response): boolean {
 async function sendWithoutToken(source: TokenSource, sender: TokenSender, request: Request): Promise<Response> {
   const response = await send(sender, request, undefined, false, new URL(source.identity.server).origin)
   // A caller with credentials of its own handles the response itself.
-  const isChallenge = remedyFor(response.status, challengeHeader(response), undefined) !== undefined
+  const isChallenge = remedyFor(response, undefined) !== undefined
   const hasOwnCredentials = request.headers.has('authorization')
   if (!isChallenge || hasOwnCredentials) {
     const isServed = request.method === 'POST' && isMcpResult(response) && isOwn(source, response)

@@ -317,6 +317,36 @@ describe('a token that the server rejects', () => {
     expect((await call()).status).toBe(200)
   })
 
+  test.each([400, 403])('may be answered with a %i: invalid_token is handled as a 401', async (status) => {
+    const { world, connection, elsewhere, call } = await signedIn()
+    const served = world.rs.routes['POST /mcp'] as (seen: Seen) => Answer
+    world.rs.routes['POST /mcp'] = (seen) => {
+      const answer = served(seen)
+      return answer.status === 401 ? { ...answer, status } : answer
+    }
+    world.rejectedToken.add('access-1')
+    expect((await call()).status).toBe(200)
+    expect(refreshes(world)).toBe(1)
+    for (const token of ['access-2', 'access-3']) world.rejectedToken.add(token)
+    const required = { code: 'AUTHORIZATION_REQUIRED', details: { status, reason: 'rejectedAgain' } }
+    expect(await rejection(call())).toMatchObject({ failure: required, nextAction: 'authorize' })
+    await expectRejected(connection)
+    await expectRejected(elsewhere)
+  })
+
+  test('is not rejected by a 403 or 400 without invalid_token', async () => {
+    const { world, connection, call } = await signedIn()
+    for (const [status, challenge] of [
+      [403, 'Bearer error="forbidden"'],
+      [400, 'Bearer error="invalid_request"'],
+      [404, 'Bearer error="invalid_token"'],
+    ] as const) {
+      world.rs.routes['POST /mcp'] = { status, headers: { 'www-authenticate': challenge } }
+      expect((await call()).status).toBe(status)
+    }
+    expect(await connection.status()).toMatchObject({ state: 'authorized', authorized: true })
+  })
+
   test('is not one that lacks scope: a 401 with insufficient_scope is handled as a 403', async () => {
     const { world, connection, elsewhere, call } = await signedIn()
     const challenge = 'Bearer error="insufficient_scope", scope="mcp:admin"'
