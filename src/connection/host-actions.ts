@@ -62,7 +62,7 @@ const isForgetting = ({ type }: HostAction): boolean => type === 'forgetTokens' 
  * @returns The actions, with those of earlier deliveries that failed.
  */
 export async function deliverActions(
-  { options, undeliveredActions }: OrchestratorServices,
+  { options, undeliveredActions, authorizing, renewing }: OrchestratorServices,
   key: string,
   before: View | undefined,
   after: View | undefined,
@@ -72,13 +72,16 @@ export async function deliverActions(
   const overdue = undeliveredActions.get(key)
   const actions = [...(overdue ?? []), ...actionsBetween(before?.context, after)]
   if (onActions === undefined || (!isDue && overdue === undefined)) return actions
+  // The host may call this connection in `onActions`: such a call must not share an operation that awaits it.
+  authorizing.delete(key)
+  renewing.delete(key)
+  // Nor does it deliver what is being delivered.
+  undeliveredActions.delete(key)
   const isDelivered = await warnOnFailure('AUTHCHART_CALLBACK_FAILED', 'onActions()', () => onActions(actions))
-  const current = undeliveredActions.get(key)
-  // What a delivery that started in the meantime has failed to deliver remains undelivered.
-  const others = current === overdue ? [] : (current ?? [])
-  if (!isDelivered)
-    undeliveredActions.set(key, [...others, ...actions.filter(isForgetting)].slice(-MAX_UNDELIVERED_ACTIONS))
-  else if (current === overdue) undeliveredActions.delete(key)
+  if (isDelivered) return actions
+  // With what a delivery that started in the meantime has failed to deliver.
+  const others = undeliveredActions.get(key) ?? []
+  undeliveredActions.set(key, [...others, ...actions.filter(isForgetting)].slice(-MAX_UNDELIVERED_ACTIONS))
   return actions
 }
 

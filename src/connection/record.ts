@@ -9,7 +9,7 @@ import type { Policy } from '../options/policy.ts'
 import type { ConnectionContext } from '../schemas/connection-context.ts'
 import type { ConnectionIdentity } from '../schemas/credentials.ts'
 import { deliverActions } from './host-actions.ts'
-import type { OrchestratorServices, View } from './services.ts'
+import type { InFlight, OrchestratorServices, View } from './services.ts'
 
 /** The record of one connection: loads it and runs its chart. */
 export class ConnectionRecord {
@@ -50,12 +50,16 @@ export class ConnectionRecord {
   }
 
   /** Callers of this connection with equal intents share one operation and its result. */
-  singleFlight<T>(running: Map<string, Promise<T>>, intent: string, start: () => Promise<T>): Promise<T> {
-    const id = `${this.key} ${intent}`
-    const inFlight = running.get(id)
+  singleFlight<T>(running: InFlight<T>, intent: string, start: () => Promise<T>): Promise<T> {
+    const { key } = this
+    const ofConnection = running.get(key) ?? new Map<string, Promise<T>>()
+    const inFlight = ofConnection.get(intent)
     if (inFlight !== undefined) return inFlight
-    const started = start().finally(() => running.delete(id))
-    running.set(id, started)
+    const started = start().finally(() => {
+      ofConnection.delete(intent)
+      if (ofConnection.size === 0 && running.get(key) === ofConnection) running.delete(key)
+    })
+    running.set(key, ofConnection.set(intent, started))
     return started
   }
 

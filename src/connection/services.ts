@@ -20,6 +20,9 @@ import type { TokenCache } from './token-cache.ts'
 /** A connection's record, as it was loaded. */
 export type View = RecordView<ConnectionContext>
 
+/** Operations in flight, by record key and intent. */
+export type InFlight<T> = Map<string, Map<string, Promise<T>>>
+
 /** The services that all connections of one orchestrator share. */
 export interface OrchestratorServices {
   readonly options: ParsedOptions
@@ -36,9 +39,9 @@ export interface OrchestratorServices {
   readonly registrations: Registrations
   /** HMAC key of the record names of this deployment. */
   readonly nameKey: Uint8Array
-  /** Operations in flight by record key and intent, so that callers with equal intents share one. */
-  readonly authorizing: Map<string, Promise<AuthorizeResult>>
-  readonly renewing: Map<string, Promise<View>>
+  /** Operations in flight, so that callers with equal intents share one; none that is awaiting `onActions`. */
+  readonly authorizing: InFlight<AuthorizeResult>
+  readonly renewing: InFlight<View>
   /** The generation of the token that this process issued last, by key. */
   readonly issuedGenerations: LruMap<string, number>
   /** Until which monotonic instant a renewal that failed for the options of this process defers its callers, by key. */

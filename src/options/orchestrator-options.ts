@@ -65,7 +65,9 @@ export interface AuthOrchestratorOptions {
   /**
    * Callback for hosts that store credentials themselves: receives every list of actions and is awaited before the call
    * returns. A throw or rejection becomes a process warning with the code `AUTHCHART_CALLBACK_FAILED` and does not fail
-   * the call: the next call of that connection delivers the actions again.
+   * the call: the next call of that connection delivers the actions again. It may call the connection, with a
+   * condition: a call that changes the record, and each `authorize()` that returns `authorized`, calls `onActions`
+   * again.
    *
    * @defaultValue none
    */
