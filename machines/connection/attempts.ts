@@ -7,9 +7,12 @@ import { assertDefined } from '../assert.ts'
 import { MAX_ATTEMPTS, MAX_ENDED_ATTEMPTS } from '../limits.ts'
 import { newestWithin } from '../record-rules.ts'
 import type { AuthorizationRequestBuilt, Change, ConnectionEvent, Sent } from './events.ts'
-import { attemptOf, requestedScope, serverOf } from './selectors.ts'
+import { attemptOf, isExchangePending, requestedScope, serverOf } from './selectors.ts'
 
-/** Adds an attempt that awaits its callback; if there are too many, the oldest is superseded. */
+/**
+ * Adds an attempt that awaits its callback; if there are too many, the oldest is superseded: only if all have a code
+ * that can still be redeemed, one of those.
+ */
 export function addAttempt(
   context: ConnectionContext,
   output: { at: number; stateHash: string; verifier: string },
@@ -24,13 +27,14 @@ export function addAttempt(
     returnTo,
     expiresAt: output.at + attemptTtlMs,
   }
-  const all = [...context.attempts, attempt]
-  const attempts = newestWithin(all, MAX_ATTEMPTS)
-  const superseded = all.slice(0, all.length - attempts.length)
+  const hasCode = (other: Attempt): boolean => isExchangePending(other, output.at)
+  const byPriority = context.attempts.toSorted((a, b) => Number(hasCode(a)) - Number(hasCode(b)))
+  const retained = newestWithin([...byPriority, attempt], MAX_ATTEMPTS)
+  const superseded = context.attempts.filter((other) => !retained.includes(other))
   return {
     at: output.at,
     failure: undefined,
-    attempts,
+    attempts: [...context.attempts.filter((other) => retained.includes(other)), attempt],
     ...end(context, superseded, 'superseded', output.at),
   }
 }

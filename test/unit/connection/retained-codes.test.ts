@@ -56,6 +56,15 @@ describe('a retained code', () => {
     }
   })
 
+  test('is not superseded by further authorize() calls, and is redeemed once Retry-After has elapsed', async () => {
+    const { clock, orchestrator, connection, elsewhere, retain } = await started()
+    const url = await retain(30)
+    for (let i = 0; i < 9; i += 1) await connection.authorize({ force: true })
+    clock.advance(30_000)
+    expect((await elsewhere.accessToken()).value).toBe('access-1')
+    expect((await orchestrator.completeCallback(url)).status).toBe('alreadyAuthorized')
+  })
+
   test('does not hold up a renewal that is due in wake(), nor does the renewal end its backoff', async () => {
     const { world, clock, orchestrator, connection, retain, grants } = await started()
     await signIn(world, orchestrator, connection.identity)

@@ -5,7 +5,7 @@ import {
   endAttempt,
   endDenied,
 } from '../../../../machines/connection/attempts.ts'
-import type { ConnectionContext } from '../../../../src/schemas/connection-context.ts'
+import type { Attempt, ConnectionContext } from '../../../../src/schemas/connection-context.ts'
 import { ATTEMPT_TTL_MS, contextWith, issuer, server, START, staticClient } from '../../../support/charts/facts.ts'
 import { attemptOf, NOW, request, stamp } from './support.ts'
 
@@ -30,6 +30,21 @@ describe('an attempt', () => {
       endedAttempts: [],
       historyTruncatedAt: undefined,
     })
+  })
+
+  test('addAttempt supersedes the oldest attempt without a code that can be redeemed, and one with such a code last', () => {
+    const code = { code: 'code', expiresAt: NOW + 1 }
+    const superseded = (first: Partial<Attempt>, others: Partial<Attempt>): unknown => {
+      const attempts = [attemptOf(1, first), ...[2, 3, 4, 5, 6, 7, 8].map((number) => attemptOf(number, others))]
+      const added = addAttempt(contextWith({ request, servers: [server], attempts }), { ...built, stateHash: 'new' })
+      const pending = added.attempts?.map(({ stateHash }) => stateHash)
+      return [added.endedAttempts, pending?.length, pending?.at(0), pending?.at(-1)]
+    }
+    const ended = (stateHash: string): object => ({ stateHash, outcome: 'superseded', endedAt: NOW })
+    expect(superseded({}, {})).toEqual([[ended('hash-1')], 8, 'hash-2', 'new'])
+    expect(superseded(code, {})).toEqual([[ended('hash-2')], 8, 'hash-1', 'new'])
+    expect(superseded({ ...code, expiresAt: NOW }, {})).toEqual([[ended('hash-1')], 8, 'hash-2', 'new'])
+    expect(superseded(code, code)).toEqual([[ended('hash-1')], 8, 'hash-2', 'new'])
   })
 
   test('authorizationRequestBuilt emits the authorization URL and state with the expiry of the attempt', () => {
