@@ -48,9 +48,12 @@ export const IdentityAssertionResponseSchema = v.object({
 
 /** Seconds as a number or, from some servers, as a string. A negative lifetime counts as 0. */
 const Lifetime = v.pipe(
-  v.union([v.number(), v.pipe(v.string(), v.regex(/^-?\d{1,15}$/), v.transform(Number))]),
+  v.union([v.number(), v.pipe(v.string(), v.regex(/^-?\d{1,15}(?:\.\d{1,15})?$/), v.transform(Number))]),
   v.transform((seconds) => Math.min(Math.max(seconds, 0), MAX_LIFETIME_SECONDS) * 1000),
 )
+
+/** An optional member: an unreadable one is equivalent to its absence, since the tokens beside it are issued only once. */
+const unlessUnreadable = <Schema extends v.GenericSchema>(schema: Schema) => v.fallback(unlessEmpty(schema), undefined)
 
 /**
  * A token response, after the server's facts were applied.
@@ -62,12 +65,15 @@ export const TokenResponseSchema = v.pipe(
     /** Visible characters only, since it is sent in a header. */
     access_token: v.pipe(v.string(), v.maxLength(MAX_TOKEN_LENGTH), v.regex(/^[\x21-\x7e]+$/)),
     token_type: v.pipe(v.string(), v.regex(/^(?:bearer|dpop)$/i)),
-    expires_in: unlessEmpty(Lifetime),
-    scope: unlessEmpty(ScopeText),
-    refresh_token: unlessEmpty(v.pipe(v.string(), v.maxLength(MAX_TOKEN_LENGTH))),
-    refresh_token_expires_in: unlessEmpty(Lifetime),
-    refresh_expires_in: unlessEmpty(Lifetime),
-    id_token: unlessEmpty(v.string()),
+    expires_in: unlessUnreadable(Lifetime),
+    scope: unlessUnreadable(ScopeText),
+    refresh_token: v.pipe(
+      unlessUnreadable(v.string()),
+      v.check((token) => (token ?? '').length <= MAX_TOKEN_LENGTH),
+    ),
+    refresh_token_expires_in: unlessUnreadable(Lifetime),
+    refresh_expires_in: unlessUnreadable(Lifetime),
+    id_token: unlessUnreadable(v.string()),
     sub: v.optional(v.unknown()),
   }),
   v.transform((response) => ({

@@ -249,12 +249,12 @@ describe('a token response', () => {
       },
     ],
     [
-      'an invalid expires_in',
-      { body: { access_token: secret, token_type: 'Bearer', expires_in: '3600abc' } },
+      'an overlong refresh token',
+      { body: { access_token: secret, token_type: 'Bearer', refresh_token: 'r'.repeat(32_769) } },
       {
         code: 'TOKEN_RESPONSE_INVALID',
         outcome: 'rejected',
-        details: { status: 200, document: 'token response', field: 'expires_in' },
+        details: { status: 200, document: 'token response', field: 'refresh_token' },
       },
     ],
   ])('with %s fails with the matching code, and the error omits its text', async (_, answer, expected) => {
