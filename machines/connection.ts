@@ -77,8 +77,8 @@ export const connectionMachine = setup({
     hasTokensToRevoke: ({ context }) => context.tokens !== undefined && !guards.needsDiscovery(context),
     isPendingRevocation: ({ context, event }) => revocations.isPendingRevocation(context, event),
     isNewlyDiscarded: ({ context, event }) => revocations.isNewlyDiscarded(context, event),
-    isOtherAccount: ({ context, event }) =>
-      revocations.isOtherAccount(context, eventAs(event, 'xstate.done.actor.exchangeCode')),
+    isDiscarded: ({ context, event }) =>
+      revocations.isDiscarded(context, eventAs(event, 'xstate.done.actor.exchangeCode')),
     canRetryRevocation: ({ context, event }) => revocations.canRetryRevocation(context, event),
     isRenewal: ({ context }) => guards.isRenewal(context),
     mayRegisterAgain: ({ context, event }) =>
@@ -520,8 +520,9 @@ export const connectionMachine = setup({
             input: ({ context, event }) => inputs.exchangeCodeInput(context, event),
             onDone: [
               {
-                description: 'The tokens are of another account than the only one allowed: they are revoked.',
-                guard: 'isOtherAccount',
+                description:
+                  'The tokens are of another account than the only one allowed, or not bound to a key as the policy requires: they are revoked.',
+                guard: 'isDiscarded',
                 target: '#connection.settling',
                 actions: ['discardTokens', 'endFailed'],
               },
@@ -657,7 +658,7 @@ export const connectionMachine = setup({
     },
     disconnecting: {
       description:
-        'Revokes tokens that serve nothing else any more: of a connection that was disconnected, of a grant that was replaced by another client, or of an account that is not allowed.',
+        'Revokes tokens that serve nothing else any more: of a connection that was disconnected, of a grant that was replaced by another client, or of a sign-in whose tokens are not allowed.',
       initial: 'claimed',
       states: {
         claimed: {

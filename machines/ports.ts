@@ -1,4 +1,5 @@
 import { fromPromise } from 'xstate'
+import type { Failure } from '../src/errors/failure.ts'
 import type { AuthorizationRequest, ResourceFacts, ServerMetadata } from '../src/schemas/connection-context.ts'
 import type {
   AuthorizationServer,
@@ -130,6 +131,8 @@ export interface TokenResult extends PortOutput {
   subject: string | undefined
   /** The key that the tokens are bound to (RFC 9449); created by the port unless its input has one. */
   dpopKey?: DpopKey | undefined
+  /** Why the tokens of a sign-in must not be used. */
+  discarded?: Failure | undefined
   /** The client that obtained them, if its secret was replaced since the input (RFC 7592 §2.1). */
   client?: ClientInformation | undefined
 }

@@ -56,13 +56,20 @@ export function withdrawReplacedTokens(context: ConnectionContext, event: Connec
   if (tokens === undefined || server === undefined) return {}
   const isLate = event.type === 'result.late'
   const next = isLate ? event.server : assertDefined(claimedServer(context), 'a server')
-  if (sameIssuer(server.issuer, next.issuer) && server.client.clientId === next.client.clientId) return {}
+  if (isSameClient(server, next)) return {}
   const id = isLate ? event.orphanId : assertDefined(current, 'a claim').id
   return add(context, { id, startedAt: at, pending: { ...pendingOf(server, tokens), retryAt: at } })
 }
 
-/** Whether a sign-in returned tokens of another account than the only one that the host allows. */
-export function isOtherAccount(context: ConnectionContext, { output }: Done<'exchangeCode'>): boolean {
+const isSameClient = (server: AuthorizationServer, other: AuthorizationServer): boolean =>
+  sameIssuer(server.issuer, other.issuer) && server.client.clientId === other.client.clientId
+
+/**
+ * Whether a sign-in returned tokens that must not be stored: unbound ones where the policy requires DPoP, or those of
+ * another account than the only one that the host allows.
+ */
+export function isDiscarded(context: ConnectionContext, { output }: Done<'exchangeCode'>): boolean {
+  if (output.discarded !== undefined) return true
   const { refuseAccountChange } = assertDefined(attemptOf(context, context.claim?.stateHash), 'an attempt')
   const account = refuseAccountChange && accountOf(context)
   const { issuer } = assertDefined(claimedServer(context), 'a server')
@@ -71,11 +78,17 @@ export function isOtherAccount(context: ConnectionContext, { output }: Done<'exc
   return subject !== account.subject
 }
 
-/** Adds the tokens of another account to the revocations, which are due at once, instead of storing them. */
+/**
+ * Adds such tokens to the revocations, which are due at once, instead of storing them. Unbound ones beside tokens of the
+ * same client are not revoked: that may revoke the others as well.
+ */
 export function discardTokens(context: ConnectionContext, { output }: Done<'exchangeCode'>): Change {
   const { id } = assertDefined(context.claim, 'a claim')
   const server = assertDefined(claimedServer(context), 'a server')
-  return { failure: { code: 'ACCOUNT_CHANGED' }, ...discarded(context, { id, server, ...output }) }
+  const { at, discarded: failure = { code: 'ACCOUNT_CHANGED' } } = output
+  const current = serverOf(context, context.tokens?.serverId)
+  if (output.discarded !== undefined && current !== undefined && isSameClient(current, server)) return { at, failure }
+  return { failure, ...discarded(context, { id, server, ...output }) }
 }
 
 /** Adds the tokens of another account to the revocations, after the claim of their exchange had expired. */

@@ -2,12 +2,13 @@ import * as oauth from 'oauth4webapi'
 import type { TokenResult } from '../../../machines/ports.ts'
 import { isSecretExpired } from '../../../machines/record-rules.ts'
 import { stopwatch } from '../../clock.ts'
-import type { FailureCode } from '../../errors/failure.ts'
-import { type PortError, portError } from '../../errors/port-error.ts'
+import { failure, type FailureCode } from '../../errors/failure.ts'
+import { PortError, portError } from '../../errors/port-error.ts'
 import type { ExchangeResponse } from '../../http/transport.ts'
 import { audienceOf, tokenResponseFields } from '../../protocol/token-endpoint.ts'
 import type { AuthorizationServer, DpopKey } from '../../schemas/credentials.ts'
 import { decodeAnswer, TokenResponseSchema, wireErrorOf } from '../../schemas/endpoint-responses.ts'
+import { GRANT_TYPES } from '../../schemas/grants.ts'
 import { check } from '../../schemas/wire.ts'
 import { asClient, clientAuthentication } from '../client-authentication.ts'
 import type { TokenRequestDependencies } from '../dependencies.ts'
@@ -116,7 +117,8 @@ function isNonceMissing({ status, headers, text }: ExchangeResponse): boolean {
  * Requests tokens from a token endpoint, once.
  *
  * @throws `PortError` as {@link sendTokenRequest}, and `TOKEN_RESPONSE_INVALID` (rejected) for a response without
- *   tokens, or with tokens that are not bound to the key although the policy requires it.
+ *   tokens, or with tokens that are not bound to the key although the policy requires it. Those of a sign-in are returned
+ *   as `discarded`, to be revoked.
  * @see [RFC 6749 §5.1](https://www.rfc-editor.org/rfc/rfc6749.html#section-5.1), [RFC 9449 §5](https://www.rfc-editor.org/rfc/rfc9449.html#section-5)
  */
 export async function requestTokens(
@@ -136,8 +138,11 @@ export async function requestTokens(
   const field = 'token_type'
   if (received === 'DPoP' && key === undefined)
     throw portError('TOKEN_RESPONSE_INVALID', 'rejected', { ...invalid, field })
-  if (received !== 'DPoP' && request.server.dpop?.required)
-    throw portError('TOKEN_RESPONSE_INVALID', 'rejected', { ...invalid, field, expected: 'DPoP', received })
   // The refresh token may be bound to the previous key, whatever the type of the new access token.
-  return { at, ...checked.output, dpopKey: received === 'DPoP' ? key : request.dpopKey }
+  const result = { at, ...checked.output, dpopKey: received === 'DPoP' ? key : request.dpopKey }
+  if (received === 'DPoP' || !request.server.dpop?.required) return result
+  const discarded = failure('TOKEN_RESPONSE_INVALID', { ...invalid, field, expected: 'DPoP', received })
+  // Revoking those of a renewal may end the grant, whose access token is still used.
+  if (request.grantType !== GRANT_TYPES.authorization_code) throw new PortError(discarded, 'rejected')
+  return { ...result, discarded }
 }

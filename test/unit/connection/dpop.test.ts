@@ -1,5 +1,5 @@
 import { decodeJwt } from 'jose'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import type { AuthOrchestratorOptions } from '../../../src/index.ts'
 import { hashOfToken, readProof } from '../../support/proofs.ts'
 import { verifies } from '../../support/verifies.ts'
@@ -246,7 +246,7 @@ describe('policy.dpop', () => {
   })
 
   test(
-    "policy.dpop 'required' discards tokens that are not DPoP-bound, with the reason",
+    "policy.dpop 'required' discards tokens that are not DPoP-bound, with the reason, and revokes them",
     verifies(193, async () => {
       const world = await startWorld()
       const orchestrator = orchestrate({ policy: { dpop: 'required' } })
@@ -268,8 +268,24 @@ describe('policy.dpop', () => {
       })
       expect(await connection.status()).toMatchObject({ state: 'failed', authorized: false })
       expect(await rejection(connection.accessToken())).toMatchObject({ failure: { code: 'AUTHORIZATION_REQUIRED' } })
+      const revoked = () =>
+        world.as.seen.filter(({ path }) => path === '/revoke').map(({ body }) => new URLSearchParams(body).get('token'))
+      await vi.waitFor(() => expect(revoked()).toEqual(['refresh-1', 'access-1']))
     }),
   )
+
+  test("policy.dpop 'required' does not store an unbound token of a refresh", async () => {
+    const world = await startWorld()
+    const clock = new TestClock()
+    const orchestrator = orchestrate({ clock, policy: { dpop: 'required' } })
+    world.tokenAnswers.push(bound)
+    const connection = await signIn(world, orchestrator)
+    world.tokenAnswers.push((good) => ({ body: { ...good, token_type: 'Bearer' } }))
+    clock.advance(3_580_000)
+    expect((await connection.accessToken()).value).toBe('access-1')
+    expect(await connection.status()).toMatchObject({ authorized: true, failure: { code: 'TOKEN_RESPONSE_INVALID' } })
+    expect(world.as.seen.filter(({ path }) => path === '/revoke')).toEqual([])
+  })
 
   test("policy.dpop 'required' registers a separate client with dpop_bound_access_tokens", async () => {
     const world = await startWorld()

@@ -214,20 +214,20 @@ describe('a response with the wrong token_type', () => {
   )
 
   test(
-    'is rejected when binding is required',
+    'is returned to be discarded when binding is required',
     verifies(193, async () => {
       const { exchange, peer } = await start([{ body: bearer }], required)
-      expect(await rejectionOf(exchange())).toEqual({
-        code: 'TOKEN_RESPONSE_INVALID',
-        outcome: 'rejected',
-        details: {
-          url: `${peer.origin}/token`,
-          status: 200,
-          document: 'token response',
-          field: 'token_type',
-          expected: 'DPoP',
-          received: 'Bearer',
-        },
+      const details = {
+        url: `${peer.origin}/token`,
+        status: 200,
+        document: 'token response',
+        field: 'token_type',
+        expected: 'DPoP',
+        received: 'Bearer',
+      }
+      expect(await exchange()).toMatchObject({
+        accessToken: 't',
+        discarded: { code: 'TOKEN_RESPONSE_INVALID', details },
       })
     }),
   )

@@ -301,6 +301,37 @@ describe('a grant that a sign-in replaces', () => {
   })
 })
 
+describe('a sign-in whose tokens are not bound to a key as the policy requires', () => {
+  const discarded = { code: 'TOKEN_RESPONSE_INVALID' as const, details: { field: 'token_type' } }
+  const exchangeCode = ({ at }: { at: number }) =>
+    tokenResult(at, { accessToken: 'a-2', refreshToken: 'r-2', discarded })
+
+  test('its unbound tokens are not stored, and are due to be revoked', async () => {
+    const live = await signedIn({ exchangeCode })
+    const { tokens: stored, failure, endedAttempts, at } = live.context
+    expect([live.value, stored, failure, endedAttempts.at(-1)]).toMatchObject([
+      { resting: 'failed' },
+      undefined,
+      discarded,
+      { outcome: 'failed', failure: discarded },
+    ])
+    expect(revocations(live)).toMatchObject([{ pending: { accessToken: 'a-2', refreshToken: 'r-2', retryAt: at } }])
+  })
+
+  test('its unbound tokens are not revoked beside tokens of the same client', async () => {
+    const live = await signedIn()
+    live.answers['exchangeCode'] = exchangeCode
+    await live.signIn()
+    const { tokens: stored, failure } = live.context
+    expect([live.value, stored?.accessToken, failure, revocations(live)]).toEqual([
+      { resting: 'authorized' },
+      'a-1',
+      discarded,
+      undefined,
+    ])
+  })
+})
+
 describe('a sign-in with another account than the only one allowed', () => {
   async function signedInAs(subject: string): Promise<LiveConnection> {
     const live = await signedIn({
