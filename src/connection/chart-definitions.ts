@@ -1,9 +1,11 @@
 import type { AnyStateMachine } from 'xstate'
+import { canonicalJson } from '../../machines/canonical-json.ts'
 import type { ConnectionCommand } from '../../machines/connection/events.ts'
 import { revocationOf } from '../../machines/connection/selectors.ts'
 import { REVOCATION_TTL_MS } from '../../machines/limits.ts'
 import type { RegistrationCommand } from '../../machines/registration/events.ts'
 import type { DurableChart } from '../durable/chart.ts'
+import { isTransient } from '../errors/failure.ts'
 import { type ConnectionContext, ConnectionContextSchema } from '../schemas/connection-context.ts'
 import { type RegistrationContext, RegistrationContextSchema } from '../schemas/registration.ts'
 import { tolerant } from '../schemas/tolerant.ts'
@@ -30,6 +32,19 @@ function connectionTtlMs({ at, claim, tokens, attempts, revocations = [] }: Conn
   return claim === undefined ? workEndsAt - at + IDLE_TTL_MS : CLAIM_TTL_MS
 }
 
+/**
+ * Whether a call met the failure that is stored already, and changed nothing else. Not once the backoff after a failed
+ * renewal has elapsed: then the next one is stored.
+ */
+function repeatsFailure(stored: ConnectionContext, context: ConnectionContext): boolean {
+  const { claim, failure, failedRenewal } = stored
+  if (claim !== undefined || failure === undefined || isTransient(failure)) return false
+  if (failedRenewal !== undefined && failedRenewal.retryAt <= context.at) return false
+  const essence = ({ at: _at, journal, failedRenewal: last, ...rest }: ConnectionContext): string =>
+    canonicalJson({ ...rest, state: journal.at(-1)?.to, failedRenewal: { failure: last?.failure, count: last?.count } })
+  return essence(stored) === essence(context)
+}
+
 /** The event that submits the decision of a revocation; `undefined` while it is pending. */
 function lateRevocation(context: ConnectionContext, id: string): ConnectionCommand | undefined {
   const outcome = revocationOf(context, id)?.outcome
@@ -51,6 +66,7 @@ export function durableConnection(machine: AnyStateMachine): DurableChart<Connec
     machine,
     contextSchema: StoredConnectionSchema,
     ttlMs: connectionTtlMs,
+    repeats: repeatsFailure,
     yields: ({ revocationId }) => revocationId !== undefined,
     lateResult(claimed, rested) {
       const { claim, generation } = claimed

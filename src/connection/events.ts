@@ -1,6 +1,7 @@
+import { canonicalJson } from '../../machines/canonical-json.ts'
 import { accountOf } from '../../machines/connection/selectors.ts'
 import type { DurableContext, RunnerOptions } from '../durable/chart.ts'
-import type { Failure } from '../errors/failure.ts'
+import { isTransient, type Failure } from '../errors/failure.ts'
 import { warnOnFailure } from '../errors/warn-on-failure.ts'
 import type { ConnectionContext, JournalEntry, RestingState } from '../schemas/connection-context.ts'
 import type { ConnectionIdentity } from '../schemas/credentials.ts'
@@ -52,7 +53,10 @@ export interface OrchestratorEvents {
   authorized: { connection: ConnectionIdentity; at: number; generation: number }
   /** Tokens of a refresh were stored. */
   refreshed: { connection: ConnectionIdentity; at: number; generation: number }
-  /** An operation failed; `failure` is the reason. */
+  /**
+   * An operation failed; `failure` is the reason. What a later call finds again without a response of a server, such as
+   * a client that is not configured, is emitted once.
+   */
   failed: { connection: ConnectionIdentity; at: number; failure: Failure }
   /**
    * The connection was disconnected. Emitted at once, before its tokens are revoked: `revoked` is then `pending`, or
@@ -163,10 +167,14 @@ function hasFailed(
   entries: readonly JournalEntry[],
   before: ConnectionContext | undefined,
 ): boolean {
-  if (JSON.stringify(failure) !== JSON.stringify(before?.failure)) return true
+  // A stored failure may have its members in another order.
+  if (canonicalJson(failure) !== canonicalJson(before?.failure)) return true
+  // Without a response of a server, what does not pass by itself was found again, and did not happen again.
+  const mayRecur = failure !== undefined && (failure.details?.status !== undefined || isTransient(failure))
   // The failure of a retired client is that of the operation before.
   return entries.some(
-    ({ reason, from }) => (reason === failure?.code && from !== 'retiring') || reason === 'callback.denied',
+    ({ reason, from }) =>
+      (mayRecur && reason === failure.code && from !== 'retiring') || reason === 'callback.denied',
   )
 }
 

@@ -1,5 +1,5 @@
-import { describe, expect, test } from 'vitest'
-import type { HostAction, InspectionRecord, OrchestratorEvents } from '../../../src/index.ts'
+import { describe, expect, test, vi } from 'vitest'
+import { type HostAction, type InspectionRecord, MemoryStore, type OrchestratorEvents } from '../../../src/index.ts'
 import { TestClock } from './test-clock.ts'
 import { orchestrate, redirectOf, rejection, signIn, startWorld } from './world.ts'
 import { EVENT_NAMES } from '../../support/event-names.ts'
@@ -249,6 +249,37 @@ describe('the event failed', () => {
     await orchestrator.completeCallback(world.callback(redirect))
     await stepUp('b').catch(() => {})
     expect(failures).toEqual(['INSUFFICIENT_SCOPE', 'STEP_UP_EXHAUSTED'])
+  })
+
+  test('is emitted once for a client that is missing, and stored once until the backoff has elapsed, whatever call finds it', async () => {
+    const clock = new TestClock()
+    const store = new MemoryStore({ clock })
+    const { world, orchestrator, failures } = await begun({ clock, store })
+    const connection = orchestrator.connection({ tenant: 't1', server: world.server })
+    await connection.import({ tokens: { accessToken: 'a', refreshToken: 'r', expiresAt: clock.now() + 1_000 } })
+    clock.advance(1_000)
+    const save = vi.spyOn(store, 'save')
+    const find = async (): Promise<number> => {
+      for (const call of [() => connection.accessToken(), () => connection.fetch(world.server), () => connection.wake()])
+        await call().catch(() => {})
+      return save.mock.calls.length
+    }
+    const found = [await find(), await find()]
+    const { nextWakeAt = 0 } = await connection.status()
+    clock.advance(nextWakeAt - clock.now())
+    found.push(await find(), await find())
+    expect([found, failures]).toEqual([[1, 1, 2, 2], ['CLIENT_INFORMATION_REQUIRED']])
+    expect((await connection.status()).nextWakeAt).toBe(nextWakeAt + 10_000)
+  })
+
+  test('is emitted and stored once for a grant without a client, whatever call repeats it', async () => {
+    const store = new MemoryStore()
+    const { world, orchestrator, failures } = await begun({ store })
+    const connection = orchestrator.connection({ tenant: 't1', server: world.server })
+    const save = vi.spyOn(store, 'save')
+    const request = () => rejection(connection.authorize({ grant: 'client_credentials' }))
+    const first = await request()
+    expect([await request(), save.mock.calls.length, failures]).toEqual([first, 1, ['CLIENT_INFORMATION_REQUIRED']])
   })
 
   test('is emitted once for a dynamic client that the server rejects', async () => {
