@@ -30,6 +30,11 @@ export function isClientRejected(portFailure: PortFailure): boolean {
   return isDecided(portFailure) && (isClientError(failure.details?.error) || isSecretFailure(failure))
 }
 
+/** Whether a code was rejected for another reason than itself: the server may no longer have the client. */
+export function isClientSuspect(failure: Failure | undefined): boolean {
+  return failure?.code === 'EXCHANGE_REJECTED' && failure.details?.error !== 'invalid_grant'
+}
+
 /** Whether a rejection means what its error says: a response that asks for a later request does not. */
 function isDecided({ failure, outcome }: PortFailure): boolean {
   return outcome === 'rejected' && !isRetryLaterStatus(failure.details?.status)

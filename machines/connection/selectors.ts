@@ -15,7 +15,7 @@ import type { Grant } from '../../src/schemas/grants.ts'
 import { assertDefined } from '../assert.ts'
 import { CALLBACK_WAIT_MS, MAX_REPLACEMENTS, REPLACEMENT_TRIAL_MS, SERVER_ANSWER_TTL_MS } from '../limits.ts'
 import { isSecretExpired, orphanedClaim } from '../record-rules.ts'
-import { isSecretFailure, mayPass } from '../rejection.ts'
+import { isClientSuspect, isSecretFailure, mayPass } from '../rejection.ts'
 import type { Sent } from './events.ts'
 
 /** Whether an access token has not expired at `at`, with `minTtlMs` of its lifetime left, although a server rejected it. */
@@ -162,14 +162,15 @@ export function attemptOf(context: ConnectionContext, stateHash: string | undefi
 }
 
 /**
- * Whether the attempt that ended last ran out or was denied, and no tokens were obtained since. One that expired may
- * still be among those that await their callback.
+ * Whether the attempt that ended last ran out or was denied, or the server rejected its code, and no tokens were
+ * obtained since. One that expired may still be among those that await their callback.
  */
 export function hasUnfinishedAttempt({ at, attempts, endedAttempts, tokens }: ConnectionContext): boolean {
-  const { outcome, endedAt = 0 } = endedAttempts.at(-1) ?? {}
+  const { outcome, endedAt = 0, failure } = endedAttempts.at(-1) ?? {}
+  const isUnfinished = outcome === 'expired' || outcome === 'denied' || isClientSuspect(failure)
   const expired = attempts.filter((attempt) => attempt.code === undefined && !isPending(attempt, at))
   const expiredAt = expired.map(({ expiresAt }) => expiresAt)
-  const unfinishedAt = outcome === 'expired' || outcome === 'denied' ? endedAt : -Infinity
+  const unfinishedAt = isUnfinished ? endedAt : -Infinity
   const lastAt = Math.max(unfinishedAt, ...expiredAt)
   const { expiresAt = 0, lifetimeMs = expiresAt } = tokens ?? {}
   return lastAt >= endedAt && lastAt > expiresAt - lifetimeMs

@@ -109,6 +109,23 @@ export function withClientRejection(error: PortError, client: Pick<ClientInforma
   const { details } = error.failure
   if (error.outcome !== 'rejected' || !isClientError(details?.error) || isRetryLaterStatus(details?.status))
     return error
+  return clientRejection(error, client)
+}
+
+/**
+ * Replaces a 401 to an authorization code by `CLIENT_REJECTED`, whatever the server calls it: RFC 6749 §5.2 has that
+ * status for the client only. Only for a client of the host, which can correct it; the next authorization asks whether
+ * the server still has a dynamic one.
+ */
+export function withUnauthorizedClient(error: PortError, client: Pick<ClientInformation, 'source'>): PortError {
+  const { code, details: { status, error: reason } = {} } = error.failure
+  const isOfCredential = reason === 'invalid_grant' || isProofError(reason)
+  if (code !== 'EXCHANGE_REJECTED' || status !== 401 || isOfCredential || client.source === 'dynamic') return error
+  return clientRejection(error, client)
+}
+
+function clientRejection(error: PortError, client: Pick<ClientInformation, 'source'>): PortError {
+  const { details } = error.failure
   const reason = client.source === 'dynamic' ? 'dynamicClient' : undefined
   return portError('CLIENT_REJECTED', 'rejected', { ...details, reason })
 }
@@ -116,9 +133,14 @@ export function withClientRejection(error: PortError, client: Pick<ClientInforma
 /** The errors of a request whose DPoP proof was rejected (RFC 9449 §5, §8). */
 const PROOF_ERRORS: ReadonlySet<string | undefined> = new Set(['invalid_dpop_proof', 'use_dpop_nonce'])
 
+/** Whether an error rejects the DPoP proof of a request. */
+export function isProofError(error: string | undefined): boolean {
+  return PROOF_ERRORS.has(error)
+}
+
 /** Marks a rejection of the DPoP proof that the request was sent with: it is none of the credential. */
 export function withProofRejection(error: PortError): PortError {
   const { code, details } = error.failure
-  if (error.outcome !== 'rejected' || !PROOF_ERRORS.has(details?.error)) return error
+  if (error.outcome !== 'rejected' || !isProofError(details?.error)) return error
   return portError(code, 'rejected', { ...details, reason: 'dpopProof' })
 }

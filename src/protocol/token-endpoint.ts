@@ -162,10 +162,17 @@ const isFields = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /**
- * RFC 6749 §5.2. The last one is returned to a pushed authorization request by a server that no longer has the redirect
- * URI registered.
+ * RFC 6749 §5.2, and what GitHub (`incorrect_client_credentials`) and Slack respond instead. `invalid_redirect_uri` is
+ * returned to a pushed authorization request by a server that no longer has the redirect URI registered.
  */
-const CLIENT_ERRORS: ReadonlySet<string> = new Set(['invalid_client', 'unauthorized_client', 'invalid_redirect_uri'])
+const CLIENT_ERRORS: ReadonlySet<string> = new Set([
+  'invalid_client',
+  'unauthorized_client',
+  'invalid_redirect_uri',
+  'incorrect_client_credentials',
+  'invalid_client_id',
+  'bad_client_secret',
+])
 
 /** Whether an error code rejects the client itself: its registration was deleted, or its secret is wrong. */
 export function isClientError(error: string | undefined): boolean {

@@ -11,7 +11,7 @@ import {
 } from '../../schemas/registration.ts'
 import { check, parseJson } from '../../schemas/wire.ts'
 import type { TokenRequestDependencies } from '../dependencies.ts'
-import { redactUrl } from '../endpoint-request.ts'
+import { isProofError, redactUrl } from '../endpoint-request.ts'
 import { INVENTED_CODE_BYTES, MAX_TOKEN_RESPONSE_BYTES, USER_AGENT } from '../limits.ts'
 import { sendTokenRequest } from '../token-endpoint/token-request.ts'
 import { issuedConfiguration, issuedSecret } from './issued-credentials.ts'
@@ -19,8 +19,8 @@ import { issuedConfiguration, issuedSecret } from './issued-credentials.ts'
 /** The responses of a client configuration endpoint that has no such client (RFC 7592 §2.1), or no longer. */
 const FORGOTTEN: ReadonlySet<number> = new Set([401, 404, 410])
 
-/** The errors with which a token endpoint rejects a client that it does not have (RFC 6749 §5.2). */
-const CLIENT_UNKNOWN: ReadonlySet<string> = new Set(['invalid_client', 'unauthorized_client'])
+/** The errors with which a token endpoint rejects a request of a client that it has, whatever their status. */
+const CLIENT_FOUND: ReadonlySet<string | undefined> = new Set(['invalid_grant', 'invalid_redirect_uri'])
 
 /**
  * Asks the authorization server whether it still has a dynamic registration: at its client configuration endpoint, or,
@@ -103,6 +103,7 @@ async function isRejected(
     if (!(error instanceof PortError)) throw error
     const { code, details: { error: reason, status } = {} } = error.failure
     if (code !== 'EXCHANGE_REJECTED' && code !== 'CLIENT_REJECTED') throw error
-    return reason === undefined ? status === 401 : CLIENT_UNKNOWN.has(reason)
+    // A 401 is the rejection of a client (RFC 6749 §5.2), whatever a server calls it.
+    return !CLIENT_FOUND.has(reason) && !isProofError(reason) && (status === 401 || code === 'CLIENT_REJECTED')
   }
 }

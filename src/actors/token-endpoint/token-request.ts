@@ -7,6 +7,7 @@ import { PortError, portError } from '../../errors/port-error.ts'
 import type { ExchangeResponse } from '../../http/transport.ts'
 import { audienceOf, tokenResponseFields } from '../../protocol/token-endpoint.ts'
 import type { AuthorizationServer, DpopKey } from '../../schemas/credentials.ts'
+import { GRANT_TYPES } from '../../schemas/grants.ts'
 import { decodeAnswer, TokenResponseSchema, wireErrorOf } from '../../schemas/endpoint-responses.ts'
 import { GRANT_TYPES } from '../../schemas/grants.ts'
 import { check } from '../../schemas/wire.ts'
@@ -19,6 +20,7 @@ import {
   sendOnce,
   withClientRejection,
   withProofRejection,
+  withUnauthorizedClient,
 } from '../endpoint-request.ts'
 
 /** The server of a token request, and the client there. */
@@ -96,7 +98,8 @@ export async function sendTokenRequest(
   const rejection = (): PortError => {
     const codes = { rejected, unknown: 'TOKEN_OUTCOME_UNKNOWN' } as const
     const rejection = rejectionOf(response, server.tokenEndpoint, deps.clock.now(), codes)
-    return withClientRejection(key === undefined ? rejection : withProofRejection(rejection), server.client)
+    const error = withClientRejection(key === undefined ? rejection : withProofRejection(rejection), server.client)
+    return grantType === GRANT_TYPES.authorization_code ? withUnauthorizedClient(error, server.client) : error
   }
   if (!isSuccess(response)) throw rejection()
   const where = { url: redactUrl(server.tokenEndpoint), status: response.status }

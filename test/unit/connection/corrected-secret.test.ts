@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { type AuthOrchestratorOptions, MemoryStore } from '../../../src/index.ts'
-import { type Seen } from './peer.ts'
+import type { Answer, Seen } from './peer.ts'
 import { TestClock } from './test-clock.ts'
 import { orchestrate, redirectOf, rejection, signIn, startWorld, tokenOrCode } from './world.ts'
 
@@ -55,6 +55,31 @@ describe('the secret of a configured client that was replaced in `clients`', () 
     clock.advance(HOUR_MS)
     expect(await tokenOrCode(start().connection(identity))).toBe('access-3')
     expect(secrets).toEqual(['new', 'new'])
+  })
+
+  test.each<[string, Answer]>([
+    ['a bare 401', { status: 401 }],
+    ['401 with an error of its own', { status: 401, body: { error: 'unauthorized' } }],
+    ['incorrect_client_credentials and status 200', { body: { error: 'incorrect_client_credentials' } }],
+  ])('is asked for, and not the user, where an exchange is answered with %s', async (_name, answer) => {
+    const { world, start } = await startRotatingWorld()
+    const orchestrator = start('old')
+    const connection = orchestrator.connection({ tenant: 't1', user: 'u1', server: world.server })
+    const redirect = redirectOf(await connection.authorize())
+    world.as.routes['POST /token'] = answer
+    const { status, failure } = await orchestrator.completeCallback(world.callback(redirect))
+    expect([status, failure?.code]).toEqual(['failed', 'CLIENT_REJECTED'])
+    expect((await connection.status()).nextAction).toBe('configureClient')
+  })
+
+  test('is not asked for where an exchange is answered with 401 and invalid_grant', async () => {
+    const { world, start } = await startRotatingWorld()
+    const orchestrator = start('old')
+    const connection = orchestrator.connection({ tenant: 't1', user: 'u1', server: world.server })
+    const redirect = redirectOf(await connection.authorize())
+    world.as.routes['POST /token'] = { status: 401, body: { error: 'invalid_grant' } }
+    expect((await orchestrator.completeCallback(world.callback(redirect))).failure?.code).toBe('EXCHANGE_REJECTED')
+    expect((await connection.status()).nextAction).toBe('authorize')
   })
 
   test.each([['client_credentials'], ['jwt_bearer']] as const)('renews the tokens of the grant %s', async (grant) => {

@@ -25,13 +25,13 @@ const registrations = (world: World): number => requestCount(world, 'POST /regis
 const keys = { name: new Uint8Array(32), sealing: [{ id: '1', secret: new Uint8Array(32) }] }
 
 /** A world whose token endpoint rejects the clients of this set, as one that has lost them. */
-async function startForgetfulWorld() {
+async function startForgetfulWorld(answer: Answer = { status: 401, body: { error: 'invalid_client' } }) {
   const world = await startWorld()
   const forgotten = new Set<string>()
   const exchange = world.as.routes['POST /token'] as (seen: Seen) => Answer
   world.as.routes['POST /token'] = (seen) => {
     const [clientId = ''] = atob(seen.headers.authorization?.slice('Basic '.length) ?? '').split(':')
-    return forgotten.has(clientId) ? { status: 401, body: { error: 'invalid_client' } } : exchange(seen)
+    return forgotten.has(clientId) ? answer : exchange(seen)
   }
   return { world, forgotten }
 }
@@ -65,6 +65,49 @@ describe('a registration that its server has forgotten', () => {
       expect(registrations(world)).toBe(2)
     }),
   )
+
+  test.each<[string, Answer]>([
+    ['a bare 401', { status: 401 }],
+    ['401 with an error of its own', { status: 401, body: { error: 'unauthorized' } }],
+  ])('is replaced by the next authorize() after a code that was rejected with %s', async (_name, answer) => {
+    const { world, forgotten } = await startForgetfulWorld(answer)
+    const orchestrator = orchestrate({ clock: new TestClock() })
+    const connection = orchestrator.connection(of(world))
+    const lost = redirectOf(await connection.authorize())
+    forgotten.add('client-1')
+    const { status, failure } = await orchestrator.completeCallback(world.callback(lost))
+    expect([status, failure?.code]).toEqual(['failed', 'EXCHANGE_REJECTED'])
+    const redirect = redirectOf(await connection.authorize())
+    expect(clientIdOf(redirect)).toBe('client-2')
+    expect((await orchestrator.completeCallback(world.callback(redirect))).status).toBe('authorized')
+  })
+
+  test.each(['incorrect_client_credentials', 'invalid_client_id', 'bad_client_secret'])(
+    'is retired by a response with the error %s and status 200',
+    async (error) => {
+      const { world, forgotten } = await startForgetfulWorld({ body: { error } })
+      const clock = new TestClock()
+      const orchestrator = orchestrate({ clock })
+      const connection = await signIn(world, orchestrator, of(world))
+      forgotten.add('client-1')
+      clock.advance(HOUR_MS)
+      expect(await rejection(connection.accessToken())).toMatchObject({
+        failure: { code: 'AUTHORIZATION_REQUIRED', details: { reason: 'CLIENT_REJECTED', error } },
+      })
+      expect(clientIdOf(redirectOf(await orchestrator.connection(of(world, 'u2')).authorize()))).toBe('client-2')
+    },
+  )
+
+  test('is not asked for after a code that was rejected as such', async () => {
+    const world = await startWorld()
+    const orchestrator = orchestrate({ clock: new TestClock() })
+    const connection = orchestrator.connection(of(world))
+    const redirect = redirectOf(await connection.authorize())
+    world.tokenAnswers.push({ status: 400, body: { error: 'invalid_grant' } })
+    expect((await orchestrator.completeCallback(world.callback(redirect))).status).toBe('failed')
+    expect(clientIdOf(redirectOf(await connection.authorize()))).toBe('client-1')
+    expect(requestCount(world, 'POST /token')).toBe(1)
+  })
 
   test('is replaced after the attempt was ended by wake(), and after one was denied', async () => {
     const { world, forgotten } = await startForgetfulWorld()

@@ -271,6 +271,23 @@ describe('an attempt that was not finished', () => {
     ['is none if the newest one was superseded', { endedAttempts: [ended('superseded', START - 1)] }, false],
     ['is none if the newest one failed', { endedAttempts: [ended('failed', START - 1)] }, false],
     [
+      'is the newest one if its code was rejected',
+      { endedAttempts: [{ ...ended('failed', START - 1), failure: { code: 'EXCHANGE_REJECTED' as const } }] },
+      true,
+    ],
+    [
+      'is none if its code was rejected as such',
+      {
+        endedAttempts: [
+          {
+            ...ended('failed', START - 1),
+            failure: { code: 'EXCHANGE_REJECTED' as const, details: { error: 'invalid_grant' } },
+          },
+        ],
+      },
+      false,
+    ],
+    [
       'is none if another one succeeded later',
       { endedAttempts: [ended('expired', START - 2), ended('authorized', START - 1)] },
       false,
