@@ -37,6 +37,8 @@ export interface DiscoverResourceInput extends PortInput {
   resourceMetadataUrl: string | undefined
   /** The issuer that the caller requires. */
   issuer: string | undefined
+  /** The issuer of the stored tokens: chosen if the resource still lists it, and nobody chooses another one. */
+  preferredIssuer?: string | undefined
   /** A challenge caused the request: cached metadata may be outdated. */
   challenged: boolean
   /** Whether the server is asked for a challenge first; `cached`: an answer of the last minutes counts as well. */

@@ -45,7 +45,25 @@ const sendDeadline = (event: ConnectionEvent): number =>
 export function discoverResourceInput(context: ConnectionContext): DiscoverResourceInput {
   const { at, identity } = context
   const { resourceMetadataUrl, issuer, challenged = false, asksServer } = requestOf(context)
-  return { at, identity, resourceMetadataUrl, issuer, challenged, asksServer }
+  const preferredIssuer = issuerOfTokens(context)
+  return { at, identity, resourceMetadataUrl, issuer, preferredIssuer, challenged, asksServer }
+}
+
+function issuerOfTokens({ tokens, servers, imported }: ConnectionContext): string | undefined {
+  return tokens && (servers.find(({ id }) => id === tokens.serverId)?.issuer ?? imported?.issuer)
+}
+
+/**
+ * The imported client. Not for an authorization at another issuer than the one that it was used at, which would not
+ * accept it, unless its tokens are stored, and the caller did not name that issuer: then only the host can say which
+ * client follows it there.
+ */
+function importedClientFor(context: ConnectionContext, issuer: string): ClientInformation | undefined {
+  const { clientInformation: client, discovered } = context.imported ?? {}
+  const { purpose, issuer: named } = requestOf(context)
+  if (client === undefined || !discovered || purpose === 'renew' || sameIssuer(client.issuer, issuer)) return client
+  const isOfTokens = sameIssuer(issuerOfTokens(context) ?? '', client.issuer)
+  return isOfTokens && named === undefined ? client : undefined
 }
 
 export function discoverServerInput(context: ConnectionContext): DiscoverServerInput {
@@ -54,7 +72,7 @@ export function discoverServerInput(context: ConnectionContext): DiscoverServerI
 }
 
 export function ensureRegistrationInput(context: ConnectionContext): EnsureRegistrationInput {
-  const { at, identity, rejectedClient, invalidScope, tokens, servers, imported } = context
+  const { at, identity, rejectedClient, invalidScope, tokens, servers } = context
   const metadata = metadataOf(context)
   const { issuer } = metadata
   const ofIssuer = <Named extends { issuer: string }>(named: Named | undefined): Named | undefined =>
@@ -66,7 +84,7 @@ export function ensureRegistrationInput(context: ConnectionContext): EnsureRegis
     identity,
     metadata,
     clientInformation: requestOf(context).clientInformation,
-    importedClient: imported?.clientInformation,
+    importedClient: importedClientFor(context, issuer),
     grant: wantedGrant(requestOf(context)),
     mayRegister: requestOf(context).purpose === 'authorize',
     rejectedClientId: ofIssuer(rejectedClient)?.clientId,

@@ -71,7 +71,9 @@ export function recordDiscovery(
   if (event.type === 'xstate.done.actor.discoverServer')
     return { at, ...withServerMetadata(context, assertDefined(event.output.metadata, 'server metadata')) }
   const { client } = event.output
-  const provided = client.source === 'provided' && { imported: { clientInformation: client, issuer: client.issuer } }
+  const provided = client.source === 'provided' && {
+    imported: { clientInformation: client, issuer: client.issuer, discovered: true as const },
+  }
   return { at, request: { ...request, client }, rejectedClient: undefined, ...provided }
 }
 

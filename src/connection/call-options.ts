@@ -40,7 +40,10 @@ export interface AuthorizeOptions {
   returnTo?: string | undefined
   /** A pre-registered client, instead of `clients` and of a dynamic registration. @defaultValue none */
   clientInformation?: StaticClientInformation | undefined
-  /** One of the issuers that the server lists. @defaultValue that of `policy.chooseIssuer`, or the first allowed one */
+  /**
+   * One of the issuers that the server lists. @defaultValue that of `policy.chooseIssuer`, or that of the stored tokens
+   * if it is listed, or the first allowed one
+   */
   issuer?: string | undefined
   /** How tokens are obtained. @defaultValue authorization code if the server offers it, else client credentials */
   grant?: Grant | undefined

@@ -10,7 +10,10 @@ import { invalidArgument, parseOptions } from '../schemas/parse-options.ts'
 export interface PolicyOptions {
   /** Scope within which one dynamic client registration is shared. @defaultValue 'deployment' */
   registrationScope?: 'deployment' | 'tenant' | 'connection' | undefined
-  /** Selects one of the issuers that a resource lists. @defaultValue the first allowed one */
+  /**
+   * Selects one of the issuers that a resource lists. @defaultValue that of the stored tokens if it is listed, or the
+   * first allowed one
+   */
   chooseIssuer?: ((issuers: readonly string[]) => string | undefined) | undefined
   /** Maximum step-up authorizations per connection, scope and day. @defaultValue 3 */
   maxStepUps?: number | undefined

@@ -282,7 +282,14 @@ export const ConnectionContextSchema = v.strictObject({
   historyTruncatedAt: maybe(Instant),
   tokens: maybe(TokensSchema),
   /** Imported client information, until the first discovery binds it to an issuer. */
-  imported: maybe(v.strictObject({ clientInformation: maybe(ClientInformationSchema), issuer: maybe(v.string()) })),
+  imported: maybe(
+    v.strictObject({
+      clientInformation: maybe(ClientInformationSchema),
+      issuer: maybe(v.string()),
+      /** The client was used for a request at its issuer, which the resource named. */
+      discovered: maybe(v.literal(true)),
+    }),
+  ),
   claim: maybe(ClaimSchema),
   orphanedClaims: v.array(OrphanedClaimSchema),
   /** Revocations that are pending, and those that were decided within the last day or two. */

@@ -4,8 +4,9 @@ import { sameIssuer } from '../../protocol/same-issuer.ts'
 import type { DiscoveryPolicy } from '../dependencies.ts'
 
 /**
- * Chooses one of the issuers that a resource names: the one that the caller requires, or else by the policy. Issuers
- * are equal but for one final slash; the result has the form that the resource uses.
+ * Chooses one of the issuers that a resource names: the one that the caller requires, or else by the policy, or else
+ * the preferred one if it is among them. Issuers are equal but for one final slash; the result has the form that the
+ * resource uses.
  *
  * @throws `PortError` `POLICY_REFUSED`.
  */
@@ -13,6 +14,7 @@ export async function chooseIssuer(
   issuers: readonly string[],
   requested: string | undefined,
   { allowedIssuers, chooseIssuer: choose }: DiscoveryPolicy,
+  preferred?: string | undefined,
 ): Promise<string> {
   const offered = truncate(issuers.join(' '))
   const isIn = (list: readonly string[], issuer: string): boolean => list.some((other) => sameIssuer(other, issuer))
@@ -21,7 +23,7 @@ export async function chooseIssuer(
   }
   const candidates = requested === undefined ? issuers : issuers.filter((issuer) => sameIssuer(issuer, requested))
   const allowed = candidates.filter((issuer) => allowedIssuers === undefined || isIn(allowedIssuers, issuer))
-  const [first] = allowed
+  const first = allowed.find((issuer) => sameIssuer(issuer, preferred ?? issuer)) ?? allowed[0]
   if (first === undefined) throw portError('POLICY_REFUSED', 'notSent', { reason: 'issuerNotAllowed', offered })
   const chosen = choose === undefined ? first : await choose(allowed)
   const match = chosen === undefined ? undefined : allowed.find((issuer) => sameIssuer(issuer, chosen))

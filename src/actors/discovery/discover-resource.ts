@@ -70,7 +70,10 @@ export function createDiscoverResource(deps: Dependencies, cache: MetadataCache<
     })
 
     if (metadata !== undefined && metadata.issuers.length > 0)
-      return result({ ...factsOf(metadata), issuer: await chooseIssuer(metadata.issuers, issuer, policy) })
+      return result({
+        ...factsOf(metadata),
+        issuer: await chooseIssuer(metadata.issuers, issuer, policy, input.preferredIssuer),
+      })
     const origin = legacyIssuer(server)
     if (metadata === undefined && issuer !== undefined && !sameIssuer(issuer, origin))
       return result({ resource: resourceOf(server), issuer: await chooseIssuer([issuer], undefined, policy) })

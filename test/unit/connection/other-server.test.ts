@@ -74,3 +74,35 @@ describe('authorize() while tokens are good', () => {
     expect(target(redirectOf(await connection.authorize({ clientInformation })))).toEqual([world.issuer, 'mine'])
   })
 })
+
+describe('authorize() without `issuer` at a resource with two authorization servers', () => {
+  test('authorize() after a sign-in at the second one leads there again', async () => {
+    const { second, orchestrator, connection } = await signedInAtFirst()
+    const clientInformation = { issuer: second.issuer, clientId: 'mine', clientSecret: 'my-secret' }
+    const redirect = redirectOf(await connection.authorize({ issuer: second.issuer, clientInformation }))
+    expect((await orchestrator.completeCallback(second.callback(redirect))).status).toBe('authorized')
+    expect(target(redirectOf(await connection.authorize({ force: true })))).toEqual([second.issuer, 'mine'])
+  })
+
+  test('authorize() after an attempt at the second one, by a client provided for it, is not hindered by that client', async () => {
+    const { world, second, connection } = await signedInAtFirst()
+    const clientInformation = { issuer: second.issuer, clientId: 'mine' }
+    await connection.authorize({ issuer: second.issuer, clientInformation })
+    for (const options of [{ force: true }, { force: true, issuer: world.issuer }])
+      expect(target(redirectOf(await connection.authorize(options)))).toEqual([world.issuer, 'client-1'])
+    expect(target(redirectOf(await connection.authorize({ issuer: second.issuer })))).toEqual([second.issuer, 'mine'])
+  })
+
+  test('authorize({ issuer }) of the first one after a sign-in at the second one uses the client of the first', async () => {
+    const { world, second, orchestrator, connection } = await signedInAtFirst()
+    const clientInformation = { issuer: second.issuer, clientId: 'mine' }
+    const redirect = redirectOf(await connection.authorize({ issuer: second.issuer, clientInformation }))
+    expect((await orchestrator.completeCallback(second.callback(redirect))).status).toBe('authorized')
+    expect(target(redirectOf(await connection.authorize({ issuer: world.issuer })))).toEqual([world.issuer, 'client-1'])
+    // The resource has changed its authorization server: the host has to say which client follows it there.
+    world.resourceMetadata['authorization_servers'] = [world.issuer]
+    expect(await rejection(connection.authorize({ force: true, challenge: 'Bearer' }))).toMatchObject({
+      failure: { code: 'CLIENT_INFORMATION_REQUIRED', details: { reason: 'otherIssuer' } },
+    })
+  })
+})

@@ -40,17 +40,19 @@ function discovery(
       path?: string
       resourceMetadataUrl?: string
       issuer?: string
+      preferredIssuer?: string | undefined
       challenged?: boolean
       asksServer?: 'anew' | 'cached'
     } = {},
   ) => {
-    const { path = '/mcp', resourceMetadataUrl, issuer, asksServer } = input
+    const { path = '/mcp', resourceMetadataUrl, issuer, preferredIssuer, asksServer } = input
     const challenged = input.challenged ?? resourceMetadataUrl !== undefined
     return discover({
       at: 5000,
       identity: identityOf(origin + path),
       resourceMetadataUrl,
       issuer,
+      preferredIssuer,
       challenged,
       asksServer,
     })
@@ -424,11 +426,11 @@ describe('protected resource metadata', () => {
 })
 
 describe('the issuer', () => {
-  async function choose(rules: DiscoveryPolicy, issuer?: string) {
+  async function choose(rules: DiscoveryPolicy, issuer?: string, preferredIssuer?: string) {
     const peer = await startPeer()
     const authorization_servers = ['https://a', 'https://b', 'https://c']
     peer.routes[INSERTED] = { body: { resource: `${peer.origin}/mcp`, authorization_servers } }
-    return discovery(policy(rules))(peer.origin, issuer === undefined ? {} : { issuer })
+    return discovery(policy(rules))(peer.origin, { ...(issuer !== undefined && { issuer }), preferredIssuer })
   }
 
   test.each<[string, DiscoveryPolicy, string | undefined, string]>([
@@ -457,6 +459,22 @@ describe('the issuer', () => {
     ],
   ])('chosen by discovery is %s', async (_, rules, issuer, expected) => {
     expect((await choose(rules, issuer)).resource.issuer).toBe(expected)
+  })
+
+  test.each<[string, DiscoveryPolicy, string | undefined, string, string]>([
+    ['is chosen if it is listed', {}, undefined, 'https://b/', 'https://b'],
+    ['is not chosen if it is not listed', {}, undefined, 'https://d', 'https://a'],
+    ['is not chosen if it is not allowed', { allowedIssuers: ['https://c'] }, undefined, 'https://b', 'https://c'],
+    ['is not chosen if the caller requires another one', {}, 'https://c', 'https://b', 'https://c'],
+    [
+      'is not chosen if chooseIssuer returns another one',
+      { chooseIssuer: () => 'https://c' },
+      undefined,
+      'https://b',
+      'https://c',
+    ],
+  ])('of the stored tokens %s', async (_, rules, issuer, preferred, expected) => {
+    expect((await choose(rules, issuer, preferred)).resource.issuer).toBe(expected)
   })
 
   const offered = 'https://a https://b https://c'

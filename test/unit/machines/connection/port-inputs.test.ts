@@ -50,6 +50,15 @@ test('the inputs of discovery have the metadata URL, the required issuer and the
   expect(input.discoverServerInput(contextWith({ request }))).toEqual({ ...common, resource })
 })
 
+test.each<[string, Partial<ConnectionContext>, string | undefined]>([
+  ['that of the tokens', { tokens, servers: [server] }, server.issuer],
+  ['that of imported tokens', { tokens, imported: { issuer: 'https://imported.example' } }, 'https://imported.example'],
+  ['none of tokens whose issuer is unknown', { tokens }, undefined],
+  ['none without tokens', { imported: { issuer: 'https://imported.example' } }, undefined],
+])('discoverResourceInput prefers an issuer: %s', (_name, changes, expected) => {
+  expect(input.discoverResourceInput(contextWith({ request, ...changes })).preferredIssuer).toBe(expected)
+})
+
 describe('the input of registration', () => {
   test('ensureRegistrationInput has the client of the host, and the imported one', () => {
     const imported = { ...staticClient, clientId: 'imported' }
@@ -67,6 +76,32 @@ describe('the input of registration', () => {
       rejectedClientId: undefined,
       configuredIssuer: undefined,
       scope: 'read',
+    })
+  })
+
+  describe('ensureRegistrationInput of a client that was used at another issuer', () => {
+    const client = { ...staticClient, issuer: 'https://other.example' }
+    const imported = { clientInformation: client, issuer: client.issuer, discovered: true as const }
+    const there = [{ ...server, issuer: client.issuer, client }]
+    const anywhere = { ...request, issuer: undefined }
+    test.each<[string, Partial<ConnectionContext>, ConnectionContext['servers'][number]['client'] | undefined]>([
+      ['omits it', { request: anywhere }, undefined],
+      ['omits it beside tokens of this issuer', { request: anywhere, tokens, servers: [server] }, undefined],
+      ['has it if its tokens are stored', { request: anywhere, tokens, servers: there }, client],
+      [
+        'omits it if its tokens are stored and the caller named this issuer',
+        { request, tokens, servers: there },
+        undefined,
+      ],
+      ['has it in a renewal', { request: { ...anywhere, purpose: 'renew' } }, client],
+      [
+        'has it if it was imported only',
+        { request: anywhere, imported: { ...imported, discovered: undefined } },
+        client,
+      ],
+    ])('%s', (_name, changes, expected) => {
+      const context = contextWith({ imported, ...changes })
+      expect(input.ensureRegistrationInput(context).importedClient).toEqual(expected)
     })
   })
 

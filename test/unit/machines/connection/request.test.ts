@@ -146,7 +146,7 @@ describe('a request', () => {
         at: NOW,
         request: { ...request, client: staticClient },
         rejectedClient: undefined,
-        imported: { clientInformation: staticClient, issuer },
+        imported: { clientInformation: staticClient, issuer, discovered: true },
       },
     )
   })
