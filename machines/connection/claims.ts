@@ -8,7 +8,7 @@ import { isDeferred, withExpiredClaim, withUnknownOutcome } from '../record-rule
 import { isLocal, isPassing, type PortFailure } from '../rejection.ts'
 import type { Change, ConnectionEvent, Sent, Stamp } from './events.ts'
 import { canRetry, isRenewal } from './guards.ts'
-import { attemptOf, claimedServer, isRenewing, requestedScope, wantedGrant } from './selectors.ts'
+import { attemptOf, claimedServer, isRenewing, isReplacementOwed, requestedScope, wantedGrant } from './selectors.ts'
 
 /** Creates a claim: the intent, which is stored before the request is sent. */
 export function claim(
@@ -119,7 +119,7 @@ export function withFailedRenewal(context: ConnectionContext, portFailure: PortF
   if (!isRenewing(context) || isLocal(failure)) return {}
   const { retryDelayMs, count = 0, failure: last } = context.failedRenewal ?? {}
   // A rejection stands until the server answers otherwise: a lost answer does not make callers renew again.
-  const isStanding = context.tokens?.renewalRejected || last?.code === 'CLIENT_REJECTED'
+  const isStanding = context.tokens?.renewalRejected || last?.code === 'CLIENT_REJECTED' || isReplacementOwed(context)
   const standing = isStanding && isPassing(portFailure) ? last : undefined
   return {
     ...(standing && { failure: standing }),

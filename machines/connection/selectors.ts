@@ -1,3 +1,4 @@
+import { isTransient } from '../../src/errors/failure.ts'
 import { coversScope, permittedScope, selectScope } from '../../src/protocol/scopes.ts'
 import { grantOffered, nonInteractiveGrant } from '../../src/protocol/token-endpoint.ts'
 import type {
@@ -41,8 +42,19 @@ export function isReRequestable({ grant }: Tokens): boolean {
  * Whether callers can obtain new tokens without the user. Not if the last renewal was rejected, or if the server
  * rejected the tokens and no renewal helped: then only `wake()` renews.
  */
-export function isRenewable(tokens: Tokens | undefined, at: number): tokens is Tokens {
-  return hasRenewal(tokens, at) && !tokens.renewalRejected && tokens.rejectedBy === undefined
+export function isRenewable(context: ConnectionContext, at: number): boolean {
+  const tokens = tokensOf(context)
+  if (!hasRenewal(tokens, at)) return false
+  return tokens.rejectedBy === undefined ? !tokens.renewalRejected : isReplacementOwed(context)
+}
+
+/**
+ * Whether the renewal of rejected tokens failed for a reason that does not pass by itself, and not because it was
+ * rejected: once that is corrected, a renewal may replace them.
+ */
+export function isReplacementOwed({ tokens, failedRenewal }: ConnectionContext): boolean {
+  if (tokens?.rejectedBy === undefined || tokens.renewalRejected) return false
+  return failedRenewal !== undefined && !isTransient(failedRenewal.failure)
 }
 
 /** Whether new tokens can be requested without the user: by a refresh token, or by a non-interactive grant. */
@@ -310,8 +322,9 @@ export function exchangeDueAt(context: ConnectionContext, at: number): number | 
 /** Whether an access token can be obtained without the user, by what the last renewal found. */
 export function isAuthorized(context: ConnectionContext, at: number): boolean {
   const tokens = tokensOf(context)
+  if (tokens?.rejectedBy !== undefined) return false
   return (
-    isUsable(tokens, at) || (isRenewable(tokens, at) && !isClientExpired(context, at) && !isRenewalHindered(context))
+    isUsable(tokens, at) || (isRenewable(context, at) && !isClientExpired(context, at) && !isRenewalHindered(context))
   )
 }
 
@@ -326,7 +339,7 @@ function isRenewalHindered({ failedRenewal }: ConnectionContext): boolean {
 
 /** Whether callers renew the tokens now. */
 export function canRenew(context: ConnectionContext, at: number): boolean {
-  return isRenewable(tokensOf(context), at) && isRenewalScheduled(context, at)
+  return isRenewable(context, at) && isRenewalScheduled(context, at)
 }
 
 /** Whether tokens are renewed: not once a renewal found that the secret of their client, in the record, has expired. */

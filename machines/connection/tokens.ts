@@ -18,6 +18,7 @@ import {
   isNotRequired,
   isOnTrial,
   isRenewing,
+  isReplacementOwed,
   isSentTwice,
   isTokenDoubted,
   retainedUntil,
@@ -36,6 +37,7 @@ export function storeTokens(context: ConnectionContext, output: TokenResult): Ch
   const { claim, tokens: old } = context
   const attempt = attemptOf(context, claim?.stateHash)
   const isRefresh = claim?.kind === 'refresh'
+  const isOwed = isRenewing(context) && isReplacementOwed(context)
   const asked = isRefresh ? old?.requestedScope : (attempt ?? claim)?.scope
   const tokens: Tokens = {
     accessToken: output.accessToken,
@@ -60,13 +62,14 @@ export function storeTokens(context: ConnectionContext, output: TokenResult): Ch
         : (claim?.grant ?? 'client_credentials'),
     serverId: claimedServer(context)?.id,
     subject: output.subject ?? (isRefresh ? old?.subject : undefined),
-    ...(claim?.afterRejection && {
+    ...((claim?.afterRejection || isOwed) && {
       replacedRejectedAt: output.at,
       replacements: replacementsOf(context, output.at),
     }),
-    // Only a success shows that the renewal helped, whoever rejected the tokens before; where a success shows nothing,
-    // new tokens are trusted.
+    // After a renewal that did not help, only a success shows that this one did, whoever rejected the tokens before;
+    // where a success shows nothing, new tokens are trusted.
     ...(isRenewing(context) &&
+      !isOwed &&
       old?.rejectedBy !== undefined &&
       !context.servesWithoutToken && { rejectedBy: 'server' as const, rejectedAt: output.at }),
     dpopKey: output.dpopKey,

@@ -187,7 +187,7 @@ function tokenAfterRenewal(
   if (tokens !== undefined && tokens.accessToken !== rejectedToken && isAllowed && (isNew || isTriable(tokens, at)))
     return toIssuedToken(tokens, after)
   if (context.claim?.outcomeUnknown) throw outcomeUnknown(context)
-  const canRetry = isRenewable(tokens, at) || pendingExchange(context, at) !== undefined
+  const canRetry = isRenewable(context, at) || pendingExchange(context, at) !== undefined
   throw (canRetry ? renewalFailed(record, after) : undefined) ?? tokenUnavailable(after)
 }
 
@@ -255,7 +255,7 @@ function renewalFailed(record: ConnectionRecord, view: View): AuthorizationError
   const { context } = view
   const at = view.at()
   const { failure: last, failedRenewal } = context
-  const isRenewal = isRenewable(tokensOf(context), at)
+  const isRenewal = isRenewable(context, at)
   const reason = isRenewal ? (failedRenewal?.failure ?? last) : last
   if (reason === undefined) return undefined
   const retryAfterMs = isRenewal ? deferredMs(record, view) : exchangeDeferredMs(context, at)
@@ -275,8 +275,7 @@ export async function renew(
   const { context } = view
   const { generation } = context
   const mayRenew = (now: View): boolean =>
-    (canRenew(now.context, now.at()) ||
-      (isRenewable(tokensOf(now.context), now.at()) && hasOtherSecret(record, now))) &&
+    (canRenew(now.context, now.at()) || (isRenewable(now.context, now.at()) && hasOtherSecret(record, now))) &&
     (ignoresBackoff || deferredMs(record, now) === 0)
   const attemptToResume = (now: View): Attempt | undefined =>
     ignoresBackoff || exchangeDeferredMs(now.context, now.at()) === 0

@@ -255,15 +255,15 @@ async function renewed(
   if (isHopeless(after)) return after
   if (claim?.outcomeUnknown) throw outcomeUnknown(after.context)
   // The failure of tokens that are not renewable is that of an earlier call.
-  const isPassing = isRenewable(tokens, after.at()) && reason !== undefined && isTransient(reason)
+  const isPassing = isRenewable(view.context, after.at()) && reason !== undefined && isTransient(reason)
   if (isPassing && generation === view.context.generation) throw new AuthorizationError(reason)
   return after
 }
 
 /** Whether another renewal may replace a token that the server rejected. */
 function isCurable(view: View): boolean {
-  const { tokens, failedRenewal } = view.context
-  return isRenewable(tokens, view.at()) && !(failedRenewal !== undefined && isFinal(failedRenewal.failure))
+  const { failedRenewal } = view.context
+  return isRenewable(view.context, view.at()) && !(failedRenewal !== undefined && isFinal(failedRenewal.failure))
 }
 
 /** Whether so many renewals have failed that the user is asked instead. */

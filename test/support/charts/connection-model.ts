@@ -264,7 +264,7 @@ function essenceOf(snapshot: ConnectionSnapshot): string {
     held && [
       held.grant,
       isUsable(held, at),
-      isRenewable(held, at),
+      isRenewable(context, at),
       isAuthorized(context, at),
       held.serverId !== undefined,
       held.refreshTokenRejected,

@@ -260,11 +260,12 @@ describe('a token that the server rejects', () => {
       else redirectOf(await connection.authorize({ challenge: 'Bearer error="invalid_token"' }))
       for (const by of [connection, elsewhere]) {
         expect(await by.status()).toMatchObject({ authorized: false })
-        expect(await rejection(by.accessToken())).toMatchObject(REQUIRED)
+        expect(await rejection(by.accessToken())).toMatchObject(rejected)
       }
-      // The host has corrected its client: `wake()` renews, and a success shows that the new token is good.
+      // The host has corrected its client.
       clock.advance(5_000)
       await elsewhere.wake()
+      expect(await elsewhere.accessToken()).not.toMatchObject({ value })
       expect((await connection.fetch(world.server)).status).toBe(200)
       expect(await elsewhere.status()).toMatchObject({ state: 'authorized', authorized: true })
     },
@@ -276,7 +277,69 @@ describe('a token that the server rejects', () => {
     await connection.import({ tokens: { accessToken: 'imported', refreshToken: 'r' } })
     const required = { failure: { code: 'CLIENT_INFORMATION_REQUIRED' } }
     expect(await rejection(connection.fetch(world.server))).toMatchObject(required)
-    await expectRejected(connection)
+    expect(await connection.status()).toMatchObject({ state: 'reauthorizationRequired', authorized: false })
+    expect(await rejection(connection.accessToken())).toMatchObject(required)
+    const clientInformation = { issuer: world.issuer, clientId: 'host', clientSecret: 's' }
+    await connection.import({ clientInformation })
+    world.tokenAnswers.push((good) => ({ body: { access_token: 'renewed', token_type: 'Bearer', ...good } }))
+    expect((await connection.accessToken()).value).toBe('renewed')
+  })
+
+  describe.each(['user', 'client_credentials'] as const)('whose renewal ended with CLIENT_REJECTED (%s)', (grant) => {
+    const start = async () => {
+      const world = await startWorld()
+      const clock = new TestClock()
+      const store = new MemoryStore({ clock })
+      const clients = [{ issuer: world.issuer, clientId: 'host', clientSecret: 's' }]
+      const [here, there] = [orchestrate({ clock, store, clients }), orchestrate({ clock, store, clients })]
+      const connection =
+        grant === 'user' ? await signIn(world, here) : here.connection({ tenant: 'm', server: world.server })
+      if (grant !== 'user') await connection.authorize({ grant })
+      world.rejectedToken.add('access-1')
+      world.tokenAnswers.push({ status: 401, body: { error: 'invalid_client' } })
+      expect(await rejection(connection.fetch(world.server))).toMatchObject({ failure: { code: 'CLIENT_REJECTED' } })
+      const elsewhere = there.connection(connection.identity)
+      return { world, clock, elsewhere }
+    }
+
+    test.each(['accessToken', 'fetch', 'authorize', 'wake'] as const)(
+      'is replaced after the backoff, once the client is corrected, without the user: %s()',
+      async (door) => {
+        const { world, clock, elsewhere } = await start()
+        const deferred = { failure: { code: 'CLIENT_REJECTED', details: { retryAfterMs: 5_000 } } }
+        expect(await rejection(elsewhere.accessToken())).toMatchObject(deferred)
+        expect(await rejection(elsewhere.fetch(world.server))).toMatchObject(deferred)
+        expect(world.tokenRequests()).toHaveLength(2)
+        clock.advance(5_000)
+        if (door === 'accessToken') expect((await elsewhere.accessToken()).value).toBe('access-2')
+        else if (door === 'fetch') expect((await elsewhere.fetch(world.server)).status).toBe(200)
+        else if (door === 'authorize') expect(await elsewhere.authorize()).toMatchObject({ status: 'authorized' })
+        else await elsewhere.wake()
+        expect(await elsewhere.status()).toMatchObject({ state: 'authorized', authorized: true, failure: undefined })
+        expect((await elsewhere.accessToken()).value).toBe('access-2')
+        expect(world.tokenRequests()).toHaveLength(3)
+      },
+    )
+
+    test('is replaced once the server answers, although it did not for a while', async () => {
+      const { world, clock, elsewhere } = await start()
+      world.tokenAnswers.push({ status: 503 })
+      clock.advance(5_000)
+      await rejection(elsewhere.accessToken())
+      expect(await elsewhere.status()).toMatchObject({ authorized: false })
+      clock.advance(10_000)
+      expect((await elsewhere.accessToken()).value).toBe('access-2')
+    })
+
+    test('is not replaced once more if the server rejects its replacement as well', async () => {
+      const { world, clock, elsewhere } = await start()
+      world.rejectedToken.add('access-2')
+      clock.advance(5_000)
+      for (let turn = 0; turn < 3; turn += 1)
+        expect(await rejection(elsewhere.fetch(world.server))).toMatchObject(REQUIRED)
+      await expectRejected(elsewhere)
+      expect(world.tokenRequests()).toHaveLength(3)
+    })
   })
 
   test('of a non-interactive grant is recorded with the failure of its renewal, which callers get', async () => {

@@ -25,6 +25,7 @@ import {
   stateOf,
   tokensOf,
 } from '../../../../machines/connection/selectors.ts'
+import type { FailureCode } from '../../../../src/errors/failure.ts'
 import type { AuthorizationRequest, ConnectionContext } from '../../../../src/schemas/connection-context.ts'
 import type { Tokens } from '../../../../src/schemas/credentials.ts'
 import {
@@ -81,7 +82,17 @@ test.each<[string, Tokens | undefined, number, boolean]>([
   ['is false after the last renewal was rejected', { ...tokens, renewalRejected: true }, START, false],
   ['is false for tokens that the server rejected', { ...tokens, rejectedBy: 'server' }, START, false],
 ])('isRenewable %s', (_name, held, at, expected) => {
-  expect(isRenewable(held, at)).toBe(expected)
+  expect(isRenewable(contextWith({ tokens: held }), at)).toBe(expected)
+})
+
+test.each<[string, Partial<Tokens>, FailureCode, boolean]>([
+  ['is true once their renewal failed for a reason that the host can correct', {}, 'CLIENT_REJECTED', true],
+  ['is false after a renewal that failed for a passing reason', {}, 'SERVER_UNAVAILABLE', false],
+  ['is false once their renewal was rejected', { renewalRejected: true }, 'REFRESH_REJECTED', false],
+])('isRenewable of rejected tokens %s', (_name, changes, code, expected) => {
+  const failedRenewal = { ...failedAt(START), failure: { code } }
+  const context = contextWith({ tokens: { ...tokens, rejectedBy: 'server', ...changes }, failedRenewal })
+  expect([isRenewable(context, START), isAuthorized(context, START)]).toEqual([expected, false])
 })
 
 const attempt = { stateHash: 'hash-1', verifier: 'fake-verifier', serverId: 1, expiresAt: START + 1 }

@@ -462,6 +462,30 @@ describe('a failure', () => {
     )
   })
 
+  test('recordFailure retains the failure of the renewal that would have replaced rejected tokens', () => {
+    const failure = { code: 'CLIENT_INFORMATION_REQUIRED' } as const
+    const of = (rejectedBy?: 'server') =>
+      recordFailure(
+        contextWith({
+          tokens: { ...tokens, rejectedBy },
+          claim: refreshing,
+          failedRenewal: { ...failedRenewal(0), failure },
+        }),
+        error(rejections.unavailable),
+      ).failedRenewal?.failure
+    expect([of('server'), of()]).toEqual([failure, portFailureOf(error(rejections.unavailable)).failure])
+  })
+
+  test('storeTokens puts the first tokens that replace rejected ones on trial, also if a renewal failed before', () => {
+    const failed = { ...failedRenewal(0), failure: { code: 'CLIENT_REJECTED' } } as const
+    const context = contextWith({
+      claim: refreshing,
+      failedRenewal: failed,
+      tokens: { ...tokens, rejectedBy: 'server' },
+    })
+    expect(storeTokens(context, tokenResult(NOW)).tokens).toMatchObject({ replacedRejectedAt: NOW, replacements: 1 })
+  })
+
   test('markRenewalRejected retains both tokens', () => {
     expect(markRenewalRejected(contextWith({ tokens }))).toEqual({ tokens: { ...tokens, renewalRejected: true } })
   })
@@ -507,6 +531,25 @@ describe('a failure', () => {
       'a refresh do not where the server serves requests without a token',
       { claim: refreshing, servesWithoutToken: true },
       undefined,
+    ],
+    [
+      'a refresh do not if the one before failed for another reason',
+      { claim: refreshing, failedRenewal: { ...failedRenewal(0), failure: { code: 'CLIENT_REJECTED' } } },
+      undefined,
+    ],
+    [
+      'a refresh inherit it if the one before was rejected',
+      {
+        tokens: { ...tokens, rejectedBy: 'host', renewalRejected: true },
+        claim: refreshing,
+        failedRenewal: { ...failedRenewal(0), failure: { code: 'REFRESH_REJECTED' } },
+      },
+      'server',
+    ],
+    [
+      'a refresh inherit it although wake() met a failure before',
+      { claim: refreshing, failedRenewal: failedRenewal(1) },
+      'server',
     ],
     ['an authorization do not', { claim: { ...refreshing, kind: 'requestToken' }, request }, undefined],
     ['a sign-in do not', { claim: exchanging, attempts: [attemptOf(1)] }, undefined],
