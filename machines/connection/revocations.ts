@@ -79,8 +79,8 @@ export function isDiscarded(context: ConnectionContext, { output }: Done<'exchan
 }
 
 /**
- * Adds such tokens to the revocations, which are due at once, instead of storing them. Unbound ones beside tokens of the
- * same client are not revoked: that may revoke the others as well.
+ * Adds such tokens to the revocations, which are due at once, instead of storing them. Unbound ones beside tokens of
+ * the same client are not revoked: that may revoke the others as well.
  */
 export function discardTokens(context: ConnectionContext, { output }: Done<'exchangeCode'>): Change {
   const { id } = assertDefined(context.claim, 'a claim')

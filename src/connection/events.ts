@@ -173,8 +173,7 @@ function hasFailed(
   const mayRecur = failure !== undefined && (failure.details?.status !== undefined || isTransient(failure))
   // The failure of a retired client is that of the operation before.
   return entries.some(
-    ({ reason, from }) =>
-      (mayRecur && reason === failure.code && from !== 'retiring') || reason === 'callback.denied',
+    ({ reason, from }) => (mayRecur && reason === failure.code && from !== 'retiring') || reason === 'callback.denied',
   )
 }
 

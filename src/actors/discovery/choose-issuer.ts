@@ -14,7 +14,7 @@ export async function chooseIssuer(
   issuers: readonly string[],
   requested: string | undefined,
   { allowedIssuers, chooseIssuer: choose }: DiscoveryPolicy,
-  preferred?: string | undefined,
+  preferred?: string,
 ): Promise<string> {
   const offered = truncate(issuers.join(' '))
   const isIn = (list: readonly string[], issuer: string): boolean => list.some((other) => sameIssuer(other, issuer))

@@ -7,7 +7,6 @@ import { PortError, portError } from '../../errors/port-error.ts'
 import type { ExchangeResponse } from '../../http/transport.ts'
 import { audienceOf, tokenResponseFields } from '../../protocol/token-endpoint.ts'
 import type { AuthorizationServer, DpopKey } from '../../schemas/credentials.ts'
-import { GRANT_TYPES } from '../../schemas/grants.ts'
 import { decodeAnswer, TokenResponseSchema, wireErrorOf } from '../../schemas/endpoint-responses.ts'
 import { GRANT_TYPES } from '../../schemas/grants.ts'
 import { check } from '../../schemas/wire.ts'
@@ -120,8 +119,8 @@ function isNonceMissing({ status, headers, text }: ExchangeResponse): boolean {
  * Requests tokens from a token endpoint, once.
  *
  * @throws `PortError` as {@link sendTokenRequest}, and `TOKEN_RESPONSE_INVALID` (rejected) for a response without
- *   tokens, or with tokens that are not bound to the key although the policy requires it. Those of a sign-in are returned
- *   as `discarded`, to be revoked.
+ *   tokens, or with tokens that are not bound to the key although the policy requires it. Those of a sign-in are
+ *   returned as `discarded`, to be revoked.
  * @see [RFC 6749 §5.1](https://www.rfc-editor.org/rfc/rfc6749.html#section-5.1), [RFC 9449 §5](https://www.rfc-editor.org/rfc/rfc9449.html#section-5)
  */
 export async function requestTokens(

@@ -260,7 +260,11 @@ describe('the event failed', () => {
     clock.advance(1_000)
     const save = vi.spyOn(store, 'save')
     const find = async (): Promise<number> => {
-      for (const call of [() => connection.accessToken(), () => connection.fetch(world.server), () => connection.wake()])
+      for (const call of [
+        () => connection.accessToken(),
+        () => connection.fetch(world.server),
+        () => connection.wake(),
+      ])
         await call().catch(() => {})
       return save.mock.calls.length
     }

@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { describe, expect, test, vi } from 'vitest'
+import { isAuthorizationError } from '../../../src/errors/authorization-error.ts'
 import { portError } from '../../../src/errors/port-error.ts'
 import { processWarnings } from '../../support/process-warnings.ts'
 import { CALLBACK, CLAIM, CLAIMED, REFRESH, SIGNED_IN, WAITING } from './records.ts'
@@ -181,7 +182,7 @@ describe('◆2 a claim that the store has lost', () => {
       again.resolve('sent again')
       return Promise.reject(portError('REFRESH_REJECTED', 'rejected', { error: 'invalid_grant' }))
     }
-    const next = process.run(REFRESH).catch(({ code }: { code: string }) => code)
+    const next = process.run(REFRESH).catch((error: unknown) => isAuthorizationError(error) && error.code)
     expect(await Promise.race([next, again.promise])).toBe('STORE_UNAVAILABLE')
     takesResults = true
     await vi.waitFor(async () => expect((await world.stored())?.context.generation).toBe(2), { timeout: 20_000 })
