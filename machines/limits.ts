@@ -73,10 +73,22 @@ export const MAX_FAILED_RENEWALS = 2
 export const REPLACEMENT_TRIAL_MS = 60_000
 
 /**
+ * How long a token is on trial for a person, who may click again, in milliseconds: ten minutes. If the server rejects
+ * it within that time, `authorize()` renews it no more, and another sign-in is no remedy either.
+ */
+export const USER_TRIAL_MS = 600_000
+
+/**
  * How many tokens in a row, each rejected while on trial, are replaced. For a host that repeats its requests without an
  * end, and for a path that rejects every token.
  */
 export const MAX_REPLACEMENTS = 5
+
+/**
+ * After how many rejected tokens in a row, each soon after it was issued, the token of a sign-in shows by its rejection
+ * that the server accepts none.
+ */
+export const MAX_REJECTED_BEFORE_SIGN_IN = 2
 
 /** The window in which dynamic registrations are counted, in milliseconds: one hour. */
 export const REGISTRATION_WINDOW_MS = 3_600_000

@@ -3,7 +3,7 @@ import { sameIssuer } from '../../src/protocol/same-issuer.ts'
 import type { ConnectionContext, EndedAttempt, Revocation } from '../../src/schemas/connection-context.ts'
 import type { AuthorizationServer, ClientInformation, Tokens } from '../../src/schemas/credentials.ts'
 import { assertDefined } from '../assert.ts'
-import { ENDED_ATTEMPT_TTL_MS, MAX_REPLACEMENTS, REVOCATION_TTL_MS } from '../limits.ts'
+import { ENDED_ATTEMPT_TTL_MS, MAX_REPLACEMENTS, REVOCATION_TTL_MS, USER_TRIAL_MS } from '../limits.ts'
 import type { TokenResult } from '../ports.ts'
 import { isLocal, isSecretFailure, portFailureOf } from '../rejection.ts'
 import { end, finishAttempts } from './attempts.ts'
@@ -66,6 +66,9 @@ export function storeTokens(context: ConnectionContext, output: TokenResult): Ch
       replacedRejectedAt: output.at,
       replacements: replacementsOf(context, output.at),
     }),
+    signedInAfterRejection: isRenewing(context)
+      ? old?.signedInAfterRejection
+      : attempt && rejectionsBefore(context, output.at),
     // After a renewal that did not help, only a success shows that this one did, whoever rejected the tokens before;
     // where a success shows nothing, new tokens are trusted.
     ...(isRenewing(context) &&
@@ -98,6 +101,15 @@ function replacementsOf(context: ConnectionContext, at: number): number {
   if (!isOnTrial(context.tokens, at)) return 1
   const { replacements = 0 } = assertDefined(context.tokens, 'tokens')
   return isRenewing(context) ? replacements + 1 : MAX_REPLACEMENTS
+}
+
+/** How many tokens in a row were rejected up to a sign-in, each soon after the one before; none if it replaces no such. */
+function rejectionsBefore({ tokens: old }: ConnectionContext, at: number): Tokens['signedInAfterRejection'] {
+  if (old?.rejectedBy === undefined) return undefined
+  const { signedInAfterRejection: last, rejectedAt = at } = old
+  const before = last !== undefined && rejectedAt - last.at < USER_TRIAL_MS ? last.rejections : 0
+  // A renewal did not help either.
+  return { at, rejections: before + (isOnTrial(old, rejectedAt) ? 2 : 1) }
 }
 
 /** The account is stored separately from its tokens only for `refuseAccountChange`. */

@@ -18,6 +18,7 @@ import {
   serverOf,
   tokensOf,
 } from '../../machines/connection/selectors.ts'
+import { MAX_REJECTED_BEFORE_SIGN_IN, USER_TRIAL_MS } from '../../machines/limits.ts'
 import { asConfigured } from '../actors/client-authentication.ts'
 import { AuthorizationError, isAuthorizationError } from '../errors/authorization-error.ts'
 import { failure, type Failure, type FailureCode, isTransient } from '../errors/failure.ts'
@@ -25,7 +26,6 @@ import { formatChallenge } from '../protocol/www-authenticate.ts'
 import type { Attempt, ConnectionContext } from '../schemas/connection-context.ts'
 import type { Tokens } from '../schemas/credentials.ts'
 import { isServerAllowed } from '../options/policy.ts'
-import { USER_TRIAL_MS } from './limits.ts'
 import { rejectedByHost } from './received-challenge.ts'
 import type { ConnectionRecord } from './record.ts'
 import { revokeInBackground } from './revoke-due.ts'
@@ -57,8 +57,10 @@ export async function replacementForHost(record: ConnectionRecord, params: Token
   try {
     return await accessToken(record, params)
   } catch (error) {
-    if (endsRenewals(error) && params.rejectedToken !== undefined) await rejectedByHost(record, params.rejectedToken)
-    throw error
+    if (!endsRenewals(error) || params.rejectedToken === undefined) throw error
+    const view = await rejectedByHost(record, params.rejectedToken)
+    const everyRejected = view && failureOfRejectedToken(view)
+    throw everyRejected === undefined ? error : new AuthorizationError(everyRejected)
   }
 }
 
@@ -85,7 +87,7 @@ export function isFinal(reason: Failure): boolean {
   return !isTransient(reason) && !OWN_OPTIONS.has(code)
 }
 
-/** The failure of a grant that needs no user, if {@link isEveryTokenRejected}: `authorize()` does not help. */
+/** The failure where another token does not help: if {@link isEveryTokenRejected}, `authorize()` throws it as well. */
 export const EVERY_TOKEN_REJECTED: Failure = failure('AUTHORIZATION_REQUIRED', { reason: 'everyTokenRejected' })
 
 /**
@@ -97,9 +99,16 @@ export function isEveryTokenRejected(view: View): boolean {
   return tokens !== undefined && isReRequestable(tokens) && isReplacedTooOften(tokens, view.at(), USER_TRIAL_MS)
 }
 
-/** Why a connection whose token was rejected gets no other one, if {@link isEveryTokenRejected}. */
+/** Whether this sign-in replaced rejected tokens and brought none that the server accepts: for ten minutes after it. */
+function isSignInRejected(view: View): boolean {
+  const { at = -Infinity, rejections = 0 } = tokensOf(view.context)?.signedInAfterRejection ?? {}
+  return rejections >= MAX_REJECTED_BEFORE_SIGN_IN && view.at() - at < USER_TRIAL_MS
+}
+
+/** Why no other token helps a connection whose token was rejected, if that is so. */
 export function failureOfRejectedToken(view: View): Failure | undefined {
-  return view.context.tokens?.rejectedBy !== undefined && isEveryTokenRejected(view) ? EVERY_TOKEN_REJECTED : undefined
+  if (view.context.tokens?.rejectedBy === undefined) return undefined
+  return isEveryTokenRejected(view) || isSignInRejected(view) ? EVERY_TOKEN_REJECTED : undefined
 }
 
 /** As {@link accessToken} for a request: also a rejected token, and none for a connection that never had tokens. */

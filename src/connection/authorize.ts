@@ -10,8 +10,7 @@ import {
   serverOf,
   tokensOf,
 } from '../../machines/connection/selectors.ts'
-import { MAX_FAILED_RENEWALS } from '../../machines/limits.ts'
-import { USER_TRIAL_MS } from './limits.ts'
+import { MAX_FAILED_RENEWALS, USER_TRIAL_MS } from '../../machines/limits.ts'
 import { AuthorizationError } from '../errors/authorization-error.ts'
 import { failure, isTransient, truncate } from '../errors/failure.ts'
 import type { ParsedOptions } from '../options/orchestrator-options.ts'

@@ -7,7 +7,13 @@ import { coversScope } from '../protocol/scopes.ts'
 import { type BearerChallenge, bearerChallenge } from '../protocol/www-authenticate.ts'
 import type { ConnectionIdentity } from '../schemas/credentials.ts'
 import { parseOptions } from '../schemas/parse-options.ts'
-import { accessToken, replacementForHost, type RequestToken, tokenForRequest } from './access-token.ts'
+import {
+  accessToken,
+  failureOfRejectedToken,
+  replacementForHost,
+  type RequestToken,
+  tokenForRequest,
+} from './access-token.ts'
 import { authorize, checkGrant, checkPolicy } from './authorize.ts'
 import {
   type AccessTokenOptions,
@@ -134,10 +140,10 @@ export class Connection {
         isRejected: boolean,
         signal: AbortSignal,
       ) =>
-        abortable(
-          () => receiveChallenge(record, challenge, { token: token?.value, isTokenRejected: isRejected }),
-          signal,
-        ),
+        abortable(async () => {
+          const view = await receiveChallenge(record, challenge, { token: token?.value, isTokenRejected: isRejected })
+          return isRejected && view !== undefined ? failureOfRejectedToken(view) : undefined
+        }, signal),
       accepted: (token: IssuedToken | undefined, signal: AbortSignal) =>
         abortable(
           () => (token === undefined ? servedWithoutToken(record, firstContact) : tokenAccepted(record, token)),

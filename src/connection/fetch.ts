@@ -1,7 +1,7 @@
 import { MAX_REDIRECTS } from './limits.ts'
 import type { DpopProver } from '../actors/token-endpoint/dpop-prover.ts'
 import { AuthorizationError } from '../errors/authorization-error.ts'
-import { failure } from '../errors/failure.ts'
+import { failure, type Failure } from '../errors/failure.ts'
 import { PortError } from '../errors/port-error.ts'
 import { cancelUnread } from '../http/body-streams.ts'
 import { markRedirected } from '../http/outgoing.ts'
@@ -22,13 +22,16 @@ interface TokenSource {
   replacement(rejectedToken: string, signal: AbortSignal): Promise<IssuedToken>
   /** A token with the scope of a challenge; `undefined` if only the user can grant it. */
   widerToken(rejectedToken: string, challenge: string, signal: AbortSignal): Promise<IssuedToken | undefined>
-  /** Stores a challenge of the connection's own endpoint, to a request with this token, for the next `authorize()`. */
+  /**
+   * Stores a challenge of the connection's own endpoint, to a request with this token, for the next `authorize()`.
+   * Returns why another token does not help, if that is so.
+   */
   received(
     challenge: BearerChallenge,
     token: IssuedToken | undefined,
     isTokenRejected: boolean,
     signal: AbortSignal,
-  ): Promise<void>
+  ): Promise<Failure | undefined>
   /** Records a success of that endpoint, to a request with a rejected token or without one. */
   accepted(token: IssuedToken | undefined, signal: AbortSignal): Promise<void>
 }
@@ -160,8 +163,8 @@ async function anotherToken(
       : await source.replacement(token.value, signal)
   } catch (error) {
     if (!(error instanceof AuthorizationError)) throw error
-    await store(source, response, token, remedy === 'newToken' && endsRenewals(error), signal)
-    throw new AuthorizationError(error.failure, { challenge })
+    const helpless = await store(source, response, token, remedy === 'newToken' && endsRenewals(error), signal)
+    throw new AuthorizationError(helpless ?? error.failure, { challenge })
   }
 }
 
@@ -187,23 +190,23 @@ async function authorizationRequired(
   signal: AbortSignal,
   remedy?: keyof typeof REASONS,
 ): Promise<AuthorizationError> {
-  await store(source, response, token, remedy === 'newToken', signal)
+  const helpless = await store(source, response, token, remedy === 'newToken', signal)
   const { status } = response
   const challenge = challengeHeader(response)
   const reason = remedy && REASONS[remedy]
-  return new AuthorizationError(failure('AUTHORIZATION_REQUIRED', { status, reason }), { challenge })
+  return new AuthorizationError(helpless ?? failure('AUTHORIZATION_REQUIRED', { status, reason }), { challenge })
 }
 
-/** Stores the challenge of a response, if it comes from the connection's own endpoint. */
+/** Stores the challenge of a response, if it comes from the connection's own endpoint: see `received` of the source. */
 async function store(
   source: TokenSource,
   response: Response,
   token: IssuedToken | undefined,
   isTokenRejected: boolean,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<Failure | undefined> {
   const challenge = bearerChallenge(challengeHeader(response) ?? '') ?? {}
-  if (isOwn(source, response)) await source.received(challenge, token, isTokenRejected, signal)
+  return isOwn(source, response) ? await source.received(challenge, token, isTokenRejected, signal) : undefined
 }
 
 /** Whether a response comes from the connection's own endpoint: another one says nothing about the token. */

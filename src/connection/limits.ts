@@ -36,12 +36,6 @@ export const CHALLENGE_INTERVAL_MS = 1_000
  */
 export const RECORDING_WAIT_MS = 1_000
 
-/**
- * How long after a renewal `authorize()` takes a rejected token for one that renewals do not help, in milliseconds: ten
- * minutes, in which a person may click again.
- */
-export const USER_TRIAL_MS = 600_000
-
 /** Number of random bytes in the id of a revocation. Collisions within a record are out of the question. */
 export const REVOCATION_ID_BYTES = 12
 /**

@@ -19,21 +19,22 @@ import type { IssuedToken } from './token-cache.ts'
  *
  * @param answered.token The access token of the request, if it had one.
  * @param answered.isTokenRejected Whether the response rejects that token.
+ * @returns The record after that, if it is there in time.
  */
 export async function receiveChallenge(
   record: ConnectionRecord,
   received: BearerChallenge,
   { token, isTokenRejected }: { token: string | undefined; isTokenRejected: boolean },
-): Promise<void> {
+): Promise<View | undefined> {
   const challenge = storable(received)
   // `authorize()` receives it again and reports it, instead of requesting another scope.
-  if (challenge === undefined && !isTokenRejected) return
-  await ifStoreIsUp(async () => {
+  if (challenge === undefined && !isTokenRejected) return undefined
+  return await ifStoreIsUp(async () => {
     const view = await record.load()
     const isNewRejection = isTokenRejected && view?.context.tokens?.rejectedBy === undefined
     const isDue = isNewRejection || (challenge !== undefined && !(view && isRecent(view, challenge)))
-    if ((view && isClaimed(view.context)) || !isDue) return
-    await record.run(
+    if ((view && isClaimed(view.context)) || !isDue) return view
+    const { view: after } = await record.run(
       (now) => {
         const { generation = 0, tokens } = now?.context ?? {}
         const isTokenSent = now === undefined || !isTokenless(now.context, now.at())
@@ -45,12 +46,13 @@ export async function receiveChallenge(
       { view },
     )
     record.services.cache.forget(record.key)
+    return after
   })
 }
 
-/** Records that the host's server rejected this token, if it is still the stored one. */
-export async function rejectedByHost(record: ConnectionRecord, token: string): Promise<void> {
-  await recordOf(record, token, (generation) => ({ type: 'token.rejected', generation, by: 'host' }))
+/** Records that the host's server rejected this token, if it is still the stored one; returns the record after that. */
+export async function rejectedByHost(record: ConnectionRecord, token: string): Promise<View | undefined> {
+  return await recordOf(record, token, (generation) => ({ type: 'token.rejected', generation, by: 'host' }))
 }
 
 /** Records that the server accepted this rejected token, if it is still the stored one. */
@@ -64,15 +66,16 @@ async function recordOf(
   record: ConnectionRecord,
   token: string,
   event: (generation: number) => ConnectionCommand,
-): Promise<void> {
-  await ifStoreIsUp(async () => {
+): Promise<View | undefined> {
+  return await ifStoreIsUp(async () => {
     const view = await record.load()
-    if (view === undefined || isClaimed(view.context)) return
-    await record.run(
+    if (view === undefined || isClaimed(view.context)) return view
+    const { view: after } = await record.run(
       (now) => (now?.context.tokens?.accessToken === token ? event(now.context.generation) : undefined),
       { view },
     )
     record.services.cache.forget(record.key)
+    return after
   })
 }
 
@@ -87,11 +90,12 @@ export async function servedWithoutToken(record: ConnectionRecord, view: View | 
 }
 
 /** Does what the caller does not depend on, and does not wait for it much longer than for its response. */
-async function ifStoreIsUp(work: () => Promise<unknown>): Promise<void> {
+async function ifStoreIsUp<Result>(work: () => Promise<Result>): Promise<Result | undefined> {
   const done = work().catch((error: unknown) => {
     if (!isAuthorizationError(error)) throw error
+    return undefined
   })
-  await Promise.race([done, delay(RECORDING_WAIT_MS, undefined, { ref: false })])
+  return await Promise.race([done, delay(RECORDING_WAIT_MS, undefined, { ref: false })])
 }
 
 /** The challenge without a URL that is too long to store; `undefined` if its scope is. */

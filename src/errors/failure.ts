@@ -254,7 +254,7 @@ export const REASONS: Partial<Record<FailureCode, Readonly<Record<string, Entry>
       'authorize',
     ],
     everyTokenRejected: [
-      'the server rejects every token that this grant, which needs no user, obtains: check which issuer, audience and client it accepts, or pass `force` to authorize()',
+      'the server rejects every token that the authorization server issues, one after the other: check which issuer, audience and client it accepts; for a grant that needs no user, authorize() requests another one only with `force`',
       'fixServer',
     ],
   },

@@ -156,6 +156,11 @@ export const TokensSchema = v.strictObject({
   replacedRejectedAt: maybe(Instant),
   /** How many tokens in a row replaced rejected ones, each soon after the one before. */
   replacements: maybe(Count),
+  /**
+   * Of a sign-in that replaced rejected tokens, and of the renewals of its tokens: when it was, and how many tokens in
+   * a row were rejected before it, each soon after it was issued.
+   */
+  signedInAfterRejection: maybe(v.object({ at: Instant, rejections: Count })),
   /** The refresh token was sent with an unknown outcome: if it is rejected, the access token may be revoked as well. */
   refreshTokenMayBeConsumed: maybe(v.literal(true)),
   /**

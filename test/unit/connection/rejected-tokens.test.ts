@@ -441,6 +441,66 @@ describe('a token that the server rejects', () => {
   })
 })
 
+describe('a sign-in after two tokens that the server rejected', () => {
+  const EVERY_TOKEN_REJECTED = {
+    failure: { code: 'AUTHORIZATION_REQUIRED', details: { reason: 'everyTokenRejected' } },
+    nextAction: 'fixServer',
+  }
+
+  test.each([
+    ['with refresh tokens', (body: Record<string, unknown>): Answer => ({ body }), 1],
+    ['without them', forever, 2],
+  ])(
+    '%s has a failure of its own if its token is rejected too, and authorize() redirects',
+    async (_name, answer, signIns) => {
+      const { world, clock, here, connection, elsewhere, call } = await signedIn(answer)
+      world.rs.routes['POST /mcp'] = { status: 401, headers: { 'www-authenticate': 'Bearer error="invalid_token"' } }
+      for (let turn = 0; turn < signIns; turn += 1) {
+        expect(await rejection(call())).toMatchObject(REQUIRED)
+        world.tokenAnswers.push(answer)
+        await signInAgain(world, here, connection)
+        clock.advance(60_000)
+      }
+      for (const by of [connection, elsewhere]) {
+        expect(await rejection(call(by))).toMatchObject(EVERY_TOKEN_REJECTED)
+        expect(await rejection(by.accessToken())).toMatchObject(EVERY_TOKEN_REJECTED)
+        expect(await by.status()).toMatchObject({ authorized: false, ...EVERY_TOKEN_REJECTED })
+      }
+      expect((await connection.authorize()).status).toBe('redirect')
+      clock.advance(540_000)
+      expect(await rejection(connection.accessToken())).toMatchObject(REQUIRED)
+      expect(await connection.status()).toMatchObject({
+        authorized: false,
+        failure: undefined,
+        nextAction: 'authorize',
+      })
+    },
+  )
+
+  test('has it for a host with its own requests as well', async () => {
+    const { world, here, connection } = await signedIn(forever)
+    for (const rejectedToken of ['access-1', 'access-2']) {
+      expect(await rejection(connection.accessToken({ rejectedToken }))).toMatchObject(REQUIRED)
+      world.tokenAnswers.push(forever)
+      await signInAgain(world, here, connection)
+    }
+    const rejected = connection.accessToken({ rejectedToken: 'access-3' })
+    expect(await rejection(rejected)).toMatchObject(EVERY_TOKEN_REJECTED)
+  })
+
+  test('has it not if one of those was good for ten minutes', async () => {
+    const { world, clock, here, connection, call } = await signedIn(forever)
+    for (const token of ['access-1', 'access-2', 'access-3']) {
+      world.rejectedToken.add(token)
+      expect(await rejection(call())).toMatchObject(REQUIRED)
+      expect(await connection.status()).toMatchObject({ nextAction: 'authorize' })
+      world.tokenAnswers.push(forever)
+      await signInAgain(world, here, connection)
+      if (token === 'access-1') clock.advance(600_000)
+    }
+  })
+})
+
 describe('a token that the host rejects', () => {
   test('is remembered, and not accepted again after a 2xx', async () => {
     const { connection, elsewhere, required, call } = await signedIn(forever)

@@ -150,7 +150,7 @@ test.each<[Failure, string, NextAction]>([
   ],
   [
     { code: 'AUTHORIZATION_REQUIRED', details: { reason: 'everyTokenRejected' } },
-    'the server rejects every token that this grant, which needs no user, obtains: check which issuer, audience and client it accepts, or pass `force` to authorize() (reason "everyTokenRejected")',
+    'the server rejects every token that the authorization server issues, one after the other: check which issuer, audience and client it accepts; for a grant that needs no user, authorize() requests another one only with `force` (reason "everyTokenRejected")',
     'fixServer',
   ],
   [

@@ -136,6 +136,33 @@ describe('tokens', () => {
     })
   })
 
+  test.each([
+    ['none without a rejection', { signedInAfterRejection: { at: NOW, rejections: 1 } }, undefined],
+    ['one', { rejectedBy: 'server', rejectedAt: NOW }, 1],
+    ['two if a renewal did not help', { rejectedBy: 'server', rejectedAt: NOW, replacedRejectedAt: NOW - 59_999 }, 2],
+    ['one if it did', { rejectedBy: 'server', rejectedAt: NOW, replacedRejectedAt: NOW - 60_000 }, 1],
+    [
+      'one more than a sign-in just before',
+      { rejectedBy: 'host', signedInAfterRejection: { at: NOW, rejections: 1 } },
+      2,
+    ],
+    [
+      'one again after ten minutes',
+      { rejectedBy: 'server', rejectedAt: NOW, signedInAfterRejection: { at: NOW - 600_000, rejections: 2 } },
+      1,
+    ],
+  ] as const)('storeTokens of an exchange counts the rejected tokens before it: %s', (_name, old, count) => {
+    const at = NOW + 100
+    const { tokens: stored } = storeTokens({ ...exchange, tokens: { ...tokens, ...old } }, tokenResult(at))
+    expect(stored?.signedInAfterRejection).toEqual(count && { at, rejections: count })
+  })
+
+  test('storeTokens of a refresh retains how many tokens were rejected before the sign-in', () => {
+    const signedInAfterRejection = { at: START, rejections: 2 }
+    const renewed = storeTokens({ ...refresh, tokens: { ...tokens, signedInAfterRejection } }, tokenResult(NOW + 100))
+    expect(renewed.tokens?.signedInAfterRejection).toEqual(signedInAfterRejection)
+  })
+
   test('storeTokens stores a client that has another secret by now at its server only', () => {
     const [other, current] = [
       { ...server, id: 2 },
