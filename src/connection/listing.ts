@@ -1,6 +1,7 @@
 import * as v from 'valibot'
 import { isAuthorizationError } from '../errors/authorization-error.ts'
-import type { Failure } from '../errors/failure.ts'
+import { failure, type Failure } from '../errors/failure.ts'
+import { warnOnFailure } from '../errors/warn-on-failure.ts'
 import type { ConnectionState } from '../schemas/connection-context.ts'
 import { type ConnectionIdentity, maybe } from '../schemas/credentials.ts'
 import { Text } from '../schemas/option-values.ts'
@@ -42,7 +43,7 @@ export const ConnectionFilterSchema = v.strictObject({
   state: maybe(v.picklist(STATES)),
 })
 
-/** A connection as `connections()` returns it, or the key of a record that cannot be read. */
+/** A connection as `connections()` returns it, or the key of a record whose status cannot be determined. */
 export type ConnectionEntry =
   | {
       /** Tenant, user, server and label, for `connection()`. */
@@ -51,9 +52,12 @@ export type ConnectionEntry =
       status: ConnectionStatus
     }
   | {
-      /** The key of the record in the store. Contains no name: whose record it is cannot be determined. */
+      /** The key of the record in the store. Contains no name. */
       key: string
-      /** Why it cannot be read: `SNAPSHOT_*`, or `STORE_UNAVAILABLE`. */
+      /**
+       * Why: it cannot be read (`SNAPSHOT_*`, `STORE_UNAVAILABLE`), or the function `policy` failed for it
+       * (`POLICY_REFUSED`, reason `policyFailed`).
+       */
       failure: Failure
     }
 
@@ -73,32 +77,34 @@ export async function* listConnections(
     const page = await services.runner.keys({ cursor, limit: KEYS_PER_PAGE })
     const keys = page.keys.filter((key) => isConnectionKey(key) && !seen.has(key))
     for (const key of keys) seen.add(key)
-    const entries = await Promise.all([...new Set(keys)].map((key) => entryOf(services, key)))
-    yield* entries.filter((entry) => entry !== undefined).filter((entry) => matches(entry, filter))
+    const entries = await Promise.all([...new Set(keys)].map((key) => entryOf(services, key, filter)))
+    yield* entries.filter((entry) => entry !== undefined)
     cursor = page.cursor
   } while (cursor !== undefined)
 }
 
-async function entryOf(services: OrchestratorServices, key: string): Promise<ConnectionEntry | undefined> {
+/** The entry of a record, if it matches: one that cannot be read always does. */
+async function entryOf(
+  services: OrchestratorServices,
+  key: string,
+  filter: ConnectionFilter,
+): Promise<ConnectionEntry | undefined> {
   try {
     const view = await services.runner.load(services.chart, key)
-    if (view === undefined) return undefined
+    if (view === undefined || !isOf(view.context.identity, filter)) return undefined
     const { identity } = view.context
-    return { identity, status: statusOf(new ConnectionRecord(services, identity, key), view) }
+    const record = new ConnectionRecord(services, identity, key)
+    const hasPolicy = await warnOnFailure('AUTHCHART_CALLBACK_FAILED', 'policy()', () => record.policy)
+    if (!hasPolicy) return { key, failure: failure('POLICY_REFUSED', { reason: 'policyFailed' }) }
+    const status = statusOf(record, view)
+    return filter.state === undefined || filter.state === status.state ? { identity, status } : undefined
   } catch (error) {
     if (!isAuthorizationError(error)) throw error
     return { key, failure: error.failure }
   }
 }
 
-function matches(entry: ConnectionEntry, { tenant, user, server, state }: ConnectionFilter): boolean {
-  if ('failure' in entry) return true
-  const { identity, status } = entry
+function isOf(identity: ConnectionIdentity, { tenant, user, server }: ConnectionFilter): boolean {
   const isSame = (wanted: string | undefined, is: string | undefined): boolean => wanted === undefined || wanted === is
-  return (
-    isSame(tenant, identity.tenant) &&
-    isSame(user, identity.user) &&
-    isSame(server, identity.server) &&
-    isSame(state, status.state)
-  )
+  return isSame(tenant, identity.tenant) && isSame(user, identity.user) && isSame(server, identity.server)
 }

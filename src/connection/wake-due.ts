@@ -37,7 +37,10 @@ export const WakeDueOptionsSchema = v.strictObject({
 export interface WakeDueResult {
   /** How many connections something was done for, such as a refresh, whether it succeeded or not. */
   woken: number
-  /** How many could not be woken: their record cannot be read, or their `wake()` threw. They remain due. */
+  /**
+   * How many could not be woken: their record cannot be read, or their `wake()`, or the function `policy`, threw. They
+   * remain due.
+   */
   failed: number
   /** How many more are due, because of `limit`; above 100, at least so many. */
   remaining: number

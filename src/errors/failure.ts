@@ -270,6 +270,10 @@ export const REASONS: Partial<Record<FailureCode, Readonly<Record<string, Entry>
       'configureClient',
     ],
   },
+  POLICY_REFUSED: {
+    chooseIssuerFailed: ['policy.chooseIssuer threw or rejected, and no token request was sent', 'retry'],
+    policyFailed: ['the function `policy` threw for this connection, or returned an invalid policy', 'none'],
+  },
   // The next authorization registers a dynamically registered client again.
   CLIENT_REJECTED: { dynamicClient: [CATALOGUE.CLIENT_REJECTED[0], 'authorize'] },
   EXCHANGE_REJECTED: { dpopProof: PROOF_REJECTED },

@@ -11,8 +11,10 @@ export interface PolicyOptions {
   /** Scope within which one dynamic client registration is shared. @defaultValue 'deployment' */
   registrationScope?: 'deployment' | 'tenant' | 'connection' | undefined
   /**
-   * Selects one of the issuers that a resource lists. @defaultValue that of the stored tokens if it is listed, or the
-   * first allowed one
+   * Selects one of the issuers that a resource lists. A throw or rejection becomes a process warning with the code
+   * `AUTHCHART_CALLBACK_FAILED`, and fails the call with `POLICY_REFUSED`, reason `chooseIssuerFailed`.
+   *
+   * @defaultValue that of the stored tokens if it is listed, or the first allowed one
    */
   chooseIssuer?: ((issuers: readonly string[]) => string | undefined) | undefined
   /** Maximum step-up authorizations per connection, scope and day. @defaultValue 3 */

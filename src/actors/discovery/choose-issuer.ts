@@ -1,5 +1,6 @@
 import { truncate } from '../../errors/failure.ts'
 import { portError } from '../../errors/port-error.ts'
+import { warnOnFailure } from '../../errors/warn-on-failure.ts'
 import { sameIssuer } from '../../protocol/same-issuer.ts'
 import type { DiscoveryPolicy } from '../dependencies.ts'
 
@@ -25,8 +26,12 @@ export async function chooseIssuer(
   const allowed = candidates.filter((issuer) => allowedIssuers === undefined || isIn(allowedIssuers, issuer))
   const first = allowed.find((issuer) => sameIssuer(issuer, preferred ?? issuer)) ?? allowed[0]
   if (first === undefined) throw portError('POLICY_REFUSED', 'notSent', { reason: 'issuerNotAllowed', offered })
-  const chosen = choose === undefined ? first : await choose(allowed)
-  const match = chosen === undefined ? undefined : allowed.find((issuer) => sameIssuer(issuer, chosen))
+  let chosen: unknown = first
+  const isChosen = await warnOnFailure('AUTHCHART_CALLBACK_FAILED', 'policy.chooseIssuer()', async () => {
+    if (choose !== undefined) chosen = await choose(allowed)
+  })
+  if (!isChosen) throw portError('POLICY_REFUSED', 'notSent', { reason: 'chooseIssuerFailed', offered })
+  const match = allowed.find((issuer) => typeof chosen === 'string' && sameIssuer(issuer, chosen))
   if (match !== undefined) return match
   throw portError('POLICY_REFUSED', 'notSent', { reason: 'issuerNotOffered', offered })
 }

@@ -3,7 +3,7 @@ import { type AuthOrchestratorOptions, type HostAction, MemoryStore } from '../.
 import { EVENT_NAMES } from '../../support/event-names.ts'
 import { processWarnings } from '../../support/process-warnings.ts'
 import { TestClock } from './test-clock.ts'
-import { orchestrate, redirectOf, signIn, startWorld } from './world.ts'
+import { orchestrate, redirectOf, rejection, signIn, startWorld } from './world.ts'
 
 /** The two ways in which a function of the host fails. */
 const WAYS: [string, () => unknown][] = [
@@ -171,6 +171,24 @@ describe.each(WAYS)('a host callback that %s', (_how, fail) => {
     expect((await connection.fetch(world.server)).status).toBe(200)
     expect((await connection.fetch(world.server)).status).toBe(200)
     expect(host.delivered).toEqual([save(2), save(3)])
+  })
+
+  test('a failing chooseIssuer() is POLICY_REFUSED with its own reason, and the next authorize() calls it again', async () => {
+    const world = await startWorld()
+    let isBroken = true
+    const chooseIssuer = (issuers: readonly string[]): string | undefined =>
+      isBroken ? (fail() as string) : issuers[0]
+    const connection = orchestrate({ policy: { chooseIssuer } }).connection({ tenant: 't1', server: world.server })
+    const warnings = await processWarnings(async () => {
+      expect(await rejection(connection.authorize())).toMatchObject({
+        failure: { code: 'POLICY_REFUSED', details: { reason: 'chooseIssuerFailed', offered: world.issuer } },
+        nextAction: 'retry',
+      })
+    })
+    const message = 'policy.chooseIssuer() failed: a fault of the host'
+    expect(warnings).toEqual([{ name: 'AuthchartWarning', code: 'AUTHCHART_CALLBACK_FAILED', message }])
+    isBroken = false
+    expect((await connection.authorize()).status).toBe('redirect')
   })
 
   test('a cached token is returned although onActions() failed and the store is down since', async () => {

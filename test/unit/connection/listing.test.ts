@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { type ConnectionEntry, MemoryStore, type SnapshotStore } from '../../../src/index.ts'
+import { processWarnings } from '../../support/process-warnings.ts'
 import { TestClock } from './test-clock.ts'
 import { orchestrate, rejection, signIn, startWorld } from './world.ts'
 
@@ -131,16 +132,33 @@ describe('connections()', () => {
     expect(await rejection(entries.next())).toMatchObject({ failure: { code: 'CLOSED' } })
   })
 
-  test('an iteration of connections() throws what a policy function throws', async () => {
-    const { store } = await populated()
-    let isBroken = false
-    const policy = (): object => {
-      if (isBroken) throw new RangeError('no such tenant')
+  test('connections() yields key and failure of connections that policy throws for, wakeDue() counts them, and both go on', async () => {
+    const clock = new TestClock()
+    const store = new MemoryStore({ clock })
+    let isDeleted = false
+    const policy = ({ tenant }: { tenant: string }): object => {
+      if (isDeleted && tenant === 't2') throw new RangeError('no such tenant')
       return {}
     }
-    const orchestrator = orchestrate({ store, policy, keys: { name: new Uint8Array(32), sealing: [key('1', 1)] } })
-    isBroken = true
-    await expect(orchestrator.connections().next()).rejects.toThrow('no such tenant')
+    const orchestrator = orchestrate({ clock, store, policy })
+    const world = await startWorld()
+    for (const tenant of ['t1', 't2', 't3']) await signIn(world, orchestrator, { tenant, server: world.server })
+    isDeleted = true
+    const found = async (filter: object): Promise<unknown[]> =>
+      (await all(orchestrator.connections(filter))).map((entry) =>
+        'identity' in entry ? entry.identity.tenant : entry.failure,
+      )
+    const warnings = await processWarnings(async () => {
+      const failed = { code: 'POLICY_REFUSED', details: { reason: 'policyFailed' } }
+      expect(await found({})).toEqual(['t1', 't3', failed])
+      expect(await found({ state: 'disconnected' })).toEqual([failed])
+      expect(await found({ tenant: 't1' })).toEqual(['t1'])
+    })
+    const message = 'policy() failed: no such tenant'
+    const warning = { name: 'AuthchartWarning', code: 'AUTHCHART_CALLBACK_FAILED', message }
+    expect(warnings).toEqual([warning, warning])
+    clock.advance(3_600_000)
+    expect(await orchestrator.wakeDue()).toEqual({ woken: 2, failed: 1, remaining: 0 })
   })
 
   test.each([

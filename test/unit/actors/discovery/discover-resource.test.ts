@@ -504,6 +504,22 @@ describe('the issuer', () => {
       { reason: 'issuerNotOffered', offered },
     ],
     [
+      'when chooseIssuer throws',
+      {
+        chooseIssuer: () => {
+          throw new RangeError('a fault of the host')
+        },
+      },
+      undefined,
+      { reason: 'chooseIssuerFailed', offered },
+    ],
+    [
+      'when chooseIssuer returns no text',
+      { chooseIssuer: () => null as unknown as string },
+      undefined,
+      { reason: 'issuerNotOffered', offered },
+    ],
+    [
       'when chooseIssuer returns one that is not listed',
       { chooseIssuer: () => 'https://d' },
       undefined,
