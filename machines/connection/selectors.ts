@@ -287,6 +287,15 @@ export function marginMs(tokens: Tokens, minTokenTtlMs: number): number {
   return Math.min(minTokenTtlMs, (tokens.lifetimeMs ?? Infinity) / 4)
 }
 
+/**
+ * The remaining lifetime below which a token is refreshed for a caller that requires `minTtlMs`. No token has as much
+ * left as its whole lifetime: for a caller that requires that or more, a token is refreshed after a quarter of it, and
+ * not by each call.
+ */
+export function requiredTtlMs(lifetimeMs: number | undefined, minTtlMs: number): number {
+  return lifetimeMs !== undefined && minTtlMs >= lifetimeMs ? (lifetimeMs / 4) * 3 : minTtlMs
+}
+
 /** Whether the access token may be used without a refresh. */
 export function isFresh(
   tokens: Tokens | undefined,

@@ -15,6 +15,7 @@ import {
   isTriable,
   pendingExchange,
   marginMs,
+  requiredTtlMs,
   serverOf,
   tokensOf,
 } from '../../machines/connection/selectors.ts'
@@ -166,7 +167,9 @@ function isGoodEnough(
   if (tokens.rejectedBy !== undefined)
     return triesRejected === true && tokens.accessToken !== rejectedToken && isTriable(tokens, at)
   const isRenewalBlocked = minTtlMs === undefined && (isClaimed(view.context) || backoffLeftMs(view.context, at) > 0)
-  return isFresh(tokens, at, isRenewalBlocked ? 0 : (minTtlMs ?? marginMs(tokens, policy.minTokenTtlMs)), rejectedToken)
+  const required =
+    minTtlMs === undefined ? marginMs(tokens, policy.minTokenTtlMs) : requiredTtlMs(tokens.lifetimeMs, minTtlMs)
+  return isFresh(tokens, at, isRenewalBlocked ? 0 : required, rejectedToken)
 }
 
 function cacheToken({ services, policy }: ConnectionRecord, view: View, tokens: Tokens, ticket: Ticket): IssuedToken {
@@ -175,7 +178,13 @@ function cacheToken({ services, policy }: ConnectionRecord, view: View, tokens: 
   if (tokens.rejectedBy !== undefined) return token
   const ttlMs = (tokens.expiresAt ?? Infinity) - view.at()
   const margin = marginMs(tokens, policy.minTokenTtlMs)
-  services.cache.end(ticket, { token, ttlMs, marginMs: margin, trustMs: policy.cacheMs })
+  services.cache.end(ticket, {
+    token,
+    ttlMs,
+    marginMs: margin,
+    lifetimeMs: tokens.lifetimeMs,
+    trustMs: policy.cacheMs,
+  })
   services.issuedGenerations.set(ticket.key, view.context.generation)
   return token
 }

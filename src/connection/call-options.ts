@@ -84,7 +84,12 @@ export interface CallbackOptions {
 
 /** The options of `accessToken()`. */
 export interface AccessTokenOptions {
-  /** Minimum remaining lifetime of the token, in milliseconds. @defaultValue `policy.minTokenTtlMs` */
+  /**
+   * Minimum remaining lifetime of the token, in milliseconds. With as much as the whole lifetime of the token, or more,
+   * it is refreshed after a quarter of that.
+   *
+   * @defaultValue `policy.minTokenTtlMs`
+   */
   minTtlMs?: number | undefined
   /**
    * The token that a server responded to with 401: it is refreshed only if it is still the stored one. If it cannot be

@@ -82,7 +82,8 @@ export class Connection {
    * A token of the type `DPoP` is bound to a key that never leaves the record: it can only be used through
    * {@link Connection.fetch}.
    *
-   * @param options.minTtlMs Minimum remaining lifetime, in milliseconds. @defaultValue `policy.minTokenTtlMs`
+   * @param options.minTtlMs Minimum remaining lifetime, in milliseconds; a token that cannot have it is refreshed after
+   *   a quarter of its lifetime. @defaultValue `policy.minTokenTtlMs`
    * @param options.rejectedToken The token that a server responded to with 401: it is refreshed only if it is still the
    *   stored one. If it cannot be refreshed, or its predecessors were rejected again and again within a minute, the
    *   rejection is recorded.

@@ -1,3 +1,4 @@
+import { requiredTtlMs } from '../../machines/connection/selectors.ts'
 import type { Clock } from '../clock.ts'
 import type { ChangeWatcher } from '../durable/change-watcher.ts'
 import { CLOCK_JITTER_MS } from '../durable/limits.ts'
@@ -30,6 +31,8 @@ interface Entry {
   freshUntil: number
   /** Lifetime that remains at `freshUntil`, in milliseconds. */
   marginMs: number
+  /** The whole lifetime, in milliseconds; `undefined` if unknown. */
+  lifetimeMs: number | undefined
   /** Monotonic instant until which the entry is trusted. */
   trustedUntil: number
   /** The wall clock minus the monotonic one: it changes when the wall clock is set. */
@@ -65,7 +68,8 @@ export class TokenCache {
       return undefined
     }
     const leftMs = entry.freshUntil - now
-    const isEnough = minTtlMs === undefined ? leftMs > 0 : leftMs + entry.marginMs > minTtlMs
+    const { marginMs, lifetimeMs } = entry
+    const isEnough = minTtlMs === undefined ? leftMs > 0 : leftMs + marginMs > requiredTtlMs(lifetimeMs, minTtlMs)
     if (!isEnough) return undefined
     const { token, wallOffsetMs } = entry
     // The two clocks are not read at the same instant, so that a busy process measures some milliseconds.
@@ -85,16 +89,26 @@ export class TokenCache {
   }
 
   /** Ends a read, and caches its token, if any, unless the read is stale. */
-  end(ticket: Ticket, cached?: { token: IssuedToken; ttlMs: number; marginMs: number; trustMs: number }): void {
+  end(
+    ticket: Ticket,
+    cached?: Pick<Entry, 'token' | 'marginMs' | 'lifetimeMs'> & { ttlMs: number; trustMs: number },
+  ): void {
     const { key } = ticket
     const reads = this.#reads.get(key)
     reads?.delete(ticket)
     if (reads?.size === 0) this.#reads.delete(key)
     if (cached === undefined || ticket.isStale) return
     const now = this.#clock.monotonic()
-    const { token, ttlMs, marginMs, trustMs } = cached
+    const { token, ttlMs, marginMs, lifetimeMs, trustMs } = cached
     const [freshUntil, trustedUntil] = [now + ttlMs - marginMs, now + trustMs]
-    this.#entries.set(key, { token, marginMs, freshUntil, trustedUntil, wallOffsetMs: this.#clock.now() - now })
+    this.#entries.set(key, {
+      token,
+      marginMs,
+      lifetimeMs,
+      freshUntil,
+      trustedUntil,
+      wallOffsetMs: this.#clock.now() - now,
+    })
   }
 
   /** Removes an entry and makes its reads in progress stale; all of them if `undefined`: any key may have changed. */

@@ -6,8 +6,8 @@ import { callback, consent, type Scene, signIn } from './scene.ts'
 /** After so many sign-ins in a row a connection does not come back. */
 const MAX_SIGN_INS = 2
 
-/** More than the lifetime of any token. */
-const RENEWED = { minTtlMs: 7_200_000 }
+/** The lifetime of a new token but for a millisecond. */
+const RENEWED = { minTtlMs: 3_599_999 }
 
 /** Whether a call was rejected because a person has to sign in. */
 export const needsUser = (error: unknown): boolean => error instanceof CallError && error.nextAction === 'authorize'

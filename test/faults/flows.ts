@@ -134,7 +134,7 @@ export const FLOWS: readonly Flow[] = [
     goal: 'authorized',
     prepare: async (scene) => {
       await signIn(scene, scene.before)
-      return getToken(scene, { minTtlMs: 7_200_000 })
+      return getToken(scene, { minTtlMs: 3_599_999 })
     },
   },
   {

@@ -33,8 +33,8 @@ export interface MotionResult {
 }
 
 const PAUSE_MS = 300
-/** More than the lifetime of any token, so that it is renewed. */
-const RENEWED = { minTtlMs: 7_200_000 }
+/** The lifetime of a new token but for a millisecond, so that any other is renewed. */
+const RENEWED = { minTtlMs: 3_599_999 }
 
 /**
  * Lets connections sign in, renew, read tokens and disconnect by random processes of a fleet, one call after another

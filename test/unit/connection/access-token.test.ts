@@ -100,9 +100,19 @@ describe('access token lifetime', () => {
     expect((await connection.accessToken({ minTtlMs: 3_599_000 })).value).toBe('access-2')
   })
 
-  test('accessToken({ minTtlMs }) returns a fresh token even if it lives for less than minTtlMs', async () => {
-    const { world, connection } = await signedIn()
-    expect((await connection.accessToken({ minTtlMs: 86_400_000 })).value).toBe('access-2')
+  test('accessToken({ minTtlMs }) of more than the lifetime refreshes after a quarter of it, and not by each call', async () => {
+    const { world, clock, connection } = await signedIn()
+    const values = async (): Promise<unknown[]> => {
+      const found = []
+      // Loaded, then cached.
+      for (const minTtlMs of [86_400_000, 3_600_000, 86_400_000])
+        found.push((await connection.accessToken({ minTtlMs })).value)
+      return found
+    }
+    expect(await values()).toEqual(Array(3).fill('access-1'))
+    clock.advance(900_000)
+    expect(await values()).toEqual(Array(3).fill('access-2'))
+    expect(await values()).toEqual(Array(3).fill('access-2'))
     expect(refreshes(world)).toBe(1)
   })
 

@@ -316,6 +316,7 @@ describe('the backoff after a failed renewal', () => {
   test('applies to connection.fetch and to a longer lifetime, and leaves a usable token to its callers', async () => {
     const { world, clock, connection, refreshes } = await signedIn()
     world.tokenAnswers.push({ status: 503 })
+    clock.advance(900_000)
     expect((await connection.accessToken({ minTtlMs: 7_200_000 })).value).toBe('access-1')
     expect((await connection.accessToken({ minTtlMs: 7_200_000 })).value).toBe('access-1')
     clock.advance(4_000)

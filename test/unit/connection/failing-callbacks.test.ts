@@ -166,7 +166,7 @@ describe.each(WAYS)('a host callback that %s', (_how, fail) => {
     expect((await connection.accessToken()).value).toBe('access-2')
     expect(host.delivered).toEqual([save(2)])
     host.isBroken = true
-    await connection.accessToken({ minTtlMs: 86_400_000 })
+    await connection.accessToken({ rejectedToken: 'access-2' })
     host.isBroken = false
     expect((await connection.fetch(world.server)).status).toBe(200)
     expect((await connection.fetch(world.server)).status).toBe(200)

@@ -133,9 +133,12 @@ describe('status()', () => {
   })
 
   test('status() returns at most the last sixteen transitions', async () => {
-    const { world, orchestrator } = await begun()
+    const { world, clock, orchestrator } = await begun()
     const connection = await signIn(world, orchestrator)
-    for (let turn = 1; turn <= 10; turn += 1) await connection.accessToken({ minTtlMs: 86_400_000 })
+    for (let turn = 1; turn <= 10; turn += 1) {
+      clock.advance(900_000)
+      await connection.accessToken({ minTtlMs: 86_400_000 })
+    }
     const { journal } = await connection.status()
     expect(journal).toHaveLength(16)
     expect(journal.map(({ to }) => to)).toEqual(Array.from({ length: 8 }, () => ['refreshing', 'authorized']).flat())

@@ -19,7 +19,14 @@ function setUp({ isReliable = true } = {}) {
     overrides: Partial<{ token: AccessToken; ttlMs: number; marginMs: number; trustMs: number }> = {},
   ) => {
     const ticket = await cache.begin(key)
-    cache.end(ticket, { token: token(key), ttlMs: 60_000, marginMs: 10_000, trustMs: 5_000, ...overrides })
+    cache.end(ticket, {
+      token: token(key),
+      ttlMs: 60_000,
+      marginMs: 10_000,
+      lifetimeMs: undefined,
+      trustMs: 5_000,
+      ...overrides,
+    })
   }
   return { cache, time, store, notify: (key: string | undefined) => notify(key) }
 }
@@ -89,7 +96,7 @@ describe('TokenCache', () => {
     const other = await cache.begin('k')
     notify(changed)
     for (const each of [ticket, other])
-      cache.end(each, { token: token('old'), ttlMs: 60_000, marginMs: 0, trustMs: 5_000 })
+      cache.end(each, { token: token('old'), ttlMs: 60_000, marginMs: 0, lifetimeMs: undefined, trustMs: 5_000 })
     expect(cache.get('k', undefined)).toBeUndefined()
   })
 
@@ -97,7 +104,7 @@ describe('TokenCache', () => {
     const { cache, notify } = setUp()
     const ticket = await cache.begin('k')
     notify('other')
-    cache.end(ticket, { token: token('k'), ttlMs: 60_000, marginMs: 0, trustMs: 5_000 })
+    cache.end(ticket, { token: token('k'), ttlMs: 60_000, marginMs: 0, lifetimeMs: undefined, trustMs: 5_000 })
     expect(cache.get('k', undefined)).toEqual(token('k'))
   })
 
