@@ -23,6 +23,7 @@ import type { Grant } from '../schemas/grants.ts'
 import { isWebUrl } from '../schemas/option-values.ts'
 import { invalidArgument } from '../schemas/parse-options.ts'
 import { EVERY_TOKEN_REJECTED, isEveryTokenRejected, isFinal, outcomeUnknown, renew } from './access-token.ts'
+import { storeProvidedSecret } from './provided-secret.ts'
 import { receiveChallenge } from './received-challenge.ts'
 import { type AuthorizeOptions, type AuthorizeResult, staticClient } from './call-options.ts'
 import { deliverActions } from './host-actions.ts'
@@ -115,7 +116,9 @@ export async function authorize(record: ConnectionRecord, params: AuthorizeParam
   const view =
     stored === undefined || skipsRenewal ? stored : await renewed(record, stored, rejectedGeneration, isForUser(grant))
   if (view !== undefined && isSatisfied(view)) {
-    const actions = await deliverActions(record.services, record.key, stored, view, { isDue: true })
+    const actions =
+      (await storeProvidedSecret(record, view, params)) ??
+      (await deliverActions(record.services, record.key, stored, view, { isDue: true }))
     return { status: 'authorized', actions }
   }
   // A host with its own requests passes on that the server rejected the token, and no renewal helped.

@@ -38,7 +38,12 @@ export interface AuthorizeOptions {
   binding?: string | undefined
   /** The URL for the user after the callback; its origin must be in `policy.returnToOrigins`. @defaultValue none */
   returnTo?: string | undefined
-  /** A pre-registered client, instead of `clients` and of a dynamic registration. @defaultValue none */
+  /**
+   * A pre-registered client, instead of `clients` and of a dynamic registration. If it is the provided client of usable
+   * tokens with another secret, they are renewed and revoked with that from then on.
+   *
+   * @defaultValue none
+   */
   clientInformation?: StaticClientInformation | undefined
   /**
    * One of the issuers that the server lists. @defaultValue that of `policy.chooseIssuer`, or that of the stored tokens

@@ -250,3 +250,36 @@ describe('the secret of a provided client', () => {
     expect(secrets).toEqual(['new'])
   })
 })
+
+describe('another secret of a provided client, by authorize() beside usable tokens', () => {
+  test('renews them and revokes them from then on', async () => {
+    const { world, clock, secrets, rotate, host, start } = await startRotatingWorld()
+    const orchestrator = start()
+    const connection = await signIn(world, orchestrator, undefined, { clientInformation: host('old') })
+    rotate()
+    const corrected = await connection.authorize({ clientInformation: host('new') })
+    expect([corrected.status, corrected.actions.map(({ type }) => type)]).toEqual([
+      'authorized',
+      ['saveClientInformation', 'saveTokens'],
+    ])
+    expect(secrets).toEqual([])
+    clock.advance(HOUR_MS)
+    expect(await tokenOrCode(connection)).toBe('access-2')
+    expect(await connection.authorize({ clientInformation: host('new') })).toMatchObject({ status: 'authorized' })
+    expect(await connection.disconnect()).toMatchObject({ revoked: 'yes' })
+    expect(new Set(secrets)).toEqual(new Set(['new']))
+  })
+
+  test('renews the tokens of a grant that needs no user', async () => {
+    const { world, clock, secrets, rotate, host, start } = await startRotatingWorld()
+    const machine = start().connection({ tenant: 'machine', server: world.server })
+    await machine.authorize({ grant: 'client_credentials', clientInformation: host('old') })
+    rotate()
+    // Without its issuer, which is that of the tokens.
+    const { issuer: _, ...client } = host('new')
+    await machine.authorize({ clientInformation: client })
+    clock.advance(HOUR_MS)
+    expect(await tokenOrCode(machine)).toBe('access-2')
+    expect(secrets).toEqual(['new'])
+  })
+})
