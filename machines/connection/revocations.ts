@@ -178,13 +178,19 @@ export function postponeRevocation(context: ConnectionContext, event: Connection
   return { at, ...postpone(context, { ...left, ...next }, failure) }
 }
 
-/** Expires the claim of a revocation, which is attempted again. */
+/**
+ * Expires the claim of a revocation, which is attempted again: at once if the process that claimed it has not decided
+ * it within the lease, since a revocation may be repeated (RFC 7009 §2.2). Within the lease its request may be in
+ * progress.
+ */
 export function expireRevocation(context: ConnectionContext, { at }: Sent<'claim.expired'>): Change {
   // A process that was replaced by this release was revoking the tokens themselves.
   if (claimedRevocation(context) === undefined) return { at, ...reset({ ...context, at }) }
   const failure: Failure = { code: 'TOKEN_OUTCOME_UNKNOWN' }
   const pending = pendingIn(context)
-  return { at, ...postpone(context, { ...pending, ...nextRetry(failure, pending.retryDelayMs, at) }, failure) }
+  const isOver = at >= context.at + assertDefined(context.claim, 'a claim').leaseMs
+  const next = isOver ? { retryAt: at } : nextRetry(failure, pending.retryDelayMs, at)
+  return { at, ...postpone(context, { ...pending, ...next }, failure) }
 }
 
 const pendingIn = (context: ConnectionContext): Pending => assertDefined(claimed(context).pending, 'tokens to revoke')

@@ -221,6 +221,30 @@ describe('disconnect()', () => {
     expect(revoked(world)).toHaveLength(151)
   })
 
+  test('a revocation whose process died is made by the wake() that takes its claim over', async () => {
+    const world = await startWorld()
+    const clock = new TestClock()
+    const store = new MemoryStore({ clock })
+    const connection = await signIn(world, orchestrate({ clock, store }))
+    const { arrived, go } = delayRevocation(world)
+    const dying = connection.disconnect()
+    await arrived
+    world.as.routes['POST /revoke'] = {}
+    const other = orchestrate({ clock, store })
+    const elsewhere = other.connection(connection.identity)
+    const { nextWakeAt = 0 } = await elsewhere.status()
+    clock.advance(nextWakeAt - clock.now())
+    expect(await other.wakeDue()).toEqual({ woken: 1, failed: 0, remaining: 0 })
+    const both = [
+      { token: 'refresh-1', token_type_hint: 'refresh_token' },
+      { token: 'access-1', token_type_hint: 'access_token' },
+    ]
+    expect(revoked(world)).toEqual([both[0], ...both])
+    expect((await elsewhere.status()).nextWakeAt).toBeUndefined()
+    go()
+    await dying
+  })
+
   test('callers do not wait for a revocation of another process, whose decision is recorded nevertheless', async () => {
     const world = await startWorld()
     const clock = new TestClock()

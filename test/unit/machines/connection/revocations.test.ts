@@ -132,8 +132,19 @@ describe('the revocation of a disconnected connection', () => {
     const live = await signedIn()
     await live.send(disconnect(), { stopAtCheckpoint: true })
     expect(await live.abandon()).toEqual({ resting: 'disconnected' })
-    expect(revocations(live)?.[0]?.pending?.retryAt).toBe(live.context.at + 5_000)
+    expect(revocations(live)?.[0]?.pending).toMatchObject({ accessToken: 'a-1', retryAt: live.context.at })
     expect(sent(live)).toEqual([])
+  })
+
+  test.each([
+    ['at once after the lease', 30_000, 0],
+    ['with backoff within it, while its request may be in progress', 29_999, 5_000],
+  ])('a revocation whose claim expires is attempted again: %s', async (_, afterMs, pauseMs) => {
+    const live = await signedIn()
+    await live.send(disconnect(), { stopAtCheckpoint: true })
+    expect(live.context.claim?.leaseMs).toBe(30_000)
+    await live.abandon({ afterMs })
+    expect(revocations(live)?.[0]?.pending?.retryAt).toBe(live.context.at + pauseMs)
   })
 
   test('a decision that comes late ends the revocation', async () => {
