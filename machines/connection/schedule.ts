@@ -12,12 +12,11 @@ import {
 } from './selectors.ts'
 
 /**
- * When a revocation is attempted; `undefined` once it is decided, and while its first attempt is in progress. An
- * earlier release, which knows no revocations, may have ended the claim of that attempt.
+ * When a revocation is attempted; `undefined` once it is decided, and while an attempt is in progress. An earlier
+ * release, which knows no revocations, may have ended the claim of the first one.
  */
 function revocationDueAt({ claim }: ConnectionContext, { id, pending, startedAt }: Revocation): number | undefined {
-  if (pending === undefined || pending.retryAt !== undefined) return pending?.retryAt
-  return claim?.revocationId === id ? undefined : startedAt
+  return pending === undefined || claim?.revocationId === id ? undefined : (pending.retryAt ?? startedAt)
 }
 
 /** The pending revocations that `wake()` attempts at `at`. */

@@ -245,6 +245,25 @@ describe('disconnect()', () => {
     await dying
   })
 
+  test('wake() leaves the revocation of a replaced grant alone while it is in progress', async () => {
+    const world = await startWorld()
+    const clock = new TestClock()
+    const store = new MemoryStore({ clock })
+    const orchestrator = orchestrate({ clock, store })
+    const connection = await signIn(world, orchestrator)
+    const { arrived, go } = delayRevocation(world)
+    const redirect = redirectOf(await connection.authorize({ force: true, reregister: true }))
+    expect((await orchestrator.completeCallback(world.callback(redirect))).status).toBe('authorized')
+    await arrived
+    const elsewhere = orchestrate({ clock, store }).connection(connection.identity)
+    expect((await elsewhere.status()).nextWakeAt).toBe(clock.now() + 35_000)
+    await elsewhere.wake()
+    go()
+    await vi.waitFor(async () => expect((await elsewhere.status()).nextWakeAt).toBe(clock.now() + 3_570_000))
+    expect(revoked(world)).toHaveLength(2)
+    expect((await elsewhere.status()).journal.map(({ reason }) => reason)).not.toContain('claim.expired')
+  })
+
   test('callers do not wait for a revocation of another process, whose decision is recorded nevertheless', async () => {
     const world = await startWorld()
     const clock = new TestClock()

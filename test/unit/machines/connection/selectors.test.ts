@@ -484,6 +484,15 @@ describe('the next wake time', () => {
     expect([due({ revocations, claim }), dueRevocations(context, BEGINNING)]).toEqual([undefined, []])
   })
 
+  test('nextWakeAt is the end of the claim while a later attempt of a revocation is in progress', () => {
+    const pending = { server: SERVER, accessToken: 'a-1', retryAt: BEGINNING }
+    const revocations = [{ id: 'd-1', startedAt: BEGINNING, pending }]
+    const claim = { ...CLAIM, kind: 'disconnect' as const, revocationId: 'd-1' }
+    const context = { ...EMPTY, revocations, claim }
+    expect([due(context, BEGINNING + 1), dueRevocations(context, BEGINNING)]).toEqual([BEGINNING + 1, []])
+    expect(due({ revocations }, undefined)).toBe(BEGINNING)
+  })
+
   test('nextWakeAt is the time of the early refresh', () => {
     expect(due({ tokens: TOKENS })).toBe(EXPIRES_AT - 30_000)
     expect(due({ tokens: { ...TOKENS, rejectedBy: 'server' } })).toBe(EXPIRES_AT - 30_000)
