@@ -7,7 +7,7 @@ import {
   type KeyPage,
   type SaveOptions,
   type StoredRecord,
-  StoreNotOpenedError,
+  StoreRejectedError,
   TooFewReplicasError,
 } from '../stores/snapshot-store.ts'
 import type { ChartSnapshot } from './actor.ts'
@@ -26,7 +26,7 @@ import { decodeSnapshot, encodeSnapshot, type SnapshotCodec } from './snapshot-c
 /** The failure of an operation for which the store, or the sealer, was not available. */
 export const unavailable = (error?: unknown): AuthorizationError => {
   const tooFew = error instanceof TooFewReplicasError ? 'tooFewReplicas' : undefined
-  const reason = error instanceof StoreNotOpenedError ? error.reason : tooFew
+  const reason = error instanceof StoreRejectedError ? error.reason : tooFew
   return new AuthorizationError(failure('STORE_UNAVAILABLE', { reason }))
 }
 

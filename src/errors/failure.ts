@@ -307,6 +307,15 @@ export const REASONS: Partial<Record<FailureCode, Readonly<Record<string, Entry>
   STORE_UNAVAILABLE: {
     cannotOpen: ['the SQLite file cannot be opened: check its path and the permissions of its folder', 'retry'],
     folderMissing: ['the folder of the SQLite file does not exist: create it, or correct the path', 'configureClient'],
+    full: ['the store is full: it needs more memory or disk space', 'retry'],
+    locked: ['other processes lock the SQLite file for longer than `busyTimeoutMs`', 'retry'],
+    notADatabase: ['the file is not a SQLite database, or it is damaged: check its path', 'retry'],
+    notAuthenticated: ['the store does not accept the user or the password of the client', 'retry'],
+    notPermitted: ['the store does not permit a command or a key to the user of the client', 'retry'],
+    readOnly: [
+      'the store accepts no writes: it is read-only, or a Redis that misses replicas or cannot write to its disk',
+      'retry',
+    ],
     tooFewReplicas: ['fewer replicas of Redis than `replicas` requires are connected, or they are late', 'retry'],
   },
 }

@@ -115,15 +115,28 @@ export class ChangeListeners implements ChangeListener {
   }
 }
 
-/** The store cannot be opened. Its message and `reason`, which callers see in `STORE_UNAVAILABLE`, contain no path. */
-export class StoreNotOpenedError extends Error {
-  override readonly name = 'StoreNotOpenedError'
-  /** `folderMissing`: the folder of the file does not exist. `cannotOpen`: any other problem of the file. */
-  readonly reason: 'folderMissing' | 'cannotOpen'
+/** Why a store rejects an operation, of those reasons that an operator can do something about. */
+export type StoreReason =
+  'cannotOpen' | 'folderMissing' | 'full' | 'locked' | 'notADatabase' | 'notAuthenticated' | 'notPermitted' | 'readOnly'
 
-  constructor(reason: 'folderMissing' | 'cannotOpen') {
-    super(reason === 'folderMissing' ? 'the folder of the file does not exist' : 'the file cannot be opened')
+/** The store said why it rejects an operation. Callers see the `reason` in `STORE_UNAVAILABLE`, and not the message. */
+export class StoreRejectedError extends Error {
+  override readonly name: string = 'StoreRejectedError'
+  readonly reason: StoreReason
+
+  constructor(message: string, reason: StoreReason) {
+    super(message)
     this.reason = reason
+  }
+}
+
+/** The store cannot be opened. Its message contains no path. */
+export class StoreNotOpenedError extends StoreRejectedError {
+  override readonly name = 'StoreNotOpenedError'
+
+  /** `folderMissing`: the folder of the file does not exist. `cannotOpen`: any other problem of the file. */
+  constructor(reason: 'folderMissing' | 'cannotOpen') {
+    super(reason === 'folderMissing' ? 'the folder of the file does not exist' : 'the file cannot be opened', reason)
   }
 }
 

@@ -21,10 +21,21 @@ import {
   type SnapshotStore,
   type StoredRecord,
   StoreNotOpenedError,
+  type StoreReason,
+  StoreRejectedError,
 } from './snapshot-store.ts'
 
 /** The low byte of an extended result code: SQLITE_BUSY and SQLITE_LOCKED. */
 const BUSY_CODES: ReadonlySet<number> = new Set([5, 6])
+/** SQLITE_BUSY, SQLITE_LOCKED, SQLITE_READONLY, SQLITE_CORRUPT, SQLITE_FULL and SQLITE_NOTADB. */
+const REASONS: ReadonlyMap<number, StoreReason> = new Map([
+  [5, 'locked'],
+  [6, 'locked'],
+  [8, 'readOnly'],
+  [11, 'notADatabase'],
+  [13, 'full'],
+  [26, 'notADatabase'],
+])
 /** SQLITE_CANTOPEN. */
 const CANNOT_OPEN_CODES: ReadonlySet<number> = new Set([14])
 
@@ -159,6 +170,12 @@ function openFile(create: () => DatabaseSync, path: string): DatabaseSync {
 const codeOf = (error: unknown): number =>
   error instanceof Error && 'errcode' in error ? Number(error.errcode) & 0xff : 0
 
+/** The error of an operation, with the reason if SQLite says why. */
+function withReason(error: unknown): unknown {
+  const reason = REASONS.get(codeOf(error))
+  return error instanceof Error && reason !== undefined ? new StoreRejectedError(error.message, reason) : error
+}
+
 const isBusy = (error: unknown): boolean => BUSY_CODES.has(codeOf(error))
 
 /** Options of a {@link SqliteStore}. */
@@ -204,7 +221,7 @@ export class SqliteStore implements SnapshotStore {
         this.#open ??= open(this.#path)
         return operation(this.#open)
       } catch (error) {
-        if (!isBusy(error) || performance.now() >= deadline) throw error
+        if (!isBusy(error) || performance.now() >= deadline) throw withReason(error)
       }
       await delay(1 + Math.random() * (MAX_BUSY_PAUSE_MS - 1))
     }

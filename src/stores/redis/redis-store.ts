@@ -18,6 +18,7 @@ import { warnOfEviction } from './eviction.ts'
 import { scanKeys } from './key-scan.ts'
 import { type DefinedScript, defineScript } from './lua.ts'
 import { isCluster } from './masters.ts'
+import { plainError } from './plain-error.ts'
 import { type Confirmation, ReplicaWaits } from './replica-waits.ts'
 import { del, load, save } from './scripts.ts'
 
@@ -60,26 +61,12 @@ function otherClient(value: unknown): string {
   return v.is(NodeRedisClient, value) ? ", not one of the package 'redis'" : ''
 }
 
-const ErrorSchema = v.object({ name: v.string(), message: v.string(), code: v.optional(v.string()) })
 const Milliseconds = v.pipe(v.string(), v.transform(Number))
 const RecordSchema = v.nullable(v.tuple([v.string(), v.string(), Milliseconds, v.optional(Milliseconds)]))
 const ResultSchema = v.nullable(v.string())
 const ConfirmationSchema = v.object({ replicas: v.number(), hasWrite: v.boolean() })
 const CONFIRMED: Confirmation = { replicas: Infinity, hasWrite: true }
 const KeyPageSchema = v.object({ keys: v.array(v.string()), cursor: v.union([v.string(), v.undefined()]) })
-
-/**
- * What a message may repeat: error codes of Redis and Node, such as `NOSCRIPT` or `ECONNREFUSED`, and the messages of
- * this store.
- */
-const SAFE_MESSAGE = /^(?:[A-Z_]{2,32}\b|no response within \d+ ms$|the store is closed$)/
-
-/** Replaces an ioredis error: its message and properties may quote the command, and with it the record. */
-function plainError(operation: string, error: unknown): Error {
-  if (error instanceof TooFewReplicasError) return error
-  const { name, message, code = message } = v.parse(ErrorSchema, error)
-  return new Error(`redis ${operation} failed: ${SAFE_MESSAGE.exec(code)?.[0] ?? name}`)
-}
 
 /**
  * Stores records in Redis 6 or later: a single server, Sentinel or a Cluster. Each operation is one command on the

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
@@ -37,6 +37,31 @@ test('a SQLite file that cannot be opened makes a call reject with the reason, w
     retryable: true,
     nextAction: 'retry',
   })
+})
+
+test('a file that is not a SQLite database makes a call reject with the reason', async () => {
+  const { folder, connection } = await connectionOn('text.db')
+  await writeFile(join(folder, 'text.db'), 'not a database, and long enough to be seen as none'.repeat(100))
+  expect(await rejection(connection.status())).toEqual({
+    failure: { code: 'STORE_UNAVAILABLE', details: { reason: 'notADatabase' } },
+    retryable: true,
+    nextAction: 'retry',
+  })
+})
+
+test('a write to a SQLite file that another process locks rejects with the reason', async () => {
+  const { folder } = await connectionOn()
+  const path = join(folder, 'records.db')
+  const store = new SqliteStore({ path, busyTimeoutMs: 1 })
+  onTestFinished(() => store.close())
+  await store.load('key')
+  const { DatabaseSync } = process.getBuiltinModule('node:sqlite')
+  const other = new DatabaseSync(path)
+  other.exec('BEGIN EXCLUSIVE')
+  await expect(store.save('key', 'value', { expectedVersion: undefined, writeId: '1' })).rejects.toThrow(
+    expect.objectContaining({ name: 'StoreRejectedError', message: 'database is locked', reason: 'locked' }),
+  )
+  other.close()
 })
 
 test('the errors of a SQLite store that cannot be opened say why, without its path', async () => {
