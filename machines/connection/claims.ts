@@ -5,7 +5,7 @@ import type { Attempt, Claim, ConnectionContext } from '../../src/schemas/connec
 import { assertDefined } from '../assert.ts'
 import { MAX_FAILED_RENEWALS, MAX_RETRIES, MIN_RETRY_AFTER_MS, REFRESH_BACKOFF } from '../limits.ts'
 import { isDeferred, withExpiredClaim, withUnknownOutcome } from '../record-rules.ts'
-import { isLocal, isPassing, type PortFailure } from '../rejection.ts'
+import { isLocal, isPassing, isSecretFailure, type PortFailure, portFailureOf } from '../rejection.ts'
 import type { Change, ConnectionEvent, Sent, Stamp } from './events.ts'
 import { canRetry, isRenewal } from './guards.ts'
 import { attemptOf, claimedServer, isRenewing, isReplacementOwed, requestedScope, wantedGrant } from './selectors.ts'
@@ -132,17 +132,34 @@ export function withFailedRenewal(context: ConnectionContext, portFailure: PortF
 }
 
 /**
- * Records that a token request of `authorize()`, which needs no user, failed for a passing reason, and when the next
- * one may be sent.
+ * Records that a token request of `authorize()`, which needs no user, failed for a passing reason or was rejected, and
+ * when the next one may be sent. A rejection defers only equal requests: the host may have corrected what it was for.
  */
 export function withFailedRequest(context: ConnectionContext, portFailure: PortFailure, at: number): Change {
-  const { claim: current, request, failedRequest } = context
-  const { failure } = portFailure
-  if (current?.kind !== 'requestToken' || request?.purpose !== 'authorize') return {}
-  if (isLocal(failure) || !isPassing(portFailure)) return {}
+  const { failedRequest } = context
+  const { failure, outcome } = portFailure
+  const request = requestWithoutUser(context)
+  if (request === undefined || isLocal(failure)) return {}
+  const isRejected = !isPassing(portFailure)
+  if (isRejected && (outcome !== 'rejected' || isSecretFailure(failure))) return {}
   const { issuer, client } = claimedServer(context) ?? {}
   const to = { grant: request.grant, issuer, clientId: client?.clientId }
-  return { failedRequest: { ...to, failure, ...nextRetry(failure, failedRequest?.retryDelayMs, at) } }
+  const fingerprint = isRejected ? request.fingerprint : undefined
+  return { failedRequest: { ...to, fingerprint, failure, ...nextRetry(failure, failedRequest?.retryDelayMs, at) } }
+}
+
+/** The request of `authorize()` whose claim is that of a token request without a user. */
+function requestWithoutUser({ claim: current, request }: ConnectionContext): ConnectionContext['request'] {
+  return current?.kind === 'requestToken' && request?.purpose === 'authorize' ? request : undefined
+}
+
+/** The failure of a port. Another `authorize()` does not help a rejected request of it that needed no user. */
+export function portFailureIn(context: ConnectionContext, event: ConnectionEvent): PortFailure {
+  const portFailure = portFailureOf(event)
+  const { code, details } = portFailure.failure
+  if (requestWithoutUser(context) === undefined || code !== 'EXCHANGE_REJECTED' || details?.reason !== undefined)
+    return portFailure
+  return { ...portFailure, failure: { code, details: { ...details, reason: 'nonInteractiveGrant' } } }
 }
 
 /** When a failed token request may be sent again: when the server said, or else with backoff. */

@@ -7,7 +7,7 @@ import { ENDED_ATTEMPT_TTL_MS, MAX_REPLACEMENTS, REVOCATION_TTL_MS, USER_TRIAL_M
 import type { TokenResult } from '../ports.ts'
 import { isLocal, isSecretFailure, portFailureOf } from '../rejection.ts'
 import { end, finishAttempts } from './attempts.ts'
-import { nextRetry, withDeferredCode, withFailedRenewal, withFailedRequest } from './claims.ts'
+import { nextRetry, portFailureIn, withDeferredCode, withFailedRenewal, withFailedRequest } from './claims.ts'
 import type { Change, ConnectionEvent, Sent } from './events.ts'
 import { recordChallenge, rejectedClient, withServer } from './request.ts'
 import {
@@ -207,7 +207,7 @@ function isOfClient(failure: Failure | undefined): boolean {
 
 /** Records the failure of a port. Deletes nothing. */
 export function recordFailure(context: ConnectionContext, event: ConnectionEvent): Change {
-  const portFailure = portFailureOf(event)
+  const portFailure = portFailureIn(context, event)
   const { failure } = portFailure
   // A request may have taken as long as its time-out: the backoff begins after it.
   const at = readClock(context, event)

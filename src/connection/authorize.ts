@@ -28,7 +28,7 @@ import { receiveChallenge } from './received-challenge.ts'
 import { type AuthorizeOptions, type AuthorizeResult, staticClient } from './call-options.ts'
 import { deliverActions } from './host-actions.ts'
 import { revokeInBackground } from './revoke-due.ts'
-import { hashBinding } from './routing.ts'
+import { fingerprintOf, hashBinding } from './routing.ts'
 import type { ConnectionRecord } from './record.ts'
 import type { View } from './services.ts'
 
@@ -101,7 +101,17 @@ export async function authorize(record: ConnectionRecord, params: AuthorizeParam
     return isNew && coversScope(tokens?.scope, unionScopes(params.scope, challenge?.scope))
   }
   const grant = grantFor(params, stored)
-  const isOther = (last: Recipient): boolean => namesOther(record, last, params)
+  const { options, nameKey } = record.services
+  const requested = [params.scope, challenge?.scope, params.parameters, params.clientInformation]
+  const fingerprint = fingerprintOf(nameKey, [
+    requested,
+    options.client.scope,
+    options.clients,
+    options.identityProvider,
+  ])
+  const isOther = (last: Recipient): boolean =>
+    (last.fingerprint !== undefined && (isForced || last.fingerprint !== fingerprint)) ||
+    namesOther(record, last, params)
   const deferral = stored === undefined || isSatisfied(stored) ? undefined : deferralOf(stored, grant, isOther)
   if (deferral !== undefined) throw deferral
   const isElsewhere = stored !== undefined && namesOtherServer(record, stored, params)
@@ -145,7 +155,7 @@ export async function authorize(record: ConnectionRecord, params: AuthorizeParam
       // Before a conflict another client was registered already.
       reregister = undefined
       const afterRejection = now !== undefined && replacesRejected(now) ? (true as const) : undefined
-      return { type, request: { ...request, clientInformation, reregister: named, afterRejection } }
+      return { type, request: { ...request, fingerprint, clientInformation, reregister: named, afterRejection } }
     },
     { view: latest },
   )
@@ -196,6 +206,8 @@ function isForUser(grant: Grant | undefined): boolean {
 interface Recipient {
   issuer?: string | undefined
   clientId?: string | undefined
+  /** Of a rejected request, which defers only equal ones, and none that the host forces. */
+  fingerprint?: string | undefined
 }
 
 /**

@@ -76,3 +76,12 @@ export function hashState(state: string): string {
 export function hashBinding(binding: string): string {
   return shortHash(binding)
 }
+
+/**
+ * A name for the content of a request, which may contain secrets: equal for equal content.
+ *
+ * @param nameKey The host's `keys.name`.
+ */
+export function fingerprintOf(nameKey: Uint8Array, content: unknown): string {
+  return base64url(routingId(nameKey, ['request', JSON.stringify(content)]))
+}

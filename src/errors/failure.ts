@@ -276,7 +276,13 @@ export const REASONS: Partial<Record<FailureCode, Readonly<Record<string, Entry>
   },
   // The next authorization registers a dynamically registered client again.
   CLIENT_REJECTED: { dynamicClient: [CATALOGUE.CLIENT_REJECTED[0], 'authorize'] },
-  EXCHANGE_REJECTED: { dpopProof: PROOF_REJECTED },
+  EXCHANGE_REJECTED: {
+    dpopProof: PROOF_REJECTED,
+    nonInteractiveGrant: [
+      'the authorization server rejected the token request of this grant, which needs no user: correct its scope, parameters or assertion, or allow it there',
+      'configureClient',
+    ],
+  },
   REFRESH_REJECTED: { dpopProof: PROOF_REJECTED },
   SERVER_UNAVAILABLE: {
     dpopProof: ['the server rejected the DPoP proof of the request: check the clock of this machine', 'retry'],

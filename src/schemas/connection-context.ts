@@ -107,7 +107,7 @@ const FailedRenewalSchema = v.strictObject({
   count: Count,
 })
 
-/** The last request of a token without a user for `authorize()`, which failed for a passing reason. */
+/** The last request of a token without a user for `authorize()`, which failed for a passing reason or was rejected. */
 const FailedRequestSchema = v.strictObject({
   /** The grant that was asked for; absent: left to the server. */
   grant: maybe(GrantSchema),
@@ -115,6 +115,8 @@ const FailedRequestSchema = v.strictObject({
   issuer: maybe(v.string()),
   /** Empty for an `anonymous` client. */
   clientId: maybe(v.string()),
+  /** Of a rejection: it defers equal requests only. */
+  fingerprint: maybe(Text),
   failure: FailureSchema,
   /** `authorize()` must not request it again before. Record time. */
   retryAt: Instant,
@@ -256,6 +258,8 @@ export const AuthorizationRequestSchema = v.strictObject({
    * issuer, than one that was stored before the call. Record time.
    */
   reregister: maybe(v.strictObject({ issuer: maybe(v.string()), clientId: maybe(Text), calledAt: maybe(Instant) })),
+  /** Equal for requests with equal options of the caller and of the process. */
+  fingerprint: maybe(Text),
   /** A server rejected the tokens that this request of a non-interactive grant replaces. */
   afterRejection: maybe(v.literal(true)),
   /** The server rejected the client that was registered before: this is the second registration. */

@@ -112,7 +112,7 @@ export const IDENTITY_PROVIDERS: readonly Row[] = [
     ...BY_AUDIENCE,
     ...CLIENT_CREDENTIALS,
     host: { ...CLIENT_CREDENTIALS.host, authorize: { grant: 'client_credentials' } },
-    expected: { rejected: 'EXCHANGE_REJECTED', nextAction: 'authorize' },
+    expected: { rejected: 'EXCHANGE_REJECTED', nextAction: 'configureClient' },
   }),
   recordedServer({
     server: 'Auth0 client credentials, parameters',

@@ -125,6 +125,36 @@ describe('the client_credentials grant', () => {
     })
   })
 
+  test('client_credentials that the server rejects are requested again after the backoff, with other options or by force', async () => {
+    const world = await startWorld()
+    const clock = new TestClock()
+    const connection = orchestrate({ clock }).connection({ tenant: 't1', server: world.server })
+    const options = { grant: 'client_credentials', clientInformation } as const
+    const invalidScope = { status: 400, body: { error: 'invalid_scope' } }
+    const rejected = { code: 'EXCHANGE_REJECTED', details: { reason: 'nonInteractiveGrant', error: 'invalid_scope' } }
+    world.tokenAnswers.push(...Array.from({ length: 5 }, () => invalidScope))
+    for (let call = 0; call < 5; call += 1)
+      expect(await rejection(connection.authorize(options))).toMatchObject({
+        failure: rejected,
+        nextAction: 'configureClient',
+      })
+    expect(world.tokenRequests()).toHaveLength(1)
+    clock.advance(4_000)
+    expect(await rejection(connection.authorize(options))).toMatchObject({
+      failure: { ...rejected, details: { ...rejected.details, retryAfterMs: 1_000 } },
+    })
+    clock.advance(1_000)
+    await rejection(connection.authorize(options))
+    expect(world.tokenRequests()).toHaveLength(2)
+    await rejection(connection.authorize({ ...options, parameters: { audience: 'a' } }))
+    await rejection(
+      connection.authorize({ ...options, clientInformation: { ...clientInformation, clientSecret: 'x' } }),
+    )
+    await rejection(connection.authorize({ ...options, force: true }))
+    expect(world.tokenRequests()).toHaveLength(5)
+    expect((await connection.authorize({ ...options, scope: 'mcp:read' })).status).toBe('authorized')
+  })
+
   test('client_credentials tokens are replaced by a user sign-in only if the grant authorization_code is requested', async () => {
     const world = await startWorld()
     const connection = orchestrate().connection({ tenant: 't1', server: world.server })

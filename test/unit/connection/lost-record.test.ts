@@ -44,9 +44,9 @@ test('authorize() whose claim was lost rejects with TOKEN_OUTCOME_UNKNOWN, not w
   const clients = [{ issuer: world.issuer, clientId: 'agent', clientSecret: 'agent-secret' }]
   const connection = orchestrate({ store, clients }).connection({ tenant: 't1', server: world.server })
   world.tokenAnswers.push({ status: 400, body: { error: 'invalid_scope' } })
-  const authorize = () => rejection(connection.authorize({ grant: 'client_credentials' }))
-  expect(await authorize()).toMatchObject({ failure: { code: 'EXCHANGE_REJECTED' } })
+  const authorize = (scope: string) => rejection(connection.authorize({ grant: 'client_credentials', scope }))
+  expect(await authorize('mcp:write')).toMatchObject({ failure: { code: 'EXCHANGE_REJECTED' } })
   store.loses = 'claim'
-  expect(await authorize()).toMatchObject({ failure: { code: 'TOKEN_OUTCOME_UNKNOWN' }, retryable: true })
+  expect(await authorize('mcp:read')).toMatchObject({ failure: { code: 'TOKEN_OUTCOME_UNKNOWN' }, retryable: true })
   expect(world.tokenRequests()).toHaveLength(2)
 })

@@ -442,6 +442,26 @@ describe('a failure', () => {
     expect(of([])).toEqual(failedRequest)
   })
 
+  test('recordFailure defers equal requests without a user after a rejection, and says that authorize() does not help', () => {
+    const claim: Claim = { ...refreshing, kind: 'requestToken', serverId: 1 }
+    const of = (failed: PortError, purpose: 'authorize' | 'renew' = 'authorize') =>
+      recordFailure(contextWith({ claim, request: { ...request, purpose, fingerprint: 'f' } }), error(failed))
+    const { failure } = rejections.otherRefusal
+    const rejected = { ...failure, details: { ...failure.details, reason: 'nonInteractiveGrant' } }
+    expect(of(rejections.otherRefusal)).toMatchObject({
+      failure: rejected,
+      failedRequest: { fingerprint: 'f', failure: rejected, retryAt: START + 5_000, retryDelayMs: 5_000 },
+    })
+    expect(of(rejections.otherRefusal, 'renew')).toMatchObject({ failure })
+    expect(of(rejections.otherRefusal, 'renew').failedRequest).toBeUndefined()
+    const proof = portError('EXCHANGE_REJECTED', 'rejected', { reason: 'dpopProof' })
+    expect(of(proof).failure).toEqual(proof.failure)
+    expect(of(rejections.rateLimited).failedRequest?.fingerprint).toBeUndefined()
+    const notSent = portError('ADDRESS_FORBIDDEN', 'notSent')
+    const expired = portError('CLIENT_INFORMATION_REQUIRED', 'rejected', { reason: 'secretExpired' })
+    for (const each of [notSent, expired]) expect(of(each).failedRequest).toBeUndefined()
+  })
+
   test('recordFailure counts the back-off from when the port failed', () => {
     const { failure, outcome } = rejections.unavailable
     const failed = error(new PortError(failure, outcome, NOW + 8_000))
