@@ -102,6 +102,21 @@ export function mayPass({ code, details }: Failure): boolean {
   return PASSING_CODES.has(code) && details?.reason !== 'notPublished'
 }
 
+/** Codes of failures that may have their cause in the options of one process alone. */
+const OWN_OPTIONS: ReadonlySet<Failure['code']> = new Set([
+  'ADDRESS_FORBIDDEN',
+  'CLIENT_AUTH_UNSUPPORTED',
+  'INSECURE_ENDPOINT',
+  'POLICY_REFUSED',
+])
+
+/** Whether a failure may have its cause in the options of one process alone: another one may have the right ones. */
+export function isOfOneProcess({ code, details }: Failure): boolean {
+  // The host has no assertion; without a reason, the server does not list the grant.
+  if (code === 'GRANT_UNSUPPORTED') return details?.reason !== undefined
+  return OWN_OPTIONS.has(code)
+}
+
 /** Whether this process was too slow, or closing: that says nothing about the server. */
 export function isLocal({ code, details }: Failure): boolean {
   return code === 'CLOSED' || details?.reason === 'leaseTooShort'

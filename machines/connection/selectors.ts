@@ -16,7 +16,7 @@ import type { Grant } from '../../src/schemas/grants.ts'
 import { assertDefined } from '../assert.ts'
 import { CALLBACK_WAIT_MS, MAX_REPLACEMENTS, REPLACEMENT_TRIAL_MS, SERVER_ANSWER_TTL_MS } from '../limits.ts'
 import { isSecretExpired, orphanedClaim } from '../record-rules.ts'
-import { isClientSuspect, isSecretFailure, mayPass } from '../rejection.ts'
+import { isClientSuspect, isOfOneProcess, isSecretFailure, mayPass } from '../rejection.ts'
 import type { Sent } from './events.ts'
 
 /** Whether an access token has not expired at `at`, with `minTtlMs` of its lifetime left, although a server rejected it. */
@@ -338,12 +338,14 @@ export function isAuthorized(context: ConnectionContext, at: number): boolean {
 }
 
 /**
- * Whether the last renewal was rejected, or could not be sent, for a reason that does not pass by itself. Callers may
- * renew nevertheless: the host may have corrected it.
+ * Whether the last renewal was rejected, or could not be sent, for a reason that does not pass by itself, and that
+ * stands in every process. Callers may renew nevertheless: the host may have corrected it.
  */
 function isRenewalHindered({ failedRenewal }: ConnectionContext): boolean {
-  if (failedRenewal === undefined || mayPass(failedRenewal.failure)) return false
-  return failedRenewal.count === 0 || failedRenewal.failure.code === 'CLIENT_REJECTED'
+  if (failedRenewal === undefined) return false
+  const { failure, count } = failedRenewal
+  if (mayPass(failure) || isOfOneProcess(failure)) return false
+  return count === 0 || failure.code === 'CLIENT_REJECTED'
 }
 
 /** Whether callers renew the tokens now. */

@@ -6,6 +6,7 @@ import {
   isClaimed,
   currentChallenge,
   exchangeDueAt,
+  isAuthorized,
   isFirstContact,
   isFresh,
   isNotRequired,
@@ -13,6 +14,7 @@ import {
   isReplacedTooOften,
   isRenewable,
   isTriable,
+  isUsable,
   pendingExchange,
   marginMs,
   requiredTtlMs,
@@ -20,6 +22,7 @@ import {
   tokensOf,
 } from '../../machines/connection/selectors.ts'
 import { MAX_REJECTED_BEFORE_SIGN_IN, USER_TRIAL_MS } from '../../machines/limits.ts'
+import { isOfOneProcess } from '../../machines/rejection.ts'
 import { asConfigured } from '../actors/client-authentication.ts'
 import { AuthorizationError, isAuthorizationError } from '../errors/authorization-error.ts'
 import { failure, type Failure, type FailureCode, isTransient } from '../errors/failure.ts'
@@ -70,22 +73,12 @@ export function endsRenewals(error: unknown): boolean {
   return isAuthorizationError(error) && isFinal(error.failure)
 }
 
-/** Codes of failures that may have their cause in the options of one process alone. */
-const OWN_OPTIONS: ReadonlySet<FailureCode> = new Set([
-  'ADDRESS_FORBIDDEN',
-  'CLIENT_AUTH_UNSUPPORTED',
-  'INSECURE_ENDPOINT',
-  'POLICY_REFUSED',
-])
-
 /** Whether the failure of a renewal does not pass by itself, and stands in every process. */
 export function isFinal(reason: Failure): boolean {
   const { code, details } = reason
   if (code === 'AUTHORIZATION_REQUIRED') return details?.reason !== 'assertionUnavailable'
   if (code === 'TOKEN_RESPONSE_INVALID') return details?.reason !== 'unreadable'
-  // The host has no assertion; without a reason, the server does not list the grant.
-  if (code === 'GRANT_UNSUPPORTED') return details?.reason === undefined
-  return !isTransient(reason) && !OWN_OPTIONS.has(code)
+  return !isTransient(reason) && !isOfOneProcess(reason)
 }
 
 /** The failure where another token does not help: if {@link isEveryTokenRejected}, `authorize()` throws it as well. */
@@ -222,10 +215,9 @@ const CORRECTABLE: ReadonlySet<FailureCode> = new Set(['CLIENT_INFORMATION_REQUI
  * the right ones.
  */
 function isOfOptions(record: ConnectionRecord, view: View): boolean {
-  const { code, details } = view.context.failedRenewal?.failure ?? {}
-  if (code === 'CLIENT_REJECTED') return hasOtherSecret(record, view)
-  if (code === 'GRANT_UNSUPPORTED') return details?.reason !== undefined
-  return code !== undefined && OWN_OPTIONS.has(code)
+  const { failure: reason } = view.context.failedRenewal ?? {}
+  if (reason?.code === 'CLIENT_REJECTED') return hasOtherSecret(record, view)
+  return reason !== undefined && isOfOneProcess(reason)
 }
 
 /** Whether this process is configured with another secret of the client than the record has. */
@@ -249,10 +241,21 @@ function deferredMs(record: ConnectionRecord, view: View): number {
 }
 
 /** Notes in this process that its own renewal failed for its options. */
-function noteFailure(record: ConnectionRecord, view: View): void {
+export function noteFailure(record: ConnectionRecord, view: View): void {
   const { clock, deferredUntil } = record.services
   if (isOfOptions(record, view))
     deferredUntil.set(record.key, clock.monotonic() + backoffLeftMs(view.context, view.at()))
+}
+
+/**
+ * Whether this process can obtain a token without the user: not if its own options are what the last renewal failed
+ * for.
+ */
+export function isAuthorizedHere(record: ConnectionRecord, view: View): boolean {
+  const { context } = view
+  const at = view.at()
+  if (!isAuthorized(context, at) || isUsable(tokensOf(context), at)) return isAuthorized(context, at)
+  return !isOfOptions(record, view) || record.services.deferredUntil.get(record.key) === undefined
 }
 
 /** How long callers must not send a retained code, in milliseconds. */

@@ -2,7 +2,6 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { nextWakeAt, renewalDueAt } from '../../machines/connection/schedule.ts'
 import {
   exchangeDueAt,
-  isAuthorized,
   isClaimed,
   isNotRequired,
   isRenewalScheduled,
@@ -16,7 +15,7 @@ import {
 import { AuthorizationError } from '../errors/authorization-error.ts'
 import { failure, type Failure, isRetryable, type NextAction, nextActionFor } from '../errors/failure.ts'
 import type { ConnectionState, JournalEntry } from '../schemas/connection-context.ts'
-import { failureOfRejectedToken } from './access-token.ts'
+import { failureOfRejectedToken, isAuthorizedHere, noteFailure } from './access-token.ts'
 import { POLL_INTERVAL_MS, WAKE_TOLERANCE_MS } from './limits.ts'
 import { abortable, type ConnectionRecord } from './record.ts'
 import { revokeDue } from './revoke-due.ts'
@@ -95,7 +94,8 @@ export function statusOf(record: ConnectionRecord, view: View): ConnectionStatus
     context.failure ??
     (isTokenless(context, at) ? undefined : context.failedRenewal?.failure) ??
     failureOfRejectedToken(view)
-  const authorized = isAuthorized(context, at)
+  const authorized = isAuthorizedHere(record, view)
+  const state = stateOf(context, at)
   const notRequired = isNotRequired(context, at)
   const isWorkPending =
     isClaimed(context) || pendingExchange(context, at) !== undefined || isRenewalScheduled(context, at)
@@ -104,7 +104,7 @@ export function statusOf(record: ConnectionRecord, view: View): ConnectionStatus
   const fallback: NextAction = authorized || notRequired ? 'none' : 'authorize'
   const server = serverOf(context, tokens?.serverId ?? context.attempts.at(-1)?.serverId)
   return {
-    state: stateOf(context, at),
+    state: state === 'authorized' && !authorized ? 'reauthorizationRequired' : state,
     authorized,
     notRequired,
     scope: tokens?.scope,
@@ -159,13 +159,15 @@ export async function wake(record: ConnectionRecord, loaded?: View): Promise<boo
     },
     { view },
   )
+  const hasFailed = after?.context.failedRenewal?.retryAt !== view.context.failedRenewal?.retryAt
+  if (accepted && after !== undefined && hasFailed) noteFailure(record, after)
   const isRevoked = after !== undefined && (await revokeDue(record, after))
   return accepted || consumed || isRevoked || claim !== undefined
 }
 
 /** Whether requests need no user interaction: a token can be obtained, or none is required. */
-function isReady(view: View): boolean {
-  return isAuthorized(view.context, view.at()) || isNotRequired(view.context, view.at())
+function isReady(record: ConnectionRecord, view: View): boolean {
+  return isAuthorizedHere(record, view) || isNotRequired(view.context, view.at())
 }
 
 /**
@@ -189,7 +191,7 @@ export async function awaitAuthorized(
         record.services.assertOpen()
         return record.load()
       }, signal)
-      if (view !== undefined && isReady(view)) return
+      if (view !== undefined && isReady(record, view)) return
       if (isLast) throw new AuthorizationError(failure('TIMED_OUT'))
       const leftMs = Math.max(until - clock.monotonic(), 0)
       await abortable(() => watch.changed(Math.min(leftMs, POLL_INTERVAL_MS)), signal)

@@ -65,7 +65,11 @@ const CASES: Case[] = [
 ]
 
 /** A connection whose access token is over, in a process with the right options and in one with the wrong ones. */
-async function renewable({ world, clock, start }: Fleet, { right, wrong, grant, isImported, prepare }: Case) {
+async function renewable(
+  { world, clock, start }: Fleet,
+  { right, wrong, grant, isImported, prepare }: Case,
+  afterMs = HOUR_MS,
+) {
   prepare?.(world)
   const orchestrator = start(right(world.issuer))
   const good =
@@ -78,8 +82,12 @@ async function renewable({ world, clock, start }: Fleet, { right, wrong, grant, 
       tokens: { accessToken: 'old', expiresAt: clock.now() + HOUR_MS, grant: 'client_credentials' },
       clientInformation: { clientId: 'robot', clientSecret: 's' },
     })
-  clock.advance(HOUR_MS)
-  return { good, bad: start(wrong).connection(good.identity), corrected: start(right(world.issuer)) }
+  clock.advance(afterMs)
+  const required: string[] = []
+  const other = start(wrong)
+  for (const one of [orchestrator, other])
+    one.on('authorizationRequired', ({ connection }) => required.push(connection.tenant))
+  return { good, bad: other.connection(good.identity), corrected: start(right(world.issuer)), required }
 }
 
 describe('a renewal that failed for the options of one process', () => {
@@ -97,6 +105,39 @@ describe('a renewal that failed for the options of one process', () => {
     expect(await tokenOrCode(corrected.connection(good.identity))).toBe(`access-${issued + 1}`)
     expect(await tokenOrCode(good)).toBe(`access-${issued + 1}`)
     expect(fleet.world.tokenRequests()).toHaveLength(issued + 1)
+  })
+
+  test.each(CASES)('leaves the connection authorized in every other process ($code)', async (one) => {
+    const fleet = await startFleet()
+    const { good, bad, required } = await renewable(fleet, one)
+    const issued = fleet.world.tokenRequests().length
+    expect(await rejection(bad.accessToken())).toMatchObject({ failure: { code: one.code } })
+    const failure = { code: one.code }
+    expect(await good.status()).toMatchObject({ state: 'authorized', authorized: true, failure })
+    await good.awaitAuthorized()
+    expect(await bad.status()).toMatchObject({ state: 'reauthorizationRequired', authorized: false, failure })
+    const waiting = bad.awaitAuthorized()
+    expect(await tokenOrCode(good)).toBe(`access-${issued + 1}`)
+    await waiting
+    expect(await bad.status()).toMatchObject({ state: 'authorized', authorized: true, failure: undefined })
+    expect(required).toEqual([])
+  })
+
+  test('is known to its process although wake() tried it', async () => {
+    const fleet = await startFleet()
+    const { good, bad } = await renewable(fleet, JWT_BEARER)
+    await bad.wake()
+    expect(await bad.status()).toMatchObject({ authorized: false, failure: { code: 'GRANT_UNSUPPORTED' } })
+    expect(await good.status()).toMatchObject({ authorized: true })
+  })
+
+  test('leaves a usable token usable there', async () => {
+    const fleet = await startFleet()
+    const { bad, clock } = { ...fleet, ...(await renewable(fleet, JWT_BEARER, HOUR_MS - 20_000)) }
+    expect(await tokenOrCode(bad)).toBe('access-1')
+    expect(await bad.status()).toMatchObject({ authorized: true, failure: { code: 'GRANT_UNSUPPORTED' } })
+    clock.advance(20_000)
+    expect(await bad.status()).toMatchObject({ authorized: false })
   })
 
   test.each(CASES)('is tried once per backoff there ($code)', async (one) => {

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import {
   isClientRejected,
   isGrantRejected,
+  isOfOneProcess,
   isRenewalRejected,
   isRetryLater,
   isTokenResponseInvalid,
@@ -30,6 +31,13 @@ test('mayPass is true for metadata that were not found, unless their server publ
   expect(mayPass({ code: 'RATE_LIMITED' })).toBe(true)
   expect(mayPass({ code: 'TIMED_OUT', details: { reason: 'claimed' } })).toBe(true)
   expect(mayPass({ code: 'CLIENT_INFORMATION_REQUIRED' })).toBe(false)
+})
+
+test('isOfOneProcess is true for a grant whose assertion the host does not have, and not for one that the server does not list', () => {
+  expect(isOfOneProcess({ code: 'GRANT_UNSUPPORTED', details: { reason: 'noAssertions' } })).toBe(true)
+  expect(isOfOneProcess({ code: 'GRANT_UNSUPPORTED' })).toBe(false)
+  expect(isOfOneProcess({ code: 'INSECURE_ENDPOINT' })).toBe(true)
+  expect(isOfOneProcess({ code: 'CLIENT_REJECTED' })).toBe(false)
 })
 
 describe('portFailureOf', () => {
