@@ -104,7 +104,8 @@ export const connectionMachine = setup({
     canRetryUnknownOutcome: ({ context, event }) =>
       portFailureOf(event).outcome === 'unknown' && guards.canRetry(context, actions.readClock(context, event)),
     isClientRejected: ({ context, event }) => isClientRejected(portFailureOf(event)) && guards.isClientDynamic(context),
-    isRetryLater: ({ event }) => isRetryLater(portFailureOf(event)),
+    isRetryLater: ({ context, event }) =>
+      isRetryLater(portFailureOf(event)) || (isClientRejected(portFailureOf(event)) && guards.hasClientKey(context)),
     isTokenResponseInvalid: ({ event }) => isTokenResponseInvalid(portFailureOf(event)),
     isRefreshTokenRejected: ({ event }) => isGrantRejected(portFailureOf(event)),
     isRenewalRejected: ({ context, event }) => isRenewing(context) && isRenewalRejected(portFailureOf(event)),

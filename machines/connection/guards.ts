@@ -141,6 +141,11 @@ export function mayRegisterAgain({ request }: ConnectionContext): boolean {
   return request?.client?.source === 'dynamic' && !request.registeredAgain
 }
 
+/** Whether the claim's client signs with a private key, which is that of a process: another one may have another key. */
+export function hasClientKey(context: ConnectionContext): boolean {
+  return claimedServer(context)?.client.tokenEndpointAuthMethod === 'private_key_jwt'
+}
+
 /** Whether the claim's client was registered dynamically, so that another one may be registered. */
 export function isClientDynamic(context: ConnectionContext): boolean {
   return claimedServer(context)?.client.source === 'dynamic'

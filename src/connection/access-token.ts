@@ -216,8 +216,14 @@ const CORRECTABLE: ReadonlySet<FailureCode> = new Set(['CLIENT_INFORMATION_REQUI
  */
 function isOfOptions(record: ConnectionRecord, view: View): boolean {
   const { failure: reason } = view.context.failedRenewal ?? {}
-  if (reason?.code === 'CLIENT_REJECTED') return hasOtherSecret(record, view)
+  if (reason?.code === 'CLIENT_REJECTED') return hasClientKey(view.context) || hasOtherSecret(record, view)
   return reason !== undefined && isOfOneProcess(reason)
+}
+
+/** Whether the tokens are renewed with a private key: that of another process may be the right one. */
+function hasClientKey(context: ConnectionContext): boolean {
+  const server = serverOf(context, context.tokens?.serverId)
+  return server?.client.tokenEndpointAuthMethod === 'private_key_jwt'
 }
 
 /** Whether this process is configured with another secret of the client than the record has. */

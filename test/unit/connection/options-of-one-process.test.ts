@@ -1,8 +1,9 @@
-import { generateKeyPair } from 'jose'
+import { decodeProtectedHeader, generateKeyPair } from 'jose'
 import { describe, expect, test } from 'vitest'
 import { type AuthOrchestratorOptions, MemoryStore } from '../../../src/index.ts'
+import type { Answer, Seen } from './peer.ts'
 import { TestClock } from './test-clock.ts'
-import { orchestrate, rejection, signIn, startWorld, tokenOrCode, type World } from './world.ts'
+import { orchestrate, redirectOf, rejection, signIn, startWorld, tokenOrCode, type World } from './world.ts'
 
 const HOUR_MS = 3_600_000
 const { privateKey } = await generateKeyPair('ES256', { extractable: true })
@@ -205,5 +206,77 @@ describe('a renewal that failed for the options of one process', () => {
       value: expect.stringMatching(/^access-/) as string,
     })
     expect(world.tokenRequests()).toHaveLength(5)
+  })
+})
+
+describe('a private key that its server no longer accepts', () => {
+  /** Processes whose client has this key, at a server that accepts the key `old` until `rotate()`, and `new` then. */
+  async function startRotatingFleet() {
+    const { world, clock, start } = await startFleet()
+    world.serverMetadata['token_endpoint_auth_methods_supported'] = ['private_key_jwt']
+    let accepted = 'old'
+    const good = world.as.routes['POST /token'] as (seen: Seen) => Answer
+    world.as.routes['POST /token'] = (seen) => {
+      const { kid } = decodeProtectedHeader(new URLSearchParams(seen.body).get('client_assertion') ?? '')
+      return kid === accepted ? good(seen) : { status: 401, body: { error: 'invalid_client' } }
+    }
+    const withKey = (privateKeyId: string) =>
+      start({ clients: [{ issuer: world.issuer, clientId: 'web', privateKey, privateKeyId }] })
+    const rotate = () => {
+      accepted = 'new'
+    }
+    return { world, clock, withKey, rotate }
+  }
+
+  test.each(['authorization_code', 'client_credentials'] as const)(
+    'defers only the process that has it (%s)',
+    async (grant) => {
+      const { world, clock, withKey, rotate } = await startRotatingFleet()
+      const orchestrator = withKey('old')
+      const old =
+        grant === 'authorization_code'
+          ? await signIn(world, orchestrator)
+          : orchestrator.connection({ tenant: 'm', server: world.server })
+      if (grant === 'client_credentials') await old.authorize({ grant })
+      rotate()
+      clock.advance(HOUR_MS)
+      const sent = world.tokenRequests().length
+      for (let call = 0; call < 3; call += 1)
+        expect(await rejection(old.accessToken())).toMatchObject({
+          failure: { code: 'CLIENT_REJECTED', details: { retryAfterMs: 5_000 } },
+        })
+      expect(world.tokenRequests()).toHaveLength(sent + 1)
+      const right = withKey('new').connection(old.identity)
+      expect(await tokenOrCode(right)).toBe('access-2')
+      expect(await tokenOrCode(old)).toBe('access-2')
+    },
+  )
+
+  test('leaves a code to the process that has the right one', async () => {
+    const { world, withKey, rotate } = await startRotatingFleet()
+    const [old, right] = [withKey('old'), withKey('new')]
+    const connection = old.connection({ tenant: 't1', user: 'u1', server: world.server })
+    const callback = world.callback(redirectOf(await connection.authorize()))
+    rotate()
+    expect(await old.completeCallback(callback)).toMatchObject({
+      status: 'failed',
+      failure: { code: 'CLIENT_REJECTED' },
+      retryable: true,
+    })
+    expect(await right.completeCallback(callback)).toMatchObject({ status: 'authorized' })
+    expect(await tokenOrCode(connection)).toBe('access-1')
+  })
+
+  test('ends a sign-in once its code is over', async () => {
+    const { world, clock, withKey, rotate } = await startRotatingFleet()
+    const orchestrator = withKey('old')
+    const connection = orchestrator.connection({ tenant: 't1', user: 'u1', server: world.server })
+    const callback = world.callback(redirectOf(await connection.authorize()))
+    rotate()
+    await orchestrator.completeCallback(callback)
+    clock.advance(60_000)
+    const failure = { code: 'CLIENT_REJECTED' }
+    expect(await orchestrator.completeCallback(callback)).toMatchObject({ status: 'failed', failure, retryable: false })
+    expect(await connection.status()).toMatchObject({ authorized: false, failure, nextAction: 'configureClient' })
   })
 })

@@ -311,7 +311,13 @@ describe('a claim', () => {
     const context = contextWith({ servers, ...changes })
     expect(claimedServer(context)?.id).toBe(id)
     expect(ask.isClientDynamic(context)).toBe(id === 1)
+    expect(ask.hasClientKey(context)).toBe(false)
     expect(server.client).toBe(dynamicClient)
+  })
+
+  test('hasClientKey is true for a client that signs with a private key', () => {
+    const client = { ...staticClient, tokenEndpointAuthMethod: 'private_key_jwt' }
+    expect(ask.hasClientKey(contextWith({ servers: [{ ...server, client }], claim, tokens }))).toBe(true)
   })
 })
 
