@@ -5,7 +5,7 @@ import type { Attempt, Claim, ConnectionContext } from '../../src/schemas/connec
 import { assertDefined } from '../assert.ts'
 import { MAX_FAILED_RENEWALS, MAX_RETRIES, MIN_RETRY_AFTER_MS, REFRESH_BACKOFF } from '../limits.ts'
 import { isDeferred, withExpiredClaim, withUnknownOutcome } from '../record-rules.ts'
-import { isLocal, isPassing, isSecretFailure, type PortFailure, portFailureOf } from '../rejection.ts'
+import { isLocal, isOfOneProcess, isPassing, isSecretFailure, type PortFailure, portFailureOf } from '../rejection.ts'
 import type { Change, ConnectionEvent, Sent, Stamp } from './events.ts'
 import { canRetry, isRenewal } from './guards.ts'
 import { attemptOf, claimedServer, isRenewing, isReplacementOwed, requestedScope, wantedGrant } from './selectors.ts'
@@ -117,14 +117,17 @@ export function withConsumptionDoubt({ claim: current, tokens }: ConnectionConte
 export function withFailedRenewal(context: ConnectionContext, portFailure: PortFailure, at: number): Change {
   const { failure } = portFailure
   if (!isRenewing(context) || isLocal(failure)) return {}
-  const { retryDelayMs, count = 0, failure: last } = context.failedRenewal ?? {}
+  const { retryDelayMs, count = 0, failure: last, standing: before = last } = context.failedRenewal ?? {}
+  const saysNothing = isPassing(portFailure) || isOfOneProcess(failure)
   // A rejection stands until the server answers otherwise: a lost answer does not make callers renew again.
-  const isStanding = context.tokens?.renewalRejected || last?.code === 'CLIENT_REJECTED' || isReplacementOwed(context)
-  const standing = isStanding && isPassing(portFailure) ? last : undefined
+  const rejection = context.tokens?.renewalRejected && isPassing(portFailure) ? last : undefined
+  // Where callers do renew again, they get what deferred them.
+  const isStanding = before?.code === 'CLIENT_REJECTED' || isReplacementOwed(context)
   return {
-    ...(standing && { failure: standing }),
+    ...(rejection && { failure: rejection }),
     failedRenewal: {
-      failure: standing ?? failure,
+      failure: rejection ?? failure,
+      ...(isStanding && saysNothing && { standing: before }),
       ...nextRetry(failure, retryDelayMs, at),
       count: isPassing(portFailure) ? Math.min(count + 1, MAX_FAILED_RENEWALS) : 0,
     },

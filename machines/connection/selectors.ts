@@ -54,7 +54,8 @@ export function isRenewable(context: ConnectionContext, at: number): boolean {
  */
 export function isReplacementOwed({ tokens, failedRenewal }: ConnectionContext): boolean {
   if (tokens?.rejectedBy === undefined || tokens.renewalRejected) return false
-  return failedRenewal !== undefined && !isTransient(failedRenewal.failure)
+  const { failure, standing = failure } = failedRenewal ?? {}
+  return standing !== undefined && !isTransient(standing)
 }
 
 /** Whether new tokens can be requested without the user: by a refresh token, or by a non-interactive grant. */
@@ -343,9 +344,9 @@ export function isAuthorized(context: ConnectionContext, at: number): boolean {
  */
 function isRenewalHindered({ failedRenewal }: ConnectionContext): boolean {
   if (failedRenewal === undefined) return false
-  const { failure, count } = failedRenewal
-  if (mayPass(failure) || isOfOneProcess(failure)) return false
-  return count === 0 || failure.code === 'CLIENT_REJECTED'
+  const { failure, standing = failure, count } = failedRenewal
+  if (mayPass(standing) || isOfOneProcess(standing)) return false
+  return count === 0 || standing.code === 'CLIENT_REJECTED'
 }
 
 /** Whether callers renew the tokens now. */

@@ -167,7 +167,7 @@ export function importCredentials(context: ConnectionContext, event: Sent<'crede
   // A client and its tokens may be imported one after the other.
   const { clientInformation = context.imported?.clientInformation, issuer = context.imported?.issuer } = event
   const imported = { clientInformation, issuer }
-  const renewed = event.clientInformation && withSecretOf(context, event.clientInformation)
+  const renewed = event.clientInformation && withSecretOf(context, event.clientInformation, at)
   return tokens === undefined
     ? { at, imported, ...renewed }
     : { ...renewed, ...signedIn(context, tokens, at), imported }
@@ -177,6 +177,7 @@ export function importCredentials(context: ConnectionContext, event: Sent<'crede
 function withSecretOf(
   context: ConnectionContext,
   { issuer, clientId, clientSecret, clientSecretExpiresAt }: ClientInformation,
+  at: number,
 ): Change {
   if (clientSecret === undefined) return {}
   const isSame = ({ client, ...server }: Omit<AuthorizationServer, 'id'>): boolean =>
@@ -189,15 +190,25 @@ function withSecretOf(
     revocation.pending
       ? { ...revocation, pending: { ...revocation.pending, server: renew(revocation.pending.server) } }
       : revocation
-  const { servers, revocations, failure, failedRenewal } = context
+  const { servers, revocations, failure } = context
   return {
     servers: servers.map(renew),
     revocations: revocations?.map(renewPending),
     ...(servers.some(isSame) && {
       failure: isOfClient(failure) ? undefined : failure,
-      failedRenewal: isOfClient(failedRenewal?.failure) ? undefined : failedRenewal,
+      failedRenewal: withoutClientFailure(context, at),
     }),
   }
+}
+
+/** The failed renewal without what is about the client; tokens that a server rejected still have to be replaced. */
+function withoutClientFailure({ tokens, failedRenewal }: ConnectionContext, at: number): Change['failedRenewal'] {
+  if (failedRenewal === undefined) return undefined
+  const { standing, ...rest } = failedRenewal
+  const isEnded = isOfClient(rest.failure)
+  if (tokens?.rejectedBy !== undefined) return isEnded ? { ...rest, retryAt: at } : failedRenewal
+  if (isEnded) return undefined
+  return isOfClient(standing) ? rest : failedRenewal
 }
 
 /** Whether a failure is about the client, so that another secret may resolve it. */

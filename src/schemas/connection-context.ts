@@ -99,6 +99,8 @@ export type ReceivedChallenge = v.InferOutput<typeof ReceivedChallengeSchema>
 /** The last renewal of the tokens, which failed. A success removes it; other failures leave it as it is. */
 const FailedRenewalSchema = v.strictObject({
   failure: FailureSchema,
+  /** If that passes by itself: the failure before, which does not, and which the host may have corrected since. */
+  standing: maybe(FailureSchema),
   /** Callers must not renew before. Record time. */
   retryAt: Instant,
   /** The delay that `retryAt` was computed from; the next failure doubles it. */

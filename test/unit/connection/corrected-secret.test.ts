@@ -124,6 +124,24 @@ describe('the secret of a configured client that was replaced in `clients`', () 
     expect(secrets).toEqual(['old', 'new'])
   })
 
+  test('is sent by no process before the Retry-After of its server has elapsed, which callers are told', async () => {
+    const { world, clock, secrets, rotate, start } = await startRotatingWorld()
+    const old = await signIn(world, start('old'))
+    rotate()
+    clock.advance(HOUR_MS)
+    expect(await rejection(old.accessToken())).toMatchObject({ failure: { code: 'CLIENT_REJECTED' } })
+    world.tokenAnswers.push({ status: 503, headers: { 'retry-after': '300' } })
+    const failure = { code: 'SERVER_UNAVAILABLE', details: { retryAfterMs: 300_000 } }
+    for (const process of [start('new'), start('new'), start('old')]) {
+      const connection = process.connection(old.identity)
+      expect(await rejection(connection.accessToken())).toMatchObject({ failure, nextAction: 'retry' })
+      expect(await connection.status()).toMatchObject({ authorized: false, failure, nextAction: 'retry' })
+    }
+    expect(secrets).toEqual(['old', 'new'])
+    clock.advance(300_000)
+    expect(await tokenOrCode(start('new').connection(old.identity))).toBe('access-2')
+  })
+
   test('is used from the record by a process that is still configured with the old one', async () => {
     const { world, clock, secrets, rotate, start } = await startRotatingWorld()
     const old = await signIn(world, start('old'))
@@ -173,6 +191,18 @@ describe('the secret of a provided client', () => {
     expect(await tokenOrCode(connection)).toBe('access-2')
     expect(await connection.disconnect()).toMatchObject({ revoked: 'yes' })
     expect(secrets).toEqual(['old', 'new', 'new', 'new'])
+  })
+
+  test('that import() replaced renews a rejected token at once', async () => {
+    const { world, secrets, host, rotate, start } = await startRotatingWorld()
+    const connection = await signIn(world, start(), undefined, { clientInformation: host('old') })
+    rotate()
+    world.rejectedToken.add('access-1')
+    expect(await rejection(connection.fetch(world.server))).toMatchObject({ failure: { code: 'CLIENT_REJECTED' } })
+    await connection.import({ clientInformation: host('new') })
+    expect(await connection.status()).toMatchObject({ authorized: false })
+    expect(await tokenOrCode(connection)).toBe('access-2')
+    expect(secrets).toEqual(['old', 'new'])
   })
 
   test('that import() replaced after it had expired renews', async () => {

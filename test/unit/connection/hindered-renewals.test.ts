@@ -40,13 +40,13 @@ describe('a connection whose access token is over', () => {
     const elsewhere = orchestrate({ clock, store, clients }).connection(connection.identity)
     await expectNotAuthorized(elsewhere, 'CLIENT_REJECTED')
     expect(await rejection(elsewhere.accessToken())).toMatchObject({
-      failure: { code: 'CLIENT_REJECTED' },
-      nextAction: 'configureClient',
+      failure: { code: 'SERVER_UNAVAILABLE' },
+      nextAction: 'retry',
     })
-    await expectNotAuthorized(elsewhere, 'CLIENT_REJECTED')
+    await expectNotAuthorized(elsewhere, 'SERVER_UNAVAILABLE')
     expect(await orchestrator.completeCallback(callback)).toMatchObject({
       status: 'failed',
-      failure: { code: 'AUTHORIZATION_REQUIRED', details: { reason: 'CLIENT_REJECTED' } },
+      failure: { code: 'AUTHORIZATION_REQUIRED', details: { reason: 'SERVER_UNAVAILABLE' } },
     })
     let isReady = false
     const waiting = elsewhere.awaitAuthorized().then(() => (isReady = true))

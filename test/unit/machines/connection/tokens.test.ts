@@ -288,6 +288,14 @@ describe('the new secret of an imported client', () => {
     const servers = [{ ...server, client: old }]
     const ended = imported(contextWith({ servers, failure: rejected, failedRenewal }), renewed)
     expect(ended).toMatchObject({ failure: undefined, failedRenewal: undefined })
+    const passing = { ...failedRenewal, failure: { code: 'HTTP_NETWORK' }, count: 1 } as const
+    const stood = imported(contextWith({ servers, failedRenewal: { ...passing, standing: rejected } }), renewed)
+    expect(stood.failedRenewal).toEqual(passing)
+    const rejectedTokens = { tokens: { ...tokens, rejectedBy: 'server' } } as const
+    const owed = imported(contextWith({ ...rejectedTokens, servers, failedRenewal }), renewed)
+    expect(owed.failedRenewal).toEqual({ ...failedRenewal, retryAt: NOW })
+    const deferred = imported(contextWith({ ...rejectedTokens, servers, failedRenewal: passing }), renewed)
+    expect(deferred.failedRenewal).toEqual(passing)
     const others = { failure: refused, failedRenewal: { ...failedRenewal, failure: refused } }
     expect(imported(contextWith({ servers, ...others }), renewed)).toMatchObject(others)
     const expired = { code: 'CLIENT_INFORMATION_REQUIRED' } as const
@@ -509,18 +517,30 @@ describe('a failure', () => {
     )
   })
 
-  test('recordFailure retains the failure of the renewal that would have replaced rejected tokens', () => {
-    const failure = { code: 'CLIENT_INFORMATION_REQUIRED' } as const
-    const of = (rejectedBy?: 'server') =>
-      recordFailure(
-        contextWith({
-          tokens: { ...tokens, rejectedBy },
-          claim: refreshing,
-          failedRenewal: { ...failedRenewal(0), failure },
-        }),
-        error(rejections.unavailable),
-      ).failedRenewal?.failure
-    expect([of('server'), of()]).toEqual([failure, portFailureOf(error(rejections.unavailable)).failure])
+  test.each<[string, Error]>([
+    ['passes by itself', rejections.unavailable],
+    ['may have its cause in the options of one process', portError('INSECURE_ENDPOINT', 'notSent')],
+  ])('recordFailure of a renewal that %s retains the failure before, unless that is over', (_, failed) => {
+    const of = (code: FailureCode, rejectedBy?: 'server') => {
+      const before = contextWith({
+        tokens: { ...tokens, rejectedBy },
+        claim: refreshing,
+        failedRenewal: { ...failedRenewal(0), failure: { code } },
+      })
+      const once = after(before, recordFailure(before, error(failed)))
+      const twice = after(once, recordFailure(once, error(failed)))
+      const { failure } = portFailureOf(error(failed))
+      expect([once.failedRenewal?.failure, twice.failure, twice.failedRenewal?.failure]).toEqual([
+        failure,
+        failure,
+        failure,
+      ])
+      expect(twice.failedRenewal?.standing).toEqual(once.failedRenewal?.standing)
+      return once.failedRenewal?.standing
+    }
+    expect(of('CLIENT_REJECTED')).toEqual({ code: 'CLIENT_REJECTED' })
+    expect(of('CLIENT_INFORMATION_REQUIRED', 'server')).toEqual({ code: 'CLIENT_INFORMATION_REQUIRED' })
+    expect(of('CLIENT_INFORMATION_REQUIRED')).toBeUndefined()
   })
 
   test('storeTokens puts the first tokens that replace rejected ones on trial, also if a renewal failed before', () => {
