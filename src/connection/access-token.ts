@@ -25,7 +25,7 @@ import { MAX_REJECTED_BEFORE_SIGN_IN, USER_TRIAL_MS } from '../../machines/limit
 import { isOfOneProcess } from '../../machines/rejection.ts'
 import { asConfigured } from '../actors/client-authentication.ts'
 import { AuthorizationError, isAuthorizationError } from '../errors/authorization-error.ts'
-import { failure, type Failure, type FailureCode, isTransient } from '../errors/failure.ts'
+import { authorizationRequired, failure, type Failure, type FailureCode, isTransient } from '../errors/failure.ts'
 import { formatChallenge } from '../protocol/www-authenticate.ts'
 import type { Attempt, ConnectionContext } from '../schemas/connection-context.ts'
 import type { Tokens } from '../schemas/credentials.ts'
@@ -360,9 +360,8 @@ function tokenUnavailable(view: View | undefined): AuthorizationError {
     return new AuthorizationError(failedRenewal.failure)
   if (isNotRequired(context, view.at()))
     return new AuthorizationError(failure('AUTHORIZATION_NOT_OFFERED', { reason: 'notRequired' }))
-  const { details, code } = context.failure ?? failedRenewal?.failure ?? {}
   const received = currentChallenge(context, view.at())
-  return new AuthorizationError(failure('AUTHORIZATION_REQUIRED', { ...details, reason: code }), {
+  return new AuthorizationError(authorizationRequired(context.failure ?? failedRenewal?.failure), {
     challenge: received && formatChallenge(received),
   })
 }

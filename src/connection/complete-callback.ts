@@ -4,7 +4,14 @@ import type { Callback, ConnectionCommand } from '../../machines/connection/even
 import { canRetryLater } from '../../machines/connection/guards.ts'
 import { attemptOf, isAuthorized, serverOf, tokensOf } from '../../machines/connection/selectors.ts'
 import { isAuthorizationError } from '../errors/authorization-error.ts'
-import { failure, type Failure, isTransient, nextActionFor, truncate } from '../errors/failure.ts'
+import {
+  authorizationRequired,
+  failure,
+  type Failure,
+  isTransient,
+  nextActionFor,
+  truncate,
+} from '../errors/failure.ts'
 import type { HostAction } from '../options/host-action.ts'
 import { type CallbackParameters, parseCallback } from '../protocol/authorization-endpoint.ts'
 import type { ConnectionContext, EndedAttempt } from '../schemas/connection-context.ts'
@@ -241,9 +248,7 @@ function whyNotRedeemed(context: ConnectionContext, stateHash: string): Failure 
 /** Why the user of a connection that was signed in has to sign in again. */
 function whyLapsed({ failure: last, failedRenewal }: ConnectionContext): Failure {
   const reason = last ?? failedRenewal?.failure
-  return reason !== undefined && nextActionFor(reason) === 'authorize'
-    ? reason
-    : failure('AUTHORIZATION_REQUIRED', { ...reason?.details, reason: reason?.code })
+  return reason !== undefined && nextActionFor(reason) === 'authorize' ? reason : authorizationRequired(reason)
 }
 
 /** The result for a callback that failed a check. */

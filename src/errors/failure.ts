@@ -124,6 +124,15 @@ export function failure(code: FailureCode, details: FailureDetails = {}): Failur
   return Object.keys(defined).length === 0 ? { code } : { code, details: defined }
 }
 
+/**
+ * `AUTHORIZATION_REQUIRED` with the details of the failure before it, and its code as the `reason`. Without
+ * `connectionServer` the advice about `allow` would be another one.
+ */
+export function authorizationRequired({ code, details }: Partial<Failure> = {}): Failure {
+  const reason = details?.reason === 'connectionServer' ? details.reason : code
+  return failure('AUTHORIZATION_REQUIRED', { ...details, reason })
+}
+
 type Entry = readonly [sentence: string, nextAction: NextAction]
 
 /** A rejected DPoP proof consumes nothing (RFC 9449 §5). */

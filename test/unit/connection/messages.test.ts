@@ -43,6 +43,22 @@ describe('a destination that network.allow does not list', () => {
     })
   })
 
+  test('accessToken() after a failed authorize() gives the same advice about the own server and another one', async () => {
+    const world = await startWorld()
+    const [own, other] = [new URL(world.server).host, new URL(world.issuer).host]
+    const needed = 'a new authorization is required: call authorize(), and send the user where it redirects, if it does'
+    const denied = allowing(world, [])
+    await denied.authorize().catch(() => {})
+    expect(await messageOf(() => denied.accessToken())).toBe(
+      `${needed}; add "${own}" to network.allow to use this server (url "http://${own}/mcp", host "${own}", reason "connectionServer") [configureClient]`,
+    )
+    const half = allowing(world, [own])
+    await half.authorize().catch(() => {})
+    expect(await messageOf(() => half.accessToken())).toBe(
+      `${needed}; it is not the connection's own server: add "${other}" to network.allow only if you trust it (url "http://${other}/.well-known/oauth-authorization-server", host "${other}", reason "INSECURE_ENDPOINT") [configureClient]`,
+    )
+  })
+
   test('an authorization endpoint over plain http is named with its entry, and only if it is trusted', async () => {
     const world = await startWorld()
     world.serverMetadata['authorization_endpoint'] = 'http://as.example/authorize'
