@@ -2,7 +2,7 @@ import type { Failure } from '../../src/errors/failure.ts'
 import { sameIssuer } from '../../src/protocol/same-issuer.ts'
 import { coversScope } from '../../src/protocol/scopes.ts'
 import type { Attempt, ConnectionContext, EndedAttempt } from '../../src/schemas/connection-context.ts'
-import type { Tokens } from '../../src/schemas/credentials.ts'
+import type { ClientInformation, Tokens } from '../../src/schemas/credentials.ts'
 import { assertDefined } from '../assert.ts'
 import { MAX_ATTEMPTS, MAX_ENDED_ATTEMPTS } from '../limits.ts'
 import { newestWithin } from '../record-rules.ts'
@@ -100,14 +100,26 @@ export function endDenied(context: ConnectionContext, event: Sent<'callback.deni
   const ended = { ...endAttempt(context, stateHash, 'denied', at), challenge: undefined }
   const attempt = attemptOf(context, stateHash)
   const { client } = serverOf(context, attempt?.serverId) ?? {}
-  if (error !== 'invalid_scope' || client?.source !== 'dynamic') return { ...ended, failure }
+  return { ...ended, ...denial(context, failure, client, attempt?.scope) }
+}
+
+/**
+ * The failure of a denied authorization. A dynamic client whose scope was rejected is registered again, once; if that
+ * one is rejected as well, the scope lists of the server contradict each other.
+ */
+export function denial(
+  { invalidScope }: ConnectionContext,
+  failure: Failure,
+  client: ClientInformation | undefined,
+  scope: string | undefined,
+): Change {
+  if (failure.details?.error !== 'invalid_scope' || client?.source !== 'dynamic') return { failure }
   const { issuer, clientId } = client
-  const { invalidScope } = context
   const isFirst =
     invalidScope === undefined || !sameIssuer(invalidScope.issuer, issuer) || invalidScope.clientId === clientId
-  if (isFirst) return { ...ended, failure, invalidScope: { issuer, clientId } }
-  const details = { error, reason: 'contradictoryScopes', offered: attempt?.scope?.slice(0, 200) }
-  return { ...ended, failure: { ...failure, details } }
+  if (isFirst) return { failure, invalidScope: { issuer, clientId } }
+  const details = { ...failure.details, reason: 'contradictoryScopes', offered: scope?.slice(0, 200) }
+  return { failure: { ...failure, details } }
 }
 
 /** Ends an attempt that succeeded, and those that requested no more than was granted: they are authorized as well. */

@@ -6,7 +6,7 @@ import { assertDefined } from '../assert.ts'
 import { ENDED_ATTEMPT_TTL_MS, MAX_REPLACEMENTS, REVOCATION_TTL_MS, USER_TRIAL_MS } from '../limits.ts'
 import type { TokenResult } from '../ports.ts'
 import { isLocal, isSecretFailure, portFailureOf } from '../rejection.ts'
-import { end, finishAttempts } from './attempts.ts'
+import { denial, end, finishAttempts } from './attempts.ts'
 import { nextRetry, portFailureIn, withDeferredCode, withFailedRenewal, withFailedRequest } from './claims.ts'
 import type { Change, ConnectionEvent, Sent } from './events.ts'
 import { recordChallenge, rejectedClient, withServer } from './request.ts'
@@ -21,6 +21,7 @@ import {
   isReplacementOwed,
   isSentTwice,
   isTokenDoubted,
+  requestedScope,
   retainedUntil,
   tokenParameters,
 } from './selectors.ts'
@@ -226,12 +227,20 @@ export function recordFailure(context: ConnectionContext, event: ConnectionEvent
   return {
     at,
     failure,
+    ...withDenial(context, failure),
     // A code that is still valid is sent again.
     ...withDeferredCode(context, { failure, ...(!isLocal(failure) && nextRetry(failure, lastDelayMs, at)) }),
     ...withFailedRenewal(context, portFailure, at),
     ...withFailedRequest(context, portFailure, at),
     ...(context.claim === undefined && { stepUps: withoutRound(context) }),
   }
+}
+
+/** A pushed authorization request may be denied before the user is redirected. */
+function withDenial(context: ConnectionContext, failure: Failure): Change {
+  if (failure.code !== 'AUTHORIZATION_DENIED') return {}
+  const { client } = assertDefined(context.request, 'a request')
+  return denial(context, failure, client, requestedScope(context))
 }
 
 /** Records that the server rejected the renewal; the credential it used is retained, and only `wake()` tries it again. */

@@ -274,6 +274,10 @@ export const REASONS: Partial<Record<FailureCode, Readonly<Record<string, Entry>
     ],
   },
   AUTHORIZATION_DENIED: {
+    pushedRequest: [
+      'the authorization server rejected the pushed authorization request: correct its scope, its parameters or the client',
+      'configureClient',
+    ],
     contradictoryScopes: [
       'the scope lists of the server contradict each other: it rejects what it lists; pass a `scope` that it accepts to authorize()',
       'configureClient',

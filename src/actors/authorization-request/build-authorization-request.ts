@@ -11,7 +11,7 @@ import type { ServerMetadata } from '../../schemas/connection-context.ts'
 import type { ClientRequestDependencies, ConnectionDependencies } from '../dependencies.ts'
 import { redactUrl } from '../endpoint-request.ts'
 import { VERIFIER_BYTES } from '../limits.ts'
-import { pushAuthorizationRequest } from './push-authorization-request.ts'
+import { createPushAuthorizationRequest } from './push-authorization-request.ts'
 
 type Dependencies = ClientRequestDependencies &
   Pick<ConnectionDependencies, 'client' | 'mayUseHttp' | 'createState' | 'hashState'>
@@ -21,10 +21,11 @@ type Dependencies = ClientRequestDependencies &
  * authorization request.
  *
  * @throws `PortError` `GRANT_UNSUPPORTED`, `PKCE_UNSUPPORTED`, `INSECURE_ENDPOINT`, or as
- *   {@link pushAuthorizationRequest}.
+ *   {@link createPushAuthorizationRequest}.
  * @see [RFC 6749 §4.1.1](https://www.rfc-editor.org/rfc/rfc6749.html#section-4.1.1), [RFC 7636 §4](https://www.rfc-editor.org/rfc/rfc7636.html#section-4), [RFC 8707 §2.1](https://www.rfc-editor.org/rfc/rfc8707.html#section-2.1)
  */
 export function createBuildAuthorizationRequest(deps: Dependencies) {
+  const push = createPushAuthorizationRequest(deps)
   return async (
     input: BuildAuthorizationRequestInput,
     signal: AbortSignal,
@@ -62,7 +63,7 @@ export function createBuildAuthorizationRequest(deps: Dependencies) {
         ? all
         : [
             ['client_id', client.clientId],
-            ['request_uri', await pushAuthorizationRequest(deps, { endpoint, ...pushed }, signal)],
+            ['request_uri', await push({ endpoint, ...pushed }, signal)],
           ]
     for (const [name, value] of visible) url.searchParams.set(name, value)
     return { at: recordTime(), authorizationUrl: url.href, state, stateHash: deps.hashState(state), verifier }

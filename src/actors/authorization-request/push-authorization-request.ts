@@ -1,11 +1,41 @@
 import * as oauth from 'oauth4webapi'
-import { portError } from '../../errors/port-error.ts'
+import { type Failure, isRetryable } from '../../errors/failure.ts'
+import { PortError, portError } from '../../errors/port-error.ts'
+import { LruMap } from '../../lru-map.ts'
 import type { ClientInformation } from '../../schemas/credentials.ts'
 import { PushedAuthorizationResponseSchema } from '../../schemas/endpoint-responses.ts'
 import { check, parseJson } from '../../schemas/wire.ts'
 import { clientAuthentication } from '../client-authentication.ts'
 import type { ClientRequestDependencies } from '../dependencies.ts'
 import { isSuccess, redactUrl, rejectionOf, sendOnce, withClientRejection } from '../endpoint-request.ts'
+import { MAX_CACHED_DOCUMENTS } from '../limits.ts'
+
+type PushedRequest = Parameters<typeof pushAuthorizationRequest>[1]
+
+/**
+ * Sends pushed authorization requests, for all connections of a process: none while a `Retry-After` of the same server
+ * defers them (RFC 9110 §10.2.3).
+ *
+ * @throws `PortError` as {@link pushAuthorizationRequest}.
+ */
+export function createPushAuthorizationRequest(deps: ClientRequestDependencies) {
+  const deferrals = new LruMap<string, { failure: Failure; until: number }>(MAX_CACHED_DOCUMENTS)
+  return async (request: PushedRequest, signal: AbortSignal): Promise<string> => {
+    const key = `${request.audience} ${request.endpoint}`
+    const { failure: last, until = 0 } = deferrals.get(key) ?? {}
+    const retryAfterMs = until - deps.clock.monotonic()
+    if (last !== undefined && retryAfterMs > 0) throw portError(last.code, 'notSent', { ...last.details, retryAfterMs })
+    try {
+      return await pushAuthorizationRequest(deps, request, signal)
+    } catch (error) {
+      if (error instanceof PortError && isRetryable(error.failure)) {
+        const { retryAfterMs: delayMs = 0 } = error.failure.details ?? {}
+        if (delayMs > 0) deferrals.set(key, { failure: error.failure, until: deps.clock.monotonic() + delayMs })
+      }
+      throw error
+    }
+  }
+}
 
 /**
  * Sends a pushed authorization request, before the user is redirected. It uses no single-use credential: after an
@@ -18,7 +48,7 @@ import { isSuccess, redactUrl, rejectionOf, sendOnce, withClientRejection } from
  *   with.
  * @see [RFC 9126 §2](https://www.rfc-editor.org/rfc/rfc9126.html#section-2)
  */
-export async function pushAuthorizationRequest(
+async function pushAuthorizationRequest(
   deps: ClientRequestDependencies,
   {
     endpoint,
@@ -40,7 +70,12 @@ export async function pushAuthorizationRequest(
   )
   if (!isSuccess(response)) {
     const codes = { rejected: 'AUTHORIZATION_DENIED', unknown: 'SERVER_UNAVAILABLE' } as const
-    throw withClientRejection(rejectionOf(response, endpoint, deps.clock.now(), codes), client)
+    const rejection = withClientRejection(rejectionOf(response, endpoint, deps.clock.now(), codes), client)
+    const { code, details } = rejection.failure
+    // A dynamic client whose scope was rejected is registered again by the next authorization.
+    const isReplaced = details?.error === 'invalid_scope' && client.source === 'dynamic'
+    if (code !== 'AUTHORIZATION_DENIED' || isReplaced) throw rejection
+    throw portError(code, 'rejected', { ...details, reason: 'pushedRequest' })
   }
   const where = { url: redactUrl(endpoint), status: response.status, document: 'pushed authorization response' }
   const json = parseJson(response.text)

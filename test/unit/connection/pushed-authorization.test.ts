@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { Answer } from './peer.ts'
+import { TestClock } from './test-clock.ts'
 import { orchestrate, redirectOf, REDIRECT_URI, rejection, startWorld, type World } from './world.ts'
 
 const of = (world: World) => ({ tenant: 't1', server: world.server })
@@ -88,7 +89,7 @@ describe('required pushed authorization requests', () => {
   test.each<[string, Answer, object]>([
     ['responds with 500', { status: 500, body: 'oops' }, { code: 'SERVER_UNAVAILABLE' }],
     ['closes the connection', { hangUp: true }, { code: 'HTTP_NETWORK' }],
-    ['responds with 429', { status: 429, headers: { 'retry-after': '3' } }, { code: 'RATE_LIMITED' }],
+    ['responds with 429 without Retry-After', { status: 429 }, { code: 'RATE_LIMITED' }],
     ['responds without JSON', { status: 201, body: 'hello' }, { code: 'RESPONSE_NOT_JSON' }],
     [
       'responds without a request_uri',
@@ -105,6 +106,53 @@ describe('required pushed authorization requests', () => {
       expect(world.pushed()).toHaveLength(2)
     },
   )
+
+  test.each<[number, string]>([
+    [503, 'SERVER_UNAVAILABLE'],
+    [429, 'RATE_LIMITED'],
+  ])(
+    'a PAR endpoint that responds with %i and Retry-After receives no request of any connection before',
+    async (status, code) => {
+      const world = await pushingWorld({ status, headers: { 'retry-after': '60' } })
+      const clock = new TestClock()
+      const orchestrator = orchestrate({ clock })
+      const connectionOf = (user: string) => orchestrator.connection({ ...of(world), user })
+      await rejection(connectionOf('u1').authorize())
+      clock.advance(59_000)
+      for (const user of ['u1', 'u2'])
+        expect(await rejection(connectionOf(user).authorize())).toEqual({
+          failure: { code, details: { url: `${world.issuer}/par`, status, retryAfterMs: 1_000 } },
+          retryable: true,
+          nextAction: 'retry',
+        })
+      expect(world.pushed()).toHaveLength(1)
+      clock.advance(1_000)
+      expect((await connectionOf('u2').authorize()).status).toBe('redirect')
+    },
+  )
+
+  test('a scope that the PAR endpoint rejects is registered once more by the next authorize(), and then asked for', async () => {
+    const invalidScope = { status: 400, body: { error: 'invalid_scope' } }
+    const world = await pushingWorld(invalidScope, invalidScope)
+    const connection = orchestrate().connection(of(world))
+    expect(await rejection(connection.authorize())).toMatchObject({
+      failure: { code: 'AUTHORIZATION_DENIED', details: { error: 'invalid_scope' } },
+      nextAction: 'authorize',
+    })
+    expect(await rejection(connection.authorize())).toMatchObject({
+      failure: { code: 'AUTHORIZATION_DENIED', details: { reason: 'contradictoryScopes', offered: 'mcp:tools' } },
+      nextAction: 'configureClient',
+    })
+    expect(world.pushed().map(({ client_id: id }) => id)).toEqual(['client-1', 'client-2'])
+  })
+
+  test('a pushed authorization request that is rejected for another reason is for the host to correct', async () => {
+    const world = await pushingWorld({ status: 400, body: { error: 'invalid_request' } })
+    expect(await rejection(orchestrate().connection(of(world)).authorize())).toMatchObject({
+      failure: { code: 'AUTHORIZATION_DENIED', details: { error: 'invalid_request', reason: 'pushedRequest' } },
+      nextAction: 'configureClient',
+    })
+  })
 
   test('server metadata that requires pushed authorization requests without an endpoint is rejected', async () => {
     const world = await pushingWorld()
