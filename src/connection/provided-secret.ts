@@ -27,7 +27,8 @@ export async function storeProvidedSecret(
       const issuer = now && issuerToCorrect(now)
       if (now === undefined || issuer === undefined) return undefined
       const client = staticClient(clientInformation, issuer, now)
-      return { type: 'credentials.imported', generation: now.context.generation, issuer, clientInformation: client }
+      const { generation } = now.context
+      return { type: 'credentials.imported', generation, tokens: undefined, clientInformation: client, issuer }
     },
     { view },
   )
