@@ -217,10 +217,10 @@ describe('a 403 response', () => {
   )
 
   test(
-    'connection.fetch returns a 403 without an insufficient_scope challenge unchanged',
+    'connection.fetch returns a 403 with neither insufficient_scope nor invalid_token unchanged',
     verifies(122, async () => {
       const { world, connection } = await signedIn()
-      for (const headers of [{}, { 'www-authenticate': 'Bearer error="invalid_token"' }]) {
+      for (const headers of [{}, { 'www-authenticate': 'Bearer error="invalid_request"' }]) {
         world.rs.routes['GET /mcp'] = { status: 403, headers, body: { why: 'not you' } }
         const response = await connection.fetch(world.server)
         expect([response.status, await response.json()]).toEqual([403, { why: 'not you' }])
