@@ -148,9 +148,9 @@ export interface ImportOptions {
   /** The issuer of the credentials. @defaultValue the first issuer that is discovered */
   issuer?: string | undefined
   /**
-   * Imports only if the connection has no tokens, not even expired ones; without `tokens`, only if it has no client
-   * either. For a host that migrates when a connection is first used: of two such calls, the later one cannot replace a
-   * refresh token that was rotated since.
+   * Imports only if the connection has no tokens, not even expired ones, and was not disconnected since it had some;
+   * without `tokens`, only if it has no tokens and no client. For a host that migrates when a connection is first used:
+   * of two such calls, the later one cannot replace a refresh token that was rotated since.
    *
    * @defaultValue false
    */

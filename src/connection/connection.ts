@@ -33,7 +33,7 @@ import { fetchWithToken } from './fetch.ts'
 import { REVOCATION_ID_BYTES } from './limits.ts'
 import { abortable, ConnectionRecord } from './record.ts'
 import type { OrchestratorServices, View } from './services.ts'
-import { disconnectsBetween, type RevocationResult, revocationResult } from './revocation-result.ts'
+import { disconnectsBetween, isDisconnected, type RevocationResult, revocationResult } from './revocation-result.ts'
 import { receiveChallenge, servedWithoutToken, tokenAccepted } from './received-challenge.ts'
 import { awaitAuthorized, type ConnectionStatus, status, wake } from './status.ts'
 import type { AccessToken, IssuedToken } from './token-cache.ts'
@@ -233,7 +233,7 @@ export class Connection {
    * with, unless that client was registered dynamically. Sends no request.
    *
    * @returns `imported` is false if other tokens were stored since the call began, or with `ifAbsent` if there were
-   *   any: then nothing was changed, and the stored ones are the newer ones.
+   *   any, or if they were disconnected: then nothing was changed, and the record is the newer one.
    * @throws {@link AuthorizationError} `STORE_UNAVAILABLE`.
    */
   async import(options: ImportOptions): Promise<{ imported: boolean; actions: HostAction[] }> {
@@ -245,7 +245,8 @@ export class Connection {
     const generation = (now: View | undefined): number =>
       (view?.context.generation ?? 0) + (now === undefined ? 0 : disconnectsBetween(view?.context, now.context))
     const isPresent = ({ context }: View): boolean =>
-      context.tokens !== undefined || (tokens === undefined && context.imported?.clientInformation !== undefined)
+      context.tokens !== undefined ||
+      (tokens === undefined ? context.imported?.clientInformation !== undefined : isDisconnected(context))
     const { accepted, actions } = await record.run(
       (now) =>
         ifAbsent && now && isPresent(now)

@@ -42,6 +42,11 @@ export function decidedBetween(before: ConnectionContext | undefined, after: Con
   return [...dropped.map((): RevocationResult => 'failed'), ...changed]
 }
 
+/** Whether a disconnect removed the last tokens, whatever became of them. */
+export function isDisconnected({ generation, tokens, reauthorizationRequired }: ConnectionContext): boolean {
+  return tokens === undefined && generation > 0 && !reauthorizationRequired
+}
+
 /** How many disconnects removed tokens between two states of a record. */
 export function disconnectsBetween(before: ConnectionContext | undefined, after: ConnectionContext): number {
   const { revocations = [] } = after

@@ -248,8 +248,18 @@ describe('import() races', () => {
     const { value } = await elsewhere.accessToken({ rejectedToken: 'access-1' })
     expect((await connection.import(given)).imported).toBe(false)
     expect((await connection.accessToken()).value).toBe(value)
+  })
+
+  test('import() with ifAbsent does not bring back what disconnect() removed, and without it does', async () => {
+    const { world, here, there } = await twoProcesses()
+    const connection = here.connection({ tenant: 't1', server: world.server })
+    const tokens = { accessToken: 'access-1', refreshToken: 'refresh-1' }
+    await connection.import({ tokens, ifAbsent: true })
     await connection.disconnect()
-    expect((await connection.import(given)).imported).toBe(true)
+    const elsewhere = there.connection(connection.identity)
+    expect(await elsewhere.import({ tokens, ifAbsent: true })).toEqual({ imported: false, actions: [] })
+    expect(await elsewhere.status()).toMatchObject({ state: 'disconnected', authorized: false })
+    expect((await elsewhere.import({ tokens })).imported).toBe(true)
   })
 })
 
