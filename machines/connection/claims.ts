@@ -126,7 +126,7 @@ export function withFailedRenewal(context: ConnectionContext, portFailure: PortF
   return {
     ...(rejection && { failure: rejection }),
     failedRenewal: {
-      failure: rejection ?? failure,
+      failure: rejection ?? deferring(portFailure),
       ...(isStanding && saysNothing && { standing: before }),
       ...nextRetry(failure, retryDelayMs, at),
       count: isPassing(portFailure) ? Math.min(count + 1, MAX_FAILED_RENEWALS) : 0,
@@ -148,7 +148,8 @@ export function withFailedRequest(context: ConnectionContext, portFailure: PortF
   const { issuer, client } = claimedServer(context) ?? {}
   const to = { grant: request.grant, issuer, clientId: client?.clientId }
   const fingerprint = isRejected ? request.fingerprint : undefined
-  return { failedRequest: { ...to, fingerprint, failure, ...nextRetry(failure, failedRequest?.retryDelayMs, at) } }
+  const last = { ...to, fingerprint, failure: deferring(portFailure) }
+  return { failedRequest: { ...last, ...nextRetry(failure, failedRequest?.retryDelayMs, at) } }
 }
 
 /** The request of `authorize()` whose claim is that of a token request without a user. */
@@ -163,6 +164,13 @@ export function portFailureIn(context: ConnectionContext, event: ConnectionEvent
   if (requestWithoutUser(context) === undefined || code !== 'EXCHANGE_REJECTED' || details?.reason !== undefined)
     return portFailure
   return { ...portFailure, failure: { code, details: { ...details, reason: 'nonInteractiveGrant' } } }
+}
+
+/** The failure for callers that are deferred: a redirect whose outcome is unknown passes, as any other such answer. */
+function deferring({ failure, outcome }: PortFailure): Failure {
+  return outcome === 'unknown' && failure.code === 'TOO_MANY_REDIRECTS'
+    ? { ...failure, code: 'TOKEN_OUTCOME_UNKNOWN' }
+    : failure
 }
 
 /** When a failed token request may be sent again: when the server said, or else with backoff. */

@@ -424,6 +424,21 @@ describe('authorize() with a grant that needs no user', () => {
     expect(world.tokenRequests()).toHaveLength(2)
   })
 
+  test('is deferred after its second redirect by an unknown outcome, which says to retry', async () => {
+    const { world, clock, connection } = await machine()
+    const redirect = { status: 302, headers: { location: '/elsewhere' } }
+    world.tokenAnswers.push(redirect, redirect)
+    const options = { grant: 'client_credentials' } as const
+    expect(await rejection(connection.authorize(options))).toMatchObject({ failure: { code: 'TOO_MANY_REDIRECTS' } })
+    clock.advance(60_000)
+    for (let calls = 1; calls <= 2; calls += 1)
+      expect(await rejection(connection.authorize(options))).toMatchObject({
+        failure: { code: 'TOKEN_OUTCOME_UNKNOWN', details: { retryAfterMs: 5_000 } },
+        nextAction: 'retry',
+      })
+    expect(world.tokenRequests()).toHaveLength(2)
+  })
+
   test('is deferred at the server and for the client whose request failed, and not at another issuer or by another client', async () => {
     const { world, connection, elsewhere, unavailable } = await machine()
     const other = await startWorld()
