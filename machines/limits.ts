@@ -74,7 +74,7 @@ export const REPLACEMENT_TRIAL_MS = 60_000
 
 /**
  * How long a token is on trial for a person, who may click again, in milliseconds: ten minutes. If the server rejects
- * it within that time, `authorize()` renews it no more, and another sign-in is no remedy either.
+ * it within that time, `authorize()` renews it no more, and another sign-in does not help either.
  */
 export const USER_TRIAL_MS = 600_000
 

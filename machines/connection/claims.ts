@@ -141,7 +141,7 @@ export function withFailedRenewal(context: ConnectionContext, portFailure: PortF
 export function withFailedRequest(context: ConnectionContext, portFailure: PortFailure, at: number): Change {
   const { failedRequest } = context
   const { failure, outcome } = portFailure
-  const request = requestWithoutUser(context)
+  const request = nonInteractiveRequest(context)
   if (request === undefined || isLocal(failure)) return {}
   const isRejected = !isPassing(portFailure)
   if (isRejected && (outcome !== 'rejected' || isSecretFailure(failure))) return {}
@@ -153,7 +153,7 @@ export function withFailedRequest(context: ConnectionContext, portFailure: PortF
 }
 
 /** The request of `authorize()` whose claim is that of a token request without a user. */
-function requestWithoutUser({ claim: current, request }: ConnectionContext): ConnectionContext['request'] {
+function nonInteractiveRequest({ claim: current, request }: ConnectionContext): ConnectionContext['request'] {
   return current?.kind === 'requestToken' && request?.purpose === 'authorize' ? request : undefined
 }
 
@@ -161,7 +161,7 @@ function requestWithoutUser({ claim: current, request }: ConnectionContext): Con
 export function portFailureIn(context: ConnectionContext, event: ConnectionEvent): PortFailure {
   const portFailure = portFailureOf(event)
   const { code, details } = portFailure.failure
-  if (requestWithoutUser(context) === undefined || code !== 'EXCHANGE_REJECTED' || details?.reason !== undefined)
+  if (nonInteractiveRequest(context) === undefined || code !== 'EXCHANGE_REJECTED' || details?.reason !== undefined)
     return portFailure
   return { ...portFailure, failure: { code, details: { ...details, reason: 'nonInteractiveGrant' } } }
 }

@@ -1,4 +1,3 @@
-import { isTransient } from '../../src/errors/failure.ts'
 import { coversScope, permittedScope, selectScope } from '../../src/protocol/scopes.ts'
 import { grantOffered, nonInteractiveGrant } from '../../src/protocol/token-endpoint.ts'
 import type {
@@ -54,8 +53,9 @@ export function isRenewable(context: ConnectionContext, at: number): boolean {
  */
 export function isReplacementOwed({ tokens, failedRenewal }: ConnectionContext): boolean {
   if (tokens?.rejectedBy === undefined || tokens.renewalRejected) return false
-  const { failure, standing = failure } = failedRenewal ?? {}
-  return standing !== undefined && !isTransient(standing)
+  if (failedRenewal === undefined) return false
+  const { count, standing, failure } = failedRenewal
+  return standing !== undefined || (count === 0 && !mayPass(failure))
 }
 
 /** Whether new tokens can be requested without the user: by a refresh token, or by a non-interactive grant. */

@@ -36,7 +36,7 @@ function connectionTtlMs({ at, claim, tokens, attempts, revocations = [] }: Conn
  * Whether a call met the failure that is stored already, and changed nothing else. Not once the backoff after a failed
  * renewal has elapsed: then the next one is stored.
  */
-function repeatsFailure(stored: ConnectionContext, context: ConnectionContext): boolean {
+function isSameFailure(stored: ConnectionContext, context: ConnectionContext): boolean {
   const { claim, failure, failedRenewal } = stored
   if (claim !== undefined || failure === undefined || isTransient(failure)) return false
   if (failedRenewal !== undefined && failedRenewal.retryAt <= context.at) return false
@@ -66,7 +66,7 @@ export function durableConnection(machine: AnyStateMachine): DurableChart<Connec
     machine,
     contextSchema: StoredConnectionSchema,
     ttlMs: connectionTtlMs,
-    repeats: repeatsFailure,
+    isSameFailure,
     yields: ({ revocationId }) => revocationId !== undefined,
     lateResult(claimed, rested) {
       const { claim, generation } = claimed

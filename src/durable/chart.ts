@@ -28,7 +28,7 @@ export interface DurableChart<
   /** Whether any other event may take this claim over at once, whatever its age; without it, none may. */
   yields?(claim: Claim): boolean
   /** Whether an event that claimed nothing left only what the record says already: then nothing is stored. */
-  repeats?(stored: Context, context: Context): boolean
+  isSameFailure?(stored: Context, context: Context): boolean
   /** The event that submits a claim's result after its save was a conflict; `undefined` without a result to submit. */
   lateResult(claimed: Context, settled: Context): Command | undefined
 }

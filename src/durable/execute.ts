@@ -60,7 +60,8 @@ export async function execute<Context extends DurableContext, Command extends { 
       const { context } = snapshot
       const saveStartedAt = clock.monotonic()
       const consumed = claimed !== undefined
-      if (current !== undefined && !snapshot.hasTag('checkpoint') && chart.repeats?.(current.context, context)) break
+      if (current !== undefined && !snapshot.hasTag('checkpoint') && chart.isSameFailure?.(current.context, context))
+        break
       let saved = await repository.save(run, { snapshot, current, now, isConsumed: consumed })
       if (saved === 'conflict' && consumed) {
         const reset = await recordAsBefore(repository, run, [view, current])

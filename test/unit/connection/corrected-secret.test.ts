@@ -124,7 +124,7 @@ describe('the secret of a configured client that was replaced in `clients`', () 
     expect(secrets).toEqual(['old', 'new'])
   })
 
-  test('is sent by no process before the Retry-After of its server has elapsed, which callers are told', async () => {
+  test('is sent by no process before the Retry-After of its server has elapsed, as its error says', async () => {
     const { world, clock, secrets, rotate, start } = await startRotatingWorld()
     const old = await signIn(world, start('old'))
     rotate()

@@ -464,6 +464,8 @@ test.each(WITHOUT_USER)(
     expect(await live.abandon({ stopAtCheckpoint: true })).toEqual({ resting: 'failed' })
     live.answers['requestToken'] = fail(rejections.otherRefusal)
     await live.send(request)
-    expect([live.value, live.context.failure]).toEqual([{ resting: 'failed' }, rejections.otherRefusal.failure])
+    const { code, details } = rejections.otherRefusal.failure
+    const failure = { code, details: { ...details, reason: 'nonInteractiveGrant' } }
+    expect([live.value, live.context.failure]).toEqual([{ resting: 'failed' }, failure])
   },
 )

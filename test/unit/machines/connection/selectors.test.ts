@@ -90,7 +90,8 @@ test.each<[string, Partial<Tokens>, FailureCode, boolean]>([
   ['is false after a renewal that failed for a passing reason', {}, 'SERVER_UNAVAILABLE', false],
   ['is false once their renewal was rejected', { renewalRejected: true }, 'REFRESH_REJECTED', false],
 ])('isRenewable of rejected tokens %s', (_name, changes, code, expected) => {
-  const failedRenewal = { ...failedAt(START), failure: { code } }
+  const count = Number(code === 'SERVER_UNAVAILABLE')
+  const failedRenewal = { ...failedAt(START), count, failure: { code } }
   const context = contextWith({ tokens: { ...tokens, rejectedBy: 'server', ...changes }, failedRenewal })
   expect([isRenewable(context, START), isAuthorized(context, START)]).toEqual([expected, false])
 })
