@@ -5,18 +5,18 @@ const { exports } = JSON.parse(readFileSync(new URL('package.json', import.meta.
 
 /** Our own code, without the packages that it imports. */
 const OWN = {
-  '.': '65.4 kB',
-  './machines': '16.1 kB',
-  './mcp': '3.3 kB',
-  './node': '4.4 kB',
-  './redis': '6.3 kB',
-  './sqlite': '3 kB',
-  './stately': '18.5 kB',
-  './testing': '27.5 kB',
+  '.': '67.5 kB',
+  './machines': '16.8 kB',
+  './mcp': '3.6 kB',
+  './node': '4.7 kB',
+  './redis': '6.4 kB',
+  './sqlite': '3.1 kB',
+  './stately': '19.1 kB',
+  './testing': '28.4 kB',
 }
 
 /** The main entry with all that it loads from packages. */
-const WITH_PACKAGES = { '.': '272 kB' }
+const WITH_PACKAGES = { '.': '274 kB' }
 
 const checks = (limits, name, settings) =>
   Object.entries(limits).map(([entry, limit]) => ({
