@@ -27,7 +27,8 @@ export function portFailureOf(event: { type: string; error?: unknown }): PortFai
 /** Whether the server rejected the client itself: its registration is gone, or its secret has expired. */
 export function isClientRejected(portFailure: PortFailure): boolean {
   const { failure } = portFailure
-  return isDecided(portFailure) && (isClientError(failure.details?.error) || isSecretFailure(failure))
+  const isOfClient = failure.code === 'CLIENT_REJECTED' || isClientError(failure.details?.error)
+  return isDecided(portFailure) && (isOfClient || isSecretFailure(failure))
 }
 
 /** Whether a code was rejected for another reason than itself: the server may no longer have the client. */

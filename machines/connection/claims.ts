@@ -7,7 +7,7 @@ import { MAX_FAILED_RENEWALS, MAX_RETRIES, MIN_RETRY_AFTER_MS, REFRESH_BACKOFF }
 import { isDeferred, withExpiredClaim, withUnknownOutcome } from '../record-rules.ts'
 import { isLocal, isOfOneProcess, isPassing, isSecretFailure, type PortFailure, portFailureOf } from '../rejection.ts'
 import type { Change, ConnectionEvent, Sent, Stamp } from './events.ts'
-import { canRetry, isRenewal } from './guards.ts'
+import { canRetry, hasClientKey, isRenewal } from './guards.ts'
 import { attemptOf, claimedServer, isRenewing, isReplacementOwed, requestedScope, wantedGrant } from './selectors.ts'
 
 /** Creates a claim: the intent, which is stored before the request is sent. */
@@ -144,12 +144,16 @@ export function withFailedRequest(context: ConnectionContext, portFailure: PortF
   const request = nonInteractiveRequest(context)
   if (request === undefined || isLocal(failure)) return {}
   const isRejected = !isPassing(portFailure)
-  if (isRejected && (outcome !== 'rejected' || isSecretFailure(failure))) return {}
+  const isOfRequest = outcome === 'rejected' && !isSecretFailure(failure)
+  // The next assertion may be accepted, and so may the key of another process.
+  const isReproducible = (request.grant ?? 'client_credentials') === 'client_credentials' && !hasClientKey(context)
+  if (isRejected && !(isOfRequest && isReproducible)) return {}
   const { issuer, client } = claimedServer(context) ?? {}
   const to = { grant: request.grant, issuer, clientId: client?.clientId }
   const fingerprint = isRejected ? request.fingerprint : undefined
   const last = { ...to, fingerprint, failure: deferring(portFailure) }
-  return { failedRequest: { ...last, ...nextRetry(failure, failedRequest?.retryDelayMs, at) } }
+  const lastDelayMs = failedRequest?.fingerprint === fingerprint ? failedRequest?.retryDelayMs : undefined
+  return { failedRequest: { ...last, ...nextRetry(failure, lastDelayMs, at) } }
 }
 
 /** The request of `authorize()` whose claim is that of a token request without a user. */

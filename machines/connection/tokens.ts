@@ -166,9 +166,14 @@ function finishLate(context: ConnectionContext, { attemptHash, at }: Sent<'resul
 export function importCredentials(context: ConnectionContext, event: Sent<'credentials.imported'>): Change {
   const { at, tokens } = event
   // A client and its tokens may be imported one after the other.
-  const { clientInformation = context.imported?.clientInformation, issuer = context.imported?.issuer } = event
-  const imported = { clientInformation, issuer }
-  const renewed = event.clientInformation && withSecretOf(context, event.clientInformation, at)
+  const { imported: before } = context
+  const { clientInformation = before?.clientInformation, issuer = before?.issuer } = event
+  const isSame = clientInformation?.clientId === before?.clientInformation?.clientId && issuer === before?.issuer
+  const imported = { clientInformation, issuer, ...(isSame && { discovered: before?.discovered }) }
+  const renewed = event.clientInformation && {
+    failedRequest: undefined,
+    ...withSecretOf(context, event.clientInformation, at),
+  }
   return tokens === undefined
     ? { at, imported, ...renewed }
     : { ...renewed, ...signedIn(context, tokens, at), imported }

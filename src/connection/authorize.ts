@@ -107,7 +107,7 @@ export async function authorize(record: ConnectionRecord, params: AuthorizeParam
     requested,
     options.client.scope,
     options.clients,
-    options.identityProvider,
+    options.authorizationServers,
   ])
   const isOther = (last: Recipient): boolean =>
     (last.fingerprint !== undefined && (isForced || last.fingerprint !== fingerprint)) ||

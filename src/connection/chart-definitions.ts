@@ -39,6 +39,8 @@ function connectionTtlMs({ at, claim, tokens, attempts, revocations = [] }: Conn
 function isSameFailure(stored: ConnectionContext, context: ConnectionContext): boolean {
   const { claim, failure, failedRenewal } = stored
   if (claim !== undefined || failure === undefined || isTransient(failure)) return false
+  // A server has responded once more.
+  if (failure.details?.status !== undefined) return false
   if (failedRenewal !== undefined && failedRenewal.retryAt <= context.at) return false
   const essence = ({ at: _at, journal, failedRenewal: last, ...rest }: ConnectionContext): string =>
     canonicalJson({ ...rest, state: journal.at(-1)?.to, failedRenewal: { failure: last?.failure, count: last?.count } })

@@ -13,15 +13,15 @@ import { MAX_CACHED_DOCUMENTS } from '../limits.ts'
 type PushedRequest = Parameters<typeof pushAuthorizationRequest>[1]
 
 /**
- * Sends pushed authorization requests, for all connections of a process: none while a `Retry-After` of the same server
- * defers them (RFC 9110 §10.2.3).
+ * Sends pushed authorization requests, for all connections of a process that use a client: none while a `Retry-After`
+ * of the server defers them (RFC 9110 §10.2.3).
  *
  * @throws `PortError` as {@link pushAuthorizationRequest}.
  */
 export function createPushAuthorizationRequest(deps: ClientRequestDependencies) {
   const deferrals = new LruMap<string, { failure: Failure; until: number }>(MAX_CACHED_DOCUMENTS)
   return async (request: PushedRequest, signal: AbortSignal): Promise<string> => {
-    const key = `${request.audience} ${request.endpoint}`
+    const key = JSON.stringify([request.audience, request.endpoint, request.client.clientId])
     const { failure: last, until = 0 } = deferrals.get(key) ?? {}
     const retryAfterMs = until - deps.clock.monotonic()
     if (last !== undefined && retryAfterMs > 0) throw portError(last.code, 'notSent', { ...last.details, retryAfterMs })

@@ -125,6 +125,29 @@ describe('the client_credentials grant', () => {
     })
   })
 
+  test('client_credentials that the server rejects are requested at once after import() of another secret', async () => {
+    const world = await startWorld()
+    const connection = orchestrate().connection({ tenant: 't1', server: world.server })
+    await connection.import({ clientInformation })
+    world.tokenAnswers.push({ status: 401, body: { error: 'invalid_client' } })
+    const authorize = () => connection.authorize({ grant: 'client_credentials' })
+    expect(await rejection(authorize())).toMatchObject({ failure: { code: 'CLIENT_REJECTED' } })
+    await connection.import({ clientInformation: { ...clientInformation, clientSecret: 'corrected' } })
+    expect(await authorize().catch((error: unknown) => error)).toMatchObject({ status: 'authorized' })
+  })
+
+  test('an assertion that the server rejects is followed by the next one at once', async () => {
+    const world = await startWorld()
+    const assertions = vi.fn(() => Promise.resolve('assertion'))
+    const clients = [{ issuer: world.issuer, ...clientInformation }]
+    const connection = orchestrate({ clients, assertions }).connection({ tenant: 't1', server: world.server })
+    world.tokenAnswers.push({ status: 400, body: { error: 'invalid_grant' } })
+    const authorize = () => connection.authorize({ grant: 'jwt_bearer' })
+    expect(await rejection(authorize())).toMatchObject({ failure: { code: 'EXCHANGE_REJECTED' } })
+    expect(await authorize().catch((error: unknown) => error)).toMatchObject({ status: 'authorized' })
+    expect(assertions).toHaveBeenCalledTimes(2)
+  })
+
   test('client_credentials that the server rejects are requested again after the backoff, with other options or by force', async () => {
     const world = await startWorld()
     const clock = new TestClock()

@@ -211,14 +211,14 @@ describe('a renewal that failed for the options of one process', () => {
 
 describe('a private key that its server no longer accepts', () => {
   /** Processes whose client has this key, at a server that accepts the key `old` until `rotate()`, and `new` then. */
-  async function startRotatingFleet() {
+  async function startRotatingFleet(rejected: Answer = { status: 401, body: { error: 'invalid_client' } }) {
     const { world, clock, start } = await startFleet()
     world.serverMetadata['token_endpoint_auth_methods_supported'] = ['private_key_jwt']
     let accepted = 'old'
     const good = world.as.routes['POST /token'] as (seen: Seen) => Answer
     world.as.routes['POST /token'] = (seen) => {
       const { kid } = decodeProtectedHeader(new URLSearchParams(seen.body).get('client_assertion') ?? '')
-      return kid === accepted ? good(seen) : { status: 401, body: { error: 'invalid_client' } }
+      return kid === accepted ? good(seen) : rejected
     }
     const withKey = (privateKeyId: string) =>
       start({ clients: [{ issuer: world.issuer, clientId: 'web', privateKey, privateKeyId }] })
@@ -252,8 +252,11 @@ describe('a private key that its server no longer accepts', () => {
     },
   )
 
-  test('leaves a code to the process that has the right one', async () => {
-    const { world, withKey, rotate } = await startRotatingFleet()
+  test.each<[string, Answer]>([
+    ['with invalid_client', { status: 401, body: { error: 'invalid_client' } }],
+    ['with a bare 401', { status: 401 }],
+  ])('leaves a code to the process that has the right one, where the server rejects it %s', async (_name, rejected) => {
+    const { world, withKey, rotate } = await startRotatingFleet(rejected)
     const [old, right] = [withKey('old'), withKey('new')]
     const connection = old.connection({ tenant: 't1', user: 'u1', server: world.server })
     const callback = world.callback(redirectOf(await connection.authorize()))

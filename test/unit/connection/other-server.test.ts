@@ -99,6 +99,10 @@ describe('authorize() without `issuer` at a resource with two authorization serv
     const redirect = redirectOf(await connection.authorize({ issuer: second.issuer, clientInformation }))
     expect((await orchestrator.completeCallback(second.callback(redirect))).status).toBe('authorized')
     expect(target(redirectOf(await connection.authorize({ issuer: world.issuer })))).toEqual([world.issuer, 'client-1'])
+    // Its own client is skipped there also after it was given another secret.
+    await connection.import({ clientInformation: { ...clientInformation, clientSecret: 'another' } })
+    const again = await connection.authorize({ issuer: world.issuer }).catch((error: unknown) => error)
+    expect(again).toMatchObject({ authorizationUrl: expect.stringContaining('client_id=client-1') as string })
     // The resource has changed its authorization server: the host has to say which client follows it there.
     world.resourceMetadata['authorization_servers'] = [world.issuer]
     expect(await rejection(connection.authorize({ force: true, challenge: 'Bearer' }))).toMatchObject({

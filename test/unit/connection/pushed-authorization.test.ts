@@ -126,6 +126,9 @@ describe('required pushed authorization requests', () => {
           nextAction: 'retry',
         })
       expect(world.pushed()).toHaveLength(1)
+      const own = { issuer: world.issuer, clientId: 'of-a-tenant' }
+      const other = connectionOf('u3').authorize({ clientInformation: own })
+      expect(await other.catch((error: unknown) => error)).toMatchObject({ status: 'redirect' })
       clock.advance(1_000)
       expect((await connectionOf('u2').authorize()).status).toBe('redirect')
     },
