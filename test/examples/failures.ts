@@ -9,6 +9,8 @@ export async function callTool(auth: AuthOrchestrator, connection: Connection, u
     if (error.nextAction === 'authorize') {
       const result = await connection.authorize({ challenge: error.challenge })
       if (result.status === 'redirect') return auth.redirectResponse(result)
+      // Another request has signed in meanwhile.
+      if (result.status === 'authorized') return await connection.fetch(url, { method: 'POST', body: '{}' })
     }
     const status = error.retryable ? 503 : 502
     return Response.json({ code: error.code, message: error.message }, { status })
