@@ -222,6 +222,12 @@ const CATALOGUE: Record<FailureCode, Entry> = {
 
 /** The entries of codes whose `reason` changes what happened, or what the host can do. */
 export const REASONS: Partial<Record<FailureCode, Readonly<Record<string, Entry>>>> = {
+  HTTP_TIMEOUT: {
+    leaseTooShort: [
+      'this process was paused, or too slow, and too little of the lease of its claim was left: nothing was sent, call again',
+      'retry',
+    ],
+  },
   AUTHORIZATION_NOT_OFFERED: {
     notRequired: ['the server requires no authorization, so that there is no token', 'none'],
     noAuthorizationServer: [
