@@ -8,6 +8,9 @@ import type { NamedTest } from './mutant.ts'
 /** The longest that one run of vitest may take. */
 const RUN_TIMEOUT_MS = 10 * 60_000
 
+/** How the failure of an assertion begins: vitest reports those of `.resolves` and `.rejects` as plain errors. */
+const ASSERTION = /^(?:AssertionError\b|Error: promise (?:resolved|rejected) )/
+
 const Report = v.object({
   success: v.boolean(),
   testResults: v.array(
@@ -66,9 +69,7 @@ function readReport(path: string): v.InferOutput<typeof Report> | undefined {
 function outcomeOf({ success, testResults }: v.InferOutput<typeof Report>): Outcome {
   const results = testResults.flatMap(({ assertionResults }) => assertionResults)
   const failed = results.filter(({ status }) => status === 'failed')
-  const byAssertion = failed.find(({ failureMessages }) =>
-    failureMessages.some((message) => /^AssertionError\b/.test(message)),
-  )
+  const byAssertion = failed.find(({ failureMessages }) => failureMessages.some((message) => ASSERTION.test(message)))
   if (byAssertion !== undefined) return { kind: 'assertion', message: byAssertion.fullName }
   if (failed.length > 0)
     return { kind: 'broken', message: failed.flatMap(({ failureMessages }) => failureMessages).join('\n') }

@@ -64,7 +64,7 @@ describe('a connection that lapsed, to a server that requires no authorization a
     expect(await rejection(call())).toMatchObject(REQUIRED)
     expect(await connection.status()).toMatchObject({ state: 'reauthorizationRequired', notRequired: false })
     expect((await connection.authorize()).status).toBe('notRequired')
-    expect((await call()).status).toBe(200)
+    expect(await call().catch((error: unknown) => error)).toMatchObject({ status: 200 })
     expect(await connection.status()).toMatchObject({
       state: 'disconnected',
       authorized: false,

@@ -1,7 +1,7 @@
 import { describe, expect, test, vi } from 'vitest'
 import { portError } from '../../../src/errors/port-error.ts'
 import { CLAIM, CLAIMED, REFRESH, SIGNED_IN, TOKENS } from './records.ts'
-import { createWorld, issued, KEY, UNTIL_ABANDONED_MS } from './world.ts'
+import { createWorld, endOf, issued, KEY, UNTIL_ABANDONED_MS } from './world.ts'
 
 const CLAIMED_VALUE = { refreshing: 'claimed' }
 
@@ -123,7 +123,7 @@ describe('a claim past its lease and grace', () => {
     expect(process.store.saves).toEqual([])
     world.time.advance(1)
     process.store.resume('looked a third time')
-    expect(await run).toMatchObject({ consumed: true, view: { context: { generation: 2 } } })
+    expect(await endOf(run)).toMatchObject({ consumed: true, view: { context: { generation: 2 } } })
     expect(world.requests).toEqual(['refreshTokens'])
   })
 

@@ -4,7 +4,7 @@ import { isAuthorizationError } from '../../../src/errors/authorization-error.ts
 import { portError } from '../../../src/errors/port-error.ts'
 import { processWarnings } from '../../support/process-warnings.ts'
 import { CALLBACK, CLAIM, CLAIMED, REFRESH, SIGNED_IN, WAITING } from './records.ts'
-import { createWorld, KEY, type TestProcess, UNTIL_ABANDONED_MS, type World } from './world.ts'
+import { createWorld, endOf, KEY, type TestProcess, UNTIL_ABANDONED_MS, type World } from './world.ts'
 
 const CLAIMED_VALUE = { refreshing: 'claimed' }
 
@@ -87,7 +87,7 @@ describe('◆2 a claim that the store has lost', () => {
     const { context, value } = (await world.stored()) ?? {}
     await world.seed(context ?? {}, value)
     holder.goOn()
-    expect(await holder.run).toMatchObject({ accepted: true, view: { context: { generation: 2 } } })
+    expect(await endOf(holder.run)).toMatchObject({ accepted: true, view: { context: { generation: 2 } } })
     expect(world.requests).toEqual(['refreshTokens'])
   })
 
@@ -98,7 +98,7 @@ describe('◆2 a claim that the store has lost', () => {
     const holder = await holderOf(world, () => undefined)
     await world.seed(CLAIMED, CLAIMED_VALUE)
     holder.goOn()
-    const { view } = await holder.run
+    const { view } = await endOf(holder.run)
     expect(view?.context).toMatchObject({ generation: 2, orphanedClaims: [{ id: CLAIM.id, retried: true }] })
     expect(view?.context.claim).toBeUndefined()
     expect(world.requests).toEqual(['refreshTokens'])

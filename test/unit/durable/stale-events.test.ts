@@ -1,8 +1,10 @@
 import { describe, expect, test } from 'vitest'
+import { assertDefined } from '../../../machines/assert.ts'
 import { registrationMachine } from '../../../machines/registration.ts'
 import { durableRegistration } from '../../../src/connection/chart-definitions.ts'
 import { encodeSnapshot } from '../../../src/durable/snapshot-codec.ts'
 import { portError } from '../../../src/errors/port-error.ts'
+import type { Tokens } from '../../../src/schemas/credentials.ts'
 import type { RegistrationContext } from '../../../src/schemas/registration.ts'
 import { REFRESH, SERVER, SIGNED_IN } from './records.ts'
 import { BEGINNING } from './test-time.ts'
@@ -19,9 +21,13 @@ describe('◆6 stale events', () => {
     expect(runs.map(({ view }) => view?.context.generation)).toEqual(Array(8).fill(2))
   })
 
-  test('a refresh event of an older generation does not change newer tokens', async () => {
+  test.each<[string, Partial<Tokens>]>([
+    ['with a refresh token', {}],
+    ['of a grant without a user', { grant: 'client_credentials', refreshToken: undefined }],
+  ])('a refresh event of an older generation does not change newer tokens %s', async (_name, changes) => {
     const world = createWorld()
-    const version = await world.seed({ ...SIGNED_IN, generation: 2 })
+    const tokens = { ...assertDefined(SIGNED_IN.tokens, 'tokens'), ...changes }
+    const version = await world.seed({ ...SIGNED_IN, tokens, generation: 2 })
     const { view, accepted, consumed } = await world.process().run(REFRESH)
     expect(world.requests).toEqual([])
     expect({ version: view?.version, accepted, consumed }).toEqual({ version, accepted: false, consumed: false })

@@ -3,7 +3,7 @@ import { processWarnings } from '../../support/process-warnings.ts'
 import type { Claim } from '../../../src/schemas/connection-context.ts'
 import { TooFewReplicasError } from '../../../src/stores/snapshot-store.ts'
 import { CLAIM, CLAIMED, REFRESH, SIGNED_IN } from './records.ts'
-import { createWorld, issued, type TestProcess, type World } from './world.ts'
+import { createWorld, endOf, issued, type TestProcess, type World } from './world.ts'
 
 /** A grace period that real time passes quickly. */
 const LEASE = { leaseMs: 30_000, graceMs: 8 }
@@ -59,7 +59,7 @@ describe('◆10 a store outage longer than lease and grace period', () => {
     ])
     const warnings = await processWarnings(async () => {
       world.time.advance(UNTIL_ABANDONED_MS + 1)
-      await rejections
+      await endOf(rejections)
     })
     expect(warnings).toMatchObject([{ code: 'AUTHCHART_RESULT_NOT_STORED' }])
     await expect(process.run({ type: 'disconnect.requested', id: 'd-1' })).rejects.toMatchObject(unavailable)
