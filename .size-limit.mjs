@@ -5,14 +5,14 @@ const { exports } = JSON.parse(readFileSync(new URL('package.json', import.meta.
 
 /** Our own code, without the packages that it imports. */
 const OWN = {
-  '.': '67.5 kB',
+  '.': '67.6 kB',
   './machines': '16.8 kB',
   './mcp': '3.6 kB',
   './node': '4.7 kB',
   './redis': '6.4 kB',
   './sqlite': '3.1 kB',
-  './stately': '19.1 kB',
-  './testing': '28.4 kB',
+  './stately': '19.2 kB',
+  './testing': '28.6 kB',
 }
 
 /** The main entry with all that it loads from packages. */
