@@ -82,10 +82,10 @@ export class ProcessFleet {
   /** Stopped ones go on where they stood, and end what they had begun. */
   async resume(): Promise<void> {
     const stopped = this.#stopped.splice(0)
-    // All at once: one may have locked what another one waits for.
+    // All at once: one may have locked or claimed what another one waits for.
     await Promise.all(stopped.map(({ worker }) => worker.kill('SIGCONT')))
+    await Promise.all(stopped.map(({ worker }) => inTime(harmless(worker))))
     for (const { worker, call, arrived } of stopped) {
-      await inTime(harmless(worker))
       const outcome = this.#judge(await inTime(call))
       const isSaved =
         outcome.kind === 'done' || (outcome.kind === 'failed' && outcome.error.code !== 'STORE_UNAVAILABLE')
