@@ -258,7 +258,7 @@ export class Runner {
       await this.#repository.confirmWrites(run)
       waiting.expired = { id, at: clock.monotonic() }
     }
-    return Math.max(leftMs, waiting.expired.at + run.lease.graceMs - clock.monotonic())
+    return Math.max(leftMs, waiting.expired.at + this.#repository.graceMs(run.lease) - clock.monotonic())
   }
 
   /**

@@ -14,12 +14,13 @@ import type { ChartSnapshot } from './actor.ts'
 import {
   type Conversion,
   type DurableContext,
+  type Lease,
   type RecordView,
   type Run,
   type RunnerOptions,
   sendDeadline,
 } from './chart.ts'
-import { CLOCK_JITTER_MS, ID_BYTES, MAX_UNSENT_CLAIMS, MAX_CLOCK_OFFSETS, PROBE_TTL_MS } from './limits.ts'
+import { CLOCK_JITTER_MS, ID_BYTES, MAX_UNSENT_CLAIMS, MAX_CLOCK_OFFSETS, PROBE_TTL_MS, RECONNECT_MS } from './limits.ts'
 import { Retries } from './retries.ts'
 import { decodeSnapshot, encodeSnapshot, type SnapshotCodec } from './snapshot-codec.ts'
 
@@ -64,6 +65,8 @@ export class SnapshotRepository {
   /** By how much the wall clock is ahead of each record. */
   readonly #offsets = new LruMap<string, number>(MAX_CLOCK_OFFSETS)
   readonly #unsentClaims = new LruMap<string, true>(MAX_UNSENT_CLAIMS)
+  /** When an operation of a run on the store last failed, in monotonic time. */
+  #failedAt = -Infinity
 
   constructor(options: RunnerOptions) {
     this.#options = options
@@ -90,7 +93,7 @@ export class SnapshotRepository {
       text = await sealer.open(stored.value, { key })
     } catch (error) {
       // A key management service that is unavailable does not make the record unreadable.
-      throw stored !== undefined && isAuthorizationError(error) ? error : unavailable(error)
+      throw stored !== undefined && isAuthorizationError(error) ? error : this.#unavailable(error)
     }
     const { version, ageMs, totalAgeMs } = stored
     const { savedAt, value, context, ...envelope } = decodeSnapshot(chart, text)
@@ -144,7 +147,7 @@ export class SnapshotRepository {
         await this.#options.store.save(`${run.key}:probe`, '', write)
       } catch (error) {
         // Without its replicas the master has written it.
-        if (!(error instanceof TooFewReplicasError)) throw unavailable(error)
+        if (!(error instanceof TooFewReplicasError)) throw this.#unavailable(error)
       }
     })
   }
@@ -204,14 +207,15 @@ export class SnapshotRepository {
       try {
         if (isHolderFirst) {
           await this.confirmWrites(run)
-          await this.retries.pause(lease.graceMs)
+          await this.retries.pause(this.graceMs(lease))
           isHolderFirst = false
         }
         return await this.#write(run, pending, write)
       } catch (error) {
         // Another attempt would not make the context valid.
         if (isAuthorizationError(error) && error.code === 'SNAPSHOT_INCOMPATIBLE') throw error
-        const isTooLate = clock.monotonic() > deadline
+        this.#failedAt = clock.monotonic()
+        const isTooLate = this.#failedAt > deadline
         const isTooFew = error instanceof TooFewReplicasError
         if (isResult ? this.retries.isOver : isTooFew || isTooLate || this.retries.isClosing) {
           retry.warn()
@@ -223,6 +227,17 @@ export class SnapshotRepository {
       }
       await retry.pause()
     }
+  }
+
+  /** How long a claim past its lease is left to its holder, in milliseconds: longer if the store was not available. */
+  graceMs({ leaseMs, graceMs }: Lease): number {
+    const isAfterOutage = this.#options.clock.monotonic() - this.#failedAt < leaseMs + graceMs + RECONNECT_MS
+    return isAfterOutage ? Math.max(graceMs, RECONNECT_MS) : graceMs
+  }
+
+  #unavailable(error: unknown): AuthorizationError {
+    this.#failedAt = this.#options.clock.monotonic()
+    return unavailable(error)
   }
 
   /**

@@ -2,6 +2,7 @@ import { describe, expect, test, vi } from 'vitest'
 import { processWarnings } from '../../support/process-warnings.ts'
 import type { Claim } from '../../../src/schemas/connection-context.ts'
 import { TooFewReplicasError } from '../../../src/stores/snapshot-store.ts'
+import { RECONNECT_MS } from '../../../src/durable/limits.ts'
 import { CLAIM, CLAIMED, REFRESH, SIGNED_IN } from './records.ts'
 import { createWorld, endOf, issued, type TestProcess, type World } from './world.ts'
 
@@ -114,6 +115,28 @@ describe('◆10 a store outage longer than lease and grace period', () => {
     expect(process.store.saves).toEqual([{ expectedVersion: undefined, writeId: expect.any(String), ttlMs: 1 }])
     process.store.resume('looked again')
     world.time.advance(LEASE.graceMs)
+    expect(await run).toMatchObject({ consumed: true, view: { context: { generation: 2 } } })
+    expect(world.requests).toEqual(['refreshTokens'])
+  })
+
+  test('a process whose store failed leaves a claim to its holder for as long as clients take to connect again', async () => {
+    const world = createWorld()
+    await world.seed(CLAIMED, CLAIMED_VALUE)
+    world.time.advance(UNTIL_ABANDONED_MS)
+    const process = outside(world)
+    process.store.arm({ name: 'down', operation: 'load', when: 'before', action: 'fail' })
+    await expect(process.run(REFRESH)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
+
+    process.store.arm({ name: 'looked again', operation: 'load', when: 'before', action: 'pause', skip: 1 })
+    const run = process.run(REFRESH)
+    await process.reached('looked again')
+    world.time.advance(RECONNECT_MS - 1)
+    process.store.arm({ name: 'and again', operation: 'load', when: 'before', action: 'pause' })
+    process.store.resume('looked again')
+    await process.reached('and again')
+    expect(world.requests).toEqual([])
+    world.time.advance(1)
+    process.store.resume('and again')
     expect(await run).toMatchObject({ consumed: true, view: { context: { generation: 2 } } })
     expect(world.requests).toEqual(['refreshTokens'])
   })
