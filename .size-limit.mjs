@@ -5,7 +5,7 @@ const { exports } = JSON.parse(readFileSync(new URL('package.json', import.meta.
 
 /** Our own code, without the packages that it imports. */
 const OWN = {
-  '.': '67.6 kB',
+  '.': '67.8 kB',
   './machines': '16.8 kB',
   './mcp': '3.6 kB',
   './node': '4.7 kB',

@@ -25,8 +25,9 @@ export const PROBE_TTL_MS = 1
 export const STORE_RETRY = { firstMs: 25, longestMs: 1_000 }
 
 /**
- * Shortest grace period after an outage of the store, in milliseconds: with its defaults, ioredis waits up to two seconds
- * between two attempts to connect, so the holder of a claim may reach the store that much later than another process.
+ * Shortest grace period after an outage of the store, in milliseconds: with its defaults, ioredis waits up to two
+ * seconds between two attempts to connect, so the holder of a claim may reach the store that much later than another
+ * process.
  */
 export const RECONNECT_MS = 2_500
 

@@ -20,7 +20,14 @@ import {
   type RunnerOptions,
   sendDeadline,
 } from './chart.ts'
-import { CLOCK_JITTER_MS, ID_BYTES, MAX_UNSENT_CLAIMS, MAX_CLOCK_OFFSETS, PROBE_TTL_MS, RECONNECT_MS } from './limits.ts'
+import {
+  CLOCK_JITTER_MS,
+  ID_BYTES,
+  MAX_UNSENT_CLAIMS,
+  MAX_CLOCK_OFFSETS,
+  PROBE_TTL_MS,
+  RECONNECT_MS,
+} from './limits.ts'
 import { Retries } from './retries.ts'
 import { decodeSnapshot, encodeSnapshot, type SnapshotCodec } from './snapshot-codec.ts'
 
