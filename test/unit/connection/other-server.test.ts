@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'vitest'
-import { orchestrate, type Redirect, redirectOf, rejection, signIn, startWorld, type World } from './world.ts'
+import type { AuthorizeResult } from '../../../src/index.ts'
+import { orchestrate, redirectOf, rejection, signIn, startWorld, type World } from './world.ts'
 
 const of = (world: World) => ({ tenant: 't1', user: 'u1', server: world.server })
-const target = ({ authorizationUrl }: Redirect): [string, string | null] => {
-  const { origin, searchParams } = new URL(authorizationUrl)
+const targetOf = (result: AuthorizeResult): [string, string | null] => {
+  const { origin, searchParams } = new URL(redirectOf(result).authorizationUrl)
   return [origin, searchParams.get('client_id')]
 }
 
@@ -20,7 +21,7 @@ describe('authorize() while tokens are good', () => {
   test('authorize({ issuer }) of another issuer begins an authorization there, and the tokens stay until the new ones are stored', async () => {
     const { world, second, orchestrator, connection } = await signedInAtFirst()
     const redirect = redirectOf(await connection.authorize({ issuer: second.issuer }))
-    expect(target(redirect)).toEqual([second.issuer, 'client-1'])
+    expect(targetOf(redirect)).toEqual([second.issuer, 'client-1'])
     expect(await connection.accessToken()).toMatchObject({ value: 'access-1' })
     expect((await orchestrator.completeCallback(second.callback(redirect))).status).toBe('authorized')
     expect(second.tokenRequests()).toHaveLength(1)
@@ -32,7 +33,7 @@ describe('authorize() while tokens are good', () => {
     const { world, second, connection } = await signedInAtFirst()
     world.rejectedToken.add('access-1')
     const challenge = 'Bearer error="invalid_token"'
-    expect(target(redirectOf(await connection.authorize({ issuer: second.issuer, challenge })))[0]).toBe(second.issuer)
+    expect(targetOf(await connection.authorize({ issuer: second.issuer, challenge }))[0]).toBe(second.issuer)
     expect(world.tokenRequests()).toHaveLength(1)
   })
 
@@ -46,7 +47,7 @@ describe('authorize() while tokens are good', () => {
     const { world, orchestrator, connection } = await signedInAtFirst()
     const clientInformation = { clientId: 'mine', clientSecret: 'my-secret' }
     const redirect = redirectOf(await connection.authorize({ clientInformation }))
-    expect(target(redirect)).toEqual([world.issuer, 'mine'])
+    expect(targetOf(redirect)).toEqual([world.issuer, 'mine'])
     expect((await connection.accessToken()).value).toBe('access-1')
     expect((await orchestrator.completeCallback(world.callback(redirect))).status).toBe('authorized')
     expect((await connection.authorize({ clientInformation })).status).toBe('authorized')
@@ -57,7 +58,7 @@ describe('authorize() while tokens are good', () => {
     const { second, connection } = await signedInAtFirst()
     const clientInformation = { issuer: second.issuer, clientId: 'client-1' }
     const redirect = redirectOf(await connection.authorize({ issuer: second.issuer, clientInformation }))
-    expect(target(redirect)).toEqual([second.issuer, 'client-1'])
+    expect(targetOf(redirect)).toEqual([second.issuer, 'client-1'])
   })
 
   test('authorize({ issuer, clientInformation }) with imported tokens compares what was imported', async () => {
@@ -71,7 +72,7 @@ describe('authorize() while tokens are good', () => {
     expect(await rejection(connection.authorize({ issuer: world.issuer }))).toMatchObject({
       failure: { code: 'CLIENT_INFORMATION_REQUIRED', details: { reason: 'otherIssuer' } },
     })
-    expect(target(redirectOf(await connection.authorize({ clientInformation })))).toEqual([world.issuer, 'mine'])
+    expect(targetOf(await connection.authorize({ clientInformation }))).toEqual([world.issuer, 'mine'])
   })
 })
 
@@ -81,7 +82,7 @@ describe('authorize() without `issuer` at a resource with two authorization serv
     const clientInformation = { issuer: second.issuer, clientId: 'mine', clientSecret: 'my-secret' }
     const redirect = redirectOf(await connection.authorize({ issuer: second.issuer, clientInformation }))
     expect((await orchestrator.completeCallback(second.callback(redirect))).status).toBe('authorized')
-    expect(target(redirectOf(await connection.authorize({ force: true })))).toEqual([second.issuer, 'mine'])
+    expect(targetOf(await connection.authorize({ force: true }))).toEqual([second.issuer, 'mine'])
   })
 
   test('authorize() after an attempt at the second one, by a client provided for it, is not hindered by that client', async () => {
@@ -89,8 +90,8 @@ describe('authorize() without `issuer` at a resource with two authorization serv
     const clientInformation = { issuer: second.issuer, clientId: 'mine' }
     await connection.authorize({ issuer: second.issuer, clientInformation })
     for (const options of [{ force: true }, { force: true, issuer: world.issuer }])
-      expect(target(redirectOf(await connection.authorize(options)))).toEqual([world.issuer, 'client-1'])
-    expect(target(redirectOf(await connection.authorize({ issuer: second.issuer })))).toEqual([second.issuer, 'mine'])
+      await expect(connection.authorize(options).then(targetOf)).resolves.toEqual([world.issuer, 'client-1'])
+    expect(targetOf(await connection.authorize({ issuer: second.issuer }))).toEqual([second.issuer, 'mine'])
   })
 
   test('authorize({ issuer }) of the first one after a sign-in at the second one uses the client of the first', async () => {
@@ -98,7 +99,8 @@ describe('authorize() without `issuer` at a resource with two authorization serv
     const clientInformation = { issuer: second.issuer, clientId: 'mine' }
     const redirect = redirectOf(await connection.authorize({ issuer: second.issuer, clientInformation }))
     expect((await orchestrator.completeCallback(second.callback(redirect))).status).toBe('authorized')
-    expect(target(redirectOf(await connection.authorize({ issuer: world.issuer })))).toEqual([world.issuer, 'client-1'])
+    const first = connection.authorize({ issuer: world.issuer }).then(targetOf)
+    await expect(first).resolves.toEqual([world.issuer, 'client-1'])
     // Its own client is skipped there also after it was given another secret.
     await connection.import({ clientInformation: { ...clientInformation, clientSecret: 'another' } })
     const again = await connection.authorize({ issuer: world.issuer }).catch((error: unknown) => error)
