@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict'
 import type { IncomingHttpHeaders } from 'node:http'
 import type {
   ExchangeCodeInput,
@@ -168,7 +169,7 @@ export async function rejectionOf(run: Promise<unknown>) {
     () => new Error('did not reject'),
     (reason: unknown) => reason,
   )
-  if (!(error instanceof PortError)) throw error
+  assert(error instanceof PortError, `rejected with ${String(error)}`)
   return { ...error.failure, outcome: error.outcome }
 }
 

@@ -150,7 +150,7 @@ describe('connections()', () => {
       )
     const warnings = await processWarnings(async () => {
       const failed = { code: 'POLICY_REFUSED', details: { reason: 'policyFailed' } }
-      expect(await found({})).toEqual(['t1', 't3', failed])
+      await expect(found({})).resolves.toEqual(['t1', 't3', failed])
       expect(await found({ state: 'disconnected' })).toEqual([failed])
       expect(await found({ tenant: 't1' })).toEqual(['t1'])
     })

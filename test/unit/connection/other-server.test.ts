@@ -82,7 +82,7 @@ describe('authorize() without `issuer` at a resource with two authorization serv
     const clientInformation = { issuer: second.issuer, clientId: 'mine', clientSecret: 'my-secret' }
     const redirect = redirectOf(await connection.authorize({ issuer: second.issuer, clientInformation }))
     expect((await orchestrator.completeCallback(second.callback(redirect))).status).toBe('authorized')
-    expect(targetOf(await connection.authorize({ force: true }))).toEqual([second.issuer, 'mine'])
+    await expect(connection.authorize({ force: true }).then(targetOf)).resolves.toEqual([second.issuer, 'mine'])
   })
 
   test('authorize() after an attempt at the second one, by a client provided for it, is not hindered by that client', async () => {

@@ -61,7 +61,7 @@ describe('a retained code', () => {
     const url = await retain(30)
     for (let i = 0; i < 9; i += 1) await connection.authorize({ force: true })
     clock.advance(30_000)
-    expect((await elsewhere.accessToken()).value).toBe('access-1')
+    await expect(elsewhere.accessToken()).resolves.toMatchObject({ value: 'access-1' })
     expect((await orchestrator.completeCallback(url)).status).toBe('alreadyAuthorized')
   })
 
