@@ -23,6 +23,7 @@ import {
   recordChallenge,
   recordDiscovery,
   recordNotRequired,
+  refuseIssuerChange,
   rejectGrant,
   replaceClient,
 } from './connection/request.ts'
@@ -88,6 +89,7 @@ export const connectionMachine = setup({
     isCurrentImport: ({ context, event }) =>
       event.type === 'credentials.imported' && event.generation === context.generation,
     isNotRequired: ({ event }) => guards.isNotRequired(event),
+    isIssuerChangeRefused: ({ context, event }) => guards.isIssuerChangeRefused(context, event),
     isNewRejection: ({ context, event }) => guards.isNewRejection(context, event),
     clearsRejection: ({ context, event }) => guards.clearsRejection(context, event),
     isFirstService: ({ context }) => context.servesWithoutToken === undefined,
@@ -146,6 +148,9 @@ export const connectionMachine = setup({
           'xstate.done.actor.ensureRegistration',
         ),
       ),
+    ),
+    refuseIssuerChange: assign(({ context, event }) =>
+      refuseIssuerChange(context, eventAs(event, 'xstate.done.actor.discoverServer')),
     ),
     adoptServer: assign(({ context }) => adoptServer(context)),
     rejectGrant: assign(({ context }) => rejectGrant(context)),
@@ -446,6 +451,12 @@ export const connectionMachine = setup({
             input: ({ context }) => inputs.discoverServerInput(context),
             onDone: [
               { guard: 'isNotRequired', target: '#connection.settling', actions: ['recordNotRequired'] },
+              {
+                description: 'The authorization server is another one than before, and the policy refuses that.',
+                guard: 'isIssuerChangeRefused',
+                target: '#connection.settling',
+                actions: ['refuseIssuerChange'],
+              },
               { target: '#connection.registering', actions: ['recordDiscovery'] },
             ],
             onError: { target: '#connection.settling', actions: ['recordFailure'] },

@@ -45,6 +45,9 @@ export const STEP_UP_TTL_MS = 86_400_000
 /** Number of scopes whose step-ups are counted; the oldest is dropped. For a server that keeps requiring new scopes. */
 export const MAX_STEP_UPS = 4
 
+/** Number of clients of the host whose issuer a record retains; the oldest is dropped. Only the host adds any. */
+export const MAX_BOUND_CLIENTS = 16
+
 /** Number of transitions in the journal. */
 export const MAX_JOURNAL_ENTRIES = 16
 

@@ -1,3 +1,4 @@
+import { sameIssuer } from '../../src/protocol/same-issuer.ts'
 import { grantOffered, nonInteractiveGrant } from '../../src/protocol/token-endpoint.ts'
 import type { AuthorizationRequest, ConnectionContext } from '../../src/schemas/connection-context.ts'
 import type { Grant } from '../../src/schemas/grants.ts'
@@ -13,6 +14,7 @@ import {
   isExchangePending,
   isPending,
   isSentTwice,
+  knownIssuer,
   revocationOf,
   serverOf,
   wantedGrant,
@@ -69,6 +71,14 @@ export function canUseGrant(context: ConnectionContext, grant: Grant): boolean {
   if (grant === 'jwt_bearer' || grant === 'identity_assertion') return true
   const isUnlisted = request.grant === grant && request.metadata?.grantTypesSupported === undefined
   return isUnlisted || grantOffered(request.metadata ?? {}, grant)
+}
+
+/** Whether discovery found another issuer than that of the current or last tokens, and the policy refuses that. */
+export function isIssuerChangeRefused(context: ConnectionContext, event: ConnectionEvent): boolean {
+  const issuer = event.type === 'xstate.done.actor.discoverServer' ? event.output.metadata?.issuer : undefined
+  const known = knownIssuer(context)
+  if (!context.request?.refuseIssuerChange || issuer === undefined || known === undefined) return false
+  return !sameIssuer(known, issuer)
 }
 
 /** Whether discovery found that the server requires no authorization. */

@@ -25,6 +25,8 @@ import {
   claimedRevocation,
   claimedServer,
   hasUnfinishedAttempt,
+  issuerOfTokens,
+  knownIssuer,
   requestedScope,
   tokenParameters,
   wantedGrant,
@@ -45,12 +47,20 @@ const sendDeadline = (event: ConnectionEvent): number =>
 export function discoverResourceInput(context: ConnectionContext): DiscoverResourceInput {
   const { at, identity } = context
   const { resourceMetadataUrl, issuer, challenged = false, asksServer } = requestOf(context)
-  const preferredIssuer = issuerOfTokens(context)
+  const preferredIssuer = knownIssuer(context)
   return { at, identity, resourceMetadataUrl, issuer, preferredIssuer, challenged, asksServer }
 }
 
-function issuerOfTokens({ tokens, servers, imported }: ConnectionContext): string | undefined {
-  return tokens && (servers.find(({ id }) => id === tokens.serverId)?.issuer ?? imported?.issuer)
+/**
+ * The client that the caller provided. Without an issuer it is bound to the one that the same client was used at
+ * before: a server that names another one does not get its secret.
+ */
+function providedClient(context: ConnectionContext, issuer: string): ClientInformation | undefined {
+  const { clientInformation: client } = requestOf(context)
+  if (client === undefined || client.issuer !== '') return client
+  const bound = context.boundClients?.filter(({ clientId }) => clientId === client.clientId) ?? []
+  const here = bound.find((other) => sameIssuer(other.issuer, issuer)) ?? bound.at(-1)
+  return here === undefined ? client : { ...client, issuer: here.issuer }
 }
 
 /**
@@ -61,7 +71,9 @@ function issuerOfTokens({ tokens, servers, imported }: ConnectionContext): strin
 function importedClientFor(context: ConnectionContext, issuer: string): ClientInformation | undefined {
   const { clientInformation: client, discovered } = context.imported ?? {}
   const { purpose, issuer: named } = requestOf(context)
-  if (client === undefined || !discovered || purpose === 'renew' || sameIssuer(client.issuer, issuer)) return client
+  if (client === undefined || !discovered || sameIssuer(client.issuer, issuer)) return client
+  // Tokens that were imported after it, of another issuer, were issued to another client.
+  if (purpose === 'renew') return undefined
   const isOfTokens = sameIssuer(issuerOfTokens(context) ?? '', client.issuer)
   return isOfTokens && named === undefined ? client : undefined
 }
@@ -83,7 +95,7 @@ export function ensureRegistrationInput(context: ConnectionContext): EnsureRegis
     at,
     identity,
     metadata,
-    clientInformation: requestOf(context).clientInformation,
+    clientInformation: providedClient(context, issuer),
     importedClient: importedClientFor(context, issuer),
     grant: wantedGrant(requestOf(context)),
     mayRegister: requestOf(context).purpose === 'authorize',

@@ -3,14 +3,15 @@ import { sameIssuer } from '../../src/protocol/same-issuer.ts'
 import { unionScopes } from '../../src/protocol/scopes.ts'
 import type { Failure } from '../../src/errors/failure.ts'
 import type { ConnectionContext, ServerMetadata } from '../../src/schemas/connection-context.ts'
-import type { AuthorizationServer } from '../../src/schemas/credentials.ts'
+import type { AuthorizationServer, ClientInformation } from '../../src/schemas/credentials.ts'
 import { assertDefined } from '../assert.ts'
 import { canonicalJson } from '../canonical-json.ts'
+import { MAX_BOUND_CLIENTS } from '../limits.ts'
 import { portFailureOf } from '../rejection.ts'
 import { withFailedRenewal } from './claims.ts'
 import type { Change, ConnectionEvent, Done, Sent } from './events.ts'
 import { isGrantAllowed } from './guards.ts'
-import { isRenewing, requestedScope, serverOf, wantedGrant } from './selectors.ts'
+import { isRenewing, isUndiscovered, knownIssuer, requestedScope, serverOf, wantedGrant } from './selectors.ts'
 
 /** Begins an authorization. After a challenge it includes the scope of the current tokens (MCP authorization, step-up). */
 export function beginRequest(
@@ -71,10 +72,31 @@ export function recordDiscovery(
   if (event.type === 'xstate.done.actor.discoverServer')
     return { at, ...withServerMetadata(context, assertDefined(event.output.metadata, 'server metadata')) }
   const { client } = event.output
-  const provided = client.source === 'provided' && {
-    imported: { clientInformation: client, issuer: client.issuer, discovered: true as const },
-  }
+  const provided = client.source === 'provided' && withProvidedClient(context, client)
   return { at, request: { ...request, client }, rejectedClient: undefined, ...provided }
+}
+
+/**
+ * Stores a client that the host provided, bound to its issuer. Imported tokens that are still to be renewed at another
+ * issuer keep their own client.
+ */
+function withProvidedClient(context: ConnectionContext, client: ClientInformation): Change {
+  const { imported, boundClients = [] } = context
+  const { clientId, issuer } = client
+  const others = boundClients.filter((bound) => bound.clientId !== clientId || !sameIssuer(bound.issuer, issuer))
+  const isOfOther = isUndiscovered(context) && imported?.issuer !== undefined && !sameIssuer(imported.issuer, issuer)
+  return {
+    boundClients: [...others, { clientId, issuer }].slice(-MAX_BOUND_CLIENTS),
+    ...(!isOfOther && { imported: { clientInformation: client, issuer, discovered: true } }),
+  }
+}
+
+/** Binds imported credentials without an issuer to the first one that is discovered: they are sent to no other. */
+function withBoundImport({ imported }: ConnectionContext, issuer: string): Change {
+  if (imported === undefined) return {}
+  const { clientInformation: client } = imported
+  const clientInformation = client?.issuer === '' ? { ...client, issuer } : client
+  return { imported: { ...imported, clientInformation, issuer: imported.issuer ?? issuer } }
 }
 
 /** Adds notes to those of the next journal entry. */
@@ -88,6 +110,7 @@ function withServerMetadata(context: ConnectionContext, metadata: ServerMetadata
   const notes = metadata.facts?.names.map((name) => `facts: ${name}`)
   return {
     request: { ...request, metadata },
+    ...withBoundImport(context, metadata.issuer),
     notRequiredAt: undefined,
     ...withNotes(context, notes),
   }
@@ -105,6 +128,16 @@ function rejectRenewal(context: ConnectionContext, failure: Failure, at: number)
   return {
     ...withFailedRenewal(context, { failure, outcome: 'rejected' }, at),
     ...(isRenewing(context) && tokens && { tokens: { ...tokens, renewalRejected: true } }),
+  }
+}
+
+/** Records that the server names another issuer than that of the current or last tokens, and the policy refuses that. */
+export function refuseIssuerChange(context: ConnectionContext, { output }: Done<'discoverServer'>): Change {
+  const expected = knownIssuer(context)?.slice(0, 200)
+  const received = output.metadata?.issuer.slice(0, 200)
+  return {
+    at: output.at,
+    failure: { code: 'POLICY_REFUSED', details: { reason: 'issuerChanged', expected, received } },
   }
 }
 

@@ -194,6 +194,22 @@ export function serverOf(context: ConnectionContext, serverId: number | undefine
   return context.servers.find(({ id }) => id === serverId)
 }
 
+/** The issuer of the stored tokens; `undefined` for imported ones before it is known. */
+export function issuerOfTokens(context: ConnectionContext): string | undefined {
+  const { tokens, imported } = context
+  return tokens && (serverOf(context, tokens.serverId)?.issuer ?? imported?.issuer)
+}
+
+/** The issuer of the current or last tokens. */
+export function knownIssuer(context: ConnectionContext): string | undefined {
+  return issuerOfTokens(context) ?? context.issuer
+}
+
+/** Whether tokens are stored that were imported, and whose authorization server was not discovered yet. */
+export function isUndiscovered({ tokens }: ConnectionContext): boolean {
+  return tokens !== undefined && tokens.serverId === undefined
+}
+
 /** The authorization server that receives the request of the current claim. */
 export function claimedServer(context: ConnectionContext): AuthorizationServer | undefined {
   const { claim, tokens } = context

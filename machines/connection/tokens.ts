@@ -20,7 +20,9 @@ import {
   isRenewing,
   isReplacementOwed,
   isSentTwice,
+  issuerOfTokens,
   isTokenDoubted,
+  knownIssuer,
   requestedScope,
   retainedUntil,
   tokenParameters,
@@ -83,9 +85,16 @@ export function storeTokens(context: ConnectionContext, output: TokenResult): Ch
     ...(output.client && { servers: withClient(context, output.client) }),
     // A renewal says nothing about a code that the server asked to be sent later.
     ...(isRenewing(context) && { retryAt: context.retryAt, retryDelayMs: context.retryDelayMs }),
-    ...(attempt && finishAttempts(context, attempt, tokens, output.at)),
+    ...(attempt && { ...finishAttempts(context, attempt, tokens, output.at), ...withClientOfSignIn(context) }),
     ...(attempt && { account: attempt.refuseAccountChange && newAccount(context, tokens) }),
   }
+}
+
+/** The client that the host provided for a sign-in that succeeded is that of the next one. */
+function withClientOfSignIn(context: ConnectionContext): Change {
+  const { client } = assertDefined(claimedServer(context), 'a server')
+  if (client.source !== 'provided') return {}
+  return { imported: { clientInformation: client, issuer: client.issuer, discovered: true } }
 }
 
 /** The servers, with another client at the server of the claim. */
@@ -165,10 +174,14 @@ function finishLate(context: ConnectionContext, { attemptHash, at }: Sent<'resul
  */
 export function importCredentials(context: ConnectionContext, event: Sent<'credentials.imported'>): Change {
   const { at, tokens } = event
-  // A client and its tokens may be imported one after the other.
+  // A client and its tokens may be imported one after the other, and belong to the issuer of what they replace.
   const { imported: before } = context
-  const { clientInformation = before?.clientInformation, issuer = before?.issuer } = event
-  const isSame = clientInformation?.clientId === before?.clientInformation?.clientId && issuer === before?.issuer
+  const { clientInformation: client = before?.clientInformation } = event
+  const issuer = event.issuer ?? issuerOfTokens(context) ?? before?.issuer ?? (client?.issuer || undefined)
+  const clientInformation = client?.issuer === '' && issuer !== undefined ? { ...client, issuer } : client
+  const isSame =
+    event.clientInformation === undefined ||
+    (client?.clientId === before?.clientInformation?.clientId && issuer === before?.issuer)
   const imported = { clientInformation, issuer, ...(isSame && { discovered: before?.discovered }) }
   const renewed = event.clientInformation && {
     failedRequest: undefined,
@@ -320,6 +333,7 @@ export function reset(context: ConnectionContext): Change {
     invalidScope: undefined,
     stepUps: undefined,
     account: undefined,
+    issuer: undefined,
   }
 }
 
@@ -346,6 +360,7 @@ export function pruneExpired(context: ConnectionContext): Change {
         ? historyTruncatedAt
         : undefined,
     servers: context.servers.filter(({ id }) => used.has(id)),
+    issuer: knownIssuer(context),
     // A decided one is retained for a day after its last attempt at least.
     revocations: context.revocations?.filter(
       ({ pending, startedAt }) => pending !== undefined || at - startedAt < 2 * REVOCATION_TTL_MS,

@@ -14,7 +14,7 @@ import { MAX_FAILED_RENEWALS, USER_TRIAL_MS } from '../../machines/limits.ts'
 import { AuthorizationError } from '../errors/authorization-error.ts'
 import { failure, isTransient, truncate } from '../errors/failure.ts'
 import type { ParsedOptions } from '../options/orchestrator-options.ts'
-import { isServerAllowed, type Policy } from '../options/policy.ts'
+import { policyRefusal } from '../options/policy.ts'
 import { challengedScope, coversScope, isTooMuchScope, permittedScope, unionScopes } from '../protocol/scopes.ts'
 import { isIssuerOf } from '../protocol/server-facts.ts'
 import { type BearerChallenge, bearerChallenge } from '../protocol/www-authenticate.ts'
@@ -40,18 +40,12 @@ export type AuthorizeParameters = Omit<AuthorizeOptions, 'signal'>
  *
  * @throws {@link AuthorizationError} `POLICY_REFUSED`. `TypeError` for a `returnTo` of an origin that is not listed.
  */
-export function checkPolicy({ scope, grant, returnTo }: AuthorizeParameters, server: string, policy: Policy): void {
-  const { allowedServers, allowedScopes, allowedGrants, returnToOrigins } = policy
-  const check = (isAllowed: boolean, reason: string): void => {
-    if (!isAllowed) throw new AuthorizationError(failure('POLICY_REFUSED', { reason }))
-  }
-  const isListed = (list: readonly string[] | undefined, name: string): boolean =>
-    list === undefined || list.includes(name)
-  check(isServerAllowed(server, allowedServers), 'allowedServers')
-  check(allowedScopes === undefined || coversScope(allowedScopes.join(' '), scope), 'allowedScopes')
-  check(grant === undefined || isListed(allowedGrants, grant), 'allowedGrants')
+export function checkPolicy({ identity, policy }: ConnectionRecord, params: AuthorizeParameters): void {
+  const { scope, grant, returnTo } = params
+  const refusal = policyRefusal(policy, identity, { scope, grant })
+  if (refusal !== undefined) throw new AuthorizationError(refusal)
   const isAllowedReturn =
-    returnTo === undefined || (isWebUrl(returnTo) && isListed(returnToOrigins ?? [], new URL(returnTo).origin))
+    returnTo === undefined || (isWebUrl(returnTo) && policy.returnToOrigins?.includes(new URL(returnTo).origin))
   if (!isAllowedReturn)
     throw invalidArgument('authorize().returnTo', 'must have an origin that policy.returnToOrigins lists')
 }
@@ -147,7 +141,7 @@ export async function authorize(record: ConnectionRecord, params: AuthorizeParam
       if (now !== undefined && now !== latest && (isSatisfied(now) || isGranted(now))) return undefined
       if (now !== undefined && deferralOf(now, grant, isOther) !== undefined) return undefined
       // By the record that the event is sent to: another process may have created it meanwhile, on another clock.
-      const clientInformation = staticClient(params.clientInformation, params.issuer, now)
+      const clientInformation = staticClient(params.clientInformation, undefined, now)
       const named = reregister && {
         ...reregister,
         calledAt: (now?.at() ?? Math.round(clock.now())) - Math.round(clock.monotonic() - calledAt),
@@ -387,6 +381,7 @@ function requestFor(
     defaultScope: services.options.client.scope,
     allowedGrants: policy.allowedGrants,
     allowedScopes: policy.allowedScopes,
+    ...(policy.refuseIssuerChange && { refuseIssuerChange: true as const }),
     grant,
     issuer,
     parameters:

@@ -8,7 +8,10 @@ import { DurationMs, EpochMs, Scope, Text } from '../schemas/option-values.ts'
 
 /** Client information of a pre-registered client, for one call or one connection. */
 export interface StaticClientInformation {
-  /** The issuer that it is registered at. @defaultValue the first issuer that is discovered */
+  /**
+   * The issuer that it is registered at. @defaultValue in `authorize()` the issuer that this client was used at before,
+   * in `import()` that of the tokens, or else the first one that is discovered: it is sent to no other
+   */
   issuer?: string | undefined
   /** The client ID that the issuer assigned. */
   clientId: string
@@ -46,8 +49,8 @@ export interface AuthorizeOptions {
    */
   clientInformation?: StaticClientInformation | undefined
   /**
-   * One of the issuers that the server lists. @defaultValue that of `policy.chooseIssuer`, or that of the stored tokens
-   * if it is listed, or the first allowed one
+   * One of the issuers that the server lists. @defaultValue that of `policy.chooseIssuer`, or that of the current or
+   * last tokens if it is listed, or the first allowed one
    */
   issuer?: string | undefined
   /** How tokens are obtained. @defaultValue authorization code if the server offers it, else client credentials */
@@ -145,7 +148,10 @@ export interface ImportOptions {
         issuer?: string | undefined
       }
     | undefined
-  /** The issuer of the credentials. @defaultValue the first issuer that is discovered */
+  /**
+   * The issuer of the credentials: the same as the others that are named. @defaultValue that of the tokens that they
+   * replace, or the first issuer that is discovered
+   */
   issuer?: string | undefined
   /**
    * Imports only if the connection has no tokens, not even expired ones, and was not disconnected since it had some;

@@ -25,15 +25,15 @@ import {
   AwaitOptionsSchema,
   type DisconnectOptions,
   DisconnectOptionsSchema,
-  staticClient,
   type ImportOptions,
   ImportOptionsSchema,
 } from './call-options.ts'
 import { fetchWithToken } from './fetch.ts'
+import { importCredentials } from './import-credentials.ts'
 import { REVOCATION_ID_BYTES } from './limits.ts'
 import { abortable, ConnectionRecord } from './record.ts'
 import type { OrchestratorServices, View } from './services.ts'
-import { disconnectsBetween, isDisconnected, type RevocationResult, revocationResult } from './revocation-result.ts'
+import { type RevocationResult, revocationResult } from './revocation-result.ts'
 import { receiveChallenge, servedWithoutToken, tokenAccepted } from './received-challenge.ts'
 import { awaitAuthorized, type ConnectionStatus, status, wake } from './status.ts'
 import type { AccessToken, IssuedToken } from './token-cache.ts'
@@ -69,7 +69,7 @@ export class Connection {
     const record = this.#open()
     const { signal, ...params } = parseOptions(AuthorizeOptionsSchema, options, 'authorize()')
     checkGrant(params.grant, record.services.options)
-    checkPolicy(params, this.identity.server, record.policy)
+    checkPolicy(record, params)
     const { authorizing } = record.services
     return await abortable(
       () => record.singleFlight(authorizing, canonicalJson(params), () => authorize(record, params)),
@@ -228,48 +228,20 @@ export class Connection {
   }
 
   /**
-   * Imports credentials that the host has stored itself. Without an issuer they are bound to the first one discovered.
-   * The secret of a client that is imported with its issuer replaces the one that stored tokens are renewed and revoked
-   * with, unless that client was registered dynamically. Sends no request.
+   * Imports credentials that the host has stored itself. Without an issuer they belong to that of the tokens that they
+   * replace, or else to the first one that is discovered, and from then on are sent to no other. The secret of a client
+   * that is imported with its issuer replaces the one that stored tokens are renewed and revoked with, unless that
+   * client was registered dynamically. Sends no request.
    *
    * @returns `imported` is false if other tokens were stored since the call began, or with `ifAbsent` if there were
    *   any, or if they were disconnected: then nothing was changed, and the record is the newer one.
-   * @throws {@link AuthorizationError} `STORE_UNAVAILABLE`.
+   * @throws {@link AuthorizationError} `POLICY_REFUSED`, `STORE_UNAVAILABLE`.
+   * @throws `TypeError` if the options name several issuers, or another one than that of the tokens or the client that
+   *   were imported before, and that this call would combine with them.
    */
   async import(options: ImportOptions): Promise<{ imported: boolean; actions: HostAction[] }> {
     const record = this.#open()
-    const { clientInformation, tokens, issuer, ifAbsent } = parseOptions(ImportOptionsSchema, options, 'import()')
-    const importedIssuer = issuer ?? tokens?.issuer ?? clientInformation?.issuer
-    const view = await record.load()
-    // A disconnect since the call began stores no tokens.
-    const generation = (now: View | undefined): number =>
-      (view?.context.generation ?? 0) + (now === undefined ? 0 : disconnectsBetween(view?.context, now.context))
-    const isPresent = ({ context }: View): boolean =>
-      context.tokens !== undefined ||
-      (tokens === undefined ? context.imported?.clientInformation !== undefined : isDisconnected(context))
-    const { accepted, actions } = await record.run(
-      (now) =>
-        ifAbsent && now && isPresent(now)
-          ? undefined
-          : {
-              type: 'credentials.imported',
-              generation: generation(now),
-              issuer: importedIssuer,
-              clientInformation: staticClient(clientInformation, importedIssuer, now),
-              tokens: tokens && {
-                accessToken: tokens.accessToken,
-                tokenType: tokens.tokenType ?? 'Bearer',
-                scope: tokens.scope,
-                requestedScope: tokens.scope,
-                expiresAt: now === undefined ? tokens.expiresAt : now.toRecord(tokens.expiresAt),
-                refreshToken: tokens.refreshToken,
-                grant: tokens.grant ?? 'authorization_code',
-              },
-            },
-      { view },
-    )
-    record.services.cache.forget(record.key)
-    return { imported: accepted, actions }
+    return await importCredentials(record, parseOptions(ImportOptionsSchema, options, 'import()'))
   }
 
   async #issuedToken(options: AccessTokenOptions, issue = accessToken): Promise<IssuedToken> {

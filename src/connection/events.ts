@@ -1,5 +1,5 @@
 import { canonicalJson } from '../../machines/canonical-json.ts'
-import { accountOf } from '../../machines/connection/selectors.ts'
+import { accountOf, knownIssuer } from '../../machines/connection/selectors.ts'
 import type { DurableContext, RunnerOptions } from '../durable/chart.ts'
 import { isTransient, type Failure } from '../errors/failure.ts'
 import { warnOnFailure } from '../errors/warn-on-failure.ts'
@@ -67,6 +67,8 @@ export interface OrchestratorEvents {
   disconnected: { connection: ConnectionIdentity; revoked: RevocationResult; at: number }
   /** Tokens of another account than before were stored. */
   accountChanged: { connection: ConnectionIdentity; at: number }
+  /** Tokens of another issuer than the tokens before were stored. */
+  issuerChanged: { connection: ConnectionIdentity; from: string; to: string; at: number }
   /**
    * A callback was rejected before it changed anything: `status` is that of its result. Anybody can send such
    * callbacks.
@@ -90,6 +92,7 @@ export class Emitter {
     failed: new Set(),
     disconnected: new Set(),
     accountChanged: new Set(),
+    issuerChanged: new Set(),
     callbackRejected: new Set(),
   }
 
@@ -192,6 +195,9 @@ export function connectionEventPublisher(emitter: Emitter): RunnerOptions['onTra
     const isComparable = account !== undefined && now !== undefined && sameIssuer(account.issuer, now.issuer)
     if (isComparable && account.subject !== now.subject)
       emitter.emit('accountChanged', { connection, at: toLocal(context.at) })
+    const [oldIssuer, issuer] = [earlier && knownIssuer(earlier), knownIssuer(context)]
+    if (oldIssuer !== undefined && issuer !== undefined && !sameIssuer(oldIssuer, issuer))
+      emitter.emit('issuerChanged', { connection, from: oldIssuer, to: issuer, at: toLocal(context.at) })
     for (const entry of entries) {
       const { from, to, reason } = entry
       const at = toLocal(entry.at)

@@ -1,6 +1,9 @@
 import * as v from 'valibot'
 import { saveMarginMs } from '../durable/chart.ts'
+import { failure, type Failure, truncate } from '../errors/failure.ts'
 import type { DpopPolicy } from '../protocol/dpop.ts'
+import { sameIssuer } from '../protocol/same-issuer.ts'
+import { coversScope } from '../protocol/scopes.ts'
 import { type ConnectionIdentity, GrantSchema, maybe } from '../schemas/credentials.ts'
 import type { Grant } from '../schemas/grants.ts'
 import { callable, Count, DurationMs, Origin, Text, WebUrl } from '../schemas/option-values.ts'
@@ -14,7 +17,7 @@ export interface PolicyOptions {
    * Selects one of the issuers that a resource lists. A throw or rejection becomes a process warning with the code
    * `AUTHCHART_CALLBACK_FAILED`, and fails the call with `POLICY_REFUSED`, reason `chooseIssuerFailed`.
    *
-   * @defaultValue that of the stored tokens if it is listed, or the first allowed one
+   * @defaultValue that of the current or last tokens if it is listed, or the first allowed one
    */
   chooseIssuer?: ((issuers: readonly string[]) => string | undefined) | undefined
   /** Maximum step-up authorizations per connection, scope and day. @defaultValue 3 */
@@ -80,10 +83,18 @@ export interface PolicyOptions {
   /** Origins that `returnTo` may have. @defaultValue none */
   returnToOrigins?: string[] | undefined
   /**
-   * Whether tokens of another account than before, by the `sub` of the ID token or token response, are revoked with
-   * `ACCOUNT_CHANGED` instead of stored. @defaultValue false: they are stored, and `accountChanged` is emitted
+   * Whether tokens of a sign-in that are not certain to be of the same account as before, by the `sub` of the ID token
+   * or token response and its issuer, are revoked with `ACCOUNT_CHANGED` instead of stored: those of another account,
+   * and once an account is known, those whose response names none, or that are of another issuer. `disconnect()`
+   * forgets the account. @defaultValue false: they are stored, and `accountChanged` is emitted
    */
   refuseAccountChange?: boolean | undefined
+  /**
+   * Whether `authorize()` fails with `POLICY_REFUSED`, reason `issuerChanged`, if the server names another issuer than
+   * that of the current or last tokens. `disconnect()` forgets that issuer. @defaultValue false: the new issuer is
+   * used, the grant that its tokens replace is revoked, and `issuerChanged` is emitted
+   */
+  refuseIssuerChange?: boolean | undefined
 }
 
 /**
@@ -98,6 +109,7 @@ export interface Policy {
   registrationsPerIssuerPerHour: number | undefined
   registrationsPerServerPerHour: number
   refuseAccountChange: boolean
+  refuseIssuerChange: boolean
   attemptTtlMs: number
   codeTtlMs: number
   minTokenTtlMs: number
@@ -135,6 +147,7 @@ export const PolicySchema = v.strictObject({
   registrationsPerServerPerHour: maybe(Count),
   returnToOrigins: maybe(v.array(Origin)),
   refuseAccountChange: maybe(v.boolean()),
+  refuseIssuerChange: maybe(v.boolean()),
 })
 
 /**
@@ -161,6 +174,7 @@ export function policyFor(
     registrationsPerIssuerPerHour: rules.registrationsPerIssuerPerHour,
     registrationsPerServerPerHour: rules.registrationsPerServerPerHour ?? 20,
     refuseAccountChange: rules.refuseAccountChange ?? false,
+    refuseIssuerChange: rules.refuseIssuerChange ?? false,
     attemptTtlMs: rules.attemptTtlMs ?? 300_000,
     codeTtlMs: rules.codeTtlMs ?? 60_000,
     minTokenTtlMs: rules.minTokenTtlMs ?? 30_000,
@@ -176,6 +190,33 @@ export function policyFor(
     allowedScopes: rules.allowedScopes,
     returnToOrigins: rules.returnToOrigins,
   }
+}
+
+/** What credentials, or a request for some, have to be allowed for. What is `undefined` is not known, or left open. */
+interface Use {
+  issuer?: string | undefined
+  grant?: Grant | undefined
+  scope?: string | undefined
+}
+
+/**
+ * Why the policy does not allow a use of a server; `undefined` if it does.
+ *
+ * @internal
+ */
+export function policyRefusal(
+  { allowedServers, allowedIssuers, allowedGrants, allowedScopes }: Policy,
+  { server }: Pick<ConnectionIdentity, 'server'>,
+  { issuer, grant, scope }: Use,
+): Failure | undefined {
+  if (!isServerAllowed(server, allowedServers)) return failure('POLICY_REFUSED', { reason: 'allowedServers' })
+  if (issuer !== undefined && allowedIssuers?.some((allowed) => sameIssuer(allowed, issuer)) === false)
+    return failure('POLICY_REFUSED', { reason: 'issuerNotAllowed', received: truncate(issuer) })
+  if (allowedScopes !== undefined && !coversScope(allowedScopes.join(' '), scope))
+    return failure('POLICY_REFUSED', { reason: 'allowedScopes' })
+  if (grant !== undefined && allowedGrants?.includes(grant) === false)
+    return failure('POLICY_REFUSED', { reason: 'allowedGrants' })
+  return undefined
 }
 
 /**

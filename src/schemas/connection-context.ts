@@ -189,6 +189,8 @@ export const AuthorizationRequestSchema = v.strictObject({
   /** The grants that the policy of this deployment allows; absent: all. */
   allowedGrants: maybe(v.array(GrantSchema)),
   allowedScopes: maybe(v.array(v.string())),
+  /** The policy of this deployment refuses another issuer than that of the current or last tokens. */
+  refuseIssuerChange: maybe(v.literal(true)),
   issuer: maybe(v.string()),
   clientInformation: maybe(ClientInformationSchema),
   parameters: maybe(v.record(v.string(), v.string())),
@@ -287,15 +289,20 @@ export const ConnectionContextSchema = v.strictObject({
   /** When an ended attempt was last dropped from the full list: an unknown `state` may belong to a dropped one. */
   historyTruncatedAt: maybe(Instant),
   tokens: maybe(TokensSchema),
-  /** Imported client information, until the first discovery binds it to an issuer. */
+  /** Imported client information; the first discovery binds it to an issuer. */
   imported: maybe(
     v.strictObject({
       clientInformation: maybe(ClientInformationSchema),
+      /** That of imported tokens, until they belong to an entry of `servers`. */
       issuer: maybe(v.string()),
       /** The client was used for a request at its issuer, which the resource named. */
       discovered: maybe(v.literal(true)),
     }),
   ),
+  /** The issuer of the current or last tokens: those of another one are a change of issuer. */
+  issuer: maybe(v.string()),
+  /** The issuers that clients of the host were used at: one that is provided without an issuer is sent to no other. */
+  boundClients: maybe(v.array(v.strictObject({ clientId: Text, issuer: v.string() }))),
   claim: maybe(ClaimSchema),
   orphanedClaims: v.array(OrphanedClaimSchema),
   /** Revocations that are pending, and those that were decided within the last day or two. */

@@ -8,6 +8,7 @@ const TOLD: Record<keyof OrchestratorEvents, true> = {
   failed: true,
   disconnected: true,
   accountChanged: true,
+  issuerChanged: true,
   callbackRejected: true,
 }
 

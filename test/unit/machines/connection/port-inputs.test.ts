@@ -93,7 +93,7 @@ describe('the input of registration', () => {
         { request, tokens, servers: there },
         undefined,
       ],
-      ['has it in a renewal', { request: { ...anywhere, purpose: 'renew' } }, client],
+      ['omits it in a renewal', { request: { ...anywhere, purpose: 'renew' } }, undefined],
       [
         'has it if it was imported only',
         { request: anywhere, imported: { ...imported, discovered: undefined } },

@@ -147,6 +147,7 @@ describe('a request', () => {
         request: { ...request, client: staticClient },
         rejectedClient: undefined,
         imported: { clientInformation: staticClient, issuer, discovered: true },
+        boundClients: [{ clientId: staticClient.clientId, issuer }],
       },
     )
   })

@@ -672,7 +672,7 @@ describe('a failure', () => {
   })
 })
 
-test('a reset record retains its identity, clock, generation, journal, ended attempts, orphaned claims, revocations and how the server answers, and nothing else', () => {
+test('a reset record retains its identity, clock, generation, journal, ended attempts, orphaned claims, revocations, the issuers of clients and how the server answers, and nothing else', () => {
   const journal = [{ at: START, from: 'disconnected', to: 'authorized', reason: 'exchangeCode.done' }]
   const ended = { stateHash: 'hash-0', outcome: 'denied', endedAt: NOW } as const
   // Every member of the context, so that one that is added later has to be decided on here.
@@ -686,6 +686,8 @@ test('a reset record retains its identity, clock, generation, journal, ended att
     historyTruncatedAt: NOW,
     tokens,
     imported: { issuer },
+    issuer,
+    boundClients: [{ clientId: 'given', issuer }],
     claim: refreshing,
     orphanedClaims: [{ id: 'claim-0', retried: false }],
     revocations: [{ id: 'revocation-1', startedAt: NOW, outcome: 'failed' }],
@@ -717,6 +719,8 @@ test('a reset record retains its identity, clock, generation, journal, ended att
       orphanedClaims: [{ id: 'claim-0', retried: false, disconnected: true }],
       revocations: [{ id: 'revocation-1', startedAt: NOW, outcome: 'failed' }],
       servesWithoutToken: true,
+      // A client of the host stays bound to its issuer.
+      boundClients: [{ clientId: 'given', issuer }],
       journal,
     }),
   )
@@ -748,6 +752,7 @@ test('pruneExpired removes the request, the claim, unused servers and everything
     ],
     historyTruncatedAt: undefined,
     servers: [server, { ...server, id: 3 }],
+    issuer: server.issuer,
   })
   expect(pruneExpired(after(context, { historyTruncatedAt: START + 1 })).historyTruncatedAt).toBe(START + 1)
 })
