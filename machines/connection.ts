@@ -42,6 +42,13 @@ import {
   portFailureOf,
 } from './rejection.ts'
 
+/** The responses with tokens. */
+const TOKENS_RECEIVED = [
+  'xstate.done.actor.exchangeCode',
+  'xstate.done.actor.refreshTokens',
+  'xstate.done.actor.requestToken',
+] as const
+
 /** The input of a new connection. */
 export interface ConnectionInput {
   identity: ConnectionIdentity
@@ -78,8 +85,7 @@ export const connectionMachine = setup({
     hasTokensToRevoke: ({ context }) => context.tokens !== undefined && !guards.needsDiscovery(context),
     isPendingRevocation: ({ context, event }) => revocations.isPendingRevocation(context, event),
     isNewlyDiscarded: ({ context, event }) => revocations.isNewlyDiscarded(context, event),
-    isDiscarded: ({ context, event }) =>
-      revocations.isDiscarded(context, eventAs(event, 'xstate.done.actor.exchangeCode')),
+    isDiscarded: ({ context, event }) => revocations.isDiscarded(context, eventAs(event, ...TOKENS_RECEIVED)),
     canRetryRevocation: ({ context, event }) => revocations.canRetryRevocation(context, event),
     isRenewal: ({ context }) => guards.isRenewal(context),
     mayRegisterAgain: ({ context, event }) =>
@@ -175,7 +181,7 @@ export const connectionMachine = setup({
     ),
     withdrawReplacedTokens: assign(({ context, event }) => revocations.withdrawReplacedTokens(context, event)),
     discardTokens: assign(({ context, event }) =>
-      revocations.discardTokens(context, eventAs(event, 'xstate.done.actor.exchangeCode')),
+      revocations.discardTokens(context, eventAs(event, ...TOKENS_RECEIVED)),
     ),
     discardLateTokens: assign(({ context, event }) =>
       revocations.discardLateTokens(context, eventAs(event, 'tokens.discarded')),
@@ -197,15 +203,7 @@ export const connectionMachine = setup({
     markOutcomeUnknown: assign(({ context, event }) => markOutcomeUnknown(context, event)),
     expireClaim: assign(({ context, event }) => expireClaim(context, eventAs(event, 'claim.expired'))),
     storeTokens: assign(({ context, event }) =>
-      actions.storeTokens(
-        context,
-        eventAs(
-          event,
-          'xstate.done.actor.exchangeCode',
-          'xstate.done.actor.refreshTokens',
-          'xstate.done.actor.requestToken',
-        ).output,
-      ),
+      actions.storeTokens(context, eventAs(event, ...TOKENS_RECEIVED).output),
     ),
     acceptLateResult: assign(({ context, event }) => actions.acceptLateResult(context, eventAs(event, 'result.late'))),
     importCredentials: assign(({ context, event }) =>
@@ -215,6 +213,7 @@ export const connectionMachine = setup({
     endFailed: assign(({ context, event }) => endFailed(context, event)),
     recordFailure: assign(({ context, event }) => actions.recordFailure(context, event)),
     markRefreshTokenMaybeConsumed: assign(({ context }) => withConsumptionDoubt(context)),
+    endRenewal: assign(({ context }) => actions.endRenewal(context)),
     markRenewalRejected: assign(({ context }) => actions.markRenewalRejected(context)),
     dropRefreshToken: assign(({ context }) => actions.dropRefreshToken(context)),
     forgetClient: assign(({ context }) => actions.forgetClient(context)),
@@ -398,8 +397,7 @@ export const connectionMachine = setup({
           actions: ['endLateRevocation'],
         },
         'tokens.discarded': {
-          description:
-            'The holder of an expired claim submits tokens of another account than the only one allowed: they are revoked.',
+          description: 'The holder of an expired claim submits tokens that must not be stored: they are revoked.',
           guard: 'isNewlyDiscarded',
           target: 'settling',
           actions: ['discardLateTokens'],
@@ -533,7 +531,7 @@ export const connectionMachine = setup({
             onDone: [
               {
                 description:
-                  'The tokens are of another account than the only one allowed, or not bound to a key as the policy requires: they are revoked.',
+                  'The tokens are not certain to be of the only account allowed, or the policy does not allow their type or scope: they are revoked.',
                 guard: 'isDiscarded',
                 target: '#connection.settling',
                 actions: ['discardTokens', 'endFailed'],
@@ -578,7 +576,16 @@ export const connectionMachine = setup({
             id: 'refreshTokens',
             src: 'refreshTokens',
             input: ({ context, event }) => inputs.refreshTokensInput(context, event),
-            onDone: { target: '#connection.settling', actions: ['storeTokens'] },
+            onDone: [
+              {
+                description:
+                  'The tokens are of another account (OpenID Connect Core §12.2), or of more scope than the policy allows: they are revoked.',
+                guard: 'isDiscarded',
+                target: '#connection.settling',
+                actions: ['discardTokens', 'dropRefreshToken'],
+              },
+              { target: '#connection.settling', actions: ['storeTokens'] },
+            ],
             onError: [
               { guard: 'canRetryUnknownOutcome', target: 'claimed', actions: ['markOutcomeUnknown'] },
               {
@@ -631,7 +638,15 @@ export const connectionMachine = setup({
             id: 'requestToken',
             src: 'requestToken',
             input: ({ context, event }) => inputs.requestTokenInput(context, event),
-            onDone: { target: '#connection.settling', actions: ['withdrawReplacedTokens', 'storeTokens'] },
+            onDone: [
+              {
+                description: 'The token is of more scope than the policy allows: it is revoked.',
+                guard: 'isDiscarded',
+                target: '#connection.settling',
+                actions: ['discardTokens', 'endRenewal'],
+              },
+              { target: '#connection.settling', actions: ['withdrawReplacedTokens', 'storeTokens'] },
+            ],
             onError: [
               { guard: 'canRetryUnknownOutcome', target: 'claimed', actions: ['markOutcomeUnknown'] },
               {

@@ -118,6 +118,8 @@ export interface BuildAuthorizationRequestOutput extends PortOutput {
   state: string
   stateHash: string
   verifier: string
+  /** If the request has one. */
+  nonce?: string | undefined
 }
 
 /** RFC 6749 §5.1: the result of every token request. */
@@ -133,7 +135,7 @@ export interface TokenResult extends PortOutput {
   subject: string | undefined
   /** The key that the tokens are bound to (RFC 9449); created by the port unless its input has one. */
   dpopKey?: DpopKey | undefined
-  /** Why the tokens of a sign-in must not be used. */
+  /** Why the tokens must not be used. */
   discarded?: Failure | undefined
   /** The client that obtained them, if its secret was replaced since the input (RFC 7592 §2.1). */
   client?: ClientInformation | undefined
@@ -145,6 +147,7 @@ export interface ExchangeCodeInput extends SingleUseInput {
   server: AuthorizationServer
   code: string
   verifier: string
+  nonce?: string | undefined
 }
 
 /** RFC 6749 §6. */

@@ -5,6 +5,7 @@ import type { Attempt, ConnectionContext, EndedAttempt } from '../../src/schemas
 import type { ClientInformation, Tokens } from '../../src/schemas/credentials.ts'
 import { assertDefined } from '../assert.ts'
 import { MAX_ATTEMPTS, MAX_ENDED_ATTEMPTS } from '../limits.ts'
+import type { BuildAuthorizationRequestOutput } from '../ports.ts'
 import { newestWithin } from '../record-rules.ts'
 import type { AuthorizationRequestBuilt, Change, ConnectionEvent, Sent } from './events.ts'
 import { attemptOf, isExchangePending, requestedScope, serverOf } from './selectors.ts'
@@ -15,12 +16,13 @@ import { attemptOf, isExchangePending, requestedScope, serverOf } from './select
  */
 export function addAttempt(
   context: ConnectionContext,
-  output: { at: number; stateHash: string; verifier: string },
+  output: Pick<BuildAuthorizationRequestOutput, 'at' | 'stateHash' | 'verifier' | 'nonce'>,
 ): Change {
   const { bindingHash, returnTo, attemptTtlMs } = assertDefined(context.request, 'a request')
   const attempt: Attempt = {
     stateHash: output.stateHash,
     verifier: output.verifier,
+    nonce: output.nonce,
     serverId: assertDefined(context.servers.at(-1), 'a server').id,
     scope: requestedScope(context),
     bindingHash,

@@ -136,6 +136,7 @@ export function exchangeCodeInput(context: ConnectionContext, event: ConnectionE
     server: serverOf(context),
     code: assertDefined(attempt.code, 'a code'),
     verifier: attempt.verifier,
+    nonce: attempt.nonce,
     sendBefore: sendDeadline(event),
   }
 }

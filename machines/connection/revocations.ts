@@ -1,13 +1,23 @@
 import type { Failure } from '../../src/errors/failure.ts'
 import { sameIssuer } from '../../src/protocol/same-issuer.ts'
-import type { ConnectionContext, Revocation } from '../../src/schemas/connection-context.ts'
+import type { Account, ConnectionContext, Revocation } from '../../src/schemas/connection-context.ts'
 import type { AuthorizationServer, Tokens } from '../../src/schemas/credentials.ts'
 import { assertDefined } from '../assert.ts'
 import { MAX_REVOCATIONS, REVOCATION_TTL_MS } from '../limits.ts'
 import { isLocal, isRetryLater, portFailureOf } from '../rejection.ts'
 import { claim, nextRetry } from './claims.ts'
 import type { Change, ConnectionEvent, Done, Sent } from './events.ts'
-import { accountOf, attemptOf, claimedRevocation, claimedServer, revocationOf, serverOf } from './selectors.ts'
+import {
+  accountOf,
+  attemptOf,
+  claimedRevocation,
+  claimedServer,
+  hasRenewal,
+  isTriable,
+  revocationOf,
+  serverOf,
+} from './selectors.ts'
+import type { TokenResult } from '../ports.ts'
 import { readClock, reset } from './tokens.ts'
 
 type Pending = NonNullable<Revocation['pending']>
@@ -64,31 +74,57 @@ export function withdrawReplacedTokens(context: ConnectionContext, event: Connec
 const isSameClient = (server: AuthorizationServer, other: AuthorizationServer): boolean =>
   sameIssuer(server.issuer, other.issuer) && server.client.clientId === other.client.clientId
 
+/** Whether a response has tokens that must not be stored. */
+export function isDiscarded(context: ConnectionContext, { output }: TokensReceived): boolean {
+  return reasonToDiscard(context, output) !== undefined
+}
+
+type TokensReceived = Done<'exchangeCode'> | Done<'refreshTokens'> | Done<'requestToken'>
+
 /**
- * Whether a sign-in returned tokens that must not be stored: unbound ones where the policy requires DPoP, or those of
- * another account than the only one that the host allows.
+ * Why tokens must not be stored: the policy does not allow their type or their scope; or a renewal has those of another
+ * account, or a sign-in those of another account than the only one that the host allows, or of one that it does not
+ * name.
+ *
+ * @see [OpenID Connect Core §12.2](https://openid.net/specs/openid-connect-core-1_0.html#RefreshTokenResponse)
  */
-export function isDiscarded(context: ConnectionContext, { output }: Done<'exchangeCode'>): boolean {
-  if (output.discarded !== undefined) return true
-  const { refuseAccountChange } = assertDefined(attemptOf(context, context.claim?.stateHash), 'an attempt')
-  const account = refuseAccountChange && accountOf(context)
+function reasonToDiscard(context: ConnectionContext, { discarded, subject }: TokenResult): Failure | undefined {
+  if (discarded !== undefined) return discarded
+  const { claim: current, tokens } = context
   const { issuer } = assertDefined(claimedServer(context), 'a server')
-  const { subject } = output
-  if (account === undefined || subject === undefined || !sameIssuer(account.issuer, issuer)) return false
-  return subject !== account.subject
+  const isOther =
+    current?.kind === 'refresh'
+      ? subject !== undefined && tokens?.subject !== undefined && subject !== tokens.subject
+      : isOtherAccount(attemptOf(context, current?.stateHash)?.refuseAccountChange && accountOf(context), {
+          issuer,
+          subject,
+        })
+  return isOther ? { code: 'ACCOUNT_CHANGED' } : undefined
+}
+
+function isOtherAccount(
+  account: Account | undefined,
+  { issuer, subject }: { issuer: string; subject: string | undefined },
+): boolean {
+  return account !== undefined && !(sameIssuer(account.issuer, issuer) && account.subject === subject)
 }
 
 /**
- * Adds such tokens to the revocations, which are due at once, instead of storing them. Unbound ones beside tokens of
- * the same client are not revoked: that may revoke the others as well.
+ * Adds such tokens to the revocations, which are due at once, instead of storing them. What the policy does not allow
+ * is not revoked beside usable tokens of the same client: that may revoke the others as well.
  */
-export function discardTokens(context: ConnectionContext, { output }: Done<'exchangeCode'>): Change {
-  const { id } = assertDefined(context.claim, 'a claim')
+export function discardTokens(context: ConnectionContext, { output }: TokensReceived): Change {
+  const { id, kind } = assertDefined(context.claim, 'a claim')
   const server = assertDefined(claimedServer(context), 'a server')
-  const { at, discarded: failure = { code: 'ACCOUNT_CHANGED' } } = output
-  const current = serverOf(context, context.tokens?.serverId)
-  if (output.discarded !== undefined && current !== undefined && isSameClient(current, server)) return { at, failure }
-  return { failure, ...discarded(context, { id, server, ...output }) }
+  const failure = reasonToDiscard(context, output)
+  const { at } = output
+  const { tokens } = context
+  const current = serverOf(context, tokens?.serverId)
+  const isUsed = isTriable(tokens, at) || (kind === 'exchange' && hasRenewal(tokens, at))
+  const isKept = isUsed && current !== undefined && isSameClient(current, server)
+  return output.discarded !== undefined && isKept
+    ? { at, failure }
+    : { failure, ...discarded(context, { id, server, ...output }) }
 }
 
 /** Adds the tokens of another account to the revocations, after the claim of their exchange had expired. */

@@ -266,6 +266,15 @@ export function markRenewalRejected({ tokens }: ConnectionContext): Change {
   return { tokens: { ...assertDefined(tokens, 'tokens'), renewalRejected: true } }
 }
 
+/** Ends the renewals of tokens whose last one had more scope than the policy allows. Another token would as well. */
+export function endRenewal(context: ConnectionContext): Change {
+  const failure = assertDefined(context.failure, 'a failure')
+  return {
+    ...withFailedRenewal(context, { failure, outcome: 'rejected' }, context.at),
+    ...(isRenewing(context) && markRenewalRejected(context)),
+  }
+}
+
 /** Records that the access token was rejected and that no renewal helped, with the challenge of the server. */
 export function recordRejection({ tokens }: ConnectionContext, event: Sent<'token.rejected'>): Change {
   const { at, by } = event

@@ -6,18 +6,17 @@ import type {
   ConfiguredClient,
   IdentityProviderOptions,
 } from '../options/client-options.ts'
+import type { AllowLists } from '../options/policy.ts'
 import type { DpopPolicy } from '../protocol/dpop.ts'
 import type { ServerFacts } from '../protocol/server-facts.ts'
 import type { ClientInformation, ConnectionIdentity } from '../schemas/credentials.ts'
 import type { RegistrationCheck } from '../schemas/registration.ts'
 import type { DpopProver } from './token-endpoint/dpop-prover.ts'
 
-/** The policy of one connection, as far as it concerns discovery. */
-export interface DiscoveryPolicy {
+/** The policy of one connection, as far as it concerns discovery and the tokens of a grant. */
+export interface DiscoveryPolicy extends AllowLists {
   /** Only accept metadata whose `resource` is the endpoint itself. */
   readonly strictResource?: boolean | undefined
-  /** Allowed issuers. Default: all issuers in the metadata of the resource. */
-  readonly allowedIssuers?: readonly string[] | undefined
   /** Chooses one of several allowed issuers. Default: the first. */
   readonly chooseIssuer?: ((issuers: readonly string[]) => string | undefined | Promise<string | undefined>) | undefined
   /** Whether tokens are bound to a key (RFC 9449). */

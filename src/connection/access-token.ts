@@ -15,6 +15,7 @@ import {
   isRenewable,
   isTriable,
   isUsable,
+  issuerOfTokens,
   pendingExchange,
   marginMs,
   requiredTtlMs,
@@ -30,6 +31,7 @@ import { formatChallenge } from '../protocol/www-authenticate.ts'
 import type { Attempt, ConnectionContext } from '../schemas/connection-context.ts'
 import type { Tokens } from '../schemas/credentials.ts'
 import { isServerAllowed } from '../options/policy.ts'
+import { allowedPart, refusalOf } from './policy-refusal.ts'
 import { rejectedByHost } from './received-challenge.ts'
 import type { ConnectionRecord } from './record.ts'
 import { revokeInBackground } from './revoke-due.ts'
@@ -129,6 +131,7 @@ async function tokenFor<None>(
   try {
     const view = await record.load()
     if (view === undefined || isFirstContact(view.context, view.at())) return otherwise(view)
+    assertAllowed(record, view)
     const tokens = tokensOf(view.context)
     const isHopeless = isReplacedTooOften(tokens, view.at()) && tokens?.accessToken === params.rejectedToken
     if (isHopeless) throw tokenUnavailable(view)
@@ -143,6 +146,12 @@ async function tokenFor<None>(
   } finally {
     cache.end(ticket)
   }
+}
+
+/** @throws {@link AuthorizationError} `POLICY_REFUSED` if the policy no longer allows the stored tokens. */
+function assertAllowed(record: ConnectionRecord, { context }: View): void {
+  const refusal = refusalOf(record, context)
+  if (refusal !== undefined) throw new AuthorizationError(refusal)
 }
 
 /**
@@ -182,6 +191,9 @@ function cacheToken({ services, policy }: ConnectionRecord, view: View, tokens: 
   return token
 }
 
+/** Failures of a renewal whose tokens must not be stored. */
+const REFUSALS: ReadonlySet<FailureCode> = new Set(['ACCOUNT_CHANGED', 'POLICY_REFUSED'])
+
 /** The result after the one renewal: the new token, the old one if it is still usable, or the failure as an error. */
 function tokenAfterRenewal(
   record: ConnectionRecord,
@@ -195,10 +207,14 @@ function tokenAfterRenewal(
   // A token that was just issued is returned even if its lifetime is zero.
   const isNew = context.generation > before.context.generation && !tokens?.unverified
   const isAllowed = tokens?.rejectedBy === undefined || triesRejected
+  assertAllowed(record, after)
   if (tokens !== undefined && tokens.accessToken !== rejectedToken && isAllowed && (isNew || isTriable(tokens, at)))
     return toIssuedToken(tokens, after)
   if (context.claim?.outcomeUnknown) throw outcomeUnknown(context)
   const canRetry = isRenewable(context, at) || pendingExchange(context, at) !== undefined
+  const { failure: reason } = context
+  const isRefused = reason !== undefined && REFUSALS.has(reason.code) && before.context.failure?.code !== reason.code
+  if (isRefused && !canRetry) throw new AuthorizationError(reason)
   throw (canRetry ? renewalFailed(record, after) : undefined) ?? tokenUnavailable(after)
 }
 
@@ -260,6 +276,7 @@ export function noteFailure(record: ConnectionRecord, view: View): void {
 export function isAuthorizedHere(record: ConnectionRecord, view: View): boolean {
   const { context } = view
   const at = view.at()
+  if (refusalOf(record, context) !== undefined) return false
   if (!isAuthorized(context, at) || isUsable(tokensOf(context), at)) return isAuthorized(context, at)
   return !isOfOptions(record, view) || record.services.deferredUntil.get(record.key) === undefined
 }
@@ -302,11 +319,12 @@ export async function renew(
   const { context } = view
   const { generation } = context
   const mayRenew = (now: View): boolean =>
+    refusalOf(record, now.context) === undefined &&
     (canRenew(now.context, now.at()) || (isRenewable(now.context, now.at()) && hasOtherSecret(record, now))) &&
     (ignoresBackoff || deferredMs(record, now) === 0)
   const attemptToResume = (now: View): Attempt | undefined =>
     ignoresBackoff || exchangeDeferredMs(now.context, now.at()) === 0
-      ? pendingExchange(now.context, now.at())
+      ? pendingExchange(allowedPart(record, now.context), now.at())
       : undefined
   if (!isClaimed(context) && attemptToResume(view) === undefined && !mayRenew(view)) return view
   return await record.singleFlight(
@@ -367,8 +385,9 @@ function tokenUnavailable(view: View | undefined): AuthorizationError {
 }
 
 function toIssuedToken(tokens: Tokens, { context, toLocal }: View): IssuedToken {
-  const { accessToken: value, tokenType: type, scope, dpopKey } = tokens
+  const { accessToken: value, tokenType: type, scope, dpopKey, grant } = tokens
   const expiresAt = toLocal(tokens.expiresAt)
+  const issuer = issuerOfTokens(context)
   const rejection = clearableRejection(context)
-  return { value, type, scope, expiresAt, dpopKey, ...(rejection !== undefined && { rejection }) }
+  return { value, type, scope, expiresAt, dpopKey, issuer, grant, ...(rejection !== undefined && { rejection }) }
 }

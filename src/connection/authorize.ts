@@ -15,6 +15,7 @@ import { AuthorizationError } from '../errors/authorization-error.ts'
 import { failure, isTransient, truncate } from '../errors/failure.ts'
 import type { ParsedOptions } from '../options/orchestrator-options.ts'
 import { policyRefusal } from '../options/policy.ts'
+import { redirectUriAt } from '../protocol/redirect-uri.ts'
 import { challengedScope, coversScope, isTooMuchScope, permittedScope, unionScopes } from '../protocol/scopes.ts'
 import { isIssuerOf } from '../protocol/server-facts.ts'
 import { type BearerChallenge, bearerChallenge } from '../protocol/www-authenticate.ts'
@@ -23,6 +24,7 @@ import type { Grant } from '../schemas/grants.ts'
 import { isWebUrl } from '../schemas/option-values.ts'
 import { invalidArgument } from '../schemas/parse-options.ts'
 import { EVERY_TOKEN_REJECTED, isEveryTokenRejected, isFinal, outcomeUnknown, renew } from './access-token.ts'
+import { refusalOf } from './policy-refusal.ts'
 import { storeProvidedSecret } from './provided-secret.ts'
 import { receiveChallenge } from './received-challenge.ts'
 import { type AuthorizeOptions, type AuthorizeResult, staticClient } from './call-options.ts'
@@ -116,7 +118,8 @@ export async function authorize(record: ConnectionRecord, params: AuthorizeParam
     context.tokens?.grant === grant &&
     !isElsewhere &&
     (context.tokens?.rejectedBy !== undefined || (!isScopeMissing && context.generation === rejectedGeneration))
-  const skipsRenewal = isForced || isStepUp || isElsewhere || (stored !== undefined && isSatisfied(stored))
+  const isRefused = stored !== undefined && refusalOf(record, stored.context) !== undefined
+  const skipsRenewal = isForced || isStepUp || isElsewhere || isRefused || (stored && isSatisfied(stored))
   const view =
     stored === undefined || skipsRenewal ? stored : await renewed(record, stored, rejectedGeneration, isForUser(grant))
   if (view !== undefined && isSatisfied(view)) {
@@ -237,7 +240,7 @@ async function clientToReplace(
 ): Promise<NonNullable<RequestedAuthorization['reregister']>> {
   const issuer = view?.context.servers.at(-1)?.issuer
   if (issuer === undefined) return {}
-  const { redirectUri } = services.options.client
+  const redirectUri = redirectUriAt(services.options.client.redirectUri, issuer)
   return { issuer, clientId: await services.registrations.storedClientId({ identity, issuer, redirectUri }) }
 }
 
@@ -318,6 +321,7 @@ function satisfies(
   const { context } = view
   const tokens = tokensOf(context)
   if (!isUsable(tokens, view.at()) || context.generation === rejectedGeneration) return false
+  if (refusalOf(record, context) !== undefined) return false
   if ((grant !== undefined && tokens.grant !== grant) || namesOtherServer(record, view, params)) return false
   return coversScope(unionScopes(tokens.scope, tokens.requestedScope), scope)
 }

@@ -14,11 +14,13 @@ import {
 } from '../errors/failure.ts'
 import type { HostAction } from '../options/host-action.ts'
 import { type CallbackParameters, parseCallback } from '../protocol/authorization-endpoint.ts'
+import { isAtRedirectUri } from '../protocol/redirect-uri.ts'
 import type { ConnectionContext, EndedAttempt } from '../schemas/connection-context.ts'
 import { hasFailedSince } from './access-token.ts'
 import type { CallbackRejection, OrchestratorEvents } from './events.ts'
 import { identityOf } from './host-actions.ts'
 import { connectionKey, hashBinding, hashState, parseState } from './routing.ts'
+import { refusalOfAttempt } from './policy-refusal.ts'
 import { ConnectionRecord, type ConnectionRun } from './record.ts'
 import { revokeInBackground } from './revoke-due.ts'
 import type { OrchestratorServices, View } from './services.ts'
@@ -91,7 +93,9 @@ async function settle(services: OrchestratorServices, url: string | URL, proof: 
   const key = connectionKey(routing.routingId)
   try {
     const view = await services.runner.load(services.chart, key)
-    return view === undefined ? unknown('noRecord') : await finish(services, key, view, { ...parameters, state }, proof)
+    return view === undefined
+      ? unknown('noRecord')
+      : await finish(services, key, view, { ...parameters, state, url }, proof)
   } catch (error) {
     if (!isAuthorizationError(error)) throw error
     // A closing process did not redeem the code: the same callback can succeed in another process.
@@ -104,7 +108,7 @@ async function finish(
   services: OrchestratorServices,
   key: string,
   view: View,
-  parameters: CallbackParameters & { state: string },
+  parameters: CallbackParameters & { state: string; url: string | URL },
   proof: Proof,
 ): Promise<Outcome> {
   const { identity } = view.context
@@ -121,9 +125,13 @@ async function finish(
     bindingHash: proof.binding === undefined ? undefined : hashBinding(proof.binding),
     bindingProven: proof.cookie === 'valid' ? (true as const) : undefined,
   }
-  const judge = (now: View): CallbackVerdict => {
+  const judge = (now: View): CallbackVerdict | 'otherRedirectUri' => {
     const verdict = judgeCallback(now.context, callback, now.at())
-    return verdict === 'acceptable' && proof.cookie === 'missing' ? 'bindingMismatch' : verdict
+    if (verdict !== 'acceptable') return verdict
+    if (proof.cookie === 'missing') return 'bindingMismatch'
+    const { issuer, client } = serverOf(now.context, attemptOf(now.context, stateHash)?.serverId) ?? {}
+    const isHere = issuer === undefined || isAtRedirectUri(parameters.url, client?.redirectUri, issuer)
+    return isHere ? 'acceptable' : 'otherRedirectUri'
   }
   const returnTo = attemptOf(view.context, stateHash)?.returnTo
   const about = { connection: identityOf(identity), returnTo }
@@ -135,6 +143,9 @@ async function finish(
     return { ...rejected(verdict, view, callback), ...about }
   if (code === undefined && error === undefined) return { ...malformedCallback('noCode'), ...about }
 
+  const attempt = attemptOf(view.context, stateHash)
+  const refusal = code && attempt && refusalOfAttempt(record, view.context, attempt)
+  if (refusal) return { ...failed(refusal), ...about, rejection: 'policyRefused' }
   const command: ConnectionCommand =
     code === undefined
       ? { type: 'callback.denied', error: error ?? 'other', ...callback }
@@ -253,7 +264,7 @@ function whyLapsed({ failure: last, failedRenewal }: ConnectionContext): Failure
 
 /** The result for a callback that failed a check. */
 function rejected(
-  verdict: 'expired' | 'bindingMismatch' | 'issuerMismatch',
+  verdict: 'expired' | 'bindingMismatch' | 'issuerMismatch' | 'otherRedirectUri',
   { context }: View,
   { stateHash, iss }: Callback,
 ): Rejected {
@@ -264,6 +275,11 @@ function rejected(
   if (verdict === 'bindingMismatch') return { ...failed(failure('CALLBACK_BINDING_MISMATCH')), rejection: verdict }
   const server = assertDefined(serverOf(context, attemptOf(context, stateHash)?.serverId), 'a server')
   const expected = truncate(server.announcedIssuer ?? server.issuer)
+  if (verdict === 'otherRedirectUri')
+    return {
+      ...failed(failure('CALLBACK_ISSUER_MISMATCH', { expected, reason: verdict })),
+      rejection: 'issuerMismatch',
+    }
   const details = iss === undefined ? { expected, reason: 'issNotSent' } : { expected, received: truncate(iss) }
   return {
     ...failed(failure('CALLBACK_ISSUER_MISMATCH', details)),

@@ -19,6 +19,7 @@ import { decidedBetween, isDisconnectPending, type RevocationResult } from './re
  * - `notAUrl`, `tooLong`, `repeatedParameter`, `noCode`, `codeAndError`: it is not a valid authorization response.
  * - `bindingMismatch`: it came from another browser. `issuerMismatch`, `issNotSent`: its `iss` is that of another
  *   authorization server, or is missing (RFC 9207 §2.4).
+ * - `policyRefused`: the policy does not allow the server, the issuer, the grant or the scope of its attempt any more.
  * - `recordUnreadable`: the record does not open, for example because it was encrypted with another key.
  */
 export type CallbackRejection =
@@ -36,6 +37,7 @@ export type CallbackRejection =
   | 'bindingMismatch'
   | 'issuerMismatch'
   | 'issNotSent'
+  | 'policyRefused'
   | 'recordUnreadable'
 
 /** The events of an orchestrator. They never contain secrets. `at` is epoch milliseconds by the clock of this process. */
@@ -65,7 +67,10 @@ export interface OrchestratorEvents {
    * nothing.
    */
   disconnected: { connection: ConnectionIdentity; revoked: RevocationResult; at: number }
-  /** Tokens of another account than before were stored. */
+  /**
+   * Tokens were stored that are not certain to be of the same account as before: a new sign-in named another one, or
+   * none, or was at another issuer. Not emitted by `import()`.
+   */
   accountChanged: { connection: ConnectionIdentity; at: number }
   /** Tokens of another issuer than the tokens before were stored. */
   issuerChanged: { connection: ConnectionIdentity; from: string; to: string; at: number }
@@ -192,8 +197,10 @@ export function connectionEventPublisher(emitter: Emitter): RunnerOptions['onTra
     const earlier = before !== undefined && isConnection(before) ? before : undefined
     const account = earlier && accountOf(earlier)
     const now = accountOf(context)
-    const isComparable = account !== undefined && now !== undefined && sameIssuer(account.issuer, now.issuer)
-    if (isComparable && account.subject !== now.subject)
+    const isImport = entries.some(({ reason }) => reason === 'credentials.imported')
+    const isStored = context.tokens !== undefined && generation !== earlier?.generation && !isImport
+    const isSame = now?.subject === account?.subject && sameIssuer(now?.issuer ?? '', account?.issuer ?? '')
+    if (account !== undefined && isStored && !isSame)
       emitter.emit('accountChanged', { connection, at: toLocal(context.at) })
     const [oldIssuer, issuer] = [earlier && knownIssuer(earlier), knownIssuer(context)]
     if (oldIssuer !== undefined && issuer !== undefined && !sameIssuer(oldIssuer, issuer))

@@ -1,6 +1,7 @@
 import * as v from 'valibot'
 import { IdentitySchema, type ParsedOptions } from '../options/orchestrator-options.ts'
 import { canonicalServer } from '../protocol/discovery.ts'
+import { redirectUriAt } from '../protocol/redirect-uri.ts'
 import { maybe } from '../schemas/credentials.ts'
 import { RedirectUri } from '../schemas/option-values.ts'
 import { invalidArgument, parseOptions } from '../schemas/parse-options.ts'
@@ -31,7 +32,8 @@ export async function forgetRegistration(
   options: unknown,
 ): Promise<void> {
   const name = 'forgetRegistration()'
-  const { issuer, redirectUri = client.redirectUri, connection } = parseOptions(OptionsSchema, options, name)
+  const { issuer, redirectUri: named = client.redirectUri, connection } = parseOptions(OptionsSchema, options, name)
+  const redirectUri = redirectUriAt(named, issuer)
   const isShared = typeof policy !== 'function' && (policy?.registrationScope ?? 'deployment') === 'deployment'
   if (connection === undefined && !isShared)
     throw invalidArgument(

@@ -16,6 +16,7 @@ import { AuthorizationError } from '../errors/authorization-error.ts'
 import { failure, type Failure, isRetryable, type NextAction, nextActionFor } from '../errors/failure.ts'
 import type { ConnectionState, JournalEntry } from '../schemas/connection-context.ts'
 import { failureOfRejectedToken, isAuthorizedHere, noteFailure } from './access-token.ts'
+import { allowedPart, refusalOf } from './policy-refusal.ts'
 import { POLL_INTERVAL_MS, WAKE_TOLERANCE_MS } from './limits.ts'
 import { abortable, type ConnectionRecord } from './record.ts'
 import { revokeDue } from './revoke-due.ts'
@@ -91,6 +92,7 @@ export function statusOf(record: ConnectionRecord, view: View): ConnectionStatus
   const tokens = tokensOf(context)
   // An authorization that began since removes its own failure, but not that of the renewals.
   const reason =
+    refusalOf(record, context) ??
     context.failure ??
     (isTokenless(context, at) ? undefined : context.failedRenewal?.failure) ??
     failureOfRejectedToken(view)
@@ -118,7 +120,9 @@ export function statusOf(record: ConnectionRecord, view: View): ConnectionStatus
 }
 
 function wakeAt(record: ConnectionRecord, view: View): number | undefined {
-  return nextWakeAt(view.context, view.at(), record.claimEndsAt(view), record.policy.minTokenTtlMs)
+  const context = allowedPart(record, view.context)
+  const claimEndsAt = context.claim && record.claimEndsAt(view)
+  return nextWakeAt(context, view.at(), claimEndsAt, record.policy.minTokenTtlMs)
 }
 
 /**
@@ -148,10 +152,11 @@ export async function wake(record: ConnectionRecord, loaded?: View): Promise<boo
       // Another process may have completed the work, or failed, since the load.
       if (now === undefined || !isDue(now)) return undefined
       const at = now.at()
-      const attempt = pendingExchange(now.context, at)
-      const isExchangeDue = (exchangeDueAt(now.context, at) ?? Infinity) <= at
+      const allowed = allowedPart(record, now.context)
+      const attempt = pendingExchange(allowed, at)
+      const isExchangeDue = (exchangeDueAt(allowed, at) ?? Infinity) <= at
       if (attempt !== undefined && isExchangeDue) return { type: 'exchange.resumed', stateHash: attempt.stateHash }
-      const isRenewalDue = (renewalDueAt(now.context, at, minTokenTtlMs) ?? Infinity) <= at
+      const isRenewalDue = (renewalDueAt(allowed, at, minTokenTtlMs) ?? Infinity) <= at
       if (isRenewalDue) return { type: 'refresh.requested', generation }
       return now.context.attempts.some((attempt) => retainedUntil(attempt) <= at)
         ? { type: 'attempt.expired' }

@@ -4,6 +4,7 @@ import type { ChangeWatcher } from '../durable/change-watcher.ts'
 import { CLOCK_JITTER_MS } from '../durable/limits.ts'
 import { LruMap } from '../lru-map.ts'
 import type { DpopKey } from '../schemas/credentials.ts'
+import type { Grant } from '../schemas/grants.ts'
 import { MAX_CACHED_TOKENS } from './limits.ts'
 
 /** An access token for callers. Secret. */
@@ -21,6 +22,9 @@ export interface AccessToken {
 /** An access token with its DPoP key. Secret; the key is never returned to callers. */
 export interface IssuedToken extends AccessToken {
   dpopKey?: DpopKey | undefined
+  /** What the policy has to allow at each use, besides the scope. */
+  issuer?: string | undefined
+  grant: Grant
   /** The server rejected it, and a success clears that: when the rejection was recorded. */
   rejection?: number | undefined
 }

@@ -290,6 +290,7 @@ export const REASONS: Partial<Record<FailureCode, Readonly<Record<string, Entry>
     ],
   },
   POLICY_REFUSED: {
+    issuerChanged: ['the server names another issuer than before: if that is right, call disconnect() first', 'none'],
     chooseIssuerFailed: ['policy.chooseIssuer threw or rejected, and no token request was sent', 'retry'],
     policyFailed: ['the function `policy` threw for this connection, or returned an invalid policy', 'none'],
   },
@@ -313,6 +314,7 @@ export const REASONS: Partial<Record<FailureCode, Readonly<Record<string, Entry>
     ],
   },
   CALLBACK_ISSUER_MISMATCH: {
+    otherRedirectUri: ['the callback came to another redirect URI than that of its authorization server', 'authorize'],
     issNotSent: [
       "the authorization server announces `iss` and did not send it in the callback: if it is known to omit it, set authorizationServers[].iss to 'notRequired'",
       'fixServer',

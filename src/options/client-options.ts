@@ -8,7 +8,11 @@ import { type PrivateKeyInput, readSigningKey, type SigningKey } from './signing
 export interface ClientOptions {
   /** Shown to users on the consent page (`client_name`). */
   readonly name: string
-  /** Where authorization servers redirect the browser after consent. */
+  /**
+   * Where authorization servers redirect the browser after consent. `{issuer}` as a segment of its path is replaced by
+   * a hash of the issuer, 22 characters, and a callback has to come back to it: that protects from mix-up attacks also
+   * at servers that send no `iss` (RFC 9700 §4.4). Not together with `metadataUrl`.
+   */
   readonly redirectUri: string
   /** Client home page (`client_uri`). @defaultValue none */
   readonly uri?: string | undefined

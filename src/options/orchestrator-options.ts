@@ -4,6 +4,7 @@ import type { InspectionRecord } from '../durable/inspection.ts'
 import type { Sealer, SealingKey } from '../durable/sealing.ts'
 import type { NetworkOptions } from '../http/network-options.ts'
 import type { AuthorizationServerFacts } from '../protocol/facts-row.ts'
+import { ISSUER_PLACEHOLDER } from '../protocol/redirect-uri.ts'
 import { type ConnectionIdentity, maybe } from '../schemas/credentials.ts'
 import { callable, ClientIdUrl, has, KeyBytes, RedirectUri, Scope, Text, WebUrl } from '../schemas/option-values.ts'
 import { invalidArgument, parseOptions } from '../schemas/parse-options.ts'
@@ -152,6 +153,11 @@ export function parseOrchestratorOptions(options: unknown): ParsedOptions {
   if (policy !== undefined && typeof policy !== 'function') parseOptions(PolicySchema, policy, 'policy')
   const parsed = parseOptions(OptionsSchema, options, '')
   const { sealer, keys, store, client, clients = [], identityProvider, assertions } = parsed
+  if (client.metadataUrl !== undefined && client.redirectUri.includes(ISSUER_PLACEHOLDER))
+    throw invalidArgument(
+      'client.redirectUri',
+      'must not contain {issuer} together with client.metadataUrl: the document lists one redirect URI for all servers',
+    )
   if (Buffer.byteLength(clientMetadataDocument(client) ?? '') > MAX_CLIENT_METADATA_BYTES)
     throw invalidArgument(
       'client',

@@ -56,13 +56,21 @@ export interface PolicyOptions {
    * require no authorization work. @defaultValue 'firstContact'
    */
   unauthenticatedRequests?: 'firstContact' | 'never' | undefined
-  /** MCP endpoints or origins that connections may use. @defaultValue all */
+  /**
+   * MCP endpoints or origins that connections may use. This list and the next three hold at every use: what is stored
+   * and no longer allowed gives no token, is not renewed, and its callbacks are not redeemed (`POLICY_REFUSED`).
+   *
+   * @defaultValue all
+   */
   allowedServers?: string[] | undefined
   /** Issuers that may be used. @defaultValue all */
   allowedIssuers?: string[] | undefined
   /** Grants that may be used. @defaultValue all */
   allowedGrants?: Grant[] | undefined
-  /** Scopes that may be requested. @defaultValue all */
+  /**
+   * Scopes that may be requested and granted: tokens of more scope are revoked and not stored, or, beside usable tokens
+   * of the same client, only not stored. @defaultValue all
+   */
   allowedScopes?: string[] | undefined
   /**
    * Maximum dynamic registrations per issuer, `registrationScope` and hour. Without a usable client, further ones fail
@@ -192,6 +200,18 @@ export function policyFor(
   }
 }
 
+/**
+ * What a policy allows; without a list, everything.
+ *
+ * @internal
+ */
+export interface AllowLists {
+  readonly allowedServers?: readonly string[] | undefined
+  readonly allowedIssuers?: readonly string[] | undefined
+  readonly allowedGrants?: readonly Grant[] | undefined
+  readonly allowedScopes?: readonly string[] | undefined
+}
+
 /** What credentials, or a request for some, have to be allowed for. What is `undefined` is not known, or left open. */
 interface Use {
   issuer?: string | undefined
@@ -205,7 +225,7 @@ interface Use {
  * @internal
  */
 export function policyRefusal(
-  { allowedServers, allowedIssuers, allowedGrants, allowedScopes }: Policy,
+  { allowedServers, allowedIssuers, allowedGrants, allowedScopes }: AllowLists,
   { server }: Pick<ConnectionIdentity, 'server'>,
   { issuer, grant, scope }: Use,
 ): Failure | undefined {

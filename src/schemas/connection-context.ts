@@ -18,6 +18,8 @@ import {
 export const AttemptSchema = v.strictObject({
   stateHash: Text,
   verifier: Text,
+  /** The `nonce` of its authorization request, if it has one. */
+  nonce: maybe(Text),
   serverId: Count,
   scope: maybe(v.string()),
   bindingHash: maybe(Text),

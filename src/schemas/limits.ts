@@ -56,3 +56,9 @@ export const MIN_EPOCH_MS = 100_000_000_000
 
 /** The last instant that a `Date` can represent (ECMA-262 §21.4.1.1). */
 export const MAX_EPOCH_MS = 8_640_000_000_000_000
+
+/**
+ * How long after its `exp` an ID token counts, in milliseconds: five minutes. For a process whose clock is ahead
+ * (OpenID Connect Core §3.1.3.7).
+ */
+export const ID_TOKEN_TOLERANCE_MS = 300_000

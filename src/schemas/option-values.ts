@@ -64,10 +64,15 @@ function isRedirectUri(text: string): boolean {
   return (protocol === 'https:' || isLoopbackHost(hostname)) && username + password === ''
 }
 
+/** Whether `{issuer}` is a whole segment of the path, once, if it is there at all. */
+const isTemplate = (text: string): boolean =>
+  /^[^?]+\/\{issuer\}(?:[/?]|$)/.test(text) ? text.split('{issuer}').length === 2 : !text.includes('{issuer}')
+
 /** The redirect URI to which authorization servers return the browser. */
 export const RedirectUri = v.pipe(
   v.string(),
   v.check(isRedirectUri, 'must be an https URL, or http on a loopback address, without a fragment'),
+  v.check(isTemplate, 'may contain {issuer} once, as a whole segment of its path'),
 )
 
 /**

@@ -6,6 +6,7 @@ import { portError } from '../../errors/port-error.ts'
 import { destinationOf } from '../../http/address-guard.ts'
 import { allowEntryFor } from '../../http/allow-list.ts'
 import { RESERVED_PARAMETERS } from '../../protocol/authorization-endpoint.ts'
+import { redirectUriAt } from '../../protocol/redirect-uri.ts'
 import { audienceOf } from '../../protocol/token-endpoint.ts'
 import type { ServerMetadata } from '../../schemas/connection-context.ts'
 import type { ClientRequestDependencies, ConnectionDependencies } from '../dependencies.ts'
@@ -38,7 +39,7 @@ export function createBuildAuthorizationRequest(deps: Dependencies) {
     const reserved = {
       response_type: 'code',
       client_id: client.clientId,
-      redirect_uri: client.redirectUri ?? deps.client.redirectUri,
+      redirect_uri: client.redirectUri ?? redirectUriAt(deps.client.redirectUri, metadata.issuer),
       scope,
       resource: resource.resource,
       state,
@@ -66,7 +67,8 @@ export function createBuildAuthorizationRequest(deps: Dependencies) {
             ['request_uri', await push({ endpoint, ...pushed }, signal)],
           ]
     for (const [name, value] of visible) url.searchParams.set(name, value)
-    return { at: recordTime(), authorizationUrl: url.href, state, stateHash: deps.hashState(state), verifier }
+    const nonce = new Map(all).get('nonce')
+    return { at: recordTime(), authorizationUrl: url.href, state, stateHash: deps.hashState(state), verifier, nonce }
   }
 }
 

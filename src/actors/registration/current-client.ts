@@ -1,6 +1,7 @@
 import { isClientRejected } from '../../../machines/rejection.ts'
 import { type Clock, toRecordTime } from '../../clock.ts'
 import { PortError } from '../../errors/port-error.ts'
+import { redirectUriAt } from '../../protocol/redirect-uri.ts'
 import type { ClientInformation, ConnectionIdentity } from '../../schemas/credentials.ts'
 import { asConfigured } from '../client-authentication.ts'
 import type { ClientRequestDependencies, StoredClientDependencies } from '../dependencies.ts'
@@ -38,7 +39,8 @@ export async function withCurrentClient<Response extends object>(
     ...(current !== client && { client: current }),
   })
   const storedSecret = async (): Promise<ClientInformation | undefined> => {
-    const { issuer, clientId, clientSecret, redirectUri = deps.client.redirectUri } = client
+    const { issuer, clientId, clientSecret } = client
+    const redirectUri = client.redirectUri ?? redirectUriAt(deps.client.redirectUri, issuer)
     const stored = await deps.storedClient({ identity, issuer, redirectUri })
     if (stored?.clientId !== clientId || stored.clientSecret === clientSecret) return undefined
     return inRecordTime(stored, recordTime(), deps.clock)

@@ -9,6 +9,7 @@ import { stopwatch } from '../../clock.ts'
 import { MAX_DETAIL_ITEMS, truncate } from '../../errors/failure.ts'
 import { PortError, portError } from '../../errors/port-error.ts'
 import type { SigningKey } from '../../options/signing-key.ts'
+import { redirectUriAt } from '../../protocol/redirect-uri.ts'
 import { unionScopes } from '../../protocol/scopes.ts'
 import { sameIssuer } from '../../protocol/same-issuer.ts'
 import { isIssuerOf } from '../../protocol/server-facts.ts'
@@ -37,7 +38,7 @@ export function createEnsureRegistration(deps: Dependencies) {
     const recordTime = stopwatch(deps.clock, input.at)
     const { identity, metadata, rejectedClientId: clientId, failedMethod } = input
     const { issuer } = metadata
-    const { redirectUri } = deps.client
+    const redirectUri = redirectUriAt(deps.client.redirectUri, issuer)
     if (clientId !== undefined) {
       await deps.retireDynamicRegistration({ identity, issuer, redirectUri, clientId, failedMethod, at: recordTime() })
     }
@@ -69,7 +70,7 @@ function hostClient(deps: Dependencies, input: EnsureRegistrationInput): ClientI
   if (client !== undefined) {
     const key = keyOf(client)
     // The code must be redeemed with the redirect URI of the authorization request, even if the option changes.
-    const redirectUri = client.redirectUri ?? deps.client.redirectUri
+    const redirectUri = client.redirectUri ?? redirectUriAt(deps.client.redirectUri, metadata.issuer)
     return { ...client, issuer: metadata.issuer, redirectUri, ...authenticationOf(client, key, metadata) }
   }
   // The resource has changed its authorization server, and the host has not configured a client for the new one.
@@ -93,7 +94,8 @@ function unregisteredClient(
   { metadata, grant, mayRegister }: EnsureRegistrationInput,
 ): ClientInformation | undefined {
   const { issuer, clientIdMetadataDocumentSupported } = metadata
-  const { metadataUrl, redirectUri } = deps.client
+  const { metadataUrl } = deps.client
+  const redirectUri = redirectUriAt(deps.client.redirectUri, issuer)
   const unverified = { issuer, tokenEndpointAuthMethod: 'none', redirectUri }
   if (grant === 'jwt_bearer') return { ...unverified, clientId: '', source: 'anonymous' }
   const isFree = grant === 'authorization_code' ? mayRegister : grant === 'identity_assertion'
@@ -132,7 +134,6 @@ function configuredClient(deps: Dependencies, isIssuer: (issuer: string) => bool
     clientId,
     ...(clientSecret !== undefined && { clientSecret }),
     tokenEndpointAuthMethod,
-    redirectUri: deps.client.redirectUri,
     ...(scope !== undefined && { scope }),
     source: 'configured',
   }
@@ -182,7 +183,7 @@ async function registeredClient(
 ): Promise<ClientInformation> {
   const { identity, metadata, invalidScopeClientId, reregister, isSuspect } = input
   const { issuer, registrationEndpoint, tokenEndpointAuthMethodsSupported, tokenEndpoint, dpop } = metadata
-  const { redirectUri } = deps.client
+  const redirectUri = redirectUriAt(deps.client.redirectUri, issuer)
   if (registrationEndpoint === undefined) {
     throw portError('REGISTRATION_UNAVAILABLE', 'notSent', {
       reason: 'noRegistrationEndpoint',
@@ -244,7 +245,7 @@ export function createRetireRegistration(
 ) {
   return async ({ at, identity, issuer, clientId, failedMethod }: RetireRegistrationInput): Promise<PortOutput> => {
     const recordTime = stopwatch(deps.clock, at)
-    const { redirectUri } = deps.client
+    const redirectUri = redirectUriAt(deps.client.redirectUri, issuer)
     await deps.retireDynamicRegistration({ identity, issuer, redirectUri, clientId, failedMethod, at })
     return { at: recordTime() }
   }

@@ -1,16 +1,18 @@
 import type { ExchangeCodeInput, RefreshTokensInput, RequestTokenInput, TokenResult } from '../../../machines/ports.ts'
 import { stopwatch } from '../../clock.ts'
 import type { FailureCode } from '../../errors/failure.ts'
+import { redirectUriAt } from '../../protocol/redirect-uri.ts'
 import { resourceToSend } from '../../protocol/resource-parameter.ts'
 import { audienceOf } from '../../protocol/token-endpoint.ts'
 import { GRANT_TYPES, type NonInteractiveGrant } from '../../schemas/grants.ts'
-import type { StoredClientDependencies, TokenRequestDependencies } from '../dependencies.ts'
+import { policyRefusal } from '../../options/policy.ts'
+import type { ConnectionDependencies, StoredClientDependencies, TokenRequestDependencies } from '../dependencies.ts'
 import { withCurrentClient } from '../registration/current-client.ts'
 import { exchangeForAssertion, type IdentityAssertionDependencies, obtainAssertion } from './assertions.ts'
 import { requestTokens } from './token-request.ts'
 
 type Parameters = Readonly<Record<string, string | undefined>>
-type GrantDependencies = TokenRequestDependencies & StoredClientDependencies
+type GrantDependencies = TokenRequestDependencies & StoredClientDependencies & Pick<ConnectionDependencies, 'policy'>
 
 /** What one grant adds to a token request. */
 interface GrantRow<Dependencies, Input> {
@@ -31,7 +33,7 @@ const AUTHORIZATION_CODE: GrantRow<GrantDependencies, ExchangeCodeInput> = {
   parameters: ({ client }, { server, code, verifier }) => ({
     code,
     code_verifier: verifier,
-    redirect_uri: server.client.redirectUri ?? client.redirectUri,
+    redirect_uri: server.client.redirectUri ?? redirectUriAt(client.redirectUri, server.issuer),
   }),
 }
 
@@ -54,7 +56,10 @@ const REFRESH_TOKEN: GrantRow<GrantDependencies, RefreshTokensInput> = {
  *
  * @see [RFC 6749 §4.4](https://www.rfc-editor.org/rfc/rfc6749.html#section-4.4), [RFC 7523 §2.1](https://www.rfc-editor.org/rfc/rfc7523.html#section-2.1)
  */
-const NON_INTERACTIVE: Record<NonInteractiveGrant, GrantRow<IdentityAssertionDependencies, RequestTokenInput>> = {
+const NON_INTERACTIVE: Record<
+  NonInteractiveGrant,
+  GrantRow<IdentityAssertionDependencies & GrantDependencies, RequestTokenInput>
+> = {
   client_credentials: {
     grantType: GRANT_TYPES.client_credentials,
     rejected: 'EXCHANGE_REJECTED',
@@ -98,10 +103,14 @@ async function requestByGrant<
   const grantParameters = await parameters(deps, input, signal)
   const { identity, server, sendBefore } = input
   const dpopKey = 'dpopKey' in input ? input.dpopKey : undefined
-  const request = { sendBefore, grantType, parameters: grantParameters, rejected, dpopKey }
-  return await withCurrentClient(deps, { identity, recordTime, client: server.client }, (client) =>
+  const nonce = 'nonce' in input ? input.nonce : undefined
+  const request = { sendBefore, grantType, parameters: grantParameters, rejected, dpopKey, nonce }
+  const result = await withCurrentClient(deps, { identity, recordTime, client: server.client }, (client) =>
     requestTokens(deps, { ...request, at: recordTime(), server: { ...server, client } }, signal),
   )
+  // What was requested was allowed when that was decided; the server may have granted more.
+  const refusal = policyRefusal(deps.policy(identity), identity, { issuer: server.issuer, scope: result.scope })
+  return refusal === undefined ? result : { ...result, discarded: refusal }
 }
 
 /**
@@ -134,7 +143,7 @@ export function createRefreshTokens(deps: GrantDependencies) {
  * @throws `PortError` `EXCHANGE_REJECTED`, or as {@link obtainAssertion}, {@link exchangeForAssertion} and
  *   {@link requestTokens}.
  */
-export function createRequestToken(deps: IdentityAssertionDependencies) {
+export function createRequestToken(deps: IdentityAssertionDependencies & GrantDependencies) {
   return (input: RequestTokenInput, signal: AbortSignal): Promise<TokenResult> =>
     requestByGrant(deps, NON_INTERACTIVE[input.grant], input, signal)
 }

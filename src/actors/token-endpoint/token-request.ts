@@ -5,6 +5,7 @@ import { stopwatch } from '../../clock.ts'
 import { failure, type FailureCode } from '../../errors/failure.ts'
 import { PortError, portError } from '../../errors/port-error.ts'
 import type { ExchangeResponse } from '../../http/transport.ts'
+import { subjectOfIdToken } from '../../protocol/id-token.ts'
 import { audienceOf, tokenResponseFields } from '../../protocol/token-endpoint.ts'
 import type { AuthorizationServer, DpopKey } from '../../schemas/credentials.ts'
 import { decodeAnswer, TokenResponseSchema, wireErrorOf } from '../../schemas/endpoint-responses.ts'
@@ -38,6 +39,8 @@ export interface TokenRequest {
   readonly parameters: Readonly<Record<string, string | undefined>>
   /** The failure code of a rejection. */
   readonly rejected: FailureCode
+  /** The `nonce` of the authorization request, which an ID token has to repeat. */
+  readonly nonce?: string | undefined
   /** The key that the tokens of this grant are bound to. If it is absent and `server.dpop` is set, one is generated. */
   readonly dpopKey?: DpopKey | undefined
 }
@@ -141,7 +144,12 @@ export async function requestTokens(
   if (received === 'DPoP' && key === undefined)
     throw portError('TOKEN_RESPONSE_INVALID', 'rejected', { ...invalid, field })
   // The refresh token may be bound to the previous key, whatever the type of the new access token.
-  const result = { at, ...checked.output, dpopKey: received === 'DPoP' ? key : request.dpopKey }
+  const { idToken, ...answer } = checked.output
+  const { nonce, server } = request
+  const terms = { issuer: server.announcedIssuer ?? server.issuer, clientId: server.client.clientId, nonce }
+  const subject =
+    idToken === undefined ? answer.subject : subjectOfIdToken(idToken, { ...terms, now: deps.clock.now() })
+  const result = { at, ...answer, subject, dpopKey: received === 'DPoP' ? key : request.dpopKey }
   if (received === 'DPoP' || !request.server.dpop?.required) return result
   const discarded = failure('TOKEN_RESPONSE_INVALID', { ...invalid, field, expected: 'DPoP', received })
   // Revoking those of a renewal may end the grant, whose access token is still used.

@@ -1,7 +1,8 @@
+import { UnsecuredJWT } from 'jose'
 import { describe, expect, test, vi } from 'vitest'
 import { type AuthOrchestrator, type Connection, MemoryStore } from '../../../src/index.ts'
 import { TestClock } from './test-clock.ts'
-import { orchestrate, redirectOf, signIn, startWorld, type World } from './world.ts'
+import { orchestrate, redirectOf, rejection, signIn, startWorld, type World } from './world.ts'
 
 /** Sets the subject of the next token response. */
 const nextIs = (world: World, subject: string | undefined): void => {
@@ -76,13 +77,45 @@ describe('an account change', () => {
     expect((await signInAgain(world, orchestrator, connection, 'alice')).status).toBe('authorized')
   })
 
-  test.each<[string, string | undefined]>([
-    ['of the same account', 'alice'],
-    ['without a subject', undefined],
-  ])('tokens %s are stored when policy.refuseAccountChange is set', async (_name, subject) => {
+  test('tokens of the same account are stored when policy.refuseAccountChange is set', async () => {
     const { world, orchestrator, connection, emitted } = await signedInAs('alice', true)
-    expect((await signInAgain(world, orchestrator, connection, subject)).status).toBe('authorized')
+    expect((await signInAgain(world, orchestrator, connection, 'alice')).status).toBe('authorized')
     expect(emitted).toEqual([])
+  })
+
+  test('tokens of a sign-in that names no account are refused once one is known when policy.refuseAccountChange is set', async () => {
+    const { world, orchestrator, connection, revoked } = await signedInAs('alice', true)
+    expect((await signInAgain(world, orchestrator, connection)).failure).toEqual({ code: 'ACCOUNT_CHANGED' })
+    expect((await connection.accessToken()).value).toBe('access-1')
+    await vi.waitFor(() => expect(revoked()).toEqual(['refresh-2', 'access-2']))
+  })
+
+  test('tokens of a sign-in that names no account are stored and emit accountChanged without policy.refuseAccountChange', async () => {
+    const { world, orchestrator, connection, emitted } = await signedInAs('alice', false)
+    expect((await signInAgain(world, orchestrator, connection)).status).toBe('authorized')
+    expect(emitted).toHaveLength(1)
+  })
+
+  test('tokens of another account from a refresh are revoked with ACCOUNT_CHANGED whatever the policy, and are never refreshed again', async () => {
+    const { world, clock, orchestrator, connection, emitted, revoked } = await signedInAs('alice', false)
+    const failed: unknown[] = []
+    orchestrator.on('failed', ({ failure }) => failed.push(failure))
+    clock.advance(3_600_000)
+    nextIs(world, 'mallory')
+    expect(await rejection(connection.accessToken())).toMatchObject({
+      failure: { code: 'ACCOUNT_CHANGED' },
+      nextAction: 'authorize',
+    })
+    expect(await connection.status()).toMatchObject({
+      state: 'reauthorizationRequired',
+      authorized: false,
+      failure: { code: 'ACCOUNT_CHANGED' },
+    })
+    expect([emitted, failed]).toEqual([[], [{ code: 'ACCOUNT_CHANGED' }]])
+    expect(await rejection(connection.accessToken())).toMatchObject({ failure: { code: 'AUTHORIZATION_REQUIRED' } })
+    expect(world.tokenRequests()).toHaveLength(2)
+    await connection.wake()
+    await vi.waitFor(() => expect(revoked()).toEqual(['refresh-2', 'access-2']))
   })
 
   test('tokens of another account are stored and emit accountChanged when policy.refuseAccountChange is not set', async () => {
@@ -91,15 +124,48 @@ describe('an account change', () => {
     expect([(await connection.accessToken()).value, emitted.length, revoked()]).toEqual(['access-2', 1, []])
   })
 
-  test('tokens of another issuer are stored without accountChanged because their subjects cannot be compared', async () => {
-    const { world, orchestrator, connection, emitted } = await signedInAs('alice', true)
-    const next = await startWorld()
-    world.resourceMetadata['authorization_servers'] = [next.issuer]
-    const redirect = redirectOf(await connection.authorize({ force: true, challenge: 'Bearer' }))
-    nextIs(next, 'a1f3')
-    expect((await orchestrator.completeCallback(next.callback(redirect))).status).toBe('authorized')
-    expect(emitted).toEqual([])
-  })
+  test.each([
+    [true, 'failed', 0],
+    [false, 'authorized', 1],
+  ])(
+    'tokens of another issuer are of another account: with policy.refuseAccountChange %s the sign-in is %s, with %i accountChanged',
+    async (refuseAccountChange, status, events) => {
+      const { world, orchestrator, connection, emitted } = await signedInAs('alice', refuseAccountChange)
+      const next = await startWorld()
+      world.resourceMetadata['authorization_servers'] = [next.issuer]
+      const redirect = redirectOf(await connection.authorize({ force: true, challenge: 'Bearer' }))
+      nextIs(next, 'alice')
+      expect((await orchestrator.completeCallback(next.callback(redirect))).status).toBe(status)
+      expect(emitted).toHaveLength(events)
+    },
+  )
+
+  test.each<[string, Record<string, unknown>, string]>([
+    ['right', {}, 'failed'],
+    ['of another issuer', { iss: 'https://other.example' }, 'authorized'],
+    ['for another client', { aud: ['another'] }, 'authorized'],
+    ['that has expired', { exp: -301 }, 'authorized'],
+    ['that expired a moment ago', { exp: -299 }, 'failed'],
+    ['of another sign-in', { nonce: 'another' }, 'authorized'],
+  ])(
+    'the account of an ID token %s counts only if its claims are those of the sign-in',
+    async (_what, change, status) => {
+      const world = await startWorld()
+      const clock = new TestClock()
+      const orchestrator = orchestrate({ clock, policy: { refuseAccountChange: true } })
+      const connection = orchestrator.connection({ tenant: 't1', user: 'u1', server: world.server })
+      const signInWith = async (sub: string, claims: Record<string, unknown>) => {
+        const redirect = redirectOf(await connection.authorize({ force: true, parameters: { nonce: 'n-1' } }))
+        const exp = clock.now() / 1_000 + Number(claims['exp'] ?? 60)
+        const right = { iss: world.issuer, aud: 'client-1', nonce: 'n-1', sub, ...claims, exp }
+        const idToken = new UnsecuredJWT(right).encode()
+        world.tokenAnswers.push((good) => ({ body: { ...good, id_token: idToken } }))
+        return (await orchestrator.completeCallback(world.callback(redirect))).status
+      }
+      expect(await signInWith('alice', change)).toBe('authorized')
+      expect(await signInWith('mallory', {})).toBe(status)
+    },
+  )
 
   test('tokens of another account are stored after disconnect() because the previous account was forgotten', async () => {
     const { world, orchestrator, connection } = await signedInAs('alice', true)

@@ -231,13 +231,23 @@ describe('events of a transition', () => {
     ['another account emit accountChanged', 'alice', 'bob', [['accountChanged', { connection: IDENTITY, at: LOCAL }]]],
     ['the same account emit no event', 'alice', 'alice', []],
     ['any account after tokens without a subject emit no event', undefined, 'bob', []],
-    ['an unknown account emit no event', 'alice', undefined, []],
+    [
+      'an unknown account emit accountChanged',
+      'alice',
+      undefined,
+      [['accountChanged', { connection: IDENTITY, at: LOCAL }]],
+    ],
   ])('tokens of %s', (_, old, now, expected) => {
     const { listeners, received } = listenToAll()
     const tokensOf = (subject: string | undefined): Partial<ConnectionContext> => ({
       tokens: { accessToken: 'a', tokenType: 'Bearer', grant: 'authorization_code', serverId: 1, subject },
     })
-    connectionEventPublisher(listeners)(saved({ ...CONTEXT, ...tokensOf(now) }), [], { ...CONTEXT, ...tokensOf(old) })
+    const before = { ...CONTEXT, ...tokensOf(old) }
+    connectionEventPublisher(listeners)(
+      saved({ ...before, generation: before.generation + 1, ...tokensOf(now) }),
+      [],
+      before,
+    )
     expect(received).toEqual(expected)
   })
 })

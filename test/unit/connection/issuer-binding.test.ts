@@ -1,5 +1,5 @@
 import { describe, expect, test, vi } from 'vitest'
-import { type AuthOrchestratorOptions, MemoryStore } from '../../../src/index.ts'
+import { type AuthOrchestratorOptions, type ImportOptions, MemoryStore } from '../../../src/index.ts'
 import { TestClock } from './test-clock.ts'
 import { orchestrate, redirectOf, rejection, signIn, startWorld, type World } from './world.ts'
 
@@ -28,6 +28,8 @@ const otherIssuer = { failure: { code: 'CLIENT_INFORMATION_REQUIRED', details: {
 const notOffered = { failure: { code: 'POLICY_REFUSED', details: { reason: 'issuerNotOffered' } } }
 const ARGUMENT = { name: 'TypeError', code: 'ERR_INVALID_ARG_VALUE' }
 
+type Call = Omit<ImportOptions, 'tokens'> & { tokens?: { issuer: string } }
+
 describe('imported credentials are sent to their own issuer only', () => {
   test('imported tokens keep their issuer and their client when authorize() is called for another issuer', async () => {
     const { good, evil, connection, switchTo, old, sent } = await resource()
@@ -53,7 +55,7 @@ describe('imported credentials are sent to their own issuer only', () => {
     expect([origin, searchParams.get('client_id')]).toEqual([evil.issuer, 'evil-client'])
   })
 
-  test.each<[string, (good: string, evil: string) => [object, object?]]>([
+  test.each<[string, (good: string, evil: string) => Call[]]>([
     ['that names two issuers', (good, evil) => [{ issuer: evil, tokens: { issuer: good } }]],
     [
       'whose client has another issuer than its tokens',
@@ -69,8 +71,8 @@ describe('imported credentials are sent to their own issuer only', () => {
     ],
   ])('an import() %s is a TypeError that changes nothing', async (_what, calls) => {
     const { good, evil, connection, old } = await resource()
-    const imports = calls(good.issuer, evil.issuer).map((options) =>
-      'tokens' in Object(options) ? { ...options, tokens: { ...old, ...Object(Object(options).tokens) } } : options,
+    const imports = calls(good.issuer, evil.issuer).map(({ tokens, ...options }) =>
+      tokens === undefined ? options : { ...options, tokens: { ...old, ...tokens } },
     )
     for (const options of imports.slice(0, -1)) await connection.import(options ?? {})
     const before = await connection.status()

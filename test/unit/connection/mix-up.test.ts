@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { verifies } from '../../support/verifies.ts'
 import { TestClock } from './test-clock.ts'
-import { orchestrate, redirectOf, rejection, startWorld } from './world.ts'
+import { orchestrate, type Redirect, redirectOf, rejection, startWorld, type World } from './world.ts'
 
 async function waiting() {
   const [world, other] = await Promise.all([startWorld(), startWorld()])
@@ -55,3 +55,81 @@ test(
     expect(world.tokenRequests()).toHaveLength(1)
   }),
 )
+
+const TEMPLATE = 'https://app.example/oauth/{issuer}/callback'
+
+/** Two authorization servers that send no `iss`, of which the second sends the browser on to the first. */
+async function mixedUp() {
+  const [honest, hostile] = await Promise.all([startWorld(), startWorld()])
+  for (const { serverMetadata } of [honest, hostile])
+    serverMetadata['authorization_response_iss_parameter_supported'] = false
+  const orchestrator = orchestrate({ client: { name: 'Acme', redirectUri: TEMPLATE } })
+  const attemptAt = async ({ server }: World) =>
+    redirectOf(await orchestrator.connection({ tenant: 't1', user: 'u1', server }).authorize())
+  return { honest, hostile, orchestrator, victim: await attemptAt(honest), bait: await attemptAt(hostile) }
+}
+
+const redirectUriIn = ({ authorizationUrl }: Redirect): string =>
+  new URL(authorizationUrl).searchParams.get('redirect_uri') ?? ''
+const noIss = { iss: undefined }
+
+test('each authorization server gets a redirect URI of its own where client.redirectUri contains {issuer}', async () => {
+  const { honest, hostile, orchestrator, victim, bait } = await mixedUp()
+  const [one, other] = [redirectUriIn(victim), redirectUriIn(bait)]
+  for (const uri of [one, other]) expect(uri).toMatch(/^https:\/\/app\.example\/oauth\/[\w-]{22}\/callback$/)
+  expect(one).not.toBe(other)
+  for (const [{ as }, uri] of [
+    [honest, one],
+    [hostile, other],
+  ] as const)
+    expect(as.seen.find(({ path }) => path === '/register')?.body).toContain(JSON.stringify([uri]))
+  expect((await orchestrator.completeCallback(honest.callback(victim, noIss))).status).toBe('authorized')
+  expect(honest.as.seen.findLast(({ path }) => path === '/token')?.body).toContain(encodeURIComponent(one))
+})
+
+test('a code of another authorization server, which came to its redirect URI with the state of this one, is never sent', async () => {
+  const { honest, hostile, orchestrator, victim, bait } = await mixedUp()
+  const state = new URL(bait.authorizationUrl).searchParams.get('state') ?? undefined
+  const rejected: unknown[] = []
+  orchestrator.on('callbackRejected', ({ reason }) => rejected.push(reason))
+  expect(await orchestrator.completeCallback(honest.callback(victim, { ...noIss, state }))).toMatchObject({
+    status: 'failed',
+    failure: { code: 'CALLBACK_ISSUER_MISMATCH', details: { expected: hostile.issuer, reason: 'otherRedirectUri' } },
+    retryable: false,
+  })
+  expect(rejected).toEqual(['issuerMismatch'])
+  expect([honest.tokenRequests(), hostile.tokenRequests()]).toEqual([[], []])
+  expect((await orchestrator.completeCallback(hostile.callback(bait, noIss))).status).toBe('authorized')
+})
+
+test('an error of another authorization server, which came to its redirect URI, ends no attempt of this one', async () => {
+  const { honest, orchestrator, victim, bait } = await mixedUp()
+  const state = new URL(bait.authorizationUrl).searchParams.get('state') ?? undefined
+  const callback = honest.callback(victim, { ...noIss, state, code: undefined, error: 'access_denied' })
+  const url = new URL(callback)
+  url.searchParams.delete('code')
+  expect((await orchestrator.completeCallback(url)).failure?.code).toBe('CALLBACK_ISSUER_MISMATCH')
+})
+
+test('forgetRegistration() removes the registration with the redirect URI of its issuer', async () => {
+  const { honest, orchestrator } = await mixedUp()
+  await orchestrator.forgetRegistration({ issuer: honest.issuer })
+  const connection = orchestrator.connection({ tenant: 't1', user: 'u2', server: honest.server })
+  const { authorizationUrl } = redirectOf(await connection.authorize())
+  expect(new URL(authorizationUrl).searchParams.get('client_id')).toBe('client-2')
+})
+
+test.each([
+  'https://app.example/{issuer}x',
+  'https://app.example/cb?i={issuer}',
+  'https://app.example/{issuer}/{issuer}',
+])('the redirect URI %s is a TypeError', (redirectUri) => {
+  expect(() => orchestrate({ client: { name: 'Acme', redirectUri } })).toThrow(
+    'client.redirectUri may contain {issuer} once, as a whole segment of its path',
+  )
+})
+
+test('{issuer} together with client.metadataUrl is a TypeError', () => {
+  const client = { name: 'Acme', redirectUri: TEMPLATE, metadataUrl: 'https://app.example/client.json' }
+  expect(() => orchestrate({ client })).toThrow(/client\.redirectUri must not contain \{issuer\}/)
+})

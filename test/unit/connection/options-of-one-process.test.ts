@@ -59,7 +59,8 @@ const CASES: Case[] = [
   {
     code: 'POLICY_REFUSED',
     right: () => ({}),
-    wrong: { policy: { allowedIssuers: ['https://other.example'] } },
+    // Allow lists apply to stored tokens as well.
+    wrong: { policy: { chooseIssuer: () => 'https://other.example' } },
     isImported: true,
     prepare: ({ serverMetadata }) => delete serverMetadata['token_endpoint_auth_methods_supported'],
   },

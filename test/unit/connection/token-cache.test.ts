@@ -1,8 +1,14 @@
 import { describe, expect, test } from 'vitest'
-import { type AccessToken, TokenCache } from '../../../src/connection/token-cache.ts'
+import { type IssuedToken, TokenCache } from '../../../src/connection/token-cache.ts'
 import type { ChangeWatcher } from '../../../src/durable/change-watcher.ts'
 
-const token = (value: string): AccessToken => ({ value, type: 'Bearer', scope: undefined, expiresAt: undefined })
+const token = (value: string): IssuedToken => ({
+  value,
+  type: 'Bearer',
+  scope: undefined,
+  expiresAt: undefined,
+  grant: 'authorization_code',
+})
 
 function setUp({ isReliable = true } = {}) {
   const time = { now: 1_000, wall: 1_800_000_000_000 }
@@ -16,7 +22,7 @@ function setUp({ isReliable = true } = {}) {
   const cache = new TokenCache(changes, { now: () => time.wall + time.now, monotonic: () => time.now })
   const store = async (
     key: string,
-    overrides: Partial<{ token: AccessToken; ttlMs: number; marginMs: number; trustMs: number }> = {},
+    overrides: Partial<{ token: IssuedToken; ttlMs: number; marginMs: number; trustMs: number }> = {},
   ) => {
     const ticket = await cache.begin(key)
     cache.end(ticket, {

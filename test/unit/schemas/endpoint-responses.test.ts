@@ -12,10 +12,6 @@ const nothing = {
   subject: undefined,
 }
 
-function jwt(payload: unknown): string {
-  return `e30.${Buffer.from(JSON.stringify(payload)).toString('base64url')}.x`
-}
-
 function parse(fields: object) {
   return check(TokenResponseSchema, { ...least, ...fields })
 }
@@ -28,7 +24,8 @@ describe('a token response', () => {
       scope: ' a b ',
       refresh_token: 'r',
       refresh_token_expires_in: 7200,
-      id_token: jwt({ sub: 'ümit' }),
+      id_token: 'e30.e30.',
+      sub: 'ümit',
       unknown: 1,
     }
     expect(parse(fields)).toEqual({
@@ -39,6 +36,7 @@ describe('a token response', () => {
         expiresInMs: 3_600_000,
         refreshToken: 'r',
         refreshTokenExpiresInMs: 7_200_000,
+        idToken: 'e30.e30.',
         subject: 'ümit',
       },
     })
@@ -120,12 +118,9 @@ describe('a token response', () => {
     expect(parse({ scope })).toMatchObject({ output: { scope: expected } })
   })
 
-  test.each(['', 'x', 'a.b.c', jwt({}), jwt({ sub: 7 }), jwt({ sub: '' }), jwt({ sub: 'a'.repeat(256) }), jwt(null)])(
-    'with the ID token %s has an undefined subject',
-    (id_token) => {
-      expect(parse({ id_token })).toMatchObject({ output: { subject: undefined } })
-    },
-  )
+  test.each([7, '', 'a'.repeat(256), null])('with the sub %j has an undefined subject', (sub) => {
+    expect(parse({ sub })).toMatchObject({ output: { subject: undefined } })
+  })
 
   test.each([
     { scope: [7] },
