@@ -113,7 +113,7 @@ export interface AccessTokenOptions {
 
 /** The options of `awaitAuthorized()`. */
 export interface AwaitOptions {
-  /** Maximum wait, in milliseconds. Integer ≥ 1. @defaultValue 300_000 */
+  /** Maximum wait, in milliseconds. Integer from 1 to 2,147,483,647. @defaultValue 300_000 */
   timeoutMs?: number | undefined
   /** Stops waiting. @defaultValue none */
   signal?: AbortSignal | undefined

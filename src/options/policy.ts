@@ -6,10 +6,10 @@ import { sameIssuer } from '../protocol/same-issuer.ts'
 import { coversScope } from '../protocol/scopes.ts'
 import { type ConnectionIdentity, GrantSchema, maybe } from '../schemas/credentials.ts'
 import type { Grant } from '../schemas/grants.ts'
-import { callable, Count, DurationMs, Origin, Text, WebUrl } from '../schemas/option-values.ts'
+import { callable, Count, DelayMs, DurationMs, Origin, Text, WebUrl } from '../schemas/option-values.ts'
 import { invalidArgument, parseOptions } from '../schemas/parse-options.ts'
 
-/** Rules of this deployment. Durations are in milliseconds. */
+/** Rules of this deployment. Durations are in milliseconds, at most 2,147,483,647 (24 days). */
 export interface PolicyOptions {
   /** Scope within which one dynamic client registration is shared. @defaultValue 'deployment' */
   registrationScope?: 'deployment' | 'tenant' | 'connection' | undefined
@@ -140,10 +140,10 @@ export const PolicySchema = v.strictObject({
   maxStepUps: maybe(Count),
   attemptTtlMs: maybe(DurationMs),
   codeTtlMs: maybe(DurationMs),
-  minTokenTtlMs: maybe(Count),
+  minTokenTtlMs: maybe(DelayMs),
   leaseMs: maybe(DurationMs),
-  graceMs: maybe(Count),
-  cacheMs: maybe(Count),
+  graceMs: maybe(DelayMs),
+  cacheMs: maybe(DelayMs),
   dpop: maybe(v.picklist(['never', 'whenOffered', 'required'])),
   strictResource: maybe(v.boolean()),
   unauthenticatedRequests: maybe(v.picklist(['firstContact', 'never'])),

@@ -51,6 +51,12 @@ export const MAX_CHALLENGES = 64
 /** Upper bound for the parameters that are read from one field. Answers a field that is all parameters. */
 export const MAX_CHALLENGE_PARAMETERS = 256
 
+/**
+ * Upper bound for the instant at which a client secret expires, in seconds since the epoch: the end of the year 9999,
+ * which some servers send for never. An instant computed from a larger one may not be finite.
+ */
+export const MAX_EXPIRY_SECONDS = 253_402_300_799
+
 /** Below it, an instant is in seconds: in milliseconds this is March 1973, in seconds the year 5138. */
 export const MIN_EPOCH_MS = 100_000_000_000
 

@@ -1,4 +1,5 @@
 import * as v from 'valibot'
+import { MAX_TIMER_MS } from '../clock.ts'
 import { MAX_EPOCH_MS, MAX_SCOPE_LENGTH, MIN_EPOCH_MS } from './limits.ts'
 
 const isText = (value: unknown): value is string => typeof value === 'string' && value !== '' && value.isWellFormed()
@@ -18,15 +19,20 @@ export const EpochMs = v.pipe(
     'must be an instant in milliseconds since 1970: one in seconds has to be multiplied by 1000, and 0 for never has to be left out',
   ),
 )
-/** Milliseconds, at least one. */
-export const DurationMs = v.pipe(
-  v.number(),
-  v.check((value) => Number.isSafeInteger(value) && value >= 1, 'must be an integer of at least 1'),
-)
-export const Count = v.pipe(
-  v.number(),
-  v.check((value) => Number.isSafeInteger(value) && value >= 0, 'must be an integer of at least 0'),
-)
+/** An integer of at least `least`, and of at most `most` where a larger one would have no meaning. */
+const integer = (least: number, most: number = Number.MAX_SAFE_INTEGER) =>
+  v.pipe(
+    v.number(),
+    v.check((value) => Number.isInteger(value) && value >= least, `must be an integer of at least ${least}`),
+    v.maxValue<number, number, string>(most, `must be at most ${most}`),
+  )
+/** Milliseconds, at least one. A longer duration than that of any timer would elapse at once. */
+export const DurationMs = integer(1, MAX_TIMER_MS)
+/** Milliseconds, or none. */
+export const DelayMs = integer(0, MAX_TIMER_MS)
+export const Count = integer(0)
+/** A number of at least one. */
+export const Positive = integer(1)
 export const callable = <T>() => v.custom<T>((value) => typeof value === 'function', 'must be a function')
 /** Whether a text is an absolute http(s) URL: others, such as `blob:`, may have an origin as well. */
 export const isWebUrl = (text: string): boolean => URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)

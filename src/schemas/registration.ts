@@ -1,16 +1,17 @@
 import * as v from 'valibot'
 import { ClaimSchema, JournalEntrySchema, OrphanedClaimSchema } from './connection-context.ts'
 import { ClientInformationSchema, DpopTermsSchema, FailureSchema, Instant, maybe } from './credentials.ts'
-import { MAX_NAME_LENGTH, MAX_REJECTED_METHODS } from './limits.ts'
+import { MAX_EXPIRY_SECONDS, MAX_NAME_LENGTH, MAX_REJECTED_METHODS } from './limits.ts'
 import { HttpUrl, ScopeText, Secret, Text } from './wire.ts'
 
 const Method = v.pipe(v.string(), v.maxLength(MAX_NAME_LENGTH))
 
-/** Seconds since the epoch, as a number or a string. 0 means never. */
+/** Seconds since the epoch, as a number or a string, at most {@link MAX_EXPIRY_SECONDS}. 0 means never. */
 const Seconds = v.pipe(
   v.union([v.number(), v.pipe(v.string(), v.regex(/^\d{1,15}$/), v.transform(Number))]),
   v.finite(),
   v.minValue(0),
+  v.transform((seconds) => Math.min(seconds, MAX_EXPIRY_SECONDS)),
 )
 
 /** Visible characters only, since it is sent in a header. */

@@ -4,6 +4,7 @@ import { dirname } from 'node:path'
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { setTimeout as delay } from 'node:timers/promises'
 import * as v from 'valibot'
+import { DurationMs } from '../schemas/option-values.ts'
 import { parseOptions } from '../schemas/parse-options.ts'
 import { decideDelete, decideSave, DELETED, type RecordHead, wholeTtl, type WriteDecision } from './compare-and-set.ts'
 import {
@@ -94,10 +95,7 @@ const OptionsSchema = v.strictObject({
       'must be the path of a file; for records in memory use MemoryStore',
     ),
   ),
-  busyTimeoutMs: v.optional(
-    v.pipe(v.number(), v.integer('must be whole'), v.minValue(1, 'must be at least 1')),
-    DEFAULT_BUSY_TIMEOUT_MS,
-  ),
+  busyTimeoutMs: v.optional(DurationMs, DEFAULT_BUSY_TIMEOUT_MS),
 })
 
 const RecordSchema = v.optional(
@@ -183,8 +181,8 @@ export interface SqliteStoreOptions {
   /** Path of the database file, which is created when it is first needed; its folder must exist. */
   path: string
   /**
-   * How long an operation retries while other processes lock the file, in milliseconds. Integer ≥ 1. @defaultValue
-   * 5_000
+   * How long an operation retries while other processes lock the file, in milliseconds. Integer from 1 to
+   * 2,147,483,647. @defaultValue 5_000
    */
   busyTimeoutMs?: number | undefined
 }

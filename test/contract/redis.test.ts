@@ -70,8 +70,9 @@ describe('RedisStore options', () => {
   const client = new Redis({ lazyConnect: true })
   test.each([
     [{ prefix: 1 }, 'prefix must be of type string'],
-    [{ commandTimeoutMs: 0 }, 'commandTimeoutMs must be at least 1'],
-    [{ commandTimeoutMs: 1.5 }, 'commandTimeoutMs must be whole'],
+    [{ commandTimeoutMs: 0 }, 'commandTimeoutMs must be an integer of at least 1'],
+    [{ commandTimeoutMs: 1.5 }, 'commandTimeoutMs must be an integer of at least 1'],
+    [{ commandTimeoutMs: 2 ** 31 }, 'commandTimeoutMs must be at most 2147483647'],
     [{ replicas: '1' }, 'replicas must be of type number'],
     [{ replica: 1 }, 'replica is not a known option'],
   ])('new RedisStore(client, %j) throws a TypeError that names the option', (options, message) => {

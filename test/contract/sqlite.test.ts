@@ -184,8 +184,9 @@ describe('SqliteStore options', () => {
     [{ path: 1 }, 'path must be of type string'],
     [{ path: '' }, 'path must be the path of a file; for records in memory use MemoryStore'],
     [{ path: ':memory:' }, 'path must be the path of a file; for records in memory use MemoryStore'],
-    [{ path: 'a.db', busyTimeoutMs: 0 }, 'busyTimeoutMs must be at least 1'],
-    [{ path: 'a.db', busyTimeoutMs: 0.5 }, 'busyTimeoutMs must be whole'],
+    [{ path: 'a.db', busyTimeoutMs: 0 }, 'busyTimeoutMs must be an integer of at least 1'],
+    [{ path: 'a.db', busyTimeoutMs: 0.5 }, 'busyTimeoutMs must be an integer of at least 1'],
+    [{ path: 'a.db', busyTimeoutMs: 2 ** 31 }, 'busyTimeoutMs must be at most 2147483647'],
     [{ path: 'a.db', timeout: 1 }, 'timeout is not a known option'],
   ])('new SqliteStore(%j) throws a TypeError that names the option', (options, message) => {
     expect(() => new SqliteStore(options as { path: string })).toThrow(

@@ -1,6 +1,7 @@
 import type { Cluster, Redis } from 'ioredis'
 import * as v from 'valibot'
 import { within } from '../../clock.ts'
+import { DurationMs, Positive } from '../../schemas/option-values.ts'
 import { parseOptions } from '../../schemas/parse-options.ts'
 import { DELETED, newIncarnation, wholeTtl } from '../compare-and-set.ts'
 import { DEFAULT_COMMAND_TIMEOUT_MS, REMEMBERED_WRITES, TOMBSTONE_MS } from '../limits.ts'
@@ -27,8 +28,8 @@ export interface RedisStoreOptions {
   /** Prefix of every key and of the channel name. @defaultValue `''` */
   prefix?: string | undefined
   /**
-   * Time limit of an operation, independent of the client's settings, in milliseconds. Integer ≥ 1. Its command may
-   * still be executed later, which does no harm. @defaultValue 2_000
+   * Time limit of an operation, independent of the client's settings, in milliseconds. Integer from 1 to 2,147,483,647.
+   * Its command may still be executed later, which does no harm. @defaultValue 2_000
    */
   commandTimeoutMs?: number | undefined
   /**
@@ -42,10 +43,9 @@ export interface RedisStoreOptions {
   replicas?: number | undefined
 }
 
-const Positive = v.pipe(v.number(), v.integer('must be whole'), v.minValue(1, 'must be at least 1'))
 const OptionsSchema = v.strictObject({
   prefix: v.optional(v.string(), ''),
-  commandTimeoutMs: v.optional(Positive, DEFAULT_COMMAND_TIMEOUT_MS),
+  commandTimeoutMs: v.optional(DurationMs, DEFAULT_COMMAND_TIMEOUT_MS),
   replicas: v.optional(Positive),
 })
 const IoredisClient = v.object({ defineCommand: v.function(), duplicate: v.function() })

@@ -212,6 +212,16 @@ describe('createAuthOrchestrator', () => {
       value('policy.leaseMs must be an integer of at least 1'),
     ],
     [
+      'an attempt that lives longer than any timer',
+      { client: CLIENT, policy: { attemptTtlMs: 2 ** 31 } },
+      value('policy.attemptTtlMs must be at most 2147483647'),
+    ],
+    [
+      'an endless grace period',
+      { client: CLIENT, policy: { graceMs: Infinity } },
+      value('policy.graceMs must be an integer of at least 0'),
+    ],
+    [
       'a negative grace period',
       { client: CLIENT, policy: { graceMs: -1 } },
       value('policy.graceMs must be an integer of at least 0'),
