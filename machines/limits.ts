@@ -102,5 +102,11 @@ export const MAX_REMEMBERED_REGISTRATIONS = 100
 /** How often a server is asked at most whether it still has a registration: once in so many milliseconds, one hour. */
 export const REGISTRATION_CHECK_INTERVAL_MS = 3_600_000
 
+/**
+ * How often the record of a registration that is only used is written, in milliseconds: once a week, so that it does
+ * not expire.
+ */
+export const REGISTRATION_RENEWAL_MS = 604_800_000
+
 /** Number of rejected scopes that a registration retains; the oldest is dropped. For a server that names new ones. */
 export const MAX_REJECTED_SCOPES = 16

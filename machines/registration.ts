@@ -36,6 +36,7 @@ export const registrationMachine = setup({
     needsRegistration: ({ context, event }) =>
       guards.needsRegistration(context, event) && guards.mayRegister(context, eventAs(event, 'registration.requested')),
     needsCheck: ({ context, event }) => guards.needsCheck(context, event),
+    isDueForRenewal: ({ context, event }) => guards.isDueForRenewal(context, event),
     isForgotten: ({ event }) => guards.isForgotten(event),
     isForgottenAndReplaceable: ({ context, event }) => guards.isForgotten(event) && guards.isWithinLimit(context),
     isLimited: ({ context, event }) => guards.isLimited(context, event),
@@ -55,6 +56,7 @@ export const registrationMachine = setup({
     hasFailed: ({ context }) => context.failure !== undefined,
   },
   actions: {
+    renewRecord: assign({ at: ({ event }) => eventAs(event, 'registration.requested').at }),
     updateClock: assign({ at: ({ event }) => eventAs(event, 'checkpoint.saved').at }),
     claimRegistration: assign(({ context, event }) =>
       actions.claimRegistration(context, eventAs(event, 'registration.requested')),
@@ -137,6 +139,11 @@ export const registrationMachine = setup({
             guard: 'needsCheck',
             target: 'checking',
             actions: ['claimCheck'],
+          },
+          {
+            description: 'The client is in use: its record, which expires, is written anew, at most once a week.',
+            guard: 'isDueForRenewal',
+            actions: ['renewRecord'],
           },
         ],
         'client.rejected': {

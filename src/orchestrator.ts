@@ -28,7 +28,8 @@ import { createSealer, plainSealer } from './durable/sealing.ts'
 import { AuthorizationError } from './errors/authorization-error.ts'
 import { failure } from './errors/failure.ts'
 import { warnOnFailure } from './errors/warn-on-failure.ts'
-import { mayUseHttp, parseNetworkOptions } from './http/network-options.ts'
+import { createAddressGuard, systemResolve } from './http/address-guard.ts'
+import { parseNetworkOptions } from './http/network-options.ts'
 import { createTransport } from './http/transport.ts'
 import { LruMap } from './lru-map.ts'
 import { configuredClients } from './options/client-options.ts'
@@ -180,6 +181,7 @@ export function createAuthOrchestrator(options: AuthOrchestratorOptions): AuthOr
     inspect: parsed.inspect,
   })
   const transport = createTransport({ network, clock })
+  const guard = createAddressGuard({ allow: rules.allow, resolve: systemResolve })
   const dpop = new DpopProver(clock)
   const idOf = ({ tenant, user, server, label }: ConnectionIdentity): Uint8Array =>
     routingId(nameKey, [tenant, user ?? null, server, label ?? null])
@@ -199,7 +201,7 @@ export function createAuthOrchestrator(options: AuthOrchestratorOptions): AuthOr
     assertions: parsed.assertions,
     identityProvider: parsed.identityProvider,
     policy,
-    mayUseHttp: (url) => mayUseHttp(rules.allow, url),
+    checkUrl: (url, browser) => (browser === undefined ? guard.check(url) : guard.checkBrowserUrl(url, browser.own)),
     createState: (identity) => createState(idOf(identity), clock.random(32)),
     hashState,
     ...sharedRegistrations,

@@ -16,13 +16,26 @@ function isInTime(attempt: Attempt, callback: Callback, at: number): boolean {
   return attempt.code === undefined && isPending(attempt, arrivedAt) && at - arrivedAt < codeTtlMs
 }
 
+/** Compares hashes in a time that does not depend on where they differ. */
+function isSameHash(hash: string, other: string | undefined): boolean {
+  if (hash.length !== other?.length) return false
+  let difference = 0
+  for (let index = 0; index < hash.length; index += 1) difference |= hash.charCodeAt(index) ^ other.charCodeAt(index)
+  return difference === 0
+}
+
+/** Whether a callback came from the browser of its attempt, as far as that asked for a proof. */
+function isBound({ bindingHash }: Attempt, callback: Callback): boolean {
+  if (callback.bindingProven || bindingHash === undefined) return true
+  return isSameHash(bindingHash, callback.bindingHash) || isSameHash(bindingHash, callback.earlierBindingHash)
+}
+
 /** Checks a callback against the attempt that it names: still pending, from the same browser, from the right issuer. */
 export function judgeCallback(context: ConnectionContext, callback: Callback, at: number): CallbackVerdict {
   const attempt = attemptOf(context, callback.stateHash)
   const server = serverOf(context, attempt?.serverId)
   if (attempt === undefined || server === undefined) return 'unknown'
   if (!isInTime(attempt, callback, at)) return 'expired'
-  if (!callback.bindingProven && attempt.bindingHash !== undefined && attempt.bindingHash !== callback.bindingHash)
-    return 'bindingMismatch'
+  if (!isBound(attempt, callback)) return 'bindingMismatch'
   return issuerVerdict(server, callback.iss) ? 'acceptable' : 'issuerMismatch'
 }

@@ -33,6 +33,8 @@ export interface Callback {
   iss?: string | undefined
   /** The hash of the value that binds the callback to the redirected browser. */
   bindingHash?: string | undefined
+  /** The same in the form of earlier releases. */
+  earlierBindingHash?: string | undefined
   /** The binding was verified by its cookie, so that no hash has to match. */
   bindingProven?: true | undefined
   /** Record time when the callback arrived; absent: that of the event. */

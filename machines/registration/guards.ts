@@ -2,7 +2,7 @@ import type { Failure } from '../../src/errors/failure.ts'
 import { coversScope } from '../../src/protocol/scopes.ts'
 import type { RegistrationContext } from '../../src/schemas/registration.ts'
 import { isSecretExpired, orphanedClaim } from '../record-rules.ts'
-import { REGISTRATION_CHECK_INTERVAL_MS, REGISTRATION_WINDOW_MS } from '../limits.ts'
+import { REGISTRATION_CHECK_INTERVAL_MS, REGISTRATION_RENEWAL_MS, REGISTRATION_WINDOW_MS } from '../limits.ts'
 import type { RegistrationEvent } from './events.ts'
 
 type Requested = Extract<RegistrationEvent, { type: 'registration.requested' }>
@@ -39,6 +39,11 @@ export function needsCheck(context: RegistrationContext, event: RegistrationEven
   if (event.type !== 'registration.requested' || event.check === undefined) return false
   const { checkedAt = -Infinity } = context
   return hasUsableClient(context, event.at) && event.at - checkedAt >= REGISTRATION_CHECK_INTERVAL_MS
+}
+
+/** Whether the record of a registration that is in use was not written for so long that it could expire. */
+export function isDueForRenewal({ at }: RegistrationContext, event: RegistrationEvent): boolean {
+  return event.type === 'registration.requested' && event.at - at >= REGISTRATION_RENEWAL_MS
 }
 
 /** Whether the server no longer has the stored client. */

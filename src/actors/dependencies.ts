@@ -97,8 +97,13 @@ export interface AssertionDependencies extends TokenRequestDependencies, StoredC
 /** Dependencies of the connection chart's actors. */
 export interface ConnectionDependencies extends RegistrationDependencies, AssertionDependencies {
   policy(connection: ConnectionIdentity): DiscoveryPolicy
-  /** Whether a plain http URL is allowed: loopback, or listed in `network.allow`. */
-  mayUseHttp(url: URL): boolean
+  /**
+   * Checks a URL of a server's metadata without name resolution. One that a browser is sent to must also not be at an
+   * origin of this application, nor have a name of its machine or network.
+   *
+   * @throws `PortError` `INSECURE_ENDPOINT`, `ADDRESS_FORBIDDEN`.
+   */
+  checkUrl(url: URL, browser?: { readonly own: readonly string[] }): void
   ensureDynamicRegistration(request: DynamicRegistrationRequest): Promise<ClientInformation>
   retireDynamicRegistration(registration: RetiredRegistration): Promise<void>
   /** A new `state` that identifies this connection. */

@@ -1,6 +1,7 @@
 import * as oauth from 'oauth4webapi'
-import { type FailureCode, type FailureDetails, truncate } from '../errors/failure.ts'
+import { type FailureCode, type FailureDetails } from '../errors/failure.ts'
 import { type PortError, portError } from '../errors/port-error.ts'
+import { redactUrl } from '../errors/redact.ts'
 import type { ExchangeResponse, Transport } from '../http/transport.ts'
 import { isClientError, isRetryLaterStatus } from '../protocol/token-endpoint.ts'
 import type { ClientInformation } from '../schemas/credentials.ts'
@@ -96,12 +97,6 @@ export function retryAfterMs(headers: Headers, now: number): number | undefined 
   if (/^\d{1,10}$/.test(value)) return Math.min(Number(value) * 1000, MAX_RETRY_AFTER_MS)
   const waitMs = Date.parse(value) - now
   return waitMs > 0 ? Math.min(waitMs, MAX_RETRY_AFTER_MS) : undefined
-}
-
-/** The URL in a form that may be shown in a failure: without its query, which may contain a secret. */
-export function redactUrl(url: string): string {
-  const { origin, pathname } = new URL(url)
-  return truncate(origin + pathname)
 }
 
 /** Replaces a rejection of the client itself by `CLIENT_REJECTED`, whose reason decides who can resolve it. */

@@ -43,6 +43,15 @@ export const ANSWER_FRESH_MS = 300_000
 /** Upper bound for the cached metadata documents of each kind in one process. */
 export const MAX_CACHED_DOCUMENTS = 256
 
+/**
+ * Upper bound for the cached metadata documents and answers of one process, in bytes: 8 MiB, a third of it for each
+ * kind. Answers a server that names another large document each time.
+ */
+export const MAX_CACHED_BYTES = 8_388_608
+
+/** What a string takes besides its characters, in bytes: its object, and the reference to it. */
+export const BYTES_PER_STRING = 32
+
 /** Upper bound for the cached DPoP nonces in one process. */
 export const MAX_NONCES = 1_024
 

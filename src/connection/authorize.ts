@@ -391,7 +391,7 @@ function requestFor(
     parameters:
       isForUser(grant) && challenge !== undefined ? { ...authentication, ...parameters } : (parameters ?? reused),
     returnTo,
-    bindingHash: binding === undefined ? undefined : hashBinding(binding),
+    bindingHash: binding === undefined ? undefined : hashBinding(services.nameKey, binding),
     attemptTtlMs: policy.attemptTtlMs,
   }
 }

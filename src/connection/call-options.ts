@@ -4,7 +4,7 @@ import { Parameters } from '../options/parameters.ts'
 import { type ClientInformation, GrantSchema, maybe } from '../schemas/credentials.ts'
 import type { Grant } from '../schemas/grants.ts'
 import { MAX_TOKEN_LENGTH } from '../schemas/limits.ts'
-import { DurationMs, EpochMs, Scope, Text } from '../schemas/option-values.ts'
+import { DurationMs, EpochMs, hasCredentials, Scope, Text } from '../schemas/option-values.ts'
 
 /** Client information of a pre-registered client, for one call or one connection. */
 export interface StaticClientInformation {
@@ -183,7 +183,12 @@ export const AuthorizeOptionsSchema: v.GenericSchema<unknown, AuthorizeOptions> 
   scope: maybe(Scope),
   challenge: maybe(v.string()),
   binding: maybe(Text),
-  returnTo: maybe(Text),
+  returnTo: maybe(
+    v.pipe(
+      Text,
+      v.check((url) => !hasCredentials(url), 'must not contain credentials'),
+    ),
+  ),
   clientInformation: maybe(ClientInformation),
   issuer: maybe(Text),
   grant: maybe(GrantSchema),

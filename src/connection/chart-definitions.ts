@@ -9,7 +9,7 @@ import { isTransient } from '../errors/failure.ts'
 import { type ConnectionContext, ConnectionContextSchema } from '../schemas/connection-context.ts'
 import { type RegistrationContext, RegistrationContextSchema } from '../schemas/registration.ts'
 import { tolerant } from '../schemas/tolerant.ts'
-import { CLAIM_TTL_MS, IDLE_TTL_MS } from './limits.ts'
+import { CLAIM_TTL_MS, IDLE_TTL_MS, REGISTRATION_TTL_MS } from './limits.ts'
 
 const StoredConnectionSchema = tolerant(ConnectionContextSchema)
 const StoredRegistrationSchema = tolerant(RegistrationContextSchema)
@@ -90,7 +90,7 @@ export function durableRegistration(machine: AnyStateMachine): DurableChart<Regi
     version: 1,
     machine,
     contextSchema: StoredRegistrationSchema,
-    ttlMs: ({ client, claim }) => (client !== undefined ? undefined : claim ? CLAIM_TTL_MS : IDLE_TTL_MS),
+    ttlMs: ({ client, claim }) => (client !== undefined ? REGISTRATION_TTL_MS : claim ? CLAIM_TTL_MS : IDLE_TTL_MS),
     lateResult(claimed, rested) {
       const { claim, generation } = claimed
       if (claim === undefined || rested.client === undefined || rested.generation === generation) return undefined

@@ -4,14 +4,8 @@ import type { Callback, ConnectionCommand } from '../../machines/connection/even
 import { canRetryLater } from '../../machines/connection/guards.ts'
 import { attemptOf, isAuthorized, serverOf, tokensOf } from '../../machines/connection/selectors.ts'
 import { isAuthorizationError } from '../errors/authorization-error.ts'
-import {
-  authorizationRequired,
-  failure,
-  type Failure,
-  isTransient,
-  nextActionFor,
-  truncate,
-} from '../errors/failure.ts'
+import { redactUrl } from '../errors/redact.ts'
+import { authorizationRequired, failure, type Failure, isTransient, nextActionFor } from '../errors/failure.ts'
 import type { HostAction } from '../options/host-action.ts'
 import { type CallbackParameters, parseCallback } from '../protocol/authorization-endpoint.ts'
 import { isAtRedirectUri } from '../protocol/redirect-uri.ts'
@@ -19,7 +13,7 @@ import type { ConnectionContext, EndedAttempt } from '../schemas/connection-cont
 import { hasFailedSince } from './access-token.ts'
 import type { CallbackRejection, OrchestratorEvents } from './events.ts'
 import { identityOf } from './host-actions.ts'
-import { connectionKey, hashBinding, hashState, parseState } from './routing.ts'
+import { connectionKey, hashBinding, hashBindingWithoutKey, hashState, parseState } from './routing.ts'
 import { refusalOfAttempt } from './policy-refusal.ts'
 import { ConnectionRecord, type ConnectionRun } from './record.ts'
 import { revokeInBackground } from './revoke-due.ts'
@@ -122,7 +116,10 @@ async function finish(
     arrivedAt: view.at(),
     codeTtlMs,
     iss,
-    bindingHash: proof.binding === undefined ? undefined : hashBinding(proof.binding),
+    ...(proof.binding !== undefined && {
+      bindingHash: hashBinding(services.nameKey, proof.binding),
+      earlierBindingHash: hashBindingWithoutKey(proof.binding),
+    }),
     bindingProven: proof.cookie === 'valid' ? (true as const) : undefined,
   }
   const judge = (now: View): CallbackVerdict | 'otherRedirectUri' => {
@@ -274,13 +271,13 @@ function rejected(
       : { ...failed(whyNotRedeemed(context, stateHash)), rejection: 'attemptEnded' }
   if (verdict === 'bindingMismatch') return { ...failed(failure('CALLBACK_BINDING_MISMATCH')), rejection: verdict }
   const server = assertDefined(serverOf(context, attemptOf(context, stateHash)?.serverId), 'a server')
-  const expected = truncate(server.announcedIssuer ?? server.issuer)
+  const expected = redactUrl(server.announcedIssuer ?? server.issuer)
   if (verdict === 'otherRedirectUri')
     return {
       ...failed(failure('CALLBACK_ISSUER_MISMATCH', { expected, reason: verdict })),
       rejection: 'issuerMismatch',
     }
-  const details = iss === undefined ? { expected, reason: 'issNotSent' } : { expected, received: truncate(iss) }
+  const details = iss === undefined ? { expected, reason: 'issNotSent' } : { expected, received: redactUrl(iss) }
   return {
     ...failed(failure('CALLBACK_ISSUER_MISMATCH', details)),
     rejection: iss === undefined ? 'issNotSent' : verdict,

@@ -12,6 +12,9 @@ export const MAX_DEFERRED = 10_000
 /** For how many connections a process retains actions whose delivery failed. Bounds memory. */
 export const MAX_UNDELIVERED = 10_000
 
+/** For how many MCP servers a process retains the registrations of the last hour. Bounds memory. */
+export const MAX_COUNTED_SERVERS = 10_000
+
 /**
  * How many forget actions are retained for one connection until they are delivered. Bounds memory: the oldest are
  * dropped.
@@ -52,6 +55,12 @@ export const MAX_REDIRECTS = 5
  * callback can be answered with the outcome of its attempt.
  */
 export const IDLE_TTL_MS = 86_400_000
+
+/**
+ * How long the record of a registration is retained after it was last written, in milliseconds: 90 days. Answers a
+ * server that names another authorization server each time. One that is in use is written again before.
+ */
+export const REGISTRATION_TTL_MS = 90 * IDLE_TTL_MS
 
 /** How long a record with a claim is retained, in milliseconds: longer than any lease, so that its outcome is settled. */
 export const CLAIM_TTL_MS = 2 * IDLE_TTL_MS

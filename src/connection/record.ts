@@ -16,11 +16,13 @@ export class ConnectionRecord {
   readonly services: OrchestratorServices
   readonly identity: ConnectionIdentity
   readonly key: string
+  readonly #chart: OrchestratorServices['chart']
 
   constructor(services: OrchestratorServices, identity: ConnectionIdentity, key: string) {
     this.services = services
     this.identity = identity
     this.key = key
+    this.#chart = { ...services.chart, isOf: (context) => isSameIdentity(context.identity, identity) }
   }
 
   get policy(): Policy {
@@ -28,14 +30,14 @@ export class ConnectionRecord {
   }
 
   load(): Promise<View | undefined> {
-    return this.services.runner.load(this.services.chart, this.key)
+    return this.services.runner.load(this.#chart, this.key)
   }
 
   run(
     step: (view: View | undefined) => ConnectionCommand | undefined,
     loaded: { view: View | undefined },
   ): Promise<ConnectionRun> {
-    return runConnection(this.services, this.key, this.identity, step, loaded)
+    return runConnection(this, this.#chart, step, loaded)
   }
 
   /**
@@ -70,6 +72,12 @@ export class ConnectionRecord {
   }
 }
 
+/** Whether a record is that of the connection that was asked for. */
+function isSameIdentity(identity: ConnectionIdentity, { tenant, user, server, label }: ConnectionIdentity): boolean {
+  const isSameOwner = identity.tenant === tenant && identity.user === user
+  return isSameOwner && identity.server === server && identity.label === label
+}
+
 /** How long after it was written a record has work for `wake()`, in milliseconds; `undefined` without any. */
 function wakeInMs(context: ConnectionContext, at: number, { graceMs, minTokenTtlMs }: Policy): number | undefined {
   const { claim } = context
@@ -88,15 +96,12 @@ const isRequestBuilt = (emitted: { type: string }): emitted is AuthorizationRequ
 
 /** Runs the connection chart, and delivers the resulting actions to the host. */
 async function runConnection(
-  services: OrchestratorServices,
-  key: string,
-  identity: ConnectionIdentity,
+  { services, key, identity, policy: lease }: ConnectionRecord,
+  chart: OrchestratorServices['chart'],
   step: Step<ConnectionContext, ConnectionCommand>,
   loaded: { view: View | undefined },
 ): Promise<ConnectionRun> {
-  const { runner, chart } = services
-  const lease = services.policy(identity)
-  const result = await runner.run(chart, key, step, {
+  const result = await services.runner.run(chart, key, step, {
     input: { identity },
     lease,
     dueInMs: (context, at) => wakeInMs(context, at, lease),

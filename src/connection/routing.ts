@@ -72,8 +72,18 @@ export function hashState(state: string): string {
   return shortHash(state)
 }
 
-/** The stored form of the browser's binding value: SHA-256 as base64url, truncated to 22 characters. */
-export function hashBinding(binding: string): string {
+/**
+ * The stored form of the browser's binding value: HMAC-SHA-256 as base64url, truncated to 22 characters. A binding may
+ * be a guessable value, such as a session number.
+ *
+ * @param nameKey The host's `keys.name`.
+ */
+export function hashBinding(nameKey: Uint8Array, binding: string): string {
+  return base64url(routingId(nameKey, ['binding', binding]))
+}
+
+/** The stored form of earlier releases: SHA-256, without a key. */
+export function hashBindingWithoutKey(binding: string): string {
   return shortHash(binding)
 }
 

@@ -12,6 +12,7 @@ import type { Policy } from '../options/policy.ts'
 import type { JournalEntry } from '../schemas/connection-context.ts'
 import type { ClientInformation, ConnectionIdentity } from '../schemas/credentials.ts'
 import type { RegistrationContext } from '../schemas/registration.ts'
+import { RegistrationQuota } from './registration-quota.ts'
 import { registrationKey, routingId } from './routing.ts'
 
 /** Which registration: the one that this connection shares, at an issuer, with a redirect URI. */
@@ -42,6 +43,7 @@ export function registrations({
   nameKey: Uint8Array
   policy: (identity: ConnectionIdentity) => Policy
 }): Registrations {
+  const quota = new RegistrationQuota(clock)
   const keyOf = ({ identity, issuer, redirectUri }: Registration): string => {
     const { registrationScope, dpop } = policy(identity)
     // A client that is registered for bound tokens only cannot serve connections that use unbound ones.
@@ -49,15 +51,19 @@ export function registrations({
     const scope = sharingScope(identity, registrationScope)
     return registrationKey(routingId(nameKey, ['registration', scope, issuer, redirectUri, ...kind]))
   }
+  const chartOf = ({ issuer, redirectUri }: Registration): typeof chart => ({
+    ...chart,
+    isOf: (context) => context.issuer === issuer && context.redirectUri === redirectUri,
+  })
   const storedClientId = async (registration: Registration): Promise<string | undefined> =>
-    (await runner.load(chart, keyOf(registration)))?.context.client?.clientId
+    (await runner.load(chartOf(registration), keyOf(registration)))?.context.client?.clientId
   const run = (
     registration: Registration,
     step: Step<RegistrationContext, RegistrationCommand>,
   ): Promise<RunResult<RegistrationContext>> => {
     const { identity, issuer, redirectUri } = registration
     const options = { input: { issuer, redirectUri }, lease: policy(identity), isNested: true } as const
-    return runner.run(chart, keyOf(registration), step, options)
+    return runner.run(chartOf(registration), keyOf(registration), step, options)
   }
   return {
     storedClientId,
@@ -69,15 +75,20 @@ export function registrations({
     async ensureDynamicRegistration(request) {
       const { registrationEndpoint, tokenEndpointAuthMethodsSupported, scope, grantedScope, check, calledAt, isLost } =
         request
-      const { dpop, registrationsPerIssuerPerHour, registrationsPerServerPerHour, attemptTtlMs, codeTtlMs } = policy(
-        request.identity,
-      )
+      const { identity } = request
+      const { dpop, registrationScope, attemptTtlMs, codeTtlMs, ...limits } = policy(identity)
+      const { registrationsPerIssuerPerHour, registrationsPerServerPerHour } = limits
+      const server = JSON.stringify([sharingScope(identity, registrationScope), identity.server])
       const minSecretTtlMs = attemptTtlMs + codeTtlMs
       const dpopBoundAccessTokens = dpop === 'required' || undefined
       let generation: number | undefined
       const ask = () =>
         run(request, (before) => {
           generation = before?.context.generation ?? 0
+          const retryAfterMs =
+            before === undefined ? quota.begin(server, keyOf(request), registrationsPerServerPerHour) : undefined
+          if (retryAfterMs !== undefined)
+            throw portError('RATE_LIMITED', 'notSent', { reason: 'registrationsPerServerPerHour', retryAfterMs })
           const isOutdated = calledAt !== undefined && before && clientAgeMs(before) > clock.monotonic() - calledAt
           return {
             type: 'registration.requested',

@@ -9,6 +9,8 @@ export interface SnapshotCodec<Context> {
   /** The machine's version in the envelope; increased by a change after which an older release could not resume. */
   readonly version: number
   readonly contextSchema: v.GenericSchema<unknown, Context>
+  /** Whether this context belongs to the record under this key. @defaultValue not checked */
+  isOf?(context: Context, key: string): boolean
 }
 
 const SnapshotSchema = v.object({

@@ -104,6 +104,9 @@ export class SnapshotRepository {
     }
     const { version, ageMs, totalAgeMs } = stored
     const { savedAt, value, context, ...envelope } = decodeSnapshot(chart, text)
+    // The encryption binds the key as well, but not that of every sealer.
+    if (chart.isOf?.(context, key) === false)
+      throw new AuthorizationError(failure('SNAPSHOT_UNREADABLE', { reason: 'otherIdentity' }))
     const startedAt = totalAgeMs === undefined ? undefined : (envelope.startedAt ?? savedAt + ageMs - totalAgeMs)
     return this.#view(key, { context, value, version, startedAt }, { savedAt, ageMs, totalAgeMs, requestedAt })
   }

@@ -1,3 +1,4 @@
+import { redactChallenge } from './redact.ts'
 import {
   describeFailure,
   type Failure,
@@ -39,7 +40,10 @@ export class AuthorizationError extends Error {
   readonly retryable: boolean
   /** What the host can do. */
   readonly nextAction: NextAction
-  /** The `WWW-Authenticate` value that caused the error, to pass to `authorize({ challenge })`. Untrusted. */
+  /**
+   * The `WWW-Authenticate` value that caused the error, to pass to `authorize({ challenge })`. Untrusted; what
+   * resembles a token is cut. Not enumerable.
+   */
   declare readonly challenge: string | undefined
   /** @internal */
   readonly [BRAND] = true
@@ -51,7 +55,8 @@ export class AuthorizationError extends Error {
     this.retryable = isRetryable(failure)
     this.nextAction = nextActionFor(failure)
     // Not enumerable: a server's header does not belong in a log.
-    Object.defineProperty(this, 'challenge', { value: options.challenge })
+    const { challenge } = options
+    Object.defineProperty(this, 'challenge', { value: challenge && redactChallenge(challenge) })
   }
 
   /** The plain form, for logs and responses. */

@@ -1,3 +1,7 @@
+import { escapeInvisible } from './redact.ts'
+
+export { truncate } from './redact.ts'
+
 /** All failure codes: the closed union of `error.code` and `failure.code`. */
 export const FAILURE_CODES = [
   // discovery
@@ -62,13 +66,14 @@ export type FailureCode = (typeof FAILURE_CODES)[number]
 export const MAX_DETAIL_ITEMS = 8
 
 /**
- * The details of a failure. JSON-safe, without secrets. Every string of another party is truncated to 200 characters
- * and must be treated as data: `error`, `expected`, `received`, `offered`, `url`, `urls`, `host`, `allow`.
+ * The details of a failure. JSON-safe, without secrets. Every string of another party is truncated to 200 characters,
+ * its control characters are escaped, and it must be treated as data: `error`, `expected`, `received`, `offered`,
+ * `url`, `urls`, `host`, `allow`.
  */
 export interface FailureDetails {
-  /** The URL of the request, without its query. */
+  /** The URL of the request: origin and path, of which segments of 20 characters or more are cut. */
   readonly url?: string | undefined
-  /** The URLs that were requested, without their queries. At most 8. */
+  /** The URLs that were requested, as `url`. At most 8. */
   readonly urls?: readonly string[] | undefined
   /** The host of the request. */
   readonly host?: string | undefined
@@ -110,13 +115,6 @@ export interface Failure {
 
 /** What the host can do about a failure. */
 export type NextAction = 'retry' | 'authorize' | 'configureClient' | 'fixServer' | 'none'
-
-const MAX_UNTRUSTED_LENGTH = 200
-
-/** Truncates a string of another party to a length that is safe to store and to print. */
-export function truncate(text: string): string {
-  return text.length > MAX_UNTRUSTED_LENGTH ? `${text.slice(0, MAX_UNTRUSTED_LENGTH)}…` : text
-}
 
 /** Creates a failure without the details that are `undefined`, so that equal failures are equal as JSON. */
 export function failure(code: FailureCode, details: FailureDetails = {}): Failure {
@@ -323,8 +321,12 @@ export const REASONS: Partial<Record<FailureCode, Readonly<Record<string, Entry>
   ADDRESS_FORBIDDEN: {
     credentials: ['the URL contains credentials', 'fixServer'],
     malformedUrl: ['the URL is not valid', 'fixServer'],
+    ownOrigin: ['the authorization endpoint is at an origin of this application', 'configureClient'],
   },
   INSECURE_ENDPOINT: { scheme: ['the URL of an endpoint is neither https nor http', 'fixServer'] },
+  SNAPSHOT_UNREADABLE: {
+    otherIdentity: ['the stored record is that of another connection or registration', 'none'],
+  },
   SNAPSHOT_INCOMPATIBLE: {
     invalidContext: [
       'the new record would not be readable and was not stored: this is a fault of authchart, please report it',
@@ -369,20 +371,23 @@ export function isTransient(failure: Failure): boolean {
   return isRetryable(failure) || failure.code === 'CLOSED'
 }
 
+/** As JSON, which escapes only some control characters. */
+const quote = (value: unknown): string => escapeInvisible(JSON.stringify([value]).slice(1, -1))
+
 /**
  * Describes a failure in one lower-case sentence: what happened and where. Strings of other parties are JSON-quoted;
  * the sentence contains no secret.
  */
 export function describeFailure(failure: Failure): string {
   const { allow, ...details } = failure.details ?? {}
-  const facts = Object.entries(details).map(([name, value]) => `${name} ${JSON.stringify(value)}`)
+  const facts = Object.entries(details).map(([name, value]) => `${name} ${quote(value)}`)
   const sentence = entryOf(failure)[0] + (allow === undefined ? '' : `; ${remedyOf(allow, details.reason)}`)
   return facts.length === 0 ? sentence : `${sentence} (${facts.join(', ')})`
 }
 
 /** How the host allows a destination. A URL that came from a server may lead into the host's own network. */
 function remedyOf(allow: string, reason: string | undefined): string {
-  const remedy = `add ${JSON.stringify(allow)} to network.allow`
+  const remedy = `add ${quote(allow)} to network.allow`
   return reason === 'connectionServer'
     ? `${remedy} to use this server`
     : `it is not the connection's own server: ${remedy} only if you trust it`

@@ -49,6 +49,11 @@ export interface AddressGuard {
    * listed.
    */
   checkUnresolved(url: URL): void
+  /**
+   * Checks a URL that a browser is sent to, without name resolution, as {@link AddressGuard.checkUnresolved}: also
+   * rejects the host's own origins, unless they are listed.
+   */
+  checkBrowserUrl(url: URL, own: readonly string[]): void
   /** Resolves the destination once. One forbidden address rejects the whole name. */
   resolve(destination: Destination): Promise<readonly LookupAddress[]>
   /** Checks the remote address of an established connection. */
@@ -56,9 +61,16 @@ export interface AddressGuard {
 }
 
 /** The rejection of a destination that an entry of `network.allow` would allow. */
-function unlisted(code: 'INSECURE_ENDPOINT' | 'ADDRESS_FORBIDDEN', { host, port }: Destination): PortError {
-  return portError(code, 'notSent', { allow: allowEntryFor(host, port) })
+function unlisted(
+  code: 'INSECURE_ENDPOINT' | 'ADDRESS_FORBIDDEN',
+  { host, port }: Destination,
+  reason?: 'ownOrigin',
+): PortError {
+  return portError(code, 'notSent', { allow: allowEntryFor(host, port), reason })
 }
+
+/** The addresses of `localhost` (RFC 6761 §6.3). */
+const LOOPBACK = ['127.0.0.1', '::1']
 
 /** Creates the guard for an allow list. */
 export function createAddressGuard({ allow, resolve }: { allow: AllowList; resolve: Resolve }): AddressGuard {
@@ -82,15 +94,25 @@ export function createAddressGuard({ allow, resolve }: { allow: AllowList; resol
     }
   }
 
+  function checkUnresolved(url: URL): void {
+    check(url)
+    const destination = destinationOf(url)
+    const { secure, host, port } = destination
+    if (isIP(host) !== 0 || allow.hasName(host, port)) return
+    if (!secure) throw unlisted('INSECURE_ENDPOINT', destination)
+    if (/(?:^|\.)localhost$/.test(host)) throw unlisted('ADDRESS_FORBIDDEN', destination)
+  }
+
   return {
     check,
-    checkUnresolved(url) {
-      check(url)
-      const destination = destinationOf(url)
-      const { secure, host, port } = destination
-      if (isIP(host) !== 0 || allow.hasName(host, port)) return
-      if (!secure) throw unlisted('INSECURE_ENDPOINT', destination)
-      if (/(?:^|\.)localhost$/.test(host)) throw unlisted('ADDRESS_FORBIDDEN', destination)
+    checkUnresolved,
+    checkBrowserUrl(url, own) {
+      const { host, port } = destinationOf(url)
+      if (allow.hasName(host, port)) return check(url)
+      const addresses = host === 'localhost' ? LOOPBACK : [host]
+      if (addresses.some((address) => isIP(address) !== 0 && allow.hasAddress(address, port))) return check(url)
+      checkUnresolved(url)
+      if (own.includes(url.origin)) throw unlisted('ADDRESS_FORBIDDEN', destinationOf(url), 'ownOrigin')
     },
     async resolve(destination) {
       const family = isIP(destination.host)

@@ -1,11 +1,12 @@
 import { failure, type FailureDetails, truncate } from '../errors/failure.ts'
 import { PortError, portError } from '../errors/port-error.ts'
+import { redactUrl } from '../errors/redact.ts'
 import type { Deadline } from './deadline.ts'
 import { MAX_CAUSE_DEPTH } from './limits.ts'
 
 /** The destination in the details of a failure: without query and credentials, which may be secret. */
 export function destinationDetails(url: URL): FailureDetails {
-  return { url: truncate(`${url.protocol}//${url.host}${url.pathname}`), host: truncate(url.host) }
+  return { url: redactUrl(url.href), host: truncate(url.host) }
 }
 
 /** The first `code` in the chain of an error and its causes. */

@@ -80,10 +80,11 @@ export interface PolicyOptions {
    */
   registrationsPerIssuerPerHour?: number | undefined
   /**
-   * Maximum dynamic registrations per issuer, `registrationScope` and hour that replace a client: for further scopes
-   * that MCP servers name, by `authorize({ reregister })`, and for one that its server has forgotten. Beyond it, a
-   * usable client is used as it is. Bounds what a server causes that names another scope in each challenge; without a
-   * usable client only `registrationsPerIssuerPerHour` applies.
+   * Maximum dynamic registrations that an MCP server causes, per `registrationScope` and hour; its first one is always
+   * made. At further issuers that it names, counted in each process: beyond it they fail with `RATE_LIMITED`. At one
+   * issuer, those that replace a client: for further scopes that MCP servers name, by `authorize({ reregister })`, and
+   * for one that its server has forgotten; beyond it a usable client is used as it is, and without one only
+   * `registrationsPerIssuerPerHour` applies.
    *
    * @defaultValue 20
    */

@@ -36,6 +36,9 @@ export const Positive = integer(1)
 export const callable = <T>() => v.custom<T>((value) => typeof value === 'function', 'must be a function')
 /** Whether a text is an absolute http(s) URL: others, such as `blob:`, may have an origin as well. */
 export const isWebUrl = (text: string): boolean => URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)
+/** Whether a URL contains a user name or a password. */
+export const hasCredentials = (text: string): boolean =>
+  URL.canParse(text) && new URL(text).username + new URL(text).password !== ''
 export const WebUrl = v.pipe(v.string(), v.check(isWebUrl, 'must be an absolute http(s) URL'))
 /** An origin as `URL.origin` serializes it: no other form could equal the origin of a URL. */
 export const Origin = v.pipe(

@@ -62,3 +62,9 @@ export const SHORTEST_WAIT = 1 / 8
 
 /** Number of hash slots of a Redis Cluster. */
 export const CLUSTER_SLOTS = 16_384
+
+/**
+ * The mode of a new SQLite file: its owner alone may read and write it. SQLite gives the same mode to the files beside
+ * it.
+ */
+export const SQLITE_FILE_MODE = 0o600

@@ -1,5 +1,5 @@
 import '../errors/supported-node.ts'
-import { existsSync } from 'node:fs'
+import { closeSync, existsSync, openSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -12,6 +12,7 @@ import {
   EXPIRED_ROWS_PER_WRITE,
   MAX_BUSY_PAUSE_MS,
   POLL_INTERVAL_MS,
+  SQLITE_FILE_MODE,
   TOMBSTONE_MS,
 } from './limits.ts'
 import {
@@ -133,6 +134,7 @@ interface OpenDatabase {
 function open(path: string): OpenDatabase {
   // Loaded here rather than imported: some releases of Node print a warning when the module is loaded.
   const { DatabaseSync } = process.getBuiltinModule('node:sqlite')
+  createPrivately(path)
   const database = openFile(() => new DatabaseSync(path), path)
   try {
     database.exec(SCHEMA)
@@ -152,6 +154,14 @@ function open(path: string): OpenDatabase {
     database.close()
     throw error
   }
+}
+
+/** Creates the file, which SQLite would create with the mode that the umask allows. It says why it cannot open one. */
+function createPrivately(path: string): void {
+  if (path.startsWith('file:')) return
+  try {
+    closeSync(openSync(path, 'wx', SQLITE_FILE_MODE))
+  } catch {}
 }
 
 /** @throws {@link StoreNotOpenedError} Instead of an error of SQLite that does not say why. */

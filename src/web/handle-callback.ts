@@ -8,10 +8,10 @@ import { invalidArgument } from '../schemas/parse-options.ts'
 import { callbackPage } from './callback-page.ts'
 
 /**
- * How much longer than its attempt the binding cookie lives: clocks differ, and an unredeemed code is retained for
- * retry.
+ * How much longer than its attempt the binding cookie lives, in milliseconds: five minutes. Clocks differ, and an
+ * unredeemed code is retained for retry; but a browser sends the cookies of all unfinished sign-ins with each request.
  */
-const COOKIE_SLACK_MS = 3_600_000
+const COOKIE_SLACK_MS = 300_000
 
 /**
  * A 302 to the authorization server, with the binding cookie that `handleCallback` requires.

@@ -1,28 +1,22 @@
 import { calculatePKCECodeChallenge } from 'oauth4webapi'
 import type { BuildAuthorizationRequestInput, BuildAuthorizationRequestOutput } from '../../../machines/ports.ts'
 import { randomId, stopwatch } from '../../clock.ts'
-import { truncate } from '../../errors/failure.ts'
-import { portError } from '../../errors/port-error.ts'
-import { destinationOf } from '../../http/address-guard.ts'
-import { allowEntryFor } from '../../http/allow-list.ts'
 import { RESERVED_PARAMETERS } from '../../protocol/authorization-endpoint.ts'
 import { redirectUriAt } from '../../protocol/redirect-uri.ts'
 import { audienceOf } from '../../protocol/token-endpoint.ts'
-import type { ServerMetadata } from '../../schemas/connection-context.ts'
 import type { ClientRequestDependencies, ConnectionDependencies } from '../dependencies.ts'
-import { redactUrl } from '../endpoint-request.ts'
 import { VERIFIER_BYTES } from '../limits.ts'
+import { authorizationEndpointOf } from './authorization-endpoint.ts'
 import { createPushAuthorizationRequest } from './push-authorization-request.ts'
 
 type Dependencies = ClientRequestDependencies &
-  Pick<ConnectionDependencies, 'client' | 'mayUseHttp' | 'createState' | 'hashState'>
+  Pick<ConnectionDependencies, 'client' | 'checkUrl' | 'createState' | 'hashState'>
 
 /**
  * Builds the authorization URL that the user is redirected to. Performs no I/O, unless the server requires a pushed
  * authorization request.
  *
- * @throws `PortError` `GRANT_UNSUPPORTED`, `PKCE_UNSUPPORTED`, `INSECURE_ENDPOINT`, or as
- *   {@link createPushAuthorizationRequest}.
+ * @throws `PortError` As {@link authorizationEndpointOf} and {@link createPushAuthorizationRequest}.
  * @see [RFC 6749 §4.1.1](https://www.rfc-editor.org/rfc/rfc6749.html#section-4.1.1), [RFC 7636 §4](https://www.rfc-editor.org/rfc/rfc7636.html#section-4), [RFC 8707 §2.1](https://www.rfc-editor.org/rfc/rfc8707.html#section-2.1)
  */
 export function createBuildAuthorizationRequest(deps: Dependencies) {
@@ -33,7 +27,7 @@ export function createBuildAuthorizationRequest(deps: Dependencies) {
   ): Promise<BuildAuthorizationRequestOutput> => {
     const { identity, metadata, resource, client, scope, parameters } = input
     const recordTime = stopwatch(deps.clock, input.at)
-    const url = endpointOf(deps, metadata)
+    const url = authorizationEndpointOf(deps, metadata)
     const verifier = randomId(deps.clock, VERIFIER_BYTES)
     const state = deps.createState(identity)
     const reserved = {
@@ -70,30 +64,4 @@ export function createBuildAuthorizationRequest(deps: Dependencies) {
     const nonce = new Map(all).get('nonce')
     return { at: recordTime(), authorizationUrl: url.href, state, stateHash: deps.hashState(state), verifier, nonce }
   }
-}
-
-/** The authorization endpoint, if it supports the authorization code grant with PKCE. */
-function endpointOf(deps: Dependencies, metadata: ServerMetadata): URL {
-  const { authorizationEndpoint, responseTypesSupported, codeChallengeMethodsSupported, legacy } = metadata
-  if (authorizationEndpoint === undefined) {
-    throw portError('GRANT_UNSUPPORTED', 'notSent', { reason: 'noAuthorizationEndpoint' })
-  }
-  if (responseTypesSupported !== undefined && !responseTypesSupported.includes('code')) {
-    const offered = truncate(responseTypesSupported.join(' '))
-    throw portError('GRANT_UNSUPPORTED', 'notSent', { reason: 'responseType', expected: 'code', offered })
-  }
-  // A server without metadata cannot announce PKCE; the challenge is sent anyway.
-  if (!legacy && !codeChallengeMethodsSupported?.includes('S256')) {
-    const offered = codeChallengeMethodsSupported && truncate(codeChallengeMethodsSupported.join(' '))
-    throw portError('PKCE_UNSUPPORTED', 'notSent', { expected: 'S256', offered })
-  }
-  const url = new URL(authorizationEndpoint)
-  if (url.protocol !== 'https:' && !deps.mayUseHttp(url)) {
-    const { host, port } = destinationOf(url)
-    throw portError('INSECURE_ENDPOINT', 'notSent', {
-      url: redactUrl(authorizationEndpoint),
-      allow: allowEntryFor(host, port),
-    })
-  }
-  return url
 }

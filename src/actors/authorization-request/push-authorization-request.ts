@@ -1,13 +1,14 @@
 import * as oauth from 'oauth4webapi'
 import { type Failure, isRetryable } from '../../errors/failure.ts'
 import { PortError, portError } from '../../errors/port-error.ts'
+import { redactUrl } from '../../errors/redact.ts'
 import { LruMap } from '../../lru-map.ts'
 import type { ClientInformation } from '../../schemas/credentials.ts'
 import { PushedAuthorizationResponseSchema } from '../../schemas/endpoint-responses.ts'
 import { check, parseJson } from '../../schemas/wire.ts'
 import { clientAuthentication } from '../client-authentication.ts'
 import type { ClientRequestDependencies } from '../dependencies.ts'
-import { isSuccess, redactUrl, rejectionOf, sendOnce, withClientRejection } from '../endpoint-request.ts'
+import { isSuccess, rejectionOf, sendOnce, withClientRejection } from '../endpoint-request.ts'
 import { MAX_CACHED_DOCUMENTS } from '../limits.ts'
 
 type PushedRequest = Parameters<typeof pushAuthorizationRequest>[1]

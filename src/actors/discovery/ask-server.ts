@@ -1,10 +1,11 @@
 import { portError, PortError } from '../../errors/port-error.ts'
+import { redactUrl } from '../../errors/redact.ts'
 import type { ExchangeResponse } from '../../http/transport.ts'
 import { isRetryLaterStatus } from '../../protocol/token-endpoint.ts'
 import { type BearerChallenge, bearerChallenge, requiresScope } from '../../protocol/www-authenticate.ts'
 import { isJsonRpc } from '../../schemas/endpoint-responses.ts'
 import type { ConnectionDependencies } from '../dependencies.ts'
-import { isSuccess, redactUrl, retryAfterMs } from '../endpoint-request.ts'
+import { isSuccess, retryAfterMs } from '../endpoint-request.ts'
 import { ANSWER_FRESH_MS, MAX_ANSWER_BYTES, USER_AGENT } from '../limits.ts'
 import { isUnreadable, type MetadataCache } from './metadata.ts'
 

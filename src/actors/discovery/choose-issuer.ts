@@ -1,6 +1,7 @@
 import { truncate } from '../../errors/failure.ts'
 import { portError } from '../../errors/port-error.ts'
 import { warnOnFailure } from '../../errors/warn-on-failure.ts'
+import { redactUrl } from '../../errors/redact.ts'
 import { sameIssuer } from '../../protocol/same-issuer.ts'
 import type { DiscoveryPolicy } from '../dependencies.ts'
 
@@ -17,10 +18,14 @@ export async function chooseIssuer(
   { allowedIssuers, chooseIssuer: choose }: DiscoveryPolicy,
   preferred?: string,
 ): Promise<string> {
-  const offered = truncate(issuers.join(' '))
+  const offered = truncate(issuers.map(redactUrl).join(' '))
   const isIn = (list: readonly string[], issuer: string): boolean => list.some((other) => sameIssuer(other, issuer))
   if (requested !== undefined && !isIn(issuers, requested)) {
-    throw portError('POLICY_REFUSED', 'notSent', { reason: 'issuerNotOffered', expected: truncate(requested), offered })
+    throw portError('POLICY_REFUSED', 'notSent', {
+      reason: 'issuerNotOffered',
+      expected: redactUrl(requested),
+      offered,
+    })
   }
   const candidates = requested === undefined ? issuers : issuers.filter((issuer) => sameIssuer(issuer, requested))
   const allowed = candidates.filter((issuer) => allowedIssuers === undefined || isIn(allowedIssuers, issuer))

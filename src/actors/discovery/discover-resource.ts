@@ -1,7 +1,8 @@
 import type { DiscoverResourceInput, DiscoverResourceOutput } from '../../../machines/ports.ts'
 import { stopwatch } from '../../clock.ts'
-import { type FailureCode, truncate } from '../../errors/failure.ts'
+import type { FailureCode } from '../../errors/failure.ts'
 import { PortError, portError } from '../../errors/port-error.ts'
+import { redactUrl } from '../../errors/redact.ts'
 import {
   absoluteUrl,
   legacyIssuer,
@@ -15,7 +16,6 @@ import type { ResourceFacts } from '../../schemas/connection-context.ts'
 import { type ProtectedResourceMetadata, ProtectedResourceMetadataSchema } from '../../schemas/metadata.ts'
 import { check, HttpUrl } from '../../schemas/wire.ts'
 import type { ConnectionDependencies, DiscoveryPolicy } from '../dependencies.ts'
-import { redactUrl } from '../endpoint-request.ts'
 import type { createAskServer } from './ask-server.ts'
 import { chooseIssuer } from './choose-issuer.ts'
 import { isUnusable, loadMetadata, type MetadataCache, type MetadataLookup } from './metadata.ts'
@@ -171,7 +171,7 @@ async function metadataAt(
   const { resource } = lookup.metadata
   if (resourceMatches(resource, server, { strict })) return lookup.metadata
   cache.drop(url)
-  const mismatch = { url: redactUrl(url), expected: truncate(server), received: truncate(resource) }
+  const mismatch = { url: redactUrl(url), expected: redactUrl(server), received: redactUrl(resource) }
   throw portError('RESOURCE_MISMATCH', 'rejected', mismatch)
 }
 

@@ -2,6 +2,7 @@ import type { DiscoverServerInput, DiscoverServerOutput } from '../../../machine
 import { stopwatch } from '../../clock.ts'
 import { type FailureCode, truncate } from '../../errors/failure.ts'
 import { PortError, portError } from '../../errors/port-error.ts'
+import { redactUrl } from '../../errors/redact.ts'
 import { legacyEndpoints, legacyMetadataUrl, serverMetadataUrls } from '../../protocol/discovery.ts'
 import { DPOP_ALGORITHMS, dpopTerms } from '../../protocol/dpop.ts'
 import { isIssuerOf, type ServerFacts, withFacts } from '../../protocol/server-facts.ts'
@@ -9,7 +10,6 @@ import { AuthorizationServerMetadataSchema } from '../../schemas/metadata.ts'
 import type { ResourceFacts, ServerMetadata } from '../../schemas/connection-context.ts'
 import type { DpopTerms } from '../../schemas/credentials.ts'
 import type { ConnectionDependencies, DiscoveryPolicy } from '../dependencies.ts'
-import { redactUrl } from '../endpoint-request.ts'
 import { chooseIssuer } from './choose-issuer.ts'
 import { isUnusable, loadMetadata, type MetadataCache, type MetadataLookup } from './metadata.ts'
 
@@ -128,6 +128,6 @@ function confirmed(
   // From here on the issuer has the form of its own document.
   if (isIssuerOf({ issuer }, facts, metadata.issuer)) return metadata
   cache.drop(url)
-  const mismatch = { url: redactUrl(url), expected: truncate(issuer), received: truncate(metadata.issuer) }
+  const mismatch = { url: redactUrl(url), expected: redactUrl(issuer), received: redactUrl(metadata.issuer) }
   throw portError('SERVER_ISSUER_MISMATCH', 'rejected', mismatch)
 }

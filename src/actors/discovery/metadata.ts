@@ -2,15 +2,18 @@ import type { GenericSchema, InferOutput } from 'valibot'
 import type { Clock } from '../../clock.ts'
 import type { FailureCode } from '../../errors/failure.ts'
 import { type PortError, portError } from '../../errors/port-error.ts'
+import { redactUrl } from '../../errors/redact.ts'
 import { MAX_METADATA_BYTES } from '../../http/limits.ts'
 import { LruMap } from '../../lru-map.ts'
 import { isRetryLaterStatus } from '../../protocol/token-endpoint.ts'
 import { check, parseJson } from '../../schemas/wire.ts'
 import type { ConnectionDependencies } from '../dependencies.ts'
-import { isSuccess, redactUrl, retryAfterMs } from '../endpoint-request.ts'
+import { isSuccess, retryAfterMs } from '../endpoint-request.ts'
 import {
   ABSENT_METADATA_FRESH_MS,
+  BYTES_PER_STRING,
   DEFAULT_METADATA_FRESH_MS,
+  MAX_CACHED_BYTES,
   MAX_CACHED_DOCUMENTS,
   MAX_METADATA_FRESH_MS,
   MAX_METADATA_REDIRECTS,
@@ -92,13 +95,16 @@ interface Loaded<Value> {
 
 /** A bounded cache of documents by URL, in this process. Concurrent reads of one URL share one request. */
 export class MetadataCache<Value> {
-  private readonly cached: LruMap<string, { value: Value; freshUntil: number }>
+  private readonly cached: LruMap<string, { value: Value; freshUntil: number; bytes: number }>
   private readonly loading = new Map<string, Promise<Value>>()
   private readonly clock: Pick<Clock, 'monotonic'>
 
-  constructor(clock: Pick<Clock, 'monotonic'>, maxEntries: number = MAX_CACHED_DOCUMENTS) {
+  constructor(
+    clock: Pick<Clock, 'monotonic'>,
+    { maxEntries = MAX_CACHED_DOCUMENTS, maxBytes = MAX_CACHED_BYTES / 3 } = {},
+  ) {
     this.clock = clock
-    this.cached = new LruMap(maxEntries)
+    this.cached = new LruMap(maxEntries, { maxWeight: maxBytes, weightOf: ({ bytes }) => bytes })
   }
 
   /**
@@ -131,12 +137,18 @@ export class MetadataCache<Value> {
     try {
       const { value, freshForMs } = await load()
       if (freshForMs <= 0) this.cached.delete(url)
-      else this.cached.set(url, { value, freshUntil: this.clock.monotonic() + freshForMs })
+      else this.cached.set(url, { value, freshUntil: this.clock.monotonic() + freshForMs, bytes: bytesOf(url, value) })
       return value
     } finally {
       this.loading.delete(url)
     }
   }
+}
+
+/** What a cached document takes at most, about, in bytes: two for each character, and the objects of its strings. */
+function bytesOf(url: string, value: unknown): number {
+  const json = JSON.stringify([url, value])
+  return 2 * json.length + BYTES_PER_STRING * (json.split('"').length / 2)
 }
 
 /**

@@ -8,6 +8,7 @@ import { isSecretExpired } from '../../../machines/record-rules.ts'
 import { stopwatch } from '../../clock.ts'
 import { MAX_DETAIL_ITEMS, truncate } from '../../errors/failure.ts'
 import { PortError, portError } from '../../errors/port-error.ts'
+import { redactUrl } from '../../errors/redact.ts'
 import type { SigningKey } from '../../options/signing-key.ts'
 import { redirectUriAt } from '../../protocol/redirect-uri.ts'
 import { unionScopes } from '../../protocol/scopes.ts'
@@ -16,12 +17,13 @@ import { isIssuerOf } from '../../protocol/server-facts.ts'
 import { chooseMethod, chooseSigningAlg } from '../../protocol/token-endpoint.ts'
 import type { ServerMetadata } from '../../schemas/connection-context.ts'
 import type { ClientInformation } from '../../schemas/credentials.ts'
+import { checkEndpoints } from '../authorization-request/authorization-endpoint.ts'
 import type { ConnectionDependencies } from '../dependencies.ts'
 import { inRecordTime } from './current-client.ts'
 
 type Dependencies = Pick<
   ConnectionDependencies,
-  'clock' | 'client' | 'clients' | 'facts' | 'ensureDynamicRegistration' | 'retireDynamicRegistration'
+  'clock' | 'client' | 'clients' | 'facts' | 'checkUrl' | 'ensureDynamicRegistration' | 'retireDynamicRegistration'
 >
 
 /**
@@ -29,8 +31,8 @@ type Dependencies = Pick<
  * where the server supports it, or a dynamic registration. Client credentials require one of the first two, with a
  * secret or a key.
  *
- * @throws `PortError` `CLIENT_INFORMATION_REQUIRED`, `REGISTRATION_UNAVAILABLE`, `CLIENT_AUTH_UNSUPPORTED`, or what the
- *   registration rejects with.
+ * @throws `PortError` `CLIENT_INFORMATION_REQUIRED`, `REGISTRATION_UNAVAILABLE`, `CLIENT_AUTH_UNSUPPORTED`, as
+ *   {@link checkEndpoints} for a dynamic registration, or what the registration rejects with.
  * @see [MCP client registration](https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization/client-registration)
  */
 export function createEnsureRegistration(deps: Dependencies) {
@@ -77,8 +79,8 @@ function hostClient(deps: Dependencies, input: EnsureRegistrationInput): ClientI
   if (configuredIssuer !== undefined && !isIssuer(configuredIssuer)) {
     const problem = {
       reason: 'otherIssuer',
-      expected: truncate(metadata.issuer),
-      received: truncate(configuredIssuer),
+      expected: redactUrl(metadata.issuer),
+      received: redactUrl(configuredIssuer),
     }
     throw portError('CLIENT_INFORMATION_REQUIRED', 'notSent', problem)
   }
@@ -117,7 +119,7 @@ function problemOf(
 ) {
   const { issuer, clientSecret } = client
   if (issuer !== '' && !isIssuer(issuer)) {
-    return { reason: 'otherIssuer', expected: truncate(metadata.issuer), received: truncate(issuer) }
+    return { reason: 'otherIssuer', expected: redactUrl(metadata.issuer), received: redactUrl(issuer) }
   }
   if (isSecretExpired(client, at)) return { reason: 'secretExpired' }
   const canAuthenticate = clientSecret !== undefined || key !== undefined
@@ -190,6 +192,7 @@ async function registeredClient(
       ...issuersOf(deps, issuer),
     })
   }
+  checkEndpoints(deps, metadata)
   const isNamed = reregister?.issuer !== undefined && sameIssuer(reregister.issuer, issuer)
   const request = {
     identity,
@@ -229,7 +232,7 @@ function issuersOf({ clients }: Dependencies, issuer: string) {
     .slice(0, MAX_DETAIL_ITEMS)
     .map(truncate)
   return {
-    expected: truncate(issuer),
+    expected: redactUrl(issuer),
     configuredIssuers: configuredIssuers.length === 0 ? undefined : configuredIssuers,
   }
 }

@@ -3,12 +3,13 @@ import type { RegisterClientInput, RegisterClientOutput } from '../../../machine
 import { stopwatch } from '../../clock.ts'
 import { truncate } from '../../errors/failure.ts'
 import { portError } from '../../errors/port-error.ts'
+import { redactUrl } from '../../errors/redact.ts'
 import { clientMetadata } from '../../options/client-metadata.ts'
 import { chooseMethod, preferredSecretMethod } from '../../protocol/token-endpoint.ts'
 import { RegistrationResponseSchema } from '../../schemas/registration.ts'
 import { check, parseJson } from '../../schemas/wire.ts'
 import type { RegistrationDependencies } from '../dependencies.ts'
-import { isSuccess, redactUrl, rejectionOf, sendOnce } from '../endpoint-request.ts'
+import { isSuccess, rejectionOf, sendOnce } from '../endpoint-request.ts'
 import { issuedConfiguration, issuedSecret } from './issued-credentials.ts'
 
 /**
@@ -77,7 +78,7 @@ export function createRegisterClient(deps: RegistrationDependencies) {
         received: truncate(received.join(' ')),
       })
     // A client without the redirect URI or the grant is unusable, and is not stored.
-    if (!redirectUris.includes(redirectUri)) throw rejection('redirect_uris', redirectUri, redirectUris)
+    if (!redirectUris.includes(redirectUri)) throw rejection('redirect_uris', redirectUri, redirectUris.map(redactUrl))
     if (!grantTypes.includes('authorization_code')) throw rejection('grant_types', 'authorization_code', grantTypes)
     const chosen = chooseMethod({ supported, registered, hasSecret: clientSecret !== undefined })
     if (chosen === undefined)

@@ -3,6 +3,7 @@ import { assertDefined } from '../../../machines/assert.ts'
 import { MAX_TIMER_MS } from '../../clock.ts'
 import { truncate } from '../../errors/failure.ts'
 import { PortError, portError } from '../../errors/port-error.ts'
+import { redactUrl } from '../../errors/redact.ts'
 import { startDeadline, untilAborted } from '../../http/deadline.ts'
 import type { AssertionRequest, IdentityProviderOptions } from '../../options/client-options.ts'
 import { audienceOf, chooseMethod, TOKEN_EXCHANGE } from '../../protocol/token-endpoint.ts'
@@ -85,7 +86,7 @@ async function findProvider(
   const method = chooseMethod({ supported, registered: undefined, hasSecret: clientSecret !== undefined })
   if (method === undefined) {
     const offered = supported && truncate(supported.join(' '))
-    throw portError('CLIENT_AUTH_UNSUPPORTED', 'notSent', { expected: truncate(issuer), offered })
+    throw portError('CLIENT_AUTH_UNSUPPORTED', 'notSent', { expected: redactUrl(issuer), offered })
   }
   const client = { issuer, clientId, clientSecret, tokenEndpointAuthMethod: method, source: 'configured' as const }
   return { issuer, tokenEndpoint: metadata.tokenEndpoint, resource, client }

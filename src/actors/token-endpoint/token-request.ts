@@ -4,6 +4,7 @@ import { isSecretExpired } from '../../../machines/record-rules.ts'
 import { stopwatch } from '../../clock.ts'
 import { failure, type FailureCode } from '../../errors/failure.ts'
 import { PortError, portError } from '../../errors/port-error.ts'
+import { redactUrl } from '../../errors/redact.ts'
 import type { ExchangeResponse } from '../../http/transport.ts'
 import { subjectOfIdToken } from '../../protocol/id-token.ts'
 import { audienceOf, tokenResponseFields } from '../../protocol/token-endpoint.ts'
@@ -15,7 +16,6 @@ import { asClient, clientAuthentication } from '../client-authentication.ts'
 import type { TokenRequestDependencies } from '../dependencies.ts'
 import {
   isSuccess,
-  redactUrl,
   rejectionOf,
   sendOnce,
   withClientRejection,

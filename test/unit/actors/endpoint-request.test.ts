@@ -1,5 +1,5 @@
-import { describe, expect, test } from 'vitest'
-import { retryAfterMs, redactUrl } from '../../../src/actors/endpoint-request.ts'
+import { expect, test } from 'vitest'
+import { retryAfterMs } from '../../../src/actors/endpoint-request.ts'
 
 const now = Date.parse('2026-11-01T00:00:00Z')
 
@@ -16,11 +16,4 @@ test.each([
   ['Sat, 31 Oct 2026 00:00:00 GMT', undefined],
 ])('retryAfterMs for the header retry-after %j returns %j', (value, expected) => {
   expect(retryAfterMs(new Headers(value === undefined ? {} : { 'retry-after': value }), now)).toBe(expected)
-})
-
-describe('redactUrl', () => {
-  test('removes the query and fragment, and truncates the URL', () => {
-    expect(redactUrl('https://as/token?secret=1#x')).toBe('https://as/token')
-    expect(redactUrl(`https://as/${'a'.repeat(500)}`)).toHaveLength(201)
-  })
 })

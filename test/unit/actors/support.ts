@@ -75,7 +75,7 @@ export function makeDependencies(overrides: Partial<Dependencies> = {}): Depende
     clients: [],
     facts: createServerFacts([]),
     policy: () => ({}),
-    mayUseHttp: () => false,
+    checkUrl: () => {},
     ensureDynamicRegistration: () => Promise.reject(new Error('no registration expected')),
     retireDynamicRegistration: () => Promise.reject(new Error('no retirement expected')),
     storedClient: () => Promise.resolve(undefined),

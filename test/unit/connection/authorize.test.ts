@@ -303,6 +303,18 @@ describe('options of authorize()', () => {
     expect({ status, returnTo }).toEqual({ status: 'authorized', returnTo: 'https://app.example/settings?tab=2' })
   })
 
+  test('authorize({ returnTo }) throws a TypeError for a URL with credentials', async () => {
+    const world = await startWorld()
+    const orchestrator = orchestrate({ policy: { returnToOrigins: ['https://app.example'] } })
+    const connection = orchestrator.connection({ tenant: 't1', server: world.server })
+    for (const returnTo of ['https://user@app.example/', 'https://:password@app.example/'])
+      expect(await rejection(connection.authorize({ returnTo }))).toEqual({
+        name: 'TypeError',
+        code: 'ERR_INVALID_ARG_VALUE',
+        message: 'authorize().returnTo must not contain credentials',
+      })
+  })
+
   test('authorize({ returnTo }) throws a TypeError when policy.returnToOrigins is not set', async () => {
     const world = await startWorld()
     const connection = orchestrate().connection({ tenant: 't1', server: world.server })

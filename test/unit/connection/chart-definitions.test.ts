@@ -82,8 +82,8 @@ describe('the TTL of a record', () => {
     expect(connection.ttlMs({ ...EMPTY, ...extra })).toBe(ttlMs)
   })
 
-  test('the record of a registration expires only while it lacks a client', () => {
-    expect(registration.ttlMs({ ...UNREGISTERED, client: SERVER.client })).toBeUndefined()
+  test('the record of a registration expires 90 days after its last write, without a client earlier', () => {
+    expect(registration.ttlMs({ ...UNREGISTERED, client: SERVER.client })).toBe(90 * DAY_MS)
     expect(registration.ttlMs({ ...UNREGISTERED, claim: CLAIM })).toBe(2 * DAY_MS)
     expect(registration.ttlMs(UNREGISTERED)).toBe(DAY_MS)
   })

@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import { assert, constantFrom, double, oneof, property } from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { issuedSecret } from '../../../src/actors/registration/issued-credentials.ts'
 import { systemClock } from '../../../src/clock.ts'
@@ -13,9 +13,9 @@ import { orchestrate, redirectOf, rejection, signIn, startWorld } from './world.
 const KEYS = { name: new Uint8Array(32).fill(1), sealing: [{ id: 'k', secret: new Uint8Array(32).fill(2) }] }
 
 /** Numbers as a JSON document may have them: very large ones are infinite once they are parsed. */
-const numbers = fc.oneof(
-  fc.double({ noNaN: true, noDefaultInfinity: true }).map(String),
-  fc.constantFrom('1e308', '1e400', '-1e400', '9007199254740993', '0.1', '-0', '253402300800'),
+const numbers = oneof(
+  double({ noNaN: true, noDefaultInfinity: true }).map(String),
+  constantFrom('1e308', '1e400', '-1e400', '9007199254740993', '0.1', '-0', '253402300800'),
 )
 
 describe('a number from outside', () => {
@@ -39,8 +39,8 @@ describe('a number from outside', () => {
   })
 
   test('a number in a registration response leads to a client that can be stored', () => {
-    fc.assert(
-      fc.property(numbers, (text) => {
+    assert(
+      property(numbers, (text) => {
         const json = parseJson(`{"client_id":"c","client_secret":"s","client_secret_expires_at":${text}}`)
         const checked = check(RegistrationResponseSchema, json)
         if ('field' in checked) return
@@ -59,8 +59,8 @@ describe('a number from outside', () => {
   })
 
   test('a lifetime in a token response is finite and at most ten years', () => {
-    fc.assert(
-      fc.property(numbers, numbers, (access, refresh) => {
+    assert(
+      property(numbers, numbers, (access, refresh) => {
         const json = parseJson(
           `{"access_token":"a","token_type":"bearer","expires_in":${access},"refresh_token_expires_in":${refresh}}`,
         )
@@ -86,11 +86,12 @@ describe('a number from outside', () => {
         connection.import({ clientInformation }),
         connection.authorize({ clientInformation }),
       ]
-      expect(await Promise.all(calls.map(rejection))).toEqual(
-        ['import().tokens.expiresAt', 'import().clientInformation', 'authorize().clientInformation'].map((option) =>
-          expect.objectContaining({ name: 'TypeError', message: expect.stringContaining(option) as string }),
-        ),
-      )
+      const thrown = (await Promise.all(calls.map(rejection))) as { name: string; message: string }[]
+      expect(thrown.map(({ name, message }) => [name, message.split(' ')[0]])).toEqual([
+        ['TypeError', 'import().tokens.expiresAt'],
+        ['TypeError', 'import().clientInformation.clientSecretExpiresAt'],
+        ['TypeError', 'authorize().clientInformation.clientSecretExpiresAt'],
+      ])
       expect(await connection.status()).toMatchObject({ state: 'disconnected', failure: undefined })
     },
   )

@@ -4,6 +4,7 @@ import {
   connectionKey,
   createState,
   hashBinding,
+  hashBindingWithoutKey,
   hashState,
   parseState,
   registrationKey,
@@ -73,10 +74,14 @@ describe('the state parameter', () => {
     expect(parseState(wrong)).toBeUndefined()
   })
 
-  test('a state and a binding are stored as hashes', () => {
+  test('a state is stored as a hash, and a binding as a hash under the name key', () => {
     const hash = createHash('sha256').update(state).digest('base64url').slice(0, 22)
     expect(hashState(state)).toBe(hash)
-    expect(hashBinding(state)).toBe(hash)
+    expect(hashBindingWithoutKey(state)).toBe(hash)
+    const [key, other] = [new Uint8Array(32).fill(1), new Uint8Array(32).fill(2)]
+    const hmac = createHmac('sha256', key).update('["binding","session"]').digest().subarray(0, 16)
+    expect(hashBinding(key, 'session')).toBe(hmac.toString('base64url'))
+    expect(hashBinding(other, 'session')).not.toBe(hashBinding(key, 'session'))
     expect(hashState(`${state}x`)).not.toBe(hash)
   })
 })

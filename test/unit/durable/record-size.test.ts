@@ -15,7 +15,8 @@ import { LiveConnection } from '../../support/charts/live-connection.ts'
 
 const KIB = 1024
 const sealer = createSealer([{ id: '2026-11', secret: new Uint8Array(32).fill(7) }])
-const key = connectionKey(routingId(new Uint8Array(32).fill(9), ['t', 'u', 's', null]))
+const nameKey = new Uint8Array(32).fill(9)
+const key = connectionKey(routingId(nameKey, ['t', 'u', 's', null]))
 const report: string[] = []
 
 /** As many characters of base64url as a real random value of that kind has. */
@@ -88,7 +89,7 @@ class RealisticConnection extends LiveConnection {
   }
 
   async ask(requested: string = scope): Promise<unknown> {
-    const request = wishes({ scope: requested, bindingHash: hashBinding('session') })
+    const request = wishes({ scope: requested, bindingHash: hashBinding(nameKey, 'session') })
     return (await this.send({ type: 'authorization.requested', request })).value
   }
 
@@ -97,7 +98,7 @@ class RealisticConnection extends LiveConnection {
     const callback = {
       type: 'callback.received',
       stateHash: attempt?.stateHash,
-      bindingHash: hashBinding('session'),
+      bindingHash: hashBinding(nameKey, 'session'),
       iss: issuer,
       code: random('code', 43),
       codeTtlMs: CODE_TTL_MS,
@@ -131,7 +132,10 @@ describe('a sealed record', () => {
   test('a sealed record with one attempt takes at most 3 KB', async () => {
     const live = new RealisticConnection()
     expect(await live.ask()).toEqual({ resting: 'awaitingCallback' })
-    expect(live.context).toMatchObject({ attempts: [{ bindingHash: hashBinding('session'), scope }], journal: [{}] })
+    expect(live.context).toMatchObject({
+      attempts: [{ bindingHash: hashBinding(nameKey, 'session'), scope }],
+      journal: [{}],
+    })
     expect(await sizeOf(live, 'first attempt')).toBeLessThanOrEqual(3 * KIB)
   })
 

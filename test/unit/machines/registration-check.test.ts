@@ -53,6 +53,18 @@ async function start(checkRegistration: Answer): Promise<LiveChart<RegistrationC
 
 const ports = (live: LiveChart<RegistrationContext>): string[] => live.calls.map(({ port }) => port)
 
+test('the record of a registration that is only used is written at most once a week', async () => {
+  const WEEK_MS = 604_800_000
+  const live = await start(failing)
+  const { at, journal } = live.context
+  await live.send(request, { afterMs: WEEK_MS - 1_000 })
+  expect(live.context.at).toBe(at)
+  await live.send(request, { afterMs: 1_000 })
+  expect(live.context).toMatchObject({ client: dynamicClient, journal })
+  expect(live.context.at).toBeGreaterThanOrEqual(at + WEEK_MS)
+  expect([live.value, ports(live)]).toEqual([{ resting: 'registered' }, ['registerClient']])
+})
+
 describe('the check of a registration', () => {
   test('sends the client, its configuration endpoint and what a token request needs, under a stored claim', async () => {
     const live = await start(answering({ isForgotten: false }))

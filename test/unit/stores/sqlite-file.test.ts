@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
@@ -73,4 +73,15 @@ test('the errors of a SQLite store that cannot be opened say why, without its pa
     await expect(store.load('key')).rejects.toThrow(expect.objectContaining({ name: 'StoreNotOpenedError', message }))
     await store.close()
   }
+})
+
+test('a new SQLite file, and those beside it, are readable by their owner only', async () => {
+  const { folder, connection } = await connectionOn('records.db')
+  await connection.import({ tokens: { accessToken: 'a' } })
+  const files = (await readdir(folder)).toSorted()
+  const modes = await Promise.all(files.map(async (file) => (await stat(join(folder, file))).mode & 0o777))
+  expect([files, modes]).toEqual([
+    ['records.db', 'records.db-shm', 'records.db-wal'],
+    [0o600, 0o600, 0o600],
+  ])
 })

@@ -32,7 +32,7 @@ describe('redirectResponse()', () => {
     const { location, 'set-cookie': cookie, ...rest } = Object.fromEntries(response.headers)
     expect(location).toBe(redirect.authorizationUrl)
     expect(cookie).toMatch(
-      /^__Host-authchart-[\w-]{8}=[\w-]{43}; Path=\/; Max-Age=3900; HttpOnly; Secure; SameSite=Lax$/,
+      /^__Host-authchart-[\w-]{8}=[\w-]{43}; Path=\/; Max-Age=600; HttpOnly; Secure; SameSite=Lax$/,
     )
     expect(cookie).not.toContain(redirect.state)
     expect(rest).toEqual({ 'cache-control': 'no-store', 'referrer-policy': 'no-referrer' })
@@ -305,7 +305,7 @@ describe('invalid callback requests', () => {
         clock: new TestClock(),
       })
       expect(response.headers.get('set-cookie')).toMatch(
-        /^authchart-[\w-]{8}=[\w-]{43}; Path=\/; Max-Age=3900; HttpOnly; SameSite=Lax$/,
+        /^authchart-[\w-]{8}=[\w-]{43}; Path=\/; Max-Age=600; HttpOnly; SameSite=Lax$/,
       )
       const done = await orchestrator.handleCallback(comeBack(world.callback(redirect), cookie))
       expect([done.status, done.headers.getSetCookie()]).toEqual([
@@ -320,7 +320,7 @@ describe('invalid callback requests', () => {
     async (redirectUri) => {
       const { response } = await sentAway({ client: { ...CLIENT, redirectUri }, clock: new TestClock() })
       expect(response.headers.get('set-cookie')).toMatch(
-        /^__Host-authchart-[\w-]{8}=[\w-]{43}; Path=\/; Max-Age=3900; HttpOnly; Secure; SameSite=Lax$/,
+        /^__Host-authchart-[\w-]{8}=[\w-]{43}; Path=\/; Max-Age=600; HttpOnly; Secure; SameSite=Lax$/,
       )
     },
   )

@@ -2,9 +2,15 @@ import { createHash } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 import type { BuildAuthorizationRequestInput } from '../../../../machines/ports.ts'
 import { createBuildAuthorizationRequest } from '../../../../src/actors/authorization-request/build-authorization-request.ts'
+import type { ConnectionDependencies } from '../../../../src/actors/dependencies.ts'
+import { createAddressGuard } from '../../../../src/http/address-guard.ts'
+import { createAllowList } from '../../../../src/http/allow-list.ts'
 import type { ServerMetadata } from '../../../../src/schemas/connection-context.ts'
 import { verifies } from '../../../support/verifies.ts'
 import { identityOf, makeDependencies, never, rejectionOf, serverAt, steppingClock } from '../support.ts'
+
+const guard = createAddressGuard({ allow: createAllowList([]), resolve: () => Promise.resolve([]) })
+const checkUrl: ConnectionDependencies['checkUrl'] = (url, browser) => guard.checkBrowserUrl(url, browser?.own ?? [])
 
 const metadata: ServerMetadata = {
   issuer: 'https://as',
@@ -143,8 +149,26 @@ describe('an authorization request', () => {
       { authorizationEndpoint: 'http://as/authorize?x' },
       { code: 'INSECURE_ENDPOINT', details: { url: 'http://as/authorize', allow: 'as:80' } },
     ],
+    [
+      'for an endpoint at a private address',
+      { authorizationEndpoint: 'https://10.1.2.3/authorize' },
+      { code: 'ADDRESS_FORBIDDEN', details: { url: 'https://10.1.2.3/authorize', allow: '10.1.2.3:443' } },
+    ],
+    [
+      'for an endpoint at a name of the local machine',
+      { authorizationEndpoint: 'https://localhost:8443/authorize' },
+      { code: 'ADDRESS_FORBIDDEN', details: { url: 'https://localhost:8443/authorize', allow: 'localhost:8443' } },
+    ],
+    [
+      'for an endpoint at the origin of this application',
+      { authorizationEndpoint: 'https://app.example/callback?code=c' },
+      {
+        code: 'ADDRESS_FORBIDDEN',
+        details: { url: 'https://app.example/callback', allow: 'app.example:443', reason: 'ownOrigin' },
+      },
+    ],
   ])('is not built %s', async (_, wrong, expected) => {
-    expect(await rejectionOf(build({ metadata: { ...metadata, ...wrong } }))).toEqual({
+    expect(await rejectionOf(build({ metadata: { ...metadata, ...wrong } }, { checkUrl }))).toEqual({
       outcome: 'notSent',
       ...expected,
     })
@@ -164,11 +188,11 @@ test('an authorization request to a 2025-03-26 server without metadata uses PKCE
 test(
   'an authorization endpoint over plain http is accepted when the host allows it',
   verifies(73, async () => {
-    const asked: string[] = []
-    const mayUseHttp = (url: URL) => asked.push(url.host) > 0
+    const asked: unknown[] = []
+    const checkUrl: ConnectionDependencies['checkUrl'] = (url, browser) => asked.push([url.host, browser])
     const authorizationEndpoint = 'http://127.0.0.1:3000/authorize'
-    const { authorizationUrl } = await build({ metadata: { ...metadata, authorizationEndpoint } }, { mayUseHttp })
+    const { authorizationUrl } = await build({ metadata: { ...metadata, authorizationEndpoint } }, { checkUrl })
     expect(authorizationUrl).toMatch(/^http:\/\/127\.0\.0\.1:3000\/authorize\?/)
-    expect(asked).toEqual(['127.0.0.1:3000'])
+    expect(asked).toEqual([['127.0.0.1:3000', { own: ['https://app.example', 'https://app.example'] }]])
   }),
 )

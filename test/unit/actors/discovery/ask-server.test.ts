@@ -181,7 +181,7 @@ describe('askServer rejects', () => {
     })
     const transport = makeTransport({ timeoutMs: 1_000 })
     const ask = createAskServer(makeDependencies({ transport }), new MetadataCache(new SimulatedClock()))
-    const details = (status: number) => ({ url: `${origin}/`, status, retryAfterMs: 7000 })
+    const details = (status: number) => ({ url: origin, status, retryAfterMs: 7000 })
     expect([
       await rejectionOf(ask(origin, { anew: false })),
       await rejectionOf(ask(origin, { anew: false })),

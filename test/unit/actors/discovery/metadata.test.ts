@@ -2,9 +2,9 @@ import { describe, expect, test } from 'vitest'
 import { freshnessOf, MetadataCache } from '../../../../src/actors/discovery/metadata.ts'
 import { verifies } from '../../../support/verifies.ts'
 
-function makeCache(maxEntries?: number) {
+function makeCache(bounds?: { maxEntries?: number; maxBytes?: number }) {
   const clock = { time: 0, monotonic: () => clock.time }
-  const cache = new MetadataCache<string>(clock, maxEntries)
+  const cache = new MetadataCache<string>(clock, bounds)
   const loads: string[] = []
   const read = (url: string, { freshForMs = 100, refresh = false } = {}) =>
     cache.read(
@@ -36,6 +36,14 @@ describe('MetadataCache', () => {
     expect(await read('a')).toBe('a4')
   })
 
+  test('drops the document that was used least recently when all together are too large, and retains none that is too large alone', async () => {
+    const { loads, read } = makeCache({ maxBytes: 1_000 })
+    for (const url of ['a', 'b', 'a', 'c'.repeat(200), 'a', 'b']) await read(url)
+    expect(loads).toEqual(['a', 'b', 'c'.repeat(200), 'b'])
+    for (const url of ['d'.repeat(1_000), 'd'.repeat(1_000)]) await read(url)
+    expect(loads.slice(4)).toEqual(['d'.repeat(1_000), 'd'.repeat(1_000)])
+  })
+
   test('requests a document again after refresh and after drop', async () => {
     const { cache, read } = makeCache()
     await read('a')
@@ -65,7 +73,7 @@ describe('MetadataCache', () => {
   })
 
   test('evicts the least recently used document', async () => {
-    const { loads, read } = makeCache(2)
+    const { loads, read } = makeCache({ maxEntries: 2 })
     for (const url of ['a', 'b', 'a', 'c', 'a', 'b']) await read(url)
     expect(loads).toEqual(['a', 'b', 'c', 'b'])
   })

@@ -13,7 +13,12 @@ import { identityOf, makeDependencies, rejectionOf, steppingClock } from '../sup
 const identity = identityOf('https://h/mcp')
 const redirectUri = 'https://app.example/callback'
 const metadata: ServerMetadata = { issuer: 'https://as', tokenEndpoint: 'https://as/token' }
-const registering: ServerMetadata = { ...metadata, registrationEndpoint: 'https://as/register' }
+const registering: ServerMetadata = {
+  ...metadata,
+  authorizationEndpoint: 'https://as/authorize',
+  codeChallengeMethodsSupported: ['S256'],
+  registrationEndpoint: 'https://as/register',
+}
 const given: ClientInformation = {
   issuer: 'https://as',
   clientId: 'given',

@@ -126,6 +126,20 @@ describe('judgeCallback', () => {
       START,
       'acceptable',
     ],
+    [
+      'accepts a browser by the hash that an earlier release stored',
+      withAttempt,
+      { ...mine, bindingHash: 'another', earlierBindingHash: 'browser' },
+      START,
+      'acceptable',
+    ],
+    [
+      'returns bindingMismatch for another hash of the same length',
+      withAttempt,
+      { ...mine, bindingHash: 'browsen' },
+      START,
+      'bindingMismatch',
+    ],
     ['returns unknown for a state without an attempt', withAttempt, { ...mine, stateHash: 'hash-2' }, START, 'unknown'],
     [
       'returns unknown if the server of the attempt was removed',
@@ -138,7 +152,7 @@ describe('judgeCallback', () => {
     [
       'returns bindingMismatch for another browser',
       withAttempt,
-      { ...mine, bindingHash: 'another' },
+      { ...mine, bindingHash: 'another', earlierBindingHash: 'anothe' },
       START,
       'bindingMismatch',
     ],

@@ -1,0 +1,51 @@
+const MAX_UNTRUSTED_LENGTH = 200
+const MAX_SEGMENT_LENGTH = 20
+
+/** Path segments that standards prescribe, and that are longer. */
+const WELL_KNOWN: ReadonlySet<string> = new Set([
+  'oauth-authorization-server',
+  'oauth-protected-resource',
+  'openid-configuration',
+])
+
+/** Control characters, marks that change the direction of a text, and separators of lines. */
+const INVISIBLE = /[\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/gu
+
+/** Escapes the characters of another party's text that would change how the text around it is displayed. */
+export function escapeInvisible(text: string): string {
+  return text.replace(INVISIBLE, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
+}
+
+/** A string of another party, escaped and truncated to a length that is safe to store and to print. */
+export function truncate(text: string): string {
+  const escaped = escapeInvisible(text)
+  return escaped.length > MAX_UNTRUSTED_LENGTH ? `${escaped.slice(0, MAX_UNTRUSTED_LENGTH)}…` : escaped
+}
+
+const cut = (text: string): string => `${text.slice(0, 4)}…`
+
+const URL_PARTS = /^([a-z][a-z\d+.-]*:\/\/)(?:[^/?#]*@)?([^/?#]*)([^?#]*)/i
+
+/**
+ * A URL in a form that may be shown, otherwise verbatim: origin and path, without its query, which may contain a
+ * secret. Long path segments are cut as well, since some MCP servers have their keys there.
+ */
+export function redactUrl(url: string): string {
+  const [, scheme, host, path = ''] = URL_PARTS.exec(url) ?? []
+  if (scheme === undefined || host === undefined) return truncate(url)
+  const segments = path.split('/').map((segment) => (isShown(segment) ? segment : cut(segment)))
+  return truncate(scheme + host + segments.join('/'))
+}
+
+function isShown(segment: string): boolean {
+  return segment.length < MAX_SEGMENT_LENGTH || WELL_KNOWN.has(segment)
+}
+
+/** The parameters of a challenge that `authorize()` reads; what resembles a token elsewhere. */
+const CHALLENGE_PART =
+  /((?<![\w-])(?:(?:scope|resource_metadata|acr_values)\s*=\s*(?:"[^"\\]*(?:\\.[^"\\]*)*"|[^\s,"]+)|error\s*=\s*"?[a-z_]{1,64}(?![^\s,"])))|[\w~+/.-]{20,}=*/gis
+
+/** A `WWW-Authenticate` value without what resembles a token: some servers repeat the rejected one in a description. */
+export function redactChallenge(challenge: string): string {
+  return challenge.replace(CHALLENGE_PART, (part, parameter?: string) => parameter ?? cut(part))
+}
