@@ -10,8 +10,9 @@ export const MAX_ATTEMPTS = 8
 export const CALLBACK_WAIT_MS = 60_000
 
 /**
- * Total length of the scopes of pending attempts, and of counted step-ups, in characters; the oldest are dropped. Two
- * of the longest scopes, or eight usual ones. For a server that names 4,096 characters of scope.
+ * Total length of the scopes of pending attempts, with their codes and with the servers of those at other ones, and of
+ * counted step-ups, in characters; the oldest are dropped. Two of the longest scopes, or eight usual ones. For a server
+ * that names 4,096 characters of scope, or another authorization server each time.
  */
 export const MAX_TOTAL_SCOPE_LENGTH = 8_192
 

@@ -116,12 +116,16 @@ export function appendToJournal(
 }
 
 /**
- * The newest entries: at most `count`, and no more than {@link MAX_TOTAL_SCOPE_LENGTH} characters of scope; the newest
- * in any case.
+ * The newest entries: at most `count`, and no more than {@link MAX_TOTAL_SCOPE_LENGTH} characters of scope, or of what
+ * else `lengthOf` counts; the newest in any case.
  */
-export function newestWithin<Entry extends { scope?: string | undefined }>(entries: Entry[], count: number): Entry[] {
+export function newestWithin<Entry extends { scope?: string | undefined }>(
+  entries: Entry[],
+  count: number,
+  lengthOf: (entry: Entry) => number = ({ scope = '' }) => scope.length,
+): Entry[] {
   const newest = entries.slice(-count).toReversed()
   let left = MAX_TOTAL_SCOPE_LENGTH
-  const first = newest.findIndex(({ scope = '' }, index) => (left -= scope.length) < 0 && index > 0)
+  const first = newest.findIndex((entry, index) => (left -= lengthOf(entry)) < 0 && index > 0)
   return newest.slice(0, first === -1 ? count : first).toReversed()
 }

@@ -31,7 +31,12 @@ export function addAttempt(
   }
   const hasCode = (other: Attempt): boolean => isExchangePending(other, output.at)
   const byPriority = context.attempts.toSorted((a, b) => Number(hasCode(a)) - Number(hasCode(b)))
-  const retained = newestWithin([...byPriority, attempt], MAX_ATTEMPTS)
+  // An attempt at another server retains that server, which a stranger has named.
+  const lengthOf = ({ scope = '', code = '', serverId }: Attempt): number =>
+    scope.length +
+    code.length +
+    (serverId === attempt.serverId ? 0 : JSON.stringify([serverOf(context, serverId)]).length)
+  const retained = newestWithin([...byPriority, attempt], MAX_ATTEMPTS, lengthOf)
   const superseded = context.attempts.filter((other) => !retained.includes(other))
   return {
     at: output.at,

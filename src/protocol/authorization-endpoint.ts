@@ -1,5 +1,5 @@
 import { isErrorCode } from '../errors/failure.ts'
-import { MAX_QUERY_LENGTH } from '../schemas/limits.ts'
+import { MAX_CODE_LENGTH, MAX_QUERY_LENGTH } from '../schemas/limits.ts'
 
 /** The parameters of an authorization response, before validation. All strings are untrusted. */
 export interface CallbackParameters {
@@ -37,7 +37,8 @@ export function parseCallback(url: string | URL): CallbackParameters {
     if (code !== undefined) return { ...origin, malformed: 'codeAndError' }
     return { ...origin, error: isErrorCode(error) ? error : 'other' }
   }
-  return code === undefined ? { ...origin, malformed: 'noCode' } : { ...origin, code }
+  if (code === undefined) return { ...origin, malformed: 'noCode' }
+  return code.length > MAX_CODE_LENGTH ? { ...origin, malformed: 'tooLong' } : { ...origin, code }
 }
 
 /**

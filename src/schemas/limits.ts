@@ -18,6 +18,19 @@ export const MAX_NAME_LENGTH = 256
 /** Upper bound for the names in one metadata list. Answers a document that is all list. */
 export const MAX_NAMES = 1_000
 
+/**
+ * Upper bound for the URLs of one authorization server metadata document together, in bytes, and for all its lists of
+ * names but that of scopes. They are stored while an authorization is in progress, the URLs with its tokens as well.
+ * The largest recorded documents have less than a third of it.
+ */
+export const MAX_METADATA_MEMBERS_BYTES = 3_072
+
+/** Upper bound for a client ID and its secret together, in bytes. Answers a server that fills the record. */
+export const MAX_CLIENT_BYTES = 4_096
+
+/** Upper bound for an authorization code, in characters. It is stored until it is redeemed. Entra's have up to 2,000. */
+export const MAX_CODE_LENGTH = 4_096
+
 /** Upper bound for the authorization servers of one resource. Answers a document that is all list. */
 export const MAX_ISSUERS = 64
 

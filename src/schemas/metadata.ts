@@ -1,7 +1,7 @@
 import * as v from 'valibot'
 import type { ServerMetadata } from './connection-context.ts'
-import { MAX_ISSUERS } from './limits.ts'
-import { HttpUrl, isTooLong, Issuer, Names, Scopes, Text, unlessEmpty } from './wire.ts'
+import { MAX_ISSUERS, MAX_METADATA_MEMBERS_BYTES } from './limits.ts'
+import { HttpUrl, isTooLong, Issuer, Names, Scopes, Text, unlessEmpty, withinBytes } from './wire.ts'
 
 /** A `resource` identifier, also as a list of one, which GitLab self-managed sends. */
 const Resource = v.union([
@@ -82,6 +82,28 @@ export const AuthorizationServerMetadataSchema = v.pipe(
     pushed_authorization_request_endpoint: unlessEmpty(HttpUrl),
     require_pushed_authorization_requests: v.nullish(v.boolean()),
   }),
+  withinBytes(
+    [
+      'issuer',
+      'authorization_endpoint',
+      'token_endpoint',
+      'registration_endpoint',
+      'revocation_endpoint',
+      'pushed_authorization_request_endpoint',
+    ],
+    MAX_METADATA_MEMBERS_BYTES,
+  ),
+  withinBytes(
+    [
+      'grant_types_supported',
+      'token_endpoint_auth_methods_supported',
+      'token_endpoint_auth_signing_alg_values_supported',
+      'code_challenge_methods_supported',
+      'response_types_supported',
+      'dpop_signing_alg_values_supported',
+    ],
+    MAX_METADATA_MEMBERS_BYTES,
+  ),
   v.forward(
     v.check(
       ({ require_pushed_authorization_requests: isRequired, pushed_authorization_request_endpoint: endpoint }) =>

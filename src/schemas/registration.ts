@@ -1,8 +1,8 @@
 import * as v from 'valibot'
 import { ClaimSchema, JournalEntrySchema, OrphanedClaimSchema } from './connection-context.ts'
 import { ClientInformationSchema, DpopTermsSchema, FailureSchema, Instant, maybe } from './credentials.ts'
-import { MAX_EXPIRY_SECONDS, MAX_NAME_LENGTH, MAX_REJECTED_METHODS } from './limits.ts'
-import { HttpUrl, ScopeText, Secret, Text } from './wire.ts'
+import { MAX_CLIENT_BYTES, MAX_EXPIRY_SECONDS, MAX_NAME_LENGTH, MAX_REJECTED_METHODS } from './limits.ts'
+import { HttpUrl, ScopeText, Secret, Text, withinBytes } from './wire.ts'
 
 const Method = v.pipe(v.string(), v.maxLength(MAX_NAME_LENGTH))
 
@@ -44,6 +44,7 @@ export const RegistrationResponseSchema = v.pipe(
     registration_client_uri: v.fallback(v.nullish(HttpUrl), undefined),
     registration_access_token: v.fallback(v.nullish(BearerToken), undefined),
   }),
+  withinBytes(['client_id', 'client_secret'], MAX_CLIENT_BYTES),
   v.transform((response) => ({
     clientId: response.client_id,
     clientSecret: response.client_secret || undefined,

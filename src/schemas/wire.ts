@@ -78,6 +78,24 @@ function isHttpUrl(text: string): boolean {
   return (protocol === 'https:' || protocol === 'http:') && username === '' && password === ''
 }
 
+/** How much a value takes in a record, in bytes of JSON. */
+export function bytesOf(value: unknown): number {
+  return value === undefined ? 0 : new TextEncoder().encode(JSON.stringify(value)).length
+}
+
+/** Bounds what these members of a document take together; the issue names the first one that does not fit any more. */
+export const withinBytes = <Document extends Record<string, unknown>>(
+  names: readonly (keyof Document & string)[],
+  maxBytes: number,
+) =>
+  v.rawCheck<Document>(({ dataset, addIssue }) => {
+    if (!dataset.typed) return
+    const { value: input } = dataset
+    let left = maxBytes
+    const key = names.find((name) => (left -= bytesOf(input[name])) < 0)
+    if (key !== undefined) addIssue({ path: [{ type: 'object', origin: 'value', input, key, value: input[key] }] })
+  })
+
 /** The result of validating a document: its content, or its first invalid member. Never the input itself. */
 export type Checked<Output> = { output: Output } | { field: string | undefined }
 

@@ -147,6 +147,57 @@ describe('a sealed record', () => {
     expect(await sizeOf(live, 'first attempt, 2 KB of scope')).toBeLessThanOrEqual(5 * KIB)
   })
 
+  test('a sealed record of a usual connection takes at most 6 KB', async () => {
+    const live = new RealisticConnection()
+    await live.ask()
+    await live.comeBack()
+    await many(4, () => live.refresh())
+    await live.ask()
+    expect([live.context.tokens?.tokenType, live.context.attempts.length]).toEqual(['Bearer', 1])
+    expect(await sizeOf(live, 'usual connection')).toBeLessThanOrEqual(6 * KIB)
+  })
+
+  test('a sealed record whose server names another authorization server each time, with the longest metadata, takes at most 64 KB', async () => {
+    const live = new RealisticConnection()
+    let named = 0
+    const url = (name: string, length: number): string => `https://as-${named}.example/${name}`.padEnd(length, 'x')
+    const current = () => ({
+      ...metadata,
+      issuer: url('', 200),
+      authorizationEndpoint: url('authorize', 900),
+      tokenEndpoint: url('token', 900),
+      revocationEndpoint: url('revoke', 900),
+    })
+    Object.assign(live.answers, {
+      discoverServer: ({ at }: { at: number }) => ({ at, metadata: current() }),
+      ensureRegistration: ({ at }: { at: number }) => ({
+        at,
+        client: {
+          ...client,
+          issuer: url('', 200),
+          clientId: random(`id ${named}`, 2_000),
+          clientSecret: random(`secret ${named}`, 2_000),
+        },
+      }),
+    })
+    await live.ask()
+    await live.send({
+      type: 'callback.received',
+      stateHash: live.context.attempts[0]?.stateHash,
+      bindingHash: hashBinding(nameKey, 'session'),
+      code: random('code', 43),
+      codeTtlMs: CODE_TTL_MS,
+      iss: url('', 200),
+    })
+    await many(10, () => {
+      named += 1
+      return live.ask()
+    })
+    expect([live.context.attempts.length, live.context.servers.length]).toEqual([2, 3])
+    expect(live.context.endedAttempts.length).toBeGreaterThan(8)
+    expect(await sizeOf(live, 'ten authorization servers with the longest metadata')).toBeLessThanOrEqual(64 * KIB)
+  })
+
   test('a sealed record takes at most 64 KB when a server names as much scope as is read', async () => {
     const live = new RealisticConnection()
     const scopesOf = (length: number, name: string): string[] =>

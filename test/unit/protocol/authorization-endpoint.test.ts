@@ -26,7 +26,7 @@ describe('parseCallback', () => {
     [`${base}?error=a&error=b`, { malformed: 'repeatedParameter' }],
     [`${base}?code=a&error=b&state=s`, { state: 's', malformed: 'codeAndError' }],
     [`${base}?code=${'a'.repeat(16_384)}`, { malformed: 'tooLong' }],
-    [`${base}?code=${'a'.repeat(16_378)}`, { code: 'a'.repeat(16_378) }],
+    [`${base}?x=${'a'.repeat(16_374)}&code=a`, { code: 'a' }],
     [`${base}#code=a&state=s`, { malformed: 'noCode' }],
     ['/callback?code=a', { malformed: 'notAUrl' }],
     ['', { malformed: 'notAUrl' }],

@@ -58,6 +58,7 @@ test.each([
   ['client_secret', { client_id: 'c', client_secret: 7 }],
   ['client_secret', { client_id: 'c', client_secret: '\udfff' }],
   ['client_secret', { client_id: 'c', client_secret: 'a'.repeat(4097) }],
+  ['client_secret', { client_id: 'a'.repeat(2048), client_secret: 'a'.repeat(2045) }],
   ['client_secret_expires_at', { client_id: 'c', client_secret_expires_at: 'never' }],
   ['client_secret_expires_at', { client_id: 'c', client_secret_expires_at: -1 }],
   ['client_secret_expires_at', { client_id: 'c', client_secret_expires_at: Number.POSITIVE_INFINITY }],
