@@ -1,6 +1,6 @@
 import * as oauth from 'oauth4webapi'
 import { type Clock, randomId } from '../clock.ts'
-import { truncate } from '../errors/failure.ts'
+import { truncate } from '../errors/redact.ts'
 import { portError } from '../errors/port-error.ts'
 import type { ConfiguredClient } from '../options/client-options.ts'
 import type { SigningKey } from '../options/signing-key.ts'

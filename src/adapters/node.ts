@@ -62,7 +62,7 @@ function logError(error: unknown): void {
 }
 
 function headOf(error: Error & { code?: unknown }): string {
-  if (isAuthorizationError(error)) return escapeInvisible(`${error.name} ${error.code}: ${error.message}`)
+  if (isAuthorizationError(error)) return `${error.name} ${error.code}: ${error.message}`
   const name = /^\w{1,64}$/.test(error.name) ? error.name : 'Error'
   // The codes of Node and undici. An error of another kind may have an authorization code there.
   return typeof error.code === 'string' && /^(?:UND_)?E[A-Z][A-Z\d_]{1,40}$/.test(error.code)
@@ -78,10 +78,6 @@ function framesOf({ message, stack = '' }: Error): string[] {
     .split('\n')
     .filter((line) => /^ {4}at [\w$.<>[\] ()/:@\\+-]+$/.test(line))
 }
-
-/** Control, format (bidirectional too) and line-separator characters as escape sequences. */
-const escapeInvisible = (text: string): string =>
-  text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`)
 
 /** Ends a response that the handler could not give. One that the framework has begun itself stays as it is. */
 function fail(outgoing: ServerResponse): void {

@@ -1,5 +1,6 @@
 import { knownIssuer, issuerOfTokens, serverOf, tokensOf } from '../../machines/connection/selectors.ts'
-import { failure, type Failure, truncate } from '../errors/failure.ts'
+import { failure, type Failure } from '../errors/failure.ts'
+import { truncate } from '../errors/redact.ts'
 import { policyRefusal } from '../options/policy.ts'
 import { sameIssuer } from '../protocol/same-issuer.ts'
 import { unionScopes } from '../protocol/scopes.ts'

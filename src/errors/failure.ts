@@ -1,6 +1,4 @@
-import { escapeInvisible } from './redact.ts'
-
-export { truncate } from './redact.ts'
+import { quote } from './redact.ts'
 
 /** All failure codes: the closed union of `error.code` and `failure.code`. */
 export const FAILURE_CODES = [
@@ -370,9 +368,6 @@ export function isRetryable(failure: Failure): boolean {
 export function isTransient(failure: Failure): boolean {
   return isRetryable(failure) || failure.code === 'CLOSED'
 }
-
-/** As JSON, which escapes only some control characters. */
-const quote = (value: unknown): string => escapeInvisible(JSON.stringify([value]).slice(1, -1))
 
 /**
  * Describes a failure in one lower-case sentence: what happened and where. Strings of other parties are JSON-quoted;

@@ -8,12 +8,20 @@ const WELL_KNOWN: ReadonlySet<string> = new Set([
   'openid-configuration',
 ])
 
-/** Control characters, marks that change the direction of a text, and separators of lines. */
-const INVISIBLE = /[\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/gu
+/** Control characters, format characters, such as those that change the direction of a text, and separators of lines. */
+const INVISIBLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu
 
 /** Escapes the characters of another party's text that would change how the text around it is displayed. */
 export function escapeInvisible(text: string): string {
-  return text.replace(INVISIBLE, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
+  return text.replace(INVISIBLE, (character) => {
+    const code = character.codePointAt(0)?.toString(16) ?? ''
+    return code.length > 4 ? `\\u{${code}}` : `\\u${code.padStart(4, '0')}`
+  })
+}
+
+/** A value as JSON, in which JSON itself escapes only some control characters. */
+export function quote(value: unknown): string {
+  return escapeInvisible(JSON.stringify([value]).slice(1, -1))
 }
 
 /** A string of another party, escaped and truncated to a length that is safe to store and to print. */

@@ -1,6 +1,6 @@
-import { failure, type FailureDetails, truncate } from '../errors/failure.ts'
+import { failure, type FailureDetails } from '../errors/failure.ts'
 import { PortError, portError } from '../errors/port-error.ts'
-import { redactUrl } from '../errors/redact.ts'
+import { redactUrl, truncate } from '../errors/redact.ts'
 import type { Deadline } from './deadline.ts'
 import { MAX_CAUSE_DEPTH } from './limits.ts'
 

@@ -1,6 +1,7 @@
 import * as v from 'valibot'
 import { saveMarginMs } from '../durable/chart.ts'
-import { failure, type Failure, truncate } from '../errors/failure.ts'
+import { failure, type Failure } from '../errors/failure.ts'
+import { truncate } from '../errors/redact.ts'
 import type { DpopPolicy } from '../protocol/dpop.ts'
 import { sameIssuer } from '../protocol/same-issuer.ts'
 import { coversScope } from '../protocol/scopes.ts'

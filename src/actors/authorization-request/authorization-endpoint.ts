@@ -1,6 +1,6 @@
-import { failure, truncate } from '../../errors/failure.ts'
+import { failure } from '../../errors/failure.ts'
 import { PortError, portError } from '../../errors/port-error.ts'
-import { redactUrl } from '../../errors/redact.ts'
+import { redactUrl, truncate } from '../../errors/redact.ts'
 import type { ServerMetadata } from '../../schemas/connection-context.ts'
 import type { ConnectionDependencies } from '../dependencies.ts'
 

@@ -1,7 +1,6 @@
-import { truncate } from '../../errors/failure.ts'
 import { portError } from '../../errors/port-error.ts'
 import { warnOnFailure } from '../../errors/warn-on-failure.ts'
-import { redactUrl } from '../../errors/redact.ts'
+import { redactUrl, truncate } from '../../errors/redact.ts'
 import { sameIssuer } from '../../protocol/same-issuer.ts'
 import type { DiscoveryPolicy } from '../dependencies.ts'
 

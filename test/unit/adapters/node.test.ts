@@ -245,7 +245,7 @@ describe('an error of a handler', () => {
     const expected = 'a\n\u202E\u2028b'
     const [head, ...frames] = await loggedOf(new AuthorizationError({ code: 'CLOSED', details: { expected } }))
     expect(head).toBe(
-      String.raw`toNodeHandler: a request failed: AuthorizationError CLOSED: the orchestrator is closed (expected "a\n\u{202e}\u{2028}b")`,
+      String.raw`toNodeHandler: a request failed: AuthorizationError CLOSED: the orchestrator is closed (expected "a\n\u202e\u2028b")`,
     )
     expect(frames[0]).toMatch(/^ {4}at .*node\.test\.ts:\d+:\d+\)?$/)
   })

@@ -9,8 +9,8 @@ import {
   isTransient,
   type NextAction,
   nextActionFor,
-  truncate,
 } from '../../../src/errors/failure.ts'
+import { truncate } from '../../../src/errors/redact.ts'
 
 test('failure omits undefined details, so that equal failures are equal as JSON', () => {
   expect(failure('HTTP_TIMEOUT')).toStrictEqual({ code: 'HTTP_TIMEOUT' })

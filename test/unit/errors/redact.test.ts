@@ -19,6 +19,7 @@ describe('redactUrl', () => {
     ['https://h/t/.well-known/openid-configuration', 'https://h/t/.well-known/openid-configuration'],
     ['https://h/%E2%80%AEabc/x', 'https://h/%E2%80%AEabc/x'],
     ['not a URL \u202e', 'not a URL \\u202e'],
+    ['a tag \u{e0001}', 'a tag \\u{e0001}'],
   ])('of %j returns %j', (url, expected) => {
     expect(redactUrl(url)).toBe(expected)
   })
