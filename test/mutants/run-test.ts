@@ -8,8 +8,12 @@ import type { NamedTest } from './mutant.ts'
 /** The longest that one run of vitest may take. */
 const RUN_TIMEOUT_MS = 10 * 60_000
 
-/** How the failure of an assertion begins: vitest reports those of `.resolves` and `.rejects` as plain errors. */
-const ASSERTION = /^(?:AssertionError\b|Error: promise (?:resolved|rejected) )/
+/**
+ * How the failure of an assertion begins: vitest reports those of `.resolves` and `.rejects` as plain errors,
+ * fast-check wraps them.
+ */
+const ASSERTION =
+  /^(?:AssertionError\b|Error: promise (?:resolved|rejected) |Error: Property failed [^]*\bAssertionError\b)/
 
 const Report = v.object({
   success: v.boolean(),
