@@ -162,10 +162,10 @@ const retryAfter = ({ failure }: CallbackOutcome): string =>
 const escapeHtml = (text: string): string =>
   text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;')
 
-const STYLE = `body { font: 1.1rem/1.5 system-ui, sans-serif; max-width: 34rem; margin: 12vh auto; padding: 0 1rem }
+const STYLE = `body { font: 1.1rem/1.5 system-ui, sans-serif; max-width: 34rem; margin: 12vh auto; padding: 0 1rem; overflow-wrap: anywhere }
 h1 { font-size: 1.6rem; line-height: 1.25 }
 footer { margin-top: 3rem; font-size: .85rem; opacity: .75 }
-:root { color-scheme: light dark }`
+:root { color-scheme: light dark; background: Canvas; color: CanvasText }`
 
 const HEADERS = {
   'content-type': 'text/html; charset=utf-8',

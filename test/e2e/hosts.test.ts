@@ -1,8 +1,6 @@
-import { randomBytes, randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
-import { type Host, startHost } from '../support/processes/host.ts'
+import { type Host, startTwoInstances } from '../support/processes/host.ts'
 import { until, useStage } from '../support/processes/stage.ts'
-import { freePort } from '../support/redis-server.ts'
 import { UserAgent } from '../support/user-agent.ts'
 
 const stage = useStage()
@@ -12,24 +10,6 @@ const HOSTS = {
   fastify: 'examples/hosts/fastify.ts',
   hono: 'examples/hosts/hono.ts',
   next: 'support/servers/next-server.ts',
-}
-
-/** Two instances behind one Redis, which agree on where the browser comes back. */
-async function twoInstances(name: keyof typeof HOSTS) {
-  const secret = (): string => randomBytes(32).toString('base64')
-  const [port, otherPort] = [await freePort(), await freePort()]
-  const settings = {
-    CALLBACK_URL: `http://127.0.0.1:${port}/callback`,
-    MCP_SERVER: stage.mcp.url,
-    REDIS_URL: inject('redisUrl'),
-    REDIS_PREFIX: `host-${randomUUID()}:`,
-    NAME_KEY: secret(),
-    SEALING_KEY: secret(),
-    SESSION_SECRET: secret(),
-  }
-  const file = HOSTS[name]
-  const [one, two] = await Promise.all([startHost(file, port, settings), startHost(file, otherPort, settings)])
-  return [one, two] as const
 }
 
 /** A browser that is logged in at the host itself. */
@@ -46,7 +26,10 @@ describe.each(Object.keys(HOSTS) as (keyof typeof HOSTS)[])('the example host on
   let one: Host
   let two: Host
   beforeAll(async () => {
-    ;[one, two] = await twoInstances(name)
+    ;[one, two] = await startTwoInstances(HOSTS[name], {
+      mcpServer: stage.mcp.url,
+      redisUrl: inject('redisUrl'),
+    })
   })
   // They have ended, unless a test failed.
   afterAll(() => Promise.all([one, two].map((instance) => instance.stop('SIGKILL'))))

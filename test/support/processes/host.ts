@@ -1,4 +1,6 @@
+import { randomBytes, randomUUID } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
+import { freePort } from '../redis-server.ts'
 import { type Program, startProgram } from './program.ts'
 
 /** An example host that runs as a program of its own. */
@@ -19,4 +21,31 @@ export async function startHost(file: string, port: number, settings: Record<str
   const program = startProgram(process.execPath, [path], { env })
   await program.printed(READY)
   return { ...program, origin: `http://127.0.0.1:${port}` }
+}
+
+/** What two instances of a host have in common. */
+interface SharedSettings {
+  mcpServer: string
+  redisUrl: string
+  /** The origin that browsers see. @defaultValue that of the first instance */
+  originOf?: (port: number) => string
+}
+
+/** Two instances behind one Redis, which agree on where the browser comes back. */
+export async function startTwoInstances(
+  file: string,
+  { mcpServer, redisUrl, originOf = (port) => `http://127.0.0.1:${port}` }: SharedSettings,
+): Promise<readonly [Host, Host]> {
+  const secret = (): string => randomBytes(32).toString('base64')
+  const [port, otherPort] = [await freePort(), await freePort()]
+  const settings = {
+    CALLBACK_URL: `${originOf(port)}/callback`,
+    MCP_SERVER: mcpServer,
+    REDIS_URL: redisUrl,
+    REDIS_PREFIX: `host-${randomUUID()}:`,
+    NAME_KEY: secret(),
+    SEALING_KEY: secret(),
+    SESSION_SECRET: secret(),
+  }
+  return await Promise.all([startHost(file, port, settings), startHost(file, otherPort, settings)])
 }
