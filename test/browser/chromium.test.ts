@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { findChromium } from './chromium.ts'
 
-test('a machine without Chromium is told what to install', () => {
+test('the error on a machine without Chromium says what to install', () => {
   expect(() => findChromium('/nowhere')).toThrow(/apt-get install --no-install-recommends chromium/)
 })

@@ -1,4 +1,5 @@
 import ts from 'typescript'
+import { calleeOf } from './docs/texts.ts'
 
 /** A test that claims to prove a requirement. */
 export interface Citation {
@@ -25,6 +26,22 @@ export function citationsIn(path: string, text: string): Citation[] {
   }
   visit(file)
   return found
+}
+
+/** The titles of the tests of a source text, each after those of its groups. */
+export function testTitles(path: string, text: string): string[] {
+  const file = ts.createSourceFile(path, text, ts.ScriptTarget.ESNext, true)
+  const titles: string[] = []
+  const visit = (node: ts.Node): void => {
+    if (ts.isCallExpression(node) && /^(?:test|it)$/.test(calleeOf(node.expression))) {
+      const [title] = node.arguments
+      if (title !== undefined && (ts.isStringLiteralLike(title) || ts.isTemplateExpression(title)))
+        titles.push(titleAround(title))
+    }
+    ts.forEachChild(node, visit)
+  }
+  visit(file)
+  return titles
 }
 
 /** The titles of the calls that a node stands in, outermost first. */

@@ -97,7 +97,7 @@ export function piecesOfMarkdown(path: string, text: string): Piece[] {
 const TITLED = new Set(['test', 'it', 'describe'])
 
 /** `test`, `test.skip`, `test.each(…)`: the function behind a call that takes a title. */
-function calleeOf(node: ts.Expression): string {
+export function calleeOf(node: ts.Expression): string {
   if (ts.isIdentifier(node)) return node.text
   if (ts.isPropertyAccessExpression(node) || ts.isCallExpression(node)) return calleeOf(node.expression)
   return ts.isTaggedTemplateExpression(node) ? calleeOf(node.tag) : ''
