@@ -1,6 +1,6 @@
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, expect, inject, it, onTestFinished } from 'vitest'
-import { useStage } from '../support/processes/stage.ts'
+import { soon, useStage } from '../support/processes/stage.ts'
 import { startChromium } from './chromium.ts'
 import { deploy, type Deployment } from './deployment.ts'
 import { callbackUrlOf, login, type Person, signIn } from './person.ts'
@@ -29,14 +29,15 @@ async function newPerson({ origin } = hosts.https): Promise<Person> {
 const youAre = (name: string): string => JSON.stringify([{ type: 'text', text: `you are ${name}` }])
 
 async function expectWhoami(tab: Page, name: string, { origin } = hosts.https): Promise<void> {
-  await tab.waitForURL(`${origin}/whoami`)
-  expect(await tab.locator('body').innerText()).toBe(youAre(name))
+  const shown = async (): Promise<string[]> => [tab.url(), await tab.locator('body').innerText()]
+  await soon(async () => expect(await shown()).toEqual([`${origin}/whoami`, youAre(name)]))
 }
 
 /** The page that refuses a callback, which says what happened and what to do. */
 async function expectRefusal(tab: Page): Promise<void> {
-  await tab.waitForURL(`${hosts.https.origin}/callback?*`)
-  expect(await tab.getByRole('heading').allInnerTexts()).toEqual(['This sign-in was not started in this browser'])
+  const headings = tab.getByRole('heading')
+  const title = 'This sign-in was not started in this browser'
+  await soon(async () => expect(await headings.allInnerTexts()).toEqual([title]))
   const text = await tab.getByRole('main').innerText()
   expect(text).toContain('Please open the service in this browser and start the sign-in again')
   expect(text).toContain('If somebody sent you the link, do not use it.')

@@ -15,7 +15,7 @@ const READY = /^(?:ready|open http\S+)\n/
  * Starts a program of `test/` with these environment variables, and waits until it says that it is ready. Inherits
  * nothing but the path.
  */
-export async function startHost(file: string, port: number, settings: Record<string, string>): Promise<Host> {
+async function startHost(file: string, port: number, settings: Record<string, string>): Promise<Host> {
   const path = fileURLToPath(new URL(`../../${file}`, import.meta.url))
   const env = { PATH: process.env['PATH'], NODE_ENV: 'production', PORT: String(port), ...settings }
   const program = startProgram(process.execPath, [path], { env })
