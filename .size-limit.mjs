@@ -5,18 +5,18 @@ const { exports } = JSON.parse(readFileSync(new URL('package.json', import.meta.
 
 /** Our own code, without the packages that it imports. */
 const OWN = {
-  '.': '67.8 kB',
-  './machines': '16.8 kB',
-  './mcp': '3.6 kB',
-  './node': '4.7 kB',
-  './redis': '6.4 kB',
-  './sqlite': '3.1 kB',
-  './stately': '19.2 kB',
-  './testing': '28.6 kB',
+  '.': '69.2 kB',
+  './machines': '17.1 kB',
+  './mcp': '4 kB',
+  './node': '5.1 kB',
+  './redis': '7.2 kB',
+  './sqlite': '3.9 kB',
+  './stately': '19.5 kB',
+  './testing': '29.1 kB',
 }
 
 /** The main entry with all that it loads from packages. */
-const WITH_PACKAGES = { '.': '274 kB' }
+const WITH_PACKAGES = { '.': '275.5 kB' }
 
 const checks = (limits, name, settings) =>
   Object.entries(limits).map(([entry, limit]) => ({

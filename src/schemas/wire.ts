@@ -79,7 +79,7 @@ function isHttpUrl(text: string): boolean {
 }
 
 /** How much a value takes in a record, in bytes of JSON. */
-export function bytesOf(value: unknown): number {
+function bytesOf(value: unknown): number {
   return value === undefined ? 0 : new TextEncoder().encode(JSON.stringify(value)).length
 }
 
