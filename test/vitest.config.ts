@@ -55,6 +55,18 @@ export default defineConfig({
       {
         extends: true,
         test: {
+          name: 'fuzz',
+          include: ['test/fuzz/**/*.test.ts'],
+          // Each file configures fast-check with the seed that the global setup has chosen.
+          setupFiles: ['test/fuzz/support/runs.ts'],
+          globalSetup: [...withRedis.globalSetup, 'test/fuzz/support/global-seed.ts'],
+          isolate: false,
+          testTimeout: 240_000,
+        },
+      },
+      {
+        extends: true,
+        test: {
           name: 'model',
           include: ['test/model/**/*.test.ts', 'test/examples/model-based.test.ts'],
           testTimeout: 60_000,

@@ -24,9 +24,10 @@ const NAMES = ['state', 'code', 'iss', 'error'] as const
  */
 export function parseCallback(url: string | URL): CallbackParameters {
   if (!URL.canParse(url)) return { malformed: 'notAUrl' }
-  const { search, searchParams } = new URL(url)
-  if (search.length > MAX_QUERY_LENGTH) return { malformed: 'tooLong' }
-  const found = NAMES.map((name) => [name, searchParams.getAll(name)] as const)
+  const parsed = new URL(url)
+  // Before it is decoded, which takes a second for each megabyte of a hostile one.
+  if (parsed.search.length > MAX_QUERY_LENGTH) return { malformed: 'tooLong' }
+  const found = NAMES.map((name) => [name, parsed.searchParams.getAll(name)] as const)
   const { state, code, iss, error } = Object.fromEntries(
     found.flatMap(([name, [value, another]]) => (value && another === undefined ? [[name, value]] : [])),
   ) as Partial<Record<(typeof NAMES)[number], string>>

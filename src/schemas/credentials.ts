@@ -4,7 +4,10 @@ import { GRANT_TYPES, isGrant, isNonInteractive } from './grants.ts'
 
 export const Text = v.pipe(v.string(), v.nonEmpty())
 
-export const Instant = v.pipe(v.number(), v.finite())
+/** JSON has no other numbers. */
+const Finite = v.pipe(v.number(), v.finite())
+
+export const Instant = Finite
 
 export const Count = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
 
@@ -23,7 +26,7 @@ export const FailureSchema = v.strictObject({
       urls: maybe(DetailItems),
       host: maybe(v.string()),
       allow: maybe(v.string()),
-      status: maybe(v.number()),
+      status: maybe(Finite),
       error: maybe(v.string()),
       document: maybe(v.string()),
       field: maybe(v.string()),
@@ -31,7 +34,7 @@ export const FailureSchema = v.strictObject({
       received: maybe(v.string()),
       offered: maybe(v.string()),
       configuredIssuers: maybe(DetailItems),
-      retryAfterMs: maybe(v.number()),
+      retryAfterMs: maybe(Finite),
       reason: maybe(v.string()),
     }),
   ),
@@ -130,7 +133,7 @@ export const TokensSchema = v.strictObject({
   /** Absent: the server sent no `expires_in`. */
   expiresAt: maybe(Instant),
   /** The access token's lifetime when it was issued, in milliseconds. */
-  lifetimeMs: maybe(v.number()),
+  lifetimeMs: maybe(Finite),
   refreshToken: maybe(Text),
   refreshTokenExpiresAt: maybe(Instant),
   grant: GrantSchema,

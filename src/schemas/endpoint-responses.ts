@@ -1,7 +1,7 @@
 import * as v from 'valibot'
 import { isErrorCode } from '../errors/failure.ts'
 import { MAX_LIFETIME_SECONDS, MAX_SUBJECT_LENGTH, MAX_TOKEN_LENGTH } from './limits.ts'
-import { parseJson, ScopeText, Text, unlessEmpty } from './wire.ts'
+import { parseJson, ScopeText, Text, unlessEmpty, WellFormed } from './wire.ts'
 
 /** The error in a response, besides its status. */
 export interface WireError {
@@ -41,7 +41,7 @@ export const ID_JAG = 'urn:ietf:params:oauth:token-type:id-jag'
  * @see [RFC 8693 §2.2.1](https://www.rfc-editor.org/rfc/rfc8693.html#section-2.2.1)
  */
 export const IdentityAssertionResponseSchema = v.object({
-  access_token: v.pipe(v.string(), v.nonEmpty()),
+  access_token: v.pipe(v.string(), v.nonEmpty(), v.maxLength(MAX_TOKEN_LENGTH), WellFormed),
   issued_token_type: v.literal(ID_JAG),
 })
 
@@ -55,7 +55,7 @@ const Lifetime = v.pipe(
 const unlessUnreadable = <Schema extends v.GenericSchema>(schema: Schema) => v.fallback(unlessEmpty(schema), undefined)
 
 /** The subject of an account (OpenID Connect Core §2). */
-export const Subject = v.pipe(v.string(), v.nonEmpty(), v.maxLength(MAX_SUBJECT_LENGTH))
+export const Subject = v.pipe(v.string(), v.nonEmpty(), v.maxLength(MAX_SUBJECT_LENGTH), WellFormed)
 
 /**
  * A token response, after the server's facts were applied.
@@ -70,7 +70,7 @@ export const TokenResponseSchema = v.pipe(
     expires_in: unlessUnreadable(Lifetime),
     scope: unlessUnreadable(ScopeText),
     refresh_token: v.pipe(
-      unlessUnreadable(v.string()),
+      unlessUnreadable(v.pipe(v.string(), WellFormed)),
       v.check((token) => (token ?? '').length <= MAX_TOKEN_LENGTH),
     ),
     refresh_token_expires_in: unlessUnreadable(Lifetime),

@@ -1,6 +1,6 @@
 import * as v from 'valibot'
 import { ClaimSchema, JournalEntrySchema, OrphanedClaimSchema } from './connection-context.ts'
-import { ClientInformationSchema, DpopTermsSchema, FailureSchema, Instant, maybe } from './credentials.ts'
+import { ClientInformationSchema, Count, DpopTermsSchema, FailureSchema, Instant, maybe } from './credentials.ts'
 import { MAX_CLIENT_BYTES, MAX_EXPIRY_SECONDS, MAX_NAME_LENGTH, MAX_REJECTED_METHODS } from './limits.ts'
 import { HttpUrl, ScopeText, Secret, Text, withinBytes } from './wire.ts'
 
@@ -79,9 +79,9 @@ export const RegistrationContextSchema = v.strictObject({
   issuer: v.string(),
   redirectUri: v.string(),
   /** Record time of the last event. */
-  at: v.number(),
+  at: Instant,
   /** Incremented whenever a client is stored, never reset. */
-  generation: v.number(),
+  generation: Count,
   /** The registration endpoint of the last discovery. */
   registrationEndpoint: v.string(),
   tokenEndpointAuthMethodsSupported: maybe(v.array(v.string())),
@@ -99,7 +99,7 @@ export const RegistrationContextSchema = v.strictObject({
   omitsScope: maybe(v.literal(true)),
   /** The methods with which the token endpoint rejected a client that had no tokens yet, and when it last did. */
   failedMethods: maybe(
-    v.pipe(v.array(v.strictObject({ method: Method, at: v.number() })), v.maxLength(MAX_REJECTED_METHODS)),
+    v.pipe(v.array(v.strictObject({ method: Method, at: Instant })), v.maxLength(MAX_REJECTED_METHODS)),
   ),
   /** Present only where the server gave them for this client. */
   configuration: maybe(ClientConfigurationSchema),
@@ -113,9 +113,9 @@ export const RegistrationContextSchema = v.strictObject({
   /** The server asked, by this failure, that no registration is sent before. Record time. */
   deferral: maybe(v.strictObject({ failure: FailureSchema, retryAt: Instant })),
   /** When registration requests were sent within the last hour, oldest first. */
-  registeredAt: maybe(v.array(v.number())),
+  registeredAt: maybe(v.array(Instant)),
   /** The maximum of registrations per hour that applied when the last one was claimed; absent: unlimited. */
-  maxPerHour: maybe(v.number()),
+  maxPerHour: maybe(Count),
   journal: v.array(JournalEntrySchema),
 })
 export type RegistrationContext = v.InferOutput<typeof RegistrationContextSchema>

@@ -2,7 +2,7 @@ import * as v from 'valibot'
 import { MAX_NAME_LENGTH, MAX_NAMES, MAX_SCOPE_LENGTH, MAX_SECRET_LENGTH, MAX_URL_LENGTH } from './limits.ts'
 
 /** A lone surrogate cannot be encoded in a URL or a header. */
-const WellFormed = v.check((text: string) => !/\p{Surrogate}/u.test(text))
+export const WellFormed = v.check((text: string) => !/\p{Surrogate}/u.test(text))
 
 /** A server-supplied text to store. */
 export const Text = v.pipe(v.string(), v.nonEmpty(), v.maxLength(MAX_URL_LENGTH), WellFormed)
@@ -33,18 +33,21 @@ export const Issuer = v.pipe(
 
 /** A list of names; an empty list is equivalent to a missing one (RFC 9728 §3.2). */
 export const Names = v.pipe(
-  v.array(v.pipe(v.string(), v.maxLength(MAX_NAME_LENGTH))),
+  v.array(v.pipe(v.string(), v.maxLength(MAX_NAME_LENGTH), WellFormed)),
   v.maxLength(MAX_NAMES),
   v.transform((names) => (names.length === 0 ? undefined : names)),
 )
 
 /**
- * The distinct scopes of a server-supplied text, in their order. They are separated by blanks (RFC 6749 §3.3), or by
- * commas in a text without a blank, which several servers send.
+ * The distinct scopes of a server-supplied text, in their order. They are separated by blanks (RFC 6749 §3.3), beside
+ * which commas are ignored, or by commas in a text without a blank, which several servers send. Joined by blanks, they
+ * are read as the same again.
  */
 export function scopesOf(text: string): string[] {
-  const separator = /\s/.test(text.trim()) ? /,?\s+/ : ','
-  return [...new Set(text.trim().split(separator))].filter((scope) => scope !== '')
+  const withoutEmpty = (parts: readonly string[]) => parts.filter((part) => part !== '')
+  const tokens = withoutEmpty([...new Set(text.split(/\s+/).map((token) => withoutEmpty(token.split(',')).join(',')))])
+  const [first, ...others] = tokens
+  return first === undefined || others.length > 0 ? tokens : [...new Set(first.split(','))]
 }
 
 /** A server-supplied scope as space-separated text: a text, or a list of texts. */
@@ -52,6 +55,7 @@ export const ScopeText = v.pipe(
   v.union([v.string(), v.array(v.string())]),
   v.transform((scope) => scopesOf([scope].flat().flatMap(scopesOf).join(' ')).join(' ')),
   v.maxLength(MAX_SCOPE_LENGTH),
+  WellFormed,
 )
 
 /**
@@ -61,7 +65,7 @@ export const ScopeText = v.pipe(
 export const Scopes = v.pipe(
   v.unknown(),
   v.transform((scopes) => (typeof scopes === 'string' ? [scopes] : scopes)),
-  v.array(v.string()),
+  v.array(v.pipe(v.string(), WellFormed)),
   v.transform((scopes) => [...new Set(scopes.flatMap(scopesOf))]),
   v.transform((scopes) => (scopes.length === 0 ? undefined : scopes)),
 )

@@ -101,10 +101,24 @@ describe('a connection context', () => {
     ['with a `notRequiredAt` that is not an instant', { notRequiredAt: '2026' }],
     ['with an unknown way to ask the server', { request: { ...request, asksServer: 'twice' } }],
     ['without a journal', { journal: undefined }],
+    ['with an infinite lifetime of its tokens', { tokens: { ...tokens, lifetimeMs: Infinity } }],
+    ['with an infinite delay in a failure', { failure: { code: 'RATE_LIMITED', details: { retryAfterMs: Infinity } } }],
+    ['with an infinite status in a failure', { failure: { code: 'RATE_LIMITED', details: { status: Infinity } } }],
   ])('is rejected %s', (_, changes) => {
     expect(isConnection({})).toBe(true)
     expect(isConnection(changes)).toBe(false)
   })
+})
+
+test.each([
+  { at: Infinity },
+  { generation: 0.5 },
+  { registeredAt: [Infinity] },
+  { maxPerHour: Infinity },
+  { failedMethods: [{ method: 'none', at: Infinity }] },
+])('a registration context is rejected with %o, which JSON or the chart cannot hold', (changes) => {
+  expect(v.is(RegistrationContextSchema, registrationWith({}))).toBe(true)
+  expect(v.is(RegistrationContextSchema, { ...registrationWith({}), ...changes })).toBe(false)
 })
 
 test('a request can store how the server is asked, and what its responses mean', () => {

@@ -1,0 +1,12 @@
+import { expect } from 'vitest'
+
+/** Far more than linear time takes, and far less than quadratic time takes for 60,000 characters and more. */
+const MAX_CPU_MS = 2_000
+
+/** Expects that a parser needs linear time for a long text: by the time of this thread on a processor, not by a clock. */
+export function expectLinearTime<Input>(input: Input, parse: (input: Input) => unknown): void {
+  const before = process.threadCpuUsage()
+  parse(input)
+  const { user, system } = process.threadCpuUsage(before)
+  expect((user + system) / 1_000).toBeLessThan(MAX_CPU_MS)
+}
