@@ -70,7 +70,8 @@ export function readSigningKey(
   if (key instanceof CryptoKey) return signingKey(options, fitsCryptoKey(key), () => Promise.resolve(key))
   const { kid, alg } = typeof key === 'string' ? {} : key
   const keyObject = readKeyObject(key)
-  if (keyObject === undefined) return undefined
+  // RFC 7517 §4.5: a key ID is a string.
+  if (keyObject === undefined || !['string', 'undefined'].includes(typeof kid)) return undefined
   const pem = keyObject.export({ type: 'pkcs8', format: 'pem' }).toString()
   return signingKey({ kid: options.kid ?? kid, alg: options.alg ?? alg }, fitsKeyObject(keyObject), (chosen) =>
     importPKCS8(pem, chosen),

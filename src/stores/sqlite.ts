@@ -99,8 +99,9 @@ const OptionsSchema = v.strictObject({
   busyTimeoutMs: v.optional(DurationMs, DEFAULT_BUSY_TIMEOUT_MS),
 })
 
+const Milliseconds = v.pipe(v.number(), v.finite())
 const RecordSchema = v.optional(
-  v.object({ value: v.string(), version: v.string(), ageMs: v.number(), totalAgeMs: v.number() }),
+  v.object({ value: v.string(), version: v.string(), ageMs: Milliseconds, totalAgeMs: Milliseconds }),
 )
 const HeadSchema = v.object({
   version: v.nullable(v.string()),

@@ -255,6 +255,13 @@ describe('RedisStore on a dedicated server', () => {
     await expect(make().load(key)).rejects.toEqual(new Error('redis load failed: ValiError'))
   })
 
+  test('a RedisStore rejects a record whose times are not finite', async () => {
+    for (const times of [{ createdAt: 'inf' }, { createdAt: '1', writtenAt: '-inf' }]) {
+      await client.hset(key, { value: 'v', version: 'a.1', writtenAt: '1', ...times })
+      await expect(make().load(key)).rejects.toEqual(new Error('redis load failed: ValiError'))
+    }
+  })
+
   test('a RedisStore subscription that is lost reports a gap, reconnects, reports another, and delivers changes again', async () => {
     const store = make()
     const heard = recorder()

@@ -92,6 +92,19 @@ describe('SqliteStore on a file', () => {
     expect(await store.save('other', 'value', creation())).toEqual({ version: expect.any(String) })
   })
 
+  test('SqliteStore.load rejects a record whose times are not finite', async () => {
+    await store.save('key', 'value', creation())
+    const other = new DatabaseSync(path)
+    try {
+      other.exec('UPDATE authchart_records SET created_at = 1e400')
+      await expect(store.load('key')).rejects.toThrow(Error)
+      other.exec('UPDATE authchart_records SET created_at = 1')
+      expect(await store.load('key')).toMatchObject({ value: 'value' })
+    } finally {
+      other.close()
+    }
+  })
+
   test('SqliteStore rolls a failed write back, and the next write succeeds', async () => {
     await store.save('key', 'value', creation())
     const other = new DatabaseSync(path)

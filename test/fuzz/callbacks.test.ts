@@ -27,7 +27,7 @@ describe('a callback', () => {
         const { code, error, malformed, ...rest } = found
         expect([code, error, malformed].filter((each) => each !== undefined)).toHaveLength(1)
         expect(error ?? 'other').toMatch(/^[a-z_]{1,64}$/)
-        for (const each of [...Object.values(rest), code ?? '']) expect(each.isWellFormed()).toBe(true)
+        for (const each of Object.values({ ...rest, code })) expect((each ?? '').isWellFormed()).toBe(true)
       }),
     )
   })

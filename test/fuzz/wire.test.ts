@@ -197,3 +197,21 @@ describe('scopes', () => {
       expectLinearTime(unit.repeat((16 * MAX_SCOPE_LENGTH) / unit.length), scopesOf)
   })
 })
+
+test.each([
+  [ProtectedResourceMetadataSchema, { resource: 'https://h' }],
+  [AuthorizationServerMetadataSchema, { issuer: 'https://as', token_endpoint: 'https://as/token' }],
+  [RegistrationResponseSchema, { client_id: 'c' }],
+  [TokenResponseSchema, { access_token: 't', token_type: 'Bearer' }],
+])(
+  'a document is parsed the same with a __proto__ member, a deeply nested member and duplicate members',
+  (schema, least) => {
+    const text = JSON.stringify(least)
+    const poisoned = parseJson(text.replace('{', '{"__proto__":{"scope":"evil","scopes_supported":["evil"]},'))
+    const deep = parseJson(text.replace('{', `{"x":${'['.repeat(60_000)}${']'.repeat(60_000)},`))
+    const twice = parseJson(text.replace('{', `{${text.slice(1, -1)},`))
+    const expected = check(schema, least)
+    expect([poisoned, deep, twice].map((input) => check(schema, input))).toEqual([expected, expected, expected])
+    expect('output' in expected).toBe(true)
+  },
+)

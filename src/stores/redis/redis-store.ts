@@ -61,7 +61,7 @@ function otherClient(value: unknown): string {
   return v.is(NodeRedisClient, value) ? ", not one of the package 'redis'" : ''
 }
 
-const Milliseconds = v.pipe(v.string(), v.transform(Number))
+const Milliseconds = v.pipe(v.string(), v.transform(Number), v.finite())
 const RecordSchema = v.nullable(v.tuple([v.string(), v.string(), Milliseconds, v.optional(Milliseconds)]))
 const ResultSchema = v.nullable(v.string())
 const ConfirmationSchema = v.object({ replicas: v.number(), hasWrite: v.boolean() })

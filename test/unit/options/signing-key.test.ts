@@ -73,6 +73,10 @@ describe('unusable signing keys', () => {
     ['an EC key on secp256k1', () => pem(generateKeyPairSync('ec', { namedCurve: 'secp256k1' }))],
     ['an X25519 key', () => pem(generateKeyPairSync('x25519'))],
     ['a public CryptoKey', async () => (await generateKeyPair('ES256')).publicKey],
+    [
+      'a JWK whose key ID is no string',
+      async () => ({ ...(await exportJWK((await generateKeyPair('ES256', extractable)).privateKey)), kid: 7 as never }),
+    ],
     ['a CryptoKey for decryption', async () => (await generateKeyPair('RSA-OAEP')).privateKey],
   ])('readSigningKey returns undefined for %s', async (_, make) => {
     expect(readSigningKey(await make())).toBeUndefined()

@@ -1,4 +1,3 @@
-import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import {
   type BearerChallenge,
@@ -104,50 +103,6 @@ describe('parseChallenges', () => {
     expect(plain(many)[0]?.parameters).toHaveProperty('p255')
     expect(parseChallenges(many).map(({ parameters }) => parameters.size)).toEqual([256])
   })
-
-  test('returns the challenges from which a header was built', () => {
-    const token = fc.stringMatching(/^[a-z][a-z0-9-]{0,8}$/)
-    const text = fc.string({ unit: fc.constantFrom('a', ' ', ',', '"', '\\', '=', 'ü') })
-    const challenge = fc.record({ scheme: token, parameters: fc.dictionary(token, text, { minKeys: 1, maxKeys: 4 }) })
-    fc.assert(
-      fc.property(fc.array(challenge, { maxLength: 5 }), (challenges) => {
-        const header = challenges
-          .map(({ scheme, parameters }) => {
-            const pairs = Object.entries(parameters).map(
-              ([name, value]) => `${name}="${value.replace(/["\\]/g, '\\$&')}"`,
-            )
-            return `${scheme} ${pairs.join(', ')}`
-          })
-          .join(', ')
-        expect(plain(header)).toEqual(
-          challenges.map(({ scheme, parameters }) => ({ scheme, parameters: { ...parameters } })),
-        )
-      }),
-    )
-  })
-
-  test('returns at most 64 challenges for any header without throwing', () => {
-    const unit = fc.constantFrom('Bearer', 'a', '=', '"', '\\', ',', ' ', '\t', '~', '/', '\u0000', '\n', '😀')
-    fc.assert(
-      fc.property(fc.string({ unit, maxLength: 400 }), (header) => {
-        const challenges = parseChallenges(header)
-        expect(challenges.length).toBeLessThanOrEqual(64)
-        expect(challenges.every(({ scheme }) => /^[!-~]+$/.test(scheme) && scheme === scheme.toLowerCase())).toBe(true)
-        bearerChallenge(header)
-      }),
-    )
-  })
-
-  test.each(['"', '\\', 'a="', 'a=\\"', '=', 'a ', 'a=b ', '~', ' \t', '="\\', ',"'])(
-    'takes linear time for a repeated %j',
-    (unit) => {
-      const header = `Bearer a="${unit.repeat(65_000 / unit.length)}`
-      const start = performance.now()
-      parseChallenges(header)
-      // Quadratic work would be 4 * 10^9 steps, many seconds.
-      expect(performance.now() - start).toBeLessThan(1000)
-    },
-  )
 })
 
 describe('bearerChallenge', () => {

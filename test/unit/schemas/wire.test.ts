@@ -1,6 +1,6 @@
 import * as v from 'valibot'
 import { describe, expect, test } from 'vitest'
-import { check, HttpUrl, Issuer, Names, parseJson, Text } from '../../../src/schemas/wire.ts'
+import { check, HttpUrl, Issuer, Names, parseJson, scopesOf, Text } from '../../../src/schemas/wire.ts'
 import { verifies } from '../../support/verifies.ts'
 
 describe('HttpUrl', () => {
@@ -91,4 +91,17 @@ test('parseJson returns the parsed value, or undefined for text that is not JSON
     undefined,
     undefined,
   ])
+})
+
+test.each([
+  ['a b', ['a', 'b']],
+  ['a,b', ['a', 'b']],
+  ['a, b,', ['a', 'b']],
+  ['a,b c', ['a,b', 'c']],
+  ['a,b a,b', ['a', 'b']],
+  [',\t,', []],
+  [', a', ['a']],
+])('scopesOf(%j) returns %j, and the same for these scopes joined by blanks', (text, scopes) => {
+  expect(scopesOf(text)).toEqual(scopes)
+  expect(scopesOf(scopes.join(' '))).toEqual(scopes)
 })
