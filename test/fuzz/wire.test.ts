@@ -89,7 +89,6 @@ describe('a registration response', () => {
         const {
           clientId,
           clientSecret,
-          secretExpiresAtSeconds = 0,
           configurationUrl,
           configurationToken,
         } = result.output
@@ -102,7 +101,6 @@ describe('a registration response', () => {
           issuer: 'https://as.example',
           clientId,
           clientSecret,
-          clientSecretExpiresAt: secretExpiresAtSeconds * 1_000,
           tokenEndpointAuthMethod: method ?? 'none',
           source: 'dynamic',
         }
