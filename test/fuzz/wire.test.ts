@@ -86,12 +86,7 @@ describe('a registration response', () => {
       fc.property(documentsOf(RegistrationResponseSchema), (document) => {
         const result = check(RegistrationResponseSchema, document)
         if (!('output' in result)) return
-        const {
-          clientId,
-          clientSecret,
-          configurationUrl,
-          configurationToken,
-        } = result.output
+        const { clientId, clientSecret, configurationUrl, configurationToken } = result.output
         const method = chooseMethod({
           supported: undefined,
           registered: result.output.tokenEndpointAuthMethod,
