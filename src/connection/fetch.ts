@@ -73,30 +73,46 @@ export async function fetchWithToken(
   const body = init.body ?? undefined
   const request = new Request(target, { ...(body !== undefined && { duplex: 'half' }), ...init })
   const isBodyReplayable = body === undefined ? request.body === null : isReplayable(body)
+  const signal = callerSignal(input, init) ?? request.signal
   try {
     if (new URL(request.url).origin !== origin)
       throw invalidArgument('fetch()', `sends this connection's token to ${origin} only`)
-    return await sendAuthorized(source, sender, request, isBodyReplayable)
+    return await sendAuthorized(source, sender, { request, isBodyReplayable, signal })
   } catch (error) {
     cancelUnread(request.body, error)
     throw error
   }
 }
 
-async function sendAuthorized(
-  source: TokenSource,
-  sender: TokenSender,
-  request: Request,
-  isBodyReplayable: boolean,
-): Promise<Response> {
-  const { origin } = new URL(source.identity.server)
-  const { signal } = request
+/** The requests whose signals are in use. */
+const holders = new WeakMap<AbortSignal, Request>()
+
+/**
+ * The signal that the caller gave. That of a derived `Request` is not used: it follows this one only until the
+ * garbage collector takes that `Request`. A `Request` of the caller is kept as long as its signal for the same reason.
+ */
+function callerSignal(input: string | URL | Request, { signal }: RequestInit): AbortSignal | null | undefined {
+  if (signal !== undefined || !(input instanceof Request)) return signal
+  holders.set(input.signal, input)
+  return input.signal
+}
+
+/** The caller's request. */
+interface CallerRequest {
+  readonly request: Request
+  readonly isBodyReplayable: boolean
+  readonly signal: AbortSignal
+}
+
+async function sendAuthorized(source: TokenSource, sender: TokenSender, caller: CallerRequest): Promise<Response> {
+  const { request, isBodyReplayable, signal } = caller
   const first = await source.token(signal)
-  if (first === undefined) return await sendWithoutToken(source, sender, request)
+  if (first === undefined) return await sendWithoutToken(source, sender, caller)
   let token = first
   const handled = new Set<keyof typeof REASONS>()
   for (;;) {
-    const response = await send(sender, isBodyReplayable ? request.clone() : request, token, isBodyReplayable, origin)
+    const attempt = isBodyReplayable ? { ...caller, request: request.clone() } : caller
+    const response = await send(source, sender, attempt, token)
     const challenge = response.headers.get('www-authenticate') ?? undefined
     const { status } = response
     const proofError = proofErrorOf(token, response)
@@ -215,18 +231,19 @@ function isOwn({ identity }: TokenSource, response: Response): boolean {
 }
 
 /** Sends a request as it is. The server's challenge, if any, becomes the error; every other response is returned. */
-async function sendWithoutToken(source: TokenSource, sender: TokenSender, request: Request): Promise<Response> {
-  const response = await send(sender, request, undefined, false, new URL(source.identity.server).origin)
+async function sendWithoutToken(source: TokenSource, sender: TokenSender, caller: CallerRequest): Promise<Response> {
+  const { request, signal } = caller
+  const response = await send(source, sender, { ...caller, isBodyReplayable: false }, undefined)
   // A caller with credentials of its own handles the response itself.
   const isChallenge = remedyFor(response, undefined) !== undefined
   const hasOwnCredentials = request.headers.has('authorization')
   if (!isChallenge || hasOwnCredentials) {
     const isServed = request.method === 'POST' && isMcpResult(response) && isOwn(source, response)
-    if (!hasOwnCredentials && isServed) await source.accepted(undefined, request.signal)
+    if (!hasOwnCredentials && isServed) await source.accepted(undefined, signal)
     return response
   }
   await response.body?.cancel()
-  throw await authorizationRequired(source, response, undefined, request.signal)
+  throw await authorizationRequired(source, response, undefined, signal)
 }
 
 /** Whether a response is that of MCP to a request: a 202 only confirms a notification, and a web page is neither. */
@@ -236,15 +253,16 @@ function isMcpResult({ status, headers }: Response): boolean {
 }
 
 async function send(
+  { identity }: TokenSource,
   sender: TokenSender,
-  request: Request,
+  caller: CallerRequest,
   token: IssuedToken | undefined,
-  isBodyReplayable: boolean,
-  origin: string,
 ): Promise<Response> {
+  const { request } = caller
+  const { origin } = new URL(identity.server)
   let current = request
   for (let redirects = 0; ; redirects += 1) {
-    const response = await sendWithToken(sender, current, token, isBodyReplayable).catch((error: unknown) => {
+    const response = await sendWithToken(sender, { ...caller, request: current }, token).catch((error: unknown) => {
       throw error instanceof PortError ? new AuthorizationError(error.failure) : error
     })
     const isRedirect = REDIRECTS.has(response.status)
@@ -255,7 +273,7 @@ async function send(
     const next = isRedirect && request.redirect === 'follow' ? redirectTarget(current, response, origin) : undefined
     if (next === undefined || redirects >= MAX_REDIRECTS) return redirects > 0 ? markRedirected(response) : response
     await response.body?.cancel()
-    current = new Request(next, { method: request.method, headers: request.headers, signal: request.signal })
+    current = new Request(next, { method: request.method, headers: request.headers })
   }
 }
 
@@ -289,16 +307,14 @@ export interface TokenSender {
  * @see [RFC 6750 §2.1](https://www.rfc-editor.org/rfc/rfc6750.html#section-2.1), [RFC 9449 §7, §9](https://www.rfc-editor.org/rfc/rfc9449.html#section-7)
  */
 async function sendWithToken(
-  sender: TokenSender,
-  request: Request,
+  { transport, dpop }: TokenSender,
+  { request, isBodyReplayable, signal }: CallerRequest,
   token: IssuedToken | undefined,
-  isBodyReplayable: boolean,
 ): Promise<Response> {
-  const { transport, dpop } = sender
-  if (token === undefined) return await transport.fetch(request)
+  if (token === undefined) return await transport.fetch(request, signal)
   const { value, type, dpopKey } = token
   const send = (once: Request, headers: Record<string, string>): Promise<Response> =>
-    transport.fetch(new Request(once, { headers: { ...Object.fromEntries(once.headers), ...headers } }))
+    transport.fetch(new Request(once, { headers: { ...Object.fromEntries(once.headers), ...headers } }), signal)
   if (type !== 'DPoP' || dpopKey === undefined)
     return await send(request, { authorization: `${/^bearer$/i.test(type) ? 'Bearer' : type} ${value}` })
 

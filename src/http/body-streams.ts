@@ -2,10 +2,29 @@ import { addAbortSignal, pipeline, Readable, type Transform } from 'node:stream'
 import type { ReadableStream as NodeReadableStream } from 'node:stream/web'
 import { constants, createBrotliDecompress, createGunzip, createInflate } from 'node:zlib'
 import { portError } from '../errors/port-error.ts'
-import { MAX_BUFFERED_BYTES, MAX_STREAM_BUFFER_BYTES } from './limits.ts'
+import { INITIAL_BODY_BYTES, MAX_BUFFERED_BYTES, MAX_STREAM_BUFFER_BYTES } from './limits.ts'
+
+/** Bytes that grow up to a limit. A list of parts would keep the memory around each of them, which may be far larger. */
+function growingBytes(maxBytes: number) {
+  let bytes = new Uint8Array(Math.min(maxBytes, INITIAL_BODY_BYTES))
+  let size = 0
+  return {
+    append(part: Uint8Array): void {
+      if (size + part.byteLength > maxBytes) throw portError('RESPONSE_TOO_LARGE', 'unknown')
+      if (size + part.byteLength > bytes.byteLength) {
+        const smaller = bytes
+        bytes = new Uint8Array(Math.min(maxBytes, Math.max(2 * size, size + part.byteLength)))
+        bytes.set(smaller)
+      }
+      bytes.set(part, size)
+      size += part.byteLength
+    },
+    all: () => bytes.subarray(0, size),
+  }
+}
 
 /**
- * Reads a body to its end.
+ * Reads a body to its end into memory of at most `maxBytes`, whatever its parts are.
  *
  * @param options.onChunk Called for each part.
  * @throws `PortError` `RESPONSE_TOO_LARGE` at the first byte beyond `maxBytes`; the rest is not read.
@@ -14,24 +33,15 @@ export async function readBytes(
   body: Readable | undefined,
   options: { maxBytes: number; signal: AbortSignal; onChunk?: () => void },
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const chunks: Uint8Array[] = []
-  let size = 0
+  const read = growingBytes(options.maxBytes)
   if (body !== undefined) {
     body.on('error', () => undefined)
     for await (const chunk of addAbortSignal(options.signal, body) as AsyncIterable<Uint8Array>) {
       options.onChunk?.()
-      size += chunk.byteLength
-      if (size > options.maxBytes) throw portError('RESPONSE_TOO_LARGE', 'unknown')
-      chunks.push(chunk)
+      read.append(chunk)
     }
   }
-  const bytes = new Uint8Array(size)
-  let offset = 0
-  for (const chunk of chunks) {
-    bytes.set(chunk, offset)
-    offset += chunk.byteLength
-  }
-  return bytes
+  return read.all()
 }
 
 // Flushing after every chunk passes on the events of a compressed stream without delay.
@@ -69,8 +79,13 @@ export function cancelUnread(stream: ReadableStream | null | undefined, reason: 
 /**
  * The body of a `Request` for sending. A body that is immediately available is buffered, so that it is sent with
  * `content-length`: some servers reject chunked requests. Any other body is streamed.
+ *
+ * @param onRead Called for each part of a streamed body that is taken to be sent.
  */
-export async function requestBody(stream: ReadableStream<Uint8Array>): Promise<Uint8Array<ArrayBuffer> | Readable> {
+export async function requestBody(
+  stream: ReadableStream<Uint8Array>,
+  onRead?: () => void,
+): Promise<Uint8Array<ArrayBuffer> | Readable> {
   const reader = stream.getReader()
   const buffered: Uint8Array[] = []
   let size = 0
@@ -90,6 +105,7 @@ export async function requestBody(stream: ReadableStream<Uint8Array>): Promise<U
   let next: typeof pending | undefined = pending
   return new Readable({
     read() {
+      onRead?.()
       const chunk = buffered.shift()
       if (chunk !== undefined) {
         this.push(chunk)
@@ -115,16 +131,29 @@ export async function requestBody(stream: ReadableStream<Uint8Array>): Promise<U
 // Node and the DOM library declare the web stream classes separately, and neither type accepts the other.
 /* oxlint-disable typescript/no-unsafe-type-assertion */
 
+/** Ends the source of a web stream that was collected as garbage: nobody can read or cancel it any more. */
+const unreachable = new FinalizationRegistry<Readable>((readable) => readable.destroy())
+
 /**
  * Converts a Node stream to a web stream. The read-ahead is limited in bytes: the default strategy counts chunks.
  *
  * `Readable.toWeb` is not used: a chunk that arrives while its stream is being cancelled ends the process
  * (nodejs/node#64529).
+ *
+ * @param signal Ends both at once, with its reason, also what was read ahead.
  */
-export function toWebStream(readable: Readable): ReadableStream<Uint8Array<ArrayBuffer>> {
+export function toWebStream(readable: Readable, signal?: AbortSignal): ReadableStream<Uint8Array<ArrayBuffer>> {
   const chunks: AsyncIterator<Buffer<ArrayBuffer>, undefined> = readable[Symbol.asyncIterator]()
-  return new ReadableStream<Uint8Array<ArrayBuffer>>(
+  const stream = new ReadableStream<Uint8Array<ArrayBuffer>>(
     {
+      start(controller) {
+        // Only whoever reads the stream keeps it in memory.
+        const weak = new WeakRef(controller)
+        signal?.addEventListener('abort', () => {
+          weak.deref()?.error(signal.reason)
+          readable.destroy()
+        })
+      },
       async pull(controller) {
         const { value } = await chunks.next()
         if (value === undefined) controller.close()
@@ -136,6 +165,8 @@ export function toWebStream(readable: Readable): ReadableStream<Uint8Array<Array
     },
     new ByteLengthQueuingStrategy({ highWaterMark: MAX_STREAM_BUFFER_BYTES }),
   )
+  unreachable.register(stream, readable)
+  return stream
 }
 
 /** Converts a web stream to a Node stream. */

@@ -1,4 +1,4 @@
-import { startTimeout } from '../clock.ts'
+import { startTimeout, type Timeout } from '../clock.ts'
 
 /** Aborts one exchange: after its time-out, or when the caller's signal aborts. */
 export interface Deadline {
@@ -9,6 +9,10 @@ export interface Deadline {
   readonly isElapsed: boolean
   /** Reports that a part of the response was read. */
   progressed(): void
+  /** Starts the time again. */
+  restart(): void
+  /** Stops the timer: from now on it only follows the caller's signal. */
+  stopTimer(): void
   /** Stops the timer and removes the listener from the caller's signal. */
   clear(): void
 }
@@ -17,12 +21,14 @@ export interface Deadline {
 export function startDeadline(timeoutMs: number | undefined, callerSignal: AbortSignal | undefined): Deadline {
   const controller = new AbortController()
   let endedBy: Deadline['endedBy']
-  const end = (by: Deadline['endedBy']): void => {
+  const end = (by: Deadline['endedBy'], reason?: unknown): void => {
     endedBy ??= by
-    controller.abort()
+    controller.abort(reason)
   }
-  const onAbort = (): void => end('ABORTED')
-  const timeout = timeoutMs === undefined ? undefined : startTimeout(timeoutMs, () => end('HTTP_TIMEOUT'))
+  const onAbort = (): void => end('ABORTED', callerSignal?.reason)
+  const start = (): Timeout | undefined =>
+    timeoutMs === undefined ? undefined : startTimeout(timeoutMs, () => end('HTTP_TIMEOUT'))
+  let timeout = start()
   if (callerSignal?.aborted === true) onAbort()
   callerSignal?.addEventListener('abort', onAbort, { once: true })
   return {
@@ -34,6 +40,11 @@ export function startDeadline(timeoutMs: number | undefined, callerSignal: Abort
       return timeout?.isElapsed ?? false
     },
     progressed: () => timeout?.progressed(),
+    restart() {
+      timeout?.clear()
+      timeout = start()
+    },
+    stopTimer: () => timeout?.clear(),
     clear() {
       timeout?.clear()
       callerSignal?.removeEventListener('abort', onAbort)

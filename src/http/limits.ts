@@ -5,16 +5,43 @@
 export const DEFAULT_TIMEOUT_MS = 10_000
 
 /**
+ * Upper bound for the wait of `connection.fetch` for the headers of a response, in milliseconds: 1 minute. Answers a
+ * server that accepts requests and does not respond; longer than the slowest tool call that streams nothing meanwhile.
+ */
+export const DEFAULT_HEADERS_TIMEOUT_MS = 60_000
+
+/**
  * Upper bound for one body, counted after decompression: 1 MiB. Answers a server that sends without end, and a small
  * compressed body that expands a thousandfold.
  */
 export const MAX_RESPONSE_BYTES = 1_048_576
+
+/** The memory that the body of an exchange takes at first: 16 KiB, more than real documents have. It grows by doubling. */
+export const INITIAL_BODY_BYTES = 16_384
 
 /** Upper bound for a metadata document: 256 KiB. Real ones are smaller than 10 KiB. */
 export const MAX_METADATA_BYTES = 262_144
 
 /** Upper bound for all headers of one response: 16 KiB. Answers a server that sends headers without end. */
 export const MAX_HEADER_BYTES = 16_384
+
+/**
+ * Upper bound for what a response has beside its body, in excess of what `MAX_FRAMING_RATIO` allows: 64 KiB. Answers
+ * interim responses, status lines, chunk extensions and trailers without end.
+ */
+export const MAX_FRAMING_BYTES = 65_536
+
+/** How many bytes one byte of a body pays for: 64. One byte in a chunk of its own takes 6, over TLS about 30. */
+export const MAX_FRAMING_RATIO = 64
+
+/** How many origins have idle connections: 256. Answers a server that names another origin each time. */
+export const MAX_IDLE_ORIGINS = 256
+
+/** How many connections of one origin wait for another request: 8. Answers a burst of requests. */
+export const MAX_IDLE_CONNECTIONS_PER_ORIGIN = 8
+
+/** The longest time that an idle connection is kept, whatever the server announces: 10 seconds. */
+export const MAX_KEEP_ALIVE_MS = 10_000
 
 /**
  * How often a GET is retried after a connection failure. Answers servers and firewalls that close the connection on

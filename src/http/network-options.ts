@@ -5,7 +5,7 @@ import { isLoopbackHost } from '../schemas/option-values.ts'
 import { parseOptions } from '../schemas/parse-options.ts'
 import { destinationOf } from './address-guard.ts'
 import { type AllowEntry, type AllowList, createAllowList, parseAllowEntry } from './allow-list.ts'
-import { DEFAULT_TIMEOUT_MS, MAX_RESPONSE_BYTES } from './limits.ts'
+import { DEFAULT_HEADERS_TIMEOUT_MS, DEFAULT_TIMEOUT_MS, MAX_RESPONSE_BYTES } from './limits.ts'
 
 function isProxyUrl(text: string): boolean {
   if (!URL.canParse(text)) return false
@@ -44,6 +44,7 @@ const NetworkOptionsSchema = v.pipe(
     ),
     proxy: v.optional(v.pipe(v.string(), v.check(isProxyUrl, 'must be the http or https URL of a proxy'))),
     timeoutMs: positiveInteger(MAX_TIMER_MS),
+    headersTimeoutMs: positiveInteger(MAX_TIMER_MS),
     maxResponseBytes: positiveInteger(Number.MAX_SAFE_INTEGER),
     fetch: v.optional(v.custom<typeof fetch>((value) => typeof value === 'function', 'must be a function')),
   }),
@@ -72,6 +73,11 @@ export interface NetworkOptions {
   proxy?: string | undefined
   /** Upper bound for one exchange over headers and body, in milliseconds. Integer ≥ 1. @defaultValue 10_000 */
   timeoutMs?: number | undefined
+  /**
+   * Upper bound for the wait of `connection.fetch` for the headers of a response, in milliseconds; the body may take any
+   * time. Counted from each part of a streamed request body that the server takes. Integer ≥ 1. @defaultValue 60_000
+   */
+  headersTimeoutMs?: number | undefined
   /** Upper bound for one body after decompression, in bytes. Integer ≥ 1. @defaultValue 1_048_576 */
   maxResponseBytes?: number | undefined
   /**
@@ -86,6 +92,7 @@ export interface NetworkRules {
   readonly allow: AllowList
   readonly proxy: string | undefined
   readonly timeoutMs: number
+  readonly headersTimeoutMs: number
   readonly maxResponseBytes: number
   readonly fetch: typeof fetch | undefined
 }
@@ -100,6 +107,7 @@ export function parseNetworkOptions(options: NetworkOptions): NetworkRules {
     allow = [],
     proxy,
     timeoutMs,
+    headersTimeoutMs,
     maxResponseBytes,
     fetch,
   } = parseOptions(NetworkOptionsSchema, options, 'network')
@@ -107,6 +115,7 @@ export function parseNetworkOptions(options: NetworkOptions): NetworkRules {
     allow: createAllowList(allow.map(parseAllowEntry).filter((entry): entry is AllowEntry => entry !== undefined)),
     proxy,
     timeoutMs: timeoutMs ?? DEFAULT_TIMEOUT_MS,
+    headersTimeoutMs: headersTimeoutMs ?? DEFAULT_HEADERS_TIMEOUT_MS,
     maxResponseBytes: maxResponseBytes ?? MAX_RESPONSE_BYTES,
     fetch,
   }

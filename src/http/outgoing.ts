@@ -67,15 +67,25 @@ export interface Sender {
   close(): Promise<void>
 }
 
-/** Converts a response to a `Response` with `url`. */
+/**
+ * Converts a response to a `Response` with `url`. A body that such a response cannot have is not read.
+ *
+ * @param signal Ends the body.
+ * @throws `PortError` `RESPONSE_INVALID` for a reason phrase that a `Response` cannot have.
+ */
 export function toResponse(
   { status, statusText, headers, body }: IncomingResponse,
-  method: string,
-  url: URL,
+  { method, url, signal }: { method: string; url: URL; signal: AbortSignal },
 ): Response {
   const isNullBody = body === undefined || method === 'HEAD' || NULL_BODY_STATUSES.has(status)
-  if (isNullBody) body?.resume()
-  const response = new Response(isNullBody ? null : toWebStream(body), { status, statusText, headers })
+  if (isNullBody) body?.destroy()
+  let response: Response
+  try {
+    response = new Response(isNullBody ? null : toWebStream(body, signal), { status, statusText, headers })
+  } catch {
+    body?.destroy()
+    throw portError('RESPONSE_INVALID', 'unknown', { status, field: 'reason phrase' })
+  }
   const bare = new URL(url)
   bare.hash = ''
   return locate(response, bare.href, false)

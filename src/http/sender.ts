@@ -1,24 +1,14 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { finished, Readable } from 'node:stream'
-import type { Dispatcher } from 'undici/index.js'
+import type { buildConnector, Client, Dispatcher, Pool } from 'undici/index.js'
 import { type AddressGuard, destinationOf } from './address-guard.ts'
-import { decoded, fromWebStream, toWebStream } from './body-streams.ts'
+import { cancelUnread, decoded, fromWebStream, toWebStream } from './body-streams.ts'
 import { untilAborted } from './deadline.ts'
-import { MAX_HEADER_BYTES } from './limits.ts'
-import type { SendGate, Sender } from './outgoing.ts'
+import { createGuardedClient } from './guarded-client.ts'
+import { createIdleConnections } from './idle-connections.ts'
+import { MAX_HEADER_BYTES, MAX_KEEP_ALIVE_MS } from './limits.ts'
+import type { Sender } from './outgoing.ts'
 import { createGuardedConnector, type Undici } from './undici.ts'
-
-/** Opens the gate, which is passed as `opaque`, right before undici writes the request to its socket. */
-const openGateOnWrite: Dispatcher.DispatcherComposeInterceptor = (dispatch) => (options, handler) => {
-  const { opaque } = options as Dispatcher.RequestOptions<SendGate>
-  const onRequestStart = handler.onRequestStart?.bind(handler)
-  handler.onRequestStart = (controller, context) => {
-    const tooLate = opaque?.open()
-    if (tooLate === undefined) onRequestStart?.(controller, context)
-    else controller.abort(tooLate)
-  }
-  return dispatch(options, handler)
-}
 
 function toHeaders(raw: IncomingHttpHeaders): Headers {
   const headers = new Headers()
@@ -39,13 +29,28 @@ export function createUndiciSender(options: {
   connectTimeoutMs: number
 }): Sender {
   const { undici, guard, proxy, connectTimeoutMs } = options
-  const limits = { allowH2: false, headersTimeout: 0, bodyTimeout: 0, maxHeaderSize: MAX_HEADER_BYTES }
+  const limits = {
+    allowH2: false,
+    headersTimeout: 0,
+    bodyTimeout: 0,
+    maxHeaderSize: MAX_HEADER_BYTES,
+    keepAliveMaxTimeout: MAX_KEEP_ALIVE_MS,
+  }
+  const idle = createIdleConnections()
+  const createClient = (origin: URL, settings: object): Client =>
+    createGuardedClient(undici, idle, origin, settings as Client.Options & { connect: buildConnector.connector })
+  // A proxy that forwards plain http gets no limits from its agent.
+  const createPool = (origin: string | URL, settings: object): Pool =>
+    new undici.Pool(origin, { ...limits, ...settings, factory: createClient })
 
   function createDispatcher(): Dispatcher {
-    if (proxy === undefined)
-      return new undici.Agent({ ...limits, connect: createGuardedConnector(undici, guard, connectTimeoutMs) })
+    if (proxy === undefined) {
+      const connect = createGuardedConnector(undici, guard, connectTimeoutMs)
+      return new undici.Agent({ ...limits, factory: createPool, connect })
+    }
     return new undici.ProxyAgent({
       ...limits,
+      factory: createPool,
       uri: proxy,
       connectTimeout: connectTimeoutMs,
       proxyTls: { allowH2: false },
@@ -56,13 +61,11 @@ export function createUndiciSender(options: {
 
   const pooled = createDispatcher()
   const fresh = createDispatcher()
-  const gatedPool = pooled.compose(openGateOnWrite)
-  const gatedFresh = fresh.compose(openGateOnWrite)
 
   return {
     async send(request, gate) {
       const { url, method, headers, body, signal } = request
-      const sending = (request.fresh ? gatedFresh : gatedPool).request({
+      const sending = (request.fresh ? fresh : pooled).request({
         origin: url.origin,
         path: `${url.pathname}${url.search}`,
         method,
@@ -74,12 +77,17 @@ export function createUndiciSender(options: {
       })
       // undici ignores the signal while it connects.
       const response = await untilAborted(sending, signal)
-      const responseHeaders = toHeaders(response.headers)
-      return {
-        status: response.statusCode,
-        statusText: response.statusText,
-        headers: responseHeaders,
-        body: decoded(response.body, responseHeaders),
+      try {
+        const responseHeaders = toHeaders(response.headers)
+        return {
+          status: response.statusCode,
+          statusText: response.statusText,
+          headers: responseHeaders,
+          body: decoded(response.body, responseHeaders),
+        }
+      } catch (error) {
+        response.body.destroy()
+        throw error
       }
     },
     async close() {
@@ -112,7 +120,15 @@ export function createHostFetchSender({
         duplex: 'half',
         signal,
       }
-      const response = await untilAborted(fetch(url.href, init), signal)
+      const responding = fetch(url.href, init)
+      const response = await untilAborted(responding, signal).catch((error: unknown) => {
+        // That function may ignore the signal.
+        responding.then(
+          ({ body: late }) => cancelUnread(late, error),
+          () => undefined,
+        )
+        throw error
+      })
       const incoming = response.body === null ? undefined : fromWebStream(response.body)
       if (body instanceof Readable && incoming !== undefined) {
         // Node's `fetch` notices a cancelled exchange only at the next chunk of the request body.

@@ -28,7 +28,7 @@ export function createTransport(options: {
   clock: Clock
   resolve?: Resolve | undefined
 }): Transport {
-  const { allow, proxy, fetch, timeoutMs, maxResponseBytes } = parseNetworkOptions(options.network)
+  const { allow, proxy, fetch, timeoutMs, headersTimeoutMs, maxResponseBytes } = parseNetworkOptions(options.network)
   const guard = createAddressGuard({ allow, resolve: options.resolve ?? systemResolve })
   const createSender = async (): Promise<Sender> =>
     fetch === undefined
@@ -55,16 +55,12 @@ export function createTransport(options: {
     }
 
     async function run<Result>(work: () => Promise<Result>): Promise<Result> {
-      try {
-        return await translating(async () => {
-          if (closing !== undefined) throw portError('CLOSED', 'notSent')
-          check(url)
-          deadline.signal.throwIfAborted()
-          return work()
-        })
-      } finally {
-        deadline.clear()
-      }
+      return await translating(async () => {
+        if (closing !== undefined) throw portError('CLOSED', 'notSent')
+        check(url)
+        deadline.signal.throwIfAborted()
+        return work()
+      })
     }
 
     async function send(request: Omit<OutgoingRequest, 'url'>): Promise<IncomingResponse> {
@@ -82,14 +78,15 @@ export function createTransport(options: {
       return response
     }
 
-    return { signal: deadline.signal, onChunk: () => deadline.progressed(), translating, run, send }
+    return { deadline, translating, run, send }
   }
 
   /** Sends a request to one URL and reads its response, a redirect without its body. */
   function exchangeOnce(url: URL, request: ExchangeRequest, leftMs: number): Promise<CompleteResponse> {
     const { method, body, sendBefore, isHeadEnough = () => false } = request
     const limits = { timeoutMs: leftMs, signal: request.signal, sendBefore }
-    const { signal, onChunk, translating, run, send } = begin(url, limits)
+    const { deadline, translating, run, send } = begin(url, limits)
+    const { signal } = deadline
     const maxBytes = Math.min(request.maxBytes ?? maxResponseBytes, maxResponseBytes)
 
     const sendWith = (headers: Record<string, string>): Promise<CompleteResponse> =>
@@ -100,7 +97,7 @@ export function createTransport(options: {
           response.body?.destroy()
           return { status, headers: response.headers, bytes: new Uint8Array() }
         }
-        const bytes = await readBytes(response.body, { maxBytes, signal, onChunk })
+        const bytes = await readBytes(response.body, { maxBytes, signal, onChunk: deadline.progressed })
         // undici returns a connection to its pool one turn later; without this the next GET opens another one.
         if (method === 'GET') await setImmediate()
         return { status, headers: response.headers, bytes }
@@ -110,7 +107,7 @@ export function createTransport(options: {
       method === 'GET'
         ? repeatOnce({ url, headers: request.headers, signal }, sendWith)
         : sendWith({ ...request.headers }),
-    )
+    ).finally(deadline.clear)
   }
 
   /** The URL of a redirect that may be followed: within https, or between hosts that may be plain http. */
@@ -143,18 +140,26 @@ export function createTransport(options: {
       }
     },
 
-    async fetch(request: Request): Promise<Response> {
-      const { method, signal } = request
+    async fetch(request: Request, callerSignal: AbortSignal = request.signal): Promise<Response> {
+      const { method } = request
       const url = parseUrl(request.url)
-      const { run, send } = begin(url, { signal })
+      const { deadline, run, send } = begin(url, { timeoutMs: headersTimeoutMs, signal: callerSignal })
+      const { signal } = deadline
       let body: OutgoingRequest['body']
       try {
-        return await run(async () => {
+        const response = await run(async () => {
           const headers = { ...DEFAULT_HEADERS, ...Object.fromEntries(request.headers) }
-          body = request.body === null ? undefined : await requestBody(request.body)
-          return toResponse(await send({ method, headers, body, signal, fresh: false }), method, url)
+          body = request.body === null ? undefined : await requestBody(request.body, deadline.restart)
+          const incoming = await send({ method, headers, body, signal, fresh: false })
+          // The caller's signal holds until the body ends.
+          incoming.body?.once('close', deadline.clear)
+          return toResponse(incoming, { method, url, signal })
         })
+        if (response.body === null) deadline.clear()
+        else deadline.stopTimer()
+        return response
       } catch (error) {
+        deadline.clear()
         // The source of the body must be notified that it will not be read.
         if (body instanceof Readable) body.destroy()
         else cancelUnread(request.body, error)
@@ -219,11 +224,14 @@ export interface Transport {
    */
   exchange(request: ExchangeRequest): Promise<ExchangeResponse>
   /**
-   * Sends a request to the MCP server itself and resolves with the headers; the body is streamed without a limit in
-   * bytes or time. Addresses and schemes are checked as for `exchange`. Follows no redirect, whatever
+   * Sends a request to the MCP server itself and resolves with the headers, within `network.headersTimeoutMs`; the body
+   * is streamed without a limit in bytes or time. Addresses and schemes are checked as for `exchange`. Follows no redirect, whatever
    * `request.redirect` says. `response.url` is the URL of the request without its fragment. The request body is
    * cancelled if the request fails.
+   *
+   * @param signal The caller's own signal, which holds until the body ends: that of a derived `Request` ends with that
+   *   `Request`, which the garbage collector may take at any time.
    */
-  fetch(request: Request): Promise<Response>
+  fetch(request: Request, signal?: AbortSignal): Promise<Response>
   close(): Promise<void>
 }

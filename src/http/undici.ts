@@ -6,7 +6,7 @@ import { type AddressGuard, destinationOf } from './address-guard.ts'
 import { startDeadline, untilAborted } from './deadline.ts'
 
 /** The part of undici that the transport uses. */
-export type Undici = Pick<typeof undiciModule, 'Agent' | 'buildConnector' | 'Pool' | 'ProxyAgent'>
+export type Undici = Pick<typeof undiciModule, 'Agent' | 'buildConnector' | 'Client' | 'Pool' | 'ProxyAgent'>
 
 /** The property in which Node's bundled undici and the package both store the agent of the global `fetch`. */
 const GLOBAL_AGENT = Symbol.for('undici.globalDispatcher.1')

@@ -108,7 +108,13 @@ describe('network.allow', () => {
 describe('the network option', () => {
   test('has defaults', () => {
     const { allow, ...others } = parseNetworkOptions({})
-    expect(others).toEqual({ proxy: undefined, timeoutMs: 10_000, maxResponseBytes: 1_048_576, fetch: undefined })
+    expect(others).toEqual({
+      proxy: undefined,
+      timeoutMs: 10_000,
+      headersTimeoutMs: 60_000,
+      maxResponseBytes: 1_048_576,
+      fetch: undefined,
+    })
     expect(allow.hasNetworks).toBe(false)
   })
 
@@ -116,11 +122,12 @@ describe('the network option', () => {
     const { allow, ...others } = parseNetworkOptions({
       allow: ['::1'],
       timeoutMs: 1,
+      headersTimeoutMs: 3,
       maxResponseBytes: 2,
       fetch,
       proxy: undefined,
     })
-    expect(others).toEqual({ proxy: undefined, timeoutMs: 1, maxResponseBytes: 2, fetch })
+    expect(others).toEqual({ proxy: undefined, timeoutMs: 1, headersTimeoutMs: 3, maxResponseBytes: 2, fetch })
     expect(allow.hasAddress('::1', 1)).toBe(true)
     expect(parseNetworkOptions({ proxy: 'http://user:secret@proxy.example:3128' }).proxy).toBe(
       'http://user:secret@proxy.example:3128',
@@ -138,6 +145,8 @@ describe('the network option', () => {
     [{ timeoutMs: 0 }, `network.timeoutMs ${integer(2_147_483_647)}`, 'ERR_INVALID_ARG_VALUE'],
     [{ timeoutMs: 1.5 }, `network.timeoutMs ${integer(2_147_483_647)}`, 'ERR_INVALID_ARG_VALUE'],
     [{ timeoutMs: 2 ** 31 }, `network.timeoutMs ${integer(2_147_483_647)}`, 'ERR_INVALID_ARG_VALUE'],
+    [{ headersTimeoutMs: 0 }, `network.headersTimeoutMs ${integer(2_147_483_647)}`, 'ERR_INVALID_ARG_VALUE'],
+    [{ headersTimeoutMs: 2 ** 31 }, `network.headersTimeoutMs ${integer(2_147_483_647)}`, 'ERR_INVALID_ARG_VALUE'],
     [{ maxResponseBytes: 0 }, `network.maxResponseBytes ${integer(Number.MAX_SAFE_INTEGER)}`, 'ERR_INVALID_ARG_VALUE'],
     [{ fetch: {} }, 'network.fetch must be a function', 'ERR_INVALID_ARG_TYPE'],
     [{ proxy: 1 }, 'network.proxy must be of type string', 'ERR_INVALID_ARG_TYPE'],

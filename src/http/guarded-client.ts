@@ -1,0 +1,126 @@
+import type { Socket } from 'node:net'
+import type { buildConnector, Client, Dispatcher } from 'undici/index.js'
+import { portError } from '../errors/port-error.ts'
+import type { IdleConnections } from './idle-connections.ts'
+import { MAX_FRAMING_BYTES, MAX_FRAMING_RATIO } from './limits.ts'
+import type { SendGate } from './outgoing.ts'
+import type { Undici } from './undici.ts'
+
+/** Counts what a connection receives beside response bodies: undici bounds only the header fields of one response. */
+interface FramingMeter {
+  begin(): void
+  delivered(bytes: number): void
+}
+
+/**
+ * Closes a connection whose status line, interim responses, chunk extensions or trailers do not end. A part of a body
+ * pays for the bytes around it; nothing is saved up for later.
+ */
+function meterFraming(socket: Socket): FramingMeter {
+  const parsedBytes = (): number => socket.bytesRead - socket.readableLength
+  let before = 0
+  let framing = 0
+  let body = 0
+  socket.on('readable', () => {
+    const parsed = parsedBytes()
+    framing = Math.max(0, framing + parsed - before - MAX_FRAMING_RATIO * body)
+    before = parsed
+    body = 0
+    if (framing > MAX_FRAMING_BYTES) socket.destroy(portError('RESPONSE_TOO_LARGE', 'unknown'))
+  })
+  return {
+    begin() {
+      before = parsedBytes()
+      framing = 0
+      body = 0
+    },
+    delivered(bytes) {
+      body += bytes
+    },
+  }
+}
+
+/** A part of what was read from a socket keeps all of it in memory: a small part is copied. */
+function detached(part: Buffer): Buffer {
+  return part.byteLength * 2 < part.buffer.byteLength ? Buffer.from(part) : part
+}
+
+/**
+ * A client of undici (one connection) that opens the gate of a request, which is passed as `opaque`, right before the
+ * request is written to the socket, bounds what a response may have beside its body, and reports when its connection
+ * is idle.
+ */
+export function createGuardedClient(
+  { Client: UndiciClient }: Undici,
+  idle: IdleConnections,
+  url: string | URL,
+  options: Client.Options & { connect: buildConnector.connector },
+): Client {
+  const { origin } = new URL(url)
+  let socket: Socket | undefined
+  let meter: FramingMeter | undefined
+  let requests = 0
+
+  function take(connected: Socket): void {
+    socket = connected
+    meter = meterFraming(connected)
+    connected.once('close', () => idle.delete(origin, connected))
+  }
+
+  function onSettled(): void {
+    requests -= 1
+    // undici closes the connection first if it cannot be used again.
+    setImmediate(() => {
+      if (requests === 0 && socket?.destroyed === false) idle.add(origin, socket)
+    })
+  }
+
+  const client = new UndiciClient(url, {
+    ...options,
+    connect: (target, done) =>
+      options.connect(target, (...result) => {
+        if (result[0] === null) take(result[1])
+        done(...result)
+      }),
+  })
+  const dispatch = client.dispatch.bind(client)
+  client.dispatch = (request, handler) => {
+    const { opaque } = request as Dispatcher.RequestOptions<SendGate>
+    requests += 1
+    if (socket !== undefined) idle.delete(origin, socket)
+    return dispatch(request, watch(handler, { gate: opaque ?? undefined, meter: () => meter, onSettled }))
+  }
+  return client
+}
+
+/** Adds what this module does to the handler of one request. */
+function watch(
+  handler: Dispatcher.DispatchHandler,
+  { gate, meter, onSettled }: { gate: SendGate | undefined; meter: () => FramingMeter | undefined; onSettled(): void },
+): Dispatcher.DispatchHandler {
+  const { onRequestStart, onResponseData, onResponseEnd, onResponseError } = handler
+  let isSettled = false
+  const settle = (): void => {
+    if (!isSettled) onSettled()
+    isSettled = true
+  }
+  handler.onRequestStart = (controller, context) => {
+    meter()?.begin()
+    const tooLate = gate?.open()
+    if (tooLate === undefined) onRequestStart?.call(handler, controller, context)
+    else controller.abort(tooLate)
+  }
+  handler.onResponseData = (controller, part) => {
+    meter()?.delivered(part.byteLength)
+    onResponseData?.call(handler, controller, detached(part))
+  }
+  handler.onResponseEnd = (controller, trailers) => {
+    settle()
+    onResponseEnd?.call(handler, controller, trailers)
+  }
+  handler.onResponseError = (controller, error) => {
+    settle()
+    onResponseError?.call(handler, controller, error)
+  }
+  return handler
+}
