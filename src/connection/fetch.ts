@@ -88,8 +88,8 @@ export async function fetchWithToken(
 const holders = new WeakMap<AbortSignal, Request>()
 
 /**
- * The signal that the caller gave. That of a derived `Request` is not used: it follows this one only until the
- * garbage collector takes that `Request`. A `Request` of the caller is kept as long as its signal for the same reason.
+ * The signal that the caller gave. That of a derived `Request` is not used: it follows this one only until the garbage
+ * collector takes that `Request`. A `Request` of the caller is kept as long as its signal for the same reason.
  */
 function callerSignal(input: string | URL | Request, { signal }: RequestInit): AbortSignal | null | undefined {
   if (signal !== undefined || !(input instanceof Request)) return signal

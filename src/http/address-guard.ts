@@ -1,15 +1,11 @@
 import type { LookupAddress } from 'node:dns'
-import { lookup } from 'node:dns/promises'
 import { isIP, isIPv6 } from 'node:net'
 import { type PortError, portError } from '../errors/port-error.ts'
 import { type AllowList, allowEntryFor, canonicalName } from './allow-list.ts'
-import { isPublicAddress } from './public-address.ts'
+import { isPublicAddress, isPublicName } from './public-address.ts'
 
 /** Resolves a name to all its addresses. Rejects with an error whose `code` is Node's (`ENOTFOUND` and so on). */
 export type Resolve = (name: string) => Promise<readonly LookupAddress[]>
-
-/** The resolver of the operating system. */
-export const systemResolve: Resolve = (name) => lookup(name, { all: true, order: 'verbatim' })
 
 /** The destination of a request: the part of a URL that the guard checks. */
 export interface Destination {
@@ -45,7 +41,7 @@ export interface AddressGuard {
    */
   check(url: URL): void
   /**
-   * Checks a URL whose name a proxy resolves: also rejects names of the local machine, and http unless the name is
+   * Checks a URL whose name a proxy resolves: also rejects names that are not public, and http, unless the name is
    * listed.
    */
   checkUnresolved(url: URL): void
@@ -94,24 +90,28 @@ export function createAddressGuard({ allow, resolve }: { allow: AllowList; resol
     }
   }
 
-  function checkUnresolved(url: URL): void {
+  function checkName(url: URL, isForbidden: (name: string) => boolean): void {
     check(url)
     const destination = destinationOf(url)
     const { secure, host, port } = destination
     if (isIP(host) !== 0 || allow.hasName(host, port)) return
     if (!secure) throw unlisted('INSECURE_ENDPOINT', destination)
-    if (/(?:^|\.)localhost$/.test(host)) throw unlisted('ADDRESS_FORBIDDEN', destination)
+    if (isForbidden(host)) throw unlisted('ADDRESS_FORBIDDEN', destination)
   }
+
+  // Where networks are listed, the browser may be in one of them.
+  const isForbiddenInBrowser = (name: string): boolean =>
+    allow.hasNetworks ? /(?:^|\.)localhost$/.test(name) : !isPublicName(name)
 
   return {
     check,
-    checkUnresolved,
+    checkUnresolved: (url) => checkName(url, (name) => !isPublicName(name)),
     checkBrowserUrl(url, own) {
       const { host, port } = destinationOf(url)
       if (allow.hasName(host, port)) return check(url)
       const addresses = host === 'localhost' ? LOOPBACK : [host]
       if (addresses.some((address) => isIP(address) !== 0 && allow.hasAddress(address, port))) return check(url)
-      checkUnresolved(url)
+      checkName(url, isForbiddenInBrowser)
       if (own.includes(url.origin)) throw unlisted('ADDRESS_FORBIDDEN', destinationOf(url), 'ownOrigin')
     },
     async resolve(destination) {

@@ -1,8 +1,9 @@
 import { addAbortSignal, pipeline, Readable, type Transform } from 'node:stream'
 import type { ReadableStream as NodeReadableStream } from 'node:stream/web'
-import { constants, createBrotliDecompress, createGunzip, createInflate } from 'node:zlib'
+import { promisify } from 'node:util'
+import { brotliDecompress, constants, createBrotliDecompress, createGunzip, createInflate } from 'node:zlib'
 import { portError } from '../errors/port-error.ts'
-import { INITIAL_BODY_BYTES, MAX_BUFFERED_BYTES, MAX_STREAM_BUFFER_BYTES } from './limits.ts'
+import { INITIAL_BODY_BYTES, MAX_BUFFERED_BYTES } from './limits.ts'
 
 /** Bytes that grow up to a limit. A list of parts would keep the memory around each of them, which may be far larger. */
 function growingBytes(maxBytes: number) {
@@ -23,16 +24,20 @@ function growingBytes(maxBytes: number) {
   }
 }
 
+/** How a body is read that has to be complete before it is used. */
+export interface WholeBody {
+  readonly maxBytes: number
+  readonly signal: AbortSignal
+  readonly onChunk?: () => void
+}
+
 /**
  * Reads a body to its end into memory of at most `maxBytes`, whatever its parts are.
  *
  * @param options.onChunk Called for each part.
  * @throws `PortError` `RESPONSE_TOO_LARGE` at the first byte beyond `maxBytes`; the rest is not read.
  */
-export async function readBytes(
-  body: Readable | undefined,
-  options: { maxBytes: number; signal: AbortSignal; onChunk?: () => void },
-): Promise<Uint8Array<ArrayBuffer>> {
+export async function readBytes(body: Readable | undefined, options: WholeBody): Promise<Uint8Array<ArrayBuffer>> {
   const read = growingBytes(options.maxBytes)
   if (body !== undefined) {
     body.on('error', () => undefined)
@@ -58,16 +63,40 @@ const DECODERS: ReadonlyMap<string, () => Transform> = new Map([
   ['br', () => createBrotliDecompress(flushingBrotli)],
 ])
 
+const brotli = promisify(brotliDecompress)
+let lastBrotli: Promise<unknown> = Promise.resolve()
+
+/**
+ * Reads a whole brotli body and decodes it, one after the other: what a decoder holds is up to 16 MiB, by the choice of
+ * the server.
+ */
+async function* decodedBrotli(body: Readable, whole: WholeBody): AsyncGenerator<Uint8Array> {
+  const bytes = await readBytes(body, whole)
+  const turn = lastBrotli.then(async () => {
+    whole.signal.throwIfAborted()
+    return await brotli(bytes, { ...flushingBrotli, maxOutputLength: whole.maxBytes })
+  })
+  lastBrotli = turn.catch(() => undefined)
+  yield await turn.catch((error: unknown) => {
+    const isLarge = error instanceof Error && 'code' in error && error.code === 'ERR_BUFFER_TOO_LARGE'
+    throw isLarge ? portError('RESPONSE_TOO_LARGE', 'unknown') : error
+  })
+}
+
 /**
  * Decodes the content coding of a body. More than one coding, or an unsupported one, is not decoded: no request header
  * accepts it.
  *
+ * @param whole How the body is read, unless it is streamed.
  * @see [RFC 9110 §8.4](https://www.rfc-editor.org/rfc/rfc9110.html#section-8.4)
  */
-export function decoded(body: Readable, headers: Headers): Readable {
+export function decoded(body: Readable, headers: Headers, whole?: WholeBody): Readable {
   // A reader that stops early destroys the stream, which emits an error that must not be unhandled.
   body.on('error', () => undefined)
-  const decoder = DECODERS.get((headers.get('content-encoding') ?? '').trim().toLowerCase())?.()
+  const coding = (headers.get('content-encoding') ?? '').trim().toLowerCase()
+  if (coding === 'br' && whole !== undefined)
+    return Readable.from(decodedBrotli(body, whole)).once('close', () => body.destroy())
+  const decoder = DECODERS.get(coding)?.()
   return decoder === undefined ? body : pipeline(body, decoder, () => undefined)
 }
 
@@ -135,7 +164,7 @@ export async function requestBody(
 const unreachable = new FinalizationRegistry<Readable>((readable) => readable.destroy())
 
 /**
- * Converts a Node stream to a web stream. The read-ahead is limited in bytes: the default strategy counts chunks.
+ * Converts a Node stream to a web stream without a read-ahead of its own.
  *
  * `Readable.toWeb` is not used: a chunk that arrives while its stream is being cancelled ends the process
  * (nodejs/node#64529).
@@ -163,7 +192,8 @@ export function toWebStream(readable: Readable, signal?: AbortSignal): ReadableS
         readable.destroy()
       },
     },
-    new ByteLengthQueuingStrategy({ highWaterMark: MAX_STREAM_BUFFER_BYTES }),
+    // A read that waits would keep the stream in memory.
+    { highWaterMark: 0 },
   )
   unreachable.register(stream, readable)
   return stream

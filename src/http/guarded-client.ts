@@ -2,39 +2,59 @@ import type { Socket } from 'node:net'
 import type { buildConnector, Client, Dispatcher } from 'undici/index.js'
 import { portError } from '../errors/port-error.ts'
 import type { IdleConnections } from './idle-connections.ts'
-import { MAX_FRAMING_BYTES, MAX_FRAMING_RATIO } from './limits.ts'
+import { HEAD_PART_BYTES, MAX_FRAMING_BYTES, MAX_FRAMING_RATIO } from './limits.ts'
 import type { SendGate } from './outgoing.ts'
 import type { Undici } from './undici.ts'
 
-/** Counts what a connection receives beside response bodies: undici bounds only the header fields of one response. */
+/** Counts what a connection receives beside response bodies. */
 interface FramingMeter {
+  /** A request is about to be written. */
   begin(): void
-  delivered(bytes: number): void
+  headersReceived(): void
+  bodyReceived(bytes: number): void
 }
 
 /**
- * Closes a connection whose status line, interim responses, chunk extensions or trailers do not end. A part of a body
- * pays for the bytes around it; nothing is saved up for later.
+ * Closes a connection whose status line, interim responses, headers, chunk extensions or trailers do not end. A part of
+ * a body pays for the bytes around it; nothing is saved up for later.
+ *
+ * Undici bounds only the header fields of one response, and creates an error for each one beyond its limit. It takes
+ * what has arrived by `read`: here it gets the head of a response in small parts, and nothing more after the limit.
  */
 function meterFraming(socket: Socket): FramingMeter {
+  const read = socket.read.bind(socket) as (size?: number) => Buffer | null
   const parsedBytes = (): number => socket.bytesRead - socket.readableLength
+  let isHead = false
   let before = 0
   let framing = 0
   let body = 0
-  socket.on('readable', () => {
+
+  function account(): void {
     const parsed = parsedBytes()
     framing = Math.max(0, framing + parsed - before - MAX_FRAMING_RATIO * body)
     before = parsed
     body = 0
-    if (framing > MAX_FRAMING_BYTES) socket.destroy(portError('RESPONSE_TOO_LARGE', 'unknown'))
-  })
+  }
+
+  socket.read = (size?: number) => {
+    account()
+    if (framing > MAX_FRAMING_BYTES) {
+      socket.destroy(portError('RESPONSE_TOO_LARGE', 'unknown'))
+      return null
+    }
+    return isHead && size === undefined ? read(Math.min(HEAD_PART_BYTES, socket.readableLength)) : read(size)
+  }
+
   return {
     begin() {
-      before = parsedBytes()
+      isHead = true
+      account()
       framing = 0
-      body = 0
     },
-    delivered(bytes) {
+    headersReceived() {
+      isHead = false
+    },
+    bodyReceived(bytes) {
       body += bytes
     },
   }
@@ -47,8 +67,8 @@ function detached(part: Buffer): Buffer {
 
 /**
  * A client of undici (one connection) that opens the gate of a request, which is passed as `opaque`, right before the
- * request is written to the socket, bounds what a response may have beside its body, and reports when its connection
- * is idle.
+ * request is written to the socket, bounds what a response may have beside its body, and reports when its connection is
+ * idle.
  */
 export function createGuardedClient(
   { Client: UndiciClient }: Undici,
@@ -98,7 +118,7 @@ function watch(
   handler: Dispatcher.DispatchHandler,
   { gate, meter, onSettled }: { gate: SendGate | undefined; meter: () => FramingMeter | undefined; onSettled(): void },
 ): Dispatcher.DispatchHandler {
-  const { onRequestStart, onResponseData, onResponseEnd, onResponseError } = handler
+  const { onRequestStart, onResponseStart, onResponseData, onResponseEnd, onResponseError } = handler
   let isSettled = false
   const settle = (): void => {
     if (!isSettled) onSettled()
@@ -110,8 +130,12 @@ function watch(
     if (tooLate === undefined) onRequestStart?.call(handler, controller, context)
     else controller.abort(tooLate)
   }
+  handler.onResponseStart = (controller, status, ...head) => {
+    if (status >= 200) meter()?.headersReceived()
+    onResponseStart?.call(handler, controller, status, ...head)
+  }
   handler.onResponseData = (controller, part) => {
-    meter()?.delivered(part.byteLength)
+    meter()?.bodyReceived(part.byteLength)
     onResponseData?.call(handler, controller, detached(part))
   }
   handler.onResponseEnd = (controller, trailers) => {

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import { MAX_IDLE_CONNECTIONS_PER_ORIGIN, MAX_IDLE_ORIGINS } from './limits.ts'
 
-/** The connections that wait for another request. Those beyond the limits are closed, the longest idle ones first. */
+/** The connections that wait for another request. Those beyond the limits are closed. */
 export interface IdleConnections {
   add(origin: string, socket: Socket): void
   delete(origin: string, socket: Socket): void
@@ -9,31 +9,25 @@ export interface IdleConnections {
 
 /** Creates the empty set of one sender. */
 export function createIdleConnections(): IdleConnections {
-  // Maps and sets iterate in insertion order: what comes first has been idle longest.
+  // In the order in which their last connection became idle.
   const origins = new Map<string, Set<Socket>>()
-
-  function remove(origin: string, socket: Socket): void {
-    const sockets = origins.get(origin)
-    sockets?.delete(socket)
-    if (sockets?.size === 0) origins.delete(origin)
-  }
-
-  function close(origin: string, sockets: readonly Socket[]): void {
-    for (const socket of sockets) {
-      remove(origin, socket)
-      socket.destroy()
-    }
-  }
-
   return {
     add(origin, socket) {
       const sockets = origins.get(origin) ?? new Set()
+      // undici prefers the connection that it opened first: the others are the ones to close.
+      if (sockets.size >= MAX_IDLE_CONNECTIONS_PER_ORIGIN) socket.destroy()
+      else sockets.add(socket)
       origins.delete(origin)
-      origins.set(origin, sockets.add(socket))
-      if (sockets.size > MAX_IDLE_CONNECTIONS_PER_ORIGIN) close(origin, [...sockets].slice(0, 1))
+      origins.set(origin, sockets)
       const [oldest] = origins
-      if (origins.size > MAX_IDLE_ORIGINS && oldest !== undefined) close(oldest[0], [...oldest[1]])
+      if (origins.size <= MAX_IDLE_ORIGINS || oldest === undefined) return
+      origins.delete(oldest[0])
+      for (const idle of oldest[1]) idle.destroy()
     },
-    delete: remove,
+    delete(origin, socket) {
+      const sockets = origins.get(origin)
+      sockets?.delete(socket)
+      if (sockets?.size === 0) origins.delete(origin)
+    },
   }
 }

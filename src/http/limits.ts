@@ -22,14 +22,17 @@ export const INITIAL_BODY_BYTES = 16_384
 /** Upper bound for a metadata document: 256 KiB. Real ones are smaller than 10 KiB. */
 export const MAX_METADATA_BYTES = 262_144
 
-/** Upper bound for all headers of one response: 16 KiB. Answers a server that sends headers without end. */
-export const MAX_HEADER_BYTES = 16_384
-
 /**
- * Upper bound for what a response has beside its body, in excess of what `MAX_FRAMING_RATIO` allows: 64 KiB. Answers
- * interim responses, status lines, chunk extensions and trailers without end.
+ * Upper bound for what a response has beside its body, in excess of what `MAX_FRAMING_RATIO` allows: 16 KiB. Answers
+ * headers, interim responses, status lines, chunk extensions and trailers without end.
  */
-export const MAX_FRAMING_BYTES = 65_536
+export const MAX_FRAMING_BYTES = 16_384
+
+/** How much of the head of a response is parsed at a time: 4 KiB, more than a usual head. */
+export const HEAD_PART_BYTES = 4096
+
+/** The limit of undici for header fields, above what can be received. */
+export const UNREACHABLE_HEADER_BYTES = 1_048_576
 
 /** How many bytes one byte of a body pays for: 64. One byte in a chunk of its own takes 6, over TLS about 30. */
 export const MAX_FRAMING_RATIO = 64
@@ -66,7 +69,17 @@ export const NULL_BODY_STATUSES: ReadonlySet<number> = new Set([204, 205, 304])
 export const MAX_BUFFERED_BYTES = 1_048_576
 
 /**
- * Upper bound for the unread part of a streamed response: 64 KiB. Answers a server that sends faster than the caller
- * reads.
+ * How many look-ups of names the operating system does at a time: 2 of the four threads that Node has by default.
+ * Answers names whose servers do not respond.
  */
-export const MAX_STREAM_BUFFER_BYTES = 65_536
+export const MAX_SYSTEM_LOOKUPS = 2
+
+/** How long a name waits for the look-ups of others before it is looked up in another way: 100 ms. */
+export const SLOW_LOOKUP_MS = 100
+
+/** How long such a name then waits for its turn at most: 10 seconds. */
+export const MAX_LOOKUP_WAIT_MS = 10_000
+
+/** How long one query of the DNS waits for a response at first, and how often it is sent. */
+export const DNS_QUERY_TIMEOUT_MS = 750
+export const DNS_QUERY_TRIES = 2

@@ -74,8 +74,9 @@ export interface NetworkOptions {
   /** Upper bound for one exchange over headers and body, in milliseconds. Integer ≥ 1. @defaultValue 10_000 */
   timeoutMs?: number | undefined
   /**
-   * Upper bound for the wait of `connection.fetch` for the headers of a response, in milliseconds; the body may take any
-   * time. Counted from each part of a streamed request body that the server takes. Integer ≥ 1. @defaultValue 60_000
+   * Upper bound for the wait of `connection.fetch` for the headers of a response, in milliseconds; the body may take
+   * any time. Counted from each part of a streamed request body that the server takes. Integer ≥ 1. @defaultValue
+   * 60_000
    */
   headersTimeoutMs?: number | undefined
   /** Upper bound for one body after decompression, in bytes. Integer ≥ 1. @defaultValue 1_048_576 */

@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream'
 import type { Clock } from '../clock.ts'
 import { type PortError, portError } from '../errors/port-error.ts'
-import { toWebStream } from './body-streams.ts'
+import { toWebStream, type WholeBody } from './body-streams.ts'
 import type { Deadline } from './deadline.ts'
 import { NULL_BODY_STATUSES } from './limits.ts'
 
@@ -51,6 +51,8 @@ export interface OutgoingRequest {
   /** Use a new connection: if the server closes a pooled one at that moment, the outcome of the request is unknown. */
   readonly fresh: boolean
   readonly signal: AbortSignal
+  /** How the body of the response is read, unless it is streamed. */
+  readonly whole?: WholeBody | undefined
 }
 
 /** The head of a response and its decompressed body. */

@@ -67,3 +67,19 @@ export function isPublicAddress(address: string): boolean {
       return false
   }
 }
+
+/**
+ * Top-level names that are reserved for private networks, or that private networks use: their names lead to this
+ * machine, to its neighbours, or to the metadata service of a cloud.
+ *
+ * @see [RFC 6761 §6.3](https://www.rfc-editor.org/rfc/rfc6761.html#section-6.3), [RFC 6762 appendix G](https://www.rfc-editor.org/rfc/rfc6762.html#appendix-G), [RFC 8375](https://www.rfc-editor.org/rfc/rfc8375.html)
+ */
+const PRIVATE_NAME = /(?:^|\.)(?:localhost|localdomain|local|internal|intranet|private|corp|home|lan|svc|home\.arpa)$/
+
+/**
+ * Whether a canonical name may be that of a host on the public internet. A name without a dot is completed by whoever
+ * resolves it, and one with an empty label is read in different ways.
+ */
+export function isPublicName(name: string): boolean {
+  return name.includes('.') && !name.split('.').includes('') && !PRIVATE_NAME.test(name)
+}

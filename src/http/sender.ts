@@ -6,7 +6,7 @@ import { cancelUnread, decoded, fromWebStream, toWebStream } from './body-stream
 import { untilAborted } from './deadline.ts'
 import { createGuardedClient } from './guarded-client.ts'
 import { createIdleConnections } from './idle-connections.ts'
-import { MAX_HEADER_BYTES, MAX_KEEP_ALIVE_MS } from './limits.ts'
+import { MAX_KEEP_ALIVE_MS, UNREACHABLE_HEADER_BYTES } from './limits.ts'
 import type { Sender } from './outgoing.ts'
 import { createGuardedConnector, type Undici } from './undici.ts'
 
@@ -33,7 +33,7 @@ export function createUndiciSender(options: {
     allowH2: false,
     headersTimeout: 0,
     bodyTimeout: 0,
-    maxHeaderSize: MAX_HEADER_BYTES,
+    maxHeaderSize: UNREACHABLE_HEADER_BYTES,
     keepAliveMaxTimeout: MAX_KEEP_ALIVE_MS,
   }
   const idle = createIdleConnections()
@@ -83,7 +83,7 @@ export function createUndiciSender(options: {
           status: response.statusCode,
           statusText: response.statusText,
           headers: responseHeaders,
-          body: decoded(response.body, responseHeaders),
+          body: decoded(response.body, responseHeaders, request.whole),
         }
       } catch (error) {
         response.body.destroy()

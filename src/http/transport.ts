@@ -2,7 +2,7 @@ import { Readable } from 'node:stream'
 import { setImmediate } from 'node:timers/promises'
 import type { Clock } from '../clock.ts'
 import { ofConnectionServer, PortError, portError } from '../errors/port-error.ts'
-import { createAddressGuard, type Resolve, systemResolve } from './address-guard.ts'
+import { createAddressGuard, type Resolve } from './address-guard.ts'
 import { cancelUnread, readBytes, requestBody } from './body-streams.ts'
 import { startDeadline, untilAborted } from './deadline.ts'
 import { mayUseHttp, type NetworkOptions, parseNetworkOptions } from './network-options.ts'
@@ -10,6 +10,7 @@ import { createSendGate, type IncomingResponse, type OutgoingRequest, type Sende
 import { type CompleteResponse, repeatOnce } from './repeat-once.ts'
 import { destinationDetails, translateError } from './translate-error.ts'
 import { createHostFetchSender, createUndiciSender } from './sender.ts'
+import { systemResolve } from './system-resolver.ts'
 import { loadUndici } from './undici.ts'
 
 /** Headers that servers and firewalls expect of every client. */
@@ -88,16 +89,17 @@ export function createTransport(options: {
     const { deadline, translating, run, send } = begin(url, limits)
     const { signal } = deadline
     const maxBytes = Math.min(request.maxBytes ?? maxResponseBytes, maxResponseBytes)
+    const whole = { maxBytes, signal, onChunk: deadline.progressed }
 
     const sendWith = (headers: Record<string, string>): Promise<CompleteResponse> =>
       translating(async () => {
-        const response = await send({ method, headers, body, signal, fresh: method === 'POST' })
+        const response = await send({ method, headers, body, signal, fresh: method === 'POST', whole })
         const { status } = response
         if ((status >= 300 && status < 400) || isHeadEnough(response)) {
           response.body?.destroy()
           return { status, headers: response.headers, bytes: new Uint8Array() }
         }
-        const bytes = await readBytes(response.body, { maxBytes, signal, onChunk: deadline.progressed })
+        const bytes = await readBytes(response.body, whole)
         // undici returns a connection to its pool one turn later; without this the next GET opens another one.
         if (method === 'GET') await setImmediate()
         return { status, headers: response.headers, bytes }
@@ -225,9 +227,9 @@ export interface Transport {
   exchange(request: ExchangeRequest): Promise<ExchangeResponse>
   /**
    * Sends a request to the MCP server itself and resolves with the headers, within `network.headersTimeoutMs`; the body
-   * is streamed without a limit in bytes or time. Addresses and schemes are checked as for `exchange`. Follows no redirect, whatever
-   * `request.redirect` says. `response.url` is the URL of the request without its fragment. The request body is
-   * cancelled if the request fails.
+   * is streamed without a limit in bytes or time. Addresses and schemes are checked as for `exchange`. Follows no
+   * redirect, whatever `request.redirect` says. `response.url` is the URL of the request without its fragment. The
+   * request body is cancelled if the request fails.
    *
    * @param signal The caller's own signal, which holds until the body ends: that of a derived `Request` ends with that
    *   `Request`, which the garbage collector may take at any time.

@@ -131,6 +131,20 @@ describe('a transport with a proxy', () => {
     'https://localhost/',
     'https://LOCALHOST./',
     'https://a.localhost/',
+    'https://localhost../',
+    'https://localhost.localdomain/',
+    'https://ip6-localhost/',
+    'https://ip6-loopback/',
+    'https://metadata/',
+    'https://instance-data/',
+    'https://metadata.google.internal/',
+    'https://METADATA.Google.Internal./',
+    'https://metadata.google.internal../',
+    'https://printer.local/',
+    'https://router.home.arpa/',
+    'https://kubernetes.default.svc/',
+    'https://wiki.corp/',
+    'https://a..example.com/',
   ])('rejects %s without a request to the proxy', async (url) => {
     const proxy = await startProxy()
     const transport = makeTransport({ allow: [], proxy: proxy.url() }, { resolve })
@@ -139,6 +153,20 @@ describe('a transport with a proxy', () => {
       outcome: 'notSent',
     })
     expect(proxy.asked).toEqual([])
+  })
+
+  test.each(['as.internal', 'as'])('leaves the allow-listed name %s to the proxy', async (name) => {
+    setDefaultCACertificates([cert])
+    const proxy = await startProxy()
+    const server = await startServer((_request, response) => response.end('here'), { secure: true })
+    const url = `https://${name}:${server.port}/`
+    const transport = makeTransport({ allow: [name], proxy: proxy.url() }, { resolve })
+    await rejection(transport.exchange({ url, method: 'GET' }))
+    expect(proxy.asked.at(-1)?.target).toBe(`${name}:${server.port}`)
+    expect(await rejection(makeTransport({ proxy: proxy.url() }).exchange({ url, method: 'GET' }))).toMatchObject({
+      code: 'ADDRESS_FORBIDDEN',
+      details: { allow: `${name}:${server.port}` },
+    })
   })
 
   test('leaves an allow-listed address to the proxy', async () => {

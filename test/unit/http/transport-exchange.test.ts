@@ -1,35 +1,8 @@
-import { once } from 'node:events'
-import { createServer, type Socket } from 'node:net'
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib'
-import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { systemClock } from '../../../src/clock.ts'
-import { bodyOf, makeTransport, rejection, startServer } from './support.ts'
+import { bodyOf, makeTransport, rejection, startRawServer, startServer } from './support.ts'
 import { verifies } from '../../support/verifies.ts'
-
-/** A server that speaks by hand. */
-async function startRawServer(
-  onData: (socket: Socket, request: string) => void,
-): Promise<{ origin: string; host: string; requests: string[] }> {
-  const requests: string[] = []
-  const sockets: Socket[] = []
-  const server = createServer((socket) => {
-    sockets.push(socket)
-    socket.on('error', () => undefined)
-    socket.on('data', (data) => {
-      requests.push(String(data))
-      onData(socket, String(data))
-    })
-  })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  onTestFinished(() => {
-    for (const socket of sockets) socket.destroy()
-    server.close()
-  })
-  const address = server.address()
-  const host = `127.0.0.1:${typeof address === 'object' ? address?.port : ''}`
-  return { origin: `http://${host}`, host, requests }
-}
 
 describe('exchange', () => {
   test('sends the request as specified and returns the whole text', async () => {

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { gzipSync } from 'node:zlib'
-import { describe, expect, test, vi } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { bodyOf, makeTransport, rejection, startServer } from './support.ts'
 
 describe('transport.fetch', () => {
@@ -61,12 +61,55 @@ describe('transport.fetch', () => {
     expect(await reader?.read()).toEqual({ done: true, value: undefined })
   })
 
-  test('waits for headers without a timeout', async () => {
+  test('waits for headers longer than the timeout of an exchange', async () => {
     const server = await startServer((_request, response) => {
       setTimeout(() => response.end('late'), 120)
     })
     const response = await makeTransport({ timeoutMs: 40 }).fetch(new Request(server.origin))
     expect(await response.text()).toBe('late')
+  })
+
+  test('counts the wait for headers from each part of a streamed body that is sent', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    onTestFinished(() => void vi.useRealTimers())
+    const received: string[] = []
+    const server = await startServer((request) => request.on('data', (part: Buffer) => received.push(String(part))))
+    const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>()
+    const writer = writable.getWriter()
+    const upload = { method: 'POST', body: readable, duplex: 'half' } as RequestInit
+    const sent = makeTransport({ headersTimeoutMs: 60_000 }).fetch(new Request(server.origin, upload))
+    const failed = rejection(sent)
+    for (const part of ['a', 'b', 'c']) {
+      await writer.write(Buffer.from(part))
+      await vi.waitFor(() => expect(received).toContain(part))
+      vi.advanceTimersByTime(40_000)
+    }
+    const late = vi.waitFor(() => {
+      vi.advanceTimersByTime(10_000)
+      return expect(server.requests[0]?.socket.destroyed).toBe(true)
+    })
+    expect(await failed).toMatchObject({ code: 'HTTP_TIMEOUT', outcome: 'unknown' })
+    await late
+    expect(received).toEqual(['a', 'b', 'c'])
+  })
+
+  test('leaves no listener at a signal that outlives the response', async () => {
+    const server = await startServer((request, response) => {
+      if (request.url === '/lost') request.socket.destroy()
+      else response.writeHead(request.url === '/empty' ? 204 : 200).end()
+    })
+    const { signal } = new AbortController()
+    const transport = makeTransport()
+    const add = vi.spyOn(signal, 'addEventListener')
+    const remove = vi.spyOn(signal, 'removeEventListener')
+    await (await transport.fetch(new Request(server.origin), signal)).text()
+    await transport.fetch(new Request(`${server.origin}/empty`), signal)
+    await rejection(transport.fetch(new Request(`${server.origin}/lost`), signal))
+    expect(add).toHaveBeenCalledTimes(3)
+    await vi.waitFor(() => {
+      const removed = new Set(remove.mock.calls.map(([, listener]) => listener))
+      expect(add.mock.calls.filter(([, listener]) => !removed.has(listener))).toEqual([])
+    })
   })
 
   test('streams a compressed event stream as it arrives', async () => {
