@@ -9,7 +9,7 @@ export interface Deadline {
   readonly isElapsed: boolean
   /** Reports that a part of the response was read. */
   progressed(): void
-  /** Starts the time again. */
+  /** Starts the time again, unless the timer was stopped. */
   restart(): void
   /** Stops the timer: from now on it only follows the caller's signal. */
   stopTimer(): void
@@ -29,6 +29,10 @@ export function startDeadline(timeoutMs: number | undefined, callerSignal: Abort
   const start = (): Timeout | undefined =>
     timeoutMs === undefined ? undefined : startTimeout(timeoutMs, () => end('HTTP_TIMEOUT'))
   let timeout = start()
+  const stopTimer = (): void => {
+    timeout?.clear()
+    timeout = undefined
+  }
   if (callerSignal?.aborted === true) onAbort()
   callerSignal?.addEventListener('abort', onAbort, { once: true })
   return {
@@ -41,12 +45,13 @@ export function startDeadline(timeoutMs: number | undefined, callerSignal: Abort
     },
     progressed: () => timeout?.progressed(),
     restart() {
-      timeout?.clear()
+      if (timeout === undefined) return
+      timeout.clear()
       timeout = start()
     },
-    stopTimer: () => timeout?.clear(),
+    stopTimer,
     clear() {
-      timeout?.clear()
+      stopTimer()
       callerSignal?.removeEventListener('abort', onAbort)
     },
   }

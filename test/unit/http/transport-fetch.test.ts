@@ -93,6 +93,32 @@ describe('transport.fetch', () => {
     expect(received).toEqual(['a', 'b', 'c'])
   })
 
+  test('leaves a response alone whose request body is still being sent', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    onTestFinished(() => void vi.useRealTimers())
+    const server = await startServer((request, response) => {
+      response.writeHead(200).flushHeaders()
+      request.on('data', (part: Buffer) => response.write(part))
+      request.on('end', () => response.end())
+    })
+    const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>()
+    const writer = writable.getWriter()
+    const upload = { method: 'POST', body: readable, duplex: 'half' } as RequestInit
+    const sent = makeTransport({ headersTimeoutMs: 60_000 }).fetch(new Request(server.origin, upload))
+    await writer.write(Buffer.from('a'))
+    const reader = (await sent).body?.pipeThrough(new TextDecoderStream()).getReader()
+    expect(await reader?.read()).toEqual({ done: false, value: 'a' })
+    for (const part of ['b', 'c']) {
+      await writer.write(Buffer.from(part))
+      expect(await reader?.read()).toEqual({ done: false, value: part })
+      vi.advanceTimersByTime(70_000)
+      await new Promise((resolve) => setImmediate(resolve))
+      vi.advanceTimersByTime(70_000)
+    }
+    await writer.close()
+    expect(await reader?.read()).toEqual({ done: true, value: undefined })
+  })
+
   test('leaves no listener at a signal that outlives the response', async () => {
     const server = await startServer((request, response) => {
       if (request.url === '/lost') request.socket.destroy()
