@@ -28,8 +28,8 @@ export const MAX_METADATA_BYTES = 262_144
  */
 export const MAX_FRAMING_BYTES = 16_384
 
-/** How much of the head of a response is parsed at a time: 4 KiB, more than a usual head. */
-export const HEAD_PART_BYTES = 4096
+/** How much of the head of a response is parsed at a time: 1 KiB, about a usual head. */
+export const HEAD_PART_BYTES = 1024
 
 /** The limit of undici for header fields, above what can be received. */
 export const UNREACHABLE_HEADER_BYTES = 1_048_576
@@ -80,6 +80,8 @@ export const SLOW_LOOKUP_MS = 100
 /** How long such a name then waits for its turn at most: 10 seconds. */
 export const MAX_LOOKUP_WAIT_MS = 10_000
 
-/** How long one query of the DNS waits for a response at first, and how often it is sent. */
+/** How long one query of the DNS waits for a response at first: 750 ms. */
 export const DNS_QUERY_TIMEOUT_MS = 750
+
+/** How often such a query is sent. */
 export const DNS_QUERY_TRIES = 2
