@@ -68,8 +68,8 @@ export interface NetworkOptions {
   allow?: string[] | undefined
   /**
    * URL of an egress proxy, optionally with credentials. The proxy resolves names, so the proxy must reject names of
-   * private addresses; names that are not public, such as `metadata.google.internal` or one without a dot, are sent to it
-   * only if `allow` lists them. @defaultValue none
+   * private addresses; names that are not public, such as `metadata.google.internal` or one without a dot, are sent to
+   * it only if `allow` lists them. @defaultValue none
    */
   proxy?: string | undefined
   /** Upper bound for one exchange over headers and body, in milliseconds. Integer ≥ 1. @defaultValue 10_000 */
