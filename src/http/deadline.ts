@@ -8,13 +8,13 @@ export interface Deadline {
   /** Whether the time has elapsed: nothing may be sent any more, but what has arrived is still read. */
   readonly isElapsed: boolean
   /** Reports that a part of the response was read. */
-  progressed(): void
+  readonly progressed: () => void
   /** Starts the time again, unless the timer was stopped. */
-  restart(): void
+  readonly restart: () => void
   /** Stops the timer: from now on it only follows the caller's signal. */
-  stopTimer(): void
+  readonly stopTimer: () => void
   /** Stops the timer and removes the listener from the caller's signal. */
-  clear(): void
+  readonly clear: () => void
 }
 
 /** Starts a deadline; without a time-out it only follows the caller's signal. */

@@ -116,9 +116,17 @@ export function createGuardedClient(
 /** Adds what this module does to the handler of one request. */
 function watch(
   handler: Dispatcher.DispatchHandler,
-  { gate, meter, onSettled }: { gate: SendGate | undefined; meter: () => FramingMeter | undefined; onSettled(): void },
+  {
+    gate,
+    meter,
+    onSettled,
+  }: { gate: SendGate | undefined; meter: () => FramingMeter | undefined; onSettled: () => void },
 ): Dispatcher.DispatchHandler {
-  const { onRequestStart, onResponseStart, onResponseData, onResponseEnd, onResponseError } = handler
+  const onRequestStart = handler.onRequestStart?.bind(handler)
+  const onResponseStart = handler.onResponseStart?.bind(handler)
+  const onResponseData = handler.onResponseData?.bind(handler)
+  const onResponseEnd = handler.onResponseEnd?.bind(handler)
+  const onResponseError = handler.onResponseError?.bind(handler)
   let isSettled = false
   const settle = (): void => {
     if (!isSettled) onSettled()
@@ -127,24 +135,24 @@ function watch(
   handler.onRequestStart = (controller, context) => {
     meter()?.begin()
     const tooLate = gate?.open()
-    if (tooLate === undefined) onRequestStart?.call(handler, controller, context)
+    if (tooLate === undefined) onRequestStart?.(controller, context)
     else controller.abort(tooLate)
   }
   handler.onResponseStart = (controller, status, ...head) => {
     if (status >= 200) meter()?.headersReceived()
-    onResponseStart?.call(handler, controller, status, ...head)
+    onResponseStart?.(controller, status, ...head)
   }
   handler.onResponseData = (controller, part) => {
     meter()?.bodyReceived(part.byteLength)
-    onResponseData?.call(handler, controller, detached(part))
+    onResponseData?.(controller, detached(part))
   }
   handler.onResponseEnd = (controller, trailers) => {
     settle()
-    onResponseEnd?.call(handler, controller, trailers)
+    onResponseEnd?.(controller, trailers)
   }
   handler.onResponseError = (controller, error) => {
     settle()
-    onResponseError?.call(handler, controller, error)
+    onResponseError?.(controller, error)
   }
   return handler
 }

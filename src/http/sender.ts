@@ -38,6 +38,7 @@ export function createUndiciSender(options: {
   }
   const idle = createIdleConnections()
   const createClient = (origin: URL, settings: object): Client =>
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a pool gives its clients its own connector
     createGuardedClient(undici, idle, origin, settings as Client.Options & { connect: buildConnector.connector })
   // A proxy that forwards plain http gets no limits from its agent.
   const createPool = (origin: string | URL, settings: object): Pool =>
