@@ -43,8 +43,10 @@ export type AuthorizeParameters = Omit<AuthorizeOptions, 'signal'>
  *
  * @throws {@link AuthorizationError} `POLICY_REFUSED`. `TypeError` for a `returnTo` of an origin that is not listed.
  */
-export function checkPolicy({ identity, policy }: ConnectionRecord, params: AuthorizeParameters): void {
-  const { scope, grant, returnTo } = params
+export function checkPolicy(
+  { identity, policy }: Pick<ConnectionRecord, 'identity' | 'policy'>,
+  { scope, grant, returnTo }: AuthorizeParameters,
+): void {
   const refusal = policyRefusal(policy, identity, { scope, grant })
   if (refusal !== undefined) throw new AuthorizationError(refusal)
   const isAllowedReturn =

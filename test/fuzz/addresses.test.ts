@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest'
 import { createAddressGuard, destinationOf } from '../../src/http/address-guard.ts'
 import { allowEntryFor, canonicalName, createAllowList, parseAllowEntry } from '../../src/http/allow-list.ts'
 import { isPublicAddress } from '../../src/http/public-address.ts'
-import { redactUrl } from '../../src/actors/endpoint-request.ts'
+import { redactUrl } from '../../src/errors/redact.ts'
 import { PortError } from '../../src/errors/port-error.ts'
 import { isServerAllowed } from '../../src/options/policy.ts'
 import {

@@ -181,15 +181,13 @@ describe('options of the entry points', () => {
 })
 
 test('a returnTo is accepted only at a listed origin', () => {
-  const policy = policyFor({ returnToOrigins: ['https://app.example'] }, 10_000, {
-    tenant: 't',
-    server: 'https://mcp.example/mcp',
-  })
+  const identity = { tenant: 't', server: 'https://mcp.example/mcp' }
+  const policy = policyFor({ returnToOrigins: ['https://app.example'] }, 10_000, identity)
   const near = hostileText.map((text) => `https://app.example${text}`)
   fc.assert(
     fc.property(fc.oneof(urlText, near, hostileText), (returnTo) => {
       const isAccepted = misuseOr(() => {
-        checkPolicy({ returnTo }, 'https://mcp.example/mcp', policy)
+        checkPolicy({ identity, policy }, { returnTo })
         return true
       })
       if (isAccepted) expect(new URL(returnTo).origin).toBe('https://app.example')
