@@ -97,6 +97,18 @@ export default defineConfig({
       },
       {
         extends: true,
+        // Each file has a process of its own, since some replace Node's resolver and output.
+        test: {
+          name: 'attack',
+          include: ['test/attack/**/*.test.ts'],
+          testTimeout: 1_200_000,
+          hookTimeout: 120_000,
+          disableConsoleIntercept: true,
+          ...withRedis,
+        },
+      },
+      {
+        extends: true,
         test: { name: 'schedulers', include: ['test/schedulers/**/*.test.ts'], testTimeout: 240_000, ...withRedis },
       },
       {

@@ -1,39 +1,10 @@
-import { once } from 'node:events'
-import { createServer, request as forward } from 'node:http'
-import type { AddressInfo, Socket } from 'node:net'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, test } from 'vitest'
+import { startForwardProxy } from './forward-proxy.ts'
 import { orchestrate, redirectOf, rejection, startWorld } from './world.ts'
-
-/** An egress proxy that forwards plain http and refuses tunnels. */
-async function startProxy(): Promise<{ url: string; asked: string[] }> {
-  const asked: string[] = []
-  const server = createServer((request, response) => {
-    const { method, url = '' } = request
-    const { 'proxy-authorization': _ours, ...headers } = request.headers
-    const { host, hostname, port, pathname, search } = new URL(url)
-    asked.push(`${method} ${host}${pathname}`)
-    const onward = forward({ hostname, port, path: pathname + search, method, headers }, (answer) => {
-      response.writeHead(answer.statusCode ?? 0, answer.headers)
-      answer.pipe(response)
-    })
-    request.pipe(onward)
-  })
-  server.on('connect', (request, socket: Socket) => {
-    asked.push(`CONNECT ${request.url}`)
-    socket.end('HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n')
-  })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  onTestFinished(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  return { url: `http://user:password@127.0.0.1:${(server.address() as AddressInfo).port}`, asked }
-}
 
 test('every request from discovery to revocation is sent through the egress proxy', async () => {
   const world = await startWorld()
-  const proxy = await startProxy()
+  const proxy = await startForwardProxy()
   const orchestrator = orchestrate({ network: { allow: ['127.0.0.1'], proxy: proxy.url } })
   const connection = orchestrator.connection({ tenant: 't1', server: world.server })
   const redirect = redirectOf(await connection.authorize())
@@ -57,7 +28,7 @@ test('every request from discovery to revocation is sent through the egress prox
 })
 
 test('a tunnel that the proxy refuses makes authorize() reject with HTTP_NETWORK and the reason proxyRefused', async () => {
-  const proxy = await startProxy()
+  const proxy = await startForwardProxy()
   const connection = orchestrate({ network: { proxy: proxy.url } }).connection({
     tenant: 't1',
     server: 'https://mcp.example/mcp',

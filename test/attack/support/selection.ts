@@ -1,0 +1,17 @@
+/** Whether everything is tried (`npm run test:attack -- --all`), or the part that the seed chooses. */
+export const ALL = process.env['AUTHCHART_ATTACK_ALL'] === '1'
+
+/** The seed of this run. */
+const SEED = Number(process.env['AUTHCHART_ATTACK_SEED'] ?? 1)
+
+/** Every one of them with `--all`, otherwise one in `share`; another one for each `offset`. */
+export function selection<Item>(items: readonly Item[], share: number, offset = 0): Item[] {
+  if (ALL) return [...items]
+  return items.filter((_item, index) => (index + offset + SEED) % share === 0)
+}
+
+/** Prints what one part of the attacks tried, in one line; `isPart` where a `selection` was. */
+export function printCounts(part: string, counts: Record<string, number>, isPart = false): void {
+  const listed = Object.entries(counts).map(([name, count]) => `${name} ${count.toLocaleString('en')}`)
+  console.log(`attack: ${part}: ${listed.join(', ')}${isPart && !ALL ? ' (a selection)' : ''}`)
+}
