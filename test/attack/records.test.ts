@@ -1,5 +1,11 @@
 import { expect, test } from 'vitest'
-import { type AuthOrchestrator, isAuthorizationError, MemoryStore, type SaveOptions } from '../../src/index.ts'
+import {
+  type AuthOrchestrator,
+  type ConnectionEntry,
+  isAuthorizationError,
+  MemoryStore,
+  type SaveOptions,
+} from '../../src/index.ts'
 import { verifies } from '../support/verifies.ts'
 import { orchestrate, redirectOf, signIn, startWorld } from '../unit/connection/world.ts'
 import { printCounts } from './support/selection.ts'
@@ -109,8 +115,8 @@ test(
           return Promise.reject(Object.assign(new Error(status), { toString: () => failure?.code ?? status }))
         },
         connections: async () => {
-          const entries = await Array.fromAsync(orchestrator.connections())
-          const found = entries.find((entry) => 'key' in entry && entry.key === key)
+          let found: ConnectionEntry | undefined
+          for await (const entry of orchestrator.connections()) if ('key' in entry && entry.key === key) found = entry
           return Promise.reject(
             Object.assign(new Error(), {
               toString: () => (found && 'failure' in found ? found.failure.code : 'listed'),

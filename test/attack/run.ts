@@ -25,7 +25,7 @@ const { status } = spawnSync(
   'vitest',
   ['run', '--config', 'test/vitest.config.ts', '--project', 'attack', ...reporters, ...positionals],
   {
-    stdio: 'inherit',
+    stdio: ['ignore', 'inherit', 'inherit'],
     env: {
       ...process.env,
       AUTHCHART_ATTACK_SEED: values.seed,

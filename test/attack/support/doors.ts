@@ -45,7 +45,9 @@ const withMetadata =
     await signIn(scene)
   }
 
-const redirectTo = (location: string) => ({ status: 302, headers: { location } })
+/** The text as a header, in UTF-8. */
+const inHeader = (text: string): string => Buffer.from(text).toString('latin1')
+const redirectTo = (location: string) => ({ status: 302, headers: { location: inHeader(location) } })
 
 /** Every way in by which a URL of a stranger, or of a host's option, enters. */
 export const DOORS: Readonly<Record<string, Door>> = {
@@ -57,7 +59,7 @@ export const DOORS: Readonly<Record<string, Door>> = {
   },
   'resource_metadata of a 401': {
     open({ world, connect }, url) {
-      const challenge = `Bearer resource_metadata="${url('/prm')}"`
+      const challenge = inHeader(`Bearer resource_metadata="${url('/prm')}"`)
       world.rs.routes['POST /mcp'] = { status: 401, headers: { 'www-authenticate': challenge } }
       return connect().connection.authorize()
     },
@@ -144,7 +146,7 @@ export const DOORS: Readonly<Record<string, Door>> = {
   'a redirect of the token endpoint': {
     neverRequested: true,
     async open(scene, url) {
-      scene.world.tokenAnswers.push({ status: 307, headers: { location: url('/token') } })
+      scene.world.tokenAnswers.push({ status: 307, headers: { location: inHeader(url('/token')) } })
       await signIn(scene)
     },
   },

@@ -133,7 +133,6 @@ export const RETURN_TO: readonly string[] = [
   `https://app.example.${MARK}.example/`,
   `https://app.example@${MARK}.example/`,
   `https://app.example%40${MARK}.example/`,
-  `https://app.example\\@${MARK}.example/`,
   `https://${MARK}.example\\@app.example/`,
   `https://${MARK}.example#@app.example/`,
   `https://${MARK}.example?@app.example/`,
@@ -141,7 +140,6 @@ export const RETURN_TO: readonly string[] = [
   `https://app.example:80/`,
   `https://xapp.example/`,
   `https://app.example.`,
-  `https://app。example/`,
   `https://аpp.example/`,
   `https://app.exam\u00ADple.${MARK}/`,
   `http://app.example/`,
@@ -183,4 +181,6 @@ export const HOSTILE_RETURN_TO: readonly string[] = [
   `https:app.example/${MARK}`,
   `https:\\\\app.example\\${MARK}`,
   `HTTPS://APP.EXAMPLE:443/${MARK}`,
+  `https://app.example\\@${MARK}.example/`,
+  `https://app。example/`,
 ]

@@ -1,13 +1,16 @@
+import { sequenceAt } from '../../faults/random.ts'
+
 /** Whether everything is tried (`npm run test:attack -- --all`), or the part that the seed chooses. */
 export const ALL = process.env['AUTHCHART_ATTACK_ALL'] === '1'
 
 /** The seed of this run. */
 const SEED = Number(process.env['AUTHCHART_ATTACK_SEED'] ?? 1)
 
-/** Every one of them with `--all`, otherwise one in `share`; another one for each `offset`. */
-export function selection<Item>(items: readonly Item[], share: number, offset = 0): Item[] {
+/** Every one of them with `--all`, otherwise about one in `share`; others for each `turn`. */
+export function selection<Item>(items: readonly Item[], share: number, turn = 0): Item[] {
   if (ALL) return [...items]
-  return items.filter((_item, index) => (index + offset + SEED) % share === 0)
+  const random = sequenceAt(SEED, turn)
+  return items.filter(() => random() < 1 / share)
 }
 
 /** Prints what one part of the attacks tried, in one line; `isPart` where a `selection` was. */

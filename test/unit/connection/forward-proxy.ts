@@ -4,7 +4,11 @@ import type { AddressInfo, Socket } from 'node:net'
 import { onTestFinished } from 'vitest'
 
 /** An egress proxy that forwards plain http and refuses tunnels. */
-export async function startForwardProxy(): Promise<{ url: string; port: number; asked: string[] }> {
+export async function startForwardProxy({ password = 'password' } = {}): Promise<{
+  url: string
+  port: number
+  asked: string[]
+}> {
   const asked: string[] = []
   const server = createServer((request, response) => {
     const { method, url = '' } = request
@@ -28,5 +32,5 @@ export async function startForwardProxy(): Promise<{ url: string; port: number; 
     server.close()
   })
   const { port } = server.address() as AddressInfo
-  return { url: `http://user:password@127.0.0.1:${port}`, port, asked }
+  return { url: `http://user:${password}@127.0.0.1:${port}`, port, asked }
 }

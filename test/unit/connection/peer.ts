@@ -12,12 +12,16 @@ export interface Seen {
   body: string
 }
 
-/** What a peer answers. An object is sent as JSON; `hangUp` resets the connection; `until` holds the answer back. */
+/**
+ * What a peer answers. An object is sent as JSON; `hangUp` resets the connection; `raw` is sent instead of a response;
+ * `until` holds the answer back.
+ */
 export interface Answer {
   status?: number
   headers?: Record<string, string>
   body?: unknown
   hangUp?: true
+  raw?: string
   until?: Promise<unknown>
 }
 
@@ -58,6 +62,7 @@ export async function startPeer(routes: Record<string, Route> = {}): Promise<Pee
     const said = typeof route === 'function' ? route(asked) : route
     await said.until
     if (said.hangUp) return void request.socket.destroy()
+    if (said.raw !== undefined) return void request.socket.end(said.raw)
     response.writeHead(said.status ?? 200, { 'content-type': 'application/json', ...said.headers })
     response.end(typeof said.body === 'string' ? said.body : JSON.stringify(said.body))
   }

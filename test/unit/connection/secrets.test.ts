@@ -1,9 +1,9 @@
-import { inspect } from 'node:util'
 import { expect, test } from 'vitest'
 import { createSealer } from '../../../src/durable/sealing.ts'
 import { MemoryStore, type SaveOptions } from '../../../src/index.ts'
 import { EVENT_NAMES } from '../../support/event-names.ts'
 import { verifies } from '../../support/verifies.ts'
+import { visible } from '../../support/visible.ts'
 import { orchestrate, redirectOf, startWorld } from './world.ts'
 
 const NAME_KEY = 'planted-name-key-0123456789abcde'
@@ -34,14 +34,6 @@ class WatchedStore extends MemoryStore {
     this.written.push(key, value, JSON.stringify(options))
     return super.save(key, value, options)
   }
-}
-
-/** All that can be seen of a value: as an inspector shows it, hidden properties included, as text and as JSON. */
-function visible(value: unknown): string {
-  const json = JSON.stringify(value) ?? ''
-  const text = inspect(value, { depth: null, showHidden: true, maxStringLength: null, maxArrayLength: null })
-  const error = value instanceof Error ? `${value.message}\n${value.stack}\n${visible(value.cause)}` : ''
-  return `${text}\n${json}\n${error}`
 }
 
 test(

@@ -43,8 +43,11 @@ export interface World {
 const challengeOf = (verifier: string): string => createHash('sha256').update(verifier).digest('base64url')
 const formOf = ({ body }: Seen): Record<string, string> => Object.fromEntries(new URLSearchParams(body))
 
-/** Starts both servers. Tokens are named `access-1`, `refresh-1` and so on; refresh tokens are good for one use. */
-export async function startWorld(): Promise<World> {
+/**
+ * Starts both servers. Tokens are named `access-1`, `refresh-1` and so on, after `mark`, as are codes and client
+ * secrets; refresh tokens are good for one use.
+ */
+export async function startWorld({ mark = '' } = {}): Promise<World> {
   const as = await startPeer()
   const rs = await startPeer()
   const issuer = as.origin
@@ -63,14 +66,14 @@ export async function startWorld(): Promise<World> {
 
   const issue = (scope: string | undefined, withRefresh: boolean): Record<string, unknown> => {
     issued += 1
-    accessTokens.add(`access-${issued}`)
-    if (withRefresh) refreshTokens.set(`refresh-${issued}`, scope)
+    accessTokens.add(`${mark}access-${issued}`)
+    if (withRefresh) refreshTokens.set(`${mark}refresh-${issued}`, scope)
     return {
-      access_token: `access-${issued}`,
+      access_token: `${mark}access-${issued}`,
       token_type: 'Bearer',
       expires_in: 3600,
       ...(scope !== undefined && { scope }),
-      ...(withRefresh && { refresh_token: `refresh-${issued}` }),
+      ...(withRefresh && { refresh_token: `${mark}refresh-${issued}` }),
     }
   }
   const grant = (form: Record<string, string>): Record<string, unknown> | undefined => {
@@ -114,7 +117,7 @@ export async function startWorld(): Promise<World> {
   as.routes[`GET ${METADATA}`] = () => ({ body: serverMetadata })
   as.routes['POST /register'] = ({ body }) => {
     registered += 1
-    const client = { client_id: `client-${registered}`, client_secret: `client-secret-${registered}` }
+    const client = { client_id: `client-${registered}`, client_secret: `${mark}client-secret-${registered}` }
     return { status: 201, body: { ...JSON.parse(body), ...client, client_secret_expires_at: 0 } }
   }
   as.routes['POST /token'] = (seen) => {
@@ -151,7 +154,7 @@ export async function startWorld(): Promise<World> {
         }),
     callback({ authorizationUrl }, change = {}) {
       const asked = new URL(authorizationUrl).searchParams
-      const code = change['code'] ?? `code-${(codesMade += 1)}`
+      const code = change['code'] ?? `${mark}code-${(codesMade += 1)}`
       codes.set(code, {
         challenge: asked.get('code_challenge'),
         redirectUri: asked.get('redirect_uri'),
