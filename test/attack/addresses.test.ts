@@ -83,7 +83,7 @@ async function atDoor(door: Door) {
       .then(
         () => 'no failure',
         (error: unknown) =>
-          isAuthorizationError(error) ? error.code : error instanceof TypeError ? 'TypeError' : `${error}`,
+          isAuthorizationError(error) ? error.code : error instanceof TypeError ? 'TypeError' : String(error),
       )
     await Promise.all(opened.map((each) => each.close()))
     restore()
@@ -139,8 +139,7 @@ test('every way in was tried with the spellings of forbidden addresses', () => {
   const attempts = results.reduce((sum, each) => sum + each.attempts, 0)
   const counts = { spellings: SPELLINGS.length, doors: Object.keys(DOORS).length, attempts, 'got through': 0 }
   printCounts('addresses × doors', counts, true)
-  for (const { door, codes } of results)
-    console.log(`  ${door}: ${[...codes].map(([code, count]) => `${code} ${count}`).join(', ')}`)
+  for (const { door, codes } of results) printCounts(door, Object.fromEntries(codes), true)
   expect(SPELLINGS.length).toBeGreaterThanOrEqual(370)
   expect(results.length).toBe(Object.keys(DOORS).length)
   expect(attempts).toBeGreaterThan(ALL ? 5_180 : 900)

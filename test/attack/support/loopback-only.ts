@@ -64,7 +64,7 @@ export function useLoopbackOnly(names: Names, ports: () => readonly number[]): {
   function connect(this: Socket, ...args: unknown[]): Socket {
     // `net.connect()` passes its normalized arguments as one array.
     const [first] = Array.isArray(args[0]) ? (args[0] as unknown[]) : args
-    const { host = 'localhost', port, lookup: look = lookupByTable as Lookup } = Object(first) as Destination
+    const { host = 'localhost', port, lookup: look = lookupByTable } = Object(first) as Destination
     const destination = { host, port: Number(port) }
     if (host === '127.0.0.1' && ports().includes(destination.port)) return originalConnect.apply(this, args)
     const refuseAt = (addresses: readonly string[]): void =>

@@ -121,7 +121,8 @@ export async function useSearched({ world, outputs, call }: Stage, connection: C
   const status = async (): Promise<void> => void (await call('status()', () => connection.status()))
   await status()
   const token = await call('accessToken()', () => connection.accessToken())
-  outputs.addSecret('access_token', token['value'] as string | undefined)
+  const rejectedToken = typeof token['value'] === 'string' ? token['value'] : `${MARK}none`
+  outputs.addSecret('access_token', rejectedToken)
   const fetched = (init?: RequestInit) => async (): Promise<object> => {
     const response = await connection.fetch(world.server, init)
     await response.text().catch(() => undefined)
@@ -130,7 +131,7 @@ export async function useSearched({ world, outputs, call }: Stage, connection: C
   await call('fetch()', fetched())
   await call('fetch()', fetched({ method: 'POST', body: `${MARK}body` }))
   await call('fetch()', () => connection.fetch(`https://other.example/?token=${MARK}query`))
-  await call('accessToken()', () => connection.accessToken({ rejectedToken: String(token['value'] ?? `${MARK}none`) }))
+  await call('accessToken()', () => connection.accessToken({ rejectedToken }))
   await status()
   await call('wake()', async () => (await connection.wake()) as undefined)
   await call('import()', () =>

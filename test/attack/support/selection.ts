@@ -16,5 +16,6 @@ export function selection<Item>(items: readonly Item[], share: number, turn = 0)
 /** Prints what one part of the attacks tried, in one line; `isPart` where a `selection` was. */
 export function printCounts(part: string, counts: Record<string, number>, isPart = false): void {
   const listed = Object.entries(counts).map(([name, count]) => `${name} ${count.toLocaleString('en')}`)
+  // oxlint-disable-next-line no-console -- the counts are for whoever runs it
   console.log(`attack: ${part}: ${listed.join(', ')}${isPart && !ALL ? ' (a selection)' : ''}`)
 }

@@ -14,7 +14,8 @@ type Tampering = (loot: Loot) => string | Promise<string>
 type Envelope = Record<string, unknown> & { snapshot: { value: unknown; context: Record<string, unknown> } }
 
 const SEGMENTS = ['header', 'key', 'iv', 'ciphertext', 'tag'] as const
-const toJson = (segment: string): Record<string, unknown> => JSON.parse(Buffer.from(segment, 'base64url').toString())
+const toJson = (segment: string): Record<string, unknown> =>
+  JSON.parse(Buffer.from(segment, 'base64url').toString()) as Record<string, unknown>
 const fromJson = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64url')
 const sealerOf = ({ sealingKeys }: Loot): Sealer => createSealer(sealingKeys)
 
