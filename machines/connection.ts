@@ -95,7 +95,7 @@ export const connectionMachine = setup({
     isCurrentImport: ({ context, event }) =>
       event.type === 'credentials.imported' && event.generation === context.generation,
     isNotRequired: ({ event }) => guards.isNotRequired(event),
-    isIssuerChangeRefused: ({ context, event }) => guards.isIssuerChangeRefused(context, event),
+    isIssuerChangeDisallowed: ({ context, event }) => guards.isIssuerChangeDisallowed(context, event),
     isNewRejection: ({ context, event }) => guards.isNewRejection(context, event),
     clearsRejection: ({ context, event }) => guards.clearsRejection(context, event),
     isFirstService: ({ context }) => context.servesWithoutToken === undefined,
@@ -451,7 +451,7 @@ export const connectionMachine = setup({
               { guard: 'isNotRequired', target: '#connection.settling', actions: ['recordNotRequired'] },
               {
                 description: 'The authorization server is another one than before, and the policy refuses that.',
-                guard: 'isIssuerChangeRefused',
+                guard: 'isIssuerChangeDisallowed',
                 target: '#connection.settling',
                 actions: ['refuseIssuerChange'],
               },

@@ -31,7 +31,7 @@ export function addAttempt(
   }
   const hasCode = (other: Attempt): boolean => isExchangePending(other, output.at)
   const byPriority = context.attempts.toSorted((a, b) => Number(hasCode(a)) - Number(hasCode(b)))
-  // An attempt at another server retains that server, which a stranger has named.
+  // An attempt at another server retains that server, which another party has named.
   const lengthOf = ({ scope = '', code = '', serverId }: Attempt): number =>
     scope.length +
     code.length +

@@ -14,7 +14,7 @@ import {
   isExchangePending,
   isPending,
   isSentTwice,
-  knownIssuer,
+  lastIssuer,
   revocationOf,
   serverOf,
   wantedGrant,
@@ -74,11 +74,11 @@ export function canUseGrant(context: ConnectionContext, grant: Grant): boolean {
 }
 
 /** Whether discovery found another issuer than that of the current or last tokens, and the policy refuses that. */
-export function isIssuerChangeRefused(context: ConnectionContext, event: ConnectionEvent): boolean {
+export function isIssuerChangeDisallowed(context: ConnectionContext, event: ConnectionEvent): boolean {
   const issuer = event.type === 'xstate.done.actor.discoverServer' ? event.output.metadata?.issuer : undefined
-  const known = knownIssuer(context)
-  if (!context.request?.refuseIssuerChange || issuer === undefined || known === undefined) return false
-  return !sameIssuer(known, issuer)
+  const last = lastIssuer(context)
+  if (!context.request?.refuseIssuerChange || issuer === undefined || last === undefined) return false
+  return !sameIssuer(last, issuer)
 }
 
 /** Whether discovery found that the server requires no authorization. */

@@ -26,7 +26,7 @@ import {
   claimedServer,
   hasUnfinishedAttempt,
   issuerOfTokens,
-  knownIssuer,
+  lastIssuer,
   requestedScope,
   tokenParameters,
   wantedGrant,
@@ -47,7 +47,7 @@ const sendDeadline = (event: ConnectionEvent): number =>
 export function discoverResourceInput(context: ConnectionContext): DiscoverResourceInput {
   const { at, identity } = context
   const { resourceMetadataUrl, issuer, challenged = false, asksServer } = requestOf(context)
-  const preferredIssuer = knownIssuer(context)
+  const preferredIssuer = lastIssuer(context)
   return { at, identity, resourceMetadataUrl, issuer, preferredIssuer, challenged, asksServer }
 }
 

@@ -1,5 +1,6 @@
 import { resourceToSend } from '../../src/protocol/resource-parameter.ts'
 import { sameIssuer } from '../../src/protocol/same-issuer.ts'
+import { redactUrl } from '../../src/errors/redact.ts'
 import { unionScopes } from '../../src/protocol/scopes.ts'
 import type { Failure } from '../../src/errors/failure.ts'
 import type { ConnectionContext, ServerMetadata } from '../../src/schemas/connection-context.ts'
@@ -11,7 +12,7 @@ import { portFailureOf } from '../rejection.ts'
 import { withFailedRenewal } from './claims.ts'
 import type { Change, ConnectionEvent, Done, Sent } from './events.ts'
 import { isGrantAllowed } from './guards.ts'
-import { isRenewing, isUndiscovered, knownIssuer, requestedScope, serverOf, wantedGrant } from './selectors.ts'
+import { isRenewing, isUndiscovered, lastIssuer, requestedScope, serverOf, wantedGrant } from './selectors.ts'
 
 /** Begins an authorization. After a challenge it includes the scope of the current tokens (MCP authorization, step-up). */
 export function beginRequest(
@@ -133,8 +134,8 @@ function rejectRenewal(context: ConnectionContext, failure: Failure, at: number)
 
 /** Records that the server names another issuer than that of the current or last tokens, and the policy refuses that. */
 export function refuseIssuerChange(context: ConnectionContext, { output }: Done<'discoverServer'>): Change {
-  const expected = knownIssuer(context)?.slice(0, 200)
-  const received = output.metadata?.issuer.slice(0, 200)
+  const expected = redactUrl(lastIssuer(context) ?? '')
+  const received = redactUrl(output.metadata?.issuer ?? '')
   return {
     at: output.at,
     failure: { code: 'POLICY_REFUSED', details: { reason: 'issuerChanged', expected, received } },

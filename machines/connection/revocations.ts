@@ -121,8 +121,8 @@ export function discardTokens(context: ConnectionContext, { output }: TokensRece
   const { tokens } = context
   const current = serverOf(context, tokens?.serverId)
   const isUsed = isTriable(tokens, at) || (kind === 'exchange' && hasRenewal(tokens, at))
-  const isKept = isUsed && current !== undefined && isSameClient(current, server)
-  return output.discarded !== undefined && isKept
+  const isRetained = isUsed && current !== undefined && isSameClient(current, server)
+  return output.discarded !== undefined && isRetained
     ? { at, failure }
     : { failure, ...discarded(context, { id, server, ...output }) }
 }

@@ -201,7 +201,7 @@ export function issuerOfTokens(context: ConnectionContext): string | undefined {
 }
 
 /** The issuer of the current or last tokens. */
-export function knownIssuer(context: ConnectionContext): string | undefined {
+export function lastIssuer(context: ConnectionContext): string | undefined {
   return issuerOfTokens(context) ?? context.issuer
 }
 

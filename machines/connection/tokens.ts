@@ -22,7 +22,7 @@ import {
   isSentTwice,
   issuerOfTokens,
   isTokenDoubted,
-  knownIssuer,
+  lastIssuer,
   requestedScope,
   retainedUntil,
   tokenParameters,
@@ -369,7 +369,7 @@ export function pruneExpired(context: ConnectionContext): Change {
         ? historyTruncatedAt
         : undefined,
     servers: context.servers.filter(({ id }) => used.has(id)),
-    issuer: knownIssuer(context),
+    issuer: lastIssuer(context),
     // A decided one is retained for a day after its last attempt at least.
     revocations: context.revocations?.filter(
       ({ pending, startedAt }) => pending !== undefined || at - startedAt < 2 * REVOCATION_TTL_MS,

@@ -31,7 +31,7 @@ import { formatChallenge } from '../protocol/www-authenticate.ts'
 import type { Attempt, ConnectionContext } from '../schemas/connection-context.ts'
 import type { Tokens } from '../schemas/credentials.ts'
 import { isServerAllowed } from '../options/policy.ts'
-import { allowedPart, refusalOf } from './policy-refusal.ts'
+import { allowedPart, violationOf } from './policy-violation.ts'
 import { rejectedByHost } from './received-challenge.ts'
 import type { ConnectionRecord } from './record.ts'
 import { revokeInBackground } from './revoke-due.ts'
@@ -150,8 +150,8 @@ async function tokenFor<None>(
 
 /** @throws {@link AuthorizationError} `POLICY_REFUSED` if the policy no longer allows the stored tokens. */
 function assertAllowed(record: ConnectionRecord, { context }: View): void {
-  const refusal = refusalOf(record, context)
-  if (refusal !== undefined) throw new AuthorizationError(refusal)
+  const violation = violationOf(record, context)
+  if (violation !== undefined) throw new AuthorizationError(violation)
 }
 
 /**
@@ -213,8 +213,8 @@ function tokenAfterRenewal(
   if (context.claim?.outcomeUnknown) throw outcomeUnknown(context)
   const canRetry = isRenewable(context, at) || pendingExchange(context, at) !== undefined
   const { failure: reason } = context
-  const isRefused = reason !== undefined && REFUSALS.has(reason.code) && before.context.failure?.code !== reason.code
-  if (isRefused && !canRetry) throw new AuthorizationError(reason)
+  const isDisallowed = reason !== undefined && REFUSALS.has(reason.code) && before.context.failure?.code !== reason.code
+  if (isDisallowed && !canRetry) throw new AuthorizationError(reason)
   throw (canRetry ? renewalFailed(record, after) : undefined) ?? tokenUnavailable(after)
 }
 
@@ -276,7 +276,7 @@ export function noteFailure(record: ConnectionRecord, view: View): void {
 export function isAuthorizedHere(record: ConnectionRecord, view: View): boolean {
   const { context } = view
   const at = view.at()
-  if (refusalOf(record, context) !== undefined) return false
+  if (violationOf(record, context) !== undefined) return false
   if (!isAuthorized(context, at) || isUsable(tokensOf(context), at)) return isAuthorized(context, at)
   return !isOfOptions(record, view) || record.services.deferredUntil.get(record.key) === undefined
 }
@@ -319,7 +319,7 @@ export async function renew(
   const { context } = view
   const { generation } = context
   const mayRenew = (now: View): boolean =>
-    refusalOf(record, now.context) === undefined &&
+    violationOf(record, now.context) === undefined &&
     (canRenew(now.context, now.at()) || (isRenewable(now.context, now.at()) && hasOtherSecret(record, now))) &&
     (ignoresBackoff || deferredMs(record, now) === 0)
   const attemptToResume = (now: View): Attempt | undefined =>

@@ -15,7 +15,7 @@ import { AuthorizationError } from '../errors/authorization-error.ts'
 import { failure, isTransient } from '../errors/failure.ts'
 import { truncate } from '../errors/redact.ts'
 import type { ParsedOptions } from '../options/orchestrator-options.ts'
-import { policyRefusal } from '../options/policy.ts'
+import { policyViolation } from '../options/policy.ts'
 import { redirectUriAt } from '../protocol/redirect-uri.ts'
 import { challengedScope, coversScope, isTooMuchScope, permittedScope, unionScopes } from '../protocol/scopes.ts'
 import { isIssuerOf } from '../protocol/server-facts.ts'
@@ -25,7 +25,7 @@ import type { Grant } from '../schemas/grants.ts'
 import { isWebUrl } from '../schemas/option-values.ts'
 import { invalidArgument } from '../schemas/parse-options.ts'
 import { EVERY_TOKEN_REJECTED, isEveryTokenRejected, isFinal, outcomeUnknown, renew } from './access-token.ts'
-import { refusalOf } from './policy-refusal.ts'
+import { violationOf } from './policy-violation.ts'
 import { storeProvidedSecret } from './provided-secret.ts'
 import { receiveChallenge } from './received-challenge.ts'
 import { type AuthorizeOptions, type AuthorizeResult, staticClient } from './call-options.ts'
@@ -47,8 +47,8 @@ export function checkPolicy(
   { identity, policy }: Pick<ConnectionRecord, 'identity' | 'policy'>,
   { scope, grant, returnTo }: AuthorizeParameters,
 ): void {
-  const refusal = policyRefusal(policy, identity, { scope, grant })
-  if (refusal !== undefined) throw new AuthorizationError(refusal)
+  const violation = policyViolation(policy, identity, { scope, grant })
+  if (violation !== undefined) throw new AuthorizationError(violation)
   const isAllowedReturn =
     returnTo === undefined || (isWebUrl(returnTo) && policy.returnToOrigins?.includes(new URL(returnTo).origin))
   if (!isAllowedReturn)
@@ -121,8 +121,8 @@ export async function authorize(record: ConnectionRecord, params: AuthorizeParam
     context.tokens?.grant === grant &&
     !isElsewhere &&
     (context.tokens?.rejectedBy !== undefined || (!isScopeMissing && context.generation === rejectedGeneration))
-  const isRefused = stored !== undefined && refusalOf(record, stored.context) !== undefined
-  const skipsRenewal = isForced || isStepUp || isElsewhere || isRefused || (stored && isSatisfied(stored))
+  const isDisallowed = stored !== undefined && violationOf(record, stored.context) !== undefined
+  const skipsRenewal = isForced || isStepUp || isElsewhere || isDisallowed || (stored && isSatisfied(stored))
   const view =
     stored === undefined || skipsRenewal ? stored : await renewed(record, stored, rejectedGeneration, isForUser(grant))
   if (view !== undefined && isSatisfied(view)) {
@@ -324,7 +324,7 @@ function satisfies(
   const { context } = view
   const tokens = tokensOf(context)
   if (!isUsable(tokens, view.at()) || context.generation === rejectedGeneration) return false
-  if (refusalOf(record, context) !== undefined) return false
+  if (violationOf(record, context) !== undefined) return false
   if ((grant !== undefined && tokens.grant !== grant) || namesOtherServer(record, view, params)) return false
   return coversScope(unionScopes(tokens.scope, tokens.requestedScope), scope)
 }

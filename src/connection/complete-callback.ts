@@ -14,7 +14,7 @@ import { hasFailedSince } from './access-token.ts'
 import type { CallbackRejection, OrchestratorEvents } from './events.ts'
 import { identityOf } from './host-actions.ts'
 import { connectionKey, hashBinding, hashBindingWithoutKey, hashState, parseState } from './routing.ts'
-import { refusalOfAttempt } from './policy-refusal.ts'
+import { violationOfAttempt } from './policy-violation.ts'
 import { ConnectionRecord, type ConnectionRun } from './record.ts'
 import { revokeInBackground } from './revoke-due.ts'
 import type { OrchestratorServices, View } from './services.ts'
@@ -141,8 +141,8 @@ async function finish(
   if (code === undefined && error === undefined) return { ...malformedCallback('noCode'), ...about }
 
   const attempt = attemptOf(view.context, stateHash)
-  const refusal = code && attempt && refusalOfAttempt(record, view.context, attempt)
-  if (refusal) return { ...failed(refusal), ...about, rejection: 'policyRefused' }
+  const violation = code && attempt && violationOfAttempt(record, view.context, attempt)
+  if (violation) return { ...failed(violation), ...about, rejection: 'disallowed' }
   const command: ConnectionCommand =
     code === undefined
       ? { type: 'callback.denied', error: error ?? 'other', ...callback }

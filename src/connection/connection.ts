@@ -3,7 +3,7 @@ import { revocationOf, tokensOf } from '../../machines/connection/selectors.ts'
 import { randomId } from '../clock.ts'
 import { isAuthorizationError } from '../errors/authorization-error.ts'
 import type { HostAction } from '../options/host-action.ts'
-import { policyRefusal } from '../options/policy.ts'
+import { policyViolation } from '../options/policy.ts'
 import { coversScope } from '../protocol/scopes.ts'
 import { type BearerChallenge, bearerChallenge } from '../protocol/www-authenticate.ts'
 import type { ConnectionIdentity } from '../schemas/credentials.ts'
@@ -262,7 +262,7 @@ export class Connection {
     const cached = record.services.cache.get(record.key, minTtlMs)
     if (cached === undefined || cached.value === rejectedToken) return undefined
     // A policy that is a function may have another result by now.
-    if (policyRefusal(record.policy, record.identity, cached) !== undefined) return undefined
+    if (policyViolation(record.policy, record.identity, cached) !== undefined) return undefined
     const isOverdue = record.services.undeliveredActions.get(record.key) !== undefined
     if (isOverdue) await abortable(() => record.redeliverActions(), signal)
     return cached

@@ -1,5 +1,5 @@
 import { canonicalJson } from '../../machines/canonical-json.ts'
-import { accountOf, knownIssuer } from '../../machines/connection/selectors.ts'
+import { accountOf, lastIssuer } from '../../machines/connection/selectors.ts'
 import type { DurableContext, RunnerOptions } from '../durable/chart.ts'
 import { isTransient, type Failure } from '../errors/failure.ts'
 import { warnOnFailure } from '../errors/warn-on-failure.ts'
@@ -19,7 +19,7 @@ import { decidedBetween, isDisconnectPending, type RevocationResult } from './re
  * - `notAUrl`, `tooLong`, `repeatedParameter`, `noCode`, `codeAndError`: it is not a valid authorization response.
  * - `bindingMismatch`: it came from another browser. `issuerMismatch`, `issNotSent`: its `iss` is that of another
  *   authorization server, or is missing (RFC 9207 §2.4).
- * - `policyRefused`: the policy does not allow the server, the issuer, the grant or the scope of its attempt any more.
+ * - `disallowed`: the policy does not allow the server, the issuer, the grant or the scope of its attempt any more.
  * - `recordUnreadable`: the record does not open, for example because it was encrypted with another key.
  */
 export type CallbackRejection =
@@ -37,7 +37,7 @@ export type CallbackRejection =
   | 'bindingMismatch'
   | 'issuerMismatch'
   | 'issNotSent'
-  | 'policyRefused'
+  | 'disallowed'
   | 'recordUnreadable'
 
 /** The events of an orchestrator. They never contain secrets. `at` is epoch milliseconds by the clock of this process. */
@@ -202,7 +202,7 @@ export function connectionEventPublisher(emitter: Emitter): RunnerOptions['onTra
     const isSame = now?.subject === account?.subject && sameIssuer(now?.issuer ?? '', account?.issuer ?? '')
     if (account !== undefined && isStored && !isSame)
       emitter.emit('accountChanged', { connection, at: toLocal(context.at) })
-    const [oldIssuer, issuer] = [earlier && knownIssuer(earlier), knownIssuer(context)]
+    const [oldIssuer, issuer] = [earlier && lastIssuer(earlier), lastIssuer(context)]
     if (oldIssuer !== undefined && issuer !== undefined && !sameIssuer(oldIssuer, issuer))
       emitter.emit('issuerChanged', { connection, from: oldIssuer, to: issuer, at: toLocal(context.at) })
     for (const entry of entries) {

@@ -2,7 +2,7 @@ import { isUndiscovered } from '../../machines/connection/selectors.ts'
 import type { ConnectionCommand } from '../../machines/connection/events.ts'
 import { AuthorizationError } from '../errors/authorization-error.ts'
 import type { HostAction } from '../options/host-action.ts'
-import { policyRefusal } from '../options/policy.ts'
+import { policyViolation } from '../options/policy.ts'
 import { isIssuerOf } from '../protocol/server-facts.ts'
 import type { ConnectionContext } from '../schemas/connection-context.ts'
 import { invalidArgument } from '../schemas/parse-options.ts'
@@ -20,8 +20,12 @@ export async function importCredentials(
   if (importedIssuer !== undefined && !named.every((other) => isSame(record, importedIssuer, other)))
     throw invalidArgument('import().issuer', 'must be that of tokens.issuer and of clientInformation.issuer')
   const grant = tokens && (tokens.grant ?? 'authorization_code')
-  const refusal = policyRefusal(record.policy, record.identity, { issuer: importedIssuer, grant, scope: tokens?.scope })
-  if (refusal !== undefined) throw new AuthorizationError(refusal)
+  const violation = policyViolation(record.policy, record.identity, {
+    issuer: importedIssuer,
+    grant,
+    scope: tokens?.scope,
+  })
+  if (violation !== undefined) throw new AuthorizationError(violation)
   const view = await record.load()
   const { accepted, actions } = await record.run(
     (now): ConnectionCommand | undefined => {

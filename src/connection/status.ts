@@ -16,7 +16,7 @@ import { AuthorizationError } from '../errors/authorization-error.ts'
 import { failure, type Failure, isRetryable, type NextAction, nextActionFor } from '../errors/failure.ts'
 import type { ConnectionState, JournalEntry } from '../schemas/connection-context.ts'
 import { failureOfRejectedToken, isAuthorizedHere, noteFailure } from './access-token.ts'
-import { allowedPart, refusalOf } from './policy-refusal.ts'
+import { allowedPart, violationOf } from './policy-violation.ts'
 import { POLL_INTERVAL_MS, WAKE_TOLERANCE_MS } from './limits.ts'
 import { abortable, type ConnectionRecord } from './record.ts'
 import { revokeDue } from './revoke-due.ts'
@@ -92,7 +92,7 @@ export function statusOf(record: ConnectionRecord, view: View): ConnectionStatus
   const tokens = tokensOf(context)
   // An authorization that began since removes its own failure, but not that of the renewals.
   const reason =
-    refusalOf(record, context) ??
+    violationOf(record, context) ??
     context.failure ??
     (isTokenless(context, at) ? undefined : context.failedRenewal?.failure) ??
     failureOfRejectedToken(view)

@@ -322,6 +322,7 @@ export const REASONS: Partial<Record<FailureCode, Readonly<Record<string, Entry>
     ownOrigin: ['the authorization endpoint is at an origin of this application', 'configureClient'],
   },
   INSECURE_ENDPOINT: { scheme: ['the URL of an endpoint is neither https nor http', 'fixServer'] },
+  RATE_LIMITED: { registrationsPerServerPerHour: ['the server led to too many new registrations', 'retry'] },
   SNAPSHOT_UNREADABLE: {
     otherIdentity: ['the stored record is that of another connection or registration', 'none'],
   },

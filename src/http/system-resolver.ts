@@ -75,20 +75,20 @@ export function createSystemResolver(parts: ResolverParts): Resolve {
     }
     const { promise, resolve: start } = Promise.withResolvers<void>()
     waiting.push(start)
-    const giveUp = new AbortController()
+    const ended = new AbortController()
     const turn = promise.then(() => bySystem(name))
     const withoutThread = async (): Promise<readonly LookupAddress[]> => {
-      await setTimeout(SLOW_LOOKUP_MS, undefined, { signal: giveUp.signal })
-      const known = addressesInHosts(await parts.hosts(), name)
-      const found = known.length > 0 ? known : await addressesInDns(parts.dns(), name)
+      await setTimeout(SLOW_LOOKUP_MS, undefined, { signal: ended.signal })
+      const listed = addressesInHosts(await parts.hosts(), name)
+      const found = listed.length > 0 ? listed : await addressesInDns(parts.dns(), name)
       if (found.length > 0) return found
-      await setTimeout(MAX_LOOKUP_WAIT_MS, undefined, { signal: giveUp.signal })
+      await setTimeout(MAX_LOOKUP_WAIT_MS, undefined, { signal: ended.signal })
       throw Object.assign(new Error('no look-up of the system could be made in time'), { code: 'EAI_AGAIN' })
     }
     try {
       return await Promise.race([turn, withoutThread()])
     } finally {
-      giveUp.abort()
+      ended.abort()
       const index = waiting.indexOf(start)
       if (index !== -1) waiting.splice(index, 1)
     }

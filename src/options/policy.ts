@@ -226,7 +226,7 @@ interface Use {
  *
  * @internal
  */
-export function policyRefusal(
+export function policyViolation(
   { allowedServers, allowedIssuers, allowedGrants, allowedScopes }: AllowLists,
   { server }: Pick<ConnectionIdentity, 'server'>,
   { issuer, grant, scope }: Use,

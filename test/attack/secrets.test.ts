@@ -211,7 +211,7 @@ class WatchedStore extends MemoryStore {
   }
 }
 
-test('no secret of a grant without a user comes out: client secrets, assertions, those of the identity provider', async () => {
+test('no secret of a non-interactive grant comes out: client secrets, assertions, those of the identity provider', async () => {
   const stage = await startStage()
   const { outputs, world, call } = stage
   const idp = await startPeer({

@@ -176,7 +176,7 @@ describe('an encrypted record', () => {
     )
   })
 
-  test('a record that was changed, or bound to another key, or encrypted by a stranger does not open', async () => {
+  test('a record that was changed, or bound to another key, or encrypted by an attacker does not open', async () => {
     await fc.assert(
       fc.asyncProperty(anyText, fc.nat(), fc.nat(3), hostileText, async (text, at, length, other) => {
         const sealed = await sealer.seal(text, binding)

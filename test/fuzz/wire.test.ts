@@ -171,7 +171,7 @@ describe('scopes', () => {
     )
   })
 
-  test('the scope of a request names nothing twice, and nothing of a server that is no scope', () => {
+  test('the scope of a request names nothing twice, and of a server only what has the form of a scope', () => {
     const list = fc.option(fc.array(scopeText, { maxLength: 3 }), { nil: undefined })
     const grant = fc.constantFrom('authorization_code', 'client_credentials')
     fc.assert(

@@ -5,7 +5,7 @@ import { redirectUriAt } from '../../protocol/redirect-uri.ts'
 import { resourceToSend } from '../../protocol/resource-parameter.ts'
 import { audienceOf } from '../../protocol/token-endpoint.ts'
 import { GRANT_TYPES, type NonInteractiveGrant } from '../../schemas/grants.ts'
-import { policyRefusal } from '../../options/policy.ts'
+import { policyViolation } from '../../options/policy.ts'
 import type { ConnectionDependencies, StoredClientDependencies, TokenRequestDependencies } from '../dependencies.ts'
 import { withCurrentClient } from '../registration/current-client.ts'
 import { exchangeForAssertion, type IdentityAssertionDependencies, obtainAssertion } from './assertions.ts'
@@ -109,8 +109,8 @@ async function requestByGrant<
     requestTokens(deps, { ...request, at: recordTime(), server: { ...server, client } }, signal),
   )
   // What was requested was allowed when that was decided; the server may have granted more.
-  const refusal = policyRefusal(deps.policy(identity), identity, { issuer: server.issuer, scope: result.scope })
-  return refusal === undefined ? result : { ...result, discarded: refusal }
+  const violation = policyViolation(deps.policy(identity), identity, { issuer: server.issuer, scope: result.scope })
+  return violation === undefined ? result : { ...result, discarded: violation }
 }
 
 /**

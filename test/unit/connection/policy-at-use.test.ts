@@ -69,7 +69,7 @@ describe('a policy that no longer allows what is stored', () => {
       failure: refused(reason).failure,
       retryable: false,
     })
-    expect([requestsOf(world), rejected]).toEqual([1, ['policyRefused']])
+    expect([requestsOf(world), rejected]).toEqual([1, ['disallowed']])
     forbid({})
     expect((await orchestrator.completeCallback(callback)).status).toBe('authorized')
   })
