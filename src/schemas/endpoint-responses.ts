@@ -75,7 +75,7 @@ export const TokenResponseSchema = v.pipe(
     ),
     refresh_token_expires_in: unlessUnreadable(Lifetime),
     refresh_expires_in: unlessUnreadable(Lifetime),
-    id_token: unlessUnreadable(v.string()),
+    id_token: unlessUnreadable(v.pipe(v.string(), v.maxLength(MAX_TOKEN_LENGTH), WellFormed)),
     sub: v.fallback(v.optional(Subject), undefined),
   }),
   v.transform((response) => ({

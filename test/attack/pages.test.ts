@@ -186,8 +186,8 @@ test('no returnTo leads to another origin than those that policy.returnToOrigins
       ({ redirect }) => redirect.authorizationUrl,
       (error: unknown) => (error instanceof TypeError ? error.message : String(error)),
     )
-    expect(refused, JSON.stringify(returnTo)).toBe(
-      'authorize().returnTo must have an origin that policy.returnToOrigins lists',
+    expect(refused, JSON.stringify(returnTo)).toMatch(
+      /^authorize\(\)\.returnTo must (?:have an origin that policy\.returnToOrigins lists$|not contain )/,
     )
   }
 })
@@ -249,6 +249,6 @@ test('nothing that an authorization server says in an error reaches the page', a
 })
 
 test('every kind of attack on the pages was tried', () => {
-  printCounts('callbacks and pages', { attacks, succeeded: 0 })
+  printCounts('callbacks and pages', { attacks })
   expect(attacks).toBeGreaterThanOrEqual(150)
 })

@@ -86,7 +86,7 @@ describe('a registration response', () => {
       fc.property(documentsOf(RegistrationResponseSchema), (document) => {
         const result = check(RegistrationResponseSchema, document)
         if (!('output' in result)) return
-        const { clientId, clientSecret, configurationUrl, configurationToken } = result.output
+        const { clientId, clientSecret, secretExpiresAtSeconds, configurationUrl, configurationToken } = result.output
         const method = chooseMethod({
           supported: undefined,
           registered: result.output.tokenEndpointAuthMethod,
@@ -96,6 +96,7 @@ describe('a registration response', () => {
           issuer: 'https://as.example',
           clientId,
           clientSecret,
+          clientSecretExpiresAt: secretExpiresAtSeconds && secretExpiresAtSeconds * 1_000,
           tokenEndpointAuthMethod: method ?? 'none',
           source: 'dynamic',
         }

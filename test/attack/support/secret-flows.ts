@@ -37,9 +37,10 @@ export async function noted(
     outputs.note(where, Object.fromEntries(Object.entries(result).filter(([name]) => !FOR_THE_CALLER.has(name))))
     return result
   } catch (error) {
-    // A challenge is for `authorize({ challenge })`: not enumerable.
-    const text = visible(error).replaceAll(/\[challenge\]: .*/g, '')
-    outputs.note(isAuthorizationError(error) ? `an AuthorizationError of ${where}` : `an error of ${where}`, text)
+    outputs.note(
+      isAuthorizationError(error) ? `an AuthorizationError of ${where}` : `an error of ${where}`,
+      visible(error),
+    )
     return {}
   }
 }
