@@ -5,18 +5,18 @@ const { exports } = JSON.parse(readFileSync(new URL('package.json', import.meta.
 
 /** Our own code, without the packages that it imports. */
 const OWN = {
-  '.': '69.2 kB',
-  './machines': '17.1 kB',
-  './mcp': '4 kB',
-  './node': '5.1 kB',
-  './redis': '7.2 kB',
-  './sqlite': '3.9 kB',
-  './stately': '19.5 kB',
-  './testing': '29.1 kB',
+  '.': '73.2 kB',
+  './machines': '18 kB',
+  './mcp': '4.1 kB',
+  './node': '5.2 kB',
+  './redis': '7.3 kB',
+  './sqlite': '4 kB',
+  './stately': '20.4 kB',
+  './testing': '30 kB',
 }
 
 /** The main entry with all that it loads from packages. */
-const WITH_PACKAGES = { '.': '275.5 kB' }
+const WITH_PACKAGES = { '.': '280 kB' }
 
 const checks = (limits, name, settings) =>
   Object.entries(limits).map(([entry, limit]) => ({

@@ -20,7 +20,7 @@ export const hostileText: fc.Arbitrary<string> = fc.oneof(
 )
 
 /** Beside it the lengths at which bounds are: 255, 256, 2,048, 4,096, 16,384, 32,768, 65,536 characters. */
-export const longText: fc.Arbitrary<string> = fc
+const longText: fc.Arbitrary<string> = fc
   .tuple(fc.constantFrom(63, 64, 65, 255, 256, 257, 2_048, 2_049, 4_096, 4_097, 16_385, 32_769, 65_537), hostileText)
   .map(([length, text]) => (text === '' ? 'a' : text).repeat(length).slice(0, length))
 

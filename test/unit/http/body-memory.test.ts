@@ -44,7 +44,7 @@ async function startThread(responses: Readonly<Record<string, { head: string; pa
 }
 
 const HEAD = 'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n'
-const EXTENDED = { head: HEAD, part: `1;${'e'.repeat(1000)}\r\nx\r\n${'40;e\r\n'}${'y'.repeat(64)}\r\n` }
+const EXTENDED = { head: HEAD, part: `1;${'e'.repeat(1000)}\r\nx\r\n40;e\r\n${'y'.repeat(64)}\r\n` }
 const bomb = (coding: string, compressed: Buffer) => ({
   head: `HTTP/1.1 200 OK\r\ncontent-encoding: ${coding}\r\ncontent-length: ${compressed.byteLength}\r\n\r\n`,
   part: new Uint8Array(compressed),

@@ -31,15 +31,12 @@ describe.each(ENDLESS)('a server that sends %s without end', (what, start, part)
 
   test('is disconnected by transport.fetch, also if nobody reads the body', async () => {
     const server = await startRawServer((socket) => writeEndlessly(socket, start, part))
-    const failure = await makeTransport()
-      .fetch(new Request(server.origin))
-      .then(
-        async (response) => {
-          await vi.waitFor(() => expect(server.open()).toBe(0))
-          return await rejection(response.text())
-        },
-        async (error: unknown) => await rejection(Promise.reject(error)),
-      )
+    const read = async (): Promise<unknown> => {
+      const response = await makeTransport().fetch(new Request(server.origin))
+      await vi.waitFor(() => expect(server.open()).toBe(0))
+      return await response.text()
+    }
+    const failure = await rejection(read())
     expect(failure, what).toMatchObject({ code: 'RESPONSE_TOO_LARGE', outcome: 'unknown' })
     await vi.waitFor(() => expect(server.open()).toBe(0))
   })
