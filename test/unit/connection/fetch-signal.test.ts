@@ -1,5 +1,6 @@
 import { describe, expect, test, vi } from 'vitest'
 import { collectGarbage, startServer } from '../http/support.ts'
+import { endOf } from '../../support/end-of.ts'
 import { orchestrate, rejection } from './world.ts'
 
 /** A server that sends the headers of `/stream` and then nothing, and nothing at all elsewhere but a redirect. */
@@ -28,7 +29,7 @@ describe.each(WAYS)("connection.fetch with the caller's signal %s", (_way, argum
     await vi.waitFor(() => expect(server.requests.at(-1)?.url).toBe('/mcp'), { timeout: 20_000 })
     await collectGarbage()
     controller.abort()
-    expect(await failed).toMatchObject({ failure: { code: 'ABORTED' } })
+    expect(await endOf(failed)).toMatchObject({ failure: { code: 'ABORTED' } })
     const socket = server.requests.at(-1)?.socket
     await vi.waitFor(() => expect(socket?.destroyed).toBe(true))
   })
@@ -55,5 +56,5 @@ test('connection.fetch without a token passes the signal on as well', async () =
   await vi.waitFor(() => expect(server.requests).toHaveLength(1), { timeout: 20_000 })
   await collectGarbage()
   controller.abort()
-  expect(await failed).toMatchObject({ failure: { code: 'ABORTED' } })
+  expect(await endOf(failed)).toMatchObject({ failure: { code: 'ABORTED' } })
 })

@@ -1,7 +1,8 @@
 import { describe, expect, test, vi } from 'vitest'
+import { endOf } from '../../support/end-of.ts'
 import { portError } from '../../../src/errors/port-error.ts'
 import { CLAIM, CLAIMED, REFRESH, SIGNED_IN, TOKENS } from './records.ts'
-import { createWorld, endOf, issued, KEY, UNTIL_ABANDONED_MS } from './world.ts'
+import { createWorld, issued, KEY, UNTIL_ABANDONED_MS } from './world.ts'
 
 const CLAIMED_VALUE = { refreshing: 'claimed' }
 

@@ -1,10 +1,11 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { describe, expect, test, vi } from 'vitest'
+import { endOf } from '../../support/end-of.ts'
 import { isAuthorizationError } from '../../../src/errors/authorization-error.ts'
 import { portError } from '../../../src/errors/port-error.ts'
 import { processWarnings } from '../../support/process-warnings.ts'
 import { CALLBACK, CLAIM, CLAIMED, REFRESH, SIGNED_IN, WAITING } from './records.ts'
-import { createWorld, endOf, KEY, type TestProcess, UNTIL_ABANDONED_MS, type World } from './world.ts'
+import { createWorld, KEY, type TestProcess, UNTIL_ABANDONED_MS, type World } from './world.ts'
 
 const CLAIMED_VALUE = { refreshing: 'claimed' }
 

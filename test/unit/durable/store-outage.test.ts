@@ -1,10 +1,11 @@
 import { describe, expect, test, vi } from 'vitest'
+import { endOf } from '../../support/end-of.ts'
 import { processWarnings } from '../../support/process-warnings.ts'
 import type { Claim } from '../../../src/schemas/connection-context.ts'
 import { TooFewReplicasError } from '../../../src/stores/snapshot-store.ts'
 import { RECONNECT_MS } from '../../../src/durable/limits.ts'
 import { CLAIM, CLAIMED, REFRESH, SIGNED_IN } from './records.ts'
-import { createWorld, endOf, issued, type TestProcess, type World } from './world.ts'
+import { createWorld, issued, type TestProcess, type World } from './world.ts'
 
 /** A grace period that real time passes quickly. */
 const LEASE = { leaseMs: 30_000, graceMs: 8 }

@@ -265,14 +265,3 @@ export function createWorld(): World {
     },
   }
 }
-
-/** Waits for the end of a run; one that does not end fails by an assertion, and not by the time-out of its test. */
-export async function endOf<Result>(run: Promise<Result>): Promise<Result> {
-  let hasEnded = false
-  const end = (): void => {
-    hasEnded = true
-  }
-  run.then(end, end)
-  await vi.waitFor(() => expect(hasEnded, 'the run ends').toBe(true), { timeout: 10_000 })
-  return await run
-}

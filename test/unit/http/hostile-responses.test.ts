@@ -1,5 +1,6 @@
 import { gzipSync, brotliCompressSync } from 'node:zlib'
 import { describe, expect, test, vi } from 'vitest'
+import { endOf } from '../../support/end-of.ts'
 import { collectGarbage, makeTransport, rejection, startRawServer, writeEndlessly } from './support.ts'
 
 const PART = `10000\r\n${'x'.repeat(65_536)}\r\n`
@@ -147,7 +148,7 @@ test('network.headersTimeoutMs ends the wait for headers, however often interim 
   const transport = makeTransport({ headersTimeoutMs: 1000 })
   const streamed = await transport.fetch(new Request(`${server.origin}/stream`))
   for (const path of ['/silent', '/hints']) {
-    expect(await rejection(transport.fetch(new Request(`${server.origin}${path}`)))).toEqual({
+    expect(await endOf(rejection(transport.fetch(new Request(`${server.origin}${path}`))))).toEqual({
       code: 'HTTP_TIMEOUT',
       outcome: 'unknown',
       details: { url: `${server.origin}${path}`, host: server.host },

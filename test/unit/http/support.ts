@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http'
 import { createServer as createSecureServer } from 'node:https'
@@ -129,7 +130,7 @@ export async function rejection(
     () => undefined,
     (reason: unknown) => reason,
   )
-  if (!(error instanceof PortError)) throw new Error('it did not reject with a PortError', { cause: error })
+  assert(error instanceof PortError, `rejected with ${String(error)}`)
   return { code: error.failure.code, outcome: error.outcome, details: error.failure.details }
 }
 
