@@ -9,8 +9,8 @@ import type { NamedTest } from './mutant.ts'
 const RUN_TIMEOUT_MS = 10 * 60_000
 
 /**
- * How the failure of an assertion begins: vitest reports those of `.resolves` and `.rejects` as plain errors, fast-check
- * has them as the cause of its own.
+ * How the failure of an assertion begins: vitest reports those of `.resolves` and `.rejects` as plain errors,
+ * fast-check has them as the cause of its own.
  */
 const ASSERTION = /^(?:AssertionError\b|Error: promise (?:resolved|rejected) |Error: Property failed )/
 
