@@ -95,7 +95,8 @@ export const connectionMachine = setup({
     isCurrentImport: ({ context, event }) =>
       event.type === 'credentials.imported' && event.generation === context.generation,
     isNotRequired: ({ event }) => guards.isNotRequired(event),
-    isIssuerChangeDisallowed: ({ context, event }) => guards.isIssuerChangeDisallowed(context, event),
+    isIssuerChangeDisallowed: ({ context, event }) =>
+      guards.isIssuerChangeDisallowed(context, eventAs(event, 'xstate.done.actor.discoverServer')),
     isNewRejection: ({ context, event }) => guards.isNewRejection(context, event),
     clearsRejection: ({ context, event }) => guards.clearsRejection(context, event),
     isFirstService: ({ context }) => context.servesWithoutToken === undefined,

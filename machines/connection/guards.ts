@@ -4,7 +4,7 @@ import type { AuthorizationRequest, ConnectionContext } from '../../src/schemas/
 import type { Grant } from '../../src/schemas/grants.ts'
 import { hasRetriesLeft, isDeferred, orphanedClaim } from '../record-rules.ts'
 import { judgeCallback } from './callback-verdict.ts'
-import type { ConnectionEvent, Sent } from './events.ts'
+import type { ConnectionEvent, Done, Sent } from './events.ts'
 import {
   attemptOf,
   claimedServer,
@@ -74,8 +74,8 @@ export function canUseGrant(context: ConnectionContext, grant: Grant): boolean {
 }
 
 /** Whether discovery found another issuer than that of the current or last tokens, and the policy refuses that. */
-export function isIssuerChangeDisallowed(context: ConnectionContext, event: ConnectionEvent): boolean {
-  const issuer = event.type === 'xstate.done.actor.discoverServer' ? event.output.metadata?.issuer : undefined
+export function isIssuerChangeDisallowed(context: ConnectionContext, { output }: Done<'discoverServer'>): boolean {
+  const issuer = output.metadata?.issuer
   const last = lastIssuer(context)
   if (!context.request?.refuseIssuerChange || issuer === undefined || last === undefined) return false
   return !sameIssuer(last, issuer)

@@ -14,7 +14,7 @@ const INVISIBLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu
 /** Escapes the characters of another party's text that would change how the text around it is displayed. */
 export function escapeInvisible(text: string): string {
   return text.replace(INVISIBLE, (character) => {
-    const code = character.codePointAt(0)?.toString(16) ?? ''
+    const code = Number(character.codePointAt(0)).toString(16)
     return code.length > 4 ? `\\u{${code}}` : `\\u${code.padStart(4, '0')}`
   })
 }

@@ -62,7 +62,8 @@ function meterFraming(socket: Socket): FramingMeter {
 
 /** A part of what was read from a socket keeps all of it in memory: a small part is copied. */
 function detached(part: Buffer): Buffer {
-  return part.byteLength * 2 < part.buffer.byteLength ? Buffer.from(part) : part
+  // Not into the pool of Node, which other data shares.
+  return part.byteLength * 2 < part.buffer.byteLength ? Buffer.from(new Uint8Array(part).buffer) : part
 }
 
 /**

@@ -1,3 +1,4 @@
+import { getDotPath, safeParse } from 'valibot'
 import { expect, test } from 'vitest'
 import { RegistrationResponseSchema } from '../../../src/schemas/registration.ts'
 import { check } from '../../../src/schemas/wire.ts'
@@ -66,4 +67,9 @@ test.each([
   [undefined, 'c'],
 ])('a registration response is rejected with the invalid field %s', (field, answer) => {
   expect(check(RegistrationResponseSchema, answer)).toEqual({ field })
+})
+
+test('a registration response with several invalid members names each of them, and no bound of what is not parsed', () => {
+  const { issues } = safeParse(RegistrationResponseSchema, { client_id: 5, client_secret: 6 })
+  expect(issues?.map((issue) => getDotPath(issue))).toEqual(['client_id', 'client_secret'])
 })
