@@ -1,4 +1,3 @@
-import { sameIssuer } from '../../src/protocol/same-issuer.ts'
 import { grantOffered, nonInteractiveGrant } from '../../src/protocol/token-endpoint.ts'
 import type { AuthorizationRequest, ConnectionContext } from '../../src/schemas/connection-context.ts'
 import type { Grant } from '../../src/schemas/grants.ts'
@@ -12,9 +11,9 @@ import {
   hasRenewal,
   isAuthorized,
   isExchangePending,
+  isOtherIssuer,
   isPending,
   isSentTwice,
-  lastIssuer,
   revocationOf,
   serverOf,
   wantedGrant,
@@ -75,10 +74,7 @@ export function canUseGrant(context: ConnectionContext, grant: Grant): boolean {
 
 /** Whether discovery found another issuer than that of the current or last tokens, and the policy refuses that. */
 export function isIssuerChangeDisallowed(context: ConnectionContext, { output }: Done<'discoverServer'>): boolean {
-  const issuer = output.metadata?.issuer
-  const last = lastIssuer(context)
-  if (!context.request?.refuseIssuerChange || issuer === undefined || last === undefined) return false
-  return !sameIssuer(last, issuer)
+  return context.request?.refuseIssuerChange === true && isOtherIssuer(context, output.metadata?.issuer)
 }
 
 /** Whether discovery found that the server requires no authorization. */

@@ -1,3 +1,4 @@
+import { sameIssuer } from '../../src/protocol/same-issuer.ts'
 import { coversScope, permittedScope, selectScope } from '../../src/protocol/scopes.ts'
 import { grantOffered, nonInteractiveGrant } from '../../src/protocol/token-endpoint.ts'
 import type {
@@ -203,6 +204,11 @@ export function issuerOfTokens(context: ConnectionContext): string | undefined {
 /** The issuer of the current or last tokens. */
 export function lastIssuer(context: ConnectionContext): string | undefined {
   return issuerOfTokens(context) ?? context.issuer
+}
+
+/** Whether an issuer is another one than that of the current or last tokens. */
+export function isOtherIssuer(context: ConnectionContext, issuer: string | undefined): boolean {
+  return issuer !== undefined && !sameIssuer(lastIssuer(context) ?? issuer, issuer)
 }
 
 /** Whether tokens are stored that were imported, and whose authorization server was not discovered yet. */

@@ -1,5 +1,5 @@
 import * as oauth from 'oauth4webapi'
-import { type FailureCode, type FailureDetails } from '../errors/failure.ts'
+import type { FailureCode, FailureDetails } from '../errors/failure.ts'
 import { type PortError, portError } from '../errors/port-error.ts'
 import { redactUrl } from '../errors/redact.ts'
 import type { ExchangeResponse, Transport } from '../http/transport.ts'

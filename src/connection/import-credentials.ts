@@ -19,10 +19,10 @@ export async function importCredentials(
   const [importedIssuer] = named
   if (importedIssuer !== undefined && !named.every((other) => isSame(record, importedIssuer, other)))
     throw invalidArgument('import().issuer', 'must be that of tokens.issuer and of clientInformation.issuer')
-  const grant = tokens && (tokens.grant ?? 'authorization_code')
+  const grant = tokens?.grant ?? 'authorization_code'
   const violation = policyViolation(record.policy, record.identity, {
     issuer: importedIssuer,
-    grant,
+    grant: tokens && grant,
     scope: tokens?.scope,
   })
   if (violation !== undefined) throw new AuthorizationError(violation)
@@ -49,7 +49,7 @@ export async function importCredentials(
           requestedScope: tokens.scope,
           expiresAt: now === undefined ? tokens.expiresAt : now.toRecord(tokens.expiresAt),
           refreshToken: tokens.refreshToken,
-          grant: tokens.grant ?? 'authorization_code',
+          grant,
         },
       }
     },

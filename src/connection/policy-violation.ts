@@ -1,8 +1,7 @@
-import { lastIssuer, issuerOfTokens, serverOf, tokensOf } from '../../machines/connection/selectors.ts'
+import { isOtherIssuer, issuerOfTokens, lastIssuer, serverOf, tokensOf } from '../../machines/connection/selectors.ts'
 import { failure, type Failure } from '../errors/failure.ts'
 import { redactUrl } from '../errors/redact.ts'
 import { policyViolation } from '../options/policy.ts'
-import { sameIssuer } from '../protocol/same-issuer.ts'
 import { unionScopes } from '../protocol/scopes.ts'
 import type { Attempt, ConnectionContext } from '../schemas/connection-context.ts'
 import type { ConnectionRecord } from './record.ts'
@@ -28,15 +27,9 @@ export function violationOfAttempt(
 ): Failure | undefined {
   const { issuer } = serverOf(context, serverId) ?? {}
   const violation = policyViolation(policy, identity, { issuer, grant: 'authorization_code', scope })
-  const expected = lastIssuer(context)
-  if (violation !== undefined || !policy.refuseIssuerChange || issuer === undefined || expected === undefined)
-    return violation
-  if (sameIssuer(issuer, expected)) return undefined
-  return failure('POLICY_REFUSED', {
-    reason: 'issuerChanged',
-    expected: redactUrl(expected),
-    received: redactUrl(issuer),
-  })
+  if (violation !== undefined || !policy.refuseIssuerChange || !isOtherIssuer(context, issuer)) return violation
+  const [expected, received] = [lastIssuer(context), issuer].map((each) => each && redactUrl(each))
+  return failure('POLICY_REFUSED', { reason: 'issuerChanged', expected, received })
 }
 
 /**

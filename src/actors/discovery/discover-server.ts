@@ -1,6 +1,6 @@
 import type { DiscoverServerInput, DiscoverServerOutput } from '../../../machines/ports.ts'
 import { stopwatch } from '../../clock.ts'
-import { type FailureCode } from '../../errors/failure.ts'
+import type { FailureCode } from '../../errors/failure.ts'
 import { PortError, portError } from '../../errors/port-error.ts'
 import { redactUrl, truncate } from '../../errors/redact.ts'
 import { legacyEndpoints, legacyMetadataUrl, serverMetadataUrls } from '../../protocol/discovery.ts'

@@ -2,7 +2,7 @@ import { describe, expect, test, vi } from 'vitest'
 import { endOf } from '../../support/end-of.ts'
 import { portError } from '../../../src/errors/port-error.ts'
 import { CLAIM, CLAIMED, REFRESH, SIGNED_IN, TOKENS } from './records.ts'
-import { createWorld, issued, KEY, UNTIL_ABANDONED_MS } from './world.ts'
+import { createWorld, issued, KEY, runUntil, UNTIL_ABANDONED_MS } from './world.ts'
 
 const CLAIMED_VALUE = { refreshing: 'claimed' }
 
@@ -114,17 +114,8 @@ describe('a claim past its lease and grace', () => {
       const record = await load(key)
       return record && { ...record, ageMs: 0 }
     }
-    process.store.arm({ name: 'looked again', operation: 'load', when: 'before', action: 'pause', skip: 1 })
-    const run = process.run(REFRESH)
-    await process.reached('looked again')
-    world.time.advance(UNTIL_ABANDONED_MS - 1)
-    process.store.arm({ name: 'looked a third time', operation: 'load', when: 'before', action: 'pause' })
-    process.store.resume('looked again')
-    await process.reached('looked a third time')
-    expect(process.store.saves).toEqual([])
-    world.time.advance(1)
-    process.store.resume('looked a third time')
-    expect(await endOf(run)).toMatchObject({ consumed: true, view: { context: { generation: 2 } } })
+    const run = await runUntil(world, process, UNTIL_ABANDONED_MS, () => expect(process.store.saves).toEqual([]))
+    expect(await endOf(run.ended)).toMatchObject({ consumed: true, view: { context: { generation: 2 } } })
     expect(world.requests).toEqual(['refreshTokens'])
   })
 

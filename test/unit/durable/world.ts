@@ -27,7 +27,7 @@ import type { ConnectionContext, JournalEntry } from '../../../src/schemas/conne
 import { MemoryStore } from '../../../src/stores/memory.ts'
 import type { SaveOptions } from '../../../src/stores/snapshot-store.ts'
 import { FaultyStore } from '../../support/processes/faulty-store.ts'
-import { EMPTY_CONTEXT, IDENTITY, ISSUER, SERVER } from './records.ts'
+import { EMPTY_CONTEXT, IDENTITY, ISSUER, REFRESH, SERVER } from './records.ts'
 import { TestTime } from './test-time.ts'
 
 export const KEY = 'authchart:{test}:connection'
@@ -264,4 +264,28 @@ export function createWorld(): World {
       return { ...snapshot, savedAt }
     },
   }
+}
+
+/**
+ * Begins a refresh that waits for the claim of another process, and lets this much time pass, in milliseconds, while
+ * the process looks at the record twice: `stillWaits` is called a millisecond before the end.
+ */
+export async function runUntil(
+  world: World,
+  process: TestProcess,
+  waitMs: number,
+  stillWaits: () => void,
+): Promise<{ ended: ReturnType<TestProcess['run']> }> {
+  const pause = { operation: 'load', when: 'before', action: 'pause' } as const
+  process.store.arm({ ...pause, name: 'looked again', skip: 1 })
+  const ended = process.run(REFRESH)
+  await process.reached('looked again')
+  world.time.advance(waitMs - 1)
+  process.store.arm({ ...pause, name: 'looked a third time' })
+  process.store.resume('looked again')
+  await process.reached('looked a third time')
+  stillWaits()
+  world.time.advance(1)
+  process.store.resume('looked a third time')
+  return { ended }
 }
