@@ -2,6 +2,9 @@ import type { Answer, Seen } from '../../unit/connection/peer.ts'
 
 type Echo = (sent: string) => Answer
 
+/** Where a server redirects to with everything that it was sent: what it says to itself there is not for us to hide. */
+export const ECHOED_PATH = '/echoed'
+
 /** Ways in which a server repeats everything that it was sent, or loses the connection. */
 export const ECHOES: Readonly<Record<string, Echo>> = {
   'invalid_grant with a description': (sent) => ({
@@ -25,7 +28,11 @@ export const ECHOES: Readonly<Record<string, Echo>> = {
   'a 429': (sent) => ({ status: 429, headers: { 'retry-after': '1', 'x-limit': sent }, body: sent }),
   'a 500': (sent) => ({ status: 500, body: sent }),
   'a 503': (sent) => ({ status: 503, body: { error: sent } }),
-  'a redirect': (sent) => ({ status: 302, headers: { location: `/?${encodeURIComponent(sent)}` }, body: sent }),
+  'a redirect': (sent) => ({
+    status: 302,
+    headers: { location: `${ECHOED_PATH}?${encodeURIComponent(sent)}` },
+    body: sent,
+  }),
   'a page': (sent) => ({ headers: { 'content-type': 'text/html' }, body: `<p>${sent}</p>` }),
   'members of wrong types': (sent) => ({
     body: {

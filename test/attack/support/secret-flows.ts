@@ -4,7 +4,7 @@ import { EVENT_NAMES } from '../../support/event-names.ts'
 import { visible } from '../../support/visible.ts'
 import type { Peer, Seen } from '../../unit/connection/peer.ts'
 import { orchestrate, type Redirect, type World } from '../../unit/connection/world.ts'
-import { everythingOf } from './echoes.ts'
+import { ECHOED_PATH, everythingOf } from './echoes.ts'
 import { MARK, type Outputs } from './outputs.ts'
 
 /** One deployment under search, and what its flows share. */
@@ -62,7 +62,7 @@ export function addSent({ seen }: Peer, outputs: Outputs): void {
     for (const name of ['assertion', 'subject_token']) outputs.addSecret('an assertion', form.get(name))
     const [, credentials] = / (.+)/.exec(headers.authorization ?? '') ?? []
     outputs.addSecret('authorization', credentials)
-    outputs.note('a requested URL', path)
+    if (!path.startsWith(`${ECHOED_PATH}?`)) outputs.note('a requested URL', path)
   }
 }
 
