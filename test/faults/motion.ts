@@ -14,7 +14,10 @@ interface Moving {
   readonly of: ConnectionIdentity
   /** Each connection has a scope of its own, which shows whose a token is. */
   readonly scope: string
-  /** `unsure` after a call that failed: it may or may not have happened. */
+  /**
+   * `unsure` after a sign-out or a callback that failed, until the next one that resolves: what a process had begun can
+   * still happen after its call was told that the store did not answer, and after others have read a token.
+   */
   expects: 'tokens' | 'nothing' | 'unsure'
   /** What was done, for a report. */
   readonly trail: string[]
@@ -113,7 +116,6 @@ export class Motion {
     const options = dice < 0.8 ? RENEWED : {}
     const token = await this.#call(connection, 'accessToken', (caller) => caller.accessToken(of, options))
     if (token === undefined) return
-    connection.expects = 'tokens'
     const granted = this.#fleet.server.as.introspect(token.value)
     if (granted?.scope !== connection.scope)
       this.#report(connection, `lost: the token is ${granted === undefined ? 'dead' : `of ${granted.scope}`}`)
