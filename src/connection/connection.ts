@@ -206,8 +206,8 @@ export class Connection {
    * that the server has not decided is attempted again by `wake()`, for a day, also beside a new sign-in.
    *
    * @returns `revoked` says what became of the tokens, as the event `disconnected` does: see {@link RevocationResult}.
-   * @throws {@link AuthorizationError} `STORE_UNAVAILABLE`, `TIMED_OUT`, `ABORTED`. A revocation endpoint that does not
-   *   respond is not an error.
+   * @throws {@link AuthorizationError} `STORE_UNAVAILABLE`, `TIMED_OUT`, `ABORTED`; what had begun may still take
+   *   effect. A revocation endpoint that does not respond is not an error.
    * @see [RFC 7009](https://www.rfc-editor.org/rfc/rfc7009.html)
    */
   async disconnect(options: DisconnectOptions = {}): Promise<{ revoked: RevocationResult; actions: HostAction[] }> {
