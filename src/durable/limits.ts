@@ -25,11 +25,14 @@ export const PROBE_TTL_MS = 1
 export const STORE_RETRY = { firstMs: 25, longestMs: 1_000 }
 
 /**
- * Shortest grace period after an outage of the store, in milliseconds: with its defaults, ioredis waits up to two
+ * Shortest grace period after an outage of the store, in milliseconds: with its defaults, ioredis 6 waits up to 5.2
  * seconds between two attempts to connect, so the holder of a claim may reach the store that much later than another
  * process.
  */
-export const RECONNECT_MS = 2_500
+export const RECONNECT_MS = 6_000
+
+/** An operation on the store that took longer than this, in milliseconds, waited for the end of an outage. */
+export const STALL_MS = 500
 
 /**
  * Longest pause before a run starts over after a conflict, in milliseconds; random, so that the losers of one conflict

@@ -27,6 +27,7 @@ import {
   MAX_CLOCK_OFFSETS,
   PROBE_TTL_MS,
   RECONNECT_MS,
+  STALL_MS,
 } from './limits.ts'
 import { Retries } from './retries.ts'
 import { decodeSnapshot, encodeSnapshot, type SnapshotCodec } from './snapshot-codec.ts'
@@ -72,8 +73,8 @@ export class SnapshotRepository {
   /** By how much the wall clock is ahead of each record. */
   readonly #offsets = new LruMap<string, number>(MAX_CLOCK_OFFSETS)
   readonly #unsentClaims = new LruMap<string, true>(MAX_UNSENT_CLAIMS)
-  /** When an operation of a run on the store last failed, in monotonic time. */
-  #failedAt = -Infinity
+  /** When an operation on the store last failed, or succeeded only after an outage, in monotonic time. */
+  #outageAt = -Infinity
 
   constructor(options: RunnerOptions) {
     this.#options = options
@@ -96,6 +97,7 @@ export class SnapshotRepository {
     let text: string
     try {
       stored = await store.load(key)
+      this.#noticeStall(requestedAt)
       if (stored === undefined) return undefined
       text = await sealer.open(stored.value, { key })
     } catch (error) {
@@ -224,8 +226,8 @@ export class SnapshotRepository {
       } catch (error) {
         // Another attempt would not make the context valid.
         if (isAuthorizationError(error) && error.code === 'SNAPSHOT_INCOMPATIBLE') throw error
-        this.#failedAt = clock.monotonic()
-        const isTooLate = this.#failedAt > deadline
+        this.#outageAt = clock.monotonic()
+        const isTooLate = this.#outageAt > deadline
         const isTooFew = error instanceof TooFewReplicasError
         if (isResult ? this.retries.isOver : isTooFew || isTooLate || this.retries.isClosing) {
           retry.warn()
@@ -241,12 +243,17 @@ export class SnapshotRepository {
 
   /** How long a claim past its lease is left to its holder, in milliseconds: longer if the store was not available. */
   graceMs({ leaseMs, graceMs }: Lease): number {
-    const isAfterOutage = this.#options.clock.monotonic() - this.#failedAt < leaseMs + graceMs + RECONNECT_MS
+    const isAfterOutage = this.#options.clock.monotonic() - this.#outageAt < leaseMs + graceMs + RECONNECT_MS
     return isAfterOutage ? Math.max(graceMs, RECONNECT_MS) : graceMs
   }
 
+  #noticeStall(requestedAt: number): void {
+    const now = this.#options.clock.monotonic()
+    if (now - requestedAt > STALL_MS) this.#outageAt = now
+  }
+
   #unavailable(error: unknown): AuthorizationError {
-    this.#failedAt = this.#options.clock.monotonic()
+    this.#outageAt = this.#options.clock.monotonic()
     return unavailable(error)
   }
 
@@ -281,6 +288,7 @@ export class SnapshotRepository {
     const times = { ttlMs: chart.ttlMs(context), dueInMs: dueInMs?.(context, savedAt) }
     try {
       const saved = await store.save(key, sealed, { expectedVersion, writeId, kind, ...times })
+      this.#noticeStall(requestedAt)
       return saved === 'conflict' ? saved : viewOf(saved.version)
     } catch (error) {
       const written = error instanceof TooFewReplicasError ? error.version : undefined

@@ -3,7 +3,7 @@ import { endOf } from '../../support/end-of.ts'
 import { processWarnings } from '../../support/process-warnings.ts'
 import type { Claim } from '../../../src/schemas/connection-context.ts'
 import { TooFewReplicasError } from '../../../src/stores/snapshot-store.ts'
-import { RECONNECT_MS } from '../../../src/durable/limits.ts'
+import { RECONNECT_MS, STALL_MS } from '../../../src/durable/limits.ts'
 import { CLAIM, CLAIMED, REFRESH, SIGNED_IN } from './records.ts'
 import { createWorld, issued, runUntil, type TestProcess, type World } from './world.ts'
 
@@ -133,6 +133,20 @@ describe('◆10 a store outage longer than lease and grace period', () => {
     expect(world.requests).toEqual(['refreshTokens'])
   })
 
+  test('a process whose load was answered only after an outage leaves a claim to its holder for as long', async () => {
+    const world = createWorld()
+    await world.seed(CLAIMED, CLAIMED_VALUE)
+    world.time.advance(UNTIL_ABANDONED_MS)
+    const process = outside(world)
+    process.store.arm({ name: 'stalled', operation: 'load', when: 'before', action: 'pause' })
+    const waiting = runUntil(world, process, RECONNECT_MS, () => expect(world.requests).toEqual([]))
+    await process.reached('stalled')
+    world.time.advance(STALL_MS + 1)
+    process.store.resume('stalled')
+    expect(await (await waiting).ended).toMatchObject({ consumed: true, view: { context: { generation: 2 } } })
+    expect(world.requests).toEqual(['refreshTokens'])
+  })
+
   test('a process that waited from the end of the lease takes the claim over when lease and grace period have passed', async () => {
     const world = createWorld()
     await world.seed(CLAIMED, CLAIMED_VALUE)
@@ -161,7 +175,7 @@ describe('◆10 a store outage longer than lease and grace period', () => {
     process.store.resume('looked again')
     await vi.waitFor(() => expect(process.store.saves).toHaveLength(2))
     expect(process.store.saves.map(({ ttlMs }) => ttlMs)).toEqual([1, 1])
-    world.time.advance(LEASE.graceMs)
+    world.time.advance(RECONNECT_MS)
     const { view } = await run
     expect(view?.context.orphanedClaims).toEqual([{ id: second.id, retried: true }])
   })
