@@ -111,6 +111,8 @@ export type ConnectionCommand =
       tokens: Tokens | undefined
       clientInformation: ClientInformation | undefined
       issuer: string | undefined
+      /** A name for its refresh token, which does not contain it. */
+      importedToken?: string | undefined
     }
   | {
       type: 'result.late'

@@ -189,7 +189,7 @@ export function importCredentials(context: ConnectionContext, event: Sent<'crede
   }
   return tokens === undefined
     ? { at, imported, ...renewed }
-    : { ...renewed, ...signedIn(context, tokens, at), imported }
+    : { ...renewed, ...signedIn(context, tokens, at), imported, importedToken: event.importedToken }
 }
 
 /** The changes for the new secret of a client of the host: wherever the record has that client at its issuer. */
@@ -330,6 +330,7 @@ export function reset(context: ConnectionContext): Change {
     attempts: [],
     ...end(context, context.attempts, 'superseded', at),
     imported: undefined,
+    importedToken: undefined,
     reauthorizationRequired: undefined,
     challenge: undefined,
     notRequiredAt: undefined,

@@ -156,7 +156,7 @@ export interface ImportOptions {
   /**
    * Imports only if the connection has no tokens, not even expired ones, and was not disconnected since it had some;
    * without `tokens`, only if it has no tokens and no client. For a host that migrates when a connection is first used:
-   * of two such calls, the later one cannot replace a refresh token that was rotated since.
+   * of two such calls, the later one changes nothing.
    *
    * @defaultValue false
    */

@@ -234,8 +234,9 @@ export class Connection {
    * that is imported with its issuer replaces the one that stored tokens are renewed and revoked with, unless that
    * client was registered dynamically. Sends no request.
    *
-   * @returns `imported` is false if other tokens were stored since the call began, or with `ifAbsent` if there were
-   *   any, or if they were disconnected: then nothing was changed, and the record is the newer one.
+   * @returns `imported` is false if other tokens were stored since the call began, or have replaced the same refresh
+   *   token since it was imported before, or with `ifAbsent` if there were any, or if they were disconnected: then
+   *   nothing was changed, and the record is the newer one.
    * @throws {@link AuthorizationError} `POLICY_REFUSED`, `STORE_UNAVAILABLE`.
    * @throws `TypeError` if the options name several issuers, or another one than that of the tokens or the client that
    *   were imported before, and that this call would combine with them.

@@ -9,6 +9,7 @@ import { invalidArgument } from '../schemas/parse-options.ts'
 import { type ImportOptions, staticClient } from './call-options.ts'
 import type { ConnectionRecord } from './record.ts'
 import { disconnectsBetween, isDisconnected } from './revocation-result.ts'
+import { fingerprintOf } from './routing.ts'
 
 /** Stores credentials that the host already has, if no other tokens were stored since the call began. */
 export async function importCredentials(
@@ -26,10 +27,13 @@ export async function importCredentials(
     scope: tokens?.scope,
   })
   if (violation !== undefined) throw new AuthorizationError(violation)
+  const { refreshToken } = tokens ?? {}
+  const importedToken = refreshToken === undefined ? undefined : fingerprintOf(record.services.nameKey, refreshToken)
   const view = await record.load()
   const { accepted, actions } = await record.run(
     (now): ConnectionCommand | undefined => {
       if (ifAbsent && now && isPresent(now.context, tokens !== undefined)) return undefined
+      if (now && isReplaced(now.context, { refreshToken, importedToken })) return undefined
       const counterpart = now && issuerOfCounterpart(now.context, { clientInformation, tokens })
       if (importedIssuer !== undefined && counterpart !== undefined && !isSame(record, counterpart, importedIssuer))
         throw invalidArgument(
@@ -41,6 +45,7 @@ export async function importCredentials(
         // A disconnect since the call began stores no tokens.
         generation: (view?.context.generation ?? 0) + (now ? disconnectsBetween(view?.context, now.context) : 0),
         issuer: importedIssuer,
+        importedToken,
         clientInformation: staticClient(clientInformation, importedIssuer, now),
         tokens: tokens && {
           accessToken: tokens.accessToken,
@@ -70,6 +75,15 @@ function isSame({ services }: ConnectionRecord, one: string, other: string): boo
 function isPresent(context: ConnectionContext, withTokens: boolean): boolean {
   if (context.tokens !== undefined) return true
   return withTokens ? isDisconnected(context) : context.imported?.clientInformation !== undefined
+}
+
+/** Whether a refresh token was imported before, and other tokens have replaced it: the server may have rotated it. */
+function isReplaced(
+  { tokens, importedToken }: ConnectionContext,
+  imported: { refreshToken: string | undefined; importedToken: string | undefined },
+): boolean {
+  const isSame = imported.importedToken !== undefined && imported.importedToken === importedToken
+  return isSame && tokens !== undefined && tokens.refreshToken !== imported.refreshToken
 }
 
 /** The issuer of imported credentials that those of this call would be combined with: tokens are sent by their client. */

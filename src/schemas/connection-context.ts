@@ -301,6 +301,8 @@ export const ConnectionContextSchema = v.strictObject({
       discovered: maybe(v.literal(true)),
     }),
   ),
+  /** A name for the refresh token that was imported last: it is not imported again over tokens that replaced it. */
+  importedToken: maybe(Text),
   /** The issuer of the current or last tokens: those of another one are a change of issuer. */
   issuer: maybe(v.string()),
   /** The issuers that clients of the host were used at: one that is provided without an issuer is sent to no other. */

@@ -136,6 +136,29 @@ describe('import()', () => {
     expect((await elsewhere.accessToken()).value).toBe('brought')
   })
 
+  test('import() of a refresh token that was imported before and rotated since changes nothing, in whichever process', async () => {
+    const world = await startWorld()
+    const clock = new TestClock()
+    const store = new MemoryStore()
+    const [first, second] = [orchestrate({ clock, store }), orchestrate({ clock, store })]
+    await signIn(world, first, { tenant: 'before', server: world.server })
+    const of = { tenant: 't1', server: world.server }
+    const tokens = { accessToken: 'access-1', refreshToken: 'refresh-1', expiresAt: clock.now() - 1 }
+    const clientInformation = { clientId: 'given' }
+    expect(await first.connection(of).import({ tokens, clientInformation })).toMatchObject({ imported: true })
+    // As long as it is the current one it may be imported again.
+    expect(await second.connection(of).import({ tokens, clientInformation })).toMatchObject({ imported: true })
+    expect((await first.connection(of).accessToken()).value).toBe('access-2')
+    expect(await second.connection(of).import({ tokens, clientInformation })).toMatchObject({ imported: false })
+    expect((await second.connection(of).accessToken()).value).toBe('access-2')
+    expect(world.tokenRequests().filter(({ refresh_token: sent }) => sent === 'refresh-1')).toHaveLength(1)
+    // Another one is the host's decision, and so is the same one after `disconnect()`.
+    const other = { tokens: { ...tokens, refreshToken: 'refresh-9' } }
+    expect(await second.connection(of).import(other)).toMatchObject({ imported: true })
+    await second.connection(of).disconnect()
+    expect(await second.connection(of).import(other)).toMatchObject({ imported: true })
+  })
+
   test('import() takes tokens of 32,768 characters each', async () => {
     const world = await startWorld()
     const connection = orchestrate({}).connection({ tenant: 't1', server: world.server })

@@ -686,6 +686,7 @@ test('a reset record retains its identity, clock, generation, journal, ended att
     historyTruncatedAt: NOW,
     tokens,
     imported: { issuer },
+    importedToken: 'imported-1',
     issuer,
     boundClients: [{ clientId: 'given', issuer }],
     claim: refreshing,
