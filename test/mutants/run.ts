@@ -61,6 +61,10 @@ function withCopy<Result>(use: (folder: string) => Result): Result {
   }
 }
 
+/** The patches that do not apply: the code has changed since. */
+const staleMutants = (mutants: readonly Mutant[]): Mutant[] =>
+  mutants.filter(({ path }) => spawnSync('git', ['apply', '--check', path], { cwd: root }).status !== 0)
+
 /** The tests that do not pass without any patch: with them a mutant would prove nothing. */
 function failingUnpatched(mutants: readonly Mutant[]): string[] {
   const tests = new Map<string, NamedTest>(
@@ -101,6 +105,11 @@ function showTable(rows: readonly Row[]): string {
 function main(names: readonly string[]): number {
   requireNode(process.versions.node)
   const mutants = chosenMutants(names)
+  const stale = staleMutants(mutants)
+  if (stale.length > 0) {
+    console.error(`these patches do not apply: ${stale.map(({ name }) => name).join(', ')}`)
+    return 1
+  }
   const failing = failingUnpatched(mutants)
   if (failing.length > 0) {
     console.error(failing.join('\n'))
