@@ -181,7 +181,8 @@ export class Connection {
 
   /**
    * Performs the work that is due by `nextWakeAt`, and nothing else: takes over orphaned claims, redeems retained
-   * authorization codes, refreshes early, ends expired attempts, attempts pending revocations again.
+   * authorization codes, refreshes early, ends expired attempts, attempts pending revocations again. A record that is
+   * encrypted with another key than new ones are is encrypted anew.
    */
   async wake(): Promise<void> {
     await wake(this.#open())

@@ -7,7 +7,7 @@ import { type ConnectionIdentity, maybe } from '../schemas/credentials.ts'
 import { Text } from '../schemas/option-values.ts'
 import { KEYS_PER_PAGE } from './limits.ts'
 import { ConnectionRecord } from './record.ts'
-import { isConnectionKey } from './routing.ts'
+import { isConnectionKey, isRegistrationKey } from './routing.ts'
 import type { OrchestratorServices } from './services.ts'
 import { type ConnectionStatus, statusOf } from './status.ts'
 
@@ -63,6 +63,8 @@ export type ConnectionEntry =
 
 /**
  * Reads every record of a connection, one page at a time, and yields those that match, and those that cannot be read.
+ * Encrypts each registration on the way anew that is encrypted with another key than new records are, and yields those
+ * where this failed.
  *
  * @internal
  */
@@ -75,9 +77,11 @@ export async function* listConnections(
   do {
     services.assertOpen()
     const page = await services.runner.keys({ cursor, limit: KEYS_PER_PAGE })
-    const keys = page.keys.filter((key) => isConnectionKey(key) && !seen.has(key))
+    const keys = new Set(page.keys.filter((key) => (isConnectionKey(key) || isRegistrationKey(key)) && !seen.has(key)))
     for (const key of keys) seen.add(key)
-    const entries = await Promise.all([...new Set(keys)].map((key) => entryOf(services, key, filter)))
+    const entries = await Promise.all(
+      [...keys].map((key) => (isConnectionKey(key) ? entryOf(services, key, filter) : resealed(services, key))),
+    )
     yield* entries.filter((entry) => entry !== undefined)
     cursor = page.cursor
   } while (cursor !== undefined)
@@ -98,6 +102,17 @@ async function entryOf(
     if (!hasPolicy) return { key, failure: failure('POLICY_REFUSED', { reason: 'policyFailed' }) }
     const status = statusOf(record, view)
     return filter.state === undefined || filter.state === status.state ? { identity, status } : undefined
+  } catch (error) {
+    if (!isAuthorizationError(error)) throw error
+    return { key, failure: error.failure }
+  }
+}
+
+/** Encrypts a registration anew; its entry if that failed. */
+async function resealed(services: OrchestratorServices, key: string): Promise<ConnectionEntry | undefined> {
+  try {
+    await services.registrations.reseal(key)
+    return undefined
   } catch (error) {
     if (!isAuthorizationError(error)) throw error
     return { key, failure: error.failure }

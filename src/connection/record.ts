@@ -40,6 +40,11 @@ export class ConnectionRecord {
     return runConnection(this, this.#chart, step, loaded)
   }
 
+  /** Encrypts the record anew if it is encrypted with another key than new ones are; resolves to whether it did. */
+  reseal(): Promise<boolean> {
+    return this.services.runner.reseal(this.#chart, this.key, (context, at) => wakeInMs(context, at, this.policy))
+  }
+
   /**
    * Delivers the actions that `onActions` failed to take, for a call that runs nothing. A store that is down leaves
    * them for the next call.

@@ -36,6 +36,11 @@ export function registrationKey(id: Uint8Array | string): string {
   return recordKey(id, 'registration')
 }
 
+/** Whether this is the key of a client registration's record. */
+export function isRegistrationKey(key: string): boolean {
+  return /^authchart:\{[\w-]+\}:registration$/.test(key)
+}
+
 /**
  * The `state` of an authorization request: the routing ID of the record, so that the callback finds it with one load,
  * and 32 random bytes. Only its {@link hashState} is stored.

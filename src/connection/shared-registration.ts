@@ -25,7 +25,12 @@ export interface Registrations extends Pick<
 > {
   /** The id of the stored client. */
   storedClientId(registration: Registration): Promise<string | undefined>
-  /** Removes the stored client, so that the next authorization registers another one. */
+  /** Encrypts a record of a registration anew if it is encrypted with another key than new ones are. */
+  reseal(key: string): Promise<void>
+  /**
+   * Removes the stored client, so that the next authorization registers another one: also one that cannot be decrypted,
+   * of which every connection has its own copy.
+   */
   forget(registration: Registration): Promise<void>
 }
 
@@ -131,8 +136,15 @@ export function registrations({
     async retireDynamicRegistration({ clientId, failedMethod, ...request }) {
       await asPort(() => run(request, (view) => view && { type: 'client.rejected', clientId, failedMethod }))
     },
+    reseal: async (key) => void (await runner.reseal(chart, key)),
     async forget(registration) {
-      const clientId = await storedClientId(registration)
+      const clientId = await storedClientId(registration).catch(async (error: unknown) => {
+        const isUndecryptable =
+          isAuthorizationError(error) && ['SNAPSHOT_KEY_UNKNOWN', 'SNAPSHOT_UNREADABLE'].includes(error.code)
+        if (!isUndecryptable) throw error
+        await runner.discard(keyOf(registration))
+        return undefined
+      })
       if (clientId !== undefined) await run(registration, (view) => view && { type: 'client.rejected', clientId })
     },
   }

@@ -135,6 +135,12 @@ function wakeAt(record: ConnectionRecord, view: View): number | undefined {
 export async function wake(record: ConnectionRecord, loaded?: View): Promise<boolean> {
   const view = loaded ?? (await record.load())
   if (view === undefined) return false
+  const hasWoken = await doDue(record, view)
+  return (view.isSealedBefore === true && (await record.reseal())) || hasWoken
+}
+
+/** Does what is due; resolves to whether that was anything. */
+async function doDue(record: ConnectionRecord, view: View): Promise<boolean> {
   const { minTokenTtlMs } = record.policy
   const dueInMs = (now: View): number => (wakeAt(record, now) ?? Infinity) - now.at()
   const isDue = (now: View): boolean => dueInMs(now) <= 0

@@ -47,6 +47,8 @@ export interface RecordView<Context> {
   readonly version: string
   /** The monotonic instant at which it was requested: it has what was stored before. */
   readonly requestedAt: number
+  /** It was loaded, and is encrypted with another key than new records are. */
+  readonly isSealedBefore?: true
   /** It was just stored, and too few replicas confirmed it: no request may be sent under its claim. */
   readonly isUnconfirmed?: true
   /** The record clock: `savedAt`, plus the age that the store reported, plus the time since; or by `startedAt`. */

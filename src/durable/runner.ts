@@ -16,6 +16,7 @@ import type {
 } from './chart.ts'
 import { type Execution, execute } from './execute.ts'
 import { MAX_CONFLICT_PAUSE_MS, MAX_LEASES, MAX_ROUNDS, POLL_INTERVAL_MS } from './limits.ts'
+import { discard, reseal } from './resealing.ts'
 import type { SnapshotCodec } from './snapshot-codec.ts'
 import { SnapshotRepository, unavailable } from './snapshot-repository.ts'
 import type { KeyPage } from '../stores/snapshot-store.ts'
@@ -56,12 +57,30 @@ export class Runner {
     this.#repository = new SnapshotRepository(options)
   }
 
+  get #records(): Parameters<typeof discard>[0] {
+    return { repository: this.#repository, options: this.#options }
+  }
+
   /** Reads a record, as {@link SnapshotRepository.load}. Starts no actor. */
   load<Context extends DurableContext>(
     chart: SnapshotCodec<Context>,
     key: string,
   ): Promise<RecordView<Context> | undefined> {
     return this.#repository.load(chart, key)
+  }
+
+  /** Encrypts a record anew, as {@link reseal}. */
+  reseal<Context extends DurableContext, Command extends { type: string }>(
+    chart: DurableChart<Context, Command>,
+    key: string,
+    dueInMs?: DueInMs<Context>,
+  ): Promise<boolean> {
+    return reseal(this.#records, chart, key, dueInMs)
+  }
+
+  /** Deletes a record that cannot be opened, as {@link discard}. */
+  discard(key: string): Promise<void> {
+    return discard(this.#records, key)
   }
 
   /** One page of the keys of the store, as {@link SnapshotRepository.keys}. */

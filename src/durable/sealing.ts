@@ -1,4 +1,4 @@
-import { compactDecrypt, CompactEncrypt } from 'jose'
+import { compactDecrypt, CompactEncrypt, decodeProtectedHeader } from 'jose'
 import * as v from 'valibot'
 import { AuthorizationError, isAuthorizationError } from '../errors/authorization-error.ts'
 import { failure } from '../errors/failure.ts'
@@ -18,6 +18,11 @@ export interface Sealer {
    *   `SNAPSHOT_UNREADABLE` if decryption fails for another reason.
    */
   open(sealed: string, binding: { key: string }): Promise<string>
+  /**
+   * Whether the result of `seal` was encrypted with the key that `seal` uses now. `wake()` and `connections()` encrypt
+   * other records anew. @defaultValue every record was
+   */
+  isCurrent?(sealed: string): boolean
 }
 
 /** A key that encrypts records. */
@@ -52,8 +57,8 @@ const unreadable = () => new AuthorizationError(failure('SNAPSHOT_UNREADABLE', {
  * Encrypts with AES-256-GCM, as a compact JWE that names its key (`kid`) and is bound to the store key of its record,
  * so that a record copied to another key cannot be decrypted.
  *
- * @param keys The first one encrypts, all decrypt. To rotate, prepend a new key and retain the old ones while records
- *   encrypted with them exist.
+ * @param keys The first one encrypts, all decrypt. To rotate, append a new key, then prepend it, and retain the old
+ *   ones while records encrypted with them exist.
  * @throws `TypeError` if the list is empty, if a secret is not 32 bytes long, or if two keys have the same id.
  * @see [RFC 7516 §3.1](https://www.rfc-editor.org/rfc/rfc7516.html#section-3.1)
  */
@@ -90,6 +95,7 @@ export function createSealer(keys: readonly SealingKey[]): Sealer {
         throw isAuthorizationError(error) ? error : unreadable()
       }
     },
+    isCurrent: (sealed) => decodeProtectedHeader(sealed).kid === encryptionKeyId,
   }
 }
 

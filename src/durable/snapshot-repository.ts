@@ -95,11 +95,13 @@ export class SnapshotRepository {
     const requestedAt = clock.monotonic()
     let stored: StoredRecord | undefined
     let text: string
+    let isSealedBefore: boolean
     try {
       stored = await store.load(key)
       this.#noticeStall(requestedAt)
       if (stored === undefined) return undefined
       text = await sealer.open(stored.value, { key })
+      isSealedBefore = sealer.isCurrent?.(stored.value) === false
     } catch (error) {
       // A key management service that is unavailable does not make the record unreadable.
       throw stored !== undefined && isAuthorizationError(error) ? error : this.#unavailable(error)
@@ -110,7 +112,8 @@ export class SnapshotRepository {
     if (chart.isOf?.(context, key) === false)
       throw new AuthorizationError(failure('SNAPSHOT_UNREADABLE', { reason: 'otherIdentity' }))
     const startedAt = totalAgeMs === undefined ? undefined : (envelope.startedAt ?? savedAt + ageMs - totalAgeMs)
-    return this.#view(key, { context, value, version, startedAt }, { savedAt, ageMs, totalAgeMs, requestedAt })
+    const view = this.#view(key, { context, value, version, startedAt }, { savedAt, ageMs, totalAgeMs, requestedAt })
+    return isSealedBefore ? { ...view, isSealedBefore } : view
   }
 
   /**

@@ -20,6 +20,23 @@ describe('forgetRegistration()', () => {
     expect(await rejection(connection.authorize({ reregister: true }))).toMatchObject(unavailable)
   })
 
+  test('removes a registration whose encryption key is lost, and none while the store does not respond', async () => {
+    const world = await startWorld()
+    const store = new MemoryStore()
+    await orchestrate({ store, keys }).connection(of(world)).authorize()
+    const lost = { ...keys, sealing: [{ id: '2', secret: new Uint8Array(32).fill(2) }] }
+    const orchestrator = orchestrate({ store, keys: lost })
+    const another = orchestrator.connection(of(world, 't2'))
+    expect(await rejection(another.authorize())).toMatchObject({ failure: { code: 'SNAPSHOT_KEY_UNKNOWN' } })
+    const unload = store.delete.bind(store)
+    store.delete = () => Promise.reject(new Error('down'))
+    const forget = () => orchestrator.forgetRegistration({ issuer: world.issuer })
+    expect(await rejection(forget())).toMatchObject({ failure: { code: 'STORE_UNAVAILABLE' } })
+    store.delete = unload
+    await forget()
+    expect(clientIdOf(redirectOf(await another.authorize()))).toBe('client-2')
+  })
+
   test.each(['', '/'])(
     'makes the next authorization register another client, sends nothing, and leaves tokens alone (issuer + "%s")',
     async (slash) => {

@@ -1,3 +1,4 @@
+import { decodeProtectedHeader } from 'jose'
 import { describe, expect, test } from 'vitest'
 import { type ConnectionEntry, MemoryStore, type SnapshotStore } from '../../../src/index.ts'
 import { processWarnings } from '../../support/process-warnings.ts'
@@ -188,4 +189,40 @@ describe('connections()', () => {
       code: 'ERR_INVALID_ARG_VALUE',
     })
   })
+})
+
+test('connections() encrypts registrations anew and wake() connections, with the first key, and both say what they cannot', async () => {
+  const world = await startWorld()
+  const store = new MemoryStore()
+  const name = new Uint8Array(32)
+  const older = orchestrate({ store, keys: { name, sealing: [key('1', 1)] } })
+  await signIn(world, older)
+  const idsOf = async (): Promise<unknown[]> => {
+    const { keys } = await store.keys({ cursor: undefined, limit: 10 })
+    const records = await Promise.all(keys.toSorted().map((each) => store.load(each)))
+    return records.map((record) => decodeProtectedHeader(record?.value ?? '').kid)
+  }
+  const rotated = orchestrate({ store, keys: { name, sealing: [key('2', 2), key('1', 1)] } })
+  const save = store.save.bind(store)
+  store.save = () => Promise.reject(new Error('read-only'))
+  const unavailable = { failure: { code: 'STORE_UNAVAILABLE' } }
+  const [entry, failed] = await all(rotated.connections())
+  expect(failed).toMatchObject({ key: expect.stringMatching(/:registration$/) as string, ...unavailable })
+  if (entry === undefined || !('identity' in entry)) expect.unreachable()
+  const connection = rotated.connection(entry.identity)
+  expect(await rejection(connection.wake())).toMatchObject(unavailable)
+  expect(await idsOf()).toEqual(['1', '1'])
+  store.save = save
+  expect(await all(rotated.connections())).toHaveLength(1)
+  await connection.wake()
+  expect(await idsOf()).toEqual(['2', '2'])
+  const requests = [world.as.seen.length, world.rs.seen.length]
+  expect(
+    (
+      await orchestrate({ store, keys: { name, sealing: [key('2', 2)] } })
+        .connection(entry.identity)
+        .accessToken()
+    ).value,
+  ).toBe('access-1')
+  expect([world.as.seen.length, world.rs.seen.length]).toEqual(requests)
 })

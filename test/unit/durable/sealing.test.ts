@@ -44,6 +44,13 @@ describe('createSealer', () => {
     expect(decodeProtectedHeader(await rotated.seal('text', record)).kid).toBe('newer')
   })
 
+  test('isCurrent says whether a record was sealed with the first key', async () => {
+    const [older, newer] = [key('older'), key('newer')]
+    const rotated = createSealer([newer, older])
+    expect(rotated.isCurrent?.(await createSealer([older]).seal('text', record))).toBe(false)
+    expect(rotated.isCurrent?.(await rotated.seal('text', record))).toBe(true)
+  })
+
   test('a record sealed with a key that is not configured is rejected with SNAPSHOT_KEY_UNKNOWN', async () => {
     const [older, newer] = [key('older'), key('newer')]
     const sealed = await createSealer([older]).seal('text', record)
