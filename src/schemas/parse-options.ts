@@ -19,6 +19,15 @@ function problemOf({ kind, type, expected, received, message }: v.BaseIssue<unkn
 }
 
 /**
+ * Whether a value keeps what it holds elsewhere than in its members, as a promise or a map does: read as options it
+ * would be an empty object, which restricts nothing.
+ */
+function hidesMembers(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false
+  return 'then' in value || Symbol.iterator in value
+}
+
+/**
  * Parses options of a host.
  *
  * @param name The prefix of member names in messages: an option (`policy`: `policy.leaseMs`) or a call (`authorize()`:
@@ -30,6 +39,8 @@ export function parseOptions<const Schema extends v.GenericSchema>(
   input: unknown,
   name: string,
 ): v.InferOutput<Schema> {
+  if (hidesMembers(input))
+    throw invalidArgument(name || 'options', 'must be an object, not a promise or a map', CODES.schema)
   const result = v.safeParse(schema, input, { abortEarly: true })
   if (result.success) return result.output
   const [issue] = result.issues

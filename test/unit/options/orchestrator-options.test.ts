@@ -401,6 +401,16 @@ describe('synchronous calls', () => {
       ),
     )
   })
+
+  test.each<[string, unknown]>([
+    ['a policy function that is asynchronous', async () => ({ allowedServers: [] })],
+    ['a policy function that returns a map', () => new Map([['allowedServers', []]])],
+    ['a policy that is a promise', Promise.resolve({ allowedServers: [] })],
+    ['a policy that is a map', new Map([['allowedServers', []]])],
+  ])('%s is a TypeError instead of a policy that allows everything', (_name, policy) => {
+    const connect = () => orchestrate({ policy: policy as never }).connection({ tenant: 't', server: 'https://h/mcp' })
+    expect(connect).toThrow(expect.objectContaining(type('policy must be an object, not a promise or a map')))
+  })
 })
 
 describe('asynchronous calls', () => {
