@@ -69,12 +69,13 @@ export function isPublicAddress(address: string): boolean {
 }
 
 /**
- * Top-level names that are reserved for private networks, or that private networks use: their names lead to this
- * machine, to its neighbours, or to the metadata service of a cloud.
+ * Names that are reserved for private networks, or that private networks use: they lead to this machine, to its
+ * neighbours, or to the metadata service of a cloud, of which one has a public name as well.
  *
  * @see [RFC 6761 §6.3](https://www.rfc-editor.org/rfc/rfc6761.html#section-6.3), [RFC 6762 appendix G](https://www.rfc-editor.org/rfc/rfc6762.html#appendix-G), [RFC 8375](https://www.rfc-editor.org/rfc/rfc8375.html)
  */
-const PRIVATE_NAME = /(?:^|\.)(?:localhost|localdomain|local|internal|intranet|private|corp|home|lan|svc|home\.arpa)$/
+const PRIVATE_NAME =
+  /(?:^|\.)(?:localhost|localdomain6?|local|internal|intranet|private|corp|home|lan|svc|home\.arpa)$|^metadata\.goog$/
 
 /**
  * Whether a canonical name may be that of a host on the public internet. A name without a dot is completed by whoever

@@ -124,7 +124,14 @@ const OTHERS = [
 ]
 
 const LOCAL_NAMES = ['localhost', 'LOCALHOST', 'localhost.', 'a.localhost', 'ｌocalhost', 'loc%61lhost']
-const INTERNAL_NAMES = ['localhost.localdomain', 'ip6-localhost', 'metadata.google.internal', 'kubernetes.default.svc']
+const INTERNAL_NAMES = [
+  'localhost.localdomain',
+  'localhost6.localdomain6',
+  'ip6-localhost',
+  'metadata.goog',
+  'metadata.google.internal',
+  'kubernetes.default.svc',
+]
 
 /** Every spelling of a host that leads to a forbidden address. */
 export const SPELLINGS: readonly Spelling[] = TARGETS.flatMap((address, index): Spelling[] => [

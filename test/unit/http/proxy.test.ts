@@ -133,6 +133,8 @@ describe('a transport with a proxy', () => {
     'https://a.localhost/',
     'https://localhost../',
     'https://localhost.localdomain/',
+    'https://localhost6.localdomain6/',
+    'https://metadata.goog/',
     'https://ip6-localhost/',
     'https://ip6-loopback/',
     'https://metadata/',
