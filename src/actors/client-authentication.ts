@@ -1,6 +1,6 @@
 import * as oauth from 'oauth4webapi'
 import { type Clock, randomId } from '../clock.ts'
-import { truncate } from '../errors/redact.ts'
+import { redactNames } from '../errors/redact.ts'
 import { portError } from '../errors/port-error.ts'
 import type { ConfiguredClient } from '../options/client-options.ts'
 import type { SigningKey } from '../options/signing-key.ts'
@@ -36,7 +36,7 @@ export function clientAuthentication(
   } else if (isSupportedMethod(method) && clientSecret !== undefined) {
     return method === 'client_secret_post' ? oauth.ClientSecretPost(clientSecret) : basic(clientSecret)
   }
-  throw portError('CLIENT_AUTH_UNSUPPORTED', 'notSent', { received: truncate(method) })
+  throw portError('CLIENT_AUTH_UNSUPPORTED', 'notSent', { received: redactNames([method]) })
 }
 
 /** This client in the option `clients`: the one with its client id, at its issuer. */

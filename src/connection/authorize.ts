@@ -13,7 +13,7 @@ import {
 import { MAX_FAILED_RENEWALS, USER_TRIAL_MS } from '../../machines/limits.ts'
 import { AuthorizationError } from '../errors/authorization-error.ts'
 import { failure, isTransient } from '../errors/failure.ts'
-import { truncate } from '../errors/redact.ts'
+import { redactNames } from '../errors/redact.ts'
 import type { ParsedOptions } from '../options/orchestrator-options.ts'
 import { policyViolation } from '../options/policy.ts'
 import { redirectUriAt } from '../protocol/redirect-uri.ts'
@@ -186,7 +186,7 @@ export async function authorize(record: ConnectionRecord, params: AuthorizeParam
   )
   if (type === 'challenge.insufficientScope' && !coversScope(result.view?.context.tokens?.scope, wanted))
     throw new AuthorizationError(
-      failure('INSUFFICIENT_SCOPE', { reason: 'notGranted', expected: truncate(wanted ?? '') }),
+      failure('INSUFFICIENT_SCOPE', { reason: 'notGranted', expected: redactNames((wanted ?? '').split(' ')) }),
     )
   return { status: 'authorized', actions }
 }

@@ -34,15 +34,26 @@ const cut = (text: string): string => `${text.slice(0, 4)}…`
 
 const URL_PARTS = /^([a-z][a-z\d+.-]*:\/\/)(?:[^/?#]*@)?([^/?#]*)([^?#]*)/i
 
+/** What another party sent in place of a URL: everything before a query. */
+const WITHOUT_QUERY = /^[^?#]*/
+
 /**
  * A URL in a form that may be shown, otherwise verbatim: origin and path, without its query, which may contain a
- * secret. Long path segments are cut as well, since some MCP servers have their keys there.
+ * secret. Long path segments are cut as well, since some MCP servers have their keys there. What is no URL counts as a
+ * path.
  */
 export function redactUrl(url: string): string {
-  const [, scheme, host, path = ''] = URL_PARTS.exec(url) ?? []
-  if (scheme === undefined || host === undefined) return truncate(url)
-  const segments = path.split('/').map((segment) => (isShown(segment) ? segment : cut(segment)))
-  return truncate(scheme + host + segments.join('/'))
+  const [, scheme = '', host = '', path = String(WITHOUT_QUERY.exec(url))] = URL_PARTS.exec(url) ?? []
+  const segments = path.split(/([/\\\s])/).map((segment) => (isShown(segment) ? segment : cut(segment)))
+  return truncate(scheme + host + segments.join(''))
+}
+
+/** A name of the form that standards and servers use, which may be long. Hardly a token: it has no digit. */
+const REGISTERED_NAME = /^[a-z][a-z:._-]{0,63}$/i
+
+/** Names that another party lists, such as methods and scopes, without what resembles a secret. */
+export function redactNames(names: readonly string[]): string {
+  return truncate(names.map((name) => (REGISTERED_NAME.test(name) ? name : redactUrl(name))).join(' '))
 }
 
 function isShown(segment: string): boolean {

@@ -1,7 +1,7 @@
 import * as v from 'valibot'
 import { saveMarginMs } from '../durable/chart.ts'
 import { failure, type Failure } from '../errors/failure.ts'
-import { truncate } from '../errors/redact.ts'
+import { redactUrl } from '../errors/redact.ts'
 import type { DpopPolicy } from '../protocol/dpop.ts'
 import { sameIssuer } from '../protocol/same-issuer.ts'
 import { coversScope } from '../protocol/scopes.ts'
@@ -233,7 +233,7 @@ export function policyViolation(
 ): Failure | undefined {
   if (!isServerAllowed(server, allowedServers)) return failure('POLICY_REFUSED', { reason: 'allowedServers' })
   if (issuer !== undefined && allowedIssuers?.some((allowed) => sameIssuer(allowed, issuer)) === false)
-    return failure('POLICY_REFUSED', { reason: 'issuerNotAllowed', received: truncate(issuer) })
+    return failure('POLICY_REFUSED', { reason: 'issuerNotAllowed', received: redactUrl(issuer) })
   if (allowedScopes !== undefined && !coversScope(allowedScopes.join(' '), scope))
     return failure('POLICY_REFUSED', { reason: 'allowedScopes' })
   if (grant !== undefined && allowedGrants?.includes(grant) === false)

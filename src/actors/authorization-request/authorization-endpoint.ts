@@ -1,6 +1,6 @@
 import { failure } from '../../errors/failure.ts'
 import { PortError, portError } from '../../errors/port-error.ts'
-import { redactUrl, truncate } from '../../errors/redact.ts'
+import { redactNames, redactUrl } from '../../errors/redact.ts'
 import type { ServerMetadata } from '../../schemas/connection-context.ts'
 import type { ConnectionDependencies } from '../dependencies.ts'
 
@@ -17,12 +17,12 @@ export function authorizationEndpointOf(deps: Dependencies, metadata: ServerMeta
     throw portError('GRANT_UNSUPPORTED', 'notSent', { reason: 'noAuthorizationEndpoint' })
   }
   if (responseTypesSupported !== undefined && !responseTypesSupported.includes('code')) {
-    const offered = truncate(responseTypesSupported.join(' '))
+    const offered = redactNames(responseTypesSupported)
     throw portError('GRANT_UNSUPPORTED', 'notSent', { reason: 'responseType', expected: 'code', offered })
   }
   // A server without metadata cannot announce PKCE; the challenge is sent anyway.
   if (!legacy && !codeChallengeMethodsSupported?.includes('S256')) {
-    const offered = codeChallengeMethodsSupported && truncate(codeChallengeMethodsSupported.join(' '))
+    const offered = codeChallengeMethodsSupported && redactNames(codeChallengeMethodsSupported)
     throw portError('PKCE_UNSUPPORTED', 'notSent', { expected: 'S256', offered })
   }
   const { redirectUri, metadataUrl = redirectUri } = deps.client

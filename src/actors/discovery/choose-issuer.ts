@@ -1,6 +1,6 @@
 import { portError } from '../../errors/port-error.ts'
 import { warnOnFailure } from '../../errors/warn-on-failure.ts'
-import { redactUrl, truncate } from '../../errors/redact.ts'
+import { redactNames, redactUrl } from '../../errors/redact.ts'
 import { sameIssuer } from '../../protocol/same-issuer.ts'
 import type { DiscoveryPolicy } from '../dependencies.ts'
 
@@ -17,7 +17,7 @@ export async function chooseIssuer(
   { allowedIssuers, chooseIssuer: choose }: DiscoveryPolicy,
   preferred?: string,
 ): Promise<string> {
-  const offered = truncate(issuers.map(redactUrl).join(' '))
+  const offered = redactNames(issuers)
   const isIn = (list: readonly string[], issuer: string): boolean => list.some((other) => sameIssuer(other, issuer))
   if (requested !== undefined && !isIn(issuers, requested)) {
     throw portError('POLICY_REFUSED', 'notSent', {

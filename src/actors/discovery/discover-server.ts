@@ -2,7 +2,7 @@ import type { DiscoverServerInput, DiscoverServerOutput } from '../../../machine
 import { stopwatch } from '../../clock.ts'
 import type { FailureCode } from '../../errors/failure.ts'
 import { PortError, portError } from '../../errors/port-error.ts'
-import { redactUrl, truncate } from '../../errors/redact.ts'
+import { redactNames, redactUrl } from '../../errors/redact.ts'
 import { legacyEndpoints, legacyMetadataUrl, serverMetadataUrls } from '../../protocol/discovery.ts'
 import { DPOP_ALGORITHMS, dpopTerms } from '../../protocol/dpop.ts'
 import { isIssuerOf, type ServerFacts, withFacts } from '../../protocol/server-facts.ts'
@@ -97,7 +97,7 @@ function dpopAt(
   const terms = dpopTerms(policy, metadata, resource)
   if (terms !== 'noAlgorithm') return terms
   const lists = [metadata, resource].flatMap(({ dpopSigningAlgValuesSupported: list = [] }) => list)
-  const details = { reason: 'dpop', expected: DPOP_ALGORITHMS.join(' '), offered: truncate(lists.join(' ')) }
+  const details = { reason: 'dpop', expected: DPOP_ALGORITHMS.join(' '), offered: redactNames(lists) }
   throw portError('POLICY_REFUSED', 'notSent', details)
 }
 

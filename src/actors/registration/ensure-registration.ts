@@ -8,7 +8,7 @@ import { isSecretExpired } from '../../../machines/record-rules.ts'
 import { stopwatch } from '../../clock.ts'
 import { MAX_DETAIL_ITEMS } from '../../errors/failure.ts'
 import { PortError, portError } from '../../errors/port-error.ts'
-import { redactUrl, truncate } from '../../errors/redact.ts'
+import { redactNames, redactUrl, truncate } from '../../errors/redact.ts'
 import type { SigningKey } from '../../options/signing-key.ts'
 import { redirectUriAt } from '../../protocol/redirect-uri.ts'
 import { unionScopes } from '../../protocol/scopes.ts'
@@ -153,7 +153,7 @@ function authenticationOf(
   const hasSecret = client.clientSecret !== undefined
   const method = chooseMethod({ supported, registered, hasSecret, hasKey: key !== undefined })
   if (method === undefined) {
-    const offered = supported && truncate(supported.join(' '))
+    const offered = supported && redactNames(supported)
     throw portError('CLIENT_AUTH_UNSUPPORTED', 'notSent', { received: registered, offered })
   }
   if (method !== 'private_key_jwt' || key === undefined) return { tokenEndpointAuthMethod: method }
@@ -163,7 +163,7 @@ function authenticationOf(
   throw portError('CLIENT_AUTH_UNSUPPORTED', 'notSent', {
     reason: 'signingAlg',
     expected: key.algs.join(' '),
-    offered: algs && truncate(algs.join(' ')),
+    offered: algs && redactNames(algs),
   })
 }
 

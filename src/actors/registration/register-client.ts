@@ -2,7 +2,7 @@ import * as oauth from 'oauth4webapi'
 import type { RegisterClientInput, RegisterClientOutput } from '../../../machines/ports.ts'
 import { stopwatch } from '../../clock.ts'
 import { portError } from '../../errors/port-error.ts'
-import { redactUrl, truncate } from '../../errors/redact.ts'
+import { redactNames, redactUrl } from '../../errors/redact.ts'
 import { clientMetadata } from '../../options/client-metadata.ts'
 import { chooseMethod, preferredSecretMethod } from '../../protocol/token-endpoint.ts'
 import { RegistrationResponseSchema } from '../../schemas/registration.ts'
@@ -34,7 +34,7 @@ export function createRegisterClient(deps: RegistrationDependencies) {
     const recordTime = stopwatch(deps.clock, input.at)
     const method = tokenEndpointAuthMethod ?? preferredSecretMethod(supported)
     if (method === undefined) {
-      throw portError('CLIENT_AUTH_UNSUPPORTED', 'notSent', { offered: truncate((supported ?? []).join(' ')) })
+      throw portError('CLIENT_AUTH_UNSUPPORTED', 'notSent', { offered: redactNames(supported ?? []) })
     }
     const response = await sendOnce({ transport: deps.transport, sendBefore, signal }, (options) =>
       oauth.dynamicClientRegistrationRequest(
@@ -74,14 +74,14 @@ export function createRegisterClient(deps: RegistrationDependencies) {
         ...where,
         field,
         expected,
-        received: truncate(received.join(' ')),
+        received: redactNames(received),
       })
     // A client without the redirect URI or the grant is unusable, and is not stored.
-    if (!redirectUris.includes(redirectUri)) throw rejection('redirect_uris', redirectUri, redirectUris.map(redactUrl))
+    if (!redirectUris.includes(redirectUri)) throw rejection('redirect_uris', redirectUri, redirectUris)
     if (!grantTypes.includes('authorization_code')) throw rejection('grant_types', 'authorization_code', grantTypes)
     const chosen = chooseMethod({ supported, registered, hasSecret: clientSecret !== undefined })
     if (chosen === undefined)
-      throw portError('CLIENT_AUTH_UNSUPPORTED', 'rejected', { ...where, received: truncate(registered) })
+      throw portError('CLIENT_AUTH_UNSUPPORTED', 'rejected', { ...where, received: redactNames([registered]) })
     const at = recordTime()
     return {
       at,

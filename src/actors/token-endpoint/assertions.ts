@@ -2,7 +2,7 @@ import type { DiscoverServerInput, DiscoverServerOutput, RequestTokenInput } fro
 import { assertDefined } from '../../../machines/assert.ts'
 import { MAX_TIMER_MS } from '../../clock.ts'
 import { PortError, portError } from '../../errors/port-error.ts'
-import { redactUrl, truncate } from '../../errors/redact.ts'
+import { redactNames, redactUrl } from '../../errors/redact.ts'
 import { startDeadline, untilAborted } from '../../http/deadline.ts'
 import type { AssertionRequest, IdentityProviderOptions } from '../../options/client-options.ts'
 import { audienceOf, chooseMethod, TOKEN_EXCHANGE } from '../../protocol/token-endpoint.ts'
@@ -84,7 +84,7 @@ async function findProvider(
   const { tokenEndpointAuthMethodsSupported: supported } = metadata
   const method = chooseMethod({ supported, registered: undefined, hasSecret: clientSecret !== undefined })
   if (method === undefined) {
-    const offered = supported && truncate(supported.join(' '))
+    const offered = supported && redactNames(supported)
     throw portError('CLIENT_AUTH_UNSUPPORTED', 'notSent', { expected: redactUrl(issuer), offered })
   }
   const client = { issuer, clientId, clientSecret, tokenEndpointAuthMethod: method, source: 'configured' as const }

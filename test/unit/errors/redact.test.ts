@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { AuthorizationError } from '../../../src/errors/authorization-error.ts'
 import { describeFailure, failure } from '../../../src/errors/failure.ts'
-import { escapeInvisible, redactChallenge, redactUrl, truncate } from '../../../src/errors/redact.ts'
+import { escapeInvisible, redactChallenge, redactNames, redactUrl, truncate } from '../../../src/errors/redact.ts'
 import { bearerChallenge } from '../../../src/protocol/www-authenticate.ts'
 
 const SECRET = 'eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ1In0.c2lnbmF0dXJl'
@@ -20,6 +20,11 @@ describe('redactUrl', () => {
     ['https://h/%E2%80%AEabc/x', 'https://h/%E2%80%AEabc/x'],
     ['not a URL \u202e', 'not a URL \\u202e'],
     ['a tag \u{e0001}', 'a tag \\u{e0001}'],
+    [SECRET, 'eyJh…'],
+    ['', ''],
+    ['https:/h/?key=secret', 'https:/h/'],
+    ['https:\\\\user:password-of-the-user@h\\mcp?key=secret#secret', 'https:\\\\user…\\mcp'],
+    ['urn:x?=secret', 'urn:x'],
   ])('of %j returns %j', (url, expected) => {
     expect(redactUrl(url)).toBe(expected)
   })
@@ -27,6 +32,15 @@ describe('redactUrl', () => {
   test('truncates a URL with many short segments to 200 characters', () => {
     expect(redactUrl(`https://h/${'abc/'.repeat(100)}`)).toHaveLength(201)
   })
+})
+
+test('a list of names is shown without what resembles a secret', () => {
+  const long = ['self_signed_tls_client_auth', 'urn:ietf:params:oauth:grant-type:jwt-bearer', 'Directory.ReadWrite.All']
+  const urls = ['https://www.googleapis.com/auth/drive.readonly', 'https://h/mcp?key=secret']
+  expect(redactNames(['S256', ...long, SECRET, ...urls, '\u202e'])).toBe(
+    `S256 ${long.join(' ')} eyJh… https://www.googleapis.com/auth/drive.readonly https://h/mcp \\u202e`,
+  )
+  expect(redactNames(Array.from({ length: 100 }, () => 'S256'))).toHaveLength(201)
 })
 
 describe('a text of another party', () => {
