@@ -18,9 +18,16 @@ export function redirectUriAt(redirectUri: string, issuer: string): string {
   return redirectUri.replace(ISSUER_PLACEHOLDER, issuerSegment(issuer))
 }
 
+/** A segment of a path that may be that of an issuer, its characters escaped or not. */
+const ISSUER_SEGMENT = /^(?:[\w-]|%[\da-f]{2}){22}$/i
+
 /** Whether a callback came to the redirect URI of its issuer, as far as that URI names the issuer. */
 export function isAtRedirectUri(callback: string | URL, redirectUri: string | undefined, issuer: string): boolean {
   const segment = issuerSegment(issuer)
-  const namesIssuer = (url: string | URL): boolean => new URL(url).pathname.split('/').includes(segment)
-  return redirectUri === undefined || !namesIssuer(redirectUri) || namesIssuer(callback)
+  const segmentsOf = (url: string | URL): string[] => new URL(url).pathname.split('/')
+  const expected = redirectUri === undefined ? [] : segmentsOf(redirectUri)
+  if (!expected.includes(segment)) return true
+  const received = segmentsOf(callback)
+  // Some servers return the browser to every path below a registered one: that of another issuer, with this one's after it.
+  return received.includes(segment) && received.every((part) => expected.includes(part) || !ISSUER_SEGMENT.test(part))
 }

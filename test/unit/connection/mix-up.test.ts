@@ -87,6 +87,22 @@ test('each authorization server gets a redirect URI of its own where client.redi
   expect(honest.as.seen.findLast(({ path }) => path === '/token')?.body).toContain(encodeURIComponent(one))
 })
 
+test('a code that came to a path below the redirect URI of another authorization server is never sent', async () => {
+  const { hostile, orchestrator, victim, bait } = await mixedUp()
+  const [segment = '', own = ''] = [victim, bait].map((redirect) => redirectUriIn(redirect).split('/')[4])
+  for (const other of [segment, segment.replace(/./, (first) => `%${first.codePointAt(0)?.toString(16)}`)])
+    for (const path of [`/oauth/${other}/callback/${own}/callback`, `/oauth/${own}/callback/${other}`]) {
+      const mixed = new URL(hostile.callback(bait, noIss))
+      mixed.pathname = path
+      expect(await orchestrator.completeCallback(mixed)).toMatchObject({
+        status: 'failed',
+        failure: { code: 'CALLBACK_ISSUER_MISMATCH', details: { reason: 'otherRedirectUri' } },
+      })
+    }
+  expect(hostile.tokenRequests()).toEqual([])
+  expect((await orchestrator.completeCallback(hostile.callback(bait, noIss))).status).toBe('authorized')
+})
+
 test('a code of another authorization server, which came to its redirect URI with the state of this one, is never sent', async () => {
   const { honest, hostile, orchestrator, victim, bait } = await mixedUp()
   const state = new URL(bait.authorizationUrl).searchParams.get('state') ?? undefined
