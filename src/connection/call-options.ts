@@ -187,6 +187,8 @@ export const AuthorizeOptionsSchema: v.GenericSchema<unknown, AuthorizeOptions> 
     v.pipe(
       Text,
       v.check((url) => !hasCredentials(url), 'must not contain credentials'),
+      // Parsers of URLs and browsers read these in different ways.
+      v.check((url) => !/[\s\\\p{Cc}]/u.test(url), 'must not contain whitespace, control characters or backslashes'),
     ),
   ),
   clientInformation: maybe(ClientInformation),

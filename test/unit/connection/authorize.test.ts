@@ -315,6 +315,23 @@ describe('options of authorize()', () => {
       })
   })
 
+  test('authorize({ returnTo }) throws a TypeError for a URL that browsers and parsers read in different ways', async () => {
+    const world = await startWorld()
+    const orchestrator = orchestrate({ policy: { returnToOrigins: ['https://app.example'] } })
+    const connection = orchestrator.connection({ tenant: 't1', server: world.server })
+    for (const url of [
+      'https:\\\\app.example\\@h/',
+      ' https://app.example/',
+      'https://app.example/\r\na: b',
+      'https://app.example/\0',
+    ])
+      expect(await rejection(connection.authorize({ returnTo: url }))).toEqual({
+        name: 'TypeError',
+        code: 'ERR_INVALID_ARG_VALUE',
+        message: 'authorize().returnTo must not contain whitespace, control characters or backslashes',
+      })
+  })
+
   test('authorize({ returnTo }) throws a TypeError when policy.returnToOrigins is not set', async () => {
     const world = await startWorld()
     const connection = orchestrate().connection({ tenant: 't1', server: world.server })
