@@ -55,5 +55,8 @@ export const BYTES_PER_STRING = 32
 /** Upper bound for the cached DPoP nonces in one process. */
 export const MAX_NONCES = 1_024
 
+/** Upper bound for one of them, in characters; a longer one is not used. Answers a server that fills the memory. */
+export const MAX_NONCE_LENGTH = 1_024
+
 /** Random bytes of the code and of the verifier with which a registration is checked: no server has issued them. */
 export const INVENTED_CODE_BYTES = 32

@@ -4,7 +4,7 @@ import * as v from 'valibot'
 import { type Clock, randomId } from '../../clock.ts'
 import { LruMap } from '../../lru-map.ts'
 import { type DpopKey, DpopKeySchema } from '../../schemas/credentials.ts'
-import { MAX_NONCES, PROOF_ID_BYTES } from '../limits.ts'
+import { MAX_NONCE_LENGTH, MAX_NONCES, PROOF_ID_BYTES } from '../limits.ts'
 
 /** Who verifies a proof. Their nonces are separate, even where both have one origin (RFC 9449 §8, §9). */
 export type DpopVerifier = 'authorizationServer' | 'resourceServer'
@@ -65,8 +65,8 @@ export class DpopProver {
 
   /** Stores the nonce of a response for the next proof, whatever the status (RFC 9449 §8.2). */
   noteNonce(verifier: DpopVerifier, url: string, headers: Headers): void {
-    const nonce = headers.get('dpop-nonce')
-    if (nonce !== null) this.#nonces.set(nonceKey(verifier, url), nonce)
+    const nonce = headers.get('dpop-nonce') ?? ''
+    if (nonce !== '' && nonce.length <= MAX_NONCE_LENGTH) this.#nonces.set(nonceKey(verifier, url), nonce)
   }
 
   async #handle(key: DpopKey, server: string): Promise<oauth.DPoPHandle> {

@@ -73,6 +73,15 @@ describe('a DPoP proof', () => {
     }),
   )
 
+  test('contains the nonce before one of more than 1,024 characters', async () => {
+    const { dpop: prover } = makeDependencies()
+    const key = await prover.createKey('ES256')
+    for (const nonce of ['n'.repeat(1_024), 'n'.repeat(1_025), ''])
+      prover.noteNonce('resourceServer', 'https://h/', new Headers({ 'dpop-nonce': nonce }))
+    const { dpop } = await prover.authorizationHeaders(new Request('https://h/mcp'), 't', key)
+    expect(decodeJwt(dpop).nonce).toBe('n'.repeat(1_024))
+  })
+
   test('has no nonce after the least recently used nonces were evicted', async () => {
     const { dpop: prover } = makeDependencies()
     const key = await prover.createKey('ES256')
