@@ -1,7 +1,7 @@
 import * as v from 'valibot'
 import { isErrorCode } from '../errors/failure.ts'
 import { MAX_LIFETIME_SECONDS, MAX_SUBJECT_LENGTH, MAX_TOKEN_LENGTH } from './limits.ts'
-import { parseJson, ScopeText, Text, unlessEmpty, WellFormed } from './wire.ts'
+import { LongScopeText, parseJson, Text, unlessEmpty, WellFormed } from './wire.ts'
 
 /** The error in a response, besides its status. */
 export interface WireError {
@@ -68,7 +68,8 @@ export const TokenResponseSchema = v.pipe(
     access_token: v.pipe(v.string(), v.maxLength(MAX_TOKEN_LENGTH), v.regex(/^[\x21-\x7e]+$/)),
     token_type: v.pipe(v.string(), v.regex(/^(?:bearer|dpop)$/i)),
     expires_in: unlessUnreadable(Lifetime),
-    scope: unlessUnreadable(ScopeText),
+    /** Of one that is too long, a part: what was granted beyond the request must not pass for what was requested. */
+    scope: unlessUnreadable(LongScopeText),
     refresh_token: v.pipe(
       unlessUnreadable(v.pipe(v.string(), WellFormed)),
       v.check((token) => (token ?? '').length <= MAX_TOKEN_LENGTH),

@@ -50,11 +50,20 @@ export function scopesOf(text: string): string[] {
   return first === undefined || others.length > 0 ? tokens : [...new Set(first.split(','))]
 }
 
-/** A server-supplied scope as space-separated text: a text, or a list of texts. */
-export const ScopeText = v.pipe(
+const AnyScopeText = v.pipe(
   v.union([v.string(), v.array(v.string())]),
   v.transform((scope) => scopesOf([scope].flat().flatMap(scopesOf).join(' ')).join(' ')),
-  v.maxLength(MAX_SCOPE_LENGTH),
+)
+
+/** A server-supplied scope as space-separated text: a text, or a list of texts. */
+export const ScopeText = v.pipe(AnyScopeText, v.maxLength(MAX_SCOPE_LENGTH), WellFormed)
+
+/** A {@link ScopeText} that may be too long to store: its first scopes, as many as can be stored. */
+export const LongScopeText = v.pipe(
+  AnyScopeText,
+  v.transform((scope) =>
+    scope.length > MAX_SCOPE_LENGTH ? scope.slice(0, MAX_SCOPE_LENGTH + 1).replace(/ ?[^ ]*$/, '') : scope,
+  ),
   WellFormed,
 )
 

@@ -62,6 +62,7 @@ const SOURCES: Readonly<Record<string, 'record' | 'option' | 'wire'>> = {
   'registration.RegistrationResponseSchema': 'wire',
   'wire.HttpUrl': 'wire',
   'wire.Issuer': 'wire',
+  'wire.LongScopeText': 'wire',
   'wire.Names': 'wire',
   'wire.ScopeText': 'wire',
   'wire.Scopes': 'wire',

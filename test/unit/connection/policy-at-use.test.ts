@@ -147,6 +147,18 @@ describe('tokens that are granted beyond policy.allowedScopes', () => {
     await vi.waitFor(() => expect(revoked(world)).toEqual(['refresh-1', 'access-1']))
   })
 
+  test('are not stored either if their scope is too long to store', async () => {
+    const world = await startWorld()
+    const orchestrator = orchestrate(allowed)
+    const redirect = redirectOf(await orchestrator.connection({ tenant: 't1', server: world.server }).authorize())
+    const scopes = Array.from({ length: 1_000 }, (_, index) => `admin-${index}`)
+    world.tokenAnswers.push((good) => ({ body: { ...good, scope: `mcp:tools ${scopes.join(' ')}` } }))
+    expect(await orchestrator.completeCallback(world.callback(redirect))).toMatchObject({
+      status: 'failed',
+      failure: refused('allowedScopes').failure,
+    })
+  })
+
   test('are not stored after a sign-in beside tokens of the same client, which stay, and are not revoked with them', async () => {
     const world = await startWorld()
     const orchestrator = orchestrate(allowed)

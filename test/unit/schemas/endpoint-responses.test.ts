@@ -114,7 +114,9 @@ describe('a token response', () => {
     ['commas and no blank', 'a,b,a', 'a b'],
     ['commas and blanks', 'a, b', 'a b'],
     ['several blanks', ' a  b ', 'a b'],
-  ])('with a scope of %s has the scopes separated by one blank', (_name, scope, expected) => {
+    ['as much as can be stored', `a ${'b'.repeat(4_094)}`, `a ${'b'.repeat(4_094)}`],
+    ['more than can be stored', `a b ${'c'.repeat(4_093)} d`, 'a b'],
+  ])('with a scope of %s has the scopes that can be stored, separated by one blank', (_name, scope, expected) => {
     expect(parse({ scope })).toMatchObject({ output: { scope: expected } })
   })
 
