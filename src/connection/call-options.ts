@@ -39,7 +39,10 @@ export interface AuthorizeOptions {
   challenge?: string | undefined
   /** A value of the user's browser session that `completeCallback` must be called with. @defaultValue none */
   binding?: string | undefined
-  /** The URL for the user after the callback; its origin must be in `policy.returnToOrigins`. @defaultValue none */
+  /**
+   * The URL for the user after the callback, without whitespace and backslashes; its origin must be in
+   * `policy.returnToOrigins`. @defaultValue none
+   */
   returnTo?: string | undefined
   /**
    * A pre-registered client, instead of `clients` and of a dynamic registration. If it is the provided client of usable

@@ -61,7 +61,7 @@ export interface AuthOrchestratorOptions {
   identityProvider?: IdentityProviderOptions | undefined
   /** Network access of all outbound requests. @defaultValue public addresses, without a proxy */
   network?: NetworkOptions | undefined
-  /** Policy of this deployment: values, or a function of the connection. @defaultValue as below */
+  /** Policy of this deployment: values, or a synchronous function of the connection. @defaultValue as below */
   policy?: PolicyOptions | ((connection: ConnectionIdentity) => PolicyOptions) | undefined
   /**
    * Callback for hosts that store credentials themselves: receives every list of actions and is awaited before the call
