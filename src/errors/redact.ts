@@ -39,7 +39,7 @@ const WITHOUT_QUERY = /^[^?#]*/
 
 /**
  * A URL in a form that may be shown, otherwise verbatim: origin and path, without its query, which may contain a
- * secret. Long path segments are cut as well, since some MCP servers have their keys there. What is no URL counts as a
+ * secret. Long path segments are cut as well, since some MCP servers have their keys there. Any other text counts as a
  * path.
  */
 export function redactUrl(url: string): string {
