@@ -63,7 +63,7 @@ export interface NetworkOptions {
   /**
    * Private addresses and plain http endpoints that are allowed: `127.0.0.1`, `10.0.0.0/8`, `[::1]:8080`,
    * `as.internal:8443`. An address or a network matches the resolved address, a name only itself; each with an optional
-   * port. A failure that an entry would cure names it in `details.allow`. @defaultValue none
+   * port. A failure that an entry would fix names it in `details.allow`. @defaultValue none
    */
   allow?: string[] | undefined
   /**

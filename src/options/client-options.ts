@@ -32,7 +32,7 @@ export interface ClientOptions {
 
 /** A client that is pre-registered at one issuer. */
 export interface PreRegisteredClient {
-  /** Equal, but for one final slash, to the issuer that a server names, or to one that its metadata announces. */
+  /** Equal, ignoring one trailing slash, to the issuer that a server names, or to one that its metadata announces. */
   readonly issuer: string
   /** The client ID that the issuer assigned. */
   readonly clientId: string
@@ -87,7 +87,7 @@ export interface AssertionRequest {
 
 /** The identity provider of an organisation, and this client's registration there. */
 export interface IdentityProviderOptions {
-  /** Equal but for one final slash to the `issuer` of its metadata. */
+  /** Equal, ignoring one trailing slash, to the `issuer` of its metadata. */
   readonly issuer: string
   /** Its token endpoint. @defaultValue that of the issuer's metadata */
   readonly tokenEndpoint?: string | undefined

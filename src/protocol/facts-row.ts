@@ -8,7 +8,7 @@ export interface AuthorizationServerFacts {
   /** Name of the server, in `status().facts` and in the journal. At most 64 characters. */
   readonly server: string
   /**
-   * Issuers that the row is for, as the protected resource names them: exact but for one final slash. `*` stands for a
+   * Issuers that the row is for, as the protected resource names them: exact, ignoring one trailing slash. `*` stands for a
    * whole label of the host or a whole segment of the path. Without protected resource metadata, the origin of the MCP
    * server. The first row that matches is used.
    */

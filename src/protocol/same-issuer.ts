@@ -1,5 +1,5 @@
 /**
- * Whether two issuers are equal but for one final slash, which many servers add or omit.
+ * Whether two issuers are equal, ignoring one trailing slash, which many servers add or omit.
  *
  * @see [RFC 8414 §3.3](https://www.rfc-editor.org/rfc/rfc8414.html#section-3.3)
  */

@@ -63,7 +63,7 @@ function matchesIssuer(pattern: string, issuer: string): boolean {
   )
 }
 
-/** Whether this is the issuer of a server, but for one final slash, or another that the server announces. */
+/** Whether this is the issuer of a server, ignoring one trailing slash, or another that the server announces. */
 export function isIssuerOf(server: { issuer: string }, { discovery }: ServerFacts, issuer: string): boolean {
   return sameIssuer(issuer, server.issuer) || (discovery?.alsoAnnounces?.includes(issuer) ?? false)
 }

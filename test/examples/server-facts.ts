@@ -2,7 +2,7 @@ import { type AuthorizationServerFacts, createAuthOrchestrator } from '../../src
 
 const clientSecret = process.env['SERVER_CLIENT_SECRET'] ?? ''
 
-/** Servers whose metadata announce another issuer than the one that the MCP server names. */
+/** Servers whose metadata announces another issuer than the one that the MCP server names. */
 export const announced: AuthorizationServerFacts[] = [
   {
     server: 'Atlassian v1',

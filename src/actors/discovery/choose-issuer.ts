@@ -6,7 +6,7 @@ import type { DiscoveryPolicy } from '../dependencies.ts'
 
 /**
  * Chooses one of the issuers that a resource names: the one that the caller requires, or else by the policy, or else
- * the preferred one if it is among them. Issuers are equal but for one final slash; the result has the form that the
+ * the preferred one if it is among them. Issuers are equal, ignoring one trailing slash; the result has the form that the
  * resource uses.
  *
  * @throws `PortError` `POLICY_REFUSED`.

@@ -40,7 +40,7 @@ const ANSWERS: Record<string, Answer[]> = {
   'a 429': [{ status: 429 }],
   '408, 425, or a 5xx, without a JSON-RPC body': [408, 425, 500, 502, 503].map((status) => ({ status, body: 'down' })),
   'nothing: the connection is lost': [{ hangUp: true }],
-  'nothing within `network.timeoutMs`': [{ until: new Promise(() => {}) }],
+  'nothing in time': [{ until: new Promise(() => {}) }],
 }
 
 /** The rows of the table in docs/servers.md, without its head. */
@@ -61,7 +61,7 @@ async function worldWith(answer: Answer, publishes: boolean): Promise<World> {
 }
 
 const connect = ({ server }: World, timeoutMs: number) =>
-  orchestrate({ network: { timeoutMs } }).connection({ tenant: 't1', user: 'u1', server })
+  orchestrate({ network: { timeoutMs, headersTimeoutMs: timeoutMs } }).connection({ tenant: 't1', user: 'u1', server })
 
 /** What a call comes to, in the words of the table. */
 async function outcomeOf(call: Promise<Response | AuthorizeResult>, { rs }: World): Promise<string> {
@@ -86,7 +86,7 @@ describe('the table of first contact in docs/servers.md', () => {
       const [open, closed] = [await worldWith(answer, true), await worldWith(answer, false)]
       // Only the answer that never comes is not waited for.
       const timeoutMs = answer.until === undefined ? 20_000 : 300
-      const init = { method: 'POST', body: '{}', signal: AbortSignal.timeout(timeoutMs) }
+      const init = { method: 'POST', body: '{}' }
       expect([
         await outcomeOf(connect(open, timeoutMs).fetch(open.server, init), open),
         await outcomeOf(connect(open, timeoutMs).authorize(), open),
