@@ -29,6 +29,7 @@ describe('canonicalServer', () => {
     ['', 'connection().server must be an absolute http(s) URL'],
     ['/mcp', 'connection().server must be an absolute http(s) URL'],
     ['ftp://h/mcp', 'connection().server must be an absolute http(s) URL'],
+    ['xhttps://h/mcp', 'connection().server must be an absolute http(s) URL'],
     ['javascript:alert(1)', 'connection().server must be an absolute http(s) URL'],
     ['https:///mcp', 'connection().server must be an absolute http(s) URL'],
     ['https:h/mcp', 'connection().server must be an absolute http(s) URL'],

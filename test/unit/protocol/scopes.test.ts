@@ -1,5 +1,13 @@
 import { describe, expect, test } from 'vitest'
-import { coversScope, type ScopeSources, selectScope, unionScopes } from '../../../src/protocol/scopes.ts'
+import {
+  challengedScope,
+  coversScope,
+  isTooMuchScope,
+  permittedScope,
+  type ScopeSources,
+  selectScope,
+  unionScopes,
+} from '../../../src/protocol/scopes.ts'
 import { verifies } from '../../support/verifies.ts'
 
 function select(sources: Partial<ScopeSources>): string | undefined {
@@ -121,4 +129,37 @@ test.each([
   [undefined, ' ', true],
 ])('coversScope with the granted scope %j and the wanted scope %j returns %s', (granted, wanted, expected) => {
   expect(coversScope(granted, wanted)).toBe(expected)
+})
+
+test.each([
+  ['b a', 'a b'],
+  [' a  a ', 'a'],
+  [undefined, undefined],
+  ['', undefined],
+  ['"a a" a\\b', undefined],
+  [`${'x'.repeat(257)} ok`, 'ok'],
+  ['y'.repeat(256), 'y'.repeat(256)],
+])('challengedScope sorts the valid scopes of %j', (scope, expected) => {
+  expect(challengedScope(scope)).toBe(expected)
+})
+
+test('selectScope drops the invalid scopes of a challenge and of a resource, not those of the caller', () => {
+  expect(select({ requested: 'a"', challenge: 'b "c' })).toBe('a" b')
+  expect(select({ resource: ['d', '"e'] })).toBe('d')
+})
+
+test.each([
+  ['a b', undefined, 'a b'],
+  ['a b c', ['c', 'a'], 'a c'],
+  ['a b', ['c'], undefined],
+  ['a', [], undefined],
+  [undefined, undefined, undefined],
+  [undefined, ['a'], undefined],
+])('permittedScope of %j with the allowed scopes %j returns %j', (scope, allowed, expected) => {
+  expect(permittedScope(scope, allowed)).toBe(expected)
+})
+
+test('isTooMuchScope is true beyond 4,096 characters', () => {
+  const scopes = [undefined, '', 'x'.repeat(4_096), 'x'.repeat(4_097)]
+  expect(scopes.map(isTooMuchScope)).toEqual([false, false, false, true])
 })

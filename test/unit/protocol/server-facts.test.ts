@@ -291,6 +291,7 @@ describe('the fields of a token response', () => {
       },
     ],
     ['are those of the response where the member is no object', slack, { authed_user: 'x' }, { authed_user: 'x' }],
+    ['are those of the response where the member is null', slack, { authed_user: null }, { authed_user: null }],
     [
       'have the default type',
       { defaultType: 'Bearer' as const },

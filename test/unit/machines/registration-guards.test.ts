@@ -1,0 +1,116 @@
+import { describe, expect, test } from 'vitest'
+import { REGISTRATION_CHECK_INTERVAL_MS, REGISTRATION_WINDOW_MS } from '../../../machines/limits.ts'
+import type { RegistrationCommand, RegistrationEvent } from '../../../machines/registration/events.ts'
+import * as ask from '../../../machines/registration/guards.ts'
+import type { RegistrationContext } from '../../../src/schemas/registration.ts'
+import { dynamicClient, LEASE_MS, registrationWith, START } from '../../support/charts/facts.ts'
+
+const NOW = START + 10
+const stamp = { at: NOW, claimId: 'claim-2', leaseMs: LEASE_MS }
+const requested: Extract<RegistrationCommand, { type: 'registration.requested' }> & typeof stamp = {
+  ...stamp,
+  type: 'registration.requested',
+  registrationEndpoint: 'https://as.example.com/register',
+  tokenEndpointAuthMethodsSupported: ['none'],
+}
+const checking = { ...requested, check: { tokenEndpoint: 'https://as.example.com/token' } }
+const rejected: RegistrationEvent = { ...stamp, type: 'client.rejected', clientId: 'client-1' }
+const late = { ...stamp, type: 'result.late', orphanId: 'claim-1', generation: 3, client: dynamicClient } as const
+const orphanedClaims = [{ id: 'claim-1', retried: false }]
+const deferral = { retryAt: NOW + 5, failure: { code: 'RATE_LIMITED', details: { status: 429 } } } as const
+const withClient = { client: dynamicClient }
+
+test.each<[string, Partial<RegistrationContext>, RegistrationEvent, boolean]>([
+  ['is true for the stored generation', { generation: 3, orphanedClaims }, late, true],
+  ['is false after a newer client was stored', { generation: 4, orphanedClaims }, late, false],
+  ['is false for a claim that was never orphaned', { generation: 3 }, late, false],
+  [
+    'is false for the expiry of a claim',
+    { orphanedClaims },
+    { ...stamp, type: 'claim.expired', orphanId: 'claim-1' },
+    false,
+  ],
+])('isAcceptableLateResult of a registration %s', (_name, changes, event, expected) => {
+  expect(ask.isAcceptableLateResult(registrationWith(changes), event)).toBe(expected)
+})
+
+test.each<[string, Partial<RegistrationContext>, RegistrationEvent, boolean]>([
+  ['is true without a client at the maximum per hour', {}, { ...requested, maxPerHour: 0 }, true],
+  ['is true without a client while the server defers registrations', { deferral }, requested, true],
+  ['is false without a client below the maximum', {}, requested, false],
+  ['is false for a usable client', withClient, { ...requested, maxPerHour: 0 }, false],
+  ['is false for any other event', {}, { ...stamp, type: 'checkpoint.saved', sendBefore: 0 }, false],
+])('isLimited %s', (_name, changes, event, expected) => {
+  expect(ask.isLimited(registrationWith(changes), event)).toBe(expected)
+})
+
+describe('deferralOf', () => {
+  test.each([
+    ['before', NOW, { code: 'RATE_LIMITED', details: { status: 429, retryAfterMs: 5 } }],
+    ['at', NOW + 5, undefined],
+    ['after', NOW + 6, undefined],
+  ])('deferralOf is the failure, with what is left to wait, only before its instant: %s it', (_when, at, expected) => {
+    expect(ask.deferralOf(registrationWith({ deferral }), at)).toEqual(expected)
+  })
+
+  test('deferralOf is undefined unless the server asked to wait, and then a registration may be sent', () => {
+    expect(ask.deferralOf(registrationWith(), NOW)).toBeUndefined()
+    expect(ask.mayRegister(registrationWith(), requested)).toBe(true)
+    expect(ask.mayRegister(registrationWith({ deferral }), requested)).toBe(false)
+  })
+})
+
+test.each<[string, Partial<RegistrationContext>, RegistrationEvent, boolean]>([
+  ['is true for a client that was never checked', withClient, checking, true],
+  [
+    'is true an hour after the last check',
+    { ...withClient, checkedAt: NOW - REGISTRATION_CHECK_INTERVAL_MS },
+    checking,
+    true,
+  ],
+  [
+    'is false within an hour of the last check',
+    { ...withClient, checkedAt: NOW - REGISTRATION_CHECK_INTERVAL_MS + 1 },
+    checking,
+    false,
+  ],
+  ['is false for a request that has no doubt', withClient, requested, false],
+  ['is false without a client', {}, checking, false],
+  ['is false for any other event', withClient, rejected, false],
+])('needsCheck %s', (_name, changes, event, expected) => {
+  expect(ask.needsCheck(registrationWith(changes), event)).toBe(expected)
+})
+
+test.each<[string, number, boolean]>([
+  ['is false within an hour of an earlier one', NOW - REGISTRATION_WINDOW_MS + 1, false],
+  ['is true an hour after an earlier one', NOW - REGISTRATION_WINDOW_MS, true],
+])('the replacement of a client whose authentication method failed %s', (_name, at, expected) => {
+  const context = registrationWith({ failedMethods: [{ method: 'none', at }] })
+  const event: RegistrationEvent = { ...rejected, failedMethod: 'client_secret_basic' }
+  expect(ask.isReplaceable(context, event)).toBe(expected)
+})
+
+describe('a record without a client', () => {
+  test('replaces no client, and no client of it can be rejected', () => {
+    expect(ask.isReplaced(registrationWith(), { replaces: 'client-1' })).toBe(false)
+    expect(ask.isCurrentClient(registrationWith(), rejected)).toBe(false)
+  })
+
+  test('is registered again for each scope, since none was rejected', () => {
+    expect(ask.isScopeRejected(registrationWith(), undefined)).toBe(false)
+    expect(ask.isScopeRejected(registrationWith(), 'read')).toBe(false)
+  })
+})
+
+test('a registration is due for renewal only when it is requested', () => {
+  const [later, registration] = [{ at: NOW + 700_000_000 }, registrationWith()]
+  expect(ask.isDueForRenewal(registration, { ...requested, ...later })).toBe(true)
+  expect(ask.isDueForRenewal(registration, { ...rejected, ...later })).toBe(false)
+})
+
+test('a registration is forgotten only by a check that found no client', () => {
+  const found = (isForgotten: boolean) =>
+    ask.isForgotten({ type: 'xstate.done.actor.checkRegistration', output: { at: NOW, isForgotten } })
+  expect([found(true), found(false)]).toEqual([true, false])
+  expect(ask.isForgotten(rejected)).toBe(false)
+})
