@@ -1,4 +1,4 @@
-const MACHINES = 'test/unit/machines/**/*.test.ts'
+const GUARDS = 'test/unit/machines/connection/{guards,guard-edges}.test.ts'
 const PROTOCOL = 'test/unit/protocol/*.test.ts'
 
 /**
@@ -6,14 +6,13 @@ const PROTOCOL = 'test/unit/protocol/*.test.ts'
  * of encryption.
  */
 export const TARGETS: Readonly<Record<string, readonly string[]>> = {
-  'machines/record-rules.ts': [MACHINES],
-  'machines/connection/callback-verdict.ts': [MACHINES],
-  'machines/connection/guards.ts': [MACHINES],
-  'machines/connection/schedule.ts': [MACHINES],
-  'machines/connection/step-up.ts': [MACHINES],
-  'machines/registration/guards.ts': [MACHINES],
+  'machines/connection/callback-verdict.ts': [GUARDS],
+  'machines/connection/guards.ts': [GUARDS],
+  'machines/connection/step-up.ts': [GUARDS, 'test/unit/machines/connection/step-up.test.ts'],
+  'machines/record-rules.ts': ['test/unit/machines/{record-rules,registration}.test.ts', GUARDS],
+  'machines/registration/guards.ts': ['test/unit/machines/{registration,registration-guards}.test.ts'],
   'src/durable/sealing.ts': ['test/unit/durable/sealing.test.ts'],
-  'src/durable/snapshot-codec.ts': ['test/unit/durable/{snapshot-codec,envelope,invalid-context}.test.ts'],
+  'src/durable/snapshot-codec.ts': ['test/unit/durable/{snapshot-codec,envelope,invalid-context,newer-release}.test.ts'],
   'src/http/address-guard.ts': ['test/unit/http/{address-guard,browser-url,network-options,proxy}.test.ts'],
   'src/http/allow-list.ts': ['test/unit/http/{address-guard,browser-url,network-options}.test.ts'],
   'src/http/public-address.ts': ['test/unit/http/{public-address,browser-url}.test.ts'],

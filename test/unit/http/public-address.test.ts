@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { isPublicAddress } from '../../../src/http/public-address.ts'
+import { isPublicAddress, isPublicName } from '../../../src/http/public-address.ts'
 import { makeTransport, rejection } from './support.ts'
 import { verifies } from '../../support/verifies.ts'
 
@@ -108,6 +108,37 @@ describe('isPublicAddress', () => {
       expect(isPublicAddress(address)).toBe(false)
     }),
   )
+})
+
+test.each([
+  [
+    'a name of the public internet',
+    true,
+    ['as.example.com', 'a.b', 'localhost.example', 'intranet.example.com', 'xlan.example'],
+  ],
+  ['a name whose end is like a private one', true, ['as.mylocal', 'as.unhome.arpa', 'as.arpa', 'as.homearpa']],
+  ['a name without a dot', false, ['as', 'localhost', '']],
+  ['a name with an empty label', false, ['as..com', '.as.com', 'as.com.', '.', '.local']],
+  [
+    'a name of a private network',
+    false,
+    [
+      'as.localhost',
+      'as.localdomain',
+      'printer.local',
+      'metadata.google.internal',
+      'as.intranet',
+      'as.private',
+      'as.corp',
+      'as.home',
+      'as.lan',
+      'as.default.svc',
+      'as.home.arpa',
+      'home.arpa',
+    ],
+  ],
+])('isPublicName of %s is %s', (_what, expected, names) => {
+  expect(names.filter((name) => isPublicName(name) !== expected)).toEqual([])
 })
 
 /** What attackers write for addresses that they must not reach; a URL makes an address of most of them. */

@@ -75,6 +75,13 @@ describe('parseChallenges', () => {
       'Bearer __proto__=x',
       [{ scheme: 'bearer', parameters: Object.fromEntries([['__proto__', 'x']]) }],
     ],
+    [
+      'a parameter after a quoted string without an end',
+      'Bearer a="b, c=d',
+      [{ scheme: 'bearer', parameters: { c: 'd' } }],
+    ],
+    ['a value without a name', 'Bearer =x', [{ scheme: 'bearer', parameters: {} }]],
+    ['token68 credentials at the end', 'Negotiate YWJj=', [{ scheme: 'negotiate', token68: 'YWJj=', parameters: {} }]],
     ['garbage before a challenge', '"", Bearer a=b', [{ scheme: 'bearer', parameters: { a: 'b' } }]],
     [
       'schemes without a comma between them',
@@ -87,7 +94,7 @@ describe('parseChallenges', () => {
   ])(
     'parses %s',
     verifies(10, (_, header, expected) => {
-      expect(plain(header)).toEqual(expected)
+      expect(plain(header)).toStrictEqual(expected)
     }),
   )
 
@@ -129,10 +136,21 @@ describe('bearerChallenge', () => {
       'DPoP resource_metadata="https://h/d", Bearer resource_metadata="https://h/b"',
       { resourceMetadataUrl: 'https://h/b' },
     ],
+    ['Bearer realm=x, Bearer scope=a', { scope: 'a' }],
+    [
+      'Bearer realm=x, Bearer resource_metadata="https://h/b", max_age=5',
+      { resourceMetadataUrl: 'https://h/b', maxAge: '5' },
+    ],
+    ['Bearer acr_values=" 1 2 ", max_age=" 123456789 "', { acrValues: '1 2', maxAge: '123456789' }],
+    ['Bearer acr_values=é1, max_age=x5', {}],
+    ['Bearer acr_values=1é, max_age=5x', {}],
+    ['Bearer acr_values="", max_age=1234567890', {}],
+    [`Bearer acr_values=${'a'.repeat(512)}`, { acrValues: 'a'.repeat(512) }],
+    [`Bearer acr_values=${'a'.repeat(513)}`, {}],
     ['DPoP error=use_dpop_nonce, Bearer realm=x', {}],
     ['DPoP error=use_dpop_nonce, scope=no', undefined],
   ])('returns the merged Bearer and DPoP parameters of %s', (header, expected) => {
-    expect(bearerChallenge(header)).toEqual(expected)
+    expect(bearerChallenge(header)).toStrictEqual(expected)
   })
 })
 
