@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { issuerVerdict, parseCallback } from '../../../src/protocol/authorization-endpoint.ts'
+import { issuerVerdict, parseCallback, RESERVED_PARAMETERS } from '../../../src/protocol/authorization-endpoint.ts'
 import { verifies } from '../../support/verifies.ts'
 
 const base = 'https://app.example/callback'
@@ -25,6 +25,9 @@ describe('parseCallback', () => {
     [`${base}?error=a&error=b`, { malformed: 'repeatedParameter' }],
     [`${base}?code=a&error=b&state=s`, { state: 's', malformed: 'codeAndError' }],
     [`${base}?code=${'a'.repeat(16_384)}`, { malformed: 'tooLong' }],
+    [`${base}?code=a&x=${'a'.repeat(16_375)}`, { malformed: 'tooLong' }],
+    [`${base}?state=s&code=${'a'.repeat(4_097)}`, { state: 's', malformed: 'tooLong' }],
+    [`${base}?state=s&code=${'a'.repeat(4_096)}`, { state: 's', code: 'a'.repeat(4_096) }],
     [`${base}?x=${'a'.repeat(16_374)}&code=a`, { code: 'a' }],
     [`${base}#code=a&state=s`, { malformed: 'noCode' }],
     ['/callback?code=a', { malformed: 'notAUrl' }],
@@ -33,7 +36,7 @@ describe('parseCallback', () => {
   test.each(callbacks.map(([url, expected]) => [url.slice(0, 80), url, expected] as const))(
     'parses %s',
     verifies(83, (_, url, expected) => {
-      expect(parseCallback(url)).toEqual(expected)
+      expect(parseCallback(url)).toStrictEqual(expected)
     }),
   )
 
@@ -42,6 +45,22 @@ describe('parseCallback', () => {
     expect(parseCallback(url)).toEqual({ code: 'c' })
     expect(url.href).toBe(`${base}?code=c`)
   })
+})
+
+test('the parameters that make an authorization request what it is are reserved', () => {
+  expect([...RESERVED_PARAMETERS]).toEqual([
+    'response_type',
+    'response_mode',
+    'client_id',
+    'redirect_uri',
+    'scope',
+    'state',
+    'resource',
+    'code_challenge',
+    'code_challenge_method',
+    'request',
+    'request_uri',
+  ])
 })
 
 describe('issuerVerdict', () => {

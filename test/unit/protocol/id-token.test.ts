@@ -16,6 +16,7 @@ describe('the subject of an ID token', () => {
     ['for several clients', { aud: ['other', 'c-1'] }],
     ['that expired less than five minutes ago', { exp: SECONDS - 299 }],
     ['with a nonce that was not sent', { nonce: 'n' }],
+    ['with the nonce that was sent', { nonce: 'n' }, { nonce: 'n' }],
     [
       'of a tenant of the announced issuer',
       { iss: 'https://as.example/t-1/v2.0', tid: 't-1' },

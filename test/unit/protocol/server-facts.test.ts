@@ -134,6 +134,13 @@ describe('the metadata of a server', () => {
     expect(withFacts(metadata, named, createServerFacts([])(named))).toEqual(metadata)
   })
 
+  test('are unchanged, and have no other issuer, where nothing is known of discovery', () => {
+    expect(withFacts(metadata, named, { names: [] })).toEqual(metadata)
+    expect(isIssuerOf(metadata, { names: [] }, named)).toBe(true)
+    for (const facts of [{ names: [] }, { names: [], discovery: {} }])
+      expect(isIssuerOf(metadata, facts, 'https://other.example')).toBe(false)
+  })
+
   test('retain the final slash of their own issuer', () => {
     const own = { ...metadata, issuer: `${named}/` }
     expect(withFacts(own, named, createServerFacts([])(named))).toEqual(own)
