@@ -13,7 +13,7 @@ export const TARGETS: Readonly<Record<string, readonly string[]>> = {
     'test/unit/durable/{snapshot-codec,envelope,invalid-context,newer-release}.test.ts',
   ],
   'src/http/address-guard.ts': ['test/unit/http/{address-guard,browser-url,network-options,proxy}.test.ts'],
-  'src/http/allow-list.ts': ['test/unit/http/{address-guard,browser-url,network-options}.test.ts'],
+  'src/http/allow-list.ts': ['test/unit/http/{allow-list,browser-url}.test.ts'],
   'src/http/public-address.ts': ['test/unit/http/{public-address,browser-url}.test.ts'],
   'src/protocol/authorization-endpoint.ts': ['test/unit/protocol/{authorization-endpoint,server-facts}.test.ts'],
   'src/protocol/built-in-facts.ts': ['test/unit/connection/built-in-facts.test.ts'],
