@@ -17,6 +17,7 @@ describe('the transport', () => {
     'data:text/plain,x',
     'javascript:alert(1)',
     'ws://as.example/',
+    'xhttps://as.example/',
   ])('rejects the scheme of %s', async (url) => {
     const { code, outcome, details } = await rejection(makeTransport().exchange({ url, method: 'GET' }))
     expect({ code, outcome, details }).toMatchObject({

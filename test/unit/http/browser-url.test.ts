@@ -11,7 +11,7 @@ function check(text: string, allow: readonly string[]): unknown {
     resolve: () => Promise.reject(new Error('no name is resolved')),
   })
   try {
-    guard.checkBrowserUrl(new URL(text), ['https://agents.acme.example'])
+    guard.checkBrowserUrl(new URL(text), ['https://agents.acme.example', 'https://10.9.9.9'])
     return 'allowed'
   } catch (error) {
     return error instanceof PortError ? error.failure : error
@@ -30,6 +30,8 @@ describe('a URL that a browser is sent to', () => {
     ['http://127.0.0.1:3000/authorize', ['127.0.0.0/8']],
     ['http://as.internal/authorize', ['as.internal']],
     ['https://10.1.2.3/authorize', ['10.0.0.0/8']],
+    ['https://10.9.9.9/authorize', ['10.0.0.0/8']],
+    ['https://localhost.example/authorize', ['10.0.0.0/8']],
   ])('%s is allowed with network.allow %j', (url, allow) => {
     expect(check(url, allow)).toBe('allowed')
   })
@@ -49,6 +51,7 @@ describe('a URL that a browser is sent to', () => {
     ['http://127.0.0.1:3000/authorize', [], refused('INSECURE_ENDPOINT', '127.0.0.1:3000')],
     ['http://localhost:3000/authorize', [], refused('INSECURE_ENDPOINT', 'localhost:3000')],
     ['https://localhost/authorize', [], refused('ADDRESS_FORBIDDEN', 'localhost:443')],
+    ['https://localhost/authorize', ['10.0.0.0/8'], refused('ADDRESS_FORBIDDEN', 'localhost:443')],
     ['https://as.localhost/authorize', ['127.0.0.1'], refused('ADDRESS_FORBIDDEN', 'as.localhost:443')],
     ['https://169.254.169.254/latest', [], refused('ADDRESS_FORBIDDEN', '169.254.169.254:443')],
     ['https://[fd00::1]/authorize', [], refused('ADDRESS_FORBIDDEN', '[fd00::1]:443')],
