@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { CompactEncrypt, decodeProtectedHeader } from 'jose'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { createSealer, plainSealer, type SealingKey } from '../../../src/durable/sealing.ts'
 import { failure } from '../../../src/errors/failure.ts'
 import { verifies } from '../../support/verifies.ts'
@@ -125,6 +125,16 @@ describe('createSealer', () => {
     const sealed = await sealer.seal('text', record)
     expect(await opening(createSealer([mine]).open(sealed, record))).toMatchObject({ failure: UNREADABLE })
     expect(await sealer.open(sealed, record)).toBe('text')
+  })
+
+  test('a sealer holds its keys so that nobody can export them', async () => {
+    const importing = vi.spyOn(crypto.subtle, 'importKey')
+    createSealer([key('k1'), key('k2')])
+    const keys = await Promise.all(importing.mock.results.map(({ value }) => value as Promise<CryptoKey>))
+    importing.mockRestore()
+    expect(keys.map(({ extractable, usages }) => ({ extractable, usages }))).toEqual(
+      ['k1', 'k2'].map(() => ({ extractable: false, usages: ['encrypt', 'decrypt'] })),
+    )
   })
 
   test.each<[unknown, string, string]>([
