@@ -103,7 +103,11 @@ test.each([
   ['a word that this release does not have', 'hot', 'SNAPSHOT_TOO_NEW'],
   ['no word at all', 7, 'SNAPSHOT_UNREADABLE'],
 ])('decodeSnapshot rejects a member of a list of words that is %s: %j is %s', (_what, heat, code) => {
-  const listed = { ...codec, contextSchema: v.object({ heat: v.picklist(['low', 'high']) }) }
+  const listed = {
+    name: codec.name,
+    version: codec.version,
+    contextSchema: v.object({ heat: v.picklist(['low', 'high']) }),
+  }
   const kept = { snapshot: { value: 'off', context: { heat } } }
   expect(failureOf(() => decodeSnapshot(listed, changed(kept)))).toEqual({ code, details: { field: 'context.heat' } })
 })

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import type { ConnectionEvent } from '../../../../machines/connection/events.ts'
+import { judgeCallback } from '../../../../machines/connection/callback-verdict.ts'
+import type { Callback, ConnectionEvent } from '../../../../machines/connection/events.ts'
 import * as ask from '../../../../machines/connection/guards.ts'
 import type { AuthorizationRequest, Claim, ConnectionContext } from '../../../../src/schemas/connection-context.ts'
 import {
@@ -104,6 +105,21 @@ test('a late result of a lost claim is ignored unless a code was redeemed, whate
     ask.isAcceptableLateResult(context, { ...late, kind, tokens, server }),
   )
   expect(accepted).toEqual([true, false])
+})
+
+describe('a callback that came in time and waited', () => {
+  const waited: Callback = { stateHash: 'hash-1', arrivedAt: NOW - 5, codeTtlMs: 60 }
+  test.each<[string, Callback, number, Parameters<typeof attemptOf>[1], string]>([
+    ['as long as its code is valid', waited, NOW + 54, {}, 'acceptable'],
+    ['until its code has expired', waited, NOW + 55, {}, 'expired'],
+    ['for a code of unknown validity', { ...waited, codeTtlMs: undefined }, NOW, {}, 'expired'],
+    ['after its attempt had expired', { ...waited, arrivedAt: NOW }, NOW, {}, 'expired'],
+    ['while its attempt stored a code', waited, NOW, { code: 'fake-code' }, 'expired'],
+    ['while its attempt is pending, whatever its code', { ...waited, codeTtlMs: 1 }, NOW - 1, {}, 'acceptable'],
+  ])('judgeCallback of one that waited %s', (_name, callback, at, changes, verdict) => {
+    const attempts = [attemptOf(1, { expiresAt: NOW, ...changes })]
+    expect(judgeCallback(contextWith({ servers: [server], attempts }), callback, at)).toBe(verdict)
+  })
 })
 
 describe('canRetryLater', () => {
