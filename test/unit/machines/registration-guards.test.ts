@@ -39,7 +39,7 @@ test.each<[string, Partial<RegistrationContext>, RegistrationEvent, boolean]>([
   ['is true without a client while the server defers registrations', { deferral }, requested, true],
   ['is false without a client below the maximum', {}, requested, false],
   ['is false for a usable client', withClient, { ...requested, maxPerHour: 0 }, false],
-  ['is false for any other event', {}, { ...stamp, type: 'checkpoint.saved', sendBefore: 0 }, false],
+  ['is false for any other event', { deferral }, { ...stamp, type: 'checkpoint.saved', sendBefore: 0 }, false],
 ])('isLimited %s', (_name, changes, event, expected) => {
   expect(ask.isLimited(registrationWith(changes), event)).toBe(expected)
 })
@@ -94,6 +94,7 @@ describe('a record without a client', () => {
   test('replaces no client, and no client of it can be rejected', () => {
     expect(ask.isReplaced(registrationWith(), { replaces: 'client-1' })).toBe(false)
     expect(ask.isCurrentClient(registrationWith(), rejected)).toBe(false)
+    expect(ask.isCurrentClient(registrationWith(), requested)).toBe(false)
   })
 
   test('is registered again for each scope, since none was rejected', () => {
