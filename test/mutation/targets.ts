@@ -7,7 +7,7 @@ const GUARDS = 'test/unit/machines/connection/{guards,guard-edges}.test.ts'
 export const TARGETS: Readonly<Record<string, readonly string[]>> = {
   'machines/connection/callback-verdict.ts': [GUARDS],
   'machines/connection/guards.ts': [GUARDS],
-  'machines/registration/guards.ts': ['test/unit/machines/{registration,registration-guards}.test.ts'],
+  'machines/registration/guards.ts': ['test/unit/machines/registration-guards.test.ts'],
   'src/durable/sealing.ts': ['test/unit/durable/sealing.test.ts'],
   'src/durable/snapshot-codec.ts': [
     'test/unit/durable/{snapshot-codec,envelope,invalid-context,newer-release}.test.ts',

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { REGISTRATION_CHECK_INTERVAL_MS, REGISTRATION_WINDOW_MS } from '../../../machines/limits.ts'
+import { hasRetriesLeft, isCurrentClaim } from '../../../machines/record-rules.ts'
 import type { RegistrationCommand, RegistrationEvent } from '../../../machines/registration/events.ts'
 import * as ask from '../../../machines/registration/guards.ts'
 import type { RegistrationContext } from '../../../src/schemas/registration.ts'
@@ -18,6 +19,8 @@ const rejected: RegistrationEvent = { ...stamp, type: 'client.rejected', clientI
 const late = { ...stamp, type: 'result.late', orphanId: 'claim-1', generation: 3, client: dynamicClient } as const
 const orphanedClaims = [{ id: 'claim-1', retried: false }]
 const deferral = { retryAt: NOW + 5, failure: { code: 'RATE_LIMITED', details: { status: 429 } } } as const
+const claim = { id: 'claim-1', kind: 'register', leaseMs: LEASE_MS, retries: 0 } as const
+const expired: RegistrationEvent = { ...stamp, type: 'client.rejected', clientId: 'another' }
 const withClient = { client: dynamicClient }
 
 test.each<[string, Partial<RegistrationContext>, RegistrationEvent, boolean]>([
@@ -114,4 +117,127 @@ test('a registration is forgotten only by a check that found no client', () => {
     ask.isForgotten({ type: 'xstate.done.actor.checkRegistration', output: { at: NOW, isForgotten } })
   expect([found(true), found(false)]).toEqual([true, false])
   expect(ask.isForgotten(rejected)).toBe(false)
+})
+
+describe('registration guards', () => {
+  test.each<[string, Partial<RegistrationContext>, RegistrationEvent, boolean]>([
+    ['is true without a client', {}, { ...requested }, true],
+    ['is false for a client whose secret does not expire', { client: dynamicClient }, { ...requested }, false],
+    [
+      'is false for a client whose secret has not expired',
+      { client: { ...dynamicClient, clientSecretExpiresAt: NOW + 1 } },
+      { ...requested },
+      false,
+    ],
+    [
+      'is true for a client whose secret has expired',
+      { client: { ...dynamicClient, clientSecretExpiresAt: NOW } },
+      { ...requested },
+      true,
+    ],
+    [
+      'is true for a client whose secret expires before a sign-in can be finished',
+      { client: { ...dynamicClient, clientSecretExpiresAt: NOW + 60_000 } },
+      { ...requested, minSecretTtlMs: 60_000 },
+      true,
+    ],
+    [
+      'is false for a client whose secret outlasts a sign-in',
+      { client: { ...dynamicClient, clientSecretExpiresAt: NOW + 60_001 } },
+      { ...requested, minSecretTtlMs: 60_000 },
+      false,
+    ],
+    [
+      'is true for a client that is not registered for the requested scope',
+      { client: dynamicClient, scope: 'read' },
+      { ...requested, scope: 'read write' },
+      true,
+    ],
+    [
+      'is false for a client that is registered for the requested scope',
+      { client: dynamicClient, scope: 'read write' },
+      { ...requested, scope: 'write' },
+      false,
+    ],
+    [
+      'is true for the client whose scope the server refused',
+      { client: dynamicClient, scope: 'read' },
+      { ...requested, scope: 'read', replaces: 'client-1' },
+      true,
+    ],
+    [
+      'is false for a client that has replaced the one whose scope the server refused',
+      { client: dynamicClient, scope: 'read' },
+      { ...requested, scope: 'read', replaces: 'client-0' },
+      false,
+    ],
+    [
+      'is false for a scope that the server refused to register',
+      { client: dynamicClient, scope: 'read', rejectedScopes: ['write', 'admin'] },
+      { ...requested, scope: 'read admin' },
+      false,
+    ],
+    [
+      'is true for a part of a scope that the server refused to register',
+      { client: dynamicClient, scope: 'read', rejectedScopes: ['write admin'] },
+      { ...requested, scope: 'write' },
+      true,
+    ],
+    ['is false for any other event', {}, rejected, false],
+  ])('needsRegistration %s', (_, changes, event, expected) => {
+    expect(ask.needsRegistration(registrationWith(changes), event)).toBe(expected)
+  })
+
+  test('registration guards are false for every other event', () => {
+    const context = registrationWith({
+      client: dynamicClient,
+      claim,
+      orphanedClaims: [{ id: 'claim-1', retried: false }],
+    })
+    const guards = [isCurrentClaim, ask.isAcceptableLateResult, ask.isCurrentClient, ask.isLimited]
+    expect(guards.map((guard) => guard(context, expired))).toEqual([false, false, false, false])
+    expect(ask.isReplaceable(context, { ...requested })).toBe(true)
+    expect(ask.isCurrentClient(context, { ...expired, clientId: 'client-1' })).toBe(true)
+    expect(ask.isCurrentClient(context, { ...requested })).toBe(false)
+  })
+
+  test('hasRetriesLeft allows exactly one retry of a registration claim', () => {
+    expect(hasRetriesLeft(claim)).toBe(true)
+    expect(hasRetriesLeft({ ...claim, retries: 1 })).toBe(false)
+    expect(hasRetriesLeft(undefined)).toBe(false)
+  })
+})
+
+test.each<[string, number[] | undefined, number | undefined, number | undefined]>([
+  ['without a maximum is undefined', [NOW], undefined, undefined],
+  ['with no registration in the last hour is undefined', undefined, 1, undefined],
+  ['below the maximum is undefined', [NOW - 5], 2, undefined],
+  ['at the maximum is one hour after the oldest registration', [NOW - 9, NOW - 5], 2, NOW - 9 + 3_600_000],
+  ['above a lowered maximum is one hour after the newest registration', [NOW - 9, NOW - 5], 1, NOW - 5 + 3_600_000],
+  ['with a maximum of 0 is one hour from now', undefined, 0, NOW + 3_600_000],
+])('limitedUntil %s', (_name, registeredAt, maxPerHour, until) => {
+  const event = { ...requested, maxPerHour }
+  expect(ask.limitedUntil(registrationWith({ registeredAt }), event)).toBe(until)
+  expect(ask.limitedUntil(registrationWith({ registeredAt }), rejected)).toBeUndefined()
+})
+
+test.each<[string, Partial<RegistrationContext>, object, number | undefined]>([
+  ['is that of all registrations without a client', {}, { maxPerHour: 9, maxReplacementsPerHour: 2 }, 9],
+  ['is that of replacements beside a usable client', withClient, { maxPerHour: 9, maxReplacementsPerHour: 2 }, 2],
+  ['is that of replacements alone beside a usable client', withClient, { maxReplacementsPerHour: 2 }, 2],
+  ['is that of all registrations where it is lower', withClient, { maxPerHour: 2, maxReplacementsPerHour: 9 }, 2],
+  ['is that of all registrations where replacements have none', withClient, { maxPerHour: 9 }, 9],
+  ['is absent where there is none', withClient, {}, undefined],
+])('the maximum of registrations per hour %s', (_name, changes, maxima, expected) => {
+  expect(ask.maxPerHourOf(registrationWith(changes), { ...requested, ...maxima })).toBe(expected)
+})
+
+test('a registration may be sent with other metadata only within the maximum per hour, by the time of the record', () => {
+  const within = (registeredAt: number[]): boolean =>
+    ask.isWithinLimit(registrationWith({ at: NOW, maxPerHour: 1, registeredAt }))
+  expect([[], [NOW - REGISTRATION_WINDOW_MS], [NOW - REGISTRATION_WINDOW_MS + 1]].map(within)).toEqual([
+    true,
+    true,
+    false,
+  ])
 })

@@ -1,11 +1,10 @@
 import * as v from 'valibot'
-import { hasRetriesLeft, isCurrentClaim, withUnknownOutcome } from '../../../machines/record-rules.ts'
+import { withUnknownOutcome } from '../../../machines/record-rules.ts'
 import { afterEach, describe, expect, test } from 'vitest'
 import { registrationPorts } from '../../../machines/ports.ts'
 import { registrationMachine } from '../../../machines/registration.ts'
 import * as change from '../../../machines/registration/actions.ts'
 import type { RegistrationEvent } from '../../../machines/registration/events.ts'
-import * as ask from '../../../machines/registration/guards.ts'
 import { amendmentAfter } from '../../../machines/registration/metadata.ts'
 import { type RegistrationContext, RegistrationContextSchema } from '../../../src/schemas/registration.ts'
 import {
@@ -29,95 +28,6 @@ const request = {
 }
 const claim = { id: 'claim-1', kind: 'register', leaseMs: LEASE_MS, retries: 0 } as const
 const expired: RegistrationEvent = { ...stamp, type: 'client.rejected', clientId: 'another' }
-
-describe('registration guards', () => {
-  test.each<[string, Partial<RegistrationContext>, RegistrationEvent, boolean]>([
-    ['is true without a client', {}, { ...stamp, ...request }, true],
-    ['is false for a client whose secret does not expire', { client: dynamicClient }, { ...stamp, ...request }, false],
-    [
-      'is false for a client whose secret has not expired',
-      { client: { ...dynamicClient, clientSecretExpiresAt: NOW + 1 } },
-      { ...stamp, ...request },
-      false,
-    ],
-    [
-      'is true for a client whose secret has expired',
-      { client: { ...dynamicClient, clientSecretExpiresAt: NOW } },
-      { ...stamp, ...request },
-      true,
-    ],
-    [
-      'is true for a client whose secret expires before a sign-in can be finished',
-      { client: { ...dynamicClient, clientSecretExpiresAt: NOW + 60_000 } },
-      { ...stamp, ...request, minSecretTtlMs: 60_000 },
-      true,
-    ],
-    [
-      'is false for a client whose secret outlasts a sign-in',
-      { client: { ...dynamicClient, clientSecretExpiresAt: NOW + 60_001 } },
-      { ...stamp, ...request, minSecretTtlMs: 60_000 },
-      false,
-    ],
-    [
-      'is true for a client that is not registered for the requested scope',
-      { client: dynamicClient, scope: 'read' },
-      { ...stamp, ...request, scope: 'read write' },
-      true,
-    ],
-    [
-      'is false for a client that is registered for the requested scope',
-      { client: dynamicClient, scope: 'read write' },
-      { ...stamp, ...request, scope: 'write' },
-      false,
-    ],
-    [
-      'is true for the client whose scope the server refused',
-      { client: dynamicClient, scope: 'read' },
-      { ...stamp, ...request, scope: 'read', replaces: 'client-1' },
-      true,
-    ],
-    [
-      'is false for a client that has replaced the one whose scope the server refused',
-      { client: dynamicClient, scope: 'read' },
-      { ...stamp, ...request, scope: 'read', replaces: 'client-0' },
-      false,
-    ],
-    [
-      'is false for a scope that the server refused to register',
-      { client: dynamicClient, scope: 'read', rejectedScopes: ['write', 'admin'] },
-      { ...stamp, ...request, scope: 'read admin' },
-      false,
-    ],
-    [
-      'is true for a part of a scope that the server refused to register',
-      { client: dynamicClient, scope: 'read', rejectedScopes: ['write admin'] },
-      { ...stamp, ...request, scope: 'write' },
-      true,
-    ],
-    ['is false for any other event', {}, expired, false],
-  ])('needsRegistration %s', (_, changes, event, expected) => {
-    expect(ask.needsRegistration(registrationWith(changes), event)).toBe(expected)
-  })
-
-  test('registration guards are false for every other event', () => {
-    const context = registrationWith({
-      client: dynamicClient,
-      claim,
-      orphanedClaims: [{ id: 'claim-1', retried: false }],
-    })
-    const guards = [isCurrentClaim, ask.isAcceptableLateResult, ask.isCurrentClient, ask.isLimited]
-    expect(guards.map((guard) => guard(context, expired))).toEqual([false, false, false, false])
-    expect(ask.isReplaceable(context, { ...stamp, ...request })).toBe(true)
-    expect(ask.isCurrentClient(context, { ...expired, clientId: 'client-1' })).toBe(true)
-    expect(ask.isCurrentClient(context, { ...stamp, ...request })).toBe(false)
-  })
-
-  test('hasRetriesLeft allows exactly one retry of a registration claim', () => {
-    expect(hasRetriesLeft(claim)).toBe(true)
-    expect(hasRetriesLeft({ ...claim, retries: 1 })).toBe(false)
-    expect(hasRetriesLeft(undefined)).toBe(false)
-  })
-})
 
 describe('registration actions', () => {
   test('claimRegistration stores the endpoint and authentication methods and counts the registration', () => {
@@ -144,19 +54,6 @@ describe('registration actions', () => {
       dpopBoundAccessTokens: true,
       sendBefore: 7_000,
     })
-  })
-
-  test.each<[string, number[] | undefined, number | undefined, number | undefined]>([
-    ['without a maximum is undefined', [NOW], undefined, undefined],
-    ['with no registration in the last hour is undefined', undefined, 1, undefined],
-    ['below the maximum is undefined', [NOW - 5], 2, undefined],
-    ['at the maximum is one hour after the oldest registration', [NOW - 9, NOW - 5], 2, NOW - 9 + 3_600_000],
-    ['above a lowered maximum is one hour after the newest registration', [NOW - 9, NOW - 5], 1, NOW - 5 + 3_600_000],
-    ['with a maximum of 0 is one hour from now', undefined, 0, NOW + 3_600_000],
-  ])('limitedUntil %s', (_name, registeredAt, maxPerHour, until) => {
-    const event = { ...stamp, ...request, maxPerHour }
-    expect(ask.limitedUntil(registrationWith({ registeredAt }), event)).toBe(until)
-    expect(ask.limitedUntil(registrationWith({ registeredAt }), expired)).toBeUndefined()
   })
 
   test('an unknown registration outcome is recorded in the claim', () => {
