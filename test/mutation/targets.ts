@@ -16,7 +16,6 @@ export const TARGETS: Readonly<Record<string, readonly string[]>> = {
   'src/http/allow-list.ts': ['test/unit/http/{allow-list,browser-url}.test.ts'],
   'src/http/public-address.ts': ['test/unit/http/{public-address,browser-url}.test.ts'],
   'src/protocol/authorization-endpoint.ts': ['test/unit/protocol/{authorization-endpoint,server-facts}.test.ts'],
-  'src/protocol/built-in-facts.ts': ['test/unit/connection/built-in-facts.test.ts'],
   'src/protocol/discovery.ts': ['test/unit/protocol/{discovery-urls,resource-identifier}.test.ts'],
   'src/protocol/dpop.ts': ['test/unit/protocol/dpop.test.ts'],
   'src/protocol/id-token.ts': ['test/unit/protocol/id-token.test.ts'],

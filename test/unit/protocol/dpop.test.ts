@@ -27,6 +27,13 @@ describe('dpopTerms', () => {
   )
 })
 
+test.each(['ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519'])(
+  'dpopTerms chooses %s where the server supports no other algorithm of ours',
+  (alg) => {
+    expect(dpopTerms('whenOffered', listing('RS256', alg), silent)).toEqual({ alg })
+  },
+)
+
 describe('asksForNonce', () => {
   const challenge = 'Bearer error="invalid_token", DPoP algs="ES256", error="use_dpop_nonce"'
 
