@@ -21,7 +21,7 @@ export const TARGETS: Readonly<Record<string, readonly string[]>> = {
   'src/protocol/id-token.ts': ['test/unit/protocol/id-token.test.ts'],
   'src/protocol/redirect-uri.ts': ['test/unit/protocol/redirect-uri.test.ts'],
   'src/protocol/resource-parameter.ts': ['test/unit/protocol/server-facts.test.ts'],
-  'src/protocol/same-issuer.ts': ['test/unit/protocol/{server-facts,id-token}.test.ts'],
+  'src/protocol/same-issuer.ts': ['test/unit/protocol/same-issuer.test.ts'],
   'src/protocol/scopes.ts': ['test/unit/protocol/{scopes,server-facts}.test.ts'],
   'src/protocol/server-facts.ts': ['test/unit/protocol/server-facts.test.ts'],
   'src/protocol/token-endpoint.ts': [

@@ -1,5 +1,9 @@
 import { describe, expect, test } from 'vitest'
-import { REGISTRATION_CHECK_INTERVAL_MS, REGISTRATION_WINDOW_MS } from '../../../machines/limits.ts'
+import {
+  REGISTRATION_CHECK_INTERVAL_MS,
+  REGISTRATION_RENEWAL_MS,
+  REGISTRATION_WINDOW_MS,
+} from '../../../machines/limits.ts'
 import { hasRetriesLeft, isCurrentClaim } from '../../../machines/record-rules.ts'
 import type { RegistrationCommand, RegistrationEvent } from '../../../machines/registration/events.ts'
 import * as ask from '../../../machines/registration/guards.ts'
@@ -15,7 +19,11 @@ const requested: Extract<RegistrationCommand, { type: 'registration.requested' }
   tokenEndpointAuthMethodsSupported: ['none'],
 }
 const checking = { ...requested, check: { tokenEndpoint: 'https://as.example.com/token' } }
-const rejected: RegistrationEvent = { ...stamp, type: 'client.rejected', clientId: 'client-1' }
+const rejected: Extract<RegistrationCommand, { type: 'client.rejected' }> & typeof stamp = {
+  ...stamp,
+  type: 'client.rejected',
+  clientId: 'client-1',
+}
 const late = { ...stamp, type: 'result.late', orphanId: 'claim-1', generation: 3, client: dynamicClient } as const
 const orphanedClaims = [{ id: 'claim-1', retried: false }]
 const deferral = { retryAt: NOW + 5, failure: { code: 'RATE_LIMITED', details: { status: 429 } } } as const
@@ -84,6 +92,16 @@ test.each<[string, Partial<RegistrationContext>, RegistrationEvent, boolean]>([
   expect(ask.needsCheck(registrationWith(changes), event)).toBe(expected)
 })
 
+test('a client is replaced unless another authentication method has failed within the hour', () => {
+  const replaceable = (failedAt: number[] | undefined, failedMethod?: string): boolean => {
+    const failedMethods = failedAt?.map((at) => ({ method: 'none', at }))
+    return ask.isReplaceable(registrationWith({ failedMethods }), { ...rejected, failedMethod })
+  }
+  expect(replaceable(undefined, 'none')).toBe(true)
+  expect(replaceable([NOW - REGISTRATION_WINDOW_MS, NOW - 1], 'none')).toBe(false)
+  expect(replaceable([NOW - 1])).toBe(true)
+})
+
 test.each<[string, number, boolean]>([
   ['is false within an hour of an earlier one', NOW - REGISTRATION_WINDOW_MS + 1, false],
   ['is true an hour after an earlier one', NOW - REGISTRATION_WINDOW_MS, true],
@@ -96,6 +114,7 @@ test.each<[string, number, boolean]>([
 describe('a record without a client', () => {
   test('replaces no client, and no client of it can be rejected', () => {
     expect(ask.isReplaced(registrationWith(), { replaces: 'client-1' })).toBe(false)
+    expect(ask.isReplaced(registrationWith(), {})).toBe(false)
     expect(ask.isCurrentClient(registrationWith(), rejected)).toBe(false)
     expect(ask.isCurrentClient(registrationWith(), requested)).toBe(false)
   })
@@ -106,9 +125,10 @@ describe('a record without a client', () => {
   })
 })
 
-test('a registration is due for renewal only when it is requested', () => {
-  const [later, registration] = [{ at: NOW + 700_000_000 }, registrationWith()]
+test('a registration is due for renewal a week after it was written, when it is requested', () => {
+  const [later, registration] = [{ at: START + REGISTRATION_RENEWAL_MS }, registrationWith()]
   expect(ask.isDueForRenewal(registration, { ...requested, ...later })).toBe(true)
+  expect(ask.isDueForRenewal(registration, { ...requested, at: later.at - 1 })).toBe(false)
   expect(ask.isDueForRenewal(registration, { ...rejected, ...later })).toBe(false)
 })
 

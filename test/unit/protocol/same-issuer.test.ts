@@ -1,0 +1,15 @@
+import { expect, test } from 'vitest'
+import { sameIssuer } from '../../../src/protocol/same-issuer.ts'
+
+test.each([
+  ['https://as.example', 'https://as.example', true],
+  ['https://as.example', 'https://as.example/', true],
+  ['https://as.example/', 'https://as.example', true],
+  ['https://as.example/t', 'https://as.example/t/', true],
+  ['https://as.example', 'https://as.example//', false],
+  ['https://as.example//', 'https://as.example', false],
+  ['https://as.example/t', 'https://as.example', false],
+  ['', 'https://as.example', false],
+])('sameIssuer of %j and %j is %s', (one, other, expected) => {
+  expect(sameIssuer(one, other)).toBe(expected)
+})
