@@ -1,3 +1,4 @@
+import { redactUrl } from '../../src/errors/redact.ts'
 import { resourceToSend } from '../../src/protocol/resource-parameter.ts'
 import { sameIssuer } from '../../src/protocol/same-issuer.ts'
 import { unionScopes } from '../../src/protocol/scopes.ts'
@@ -133,12 +134,13 @@ function rejectRenewal(context: ConnectionContext, failure: Failure, at: number)
 
 /** Records that the server names another issuer than that of the current or last tokens, and the policy refuses that. */
 export function refuseIssuerChange(context: ConnectionContext, { output }: Done<'discoverServer'>): Change {
-  const expected = lastIssuer(context)?.slice(0, 200)
-  const received = output.metadata?.issuer.slice(0, 200)
-  return {
-    at: output.at,
-    failure: { code: 'POLICY_REFUSED', details: { reason: 'issuerChanged', expected, received } },
-  }
+  return { at: output.at, failure: issuerChanged(context, output.metadata?.issuer) }
+}
+
+/** The failure where the policy refuses another issuer than that of the current or last tokens. */
+export function issuerChanged(context: ConnectionContext, issuer: string | undefined): Failure {
+  const [expected, received] = [lastIssuer(context), issuer].map((each) => each && redactUrl(each))
+  return { code: 'POLICY_REFUSED', details: { reason: 'issuerChanged', expected, received } }
 }
 
 function grantFailure(context: ConnectionContext): Failure {

@@ -1,6 +1,6 @@
-import { isOtherIssuer, issuerOfTokens, lastIssuer, serverOf, tokensOf } from '../../machines/connection/selectors.ts'
-import { failure, type Failure } from '../errors/failure.ts'
-import { redactUrl } from '../errors/redact.ts'
+import { issuerChanged } from '../../machines/connection/request.ts'
+import { isOtherIssuer, issuerOfTokens, serverOf, tokensOf } from '../../machines/connection/selectors.ts'
+import type { Failure } from '../errors/failure.ts'
 import { policyViolation } from '../options/policy.ts'
 import { unionScopes } from '../protocol/scopes.ts'
 import type { Attempt, ConnectionContext } from '../schemas/connection-context.ts'
@@ -28,8 +28,7 @@ export function violationOfAttempt(
   const { issuer } = serverOf(context, serverId) ?? {}
   const violation = policyViolation(policy, identity, { issuer, grant: 'authorization_code', scope })
   if (violation !== undefined || !policy.refuseIssuerChange || !isOtherIssuer(context, issuer)) return violation
-  const [expected, received] = [lastIssuer(context), issuer].map((each) => each && redactUrl(each))
-  return failure('POLICY_REFUSED', { reason: 'issuerChanged', expected, received })
+  return issuerChanged(context, issuer)
 }
 
 /**

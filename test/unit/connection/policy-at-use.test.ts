@@ -102,6 +102,15 @@ describe('a policy that no longer allows what is stored', () => {
     expect((await connection.accessToken()).value).toBe('access-1')
   })
 
+  test('shows of an issuer that it does not allow no long path segment, which may be a key', async () => {
+    const { connection, forbid } = await signedIn()
+    forbid({ allowedIssuers: [OTHER] })
+    const tokens = { accessToken: 'brought', issuer: `https://as.example/${'k'.repeat(40)}` }
+    expect(await rejection(connection.import({ tokens }))).toMatchObject({
+      failure: { details: { reason: 'issuerNotAllowed', received: 'https://as.example/kkkk…' } },
+    })
+  })
+
   test('does not take over the claim of a refresh, and does so once it allows it again', async () => {
     const { world, clock, store, connection, forbid } = await signedIn()
     const gate = Promise.withResolvers<void>()

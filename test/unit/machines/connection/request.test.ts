@@ -3,6 +3,7 @@ import {
   adoptServer,
   beginRenewal,
   beginRequest,
+  issuerChanged,
   recordChallenge,
   recordDiscovery,
   recordNotRequired,
@@ -222,5 +223,18 @@ test('beginRequest of a step-up combines the requested, previously requested and
   expect(beginRequest(contextWith({ tokens: held }), event).request).toMatchObject({
     scope: 'list read delete',
     challengeScope: 'write',
+  })
+})
+
+test('the failure of another issuer shows neither the query nor the long path segments of the two', () => {
+  const key = 'k'.repeat(40)
+  const context = contextWith({ issuer: `https://as.example.com/${key}?key=${key}` })
+  expect(issuerChanged(context, `https://other.example/${key}/a?key=${key}`)).toEqual({
+    code: 'POLICY_REFUSED',
+    details: {
+      reason: 'issuerChanged',
+      expected: 'https://as.example.com/kkkk…',
+      received: 'https://other.example/kkkk…/a',
+    },
   })
 })
