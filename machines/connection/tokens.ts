@@ -85,14 +85,14 @@ export function storeTokens(context: ConnectionContext, output: TokenResult): Ch
     ...(output.client && { servers: withClient(context, output.client) }),
     // A renewal says nothing about a code that the server asked to be sent later.
     ...(isRenewing(context) && { retryAt: context.retryAt, retryDelayMs: context.retryDelayMs }),
-    ...(attempt && { ...finishAttempts(context, attempt, tokens, output.at), ...withClientOfSignIn(context) }),
+    ...(attempt && { ...finishAttempts(context, attempt, tokens, output.at), ...withClientOfSignIn(context, output) }),
     ...(attempt && { account: attempt.refuseAccountChange && newAccount(context, tokens) }),
   }
 }
 
 /** The client that the host provided for a sign-in that succeeded is that of the next one. */
-function withClientOfSignIn(context: ConnectionContext): Change {
-  const { client } = assertDefined(claimedServer(context), 'a server')
+function withClientOfSignIn(context: ConnectionContext, output: TokenResult): Change {
+  const client = output.client ?? assertDefined(claimedServer(context), 'a server').client
   if (client.source !== 'provided') return {}
   return { imported: { clientInformation: client, issuer: client.issuer, discovered: true } }
 }

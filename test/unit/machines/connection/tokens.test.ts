@@ -176,6 +176,16 @@ describe('tokens', () => {
     expect(storeTokens(before, tokenResult(NOW + 100))).not.toHaveProperty('servers')
   })
 
+  test('storeTokens of a sign-in stores the secret that its provided client has by now for the next sign-in', () => {
+    const before = { ...exchange, servers: [{ ...server, client: staticClient }] }
+    const current = { ...staticClient, clientSecret: 'replaced' }
+    expect(storeTokens(before, tokenResult(NOW + 100, { client: current })).imported).toEqual({
+      clientInformation: current,
+      issuer,
+      discovered: true,
+    })
+  })
+
   test('storeTokens takes token type and DPoP key from the port output alone', () => {
     const bound = { tokenType: 'DPoP', dpopKey }
     const before = { ...refresh, tokens: { ...tokens, ...bound } }
