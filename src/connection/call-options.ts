@@ -10,7 +10,8 @@ import { DurationMs, EpochMs, hasCredentials, Scope, Text } from '../schemas/opt
 export interface StaticClientInformation {
   /**
    * The issuer that it is registered at. @defaultValue in `authorize()` the issuer that this client was used at before,
-   * in `import()` that of the tokens, or else the first one that is discovered: it is sent to no other
+   * in `import()` that of the tokens, or else the first one that is discovered: it is sent to no other, also where
+   * `authorize({ issuer })` names another one
    */
   issuer?: string | undefined
   /** The client ID that the issuer assigned. */
