@@ -110,8 +110,8 @@ function isOtherAccount(
 }
 
 /**
- * Adds such tokens to the revocations, which are due at once, instead of storing them. What the policy does not allow
- * is not revoked beside usable tokens of the same client: that may revoke the others as well.
+ * Adds such tokens to the revocations, which are due at once, instead of storing them. Those that are not of another
+ * account are not revoked beside usable tokens of the same client: that may revoke the others as well.
  */
 export function discardTokens(context: ConnectionContext, { output }: TokensReceived): Change {
   const { id, kind } = assertDefined(context.claim, 'a claim')
@@ -122,9 +122,13 @@ export function discardTokens(context: ConnectionContext, { output }: TokensRece
   const current = serverOf(context, tokens?.serverId)
   const isUsed = isTriable(tokens, at) || (kind === 'exchange' && hasRenewal(tokens, at))
   const isRetained = isUsed && current !== undefined && isSameClient(current, server)
-  return output.discarded !== undefined && isRetained
-    ? { at, failure }
-    : { failure, ...discarded(context, { id, server, ...output }) }
+  const isOfOther = output.discarded === undefined && output.subject !== undefined
+  // After a refresh, what was refreshed serves nothing else any more.
+  const refreshToken = output.refreshToken ?? (kind === 'refresh' ? tokens?.refreshToken : undefined)
+  if (isRetained && !isOfOther)
+    return { at, failure, ...(kind === 'refresh' && tokens && { tokens: { ...tokens, refreshToken } }) }
+  const revoked = { id, server, ...output, refreshToken: isRetained ? output.refreshToken : refreshToken }
+  return { failure, ...discarded(context, revoked) }
 }
 
 /** Adds the tokens of another account to the revocations, after the claim of their exchange had expired. */

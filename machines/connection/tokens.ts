@@ -22,6 +22,7 @@ import {
   isSentTwice,
   issuerOfTokens,
   isTokenDoubted,
+  isTriable,
   lastIssuer,
   requestedScope,
   retainedUntil,
@@ -301,6 +302,17 @@ export function dropRefreshToken({ tokens }: ConnectionContext): Change {
     return { reauthorizationRequired: true, tokens: undefined }
   const { refreshToken: _, refreshTokenExpiresAt: _end, ...rest } = tokens
   return { reauthorizationRequired: true, tokens: { ...rest, refreshTokenRejected: true } }
+}
+
+/**
+ * Ends the refreshes of tokens whose last one was not stored. Beside a usable access token the refresh token remains,
+ * to be revoked with it.
+ */
+export function endRefreshes(context: ConnectionContext): Change {
+  const { at, tokens } = context
+  const change = dropRefreshToken(context)
+  if (change.tokens === undefined || !isTriable(tokens, at)) return change
+  return { ...change, tokens: { ...change.tokens, refreshToken: tokens.refreshToken } }
 }
 
 /** Records that the server rejected its dynamic client: the tokens issued to the client are invalid as well. */

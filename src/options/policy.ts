@@ -95,8 +95,9 @@ export interface PolicyOptions {
   /**
    * Whether tokens of a sign-in that are not certain to be of the same account as before, by the `sub` of the ID token
    * or token response and its issuer, are revoked with `ACCOUNT_CHANGED` instead of stored: those of another account,
-   * and once an account is known, those whose response names none, or that are of another issuer. `disconnect()`
-   * forgets the account. @defaultValue false: they are stored, and `accountChanged` is emitted
+   * and once an account is known, those whose response names none (beside usable tokens of the same client, they are
+   * only not stored), or that are of another issuer. `disconnect()` forgets the account. @defaultValue false: they are
+   * stored, and `accountChanged` is emitted
    */
   refuseAccountChange?: boolean | undefined
   /**

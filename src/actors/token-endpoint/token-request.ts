@@ -147,8 +147,9 @@ export async function requestTokens(
   const { idToken, ...answer } = checked.output
   const { nonce, server } = request
   const terms = { issuer: server.announcedIssuer ?? server.issuer, clientId: server.client.clientId, nonce }
-  const subject =
-    idToken === undefined ? answer.subject : subjectOfIdToken(idToken, { ...terms, now: deps.clock.now() })
+  // Whether a refresh is of the same account is said by ID tokens only (OpenID Connect Core §12.2).
+  const named = request.grantType === 'refresh_token' ? undefined : answer.subject
+  const subject = idToken === undefined ? named : subjectOfIdToken(idToken, { ...terms, now: deps.clock.now() })
   const result = { at, ...answer, subject, dpopKey: received === 'DPoP' ? key : request.dpopKey }
   if (received === 'DPoP' || !request.server.dpop?.required) return result
   const discarded = failure('TOKEN_RESPONSE_INVALID', { ...invalid, field, expected: 'DPoP', received })

@@ -344,7 +344,7 @@ describe('a sign-in whose tokens are not bound to a key as the policy requires',
 })
 
 describe('a sign-in with another account than the only one allowed', () => {
-  async function signedInAs(subject: string): Promise<LiveConnection> {
+  async function signedInAs(subject: string | undefined): Promise<LiveConnection> {
     const live = await signedIn({
       exchangeCode: ({ at }: { at: number }) => tokenResult(at, { accessToken: 'a-1', subject: 'alice' }),
     })
@@ -380,6 +380,18 @@ describe('a sign-in with another account than the only one allowed', () => {
     ])
   })
 
+  test('its tokens are not revoked beside tokens of the same client where it names no account: it may be the same', async () => {
+    const live = await signedInAs(undefined)
+    const { tokens: stored, failure, endedAttempts } = live.context
+    expect([live.value, stored?.accessToken, failure, endedAttempts.at(-1)?.outcome, revocations(live)]).toEqual([
+      { resting: 'authorized' },
+      'a-1',
+      { code: 'ACCOUNT_CHANGED' },
+      'failed',
+      undefined,
+    ])
+  })
+
   test('the same account is stored', async () => {
     const live = await signedInAs('alice')
     expect([live.context.tokens?.accessToken, revocations(live)]).toEqual(['a-2', undefined])
@@ -393,6 +405,42 @@ describe('a sign-in with another account than the only one allowed', () => {
     expect(revocations(live)).toEqual([{ id: 'c-1', startedAt: live.context.at, pending }])
     expect([live.value, live.context.tokens?.accessToken]).toEqual([{ resting: 'authorized' }, 'a-1'])
     expect(live.snapshot.can({ ...discarded, at: live.now })).toBe(false)
+  })
+})
+
+describe('a refresh whose tokens are of more scope than the policy allows', () => {
+  const discarded = { code: 'POLICY_REFUSED', details: { reason: 'allowedScopes' } } as const
+
+  async function refreshed(refreshToken: string | undefined, afterMs: number): Promise<LiveConnection> {
+    const live = await signedIn({
+      refreshTokens: ({ at }: { at: number }) => tokenResult(at, { accessToken: 'a-2', refreshToken, discarded }),
+    })
+    await live.send({ type: 'refresh.requested', generation: live.context.generation }, { afterMs })
+    return live
+  }
+
+  test.each([
+    ['a rotated refresh token', 'r-2'],
+    ['a refresh token that was not rotated', undefined],
+  ])('its grant is revoked by disconnect() beside a usable access token: %s', async (_what, refreshToken) => {
+    const live = await refreshed(refreshToken, 1)
+    const left = refreshToken ?? 'r-1'
+    expect([live.context.tokens?.accessToken, live.context.failure, revocations(live)]).toEqual([
+      'a-1',
+      discarded,
+      undefined,
+    ])
+    expect(await live.refresh()).toEqual({ resting: 'reauthorizationRequired' })
+    await live.send(disconnect())
+    expect(sent(live)).toEqual([[left, 'a-1']])
+    expect(live.calls.filter(({ port }) => port === 'refreshTokens')).toHaveLength(1)
+  })
+
+  test('its grant is revoked at once when the access token is over, by the refresh token that the server retains', async () => {
+    const live = await refreshed(undefined, 3_600_000)
+    expect(revocations(live)).toMatchObject([{ pending: { accessToken: 'a-2', refreshToken: 'r-1' } }])
+    expect(live.context.tokens).toMatchObject({ accessToken: 'a-1', refreshTokenRejected: true })
+    expect(live.context.tokens).not.toHaveProperty('refreshToken')
   })
 })
 
