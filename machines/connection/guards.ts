@@ -4,6 +4,7 @@ import type { Grant } from '../../src/schemas/grants.ts'
 import { hasRetriesLeft, isDeferred, orphanedClaim } from '../record-rules.ts'
 import { judgeCallback } from './callback-verdict.ts'
 import type { ConnectionEvent, Done, Sent } from './events.ts'
+import { isOtherIssuer } from './issuers.ts'
 import {
   attemptOf,
   claimedServer,
@@ -11,7 +12,6 @@ import {
   hasRenewal,
   isAuthorized,
   isExchangePending,
-  isOtherIssuer,
   isPending,
   isSentTwice,
   revocationOf,

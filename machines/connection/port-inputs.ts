@@ -20,13 +20,12 @@ import type {
   RevokeTokensInput,
 } from '../ports.ts'
 import type { ConnectionEvent } from './events.ts'
+import { issuerOfTokens, lastIssuer } from './issuers.ts'
 import {
   attemptOf,
   claimedRevocation,
   claimedServer,
   hasUnfinishedAttempt,
-  issuerOfTokens,
-  lastIssuer,
   requestedScope,
   tokenParameters,
   wantedGrant,

@@ -1,6 +1,5 @@
-import { redactUrl } from '../../src/errors/redact.ts'
 import { resourceToSend } from '../../src/protocol/resource-parameter.ts'
-import { sameIssuer } from '../../src/protocol/same-issuer.ts'
+import { sameIssuer, shownIssuer } from '../../src/protocol/same-issuer.ts'
 import { unionScopes } from '../../src/protocol/scopes.ts'
 import type { Failure } from '../../src/errors/failure.ts'
 import type { ConnectionContext, ServerMetadata } from '../../src/schemas/connection-context.ts'
@@ -12,7 +11,8 @@ import { portFailureOf } from '../rejection.ts'
 import { withFailedRenewal } from './claims.ts'
 import type { Change, ConnectionEvent, Done, Sent } from './events.ts'
 import { isGrantAllowed } from './guards.ts'
-import { isRenewing, isUndiscovered, lastIssuer, requestedScope, serverOf, wantedGrant } from './selectors.ts'
+import { lastIssuer } from './issuers.ts'
+import { isRenewing, isUndiscovered, requestedScope, serverOf, wantedGrant } from './selectors.ts'
 
 /** Begins an authorization. After a challenge it includes the scope of the current tokens (MCP authorization, step-up). */
 export function beginRequest(
@@ -139,7 +139,7 @@ export function refuseIssuerChange(context: ConnectionContext, { output }: Done<
 
 /** The failure where the policy refuses another issuer than that of the current or last tokens. */
 export function issuerChanged(context: ConnectionContext, issuer: string | undefined): Failure {
-  const [expected, received] = [lastIssuer(context), issuer].map((each) => each && redactUrl(each))
+  const [expected, received] = [lastIssuer(context), issuer].map((each) => each && shownIssuer(each))
   return { code: 'POLICY_REFUSED', details: { reason: 'issuerChanged', expected, received } }
 }
 

@@ -1,4 +1,3 @@
-import { sameIssuer } from '../../src/protocol/same-issuer.ts'
 import { coversScope, permittedScope, selectScope } from '../../src/protocol/scopes.ts'
 import { grantOffered, nonInteractiveGrant } from '../../src/protocol/token-endpoint.ts'
 import type {
@@ -193,22 +192,6 @@ export function hasUnfinishedAttempt({ at, attempts, endedAttempts, tokens }: Co
 /** The authorization server that an attempt or tokens belong to. */
 export function serverOf(context: ConnectionContext, serverId: number | undefined): AuthorizationServer | undefined {
   return context.servers.find(({ id }) => id === serverId)
-}
-
-/** The issuer of the stored tokens; `undefined` for imported ones before it is known. */
-export function issuerOfTokens(context: ConnectionContext): string | undefined {
-  const { tokens, imported } = context
-  return tokens && (serverOf(context, tokens.serverId)?.issuer ?? imported?.issuer)
-}
-
-/** The issuer of the current or last tokens. */
-export function lastIssuer(context: ConnectionContext): string | undefined {
-  return issuerOfTokens(context) ?? context.issuer
-}
-
-/** Whether an issuer is another one than that of the current or last tokens. */
-export function isOtherIssuer(context: ConnectionContext, issuer: string | undefined): boolean {
-  return issuer !== undefined && !sameIssuer(lastIssuer(context) ?? issuer, issuer)
 }
 
 /** Whether tokens are stored that were imported, and whose authorization server was not discovered yet. */

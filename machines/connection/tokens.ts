@@ -10,6 +10,7 @@ import { denial, end, finishAttempts } from './attempts.ts'
 import { nextRetry, portFailureIn, withDeferredCode, withFailedRenewal, withFailedRequest } from './claims.ts'
 import type { Change, ConnectionEvent, Sent } from './events.ts'
 import { recordChallenge, rejectedClient, withServer } from './request.ts'
+import { issuerOfTokens, withIssuerOfLast, withLastIssuer } from './issuers.ts'
 import {
   accountOf,
   attemptOf,
@@ -20,10 +21,8 @@ import {
   isRenewing,
   isReplacementOwed,
   isSentTwice,
-  issuerOfTokens,
   isTokenDoubted,
   isTriable,
-  lastIssuer,
   requestedScope,
   retainedUntil,
   tokenParameters,
@@ -134,6 +133,7 @@ function signedIn(context: ConnectionContext, tokens: Tokens, at: number): Chang
     at,
     tokens,
     generation: context.generation + 1,
+    ...withIssuerOfLast(context, context.generation + 1),
     failure: undefined,
     retryAt: undefined,
     retryDelayMs: undefined,
@@ -356,6 +356,7 @@ export function reset(context: ConnectionContext): Change {
     stepUps: undefined,
     account: undefined,
     issuer: undefined,
+    issuerGeneration: undefined,
   }
 }
 
@@ -382,7 +383,7 @@ export function pruneExpired(context: ConnectionContext): Change {
         ? historyTruncatedAt
         : undefined,
     servers: context.servers.filter(({ id }) => used.has(id)),
-    issuer: lastIssuer(context),
+    ...withLastIssuer(context),
     // A decided one is retained for a day after its last attempt at least.
     revocations: context.revocations?.filter(
       ({ pending, startedAt }) => pending !== undefined || at - startedAt < 2 * REVOCATION_TTL_MS,

@@ -1,3 +1,4 @@
+import { issuerOfTokens } from '../../machines/connection/issuers.ts'
 import {
   attemptOf,
   backoffLeftMs,
@@ -15,7 +16,6 @@ import {
   isRenewable,
   isTriable,
   isUsable,
-  issuerOfTokens,
   pendingExchange,
   marginMs,
   requiredTtlMs,

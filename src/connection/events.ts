@@ -1,5 +1,6 @@
 import { canonicalJson } from '../../machines/canonical-json.ts'
-import { accountOf, lastIssuer } from '../../machines/connection/selectors.ts'
+import { lastIssuer } from '../../machines/connection/issuers.ts'
+import { accountOf } from '../../machines/connection/selectors.ts'
 import type { DurableContext, RunnerOptions } from '../durable/chart.ts'
 import { isTransient, type Failure } from '../errors/failure.ts'
 import { warnOnFailure } from '../errors/warn-on-failure.ts'

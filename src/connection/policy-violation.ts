@@ -1,5 +1,6 @@
 import { issuerChanged } from '../../machines/connection/request.ts'
-import { isOtherIssuer, issuerOfTokens, serverOf, tokensOf } from '../../machines/connection/selectors.ts'
+import { isOtherIssuer, issuerOfTokens } from '../../machines/connection/issuers.ts'
+import { serverOf, tokensOf } from '../../machines/connection/selectors.ts'
 import type { Failure } from '../errors/failure.ts'
 import { policyViolation } from '../options/policy.ts'
 import { unionScopes } from '../protocol/scopes.ts'

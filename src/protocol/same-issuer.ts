@@ -1,3 +1,5 @@
+import { redactUrl } from '../errors/redact.ts'
+
 /**
  * Whether two issuers are equal, ignoring one trailing slash, which many servers add or omit.
  *
@@ -5,4 +7,9 @@
  */
 export function sameIssuer(one: string, other: string): boolean {
   return one === other || `${one}/` === other || one === `${other}/`
+}
+
+/** An issuer in a form that may be shown. */
+export function shownIssuer(issuer: string): string {
+  return redactUrl(issuer)
 }

@@ -305,6 +305,8 @@ export const ConnectionContextSchema = v.strictObject({
   importedToken: maybe(Text),
   /** The issuer of the current or last tokens: those of another one are a change of issuer. */
   issuer: maybe(v.string()),
+  /** The generation of those tokens. */
+  issuerGeneration: maybe(Count),
   /** The issuers that clients of the host were used at: one that is provided without an issuer is sent to no other. */
   boundClients: maybe(v.array(v.strictObject({ clientId: Text, issuer: v.string() }))),
   claim: maybe(ClaimSchema),

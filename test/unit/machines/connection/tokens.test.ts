@@ -698,6 +698,7 @@ test('a reset record retains its identity, clock, generation, journal, ended att
     imported: { issuer },
     importedToken: 'imported-1',
     issuer,
+    issuerGeneration: 3,
     boundClients: [{ clientId: 'given', issuer }],
     claim: refreshing,
     orphanedClaims: [{ id: 'claim-0', retried: false }],
@@ -764,6 +765,7 @@ test('pruneExpired removes the request, the claim, unused servers and everything
     historyTruncatedAt: undefined,
     servers: [server, { ...server, id: 3 }],
     issuer: server.issuer,
+    issuerGeneration: 0,
   })
   expect(pruneExpired(after(context, { historyTruncatedAt: START + 1 })).historyTruncatedAt).toBe(START + 1)
 })
