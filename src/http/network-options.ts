@@ -76,8 +76,9 @@ export interface NetworkOptions {
   timeoutMs?: number | undefined
   /**
    * Upper bound for the wait of `connection.fetch` for the headers of a response, in milliseconds; the body may take
-   * any time. Counted from each part of a streamed request body that the server takes. Integer ≥ 1. @defaultValue
-   * 60_000
+   * any time. Raise it for servers that send the headers of an event stream only with its first event, or those of a
+   * tool call only with its result, after longer than that. Counted from each part of a streamed request body that the
+   * server takes. Integer ≥ 1. @defaultValue 60_000
    */
   headersTimeoutMs?: number | undefined
   /** Upper bound for one body after decompression, in bytes. Integer ≥ 1. @defaultValue 1_048_576 */
