@@ -5,18 +5,18 @@ const { exports } = JSON.parse(readFileSync(new URL('package.json', import.meta.
 
 /** Our own code, without the packages that it imports. */
 const OWN = {
-  '.': '73.6 kB',
-  './machines': '18 kB',
+  '.': '73.9 kB',
+  './machines': '18.2 kB',
   './mcp': '4.1 kB',
   './node': '5.2 kB',
   './redis': '7.3 kB',
   './sqlite': '4.1 kB',
-  './stately': '20.4 kB',
-  './testing': '30 kB',
+  './stately': '20.5 kB',
+  './testing': '30.2 kB',
 }
 
 /** The main entry with all that it loads from packages. */
-const WITH_PACKAGES = { '.': '280 kB' }
+const WITH_PACKAGES = { '.': '280.4 kB' }
 
 const checks = (limits, name, settings) =>
   Object.entries(limits).map(([entry, limit]) => ({
