@@ -104,7 +104,7 @@ describe('an entry of network.allow', () => {
     'fe80::1%1',
     '[fe80::1%1/64]',
     `a${longest}`,
-  ])('%j is none', (text) => {
+  ])('%j is not an entry of network.allow', (text) => {
     expect(parseAllowEntry(text)).toBeUndefined()
   })
 })
