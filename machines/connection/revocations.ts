@@ -124,9 +124,9 @@ export function discardTokens(context: ConnectionContext, { output }: TokensRece
   const isRetained = isUsed && current !== undefined && isSameClient(current, server)
   const isOfOther = output.discarded === undefined && output.subject !== undefined
   // After a refresh, what was refreshed serves nothing else any more.
-  const refreshToken = output.refreshToken ?? (kind === 'refresh' ? tokens?.refreshToken : undefined)
-  if (isRetained && !isOfOther)
-    return { at, failure, ...(kind === 'refresh' && tokens && { tokens: { ...tokens, refreshToken } }) }
+  const refreshed = kind === 'refresh' ? assertDefined(tokens, 'tokens') : undefined
+  const refreshToken = output.refreshToken ?? refreshed?.refreshToken
+  if (isRetained && !isOfOther) return { at, failure, ...(refreshed && { tokens: { ...refreshed, refreshToken } }) }
   const revoked = { id, server, ...output, refreshToken: isRetained ? output.refreshToken : refreshToken }
   return { failure, ...discarded(context, revoked) }
 }
