@@ -11,7 +11,8 @@ interface Records {
 
 /**
  * Encrypts a record anew that is encrypted with another key than new ones are, and changes nothing else: neither its
- * content nor when it ends. Not during a claim, whose age is that of the record, and whose result is encrypted anew.
+ * content nor when it ends. Not during the lease of a claim, whose age is that of the record, and whose result is
+ * encrypted anew. An orphaned claim is: nobody may ever ask for its result. It is taken over a lease later at most.
  *
  * @returns Whether this was done; false also if the record was replaced meanwhile.
  * @throws `AuthorizationError` as {@link SnapshotRepository.load}.
@@ -23,8 +24,9 @@ export async function reseal<Context extends DurableContext, Command extends { t
   dueInMs?: DueInMs<Context>,
 ): Promise<boolean> {
   const view = await repository.load(chart, key)
-  if (view?.isSealedBefore !== true || view.context.claim !== undefined) return false
+  if (view?.isSealedBefore !== true) return false
   const { context, version } = view
+  if (context.claim !== undefined && view.ageMs() <= context.claim.leaseMs) return false
   const savedAt = Math.max(view.at(), context.at)
   const ttlMs = chart.ttlMs(context)
   return await whileAvailable(async () => {

@@ -1,9 +1,10 @@
 import { decodeProtectedHeader } from 'jose'
 import { describe, expect, it } from 'vitest'
 import { type AuthOrchestrator, type ConnectionEntry, createAuthOrchestrator } from '../../src/index.ts'
+import type { StoreFault } from '../support/processes/faulty-store.ts'
 import { randomKeys, startWorker, type Worker } from '../support/processes/fleet.ts'
 import { openStore } from '../support/processes/open-store.ts'
-import { EVERY_STORE, type Scene, useStage } from '../support/processes/stage.ts'
+import { BRISK, EVERY_STORE, pause, type Scene, soon, useStage } from '../support/processes/stage.ts'
 import type { TextKeys } from '../support/processes/worker-protocol.ts'
 import { verifies } from '../support/verifies.ts'
 
@@ -139,6 +140,46 @@ describe.each(EVERY_STORE)('the rotation of a sealing key on %s', (kind) => {
     expect(await reencrypt(scene, turned)).toEqual([])
     expect(await hasty.whoami(who('alice'))).toBe('you are alice')
     expect((await hasty.authorize(who('bob'))).status).toBe('redirect')
+  })
+
+  it('processes that do not have the new key yet say so of what another one wrote with it, change nothing, and go on once they have it', async () => {
+    const scene = stage.scene(kind)
+    const { before, both, turned } = rotation(scene)
+    const [late, early] = await Promise.all([before, turned].map((keys) => startWorker({ ...scene.init, keys })))
+    if (late === undefined || early === undefined) expect.unreachable()
+    await scene.signIn(late, late, who('alice'))
+    await scene.signIn(late, late, who('carol'))
+    const { value } = await early.accessToken(who('alice'), RENEWED)
+    const { versions } = await atRest(scene)
+    const unknown = { code: 'SNAPSHOT_KEY_UNKNOWN' }
+    await expect(late.accessToken(who('alice'), RENEWED)).rejects.toMatchObject(unknown)
+    await expect(late.disconnect(who('alice'))).rejects.toMatchObject(unknown)
+    expect((await atRest(scene)).versions).toEqual(versions)
+    // What has the old key is everybody's.
+    expect(await late.whoami(who('carol'))).toBe('you are alice')
+    expect(await early.whoami(who('carol'))).toBe('you are alice')
+    const corrected = await startWorker({ ...scene.init, keys: both })
+    expect((await corrected.accessToken(who('alice'))).value).toBe(value)
+    await corrected.accessToken(who('alice'), RENEWED)
+    const { tokenRequests } = await stage.as.ledger()
+    expect(tokenRequests.filter(({ status }) => status !== 200)).toEqual([])
+  })
+
+  it('a registration whose process was killed in the middle of it is encrypted anew once the lease is over, and no sign-in needs the old key', async () => {
+    const scene = stage.scene(kind, BRISK)
+    const { turned, after } = rotation(scene)
+    const claimed: StoreFault = { ...pause('claimed', 'after'), record: 'registration' }
+    const killed = await scene.start({ faults: [claimed] })
+    void killed.authorize(who('alice'))
+    await killed.waitFor('claimed')
+    await killed.kill('SIGKILL')
+    await soon(async () => {
+      expect(await reencrypt(scene, turned)).toEqual([])
+      expect((await atRest(scene)).ids).toEqual(['k2'])
+    })
+    const last = await startWorker({ ...scene.init, keys: after })
+    await scene.signIn(last, last, who('bob'))
+    expect(await last.whoami(who('bob'))).toBe('you are alice')
   })
 
   it('a registration whose key is lost is forgotten by name, and users of its issuer sign in again', async () => {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { createSealer, type Sealer } from '../../../src/durable/sealing.ts'
 import { KEY, createWorld, type TestProcess, type World } from './world.ts'
-import { CLAIMED, SIGNED_IN } from './records.ts'
+import { CLAIM, CLAIMED, REFRESH, SIGNED_IN } from './records.ts'
 
 const key = (id: string, byte: number) => ({ id, secret: new Uint8Array(32).fill(byte) })
 const [OLD, NEW] = [key('old', 1), key('new', 2)]
@@ -53,10 +53,33 @@ describe('reseal', () => {
     expect(process.store.saves).toEqual([])
   })
 
-  test('leaves a record to the holder of its claim, whose age is that of the record', async () => {
-    const { process } = await oldRecord(CLAIMED)
+  test('leaves a record to the holder of its claim, whose age is that of the record, until the lease is over', async () => {
+    const { world, process } = await oldRecord(CLAIMED)
+    world.time.advance(CLAIM.leaseMs)
     expect(await reseal(process)).toBe(false)
     expect(process.store.saves).toEqual([])
+    world.time.advance(1)
+    expect(await reseal(process)).toBe(true)
+    const after = await process.load()
+    expect(after).toMatchObject({ context: CLAIMED })
+    expect(after?.isSealedBefore).toBeUndefined()
+    // The claim is as if it had just begun: whoever takes it over does so later, never earlier.
+    expect(after?.ageMs()).toBe(0)
+  })
+
+  test('leaves the result of a claim past its lease to its holder, who sends its token once', async () => {
+    const { world, process } = await oldRecord()
+    const holder = world.process({ sealer: createSealer([OLD, NEW]), isOutside: true })
+    holder.store.arm({ name: 'result', operation: 'save', when: 'before', action: 'pause', skip: 1 })
+    const refreshed = holder.run(REFRESH)
+    await holder.reached('result')
+    world.time.advance(CLAIM.leaseMs + 1)
+    expect(await reseal(process)).toBe(true)
+    holder.store.resume('result')
+    const { view } = await refreshed
+    expect(view?.context).toMatchObject({ generation: 2, tokens: { accessToken: 'access-new-1' }, claim: undefined })
+    expect((await process.load())?.version).toBe(view?.version)
+    expect(world.requests).toEqual(['refreshTokens'])
   })
 
   test('leaves a record alone that another process replaces meanwhile', async () => {
