@@ -11,8 +11,8 @@ export const CALLBACK_WAIT_MS = 60_000
 
 /**
  * Total length of the scopes of pending attempts, with their codes and with the servers of those at other ones, and of
- * counted step-ups, in characters; the oldest are dropped. Two of the longest scopes, or eight usual ones. For a server
- * that names 4,096 characters of scope, or another authorization server each time.
+ * counted step-ups, in bytes of JSON; the oldest are dropped. Two of the longest scopes, or eight usual ones. For a
+ * server that names 4,096 characters of scope, or another authorization server each time.
  */
 export const MAX_TOTAL_SCOPE_LENGTH = 8_192
 
@@ -36,6 +36,13 @@ export const MAX_ORPHANED_CLAIMS = 4
  * out again and again while the revocation endpoint is down.
  */
 export const MAX_REVOCATIONS = 4
+
+/**
+ * How much of a record the server of a pending revocation may take beside another revocation, in bytes of JSON. Of
+ * revocations at servers with longer metadata, only the newest is retained. For a server that names others again and
+ * again: it displaces none but its own, since usual metadata are far shorter.
+ */
+export const MAX_REVOCATION_SERVER_BYTES = 3_072
 
 /** How long a revocation is attempted, in milliseconds: one day. Its outcome is retained twice as long. */
 export const REVOCATION_TTL_MS = 86_400_000

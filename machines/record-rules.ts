@@ -1,6 +1,7 @@
 import type { Failure } from '../src/errors/failure.ts'
 import type { Claim, ConnectionContext, JournalEntry } from '../src/schemas/connection-context.ts'
 import type { ClientInformation } from '../src/schemas/credentials.ts'
+import { textBytesOf } from '../src/protocol/scopes.ts'
 import type { RegistrationContext } from '../src/schemas/registration.ts'
 import { MAX_JOURNAL_ENTRIES, MAX_ORPHANED_CLAIMS, MAX_RETRIES, MAX_TOTAL_SCOPE_LENGTH } from './limits.ts'
 import { portFailureOf } from './rejection.ts'
@@ -116,16 +117,16 @@ export function appendToJournal(
 }
 
 /**
- * The newest entries: at most `count`, and no more than {@link MAX_TOTAL_SCOPE_LENGTH} characters of scope, or of what
- * else `lengthOf` counts; the newest in any case.
+ * The newest entries: at most `count`, and no more than {@link MAX_TOTAL_SCOPE_LENGTH} bytes of scope, or of what else
+ * `bytesIn` counts; the newest in any case.
  */
 export function newestWithin<Entry extends { scope?: string | undefined }>(
   entries: Entry[],
   count: number,
-  lengthOf: (entry: Entry) => number = ({ scope = '' }) => scope.length,
+  bytesIn: (entry: Entry) => number = ({ scope }) => textBytesOf(scope),
 ): Entry[] {
   const newest = entries.slice(-count).toReversed()
   let left = MAX_TOTAL_SCOPE_LENGTH
-  const first = newest.findIndex((entry, index) => (left -= lengthOf(entry)) < 0 && index > 0)
+  const first = newest.findIndex((entry, index) => (left -= bytesIn(entry)) < 0 && index > 0)
   return newest.slice(0, first === -1 ? count : first).toReversed()
 }

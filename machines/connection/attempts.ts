@@ -1,6 +1,6 @@
 import type { Failure } from '../../src/errors/failure.ts'
 import { sameIssuer } from '../../src/protocol/same-issuer.ts'
-import { coversScope } from '../../src/protocol/scopes.ts'
+import { bytesOf, coversScope, textBytesOf } from '../../src/protocol/scopes.ts'
 import type { Attempt, ConnectionContext, EndedAttempt } from '../../src/schemas/connection-context.ts'
 import type { ClientInformation, Tokens } from '../../src/schemas/credentials.ts'
 import { assertDefined } from '../assert.ts'
@@ -32,11 +32,9 @@ export function addAttempt(
   const hasCode = (other: Attempt): boolean => isExchangePending(other, output.at)
   const byPriority = context.attempts.toSorted((a, b) => Number(hasCode(a)) - Number(hasCode(b)))
   // An attempt at another server retains that server, which another party has named.
-  const lengthOf = ({ scope = '', code = '', serverId }: Attempt): number =>
-    scope.length +
-    code.length +
-    (serverId === attempt.serverId ? 0 : JSON.stringify([serverOf(context, serverId)]).length)
-  const retained = newestWithin([...byPriority, attempt], MAX_ATTEMPTS, lengthOf)
+  const bytesIn = ({ scope, code, serverId }: Attempt): number =>
+    textBytesOf(scope) + textBytesOf(code) + (serverId === attempt.serverId ? 0 : bytesOf(serverOf(context, serverId)))
+  const retained = newestWithin([...byPriority, attempt], MAX_ATTEMPTS, bytesIn)
   const superseded = context.attempts.filter((other) => !retained.includes(other))
   return {
     at: output.at,

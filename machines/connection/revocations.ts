@@ -2,8 +2,9 @@ import type { Failure } from '../../src/errors/failure.ts'
 import { sameIssuer } from '../../src/protocol/same-issuer.ts'
 import type { Account, ConnectionContext, Revocation } from '../../src/schemas/connection-context.ts'
 import type { AuthorizationServer, Tokens } from '../../src/schemas/credentials.ts'
+import { bytesOf } from '../../src/protocol/scopes.ts'
 import { assertDefined } from '../assert.ts'
-import { MAX_REVOCATIONS, REVOCATION_TTL_MS } from '../limits.ts'
+import { MAX_REVOCATION_SERVER_BYTES, MAX_REVOCATIONS, REVOCATION_TTL_MS } from '../limits.ts'
 import { isLocal, isRetryLater, portFailureOf } from '../rejection.ts'
 import { claim, nextRetry } from './claims.ts'
 import type { Change, ConnectionEvent, Done, Sent } from './events.ts'
@@ -22,9 +23,15 @@ import { readClock, reset } from './tokens.ts'
 
 type Pending = NonNullable<Revocation['pending']>
 
-/** Adds a revocation; if there are too many, one that is decided is dropped, or else the oldest. */
+/**
+ * Adds a revocation; if there are too many, one that is decided is dropped, or else the oldest. One at a server that
+ * takes more than its share of the record gives way to the next such one.
+ */
 function add(context: ConnectionContext, revocation: Revocation): Change {
-  const earlier = context.revocations ?? []
+  const isLong = ({ pending }: Revocation): boolean => bytesOf(pending?.server) > MAX_REVOCATION_SERVER_BYTES
+  const current = claimedRevocation(context)
+  const givesWay = (other: Revocation): boolean => isLong(revocation) && isLong(other) && other !== current
+  const earlier = (context.revocations ?? []).filter((other) => !givesWay(other))
   const decided = earlier.findIndex(({ pending }) => pending === undefined)
   const dropped = earlier.length < MAX_REVOCATIONS ? -1 : Math.max(decided, 0)
   return { revocations: [...earlier.filter((_, index) => index !== dropped), revocation] }

@@ -1,5 +1,6 @@
 import { isErrorCode } from '../errors/failure.ts'
 import { MAX_CODE_LENGTH, MAX_QUERY_LENGTH } from '../schemas/limits.ts'
+import { textBytesOf } from '../schemas/record-bytes.ts'
 
 /** The parameters of an authorization response, before validation. All strings are untrusted. */
 export interface CallbackParameters {
@@ -39,7 +40,7 @@ export function parseCallback(url: string | URL): CallbackParameters {
     return { ...origin, error: isErrorCode(error) ? error : 'other' }
   }
   if (code === undefined) return { ...origin, malformed: 'noCode' }
-  return code.length > MAX_CODE_LENGTH ? { ...origin, malformed: 'tooLong' } : { ...origin, code }
+  return textBytesOf(code) > MAX_CODE_LENGTH ? { ...origin, malformed: 'tooLong' } : { ...origin, code }
 }
 
 /**

@@ -1,5 +1,6 @@
+export { bytesOf, isTooMuchScope, textBytesOf } from '../schemas/record-bytes.ts'
+
 import type { Grant } from '../schemas/grants.ts'
-import { MAX_SCOPE_LENGTH } from '../schemas/limits.ts'
 
 /** The sources of a request's scope, in order of precedence; the first non-empty one is used. */
 export interface ScopeSources {
@@ -51,11 +52,6 @@ export function challengedScope(scope: string | undefined): string | undefined {
 /** The part of a scope that the policy allows; without a list, all of it. */
 export function permittedScope(scope: string | undefined, allowed: readonly string[] | undefined): string | undefined {
   return allowed === undefined ? scope : join(split(scope).filter((token) => allowed.includes(token)))
-}
-
-/** Whether a scope is longer than any request may send. */
-export function isTooMuchScope(scope: string | undefined): boolean {
-  return (scope?.length ?? 0) > MAX_SCOPE_LENGTH
 }
 
 /** Whether the granted scope includes the required one. An absent required scope is always covered. */

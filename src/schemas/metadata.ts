@@ -44,6 +44,7 @@ export const ProtectedResourceMetadataSchema = v.pipe(
     dpop_signing_alg_values_supported: v.nullish(Names),
     dpop_bound_access_tokens_required: v.nullish(v.boolean()),
   }),
+  withinBytes(['resource', 'dpop_signing_alg_values_supported'], MAX_METADATA_MEMBERS_BYTES),
   v.transform((metadata) => ({
     /** Verbatim. */
     resource: metadata.resource,

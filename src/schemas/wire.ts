@@ -1,5 +1,6 @@
 import * as v from 'valibot'
-import { MAX_NAME_LENGTH, MAX_NAMES, MAX_SCOPE_LENGTH, MAX_SECRET_LENGTH, MAX_URL_LENGTH } from './limits.ts'
+import { MAX_NAME_LENGTH, MAX_NAMES, MAX_SECRET_LENGTH, MAX_URL_LENGTH } from './limits.ts'
+import { bytesOf, isTooMuchScope } from './record-bytes.ts'
 
 /** A lone surrogate cannot be encoded in a URL or a header. */
 export const WellFormed = v.check((text: string) => !/\p{Surrogate}/u.test(text))
@@ -55,15 +56,15 @@ const AnyScopeText = v.pipe(
   v.transform((scope) => scopesOf([scope].flat().flatMap(scopesOf).join(' ')).join(' ')),
 )
 
+const boundedScope = v.check((scope: string) => !isTooMuchScope(scope))
+
 /** A server-supplied scope as space-separated text: a text, or a list of texts. */
-export const ScopeText = v.pipe(AnyScopeText, v.maxLength(MAX_SCOPE_LENGTH), WellFormed)
+export const ScopeText = v.pipe(AnyScopeText, boundedScope, WellFormed)
 
 /** A {@link ScopeText} that may be too long to store: its first scopes, as many as can be stored. */
 export const LongScopeText = v.pipe(
   AnyScopeText,
-  v.transform((scope) =>
-    scope.length > MAX_SCOPE_LENGTH ? scope.slice(0, MAX_SCOPE_LENGTH + 1).replace(/ ?[^ ]*$/, '') : scope,
-  ),
+  v.transform((scope) => (isTooMuchScope(scope) ? firstScopes(scope) : scope)),
   WellFormed,
 )
 
@@ -79,9 +80,19 @@ export const Scopes = v.pipe(
   v.transform((scopes) => (scopes.length === 0 ? undefined : scopes)),
 )
 
+function firstScopes(scope: string): string {
+  let first = ''
+  for (const token of scope.split(' ')) {
+    const longer = first === '' ? token : `${first} ${token}`
+    if (isTooMuchScope(longer)) break
+    first = longer
+  }
+  return first
+}
+
 /** Whether a list of scopes is longer than any request may send, or than any list of names. */
 export function isTooLong(scopes: readonly string[] = []): boolean {
-  return scopes.length > MAX_NAMES || scopes.join(' ').length > MAX_SCOPE_LENGTH
+  return scopes.length > MAX_NAMES || isTooMuchScope(scopes.join(' '))
 }
 
 function isHttpUrl(text: string): boolean {
@@ -89,11 +100,6 @@ function isHttpUrl(text: string): boolean {
   if (!/^https?:\/\/[^/]/i.test(text) || /[\s\\#]/.test(text) || !URL.canParse(text)) return false
   const { protocol, username, password } = new URL(text)
   return (protocol === 'https:' || protocol === 'http:') && username === '' && password === ''
-}
-
-/** How much a value takes in a record, in bytes of JSON. */
-function bytesOf(value: unknown): number {
-  return value === undefined ? 0 : new TextEncoder().encode(JSON.stringify(value)).length
 }
 
 /** Bounds what these members of a document take together; the issue names the first one that does not fit any more. */
