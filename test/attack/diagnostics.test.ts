@@ -2,6 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { fork } from 'node:child_process'
 import { Channel } from 'node:diagnostics_channel'
 import { once } from 'node:events'
+import { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { inspect } from 'node:util'
@@ -99,7 +100,11 @@ async function sectionsWith(world: World, debug: string): Promise<Map<string, st
   const env = { ...process.env, NODE_DEBUG: debug }
   const child = fork(script, [world.server, REDIRECT_URI, `?token=${MARK}query`], { env, execArgv: [], silent: true })
   onTestFinished(() => void child.kill())
-  const printed = Promise.all([text(child.stdout ?? []), text(child.stderr ?? []), once(child, 'close')])
+  const printed = Promise.all([
+    text(child.stdout ?? Readable.from([])),
+    text(child.stderr ?? Readable.from([])),
+    once(child, 'close'),
+  ])
   const [redirect] = (await once(child, 'message')) as [Redirect]
   child.send(world.callback(redirect))
   const [stdout, stderr, [exitCode]] = await printed
