@@ -25,7 +25,10 @@ export interface StaticClientInformation {
   clientSecretExpiresAt?: number | undefined
   /** RFC 7591 §2. @defaultValue `client_secret_basic` with a secret, `none` without */
   tokenEndpointAuthMethod?: string | undefined
-  /** The redirect URI that it is registered with. @defaultValue `client.redirectUri` */
+  /**
+   * The redirect URI that it is registered with, verbatim: `{issuer}` in it is not replaced, and one that does not name
+   * the issuer lacks the protection of `{issuer}` in `client.redirectUri`. @defaultValue `client.redirectUri`
+   */
   redirectUri?: string | undefined
 }
 

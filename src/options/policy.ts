@@ -2,6 +2,7 @@ import * as v from 'valibot'
 import { saveMarginMs } from '../durable/chart.ts'
 import { failure, type Failure } from '../errors/failure.ts'
 import { redactUrl } from '../errors/redact.ts'
+import { canonicalServer } from '../protocol/discovery.ts'
 import type { DpopPolicy } from '../protocol/dpop.ts'
 import { sameIssuer } from '../protocol/same-issuer.ts'
 import { coversScope } from '../protocol/scopes.ts'
@@ -26,8 +27,8 @@ export interface PolicyOptions {
   /** How long an authorization request awaits its callback. @defaultValue 300_000 */
   attemptTtlMs?: number | undefined
   /**
-   * How long an unredeemed authorization code is retained for retry. Must exceed `leaseMs` + `graceMs`, or else another
-   * process does not send the code of one that died. @defaultValue 60_000
+   * How long an unredeemed authorization code is retained for retry. Must exceed `leaseMs` + `graceMs`, so that another
+   * process can send the code of one that died. @defaultValue 60_000
    */
   codeTtlMs?: number | undefined
   /**
@@ -36,7 +37,10 @@ export interface PolicyOptions {
    * @defaultValue 30_000
    */
   minTokenTtlMs?: number | undefined
-  /** Lease of a claim. Must exceed `network.timeoutMs` by a margin for the save. @defaultValue 30_000 */
+  /**
+   * Lease of a claim. Must exceed `network.timeoutMs` by more than the margin for the save of the result: 5 seconds, or
+   * a quarter of the lease if that is less. @defaultValue 30_000
+   */
   leaseMs?: number | undefined
   /**
    * Grace period after lease expiry before another process takes over the claim; after a store outage it begins once
@@ -58,8 +62,9 @@ export interface PolicyOptions {
    */
   unauthenticatedRequests?: 'firstContact' | 'never' | undefined
   /**
-   * MCP endpoints or origins that connections may use. This list and the next three hold at every use: what is stored
-   * and no longer allowed gives no token, is not renewed, and its callbacks are not redeemed (`POLICY_REFUSED`).
+   * MCP endpoints or origins that connections may use; an origin with or without a final slash stands for all its
+   * endpoints. This list and the next three hold at every use: what is stored and no longer allowed gives no token, is
+   * not renewed, and its callbacks are not redeemed (`POLICY_REFUSED`).
    *
    * @defaultValue all
    */
@@ -172,11 +177,17 @@ export function policyFor(
   connection: ConnectionIdentity,
 ): Policy {
   const rules = typeof policy === 'function' ? parseOptions(PolicySchema, policy(connection), 'policy') : (policy ?? {})
-  const leaseMs = rules.leaseMs ?? 30_000
-  if (timeoutMs + saveMarginMs(leaseMs) >= leaseMs)
+  const { leaseMs = 30_000, graceMs = 5_000, codeTtlMs = 60_000 } = rules
+  const saveMs = saveMarginMs(leaseMs)
+  if (timeoutMs + saveMs >= leaseMs)
     throw invalidArgument(
       'policy.leaseMs',
-      `must exceed network.timeoutMs (${timeoutMs}) by a margin for the save of the result`,
+      `must exceed network.timeoutMs (${timeoutMs}) by more than ${saveMs}, the margin for the save of the result`,
+    )
+  if (codeTtlMs <= leaseMs + graceMs)
+    throw invalidArgument(
+      'policy.codeTtlMs',
+      `must exceed policy.leaseMs + policy.graceMs (${leaseMs + graceMs}), so that another process can send the code of one that died`,
     )
   return {
     registrationScope: rules.registrationScope ?? 'deployment',
@@ -187,15 +198,17 @@ export function policyFor(
     refuseAccountChange: rules.refuseAccountChange ?? false,
     refuseIssuerChange: rules.refuseIssuerChange ?? false,
     attemptTtlMs: rules.attemptTtlMs ?? 300_000,
-    codeTtlMs: rules.codeTtlMs ?? 60_000,
+    codeTtlMs,
     minTokenTtlMs: rules.minTokenTtlMs ?? 30_000,
     leaseMs,
-    graceMs: rules.graceMs ?? 5_000,
+    graceMs,
     cacheMs: rules.cacheMs ?? 10_000,
     dpop: rules.dpop ?? 'never',
     strictResource: rules.strictResource ?? false,
     unauthenticatedRequests: rules.unauthenticatedRequests ?? 'firstContact',
-    allowedServers: rules.allowedServers,
+    allowedServers: rules.allowedServers?.map((allowed, index) =>
+      canonicalServer(allowed, `policy.allowedServers[${index}]`),
+    ),
     allowedIssuers: rules.allowedIssuers,
     allowedGrants: rules.allowedGrants,
     allowedScopes: rules.allowedScopes,
@@ -243,11 +256,11 @@ export function policyViolation(
 }
 
 /**
- * Whether the policy allows an MCP endpoint, by its URL or by its origin.
+ * Whether the policy allows an MCP endpoint, by its URL or by its origin. All in their canonical form.
  *
  * @internal
  */
 export function isServerAllowed(server: string, allowedServers: readonly string[] | undefined): boolean {
   if (allowedServers === undefined) return true
-  return allowedServers.includes(server) || allowedServers.includes(new URL(server).origin)
+  return allowedServers.includes(server) || allowedServers.includes(`${new URL(server).origin}/`)
 }

@@ -73,15 +73,21 @@ function isRedirectUri(text: string): boolean {
   return (protocol === 'https:' || isLoopbackHost(hostname)) && username + password === ''
 }
 
-/** Whether `{issuer}` is a whole segment of the path, once, if it is there at all. */
-const isTemplate = (text: string): boolean =>
-  /^[^?]+\/\{issuer\}(?:[/?]|$)/.test(text) ? text.split('{issuer}').length === 2 : !text.includes('{issuer}')
+/** Whether `{issuer}` is a whole segment of the path, once, if it is there at all; no other brace is a placeholder. */
+function isTemplate(text: string): boolean {
+  const [before = '', after, ...others] = text.split('{issuer}')
+  const isSegment = after === undefined || (/^[^?]+\/$/.test(before) && /^(?:[/?]|$)/.test(after))
+  return isSegment && others.length === 0 && !/[{}]|%7[bd]/i.test(before + (after ?? ''))
+}
 
 /** The redirect URI to which authorization servers return the browser. */
 export const RedirectUri = v.pipe(
   v.string(),
   v.check(isRedirectUri, 'must be an https URL, or http on a loopback address, without a fragment'),
-  v.check(isTemplate, 'may contain {issuer} once, as a whole segment of its path'),
+  v.check(
+    isTemplate,
+    'may contain {issuer}, the only placeholder, once, as a whole segment of its path, and no other braces',
+  ),
 )
 
 /**

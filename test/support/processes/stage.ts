@@ -36,7 +36,7 @@ export const REDIRECT_URI = 'http://127.0.0.1:1/callback'
 export const BRISK = { network: { timeoutMs: 1_500 }, policy: { leaseMs: 4_500, graceMs: 300 } }
 
 /** For what must not time out, whatever else the machine does. */
-const PATIENT = { network: { timeoutMs: 20_000 }, policy: { leaseMs: 60_000 } }
+const PATIENT = { network: { timeoutMs: 20_000 }, policy: { leaseMs: 60_000, codeTtlMs: 90_000 } }
 
 /** Stops a process right before, or right after, one of the saves of its connection's record. */
 export function pause(name: string, when: StoreFault['when'], skip = 0): StoreFault {

@@ -136,6 +136,21 @@ describe('a policy that no longer allows what is stored', () => {
   })
 })
 
+test.each([
+  ['its origin with a final slash', (origin: string) => `${origin}/`, true],
+  ['its origin in another form', (origin: string) => origin.replace('http:', 'HTTP:'), true],
+  ['its URL', (origin: string) => `${origin}/mcp`, true],
+  ['another path', (origin: string) => `${origin}/mcp/`, false],
+] as const)('policy.allowedServers with %s of a server decides about it', async (_what, entryFor, isAllowed) => {
+  const { connection, world, forbid } = await signedIn()
+  forbid({ allowedServers: [OTHER, entryFor(new URL(world.server).origin)] })
+  const asked = connection.accessToken().then(
+    () => true,
+    () => false,
+  )
+  expect(await asked).toBe(isAllowed)
+})
+
 describe('tokens that are granted beyond policy.allowedScopes', () => {
   const wider = (good: Record<string, unknown>) => ({ body: { ...good, scope: 'mcp:tools admin' } })
   const allowed = { policy: { allowedScopes: ['mcp:tools'] } }

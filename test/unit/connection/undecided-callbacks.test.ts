@@ -68,14 +68,16 @@ describe('a callback whose outcome is not decided yet', () => {
   })
 
   test('a callback whose exchange is not repeated, because its code does not live that long, is not retryable', async () => {
-    const { world, clock, first, second, connection, url } = await returned({ codeTtlMs: 3_000 })
-    world.tokenAnswers.push({ hangUp: true })
+    const { world, clock, first, second, connection, url } = await returned({ codeTtlMs: 12_000 })
+    world.tokenAnswers.push({ status: 503, body: {} }, { hangUp: true })
+    expect(await first.completeCallback(url)).toMatchObject({ status: 'failed', retryable: true })
+    clock.advance(6_000)
     const unknown = { status: 'failed', failure: { code: 'TOKEN_OUTCOME_UNKNOWN' }, retryable: false }
     expect(await first.completeCallback(url)).toMatchObject(unknown)
     clock.advance(11_001)
     expect(await second.completeCallback(url)).toMatchObject(unknown)
     expect(await connection.status()).toMatchObject({ state: 'failed', authorized: false })
-    expect(world.tokenRequests()).toHaveLength(1)
+    expect(world.tokenRequests()).toHaveLength(2)
   })
 
   test('a callback that waits while another process redeems the code and disconnects returns superseded', async () => {
@@ -96,12 +98,15 @@ describe('a callback whose outcome is not decided yet', () => {
   })
 
   test('a callback whose code has expired waits for the process that is still redeeming it', async () => {
-    const { world, clock, behind, first, second, url } = await returned({ codeTtlMs: 3_000 })
+    const { world, clock, behind, first, second, url } = await returned({ codeTtlMs: 12_000 })
     const server = Promise.withResolvers<void>()
+    world.tokenAnswers.push({ status: 503, body: {} })
+    expect(await first.completeCallback(url)).toMatchObject({ status: 'failed', retryable: true })
+    clock.advance(6_000)
     world.tokenAnswers.push((good) => ({ body: good, until: server.promise }))
     const redeeming = first.completeCallback(url)
-    await until(() => world.tokenRequests().length === 1)
-    clock.advance(3_001)
+    await until(() => world.tokenRequests().length === 2)
+    clock.advance(6_001)
     const waiting = second.completeCallback(url)
     await until(() => behind.seen.loads > 0)
     server.resolve()
@@ -211,8 +216,8 @@ describe('a callback that came in time, and waits for the claim of a process tha
   })
 
   test('is expired once it has waited as long as codes live', async () => {
-    const { world, clock, answer } = await waitingFor(11_000)
-    clock.advance(11_001)
+    const { world, clock, answer } = await waitingFor(11_001)
+    clock.advance(11_002)
     expect(await answer).toMatchObject({ status: 'expired' })
     expect(world.tokenRequests()).toHaveLength(2)
   })

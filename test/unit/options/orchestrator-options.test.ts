@@ -128,6 +128,11 @@ describe('createAuthOrchestrator', () => {
       { client: CLIENT, policy: { [name]: ['mcp.example'] } },
       value(`policy.${name}[0] must be an absolute http(s) URL`),
     ]),
+    [
+      'an allowed server with a fragment',
+      { client: CLIENT, policy: { allowedServers: ['https://mcp.example', 'https://mcp.example/mcp#x'] } },
+      value('policy.allowedServers[1] must not contain a fragment'),
+    ],
     ['an incomplete store', { client: CLIENT, store: { load() {} } }, type('store must be a SnapshotStore')],
     ['keys without a name key', { client: CLIENT, keys: { sealing: [] } }, type('keys.name is required')],
     [
@@ -229,13 +234,26 @@ describe('createAuthOrchestrator', () => {
     [
       'a lease shorter than a request',
       { client: CLIENT, policy: { leaseMs: 10_000 } },
-      value('policy.leaseMs must exceed network.timeoutMs (10000) by a margin for the save of the result'),
+      value(
+        'policy.leaseMs must exceed network.timeoutMs (10000) by more than 2500, the margin for the save of the result',
+      ),
     ],
     [
       'a request longer than the lease',
       { client: CLIENT, network: { timeoutMs: 30_000 } },
-      value('policy.leaseMs must exceed network.timeoutMs (30000) by a margin for the save of the result'),
+      value(
+        'policy.leaseMs must exceed network.timeoutMs (30000) by more than 5000, the margin for the save of the result',
+      ),
     ],
+    ...[{ codeTtlMs: 35_000 }, { leaseMs: 50_000, graceMs: 10_000 }].map(
+      (policy: { codeTtlMs?: number; leaseMs?: number; graceMs?: number }): [string, unknown, object] => [
+        `a code that does not outlive the claim of another process: ${JSON.stringify(policy)}`,
+        { client: CLIENT, policy },
+        value(
+          `policy.codeTtlMs must exceed policy.leaseMs + policy.graceMs (${(policy.leaseMs ?? 30_000) + (policy.graceMs ?? 5_000)}), so that another process can send the code of one that died`,
+        ),
+      ],
+    ),
     [
       'an unknown dpop value',
       { client: CLIENT, policy: { dpop: 'always' } },
@@ -279,6 +297,32 @@ describe('createAuthOrchestrator', () => {
   )
 
   test.each([
+    '{Issuer}',
+    '{tenant}',
+    '%7Bissuer%7D',
+    '{issuer',
+    'issuer}',
+    '{issuer}/%7btenant%7D',
+    'a?to={issuer}',
+    '{issuer}/{issuer}',
+  ])('createAuthOrchestrator throws a TypeError that names the only placeholder for %s in the redirect URI', (path) => {
+    expect(complaintAbout({ client: { ...CLIENT, redirectUri: `https://app.example/callback/${path}` } })).toEqual(
+      value(
+        'client.redirectUri may contain {issuer}, the only placeholder, once, as a whole segment of its path, and no other braces',
+      ),
+    )
+  })
+
+  test.each([
+    'https://app.example/{issuer}',
+    'https://app.example/a/{issuer}/b?c=d',
+    'https://app.example/{issuer}?c=d',
+  ])(
+    'createAuthOrchestrator accepts the redirect URI %s with its placeholder',
+    (redirectUri) => void orchestrate({ client: { ...CLIENT, redirectUri } }),
+  )
+
+  test.each([
     'http://localhost:3000/callback',
     'http://127.0.0.1:3000/callback',
     'http://[::1]/callback',
@@ -305,7 +349,7 @@ describe('createAuthOrchestrator', () => {
     const orchestrator = orchestrate({ policy: ({ tenant }) => (tenant === 'bad' ? { leaseMs: 1 } : {}) })
     orchestrator.connection({ tenant: 'good', server: 'https://mcp.example/mcp' })
     expect(() => orchestrator.connection({ tenant: 'bad', server: 'https://mcp.example/mcp' })).toThrow(
-      'policy.leaseMs must exceed network.timeoutMs (10000) by a margin for the save of the result',
+      'policy.leaseMs must exceed network.timeoutMs (10000) by more than 0.25, the margin for the save of the result',
     )
   })
 })
