@@ -63,6 +63,11 @@ const DECODERS: ReadonlyMap<string, () => Transform> = new Map([
   ['br', () => createBrotliDecompress(flushingBrotli)],
 ])
 
+/** Whether a request asks for brotli by its `accept-encoding`. */
+export function acceptsBrotli(headers: Headers): boolean {
+  return /\bbr\b/i.test(headers.get('accept-encoding') ?? '')
+}
+
 const brotli = promisify(brotliDecompress)
 let lastBrotli: Promise<unknown> = Promise.resolve()
 
@@ -87,7 +92,7 @@ async function* decodedBrotli(body: Readable, whole: WholeBody): AsyncGenerator<
  * Decodes the content coding of a body. More than one coding, or an unsupported one, is not decoded: no request header
  * accepts it.
  *
- * @param whole How the body is read, unless it is streamed.
+ * @param whole How a body of brotli is read, unless it is streamed.
  * @see [RFC 9110 §8.4](https://www.rfc-editor.org/rfc/rfc9110.html#section-8.4)
  */
 export function decoded(body: Readable, headers: Headers, whole?: WholeBody): Readable {

@@ -2,14 +2,19 @@ import type { Socket } from 'node:net'
 import type { buildConnector, Client, Dispatcher } from 'undici/index.js'
 import { portError } from '../errors/port-error.ts'
 import type { IdleConnections } from './idle-connections.ts'
+import { joinParts } from './joined-parts.ts'
 import { HEAD_PART_BYTES, MAX_FRAMING_BYTES, MAX_FRAMING_RATIO } from './limits.ts'
 import type { SendGate } from './outgoing.ts'
 import type { Undici } from './undici.ts'
 
 /** Counts what a connection receives beside response bodies. */
 interface FramingMeter {
-  /** A request is about to be written. */
-  begin(): void
+  /**
+   * A request is about to be written.
+   *
+   * @param onParsed Called once what was read of its response has been parsed.
+   */
+  begin(onParsed: () => void): void
   headersReceived(): void
   bodyReceived(bytes: number): void
 }
@@ -28,6 +33,7 @@ function meterFraming(socket: Socket): FramingMeter {
   let before = 0
   let framing = 0
   let body = 0
+  let onParsed = (): void => undefined
 
   function account(): void {
     const parsed = parsedBytes()
@@ -37,6 +43,7 @@ function meterFraming(socket: Socket): FramingMeter {
   }
 
   socket.read = (size?: number) => {
+    onParsed()
     account()
     if (framing > MAX_FRAMING_BYTES) {
       socket.destroy(portError('RESPONSE_TOO_LARGE', 'unknown'))
@@ -46,7 +53,8 @@ function meterFraming(socket: Socket): FramingMeter {
   }
 
   return {
-    begin() {
+    begin(next) {
+      onParsed = next
       isHead = true
       account()
       framing = 0
@@ -58,12 +66,6 @@ function meterFraming(socket: Socket): FramingMeter {
       body += bytes
     },
   }
-}
-
-/** A part of what was read from a socket keeps all of it in memory: a small part is copied. */
-function detached(part: Buffer): Buffer {
-  // Not into the pool of Node, which other data shares.
-  return part.byteLength * 2 < part.buffer.byteLength ? Buffer.from(new Uint8Array(part).buffer) : part
 }
 
 /**
@@ -133,8 +135,11 @@ function watch(
     if (!isSettled) onSettled()
     isSettled = true
   }
+  let deliver = (_part: Buffer): void => undefined
+  const parts = joinParts((part) => deliver(part))
   handler.onRequestStart = (controller, context) => {
-    meter()?.begin()
+    deliver = (part) => onResponseData?.(controller, part)
+    meter()?.begin(parts.flush)
     const tooLate = gate?.open()
     if (tooLate === undefined) onRequestStart?.(controller, context)
     else controller.abort(tooLate)
@@ -143,16 +148,18 @@ function watch(
     if (status >= 200) meter()?.headersReceived()
     onResponseStart?.(controller, status, ...head)
   }
-  handler.onResponseData = (controller, part) => {
+  handler.onResponseData = (_controller, part) => {
     meter()?.bodyReceived(part.byteLength)
-    onResponseData?.(controller, detached(part))
+    parts.add(part)
   }
   handler.onResponseEnd = (controller, trailers) => {
     settle()
+    parts.flush()
     onResponseEnd?.(controller, trailers)
   }
   handler.onResponseError = (controller, error) => {
     settle()
+    parts.flush()
     onResponseError?.(controller, error)
   }
   return handler

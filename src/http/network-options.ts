@@ -81,7 +81,10 @@ export interface NetworkOptions {
    * server takes. Integer ≥ 1. @defaultValue 60_000
    */
   headersTimeoutMs?: number | undefined
-  /** Upper bound for one body after decompression, in bytes. Integer ≥ 1. @defaultValue 1_048_576 */
+  /**
+   * Upper bound for one body after decompression, in bytes; of `connection.fetch` only for a brotli body that its
+   * request does not accept. Integer ≥ 1. @defaultValue 1_048_576
+   */
   maxResponseBytes?: number | undefined
   /**
    * Replaces the built-in client. Addresses are checked before each request, but this function decides which address it

@@ -3,7 +3,7 @@ import { setImmediate } from 'node:timers/promises'
 import type { Clock } from '../clock.ts'
 import { ofConnectionServer, PortError, portError } from '../errors/port-error.ts'
 import { createAddressGuard, type Resolve } from './address-guard.ts'
-import { cancelUnread, readBytes, requestBody } from './body-streams.ts'
+import { acceptsBrotli, cancelUnread, readBytes, requestBody } from './body-streams.ts'
 import { startDeadline, untilAborted } from './deadline.ts'
 import { mayUseHttp, type NetworkOptions, parseNetworkOptions } from './network-options.ts'
 import { createSendGate, type IncomingResponse, type OutgoingRequest, type Sender, toResponse } from './outgoing.ts'
@@ -152,7 +152,9 @@ export function createTransport(options: {
         const response = await run(async () => {
           const headers = { ...DEFAULT_HEADERS, ...Object.fromEntries(request.headers) }
           body = request.body === null ? undefined : await requestBody(request.body, deadline.restart)
-          const incoming = await send({ method, headers, body, signal, fresh: false })
+          // A brotli decoder takes up to 16 MiB, by the choice of the server: streamed only for whoever asked for it.
+          const whole = acceptsBrotli(request.headers) ? undefined : { maxBytes: maxResponseBytes, signal }
+          const incoming = await send({ method, headers, body, signal, fresh: false, whole })
           // The caller's signal holds until the body ends.
           incoming.body?.once('close', deadline.clear)
           return toResponse(incoming, { method, url, signal })
@@ -227,7 +229,8 @@ export interface Transport {
   exchange(request: ExchangeRequest): Promise<ExchangeResponse>
   /**
    * Sends a request to the MCP server itself and resolves with the headers, within `network.headersTimeoutMs`; the body
-   * is streamed without a limit in bytes or time. Addresses and schemes are checked as for `exchange`. Follows no
+   * is streamed without a limit in bytes or time, except that brotli which the request does not accept is decoded as a
+   * whole, of at most `network.maxResponseBytes`. Addresses and schemes are checked as for `exchange`. Follows no
    * redirect, whatever `request.redirect` says. `response.url` is the URL of the request without its fragment. The
    * request body is cancelled if the request fails.
    *
