@@ -1,3 +1,4 @@
+import { permittedScope } from '../../src/protocol/scopes.ts'
 import { grantOffered, nonInteractiveGrant } from '../../src/protocol/token-endpoint.ts'
 import type { AuthorizationRequest, ConnectionContext } from '../../src/schemas/connection-context.ts'
 import type { Grant } from '../../src/schemas/grants.ts'
@@ -14,6 +15,7 @@ import {
   isExchangePending,
   isPending,
   isSentTwice,
+  requestedScope,
   revocationOf,
   serverOf,
   wantedGrant,
@@ -67,6 +69,7 @@ export function needsDiscovery(context: ConnectionContext): boolean {
 export function canUseGrant(context: ConnectionContext, grant: Grant): boolean {
   const { request } = context
   if (request === undefined || wantedGrant(request) !== grant || !isGrantAllowed(request)) return false
+  if (disallowedScope(context) !== undefined) return false
   if (grant === 'jwt_bearer' || grant === 'identity_assertion') return true
   const isUnlisted = request.grant === grant && request.metadata?.grantTypesSupported === undefined
   return isUnlisted || grantOffered(request.metadata ?? {}, grant)
@@ -91,6 +94,18 @@ export function canUseNonInteractiveGrant(context: ConnectionContext): boolean {
 /** Whether the policy allows the grant of the request. */
 export function isGrantAllowed(request: AuthorizationRequest): boolean {
   return request.allowedGrants?.includes(wantedGrant(request)) ?? true
+}
+
+/**
+ * The scope that would be requested, or else that the authorization server lists, if the policy allows none of it:
+ * without a scope, the server would grant its default.
+ */
+export function disallowedScope(context: ConnectionContext): string | undefined {
+  const { request } = context
+  if (request?.allowedScopes === undefined) return undefined
+  const unlimited = requestedScope({ ...context, request: { ...request, allowedScopes: undefined } })
+  const scope = unlimited ?? request.metadata?.scopesSupported?.join(' ')
+  return permittedScope(scope, request.allowedScopes) === undefined ? scope || undefined : undefined
 }
 
 /** Whether the request renews imported tokens by their refresh token. */

@@ -1,6 +1,6 @@
 import { resourceToSend } from '../../src/protocol/resource-parameter.ts'
 import { sameIssuer, shownIssuer } from '../../src/protocol/same-issuer.ts'
-import { unionScopes } from '../../src/protocol/scopes.ts'
+import { shownScope, unionScopes } from '../../src/protocol/scopes.ts'
 import type { Failure } from '../../src/errors/failure.ts'
 import type { ConnectionContext, ServerMetadata } from '../../src/schemas/connection-context.ts'
 import type { AuthorizationServer, ClientInformation } from '../../src/schemas/credentials.ts'
@@ -10,7 +10,7 @@ import { MAX_BOUND_CLIENTS } from '../limits.ts'
 import { portFailureOf } from '../rejection.ts'
 import { withFailedRenewal } from './claims.ts'
 import type { Change, ConnectionEvent, Done, Sent } from './events.ts'
-import { isGrantAllowed } from './guards.ts'
+import { disallowedScope, isGrantAllowed } from './guards.ts'
 import { lastIssuer } from './issuers.ts'
 import { isRenewing, isUndiscovered, requestedScope, serverOf, wantedGrant } from './selectors.ts'
 
@@ -117,7 +117,10 @@ function withServerMetadata(context: ConnectionContext, metadata: ServerMetadata
   }
 }
 
-/** Records why the request cannot proceed: the policy does not allow its grant, or the server does not offer it. */
+/**
+ * Records why the request cannot proceed: the policy does not allow its grant or scope, or the server offers no such
+ * grant.
+ */
 export function rejectGrant(context: ConnectionContext): Change {
   const failure = grantFailure(context)
   return { failure, ...rejectRenewal(context, failure, context.at) }
@@ -140,13 +143,17 @@ export function refuseIssuerChange(context: ConnectionContext, { output }: Done<
 /** The failure where the policy refuses another issuer than that of the current or last tokens. */
 export function issuerChanged(context: ConnectionContext, issuer: string | undefined): Failure {
   const [expected, received] = [lastIssuer(context), issuer].map((each) => each && shownIssuer(each))
-  return { code: 'POLICY_REFUSED', details: { reason: 'issuerChanged', expected, received } }
+  return { code: 'POLICY_REFUSED', details: { expected, received, reason: 'issuerChanged' } }
 }
 
 function grantFailure(context: ConnectionContext): Failure {
   const request = assertDefined(context.request, 'a request')
   const expected = wantedGrant(request)
-  if (!isGrantAllowed(request)) return { code: 'POLICY_REFUSED', details: { reason: 'allowedGrants', expected } }
+  if (!isGrantAllowed(request))
+    return { code: 'POLICY_REFUSED', details: { received: expected, reason: 'allowedGrants' } }
+  const scope = disallowedScope(context)
+  if (scope !== undefined)
+    return { code: 'POLICY_REFUSED', details: { received: shownScope(scope), reason: 'allowedScopes' } }
   const offered = request.metadata?.grantTypesSupported?.join(' ').slice(0, 200)
   return { code: 'GRANT_UNSUPPORTED', details: { expected, ...(offered !== undefined && { offered }) } }
 }

@@ -99,14 +99,13 @@ function reasonToDiscard(context: ConnectionContext, { discarded, subject }: Tok
   if (discarded !== undefined) return discarded
   const { claim: current, tokens } = context
   const { issuer } = assertDefined(claimedServer(context), 'a server')
-  const isOther =
-    current?.kind === 'refresh'
-      ? subject !== undefined && tokens?.subject !== undefined && subject !== tokens.subject
-      : isOtherAccount(attemptOf(context, current?.stateHash)?.refuseAccountChange && accountOf(context), {
-          issuer,
-          subject,
-        })
-  return isOther ? { code: 'ACCOUNT_CHANGED' } : undefined
+  if (current?.kind === 'refresh') {
+    const isOther = subject !== undefined && tokens?.subject !== undefined && subject !== tokens.subject
+    return isOther ? { code: 'ACCOUNT_CHANGED' } : undefined
+  }
+  const allowed = attemptOf(context, current?.stateHash)?.refuseAccountChange && accountOf(context)
+  const isOther = isOtherAccount(allowed, { issuer, subject })
+  return isOther ? { code: 'ACCOUNT_CHANGED', details: { reason: 'refuseAccountChange' } } : undefined
 }
 
 function isOtherAccount(

@@ -1,4 +1,12 @@
-import { challengedScope, coversScope, isTooMuchScope, permittedScope, unionScopes } from '../../src/protocol/scopes.ts'
+import {
+  challengedScope,
+  coversScope,
+  isTooMuchScope,
+  permittedScope,
+  scopeBeyond,
+  shownScope,
+  unionScopes,
+} from '../../src/protocol/scopes.ts'
 import { nonInteractiveGrant } from '../../src/protocol/token-endpoint.ts'
 import type { ConnectionContext } from '../../src/schemas/connection-context.ts'
 import type { Tokens } from '../../src/schemas/credentials.ts'
@@ -61,9 +69,16 @@ export function countStepUp(context: ConnectionContext, event: Sent<'challenge.i
   return { stepUps: newestWithin([...others, round], MAX_STEP_UPS) }
 }
 
-/** Records that the server requires scope that was granted already. */
+/** Records that the server requires scope that was granted already, or that the policy does not allow. */
 export function rejectScope(_context: ConnectionContext, { at, request }: Sent<'challenge.insufficientScope'>): Change {
-  const expected = challengedScope(request.challengeScope)?.slice(0, 200)
+  const required = challengedScope(request.challengeScope)
+  const disallowed = request.allowedScopes && scopeBeyond(required, request.allowedScopes)
+  if (disallowed !== undefined)
+    return {
+      at,
+      failure: { code: 'INSUFFICIENT_SCOPE', details: { expected: shownScope(disallowed), reason: 'allowedScopes' } },
+    }
+  const expected = required?.slice(0, 200)
   return { at, failure: { code: 'INSUFFICIENT_SCOPE', ...(expected !== undefined && { details: { expected } }) } }
 }
 

@@ -1,7 +1,7 @@
 import { issuerChanged } from '../../machines/connection/request.ts'
 import { isOtherIssuer, issuerOfTokens } from '../../machines/connection/issuers.ts'
 import { serverOf, tokensOf } from '../../machines/connection/selectors.ts'
-import type { Failure } from '../errors/failure.ts'
+import { failure, type Failure } from '../errors/failure.ts'
 import { policyViolation } from '../options/policy.ts'
 import { unionScopes } from '../protocol/scopes.ts'
 import type { Attempt, ConnectionContext } from '../schemas/connection-context.ts'
@@ -17,7 +17,20 @@ export function violationOf({ policy, identity }: ConnectionRecord, context: Con
   const { grant, scope, requestedScope } = tokens
   // A renewal that needs no user requests its scope again.
   const used = grant === 'authorization_code' ? scope : unionScopes(scope, requestedScope)
-  return policyViolation(policy, identity, { issuer: issuerOfTokens(context), grant, scope: used })
+  return ofStored(policyViolation(policy, identity, { issuer: issuerOfTokens(context), grant, scope: used }))
+}
+
+/** The reasons for which a new authorization may obtain what is allowed. */
+const STORED_REASONS: Readonly<Record<string, string>> = {
+  issuerNotAllowed: 'issuerNoLongerAllowed',
+  allowedScopes: 'scopeNoLongerAllowed',
+  allowedGrants: 'grantNoLongerAllowed',
+}
+
+/** The violation by what was stored while it was allowed. */
+function ofStored(violation: Failure | undefined): Failure | undefined {
+  const { reason = '' } = violation?.details ?? {}
+  return violation && failure(violation.code, { ...violation.details, reason: STORED_REASONS[reason] ?? reason })
 }
 
 /** Why the policy does not allow the code of an attempt to be redeemed; `undefined` if it does. */
@@ -27,7 +40,7 @@ export function violationOfAttempt(
   { serverId, scope }: Pick<Attempt, 'serverId' | 'scope'>,
 ): Failure | undefined {
   const { issuer } = serverOf(context, serverId) ?? {}
-  const violation = policyViolation(policy, identity, { issuer, grant: 'authorization_code', scope })
+  const violation = ofStored(policyViolation(policy, identity, { issuer, grant: 'authorization_code', scope }))
   if (violation !== undefined || !policy.refuseIssuerChange || !isOtherIssuer(context, issuer)) return violation
   return issuerChanged(context, issuer)
 }

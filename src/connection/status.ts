@@ -90,9 +90,11 @@ export function statusOf(record: ConnectionRecord, view: View): ConnectionStatus
   const { context } = view
   const at = view.at()
   const tokens = tokensOf(context)
-  // An authorization that began since removes its own failure, but not that of the renewals.
+  const violation = violationOf(record, context)
+  // An authorization that began since removes its own failure, but not that of the renewals. One that the policy refuses
+  // as well has found that no other tokens are allowed either.
   const reason =
-    violationOf(record, context) ??
+    (context.failure?.code === 'POLICY_REFUSED' ? undefined : violation) ??
     context.failure ??
     (isTokenless(context, at) ? undefined : context.failedRenewal?.failure) ??
     failureOfRejectedToken(view)
@@ -104,6 +106,9 @@ export function statusOf(record: ConnectionRecord, view: View): ConnectionStatus
   // What failed is not tried again, so that only a sign-in helps.
   const isOver = !authorized && !notRequired && !isWorkPending && reason !== undefined && isRetryable(reason)
   const fallback: NextAction = authorized || notRequired ? 'none' : 'authorize'
+  const action = reason === undefined || isOver ? fallback : nextActionFor(reason)
+  // A sign-in that failed beside tokens which last: authorize() would only return them.
+  const isBeside = authorized && context.failedRenewal === undefined && tokens?.refreshTokenRejected !== true
   const server = serverOf(context, tokens?.serverId ?? context.attempts.at(-1)?.serverId)
   return {
     state: state === 'authorized' && !authorized ? 'reauthorizationRequired' : state,
@@ -113,7 +118,7 @@ export function statusOf(record: ConnectionRecord, view: View): ConnectionStatus
     expiresAt: view.toLocal(tokens?.expiresAt),
     nextWakeAt: view.toLocal(wakeAt(record, view)),
     failure: reason,
-    nextAction: reason === undefined || isOver ? fallback : nextActionFor(reason),
+    nextAction: action === 'authorize' && isBeside ? 'none' : action,
     journal: context.journal.map((entry) => ({ ...entry, at: view.toLocal(entry.at) })),
     facts: server === undefined ? [] : record.services.facts(server.issuer).names,
   }

@@ -9,6 +9,17 @@ export function destinationDetails(url: URL): FailureDetails {
   return { url: redactUrl(url.href), host: truncate(url.host) }
 }
 
+/** Methods whose requests have the same effect if they are sent twice (RFC 9110 §9.2.2). */
+const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'])
+
+/** The error of a caller's own request: only the caller knows whether one that may have taken effect can be repeated. */
+export function ofCallersRequest(error: PortError, method: string): PortError {
+  const { code, details } = error.failure
+  if (error.outcome !== 'unknown' || (code !== 'HTTP_TIMEOUT' && code !== 'HTTP_NETWORK')) return error
+  const repeatable = code === 'HTTP_TIMEOUT' ? 'headers' : details?.reason
+  return portError(code, 'unknown', { ...details, reason: IDEMPOTENT.has(method) ? repeatable : 'outcomeUnknown' })
+}
+
 /** The first `code` in the chain of an error and its causes. */
 function codeOf(error: unknown): string {
   let current = error

@@ -8,7 +8,7 @@ import { startDeadline, untilAborted } from './deadline.ts'
 import { mayUseHttp, type NetworkOptions, parseNetworkOptions } from './network-options.ts'
 import { createSendGate, type IncomingResponse, type OutgoingRequest, type Sender, toResponse } from './outgoing.ts'
 import { type CompleteResponse, repeatOnce } from './repeat-once.ts'
-import { destinationDetails, translateError } from './translate-error.ts'
+import { destinationDetails, ofCallersRequest, translateError } from './translate-error.ts'
 import { createHostFetchSender, createUndiciSender } from './sender.ts'
 import { systemResolve } from './system-resolver.ts'
 import { loadUndici } from './undici.ts'
@@ -167,7 +167,7 @@ export function createTransport(options: {
         // The source of the body must be notified that it will not be read.
         if (body instanceof Readable) body.destroy()
         else cancelUnread(request.body, error)
-        throw error instanceof PortError ? ofConnectionServer(error) : error
+        throw error instanceof PortError ? ofConnectionServer(ofCallersRequest(error, method)) : error
       }
     },
 

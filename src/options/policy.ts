@@ -5,7 +5,7 @@ import { redactUrl } from '../errors/redact.ts'
 import { canonicalServer } from '../protocol/discovery.ts'
 import type { DpopPolicy } from '../protocol/dpop.ts'
 import { sameIssuer } from '../protocol/same-issuer.ts'
-import { coversScope } from '../protocol/scopes.ts'
+import { scopeBeyond, shownScope } from '../protocol/scopes.ts'
 import { type ConnectionIdentity, GrantSchema, maybe } from '../schemas/credentials.ts'
 import type { Grant } from '../schemas/grants.ts'
 import { callable, Count, DelayMs, DurationMs, Origin, Text, WebUrl } from '../schemas/option-values.ts'
@@ -75,7 +75,9 @@ export interface PolicyOptions {
   allowedGrants?: Grant[] | undefined
   /**
    * Scopes that may be requested and granted: tokens of more scope are revoked and not stored, or, beside usable tokens
-   * of the same client, only not stored. @defaultValue all
+   * of the same client, only not stored. Where scope would be requested, or a server lists any, and all of it is
+   * missing here, `authorize()` fails. A server that names no scope in its response is believed to have granted what
+   * was requested, its default if that is none. @defaultValue all
    */
   allowedScopes?: string[] | undefined
   /**
@@ -245,13 +247,15 @@ export function policyViolation(
   { server }: Pick<ConnectionIdentity, 'server'>,
   { issuer, grant, scope }: Use,
 ): Failure | undefined {
-  if (!isServerAllowed(server, allowedServers)) return failure('POLICY_REFUSED', { reason: 'allowedServers' })
+  if (!isServerAllowed(server, allowedServers))
+    return failure('POLICY_REFUSED', { received: redactUrl(new URL(server).origin), reason: 'allowedServers' })
   if (issuer !== undefined && allowedIssuers?.some((allowed) => sameIssuer(allowed, issuer)) === false)
-    return failure('POLICY_REFUSED', { reason: 'issuerNotAllowed', received: redactUrl(issuer) })
-  if (allowedScopes !== undefined && !coversScope(allowedScopes.join(' '), scope))
-    return failure('POLICY_REFUSED', { reason: 'allowedScopes' })
+    return failure('POLICY_REFUSED', { received: redactUrl(issuer), reason: 'issuerNotAllowed' })
+  const disallowed = allowedScopes && scopeBeyond(scope, allowedScopes)
+  if (disallowed !== undefined)
+    return failure('POLICY_REFUSED', { received: shownScope(disallowed), reason: 'allowedScopes' })
   if (grant !== undefined && allowedGrants?.includes(grant) === false)
-    return failure('POLICY_REFUSED', { reason: 'allowedGrants' })
+    return failure('POLICY_REFUSED', { received: grant, reason: 'allowedGrants' })
   return undefined
 }
 

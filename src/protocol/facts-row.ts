@@ -8,9 +8,9 @@ export interface AuthorizationServerFacts {
   /** Name of the server, in `status().facts` and in the journal. At most 64 characters. */
   readonly server: string
   /**
-   * Issuers that the row is for, as the protected resource names them: exact, ignoring one trailing slash. `*` stands for a
-   * whole label of the host or a whole segment of the path. Without protected resource metadata, the origin of the MCP
-   * server. The first row that matches is used.
+   * Issuers that the row is for, as the protected resource names them: exact, ignoring one trailing slash. `*` stands
+   * for a whole label of the host or a whole segment of the path. Without protected resource metadata, the origin of
+   * the MCP server. The first row that matches is used.
    */
   readonly issuers: readonly string[]
   /** Discovery of the server's metadata (RFC 8414 §3). @defaultValue none */

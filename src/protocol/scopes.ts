@@ -1,6 +1,7 @@
-export { bytesOf, isTooMuchScope, textBytesOf } from '../schemas/record-bytes.ts'
-
+import { redactNames } from '../errors/redact.ts'
 import type { Grant } from '../schemas/grants.ts'
+
+export { bytesOf, isTooMuchScope, textBytesOf } from '../schemas/record-bytes.ts'
 
 /** The sources of a request's scope, in order of precedence; the first non-empty one is used. */
 export interface ScopeSources {
@@ -52,6 +53,16 @@ export function challengedScope(scope: string | undefined): string | undefined {
 /** The part of a scope that the policy allows; without a list, all of it. */
 export function permittedScope(scope: string | undefined, allowed: readonly string[] | undefined): string | undefined {
   return allowed === undefined ? scope : join(split(scope).filter((token) => allowed.includes(token)))
+}
+
+/** The part of a scope that is not in the list; `undefined` if it is empty. */
+export function scopeBeyond(scope: string | undefined, allowed: readonly string[]): string | undefined {
+  return join(split(scope).filter((token) => !allowed.includes(token)))
+}
+
+/** A scope in a form that may be shown. */
+export function shownScope(scope: string): string {
+  return redactNames(split(scope))
 }
 
 /** Whether the granted scope includes the required one. An absent required scope is always covered. */

@@ -1,6 +1,7 @@
 import { createServer } from 'node:http'
 import { toNodeHandler } from '../../src/adapters/node.ts'
-import { FAILURE_CODES, REASONS } from '../../src/errors/failure.ts'
+import { FAILURE_CODES } from '../../src/errors/failure.ts'
+import { REASONS } from '../../src/errors/reasons.ts'
 import { type CallbackOutcome, callbackPage } from '../../src/web/callback-page.ts'
 import { listen } from '../support/servers/control.ts'
 

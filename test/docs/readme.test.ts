@@ -8,8 +8,8 @@ import {
   type FailureCode,
   type FailureDetails,
   nextActionFor,
-  REASONS,
 } from '../../src/errors/failure.ts'
+import { REASONS } from '../../src/errors/reasons.ts'
 import { anchorOf } from '../support/docs/blocks.ts'
 import { staleFiles } from '../support/docs/generated.ts'
 import { markdownFiles, projectRoot } from '../support/source-files.ts'

@@ -21,15 +21,18 @@ export async function chooseIssuer(
   const isIn = (list: readonly string[], issuer: string): boolean => list.some((other) => sameIssuer(other, issuer))
   if (requested !== undefined && !isIn(issuers, requested)) {
     throw portError('POLICY_REFUSED', 'notSent', {
-      reason: 'issuerNotOffered',
       expected: redactUrl(requested),
       offered,
+      reason: 'issuerNotOffered',
     })
   }
   const candidates = requested === undefined ? issuers : issuers.filter((issuer) => sameIssuer(issuer, requested))
   const allowed = candidates.filter((issuer) => allowedIssuers === undefined || isIn(allowedIssuers, issuer))
   const first = allowed.find((issuer) => sameIssuer(issuer, preferred ?? issuer)) ?? allowed[0]
-  if (first === undefined) throw portError('POLICY_REFUSED', 'notSent', { reason: 'issuerNotAllowed', offered })
+  if (first === undefined) {
+    const received = truncate(candidates.map(redactUrl).join(' '))
+    throw portError('POLICY_REFUSED', 'notSent', { received, reason: 'issuerNotAllowed' })
+  }
   let chosen: unknown = first
   const isChosen = await warnOnFailure('AUTHCHART_CALLBACK_FAILED', 'policy.chooseIssuer()', async () => {
     if (choose !== undefined) chosen = await choose(allowed)

@@ -9,6 +9,8 @@ const nextIs = (world: World, subject: string | undefined): void => {
   world.tokenAnswers.push((good) => ({ body: { ...good, ...(subject !== undefined && { sub: subject }) } }))
 }
 
+const REFUSED = { code: 'ACCOUNT_CHANGED', details: { reason: 'refuseAccountChange' } }
+
 async function signInAgain(world: World, orchestrator: AuthOrchestrator, connection: Connection, subject?: string) {
   const redirect = redirectOf(await connection.authorize({ force: true }))
   nextIs(world, subject)
@@ -34,10 +36,11 @@ describe('an account change', () => {
     const { world, orchestrator, connection, emitted, revoked } = await signedInAs('alice', true)
     expect(await signInAgain(world, orchestrator, connection, 'mallory')).toMatchObject({
       status: 'failed',
-      failure: { code: 'ACCOUNT_CHANGED' },
+      failure: REFUSED,
       retryable: false,
     })
     expect((await connection.accessToken()).value).toBe('access-1')
+    expect(await connection.status()).toMatchObject({ authorized: true, failure: REFUSED, nextAction: 'none' })
     await vi.waitFor(() => expect(revoked()).toEqual(['refresh-2', 'access-2']))
     expect(emitted).toEqual([])
   })
@@ -63,7 +66,7 @@ describe('an account change', () => {
     const redirect = redirectOf(await there.connection(connection.identity).authorize({ force: true }))
     nextIs(world, 'mallory')
     const callback = world.callback(redirect, { iss: `${world.issuer}/` })
-    expect((await there.completeCallback(callback)).failure).toEqual({ code: 'ACCOUNT_CHANGED' })
+    expect((await there.completeCallback(callback)).failure).toEqual(REFUSED)
   })
 
   test('tokens of another account are rejected also when the previous tokens are gone and revocation fails', async () => {
@@ -73,7 +76,7 @@ describe('an account change', () => {
     world.tokenAnswers.push({ status: 401, body: { error: 'invalid_client' } })
     await connection.accessToken().catch(() => {})
     expect((await connection.status()).state).toBe('reauthorizationRequired')
-    expect((await signInAgain(world, orchestrator, connection, 'mallory')).failure).toEqual({ code: 'ACCOUNT_CHANGED' })
+    expect((await signInAgain(world, orchestrator, connection, 'mallory')).failure).toEqual(REFUSED)
     expect((await signInAgain(world, orchestrator, connection, 'alice')).status).toBe('authorized')
   })
 
@@ -85,7 +88,7 @@ describe('an account change', () => {
 
   test('tokens of a sign-in that names no account are refused once one is known when policy.refuseAccountChange is set', async () => {
     const { world, orchestrator, connection, revoked } = await signedInAs('alice', true)
-    expect((await signInAgain(world, orchestrator, connection)).failure).toEqual({ code: 'ACCOUNT_CHANGED' })
+    expect((await signInAgain(world, orchestrator, connection)).failure).toEqual(REFUSED)
     expect((await connection.accessToken()).value).toBe('access-1')
     expect(revoked()).toEqual([])
   })

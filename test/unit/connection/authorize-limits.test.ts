@@ -12,13 +12,21 @@ describe('policy limits of authorize()', () => {
   test('authorize() rejects a disallowed server, scope or grant before any request is sent', async () => {
     const world = await startWorld()
     const { origin } = new URL(world.server)
-    const refuses = async (policy: object, options: object, reason: string): Promise<void> => {
+    const refuses = async (policy: object, options: object, reason: string, received: string): Promise<void> => {
       const connection = orchestrate({ policy }).connection({ tenant: 't1', server: world.server })
-      expect(await reasonOf(connection.authorize(options))).toEqual({ code: 'POLICY_REFUSED', details: { reason } })
+      expect(await reasonOf(connection.authorize(options))).toEqual({
+        code: 'POLICY_REFUSED',
+        details: { received, reason },
+      })
     }
-    await refuses({ allowedServers: ['https://mcp.example/mcp'] }, {}, 'allowedServers')
-    await refuses({ allowedScopes: ['mcp:tools'] }, { scope: 'mcp:tools mcp:admin' }, 'allowedScopes')
-    await refuses({ allowedGrants: ['authorization_code'] }, { grant: 'client_credentials' }, 'allowedGrants')
+    await refuses({ allowedServers: ['https://mcp.example/mcp'] }, {}, 'allowedServers', origin)
+    await refuses({ allowedScopes: ['mcp:tools'] }, { scope: 'mcp:tools mcp:admin' }, 'allowedScopes', 'mcp:admin')
+    await refuses(
+      { allowedGrants: ['authorization_code'] },
+      { grant: 'client_credentials' },
+      'allowedGrants',
+      'client_credentials',
+    )
     expect(world.rs.seen).toEqual([])
     for (const allowedServers of [[world.server], [origin]]) {
       const connection = orchestrate({ policy: { allowedServers } }).connection({ tenant: 't1', server: world.server })
@@ -32,11 +40,11 @@ describe('policy limits of authorize()', () => {
       orchestrate({ policy }).connection({ tenant: 't1', server: world.server }).authorize(options)
     expect(await reasonOf(authorize({ allowedIssuers: ['https://as.example'] }))).toEqual({
       code: 'POLICY_REFUSED',
-      details: { reason: 'issuerNotAllowed', offered: world.issuer },
+      details: { received: world.issuer, reason: 'issuerNotAllowed' },
     })
     expect(await reasonOf(authorize({ allowedGrants: ['client_credentials'] }))).toEqual({
       code: 'POLICY_REFUSED',
-      details: { reason: 'allowedGrants', expected: 'authorization_code' },
+      details: { received: 'authorization_code', reason: 'allowedGrants' },
     })
   })
 
@@ -48,6 +56,38 @@ describe('policy limits of authorize()', () => {
       server: world.server,
     })
     expect(query(redirectOf(await connection.authorize()).authorizationUrl)['scope']).toBe('mcp:tools')
+  })
+
+  test.each([
+    ['the protected resource lists', ['mcp:admin', 'mcp:all'], undefined, undefined],
+    ['the challenge requires', undefined, undefined, 'Bearer scope="mcp:admin mcp:all"'],
+    ['the authorization server lists', undefined, ['mcp:admin', 'mcp:all'], undefined],
+  ])(
+    'authorize() rejects before the user is sent anywhere if policy.allowedScopes lists no scope that %s',
+    async (_who, ofResource, ofServer, challenge) => {
+      const world = await startWorld()
+      world.resourceMetadata['scopes_supported'] = ofResource
+      world.serverMetadata['scopes_supported'] = ofServer
+      const { server } = world
+      const connection = orchestrate({ policy: { allowedScopes: ['read'] } }).connection({ tenant: 't1', server })
+      expect(await rejection(connection.authorize({ challenge }))).toMatchObject({
+        failure: { code: 'POLICY_REFUSED', details: { received: 'mcp:admin mcp:all', reason: 'allowedScopes' } },
+        nextAction: 'none',
+      })
+      expect(await connection.status()).toMatchObject({ state: 'failed', authorized: false, nextAction: 'none' })
+    },
+  )
+
+  test('authorize() requests no scope, and the default of the server is stored, if nobody names any scope', async () => {
+    const world = await startWorld()
+    delete world.resourceMetadata['scopes_supported']
+    delete world.serverMetadata['scopes_supported']
+    const orchestrator = orchestrate({ policy: { allowedScopes: ['read'] } })
+    const connection = orchestrator.connection({ tenant: 't1', server: world.server })
+    const redirect = redirectOf(await connection.authorize())
+    expect(query(redirect.authorizationUrl)['scope']).toBeUndefined()
+    world.tokenAnswers.push(({ scope: _, ...good }) => ({ body: good }))
+    expect((await orchestrator.completeCallback(world.callback(redirect))).status).toBe('authorized')
   })
 
   test('options.policy may be a function of the connection that also chooses the issuer', async () => {

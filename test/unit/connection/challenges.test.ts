@@ -364,14 +364,18 @@ describe('an insufficient_scope challenge', () => {
     expect(world.tokenRequests()).toHaveLength(6)
   })
 
-  test.each<[string, object, string]>([
-    ['policy.maxStepUps is 0', { maxStepUps: 0 }, 'STEP_UP_EXHAUSTED'],
-    ['policy.allowedScopes lacks the scope', { allowedScopes: ['mcp:tools'] }, 'INSUFFICIENT_SCOPE'],
-  ])('an insufficient_scope challenge makes authorize() reject when %s', async (_name, policy, code) => {
+  test.each<[string, object, object]>([
+    ['policy.maxStepUps is 0', { maxStepUps: 0 }, { code: 'STEP_UP_EXHAUSTED', details: { expected: 'mcp:admin' } }],
+    [
+      'policy.allowedScopes lacks the scope',
+      { allowedScopes: ['mcp:tools'] },
+      { code: 'INSUFFICIENT_SCOPE', details: { expected: 'mcp:admin', reason: 'allowedScopes' } },
+    ],
+  ])('an insufficient_scope challenge makes authorize() reject when %s', async (_name, policy, failure) => {
     const world = await startWorld()
     const connection = await signIn(world, orchestrate({ policy }))
     expect(await rejection(connection.authorize({ challenge: insufficient('mcp:admin') }))).toMatchObject({
-      failure: { code },
+      failure,
     })
   })
 

@@ -20,7 +20,7 @@ describe('a destination that network.allow does not list', () => {
     const world = await startWorld()
     const [own, other] = [new URL(world.server).host, new URL(world.issuer).host]
     expect(await messageOf(() => allowing(world, []).authorize())).toBe(
-      `an endpoint is not https; add "${own}" to network.allow to use this server (url "http://${own}/mcp", host "${own}", reason "connectionServer") [configureClient]`,
+      `an endpoint is not https; add "${own}" to network.allow to use this server, only if you trust it (url "http://${own}/mcp", host "${own}", reason "connectionServer") [configureClient]`,
     )
     expect(await messageOf(() => allowing(world, [own]).authorize())).toBe(
       `an endpoint is not https; it is not the connection's own server: add "${other}" to network.allow only if you trust it (url "http://${other}/.well-known/oauth-authorization-server", host "${other}") [configureClient]`,
@@ -50,7 +50,7 @@ describe('a destination that network.allow does not list', () => {
     const denied = allowing(world, [])
     await denied.authorize().catch(() => {})
     expect(await messageOf(() => denied.accessToken())).toBe(
-      `${needed}; add "${own}" to network.allow to use this server (url "http://${own}/mcp", host "${own}", reason "connectionServer") [configureClient]`,
+      `${needed}; add "${own}" to network.allow to use this server, only if you trust it (url "http://${own}/mcp", host "${own}", reason "connectionServer") [configureClient]`,
     )
     const half = allowing(world, [own])
     await half.authorize().catch(() => {})
@@ -79,7 +79,7 @@ describe('a client configured for another issuer', () => {
     const near = `${world.issuer}/v2`
     const connection = connect(world, clientsAt('https://a.example/x', 'https://b.example', near))
     expect(await messageOf(() => connection.authorize())).toBe(
-      `the authorization server offers no dynamic registration, and no client is configured for its issuer: add one to the option \`clients\`, or correct clients[].issuer (reason "noRegistrationEndpoint", expected "${world.issuer}", configuredIssuers ["${near}","https://b.example","https://a.example/x"]) [configureClient]`,
+      `the authorization server offers no dynamic registration, and no client is configured for its issuer: add one to the option \`clients\`, or correct clients[].issuer (expected "${world.issuer}", configuredIssuers ["${near}","https://b.example","https://a.example/x"], reason "noRegistrationEndpoint") [configureClient]`,
     )
     const right = connect(world, clientsAt('https://a.example/x', world.issuer))
     expect(redirectOf(await right.authorize()).status).toBe('redirect')
@@ -171,7 +171,7 @@ describe('a grant that needs no user', () => {
     clock.advance(3_600_000)
     assertion = undefined
     expect(await messageOf(() => connection.accessToken())).toBe(
-      'the option `assertions` returned no assertion; the next call requests one again (reason "assertionUnavailable", expected "workload") [authorize]',
+      'the option `assertions` returned no assertion; the next call requests one again (expected "workload", reason "assertionUnavailable") [authorize]',
     )
   })
 })

@@ -20,14 +20,18 @@ async function signedIn(scope = 'mcp:tools') {
   return { world, clock, store, orchestrator, connection, forbid, identity }
 }
 
-const refused = (reason: string) => ({ failure: { code: 'POLICY_REFUSED', details: { reason } }, nextAction: 'none' })
+const refused = (reason: string) => ({
+  failure: { code: 'POLICY_REFUSED', details: { reason } },
+  nextAction: reason.endsWith('NoLongerAllowed') ? 'authorize' : 'none',
+})
 const requestsOf = (world: World) => world.tokenRequests().length
 
-const FORBIDDEN: [string, Policy, string][] = [
-  ['server', { allowedServers: [OTHER] }, 'allowedServers'],
-  ['issuer', { allowedIssuers: [OTHER] }, 'issuerNotAllowed'],
-  ['grant', { allowedGrants: ['client_credentials'] }, 'allowedGrants'],
-  ['scope', { allowedScopes: ['read'] }, 'allowedScopes'],
+/** What is no longer allowed, with the reason for what is stored, and for what is new. */
+const FORBIDDEN: [string, Policy, string, string][] = [
+  ['server', { allowedServers: [OTHER] }, 'allowedServers', 'allowedServers'],
+  ['issuer', { allowedIssuers: [OTHER] }, 'issuerNoLongerAllowed', 'issuerNotAllowed'],
+  ['grant', { allowedGrants: ['client_credentials'] }, 'grantNoLongerAllowed', 'allowedGrants'],
+  ['scope', { allowedScopes: ['read'] }, 'scopeNoLongerAllowed', 'allowedScopes'],
 ]
 
 describe('a policy that no longer allows what is stored', () => {
@@ -93,7 +97,7 @@ describe('a policy that no longer allows what is stored', () => {
     expect(requestsOf(world)).toBe(2)
   })
 
-  test.each(FORBIDDEN)('refuses an import() of that %s', async (_what, policy, reason) => {
+  test.each(FORBIDDEN)('refuses an import() of that %s', async (_what, policy, _stored, reason) => {
     const { world, connection, forbid } = await signedIn()
     forbid(policy)
     const tokens = { accessToken: 'brought', scope: 'mcp:tools', issuer: world.issuer }
@@ -126,6 +130,20 @@ describe('a policy that no longer allows what is stored', () => {
     expect(requestsOf(world)).toBe(2)
     gate.resolve()
     await waiting
+  })
+
+  test('has the next action none once authorize() has found that no issuer of the server is allowed', async () => {
+    const { world, connection, forbid } = await signedIn()
+    forbid({ allowedIssuers: [OTHER] })
+    expect(await connection.status()).toMatchObject(refused('issuerNoLongerAllowed'))
+    const failure = {
+      code: 'POLICY_REFUSED',
+      details: { received: world.issuer, reason: 'issuerNotAllowed' },
+    }
+    expect(await rejection(connection.authorize())).toMatchObject({ failure, nextAction: 'none' })
+    expect(await connection.status()).toMatchObject({ failure, nextAction: 'none', authorized: false })
+    forbid({})
+    expect(await connection.status()).toMatchObject({ authorized: true })
   })
 
   test('lets authorize() ask for what it allows', async () => {

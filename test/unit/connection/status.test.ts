@@ -82,6 +82,21 @@ describe('status()', () => {
     })
   })
 
+  test('status() beside usable tokens keeps the failure of a denied second consent, with nothing to do', async () => {
+    const world = await startWorld()
+    const orchestrator = orchestrate()
+    const connection = await signIn(world, orchestrator)
+    const { state } = redirectOf(await connection.authorize({ force: true }))
+    await orchestrator.completeCallback(
+      `https://agents.example.com/callback?error=access_denied&state=${state}&iss=${world.issuer}`,
+    )
+    expect(await connection.status()).toMatchObject({
+      authorized: true,
+      failure: { code: 'AUTHORIZATION_DENIED' },
+      nextAction: 'none',
+    })
+  })
+
   test('status() returns exchanging, requestingToken or disconnecting while that request is in progress', async () => {
     const { world, clock, orchestrator, connection } = await begun()
     const delayedToken = (): { arrived: Promise<void>; go(): void } => {

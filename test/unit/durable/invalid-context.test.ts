@@ -47,7 +47,7 @@ describe('a record that could not be read', () => {
     expect(error).toMatchObject(invalid('context.tokens.refreshToken'))
     const why =
       'the new record would not be readable and was not stored: this is a fault of authchart, please report it'
-    expect(warnings).toEqual([lost(`${why} (reason "invalidContext", field "context.tokens.refreshToken")`)])
+    expect(warnings).toEqual([lost(`${why} (field "context.tokens.refreshToken", reason "invalidContext")`)])
     expect(JSON.stringify([error, warnings]) + String(error)).not.toContain('fake-secret')
     const stored = await world.stored()
     expect(stored?.value).toEqual({ refreshing: 'claimed' })

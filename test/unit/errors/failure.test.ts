@@ -100,7 +100,7 @@ test.each<[Failure, string, NextAction]>([
   ],
   [
     { code: 'INSECURE_ENDPOINT', details: { allow: 'localhost:80', reason: 'connectionServer' } },
-    'an endpoint is not https; add "localhost:80" to network.allow to use this server (reason "connectionServer")',
+    'an endpoint is not https; add "localhost:80" to network.allow to use this server, only if you trust it (reason "connectionServer")',
     'configureClient',
   ],
   [
@@ -145,7 +145,7 @@ test.each<[Failure, string, NextAction]>([
   ],
   [
     { code: 'AUTHORIZATION_REQUIRED', details: { reason: 'assertionUnavailable', expected: 'workload' } },
-    'the option `assertions` returned no assertion; the next call requests one again (reason "assertionUnavailable", expected "workload")',
+    'the option `assertions` returned no assertion; the next call requests one again (expected "workload", reason "assertionUnavailable")',
     'authorize',
   ],
   [
@@ -155,8 +155,43 @@ test.each<[Failure, string, NextAction]>([
   ],
   [
     { code: 'INSUFFICIENT_SCOPE', details: { expected: 'a' } },
-    'the server requires scope that was granted already, or that the policy does not allow: only authorize() with `force` requests another token (expected "a")',
+    'the server requires scope that was granted already: only authorize() with `force` requests another token (expected "a")',
     'fixServer',
+  ],
+  [
+    { code: 'INSUFFICIENT_SCOPE', details: { expected: 'a', reason: 'allowedScopes' } },
+    'the server requires scope that policy.allowedScopes does not list (expected "a", reason "allowedScopes")',
+    'none',
+  ],
+  [
+    { code: 'POLICY_REFUSED', details: { received: 'https://a', reason: 'allowedServers' } },
+    'policy.allowedServers does not list the MCP server (received "https://a", reason "allowedServers")',
+    'none',
+  ],
+  [
+    { code: 'POLICY_REFUSED', details: { reason: 'issuerChanged', received: 'https://b', expected: 'https://a' } },
+    'policy.refuseIssuerChange is set, and the server names another issuer than before: if that is right, call disconnect() first (expected "https://a", received "https://b", reason "issuerChanged")',
+    'none',
+  ],
+  [
+    { code: 'POLICY_REFUSED', details: { received: 'admin', reason: 'scopeNoLongerAllowed' } },
+    'policy.allowedScopes no longer lists the scope of the stored tokens or of the sign-in: authorize() requests what it lists (received "admin", reason "scopeNoLongerAllowed")',
+    'authorize',
+  ],
+  [
+    { code: 'ACCOUNT_CHANGED', details: { reason: 'refuseAccountChange' } },
+    'policy.refuseAccountChange is set, and the sign-in is not certain to be of the same account as before: sign in with that one, or, if the other is right, call disconnect() first (reason "refuseAccountChange")',
+    'none',
+  ],
+  [
+    { code: 'HTTP_TIMEOUT', details: { reason: 'headers' } },
+    'the server did not send the headers of its response within network.headersTimeoutMs: raise that if it needs longer (reason "headers")',
+    'retry',
+  ],
+  [
+    { code: 'HTTP_TIMEOUT', details: { reason: 'outcomeUnknown' } },
+    'the server did not send the headers of its response within network.headersTimeoutMs, and the request may have taken effect: raise that if it needs longer, and repeat the request only if that does no harm (reason "outcomeUnknown")',
+    'none',
   ],
   [
     { code: 'INSUFFICIENT_SCOPE', details: { reason: 'notGranted' } },
@@ -198,6 +233,6 @@ test('describeFailure names and quotes each detail', () => {
     details: { expected: 'https://as', received: 'x", "y\n', status: 200 },
   })
   expect(told).toBe(
-    'the authorization server metadata names another issuer: if you have checked that it is the same server, list it in authorizationServers[].discovery.alsoAnnounces (expected "https://as", received "x\\", \\"y\\n", status 200)',
+    'the authorization server metadata names another issuer: if you have checked that it is the same server, list it in authorizationServers[].discovery.alsoAnnounces (status 200, expected "https://as", received "x\\", \\"y\\n")',
   )
 })

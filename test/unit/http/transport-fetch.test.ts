@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { gzipSync } from 'node:zlib'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import { nextActionFor } from '../../../src/errors/failure.ts'
 import { bodyOf, makeTransport, rejection, startServer } from './support.ts'
 
 describe('transport.fetch', () => {
@@ -298,6 +299,32 @@ describe('transport.fetch', () => {
     await expect(text).rejects.toThrow()
     if (socket?.destroyed === false) await once(socket, 'close')
   })
+
+  test.each([
+    ['GET', 'headers', 'retry'],
+    ['PUT', 'headers', 'retry'],
+    ['POST', 'outcomeUnknown', 'none'],
+    ['PATCH', 'outcomeUnknown', 'none'],
+  ])('ends a %s without headers with the reason %s and the next action %s', async (method, reason, nextAction) => {
+    const server = await startServer(() => undefined)
+    const sent = makeTransport({ headersTimeoutMs: 40 }).fetch(new Request(server.origin, { method }))
+    const failed = await rejection(sent)
+    expect(failed).toMatchObject({ code: 'HTTP_TIMEOUT', outcome: 'unknown', details: { reason } })
+    expect(nextActionFor({ code: 'HTTP_TIMEOUT', details: { reason } })).toBe(nextAction)
+  })
+
+  test.each([
+    ['GET', 'connectionLost', 'retry'],
+    ['POST', 'outcomeUnknown', 'none'],
+  ])(
+    'ends a %s whose connection is lost with the reason %s and the next action %s',
+    async (method, reason, nextAction) => {
+      const server = await startServer((request) => request.socket.destroy())
+      const failed = await rejection(makeTransport().fetch(new Request(server.origin, { method })))
+      expect(failed).toMatchObject({ code: 'HTTP_NETWORK', outcome: 'unknown', details: { reason } })
+      expect(nextActionFor({ code: 'HTTP_NETWORK', details: { reason } })).toBe(nextAction)
+    },
+  )
 
   test('fails when the connection is not made within the timeout', async () => {
     const transport = makeTransport({ timeoutMs: 40 }, { resolve: () => new Promise(() => undefined) })

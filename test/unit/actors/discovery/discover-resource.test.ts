@@ -489,13 +489,13 @@ describe('the issuer', () => {
       'when no listed one is allowed',
       { allowedIssuers: ['https://a/t1'] },
       undefined,
-      { reason: 'issuerNotAllowed', offered },
+      { reason: 'issuerNotAllowed', received: offered },
     ],
     [
       'when the caller requires one that is not allowed',
       { allowedIssuers: ['https://a'] },
       'https://b',
-      { reason: 'issuerNotAllowed', offered },
+      { reason: 'issuerNotAllowed', received: 'https://b' },
     ],
     [
       'when chooseIssuer returns none',

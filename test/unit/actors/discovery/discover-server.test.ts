@@ -239,7 +239,7 @@ describe('a 2025-03-26 server', () => {
     expect(await rejectionOf(another(resource))).toEqual({
       code: 'POLICY_REFUSED',
       outcome: 'notSent',
-      details: { reason: 'issuerNotAllowed', offered: peer.origin },
+      details: { reason: 'issuerNotAllowed', received: peer.origin },
     })
     expect((await discovery()(resource)).metadata?.issuer).toBe(peer.origin)
     peer.routes[RFC] = { status: 503 }

@@ -157,7 +157,10 @@ describe('a request', () => {
     const refuse = (changes: Partial<AuthorizationRequest>): unknown =>
       rejectGrant(contextWith({ request: { ...request, ...changes } }))
     expect(refuse({ allowedGrants: ['jwt_bearer'] })).toEqual({
-      failure: { code: 'POLICY_REFUSED', details: { reason: 'allowedGrants', expected: 'authorization_code' } },
+      failure: { code: 'POLICY_REFUSED', details: { received: 'authorization_code', reason: 'allowedGrants' } },
+    })
+    expect(refuse({ allowedScopes: ['write'] })).toEqual({
+      failure: { code: 'POLICY_REFUSED', details: { received: 'read', reason: 'allowedScopes' } },
     })
     expect(refuse({ metadata: { ...metadata, grantTypesSupported: ['password', 'x'.repeat(300)] } })).toEqual({
       failure: {
