@@ -30,7 +30,7 @@ export async function chooseIssuer(
   const allowed = candidates.filter((issuer) => allowedIssuers === undefined || isIn(allowedIssuers, issuer))
   const first = allowed.find((issuer) => sameIssuer(issuer, preferred ?? issuer)) ?? allowed[0]
   if (first === undefined) {
-    const received = truncate(candidates.map(redactUrl).join(' '))
+    const received = redactNames(candidates)
     throw portError('POLICY_REFUSED', 'notSent', { received, reason: 'issuerNotAllowed' })
   }
   let chosen: unknown = first

@@ -386,7 +386,7 @@ describe('a sign-in with another account than the only one allowed', () => {
     expect([live.value, stored?.accessToken, failure, endedAttempts.at(-1)?.outcome, revocations(live)]).toEqual([
       { resting: 'authorized' },
       'a-1',
-      { code: 'ACCOUNT_CHANGED' },
+      { code: 'ACCOUNT_CHANGED', details: { reason: 'refuseAccountChange' } },
       'failed',
       undefined,
     ])
