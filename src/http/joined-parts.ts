@@ -3,7 +3,7 @@ import { MIN_PART_BYTES } from './limits.ts'
 /** Parts of a body on their way to whoever reads it. */
 interface PartJoiner {
   add(part: Buffer): void
-  /** Delivers what was joined so far. */
+  /** Delivers what was collected so far. */
   flush(): void
 }
 
@@ -12,12 +12,12 @@ interface PartJoiner {
  * part of what was read from a socket keeps all of that in memory.
  */
 export function joinParts(deliver: (part: Buffer) => void): PartJoiner {
-  let joined: Buffer | undefined
+  let collected: Buffer | undefined
   let size = 0
 
   function flush(): void {
-    if (joined === undefined || size === 0) return
-    const part = copyOf(joined.subarray(0, size))
+    if (collected === undefined || size === 0) return
+    const part = copyOf(collected.subarray(0, size))
     size = 0
     deliver(part)
   }
@@ -29,8 +29,8 @@ export function joinParts(deliver: (part: Buffer) => void): PartJoiner {
         deliver(part.byteLength * 2 < part.buffer.byteLength ? copyOf(part) : part)
         return
       }
-      joined ??= Buffer.allocUnsafeSlow(MIN_PART_BYTES)
-      joined.set(part, size)
+      collected ??= Buffer.allocUnsafeSlow(MIN_PART_BYTES)
+      collected.set(part, size)
       size += part.byteLength
     },
     flush,

@@ -37,7 +37,7 @@ export const UNREACHABLE_HEADER_BYTES = 1_048_576
 /** How many bytes one byte of a body pays for: 64. One byte in a chunk of its own takes 6, over TLS about 30. */
 export const MAX_FRAMING_RATIO = 64
 
-/** Smaller parts of a body that arrive together are joined up to this size: 4 KiB. Answers a body of one-byte chunks. */
+/** Smaller parts of a body that arrive together become one up to this size: 4 KiB. Answers a body of one-byte chunks. */
 export const MIN_PART_BYTES = 4096
 
 /** How many origins have idle connections: 256. Answers a server that names another origin each time. */

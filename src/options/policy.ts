@@ -77,7 +77,7 @@ export interface PolicyOptions {
    * Scopes that may be requested and granted: tokens of more scope are revoked and not stored, or, beside usable tokens
    * of the same client, only not stored. Where scope would be requested, or a server lists any, and all of it is
    * missing here, `authorize()` fails. A server that names no scope in its response is believed to have granted what
-   * was requested, its default if that is none. @defaultValue all
+   * was requested, or else its default. @defaultValue all
    */
   allowedScopes?: string[] | undefined
   /**

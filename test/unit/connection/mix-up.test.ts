@@ -141,7 +141,7 @@ test.each([
   'https://app.example/{issuer}/{issuer}',
 ])('the redirect URI %s is a TypeError', (redirectUri) => {
   expect(() => orchestrate({ client: { name: 'Acme', redirectUri } })).toThrow(
-    'client.redirectUri may contain {issuer} once, as a whole segment of its path',
+    'client.redirectUri may contain {issuer}, the only placeholder, once, as a whole segment of its path',
   )
 })
 
