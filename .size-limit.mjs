@@ -11,7 +11,7 @@ const OWN = {
   './node': '5.2 kB',
   './redis': '7.3 kB',
   './sqlite': '4.1 kB',
-  './stately': '20.5 kB',
+  './stately': '20.6 kB',
   './testing': '30.2 kB',
 }
 
