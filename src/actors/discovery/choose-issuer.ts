@@ -6,8 +6,8 @@ import type { DiscoveryPolicy } from '../dependencies.ts'
 
 /**
  * Chooses one of the issuers that a resource names: the one that the caller requires, or else by the policy, or else
- * the preferred one if it is among them. Issuers are equal, ignoring one trailing slash; the result has the form that the
- * resource uses.
+ * the preferred one if it is among them. Issuers are equal, ignoring one trailing slash; the result has the form that
+ * the resource uses.
  *
  * @throws `PortError` `POLICY_REFUSED`.
  */
