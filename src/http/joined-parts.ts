@@ -2,9 +2,9 @@ import { MIN_PART_BYTES } from './limits.ts'
 
 /** Parts of a body on their way to whoever reads it. */
 interface PartJoiner {
-  add(part: Buffer): void
+  readonly add: (part: Buffer) => void
   /** Delivers what was collected so far. */
-  flush(): void
+  readonly flush: () => void
 }
 
 /**

@@ -30,8 +30,8 @@ function startServers() {
     return result
   }
   return {
-    listen: (name: string) => inTurn(() => thread.call(listen, name)) as Promise<number>,
-    countsOf: (port: number) => inTurn(() => thread.call(countsOf, port)) as Promise<ReturnType<typeof countsOf>>,
+    listen: async (name: string) => await inTurn(() => thread.call(listen, name)),
+    countsOf: async (port: number) => await inTurn(() => thread.call(countsOf, port)),
     disconnectAll: (port: number) => inTurn(() => thread.call(disconnectAll, port)),
   }
 }
@@ -88,7 +88,7 @@ test.each(Object.entries(EXCHANGE_DOORS))(
           timeout: 8_000,
           interval: 50,
         })
-        .catch((error: Error) => flaws.push(`${response}: ${error.message}`))
+        .catch((error: unknown) => flaws.push(`${response}: ${String(error)}`))
       const received = (await servers.countsOf(port)).requests
       if (received === 0 && !SILENT.has(response)) flaws.push(`${response}: was not sent, ${outcome}`)
       requests += received

@@ -13,7 +13,7 @@ export type How = 'GET' | 'POST' | 'fetch' | 'fetch, and read'
 const AT_ONCE = 50
 const READ_BYTES = 1_048_576
 
-const [how, origin = ''] = process.argv.slice(2) as [How, string]
+const [how, origin] = process.argv.slice(2) as [How, string]
 const url = `${origin}/it`
 
 function newTransport(): Transport {
@@ -25,7 +25,8 @@ function newTransport(): Transport {
 
 async function reading(response: Response): Promise<Response> {
   const reader = response.body?.getReader()
-  for (let read = 0; reader !== undefined && read < READ_BYTES;) {
+  if (reader === undefined) return response
+  for (let read = 0; read < READ_BYTES;) {
     const { done, value } = await reader.read()
     if (done) break
     read += value.byteLength

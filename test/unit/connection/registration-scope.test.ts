@@ -166,7 +166,7 @@ describe('invalid_scope at the callback', () => {
       },
     })
     expect(describeFailure(result.failure ?? { code: 'CLOSED' })).toBe(
-      'the scope lists of the server contradict each other: it rejects what it lists; pass a `scope` that it accepts to authorize() (error "invalid_scope", reason "contradictoryScopes", offered "mcp:tools")',
+      'the scope lists of the server contradict each other: it rejects what it lists; pass a `scope` that it accepts to authorize() (error "invalid_scope", offered "mcp:tools", reason "contradictoryScopes")',
     )
     expect(await connection.status()).toMatchObject({ state: 'failed', nextAction: 'configureClient' })
 

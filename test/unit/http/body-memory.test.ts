@@ -128,7 +128,7 @@ test('joinParts joins small parts in order, and each delivered part has memory o
 
 test('a body of one-byte chunks arrives whole before a pause, an end and a lost connection', async () => {
   const text = 'abcdefghij'.repeat(20_000)
-  const chunks = [...text].map((character) => `1\r\n${character}\r\n`).join('')
+  const chunks = Array.from(text, (character) => `1\r\n${character}\r\n`).join('')
   const server = await startRawServer((socket) => socket.write(`${HEAD}${chunks}`))
   const { body } = await makeTransport().fetch(new Request(server.origin))
   let read = ''

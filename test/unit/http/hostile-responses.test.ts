@@ -151,7 +151,7 @@ test('network.headersTimeoutMs ends the wait for headers, however often interim 
     expect(await endOf(rejection(transport.fetch(new Request(`${server.origin}${path}`))))).toEqual({
       code: 'HTTP_TIMEOUT',
       outcome: 'unknown',
-      details: { url: `${server.origin}${path}`, host: server.host },
+      details: { reason: 'headers', url: `${server.origin}${path}`, host: server.host },
     })
   }
   await vi.waitFor(() => expect(server.open()).toBe(1))
