@@ -120,8 +120,13 @@ export const HEADS: Readonly<Record<string, (target: string) => string>> = {
   'an at sign': (target) => `GET @${MARK}.example${target} HTTP/1.1\r\nHost: a`,
 }
 
-/** Values of `returnTo` that lead elsewhere, or are no place at all. The allowed origin is https://app.example. */
+/** Values of `returnTo` that lead elsewhere, are no place at all, or whose characters browsers read differently. */
 export const RETURN_TO: readonly string[] = [
+  `https://app.example/\r\nSet-Cookie: ${MARK}=1`,
+  `https://app.example/\0${MARK}`,
+  `https://app.example/a b\tc${MARK}`,
+  `https:\\\\app.example\\${MARK}`,
+  `https://app.example\\@${MARK}.example/`,
   `https://${MARK}.example/`,
   `//${MARK}.example/`,
   `\\\\${MARK}.example/`,
@@ -171,16 +176,11 @@ export const HOSTILE_RETURN_TO: readonly string[] = [
   `https://app.example/"><script>${MARK}</script>`,
   `https://app.example/?q="onclick="${MARK}`,
   `https://app.example/'onclick='${MARK}`,
-  `https://app.example/\r\nSet-Cookie: ${MARK}=1`,
   `https://app.example/%0d%0aSet-Cookie:%20${MARK}=1`,
-  `https://app.example/\0${MARK}`,
   `https://app.example/\u202E${MARK}`,
   `https://app.example/ü漢\u{1F600}${MARK}`,
-  `https://app.example/a b\tc${MARK}`,
   `https://app.example/#</a><script>${MARK}</script>`,
   `https:app.example/${MARK}`,
-  `https:\\\\app.example\\${MARK}`,
   `HTTPS://APP.EXAMPLE:443/${MARK}`,
-  `https://app.example\\@${MARK}.example/`,
   `https://app。example/`,
 ]
