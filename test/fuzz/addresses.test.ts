@@ -177,7 +177,9 @@ describe('URLs', () => {
         expect(new URL(server).href).toBe(new URL(text).href)
         expect(resourceMatches(resourceOf(server), server, { strict: true })).toBe(true)
         expect(resourceMatches(resourceOf(server), server, { strict: false })).toBe(true)
-        expect(isServerAllowed(server, [server]) && isServerAllowed(server, [new URL(server).origin])).toBe(true)
+        expect(
+          isServerAllowed(server, [server]) && isServerAllowed(server, [canonicalServer(new URL(server).origin)]),
+        ).toBe(true)
         for (const url of resourceMetadataUrls(server)) expect(new URL(url).origin).toBe(new URL(server).origin)
       }),
     )
