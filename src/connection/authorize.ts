@@ -147,7 +147,7 @@ export async function authorize(record: ConnectionRecord, params: AuthorizeParam
       if (now !== undefined && now !== latest && (isSatisfied(now) || isGranted(now))) return undefined
       if (now !== undefined && deferralOf(now, grant, isOther) !== undefined) return undefined
       // By the record that the event is sent to: another process may have created it meanwhile, on another clock.
-      const clientInformation = staticClient(params.clientInformation, undefined, now)
+      const clientInformation = staticClient(params.clientInformation, undefined, now, options.clients)
       const named = reregister && {
         ...reregister,
         calledAt: (now?.at() ?? Math.round(clock.now())) - Math.round(clock.monotonic() - calledAt),

@@ -10,8 +10,8 @@ import { DurationMs, EpochMs, hasCredentials, Scope, Text } from '../schemas/opt
 export interface StaticClientInformation {
   /**
    * The issuer that it is registered at. @defaultValue in `authorize()` the issuer that this client was used at before,
-   * in `import()` that of the tokens, or else the first one that is discovered: it is sent to no other, also where
-   * `authorize({ issuer })` names another one
+   * in `import()` that of the tokens, or else that of the same client in `clients`, if it is there once, or the first
+   * one that is discovered: it is sent to no other, also where `authorize({ issuer })` names another one
    */
   issuer?: string | undefined
   /** The client ID that the issuer assigned. */
@@ -267,6 +267,15 @@ export type AuthorizeResult =
       actions: HostAction[]
     }
 
+/** The issuer that `clients` has the same client for. One that it has for several is not decided by that. */
+export function configuredIssuer(
+  clients: readonly { clientId: string; issuer: string }[] | undefined,
+  client: StaticClientInformation | undefined,
+): string | undefined {
+  const [only, ...others] = clients?.filter(({ clientId }) => clientId === client?.clientId) ?? []
+  return others.length === 0 ? only?.issuer : undefined
+}
+
 /**
  * Client information of the host, bound to its issuer; without one, to the first issuer that is discovered. A record
  * that does not exist yet will start with the clock of this process.
@@ -275,11 +284,12 @@ export function staticClient(
   client: StaticClientInformation | undefined,
   issuer: string | undefined,
   view: { toRecord(instant: number | undefined): number | undefined } | undefined,
+  clients?: Parameters<typeof configuredIssuer>[0],
 ): ClientInformation | undefined {
   if (client === undefined) return undefined
   const { clientId, clientSecret, clientSecretExpiresAt, tokenEndpointAuthMethod, redirectUri } = client
   return {
-    issuer: client.issuer ?? issuer ?? '',
+    issuer: client.issuer ?? issuer ?? configuredIssuer(clients, client) ?? '',
     clientId,
     clientSecret,
     clientSecretExpiresAt: view === undefined ? clientSecretExpiresAt : view.toRecord(clientSecretExpiresAt),

@@ -6,7 +6,7 @@ import { policyViolation } from '../options/policy.ts'
 import { isIssuerOf } from '../protocol/server-facts.ts'
 import type { ConnectionContext } from '../schemas/connection-context.ts'
 import { invalidArgument } from '../schemas/parse-options.ts'
-import { type ImportOptions, staticClient } from './call-options.ts'
+import { configuredIssuer, type ImportOptions, staticClient } from './call-options.ts'
 import type { ConnectionRecord } from './record.ts'
 import { disconnectsBetween, isDisconnected } from './revocation-result.ts'
 import { fingerprintOf } from './routing.ts'
@@ -17,7 +17,7 @@ export async function importCredentials(
   { clientInformation, tokens, issuer, ifAbsent }: ImportOptions,
 ): Promise<{ imported: boolean; actions: HostAction[] }> {
   const named = [tokens?.issuer, clientInformation?.issuer, issuer].filter((each) => each !== undefined)
-  const [importedIssuer] = named
+  const importedIssuer = named[0] ?? configuredIssuer(record.services.options.clients, clientInformation)
   if (importedIssuer !== undefined && !named.every((other) => isSame(record, importedIssuer, other)))
     throw invalidArgument('import().issuer', 'must be that of tokens.issuer and of clientInformation.issuer')
   const grant = tokens?.grant ?? 'authorization_code'

@@ -3,11 +3,14 @@ import { type AuthOrchestratorOptions, type ImportOptions, MemoryStore } from '.
 import { TestClock } from './test-clock.ts'
 import { orchestrate, redirectOf, rejection, signIn, startWorld, type World } from './world.ts'
 
+type Options = Partial<AuthOrchestratorOptions>
+
 /** A resource whose authorization server is the first world, until `switchTo` names others, and a connection to it. */
-async function resource(options: Partial<AuthOrchestratorOptions> = {}) {
+async function resource(optionsFor: Options | ((good: World) => Options) = {}) {
   const [good, evil] = await Promise.all([startWorld(), startWorld()])
   const clock = new TestClock()
   const store = new MemoryStore({ clock })
+  const options = typeof optionsFor === 'function' ? optionsFor(good) : optionsFor
   const orchestrator = orchestrate({ clock, store, ...options })
   const identity = { tenant: 't1', user: 'u1', server: good.server }
   const connection = orchestrator.connection(identity)
@@ -181,6 +184,20 @@ describe('a client of authorize({ clientInformation }) without an issuer', () =>
     switchTo(evil)
     expect(await rejection(again(connection, evil.issuer))).toMatchObject(otherIssuer)
     expect(sent(evil)).not.toContain('good-secret')
+  })
+
+  test('is not sent to another issuer than the one that `clients` has the same client for', async () => {
+    const { good, evil, connection, switchTo, sent } = await resource((world) => ({
+      clients: [{ issuer: world.issuer, ...GOOD_CLIENT }],
+    }))
+    switchTo(evil)
+    const given = { clientInformation: GOOD_CLIENT }
+    expect(await rejection(connection.authorize({ ...given, issuer: evil.issuer }))).toMatchObject(otherIssuer)
+    await connection.import(given)
+    expect(await rejection(connection.authorize())).toMatchObject(otherIssuer)
+    expect(sent(evil)).not.toContain('good-secret')
+    switchTo(good)
+    redirectOf(await connection.authorize(given))
   })
 
   test('is used at each issuer that the host names for it', async () => {
