@@ -64,7 +64,7 @@ async function startServer({ newIssuers, registration, token }: Hostility) {
       counts.registrations += 1
       const n = counts.registrations
       return {
-        ...JSON.parse(sent),
+        ...(JSON.parse(sent) as object),
         client_id: `client-${n}`,
         ...(registration?.(n) ?? { token_endpoint_auth_method: 'none' }),
       }

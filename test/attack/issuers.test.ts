@@ -143,7 +143,7 @@ test('no refresh token, code, client secret, assertion or registration token is 
     const { good, evil, orchestrator, clock } = scene
     for (const { serverMetadata } of [good, evil])
       serverMetadata['authorization_response_iss_parameter_supported'] = sendsIss
-    for (const [index, call] of [door, ...CALLS].entries()) {
+    for (const call of [door, ...CALLS]) {
       calls += 1
       // A call may wait for the end of a claim.
       const time = setInterval(() => clock.advance(10_000), 50)

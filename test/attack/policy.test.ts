@@ -139,13 +139,11 @@ test('no use of what a policy no longer allows gives a token, sends one, request
       const before = [tokenRequestsOf(world), withTokens(world)]
       forbid(policy)
       attempts += 1
-
       // A call may wait for the end of a claim, or for its own.
       const time = setInterval(() => scene.clock.advance(2_000), 20)
-      const result = await attempt(scene).catch((error: unknown) =>
-        isAuthorizationError(error) ? error : Promise.reject(error),
-      )
+      const result = await attempt(scene).catch((error: unknown) => error)
       clearInterval(time)
+      if (result instanceof Error && !isAuthorizationError(result)) throw result
       const code = isAuthorizationError(result) ? result.code : 'no error'
       codes.set(code, (codes.get(code) ?? 0) + 1)
       const gained = isAuthorizationError(result) ? [] : gain(result)
@@ -188,11 +186,22 @@ test('no scope beyond allowedScopes is requested or stored, and step-ups end at 
     const requested = world.tokenRequests().map(({ scope }) => scope ?? '')
     const beyond = requested.filter((scope) => scope.includes('admin'))
     if (beyond.length > (allowedScopes === undefined ? 3 : 0))
-      through.push(`${allowedScopes}: ${beyond.length} step-ups`)
+      through.push(`${String(allowedScopes)}: ${beyond.length} step-ups`)
   }
   printCounts('policy, step-ups without a user', { challenges, 'got through': through.length })
   expect(through).toEqual([])
 })
+
+/** The code that a call failed with. */
+async function codeOf(call: Promise<object>): Promise<string> {
+  try {
+    const { failure } = (await call) as { failure?: { code: string } }
+    return failure?.code ?? 'no error'
+  } catch (error) {
+    if (isAuthorizationError(error)) return error.code
+    throw error
+  }
+}
 
 /** How a token response names an account. */
 const idToken = (issuer: string, sub: string): string =>
@@ -220,15 +229,12 @@ test('no tokens of another account or issuer are stored with refuseAccountChange
       const { value } = await connection.accessToken()
       world.tokenAnswers.push((good) => ({ body: { ...good, ...answer(world.issuer) } }))
       if (way === 'a refresh') clock.advance(HOUR_MS)
-      const redirect =
-        way === 'an attempt before'
-          ? early
-          : redirectOf(way === 'a refresh' ? early : await connection.authorize({ force: true }))
-      const result =
+      const redirectFor = async () =>
+        way === 'an attempt before' ? early : redirectOf(await connection.authorize({ force: true }))
+      const code =
         way === 'a refresh'
-          ? await connection.accessToken().catch((error: unknown) => error)
-          : await orchestrator.completeCallback(world.callback(redirect))
-      const code = isAuthorizationError(result) ? result.code : (Object(result).failure?.code ?? 'no error')
+          ? await codeOf(connection.accessToken())
+          : await codeOf(orchestrator.completeCallback(world.callback(await redirectFor())))
       codes.push(code)
       // OpenID Connect Core §12.2: a refresh need not name the account.
       const mayPass = way === 'a refresh' && what !== 'another sub'
@@ -248,11 +254,8 @@ test('no tokens of another account or issuer are stored with refuseAccountChange
     const before = tokenRequestsOf(other)
     const code =
       switched === 'authorize()'
-        ? await connection.authorize({ issuer: other.issuer, force: true }).then(
-            ({ status }) => status,
-            (error: unknown) => (isAuthorizationError(error) ? error.code : String(error)),
-          )
-        : ((await orchestrator.completeCallback(other.callback(early))).failure?.code ?? 'no error')
+        ? await codeOf(connection.authorize({ issuer: other.issuer, force: true }))
+        : await codeOf(orchestrator.completeCallback(other.callback(early)))
     codes.push(code)
     if (code !== 'POLICY_REFUSED' || tokenRequestsOf(other) !== before) through.push(`${switched}: ${code}`)
   }

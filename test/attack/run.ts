@@ -1,7 +1,8 @@
 /**
  * Attacks an orchestrator as strangers would, and prints how much was tried: every spelling of a forbidden address by
- * every way in, records that were tampered with, callbacks and pages, servers that repeat the secrets they were sent.
- * By default a part of it, which the seed chooses.
+ * every way in, records that were tampered with, callbacks and pages, servers that repeat the secrets they were sent,
+ * hostile exchanges, growth, secrets that might come to another issuer, and uses that a policy does not allow. By
+ * default a part of it, which the seed chooses.
  *
  * `npm run test:attack -- --all` tries everything, `-- pages` one file, `--seed 7` another part, `--report file` writes
  * a report as vitest does. A file `test/attack/*.test.ts` belongs to it, and prints its counts by `printCounts`.

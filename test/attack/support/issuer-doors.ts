@@ -47,7 +47,7 @@ export const CLIENTS = (privateKey: object): Readonly<Record<string, ClientKind>
 })
 
 /** Makes a connection turn to another issuer, or tries to make it. */
-type Door = (scene: Scene) => Promise<unknown> | unknown
+type Door = (scene: Scene) => unknown
 
 const challenge = (url: string, more = ''): string => `Bearer ${more}resource_metadata="${url}"`
 const redirectTo = (location: string): Answer => ({ status: 307, headers: { location } })
@@ -68,17 +68,18 @@ async function waitingAtBoth({ good, evil, connection, switchTo }: Scene) {
   return { victim, bait }
 }
 
-/** A callback that brings the code of the first issuer to the attempt at the second, or the other way round. */
+/**
+ * A callback that brings the code of the first issuer to the attempt at the second, or the other way round; not with an
+ * `iss` that was forged to fit the attempt: whoever can forge that has the code already.
+ */
 const mixedUp =
-  (iss: 'own' | 'of the code' | 'none', isCodeOfGood: boolean): Door =>
+  (iss: 'of the code' | 'none', isCodeOfGood: boolean): Door =>
   async (scene) => {
     const { good, evil, orchestrator } = scene
     const { victim, bait } = await waitingAtBoth(scene)
     const [source, from, to] = isCodeOfGood ? [good, victim, bait] : [evil, bait, victim]
-    const ofTo = isCodeOfGood ? evil : good
-    const issuers = { own: ofTo.issuer, 'of the code': source.issuer, none: undefined }
     await orchestrator.completeCallback(
-      source.callback(from, { state: stateIn(to.authorizationUrl), iss: issuers[iss] }),
+      source.callback(from, { state: stateIn(to.authorizationUrl), iss: iss === 'none' ? undefined : source.issuer }),
     )
   }
 
@@ -128,11 +129,10 @@ export const ISSUER_DOORS: Readonly<Record<string, Door>> = {
     switchTo(evil)
   },
   'an issuer that differs in a path': ({ good, evil, switchTo }) => {
-    good.as.routes[`GET ${METADATA}/other`] = { body: { ...evil.serverMetadata, issuer: `${good.issuer}/other` } }
-    good.resourceMetadata['authorization_servers'] = [`${good.issuer}/other`]
-    const named = [...(good.resourceMetadata['authorization_servers'] as string[])]
+    const issuer = `${good.issuer}/other`
+    good.as.routes[`GET ${METADATA}/other`] = { body: { ...evil.serverMetadata, issuer } }
     switchTo(good)
-    good.resourceMetadata['authorization_servers'] = named
+    good.resourceMetadata['authorization_servers'] = [issuer]
   },
   'a redirect of the token endpoint': ({ good, evil, switchTo }) => {
     good.as.routes['POST /token'] = redirectTo(`${evil.issuer}/token`)
@@ -173,7 +173,7 @@ export const ISSUER_DOORS: Readonly<Record<string, Door>> = {
   },
   'a code for the attempt at another issuer, with its own iss': mixedUp('of the code', true),
   'a code for the attempt at another issuer, without iss': mixedUp('none', true),
-  'a foreign code for an attempt, with the iss of the attempt': mixedUp('of the code', false),
+  'a foreign code for an attempt, with its own iss': mixedUp('of the code', false),
   'a foreign code for an attempt, without iss': mixedUp('none', false),
   'an error with the iss of another issuer': async (scene) => {
     const { good, evil, orchestrator } = scene
