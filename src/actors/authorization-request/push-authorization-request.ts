@@ -82,6 +82,6 @@ async function pushAuthorizationRequest(
   const json = parseJson(response.text)
   if (json === undefined) throw portError('RESPONSE_NOT_JSON', 'unknown', where)
   const checked = check(PushedAuthorizationResponseSchema, json)
-  if ('field' in checked) throw portError('RESPONSE_INVALID', 'unknown', { ...where, field: checked.field })
+  if ('field' in checked) throw portError('RESPONSE_INVALID', 'rejected', { ...where, field: checked.field })
   return checked.output.request_uri
 }

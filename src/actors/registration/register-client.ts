@@ -15,8 +15,8 @@ import { issuedConfiguration, issuedSecret } from './issued-credentials.ts'
  * Registers this client dynamically. The values of the response take precedence over the requested ones.
  *
  * @throws `PortError` `REGISTRATION_REJECTED` or `RATE_LIMITED` (rejected), `SERVER_UNAVAILABLE` (503: rejected; any
- *   other 5xx: unknown), `RESPONSE_NOT_JSON` or `RESPONSE_INVALID` (unknown), `CLIENT_AUTH_UNSUPPORTED`, or what the
- *   transport rejects with.
+ *   other 5xx: unknown), `RESPONSE_NOT_JSON` (unknown), `RESPONSE_INVALID` (rejected: a client may have been registered
+ *   there, which nobody uses), `CLIENT_AUTH_UNSUPPORTED`, or what the transport rejects with.
  * @see [RFC 7591 §3](https://www.rfc-editor.org/rfc/rfc7591.html#section-3)
  */
 export function createRegisterClient(deps: RegistrationDependencies) {
@@ -60,7 +60,7 @@ export function createRegisterClient(deps: RegistrationDependencies) {
     const json = parseJson(response.text)
     if (json === undefined) throw portError('RESPONSE_NOT_JSON', 'unknown', where)
     const checked = check(RegistrationResponseSchema, json)
-    if ('field' in checked) throw portError('RESPONSE_INVALID', 'unknown', { ...where, field: checked.field })
+    if ('field' in checked) throw portError('RESPONSE_INVALID', 'rejected', { ...where, field: checked.field })
     const {
       clientId,
       clientSecret,

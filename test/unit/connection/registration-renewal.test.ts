@@ -144,19 +144,18 @@ describe('a registration response', () => {
     ['grant_types', { 0: 'authorization_code' }],
     ['client_id', 7],
   ])(
-    'a registration response whose %s has the wrong type is rejected with the name of the field',
+    'a registration response whose %s has the wrong type is rejected with the name of the field, and the next sign-in registers at once',
     async (field, value) => {
       const world = await startWorld()
+      const route = world.as.routes['POST /register'] as Answer
       world.as.routes['POST /register'] = { status: 201, body: { client_id: 'c', [field]: value } }
-      expect(
-        await rejection(
-          orchestrate({ policy: { leaseMs: 20_000, graceMs: 0 } })
-            .connection(of(world))
-            .authorize(),
-        ),
-      ).toMatchObject({
+      // The clock stands still: no lease ends.
+      const connection = orchestrate({ clock: new TestClock() }).connection(of(world))
+      expect(await rejection(connection.authorize())).toMatchObject({
         failure: { code: 'RESPONSE_INVALID', details: { document: 'registration response', field } },
       })
+      world.as.routes['POST /register'] = route
+      expect((await connection.authorize()).status).toBe('redirect')
     },
   )
 

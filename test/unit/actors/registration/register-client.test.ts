@@ -227,7 +227,7 @@ describe('a registration response', () => {
       { status: 201, body: { client_id: 7, client_secret: 'hunter2' } },
       {
         code: 'RESPONSE_INVALID',
-        outcome: 'unknown',
+        outcome: 'rejected',
         details: { status: 201, document: 'registration response', field: 'client_id' },
       },
     ],
