@@ -3,31 +3,47 @@ import type { HostAction } from '../options/host-action.ts'
 import { Parameters } from '../options/parameters.ts'
 import { type ClientInformation, GrantSchema, maybe } from '../schemas/credentials.ts'
 import type { Grant } from '../schemas/grants.ts'
-import { MAX_TOKEN_LENGTH } from '../schemas/limits.ts'
-import { DurationMs, EpochMs, hasCredentials, Scope, Text } from '../schemas/option-values.ts'
+import { MAX_NAME_LENGTH, MAX_TOKEN_LENGTH } from '../schemas/limits.ts'
+import {
+  atMost,
+  DurationMs,
+  EpochMs,
+  GrantedScope,
+  hasCredentials,
+  Identifier,
+  Method,
+  RegisteredRedirectUri,
+  Scope,
+  Secret,
+  stored,
+  Text,
+} from '../schemas/option-values.ts'
 
 /** Client information of a pre-registered client, for one call or one connection. */
 export interface StaticClientInformation {
   /**
-   * The issuer that it is registered at. @defaultValue in `authorize()` the issuer that this client was used at before,
-   * in `import()` that of the tokens, or else that of the same client in `clients`, if it is there once, or the first
-   * one that is discovered: it is sent to no other, also where `authorize({ issuer })` names another one
+   * The issuer that it is registered at, at most 2,048 characters. @defaultValue in `authorize()` the issuer that this
+   * client was used at before, in `import()` that of the tokens, or else that of the same client in `clients`, if it is
+   * there once, or the first one that is discovered: it is sent to no other, also where `authorize({ issuer })` names
+   * another one
    */
   issuer?: string | undefined
-  /** The client ID that the issuer assigned. */
+  /** The client ID that the issuer assigned. At most 2,048 characters. */
   clientId: string
-  /** Secret. @defaultValue none: a public client */
+  /** At most 4,096 characters. Secret. @defaultValue none: a public client */
   clientSecret?: string | undefined
   /**
    * Instant after which the secret must not be used, epoch milliseconds by the clock of this process. @defaultValue
    * never
    */
   clientSecretExpiresAt?: number | undefined
-  /** RFC 7591 §2. @defaultValue `client_secret_basic` with a secret, `none` without */
+  /** RFC 7591 §2. At most 256 characters. @defaultValue `client_secret_basic` with a secret, `none` without */
   tokenEndpointAuthMethod?: string | undefined
   /**
-   * The redirect URI that it is registered with, verbatim: `{issuer}` in it is not replaced, and one that does not name
-   * the issuer lacks the protection of `{issuer}` in `client.redirectUri`. @defaultValue `client.redirectUri`
+   * The redirect URI that it is registered with, verbatim, of https, or http on a loopback address: `{issuer}` in it is
+   * not replaced, and one that does not name the issuer lacks the protection of `{issuer}` in `client.redirectUri`.
+   *
+   * @defaultValue `client.redirectUri`
    */
   redirectUri?: string | undefined
 }
@@ -143,7 +159,7 @@ export interface ImportOptions {
         accessToken: string
         /** Must not be `DPoP`: a bound token cannot be used without its key. @defaultValue 'Bearer' */
         tokenType?: string | undefined
-        /** As granted; space-separated. @defaultValue unknown */
+        /** As granted; space-separated; at most 4,096 bytes. @defaultValue unknown */
         scope?: string | undefined
         /** Epoch milliseconds by the clock of this process. @defaultValue unknown: used until a server rejects it */
         expiresAt?: number | undefined
@@ -171,19 +187,15 @@ export interface ImportOptions {
 }
 
 const ClientInformation = v.strictObject({
-  issuer: maybe(Text),
-  clientId: Text,
-  clientSecret: maybe(Text),
+  issuer: maybe(Identifier),
+  clientId: Identifier,
+  clientSecret: maybe(Secret),
   clientSecretExpiresAt: maybe(EpochMs),
-  tokenEndpointAuthMethod: maybe(Text),
-  redirectUri: maybe(Text),
+  tokenEndpointAuthMethod: maybe(Method),
+  redirectUri: maybe(RegisteredRedirectUri),
 })
 /** A value for a request header. Checked here, since the platform's error for an invalid header quotes its value. */
 const HeaderText = v.pipe(Text, v.regex(/^[\x21-\x7E]+$/, 'must be visible ASCII characters'))
-const withinTokenLength = v.maxLength<string, number, string>(
-  MAX_TOKEN_LENGTH,
-  `must not exceed ${MAX_TOKEN_LENGTH} characters`,
-)
 const Signal = maybe(v.instance(AbortSignal))
 
 export const AuthorizeOptionsSchema: v.GenericSchema<unknown, AuthorizeOptions> = v.strictObject({
@@ -199,7 +211,7 @@ export const AuthorizeOptionsSchema: v.GenericSchema<unknown, AuthorizeOptions> 
     ),
   ),
   clientInformation: maybe(ClientInformation),
-  issuer: maybe(Text),
+  issuer: maybe(Identifier),
   grant: maybe(GrantSchema),
   force: maybe(v.boolean()),
   reregister: maybe(v.boolean()),
@@ -229,21 +241,22 @@ export const ImportOptionsSchema: v.GenericSchema<unknown, ImportOptions> = v.st
   clientInformation: maybe(ClientInformation),
   tokens: maybe(
     v.strictObject({
-      accessToken: v.pipe(HeaderText, withinTokenLength),
+      accessToken: v.pipe(HeaderText, atMost(MAX_TOKEN_LENGTH)),
       tokenType: maybe(
         v.pipe(
           HeaderText,
+          atMost(MAX_NAME_LENGTH),
           v.check((type) => !/^dpop$/i.test(type), 'must not be DPoP: such a token cannot be used without its key'),
         ),
       ),
-      scope: maybe(v.string()),
+      scope: maybe(GrantedScope),
       expiresAt: maybe(EpochMs),
-      refreshToken: maybe(v.pipe(Text, withinTokenLength)),
+      refreshToken: maybe(stored(MAX_TOKEN_LENGTH)),
       grant: maybe(GrantSchema),
-      issuer: maybe(Text),
+      issuer: maybe(Identifier),
     }),
   ),
-  issuer: maybe(Text),
+  issuer: maybe(Identifier),
   ifAbsent: maybe(v.boolean()),
 })
 

@@ -34,9 +34,9 @@ export interface ClientOptions {
 export interface PreRegisteredClient {
   /** Equal, ignoring one trailing slash, to the issuer that a server names, or to one that its metadata announces. */
   readonly issuer: string
-  /** The client ID that the issuer assigned. */
+  /** The client ID that the issuer assigned. At most 2,048 characters. */
   readonly clientId: string
-  /** Secret. @defaultValue none: a public client */
+  /** At most 4,096 characters. Secret. @defaultValue none: a public client */
   readonly clientSecret?: string | undefined
   /**
    * Signs client assertions (`private_key_jwt`): a `CryptoKey`, a JWK or PEM. Secret; never stored, so every process
@@ -91,9 +91,9 @@ export interface IdentityProviderOptions {
   readonly issuer: string
   /** Its token endpoint. @defaultValue that of the issuer's metadata */
   readonly tokenEndpoint?: string | undefined
-  /** The client ID that the identity provider assigned. */
+  /** The client ID that the identity provider assigned. At most 2,048 characters. */
   readonly clientId: string
-  /** Secret. @defaultValue none */
+  /** At most 4,096 characters. Secret. @defaultValue none */
   readonly clientSecret?: string | undefined
 }
 

@@ -6,7 +6,18 @@ import type { NetworkOptions } from '../http/network-options.ts'
 import type { AuthorizationServerFacts } from '../protocol/facts-row.ts'
 import { ISSUER_PLACEHOLDER } from '../protocol/redirect-uri.ts'
 import { type ConnectionIdentity, maybe } from '../schemas/credentials.ts'
-import { callable, ClientIdUrl, has, KeyBytes, RedirectUri, Scope, Text, WebUrl } from '../schemas/option-values.ts'
+import {
+  callable,
+  ClientIdUrl,
+  has,
+  Identifier,
+  KeyBytes,
+  RedirectUri,
+  Scope,
+  Secret,
+  Text,
+  WebUrl,
+} from '../schemas/option-values.ts'
 import { invalidArgument, parseOptions } from '../schemas/parse-options.ts'
 import type { SnapshotStore } from '../stores/snapshot-store.ts'
 import { clientMetadataDocument, MAX_CLIENT_METADATA_BYTES } from './client-metadata.ts'
@@ -100,8 +111,8 @@ const OptionsSchema = v.strictObject({
     v.array(
       v.strictObject({
         issuer: WebUrl,
-        clientId: Text,
-        clientSecret: maybe(Text),
+        clientId: Identifier,
+        clientSecret: maybe(Secret),
         privateKey: maybe(v.custom<PrivateKeyInput>(isPrivateKeyInput, 'must be a CryptoKey, a JWK or PEM')),
         privateKeyId: maybe(Text),
         tokenEndpointAuthMethod: maybe(Text),
@@ -125,7 +136,7 @@ const OptionsSchema = v.strictObject({
   sealer: maybe(v.custom<Sealer>(has(['seal', 'open']), 'must be a Sealer')),
   assertions: maybe(callable<NonNullable<AuthOrchestratorOptions['assertions']>>()),
   identityProvider: maybe(
-    v.strictObject({ issuer: WebUrl, tokenEndpoint: maybe(WebUrl), clientId: Text, clientSecret: maybe(Text) }),
+    v.strictObject({ issuer: WebUrl, tokenEndpoint: maybe(WebUrl), clientId: Identifier, clientSecret: maybe(Secret) }),
   ),
   network: maybe(v.custom<NetworkOptions>((value) => typeof value === 'object' && value !== null, 'must be an object')),
   policy: maybe(v.union([callable<(connection: ConnectionIdentity) => PolicyOptions>(), PolicySchema])),

@@ -4,12 +4,11 @@ import { isIssuerOf } from '../protocol/server-facts.ts'
 import { maybe } from '../schemas/credentials.ts'
 import { MAX_URL_LENGTH } from '../schemas/limits.ts'
 import { AuthorizationServerMetadataSchema } from '../schemas/metadata.ts'
-import { isWebUrl, Text } from '../schemas/option-values.ts'
+import { atMost, isWebUrl, Text } from '../schemas/option-values.ts'
 import { invalidArgument } from '../schemas/parse-options.ts'
 import { check } from '../schemas/wire.ts'
 import { Parameters } from './parameters.ts'
 
-const atMost = (max: number) => v.maxLength<string, number, string>(max, `must not exceed ${max} characters`)
 const Name = v.pipe(Text, atMost(64))
 const list = <Item extends v.GenericSchema>(item: Item, max: number) =>
   v.pipe(v.array(item), v.minLength(1, 'must not be empty'), v.maxLength(max, `must not have more than ${max} members`))

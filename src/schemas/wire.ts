@@ -1,9 +1,9 @@
 import * as v from 'valibot'
-import { MAX_NAME_LENGTH, MAX_NAMES, MAX_SECRET_LENGTH, MAX_URL_LENGTH } from './limits.ts'
+import { MAX_NAME_LENGTH, MAX_NAMES, MAX_SCOPE_LENGTH, MAX_SECRET_LENGTH, MAX_URL_LENGTH } from './limits.ts'
 import { bytesOf, isTooMuchScope } from './record-bytes.ts'
 
 /** A lone surrogate cannot be encoded in a URL or a header. */
-export const WellFormed = v.check((text: string) => !/\p{Surrogate}/u.test(text))
+export const WellFormed = v.check((text: string) => !/\p{Surrogate}/u.test(text), 'must be well-formed Unicode')
 
 /** A server-supplied text to store. */
 export const Text = v.pipe(v.string(), v.nonEmpty(), v.maxLength(MAX_URL_LENGTH), WellFormed)
@@ -56,10 +56,14 @@ const AnyScopeText = v.pipe(
   v.transform((scope) => scopesOf([scope].flat().flatMap(scopesOf).join(' ')).join(' ')),
 )
 
-const boundedScope = v.check((scope: string) => !isTooMuchScope(scope))
+/** What can be stored, and sent in a URL. */
+export const BoundedScope = v.check(
+  (scope: string) => !isTooMuchScope(scope),
+  `must not exceed ${MAX_SCOPE_LENGTH} bytes`,
+)
 
 /** A server-supplied scope as space-separated text: a text, or a list of texts. */
-export const ScopeText = v.pipe(AnyScopeText, boundedScope, WellFormed)
+export const ScopeText = v.pipe(AnyScopeText, BoundedScope, WellFormed)
 
 /** A {@link ScopeText} that may be too long to store: its first scopes, as many as can be stored. */
 export const LongScopeText = v.pipe(

@@ -167,6 +167,17 @@ describe('import()', () => {
     expect((await connection.accessToken()).value).toBe(accessToken)
   })
 
+  test('import() takes a client and a scope as long as a server may send them, and normalizes the scope as that of a response', async () => {
+    const world = await startWorld()
+    const connection = orchestrate({}).connection({ tenant: 't1', server: world.server })
+    const scopes = ['mcp:tools', 'é'.repeat(2_043)]
+    await connection.import({
+      clientInformation: { clientId: 'c'.repeat(2_048), clientSecret: 's'.repeat(4_096) },
+      tokens: { accessToken: 'access-1', scope: `${scopes.join('\n')}  ${scopes.join(' ')}` },
+    })
+    expect((await connection.accessToken()).scope).toBe(scopes.join(' '))
+  })
+
   test('import() of client_credentials tokens allows renewal without the user', async () => {
     const world = await startWorld()
     const clock = new TestClock()

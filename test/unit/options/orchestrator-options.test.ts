@@ -44,7 +44,7 @@ describe('createAuthOrchestrator', () => {
     [
       'a redirect URI that is a number',
       { client: { ...CLIENT, redirectUri: 7 } },
-      type('client.redirectUri must be of type string'),
+      type('client.redirectUri must be a non-empty string of well-formed Unicode'),
     ],
     [
       'a logo URI with the scheme file',
@@ -517,6 +517,52 @@ describe('asynchronous calls', () => {
       { tokens: { accessToken: 'a', refreshToken: SECRET.padEnd(32_769, 'x') } },
       'import().tokens.refreshToken must not exceed 32768 characters',
     ],
+    ...[
+      ['tokens.refreshToken', 32_768, { tokens: { accessToken: 'a' } }] as const,
+      ['tokens.issuer', 2_048, { tokens: { accessToken: 'a' } }] as const,
+      ['issuer', 2_048, {}] as const,
+      ['clientInformation.issuer', 2_048, { clientInformation: { clientId: 'c' } }] as const,
+      ['clientInformation.clientId', 2_048, { clientInformation: {} }] as const,
+      ['clientInformation.clientSecret', 4_096, { clientInformation: { clientId: 'c' } }] as const,
+      ['clientInformation.tokenEndpointAuthMethod', 256, { clientInformation: { clientId: 'c' } }] as const,
+      ['clientInformation.redirectUri', 2_048, { clientInformation: { clientId: 'c' } }] as const,
+    ].flatMap(([member, max, others]) => {
+      const row = (value: string, problem: string): [string, object, string] => {
+        const [first = '', second] = member.split('.')
+        const inner = second === undefined ? value : { ...Object.values(others)[0], [second]: value }
+        return ['import', { [first]: inner }, `import().${member} ${problem}`]
+      }
+      return [
+        row(SECRET.padEnd(max + 1, 'x'), `must not exceed ${max} characters`),
+        row(`${SECRET}\0`, 'must not contain control characters'),
+        row(`${SECRET}\uD800`, text),
+      ]
+    }),
+    [
+      'import',
+      { tokens: { accessToken: 'a', tokenType: SECRET.padEnd(257, 'x') } },
+      'import().tokens.tokenType must not exceed 256 characters',
+    ],
+    [
+      'import',
+      { tokens: { accessToken: 'a', scope: `${SECRET} ${'é'.repeat(2_048)}` } },
+      'import().tokens.scope must not exceed 4096 bytes',
+    ],
+    [
+      'import',
+      { tokens: { accessToken: 'a', scope: `${SECRET}\0` } },
+      'import().tokens.scope must not contain control characters',
+    ],
+    [
+      'import',
+      { tokens: { accessToken: 'a', scope: `${SECRET}\uD800` } },
+      'import().tokens.scope must be well-formed Unicode',
+    ],
+    ...['import', 'authorize'].map((name): [string, object, string] => [
+      name,
+      { clientInformation: { clientId: 'c', redirectUri: `javascript:${SECRET}` } },
+      `${name}().clientInformation.redirectUri must be an https URL, or http on a loopback address, without a fragment`,
+    ]),
   ])('%s(%j) rejects with a TypeError that names the option', async (name, options, message) => {
     const call = connection()[name as 'authorize'](options as never)
     expect(await rejection(call)).toMatchObject({ name: 'TypeError', message })
