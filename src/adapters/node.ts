@@ -29,7 +29,7 @@ const OptionsSchema = v.strictObject({
  * response before are retained.
  *
  * An error of the handler is passed to `next`, as in Express; without `next` the response is a 500 without details, and
- * `onError` receives the error.
+ * `onError` receives the error. A `Request` cannot have the methods CONNECT, TRACE and TRACK: their response is a 405.
  *
  * @param handler Receives Node's request as well, for what a framework attaches to it: a session, a user.
  * @throws `TypeError` that names the invalid option.
@@ -42,7 +42,7 @@ export function toNodeHandler<Incoming extends IncomingMessage>(
   const report = (error: unknown): void =>
     void warnOnFailure('AUTHCHART_CALLBACK_FAILED', 'onError()', () => onError(error))
   const respond = async (incoming: Incoming, outgoing: ServerResponse): Promise<void> =>
-    write(await handler(toRequest(incoming), incoming), outgoing)
+    write(hasRequest(incoming) ? await handler(toRequest(incoming), incoming) : methodNotAllowed(), outgoing)
   return (incoming, outgoing, next) => {
     respond(incoming, outgoing)
       .catch((error: unknown) => {
@@ -87,6 +87,14 @@ function fail(outgoing: ServerResponse): void {
   outgoing.writeHead(500, { 'content-type': 'text/plain', 'content-length': text.length })
   outgoing.end(text)
 }
+
+/** Whether there is a `Request` of this method (Fetch Standard, "forbidden method"). */
+function hasRequest({ method = 'GET' }: IncomingMessage): boolean {
+  return !/^(?:CONNECT|TRACE|TRACK)$/i.test(method)
+}
+
+/** All handlers of authchart have GET (RFC 9110 §15.5.6, §10.2.1). */
+const methodNotAllowed = (): Response => new Response(null, { status: 405, headers: { allow: 'GET' } })
 
 function toRequest(incoming: IncomingMessage & { originalUrl?: string }): Request {
   const { method = 'GET', headers } = incoming

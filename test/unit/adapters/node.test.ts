@@ -123,6 +123,31 @@ describe('toNodeHandler', () => {
     expect(urls).toEqual(['http://localhost/a?b=c'])
   })
 
+  test('toNodeHandler answers a method that no Request can have with a 405, without the handler', async () => {
+    const handler = vi.fn(async () => new Response('x'))
+    const onError = vi.fn()
+    const listener = toNodeHandler(handler, { onError })
+    const origin = await listen(listener)
+    const asked = ask(origin, { method: 'TRACE' }).end()
+    const [response] = (await once(asked, 'response')) as [IncomingMessage]
+    expect([response.statusCode, response.headers.allow, await response.toArray()]).toEqual([405, 'GET', []])
+
+    const second = createHttp2Server()
+    second.on('request', (incoming, outgoing) => listener(incoming as never, outgoing as never))
+    second.listen(0, '127.0.0.1')
+    await once(second, 'listening')
+    const session = connectHttp2(`http://127.0.0.1:${(second.address() as AddressInfo).port}`)
+    onTestFinished(() => {
+      session.destroy()
+      second.close()
+    })
+    for (const method of ['TRACE', 'TRACK', 'track']) {
+      const [headers] = (await once(session.request({ ':method': method }).end(), 'response')) as [object]
+      expect(headers).toMatchObject({ ':status': 405, allow: 'GET' })
+    }
+    expect([handler.mock.calls, onError.mock.calls]).toEqual([[], []])
+  })
+
   test('toNodeHandler tolerates any Host header and ignores X-Forwarded-Host', async () => {
     const origin = await serve(async (request) => new Response(request.url))
     const { port } = new URL(origin)
