@@ -74,10 +74,10 @@ export interface PolicyOptions {
   /** Grants that may be used. @defaultValue all */
   allowedGrants?: Grant[] | undefined
   /**
-   * Scopes that may be requested and granted: tokens of more scope are revoked and not stored, or, beside usable tokens
-   * of the same client, only not stored. Where scope would be requested, or a server lists any, and all of it is
-   * missing here, `authorize()` fails. A server that names no scope in its response is believed to have granted what
-   * was requested, or else its default. @defaultValue all
+   * Scopes that may be requested and granted: tokens of more scope, or of scope that cannot be read or is too long to
+   * store, are revoked and not stored, or, beside usable tokens of the same client, only not stored. Where scope would
+   * be requested, or a server lists any, and all of it is missing here, `authorize()` fails. A server that names no
+   * scope in its response is believed to have granted what was requested, or else its default. @defaultValue all
    */
   allowedScopes?: string[] | undefined
   /**
@@ -235,6 +235,8 @@ interface Use {
   issuer?: string | undefined
   grant?: Grant | undefined
   scope?: string | undefined
+  /** More was granted than `scope` contains. */
+  isScopePartial?: boolean | undefined
 }
 
 /**
@@ -245,15 +247,15 @@ interface Use {
 export function policyViolation(
   { allowedServers, allowedIssuers, allowedGrants, allowedScopes }: AllowLists,
   { server }: Pick<ConnectionIdentity, 'server'>,
-  { issuer, grant, scope }: Use,
+  { issuer, grant, scope, isScopePartial }: Use,
 ): Failure | undefined {
   if (!isServerAllowed(server, allowedServers))
     return failure('POLICY_REFUSED', { received: redactUrl(new URL(server).origin), reason: 'allowedServers' })
   if (issuer !== undefined && allowedIssuers?.some((allowed) => sameIssuer(allowed, issuer)) === false)
     return failure('POLICY_REFUSED', { received: redactUrl(issuer), reason: 'issuerNotAllowed' })
   const disallowed = allowedScopes && scopeBeyond(scope, allowedScopes)
-  if (disallowed !== undefined)
-    return failure('POLICY_REFUSED', { received: shownScope(disallowed), reason: 'allowedScopes' })
+  if (disallowed !== undefined || (allowedScopes && isScopePartial))
+    return failure('POLICY_REFUSED', { received: disallowed && shownScope(disallowed), reason: 'allowedScopes' })
   if (grant !== undefined && allowedGrants?.includes(grant) === false)
     return failure('POLICY_REFUSED', { received: grant, reason: 'allowedGrants' })
   return undefined

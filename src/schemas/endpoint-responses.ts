@@ -1,7 +1,7 @@
 import * as v from 'valibot'
 import { isErrorCode } from '../errors/failure.ts'
 import { MAX_LIFETIME_SECONDS, MAX_SUBJECT_LENGTH, MAX_TOKEN_LENGTH } from './limits.ts'
-import { LongScopeText, parseJson, Text, unlessEmpty, WellFormed } from './wire.ts'
+import { LongScopeText, parseJson, ScopeText, Text, unlessEmpty, WellFormed } from './wire.ts'
 
 /** The error in a response, besides its status. */
 export interface WireError {
@@ -54,6 +54,21 @@ const Lifetime = v.pipe(
 /** An optional member: an unreadable one is equivalent to its absence, since the tokens beside it are issued only once. */
 const unlessUnreadable = <Schema extends v.GenericSchema>(schema: Schema) => v.fallback(unlessEmpty(schema), undefined)
 
+/**
+ * A granted scope, and whether it is only a part of it: what was granted beyond the request must not pass for what was
+ * requested where that matters.
+ */
+const GrantedScope = v.union([
+  v.pipe(
+    unlessEmpty(ScopeText),
+    v.transform((scope) => ({ scope: scope || undefined, isPartial: false })),
+  ),
+  v.pipe(
+    v.fallback(LongScopeText, ''),
+    v.transform((scope) => ({ scope: scope || undefined, isPartial: true })),
+  ),
+])
+
 /** The subject of an account (OpenID Connect Core §2). */
 export const Subject = v.pipe(v.string(), v.nonEmpty(), v.maxLength(MAX_SUBJECT_LENGTH), WellFormed)
 
@@ -68,8 +83,7 @@ export const TokenResponseSchema = v.pipe(
     access_token: v.pipe(v.string(), v.maxLength(MAX_TOKEN_LENGTH), v.regex(/^[\x21-\x7e]+$/)),
     token_type: v.pipe(v.string(), v.regex(/^(?:bearer|dpop)$/i)),
     expires_in: unlessUnreadable(Lifetime),
-    /** Of one that is too long, a part: what was granted beyond the request must not pass for what was requested. */
-    scope: unlessUnreadable(LongScopeText),
+    scope: v.optional(GrantedScope),
     refresh_token: v.pipe(
       unlessUnreadable(v.pipe(v.string(), WellFormed)),
       v.check((token) => (token ?? '').length <= MAX_TOKEN_LENGTH),
@@ -82,7 +96,9 @@ export const TokenResponseSchema = v.pipe(
   v.transform((response) => ({
     accessToken: response.access_token,
     tokenType: /^dpop$/i.test(response.token_type) ? 'DPoP' : 'Bearer',
-    scope: response.scope || undefined,
+    scope: response.scope?.scope,
+    /** The granted scope cannot be read, or is too long to store. */
+    isScopePartial: response.scope?.isPartial ?? false,
     expiresInMs: response.expires_in ?? undefined,
     refreshToken: response.refresh_token || undefined,
     // Some servers send 0 for a refresh token that does not expire.

@@ -19,12 +19,14 @@ function problemOf({ kind, type, expected, received, message }: v.BaseIssue<unkn
 }
 
 /**
- * Whether a value keeps what it holds elsewhere than in its members, as a promise or a map does: read as options it
- * would be an empty object, which restricts nothing.
+ * Whether a value is an instance of a class, or an array. It may keep what it holds elsewhere than in its members: read
+ * as options, a promise, a map or a date would be an empty object, which restricts nothing.
  */
-function hidesMembers(value: unknown): boolean {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false
-  return 'then' in value || Symbol.iterator in value
+function isInstance(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  const prototype: unknown = Object.getPrototypeOf(value)
+  // The `Object.prototype` of another realm is another one.
+  return prototype !== null && Object.getPrototypeOf(prototype) !== null
 }
 
 /**
@@ -39,8 +41,12 @@ export function parseOptions<const Schema extends v.GenericSchema>(
   input: unknown,
   name: string,
 ): v.InferOutput<Schema> {
-  if (hidesMembers(input))
-    throw invalidArgument(name || 'options', 'must be an object, not a promise or a map', CODES.schema)
+  if (schema.type === 'strict_object' && isInstance(input))
+    throw invalidArgument(
+      name || 'options',
+      'must be a plain object, not an array or an instance of a class, such as a promise or a map',
+      CODES.schema,
+    )
   const result = v.safeParse(schema, input, { abortEarly: true })
   if (result.success) return result.output
   const [issue] = result.issues

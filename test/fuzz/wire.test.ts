@@ -65,7 +65,16 @@ describe('responses of a token endpoint', () => {
         if (fields === undefined) return
         const result = check(TokenResponseSchema, tokenResponseFields(fields, fact))
         if (!('output' in result)) return
-        const { accessToken, tokenType, scope, refreshToken, subject, idToken: _, ...lifetimes } = result.output
+        const {
+          accessToken,
+          tokenType,
+          scope,
+          refreshToken,
+          subject,
+          idToken: _,
+          isScopePartial: _partial,
+          ...lifetimes
+        } = result.output
         const tokens = { accessToken, tokenType, scope, refreshToken, subject, grant: 'authorization_code' }
         expect(v.is(TokensSchema, JSON.parse(JSON.stringify(tokens)))).toBe(true)
         for (const lifetime of Object.values(lifetimes))

@@ -189,16 +189,35 @@ describe('tokens that are granted beyond policy.allowedScopes', () => {
     await vi.waitFor(() => expect(revoked(world)).toEqual(['refresh-1', 'access-1']))
   })
 
-  test('are not stored either if their scope is too long to store', async () => {
+  test.each<[string, unknown]>([
+    ['is too long to store', `mcp:tools ${Array.from({ length: 1_000 }, (_, index) => `admin-${index}`).join(' ')}`],
+    ['begins with allowed ones, and is too long to store', `mcp:tools ${'x'.repeat(4_097)}`],
+    ['is one that is too long to store', 'x'.repeat(4_097)],
+    ['is a number', 7],
+    ['is a list with a number', ['mcp:tools', 7]],
+  ])('are not stored either if their scope %s', async (_what, scope) => {
     const world = await startWorld()
     const orchestrator = orchestrate(allowed)
-    const redirect = redirectOf(await orchestrator.connection({ tenant: 't1', server: world.server }).authorize())
-    const scopes = Array.from({ length: 1_000 }, (_, index) => `admin-${index}`)
-    world.tokenAnswers.push((good) => ({ body: { ...good, scope: `mcp:tools ${scopes.join(' ')}` } }))
+    const connection = orchestrator.connection({ tenant: 't1', server: world.server })
+    const redirect = redirectOf(await connection.authorize())
+    world.tokenAnswers.push((good) => ({ body: { ...good, scope } }))
     expect(await orchestrator.completeCallback(world.callback(redirect))).toMatchObject({
       status: 'failed',
       failure: refused('allowedScopes').failure,
     })
+    expect(await connection.status()).toMatchObject({ authorized: false })
+    await vi.waitFor(() => expect(revoked(world)).toEqual(['refresh-1', 'access-1']))
+  })
+
+  test.each<[string, unknown]>([
+    ['empty', ''],
+    ['null', null],
+    ['absent', undefined],
+  ])('are none if their scope is %s: they have what was requested', async (_what, scope) => {
+    const world = await startWorld()
+    world.tokenAnswers.push((good) => ({ body: { ...good, scope } }))
+    const connection = await signIn(world, orchestrate(allowed))
+    expect((await connection.accessToken()).scope).toBe('mcp:tools')
   })
 
   test('are not stored after a sign-in beside tokens of the same client, which stay, and are not revoked with them', async () => {

@@ -1,3 +1,4 @@
+import { runInNewContext } from 'node:vm'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { type AuthOrchestratorOptions, createAuthOrchestrator, MemoryStore } from '../../../src/index.ts'
 import { CLIENT, orchestrate, rejection } from '../connection/world.ts'
@@ -5,6 +6,7 @@ import { verifies } from '../../support/verifies.ts'
 
 const KEY = new Uint8Array(32).fill(1)
 const SECRET = 'do-not-print-me'
+const notPlain = 'must be a plain object, not an array or an instance of a class, such as a promise or a map'
 
 /** What `createAuthOrchestrator` says to wrong options. */
 function complaintAbout(options: unknown): { message: string; code: unknown } {
@@ -451,9 +453,25 @@ describe('synchronous calls', () => {
     ['a policy function that returns a map', () => new Map([['allowedServers', []]])],
     ['a policy that is a promise', Promise.resolve({ allowedServers: [] })],
     ['a policy that is a map', new Map([['allowedServers', []]])],
+    ['a policy that is a date', new Date()],
+    ['a policy that is a list', []],
+    ['a policy that is an instance of a class', new (class Rules {})()],
   ])('%s is a TypeError instead of a policy that allows everything', (_name, policy) => {
     const connect = () => orchestrate({ policy: policy as never }).connection({ tenant: 't', server: 'https://h/mcp' })
-    expect(connect).toThrow(expect.objectContaining(type('policy must be an object, not a promise or a map')))
+    expect(connect).toThrow(expect.objectContaining(type(`policy ${notPlain}`)))
+  })
+
+  test.each<[string, () => unknown, string]>([
+    ['the options of a constructor', () => createAuthOrchestrator(new Date() as never), 'options'],
+    ['network', () => createAuthOrchestrator({ client: CLIENT, network: new Map() as never }), 'network'],
+    ['an identity', () => orchestrate().connection(new Date() as never), 'connection()'],
+  ])('an instance of a class instead of %s is a TypeError', (_name, call, option) => {
+    expect(call).toThrow(expect.objectContaining(type(`${option} ${notPlain}`)))
+  })
+
+  test('an object without a prototype, or of another realm, can be a policy', () => {
+    for (const policy of [Object.create(null), runInNewContext('({})')] as object[])
+      expect(orchestrate({ policy }).connection({ tenant: 't', server: 'https://h/mcp' }).identity.tenant).toBe('t')
   })
 })
 

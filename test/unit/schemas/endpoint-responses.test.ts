@@ -6,6 +6,7 @@ import { check } from '../../../src/schemas/wire.ts'
 const least = { access_token: 't', token_type: 'Bearer' }
 const nothing = {
   scope: undefined,
+  isScopePartial: false,
   expiresInMs: undefined,
   refreshToken: undefined,
   refreshTokenExpiresInMs: undefined,
@@ -33,6 +34,7 @@ describe('a token response', () => {
         accessToken: 't',
         tokenType: 'Bearer',
         scope: 'a b',
+        isScopePartial: false,
         expiresInMs: 3_600_000,
         refreshToken: 'r',
         refreshTokenExpiresInMs: 7_200_000,
@@ -120,14 +122,24 @@ describe('a token response', () => {
     expect(parse({ scope })).toMatchObject({ output: { scope: expected } })
   })
 
+  test.each<[string, unknown, string | undefined]>([
+    ['a number', 7, undefined],
+    ['a list with a number', ['a', 7], undefined],
+    ['an object', { a: 1 }, undefined],
+    ['a text with a lone surrogate', 'a \uD800', undefined],
+    ['one scope that is too long to store', ['a'.repeat(4_097)], undefined],
+    ['more than can be stored', `a b ${'c'.repeat(4_093)}`, 'a b'],
+  ])('with a scope of %s has a partial scope', (_name, scope, expected) => {
+    expect(parse({ scope })).toEqual({
+      output: { accessToken: 't', tokenType: 'Bearer', ...nothing, scope: expected, isScopePartial: true },
+    })
+  })
+
   test.each([7, '', 'a'.repeat(256), null])('with the sub %j has an undefined subject', (sub) => {
     expect(parse({ sub })).toMatchObject({ output: { subject: undefined } })
   })
 
   test.each([
-    { scope: [7] },
-    { scope: { a: 1 } },
-    { scope: ['a'.repeat(4097)] },
     { refresh_token: 7 },
     { refresh_token_expires_in: '2027-01-01T00:00:00Z' },
     { refresh_expires_in: 'unlimited' },
