@@ -5,18 +5,18 @@ const { exports } = JSON.parse(readFileSync(new URL('package.json', import.meta.
 
 /** Our own code, without the packages that it imports. */
 const OWN = {
-  '.': '75.1 kB',
+  '.': '75.3 kB',
   './machines': '18.4 kB',
   './mcp': '4.5 kB',
-  './node': '5.7 kB',
-  './redis': '7.4 kB',
-  './sqlite': '4.1 kB',
+  './node': '5.8 kB',
+  './redis': '7.5 kB',
+  './sqlite': '4.2 kB',
   './stately': '20.8 kB',
   './testing': '30.9 kB',
 }
 
 /** The main entry with all that it loads from packages. */
-const WITH_PACKAGES = { '.': '281.6 kB' }
+const WITH_PACKAGES = { '.': '282.0 kB' }
 
 const checks = (limits, name, settings) =>
   Object.entries(limits).map(([entry, limit]) => ({

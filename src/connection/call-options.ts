@@ -3,19 +3,21 @@ import type { HostAction } from '../options/host-action.ts'
 import { Parameters } from '../options/parameters.ts'
 import { type ClientInformation, GrantSchema, maybe } from '../schemas/credentials.ts'
 import type { Grant } from '../schemas/grants.ts'
-import { MAX_NAME_LENGTH, MAX_TOKEN_LENGTH } from '../schemas/limits.ts'
 import {
-  atMost,
+  AccessTokenText,
+  ClientSecret,
+  GrantedScope,
+  Method,
+  RefreshTokenText,
+  TokenType,
+} from '../schemas/issued-values.ts'
+import {
   DurationMs,
   EpochMs,
-  GrantedScope,
   hasCredentials,
   Identifier,
-  Method,
   RegisteredRedirectUri,
   Scope,
-  Secret,
-  stored,
   Text,
 } from '../schemas/option-values.ts'
 
@@ -189,13 +191,11 @@ export interface ImportOptions {
 const ClientInformation = v.strictObject({
   issuer: maybe(Identifier),
   clientId: Identifier,
-  clientSecret: maybe(Secret),
+  clientSecret: maybe(ClientSecret),
   clientSecretExpiresAt: maybe(EpochMs),
   tokenEndpointAuthMethod: maybe(Method),
   redirectUri: maybe(RegisteredRedirectUri),
 })
-/** A value for a request header. Checked here, since the platform's error for an invalid header quotes its value. */
-const HeaderText = v.pipe(Text, v.regex(/^[\x21-\x7E]+$/, 'must be visible ASCII characters'))
 const Signal = maybe(v.instance(AbortSignal))
 
 export const AuthorizeOptionsSchema: v.GenericSchema<unknown, AuthorizeOptions> = v.strictObject({
@@ -241,17 +241,11 @@ export const ImportOptionsSchema: v.GenericSchema<unknown, ImportOptions> = v.st
   clientInformation: maybe(ClientInformation),
   tokens: maybe(
     v.strictObject({
-      accessToken: v.pipe(HeaderText, atMost(MAX_TOKEN_LENGTH)),
-      tokenType: maybe(
-        v.pipe(
-          HeaderText,
-          atMost(MAX_NAME_LENGTH),
-          v.check((type) => !/^dpop$/i.test(type), 'must not be DPoP: such a token cannot be used without its key'),
-        ),
-      ),
+      accessToken: AccessTokenText,
+      tokenType: maybe(TokenType),
       scope: maybe(GrantedScope),
       expiresAt: maybe(EpochMs),
-      refreshToken: maybe(stored(MAX_TOKEN_LENGTH)),
+      refreshToken: maybe(RefreshTokenText),
       grant: maybe(GrantSchema),
       issuer: maybe(Identifier),
     }),

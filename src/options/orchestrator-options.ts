@@ -6,6 +6,7 @@ import type { NetworkOptions } from '../http/network-options.ts'
 import type { AuthorizationServerFacts } from '../protocol/facts-row.ts'
 import { ISSUER_PLACEHOLDER } from '../protocol/redirect-uri.ts'
 import { type ConnectionIdentity, maybe } from '../schemas/credentials.ts'
+import { ClientSecret } from '../schemas/issued-values.ts'
 import {
   callable,
   ClientIdUrl,
@@ -14,7 +15,6 @@ import {
   KeyBytes,
   RedirectUri,
   Scope,
-  Secret,
   Text,
   WebUrl,
 } from '../schemas/option-values.ts'
@@ -112,7 +112,7 @@ const OptionsSchema = v.strictObject({
       v.strictObject({
         issuer: WebUrl,
         clientId: Identifier,
-        clientSecret: maybe(Secret),
+        clientSecret: maybe(ClientSecret),
         privateKey: maybe(v.custom<PrivateKeyInput>(isPrivateKeyInput, 'must be a CryptoKey, a JWK or PEM')),
         privateKeyId: maybe(Text),
         tokenEndpointAuthMethod: maybe(Text),
@@ -136,7 +136,12 @@ const OptionsSchema = v.strictObject({
   sealer: maybe(v.custom<Sealer>(has(['seal', 'open']), 'must be a Sealer')),
   assertions: maybe(callable<NonNullable<AuthOrchestratorOptions['assertions']>>()),
   identityProvider: maybe(
-    v.strictObject({ issuer: WebUrl, tokenEndpoint: maybe(WebUrl), clientId: Identifier, clientSecret: maybe(Secret) }),
+    v.strictObject({
+      issuer: WebUrl,
+      tokenEndpoint: maybe(WebUrl),
+      clientId: Identifier,
+      clientSecret: maybe(ClientSecret),
+    }),
   ),
   network: maybe(v.custom<NetworkOptions>((value) => typeof value === 'object' && value !== null, 'must be an object')),
   policy: maybe(v.union([callable<(connection: ConnectionIdentity) => PolicyOptions>(), PolicySchema])),

@@ -1,20 +1,12 @@
 import * as v from 'valibot'
 import { MAX_TIMER_MS } from '../clock.ts'
-import {
-  MAX_EPOCH_MS,
-  MAX_NAME_LENGTH,
-  MAX_SCOPE_LENGTH,
-  MAX_SECRET_LENGTH,
-  MAX_URL_LENGTH,
-  MIN_EPOCH_MS,
-} from './limits.ts'
-import { BoundedScope, scopesOf, WellFormed } from './wire.ts'
+import { MAX_EPOCH_MS, MAX_SCOPE_LENGTH, MAX_URL_LENGTH, MIN_EPOCH_MS } from './limits.ts'
 
 const isText = (value: unknown): value is string => typeof value === 'string' && value !== '' && value.isWellFormed()
 /** A non-empty string of well-formed Unicode: in a store all lone surrogates would become the same key. */
 export const Text = v.custom<string>(isText, 'must be a non-empty string of well-formed Unicode')
 export const atMost = (max: number) => v.maxLength<string, number, string>(max, `must not exceed ${max} characters`)
-const withoutControls = v.check((text: string) => !/\p{Cc}/u.test(text), 'must not contain control characters')
+export const withoutControls = v.check((text: string) => !/\p{Cc}/u.test(text), 'must not contain control characters')
 /**
  * A text of the host that is stored in a record and sent: as long as one of a server may be, without control
  * characters.
@@ -22,17 +14,6 @@ const withoutControls = v.check((text: string) => !/\p{Cc}/u.test(text), 'must n
 export const stored = (max: number) => v.pipe(Text, atMost(max), withoutControls)
 /** A client ID or an issuer, which need not be a URL. */
 export const Identifier = stored(MAX_URL_LENGTH)
-export const Secret = stored(MAX_SECRET_LENGTH)
-/** The name of an authentication method. */
-export const Method = stored(MAX_NAME_LENGTH)
-/** The scope of tokens of the host, as servers write it. */
-export const GrantedScope = v.pipe(
-  v.string(),
-  v.transform((text) => scopesOf(text).join(' ')),
-  BoundedScope,
-  WellFormed,
-  withoutControls,
-)
 /** Space-separated scopes (RFC 6749 §3.3). */
 export const Scope = v.pipe(
   v.string(),

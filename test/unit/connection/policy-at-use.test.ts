@@ -213,7 +213,7 @@ describe('tokens that are granted beyond policy.allowedScopes', () => {
     ['empty', ''],
     ['null', null],
     ['absent', undefined],
-  ])('are none if their scope is %s: they have what was requested', async (_what, scope) => {
+  ])('are those whose scope is named: with one that is %s, tokens have what was requested', async (_what, scope) => {
     const world = await startWorld()
     world.tokenAnswers.push((good) => ({ body: { ...good, scope } }))
     const connection = await signIn(world, orchestrate(allowed))

@@ -455,7 +455,7 @@ describe('synchronous calls', () => {
     ['a policy that is a map', new Map([['allowedServers', []]])],
     ['a policy that is a date', new Date()],
     ['a policy that is a list', []],
-    ['a policy that is an instance of a class', new (class Rules {})()],
+    ['a policy that is an instance of a class', new URLSearchParams()],
   ])('%s is a TypeError instead of a policy that allows everything', (_name, policy) => {
     const connect = () => orchestrate({ policy: policy as never }).connection({ tenant: 't', server: 'https://h/mcp' })
     expect(connect).toThrow(expect.objectContaining(type(`policy ${notPlain}`)))

@@ -39,6 +39,7 @@ test('the scope, the refresh token and the subject of a token response are ignor
       accessToken: 't',
       tokenType: 'Bearer',
       scope: undefined,
+      isScopePartial: true,
       expiresInMs: undefined,
       refreshToken: undefined,
       refreshTokenExpiresInMs: undefined,
