@@ -17,7 +17,7 @@ export interface FailureDetails {
   readonly url?: string | undefined
   /** The URLs that were requested, as `url`. At most 8. */
   readonly urls?: readonly string[] | undefined
-  /** The host of the request. */
+  /** The host of the request; of `proxyUnavailable`, that of the proxy. */
   readonly host?: string | undefined
   /**
    * The entry of `network.allow` that would allow the request, as `host:port`. Untrusted, unless `reason` is
@@ -180,12 +180,15 @@ export function isRetryable(failure: Failure): boolean {
   return nextActionFor(failure) === 'retry'
 }
 
+/** Codes of failures on the way to a server, or of this process, whatever the host has to do about them. */
+const TRANSIENT: ReadonlySet<FailureCode> = new Set(['CLOSED', 'HTTP_NETWORK', 'HTTP_TIMEOUT'])
+
 /**
  * Whether the failure says nothing about the connection: retrying may succeed, or another process, since this one was
  * closing.
  */
 export function isTransient(failure: Failure): boolean {
-  return isRetryable(failure) || failure.code === 'CLOSED'
+  return isRetryable(failure) || TRANSIENT.has(failure.code)
 }
 
 /**

@@ -23,6 +23,27 @@ export const REASONS: Partial<Record<FailureCode, Readonly<Record<string, Entry>
     ],
   },
   HTTP_NETWORK: {
+    connectionRefused: ['nothing accepts connections at the host and port of the request', 'retry'],
+    nameNotResolved: ['the name of the host could not be resolved', 'retry'],
+    certificate: [
+      'the certificate of the server is not valid for its name, has expired or is not trusted: renew it, or let this process trust its issuer (NODE_EXTRA_CA_CERTS)',
+      'fixServer',
+    ],
+    tls: [
+      'no TLS connection could be established: check the URL, the server may speak plain http at this port',
+      'fixServer',
+    ],
+    connectionLost: ['the connection was lost before the response arrived', 'retry'],
+    proxyUnavailable: [
+      'the proxy of network.proxy, in `host`, could not be reached, or did not respond as a proxy: check its URL',
+      'configureClient',
+    ],
+    proxyAuthentication: ['the proxy of network.proxy requires other credentials', 'configureClient'],
+    proxyRefused: ['the proxy of network.proxy did not open the tunnel: check its rules', 'retry'],
+    fetchFailed: [
+      'the function network.fetch failed or returned no Response: see the process warning AUTHCHART_CALLBACK_FAILED',
+      'configureClient',
+    ],
     outcomeUnknown: [
       'the connection was lost after the request was sent, which may have taken effect: repeat it only if that does no harm',
       'none',

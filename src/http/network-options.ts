@@ -88,7 +88,10 @@ export interface NetworkOptions {
   maxResponseBytes?: number | undefined
   /**
    * Replaces the built-in client. Addresses are checked before each request, but this function decides which address it
-   * connects to. @defaultValue none
+   * connects to. If it fails other than by a network error with a `code`, the failure is `HTTP_NETWORK`, reason
+   * `fetchFailed`, and a process warning with the code `AUTHCHART_CALLBACK_FAILED` has its message, once.
+   *
+   * @defaultValue none
    */
   fetch?: typeof fetch | undefined
 }

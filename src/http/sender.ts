@@ -1,6 +1,8 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { finished, Readable } from 'node:stream'
 import type { buildConnector, Client, Dispatcher, Pool } from 'undici/index.js'
+import { type PortError, portError } from '../errors/port-error.ts'
+import { warnOnFailure } from '../errors/warn-on-failure.ts'
 import { type AddressGuard, destinationOf } from './address-guard.ts'
 import { cancelUnread, decoded, fromWebStream, toWebStream } from './body-streams.ts'
 import { untilAborted } from './deadline.ts'
@@ -8,6 +10,7 @@ import { createGuardedClient } from './guarded-client.ts'
 import { createIdleConnections } from './idle-connections.ts'
 import { MAX_KEEP_ALIVE_MS, UNREACHABLE_HEADER_BYTES } from './limits.ts'
 import type { Sender } from './outgoing.ts'
+import { codeOf, proxyError } from './translate-error.ts'
 import { createGuardedConnector, type Undici } from './undici.ts'
 
 function toHeaders(raw: IncomingHttpHeaders): Headers {
@@ -16,6 +19,31 @@ function toHeaders(raw: IncomingHttpHeaders): Headers {
     for (const single of [value ?? []].flat()) headers.append(name, single)
   }
   return headers
+}
+
+/** Whether a value has what is used of a `Response`, of whatever implementation. */
+function isResponse(value: unknown): value is Response {
+  return typeof value === 'object' && value !== null && 'status' in value && 'headers' in value && 'body' in value
+}
+
+/** A connector whose failures are those of the proxy, which requests over plain http are sent to. */
+function connectorTo(proxy: string, connect: Pool.Options['connect']): Pool.Options['connect'] {
+  if (typeof connect !== 'function') return connect
+  return (options, done) =>
+    connect(options, (...[error, socket]) =>
+      error === null ? done(null, socket) : done(proxyError(error, proxy), null),
+    )
+}
+
+/** The client of a proxy, whose failures until the tunnel is open are those of the proxy. */
+function tunnelling(proxy: string, client: Pool): Pool {
+  const connect = client.connect.bind(client)
+  return Object.assign(client, {
+    connect: async (options: Dispatcher.ConnectOptions) =>
+      await connect(options).catch((error: Error) => {
+        throw proxyError(error, proxy)
+      }),
+  })
 }
 
 /**
@@ -41,8 +69,11 @@ export function createUndiciSender(options: {
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a pool gives its clients its own connector
     createGuardedClient(undici, idle, origin, settings as Client.Options & { connect: buildConnector.connector })
   // A proxy that forwards plain http gets no limits from its agent.
-  const createPool = (origin: string | URL, settings: object): Pool =>
-    new undici.Pool(origin, { ...limits, ...settings, factory: createClient })
+  const createPool = (origin: string | URL, settings: Pool.Options): Pool => {
+    const isProxy = proxy !== undefined && new URL(origin).origin === new URL(proxy).origin
+    const connect = isProxy ? connectorTo(proxy, settings.connect) : settings.connect
+    return new undici.Pool(origin, { ...limits, ...settings, ...(connect && { connect }), factory: createClient })
+  }
 
   function createDispatcher(): Dispatcher {
     if (proxy === undefined) {
@@ -56,7 +87,8 @@ export function createUndiciSender(options: {
       connectTimeout: connectTimeoutMs,
       proxyTls: { allowH2: false },
       // The connection time-out also bounds the proxy's response to CONNECT.
-      clientFactory: (origin, settings) => new undici.Pool(origin, { ...settings, headersTimeout: connectTimeoutMs }),
+      clientFactory: (origin, settings) =>
+        tunnelling(proxy, new undici.Pool(origin, { ...settings, headersTimeout: connectTimeoutMs })),
     })
   }
 
@@ -108,6 +140,27 @@ export function createHostFetchSender({
   guard: AddressGuard
   fetch: typeof globalThis.fetch
 }): Sender {
+  let hasWarned = false
+
+  /** The failure of that function itself; its error is shown once. */
+  async function faultOf(error: unknown): Promise<PortError> {
+    const isFirst = !hasWarned
+    hasWarned = true
+    if (isFirst) await warnOnFailure('AUTHCHART_CALLBACK_FAILED', 'network.fetch()', () => Promise.reject(error))
+    return portError('HTTP_NETWORK', 'unknown', { reason: 'fetchFailed' })
+  }
+
+  async function call(url: string, init: RequestInit): Promise<Response> {
+    try {
+      const response: unknown = await fetch(url, init)
+      if (isResponse(response)) return response
+      throw new TypeError('it returned no Response')
+    } catch (error) {
+      // With a code, it is an error of the network.
+      throw init.signal?.aborted === true || codeOf(error) !== '' ? error : await faultOf(error)
+    }
+  }
+
   return {
     async send({ url, method, headers, body, signal }, gate) {
       await untilAborted(guard.resolve(destinationOf(url)), signal)
@@ -121,7 +174,7 @@ export function createHostFetchSender({
         duplex: 'half',
         signal,
       }
-      const responding = fetch(url.href, init)
+      const responding = call(url.href, init)
       const response = await untilAborted(responding, signal).catch((error: unknown) => {
         // That function may ignore the signal.
         responding.then(

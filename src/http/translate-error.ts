@@ -20,8 +20,8 @@ export function ofCallersRequest(error: PortError, method: string): PortError {
   return portError(code, 'unknown', { ...details, reason: IDEMPOTENT.has(method) ? repeatable : 'outcomeUnknown' })
 }
 
-/** The first `code` in the chain of an error and its causes. */
-function codeOf(error: unknown): string {
+/** The first `code` in the chain of an error and its causes; empty without one. */
+export function codeOf(error: unknown): string {
   let current = error
   for (let depth = 0; depth < MAX_CAUSE_DEPTH && typeof current === 'object' && current !== null; depth += 1) {
     if ('code' in current && typeof current.code === 'string') return current.code
@@ -31,8 +31,10 @@ function codeOf(error: unknown): string {
 }
 
 const NAME_CODE = /^(?:ENOTFOUND|ENODATA|EAI_[A-Z]+)$/
-const CERTIFICATE_CODE =
-  /^(?:CERT_|ERR_TLS_|ERR_SSL_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|HOSTNAME_MISMATCH|EPROTO|UND_ERR_PRX_TLS)/
+const CERTIFICATE_CODE = /^(?:CERT_|ERR_TLS_CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|HOSTNAME_MISMATCH)/
+/** Of a handshake that fails otherwise: with a server that speaks plain http, for example. */
+const TLS_CODE = /^(?:ERR_TLS_|ERR_SSL_|EPROTO)/
+const CLOSED_CODE = /^UND_ERR_(?:DESTROYED|CLOSED)$/
 const PROXY_ERROR = /^Proxy (?:response \((\d{3})\)|Authentication Required \((407)\))/
 
 /**
@@ -54,9 +56,10 @@ export function translateError(
   const [, tunnelStatus, forwardStatus] = PROXY_ERROR.exec(error instanceof Error ? error.message : '') ?? []
   const proxyStatus = tunnelStatus ?? forwardStatus
   if (proxyStatus !== undefined) {
-    return portError('HTTP_NETWORK', 'notSent', { ...where, reason: 'proxyRefused', status: Number(proxyStatus) })
+    const reason = proxyStatus === '407' ? 'proxyAuthentication' : 'proxyRefused'
+    return portError('HTTP_NETWORK', 'notSent', { ...where, status: Number(proxyStatus), reason })
   }
-  if (code === 'UND_ERR_DESTROYED' || code === 'UND_ERR_CLOSED') return portError('CLOSED', outcome, where)
+  if (CLOSED_CODE.test(code)) return portError('CLOSED', outcome, where)
   if (code === 'UND_ERR_HEADERS_OVERFLOW') return portError('RESPONSE_TOO_LARGE', outcome, where)
   // These happen only before a request is sent, whatever `wasSent` says (the host's own `fetch` does not report it).
   if (code === 'UND_ERR_CONNECT_TIMEOUT') return portError('HTTP_TIMEOUT', 'notSent', { ...where, reason: 'connect' })
@@ -65,5 +68,12 @@ export function translateError(
   if (!wasSent && CERTIFICATE_CODE.test(code)) {
     return portError('HTTP_NETWORK', 'notSent', { ...where, reason: 'certificate' })
   }
+  if (!wasSent && TLS_CODE.test(code)) return portError('HTTP_NETWORK', 'notSent', { ...where, reason: 'tls' })
   return portError('HTTP_NETWORK', outcome, { ...where, reason: wasSent ? 'connectionLost' : 'connectionFailed' })
+}
+
+/** The failure of the way to the proxy: it names the proxy, without its credentials, in place of the server. */
+export function proxyError(error: Error, proxy: string): Error {
+  if (error instanceof PortError || CLOSED_CODE.test(codeOf(error))) return error
+  return portError('HTTP_NETWORK', 'notSent', { host: truncate(new URL(proxy).host), reason: 'proxyUnavailable' })
 }

@@ -1,4 +1,5 @@
 import { describe, expect, test, vi } from 'vitest'
+import { processWarnings } from '../../support/process-warnings.ts'
 import { bodyOf, makeTransport, rejection, startServer } from './support.ts'
 
 const PUBLIC = async () => [{ address: '93.184.216.34', family: 4 }]
@@ -102,23 +103,77 @@ describe("the host's own fetch", () => {
     ['ECONNREFUSED', 'HTTP_NETWORK', 'notSent', 'connectionRefused'],
     ['UND_ERR_CONNECT_TIMEOUT', 'HTTP_TIMEOUT', 'notSent', 'connect'],
     ['ECONNRESET', 'HTTP_NETWORK', 'unknown', 'connectionLost'],
-    [undefined, 'HTTP_NETWORK', 'unknown', 'connectionLost'],
+    [undefined, 'HTTP_NETWORK', 'unknown', 'fetchFailed'],
   ])('failing with %s is reported as %s, %s', async (cause, code, outcome, reason) => {
     const failing = async () =>
       Promise.reject(new TypeError('fetch failed', { cause: Object.assign(new Error('secret'), { code: cause }) }))
     const transport = makeTransport({ fetch: failing }, { resolve: PUBLIC })
     const url = 'https://mcp.example/token'
     const failed = transport.exchange({ url, method: 'POST' })
-    expect(await rejection(failed)).toEqual({ code, outcome, details: { url, host: 'mcp.example', reason } })
+    const warnings = await processWarnings(async () => {
+      expect(await rejection(failed)).toEqual({ code, outcome, details: { url, host: 'mcp.example', reason } })
+    })
     await expect(failed).rejects.not.toThrow(/secret/)
+    expect(warnings).toHaveLength(reason === 'fetchFailed' ? 1 : 0)
+  })
+
+  test.each<[string, () => unknown, string]>([
+    [
+      'throws',
+      () => {
+        throw new RangeError('a fault of the host')
+      },
+      'a fault of the host',
+    ],
+    ['rejects', () => Promise.reject(new RangeError('a fault of the host')), 'a fault of the host'],
+    ['returns nothing', () => undefined, 'it returned no Response'],
+    ['returns another object', () => ({ status: 200 }), 'it returned no Response'],
+  ])('that %s is named by the failure, and its error is one process warning', async (_how, fail, message) => {
+    const transport = makeTransport({ fetch: fail as typeof fetch }, { resolve: PUBLIC })
+    const url = 'https://mcp.example/token'
+    const failures: unknown[] = []
+    const warnings = await processWarnings(async () => {
+      for (const method of ['POST', 'GET'] as const) failures.push(await rejection(transport.exchange({ url, method })))
+      failures.push(await rejection(transport.fetch(new Request(url))))
+    })
+    const failure = {
+      code: 'HTTP_NETWORK',
+      outcome: 'unknown',
+      details: { url, host: 'mcp.example', reason: 'fetchFailed' },
+    }
+    expect(failures).toEqual([failure, failure, failure])
+    expect(warnings).toEqual([
+      {
+        name: 'AuthchartWarning',
+        code: 'AUTHCHART_CALLBACK_FAILED',
+        message: `network.fetch() failed: ${message}`,
+      },
+    ])
+  })
+
+  test('that rejects because its request was aborted causes no warning', async () => {
+    const waiting = async (_url: unknown, { signal }: RequestInit = {}) =>
+      await new Promise<never>((_resolve, reject) =>
+        signal?.addEventListener('abort', () => reject(new Error('aborted'))),
+      )
+    const transport = makeTransport({ fetch: waiting, timeoutMs: 40 }, { resolve: PUBLIC })
+    const warnings = await processWarnings(async () => {
+      expect(await rejection(transport.exchange({ url: 'https://mcp.example/', method: 'POST' }))).toMatchObject({
+        code: 'HTTP_TIMEOUT',
+      })
+    })
+    expect(warnings).toEqual([])
   })
 
   test('may reject with a value that is not an Error', async () => {
     // oxlint-disable-next-line prefer-promise-reject-errors -- a host may do so
     const transport = makeTransport({ fetch: async () => Promise.reject('no') }, { resolve: PUBLIC })
-    expect(await rejection(transport.exchange({ url: 'https://mcp.example/', method: 'POST' }))).toMatchObject({
-      code: 'HTTP_NETWORK',
-      outcome: 'unknown',
+    const warnings = await processWarnings(async () => {
+      expect(await rejection(transport.exchange({ url: 'https://mcp.example/', method: 'POST' }))).toMatchObject({
+        code: 'HTTP_NETWORK',
+        outcome: 'unknown',
+      })
     })
+    expect(warnings).toMatchObject([{ message: 'network.fetch() failed: no' }])
   })
 })

@@ -7,7 +7,7 @@ import { getCACertificates, setDefaultCACertificates } from 'node:tls'
 import { afterEach, describe, expect, onTestFinished, test } from 'vitest'
 import { systemClock } from '../../../src/clock.ts'
 import { cert, key } from './certificate.ts'
-import { bodyOf, makeTransport, rejection, startServer } from './support.ts'
+import { bodyOf, makeTransport, rejection, startRawServer, startServer } from './support.ts'
 
 const known = getCACertificates('default')
 afterEach(() => setDefaultCACertificates(known))
@@ -185,7 +185,12 @@ describe('a transport with a proxy', () => {
       expect(await rejection(transport.exchange({ url: 'https://mcp.example/a?b', method }))).toEqual({
         code: 'HTTP_NETWORK',
         outcome: 'notSent',
-        details: { url: 'https://mcp.example/a', host: 'mcp.example', reason: 'proxyRefused', status },
+        details: {
+          url: 'https://mcp.example/a',
+          host: 'mcp.example',
+          reason: status === 407 ? 'proxyAuthentication' : 'proxyRefused',
+          status,
+        },
       })
     }
   })
@@ -196,7 +201,7 @@ describe('a transport with a proxy', () => {
     expect(await rejection(transport.exchange({ url: 'http://mcp.internal/', method: 'POST' }))).toEqual({
       code: 'HTTP_NETWORK',
       outcome: 'notSent',
-      details: { url: 'http://mcp.internal/', host: 'mcp.internal', reason: 'proxyRefused', status: 407 },
+      details: { url: 'http://mcp.internal/', host: 'mcp.internal', reason: 'proxyAuthentication', status: 407 },
     })
   })
 
@@ -208,16 +213,27 @@ describe('a transport with a proxy', () => {
       outcome: 'notSent',
     })
     expect(proxy.asked).toHaveLength(1)
-
-    const closed = await startServer(() => undefined)
-    closed.server.close()
-    const other = makeTransport({ allow: [], proxy: closed.origin }, { resolve })
-    expect(await rejection(other.exchange({ url: 'https://mcp.example/', method: 'POST' }))).toMatchObject({
-      code: 'HTTP_NETWORK',
-      outcome: 'notSent',
-      details: { reason: 'connectionRefused' },
-    })
   })
+
+  test.each(['https://mcp.example/a', 'http://mcp.internal/a'])(
+    'names the proxy, without its credentials, that does not listen, has no address, or is none (%s)',
+    async (url) => {
+      const closed = await startServer(() => undefined)
+      closed.server.close()
+      const plain = await startRawServer((socket) => socket.end('220 mail.example\r\n'))
+      const hosts = [`127.0.0.1:${closed.port}`, 'proxy.invalid:3128', ...(url.startsWith('https') ? [plain.host] : [])]
+      for (const host of hosts) {
+        const proxy = `http://user:secret@${host}`
+        const transport = makeTransport({ allow: ['mcp.internal'], proxy }, { resolve })
+        for (const method of ['GET', 'POST'] as const)
+          expect(await rejection(transport.exchange({ url, method }))).toEqual({
+            code: 'HTTP_NETWORK',
+            outcome: 'notSent',
+            details: { url, host, reason: 'proxyUnavailable' },
+          })
+      }
+    },
+  )
 
   test('reports outcome notSent within the timeout when the proxy does not respond', async () => {
     const proxy = await startProxy({ silent: true })
@@ -241,7 +257,7 @@ describe('a transport with a proxy', () => {
       expect(await rejection(transport.exchange({ url, method: 'POST' }))).toMatchObject({
         code: 'HTTP_NETWORK',
         outcome: 'notSent',
-        details: { reason: 'certificate' },
+        details: secure ? { host: new URL(proxy.url()).host, reason: 'proxyUnavailable' } : { reason: 'certificate' },
       })
     }
     expect(server.requests).toEqual([])

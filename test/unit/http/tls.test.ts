@@ -38,6 +38,17 @@ describe('an https request', () => {
     expect(server.requests).toEqual([])
   })
 
+  test('to a server that speaks plain http is not sent, and is no fault of a certificate', async () => {
+    const server = await startServer((_request, response) => response.end())
+    const url = `https://127.0.0.1:${server.port}/`
+    expect(await rejection(makeTransport().exchange({ url, method: 'POST' }))).toMatchObject({
+      code: 'HTTP_NETWORK',
+      outcome: 'notSent',
+      details: { url, reason: 'tls' },
+    })
+    expect(server.requests).toEqual([])
+  })
+
   test(
     'to a server with a certificate of another name is not sent',
     verifies(147, async () => {
