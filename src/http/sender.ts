@@ -40,7 +40,7 @@ function tunnelling(proxy: string, client: Pool): Pool {
   const connect = client.connect.bind(client)
   return Object.assign(client, {
     connect: async (options: Dispatcher.ConnectOptions) =>
-      await connect(options).catch((error: Error) => {
+      await connect(options).catch((error: unknown) => {
         throw proxyError(error, proxy)
       }),
   })
@@ -146,7 +146,10 @@ export function createHostFetchSender({
   async function faultOf(error: unknown): Promise<PortError> {
     const isFirst = !hasWarned
     hasWarned = true
-    if (isFirst) await warnOnFailure('AUTHCHART_CALLBACK_FAILED', 'network.fetch()', () => Promise.reject(error))
+    if (isFirst)
+      await warnOnFailure('AUTHCHART_CALLBACK_FAILED', 'network.fetch()', () => {
+        throw error
+      })
     return portError('HTTP_NETWORK', 'unknown', { reason: 'fetchFailed' })
   }
 

@@ -73,7 +73,7 @@ export function translateError(
 }
 
 /** The failure of the way to the proxy: it names the proxy, without its credentials, in place of the server. */
-export function proxyError(error: Error, proxy: string): Error {
-  if (error instanceof PortError || CLOSED_CODE.test(codeOf(error))) return error
+export function proxyError(error: unknown, proxy: string): Error {
+  if (error instanceof Error && (error instanceof PortError || CLOSED_CODE.test(codeOf(error)))) return error
   return portError('HTTP_NETWORK', 'notSent', { host: truncate(new URL(proxy).host), reason: 'proxyUnavailable' })
 }

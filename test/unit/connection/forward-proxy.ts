@@ -3,8 +3,11 @@ import { createServer, request as forward } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { onTestFinished } from 'vitest'
 
-/** An egress proxy that forwards plain http and refuses tunnels. */
-export async function startForwardProxy({ password = 'password' } = {}): Promise<{
+/** An egress proxy that forwards plain http, or refuses it with a status, and refuses tunnels. */
+export async function startForwardProxy({
+  password = 'password',
+  status,
+}: { password?: string; status?: number } = {}): Promise<{
   url: string
   port: number
   asked: string[]
@@ -15,6 +18,10 @@ export async function startForwardProxy({ password = 'password' } = {}): Promise
     const { 'proxy-authorization': _ours, ...headers } = request.headers
     const { host, hostname, port, pathname, search } = new URL(url)
     asked.push(`${method} ${host}${pathname}`)
+    if (status !== undefined) {
+      response.writeHead(status).end()
+      return
+    }
     const onward = forward({ hostname, port, path: pathname + search, method, headers }, (answer) => {
       response.writeHead(answer.statusCode ?? 0, answer.headers)
       answer.pipe(response)

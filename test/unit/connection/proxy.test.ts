@@ -1,6 +1,8 @@
 import { expect, test } from 'vitest'
+import { MemoryStore } from '../../../src/index.ts'
 import { startForwardProxy } from './forward-proxy.ts'
-import { orchestrate, redirectOf, rejection, startWorld } from './world.ts'
+import { TestClock } from './test-clock.ts'
+import { orchestrate, redirectOf, rejection, signIn, startWorld } from './world.ts'
 
 test('every request from discovery to revocation is sent through the egress proxy', async () => {
   const world = await startWorld()
@@ -47,4 +49,21 @@ test('a tunnel that the proxy refuses makes authorize() reject with HTTP_NETWORK
     nextAction: 'retry',
   })
   expect(proxy.asked).toContain('CONNECT mcp.example:443')
+})
+
+test('a proxy that requires other credentials is named by authorize(), which keeps to the stored refresh token', async () => {
+  const world = await startWorld()
+  const clock = new TestClock()
+  const store = new MemoryStore({ clock })
+  const connection = await signIn(world, orchestrate({ clock, store }))
+  clock.advance(3_600_000)
+  const refusing = await startForwardProxy({ status: 407 })
+  const network = { allow: ['127.0.0.1'], proxy: refusing.url }
+  const behind = orchestrate({ clock, store, network }).connection(connection.identity)
+  expect(await rejection(behind.authorize())).toMatchObject({
+    failure: { code: 'HTTP_NETWORK', details: { reason: 'proxyAuthentication', status: 407 } },
+    retryable: false,
+    nextAction: 'configureClient',
+  })
+  expect((await orchestrate({ clock, store }).connection(connection.identity).status()).state).toBe('authorized')
 })

@@ -60,6 +60,14 @@ describe('failure codes', () => {
     expect(transient).toContain('CLOSED')
   })
 
+  test.each(['certificate', 'proxyAuthentication', 'fetchFailed'])(
+    'isTransient() is true for HTTP_NETWORK with the reason %s, which says nothing about the connection',
+    (reason) => {
+      const lost = { code: 'HTTP_NETWORK', details: { reason } } as const
+      expect([isTransient(lost), isRetryable(lost)]).toEqual([true, false])
+    },
+  )
+
   test.each(FAILURE_CODES)('an AuthorizationError %s is retryable exactly if its nextAction is retry', (code) => {
     const { retryable, nextAction } = new AuthorizationError({ code })
     expect({ retryable, nextAction }).toEqual({

@@ -216,7 +216,7 @@ describe('a transport with a proxy', () => {
   })
 
   test.each(['https://mcp.example/a', 'http://mcp.internal/a'])(
-    'names the proxy, without its credentials, that does not listen, has no address, or is none (%s)',
+    'names the proxy, without its credentials, that is down, has no address, or speaks another protocol (%s)',
     async (url) => {
       const closed = await startServer(() => undefined)
       closed.server.close()

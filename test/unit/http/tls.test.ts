@@ -38,7 +38,7 @@ describe('an https request', () => {
     expect(server.requests).toEqual([])
   })
 
-  test('to a server that speaks plain http is not sent, and is no fault of a certificate', async () => {
+  test('to a server that speaks plain http is not sent, and fails with the reason tls', async () => {
     const server = await startServer((_request, response) => response.end())
     const url = `https://127.0.0.1:${server.port}/`
     expect(await rejection(makeTransport().exchange({ url, method: 'POST' }))).toMatchObject({
