@@ -306,9 +306,16 @@ describe('transport.fetch', () => {
     ['POST', 'outcomeUnknown', 'none'],
     ['PATCH', 'outcomeUnknown', 'none'],
   ])('ends a %s without headers with the reason %s and the next action %s', async (method, reason, nextAction) => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    onTestFinished(() => void vi.useRealTimers())
     const server = await startServer(() => undefined)
-    const sent = makeTransport({ headersTimeoutMs: 40 }).fetch(new Request(server.origin, { method }))
-    const failed = await rejection(sent)
+    const sent = rejection(makeTransport({ headersTimeoutMs: 60_000 }).fetch(new Request(server.origin, { method })))
+    await vi.waitFor(() => expect(server.requests).toHaveLength(1))
+    await vi.waitFor(() => {
+      vi.advanceTimersByTime(60_000)
+      expect(server.requests[0]?.socket.destroyed).toBe(true)
+    })
+    const failed = await sent
     expect(failed).toMatchObject({ code: 'HTTP_TIMEOUT', outcome: 'unknown', details: { reason } })
     expect(nextActionFor({ code: 'HTTP_TIMEOUT', details: { reason } })).toBe(nextAction)
   })
