@@ -4,15 +4,14 @@ import type { AddressInfo, Socket } from 'node:net'
 import { onTestFinished } from 'vitest'
 
 /** An egress proxy that forwards plain http, or refuses it with a status, and refuses tunnels. */
-export async function startForwardProxy({
-  password = 'password',
-  status,
-}: { password?: string; status?: number } = {}): Promise<{
+export async function startForwardProxy({ password = 'password' } = {}): Promise<{
   url: string
   port: number
   asked: string[]
+  refuseWith: (status: number) => void
 }> {
   const asked: string[] = []
+  let status: number | undefined
   const server = createServer((request, response) => {
     const { method, url = '' } = request
     const { 'proxy-authorization': _ours, ...headers } = request.headers
@@ -39,5 +38,8 @@ export async function startForwardProxy({
     server.close()
   })
   const { port } = server.address() as AddressInfo
-  return { url: `http://user:${password}@127.0.0.1:${port}`, port, asked }
+  const refuseWith = (refusal: number): void => {
+    status = refusal
+  }
+  return { url: `http://user:${password}@127.0.0.1:${port}`, port, asked, refuseWith }
 }
