@@ -109,6 +109,8 @@ export function appendToJournal(
   const reason = reasonOf(event, failure)
   // A server may send one with each response, which must not displace what explains the state.
   if (event.type === 'challenge.received' && from === to) return journal
+  // Nor must a disconnect that finds nothing more to end, since an earlier one did.
+  if (event.type === 'disconnect.requested' && from === to && last?.reason === reason) return journal
   // Nor must a revocation that is attempted for a day.
   if (event.type === 'revocation.resumed') return journal
   if (reason === REVOCATION_FAILED && last?.reason === reason && String(last.notes) === String(notes)) return journal

@@ -85,6 +85,17 @@ describe('disconnect()', () => {
     expect(emitted).toEqual(['pending', 'yes', 'nothing'])
   })
 
+  test('disconnect() of a disconnected connection is one journal entry, however often it is repeated', async () => {
+    const world = await startWorld()
+    const connection = await signIn(world, orchestrate())
+    await connection.disconnect()
+    await connection.disconnect()
+    const { journal } = await connection.status()
+    for (let call = 0; call < 16; call += 1) await connection.disconnect()
+    expect((await connection.status()).journal).toEqual(journal)
+    expect(journal.map(({ to }) => to)).toContain('authorized')
+  })
+
   test('disconnect() stops waiting when its signal aborts, and goes on; an unknown option is a TypeError', async () => {
     const world = await startWorld()
     const gate = Promise.withResolvers<void>()
