@@ -379,7 +379,10 @@ function tokenUnavailable(view: View | undefined): AuthorizationError {
   if (isNotRequired(context, view.at()))
     return new AuthorizationError(failure('AUTHORIZATION_NOT_OFFERED', { reason: 'notRequired' }))
   const received = currentChallenge(context, view.at())
-  return new AuthorizationError(authorizationRequired(context.failure ?? failedRenewal?.failure), {
+  const reason = context.failure ?? failedRenewal?.failure
+  // Where nothing offers an authorization, authorize() does not help either.
+  const isOffered = reason?.code !== 'AUTHORIZATION_NOT_OFFERED'
+  return new AuthorizationError(isOffered ? authorizationRequired(reason) : reason, {
     challenge: received && formatChallenge(received),
   })
 }

@@ -9,6 +9,7 @@ import type { Transport } from '../http/transport.ts'
 import { asksForNonce } from '../protocol/dpop.ts'
 import { type BearerChallenge, bearerChallenge, requiresScope } from '../protocol/www-authenticate.ts'
 import type { ConnectionIdentity } from '../schemas/credentials.ts'
+import { hasCredentials } from '../schemas/option-values.ts'
 import { invalidArgument } from '../schemas/parse-options.ts'
 import { endsRenewals } from './access-token.ts'
 import type { IssuedToken } from './token-cache.ts'
@@ -69,7 +70,7 @@ export async function fetchWithToken(
 ): Promise<Response> {
   const { server } = source.identity
   const { origin } = new URL(server)
-  const target = typeof input === 'string' ? new URL(input, server) : input
+  const target = typeof input === 'string' || input instanceof URL ? targetOf(input, server) : input
   const body = init.body ?? undefined
   const request = new Request(target, { ...(body !== undefined && { duplex: 'half' }), ...init })
   const isBodyReplayable = body === undefined ? request.body === null : isReplayable(body)
@@ -82,6 +83,21 @@ export async function fetchWithToken(
     cancelUnread(request.body, error)
     throw error
   }
+}
+
+/**
+ * The URL of a request. One that is not valid or has credentials would be in the message of the error that `Request` or
+ * `URL` throws.
+ */
+function targetOf(input: string | URL, server: string): URL {
+  if (!URL.canParse(input, server)) throw invalidArgument('fetch()', 'needs a valid URL')
+  const url = new URL(input, server)
+  if (hasCredentials(url.href))
+    throw invalidArgument(
+      'fetch()',
+      'accepts no URL with a user name or a password: it sends the token of the connection',
+    )
+  return url
 }
 
 /** The requests whose signals are in use. */

@@ -63,6 +63,24 @@ describe('connection.fetch', () => {
     }),
   )
 
+  test('connection.fetch throws a TypeError for a URL with credentials or an invalid one, does not show it and sends nothing', async () => {
+    const { world, connection, mcp } = await signedIn()
+    const withCredentials = new URL(world.server)
+    withCredentials.username = 'alice'
+    withCredentials.password = 'opensesame'
+    const misuse = (problem: string) => ({
+      name: 'TypeError',
+      message: `fetch() ${problem}`,
+      code: 'ERR_INVALID_ARG_VALUE',
+    })
+    for (const url of [withCredentials, withCredentials.href])
+      expect(await rejection(connection.fetch(url))).toEqual(
+        misuse('accepts no URL with a user name or a password: it sends the token of the connection'),
+      )
+    expect(await rejection(connection.fetch('http://alice:opensesame@'))).toEqual(misuse('needs a valid URL'))
+    expect(mcp()).toEqual([])
+  })
+
   test('connection.fetch refreshes once after a 401 and retries the request once', async () => {
     const { world, connection, mcp } = await signedIn()
     world.rejectedToken.add('access-1')

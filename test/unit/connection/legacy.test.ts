@@ -145,6 +145,12 @@ describe('older resource metadata', () => {
       failure: { code: 'AUTHORIZATION_NOT_OFFERED', details: { reason: 'noAuthorizationServer' } },
       nextAction: 'fixServer',
     })
+    // A server that serves everybody names nobody who could issue a token: status() and accessToken() say the same.
+    const open = orchestrate().connection({ ...of(world), label: 'open' })
+    world.rs.routes['POST /mcp'] = { body: {} }
+    await rejection(open.authorize())
+    const failed = { failure: { code: 'AUTHORIZATION_NOT_OFFERED' }, nextAction: 'fixServer' }
+    expect([await open.status(), await rejection(open.accessToken())]).toMatchObject([failed, failed])
     // The remedy that the message names.
     const metadata = { ...world.serverMetadata, issuer: origin, authorization_endpoint: `${origin}/sign-in` }
     const authorizationServers = [{ server: 'its own', issuers: [origin], discovery: { metadata } }]
