@@ -64,7 +64,7 @@ export interface AuthOrchestrator {
    * Returns a 302 to the authorization server, with a cookie that binds the callback to this browser. The sign-in must
    * start on the host of the callback.
    *
-   * @throws `TypeError` for a result whose status is not `redirect`.
+   * @throws `TypeError` for a result whose status is not `redirect`, or that lacks a member.
    */
   redirectResponse(result: Extract<AuthorizeResult, { status: 'redirect' }>): Response
   /**
@@ -76,8 +76,8 @@ export interface AuthOrchestrator {
   completeCallback(callbackUrl: string | URL, options?: CallbackOptions): Promise<CallbackResult>
   /**
    * `completeCallback` as a Fetch-API handler that responds with a page; requires the cookie of `redirectResponse`.
+   * After `close()` the page is a 503 that can be reloaded, since another process can complete the sign-in.
    *
-   * @throws {@link AuthorizationError} `CLOSED`.
    * @throws `TypeError` for a request of Node, Express or Fastify: wrap the handler by `toNodeHandler` there.
    */
   handleCallback(request: Request): Promise<Response>
@@ -256,10 +256,7 @@ export function createAuthOrchestrator(options: AuthOrchestratorOptions): AuthOr
       const { binding, signal } = parseOptions(CallbackOptionsSchema, callbackOptions, 'completeCallback()')
       return await abortable(() => completeCallback(services, callbackUrl, { binding }), signal)
     },
-    async handleCallback(request) {
-      services.assertOpen()
-      return await handleCallback(services, fetchRequest('handleCallback', request))
-    },
+    handleCallback: async (request) => handleCallback(services, fetchRequest('handleCallback', request)),
     handleClientMetadata: async (request) =>
       handleClientMetadata(parsed.client, fetchRequest('handleClientMetadata', request)),
     connections(filter = {}) {

@@ -1,4 +1,5 @@
 import type { Failure } from '../../src/errors/failure.ts'
+import { failureOfResponse } from '../../src/protocol/authorization-endpoint.ts'
 import { sameIssuer } from '../../src/protocol/same-issuer.ts'
 import { bytesOf, coversScope, textBytesOf } from '../../src/protocol/scopes.ts'
 import type { Attempt, ConnectionContext, EndedAttempt } from '../../src/schemas/connection-context.ts'
@@ -100,7 +101,7 @@ export function endFailed(context: ConnectionContext, { type }: ConnectionEvent)
 /** Ends the attempt of a denied authorization (RFC 6749 §4.1.2.1); tokens and other attempts stay unchanged. */
 export function endDenied(context: ConnectionContext, event: Sent<'callback.denied'>): Change {
   const { at, stateHash, error } = event
-  const failure = { code: 'AUTHORIZATION_DENIED' as const, details: { error } }
+  const failure = failureOfResponse(error)
   // The user may have denied the scope of the last challenge: another authorization does not request it again.
   const ended = { ...endAttempt(context, stateHash, 'denied', at), challenge: undefined }
   const attempt = attemptOf(context, stateHash)

@@ -7,7 +7,7 @@ import { isAuthorizationError } from '../errors/authorization-error.ts'
 import { redactUrl } from '../errors/redact.ts'
 import { authorizationRequired, failure, type Failure, isTransient, nextActionFor } from '../errors/failure.ts'
 import type { HostAction } from '../options/host-action.ts'
-import { type CallbackParameters, parseCallback } from '../protocol/authorization-endpoint.ts'
+import { type CallbackParameters, failureOfResponse, parseCallback } from '../protocol/authorization-endpoint.ts'
 import { isAtRedirectUri } from '../protocol/redirect-uri.ts'
 import type { ConnectionContext, EndedAttempt } from '../schemas/connection-context.ts'
 import { hasFailedSince } from './access-token.ts'
@@ -86,6 +86,7 @@ async function settle(services: OrchestratorServices, url: string | URL, proof: 
   if (routing === undefined) return unknown('foreignState')
   const key = connectionKey(routing.routingId)
   try {
+    services.assertOpen()
     const view = await services.runner.load(services.chart, key)
     return view === undefined
       ? unknown('noRecord')
@@ -237,7 +238,7 @@ function resultOfEnded(
       : { ...failed(whyLapsed(context)), ...about, ...nothingDone }
   }
   if (outcome === 'failed') return { ...failed(whyNotRedeemed(context, stateHash)), ...about, ...nothingDone }
-  const denied = isOwn || error === undefined ? context.failure : failure('AUTHORIZATION_DENIED', { error })
+  const denied = isOwn || error === undefined ? context.failure : failureOfResponse(error)
   return {
     status: outcome,
     ...about,
@@ -275,7 +276,7 @@ function rejected(
   if (verdict === 'otherRedirectUri')
     return {
       ...failed(failure('CALLBACK_ISSUER_MISMATCH', { expected, reason: verdict })),
-      rejection: 'issuerMismatch',
+      rejection: verdict,
     }
   const details = iss === undefined ? { expected, reason: 'issNotSent' } : { expected, received: redactUrl(iss) }
   return {

@@ -19,7 +19,8 @@ import { decidedBetween, isDisconnectPending, type RevocationResult } from './re
  *   expired before.
  * - `notAUrl`, `tooLong`, `repeatedParameter`, `noCode`, `codeAndError`: it is not a valid authorization response.
  * - `bindingMismatch`: it came from another browser. `issuerMismatch`, `issNotSent`: its `iss` is that of another
- *   authorization server, or is missing (RFC 9207 §2.4).
+ *   authorization server, or is missing (RFC 9207 §2.4). `otherRedirectUri`: it came to a path that does not name the
+ *   issuer of its attempt (`{issuer}` in `client.redirectUri`).
  * - `disallowed`: the policy does not allow the server, the issuer, the grant or the scope of its attempt any more.
  * - `recordUnreadable`: the record does not open, for example because it was encrypted with another key.
  */
@@ -38,6 +39,7 @@ export type CallbackRejection =
   | 'bindingMismatch'
   | 'issuerMismatch'
   | 'issNotSent'
+  | 'otherRedirectUri'
   | 'disallowed'
   | 'recordUnreadable'
 

@@ -1,4 +1,4 @@
-import { isErrorCode } from '../errors/failure.ts'
+import { failure, type Failure, isErrorCode } from '../errors/failure.ts'
 import { MAX_CODE_LENGTH, MAX_QUERY_LENGTH } from '../schemas/limits.ts'
 import { textBytesOf } from '../schemas/record-bytes.ts'
 
@@ -41,6 +41,16 @@ export function parseCallback(url: string | URL): CallbackParameters {
   }
   if (code === undefined) return { ...origin, malformed: 'noCode' }
   return textBytesOf(code) > MAX_CODE_LENGTH ? { ...origin, malformed: 'tooLong' } : { ...origin, code }
+}
+
+/**
+ * The failure of an authorization response with an error: nobody denied anything where the server could not respond.
+ *
+ * @see [RFC 6749 §4.1.2.1](https://www.rfc-editor.org/rfc/rfc6749.html#section-4.1.2.1)
+ */
+export function failureOfResponse(error: string): Failure {
+  const isUnavailable = error === 'temporarily_unavailable' || error === 'server_error'
+  return failure(isUnavailable ? 'SERVER_UNAVAILABLE' : 'AUTHORIZATION_DENIED', { error })
 }
 
 /**

@@ -135,13 +135,23 @@ const REJECTED_BY_SERVER: Text = {
   httpStatus: 200,
 }
 
+/** The server could not respond to the request: it may later. */
+const UNAVAILABLE: Text = {
+  title: 'The sign-in server is not available at the moment',
+  text: 'Nothing was changed. Please wait a moment, then go back to where you came from and start the sign-in again.',
+  httpStatus: 200,
+}
+
 /** The part of a callback's result that the page shows. */
 export interface CallbackOutcome extends Pick<CallbackResult, 'failure' | 'retryable' | 'returnTo'> {
   readonly status: Status
 }
 
 function textOf({ status, failure, retryable }: CallbackOutcome): Text {
-  if (status === 'denied') return isServerError(failure?.details?.error) ? REJECTED_BY_SERVER : TEXTS.denied
+  if (status === 'denied') {
+    if (failure?.code === 'SERVER_UNAVAILABLE') return UNAVAILABLE
+    return isServerError(failure?.details?.error) ? REJECTED_BY_SERVER : TEXTS.denied
+  }
   if (status !== 'failed' || failure === undefined) return TEXTS[status]
   if (retryable) return NOT_KNOWN_YET
   // The server omits the `iss` that it announces: another sign-in would end in the same way.

@@ -53,10 +53,24 @@ describe('close', () => {
       connection.disconnect(),
       connection.import({}),
       orchestrator.completeCallback('https://app.example/?state=x'),
-      orchestrator.handleCallback(new Request('https://app.example/?state=x')),
     ]
     for (const call of calls) expect(await rejection(call)).toMatchObject({ failure: { code: 'CLOSED' } })
     expect(orchestrator.connection(connection.identity).identity).toEqual(connection.identity)
+  })
+
+  test('after close() a callback gets a page that can be reloaded, and succeeds in another process', async () => {
+    const world = await startWorld()
+    const store = new MemoryStore()
+    const [closed, other] = [orchestrate({ store }), orchestrate({ store })]
+    const redirect = redirectOf(await closed.connection({ tenant: 't1', server: world.server }).authorize())
+    const cookie = closed.redirectResponse(redirect).headers.get('set-cookie')?.split(';', 1)[0] ?? ''
+    await closed.close()
+    const comeBack = () => new Request(world.callback(redirect), { headers: { cookie } })
+    const page = await closed.handleCallback(comeBack())
+    expect([page.status, page.headers.get('set-cookie')]).toEqual([503, null])
+    expect(await page.text()).toContain('<a href="">Reload</a>')
+    expect(world.tokenRequests()).toEqual([])
+    expect((await other.handleCallback(comeBack())).status).toBe(200)
   })
 
   test('close() resolves after a refresh in flight has been saved', async () => {

@@ -119,6 +119,21 @@ describe('completeCallback()', () => {
     expect((await orchestrator.completeCallback(world.callback(other))).status).toBe('authorized')
   })
 
+  test.each(['temporarily_unavailable', 'server_error'])(
+    'a callback with %s ends its attempt with SERVER_UNAVAILABLE, and nobody has denied anything',
+    async (error) => {
+      const { world, orchestrator, connection, redirect } = await waiting()
+      const url = world.callback(redirect, { code: undefined, error })
+      const failure = { code: 'SERVER_UNAVAILABLE', details: { error } }
+      expect(await orchestrator.completeCallback(url)).toMatchObject({ status: 'denied', failure })
+      // Also when it is repeated after another failure.
+      const other = redirectOf(await connection.authorize())
+      await orchestrator.completeCallback(world.callback(other, { code: undefined, error: 'access_denied' }))
+      expect(await orchestrator.completeCallback(url)).toMatchObject({ status: 'denied', failure })
+      expect(await connection.status()).toMatchObject({ state: 'failed', nextAction: 'authorize' })
+    },
+  )
+
   test("a callback with a malformed error code returns denied with the error code 'other'", async () => {
     const { world, orchestrator, redirect } = await waiting()
     const url = world.callback(redirect, { code: undefined, error: '<script>' })

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { redirectUriAt } from '../../examples/issuer-routes.ts'
 import { verifies } from '../../support/verifies.ts'
 import { TestClock } from './test-clock.ts'
 import { orchestrate, type Redirect, redirectOf, rejection, startWorld, type World } from './world.ts'
@@ -87,6 +88,12 @@ test('each authorization server gets a redirect URI of its own where client.redi
   expect(honest.as.seen.findLast(({ path }) => path === '/token')?.body).toContain(encodeURIComponent(one))
 })
 
+test('the redirect URI of an authorization server is the one that the documented hash of its issuer gives', async () => {
+  const { honest, victim } = await mixedUp()
+  const { pathname } = new URL(redirectUriAt(`${honest.issuer}/`))
+  expect(new URL(redirectUriIn(victim)).pathname).toBe(pathname)
+})
+
 test('a code that came to a path below the redirect URI of another authorization server is never sent', async () => {
   const { hostile, orchestrator, victim, bait } = await mixedUp()
   const [segment = '', own = ''] = [victim, bait].map((redirect) => redirectUriIn(redirect).split('/')[4])
@@ -113,7 +120,7 @@ test('a code of another authorization server, which came to its redirect URI wit
     failure: { code: 'CALLBACK_ISSUER_MISMATCH', details: { expected: hostile.issuer, reason: 'otherRedirectUri' } },
     retryable: false,
   })
-  expect(rejected).toEqual(['issuerMismatch'])
+  expect(rejected).toEqual(['otherRedirectUri'])
   expect([honest.tokenRequests(), hostile.tokenRequests()]).toEqual([[], []])
   expect((await orchestrator.completeCallback(hostile.callback(bait, noIss))).status).toBe('authorized')
 })

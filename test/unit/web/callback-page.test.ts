@@ -66,6 +66,13 @@ describe('callbackPage()', () => {
     expect(html).toContain(`<footer>For support: AUTHORIZATION_DENIED, &quot;${error}&quot;</footer>`)
   })
 
+  test('callbackPage() for a sign-in server that is unavailable asks the user to start again later', async () => {
+    const failure = { code: 'SERVER_UNAVAILABLE', details: { error: 'temporarily_unavailable' } } as const
+    const html = await callbackPage({ status: 'denied', failure }).text()
+    expect(titleOf(html)).toBe('The sign-in server is not available at the moment')
+    expect(html).toContain('wait a moment')
+  })
+
   test('callbackPage() returns a complete page for every failure, without scripts and external resources', async () => {
     const ends = FAILURE_CODES.flatMap((code) => [failed(code), failed(code, true)])
     for (const end of ends) {

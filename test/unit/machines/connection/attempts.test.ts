@@ -84,6 +84,14 @@ describe('an attempt', () => {
     })
   })
 
+  test('endDenied records that the server was unavailable for an error that says so', () => {
+    const event = { ...stamp, type: 'callback.denied', stateHash: 'hash-1', error: 'server_error' } as const
+    expect(endDenied(contextWith({ attempts: [attemptOf(1)] }), event).failure).toEqual({
+      code: 'SERVER_UNAVAILABLE',
+      details: { error: 'server_error' },
+    })
+  })
+
   test('endDenied records the first registration whose scope was refused, and a contradiction for the next one', () => {
     const event = { ...stamp, type: 'callback.denied', stateHash: 'hash-1', error: 'invalid_scope' } as const
     const refused = { code: 'AUTHORIZATION_DENIED', details: { error: 'invalid_scope' } }
