@@ -2,6 +2,7 @@ import { compactDecrypt, CompactEncrypt, decodeProtectedHeader } from 'jose'
 import * as v from 'valibot'
 import { AuthorizationError, isAuthorizationError } from '../errors/authorization-error.ts'
 import { failure } from '../errors/failure.ts'
+import { KeyBytes } from '../schemas/option-values.ts'
 import { parseOptions } from '../schemas/parse-options.ts'
 
 /**
@@ -33,14 +34,9 @@ export interface SealingKey {
   secret: Uint8Array
 }
 
-const KEY_BYTES = 32
-
 const SealingKeySchema = v.object({
   id: v.pipe(v.string(), v.nonEmpty('must not be empty')),
-  secret: v.pipe(
-    v.instance(Uint8Array),
-    v.check((secret) => secret.length === KEY_BYTES, `must be ${KEY_BYTES} bytes long`),
-  ),
+  secret: KeyBytes,
 })
 
 const SealingKeysSchema = v.pipe(

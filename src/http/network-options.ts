@@ -42,7 +42,15 @@ const NetworkOptionsSchema = v.pipe(
         ),
       ),
     ),
-    proxy: v.optional(v.pipe(v.string(), v.check(isProxyUrl, 'must be the http or https URL of a proxy'))),
+    proxy: v.optional(
+      v.pipe(
+        v.string(),
+        v.check(
+          isProxyUrl,
+          'must be the http or https URL of a proxy, without a path, a query or a fragment, and with any credentials percent-encoded',
+        ),
+      ),
+    ),
     timeoutMs: positiveInteger(MAX_TIMER_MS),
     headersTimeoutMs: positiveInteger(MAX_TIMER_MS),
     maxResponseBytes: positiveInteger(Number.MAX_SAFE_INTEGER),
@@ -72,18 +80,21 @@ export interface NetworkOptions {
    * it only if `allow` lists them. @defaultValue none
    */
   proxy?: string | undefined
-  /** Upper bound for one exchange over headers and body, in milliseconds. Integer ≥ 1. @defaultValue 10_000 */
+  /**
+   * Upper bound for one exchange over headers and body, in milliseconds. Integer from 1 to 2,147,483,647. @defaultValue
+   * 10_000
+   */
   timeoutMs?: number | undefined
   /**
    * Upper bound for the wait of `connection.fetch` for the headers of a response, in milliseconds; the body may take
    * any time. Raise it for servers that send the headers of an event stream only with its first event, or those of a
    * tool call only with its result, after longer than that. Counted from each part of a streamed request body that the
-   * server takes. Integer ≥ 1. @defaultValue 60_000
+   * server takes. Integer from 1 to 2,147,483,647. @defaultValue 60_000
    */
   headersTimeoutMs?: number | undefined
   /**
    * Upper bound for one body after decompression, in bytes; of `connection.fetch` only for a brotli body that its
-   * request does not accept. Integer ≥ 1. @defaultValue 1_048_576
+   * request does not accept. Integer from 1 to 9,007,199,254,740,991. @defaultValue 1_048_576
    */
   maxResponseBytes?: number | undefined
   /**

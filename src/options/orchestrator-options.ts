@@ -27,7 +27,7 @@ import { type PolicyOptions, PolicySchema } from './policy.ts'
 import { ServerFactsSchema } from './server-facts-options.ts'
 import { isPrivateKeyInput, type PrivateKeyInput } from './signing-key.ts'
 
-/** The keys of a deployment: 32 random bytes each, identical in every process. */
+/** The keys of a deployment: 32 random bytes each, no two of them equal, identical in every process. */
 export interface KeyOptions {
   /** HMAC key of the record names. It must not rotate. */
   name: Uint8Array
@@ -190,6 +190,12 @@ export function parseOrchestratorOptions(options: unknown): ParsedOptions {
     throw invalidArgument('identityProvider', 'needs assertions')
   if (sealer !== undefined && keys?.sealing !== undefined)
     throw invalidArgument('sealer', 'cannot be combined with keys.sealing')
+  const secrets = [keys?.name, ...(keys?.sealing ?? []).map(({ secret }) => secret)]
+  if (new Set(secrets.map((secret) => Buffer.from(secret ?? []).toString('hex'))).size < secrets.length)
+    throw invalidArgument(
+      'keys',
+      'must not have the same 32 bytes twice: name and each sealing key are random on their own',
+    )
   if (store !== undefined && !store.insideProcess && (keys === undefined || (sealer ?? keys.sealing) === undefined))
     throw invalidArgument(
       'keys',

@@ -178,7 +178,7 @@ export function policyFor(
   timeoutMs: number,
   connection: ConnectionIdentity,
 ): Policy {
-  const rules = typeof policy === 'function' ? parseOptions(PolicySchema, policy(connection), 'policy') : (policy ?? {})
+  const rules = typeof policy === 'function' ? parseResult(policy(connection)) : (policy ?? {})
   const { leaseMs = 30_000, graceMs = 5_000, codeTtlMs = 60_000 } = rules
   const saveMs = saveMarginMs(leaseMs)
   if (timeoutMs + saveMs >= leaseMs)
@@ -216,6 +216,12 @@ export function policyFor(
     allowedScopes: rules.allowedScopes,
     returnToOrigins: rules.returnToOrigins,
   }
+}
+
+function parseResult(result: unknown): v.InferOutput<typeof PolicySchema> {
+  if (typeof result !== 'object' || result === null)
+    throw invalidArgument('policy', 'must return an object, such as {} for the defaults', 'ERR_INVALID_ARG_TYPE')
+  return parseOptions(PolicySchema, result, 'policy')
 }
 
 /**

@@ -2,7 +2,8 @@ import * as v from 'valibot'
 import { MAX_TIMER_MS } from '../clock.ts'
 import { MAX_EPOCH_MS, MAX_SCOPE_LENGTH, MAX_URL_LENGTH, MIN_EPOCH_MS } from './limits.ts'
 
-const isText = (value: unknown): value is string => typeof value === 'string' && value !== '' && value.isWellFormed()
+export const isText = (value: unknown): value is string =>
+  typeof value === 'string' && value !== '' && value.isWellFormed()
 /** A non-empty string of well-formed Unicode: in a store all lone surrogates would become the same key. */
 export const Text = v.custom<string>(isText, 'must be a non-empty string of well-formed Unicode')
 export const atMost = (max: number) => v.maxLength<string, number, string>(max, `must not exceed ${max} characters`)
@@ -92,7 +93,10 @@ function isTemplate(text: string): boolean {
 /** A redirect URI that a client is registered with. */
 export const RegisteredRedirectUri = v.pipe(
   Identifier,
-  v.check(isRedirectUri, 'must be an https URL, or http on a loopback address, without a fragment'),
+  v.check(
+    isRedirectUri,
+    'must be an https URL, or http on localhost (no subdomain of it), 127.0.0.0/8 or [::1], without credentials or a fragment',
+  ),
 )
 
 /** The redirect URI to which authorization servers return the browser. */
@@ -122,10 +126,11 @@ export const ClientIdUrl = v.pipe(
   v.check(isClientIdUrl, 'must be an https URL with a path, without dot segments, query, fragment or credentials'),
 )
 
-/** 32 bytes. */
+/** The bytes of a key: 32, and not those of a buffer that was never filled. */
 export const KeyBytes = v.pipe(
   v.instance(Uint8Array),
   v.check((bytes) => bytes.length === 32, 'must be 32 bytes long'),
+  v.check((bytes) => bytes.some((byte) => byte !== 0), 'must be random bytes, not zeros: crypto.randomBytes(32)'),
 )
 
 /**

@@ -4,6 +4,7 @@ import { type CallbackResult, completeCallback } from '../connection/complete-ca
 import { hashState } from '../connection/routing.ts'
 import type { OrchestratorServices } from '../connection/services.ts'
 import { parseCallback } from '../protocol/authorization-endpoint.ts'
+import { isText } from '../schemas/option-values.ts'
 import { invalidArgument } from '../schemas/parse-options.ts'
 import { callbackPage } from './callback-page.ts'
 
@@ -25,6 +26,11 @@ export function redirectResponse(
   if (result?.status !== 'redirect')
     throw invalidArgument('redirectResponse()', "needs a result of authorize() whose status is 'redirect'")
   const { state, authorizationUrl, expiresAt } = result
+  if (!isText(state) || !isText(authorizationUrl) || !Number.isFinite(expiresAt))
+    throw invalidArgument(
+      'redirectResponse()',
+      'needs the whole result of authorize(), with its authorizationUrl, state and expiresAt',
+    )
   const leftMs = Math.max(0, expiresAt - services.clock.now())
   return new Response(null, {
     status: 302,
@@ -39,7 +45,7 @@ export function redirectResponse(
 
 /**
  * `completeCallback` for a Web request: requires the cookie of `redirectResponse` and responds with a page. Of the URL
- * only the query is read.
+ * only the query is read, and the path where it has to name the issuer.
  *
  * @internal
  */

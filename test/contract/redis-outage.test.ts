@@ -8,7 +8,7 @@ import { type RedisServer, startRedisServer } from '../support/redis-server.ts'
 const CACHE_MS = 10_000
 /** Long enough for what has to respond, and short enough for a test to wait for what does not. */
 const COMMAND_TIMEOUT_MS = 1_000
-const secret = new Uint8Array(32)
+const secret = new Uint8Array(32).fill(9)
 const UNAVAILABLE = expect.objectContaining({ code: 'STORE_UNAVAILABLE', retryable: true })
 
 describe('an outage of Redis', () => {
@@ -22,7 +22,7 @@ describe('an outage of Redis', () => {
     const store = new RedisStore(client, { commandTimeoutMs: COMMAND_TIMEOUT_MS })
     const auth = createAuthOrchestrator({
       client: { name: 'Acme', redirectUri: 'https://app.example/callback' },
-      keys: { name: secret, sealing: [{ id: 'k1', secret }] },
+      keys: { name: secret, sealing: [{ id: 'k1', secret: new Uint8Array(32).fill(1) }] },
       policy: { cacheMs: CACHE_MS },
       store,
       clock,

@@ -5,7 +5,7 @@ import { CLIENT, orchestrate, type Redirect, redirectOf, rejection, signIn, star
 const of = (world: World, tenant = 't1') => ({ tenant, user: 'u1', server: world.server })
 const clientIdOf = ({ authorizationUrl }: Redirect): string | null =>
   new URL(authorizationUrl).searchParams.get('client_id')
-const keys = { name: new Uint8Array(32), sealing: [{ id: '1', secret: new Uint8Array(32) }] }
+const keys = { name: new Uint8Array(32).fill(9), sealing: [{ id: '1', secret: new Uint8Array(32).fill(1) }] }
 
 describe('forgetRegistration()', () => {
   test('and authorize({ reregister: true }) reject with STORE_UNAVAILABLE while the registration cannot be loaded', async () => {
@@ -126,7 +126,7 @@ describe('forgetRegistration()', () => {
       'a redirect URI that cannot be one',
       {},
       { issuer: 'https://as.example', redirectUri: 'ftp://a' },
-      'forgetRegistration().redirectUri must be an https URL, or http on a loopback address, without a fragment',
+      'forgetRegistration().redirectUri must be an https URL, or http on localhost (no subdomain of it), 127.0.0.0/8 or [::1], without credentials or a fragment',
     ],
     [
       'a server that is no URL',

@@ -22,7 +22,7 @@ const of = (world: World, user = 'u1') => ({ tenant: 't1', user, server: world.s
 const clientIdOf = ({ authorizationUrl }: Redirect): string | null =>
   new URL(authorizationUrl).searchParams.get('client_id')
 const registrations = (world: World): number => requestCount(world, 'POST /register')
-const keys = { name: new Uint8Array(32), sealing: [{ id: '1', secret: new Uint8Array(32) }] }
+const keys = { name: new Uint8Array(32).fill(9), sealing: [{ id: '1', secret: new Uint8Array(32).fill(1) }] }
 
 /** A world whose token endpoint rejects the clients of this set, as one that has lost them. */
 async function startForgetfulWorld(answer: Answer = { status: 401, body: { error: 'invalid_client' } }) {

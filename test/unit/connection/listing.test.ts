@@ -24,7 +24,7 @@ async function all(entries: AsyncIterable<ConnectionEntry>): Promise<ConnectionE
 
 /** Four connections, of which one has no usable token. */
 async function populated(store: SnapshotStore = new MemoryStore()) {
-  const orchestrator = orchestrate({ store, keys: { name: new Uint8Array(32), sealing: [key('1', 1)] } })
+  const orchestrator = orchestrate({ store, keys: { name: new Uint8Array(32).fill(9), sealing: [key('1', 1)] } })
   const identities = [
     { tenant: 't1', server: SERVER, label: 'work' },
     { tenant: 't1', user: 'u1', server: SERVER },
@@ -92,7 +92,7 @@ describe('connections()', () => {
 
   test('connections() yields key and failure of a record that does not open, whatever the filter, and goes on', async () => {
     const { store } = await populated()
-    const other = orchestrate({ store, keys: { name: new Uint8Array(32), sealing: [key('2', 2)] } })
+    const other = orchestrate({ store, keys: { name: new Uint8Array(32).fill(9), sealing: [key('2', 2)] } })
     await other.connection({ tenant: 't3', server: SERVER }).import({ tokens: { accessToken: 'token' } })
     const entries = await all(other.connections({ tenant: 't3' }))
     const unread = entries.filter((entry) => 'key' in entry)
@@ -194,7 +194,7 @@ describe('connections()', () => {
 test('connections() encrypts registrations anew and wake() connections, with the first key, and both say what they cannot', async () => {
   const world = await startWorld()
   const store = new MemoryStore()
-  const name = new Uint8Array(32)
+  const name = new Uint8Array(32).fill(9)
   const older = orchestrate({ store, keys: { name, sealing: [key('1', 1)] } })
   await signIn(world, older)
   const idsOf = async (): Promise<unknown[]> => {

@@ -224,7 +224,7 @@ describe('the challenge of a 401', () => {
 
   test('the challenge of a 401 leads authorize() of another process on SQLite', async () => {
     const { world } = await challenged()
-    const keys = { name: new Uint8Array(32), sealing: [{ id: 'k1', secret: new Uint8Array(32).fill(1) }] }
+    const keys = { name: new Uint8Array(32).fill(9), sealing: [{ id: 'k1', secret: new Uint8Array(32).fill(1) }] }
     const directory = await mkdtemp(join(tmpdir(), 'authchart-'))
     onTestFinished(() => rm(directory, { recursive: true }))
     const identity = { tenant: 't1', server: world.server }

@@ -56,7 +56,7 @@ describe('unusable records', () => {
 
   test('a record copied from another connection is rejected as unreadable', async () => {
     const world = createWorld()
-    const process = world.process({ sealer: createSealer([{ id: '1', secret: new Uint8Array(32) }]) })
+    const process = world.process({ sealer: createSealer([{ id: '1', secret: new Uint8Array(32).fill(1) }]) })
     const { view } = await process.run(AUTHORIZE)
     const record = await world.store.load(KEY)
     await world.store.save('elsewhere', record?.value ?? '', { expectedVersion: undefined, writeId: 'copied' })

@@ -121,7 +121,7 @@ describe('createSealer', () => {
   test('a sealer copies its secrets at creation', async () => {
     const mine = key('k1')
     const sealer = createSealer([mine])
-    mine.secret.fill(0)
+    mine.secret.fill(99)
     const sealed = await sealer.seal('text', record)
     expect(await opening(createSealer([mine]).open(sealed, record))).toMatchObject({ failure: UNREADABLE })
     expect(await sealer.open(sealed, record)).toBe('text')

@@ -150,14 +150,31 @@ describe('the network option', () => {
     [{ maxResponseBytes: 0 }, `network.maxResponseBytes ${integer(Number.MAX_SAFE_INTEGER)}`, 'ERR_INVALID_ARG_VALUE'],
     [{ fetch: {} }, 'network.fetch must be a function', 'ERR_INVALID_ARG_TYPE'],
     [{ proxy: 1 }, 'network.proxy must be of type string', 'ERR_INVALID_ARG_TYPE'],
-    [{ proxy: 'proxy:3128' }, 'network.proxy must be the http or https URL of a proxy', 'ERR_INVALID_ARG_VALUE'],
-    [{ proxy: 'secret' }, 'network.proxy must be the http or https URL of a proxy', 'ERR_INVALID_ARG_VALUE'],
     [
-      { proxy: 'http://user:100%@a' },
-      'network.proxy must be the http or https URL of a proxy',
+      { proxy: 'proxy:3128' },
+      'network.proxy must be the http or https URL of a proxy, without a path, a query or a fragment, and with any credentials percent-encoded',
       'ERR_INVALID_ARG_VALUE',
     ],
-    [{ proxy: 'http://a/?b' }, 'network.proxy must be the http or https URL of a proxy', 'ERR_INVALID_ARG_VALUE'],
+    [
+      { proxy: 'secret' },
+      'network.proxy must be the http or https URL of a proxy, without a path, a query or a fragment, and with any credentials percent-encoded',
+      'ERR_INVALID_ARG_VALUE',
+    ],
+    [
+      { proxy: 'http://user:100%@a' },
+      'network.proxy must be the http or https URL of a proxy, without a path, a query or a fragment, and with any credentials percent-encoded',
+      'ERR_INVALID_ARG_VALUE',
+    ],
+    [
+      { proxy: 'http://a/b' },
+      'network.proxy must be the http or https URL of a proxy, without a path, a query or a fragment, and with any credentials percent-encoded',
+      'ERR_INVALID_ARG_VALUE',
+    ],
+    [
+      { proxy: 'http://a/?b' },
+      'network.proxy must be the http or https URL of a proxy, without a path, a query or a fragment, and with any credentials percent-encoded',
+      'ERR_INVALID_ARG_VALUE',
+    ],
     [{ proxy: 'http://a', fetch }, 'network.proxy cannot be combined with network.fetch', 'ERR_INVALID_ARG_VALUE'],
   ])('set to %j throws: %s', (network, message, code) => {
     expect(misuse(network)).toEqual({ name: 'TypeError', message, code })

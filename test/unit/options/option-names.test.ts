@@ -9,7 +9,7 @@ import { CLIENT, orchestrate } from '../connection/world.ts'
 
 const SERVER = 'https://mcp.example/mcp'
 const ISSUER = 'https://as.example'
-const KEY = new Uint8Array(32)
+const KEY = new Uint8Array(32).fill(9)
 
 const create = (options: object) => () => createAuthOrchestrator({ client: CLIENT, ...options })
 const connection = (policy?: object) => orchestrate({ policy: () => policy ?? {} }).connection
@@ -63,8 +63,8 @@ test.each<[option: string, misuse: () => unknown]>([
       keys: {
         name: KEY,
         sealing: [
-          { id: '1', secret: KEY },
-          { id: '1', secret: KEY },
+          { id: '1', secret: KEY.map((byte) => byte + 1) },
+          { id: '1', secret: KEY.map((byte) => byte + 2) },
         ],
       },
     }),

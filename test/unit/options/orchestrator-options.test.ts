@@ -5,6 +5,7 @@ import { CLIENT, orchestrate, rejection } from '../connection/world.ts'
 import { verifies } from '../../support/verifies.ts'
 
 const KEY = new Uint8Array(32).fill(1)
+const sealingKey = (id: string, byte = 2) => ({ id, secret: new Uint8Array(32).fill(byte) })
 const SECRET = 'do-not-print-me'
 const notPlain = 'must be a plain object, not an array or an instance of a class, such as a promise or a map'
 
@@ -153,17 +154,28 @@ describe('createAuthOrchestrator', () => {
       value('keys.sealing[0].secret must be 32 bytes long'),
     ],
     [
+      'a name key of zeros',
+      { client: CLIENT, keys: { name: new Uint8Array(32) } },
+      value('keys.name must be random bytes, not zeros: crypto.randomBytes(32)'),
+    ],
+    [
+      'a sealing key of zeros',
+      { client: CLIENT, keys: { name: KEY, sealing: [{ id: '1', secret: new Uint8Array(32) }] } },
+      value('keys.sealing[0].secret must be random bytes, not zeros: crypto.randomBytes(32)'),
+    ],
+    [
+      'a sealing key that is the name key',
+      { client: CLIENT, keys: { name: KEY, sealing: [{ id: '1', secret: Buffer.from(KEY) }] } },
+      value('keys must not have the same 32 bytes twice: name and each sealing key are random on their own'),
+    ],
+    [
+      'two sealing keys with the same bytes',
+      { client: CLIENT, keys: { name: KEY, sealing: [sealingKey('1'), sealingKey('2')] } },
+      value('keys must not have the same 32 bytes twice: name and each sealing key are random on their own'),
+    ],
+    [
       'two sealing keys with one id',
-      {
-        client: CLIENT,
-        keys: {
-          name: KEY,
-          sealing: [
-            { id: '1', secret: KEY },
-            { id: '1', secret: KEY },
-          ],
-        },
-      },
+      { client: CLIENT, keys: { name: KEY, sealing: [sealingKey('1'), sealingKey('1', 3)] } },
       value('keys.sealing must not contain two keys with the same id'),
     ],
     ['an incomplete sealer', { client: CLIENT, sealer: { seal() {} } }, type('sealer must be a Sealer')],
@@ -200,7 +212,9 @@ describe('createAuthOrchestrator', () => {
     [
       'a proxy URL with the scheme ftp',
       { client: CLIENT, network: { proxy: `ftp://u:${SECRET}@proxy` } },
-      value('network.proxy must be the http or https URL of a proxy'),
+      value(
+        'network.proxy must be the http or https URL of a proxy, without a path, a query or a fragment, and with any credentials percent-encoded',
+      ),
     ],
     [
       'a time-out of 0',
@@ -286,6 +300,7 @@ describe('createAuthOrchestrator', () => {
     'http://app.example/callback',
     'https://app.example/callback#x',
     'https://user:pass@app.example/callback',
+    'http://app.localhost:3000/callback',
     '/callback',
     'javascript:alert(1)',
     'https://',
@@ -293,7 +308,9 @@ describe('createAuthOrchestrator', () => {
     'createAuthOrchestrator throws a TypeError for the redirect URI %s',
     verifies([3, 71], (redirectUri) => {
       expect(complaintAbout({ client: { ...CLIENT, redirectUri } })).toEqual(
-        value('client.redirectUri must be an https URL, or http on a loopback address, without a fragment'),
+        value(
+          'client.redirectUri must be an https URL, or http on localhost (no subdomain of it), 127.0.0.0/8 or [::1], without credentials or a fragment',
+        ),
       )
     }),
   )
@@ -343,7 +360,7 @@ describe('createAuthOrchestrator', () => {
     expect(complaintAbout({ client: CLIENT, store, keys: { name: KEY } })).toEqual(complaint)
     const sealer = { seal: async (text: string) => text, open: async (text: string) => text }
     expect(complaintAbout({ client: CLIENT, store, sealer })).toEqual(complaint)
-    orchestrate({ store, keys: { name: KEY, sealing: [{ id: '1', secret: KEY }] } })
+    orchestrate({ store, keys: { name: KEY, sealing: [sealingKey('1')] } })
     orchestrate({ store, keys: { name: KEY }, sealer })
   })
 
@@ -424,6 +441,18 @@ describe('synchronous calls', () => {
       (it) => it.redirectResponse({ status: 'authorized', actions: [] } as never),
       value("redirectResponse() needs a result of authorize() whose status is 'redirect'"),
     ],
+    ...(['authorizationUrl', 'state', 'expiresAt'] as const).map(
+      (member): [string, (it: ReturnType<typeof orchestrate>) => unknown, object] => [
+        `redirectResponse() with a result without ${member}`,
+        (it) => {
+          const result = { status: 'redirect', authorizationUrl: 'https://as', state: 's', expiresAt: 1, actions: [] }
+          return it.redirectResponse({ ...result, [member]: undefined } as never)
+        },
+        value(
+          'redirectResponse() needs the whole result of authorize(), with its authorizationUrl, state and expiresAt',
+        ),
+      ],
+    ),
     [
       'redirectResponse() without a result',
       (it) => it.redirectResponse(undefined as never),
@@ -445,6 +474,13 @@ describe('synchronous calls', () => {
           "policy.returnToOrigins[0] must be an origin such as 'https://app.example', without a path or a final slash",
         ),
       ),
+    )
+  })
+
+  test('a policy function that returns nothing is a TypeError that says what it must return', () => {
+    const orchestrator = orchestrate({ policy: (() => {}) as never })
+    expect(() => orchestrator.connection({ tenant: 't', server: 'https://h/mcp' })).toThrow(
+      expect.objectContaining(type('policy must return an object, such as {} for the defaults')),
     )
   })
 

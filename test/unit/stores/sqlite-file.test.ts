@@ -10,7 +10,7 @@ async function connectionOn(...path: string[]) {
   const folder = await mkdtemp(join(tmpdir(), 'authchart-file-'))
   onTestFinished(() => rm(folder, { recursive: true }))
   const store = new SqliteStore({ path: join(folder, ...path) })
-  const keys = { name: new Uint8Array(32), sealing: [{ id: '1', secret: new Uint8Array(32) }] }
+  const keys = { name: new Uint8Array(32).fill(9), sealing: [{ id: '1', secret: new Uint8Array(32).fill(1) }] }
   const connection = orchestrate({ store, keys }).connection({ tenant: 't1', server: 'https://mcp.example/mcp' })
   return { folder, connection }
 }

@@ -260,7 +260,7 @@ describe('invalid callback requests', () => {
     await isUnharmed(scene)
   })
 
-  test('handleCallback() reads only the query, so that a proxy may rewrite scheme, host and path', async () => {
+  test('handleCallback() reads only the query of a redirect URI without {issuer}, so that a proxy may rewrite scheme, host and path', async () => {
     const { world, orchestrator, redirect, cookie } = await sentAway()
     const { search } = new URL(world.callback(redirect))
     const request = comeBack(`http://10.0.0.7:8080/internal/cb/${search}`, cookie)
