@@ -114,7 +114,7 @@ describe('the event callbackRejected', () => {
       orchestrate({
         clock,
         store: on,
-        keys: { name: key(name), sealing: [{ id: `${sealing}`, secret: key(sealing) }] },
+        keys: { name: key(name + 2), sealing: [{ id: `${sealing}`, secret: key(sealing) }] },
       })
     const redirect = redirectOf(await processWith(1, 1).connection({ tenant: 't1', server: world.server }).authorize())
     const url = world.callback(redirect)

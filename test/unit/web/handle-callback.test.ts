@@ -166,7 +166,7 @@ describe('handleCallback()', () => {
   test('the binding cookie is retained after a callback that left its attempt pending, so the right one succeeds', async () => {
     const store = new MemoryStore()
     const key = (fill: number): Uint8Array => new Uint8Array(32).fill(fill)
-    const keys = (sealing: number) => ({ name: key(1), sealing: [{ id: `${sealing}`, secret: key(sealing) }] })
+    const keys = (sealing: number) => ({ name: key(9), sealing: [{ id: `${sealing}`, secret: key(sealing) }] })
     const { world, orchestrator, redirect, cookie } = await sentAway({ store, keys: keys(1) })
     const url = world.callback(redirect)
     const elsewhere = orchestrate({ store, keys: keys(2) })
