@@ -5,18 +5,18 @@ const { exports } = JSON.parse(readFileSync(new URL('package.json', import.meta.
 
 /** Our own code, without the packages that it imports. */
 const OWN = {
-  '.': '75.6 kB',
-  './machines': '18.4 kB',
-  './mcp': '4.8 kB',
-  './node': '6 kB',
+  '.': '75.4 kB',
+  './machines': '18.5 kB',
+  './mcp': '4.5 kB',
+  './node': '5.7 kB',
   './redis': '7.4 kB',
-  './sqlite': '4.1 kB',
-  './stately': '20.8 kB',
-  './testing': '31.1 kB',
+  './sqlite': '4.2 kB',
+  './stately': '20.9 kB',
+  './testing': '30.9 kB',
 }
 
 /** The main entry with all that it loads from packages. */
-const WITH_PACKAGES = { '.': '282.2 kB' }
+const WITH_PACKAGES = { '.': '282.1 kB' }
 
 const checks = (limits, name, settings) =>
   Object.entries(limits).map(([entry, limit]) => ({

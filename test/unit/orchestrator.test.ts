@@ -69,6 +69,9 @@ describe('close', () => {
     const page = await closed.handleCallback(comeBack())
     expect([page.status, page.headers.get('set-cookie')]).toEqual([503, null])
     expect(await page.text()).toContain('<a href="">Reload</a>')
+    // It does not even look for the attempt.
+    const state = `${redirect.state.slice(0, 23)}${'A'.repeat(43)}`
+    expect((await closed.handleCallback(new Request(world.callback(redirect, { state })))).status).toBe(503)
     expect(world.tokenRequests()).toEqual([])
     expect((await other.handleCallback(comeBack())).status).toBe(200)
   })
