@@ -615,7 +615,7 @@ describe('asynchronous calls', () => {
     ...['import', 'authorize'].map((name): [string, object, string] => [
       name,
       { clientInformation: { clientId: 'c', redirectUri: `javascript:${SECRET}` } },
-      `${name}().clientInformation.redirectUri must be an https URL, or http on a loopback address, without a fragment`,
+      `${name}().clientInformation.redirectUri must be an https URL, or http on localhost (no subdomain of it), 127.0.0.0/8 or [::1], without credentials or a fragment`,
     ]),
   ])('%s(%j) rejects with a TypeError that names the option', async (name, options, message) => {
     const call = connection()[name as 'authorize'](options as never)
