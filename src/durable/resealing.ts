@@ -1,7 +1,6 @@
-import { isAuthorizationError } from '../errors/authorization-error.ts'
 import type { DueInMs, DurableChart, DurableContext, RunnerOptions } from './chart.ts'
 import { encodeSnapshot } from './snapshot-codec.ts'
-import { type SnapshotRepository, unavailable } from './snapshot-repository.ts'
+import { type SnapshotRepository, whileAvailable } from './snapshot-repository.ts'
 
 /** What both need. */
 interface Records {
@@ -29,8 +28,9 @@ export async function reseal<Context extends DurableContext, Command extends { t
   if (context.claim !== undefined && view.ageMs() <= context.claim.leaseMs) return false
   const savedAt = Math.max(view.at(), context.at)
   const ttlMs = chart.ttlMs(context)
+  const text = encodeSnapshot(chart, view, savedAt, view.startedAt)
   return await whileAvailable(async () => {
-    const sealed = await sealer.seal(encodeSnapshot(chart, view, savedAt, view.startedAt), { key })
+    const sealed = await sealer.seal(text, { key })
     const saved = await store.save(key, sealed, {
       expectedVersion: version,
       writeId: repository.createId(),
@@ -52,12 +52,4 @@ export async function discard({ repository, options: { store } }: Records, key: 
     if (stored !== undefined)
       await store.delete(key, { expectedVersion: stored.version, writeId: repository.createId() })
   })
-}
-
-async function whileAvailable<Result>(work: () => Promise<Result>): Promise<Result> {
-  try {
-    return await work()
-  } catch (error) {
-    throw isAuthorizationError(error) ? error : unavailable(error)
-  }
 }

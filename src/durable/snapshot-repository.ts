@@ -39,6 +39,19 @@ export const unavailable = (error?: unknown): AuthorizationError => {
   return new AuthorizationError(failure('STORE_UNAVAILABLE', { reason }))
 }
 
+/**
+ * Runs an operation on the store once.
+ *
+ * @throws {@link AuthorizationError} `STORE_UNAVAILABLE` for any failure.
+ */
+export async function whileAvailable<Result>(operation: () => Promise<Result>): Promise<Result> {
+  try {
+    return await operation()
+  } catch (error) {
+    throw unavailable(error)
+  }
+}
+
 /** Moves instants by this many milliseconds. */
 export function shiftBy(ms: number): Conversion {
   function shift(instant: number): number
@@ -122,11 +135,8 @@ export class SnapshotRepository {
    * @throws {@link AuthorizationError} `STORE_UNAVAILABLE`.
    */
   async keys(options: { cursor: string | undefined; limit: number }): Promise<KeyPage> {
-    try {
-      return (await this.#options.store.keys?.(options)) ?? { keys: [], cursor: undefined }
-    } catch (error) {
-      throw unavailable(error)
-    }
+    const page = await whileAvailable(async () => await this.#options.store.keys?.(options))
+    return page ?? { keys: [], cursor: undefined }
   }
 
   /**
@@ -135,11 +145,7 @@ export class SnapshotRepository {
    * @throws {@link AuthorizationError} `STORE_UNAVAILABLE`.
    */
   async due(limit: number): Promise<string[]> {
-    try {
-      return (await this.#options.store.due?.({ limit })) ?? []
-    } catch (error) {
-      throw unavailable(error)
-    }
+    return (await whileAvailable(async () => await this.#options.store.due?.({ limit }))) ?? []
   }
 
   /** Loads the record of a run. */
