@@ -27,6 +27,7 @@ import {
   rejectGrant,
   replaceClient,
 } from './connection/request.ts'
+import { withinRecord } from './connection/record-size.ts'
 import * as revocations from './connection/revocations.ts'
 import { isRenewing, isReRequestable, restingState } from './connection/selectors.ts'
 import { asksForNothingNew, countStepUp, endStepUps, isStepUpExhausted, rejectScope } from './connection/step-up.ts'
@@ -223,10 +224,9 @@ export const connectionMachine = setup({
     releaseClaim: assign({ claim: undefined }),
     reset: assign(({ context }) => actions.reset(context)),
     pruneExpired: assign(({ context }) => actions.pruneExpired(context)),
-    journal: assign({
-      journal: ({ context, event }, params: { to: string }) =>
-        appendToJournal(context, event, params.to, 'disconnected'),
-      notes: undefined,
+    journal: assign(({ context, event }, params: { to: string }) => {
+      const journal = appendToJournal(context, event, params.to, 'disconnected')
+      return withinRecord({ ...context, journal, notes: undefined })
     }),
   },
 }).createMachine({

@@ -1,5 +1,11 @@
 // Upper bounds of the charts' records and retries, each with its reason.
 
+/**
+ * How much the record of a connection may take without its tokens, in bytes of JSON: 64 KiB once it is encrypted. Usual
+ * ones take a tenth of it. For a server whose every answer is as large as answers may be.
+ */
+export const MAX_RECORD_BYTES = 48_000
+
 /** Number of pending attempts of a connection; the oldest is dropped. For a page that starts sign-ins in a loop. */
 export const MAX_ATTEMPTS = 8
 

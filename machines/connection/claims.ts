@@ -1,7 +1,7 @@
 import { backoffMs } from '../../src/backoff.ts'
 import type { Failure } from '../../src/errors/failure.ts'
 import { nonInteractiveGrant } from '../../src/protocol/token-endpoint.ts'
-import type { Attempt, Claim, ConnectionContext } from '../../src/schemas/connection-context.ts'
+import type { Attempt, AuthorizationRequest, Claim, ConnectionContext } from '../../src/schemas/connection-context.ts'
 import { assertDefined } from '../assert.ts'
 import { MAX_FAILED_RENEWALS, MAX_RETRIES, MIN_RETRY_AFTER_MS, REFRESH_BACKOFF } from '../limits.ts'
 import { isDeferred, withExpiredClaim, withUnknownOutcome } from '../record-rules.ts'
@@ -67,14 +67,22 @@ export function claimTokenRequest(context: ConnectionContext): Change {
   const { claimId, leaseMs } = request
   const serverId = context.servers.at(-1)?.id
   const stamp = { at: context.at, claimId, leaseMs }
-  if (isRenewal(context)) return claim(stamp, { kind: 'refresh', serverId }, earlierRefreshes(context.tokens))
-  return claim(stamp, {
-    kind: 'requestToken',
-    serverId,
-    scope: requestedScope(context),
-    grant: nonInteractiveGrant(wantedGrant(request)),
-    afterRejection: request.afterRejection,
-  })
+  const claimed = isRenewal(context)
+    ? claim(stamp, { kind: 'refresh', serverId }, earlierRefreshes(context.tokens))
+    : claim(stamp, {
+        kind: 'requestToken',
+        serverId,
+        scope: requestedScope(context),
+        grant: nonInteractiveGrant(wantedGrant(request)),
+        afterRejection: request.afterRejection,
+      })
+  return { ...claimed, request: decidedRequest(request) }
+}
+
+/** A request whose server and scope are decided, as its claim has them: what they were decided from is not stored. */
+function decidedRequest(request: AuthorizationRequest): AuthorizationRequest {
+  const { purpose, grant, parameters, fingerprint, afterRejection, attemptTtlMs, claimId, leaseMs } = request
+  return { purpose, grant, parameters, fingerprint, afterRejection, attemptTtlMs, claimId, leaseMs }
 }
 
 /** Claims a refresh of the current tokens. */

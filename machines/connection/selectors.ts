@@ -205,6 +205,12 @@ export function claimedServer(context: ConnectionContext): AuthorizationServer |
   return serverOf(context, claim?.serverId ?? attemptOf(context, claim?.stateHash)?.serverId ?? tokens?.serverId)
 }
 
+/** The authorization servers that the tokens, the attempts or the claim refer to. */
+export function serversInUse({ servers, tokens, attempts, claim }: ConnectionContext): AuthorizationServer[] {
+  const used = new Set([tokens?.serverId, claim?.serverId, ...attempts.map(({ serverId }) => serverId)])
+  return servers.filter(({ id }) => used.has(id))
+}
+
 /** The revocation with this id. */
 export function revocationOf({ revocations }: ConnectionContext, id: string | undefined): Revocation | undefined {
   return revocations?.find((revocation) => revocation.id === id)

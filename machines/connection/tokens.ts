@@ -25,6 +25,7 @@ import {
   isTriable,
   requestedScope,
   retainedUntil,
+  serversInUse,
   tokenParameters,
 } from './selectors.ts'
 import { remainingStepUps, withoutRound } from './step-up.ts'
@@ -372,7 +373,6 @@ export function pruneExpired(context: ConnectionContext): Change {
   ]
   const failed = end(context, dead, 'failed', at)
   const { endedAttempts, historyTruncatedAt } = end({ ...context, ...failed }, late, 'expired', at)
-  const used = new Set([context.tokens?.serverId, ...attempts.map(({ serverId }) => serverId)])
   return {
     request: undefined,
     claim: undefined,
@@ -382,7 +382,7 @@ export function pruneExpired(context: ConnectionContext): Change {
       historyTruncatedAt !== undefined && at - historyTruncatedAt < ENDED_ATTEMPT_TTL_MS
         ? historyTruncatedAt
         : undefined,
-    servers: context.servers.filter(({ id }) => used.has(id)),
+    servers: serversInUse({ ...context, attempts, claim: undefined }),
     ...withLastIssuer(context),
     // A decided one is retained for a day after its last attempt at least.
     revocations: context.revocations?.filter(
