@@ -11,7 +11,9 @@ import {
   RefreshTokenText,
   TokenType,
 } from '../schemas/issued-values.ts'
+import { MAX_URL_LENGTH } from '../schemas/limits.ts'
 import {
+  atMost,
   DurationMs,
   EpochMs,
   hasCredentials,
@@ -62,8 +64,8 @@ export interface AuthorizeOptions {
   /** A value of the user's browser session that `completeCallback` must be called with. @defaultValue none */
   binding?: string | undefined
   /**
-   * The URL for the user after the callback, without whitespace and backslashes; its origin must be in
-   * `policy.returnToOrigins`. @defaultValue none
+   * The URL for the user after the callback, without whitespace and backslashes, at most 2,048 characters; its origin
+   * must be in `policy.returnToOrigins`. @defaultValue none
    */
   returnTo?: string | undefined
   /**
@@ -205,6 +207,7 @@ export const AuthorizeOptionsSchema: v.GenericSchema<unknown, AuthorizeOptions> 
   returnTo: maybe(
     v.pipe(
       Text,
+      atMost(MAX_URL_LENGTH),
       v.check((url) => !hasCredentials(url), 'must not contain credentials'),
       // Parsers of URLs and browsers read these in different ways.
       v.check((url) => !/[\s\\\p{Cc}]/u.test(url), 'must not contain whitespace, control characters or backslashes'),

@@ -7,7 +7,9 @@ import type { AuthorizationServerFacts } from '../protocol/facts-row.ts'
 import { ISSUER_PLACEHOLDER } from '../protocol/redirect-uri.ts'
 import { type ConnectionIdentity, maybe } from '../schemas/credentials.ts'
 import { ClientSecret } from '../schemas/issued-values.ts'
+import { MAX_IDENTITY_LENGTH, MAX_URL_LENGTH } from '../schemas/limits.ts'
 import {
+  atMost,
   callable,
   ClientIdUrl,
   has,
@@ -204,8 +206,15 @@ export function parseOrchestratorOptions(options: unknown): ParsedOptions {
   return parsed
 }
 
+const IdentityName = v.pipe(Text, atMost(MAX_IDENTITY_LENGTH))
+
 /** @internal */
-export const IdentitySchema = v.strictObject({ tenant: Text, user: maybe(Text), server: Text, label: maybe(Text) })
+export const IdentitySchema = v.strictObject({
+  tenant: IdentityName,
+  user: maybe(IdentityName),
+  server: v.pipe(Text, atMost(MAX_URL_LENGTH)),
+  label: maybe(IdentityName),
+})
 
 /**
  * Parses a connection's identity. Does not canonicalize the server's URL.

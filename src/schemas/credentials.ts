@@ -48,7 +48,10 @@ export const ConnectionIdentitySchema = v.strictObject({
   label: maybe(Text),
 })
 
-/** The owner of credentials: a tenant, an optional user, an MCP endpoint, and an optional label to distinguish several. */
+/**
+ * The owner of credentials: a tenant, an optional user, an MCP endpoint, and an optional label to distinguish several.
+ * The endpoint has at most 2,048 characters, each of the others 1,024.
+ */
 export type ConnectionIdentity = v.InferOutput<typeof ConnectionIdentitySchema>
 
 /** The client's identity at one authorization server. */

@@ -3,6 +3,9 @@
 /** Upper bound for a URL, an identifier and an issuer, in characters. Answers a server that fills the record. */
 export const MAX_URL_LENGTH = 2_048
 
+/** Upper bound for the names of a tenant, a user and a label, in characters. They are in each record of a connection. */
+export const MAX_IDENTITY_LENGTH = 1_024
+
 /** Upper bound for a client secret, in characters. Answers a server that fills the record. */
 export const MAX_SECRET_LENGTH = 4_096
 

@@ -410,6 +410,19 @@ describe('orchestrator.connection', () => {
     expect(complain(identity)).toEqual(complaint)
   })
 
+  test('orchestrator.connection throws a TypeError for names of more than 1,024 characters, and URLs of more than 2,048', () => {
+    const full = { tenant: 't'.repeat(1_024), user: 'u'.repeat(1_024), label: 'l'.repeat(1_024) }
+    const longest = { ...full, server: server.padEnd(2_048, 'x') }
+    expect(orchestrate().connection(longest).identity).toEqual(longest)
+    for (const name of ['tenant', 'user', 'label'] as const)
+      expect(complain({ ...longest, [name]: `${longest[name]}x` })).toEqual(
+        value(`connection().${name} must not exceed 1024 characters`),
+      )
+    expect(complain({ ...longest, server: `${longest.server}x` })).toEqual(
+      value('connection().server must not exceed 2048 characters'),
+    )
+  })
+
   test('orchestrator.connection normalizes the server URL but retains its path verbatim', () => {
     const orchestrator = orchestrate()
     const serverOf = (url: string): string => orchestrator.connection({ tenant: 't', server: url }).identity.server
@@ -592,6 +605,11 @@ describe('asynchronous calls', () => {
         row(`${SECRET}\uD800`, text),
       ]
     }),
+    [
+      'authorize',
+      { returnTo: `https://app.example/${SECRET}`.padEnd(2_049, 'x') },
+      'authorize().returnTo must not exceed 2048 characters',
+    ],
     [
       'import',
       { tokens: { accessToken: 'a', tokenType: SECRET.padEnd(257, 'x') } },

@@ -12,16 +12,29 @@ import { CODE_TTL_MS, contextWith, LEASE_MS, rejections, server, tokens } from '
 import { after, attemptOf, exchanging, NOW, refreshing, request, stamp } from './support.ts'
 
 describe('a claim', () => {
-  test('claimTokenRequest records server, scope and grant of a non-interactive request', () => {
-    const asked = { ...request, grant: 'jwt_bearer' as const }
+  test('claimTokenRequest records server, scope and grant of a non-interactive request, and not what they were decided from', () => {
+    const { attemptTtlMs, claimId, leaseMs } = request
+    const decided = { parameters: { audience: 'a' }, fingerprint: 'f', afterRejection: true as const }
+    const asked = {
+      ...request,
+      ...decided,
+      grant: 'jwt_bearer' as const,
+      challengeScope: 'read',
+      defaultScope: 'other',
+    }
     const context = contextWith({ at: NOW, request: asked, servers: [server] })
     const claim = { id: 'claim-1', leaseMs: LEASE_MS, retries: 0, serverId: 1 }
     expect(claimTokenRequest(context)).toEqual({
       at: NOW,
-      claim: { ...claim, kind: 'requestToken', scope: 'read', grant: 'jwt_bearer' },
+      claim: { ...claim, kind: 'requestToken', scope: 'read', grant: 'jwt_bearer', afterRejection: true },
+      request: { ...decided, purpose: 'authorize', grant: 'jwt_bearer', attemptTtlMs, claimId, leaseMs },
     })
     const renewal = after(context, { request: { ...request, purpose: 'renew' }, tokens })
-    expect(claimTokenRequest(renewal)).toEqual({ at: NOW, claim: { ...claim, kind: 'refresh' } })
+    expect(claimTokenRequest(renewal)).toEqual({
+      at: NOW,
+      claim: { ...claim, kind: 'refresh' },
+      request: { purpose: 'renew', attemptTtlMs, claimId, leaseMs },
+    })
   })
 
   test('claimRenewal without a refresh token requests the same grant and scope again', () => {
