@@ -128,6 +128,8 @@ export interface TokenResult extends PortOutput {
   tokenType: string
   /** The granted scope; absent: the requested one. */
   scope: string | undefined
+  /** More was granted than `scope` contains. */
+  isScopePartial?: true | undefined
   /** Measured from before the request was sent; absent without `expires_in`. */
   expiresInMs: number | undefined
   refreshToken: string | undefined

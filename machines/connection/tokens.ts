@@ -47,6 +47,8 @@ export function storeTokens(context: ConnectionContext, output: TokenResult): Ch
     accessToken: output.accessToken,
     tokenType: output.tokenType,
     scope: output.scope ?? (isRefresh ? old?.scope : asked),
+    isScopePartial:
+      output.isScopePartial ?? (isRefresh && output.scope === undefined ? old?.isScopePartial : undefined),
     requestedScope: asked,
     parameters: claim?.kind === 'requestToken' ? tokenParameters(context) : undefined,
     // Computed from before the request was sent: `context.at` is when its claim was stored.

@@ -22,14 +22,15 @@ import {
   Scope,
   Text,
 } from '../schemas/option-values.ts'
+import { invalidArgument } from '../schemas/parse-options.ts'
 
 /** Client information of a pre-registered client, for one call or one connection. */
 export interface StaticClientInformation {
   /**
    * The issuer that it is registered at, at most 2,048 characters. @defaultValue in `authorize()` the issuer that this
-   * client was used at before, in `import()` that of the tokens, or else that of the same client in `clients`, if it is
-   * there once, or the first one that is discovered: it is sent to no other, also where `authorize({ issuer })` names
-   * another one
+   * client was used at before, in `import()` that of the tokens, or else that of the same client in `clients`, or the
+   * first one that is discovered: it is sent to no other, also where `authorize({ issuer })` names another one.
+   * Required where `clients` has the same client for several issuers
    */
   issuer?: string | undefined
   /** The client ID that the issuer assigned. At most 2,048 characters. */
@@ -277,13 +278,23 @@ export type AuthorizeResult =
       actions: HostAction[]
     }
 
-/** The issuer that `clients` has the same client for. One that it has for several is not decided by that. */
+/**
+ * The issuer that `clients` has the same client for.
+ *
+ * @throws `TypeError` if it has it for several: at any other one its secret would be that of a stranger.
+ */
 export function configuredIssuer(
   clients: readonly { clientId: string; issuer: string }[] | undefined,
   client: StaticClientInformation | undefined,
+  call: 'authorize()' | 'import()',
 ): string | undefined {
   const [only, ...others] = clients?.filter(({ clientId }) => clientId === client?.clientId) ?? []
-  return others.length === 0 ? only?.issuer : undefined
+  if (others.length > 0)
+    throw invalidArgument(
+      `${call}.clientInformation.issuer`,
+      'is required: clients has this client for several issuers',
+    )
+  return only?.issuer
 }
 
 /**
@@ -299,7 +310,7 @@ export function staticClient(
   if (client === undefined) return undefined
   const { clientId, clientSecret, clientSecretExpiresAt, tokenEndpointAuthMethod, redirectUri } = client
   return {
-    issuer: client.issuer ?? issuer ?? configuredIssuer(clients, client) ?? '',
+    issuer: client.issuer ?? issuer ?? configuredIssuer(clients, client, 'authorize()') ?? '',
     clientId,
     clientSecret,
     clientSecretExpiresAt: view === undefined ? clientSecretExpiresAt : view.toRecord(clientSecretExpiresAt),

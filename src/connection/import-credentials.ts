@@ -17,7 +17,7 @@ export async function importCredentials(
   { clientInformation, tokens, issuer, ifAbsent }: ImportOptions,
 ): Promise<{ imported: boolean; actions: HostAction[] }> {
   const named = [tokens?.issuer, clientInformation?.issuer, issuer].filter((each) => each !== undefined)
-  const importedIssuer = named[0] ?? configuredIssuer(record.services.options.clients, clientInformation)
+  const importedIssuer = named[0] ?? configuredIssuer(record.services.options.clients, clientInformation, 'import()')
   if (importedIssuer !== undefined && !named.every((other) => isSame(record, importedIssuer, other)))
     throw invalidArgument('import().issuer', 'must be that of tokens.issuer and of clientInformation.issuer')
   const grant = tokens?.grant ?? 'authorization_code'

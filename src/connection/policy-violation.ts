@@ -14,10 +14,11 @@ import type { ConnectionRecord } from './record.ts'
 export function violationOf({ policy, identity }: ConnectionRecord, context: ConnectionContext): Failure | undefined {
   const tokens = tokensOf(context)
   if (tokens === undefined) return undefined
-  const { grant, scope, requestedScope } = tokens
+  const { grant, scope, requestedScope, isScopePartial } = tokens
   // A renewal that needs no user requests its scope again.
   const used = grant === 'authorization_code' ? scope : unionScopes(scope, requestedScope)
-  return ofStored(policyViolation(policy, identity, { issuer: issuerOfTokens(context), grant, scope: used }))
+  const use = { issuer: issuerOfTokens(context), grant, scope: used, isScopePartial }
+  return ofStored(policyViolation(policy, identity, use))
 }
 
 /** The reasons for which a new authorization may obtain what is allowed. */

@@ -38,7 +38,10 @@ export const REASONS: Partial<Record<FailureCode, Readonly<Record<string, Entry>
       'the proxy of network.proxy, in `host`, could not be reached, or did not respond as a proxy: check its URL',
       'configureClient',
     ],
-    proxyAuthentication: ['the proxy of network.proxy requires other credentials', 'configureClient'],
+    proxyAuthentication: [
+      'the proxy of network.proxy requires other credentials; for a server of plain http, that server may be the one that does',
+      'configureClient',
+    ],
     proxyRefused: ['the proxy of network.proxy did not open the tunnel: check its rules', 'retry'],
     fetchFailed: [
       'the function network.fetch failed or returned no Response: see the process warning AUTHCHART_CALLBACK_FAILED',

@@ -206,5 +206,6 @@ export function toWebStream(readable: Readable, signal?: AbortSignal): ReadableS
 
 /** Converts a web stream to a Node stream. */
 export function fromWebStream(stream: ReadableStream<Uint8Array>): Readable {
-  return Readable.fromWeb(stream as NodeReadableStream<Uint8Array>)
+  // It may fail before it is read: an error that nobody listens for would end the process.
+  return Readable.fromWeb(stream as NodeReadableStream<Uint8Array>).on('error', () => undefined)
 }

@@ -147,6 +147,8 @@ function watch(
   handler.onResponseStart = (controller, status, ...head) => {
     if (status >= 200) meter()?.headersReceived()
     onResponseStart?.(controller, status, ...head)
+    // The agent of a proxy ends a request by its 407 alone, and would read the body without an end.
+    if (isSettled) controller.abort(portError('HTTP_NETWORK', 'unknown'))
   }
   handler.onResponseData = (_controller, part) => {
     meter()?.bodyReceived(part.byteLength)

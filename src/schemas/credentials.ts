@@ -129,6 +129,8 @@ export const TokensSchema = v.strictObject({
   tokenType: Text,
   /** The granted scope. */
   scope: maybe(v.string()),
+  /** More was granted than `scope` contains: it could not be read, or is too long to store. */
+  isScopePartial: maybe(v.literal(true)),
   /** The requested scope, which a renewal requests again. */
   requestedScope: maybe(v.string()),
   /** Non-interactive grants: the further parameters of the token request, which a renewal sends again. */

@@ -98,7 +98,7 @@ export const TokenResponseSchema = v.pipe(
     tokenType: /^dpop$/i.test(response.token_type) ? 'DPoP' : 'Bearer',
     scope: response.scope?.scope,
     /** The granted scope cannot be read, or is too long to store. */
-    isScopePartial: response.scope?.isPartial ?? false,
+    isScopePartial: response.scope?.isPartial || undefined,
     expiresInMs: response.expires_in ?? undefined,
     refreshToken: response.refresh_token || undefined,
     // Some servers send 0 for a refresh token that does not expire.

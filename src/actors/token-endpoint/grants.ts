@@ -105,14 +105,12 @@ async function requestByGrant<
   const dpopKey = 'dpopKey' in input ? input.dpopKey : undefined
   const nonce = 'nonce' in input ? input.nonce : undefined
   const request = { sendBefore, grantType, parameters: grantParameters, rejected, dpopKey, nonce }
-  const { isScopePartial, ...result } = await withCurrentClient(
-    deps,
-    { identity, recordTime, client: server.client },
-    (client) => requestTokens(deps, { ...request, at: recordTime(), server: { ...server, client } }, signal),
+  const result = await withCurrentClient(deps, { identity, recordTime, client: server.client }, (client) =>
+    requestTokens(deps, { ...request, at: recordTime(), server: { ...server, client } }, signal),
   )
   // What was requested was allowed when that was decided; the server may have granted more.
-  const granted = { issuer: server.issuer, scope: result.scope, isScopePartial }
-  const violation = policyViolation(deps.policy(identity), identity, granted)
+  const { scope, isScopePartial } = result
+  const violation = policyViolation(deps.policy(identity), identity, { issuer: server.issuer, scope, isScopePartial })
   return violation === undefined ? result : { ...result, discarded: violation }
 }
 

@@ -121,7 +121,6 @@ function isNonceMissing({ status, headers, text }: ExchangeResponse): boolean {
 /**
  * Requests tokens from a token endpoint, once.
  *
- * @returns The tokens, and whether more scope was granted than `scope` contains.
  * @throws `PortError` as {@link sendTokenRequest}, and `TOKEN_RESPONSE_INVALID` (rejected) for a response without
  *   tokens, or with tokens that are not bound to the key although the policy requires it. Those of a sign-in are
  *   returned as `discarded`, to be revoked.
@@ -131,7 +130,7 @@ export async function requestTokens(
   deps: TokenRequestDependencies,
   request: TokenRequest,
   signal: AbortSignal,
-): Promise<TokenResult & { isScopePartial: boolean }> {
+): Promise<TokenResult> {
   const recordTime = stopwatch(deps.clock, request.at)
   const { fields, where, key } = await sendTokenRequest(deps, request, signal)
   const at = recordTime()

@@ -200,6 +200,28 @@ describe('a client of authorize({ clientInformation }) without an issuer', () =>
     redirectOf(await connection.authorize(given))
   })
 
+  test('has to be named with its issuer where `clients` has it for several', async () => {
+    const { good, connection, old, sent, evil, switchTo } = await resource((world) => ({
+      clients: [world.issuer, 'https://another.example'].map((issuer) => ({ issuer, ...GOOD_CLIENT })),
+    }))
+    switchTo(evil)
+    const given = { clientInformation: GOOD_CLIENT }
+    const required = (call: string) => ({
+      name: 'TypeError',
+      message: `${call}().clientInformation.issuer is required: clients has this client for several issuers`,
+    })
+    expect(await rejection(connection.authorize(given))).toMatchObject(required('authorize'))
+    expect(await rejection(connection.authorize({ ...given, issuer: evil.issuer }))).toMatchObject(
+      required('authorize'),
+    )
+    expect(await rejection(connection.import(given))).toMatchObject(required('import'))
+    expect(sent(evil)).not.toContain('good-secret')
+    switchTo(good)
+    expect(await connection.import({ ...given, issuer: good.issuer, tokens: old })).toMatchObject({ imported: true })
+    const named = { clientInformation: { ...GOOD_CLIENT, issuer: good.issuer } }
+    redirectOf(await connection.authorize({ ...named, force: true }))
+  })
+
   test('is used at each issuer that the host names for it', async () => {
     const { good, evil, orchestrator, identity, connection, switchTo } = await resource()
     await signIn(good, orchestrator, identity, { clientInformation: GOOD_CLIENT })

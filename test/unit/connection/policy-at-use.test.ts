@@ -154,6 +154,25 @@ describe('a policy that no longer allows what is stored', () => {
   })
 })
 
+test('a policy that lists scopes ends the use of tokens whose scope could not be read, or was too long, until others are stored', async () => {
+  const { world, clock, connection, forbid } = await signedIn()
+  const unreadable = (good: Record<string, unknown>) => ({ body: { ...good, scope: ['mcp:tools', 7] } })
+  for (const [answer, isAllowed] of [
+    [unreadable, false],
+    // The server names no scope: it stays what it was.
+    [(good: Record<string, unknown>) => ({ body: { ...good, scope: undefined } }), false],
+    [(good: Record<string, unknown>) => ({ body: { ...good, scope: 'mcp:tools' } }), true],
+  ] as const) {
+    forbid({})
+    clock.advance(3_600_000)
+    world.tokenAnswers.push(answer)
+    expect((await connection.accessToken()).scope).toBe('mcp:tools')
+    forbid({ allowedScopes: ['mcp:tools'] })
+    if (isAllowed) expect((await connection.accessToken()).scope).toBe('mcp:tools')
+    else expect(await rejection(connection.accessToken())).toMatchObject(refused('scopeNoLongerAllowed'))
+  }
+})
+
 test.each([
   ['its origin with a final slash', (origin: string) => `${origin}/`, true],
   ['its origin in another form', (origin: string) => origin.replace('http:', 'HTTP:'), true],

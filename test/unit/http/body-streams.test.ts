@@ -10,6 +10,21 @@ test('toWebStream and fromWebStream pass on a whole stream', async () => {
   expect(await read(toWebStream(fromWebStream(new Blob(['there and back']).stream())))).toBe('there and back')
 })
 
+test('fromWebStream does not end the process if its source fails before somebody reads it', async () => {
+  const uncaught: unknown[] = []
+  const note = (error: unknown): number => uncaught.push(error)
+  process.on('uncaughtException', note)
+  const source = fromWebStream(
+    new ReadableStream({ pull: (controller) => controller.error(new TypeError('terminated')) }),
+  )
+  source.read(0)
+  await new Promise((resolve) => source.once('close', resolve))
+  await new Promise((resolve) => setImmediate(resolve))
+  process.off('uncaughtException', note)
+  expect(uncaught).toEqual([])
+  await expect(read(toWebStream(source))).rejects.toThrow('terminated')
+})
+
 test('toWebStream reads ahead no further than its limit', async () => {
   let sent = 0
   const source = new Readable({

@@ -1,7 +1,7 @@
 import { request as forward } from 'node:http'
 import { createServer, type IncomingMessage, type Server } from 'node:http'
 import { createServer as createSecureServer } from 'node:https'
-import { type AddressInfo, connect, type Socket } from 'node:net'
+import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from 'node:net'
 import { once } from 'node:events'
 import { getCACertificates, setDefaultCACertificates } from 'node:tls'
 import { afterEach, describe, expect, onTestFinished, test } from 'vitest'
@@ -203,6 +203,34 @@ describe('a transport with a proxy', () => {
       outcome: 'notSent',
       details: { url: 'http://mcp.internal/', host: 'mcp.internal', reason: 'proxyAuthentication', status: 407 },
     })
+  })
+
+  test('does not read the body of a 407 to plain http, which may have no end', async () => {
+    const server = createTcpServer()
+    const closed = new Promise((resolve) => {
+      server.on('connection', (socket) => {
+        const send = (): void => {
+          while (!socket.destroyed && socket.write(Buffer.alloc(65_536)));
+        }
+        socket.once('data', () => {
+          socket.write('HTTP/1.1 407 Proxy Authentication Required\r\n\r\n')
+          send()
+        })
+        socket.on('drain', send)
+        socket.on('error', () => undefined)
+        socket.once('close', resolve)
+      })
+    })
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    onTestFinished(() => void server.close())
+    const { port } = server.address() as AddressInfo
+    const transport = makeTransport({ allow: ['mcp.internal'], proxy: `http://127.0.0.1:${port}` }, { resolve })
+    expect(await rejection(transport.exchange({ url: 'http://mcp.internal/', method: 'GET' }))).toMatchObject({
+      details: { reason: 'proxyAuthentication' },
+    })
+    await closed
+    await transport.close()
   })
 
   test('reports outcome notSent when the proxy hangs up or does not listen', async () => {

@@ -6,7 +6,7 @@ import { check } from '../../../src/schemas/wire.ts'
 const least = { access_token: 't', token_type: 'Bearer' }
 const nothing = {
   scope: undefined,
-  isScopePartial: false,
+  isScopePartial: undefined,
   expiresInMs: undefined,
   refreshToken: undefined,
   refreshTokenExpiresInMs: undefined,
@@ -34,7 +34,7 @@ describe('a token response', () => {
         accessToken: 't',
         tokenType: 'Bearer',
         scope: 'a b',
-        isScopePartial: false,
+        isScopePartial: undefined,
         expiresInMs: 3_600_000,
         refreshToken: 'r',
         refreshTokenExpiresInMs: 7_200_000,
