@@ -4,7 +4,7 @@ import { createServer as createSecureServer } from 'node:https'
 import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from 'node:net'
 import { once } from 'node:events'
 import { getCACertificates, setDefaultCACertificates } from 'node:tls'
-import { afterEach, describe, expect, onTestFinished, test } from 'vitest'
+import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { systemClock } from '../../../src/clock.ts'
 import { cert, key } from './certificate.ts'
 import { bodyOf, makeTransport, rejection, startRawServer, startServer } from './support.ts'
@@ -207,19 +207,18 @@ describe('a transport with a proxy', () => {
 
   test('does not read the body of a 407 to plain http, which may have no end', async () => {
     const server = createTcpServer()
-    const closed = new Promise((resolve) => {
-      server.on('connection', (socket) => {
-        const send = (): void => {
-          while (!socket.destroyed && socket.write(Buffer.alloc(65_536)));
-        }
-        socket.once('data', () => {
-          socket.write('HTTP/1.1 407 Proxy Authentication Required\r\n\r\n')
-          send()
-        })
-        socket.on('drain', send)
-        socket.on('error', () => undefined)
-        socket.once('close', resolve)
+    let closed = 0
+    server.on('connection', (socket) => {
+      const send = (): void => {
+        while (!socket.destroyed && socket.write(Buffer.alloc(65_536)));
+      }
+      socket.once('data', () => {
+        socket.write('HTTP/1.1 407 Proxy Authentication Required\r\n\r\n')
+        send()
       })
+      socket.on('drain', send)
+      socket.on('error', () => undefined)
+      socket.once('close', () => (closed += 1))
     })
     server.listen(0, '127.0.0.1')
     await once(server, 'listening')
@@ -229,7 +228,7 @@ describe('a transport with a proxy', () => {
     expect(await rejection(transport.exchange({ url: 'http://mcp.internal/', method: 'GET' }))).toMatchObject({
       details: { reason: 'proxyAuthentication' },
     })
-    await closed
+    await vi.waitFor(() => expect(closed).toBe(1))
     await transport.close()
   })
 
