@@ -23,9 +23,10 @@ const ISSUER_SEGMENT = /^(?:[\w-]|%[\da-f]{2}){22}$/i
 
 /** Whether a callback came to the redirect URI of its issuer, as far as that URI names the issuer. */
 export function isAtRedirectUri(callback: string | URL, redirectUri: string | undefined, issuer: string): boolean {
+  if (redirectUri === undefined) return true
   const segment = issuerSegment(issuer)
   const segmentsOf = (url: string | URL): string[] => new URL(url).pathname.split('/')
-  const expected = redirectUri === undefined ? [] : segmentsOf(redirectUri)
+  const expected = segmentsOf(redirectUri)
   if (!expected.includes(segment)) return true
   const received = segmentsOf(callback)
   // Some servers return the browser to every path below a registered one: that of another issuer, with this one's after it.

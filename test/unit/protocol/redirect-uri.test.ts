@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { isAtRedirectUri, redirectUriAt } from '../../../src/protocol/redirect-uri.ts'
+import { ISSUER_PLACEHOLDER, isAtRedirectUri, redirectUriAt } from '../../../src/protocol/redirect-uri.ts'
 
 const ISSUER = 'https://as.example'
 const TEMPLATE = 'https://app.example/oauth/{issuer}/callback?x=1'
@@ -19,7 +19,19 @@ test('a callback is at the redirect URI of its issuer if its path has the same s
   expect(isAtRedirectUri(new URL(at), at, ISSUER)).toBe(true)
 })
 
+test('a callback is not at the redirect URI of its issuer if its path has another segment that could be an issuer', () => {
+  const at = redirectUriAt(TEMPLATE, ISSUER)
+  const other = redirectUriAt(TEMPLATE, 'https://other.example').split('/')[4] ?? ''
+  const twoOf = (pair: string): string => pair + 'a'.repeat(20)
+  const isAt = (part: string): boolean => isAtRedirectUri(at.replace('?', `/${part}?`), at, ISSUER)
+  const issuers = [other, twoOf('-_'), twoOf('Z9'), ...['%2d', '%5F', '%61', '%39'].map((each) => twoOf(`${each}b`))]
+  expect(issuers.filter(isAt)).toEqual([])
+  const names = ['a.', 'a~', 'a+', '%2a', 'b%g1', 'b%1g'].map(twoOf)
+  expect([other.slice(1), `${other}a`, '', 'callback', ...names].filter((part) => !isAt(part))).toEqual([])
+})
+
 test('a callback of an attempt whose redirect URI names no issuer, or is not recorded, may come anywhere', () => {
   for (const redirectUri of ['https://app.example/callback', undefined])
-    expect(isAtRedirectUri('https://app.example/elsewhere', redirectUri, ISSUER)).toBe(true)
+    for (const path of ['elsewhere', redirectUriAt(ISSUER_PLACEHOLDER, 'https://other.example')])
+      expect(isAtRedirectUri(`https://app.example/${path}`, redirectUri, ISSUER)).toBe(true)
 })

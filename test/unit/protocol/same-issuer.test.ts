@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { sameIssuer } from '../../../src/protocol/same-issuer.ts'
+import { sameIssuer, shownIssuer } from '../../../src/protocol/same-issuer.ts'
 
 test.each([
   ['https://as.example', 'https://as.example', true],
@@ -12,4 +12,10 @@ test.each([
   ['', 'https://as.example', false],
 ])('sameIssuer of %j and %j is %s', (one, other, expected) => {
   expect(sameIssuer(one, other)).toBe(expected)
+})
+
+test('shownIssuer cuts what may be a secret of an issuer, and nothing else', () => {
+  const key = 'k'.repeat(20)
+  const issuers = ['https://as.example/t', `https://as.example/${key}?key=${key}`]
+  expect(issuers.map(shownIssuer)).toEqual(['https://as.example/t', 'https://as.example/kkkk…'])
 })
