@@ -1,5 +1,10 @@
 import { describe, expect, test } from 'vitest'
-import { issuerVerdict, parseCallback, RESERVED_PARAMETERS } from '../../../src/protocol/authorization-endpoint.ts'
+import {
+  failureOfResponse,
+  issuerVerdict,
+  parseCallback,
+  RESERVED_PARAMETERS,
+} from '../../../src/protocol/authorization-endpoint.ts'
 import { verifies } from '../../support/verifies.ts'
 
 const base = 'https://app.example/callback'
@@ -45,6 +50,15 @@ describe('parseCallback', () => {
     expect(parseCallback(url)).toEqual({ code: 'c' })
     expect(url.href).toBe(`${base}?code=c`)
   })
+})
+
+test.each([
+  ['temporarily_unavailable', 'SERVER_UNAVAILABLE'],
+  ['server_error', 'SERVER_UNAVAILABLE'],
+  ['access_denied', 'AUTHORIZATION_DENIED'],
+  ['other', 'AUTHORIZATION_DENIED'],
+])('the failure of a response with the error %s is %s', (error, code) => {
+  expect(failureOfResponse(error)).toEqual({ code, details: { error } })
 })
 
 test('the parameters that make an authorization request what it is are reserved', () => {

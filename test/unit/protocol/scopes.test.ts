@@ -4,8 +4,10 @@ import {
   coversScope,
   isTooMuchScope,
   permittedScope,
+  scopeBeyond,
   type ScopeSources,
   selectScope,
+  shownScope,
   unionScopes,
 } from '../../../src/protocol/scopes.ts'
 import { verifies } from '../../support/verifies.ts'
@@ -157,6 +159,20 @@ test.each([
   [undefined, ['a'], undefined],
 ])('permittedScope of %j with the allowed scopes %j returns %j', (scope, allowed, expected) => {
   expect(permittedScope(scope, allowed)).toBe(expected)
+})
+
+test.each([
+  ['a b c', ['c', 'a'], 'b'],
+  ['c  b c', [], 'c b'],
+  ['a b', ['b', 'a'], undefined],
+  [undefined, ['a'], undefined],
+])('scopeBeyond of %j and the allowed scopes %j returns %j', (scope, allowed, expected) => {
+  expect(scopeBeyond(scope, allowed)).toBe(expected)
+})
+
+test('shownScope shows each scope once, and cuts what may be a secret', () => {
+  const longName = 'permissions:read.all-of-them'
+  expect(shownScope(`a  ${longName} a ${'0'.repeat(20)}`)).toBe(`a ${longName} 0000…`)
 })
 
 test('isTooMuchScope is true beyond 4,096 characters', () => {

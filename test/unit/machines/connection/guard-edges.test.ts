@@ -52,6 +52,42 @@ describe('isIssuerChangeDisallowed', () => {
   })
 })
 
+describe('disallowedScope', () => {
+  const listing = (...scopesSupported: string[]): Partial<AuthorizationRequest> => ({
+    scope: undefined,
+    metadata: { ...metadata, scopesSupported },
+  })
+  test.each<[string, Partial<ConnectionContext>, string | undefined]>([
+    ['undefined without a request', {}, undefined],
+    ['undefined where the policy lists no scopes', withRequest({ scope: 'read' }), undefined],
+    ['undefined if the policy allows a part', withRequest({ scope: 'a b', allowedScopes: ['b'] }), undefined],
+    ['the requested scope if the policy allows none', withRequest({ scope: 'a b', allowedScopes: ['c'] }), 'a b'],
+    [
+      'the requested scope, whatever the server lists',
+      withRequest({ ...listing('b', 'c'), scope: 'a', allowedScopes: ['c'] }),
+      'a',
+    ],
+    ["the server's list without a requested one", withRequest({ ...listing('a', 'b'), allowedScopes: ['c'] }), 'a b'],
+    [
+      "undefined if a part of the server's list is allowed",
+      withRequest({ ...listing('a', 'b'), allowedScopes: ['b'] }),
+      undefined,
+    ],
+    ['undefined where the list of the server is empty', withRequest({ ...listing(), allowedScopes: [] }), undefined],
+    ['undefined without any scope', withRequest({ scope: undefined, allowedScopes: [] }), undefined],
+    [
+      'undefined before discovery',
+      withRequest({ scope: undefined, metadata: undefined, allowedScopes: ['a'] }),
+      undefined,
+    ],
+  ])('disallowedScope is %s', (_name, changes, expected) => {
+    const context = contextWith(changes)
+    expect(ask.disallowedScope(context)).toBe(expected)
+    const mayAsk = changes.request !== undefined && expected === undefined
+    expect(ask.canUseGrant(context, 'authorization_code')).toBe(mayAsk)
+  })
+})
+
 test('a record without tokens needs discovery, and has nothing to renew', () => {
   const context = contextWith({ servers: [server], ...withRequest({ purpose: 'renew' }) })
   expect(ask.needsDiscovery(context)).toBe(true)
