@@ -117,6 +117,7 @@ test.each([
     ['as.example.com', 'a.b', 'localhost.example', 'intranet.example.com', 'xlan.example'],
   ],
   ['a name whose end is like a private one', true, ['as.mylocal', 'as.unhome.arpa', 'as.arpa', 'as.homearpa']],
+  ['a name that contains that of a metadata service', true, ['as.metadata.goog', 'metadata.goog.example', 'as.goog']],
   ['a name without a dot', false, ['as', 'localhost', '']],
   ['a name with an empty label', false, ['as..com', '.as.com', 'as.com.', '.', '.local']],
   [
@@ -125,8 +126,10 @@ test.each([
     [
       'as.localhost',
       'as.localdomain',
+      'as.localdomain6',
       'printer.local',
       'metadata.google.internal',
+      'metadata.goog',
       'as.intranet',
       'as.private',
       'as.corp',
