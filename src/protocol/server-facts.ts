@@ -50,8 +50,8 @@ export function createServerFacts(hostRows: readonly FactsRow[]): (issuer: strin
 }
 
 /** The scheme, the labels of the host, and the segments of the path; between the two, a slash. */
-function partsOf(url: string): string[] {
-  const [scheme = '', separator = '', host = '', ...path] = url.replace(/\/$/, '').split('/')
+function partsOf(url: string): (string | undefined)[] {
+  const [scheme, separator, host = '', ...path] = url.replace(/\/$/, '').split('/')
   return [scheme, separator, ...host.split('.'), '/', ...path]
 }
 

@@ -40,6 +40,9 @@ describe('a row of server facts', () => {
     ['https://*.amazonaws.com/*', 'https://evil.example/.amazonaws.com/x'],
     ['https://as.example', 'https:/evil.example/as.example'],
     ['https://as.example/*', 'https:/evil.example/as.example/x'],
+    ['https://as.example//a', 'https://as.example./a'],
+    ['https://*', 'https:'],
+    ['https://*', 'urn:as'],
   ])('with the issuer %s does not apply to %s', (pattern, issuer) => {
     expect(namesFor([pattern], issuer)).toEqual([])
   })
