@@ -41,7 +41,7 @@ describe('a row of server facts', () => {
     ['https://as.example', 'https:/evil.example/as.example'],
     ['https://as.example/*', 'https:/evil.example/as.example/x'],
     ['https://as.example//a', 'https://as.example./a'],
-    ['https://*', 'https:'],
+    ['https://*', 'https://'],
     ['https://*', 'urn:as'],
   ])('with the issuer %s does not apply to %s', (pattern, issuer) => {
     expect(namesFor([pattern], issuer)).toEqual([])
