@@ -3,13 +3,14 @@ import { finished, Readable } from 'node:stream'
 import type { buildConnector, Client, Dispatcher, Pool } from 'undici/index.js'
 import { type PortError, portError } from '../errors/port-error.ts'
 import { warnOnFailure } from '../errors/warn-on-failure.ts'
+import { has } from '../schemas/option-values.ts'
 import { type AddressGuard, destinationOf } from './address-guard.ts'
-import { cancelUnread, decoded, fromWebStream, toWebStream } from './body-streams.ts'
+import { decoded, fromWebStream, toWebStream } from './body-streams.ts'
 import { untilAborted } from './deadline.ts'
 import { createGuardedClient } from './guarded-client.ts'
 import { createIdleConnections } from './idle-connections.ts'
 import { MAX_KEEP_ALIVE_MS, UNREACHABLE_HEADER_BYTES } from './limits.ts'
-import type { Sender } from './outgoing.ts'
+import type { IncomingResponse, Sender } from './outgoing.ts'
 import { codeOf, proxyError } from './translate-error.ts'
 import { createGuardedConnector, type Undici } from './undici.ts'
 
@@ -21,9 +22,20 @@ function toHeaders(raw: IncomingHttpHeaders): Headers {
   return headers
 }
 
-/** Whether a value has what is used of a `Response`, of whatever implementation. */
-function isResponse(value: unknown): value is Response {
-  return typeof value === 'object' && value !== null && 'status' in value && 'headers' in value && 'body' in value
+/**
+ * What is used of a `Response`, of whatever implementation. Each member is read once: it may be an accessor.
+ *
+ * @throws `TypeError` for a value that has none of it, or in another form.
+ */
+function incomingOf(value: unknown): IncomingResponse {
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- checked below
+  const { status, statusText, headers, body } = new Object(value) as Response
+  const isStatus = Number.isInteger(status) && status >= 0 && status <= 999
+  if (!isStatus || !has(['get', 'entries'])(headers) || (body !== null && !has(['getReader'])(body)))
+    throw new TypeError(
+      'it returned no Response: that has an integer as status, Headers, and null or a ReadableStream as body',
+    )
+  return { status, statusText, headers: new Headers(headers), body: body === null ? undefined : fromWebStream(body) }
 }
 
 /** A connector whose failures are those of the proxy, which requests over plain http are sent to. */
@@ -153,14 +165,18 @@ export function createHostFetchSender({
     return portError('HTTP_NETWORK', 'unknown', { reason: 'fetchFailed' })
   }
 
-  async function call(url: string, init: RequestInit): Promise<Response> {
+  async function call(url: string, init: RequestInit): Promise<IncomingResponse> {
+    let response: unknown
     try {
-      const response: unknown = await fetch(url, init)
-      if (isResponse(response)) return response
-      throw new TypeError('it returned no Response')
+      response = await fetch(url, init)
     } catch (error) {
       // With a code, it is an error of the network.
       throw init.signal?.aborted === true || codeOf(error) !== '' ? error : await faultOf(error)
+    }
+    try {
+      return incomingOf(response)
+    } catch (error) {
+      throw await faultOf(error)
     }
   }
 
@@ -181,24 +197,18 @@ export function createHostFetchSender({
       const response = await untilAborted(responding, signal).catch((error: unknown) => {
         // That function may ignore the signal.
         responding.then(
-          ({ body: late }) => cancelUnread(late, error),
+          ({ body: late }) => late?.destroy(),
           () => undefined,
         )
         throw error
       })
-      const incoming = response.body === null ? undefined : fromWebStream(response.body)
-      if (body instanceof Readable && incoming !== undefined) {
+      if (body instanceof Readable && response.body !== undefined) {
         // Node's `fetch` notices a cancelled exchange only at the next chunk of the request body.
-        finished(incoming, (error) => {
+        finished(response.body, (error) => {
           if (error) body.destroy()
         })
       }
-      return {
-        status: response.status,
-        statusText: response.statusText,
-        headers: response.headers,
-        body: incoming,
-      }
+      return response
     },
     async close() {},
   }

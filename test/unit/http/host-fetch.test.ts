@@ -1,7 +1,10 @@
+import { Readable } from 'node:stream'
 import { describe, expect, test, vi } from 'vitest'
 import { processWarnings } from '../../support/process-warnings.ts'
 import { bodyOf, makeTransport, rejection, startServer } from './support.ts'
 
+const NO_RESPONSE =
+  'it returned no Response: that has an integer as status, Headers, and null or a ReadableStream as body'
 const PUBLIC = async () => [{ address: '93.184.216.34', family: 4 }]
 
 describe("the host's own fetch", () => {
@@ -126,8 +129,26 @@ describe("the host's own fetch", () => {
       'a fault of the host',
     ],
     ['rejects', () => Promise.reject(new RangeError('a fault of the host')), 'a fault of the host'],
-    ['returns nothing', () => undefined, 'it returned no Response'],
-    ['returns another object', () => ({ status: 200 }), 'it returned no Response'],
+    [
+      'returns a Response whose members throw',
+      () => ({
+        get status() {
+          throw new RangeError('a fault of the host')
+        },
+      }),
+      'a fault of the host',
+    ],
+    ['returns nothing', () => undefined, NO_RESPONSE],
+    ['returns another object', () => ({ status: 200 }), NO_RESPONSE],
+    ...[null, true, Number.NaN, '200', 200n, 200.5, -1, 1e308].map<[string, () => unknown, string]>((status) => [
+      `returns the status ${String(status)} (${typeof status})`,
+      () => ({ status, headers: new Headers(), body: null }),
+      NO_RESPONSE,
+    ]),
+    ['returns headers of another type', () => ({ status: 200, headers: {}, body: null }), NO_RESPONSE],
+    ['returns no headers', () => ({ status: 200, headers: null, body: null }), NO_RESPONSE],
+    ['returns a body of text', () => ({ status: 200, headers: new Headers(), body: '{}' }), NO_RESPONSE],
+    ['returns a Node stream', () => ({ status: 200, headers: new Headers(), body: Readable.from([]) }), NO_RESPONSE],
   ])('that %s is named by the failure, and its error is one process warning', async (_how, fail, message) => {
     const transport = makeTransport({ fetch: fail as typeof fetch }, { resolve: PUBLIC })
     const url = 'https://mcp.example/token'
@@ -149,6 +170,22 @@ describe("the host's own fetch", () => {
         message: `network.fetch() failed: ${message}`,
       },
     ])
+  })
+
+  test('that returns a body which is being read is named by the failure', async () => {
+    const locked = async () => {
+      const response = new Response('{}')
+      response.body?.getReader()
+      return response
+    }
+    const transport = makeTransport({ fetch: locked }, { resolve: PUBLIC })
+    const warnings = await processWarnings(async () => {
+      expect(await rejection(transport.exchange({ url: 'https://mcp.example/', method: 'POST' }))).toMatchObject({
+        code: 'HTTP_NETWORK',
+        details: { reason: 'fetchFailed' },
+      })
+    })
+    expect(warnings).toMatchObject([{ code: 'AUTHCHART_CALLBACK_FAILED' }])
   })
 
   test('that rejects because its request was aborted causes no warning', async () => {
