@@ -99,8 +99,9 @@ export interface NetworkOptions {
   maxResponseBytes?: number | undefined
   /**
    * Replaces the built-in client. Addresses are checked before each request, but this function decides which address it
-   * connects to. If it fails other than by a network error with a `code`, the failure is `HTTP_NETWORK`, reason
-   * `fetchFailed`, and a process warning with the code `AUTHCHART_CALLBACK_FAILED` has its message, once.
+   * connects to. If it fails other than by a network error with a `code`, or a `TimeoutError` or `AbortError`
+   * (`HTTP_TIMEOUT`), the failure is `HTTP_NETWORK`, reason `fetchFailed`, and a process warning with the code
+   * `AUTHCHART_CALLBACK_FAILED` has its message, once.
    *
    * @defaultValue none
    */

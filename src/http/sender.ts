@@ -38,6 +38,12 @@ function incomingOf(value: unknown): IncomingResponse {
   return { status, statusText, headers: new Headers(headers), body: body === null ? undefined : fromWebStream(body) }
 }
 
+/** Whether an error, a `DOMException` or another one, is that of a signal: of a time-out, or of another abort. */
+function isTimeout(error: unknown): boolean {
+  const isNamed = typeof error === 'object' && error !== null && 'name' in error
+  return isNamed && (error.name === 'TimeoutError' || error.name === 'AbortError')
+}
+
 /** A connector whose failures are those of the proxy, which requests over plain http are sent to. */
 function connectorTo(proxy: string, connect: Pool.Options['connect']): Pool.Options['connect'] {
   if (typeof connect !== 'function') return connect
@@ -170,8 +176,10 @@ export function createHostFetchSender({
     try {
       response = await fetch(url, init)
     } catch (error) {
+      if (init.signal?.aborted === true) throw error
+      if (isTimeout(error)) throw portError('HTTP_TIMEOUT', 'unknown')
       // With a code, it is an error of the network.
-      throw init.signal?.aborted === true || codeOf(error) !== '' ? error : await faultOf(error)
+      throw codeOf(error) === '' ? await faultOf(error) : error
     }
     try {
       return incomingOf(response)

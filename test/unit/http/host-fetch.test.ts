@@ -202,6 +202,28 @@ describe("the host's own fetch", () => {
     expect(warnings).toEqual([])
   })
 
+  test.each<[string, () => unknown]>([
+    ['TimeoutError', () => new DOMException('late', 'TimeoutError')],
+    ['AbortError', () => new DOMException('stopped', 'AbortError')],
+    ['TimeoutError of another class', () => Object.assign(new Error('late'), { name: 'TimeoutError' })],
+    ['AbortError with a code', () => Object.assign(new Error('x'), { name: 'AbortError', code: 'ABORT_ERR' })],
+  ])(
+    'that ends its request by a signal of its own, with a %s, is HTTP_TIMEOUT without a warning',
+    async (_name, of) => {
+      const failing = async () => Promise.reject(of())
+      const transport = makeTransport({ fetch: failing }, { resolve: PUBLIC })
+      const url = 'https://mcp.example/token'
+      const warnings = await processWarnings(async () => {
+        expect(await rejection(transport.exchange({ url, method: 'POST' }))).toEqual({
+          code: 'HTTP_TIMEOUT',
+          outcome: 'unknown',
+          details: { url, host: 'mcp.example' },
+        })
+      })
+      expect(warnings).toEqual([])
+    },
+  )
+
   test('may reject with a value that is not an Error', async () => {
     // oxlint-disable-next-line prefer-promise-reject-errors -- a host may do so
     const transport = makeTransport({ fetch: async () => Promise.reject('no') }, { resolve: PUBLIC })
