@@ -22,7 +22,7 @@ import { isIssuerOf } from '../protocol/server-facts.ts'
 import { type BearerChallenge, bearerChallenge } from '../protocol/www-authenticate.ts'
 import type { ConnectionContext } from '../schemas/connection-context.ts'
 import type { Grant } from '../schemas/grants.ts'
-import { isWebUrl } from '../schemas/option-values.ts'
+import { isOfOrigin } from '../schemas/option-values.ts'
 import { invalidArgument } from '../schemas/parse-options.ts'
 import { EVERY_TOKEN_REJECTED, isEveryTokenRejected, isFinal, outcomeUnknown, renew } from './access-token.ts'
 import { violationOf } from './policy-violation.ts'
@@ -50,7 +50,7 @@ export function checkPolicy(
   const violation = policyViolation(policy, identity, { scope, grant })
   if (violation !== undefined) throw new AuthorizationError(violation)
   const isAllowedReturn =
-    returnTo === undefined || (isWebUrl(returnTo) && policy.returnToOrigins?.includes(new URL(returnTo).origin))
+    returnTo === undefined || policy.returnToOrigins?.some((origin) => isOfOrigin(returnTo, origin))
   if (!isAllowedReturn)
     throw invalidArgument('authorize().returnTo', 'must have an origin that policy.returnToOrigins lists')
 }

@@ -9,7 +9,7 @@ import type { Transport } from '../http/transport.ts'
 import { asksForNonce } from '../protocol/dpop.ts'
 import { type BearerChallenge, bearerChallenge, requiresScope } from '../protocol/www-authenticate.ts'
 import type { ConnectionIdentity } from '../schemas/credentials.ts'
-import { hasCredentials } from '../schemas/option-values.ts'
+import { hasCredentials, isOfOrigin } from '../schemas/option-values.ts'
 import { invalidArgument } from '../schemas/parse-options.ts'
 import { endsRenewals } from './access-token.ts'
 import type { IssuedToken } from './token-cache.ts'
@@ -70,13 +70,13 @@ export async function fetchWithToken(
 ): Promise<Response> {
   const { server } = source.identity
   const { origin } = new URL(server)
-  const target = typeof input === 'string' || input instanceof URL ? targetOf(input, server) : input
+  const target = input instanceof Request ? input : targetOf(input, server)
   const body = init.body ?? undefined
   const request = new Request(target, { ...(body !== undefined && { duplex: 'half' }), ...init })
   const isBodyReplayable = body === undefined ? request.body === null : isReplayable(body)
   const signal = callerSignal(input, init) ?? request.signal
   try {
-    if (new URL(request.url).origin !== origin)
+    if (!isOfOrigin(request.url, origin))
       throw invalidArgument('fetch()', `sends this connection's token to ${origin} only`)
     return await sendAuthorized(source, sender, { request, isBodyReplayable, signal })
   } catch (error) {
@@ -88,10 +88,14 @@ export async function fetchWithToken(
 /**
  * The URL of a request. One that is not valid or has credentials would be in the message of the error that `Request` or
  * `URL` throws.
+ *
+ * @param input Of any type, such as a URL of another implementation, which is no path.
  */
-function targetOf(input: string | URL, server: string): URL {
-  if (!URL.canParse(input, server)) throw invalidArgument('fetch()', 'needs a valid URL')
-  const url = new URL(input, server)
+function targetOf(input: unknown, server: string): URL {
+  const text = String(input)
+  const base = typeof input === 'string' ? server : undefined
+  if (!URL.canParse(text, base)) throw invalidArgument('fetch()', 'needs a valid URL')
+  const url = new URL(text, base)
   if (hasCredentials(url.href))
     throw invalidArgument(
       'fetch()',
@@ -299,7 +303,7 @@ function redirectTarget({ method, url }: Request, { headers }: Response, origin:
   const isFollowed = method === 'GET' || method === 'HEAD'
   if (!isFollowed || location === null || !URL.canParse(location, url)) return undefined
   const next = new URL(location, url)
-  return next.origin === origin && next.username + next.password === '' ? next : undefined
+  return isOfOrigin(next.href, origin) && !hasCredentials(next.href) ? next : undefined
 }
 
 /** A network error of the fetch standard, as the global `fetch` reports it. */

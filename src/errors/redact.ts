@@ -32,7 +32,8 @@ export function truncate(text: string): string {
 
 const cut = (text: string): string => `${text.slice(0, 4)}…`
 
-const URL_PARTS = /^([a-z][a-z\d+.-]*:\/\/)(?:[^/?#]*@)?([^/?#]*)([^?#]*)/i
+/** A scheme may stand before another URL: `blob:https://…`. */
+const URL_PARTS = /^((?:[a-z][a-z\d+.-]*:)+\/\/)(?:[^/?#]*@)?([^/?#]*)([^?#]*)/i
 
 /** What another party sent in place of a URL: everything before a query. */
 const WITHOUT_QUERY = /^[^?#]*/

@@ -46,6 +46,8 @@ export const Positive = integer(1)
 export const callable = <T>() => v.custom<T>((value) => typeof value === 'function', 'must be a function')
 /** Whether a text is an absolute http(s) URL: others, such as `blob:`, may have an origin as well. */
 export const isWebUrl = (text: string): boolean => URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)
+/** Whether a text is an http(s) URL of this origin. */
+export const isOfOrigin = (text: string, origin: string): boolean => isWebUrl(text) && new URL(text).origin === origin
 /** Whether a URL contains a user name or a password. */
 export const hasCredentials = (text: string): boolean =>
   URL.canParse(text) && new URL(text).username + new URL(text).password !== ''

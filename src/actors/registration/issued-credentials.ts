@@ -1,5 +1,6 @@
 import { type Clock, toRecordTime } from '../../clock.ts'
 import type { ClientInformation } from '../../schemas/credentials.ts'
+import { isOfOrigin } from '../../schemas/option-values.ts'
 import type { ClientConfiguration, RegistrationResponse } from '../../schemas/registration.ts'
 
 /** The client secret of a registration response; its expiry, by the server's clock, in record time. */
@@ -24,5 +25,5 @@ export function issuedConfiguration(
   registrationEndpoint: string,
 ): ClientConfiguration | undefined {
   if (url === undefined || accessToken === undefined) return undefined
-  return new URL(url).origin === new URL(registrationEndpoint).origin ? { url, accessToken } : undefined
+  return isOfOrigin(url, new URL(registrationEndpoint).origin) ? { url, accessToken } : undefined
 }

@@ -52,6 +52,7 @@ describe('connection.fetch', () => {
         `http://localhost:${port}/mcp`,
         `https://127.0.0.1:${port}/mcp`,
         '//evil.example/mcp',
+        `blob:${world.server}`,
       ]) {
         expect(await rejection(connection.fetch(url))).toEqual({
           name: 'TypeError',
@@ -73,12 +74,23 @@ describe('connection.fetch', () => {
       message: `fetch() ${problem}`,
       code: 'ERR_INVALID_ARG_VALUE',
     })
-    for (const url of [withCredentials, withCredentials.href])
-      expect(await rejection(connection.fetch(url))).toEqual(
+    const { href } = withCredentials
+    const others = [new String(href), [href], { href, toString: () => href }]
+    for (const url of [withCredentials, href, ...others])
+      expect(await rejection(connection.fetch(url as URL))).toEqual(
         misuse('accepts no URL with a user name or a password: it sends the token of the connection'),
       )
-    expect(await rejection(connection.fetch('http://alice:opensesame@'))).toEqual(misuse('needs a valid URL'))
+    const invalid = [{ href }, { url: href, headers: new Headers() }, undefined, null, 5, '/mcp'.split('/')]
+    for (const url of ['http://alice:opensesame@', ['http://alice:opensesame@'], ...invalid])
+      expect(await rejection(connection.fetch(url as URL))).toEqual(misuse('needs a valid URL'))
     expect(mcp()).toEqual([])
+  })
+
+  test('connection.fetch accepts a URL of another implementation, and reads it once', async () => {
+    const { world, connection } = await signedIn()
+    const toString = vi.fn(() => world.server)
+    expect((await connection.fetch({ toString } as never)).status).toBe(200)
+    expect(toString).toHaveBeenCalledTimes(1)
   })
 
   test('connection.fetch refreshes once after a 401 and retries the request once', async () => {
@@ -419,6 +431,12 @@ describe('redirects', () => {
       expect(world.as.seen).toHaveLength(asked)
     }),
   )
+
+  test('connection.fetch returns a redirect to a blob: URL of the origin', async () => {
+    const { world, connection } = await signedIn()
+    world.rs.routes['GET /blob'] = { status: 302, headers: { location: `blob:${world.rs.origin}/a` } }
+    await expect(connection.fetch('/blob')).resolves.toMatchObject({ status: 302, redirected: false })
+  })
 
   test('connection.fetch returns a redirect without a location and one with an invalid location', async () => {
     const { world, connection } = await signedIn()

@@ -25,6 +25,9 @@ describe('redactUrl', () => {
     ['https:/h/?key=secret', 'https:/h/'],
     ['https:\\\\user:password-of-the-user@h\\mcp?key=secret#secret', 'https:\\\\user…\\mcp'],
     ['urn:x?=secret', 'urn:x'],
+    ['blob:https://user:password@h/a?key=secret', 'blob:https://h/a'],
+    ['redis://user:password@h:6379/0', 'redis://h:6379/0'],
+    ['api://client/scope', 'api://client/scope'],
   ])('of %j returns %j', (url, expected) => {
     expect(redactUrl(url)).toBe(expected)
   })

@@ -179,6 +179,7 @@ describe('a registration response', () => {
   )
 
   test.each<[string, (origin: string) => object]>([
+    ['that is a blob: URL', (origin) => ({ registration_client_uri: `blob:${origin}/c` })],
     ['of another origin', () => ({ registration_client_uri: 'https://evil.example/c' })],
     ['without an access token', () => ({ registration_access_token: undefined })],
     ['without a URL', () => ({ registration_client_uri: undefined })],
