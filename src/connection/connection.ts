@@ -118,7 +118,8 @@ export class Connection {
    *   `BODY_NOT_REPLAYABLE` if a new token is available but the body was a stream: send the request again;
    *   `INSUFFICIENT_SCOPE`, `STEP_UP_EXHAUSTED` if a grant that needs no user obtains no wider scope,
    *   `SERVER_UNAVAILABLE`, reason `dpopProof`, if the server rejects the DPoP proof: check the clock of this machine.
-   * @throws `TypeError` for another origin, and for a redirect if `redirect` is `'error'`.
+   * @throws `TypeError` for another origin, for a redirect if `redirect` is `'error'`, and for a header that HTTP
+   *   clients set themselves, such as `transfer-encoding`.
    * @see [RFC 6750 §3.1](https://www.rfc-editor.org/rfc/rfc6750.html#section-3.1)
    */
   readonly fetch = async (input: string | URL | Request, init?: RequestInit): Promise<Response> => {

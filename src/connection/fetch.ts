@@ -59,7 +59,8 @@ function isReplayable(body: unknown): boolean {
  *   needed, `BODY_NOT_REPLAYABLE` if a new token, or the server's nonce, is available, but the body was a stream: the
  *   caller has to send the request again; `SERVER_UNAVAILABLE`, reason `dpopProof`, if the server rejects the DPoP
  *   proof of the request, also with its nonce.
- * @throws `TypeError` For another origin, and for a redirect if `redirect` is `error`.
+ * @throws `TypeError` For another origin, for a redirect if `redirect` is `error`, and for a header that HTTP clients
+ *   set themselves, such as `transfer-encoding`.
  * @see [RFC 6750 §3.1](https://www.rfc-editor.org/rfc/rfc6750.html#section-3.1)
  */
 export async function fetchWithToken(

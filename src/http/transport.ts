@@ -5,6 +5,7 @@ import { ofConnectionServer, PortError, portError } from '../errors/port-error.t
 import { createAddressGuard, type Resolve } from './address-guard.ts'
 import { acceptsBrotli, cancelUnread, readBytes, requestBody } from './body-streams.ts'
 import { startDeadline, untilAborted } from './deadline.ts'
+import { headerMisuse } from './header-misuse.ts'
 import { mayUseHttp, type NetworkOptions, parseNetworkOptions } from './network-options.ts'
 import { createSendGate, type IncomingResponse, type OutgoingRequest, type Sender, toResponse } from './outgoing.ts'
 import { type CompleteResponse, repeatOnce } from './repeat-once.ts'
@@ -39,10 +40,16 @@ export function createTransport(options: {
   const check = (url: URL): void => (proxy === undefined ? guard.check(url) : guard.checkUnresolved(url))
   let closing: Promise<void> | undefined
 
-  /** Prepares one request with its deadline; every error is converted to a `PortError`. */
+  /** Prepares one request with its deadline; every error but misuse is converted to a `PortError`. */
   function begin(
     url: URL,
-    limits: { timeoutMs?: number; signal: AbortSignal | undefined; sendBefore?: number | undefined },
+    limits: {
+      timeoutMs?: number
+      signal: AbortSignal | undefined
+      sendBefore?: number | undefined
+      /** What is wrong with the request itself, by the error that it failed with. */
+      misuse?: (error: unknown) => TypeError | undefined
+    },
   ) {
     const deadline = startDeadline(limits.timeoutMs, limits.signal)
     const gate = createSendGate(options.clock, limits.sendBefore, deadline)
@@ -51,7 +58,7 @@ export function createTransport(options: {
       try {
         return await work()
       } catch (error) {
-        throw translateError(error, { url, wasSent: gate.wasSent, endedBy: deadline.endedBy })
+        throw limits.misuse?.(error) ?? translateError(error, { url, wasSent: gate.wasSent, endedBy: deadline.endedBy })
       }
     }
 
@@ -145,7 +152,11 @@ export function createTransport(options: {
     async fetch(request: Request, callerSignal: AbortSignal = request.signal): Promise<Response> {
       const { method } = request
       const url = parseUrl(request.url)
-      const { deadline, run, send } = begin(url, { timeoutMs: headersTimeoutMs, signal: callerSignal })
+      const { deadline, run, send } = begin(url, {
+        timeoutMs: headersTimeoutMs,
+        signal: callerSignal,
+        misuse: headerMisuse,
+      })
       const { signal } = deadline
       let body: OutgoingRequest['body']
       try {
@@ -236,6 +247,7 @@ export interface Transport {
    *
    * @param signal The caller's own signal, which holds until the body ends: that of a derived `Request` ends with that
    *   `Request`, which the garbage collector may take at any time.
+   * @throws `PortError` As `exchange`. `TypeError` that names a header of the request that cannot be sent.
    */
   fetch(request: Request, signal?: AbortSignal): Promise<Response>
   close(): Promise<void>

@@ -93,6 +93,17 @@ describe('connection.fetch', () => {
     expect(toString).toHaveBeenCalledTimes(1)
   })
 
+  test('connection.fetch throws a TypeError for a header that HTTP clients set themselves', async () => {
+    const { world, connection, mcp } = await signedIn()
+    const init = { method: 'POST', body: 'x', headers: { 'transfer-encoding': 'chunked' } }
+    expect(await rejection(connection.fetch(world.server, init))).toEqual({
+      name: 'TypeError',
+      message: 'fetch() cannot send the header transfer-encoding as it is in this request: leave it out, or correct it',
+      code: 'ERR_INVALID_ARG_VALUE',
+    })
+    expect(mcp()).toEqual([])
+  })
+
   test('connection.fetch refreshes once after a 401 and retries the request once', async () => {
     const { world, connection, mcp } = await signedIn()
     world.rejectedToken.add('access-1')

@@ -202,7 +202,7 @@ describe("the host's own fetch", () => {
     expect(warnings).toEqual([])
   })
 
-  test.each<[string, () => unknown]>([
+  test.each<[string, () => Error]>([
     ['TimeoutError', () => new DOMException('late', 'TimeoutError')],
     ['AbortError', () => new DOMException('stopped', 'AbortError')],
     ['TimeoutError of another class', () => Object.assign(new Error('late'), { name: 'TimeoutError' })],
