@@ -29,6 +29,27 @@ function isInstance(value: unknown): boolean {
   return prototype !== null && Object.getPrototypeOf(prototype) !== null
 }
 
+/** The parts of a schema that may contain objects. */
+interface Parts {
+  readonly entries: Readonly<Record<string, v.GenericSchema>>
+  readonly item: v.GenericSchema
+  readonly wrapped: v.GenericSchema
+}
+
+/** The path of the first instance in a value that a schema would read as an object. */
+function instanceIn(schema: v.GenericSchema & Partial<Parts>, value: unknown, path: string): string | undefined {
+  const { type, entries = {}, item, wrapped } = schema
+  if (wrapped !== undefined) return instanceIn(wrapped, value, path)
+  if ((type === 'strict_object' || type === 'record') && isInstance(value)) return path
+  const parts: Iterable<[string | number, v.GenericSchema]> =
+    item !== undefined && Array.isArray(value) ? value.map((_, index) => [index, item]) : Object.entries(entries)
+  for (const [key, part] of parts) {
+    const found = instanceIn(part, Reflect.get(new Object(value), key), join(path, { key }))
+    if (found !== undefined) return found
+  }
+  return undefined
+}
+
 /**
  * Parses options of a host.
  *
@@ -41,9 +62,10 @@ export function parseOptions<const Schema extends v.GenericSchema>(
   input: unknown,
   name: string,
 ): v.InferOutput<Schema> {
-  if (schema.type === 'strict_object' && isInstance(input))
+  const instance = instanceIn(schema, input, name)
+  if (instance !== undefined)
     throw invalidArgument(
-      name || 'options',
+      instance || 'options',
       'must be a plain object, not an array or an instance of a class, such as a promise or a map',
       CODES.schema,
     )

@@ -514,6 +514,23 @@ describe('synchronous calls', () => {
     ['the options of a constructor', () => createAuthOrchestrator(new Date() as never), 'options'],
     ['network', () => createAuthOrchestrator({ client: CLIENT, network: new Map() as never }), 'network'],
     ['an identity', () => orchestrate().connection(new Date() as never), 'connection()'],
+    ...Object.entries({
+      client: { client: Object.create(CLIENT) as object },
+      keys: { keys: new Map() },
+      'keys.sealing[1]': { keys: { name: KEY, sealing: [sealingKey('1'), new Map()] } },
+      'clients[0]': { clients: [[]] },
+      'clients[1]': { clients: [{ issuer: 'https://as.example', clientId: 'c' }, new Map()] },
+      identityProvider: { identityProvider: new URLSearchParams() },
+      'authorizationServers[0].discovery.metadata': {
+        authorizationServers: [
+          { server: 'x', issuers: ['https://as.example'], discovery: { metadata: Promise.resolve({}) } },
+        ],
+      },
+    }).map<[string, () => unknown, string]>(([option, options]) => [
+      option,
+      () => createAuthOrchestrator({ client: CLIENT, ...options } as never),
+      option,
+    ]),
   ])('an instance of a class instead of %s is a TypeError', (_name, call, option) => {
     expect(call).toThrow(expect.objectContaining(type(`${option} ${notPlain}`)))
   })
@@ -552,6 +569,11 @@ describe('asynchronous calls', () => {
       { parameters: { state: 'x' } },
       'authorize().parameters must not contain a parameter that authchart sets',
     ],
+    ['authorize', { parameters: new Map([['prompt', 'login']]) }, `authorize().parameters ${notPlain}`],
+    ['authorize', { parameters: new URLSearchParams('prompt=login') }, `authorize().parameters ${notPlain}`],
+    ['authorize', { parameters: ['x'] }, `authorize().parameters ${notPlain}`],
+    ['authorize', { clientInformation: Promise.resolve({}) }, `authorize().clientInformation ${notPlain}`],
+    ['import', { tokens: new Map([['accessToken', SECRET]]) }, `import().tokens ${notPlain}`],
     ['authorize', { signal: {} }, 'authorize().signal must be of type AbortSignal'],
     [
       'authorize',
