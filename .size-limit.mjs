@@ -5,18 +5,18 @@ const { exports } = JSON.parse(readFileSync(new URL('package.json', import.meta.
 
 /** Our own code, without the packages that it imports. */
 const OWN = {
-  '.': '76.5 kB',
+  '.': '76.8 kB',
   './machines': '18.8 kB',
   './mcp': '4.8 kB',
-  './node': '6 kB',
-  './redis': '7.5 kB',
-  './sqlite': '4.3 kB',
-  './stately': '21.2 kB',
-  './testing': '31.5 kB',
+  './node': '6.2 kB',
+  './redis': '7.6 kB',
+  './sqlite': '4.4 kB',
+  './stately': '21.4 kB',
+  './testing': '31.6 kB',
 }
 
 /** The main entry with all that it loads from packages. */
-const WITH_PACKAGES = { '.': '283.2 kB' }
+const WITH_PACKAGES = { '.': '283.4 kB' }
 
 const checks = (limits, name, settings) =>
   Object.entries(limits).map(([entry, limit]) => ({
