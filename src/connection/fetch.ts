@@ -90,7 +90,7 @@ export async function fetchWithToken(
  * The URL of a request. One that is not valid or has credentials would be in the message of the error that `Request` or
  * `URL` throws.
  *
- * @param input Of any type, such as a URL of another implementation, which is no path.
+ * @param input Of any type, such as a URL of another implementation; only a string may be a path.
  */
 function targetOf(input: unknown, server: string): URL {
   const text = String(input)
