@@ -281,7 +281,7 @@ export type AuthorizeResult =
 /**
  * The issuer that `clients` has the same client for.
  *
- * @throws `TypeError` if it has it for several: at any other one its secret would be that of a stranger.
+ * @throws `TypeError` if it has it for several: its secret must not reach any other one.
  */
 export function configuredIssuer(
   clients: readonly { clientId: string; issuer: string }[] | undefined,
