@@ -5,8 +5,8 @@ const { exports } = JSON.parse(readFileSync(new URL('package.json', import.meta.
 
 /** Our own code, without the packages that it imports. */
 const OWN = {
-  '.': '76.8 kB',
-  './machines': '18.8 kB',
+  '.': '77 kB',
+  './machines': '18.9 kB',
   './mcp': '4.8 kB',
   './node': '6.2 kB',
   './redis': '7.6 kB',
@@ -16,7 +16,7 @@ const OWN = {
 }
 
 /** The main entry with all that it loads from packages. */
-const WITH_PACKAGES = { '.': '283.4 kB' }
+const WITH_PACKAGES = { '.': '283.6 kB' }
 
 const checks = (limits, name, settings) =>
   Object.entries(limits).map(([entry, limit]) => ({

@@ -79,44 +79,43 @@ export async function* listConnections(
     const page = await services.runner.keys({ cursor, limit: KEYS_PER_PAGE })
     const keys = new Set(page.keys.filter((key) => (isConnectionKey(key) || isRegistrationKey(key)) && !seen.has(key)))
     for (const key of keys) seen.add(key)
-    const entries = await Promise.all(
-      [...keys].map((key) => (isConnectionKey(key) ? entryOf(services, key, filter) : resealed(services, key))),
-    )
+    const entries = await Promise.all([...keys].map((key) => orFailure(key, () => entryOf(services, key, filter))))
     yield* entries.filter((entry) => entry !== undefined)
     cursor = page.cursor
   } while (cursor !== undefined)
 }
 
-/** The entry of a record, if it matches: one that cannot be read always does. */
-async function entryOf(
-  services: OrchestratorServices,
+/** The entry of a record; that of its failure, if it cannot be read. */
+async function orFailure(
   key: string,
-  filter: ConnectionFilter,
+  entry: () => Promise<ConnectionEntry | undefined>,
 ): Promise<ConnectionEntry | undefined> {
   try {
-    const view = await services.runner.load(services.chart, key)
-    if (view === undefined || !isOf(view.context.identity, filter)) return undefined
-    const { identity } = view.context
-    const record = new ConnectionRecord(services, identity, key)
-    const hasPolicy = await warnOnFailure('AUTHCHART_CALLBACK_FAILED', 'policy()', () => record.policy)
-    if (!hasPolicy) return { key, failure: failure('POLICY_REFUSED', { reason: 'policyFailed' }) }
-    const status = statusOf(record, view)
-    return filter.state === undefined || filter.state === status.state ? { identity, status } : undefined
+    return await entry()
   } catch (error) {
     if (!isAuthorizationError(error)) throw error
     return { key, failure: error.failure }
   }
 }
 
-/** Encrypts a registration anew; its entry if that failed. */
-async function resealed(services: OrchestratorServices, key: string): Promise<ConnectionEntry | undefined> {
-  try {
+/** The entry of a connection, if it matches. A registration has none: it is encrypted anew, if it has to be. */
+async function entryOf(
+  services: OrchestratorServices,
+  key: string,
+  filter: ConnectionFilter,
+): Promise<ConnectionEntry | undefined> {
+  if (isRegistrationKey(key)) {
     await services.registrations.reseal(key)
     return undefined
-  } catch (error) {
-    if (!isAuthorizationError(error)) throw error
-    return { key, failure: error.failure }
   }
+  const view = await services.runner.load(services.chart, key)
+  if (view === undefined || !isOf(view.context.identity, filter)) return undefined
+  const { identity } = view.context
+  const record = new ConnectionRecord(services, identity, key)
+  const hasPolicy = await warnOnFailure('AUTHCHART_CALLBACK_FAILED', 'policy()', () => record.policy)
+  if (!hasPolicy) return { key, failure: failure('POLICY_REFUSED', { reason: 'policyFailed' }) }
+  const status = statusOf(record, view)
+  return filter.state === undefined || filter.state === status.state ? { identity, status } : undefined
 }
 
 function isOf(identity: ConnectionIdentity, { tenant, user, server }: ConnectionFilter): boolean {
