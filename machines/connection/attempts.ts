@@ -1,7 +1,7 @@
 import type { Failure } from '../../src/errors/failure.ts'
 import { failureOfResponse } from '../../src/protocol/authorization-endpoint.ts'
 import { sameIssuer } from '../../src/protocol/same-issuer.ts'
-import { bytesOf, coversScope, textBytesOf } from '../../src/protocol/scopes.ts'
+import { bytesOf, coversScope, shownScope, textBytesOf } from '../../src/protocol/scopes.ts'
 import type { Attempt, ConnectionContext, EndedAttempt } from '../../src/schemas/connection-context.ts'
 import type { ClientInformation, Tokens } from '../../src/schemas/credentials.ts'
 import { assertDefined } from '../assert.ts'
@@ -103,7 +103,8 @@ export function endDenied(context: ConnectionContext, event: Sent<'callback.deni
   const { at, stateHash, error } = event
   const failure = failureOfResponse(error)
   // The user may have denied the scope of the last challenge: another authorization does not request it again.
-  const ended = { ...endAttempt(context, stateHash, 'denied', at), challenge: undefined }
+  const isDenied = failure.code === 'AUTHORIZATION_DENIED'
+  const ended = { ...endAttempt(context, stateHash, 'denied', at), ...(isDenied && { challenge: undefined }) }
   const attempt = attemptOf(context, stateHash)
   const { client } = serverOf(context, attempt?.serverId) ?? {}
   return { ...ended, ...denial(context, failure, client, attempt?.scope) }
@@ -124,7 +125,7 @@ export function denial(
   const isFirst =
     invalidScope === undefined || !sameIssuer(invalidScope.issuer, issuer) || invalidScope.clientId === clientId
   if (isFirst) return { failure, invalidScope: { issuer, clientId } }
-  const details = { ...failure.details, reason: 'contradictoryScopes', offered: scope?.slice(0, 200) }
+  const details = { ...failure.details, reason: 'contradictoryScopes', offered: scope && shownScope(scope) }
   return { failure: { ...failure, details } }
 }
 

@@ -154,7 +154,8 @@ function grantFailure(context: ConnectionContext): Failure {
   const scope = disallowedScope(context)
   if (scope !== undefined)
     return { code: 'POLICY_REFUSED', details: { received: shownScope(scope), reason: 'allowedScopes' } }
-  const offered = request.metadata?.grantTypesSupported?.join(' ').slice(0, 200)
+  const grants = request.metadata?.grantTypesSupported?.join(' ')
+  const offered = grants && shownScope(grants)
   return { code: 'GRANT_UNSUPPORTED', details: { expected, ...(offered !== undefined && { offered }) } }
 }
 

@@ -78,13 +78,14 @@ export function rejectScope(_context: ConnectionContext, { at, request }: Sent<'
       at,
       failure: { code: 'INSUFFICIENT_SCOPE', details: { expected: shownScope(disallowed), reason: 'allowedScopes' } },
     }
-  const expected = required?.slice(0, 200)
+  const expected = required && shownScope(required)
   return { at, failure: { code: 'INSUFFICIENT_SCOPE', ...(expected !== undefined && { details: { expected } }) } }
 }
 
 /** Records that the same scope was requested as often as the policy allows, or that the combined scope is too long. */
 export function endStepUps(context: ConnectionContext, { at, request }: Sent<'challenge.insufficientScope'>): Change {
-  const expected = challengedScope(request.challengeScope)?.slice(0, 200)
+  const required = challengedScope(request.challengeScope)
+  const expected = required && shownScope(required)
   if (isCombinedScopeTooLong(context, request))
     return { at, failure: { code: 'STEP_UP_EXHAUSTED', details: { expected, reason: 'scopeTooLong' } } }
   return { at, failure: { code: 'STEP_UP_EXHAUSTED', ...(expected !== undefined && { details: { expected } }) } }

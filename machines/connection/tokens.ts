@@ -313,9 +313,9 @@ export function dropRefreshToken({ tokens }: ConnectionContext): Change {
  */
 export function endRefreshes(context: ConnectionContext): Change {
   const { at, tokens } = context
-  const change = dropRefreshToken(context)
-  if (change.tokens === undefined || !isTriable(tokens, at)) return change
-  return { ...change, tokens: { ...change.tokens, refreshToken: tokens.refreshToken } }
+  if (!isTriable(tokens, at)) return dropRefreshToken(context)
+  const { refreshTokenExpiresAt: _, ...rest } = tokens
+  return { reauthorizationRequired: true, tokens: { ...rest, refreshTokenRejected: true } }
 }
 
 /** Records that the server rejected its dynamic client: the tokens issued to the client are invalid as well. */

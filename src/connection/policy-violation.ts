@@ -28,6 +28,11 @@ const STORED_REASONS: Readonly<Record<string, string>> = {
   allowedGrants: 'grantNoLongerAllowed',
 }
 
+/** Whether the last sign-in failed for the rule that the stored tokens violate: no other tokens are allowed. */
+export function isDisallowedForGood(violation: Failure | undefined, last: Failure | undefined): boolean {
+  return last?.code === 'POLICY_REFUSED' && STORED_REASONS[last.details?.reason ?? ''] === violation?.details?.reason
+}
+
 /** The violation by what was stored while it was allowed. */
 function ofStored(violation: Failure | undefined): Failure | undefined {
   const { reason = '' } = violation?.details ?? {}

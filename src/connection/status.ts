@@ -16,7 +16,7 @@ import { AuthorizationError } from '../errors/authorization-error.ts'
 import { failure, type Failure, isRetryable, type NextAction, nextActionFor } from '../errors/failure.ts'
 import type { ConnectionState, JournalEntry } from '../schemas/connection-context.ts'
 import { failureOfRejectedToken, isAuthorizedHere, noteFailure } from './access-token.ts'
-import { allowedPart, violationOf } from './policy-violation.ts'
+import { allowedPart, isDisallowedForGood, violationOf } from './policy-violation.ts'
 import { POLL_INTERVAL_MS, WAKE_TOLERANCE_MS } from './limits.ts'
 import { abortable, type ConnectionRecord } from './record.ts'
 import { revokeDue } from './revoke-due.ts'
@@ -91,10 +91,9 @@ export function statusOf(record: ConnectionRecord, view: View): ConnectionStatus
   const at = view.at()
   const tokens = tokensOf(context)
   const violation = violationOf(record, context)
-  // An authorization that began since removes its own failure, but not that of the renewals. One that the policy refuses
-  // as well has found that no other tokens are allowed either.
+  // An authorization that began since removes its own failure, but not that of the renewals.
   const reason =
-    (context.failure?.code === 'POLICY_REFUSED' ? undefined : violation) ??
+    (isDisallowedForGood(violation, context.failure) ? undefined : violation) ??
     context.failure ??
     (isTokenless(context, at) ? undefined : context.failedRenewal?.failure) ??
     failureOfRejectedToken(view)
@@ -140,8 +139,8 @@ function wakeAt(record: ConnectionRecord, view: View): number | undefined {
 export async function wake(record: ConnectionRecord, loaded?: View): Promise<boolean> {
   const view = loaded ?? (await record.load())
   if (view === undefined) return false
-  const hasWoken = await doDue(record, view)
-  return (view.isSealedBefore === true && (await record.reseal())) || hasWoken
+  // What it stores is encrypted with the current key.
+  return (await doDue(record, view)) || (view.isSealedBefore === true && (await record.reseal()))
 }
 
 /** Does what is due; resolves to whether that was anything. */

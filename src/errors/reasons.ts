@@ -17,6 +17,10 @@ export const REASONS: Partial<Record<FailureCode, Readonly<Record<string, Entry>
       'the server did not send the headers of its response within network.headersTimeoutMs, and the request may have taken effect: raise that if it needs longer, and repeat the request only if that does no harm',
       'none',
     ],
+    fetchTimedOut: [
+      'the function network.fetch timed out by a limit of its own: raise that if the server needs longer; the request may have taken effect',
+      'retry',
+    ],
     leaseTooShort: [
       'this process was paused, or too slow, and too little of the lease of its claim was left: nothing was sent, call again',
       'retry',

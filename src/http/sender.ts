@@ -177,7 +177,7 @@ export function createHostFetchSender({
       response = await fetch(url, init)
     } catch (error) {
       if (init.signal?.aborted === true) throw error
-      if (isTimeout(error)) throw portError('HTTP_TIMEOUT', 'unknown')
+      if (isTimeout(error)) throw portError('HTTP_TIMEOUT', 'unknown', { reason: 'fetchTimedOut' })
       // With a code, it is an error of the network.
       throw codeOf(error) === '' ? await faultOf(error) : error
     }

@@ -15,7 +15,10 @@ const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRAC
 /** The error of a caller's own request: only the caller knows whether one that may have taken effect can be repeated. */
 export function ofCallersRequest(error: PortError, method: string): PortError {
   const { code, details } = error.failure
-  if (error.outcome !== 'unknown' || (code !== 'HTTP_TIMEOUT' && code !== 'HTTP_NETWORK')) return error
+  // Any other reason says more than that the response is missing.
+  const isUnexplained = details?.reason === undefined || details.reason === 'connectionLost'
+  if (error.outcome !== 'unknown' || !isUnexplained || (code !== 'HTTP_TIMEOUT' && code !== 'HTTP_NETWORK'))
+    return error
   const repeatable = code === 'HTTP_TIMEOUT' ? 'headers' : details?.reason
   return portError(code, 'unknown', { ...details, reason: IDEMPOTENT.has(method) ? repeatable : 'outcomeUnknown' })
 }

@@ -192,11 +192,12 @@ export function parseOrchestratorOptions(options: unknown): ParsedOptions {
     throw invalidArgument('identityProvider', 'needs assertions')
   if (sealer !== undefined && keys?.sealing !== undefined)
     throw invalidArgument('sealer', 'cannot be combined with keys.sealing')
-  const secrets = [keys?.name, ...(keys?.sealing ?? []).map(({ secret }) => secret)]
-  if (new Set(secrets.map((secret) => Buffer.from(secret ?? []).toString('hex'))).size < secrets.length)
+  // An old sealing key stays in the list until no record needs it, also one that equals the name.
+  const [current] = keys?.sealing ?? []
+  if (keys !== undefined && current !== undefined && Buffer.from(keys.name).equals(current.secret))
     throw invalidArgument(
       'keys',
-      'must not have the same 32 bytes twice: name and each sealing key are random on their own',
+      'must not use the same 32 bytes for name and for the first sealing key: prepend another one, of random bytes',
     )
   if (store !== undefined && !store.insideProcess && (keys === undefined || (sealer ?? keys.sealing) === undefined))
     throw invalidArgument(

@@ -284,6 +284,17 @@ describe('tokens that are granted beyond policy.allowedScopes', () => {
   })
 })
 
+test('a policy that no longer allows the issuer of tokens is reported, whatever the last sign-in was refused for', async () => {
+  const { world, orchestrator, connection, forbid } = await signedIn()
+  forbid({ allowedScopes: ['mcp:tools'] })
+  const redirect = redirectOf(await connection.authorize({ force: true }))
+  world.tokenAnswers.push((good) => ({ body: { ...good, scope: 'mcp:tools admin' } }))
+  expect((await orchestrator.completeCallback(world.callback(redirect))).status).toBe('failed')
+  expect(await connection.status()).toMatchObject({ authorized: true, failure: { code: 'POLICY_REFUSED' } })
+  forbid({ allowedIssuers: [OTHER] })
+  expect(await connection.status()).toMatchObject(refused('issuerNoLongerAllowed'))
+})
+
 test('policy.refuseIssuerChange refuses the callback of a sign-in that began before another issuer was known', async () => {
   const [world, other] = await Promise.all([startWorld(), startWorld()])
   world.resourceMetadata['authorization_servers'] = [world.issuer, other.issuer]

@@ -217,7 +217,7 @@ describe("the host's own fetch", () => {
         expect(await rejection(transport.exchange({ url, method: 'POST' }))).toEqual({
           code: 'HTTP_TIMEOUT',
           outcome: 'unknown',
-          details: { url, host: 'mcp.example' },
+          details: { url, host: 'mcp.example', reason: 'fetchTimedOut' },
         })
       })
       expect(warnings).toEqual([])

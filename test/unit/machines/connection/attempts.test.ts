@@ -84,12 +84,11 @@ describe('an attempt', () => {
     })
   })
 
-  test('endDenied records that the server was unavailable for an error that says so', () => {
+  test('endDenied records that the server was unavailable for an error that says so, and retains the challenge', () => {
     const event = { ...stamp, type: 'callback.denied', stateHash: 'hash-1', error: 'server_error' } as const
-    expect(endDenied(contextWith({ attempts: [attemptOf(1)] }), event).failure).toEqual({
-      code: 'SERVER_UNAVAILABLE',
-      details: { error: 'server_error' },
-    })
+    const change = endDenied(contextWith({ attempts: [attemptOf(1)] }), event)
+    expect(change.failure).toEqual({ code: 'SERVER_UNAVAILABLE', details: { error: 'server_error' } })
+    expect(change).not.toHaveProperty('challenge')
   })
 
   test('endDenied records the first registration whose scope was refused, and a contradiction for the next one', () => {

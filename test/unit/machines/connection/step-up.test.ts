@@ -32,7 +32,7 @@ describe('a step-up', () => {
         Array.from({ length }, (_, index) => letter.repeat(6) + String(index + 100)).join(' ')
       const context = contextWith({ tokens: { ...tokens, scope: 'a', [name]: list('a', 200) } })
       const end = (length: number) => endStepUps(context, challenged({ challengeScope: list('b', length) }))
-      const expected = list('b', 200).slice(0, 200)
+      const expected = `${list('b', 200).slice(0, 200)}…`
       expect(end(210)).toEqual({
         at: NOW,
         failure: { code: 'STEP_UP_EXHAUSTED', details: { expected, reason: 'scopeTooLong' } },

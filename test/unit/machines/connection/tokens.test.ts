@@ -3,6 +3,7 @@ import {
   acceptLateResult,
   clearRejection,
   dropRefreshToken,
+  endRefreshes,
   forgetClient,
   importCredentials,
   markRenewalRejected,
@@ -653,6 +654,16 @@ describe('a failure', () => {
     ['the record has no tokens', {}],
   ])('dropRefreshToken drops all tokens when %s', (_, changes) => {
     expect(dropRefreshToken(contextWith(changes))).toEqual({ reauthorizationRequired: true, tokens: undefined })
+  })
+
+  test('endRefreshes retains a usable access token and its refresh token, which was just accepted', () => {
+    const doubted = { ...tokens, refreshTokenExpiresAt: NOW, refreshTokenMayBeConsumed: true as const }
+    const { refreshTokenExpiresAt: _, ...rest } = doubted
+    expect(endRefreshes(contextWith({ at: NOW, tokens: doubted }))).toEqual({
+      reauthorizationRequired: true,
+      tokens: { ...rest, refreshTokenRejected: true },
+    })
+    expect(endRefreshes(contextWith({ at: NOW, tokens: { ...doubted, expiresAt: NOW } })).tokens).toBeUndefined()
   })
 
   test('forgetClient drops the tokens issued to the client and records it as rejected', () => {
