@@ -26,7 +26,7 @@ export interface AuthorizationServerSwitches {
   announcedIssuer?: string | undefined
   /** The user's decision where a browser opens the authorization URL. @defaultValue 'approve' */
   decision?: 'approve' | 'deny' | undefined
-  /** The user's account. @defaultValue 'user-1' */
+  /** The user's account: the `sub` of the ID token, which comes with the scope `openid`. @defaultValue 'user-1' */
   subject?: string | undefined
   /**
    * A quirk of the token responses. `github`: form-encoded, comma-separated scopes. `slack`: errors with status 200 and
@@ -215,7 +215,8 @@ export class TestAuthorizationServer extends TestServer {
     else {
       const granted = this.#granted(client, parameters)
       const ttlMs = (this.switches.codeTtlSeconds ?? 60) * 1000
-      callback.searchParams.set('code', this.#tokens.issueCode({ ...granted, redirectUri, challenge }, ttlMs))
+      const nonce = parameters.get('nonce') ?? undefined
+      callback.searchParams.set('code', this.#tokens.issueCode({ ...granted, redirectUri, challenge, nonce }, ttlMs))
     }
     return {
       response: new Response(null, { status: 302, headers: { location: callback.href } }),
@@ -280,7 +281,8 @@ export class TestAuthorizationServer extends TestServer {
       grant.resource === (form.get('resource') ?? undefined)
     this.#tokens.markUsed(code)
     if (!isValid) return this.#tokenError('invalid_grant')
-    return this.#issue(grant, { from: code, withRefreshToken: this.switches.refreshTokens !== false })
+    const withRefreshToken = this.switches.refreshTokens !== false
+    return this.#issue(grant, { from: code, withRefreshToken, nonce: grant.nonce })
   }
 
   #refresh(client: TestClient, token: string): EndpointResponse {
@@ -300,7 +302,12 @@ export class TestAuthorizationServer extends TestServer {
 
   #issue(
     granted: Granted,
-    options: { from?: string; withRefreshToken: boolean; currentRefreshToken?: string | undefined },
+    options: {
+      from?: string
+      withRefreshToken: boolean
+      currentRefreshToken?: string | undefined
+      nonce?: string | undefined
+    },
   ): EndpointResponse {
     const { quirk, accessTokenTtlSeconds: ttl } = { accessTokenTtlSeconds: 3_600, ...this.switches }
     const ttlMs = ttl === undefined ? Infinity : ttl * 1000
@@ -314,9 +321,16 @@ export class TestAuthorizationServer extends TestServer {
       expires_in: quirk === 'stringExpiresIn' && ttl !== undefined ? String(ttl) : ttl,
       refresh_token: refreshToken ?? options.currentRefreshToken,
       scope: granted.scope?.replaceAll(' ', separator),
-      id_token: isOpenId ? new UnsecuredJWT({ sub: granted.subject }).setIssuer(this.issuer).encode() : undefined,
+      id_token: isOpenId ? this.#idToken(granted, options.nonce) : undefined,
     }
     return ok(fields, quirk === 'github')
+  }
+
+  /** OpenID Connect Core §2. It is valid for an hour, whatever the lifetime of the access token. */
+  #idToken({ clientId, subject }: Granted, nonce: string | undefined): string {
+    const iat = Math.floor(this.clock.now() / 1000)
+    const claims = { iss: this.issuer, sub: subject, aud: clientId, iat, exp: iat + 3_600 }
+    return new UnsecuredJWT({ ...claims, ...(nonce !== undefined && { nonce }) }).encode()
   }
 
   #tokenError(error: string, status = 400): EndpointResponse {

@@ -17,6 +17,7 @@ export interface Granted {
 export interface IssuedCode extends Granted {
   readonly redirectUri: string
   readonly challenge: string
+  readonly nonce: string | undefined
 }
 
 /** All tokens derived from one code, or from one client credentials request. They are revoked together. */

@@ -196,6 +196,28 @@ describe('the test servers', () => {
     expect(as.requestLog.counts()).toMatchObject({ 'authorization access_denied': 1, 'authorization ok': 1 })
   })
 
+  test.each([
+    [true, { status: 'failed', failure: { code: 'ACCOUNT_CHANGED' } }, 0],
+    [false, { status: 'authorized' }, 1],
+  ])(
+    'a sign-in as another subject is an account change, with refuseAccountChange: %j',
+    async (refuse, result, count) => {
+      const { as, auth, connection } = stage({}, { policy: { refuseAccountChange: refuse } })
+      const changes: unknown[] = []
+      auth.on('accountChanged', (event) => changes.push(event))
+      const signInAs = async (subject: string) => {
+        as.switches.subject = subject
+        const request = { scope: 'openid tools', force: true, parameters: { nonce: `of-${subject}` } }
+        const { authorizationUrl = '' } = (await connection.authorize(request)) as { authorizationUrl?: string }
+        return await auth.completeCallback(await as.approve(authorizationUrl))
+      }
+      for (const _ of [1, 2]) expect(await signInAs('alice')).toMatchObject({ status: 'authorized' })
+      expect(changes).toEqual([])
+      expect(await signInAs('bob')).toMatchObject(result)
+      expect(changes).toHaveLength(count)
+    },
+  )
+
   test('the test authorization server can announce another issuer, disable registration and delete registrations', async () => {
     const wrong = stage({ announcedIssuer: 'https://evil.example' })
     await expect(wrong.begin()).rejects.toMatchObject({ code: 'SERVER_ISSUER_MISMATCH' })
