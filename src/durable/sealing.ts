@@ -2,6 +2,7 @@ import { compactDecrypt, CompactEncrypt, decodeProtectedHeader } from 'jose'
 import * as v from 'valibot'
 import { AuthorizationError, isAuthorizationError } from '../errors/authorization-error.ts'
 import { failure } from '../errors/failure.ts'
+import { truncate } from '../errors/redact.ts'
 import { KeyBytes } from '../schemas/option-values.ts'
 import { parseOptions } from '../schemas/parse-options.ts'
 
@@ -15,8 +16,8 @@ export interface Sealer {
   /**
    * Decrypts the result of `seal` for the same record.
    *
-   * @throws {@link AuthorizationError} `SNAPSHOT_KEY_UNKNOWN` if the encryption key is not configured,
-   *   `SNAPSHOT_UNREADABLE` if decryption fails for another reason.
+   * @throws {@link AuthorizationError} `SNAPSHOT_KEY_UNKNOWN` if the encryption key is not configured, with its id in
+   *   `details.received`; `SNAPSHOT_UNREADABLE` if decryption fails for another reason.
    */
   open(sealed: string, binding: { key: string }): Promise<string>
   /**
@@ -68,9 +69,9 @@ export function createSealer(keys: readonly SealingKey[]): Sealer {
     ]),
   )
   const encryptionKeyId = parsed[0].id
-  const keyNamed = async (id: string | undefined) => {
-    const key = await imported.get(id ?? '')
-    if (key === undefined) throw new AuthorizationError(failure('SNAPSHOT_KEY_UNKNOWN'))
+  const keyNamed = async (id = '') => {
+    const key = await imported.get(id)
+    if (key === undefined) throw new AuthorizationError(failure('SNAPSHOT_KEY_UNKNOWN', { received: truncate(id) }))
     return key
   }
   return {

@@ -35,7 +35,10 @@ export interface FailureDetails {
   readonly field?: string | undefined
   /** The expected value. */
   readonly expected?: string | undefined
-  /** Untrusted. The received value; of `POLICY_REFUSED`, what the policy does not allow. */
+  /**
+   * Untrusted. The received value; of `POLICY_REFUSED`, what the policy does not allow; of `SNAPSHOT_KEY_UNKNOWN`, the
+   * id of the key that the record names.
+   */
   readonly received?: string | undefined
   /** Untrusted. The values that the server supports, space-separated. */
   readonly offered?: string | undefined
@@ -139,7 +142,7 @@ const CATALOGUE: Record<FailureCode, Entry> = {
   STORE_UNAVAILABLE: ['the store did not respond: check that it can be reached, then call again', 'retry'],
   SNAPSHOT_UNREADABLE: ['the stored record cannot be read', 'none'],
   SNAPSHOT_KEY_UNKNOWN: [
-    'the stored record was encrypted with a key that is not configured: add that key to keys.sealing',
+    'the stored record was encrypted with a key that is not configured: add the key with the id `received` to keys.sealing; if it is lost, and the record is a registration, call forgetRegistration()',
     'none',
   ],
   SNAPSHOT_TOO_NEW: ['the stored record was written by a newer release', 'none'],

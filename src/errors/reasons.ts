@@ -184,6 +184,10 @@ export const REASONS: Partial<Record<FailureCode, Readonly<Record<string, Entry>
   INSECURE_ENDPOINT: { scheme: ['the URL of an endpoint is neither https nor http', 'fixServer'] },
   RATE_LIMITED: { registrationsPerServerPerHour: ['the server led to too many new registrations', 'retry'] },
   SNAPSHOT_UNREADABLE: {
+    doesNotOpen: [
+      'the stored record cannot be decrypted: its key id is configured with another secret, or the record was altered',
+      'none',
+    ],
     otherIdentity: ['the stored record is that of another connection or registration', 'none'],
   },
   SNAPSHOT_INCOMPATIBLE: {

@@ -100,7 +100,7 @@ describe('connections()', () => {
     expect(unread).toEqual(
       Array.from({ length: 4 }, () => ({
         key: expect.stringMatching(/^authchart:\{[\w-]{22}\}:connection$/) as string,
-        failure: { code: 'SNAPSHOT_KEY_UNKNOWN' },
+        failure: { code: 'SNAPSHOT_KEY_UNKNOWN', details: { received: '1' } },
       })),
     )
   })

@@ -51,11 +51,14 @@ describe('createSealer', () => {
     expect(rotated.isCurrent?.(await rotated.seal('text', record))).toBe(true)
   })
 
-  test('a record sealed with a key that is not configured is rejected with SNAPSHOT_KEY_UNKNOWN', async () => {
+  test('a record sealed with a key that is not configured is rejected with SNAPSHOT_KEY_UNKNOWN, which names its id', async () => {
     const [older, newer] = [key('older'), key('newer')]
     const sealed = await createSealer([older]).seal('text', record)
     const error = await opening(createSealer([newer]).open(sealed, record))
-    expect(error).toMatchObject({ name: 'AuthorizationError', failure: failure('SNAPSHOT_KEY_UNKNOWN') })
+    expect(error).toMatchObject({
+      name: 'AuthorizationError',
+      failure: failure('SNAPSHOT_KEY_UNKNOWN', { received: 'older' }),
+    })
     expect(error).not.toHaveProperty('cause')
   })
 

@@ -95,8 +95,13 @@ test.each<[Failure, string, NextAction]>([
     'fixServer',
   ],
   [
-    { code: 'SNAPSHOT_KEY_UNKNOWN' },
-    'the stored record was encrypted with a key that is not configured: add that key to keys.sealing',
+    { code: 'SNAPSHOT_KEY_UNKNOWN', details: { received: '2025' } },
+    'the stored record was encrypted with a key that is not configured: add the key with the id `received` to keys.sealing; if it is lost, and the record is a registration, call forgetRegistration() (received "2025")',
+    'none',
+  ],
+  [
+    { code: 'SNAPSHOT_UNREADABLE', details: { reason: 'doesNotOpen' } },
+    'the stored record cannot be decrypted: its key id is configured with another secret, or the record was altered (reason "doesNotOpen")',
     'none',
   ],
   [{ code: 'TIMED_OUT' }, 'timed out waiting: call again, the operation may have completed in the meantime', 'retry'],
