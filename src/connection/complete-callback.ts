@@ -23,8 +23,9 @@ import type { OrchestratorServices, View } from './services.ts'
 export interface CallbackResult {
   /**
    * `authorized`: this callback authorized the connection. `alreadyAuthorized`: an earlier one did, and it still is.
-   * `denied`: the user or the server denied the authorization. `expired`, `superseded`: the attempt has ended.
-   * `unknown`: the `state` belongs to no attempt of this deployment. `failed`: see `failure`.
+   * `denied`: the user or the server denied the authorization. `expired`: the attempt took too long. `superseded`:
+   * newer ones have replaced it, or `disconnect()` has ended it. `unknown`: the `state` belongs to no attempt of this
+   * deployment. `failed`: see `failure`.
    */
   status: 'authorized' | 'alreadyAuthorized' | 'denied' | 'expired' | 'superseded' | 'unknown' | 'failed'
   /** The connection of the attempt; absent if no attempt was found. */

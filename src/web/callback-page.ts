@@ -32,8 +32,8 @@ const TEXTS: Record<Status, Text> = {
     httpStatus: 410,
   },
   superseded: {
-    title: 'This sign-in was replaced by a newer one',
-    text: 'Please complete the newer one, or go back and start again.',
+    title: 'This sign-in has ended',
+    text: 'A newer sign-in has replaced it, or the connection was removed in the meantime. Please complete the newer one, if there is one, or go back and start again.',
     httpStatus: 410,
   },
   unknown: {

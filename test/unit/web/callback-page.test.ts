@@ -20,7 +20,7 @@ describe('callbackPage()', () => {
     [{ status: 'alreadyAuthorized' }, 200, 'You are already signed in'],
     [{ status: 'denied' }, 200, 'Access was not granted'],
     [{ status: 'expired' }, 410, 'This sign-in took too long'],
-    [{ status: 'superseded' }, 410, 'This sign-in was replaced by a newer one'],
+    [{ status: 'superseded' }, 410, 'This sign-in has ended'],
     [{ status: 'unknown' }, 404, 'This sign-in was not found'],
     [{ status: 'failed' }, 400, 'The sign-in failed'],
     [{ status: 'wrongMethod' }, 405, 'Unsupported request method'],

@@ -114,7 +114,19 @@ describe('handleCallback()', () => {
     expect(response.status).toBe(503)
     expect(await response.text()).toContain('wait a moment, and then reload this page.')
     await connection.disconnect()
-    expect(await end(world.callback(redirect))).toEqual([410, 'This sign-in was replaced by a newer one'])
+    expect(await end(world.callback(redirect))).toEqual([410, 'This sign-in has ended'])
+  })
+
+  test('the page of a callback after disconnect() does not claim that there is a newer sign-in', async () => {
+    const { world, orchestrator, connection, redirect, cookie } = await sentAway()
+    await connection.disconnect()
+    const page = await orchestrator.handleCallback(comeBack(world.callback(redirect), cookie))
+    expect([page.status, await page.text()]).toEqual([
+      410,
+      expect.stringContaining(
+        '<p>A newer sign-in has replaced it, or the connection was removed in the meantime. Please complete the newer one, if there is one, or go back and start again.</p>',
+      ),
+    ])
   })
 
   test('handleCallback() responds with a page of its own to a denied and to an expired callback', async () => {
