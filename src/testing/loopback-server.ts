@@ -3,6 +3,7 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { toNodeHandler } from '../adapters/node.ts'
 import { type Clock, systemClock } from '../clock.ts'
+import { codeOf } from '../http/translate-error.ts'
 import { Faults } from './faults.ts'
 import { type RequestLogEntry, type TestEndpoint, RequestLog } from './request-log.ts'
 
@@ -86,8 +87,9 @@ export abstract class TestServer {
     const http = createServer((incoming, outgoing) => {
       const handler = (request: Request): Promise<Response> =>
         this.handle(request).catch((error: unknown) => {
+          if (codeOf(error) !== RESET) throw error
           incoming.socket.destroy()
-          throw error
+          return new Response()
         })
       toNodeHandler(handler)(incoming, outgoing)
     })
@@ -135,8 +137,14 @@ export abstract class TestServer {
   }
 }
 
+/** The code of a connection that breaks, as Node's `fetch` has it in the cause of its error. */
+const RESET = 'ECONNRESET'
+
 function faultResponse({ answer, retryAfterSeconds }: TestFault): Response {
-  if (typeof answer !== 'number') throw new TypeError('the test server reset the connection')
+  if (typeof answer !== 'number') {
+    const cause = Object.assign(new Error('the test server reset the connection'), { code: RESET })
+    throw new TypeError('fetch failed', { cause })
+  }
   const headers = retryAfterSeconds === undefined ? {} : { 'retry-after': String(retryAfterSeconds) }
   return Response.json({ error: 'server_error' }, { status: answer, headers })
 }

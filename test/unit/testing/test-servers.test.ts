@@ -67,10 +67,39 @@ describe('the test servers', () => {
       id: 1,
       result: { content: [{ type: 'text', text: 'you are user-1' }] },
     })
-    as.injectFault({ when: 'before', answer: 'reset', endpoint: 'introspection' })
-    await expect(fetch(`${as.origin}/introspect`, { method: 'POST' })).rejects.toThrow(TypeError)
     await as.close()
   })
+
+  test.each([
+    ['before', { listening: true }],
+    ['after', { listening: true }],
+    ['before', { listening: false }],
+    ['after', { listening: false }],
+  ] as const)(
+    'a fault that resets the connection %s the request is handled is connectionLost, and prints nothing: %j',
+    async (when, { listening }) => {
+      const as = new TestAuthorizationServer()
+      const mcp = new TestMcpServer({ authorizationServers: [as] })
+      if (listening) await Promise.all([as.listen(), mcp.listen()])
+      const network = { allow: ['127.0.0.1'], ...(!listening && { fetch: inProcessFetch(as, mcp) }) }
+      const auth = createAuthOrchestrator({ client, network })
+      const printed = vi.spyOn(console, 'error')
+      const warned = vi.spyOn(process, 'emitWarning')
+      onTestFinished(async () => {
+        vi.restoreAllMocks()
+        await auth.close()
+        await Promise.all([as.close(), mcp.close()])
+      })
+      as.injectFault({ endpoint: 'registration', when, answer: 'reset' })
+      const connection = auth.connection({ tenant: 't1', server: mcp.url })
+      await expect(connection.authorize()).rejects.toMatchObject({
+        failure: { code: 'HTTP_NETWORK', details: { reason: 'connectionLost' } },
+        nextAction: 'retry',
+      })
+      expect([printed.mock.calls, warned.mock.calls]).toEqual([[], []])
+      expect(as.requestLog.count({ endpoint: 'registration', fault: `${when} reset` })).toBe(1)
+    },
+  )
 
   test('the request logs count the requests and contain no secret', async () => {
     const { as, mcp, signIn, callTool } = stage()
