@@ -71,17 +71,17 @@ describe('the test servers', () => {
   })
 
   test.each([
-    ['before', { listening: true }],
-    ['after', { listening: true }],
-    ['before', { listening: false }],
-    ['after', { listening: false }],
+    ['before', 'on a port'],
+    ['after', 'on a port'],
+    ['before', 'in process'],
+    ['after', 'in process'],
   ] as const)(
-    'a fault that resets the connection %s the request is handled is connectionLost, and prints nothing: %j',
-    async (when, { listening }) => {
+    'a fault that resets the connection %s the request is handled is connectionLost, and prints nothing, %s',
+    async (when, where) => {
       const as = new TestAuthorizationServer()
       const mcp = new TestMcpServer({ authorizationServers: [as] })
-      if (listening) await Promise.all([as.listen(), mcp.listen()])
-      const network = { allow: ['127.0.0.1'], ...(!listening && { fetch: inProcessFetch(as, mcp) }) }
+      if (where === 'on a port') await Promise.all([as.listen(), mcp.listen()])
+      const network = { allow: ['127.0.0.1'], ...(where === 'in process' && { fetch: inProcessFetch(as, mcp) }) }
       const auth = createAuthOrchestrator({ client, network })
       const printed = vi.spyOn(console, 'error')
       const warned = vi.spyOn(process, 'emitWarning')
