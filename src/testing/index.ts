@@ -6,8 +6,8 @@ export { type CredentialUse, fingerprint, RequestLog, type RequestLogEntry, type
 export { SimulatedClock, type SimulatedClockOptions } from './simulated-clock.ts'
 export { type StoreCheck, storeContract } from './store-contract.ts'
 export type { StoreUnderTest } from './store-fixture.ts'
+export type { AuthorizationServerSwitches } from './authorization-server-switches.ts'
 export {
-  type AuthorizationServerSwitches,
   TestAuthorizationServer,
   type TestAuthorizationServerOptions,
   type TestClient,

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict'
 import { getInitialSnapshot, getNextSnapshot } from 'xstate'
 import { getShortestPaths } from 'xstate/graph'
+import * as v from 'valibot'
 import type { ConnectionStatus } from '../connection/status.ts'
+import { maybe } from '../schemas/credentials.ts'
+import { parseOptions } from '../schemas/parse-options.ts'
 import {
   type IntegrationAction,
   integrationLogic,
@@ -81,6 +84,8 @@ const ALL: readonly IntegrationAction[] = [
   'restartProcess',
 ]
 
+const PathsSchema = v.strictObject({ actions: maybe(v.array(v.picklist(ALL))) })
+
 /**
  * Paths through the life of a connection, computed from the connection chart: for every reachable state of the
  * integration and every action applicable in it, the shortest path to the state, followed by the action. Walking every
@@ -93,10 +98,12 @@ const ALL: readonly IntegrationAction[] = [
  * ```
  *
  * @param options.actions The actions that the host implements. @defaultValue all
+ * @throws `TypeError` that names the invalid option.
  */
 export function connectionPaths(
   options: { actions?: readonly IntegrationAction[] | undefined } = {},
 ): IntegrationPath[] {
+  parseOptions(PathsSchema, options, 'connectionPaths()')
   const { actions = ALL } = options
   const applicable = (state: ModelState): IntegrationAction[] => actions.filter((action) => isApplicable(state, action))
   const shortest = getShortestPaths(integrationLogic, {

@@ -1,11 +1,15 @@
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import * as v from 'valibot'
 import { toNodeHandler } from '../adapters/node.ts'
 import { type Clock, systemClock } from '../clock.ts'
 import { codeOf } from '../http/translate-error.ts'
+import { maybe } from '../schemas/credentials.ts'
+import { Count, has, Origin } from '../schemas/option-values.ts'
+import { parseOptions } from '../schemas/parse-options.ts'
 import { Faults } from './faults.ts'
-import { type RequestLogEntry, type TestEndpoint, RequestLog } from './request-log.ts'
+import { ENDPOINTS, type RequestLogEntry, type TestEndpoint, RequestLog } from './request-log.ts'
 
 /** A fault to inject into the next requests of an endpoint. */
 export interface TestFault {
@@ -31,6 +35,30 @@ export interface TestServerOptions {
   /** The clock that measures lifetimes. @defaultValue the system clock */
   readonly clock?: Clock | undefined
 }
+
+/** The schemas of {@link TestServerOptions}. */
+export const SERVER_OPTIONS = {
+  origin: maybe(Origin),
+  clock: maybe(v.custom<Clock>(has(['now', 'monotonic', 'random']), 'must have now(), monotonic() and random()')),
+}
+
+/** A status whose response can have a body. */
+const Status = v.pipe(
+  v.number(),
+  v.check(
+    (status) => Number.isInteger(status) && status >= 200 && status <= 599 && ![204, 205, 304].includes(status),
+    'must be a status from 200 to 599 other than 204, 205 and 304',
+  ),
+)
+
+const faultSchema = (endpoints: readonly TestEndpoint[]) =>
+  v.strictObject({
+    endpoint: v.optional(v.picklist(endpoints), 'token'),
+    when: v.picklist(['before', 'after']),
+    answer: v.union([Status, v.literal('reset'), v.literal('hold')]),
+    retryAfterSeconds: maybe(Count),
+    times: maybe(v.pipe(v.number(), v.minValue<number, number, string>(1, 'must be at least 1'))),
+  })
 
 /** The response of an endpoint, and what the request log records about it. */
 export interface EndpointResponse {
@@ -100,9 +128,14 @@ export abstract class TestServer {
     return this
   }
 
-  /** Makes the next requests of an endpoint fail. */
+  /**
+   * Makes the next requests of an endpoint fail.
+   *
+   * @throws `TypeError` that names the invalid member, and what is allowed: of `endpoint`, the endpoints of this
+   *   server.
+   */
   injectFault(fault: TestFault): void {
-    this.#faults.add(fault)
+    this.#faults.add(parseOptions(faultSchema(this.endpoints), fault, 'injectFault()'))
   }
 
   /** Removes all faults, and sends the delayed responses. */
@@ -125,6 +158,9 @@ export abstract class TestServer {
     http.closeAllConnections()
     await once(http, 'close')
   }
+
+  /** The endpoints that this server has. */
+  protected readonly endpoints: readonly TestEndpoint[] = ENDPOINTS
 
   /** Maps a method and path to an endpoint. */
   protected abstract endpointOf(method: string, path: string): TestEndpoint

@@ -1,4 +1,7 @@
 import { createHash } from 'node:crypto'
+import * as v from 'valibot'
+import { maybe } from '../schemas/credentials.ts'
+import { parseOptions } from '../schemas/parse-options.ts'
 
 /** One request that a test server handled. It contains no secret. */
 export interface RequestLogEntry {
@@ -31,6 +34,28 @@ export type TestEndpoint =
   | 'mcp'
   | 'unknown'
 
+/** All of them. */
+export const ENDPOINTS = [
+  'resourceMetadata',
+  'serverMetadata',
+  'registration',
+  'authorization',
+  'token',
+  'revocation',
+  'introspection',
+  'mcp',
+  'unknown',
+] as const satisfies readonly TestEndpoint[]
+
+const FilterSchema = v.strictObject({
+  at: maybe(v.number()),
+  endpoint: maybe(v.picklist(ENDPOINTS)),
+  grantType: maybe(v.string()),
+  outcome: maybe(v.string()),
+  fault: maybe(v.string()),
+  presented: maybe(v.string()),
+})
+
 /** How often one code or refresh token was sent to the token endpoint. */
 export interface CredentialUse {
   /** Number of requests that contained it. */
@@ -56,8 +81,13 @@ export class RequestLog {
     return this.#entries
   }
 
-  /** The number of requests whose members equal all members of `filter`. */
+  /**
+   * The number of requests whose members equal all members of `filter`.
+   *
+   * @throws `TypeError` that names the invalid member.
+   */
   count(filter: Partial<RequestLogEntry> = {}): number {
+    parseOptions(FilterSchema, filter, 'requestLog.count()')
     const members = Object.entries(filter)
     return this.#entries.filter((entry) => members.every(([name, value]) => Reflect.get(entry, name) === value)).length
   }

@@ -1,5 +1,8 @@
 import { createHash } from 'node:crypto'
+import * as v from 'valibot'
 import { type Clock, systemClock } from '../clock.ts'
+import { maybe } from '../schemas/credentials.ts'
+import { parseOptions } from '../schemas/parse-options.ts'
 
 /** Options of a simulated clock. */
 export interface SimulatedClockOptions {
@@ -11,6 +14,12 @@ export interface SimulatedClockOptions {
   seed?: string | undefined
 }
 
+const OptionsSchema = v.strictObject({
+  startAt: maybe(v.number()),
+  bootedMs: maybe(v.number()),
+  seed: maybe(v.string()),
+})
+
 /** A clock that only a test advances. Pass the same instance to the orchestrator, its store and the test servers. */
 export class SimulatedClock implements Clock {
   readonly #startAt: number
@@ -19,7 +28,10 @@ export class SimulatedClock implements Clock {
   #elapsedMs = 0
   #draws = 0
 
-  constructor({ startAt = 1_800_000_000_000, bootedMs = 0, seed }: SimulatedClockOptions = {}) {
+  /** @throws `TypeError` that names the invalid option. */
+  constructor(options: SimulatedClockOptions = {}) {
+    parseOptions(OptionsSchema, options, 'SimulatedClock()')
+    const { startAt = 1_800_000_000_000, bootedMs = 0, seed } = options
     this.#startAt = startAt
     this.#bootedMs = bootedMs
     this.#seed = seed

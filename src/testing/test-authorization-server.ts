@@ -1,46 +1,14 @@
 import { createHash } from 'node:crypto'
 import { UnsecuredJWT } from 'jose'
+import * as v from 'valibot'
+import { maybe } from '../schemas/credentials.ts'
 import { INVENTED_CODE_PREFIX } from '../schemas/grants.ts'
-import { type EndpointResponse, TestServer, type TestServerOptions } from './loopback-server.ts'
+import { parseOptions } from '../schemas/parse-options.ts'
+import { type AuthorizationServerSwitches, checkedSwitches, SWITCHES } from './authorization-server-switches.ts'
+import { type EndpointResponse, SERVER_OPTIONS, TestServer, type TestServerOptions } from './loopback-server.ts'
 import type { TestEndpoint } from './request-log.ts'
 import { fingerprint } from './request-log.ts'
 import { type Granted, TokenRegistry } from './token-registry.ts'
-
-/** The behaviour of a test authorization server. Every member may be changed while the server runs. */
-export interface AuthorizationServerSwitches {
-  /** `expires_in`; `undefined`: no `expires_in` is sent, and tokens do not expire. @defaultValue 3_600 */
-  accessTokenTtlSeconds?: number | undefined
-  /** Lifetime of an authorization code. @defaultValue 60 */
-  codeTtlSeconds?: number | undefined
-  /** Whether refresh tokens are issued. @defaultValue true */
-  refreshTokens?: boolean | undefined
-  /** Whether each refresh replaces the refresh token. @defaultValue true */
-  rotation?: boolean | undefined
-  /** Whether reuse of a code or refresh token revokes all tokens derived from it. @defaultValue true */
-  reuseDetection?: boolean | undefined
-  /** How long a rotated refresh token is still accepted after its first use, in milliseconds. @defaultValue 0 */
-  graceMs?: number | undefined
-  /** Whether clients may register (RFC 7591). @defaultValue true */
-  dynamicRegistration?: boolean | undefined
-  /** The `issuer` in the server's metadata. @defaultValue the server's origin */
-  announcedIssuer?: string | undefined
-  /** The user's decision where a browser opens the authorization URL. @defaultValue 'approve' */
-  decision?: 'approve' | 'deny' | undefined
-  /** The user's account: the `sub` of the ID token, which comes with the scope `openid`. @defaultValue 'user-1' */
-  subject?: string | undefined
-  /**
-   * A quirk of the token responses. `github`: form-encoded, comma-separated scopes. `slack`: errors with status 200 and
-   * `ok: false`, comma-separated scopes, and the `token_type` `user`: the test needs a row of `authorizationServers`
-   * for this issuer, with `tokens: { bearerTypes: ['user'], scopeSeparator: ',' }`. `stringExpiresIn`: `expires_in` is
-   * a string.
-   */
-  quirk?: 'github' | 'slack' | 'stringExpiresIn' | undefined
-  /**
-   * Whether refresh responses contain no refresh token. The old one stays valid, whatever `rotation` is. @defaultValue
-   * false
-   */
-  omitsRefreshToken?: boolean | undefined
-}
 
 /** A pre-registered client. */
 export interface TestClient {
@@ -55,6 +23,13 @@ export interface TestAuthorizationServerOptions extends TestServerOptions, Autho
   /** Pre-registered clients. */
   readonly clients?: readonly TestClient[] | undefined
 }
+
+const OptionsSchema = v.strictObject({
+  ...SERVER_OPTIONS,
+  ...SWITCHES,
+  // A host has the same entries in its own option `clients`, with their issuer.
+  clients: maybe(v.array(v.object({ clientId: v.string(), clientSecret: maybe(v.string()) }))),
+})
 
 const PATHS: Readonly<Record<string, TestEndpoint>> = {
   'GET /.well-known/oauth-authorization-server': 'serverMetadata',
@@ -79,14 +54,18 @@ interface RegisteredClient extends TestClient {
  * @see [RFC 6749](https://www.rfc-editor.org/rfc/rfc6749.html), [RFC 8414](https://www.rfc-editor.org/rfc/rfc8414.html), [RFC 7591](https://www.rfc-editor.org/rfc/rfc7591.html)
  */
 export class TestAuthorizationServer extends TestServer {
-  /** The server's behaviour; may be changed at any time. */
+  /** The server's behaviour; may be changed at any time. Another name or value is a `TypeError`. */
   readonly switches: AuthorizationServerSwitches
+  protected override readonly endpoints = [...new Set(Object.values(PATHS)), 'unknown'] as const
   readonly #tokens: TokenRegistry
   readonly #clients = new Map<string, RegisteredClient>()
 
-  constructor({ clients = [], origin, clock, ...switches }: TestAuthorizationServerOptions = {}) {
+  /** @throws `TypeError` that names the invalid option. */
+  constructor(options: TestAuthorizationServerOptions = {}) {
+    parseOptions(OptionsSchema, options, 'TestAuthorizationServer()')
+    const { clients = [], origin, clock, ...switches } = options
     super({ origin, clock })
-    this.switches = switches
+    this.switches = checkedSwitches(switches)
     this.#tokens = new TokenRegistry(this.clock, this.requestLog)
     for (const client of clients) this.#clients.set(client.clientId, { ...client, redirectUris: undefined })
   }

@@ -1,4 +1,8 @@
-import { type EndpointResponse, TestServer, type TestServerOptions } from './loopback-server.ts'
+import * as v from 'valibot'
+import { maybe } from '../schemas/credentials.ts'
+import { has, Scope } from '../schemas/option-values.ts'
+import { parseOptions } from '../schemas/parse-options.ts'
+import { type EndpointResponse, SERVER_OPTIONS, TestServer, type TestServerOptions } from './loopback-server.ts'
 import { fingerprint, type TestEndpoint } from './request-log.ts'
 import type { TestAuthorizationServer } from './test-authorization-server.ts'
 
@@ -9,6 +13,12 @@ export interface TestMcpServerOptions extends TestServerOptions {
   /** Space-separated scopes that a request needs; without one of them the response is a 403. @defaultValue none */
   readonly requiredScope?: string | undefined
 }
+
+const OptionsSchema = v.strictObject({
+  ...SERVER_OPTIONS,
+  authorizationServers: v.array(v.custom(has(['introspect']), 'must be a TestAuthorizationServer')),
+  requiredScope: maybe(Scope),
+})
 
 const METADATA_PATH = '/.well-known/oauth-protected-resource/mcp'
 
@@ -24,7 +34,12 @@ export class TestMcpServer extends TestServer {
   /** Space-separated scopes that a request needs; may be changed at any time. */
   requiredScope: string | undefined
 
-  constructor({ authorizationServers, requiredScope, origin = 'http://127.0.0.1:2', clock }: TestMcpServerOptions) {
+  protected override readonly endpoints = ['mcp', 'resourceMetadata', 'unknown'] as const
+
+  /** @throws `TypeError` that names the invalid option. */
+  constructor(options: TestMcpServerOptions) {
+    parseOptions(OptionsSchema, options, 'TestMcpServer()')
+    const { authorizationServers, requiredScope, origin = 'http://127.0.0.1:2', clock } = options
     super({ origin, clock })
     this.authorizationServers = authorizationServers
     this.requiredScope = requiredScope
