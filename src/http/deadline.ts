@@ -17,6 +17,9 @@ export interface Deadline {
   readonly clear: () => void
 }
 
+/** Why the signal of a deadline aborts after its time-out. */
+export const TIMED_OUT = new DOMException('the time-out has elapsed', 'TimeoutError')
+
 /** Starts a deadline; without a time-out it only follows the caller's signal. */
 export function startDeadline(timeoutMs: number | undefined, callerSignal: AbortSignal | undefined): Deadline {
   const controller = new AbortController()
@@ -27,7 +30,7 @@ export function startDeadline(timeoutMs: number | undefined, callerSignal: Abort
   }
   const onAbort = (): void => end('ABORTED', callerSignal?.reason)
   const start = (): Timeout | undefined =>
-    timeoutMs === undefined ? undefined : startTimeout(timeoutMs, () => end('HTTP_TIMEOUT'))
+    timeoutMs === undefined ? undefined : startTimeout(timeoutMs, () => end('HTTP_TIMEOUT', TIMED_OUT))
   let timeout = start()
   const stopTimer = (): void => {
     timeout?.clear()

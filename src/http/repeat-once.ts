@@ -23,7 +23,11 @@ const client = ky.create({
     methods: ['get'],
     delay: () => 0,
     jitter: false,
-    shouldRetry: ({ error }) => error instanceof PortError && error.failure.code === 'HTTP_NETWORK',
+    // A request for a tunnel has no such headers, and may have taken all the time.
+    shouldRetry: ({ error }) =>
+      error instanceof PortError &&
+      error.failure.code === 'HTTP_NETWORK' &&
+      error.failure.details?.reason !== 'proxyUnavailable',
   },
   hooks: {
     beforeRetry: [

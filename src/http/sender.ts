@@ -6,7 +6,7 @@ import { warnOnFailure } from '../errors/warn-on-failure.ts'
 import { has } from '../schemas/option-values.ts'
 import { type AddressGuard, destinationOf } from './address-guard.ts'
 import { decoded, fromWebStream, toWebStream } from './body-streams.ts'
-import { untilAborted } from './deadline.ts'
+import { TIMED_OUT, untilAborted } from './deadline.ts'
 import { createGuardedClient } from './guarded-client.ts'
 import { createIdleConnections } from './idle-connections.ts'
 import { MAX_KEEP_ALIVE_MS, UNREACHABLE_HEADER_BYTES } from './limits.ts'
@@ -54,13 +54,19 @@ function connectorTo(proxy: string, connect: Pool.Options['connect']): Pool.Opti
 }
 
 /** The client of a proxy, whose failures until the tunnel is open are those of the proxy. */
-function tunnelling(proxy: string, client: Pool): Pool {
+function tunnelling(proxy: string, client: Pool, opening: Set<Dispatcher.ConnectOptions>): Pool {
   const connect = client.connect.bind(client)
   return Object.assign(client, {
-    connect: async (options: Dispatcher.ConnectOptions) =>
-      await connect(options).catch((error: unknown) => {
+    async connect(options: Dispatcher.ConnectOptions) {
+      opening.add(options)
+      try {
+        return await connect(options)
+      } catch (error) {
         throw proxyError(error, proxy)
-      }),
+      } finally {
+        opening.delete(options)
+      }
+    },
   })
 }
 
@@ -83,6 +89,8 @@ export function createUndiciSender(options: {
     keepAliveMaxTimeout: MAX_KEEP_ALIVE_MS,
   }
   const idle = createIdleConnections()
+  /** The requests for a tunnel that the proxy has not responded to. */
+  const opening = new Set<Dispatcher.ConnectOptions>()
   const createClient = (origin: URL, settings: object): Client =>
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a pool gives its clients its own connector
     createGuardedClient(undici, idle, origin, settings as Client.Options & { connect: buildConnector.connector })
@@ -106,9 +114,13 @@ export function createUndiciSender(options: {
       proxyTls: { allowH2: false },
       // The connection time-out also bounds the proxy's response to CONNECT.
       clientFactory: (origin, settings) =>
-        tunnelling(proxy, new undici.Pool(origin, { ...settings, headersTimeout: connectTimeoutMs })),
+        tunnelling(proxy, new undici.Pool(origin, { ...settings, headersTimeout: connectTimeoutMs }), opening),
     })
   }
+
+  /** Whether the proxy has not opened a tunnel to this host yet. */
+  const isOpening = ({ host, port }: URL): boolean =>
+    [...opening].some(({ path }) => path === (port === '' ? `${host}:443` : host))
 
   const pooled = createDispatcher()
   const fresh = createDispatcher()
@@ -127,7 +139,10 @@ export function createUndiciSender(options: {
         opaque: gate,
       })
       // undici ignores the signal while it connects.
-      const response = await untilAborted(sending, signal)
+      const response = await untilAborted(sending, signal).catch((error: unknown) => {
+        const isLate = signal.reason === TIMED_OUT && !gate.wasSent
+        throw isLate && proxy !== undefined && isOpening(url) ? proxyError(error, proxy) : error
+      })
       try {
         const responseHeaders = toHeaders(response.headers)
         return {

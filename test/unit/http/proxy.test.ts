@@ -262,15 +262,39 @@ describe('a transport with a proxy', () => {
     },
   )
 
-  test('reports outcome notSent within the timeout when the proxy does not respond', async () => {
+  test('names the proxy that does not open a tunnel within the timeout, for each request and port', async () => {
     const proxy = await startProxy({ silent: true })
+    const network = { allow: [], proxy: proxy.url(), timeoutMs: 100 }
+    const transport = makeTransport(network, { resolve })
+    const patient = makeTransport({ ...network, timeoutMs: 600_000 }, { resolve })
+    const hasty = makeTransport({ ...network, timeoutMs: 600_000, headersTimeoutMs: 50 }, { resolve })
+    const { host } = new URL(proxy.url())
+    for (const url of ['https://mcp.example/', 'https://mcp.example:8443/'])
+      for (const request of [
+        () => transport.exchange({ url, method: 'GET' }),
+        () => transport.exchange({ url, method: 'POST' }),
+        () => transport.fetch(new Request(url)),
+        () => hasty.fetch(new Request(url)),
+      ])
+        expect(await rejection(request())).toEqual({
+          code: 'HTTP_NETWORK',
+          outcome: 'notSent',
+          details: { url, host, reason: 'proxyUnavailable' },
+        })
+    const caller = new AbortController()
+    const aborted = rejection(patient.fetch(new Request('https://patient.example/'), caller.signal))
+    await vi.waitFor(() => expect(proxy.asked.at(-1)?.target).toBe('patient.example:443'))
+    caller.abort()
+    expect((await aborted).code).toBe('ABORTED')
+  })
+
+  test('does not blame the proxy for a server that is silent behind its tunnel', async () => {
+    const server = await startRawServer(() => undefined)
+    const proxy = await startProxy()
     const transport = makeTransport({ allow: [], proxy: proxy.url(), timeoutMs: 100 }, { resolve })
-    expect(await rejection(transport.exchange({ url: 'https://mcp.example/', method: 'POST' }))).toMatchObject({
+    const url = `https://mcp.example:${server.host.split(':')[1]}/`
+    expect(await rejection(transport.exchange({ url, method: 'GET' }))).toMatchObject({
       code: 'HTTP_TIMEOUT',
-      outcome: 'notSent',
-    })
-    expect(await rejection(transport.fetch(new Request('https://mcp.example/')))).toMatchObject({
-      code: 'HTTP_NETWORK',
       outcome: 'notSent',
     })
   })
