@@ -93,7 +93,8 @@ export interface AuthOrchestrator {
    * Reads the records of all connections and yields those that match: for operators, not for requests. A record that
    * cannot be read is yielded with its key and its failure, whatever the filter; so is one of a connection that matches
    * and that the function `policy` fails for, which is also a process warning with the code
-   * `AUTHCHART_CALLBACK_FAILED`. Connections that change meanwhile may be missing. Registrations are not listed.
+   * `AUTHCHART_CALLBACK_FAILED`. Connections that change meanwhile may be missing. Of the shared registrations, only
+   * those that cannot be read are yielded, with their key and failure.
    *
    * @throws {@link AuthorizationError} `STORE_UNAVAILABLE`, `CLOSED`, from the iteration.
    * @throws `TypeError` for an invalid filter, and for a store that does not implement `keys`.

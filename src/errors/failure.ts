@@ -201,15 +201,17 @@ export function isTransient(failure: Failure): boolean {
 export function describeFailure(failure: Failure): string {
   const { allow, ...details } = failure.details ?? {}
   const facts = DETAIL_NAMES.flatMap((name) => (details[name] === undefined ? [] : `${name} ${quote(details[name])}`))
-  const sentence = entryOf(failure)[0] + (allow === undefined ? '' : `; ${remedyOf(allow, details.reason)}`)
+  const sentence = entryOf(failure)[0] + (allow === undefined ? '' : `; ${remedyOf(allow, details)}`)
   return facts.length === 0 ? sentence : `${sentence} (${facts.join(', ')})`
 }
 
 /** How the host allows a destination. A URL that came from a server may lead into the host's own network. */
-function remedyOf(allow: string, reason: string | undefined): string {
+function remedyOf(allow: string, { url, reason }: FailureDetails): string {
   const remedy = `add ${quote(allow)} to network.allow`
+  // A name with a dot may be public, where http protects nothing.
+  const isHttpByName = url?.startsWith('http:') === true && /\.[a-z][a-z\d-]*:\d+$/.test(allow)
   return reason === 'connectionServer'
-    ? `${remedy} to use this server, only if you trust it`
+    ? `${isHttpByName ? 'use https if the server offers it; otherwise ' : ''}${remedy} to use this server, only if you trust it`
     : `it is not the connection's own server: ${remedy} only if you trust it`
 }
 

@@ -256,7 +256,7 @@ export function policyViolation(
   { issuer, grant, scope, isScopePartial }: Use,
 ): Failure | undefined {
   if (!isServerAllowed(server, allowedServers))
-    return failure('POLICY_REFUSED', { received: redactUrl(new URL(server).origin), reason: 'allowedServers' })
+    return failure('POLICY_REFUSED', { received: redactUrl(server), reason: 'allowedServers' })
   if (issuer !== undefined && allowedIssuers?.some((allowed) => sameIssuer(allowed, issuer)) === false)
     return failure('POLICY_REFUSED', { received: redactUrl(issuer), reason: 'issuerNotAllowed' })
   const disallowed = allowedScopes && scopeBeyond(scope, allowedScopes)

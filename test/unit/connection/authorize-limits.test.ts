@@ -19,7 +19,12 @@ describe('policy limits of authorize()', () => {
         details: { received, reason },
       })
     }
-    await refuses({ allowedServers: ['https://mcp.example/mcp'] }, {}, 'allowedServers', origin)
+    await refuses({ allowedServers: ['https://mcp.example/mcp'] }, {}, 'allowedServers', `${origin}/mcp`)
+    const keyed = orchestrate({ policy: { allowedServers: [] } })
+    const server = `${origin}/mcp/${'k'.repeat(40)}?key=k`
+    expect(await reasonOf(keyed.connection({ tenant: 't1', server }).authorize())).toMatchObject({
+      details: { received: `${origin}/mcp/kkkk…` },
+    })
     await refuses({ allowedScopes: ['mcp:tools'] }, { scope: 'mcp:tools mcp:admin' }, 'allowedScopes', 'mcp:admin')
     await refuses(
       { allowedGrants: ['authorization_code'] },

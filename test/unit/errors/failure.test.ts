@@ -117,6 +117,30 @@ test.each<[Failure, string, NextAction]>([
     'configureClient',
   ],
   [
+    {
+      code: 'INSECURE_ENDPOINT',
+      details: { url: 'http://example.com/mcp', allow: 'example.com:80', reason: 'connectionServer' },
+    },
+    'an endpoint is not https; use https if the server offers it; otherwise add "example.com:80" to network.allow to use this server, only if you trust it (url "http://example.com/mcp", reason "connectionServer")',
+    'configureClient',
+  ],
+  [
+    {
+      code: 'INSECURE_ENDPOINT',
+      details: { url: 'http://127.0.0.1:3000/mcp', allow: '127.0.0.1:3000', reason: 'connectionServer' },
+    },
+    'an endpoint is not https; add "127.0.0.1:3000" to network.allow to use this server, only if you trust it (url "http://127.0.0.1:3000/mcp", reason "connectionServer")',
+    'configureClient',
+  ],
+  [
+    {
+      code: 'ADDRESS_FORBIDDEN',
+      details: { url: 'https://mcp.corp/', allow: 'mcp.corp:443', reason: 'connectionServer' },
+    },
+    'the address is private, reserved or otherwise not allowed; add "mcp.corp:443" to network.allow to use this server, only if you trust it (url "https://mcp.corp/", reason "connectionServer")',
+    'configureClient',
+  ],
+  [
     { code: 'ADDRESS_FORBIDDEN', details: { allow: '10.0.0.1:443' } },
     `the address is private, reserved or otherwise not allowed; it is not the connection's own server: add "10.0.0.1:443" to network.allow only if you trust it`,
     'configureClient',
