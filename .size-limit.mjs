@@ -7,16 +7,16 @@ const { exports } = JSON.parse(readFileSync(new URL('package.json', import.meta.
 const OWN = {
   '.': '77 kB',
   './machines': '18.9 kB',
-  './mcp': '4.8 kB',
+  './mcp': '4.9 kB',
   './node': '6.2 kB',
   './redis': '7.6 kB',
   './sqlite': '4.4 kB',
   './stately': '21.4 kB',
-  './testing': '31.6 kB',
+  './testing': '34.4 kB',
 }
 
 /** The main entry with all that it loads from packages. */
-const WITH_PACKAGES = { '.': '283.6 kB' }
+const WITH_PACKAGES = { '.': '284 kB' }
 
 const checks = (limits, name, settings) =>
   Object.entries(limits).map(([entry, limit]) => ({
