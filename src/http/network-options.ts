@@ -77,8 +77,8 @@ export interface NetworkOptions {
   /**
    * URL of an egress proxy, optionally with credentials. The proxy resolves names, so the proxy must reject names of
    * private addresses; names that are not public, such as `metadata.google.internal` or one without a dot, are sent to
-   * it only if `allow` lists them. For plain http the proxy's own refusals, such as a 403 or 502, cannot be told from
-   * those of the server, and count as its. @defaultValue none
+   * it only if `allow` lists them. For plain http the proxy's own refusals, such as a 403 or 502, cannot be
+   * distinguished from those of the server, and count as its. @defaultValue none
    */
   proxy?: string | undefined
   /**
