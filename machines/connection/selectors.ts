@@ -342,22 +342,19 @@ export function exchangeDueAt(context: ConnectionContext, at: number): number | 
 
 /** Whether an access token can be obtained without the user, by what the last renewal found. */
 export function isAuthorized(context: ConnectionContext, at: number): boolean {
-  const tokens = tokensOf(context)
-  if (tokens?.rejectedBy !== undefined) return false
-  return (
-    isUsable(tokens, at) || (isRenewable(context, at) && !isClientExpired(context, at) && !isRenewalHindered(context))
-  )
+  const isHindered = isClientExpired(context, at) || isRenewalHindered(context)
+  return isUsable(tokensOf(context), at) || (isRenewable(context, at) && !isHindered)
 }
 
 /**
  * Whether the last renewal was rejected, or could not be sent, for a reason that does not pass by itself, and that
  * stands in every process. Callers may renew nevertheless: the host may have corrected it.
  */
-function isRenewalHindered({ failedRenewal }: ConnectionContext): boolean {
+function isRenewalHindered({ tokens, failedRenewal }: ConnectionContext): boolean {
   if (failedRenewal === undefined) return false
   const { failure, standing = failure, count } = failedRenewal
   if (mayPass(standing) || isOfOneProcess(standing)) return false
-  return count === 0 || standing.code === 'CLIENT_REJECTED'
+  return count === 0 || standing.code === 'CLIENT_REJECTED' || tokens?.rejectedBy !== undefined
 }
 
 /** Whether callers renew the tokens now. */

@@ -31,7 +31,7 @@ import { formatChallenge } from '../protocol/www-authenticate.ts'
 import type { Attempt, ConnectionContext } from '../schemas/connection-context.ts'
 import type { Tokens } from '../schemas/credentials.ts'
 import { isServerAllowed } from '../options/policy.ts'
-import { allowedPart, violationOf } from './policy-violation.ts'
+import { allowedPart, isOfStored, violationOf } from './policy-violation.ts'
 import { rejectedByHost } from './received-challenge.ts'
 import type { ConnectionRecord } from './record.ts'
 import { revokeInBackground } from './revoke-due.ts'
@@ -75,12 +75,11 @@ export function endsRenewals(error: unknown): boolean {
   return isAuthorizationError(error) && isFinal(error.failure)
 }
 
-/** Whether the failure of a renewal does not pass by itself, and stands in every process. */
+/** Whether the failure of a renewal does not pass by itself. What the policy does not allow was not tried. */
 export function isFinal(reason: Failure): boolean {
   const { code, details } = reason
-  if (code === 'AUTHORIZATION_REQUIRED') return details?.reason !== 'assertionUnavailable'
   if (code === 'TOKEN_RESPONSE_INVALID') return details?.reason !== 'unreadable'
-  return !isTransient(reason) && !isOfOneProcess(reason)
+  return !isTransient(reason) && !isOfStored(reason)
 }
 
 /** The failure where another token does not help: if {@link isEveryTokenRejected}, `authorize()` throws it as well. */

@@ -39,6 +39,11 @@ function ofStored(violation: Failure | undefined): Failure | undefined {
   return violation && failure(violation.code, { ...violation.details, reason: STORED_REASONS[reason] ?? reason })
 }
 
+/** Whether a failure is that of stored tokens which the policy does not allow, so that they were not renewed. */
+export function isOfStored({ code, details: { reason = '' } = {} }: Failure): boolean {
+  return code === 'POLICY_REFUSED' && (reason === 'allowedServers' || Object.values(STORED_REASONS).includes(reason))
+}
+
 /** Why the policy does not allow the code of an attempt to be redeemed; `undefined` if it does. */
 export function violationOfAttempt(
   { policy, identity }: ConnectionRecord,

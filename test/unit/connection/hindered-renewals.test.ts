@@ -112,4 +112,19 @@ describe('a connection whose access token is over', () => {
     expect((await connection.accessToken()).value).toBe('access-2')
     expect((await connection.status()).authorized).toBe(true)
   })
+
+  test('returns no rejected token while the host has no assertion for its grant', async () => {
+    let assertion: string | undefined = 'jwt'
+    const { world, orchestrator } = await start({ assertions: () => Promise.resolve(assertion) })
+    const connection = orchestrator.connection({ tenant: 't1', server: world.server })
+    await connection.authorize({ grant: 'jwt_bearer' })
+    world.rejectedToken.add('access-1')
+    assertion = undefined
+    const required = { failure: { code: 'AUTHORIZATION_REQUIRED', details: { reason: 'assertionUnavailable' } } }
+    expect(await rejection(connection.fetch(world.server))).toMatchObject(required)
+    expect(await rejection(connection.accessToken())).toMatchObject(required)
+    await expectNotAuthorized(connection, 'AUTHORIZATION_REQUIRED')
+    assertion = 'jwt'
+    expect((await connection.accessToken()).value).toBe('access-2')
+  })
 })

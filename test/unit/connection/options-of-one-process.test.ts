@@ -125,6 +125,28 @@ describe('a renewal that failed for the options of one process', () => {
     expect(required).toEqual([])
   })
 
+  test.each(CASES)('ends the use of a token that the server rejected ($code)', async (one) => {
+    const fleet = await startFleet()
+    const { world, clock } = fleet
+    const { good, bad, required } = await renewable(fleet, one, 0)
+    const rejectedToken = one.isImported ? 'old' : 'access-1'
+    world.rejectedToken.add(rejectedToken)
+    // A process that does not reach its server either has learned it from a host with its own requests.
+    const learn = () => (one.wrong.network ? bad.accessToken({ rejectedToken }) : bad.fetch(world.server))
+    const failed = { failure: { code: one.code } }
+    const issued = world.tokenRequests().length
+    for (const waitMs of [0, 1_000, 700_000]) {
+      expect(await rejection(learn())).toMatchObject(failed)
+      expect(await bad.status()).toMatchObject({ state: 'reauthorizationRequired', authorized: false, ...failed })
+      expect(await rejection(bad.accessToken())).toMatchObject(failed)
+      clock.advance(waitMs)
+    }
+    expect(await good.status()).toMatchObject({ state: 'authorized', authorized: true })
+    expect(required).toEqual([])
+    expect(await tokenOrCode(good)).toBe(`access-${issued + 1}`)
+    expect(await tokenOrCode(bad)).toBe(`access-${issued + 1}`)
+  })
+
   test('is known to its process although wake() tried it', async () => {
     const fleet = await startFleet()
     const { good, bad } = await renewable(fleet, JWT_BEARER)
