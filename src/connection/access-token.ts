@@ -30,7 +30,6 @@ import { authorizationRequired, failure, type Failure, type FailureCode, isTrans
 import { formatChallenge } from '../protocol/www-authenticate.ts'
 import type { Attempt, ConnectionContext } from '../schemas/connection-context.ts'
 import type { Tokens } from '../schemas/credentials.ts'
-import { isServerAllowed } from '../options/policy.ts'
 import { allowedPart, isOfStored, violationOf } from './policy-violation.ts'
 import { rejectedByHost } from './received-challenge.ts'
 import type { ConnectionRecord } from './record.ts'
@@ -85,6 +84,9 @@ export function isFinal(reason: Failure): boolean {
 /** The failure where another token does not help: if {@link isEveryTokenRejected}, `authorize()` throws it as well. */
 export const EVERY_TOKEN_REJECTED: Failure = failure('AUTHORIZATION_REQUIRED', { reason: 'everyTokenRejected' })
 
+/** The failure of a request to a server that requires no token, where the policy allows no request without one. */
+const NEVER_WITHOUT_TOKEN: Failure = failure('AUTHORIZATION_NOT_OFFERED', { reason: 'unauthenticatedRequests' })
+
 /**
  * Whether the tokens of a grant that needs no user were replaced so often, each soon after it was rejected, that no
  * other token will help. After ten minutes `authorize()` requests another one.
@@ -109,12 +111,10 @@ export function failureOfRejectedToken(view: View): Failure | undefined {
 /** As {@link accessToken} for a request: also a rejected token, and none for a connection that never had tokens. */
 export async function tokenForRequest(record: ConnectionRecord): Promise<RequestToken> {
   const token = await tokenFor(record, { triesRejected: true }, (view) => {
-    const { unauthenticatedRequests, allowedServers } = record.policy
-    const isAllowed =
-      unauthenticatedRequests === 'firstContact' && isServerAllowed(record.identity.server, allowedServers)
-    if (isAllowed && (view === undefined || isFirstContact(view.context, view.at())))
-      return { token: undefined, ...(view && { view }) }
-    throw tokenUnavailable(view)
+    if (view !== undefined && !isFirstContact(view.context, view.at())) throw tokenUnavailable(view)
+    if (record.policy.unauthenticatedRequests === 'firstContact') return { token: undefined, ...(view && { view }) }
+    const isRequired = view === undefined || !isNotRequired(view.context, view.at())
+    throw isRequired ? tokenUnavailable(view) : new AuthorizationError(NEVER_WITHOUT_TOKEN)
   })
   return 'value' in token ? { token } : token
 }
@@ -129,8 +129,9 @@ async function tokenFor<None>(
   const ticket = await cache.begin(record.key)
   try {
     const view = await record.load()
-    if (view === undefined || isFirstContact(view.context, view.at())) return otherwise(view)
-    assertAllowed(record, view)
+    const isWithoutToken = view === undefined || isFirstContact(view.context, view.at())
+    assertAllowed(record, isWithoutToken ? undefined : view)
+    if (isWithoutToken) return otherwise(view)
     const tokens = tokensOf(view.context)
     const isHopeless = isReplacedTooOften(tokens, view.at()) && tokens?.accessToken === params.rejectedToken
     if (isHopeless) throw tokenUnavailable(view)
@@ -147,9 +148,9 @@ async function tokenFor<None>(
   }
 }
 
-/** @throws {@link AuthorizationError} `POLICY_REFUSED` if the policy no longer allows the stored tokens. */
-function assertAllowed(record: ConnectionRecord, { context }: View): void {
-  const violation = violationOf(record, context)
+/** @throws {@link AuthorizationError} `POLICY_REFUSED` if the policy does not allow the server or the stored tokens. */
+function assertAllowed(record: ConnectionRecord, view: View | undefined): void {
+  const violation = violationOf(record, view?.context)
   if (violation !== undefined) throw new AuthorizationError(violation)
 }
 

@@ -8,12 +8,15 @@ import type { Attempt, ConnectionContext } from '../schemas/connection-context.t
 import type { ConnectionRecord } from './record.ts'
 
 /**
- * Why the policy does not allow the stored tokens to be used or renewed any more; `undefined` if it does, or without
- * any.
+ * Why the policy does not allow the server, or the stored tokens to be used or renewed any more; `undefined` if it
+ * does.
  */
-export function violationOf({ policy, identity }: ConnectionRecord, context: ConnectionContext): Failure | undefined {
+export function violationOf(
+  { policy, identity }: ConnectionRecord,
+  context: ConnectionContext | undefined,
+): Failure | undefined {
   const tokens = tokensOf(context)
-  if (tokens === undefined) return undefined
+  if (context === undefined || tokens === undefined) return policyViolation(policy, identity, {})
   const { grant, scope, requestedScope, isScopePartial } = tokens
   // A renewal that needs no user requests its scope again.
   const used = grant === 'authorization_code' ? scope : unionScopes(scope, requestedScope)

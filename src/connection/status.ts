@@ -78,7 +78,9 @@ const NOTHING_STORED: ConnectionStatus = {
  */
 export async function status(record: ConnectionRecord): Promise<ConnectionStatus> {
   const view = await record.load()
-  return view === undefined ? NOTHING_STORED : statusOf(record, view)
+  if (view !== undefined) return statusOf(record, view)
+  const violation = violationOf(record, undefined)
+  return violation ? { ...NOTHING_STORED, failure: violation, nextAction: nextActionFor(violation) } : NOTHING_STORED
 }
 
 /**

@@ -58,6 +58,10 @@ export const REASONS: Partial<Record<FailureCode, Readonly<Record<string, Entry>
   },
   AUTHORIZATION_NOT_OFFERED: {
     notRequired: ['the server requires no authorization, so that there is no token', 'none'],
+    unauthenticatedRequests: [
+      "the server requires no authorization, so that there is no token, and policy.unauthenticatedRequests is 'never': set it to 'firstContact' to send requests without one",
+      'none',
+    ],
     noAuthorizationServer: [
       "the protected resource metadata names no authorization server, and the server's origin publishes no metadata of one: if you have them from its documentation, set authorizationServers[].discovery.metadata for that origin",
       'fixServer',

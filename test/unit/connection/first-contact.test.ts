@@ -263,11 +263,8 @@ describe('a server that requires authorization', () => {
     expect(store.size).toBe(0)
   })
 
-  test.each<[string, AuthOrchestratorOptions['policy']]>([
-    ["by policy.unauthenticatedRequests: 'never'", { unauthenticatedRequests: 'never' }],
-    ['to a server that policy.allowedServers does not list', { allowedServers: ['https://mcp.example'] }],
-  ])('connection.fetch sends nothing without a token %s', async (_, policy) => {
-    const { world, connection } = await first({ policy })
+  test("connection.fetch sends nothing without a token by policy.unauthenticatedRequests: 'never'", async () => {
+    const { world, connection } = await first({ policy: { unauthenticatedRequests: 'never' } })
     expect(await rejection(connection.fetch(world.server))).toEqual({
       failure: { code: 'AUTHORIZATION_REQUIRED' },
       retryable: false,
@@ -275,6 +272,41 @@ describe('a server that requires authorization', () => {
     })
     expect(world.rs.seen).toEqual([])
   })
+
+  test("connection.fetch names policy.unauthenticatedRequests: 'never' once the server was found to require no token", async () => {
+    const { world, clock, store, connection, identity } = await open()
+    await connection.authorize()
+    const sent = world.rs.seen.length
+    const policy = { unauthenticatedRequests: 'never' } as const
+    const never = orchestrate({ clock, store, policy }).connection(identity)
+    const error = await errorOf(never.fetch(world.server))
+    expect(error).toMatchObject({
+      failure: { code: 'AUTHORIZATION_NOT_OFFERED', details: { reason: 'unauthenticatedRequests' } },
+      nextAction: 'none',
+    })
+    expect(error.message).toContain("policy.unauthenticatedRequests is 'never'")
+    expect(await rejection(never.accessToken())).toMatchObject({ failure: { details: { reason: 'notRequired' } } })
+    expect(world.rs.seen).toHaveLength(sent)
+  })
+
+  test.each(['without a record', 'of a server that requires no token'])(
+    'a connection %s, to a server that policy.allowedServers does not list, is refused in every call, and sends nothing',
+    async (how) => {
+      const { world, clock, store, connection: before, identity } = await open()
+      if (how !== 'without a record') await before.authorize()
+      const sent = world.rs.seen.length
+      const policy = { allowedServers: ['https://mcp.example'] }
+      const connection = orchestrate({ clock, store, policy }).connection(identity)
+      const refused = {
+        failure: { code: 'POLICY_REFUSED', details: { received: world.rs.origin, reason: 'allowedServers' } },
+        nextAction: 'none',
+      }
+      for (const call of [() => connection.fetch(world.server), () => connection.accessToken()])
+        expect(await rejection(call())).toEqual({ ...refused, retryable: false })
+      expect(await connection.status()).toMatchObject({ ...refused, state: 'disconnected', authorized: false })
+      expect(world.rs.seen).toHaveLength(sent)
+    },
+  )
 
   test('connection.fetch sends to a server that policy.allowedServers lists by its origin', async () => {
     const { world } = await open()
