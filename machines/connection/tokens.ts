@@ -173,8 +173,8 @@ function finishLate(context: ConnectionContext, { attemptHash, at }: Sent<'resul
 }
 
 /**
- * Stores imported credentials; without an issuer, the first discovery binds them to one. With its issuer, a client has
- * its new secret everywhere: the old one may be what the last failure is about.
+ * Stores imported credentials; without an issuer, that of the stored tokens or the first discovery binds them to one. A
+ * client that is bound has its new secret everywhere: the old one may be what the last failure is about.
  */
 export function importCredentials(context: ConnectionContext, event: Sent<'credentials.imported'>): Change {
   const { at, tokens } = event
@@ -187,10 +187,8 @@ export function importCredentials(context: ConnectionContext, event: Sent<'crede
     event.clientInformation === undefined ||
     (client?.clientId === before?.clientInformation?.clientId && issuer === before?.issuer)
   const imported = { clientInformation, issuer, ...(isSame && { discovered: before?.discovered }) }
-  const renewed = event.clientInformation && {
-    failedRequest: undefined,
-    ...withSecretOf(context, event.clientInformation, at),
-  }
+  const renewed = event.clientInformation &&
+    clientInformation && { failedRequest: undefined, ...withSecretOf(context, clientInformation, at) }
   return tokens === undefined
     ? { at, imported, ...renewed }
     : { ...renewed, ...signedIn(context, tokens, at), imported, importedToken: event.importedToken }

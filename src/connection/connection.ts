@@ -232,9 +232,9 @@ export class Connection {
 
   /**
    * Imports credentials that the host has stored itself. Without an issuer they belong to that of the tokens that they
-   * replace, or else to the first one that is discovered, and from then on are sent to no other. The secret of a client
-   * that is imported with its issuer replaces the one that stored tokens are renewed and revoked with, unless that
-   * client was registered dynamically. Sends no request.
+   * replace, or else to the first one that is discovered, and from then on are sent to no other. The secret of an
+   * imported client replaces the one that stored tokens are renewed and revoked with, unless that client was registered
+   * dynamically. Sends no request.
    *
    * @returns `imported` is false if other tokens were stored since the call began, or have replaced the same refresh
    *   token since it was imported before, or with `ifAbsent` if there were any, or if they were disconnected: then

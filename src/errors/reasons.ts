@@ -132,7 +132,7 @@ export const REASONS: Partial<Record<FailureCode, Readonly<Record<string, Entry>
       'authorize',
     ],
     scopeNoLongerAllowed: [
-      'policy.allowedScopes no longer lists the scope of the stored tokens or of the sign-in: authorize() requests what it lists',
+      'policy.allowedScopes no longer lists the scope of the stored tokens or of the sign-in: authorize() requests what it lists, if the server lists any of that',
       'authorize',
     ],
     grantNoLongerAllowed: [

@@ -267,8 +267,12 @@ export function policyViolation(
   return undefined
 }
 
-/** Whether the policy allows an MCP endpoint, by its URL or by its origin. All in their canonical form. */
-function isServerAllowed(server: string, allowedServers: readonly string[] | undefined): boolean {
+/**
+ * Whether the policy allows an MCP endpoint, by its URL or by its origin. All in their canonical form.
+ *
+ * @internal
+ */
+export function isServerAllowed(server: string, allowedServers: readonly string[] | undefined): boolean {
   if (allowedServers === undefined) return true
   return allowedServers.includes(server) || allowedServers.includes(`${new URL(server).origin}/`)
 }

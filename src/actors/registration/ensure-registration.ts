@@ -59,13 +59,16 @@ function hostClient(deps: Dependencies, input: EnsureRegistrationInput): ClientI
   const keyOf = ({ clientId }: ClientInformation): SigningKey | undefined =>
     deps.clients.find((configured) => isIssuer(configured.issuer) && clientId === configured.clientId)?.signingKey
   const problemWith = (client: ClientInformation) => problemOf(client, keyOf(client), isIssuer, input)
+  const canAuthenticate = (client: ClientInformation) => methodOf(client, keyOf(client), metadata).method !== undefined
+  const isUsable = (client: ClientInformation) => problemWith(client) === undefined && canAuthenticate(client)
   const stored = [importedClient, configuredClient(deps, isIssuer)].filter((client) => client !== undefined)
   // An imported client that is of no use here must not stand in the way of a configured one; but tokens are renewed by
   // the client that they were issued to.
-  const isReplaced = importedClient !== undefined && problemWith(importedClient)?.reason === 'secretExpired'
+  const isReplaced =
+    importedClient !== undefined && !isUsable(importedClient) && problemWith(importedClient)?.reason !== 'otherIssuer'
   const isSuitable = ({ clientId }: ClientInformation): boolean =>
     mayRegister || (isReplaced && clientId === importedClient.clientId)
-  const usable = stored.find((client) => isSuitable(client) && problemWith(client) === undefined)
+  const usable = stored.find((client) => isSuitable(client) && isUsable(client))
   const client = clientInformation ?? usable ?? stored[0]
   const problem = client && problemWith(client)
   if (problem !== undefined) throw portError('CLIENT_INFORMATION_REQUIRED', 'notSent', problem)
@@ -142,16 +145,22 @@ function configuredClient(deps: Dependencies, isIssuer: (issuer: string) => bool
 }
 
 /** A configured method is used as it is; the method of a provided client must also be in the server's list. */
-function authenticationOf(
-  client: ClientInformation,
-  key: SigningKey | undefined,
-  metadata: ServerMetadata,
-): Pick<ClientInformation, 'tokenEndpointAuthMethod' | 'signingAlg'> {
+function methodOf(client: ClientInformation, key: SigningKey | undefined, metadata: ServerMetadata) {
   const registered = client.tokenEndpointAuthMethod || undefined
   const isConfigured = client.source === 'configured' && registered !== undefined
   const supported = isConfigured ? undefined : metadata.tokenEndpointAuthMethodsSupported
   const hasSecret = client.clientSecret !== undefined
   const method = chooseMethod({ supported, registered, hasSecret, hasKey: key !== undefined })
+  return { method, registered, supported }
+}
+
+/** How a client authenticates at this issuer. */
+function authenticationOf(
+  client: ClientInformation,
+  key: SigningKey | undefined,
+  metadata: ServerMetadata,
+): Pick<ClientInformation, 'tokenEndpointAuthMethod' | 'signingAlg'> {
+  const { method, registered, supported } = methodOf(client, key, metadata)
   if (method === undefined) {
     const offered = supported && redactNames(supported)
     throw portError('CLIENT_AUTH_UNSUPPORTED', 'notSent', { received: registered, offered })

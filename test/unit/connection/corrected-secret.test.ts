@@ -232,13 +232,40 @@ describe('the secret of a provided client', () => {
     expect(secrets).toEqual(['new', 'new'])
   })
 
+  test('that import() replaced without its issuer, after an import that named none either, renews', async () => {
+    const { world, clock, secrets, rotate, start } = await startRotatingWorld()
+    const connection = start().connection({ tenant: 't1', user: 'u1', server: world.server })
+    const clientInformation = { clientId: 'host', clientSecret: 'bad' }
+    await connection.import({
+      clientInformation,
+      tokens: { accessToken: 'a', grant: 'client_credentials', expiresAt: clock.now() },
+    })
+    rotate()
+    expect(await rejection(connection.accessToken())).toMatchObject({ failure: { code: 'CLIENT_REJECTED' } })
+    expect(await connection.import({ clientInformation: { clientId: 'host', clientSecret: 'new' } })).toMatchObject({
+      imported: true,
+    })
+    expect(await connection.status()).toMatchObject({ authorized: true, failure: undefined })
+    expect(await tokenOrCode(connection)).toBe('access-1')
+    expect(secrets).toEqual(['bad', 'new'])
+  })
+
+  test('is not replaced by that of an imported client of another name without an issuer', async () => {
+    const { world, clock, secrets, host, rotate, start } = await startRotatingWorld()
+    const connection = await signIn(world, start(), undefined, { clientInformation: host('old') })
+    rotate()
+    clock.advance(HOUR_MS)
+    await connection.import({ clientInformation: { clientId: 'another', clientSecret: 'new' } })
+    expect(await rejection(connection.accessToken())).toMatchObject({ failure: { code: 'CLIENT_REJECTED' } })
+    expect(secrets).toEqual(['old'])
+  })
+
   test('is not replaced by that of an imported client of another issuer', async () => {
     const { world, clock, secrets, host, rotate, start } = await startRotatingWorld()
     const connection = await signIn(world, start(), undefined, { clientInformation: host('old') })
     rotate()
     clock.advance(HOUR_MS)
     await connection.import({ clientInformation: { ...host('new'), issuer: 'https://other.example' } })
-    await connection.import({ clientInformation: { clientId: 'host', clientSecret: 'new' } })
     expect(await rejection(connection.accessToken())).toMatchObject({ failure: { code: 'CLIENT_REJECTED' } })
     expect(secrets).toEqual(['old'])
   })

@@ -212,7 +212,7 @@ test.each<[Failure, string, NextAction]>([
   ],
   [
     { code: 'POLICY_REFUSED', details: { received: 'admin', reason: 'scopeNoLongerAllowed' } },
-    'policy.allowedScopes no longer lists the scope of the stored tokens or of the sign-in: authorize() requests what it lists (received "admin", reason "scopeNoLongerAllowed")',
+    'policy.allowedScopes no longer lists the scope of the stored tokens or of the sign-in: authorize() requests what it lists, if the server lists any of that (received "admin", reason "scopeNoLongerAllowed")',
     'authorize',
   ],
   [

@@ -287,6 +287,7 @@ describe('a client with a signing key', () => {
 })
 
 const elsewhere = { ...given, issuer: 'https://old' }
+const mtls = { ...given, tokenEndpointAuthMethod: 'tls_client_auth' }
 const expired = { ...given, clientSecretExpiresAt: 5000 }
 
 describe('an imported client', () => {
@@ -294,6 +295,7 @@ describe('an imported client', () => {
     ['is used instead of a configured one', { importedClient: given }, 'given'],
     ['of another issuer gives way to a configured one', { importedClient: elsewhere }, 'configured'],
     ['whose secret has expired gives way to a configured one', { importedClient: expired }, 'configured'],
+    ['with an unsupported authentication method gives way to a configured one', { importedClient: mtls }, 'configured'],
     ['gives way to the client of the call', { importedClient: elsewhere, clientInformation: given }, 'given'],
   ])('%s', async (_what, input, clientId) => {
     const { done } = ensure(input, { clients: configured })
@@ -303,6 +305,21 @@ describe('an imported client', () => {
   test('whose secret has expired does not give way at a renewal, since the tokens were issued to it', async () => {
     const { done } = ensure({ importedClient: expired, mayRegister: false }, { clients: configured })
     expect(await rejectionOf(done)).toMatchObject({ details: { reason: 'secretExpired' } })
+  })
+
+  test('with an unsupported authentication method is corrected in `clients`, also for a renewal of its tokens', async () => {
+    const ofClients = [{ ...configured[0], issuer: 'https://as', clientId: 'given', clientSecret: 's' }]
+    const { done } = ensure({ importedClient: mtls, mayRegister: false }, { clients: ofClients })
+    expect((await done).client).toMatchObject({ clientId: 'given', source: 'configured' })
+    const byAnother = ensure({ importedClient: mtls, mayRegister: false }, { clients: configured })
+    expect(await rejectionOf(byAnother.done)).toMatchObject({ code: 'CLIENT_AUTH_UNSUPPORTED' })
+  })
+
+  test('of another issuer is not corrected by the client of that name for a renewal, whatever its method', async () => {
+    const ofClients = [{ ...configured[0], issuer: 'https://as', clientId: 'given', clientSecret: 's' }]
+    const importedClient = { ...mtls, issuer: 'https://old' }
+    const { done } = ensure({ importedClient, mayRegister: false }, { clients: ofClients })
+    expect(await rejectionOf(done)).toMatchObject({ details: { reason: 'otherIssuer' } })
   })
 
   test('does not make up for a client of the call that is of another issuer', async () => {
