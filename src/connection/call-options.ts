@@ -1,5 +1,7 @@
 import * as v from 'valibot'
 import type { HostAction } from '../options/host-action.ts'
+import { methodProblem } from '../options/client-options.ts'
+import type { ParsedOptions } from '../options/orchestrator-options.ts'
 import { Parameters } from '../options/parameters.ts'
 import { type ClientInformation, GrantSchema, maybe } from '../schemas/credentials.ts'
 import type { Grant } from '../schemas/grants.ts'
@@ -18,6 +20,7 @@ import {
   EpochMs,
   hasCredentials,
   Identifier,
+  isWebUrl,
   RegisteredRedirectUri,
   Scope,
   Text,
@@ -27,10 +30,11 @@ import { invalidArgument } from '../schemas/parse-options.ts'
 /** Client information of a pre-registered client, for one call or one connection. */
 export interface StaticClientInformation {
   /**
-   * The issuer that it is registered at, at most 2,048 characters. @defaultValue in `authorize()` the issuer that this
-   * client was used at before, in `import()` that of the tokens, or else that of the same client in `clients`, or the
-   * first one that is discovered: it is sent to no other, also where `authorize({ issuer })` names another one.
-   * Required where `clients` has the same client for several issuers
+   * The issuer that it is registered at: an http(s) URL of at most 2,048 characters, or an issuer in
+   * `authorizationServers[].discovery.alsoAnnounces`. @defaultValue in `authorize()` the issuer that this client was
+   * used at before, in `import()` that of the tokens, or else that of the same client in `clients`, or the first one
+   * that is discovered: it is sent to no other, also where `authorize({ issuer })` names another one. Required where
+   * `clients` has the same client for several issuers
    */
   issuer?: string | undefined
   /** The client ID that the issuer assigned. At most 2,048 characters. */
@@ -42,7 +46,10 @@ export interface StaticClientInformation {
    * never
    */
   clientSecretExpiresAt?: number | undefined
-  /** RFC 7591 §2. At most 256 characters. @defaultValue `client_secret_basic` with a secret, `none` without */
+  /**
+   * `client_secret_basic`, `client_secret_post`, `none`, or `private_key_jwt` of a client that `clients` has with its
+   * key. @defaultValue `client_secret_basic` with a secret, `none` without
+   */
   tokenEndpointAuthMethod?: string | undefined
   /**
    * The redirect URI that it is registered with, verbatim, of https, or http on a loopback address: `{issuer}` in it is
@@ -153,7 +160,7 @@ export interface DisconnectOptions {
   signal?: AbortSignal | undefined
 }
 
-/** Credentials that a host has stored itself, in the form of the data of its `actions`. */
+/** Credentials that a host has stored itself, in the form of the data of its `actions`: tokens, a client, or both. */
 export interface ImportOptions {
   /** The client that they were issued to. @defaultValue none */
   clientInformation?: StaticClientInformation | undefined
@@ -162,9 +169,9 @@ export interface ImportOptions {
     | {
         /** At most 32,768 characters. Secret. */
         accessToken: string
-        /** Must not be `DPoP`: a bound token cannot be used without its key. @defaultValue 'Bearer' */
+        /** `Bearer`, in any case: the only type that MCP servers accept without a key. @defaultValue 'Bearer' */
         tokenType?: string | undefined
-        /** As granted; space-separated; at most 4,096 bytes. @defaultValue unknown */
+        /** As granted; separated by spaces, or by commas as some servers do; at most 4,096 bytes. @defaultValue unknown */
         scope?: string | undefined
         /** Epoch milliseconds by the clock of this process. @defaultValue unknown: used until a server rejects it */
         expiresAt?: number | undefined
@@ -241,7 +248,7 @@ export const AwaitOptionsSchema: v.GenericSchema<unknown, AwaitOptions> = v.stri
 
 export const DisconnectOptionsSchema: v.GenericSchema<unknown, DisconnectOptions> = v.strictObject({ signal: Signal })
 
-export const ImportOptionsSchema: v.GenericSchema<unknown, ImportOptions> = v.strictObject({
+const ImportMembers = v.strictObject({
   clientInformation: maybe(ClientInformation),
   tokens: maybe(
     v.strictObject({
@@ -257,6 +264,45 @@ export const ImportOptionsSchema: v.GenericSchema<unknown, ImportOptions> = v.st
   issuer: maybe(Identifier),
   ifAbsent: maybe(v.boolean()),
 })
+export const ImportOptionsSchema: v.GenericSchema<unknown, ImportOptions> = v.pipe(
+  ImportMembers,
+  v.check(
+    ({ tokens, clientInformation }) => (tokens ?? clientInformation) !== undefined,
+    'needs tokens or clientInformation',
+  ),
+)
+
+/**
+ * Checks what credentials have in common with the option `clients`: their issuers are URLs, or announced by a row of
+ * `authorizationServers`, and a method has its secret or key, which `clients` may have for the same client.
+ *
+ * @throws `TypeError` that names the member.
+ */
+export function checkCredentials(
+  call: 'authorize()' | 'import()',
+  { clients = [], authorizationServers = [] }: Pick<ParsedOptions, 'clients' | 'authorizationServers'>,
+  { issuer, tokens, clientInformation }: Pick<ImportOptions, 'issuer' | 'tokens' | 'clientInformation'>,
+): void {
+  const issuers = {
+    issuer,
+    'tokens.issuer': tokens?.issuer,
+    'clientInformation.issuer': clientInformation?.issuer,
+  }
+  for (const [name, text] of Object.entries(issuers)) {
+    const isIssuer =
+      text === undefined ||
+      isWebUrl(text) ||
+      authorizationServers.some(({ discovery }) => discovery?.alsoAnnounces?.includes(text))
+    if (!isIssuer) throw invalidArgument(`${call}.${name}`, 'must be an absolute http(s) URL')
+  }
+  if (clientInformation === undefined) return
+  const { clientId, clientSecret, tokenEndpointAuthMethod: method } = clientInformation
+  const same = clients.filter((client) => client.clientId === clientId)
+  const lacksKey = method === 'private_key_jwt' && same.every(({ privateKey }) => privateKey === undefined)
+  const secret = clientSecret ?? same.find((client) => client.clientSecret !== undefined)?.clientSecret
+  const problem = lacksKey ? 'needs this client in clients, with its privateKey' : methodProblem(method, secret)
+  if (problem !== undefined) throw invalidArgument(`${call}.clientInformation.tokenEndpointAuthMethod`, problem)
+}
 
 /** The result of `authorize()`. `actions` contain secrets. */
 export type AuthorizeResult =

@@ -24,6 +24,7 @@ import {
   type AuthorizeResult,
   type AwaitOptions,
   AwaitOptionsSchema,
+  checkCredentials,
   type DisconnectOptions,
   DisconnectOptionsSchema,
   type ImportOptions,
@@ -70,6 +71,7 @@ export class Connection {
     const record = this.#open()
     const { signal, ...params } = parseOptions(AuthorizeOptionsSchema, options, 'authorize()')
     checkGrant(params.grant, record.services.options)
+    checkCredentials('authorize()', record.services.options, params)
     checkPolicy(record, params)
     const { authorizing } = record.services
     return await abortable(
@@ -240,12 +242,15 @@ export class Connection {
    *   token since it was imported before, or with `ifAbsent` if there were any, or if they were disconnected: then
    *   nothing was changed, and the record is the newer one.
    * @throws {@link AuthorizationError} `POLICY_REFUSED`, `STORE_UNAVAILABLE`.
-   * @throws `TypeError` if the options name several issuers, or another one than that of the tokens or the client that
-   *   were imported before, and that this call would combine with them.
+   * @throws `TypeError` for invalid options, without `tokens` and `clientInformation`, and if the options name several
+   *   issuers, or another one than that of the tokens or the client that were imported before, and that this call would
+   *   combine with them.
    */
   async import(options: ImportOptions): Promise<{ imported: boolean; actions: HostAction[] }> {
     const record = this.#open()
-    return await importCredentials(record, parseOptions(ImportOptionsSchema, options, 'import()'))
+    const credentials = parseOptions(ImportOptionsSchema, options, 'import()')
+    checkCredentials('import()', record.services.options, credentials)
+    return await importCredentials(record, credentials)
   }
 
   async #issuedToken(options: AccessTokenOptions, issue = accessToken): Promise<IssuedToken> {

@@ -110,14 +110,15 @@ export function configuredClients(clients: readonly PreRegisteredClient[]): Conf
     const option = `clients[${index}]`
     if (clients.findIndex(({ issuer }) => sameIssuer(issuer, client.issuer)) !== index)
       throw invalidArgument(`${option}.issuer`, 'must not be that of another client')
-    const problem = methodProblem(rest)
+    const { tokenEndpointAuthMethod: method, clientSecret } = rest
+    const isUnused = method === 'none' && clientSecret !== undefined
+    const problem = isUnused ? "must not be 'none' with clientSecret" : methodProblem(method, clientSecret)
     if (problem !== undefined) throw invalidArgument(`${option}.tokenEndpointAuthMethod`, problem)
     if (privateKey === undefined) {
       const keyOptions = Object.entries({ privateKeyId: kid, tokenEndpointAuthSigningAlg: alg })
       const [name] = keyOptions.find(([, value]) => value !== undefined) ?? []
       if (name !== undefined) throw invalidArgument(`${option}.${name}`, 'needs privateKey')
-      if (rest.tokenEndpointAuthMethod === 'private_key_jwt')
-        throw invalidArgument(`${option}.tokenEndpointAuthMethod`, 'needs privateKey')
+      if (method === 'private_key_jwt') throw invalidArgument(`${option}.tokenEndpointAuthMethod`, 'needs privateKey')
       return rest
     }
     const parsed = readSigningKey(privateKey)
@@ -136,10 +137,9 @@ export function configuredClients(clients: readonly PreRegisteredClient[]): Conf
   })
 }
 
-/** Why an authentication method is not supported or does not match the secret; `undefined` if it does. */
-function methodProblem({ tokenEndpointAuthMethod: method, clientSecret }: PreRegisteredClient): string | undefined {
+/** Why an authentication method is not supported or lacks its secret; `undefined` if neither is so. */
+export function methodProblem(method: string | undefined, clientSecret: string | undefined): string | undefined {
   if (method === undefined) return undefined
   if (!isSupportedMethod(method)) return 'must be client_secret_basic, client_secret_post, private_key_jwt or none'
-  if (method === 'none' && clientSecret !== undefined) return "must not be 'none' with clientSecret"
   return method.startsWith('client_secret_') && clientSecret === undefined ? 'needs clientSecret' : undefined
 }

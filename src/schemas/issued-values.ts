@@ -10,13 +10,13 @@ export const ClientSecret = stored(MAX_SECRET_LENGTH)
 /** The name of an authentication method. */
 export const Method = stored(MAX_NAME_LENGTH)
 
-/** The scope of tokens, as servers write it. */
+/** The scope of tokens, as servers write it: some separate by commas. */
 export const GrantedScope = v.pipe(
   v.string(),
+  withoutControls,
   v.transform((text) => scopesOf(text).join(' ')),
   BoundedScope,
   WellFormed,
-  withoutControls,
 )
 
 /** A value for a request header. Checked here, since the platform's error for an invalid header quotes its value. */
@@ -29,4 +29,5 @@ export const RefreshTokenText = stored(MAX_TOKEN_LENGTH)
 export const TokenType = v.pipe(
   headerText(MAX_NAME_LENGTH),
   v.check((type) => !/^dpop$/i.test(type), 'must not be DPoP: such a token cannot be used without its key'),
+  v.check((type) => /^bearer$/i.test(type), 'must be Bearer'),
 )

@@ -173,7 +173,7 @@ describe('import()', () => {
     const scopes = ['mcp:tools', 'é'.repeat(2_043)]
     await connection.import({
       clientInformation: { clientId: 'c'.repeat(2_048), clientSecret: 's'.repeat(4_096) },
-      tokens: { accessToken: 'access-1', scope: `${scopes.join('\n')}  ${scopes.join(' ')}` },
+      tokens: { accessToken: 'access-1', scope: `${scopes.join('  ')} ${scopes.join(' ')}` },
     })
     expect((await connection.accessToken()).scope).toBe(scopes.join(' '))
   })
