@@ -70,7 +70,9 @@ export interface AuthOrchestrator {
   /**
    * Completes the sign-in of a callback, in any process. Never throws for anything that a browser can send.
    *
+   * @param callbackUrl Absolute: only its query is read, and its path where that has to name the issuer.
    * @throws {@link AuthorizationError} `ABORTED`, `CLOSED`.
+   * @throws `TypeError` for invalid options, and for what is neither a `URL` nor the text of an absolute one.
    * @see [RFC 6749 §4.1.2](https://www.rfc-editor.org/rfc/rfc6749.html#section-4.1.2), [RFC 9207 §2.4](https://www.rfc-editor.org/rfc/rfc9207.html#section-2.4)
    */
   completeCallback(callbackUrl: string | URL, options?: CallbackOptions): Promise<CallbackResult>
@@ -255,7 +257,8 @@ export function createAuthOrchestrator(options: AuthOrchestratorOptions): AuthOr
     async completeCallback(callbackUrl, callbackOptions = {}) {
       services.assertOpen()
       const { binding, signal } = parseOptions(CallbackOptionsSchema, callbackOptions, 'completeCallback()')
-      return await abortable(() => completeCallback(services, callbackUrl, { binding }), signal)
+      const url = absoluteUrl(callbackUrl)
+      return await abortable(() => completeCallback(services, url, { binding }), signal)
     },
     handleCallback: async (request) => handleCallback(services, fetchRequest('handleCallback', request)),
     handleClientMetadata: async (request) =>
@@ -278,6 +281,17 @@ export function createAuthOrchestrator(options: AuthOrchestratorOptions): AuthOr
     on: (name, listener) => emitter.on(name, listener),
     close: () => (closing ??= close()),
   }
+}
+
+/** The URL of a callback as the host gives it. With a scheme it never throws: the rest is what a browser sent. */
+function absoluteUrl(url: unknown): string {
+  const text = typeof url === 'object' && url !== null && 'href' in url ? url.href : url
+  if (typeof text === 'string' && /^[a-z][a-z\d+.-]*:/i.test(text)) return text
+  throw invalidArgument(
+    'completeCallback()',
+    'needs the absolute URL of the callback, as a string or a URL: new URL(request.url, <origin of client.redirectUri>)',
+    'ERR_INVALID_ARG_TYPE',
+  )
 }
 
 /** The request of a handler, which is easily mounted without its adapter. */

@@ -256,23 +256,25 @@ export class Connection {
   async #issuedToken(options: AccessTokenOptions, issue = accessToken): Promise<IssuedToken> {
     const record = this.#open()
     const { signal, ...params } = parseOptions(AccessTokenOptionsSchema, options, 'accessToken()')
-    return (await this.#cachedToken(options)) ?? (await abortable(() => issue(record, params), signal))
+    return await abortable(async () => (await this.#cachedToken(params)) ?? (await issue(record, params)), signal)
   }
 
   async #tokenForRequest(signal: AbortSignal): Promise<RequestToken> {
     const record = this.#open()
-    const token = await this.#cachedToken({ signal })
-    return token ? { token } : await abortable(() => tokenForRequest(record), signal)
+    return await abortable(async () => {
+      const token = await this.#cachedToken({})
+      return token ? { token } : await tokenForRequest(record)
+    }, signal)
   }
 
-  async #cachedToken({ minTtlMs, rejectedToken, signal }: AccessTokenOptions): Promise<IssuedToken | undefined> {
+  async #cachedToken({ minTtlMs, rejectedToken }: AccessTokenOptions): Promise<IssuedToken | undefined> {
     const record = this.#record
     const cached = record.services.cache.get(record.key, minTtlMs)
     if (cached === undefined || cached.value === rejectedToken) return undefined
     // A policy that is a function may have another result by now.
     if (policyViolation(record.policy, record.identity, cached) !== undefined) return undefined
     const isOverdue = record.services.undeliveredActions.get(record.key) !== undefined
-    if (isOverdue) await abortable(() => record.redeliverActions(), signal)
+    if (isOverdue) await record.redeliverActions()
     return cached
   }
 

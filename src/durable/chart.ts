@@ -126,6 +126,11 @@ export function sendDeadline(saveStartedAt: number, { leaseMs }: Lease, requestT
 }
 
 /** The part of a lease that is reserved for saving the result, in milliseconds. */
-export function saveMarginMs(leaseMs: number): number {
+function saveMarginMs(leaseMs: number): number {
   return Math.min(SAVE_MARGIN_MS, leaseMs / 4)
+}
+
+/** The shortest lease, in whole milliseconds, in which a request and then {@link saveMarginMs} have room. */
+export function leastLeaseMs(requestTimeoutMs: number): number {
+  return Math.floor(Math.min(requestTimeoutMs + SAVE_MARGIN_MS, (requestTimeoutMs * 4) / 3)) + 1
 }

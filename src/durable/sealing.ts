@@ -3,7 +3,7 @@ import * as v from 'valibot'
 import { AuthorizationError, isAuthorizationError } from '../errors/authorization-error.ts'
 import { failure } from '../errors/failure.ts'
 import { truncate } from '../errors/redact.ts'
-import { KeyBytes } from '../schemas/option-values.ts'
+import { KeyBytes, KeyId } from '../schemas/option-values.ts'
 import { parseOptions } from '../schemas/parse-options.ts'
 
 /**
@@ -29,14 +29,14 @@ export interface Sealer {
 
 /** A key that encrypts records. */
 export interface SealingKey {
-  /** Identifies the key inside each encrypted record. Not secret. */
+  /** Identifies the key inside each encrypted record. Not secret. At most 64 characters. */
   id: string
   /** 32 random bytes. */
   secret: Uint8Array
 }
 
 const SealingKeySchema = v.object({
-  id: v.pipe(v.string(), v.nonEmpty('must not be empty')),
+  id: KeyId,
   secret: KeyBytes,
 })
 

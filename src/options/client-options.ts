@@ -6,12 +6,13 @@ import { type PrivateKeyInput, readSigningKey, type SigningKey } from './signing
 
 /** The client metadata that is sent to every authorization server. */
 export interface ClientOptions {
-  /** Shown to users on the consent page (`client_name`). */
+  /** Shown to users on the consent page (`client_name`). At most 256 characters, without control or bidirectional ones. */
   readonly name: string
   /**
    * Where authorization servers redirect the browser after consent. `{issuer}` as a segment of its path is replaced by
    * a hash of the issuer, 22 characters, and a callback has to come back to it: that protects from mix-up attacks also
-   * at servers that send no `iss` (RFC 9700 §4.4). Not together with `metadataUrl`.
+   * at servers that send no `iss` (RFC 9700 §4.4). Not together with `metadataUrl`. Its query must not have `state`,
+   * `code`, `iss` or `error`.
    */
   readonly redirectUri: string
   /** Client home page (`client_uri`). @defaultValue none */

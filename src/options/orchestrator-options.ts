@@ -12,11 +12,14 @@ import {
   atMost,
   callable,
   ClientIdUrl,
+  ExactUrl,
   has,
   Identifier,
   KeyBytes,
+  KeyId,
   RedirectUri,
   Scope,
+  shown,
   Text,
   WebUrl,
 } from '../schemas/option-values.ts'
@@ -31,7 +34,7 @@ import { isPrivateKeyInput, type PrivateKeyInput } from './signing-key.ts'
 
 /** The keys of a deployment: 32 random bytes each, no two of them equal, identical in every process. */
 export interface KeyOptions {
-  /** HMAC key of the record names. It must not rotate. */
+  /** HMAC key of the record names: 32 random bytes. It must not rotate. */
   name: Uint8Array
   /** Encrypt records: the first encrypts, all decrypt. Required unless there is a `sealer`. @defaultValue none */
   sealing?: SealingKey[] | undefined
@@ -99,7 +102,7 @@ export interface AuthOrchestratorOptions {
 
 const OptionsSchema = v.strictObject({
   client: v.strictObject({
-    name: Text,
+    name: shown(256),
     redirectUri: RedirectUri,
     uri: maybe(WebUrl),
     logoUri: maybe(WebUrl),
@@ -112,7 +115,7 @@ const OptionsSchema = v.strictObject({
   clients: maybe(
     v.array(
       v.strictObject({
-        issuer: WebUrl,
+        issuer: ExactUrl,
         clientId: Identifier,
         clientSecret: maybe(ClientSecret),
         privateKey: maybe(v.custom<PrivateKeyInput>(isPrivateKeyInput, 'must be a CryptoKey, a JWK or PEM')),
@@ -132,7 +135,7 @@ const OptionsSchema = v.strictObject({
   keys: maybe(
     v.strictObject({
       name: KeyBytes,
-      sealing: maybe(v.array(v.strictObject({ id: Text, secret: KeyBytes }))),
+      sealing: maybe(v.array(v.strictObject({ id: KeyId, secret: KeyBytes }))),
     }),
   ),
   sealer: maybe(v.custom<Sealer>(has(['seal', 'open']), 'must be a Sealer')),
@@ -199,10 +202,11 @@ export function parseOrchestratorOptions(options: unknown): ParsedOptions {
       'keys',
       'must not use the same 32 bytes for name and for the first sealing key: prepend another one, of random bytes',
     )
+  const missing = keys === undefined ? 'keys' : 'keys.sealing'
   if (store !== undefined && !store.insideProcess && (keys === undefined || (sealer ?? keys.sealing) === undefined))
     throw invalidArgument(
-      'keys',
-      "is required, since this store is outside the process: { name: <32 bytes>, sealing: [{ id: '1', secret: <32 bytes> }] }; generate each with crypto.randomBytes(32), store them, and configure every process with the same ones",
+      missing,
+      "is required, since this store is outside the process: keys: { name: <32 bytes>, sealing: [{ id: '1', secret: <32 bytes> }] }; generate each with crypto.randomBytes(32), store them, and configure every process with the same ones",
     )
   return parsed
 }

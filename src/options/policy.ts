@@ -1,5 +1,5 @@
 import * as v from 'valibot'
-import { saveMarginMs } from '../durable/chart.ts'
+import { leastLeaseMs } from '../durable/chart.ts'
 import { failure, type Failure } from '../errors/failure.ts'
 import { redactUrl } from '../errors/redact.ts'
 import { canonicalServer } from '../protocol/discovery.ts'
@@ -8,7 +8,7 @@ import { sameIssuer } from '../protocol/same-issuer.ts'
 import { scopeBeyond, shownScope } from '../protocol/scopes.ts'
 import { type ConnectionIdentity, GrantSchema, maybe } from '../schemas/credentials.ts'
 import type { Grant } from '../schemas/grants.ts'
-import { callable, Count, DelayMs, DurationMs, Origin, Text, WebUrl } from '../schemas/option-values.ts'
+import { callable, Count, DelayMs, DurationMs, ExactUrl, Origin, Text } from '../schemas/option-values.ts'
 import { invalidArgument, parseOptions } from '../schemas/parse-options.ts'
 
 /** Rules of this deployment. Durations are in milliseconds, at most 2,147,483,647 (24 days). */
@@ -63,13 +63,13 @@ export interface PolicyOptions {
   unauthenticatedRequests?: 'firstContact' | 'never' | undefined
   /**
    * MCP endpoints or origins that connections may use; an origin with or without a final slash stands for all its
-   * endpoints. This list and the next three hold at every use: what is stored and no longer allowed gives no token, is
-   * not renewed, and its callbacks are not redeemed (`POLICY_REFUSED`).
+   * endpoints, and there are no wildcards. This list and the next three hold at every use: what is stored and no longer
+   * allowed gives no token, is not renewed, and its callbacks are not redeemed (`POLICY_REFUSED`).
    *
    * @defaultValue all
    */
   allowedServers?: string[] | undefined
-  /** Issuers that may be used. @defaultValue all */
+  /** Issuers that may be used, without wildcards. @defaultValue all */
   allowedIssuers?: string[] | undefined
   /** Grants that may be used. @defaultValue all */
   allowedGrants?: Grant[] | undefined
@@ -157,10 +157,12 @@ export const PolicySchema = v.strictObject({
   dpop: maybe(v.picklist(['never', 'whenOffered', 'required'])),
   strictResource: maybe(v.boolean()),
   unauthenticatedRequests: maybe(v.picklist(['firstContact', 'never'])),
-  allowedServers: maybe(v.array(WebUrl)),
-  allowedIssuers: maybe(v.array(WebUrl)),
+  allowedServers: maybe(v.array(ExactUrl)),
+  allowedIssuers: maybe(v.array(ExactUrl)),
   allowedGrants: maybe(v.array(GrantSchema)),
-  allowedScopes: maybe(v.array(Text)),
+  allowedScopes: maybe(
+    v.array(v.pipe(Text, v.regex(/^\S+$/, 'must be one scope, without whitespace: each is a member of its own'))),
+  ),
   registrationsPerIssuerPerHour: maybe(Count),
   registrationsPerServerPerHour: maybe(Count),
   returnToOrigins: maybe(v.array(Origin)),
@@ -180,11 +182,11 @@ export function policyFor(
 ): Policy {
   const rules = typeof policy === 'function' ? parseResult(policy(connection)) : (policy ?? {})
   const { leaseMs = 30_000, graceMs = 5_000, codeTtlMs = 60_000 } = rules
-  const saveMs = saveMarginMs(leaseMs)
-  if (timeoutMs + saveMs >= leaseMs)
+  const leastMs = leastLeaseMs(timeoutMs)
+  if (leaseMs < leastMs)
     throw invalidArgument(
       'policy.leaseMs',
-      `must exceed network.timeoutMs (${timeoutMs}) by more than ${saveMs}, the margin for the save of the result`,
+      `must be at least ${leastMs}: network.timeoutMs (${timeoutMs}) and the margin for the save of the result`,
     )
   if (codeTtlMs <= leaseMs + graceMs)
     throw invalidArgument(

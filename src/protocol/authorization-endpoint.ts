@@ -1,5 +1,6 @@
 import { failure, type Failure, isErrorCode } from '../errors/failure.ts'
 import { MAX_CODE_LENGTH, MAX_QUERY_LENGTH } from '../schemas/limits.ts'
+import { CALLBACK_PARAMETERS } from '../schemas/option-values.ts'
 import { textBytesOf } from '../schemas/record-bytes.ts'
 
 /** The parameters of an authorization response, before validation. All strings are untrusted. */
@@ -15,8 +16,6 @@ export interface CallbackParameters {
   readonly malformed?: 'notAUrl' | 'tooLong' | 'repeatedParameter' | 'noCode' | 'codeAndError' | undefined
 }
 
-const NAMES = ['state', 'code', 'iss', 'error'] as const
-
 /**
  * Parses the authorization response in a callback URL. Never throws. An empty parameter counts as absent; unknown
  * parameters are ignored.
@@ -28,10 +27,10 @@ export function parseCallback(url: string | URL): CallbackParameters {
   const parsed = new URL(url)
   // Before it is decoded, which takes a second for each megabyte of a hostile one.
   if (parsed.search.length > MAX_QUERY_LENGTH) return { malformed: 'tooLong' }
-  const found = NAMES.map((name) => [name, parsed.searchParams.getAll(name)] as const)
+  const found = CALLBACK_PARAMETERS.map((name) => [name, parsed.searchParams.getAll(name)] as const)
   const { state, code, iss, error } = Object.fromEntries(
     found.flatMap(([name, [value, another]]) => (value && another === undefined ? [[name, value]] : [])),
-  ) as Partial<Record<(typeof NAMES)[number], string>>
+  ) as Partial<Record<(typeof CALLBACK_PARAMETERS)[number], string>>
   const attempt = state === undefined ? {} : { state }
   if (found.some(([, values]) => values.length > 1)) return { ...attempt, malformed: 'repeatedParameter' }
   const origin = iss === undefined ? attempt : { ...attempt, iss }

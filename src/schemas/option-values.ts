@@ -13,6 +13,18 @@ export const withoutControls = v.check((text: string) => !/\p{Cc}/u.test(text), 
  * characters.
  */
 export const stored = (max: number) => v.pipe(Text, atMost(max), withoutControls)
+/** A text that is shown, without characters that hide or reorder others. */
+export const shown = (max: number) =>
+  v.pipe(
+    Text,
+    atMost(max),
+    v.check(
+      (text) => !/[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/u.test(text),
+      'must not contain control or bidirectional characters',
+    ),
+  )
+/** The id of a sealing key, which is in each record. */
+export const KeyId = shown(64)
 /** A client ID or an issuer, which need not be a URL. */
 export const Identifier = stored(MAX_URL_LENGTH)
 /** Space-separated scopes (RFC 6749 §3.3). */
@@ -52,6 +64,12 @@ export const isOfOrigin = (text: string, origin: string): boolean => isWebUrl(te
 export const hasCredentials = (text: string): boolean =>
   URL.canParse(text) && new URL(text).username + new URL(text).password !== ''
 export const WebUrl = v.pipe(v.string(), v.check(isWebUrl, 'must be an absolute http(s) URL'))
+const withoutWildcard = v.check(
+  (text: string) => !text.includes('*'),
+  'must not contain *, which stands for itself only',
+)
+/** A URL that is compared as it is. */
+export const ExactUrl = v.pipe(WebUrl, withoutWildcard)
 /** An origin as `URL.origin` serializes it: no other form could equal the origin of a URL. */
 export const Origin = v.pipe(
   v.string(),
@@ -59,6 +77,7 @@ export const Origin = v.pipe(
     (text) => isWebUrl(text) && new URL(text).origin === text,
     "must be an origin such as 'https://app.example', without a path or a final slash",
   ),
+  withoutWildcard,
 )
 
 /** Matches a host name as `URL` serializes it. The last form is 127.0.0.0/8 mapped into IPv6 (RFC 4291 §2.5.5.2). */
@@ -92,6 +111,13 @@ function isTemplate(text: string): boolean {
   return isSegment && others.length === 0 && !/[{}]|%7[bd]/i.test(before + (after ?? ''))
 }
 
+/** The parameters of a callback that are read (RFC 6749 §4.1.2, RFC 9207 §2). */
+export const CALLBACK_PARAMETERS = ['state', 'code', 'iss', 'error'] as const
+
+/** Whether each parameter of a callback is that of the server: it keeps the query, and appends its own. */
+const hasOwnQuery = (text: string): boolean =>
+  !URL.canParse(text) || !CALLBACK_PARAMETERS.some((name) => new URL(text).searchParams.has(name))
+
 /** A redirect URI that a client is registered with. */
 export const RegisteredRedirectUri = v.pipe(
   Identifier,
@@ -99,6 +125,7 @@ export const RegisteredRedirectUri = v.pipe(
     isRedirectUri,
     'must be an https URL, or http on localhost (no subdomain of it), 127.0.0.0/8 or [::1], without credentials or a fragment',
   ),
+  v.check(hasOwnQuery, 'must not have state, code, iss or error in its query: each callback would have it twice'),
 )
 
 /** The redirect URI to which authorization servers return the browser. */

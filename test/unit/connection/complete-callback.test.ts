@@ -204,8 +204,7 @@ describe('completeCallback()', () => {
     const counts = counting(store)
     const malformed = (reason: string): object => failed({ code: 'CALLBACK_MALFORMED', details: { reason } })
     const good = world.callback(redirect)
-    expect(await orchestrator.completeCallback('/oauth/callback?code=x&state=y')).toEqual(malformed('notAUrl'))
-    expect(await orchestrator.completeCallback(undefined as never)).toEqual(malformed('notAUrl'))
+    expect(await orchestrator.completeCallback('https://[/oauth/callback?code=x&state=y')).toEqual(malformed('notAUrl'))
     expect(await orchestrator.completeCallback(`${good}&x=${'y'.repeat(100_000)}`)).toEqual(malformed('tooLong'))
     expect(await orchestrator.completeCallback(`${good}&code=another`)).toEqual(malformed('repeatedParameter'))
     expect(await orchestrator.completeCallback(`${good}&state=${redirect.state}`)).toEqual(

@@ -26,7 +26,7 @@ type Scene = Awaited<ReturnType<typeof waiting>>
 
 describe('the event callbackRejected', () => {
   test.each<[reason: string, status: string, url: (scene: Scene) => string]>([
-    ['notAUrl', 'failed', () => '/callback?code=x'],
+    ['notAUrl', 'failed', () => 'https://a b/callback?code=x'],
     ['tooLong', 'failed', ({ world, redirect }) => `${world.callback(redirect)}&x=${'y'.repeat(100_000)}`],
     ['repeatedParameter', 'failed', ({ world, redirect }) => `${world.callback(redirect)}&code=another`],
     ['codeAndError', 'failed', ({ world, redirect }) => `${world.callback(redirect)}&error=access_denied`],

@@ -143,7 +143,11 @@ describe('createSealer', () => {
   test.each<[unknown, string, string]>([
     [[], 'keys.sealing[0] is required', 'ERR_INVALID_ARG_TYPE'],
     ['secret', 'keys.sealing must be of type Array', 'ERR_INVALID_ARG_TYPE'],
-    [[{ id: '', secret: new Uint8Array(32) }], 'keys.sealing[0].id must not be empty', 'ERR_INVALID_ARG_VALUE'],
+    [
+      [{ id: '', secret: new Uint8Array(32) }],
+      'keys.sealing[0].id must be a non-empty string of well-formed Unicode',
+      'ERR_INVALID_ARG_TYPE',
+    ],
     [[{ id: 'a', secret: 'secret' }], 'keys.sealing[0].secret must be of type Uint8Array', 'ERR_INVALID_ARG_TYPE'],
     [
       [key('a'), { id: 'b', secret: new Uint8Array(31) }],

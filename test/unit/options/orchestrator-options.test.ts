@@ -136,6 +136,49 @@ describe('createAuthOrchestrator', () => {
       { client: CLIENT, policy: { allowedServers: ['https://mcp.example', 'https://mcp.example/mcp#x'] } },
       value('policy.allowedServers[1] must not contain a fragment'),
     ],
+    ...(['allowedServers', 'allowedIssuers', 'returnToOrigins'] as const).map((name): [string, unknown, object] => [
+      `${name} with a wildcard`,
+      { client: CLIENT, policy: { [name]: ['https://a.example', 'https://*.example'] } },
+      value(`policy.${name}[1] must not contain *, which stands for itself only`),
+    ]),
+    [
+      'a client issuer with a wildcard',
+      { client: CLIENT, clients: [{ issuer: 'https://*.example', clientId: 'c' }] },
+      value('clients[0].issuer must not contain *, which stands for itself only'),
+    ],
+    ...['read tools', ' read', 'read\n'].map((scope): [string, unknown, object] => [
+      `the allowed scope ${JSON.stringify(scope)}`,
+      { client: CLIENT, policy: { allowedScopes: ['read', scope] } },
+      value('policy.allowedScopes[1] must be one scope, without whitespace: each is a member of its own'),
+    ]),
+    ...['state', 'code', 'iss', 'error'].map((name): [string, unknown, object] => [
+      `a redirect URI with ${name} in its query`,
+      { client: { ...CLIENT, redirectUri: `https://app.example/callback?a=b&${name}=` } },
+      value(
+        'client.redirectUri must not have state, code, iss or error in its query: each callback would have it twice',
+      ),
+    ]),
+    ...(
+      [
+        ['client.name', 256, (text: string) => ({ client: { ...CLIENT, name: text } })],
+        [
+          'keys.sealing[0].id',
+          64,
+          (text: string) => ({ client: CLIENT, keys: { name: KEY, sealing: [sealingKey(text)] } }),
+        ],
+      ] as const
+    ).flatMap(([option, max, options]): [string, unknown, object][] => [
+      [
+        `a ${option} that is too long`,
+        options('x'.repeat(max + 1)),
+        value(`${option} must not exceed ${max} characters`),
+      ],
+      ...['a\nb', 'a\0', 'a\u202Eb', 'a\u2066b', 'a\u2028b'].map((text): [string, unknown, object] => [
+        `${option} ${JSON.stringify(text)}`,
+        options(text),
+        value(`${option} must not contain control or bidirectional characters`),
+      ]),
+    ]),
     ['an incomplete store', { client: CLIENT, store: { load() {} } }, type('store must be a SnapshotStore')],
     ['keys without a name key', { client: CLIENT, keys: { sealing: [] } }, type('keys.name is required')],
     [
@@ -248,14 +291,14 @@ describe('createAuthOrchestrator', () => {
       'a lease shorter than a request',
       { client: CLIENT, policy: { leaseMs: 10_000 } },
       value(
-        'policy.leaseMs must exceed network.timeoutMs (10000) by more than 2500, the margin for the save of the result',
+        'policy.leaseMs must be at least 13334: network.timeoutMs (10000) and the margin for the save of the result',
       ),
     ],
     [
       'a request longer than the lease',
       { client: CLIENT, network: { timeoutMs: 30_000 } },
       value(
-        'policy.leaseMs must exceed network.timeoutMs (30000) by more than 5000, the margin for the save of the result',
+        'policy.leaseMs must be at least 35001: network.timeoutMs (30000) and the margin for the save of the result',
       ),
     ],
     ...[{ codeTtlMs: 35_000 }, { leaseMs: 50_000, graceMs: 10_000 }].map(
@@ -348,15 +391,38 @@ describe('createAuthOrchestrator', () => {
     (redirectUri) => void orchestrate({ client: { ...CLIENT, redirectUri } }),
   )
 
+  test('createAuthOrchestrator accepts the longest name and id of a key, and joined characters of a name', () => {
+    orchestrate({
+      client: { ...CLIENT, name: 'é'.repeat(256) },
+      keys: { name: KEY, sealing: [sealingKey('x'.repeat(64))] },
+    })
+    orchestrate({ client: { ...CLIENT, name: '\u{1F468}\u200D\u{1F4BB} \u0645\u06CC\u200C\u0646' } })
+  })
+
+  test.each([1, 9_000, 10_000, 14_999, 15_000, 15_001, 30_000])(
+    'a policy.leaseMs below the one that its message names is rejected, and that one is accepted: network.timeoutMs %j',
+    (timeoutMs) => {
+      const network = { timeoutMs }
+      const { message } = complaintAbout({ client: CLIENT, network, policy: { leaseMs: 1 } })
+      const leaseMs = Number(/^policy\.leaseMs must be at least (\d+):/.exec(message)?.[1])
+      expect(complaintAbout({ client: CLIENT, network, policy: { leaseMs: leaseMs - 1 } }).message).toBe(message)
+      orchestrate({ network, policy: { leaseMs } })
+      const margin = Math.min(5_000, leaseMs / 4)
+      expect(timeoutMs + margin).toBeLessThan(leaseMs)
+      expect(timeoutMs + Math.min(5_000, (leaseMs - 1) / 4)).toBeGreaterThanOrEqual(leaseMs - 1)
+    },
+  )
+
   test('createAuthOrchestrator requires keys for a store outside the process, and its error says how to create them', () => {
-    const complaint = value(
-      "keys is required, since this store is outside the process: { name: <32 bytes>, sealing: [{ id: '1', secret: <32 bytes> }] }; generate each with crypto.randomBytes(32), store them, and configure every process with the same ones",
-    )
+    const complaint = (option: string): object =>
+      value(
+        `${option} is required, since this store is outside the process: keys: { name: <32 bytes>, sealing: [{ id: '1', secret: <32 bytes> }] }; generate each with crypto.randomBytes(32), store them, and configure every process with the same ones`,
+      )
     const store = new OutsideStore()
-    expect(complaintAbout({ client: CLIENT, store })).toEqual(complaint)
-    expect(complaintAbout({ client: CLIENT, store, keys: { name: KEY } })).toEqual(complaint)
+    expect(complaintAbout({ client: CLIENT, store })).toEqual(complaint('keys'))
+    expect(complaintAbout({ client: CLIENT, store, keys: { name: KEY } })).toEqual(complaint('keys.sealing'))
     const sealer = { seal: async (text: string) => text, open: async (text: string) => text }
-    expect(complaintAbout({ client: CLIENT, store, sealer })).toEqual(complaint)
+    expect(complaintAbout({ client: CLIENT, store, sealer })).toEqual(complaint('keys'))
     orchestrate({ store, keys: { name: KEY, sealing: [sealingKey('1')] } })
     orchestrate({ store, keys: { name: KEY }, sealer })
   })
@@ -365,7 +431,7 @@ describe('createAuthOrchestrator', () => {
     const orchestrator = orchestrate({ policy: ({ tenant }) => (tenant === 'bad' ? { leaseMs: 1 } : {}) })
     orchestrator.connection({ tenant: 'good', server: 'https://mcp.example/mcp' })
     expect(() => orchestrator.connection({ tenant: 'bad', server: 'https://mcp.example/mcp' })).toThrow(
-      'policy.leaseMs must exceed network.timeoutMs (10000) by more than 0.25, the margin for the save of the result',
+      'policy.leaseMs must be at least 13334: network.timeoutMs (10000) and the margin for the save of the result',
     )
   })
 })
@@ -670,9 +736,30 @@ describe('asynchronous calls', () => {
     })
   })
 
-  test('accessToken() with an aborted signal rejects with ABORTED', async () => {
-    expect(await rejection(connection().accessToken({ signal: AbortSignal.abort() }))).toMatchObject({
-      failure: { code: 'ABORTED' },
+  test.each([
+    ['undefined', undefined],
+    ['a promise', Promise.resolve('https://app.example/')],
+    ['a request', new Request('https://app.example/')],
+    ['a number', 7],
+    ['the empty text', ''],
+    ['a path and a query, as Express has them', '/callback?code=x&state=y'],
+    ['a URL object of node:url that is relative', { href: '/callback?code=x&state=y' }],
+  ])('completeCallback rejects with a TypeError for %s, which no browser sends', async (_what, url) => {
+    expect(await rejection(orchestrate().completeCallback(url as never))).toEqual({
+      name: 'TypeError',
+      message:
+        'completeCallback() needs the absolute URL of the callback, as a string or a URL: new URL(request.url, <origin of client.redirectUri>)',
+      code: 'ERR_INVALID_ARG_TYPE',
     })
+  })
+
+  test('accessToken() with an aborted signal rejects with ABORTED, also while the token is cached', async () => {
+    const aborted = { failure: { code: 'ABORTED' } }
+    const signal = AbortSignal.abort()
+    const here = connection()
+    expect(await rejection(here.accessToken({ signal }))).toMatchObject(aborted)
+    await here.import({ tokens: { accessToken: 'a' } })
+    expect((await here.accessToken()).value).toBe('a')
+    expect(await rejection(here.accessToken({ signal }))).toMatchObject(aborted)
   })
 })
