@@ -1,6 +1,5 @@
 import { failure, type Failure, isErrorCode } from '../errors/failure.ts'
-import { MAX_CODE_LENGTH, MAX_QUERY_LENGTH } from '../schemas/limits.ts'
-import { CALLBACK_PARAMETERS } from '../schemas/option-values.ts'
+import { CALLBACK_PARAMETERS, MAX_CODE_LENGTH, MAX_QUERY_LENGTH } from '../schemas/limits.ts'
 import { textBytesOf } from '../schemas/record-bytes.ts'
 
 /** The parameters of an authorization response, before validation. All strings are untrusted. */

@@ -84,3 +84,6 @@ export const MAX_EPOCH_MS = 8_640_000_000_000_000
  * (OpenID Connect Core §3.1.3.7).
  */
 export const ID_TOKEN_TOLERANCE_MS = 300_000
+
+/** The parameters of a callback that are read (RFC 6749 §4.1.2, RFC 9207 §2). */
+export const CALLBACK_PARAMETERS = ['state', 'code', 'iss', 'error'] as const

@@ -1,6 +1,6 @@
 import * as v from 'valibot'
 import { MAX_TIMER_MS } from '../clock.ts'
-import { MAX_EPOCH_MS, MAX_SCOPE_LENGTH, MAX_URL_LENGTH, MIN_EPOCH_MS } from './limits.ts'
+import { CALLBACK_PARAMETERS, MAX_EPOCH_MS, MAX_SCOPE_LENGTH, MAX_URL_LENGTH, MIN_EPOCH_MS } from './limits.ts'
 
 export const isText = (value: unknown): value is string =>
   typeof value === 'string' && value !== '' && value.isWellFormed()
@@ -110,9 +110,6 @@ function isTemplate(text: string): boolean {
   const isSegment = after === undefined || (/^[^?]+\/$/.test(before) && /^(?:[/?]|$)/.test(after))
   return isSegment && others.length === 0 && !/[{}]|%7[bd]/i.test(before + (after ?? ''))
 }
-
-/** The parameters of a callback that are read (RFC 6749 §4.1.2, RFC 9207 §2). */
-export const CALLBACK_PARAMETERS = ['state', 'code', 'iss', 'error'] as const
 
 /** Whether each parameter of a callback is that of the server: it keeps the query, and appends its own. */
 const hasOwnQuery = (text: string): boolean =>
