@@ -58,7 +58,7 @@ describe('credentials that no request could use', () => {
     expect(await connect({ clients }).import(options)).toMatchObject({ imported: true })
   })
 
-  test('are those of an issuer that is no URL only if no row of authorizationServers announces it', async () => {
+  test('are those of an issuer that is not a URL only if no row of authorizationServers announces it', async () => {
     const authorizationServers = [
       { server: 'Two names', issuers: [ISSUER], discovery: { alsoAnnounces: ['as.example'] } },
     ]
