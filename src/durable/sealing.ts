@@ -29,7 +29,7 @@ export interface Sealer {
 
 /** A key that encrypts records. */
 export interface SealingKey {
-  /** Identifies the key inside each encrypted record. Not secret. At most 64 characters. */
+  /** Identifies the key inside each encrypted record. Not secret. At most 256 characters. */
   id: string
   /** 32 random bytes. */
   secret: Uint8Array

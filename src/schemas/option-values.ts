@@ -24,7 +24,7 @@ export const shown = (max: number) =>
     ),
   )
 /** The id of a sealing key, which is in each record. */
-export const KeyId = shown(64)
+export const KeyId = shown(256)
 /** A client ID or an issuer, which need not be a URL. */
 export const Identifier = stored(MAX_URL_LENGTH)
 /** Space-separated scopes (RFC 6749 §3.3). */

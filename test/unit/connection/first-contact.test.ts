@@ -298,7 +298,7 @@ describe('a server that requires authorization', () => {
       const policy = { allowedServers: ['https://mcp.example'] }
       const connection = orchestrate({ clock, store, policy }).connection(identity)
       const refused = {
-        failure: { code: 'POLICY_REFUSED', details: { received: world.rs.origin, reason: 'allowedServers' } },
+        failure: { code: 'POLICY_REFUSED', details: { received: world.server, reason: 'allowedServers' } },
         nextAction: 'none',
       }
       for (const call of [() => connection.fetch(world.server), () => connection.accessToken()])

@@ -394,7 +394,7 @@ describe('createAuthOrchestrator', () => {
   test('createAuthOrchestrator accepts the longest name and id of a key, and joined characters of a name', () => {
     orchestrate({
       client: { ...CLIENT, name: 'é'.repeat(256) },
-      keys: { name: KEY, sealing: [sealingKey('x'.repeat(64))] },
+      keys: { name: KEY, sealing: [sealingKey('x'.repeat(256))] },
     })
     orchestrate({ client: { ...CLIENT, name: '\u{1F468}\u200D\u{1F4BB} \u0645\u06CC\u200C\u0646' } })
   })
