@@ -5,18 +5,18 @@ const { exports } = JSON.parse(readFileSync(new URL('package.json', import.meta.
 
 /** Our own code, without the packages that it imports. */
 const OWN = {
-  '.': '77 kB',
+  '.': '78.1 kB',
   './machines': '18.9 kB',
-  './mcp': '4.9 kB',
-  './node': '6.2 kB',
-  './redis': '7.6 kB',
-  './sqlite': '4.4 kB',
+  './mcp': '5 kB',
+  './node': '6.4 kB',
+  './redis': '7.8 kB',
+  './sqlite': '4.6 kB',
   './stately': '21.4 kB',
-  './testing': '34.4 kB',
+  './testing': '34.6 kB',
 }
 
 /** The main entry with all that it loads from packages. */
-const WITH_PACKAGES = { '.': '284 kB' }
+const WITH_PACKAGES = { '.': '284.8 kB' }
 
 const checks = (limits, name, settings) =>
   Object.entries(limits).map(([entry, limit]) => ({

@@ -163,7 +163,7 @@ describe('createAuthOrchestrator', () => {
         ['client.name', 256, (text: string) => ({ client: { ...CLIENT, name: text } })],
         [
           'keys.sealing[0].id',
-          64,
+          256,
           (text: string) => ({ client: CLIENT, keys: { name: KEY, sealing: [sealingKey(text)] } }),
         ],
       ] as const
