@@ -277,6 +277,7 @@ export const ImportOptionsSchema: v.GenericSchema<unknown, ImportOptions> = v.pi
  * `authorizationServers`, and a method has its secret or key, which `clients` may have for the same client.
  *
  * @throws `TypeError` that names the member.
+ * @internal
  */
 export function checkCredentials(
   call: 'authorize()' | 'import()',
