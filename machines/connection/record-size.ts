@@ -37,7 +37,8 @@ const STEPS: readonly ((context: ConnectionContext) => Change | undefined)[] = [
 export function withinRecord(context: ConnectionContext): ConnectionContext {
   let fitting = context
   for (const step of STEPS) {
-    while (recordBytes(fitting) > MAX_RECORD_BYTES) {
+    for (;;) {
+      if (recordBytes(fitting) <= MAX_RECORD_BYTES) return fitting
       const change = step(fitting)
       if (change === undefined) break
       fitting = { ...fitting, ...change }
