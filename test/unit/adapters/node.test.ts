@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, request as ask, type RequestListener } from 'node:http'
-import { connect as connectHttp2, createServer as createHttp2Server } from 'node:http2'
+import { type ClientHttp2Session, connect as connectHttp2, createServer as createHttp2Server } from 'node:http2'
 import { type AddressInfo, connect } from 'node:net'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { toNodeHandler } from '../../../src/adapters/node.ts'
@@ -20,6 +20,20 @@ async function listen(listener: RequestListener): Promise<string> {
 }
 
 const serve = (...args: Parameters<typeof toNodeHandler>): Promise<string> => listen(toNodeHandler(...args))
+
+/** A session of HTTP/2 with a server that has this listener. */
+async function sessionWith(listener: ReturnType<typeof toNodeHandler>): Promise<ClientHttp2Session> {
+  const server = createHttp2Server()
+  server.on('request', (incoming, outgoing) => listener(incoming as never, outgoing as never))
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const session = connectHttp2(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
+  onTestFinished(() => {
+    session.destroy()
+    server.close()
+  })
+  return session
+}
 
 describe('toNodeHandler', () => {
   test('toNodeHandler serves the callback of a browser over HTTP', async () => {
@@ -99,15 +113,7 @@ describe('toNodeHandler', () => {
       urls.push(request.url)
       return new Response(request.headers.get('x-a'), { headers: { 'x-b': '2' } })
     })
-    const second = createHttp2Server()
-    second.on('request', (incoming, outgoing) => handler(incoming as never, outgoing as never))
-    second.listen(0, '127.0.0.1')
-    await once(second, 'listening')
-    const session = connectHttp2(`http://127.0.0.1:${(second.address() as AddressInfo).port}`)
-    onTestFinished(() => {
-      session.destroy()
-      second.close()
-    })
+    const session = await sessionWith(handler)
     const stream = session.request({ ':path': '/a?b=c', 'x-a': '1' })
     const [headers] = (await once(stream, 'response')) as [Record<string, unknown>]
     expect([headers[':status'], headers['x-b'], Buffer.concat(await stream.toArray()).toString()]).toEqual([
@@ -132,15 +138,7 @@ describe('toNodeHandler', () => {
     const [response] = (await once(asked, 'response')) as [IncomingMessage]
     expect([response.statusCode, response.headers.allow, await response.toArray()]).toEqual([405, 'GET', []])
 
-    const second = createHttp2Server()
-    second.on('request', (incoming, outgoing) => listener(incoming as never, outgoing as never))
-    second.listen(0, '127.0.0.1')
-    await once(second, 'listening')
-    const session = connectHttp2(`http://127.0.0.1:${(second.address() as AddressInfo).port}`)
-    onTestFinished(() => {
-      session.destroy()
-      second.close()
-    })
+    const session = await sessionWith(listener)
     for (const method of ['TRACE', 'TRACK', 'track']) {
       const [headers] = (await once(session.request({ ':method': method }).end(), 'response')) as [object]
       expect(headers).toMatchObject({ ':status': 405, allow: 'GET' })
